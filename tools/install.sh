@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
+# A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto (default: all)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+cache=${ARCCTL_TOOLS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/arcctl/tools}
+bin=$root/.tools/bin
+mkdir -p "$cache" "$bin"
+
+# key DIR [FLAG…]: what a tool is built from: its pins and the words it is built with.
+key() {
+  local dir=$1
+  shift
+  { cat "$here/$dir"/*; printf '%s\n' "$@"; } | sha256sum | cut -c1-16
+}
+
+# publish TOOL KEY TEMPDIR: makes a finished build visible in one step; a killed build leaves nothing half-done.
+publish() {
+  local target=$cache/$1-$2
+  if ! mv -T "$3" "$target" 2>/dev/null; then rm -rf "$3"; fi
+  [ -d "$target" ]
+}
+
+link() { # link FILE [AS]
+  ln -sfn "$1" "$bin/${2:-$(basename "$1")}"
+}
+
+# go_tool DIR LDFLAGS PACKAGE=BINARY…
+go_tool() {
+  local dir=$1 ldflags=$2 target k temp started
+  shift 2
+  k=$(key "$dir" "$ldflags" "$@"); target=$cache/$dir-$k
+  if [ ! -d "$target" ]; then
+    command -v go >/dev/null || { echo "tools: Go 1.26 or newer is needed to build $dir" >&2; exit 1; }
+    temp=$(mktemp -d "$cache/.build-XXXXXX"); started=$SECONDS
+    echo "tools: building $dir" >&2
+    for pair in "$@"; do
+      (cd "$here/$dir" && GOFLAGS="-buildvcs=false -trimpath -mod=readonly" CGO_ENABLED=0 \
+        go build -ldflags "-s -w $ldflags" -o "$temp/${pair#*=}" "${pair%%=*}")
+    done
+    publish "$dir" "$k" "$temp"
+    echo "tools: built $dir in $((SECONDS - started)) s" >&2
+  fi
+  for pair in "$@"; do link "$target/${pair#*=}"; done
+}
+
+moto() {
+  local k target temp
+  k=$(key moto); target=$cache/moto-$k
+  if [ ! -x "$target/bin/moto_server" ]; then
+    command -v python3 >/dev/null || { echo "tools: Python 3.11 or newer is needed for moto" >&2; exit 1; }
+    echo "tools: installing moto" >&2
+    # A virtual environment cannot be moved, so it is made in place and marked when done.
+    rm -rf "$target"
+    python3 -m venv "$target"
+    "$target/bin/pip" install --quiet --no-deps --require-hashes -r "$here/moto/requirements.txt"
+  fi
+  link "$target/bin/moto_server"
+}
+
+# pinned DIR MODULE: the version that DIR's go.mod requires.
+pinned() { awk -v m="$2" '$1 == m { print $2 } $1 == "require" && $2 == m { print $3 }' "$here/$1/go.mod" | head -1; }
+
+tool() {
+  local kube minor helm v
+  kube=$(pinned kubernetes k8s.io/kubernetes)
+  minor=$(echo "$kube" | cut -d. -f2)
+  case $1 in
+  helm3)
+    helm=helm.sh/helm/v3
+    go_tool helm3 "-X $helm/internal/version.version=$(pinned helm3 $helm) -X $helm/pkg/chartutil.k8sVersionMinor=$minor" \
+      $helm/cmd/helm=helm3 ;;
+  helm4)
+    helm=helm.sh/helm/v4
+    go_tool helm4 "-X $helm/internal/version.version=$(pinned helm4 $helm)" $helm/cmd/helm=helm4 ;;
+  etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
+  moto) moto ;;
+  kubernetes)
+    v=k8s.io/component-base/version
+    go_tool kubernetes "-X $v.gitVersion=$kube -X $v.gitMajor=1 -X $v.gitMinor=$minor -X $v.gitTreeState=clean" \
+      k8s.io/kubernetes/cmd/kube-apiserver=kube-apiserver \
+      k8s.io/kubernetes/cmd/kube-controller-manager=kube-controller-manager \
+      k8s.io/kubernetes/cmd/kubectl=kubectl ;;
+  *) echo "tools: unknown tool $1" >&2; exit 64 ;;
+  esac
+}
+
+[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto
+for name in "$@"; do tool "$name"; done
