@@ -1,0 +1,43 @@
+# The two commands of the README are `make demo` and `make test`; neither needs anything done first.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Outside the clone, so that a new clone builds nothing twice.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
+export CARGO_TERM_COLOR ?= auto
+bin := $(CARGO_TARGET_DIR)/debug
+
+.PHONY: help demo test tools build fmt lint unit cluster deny
+
+help: ## lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: tools build ## a bare control plane becomes registered runners, on this machine
+	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE"'
+
+test: tools lint unit cluster ## everything CI runs
+
+tools: ## builds the pinned helm, etcd, Kubernetes and moto into a cache
+	@tools/install.sh
+
+build:
+	@cargo build --locked --workspace --bins
+
+fmt: ## formats the code
+	@cargo fmt --all
+
+lint:
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## the tests that need no control plane
+	@cargo test --locked --workspace --lib --bins --quiet
+	@cargo test --locked --package arcctl --test cli --quiet
+
+cluster: build ## the tests on a real control plane
+	@cargo test --locked --package arcctl-sandbox --tests --quiet -- --test-threads 1
+	@cargo test --locked --package arcctl --test cluster -- --test-threads 1
+
+deny: ## licences, sources and advisories; needs the network
+	@cargo deny check

@@ -1,0 +1,284 @@
+//! A helm repository over HTTP that serves the stand-in charts of `sandbox/charts`, packaged in memory. How a package is
+//! made of a directory there is written in `sandbox/charts/README.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context as _, anyhow};
+use flate2::{Compression, GzBuilder};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use sha2::{Digest as _, Sha256};
+
+use crate::listen::{Body, Server, Unanswered, whole};
+
+/// A chart that is served, in one version.
+struct Chart {
+    name: &'static str,
+    version: &'static str,
+    app_version: &'static str,
+    /// The directory below `tests/data/crds` and the one in the package its files go to.
+    crds: (&'static str, &'static str),
+}
+
+const CHARTS: [Chart; 4] = [
+    Chart {
+        name: "actions-runner-controller",
+        version: "0.23.7",
+        app_version: "0.27.6",
+        crds: ("actions-runner-controller-0.23.7", "crds"),
+    },
+    Chart {
+        name: "actions-runner-controller",
+        version: "0.23.3",
+        app_version: "0.27.4",
+        crds: ("actions-runner-controller-0.23.3", "crds"),
+    },
+    Chart {
+        name: "cert-manager",
+        version: "v1.21.1",
+        app_version: "v1.21.1",
+        crds: ("cert-manager-v1.21.1", "files/crds"),
+    },
+    Chart {
+        name: "cert-manager",
+        version: "v1.12.0",
+        app_version: "v1.12.0",
+        crds: ("cert-manager-v1.21.1", "files/crds"),
+    },
+];
+
+/// Everything the repository serves, by file name.
+type Files = BTreeMap<String, Bytes>;
+
+/// A running repository; it ends when this is dropped.
+pub struct ChartRepository {
+    server: Option<Server>,
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    files: &'static Files,
+    requests: AtomicU64,
+    /// The status every request is refused with; 0 is none.
+    refusal: AtomicU16,
+}
+
+impl ChartRepository {
+    /// Starts a repository on a free port of loopback.
+    pub async fn start() -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            files: files()?,
+            requests: AtomicU64::new(0),
+            refusal: AtomicU16::new(0),
+        });
+        let server = listen(0, &shared).await?;
+        let port = server.address().port();
+        Ok(Self {
+            server: Some(server),
+            port,
+            shared,
+        })
+    }
+
+    /// Its address, as `helm --repo` takes it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// How many requests it had.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    /// Stops listening: connections are refused until [`ChartRepository::up`].
+    pub async fn down(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Listens again, on the same port.
+    pub async fn up(&mut self) -> anyhow::Result<()> {
+        if self.server.is_none() {
+            self.server = Some(listen(self.port, &self.shared).await?);
+        }
+        Ok(())
+    }
+
+    /// Refuses every request with a status, until told otherwise.
+    pub fn refuse_with(&self, status: Option<StatusCode>) {
+        let status = status.map_or(0, |status| status.as_u16());
+        self.shared.refusal.store(status, Ordering::SeqCst);
+    }
+}
+
+async fn listen(port: u16, shared: &Arc<Shared>) -> anyhow::Result<Server> {
+    let shared = Arc::clone(shared);
+    Server::start(port, None, move |_| {
+        let shared = Arc::clone(&shared);
+        move |request| std::future::ready(Ok::<_, Unanswered>(answer(&shared, &request)))
+    })
+    .await
+}
+
+fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Body> {
+    shared.requests.fetch_add(1, Ordering::SeqCst);
+    let refusal = StatusCode::from_u16(shared.refusal.load(Ordering::SeqCst)).ok();
+    let name = request.uri().path().trim_start_matches('/');
+    let (status, body) = match (refusal, shared.files.get(name)) {
+        (Some(status), _) => (status, Bytes::new()),
+        (None, Some(file)) => (StatusCode::OK, file.clone()),
+        (None, None) => (StatusCode::NOT_FOUND, Bytes::new()),
+    };
+    let mut response = Response::new(whole(body));
+    *response.status_mut() = status;
+    let kind = if name == "index.yaml" {
+        "text/yaml"
+    } else {
+        "application/gzip"
+    };
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// The packages and their index, made once in a process: compressing the CRDs takes a moment.
+fn files() -> anyhow::Result<&'static Files> {
+    static FILES: OnceLock<Result<Files, String>> = OnceLock::new();
+    let made = FILES.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        make(root).map_err(|error| format!("{error:#}"))
+    });
+    made.as_ref()
+        .map_err(|error| anyhow!("the charts cannot be packaged: {error}"))
+}
+
+fn make(root: &Path) -> anyhow::Result<Files> {
+    let mut files = Files::new();
+    let mut index = "apiVersion: v1\nentries:\n".to_owned();
+    let mut last = "";
+    for chart in &CHARTS {
+        let Chart {
+            name,
+            version,
+            app_version,
+            ..
+        } = *chart;
+        let package = chart.package(root)?;
+        let digest = hex(&Sha256::digest(&package));
+        if name != last {
+            writeln!(index, "  {name}:")?;
+            last = name;
+        }
+        write!(
+            index,
+            "  - apiVersion: v2\n    name: {name}\n    version: {version}\n    \
+             appVersion: {app_version}\n    type: application\n    created: {MOMENT}\n    \
+             digest: {digest}\n    urls:\n    - {name}-{version}.tgz\n"
+        )?;
+        files.insert(format!("{name}-{version}.tgz"), package.into());
+    }
+    writeln!(index, "generated: {MOMENT}")?;
+    files.insert("index.yaml".to_owned(), index.into());
+    Ok(files)
+}
+
+/// The same files give the same bytes, so nothing here may depend on the clock.
+const MOMENT: &str = "\"2026-01-01T00:00:00Z\"";
+
+impl Chart {
+    /// The chart as helm packages it.
+    fn package(&self, root: &Path) -> anyhow::Result<Vec<u8>> {
+        let gzip = GzBuilder::new()
+            .mtime(0)
+            .write(Vec::new(), Compression::fast());
+        let mut archive = tar::Builder::new(gzip);
+        for (path, content) in self.contents(root)? {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len().try_into()?);
+            header.set_mode(0o644);
+            header.set_mtime(0);
+            archive.append_data(&mut header, Path::new(self.name).join(path), &content[..])?;
+        }
+        Ok(archive.into_inner()?.finish()?)
+    }
+
+    /// Its files, by their path in the chart; `Chart.yaml` comes first by its name.
+    fn contents(&self, root: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+        let directory = root.join("charts").join(self.name);
+        let mut contents = BTreeMap::new();
+        let metadata = read(&directory.join("Chart.yaml"))?;
+        contents.insert(
+            "Chart.yaml".into(),
+            self.versioned(&String::from_utf8(metadata)?),
+        );
+        let own_values = directory.join(format!("values-{}.yaml", self.version));
+        let values = if own_values.is_file() {
+            own_values
+        } else {
+            directory.join("values.yaml")
+        };
+        contents.insert("values.yaml".into(), read(&values)?);
+        let crds = root.join("../tests/data/crds").join(self.crds.0);
+        for (from, to) in [
+            (directory.join("templates"), "templates"),
+            (crds, self.crds.1),
+        ] {
+            for file in list(&from)? {
+                let name = file.file_name().context("a file has no name")?;
+                contents.insert(Path::new(to).join(name), read(&file)?);
+            }
+        }
+        Ok(contents)
+    }
+
+    fn versioned(&self, metadata: &str) -> Vec<u8> {
+        let mut text = String::new();
+        for line in metadata.lines() {
+            let line = match line.split_once(':') {
+                Some(("version", _)) => format!("version: {}", self.version),
+                Some(("appVersion", _)) => format!("appVersion: {}", self.app_version),
+                _ => line.to_owned(),
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+}
+
+fn list(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)
+        .with_context(|| format!("cannot read the directory `{}`", directory.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        // No chart here has templates in directories of their own.
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+#[path = "chart_repository_tests.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! A stand-in for Actions Runner Controller, as far as its users can see it: its webhooks, its reconciliation of
+//! runners and autoscalers, and the runners inside the pods that it makes.
+//!
+//! It works while a pod of its Deployment is ready, with that pod's arguments, environment and Secret, and stops
+//! when there is none.
+
+mod agent;
+mod autoscaler;
+mod configuration;
+mod deployments;
+mod github;
+mod manager;
+mod overrides;
+mod pods;
+mod reconciler;
+mod runner_pod;
+#[cfg(test)]
+mod runner_pod_tests;
+mod runners;
+mod scaling;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::{Notify, watch};
+
+use crate::egress::Egress;
+use crate::objects::{Kind, Objects, POD};
+
+pub(crate) const GROUP: &str = "actions.summerwind.dev";
+pub(crate) const DEPLOYMENT: Kind =
+    Kind::new(GROUP, "v1alpha1", "runnerdeployments", "RunnerDeployment");
+pub(crate) const REPLICA_SET: Kind =
+    Kind::new(GROUP, "v1alpha1", "runnerreplicasets", "RunnerReplicaSet");
+pub(crate) const RUNNER: Kind = Kind::new(GROUP, "v1alpha1", "runners", "Runner");
+pub(crate) const AUTOSCALER: Kind = Kind::new(
+    GROUP,
+    "v1alpha1",
+    "horizontalrunnerautoscalers",
+    "HorizontalRunnerAutoscaler",
+);
+
+/// How long the parts take; measured figures are in `realistic`.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// From the start of the manager's container until its webhook answers.
+    pub webhook: Duration,
+    /// How long a leader that died keeps its Lease.
+    pub lease: Duration,
+    /// Between a change and the pass that sees it.
+    pub reconcile: Duration,
+    /// From the start of a runner's container until it is online at GitHub.
+    pub registration: Duration,
+    /// Between two looks whether a runner is registered.
+    pub registration_check: Duration,
+    /// After a registration token could not be had.
+    pub token_retry: Duration,
+    /// After GitHub refused to remove a runner.
+    pub unregistration_retry: Duration,
+    /// How long GitHub is waited for.
+    pub github_timeout: Duration,
+    /// How long a runner that never registered is held after its pod became ready.
+    pub registration_timeout: Duration,
+}
+
+impl Delays {
+    /// What was observed with ARC v0.27.4, and what its code says.
+    pub fn realistic() -> Self {
+        Self {
+            webhook: Duration::from_millis(1500),
+            lease: Duration::from_secs(15),
+            reconcile: Duration::from_millis(200),
+            registration: Duration::from_secs(1),
+            registration_check: Duration::from_secs(10),
+            token_retry: Duration::from_mins(3),
+            unregistration_retry: Duration::from_secs(10),
+            github_timeout: Duration::from_secs(30),
+            registration_timeout: Duration::from_mins(10),
+        }
+    }
+
+    /// For tests that do not look at time.
+    pub fn fast() -> Self {
+        Self {
+            webhook: Duration::from_millis(100),
+            lease: Duration::from_secs(2),
+            reconcile: Duration::from_millis(50),
+            registration: Duration::from_millis(100),
+            registration_check: Duration::from_millis(500),
+            token_retry: Duration::from_secs(2),
+            unregistration_retry: Duration::from_secs(1),
+            github_timeout: Duration::from_secs(3),
+            registration_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What goes wrong, on request.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// The webhook answers this much later.
+    pub webhook_late: Duration,
+    /// The webhook never answers, although its pods are ready.
+    pub webhook_never: bool,
+    /// The webhook denies everything.
+    pub webhook_refuses: bool,
+    /// The manager dies this long after its start: no webhook and no reconciliation from then on.
+    pub crash_after: Option<Duration>,
+    /// Runners run and never appear at GitHub.
+    pub never_register: bool,
+}
+
+/// Which GitHub the stand-in may speak to: always one on loopback.
+#[derive(Clone, Debug, Default)]
+pub struct GitHubSettings {
+    /// Certificates to trust besides those of the system, as PEM.
+    pub trusted: Vec<String>,
+    /// What answers for `https://api.github.com` when no enterprise server is configured.
+    pub public: Option<String>,
+}
+
+/// Runs the stand-in until it is dropped.
+pub async fn run(
+    client: Client,
+    egress: Egress,
+    github: GitHubSettings,
+    delays: Delays,
+    faults: Faults,
+) {
+    let objects = Objects::new(client, "manager");
+    let (leading, leader) = watch::channel(None);
+    let changed = Arc::new(Notify::new());
+    let controllers = Arc::new(Notify::new());
+    let runner_pods = Arc::new(Notify::new());
+    let watches = async {
+        tokio::join!(
+            objects
+                .clone()
+                .watch(POD, Some(manager::PODS), Arc::clone(&controllers)),
+            objects
+                .clone()
+                .watch(POD, Some(pods::LABEL), Arc::clone(&runner_pods)),
+            objects
+                .clone()
+                .watch(POD, Some(pods::LABEL), Arc::clone(&changed)),
+            objects
+                .clone()
+                .watch(DEPLOYMENT, None, Arc::clone(&changed)),
+            objects
+                .clone()
+                .watch(REPLICA_SET, None, Arc::clone(&changed)),
+            objects.clone().watch(RUNNER, None, Arc::clone(&changed)),
+            objects
+                .clone()
+                .watch(AUTOSCALER, None, Arc::clone(&changed)),
+        )
+    };
+    let settings = Arc::new(github);
+    let manager = manager::Manager::new(
+        objects.clone(),
+        egress,
+        Arc::clone(&settings),
+        delays,
+        faults.clone(),
+    );
+    tokio::join!(
+        watches,
+        manager.run(&controllers, leading),
+        reconciler::run(
+            objects.clone(),
+            leader,
+            Arc::clone(&settings),
+            delays,
+            &changed
+        ),
+        agent::run(objects.clone(), settings, delays, faults, &runner_pods),
+    );
+}

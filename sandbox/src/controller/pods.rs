@@ -1,0 +1,185 @@
+//! The runners' pods: noting that a runner is registered, and removing it at GitHub before its pod may go.
+
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::github::{Removal, Scope};
+use super::manager::variable;
+use super::reconciler::Reconciler;
+use super::runner_pod::FINALIZER;
+use crate::objects::{
+    self, POD, at, condition, has_finalizer, is_deleted, text, uid, without_finalizer,
+};
+
+/// Selects the runners' pods.
+pub(super) const LABEL: &str = "actions-runner";
+
+/// How long the kubelet may take to end the containers of a deleted pod.
+const AN_END: SignedDuration = SignedDuration::from_secs(5);
+
+const ID: &str = "actions-runner/id";
+const REQUESTED: &str = "actions-runner/unregistration-request-timestamp";
+const WAITS: &str = "actions-runner/runner-completion-wait-start-timestamp";
+
+impl Reconciler {
+    /// Brings a pod one step on.
+    pub(super) async fn reconcile_pod(&mut self, pod: &Value) -> Result<()> {
+        if !is_deleted(pod) {
+            return self.note_registration(pod).await;
+        }
+        if !has_finalizer(pod, FINALIZER) || self.waits(uid(pod)) {
+            return Ok(());
+        }
+        match self.unregister(pod).await {
+            Ok(true) => self.release(pod).await?,
+            Ok(false) | Err(_) => self.wait(uid(pod), self.delays.unregistration_retry),
+        }
+        Ok(())
+    }
+
+    /// Writes the id of the runner to its pod, once GitHub lists it.
+    async fn note_registration(&mut self, pod: &Value) -> Result<()> {
+        // A turn of its own: waiting for GitHub's list must not hold up a deletion.
+        let turn = format!("registration of {}", uid(pod));
+        if annotation(pod, ID).is_some() || !objects::is_ready(pod) || self.waits(&turn) {
+            return Ok(());
+        }
+        if let Ok(Some(id)) = self.id(pod).await {
+            self.annotate(pod, ID, &id.to_string()).await?;
+        } else {
+            self.wait(&turn, self.delays.registration_check);
+        }
+        Ok(())
+    }
+
+    /// Removes the runner of a pod at GitHub; false when it has to be tried again.
+    async fn unregister(&mut self, pod: &Value) -> Result<bool, String> {
+        let now = objects::seconds(Timestamp::now());
+        let noted = annotation(pod, ID).and_then(|id| id.parse::<i64>().ok());
+        let phase = text(pod, "/status/phase");
+        if noted.is_none() && phase == "Pending" || ended_by_itself(pod) {
+            return Ok(true);
+        }
+        let lost = |error: anyhow::Error| error.to_string();
+        if annotation(pod, REQUESTED).is_none() {
+            self.annotate(pod, REQUESTED, &now).await.map_err(lost)?;
+        }
+        let found = match noted {
+            Some(id) => Some(id),
+            None => self.id(pod).await?,
+        };
+        let Some(id) = found else {
+            return Ok(self.is_given_up(pod));
+        };
+        if noted.is_none() {
+            // Once it is removed nothing else tells that there was one.
+            self.annotate(pod, ID, &id.to_string())
+                .await
+                .map_err(lost)?;
+        }
+        match self
+            .github
+            .remove(&scope(pod).ok_or("the pod has no scope")?, id)
+            .await
+        {
+            Removal::Done | Removal::Forbidden => Ok(true),
+            Removal::Failed(error) => Err(error),
+            Removal::Busy => {
+                if annotation(pod, WAITS).is_none() {
+                    self.annotate(pod, WAITS, &now).await.map_err(lost)?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Lets a pod go; the annotations just written have changed it.
+    async fn release(&self, pod: &Value) -> Result<()> {
+        if let Some(pod) = self.objects.get(&POD, at(pod)).await? {
+            self.objects
+                .merge(&POD, at(&pod), &without_finalizer(&pod, FINALIZER))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a runner that never registered is waited for no longer.
+    fn is_given_up(&self, pod: &Value) -> bool {
+        let since = condition(pod, "Ready").map(|ready| text(ready, "/lastTransitionTime"));
+        let since = since.and_then(|time| time.parse::<Timestamp>().ok());
+        let limit = SignedDuration::try_from(self.delays.registration_timeout);
+        match (since, limit) {
+            (Some(since), Ok(limit)) => Timestamp::now().duration_since(since) >= limit,
+            _ => true,
+        }
+    }
+
+    async fn id(&self, pod: &Value) -> Result<Option<i64>, String> {
+        let scope = scope(pod).ok_or("the pod has no scope")?;
+        let listed = self.github.runners(&scope).await?;
+        Ok(listed
+            .iter()
+            .find(|runner| runner.name == at(pod).1)
+            .map(|runner| runner.id))
+    }
+
+    async fn annotate(&self, pod: &Value, name: &str, value: &str) -> Result<()> {
+        let patch = json!({ "metadata": { "annotations": { name: value } } });
+        self.objects.merge(&POD, at(pod), &patch).await?;
+        Ok(())
+    }
+}
+
+fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
+    pod["metadata"]["annotations"][name].as_str()
+}
+
+fn scope(pod: &Value) -> Option<Scope> {
+    Scope::of(&json!({
+        "enterprise": variable(pod, "RUNNER_ENTERPRISE"),
+        "organization": variable(pod, "RUNNER_ORG"),
+        "repository": variable(pod, "RUNNER_REPO"),
+    }))
+}
+
+/// Whether the runner's container had ended before the pod was deleted: its job was done.
+fn ended_by_itself(pod: &Value) -> bool {
+    let statuses = pod
+        .pointer("/status/containerStatuses")
+        .and_then(Value::as_array);
+    let runner = statuses.and_then(|all| all.iter().find(|status| status["name"] == "runner"));
+    let ended = runner.map(|runner| text(runner, "/state/terminated/finishedAt"));
+    let ended = ended.and_then(|time| time.parse::<Timestamp>().ok());
+    let deleted = text(pod, "/metadata/deletionTimestamp")
+        .parse::<Timestamp>()
+        .ok();
+    let grace = pod
+        .pointer("/metadata/deletionGracePeriodSeconds")
+        .and_then(Value::as_i64);
+    // The timestamp is when the grace period ends, and the kubelet moves it when it has ended the containers.
+    let deleted = deleted.map(|time| time - SignedDuration::from_secs(grace.unwrap_or(0)));
+    matches!((ended, deleted), (Some(ended), Some(deleted)) if ended + AN_END < deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_container_that_ended_before_the_deletion_ended_by_itself() {
+        let pod = |finished: &str| {
+            json!({
+                "metadata": {
+                    "deletionTimestamp": "2026-11-23T20:50:00Z", "deletionGracePeriodSeconds": 30,
+                },
+                "status": { "containerStatuses": [
+                    { "name": "runner", "state": { "terminated": { "finishedAt": finished } } },
+                ] },
+            })
+        };
+        assert!(ended_by_itself(&pod("2026-11-23T20:49:24Z")));
+        assert!(!ended_by_itself(&pod("2026-11-23T20:49:25Z")));
+        assert!(!ended_by_itself(&json!({})));
+    }
+}

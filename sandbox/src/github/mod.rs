@@ -1,0 +1,270 @@
+//! A stand-in for GitHub: the part of its REST API that arcctl and the controllers use, held to GitHub's own
+//! `OpenAPI` description in every request and every answer. What it does is simulated; what it says has GitHub's shape.
+
+mod access;
+mod apps;
+mod call;
+mod examples;
+mod groups;
+mod owner;
+mod refusal;
+mod routes;
+mod runners;
+mod sandbox_routes;
+mod server;
+mod state;
+mod token;
+mod workflows;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::ServerConfig;
+
+pub use self::owner::Owner;
+use self::server::Shared;
+use self::state::State;
+pub use self::state::{Group, NewRunner, RateLimit, Runner};
+pub use self::token::{Administers, App, Installation, Token, TokenKind};
+pub use self::workflows::{Run, Workflow};
+use crate::listen::Server;
+use crate::openapi::OpenApi;
+
+/// Which GitHub is played.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// GitHub Enterprise Server of this version, with its API below `/api/v3`.
+    EnterpriseServer(String),
+    /// github.com, with its API at the root.
+    Cloud,
+}
+
+impl Mode {
+    fn prefix(&self) -> &'static str {
+        match self {
+            Self::EnterpriseServer(_) => "/api/v3",
+            Self::Cloud => "",
+        }
+    }
+
+    fn version(&self) -> Option<&str> {
+        match self {
+            Self::EnterpriseServer(version) => Some(version),
+            Self::Cloud => None,
+        }
+    }
+
+    /// The runner that its downloads offer.
+    fn shipped_runner(&self) -> &'static str {
+        match self {
+            Self::EnterpriseServer(_) => "2.323.0",
+            Self::Cloud => "2.336.0",
+        }
+    }
+}
+
+/// What a stand-in starts with.
+pub struct Options {
+    /// Which GitHub is played.
+    pub mode: Mode,
+    /// The enterprises, organizations and repositories there are.
+    pub owners: Vec<Owner>,
+    /// The token there is from the start.
+    pub token: Token,
+    /// The primary rate limit; none is what a GitHub Enterprise Server has by default.
+    pub rate_limit: Option<RateLimit>,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// With which certificate it speaks HTTPS; plain HTTP without.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+impl Default for Options {
+    /// The reference profile's GitHub: an Enterprise Server 3.19 with the enterprise `dogecompany`.
+    fn default() -> Self {
+        Self {
+            mode: Mode::EnterpriseServer("3.19.0".to_owned()),
+            owners: vec![
+                Owner::enterprise("dogecompany"),
+                Owner::organization("dogecompany"),
+                Owner::repository("dogecompany", "app"),
+            ],
+            token: Token::administrator(),
+            rate_limit: None,
+            latency: Duration::from_millis(3),
+            tls: None,
+        }
+    }
+}
+
+/// A running stand-in; it ends when this is dropped.
+pub struct GitHub {
+    shared: Arc<Shared>,
+    server: Server,
+    token: String,
+}
+
+impl GitHub {
+    /// Starts a stand-in on a free port of loopback.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let mut state = State::default();
+        state.rate_limit = options.rate_limit;
+        for owner in options.owners {
+            state.add_owner(owner);
+        }
+        let token = options.token.value.clone();
+        state.tokens.push(options.token);
+        let shared = Arc::new(Shared {
+            mode: options.mode,
+            latency: options.latency,
+            scheme: if options.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            },
+            api: OpenApi::github()?,
+            state: Mutex::new(state),
+        });
+        let for_connections = Arc::clone(&shared);
+        let server = Server::start(0, options.tls, move |_| {
+            let shared = Arc::clone(&for_connections);
+            move |request| server::handle(Arc::clone(&shared), request)
+        })
+        .await?;
+        Ok(Self {
+            shared,
+            server,
+            token,
+        })
+    }
+
+    /// Its address, as a profile's `github.url` names it: without `/api/v3`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.shared.scheme, self.server.address())
+    }
+
+    /// Where its REST API is.
+    pub fn api_url(&self) -> String {
+        format!("{}{}", self.url(), self.shared.mode.prefix())
+    }
+
+    /// The token it was started with.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Adds a token and returns its value.
+    pub fn add_token(&self, token: Token) -> String {
+        let value = token.value.clone();
+        self.shared.state().tokens.push(token);
+        value
+    }
+
+    /// Revokes a token; its next use is 401.
+    pub fn revoke(&self, token: &str) {
+        self.shared
+            .state()
+            .tokens
+            .retain(|known| known.value != token);
+    }
+
+    /// Adds an App.
+    pub fn add_app(&self, app: App) {
+        self.shared.state().apps.push(app);
+    }
+
+    /// Adds an enterprise, organization or repository.
+    pub fn add_owner(&self, owner: Owner) {
+        self.shared.state().add_owner(owner);
+    }
+
+    /// Adds a runner group and returns its id; `selected` are the organizations or repositories that may use it.
+    pub fn add_group(&self, owner: &Owner, name: &str, selected: Option<&[&str]>) -> u64 {
+        let mut state = self.shared.state();
+        let id = state.new_id();
+        let selected = selected.map(|list| list.iter().map(ToString::to_string).collect());
+        let (name, owner) = (name.to_owned(), owner.clone());
+        state.groups.push(Group {
+            id,
+            name,
+            owner,
+            selected,
+            default: false,
+        });
+        id
+    }
+
+    /// All runners, by id.
+    pub fn runners(&self) -> Vec<Runner> {
+        self.shared.state().runners.values().cloned().collect()
+    }
+
+    /// Registers a runner without a registration token, for a test's beginning; it is offline.
+    pub fn add_runner(&self, owner: &Owner, runner: NewRunner) -> anyhow::Result<u64> {
+        self.shared
+            .state()
+            .register(owner, runner)
+            .map_err(|group| anyhow::anyhow!("`{owner}` has no runner group `{group}`"))
+    }
+
+    /// Says whether a runner is connected and has a job; false if there is no such runner.
+    pub fn set_runner(&self, id: u64, online: bool, busy: bool) -> bool {
+        let mut state = self.shared.state();
+        let Some(runner) = state.runners.get_mut(&id) else {
+            return false;
+        };
+        (runner.online, runner.busy) = (online, busy);
+        true
+    }
+
+    /// Removes a runner, as GitHub does with one long offline; false if there is no such runner.
+    pub fn remove_runner(&self, id: u64) -> bool {
+        self.shared.state().runners.remove(&id).is_some()
+    }
+
+    /// Ends all registration tokens, as an hour does.
+    pub fn expire_registration_tokens(&self) {
+        for registration in &mut self.shared.state().registrations {
+            registration.expires_at = Timestamp::now();
+        }
+    }
+
+    /// Sets the primary rate limit, or turns it off.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.shared.state().rate_limit = limit;
+    }
+
+    /// Refuses everything for the secondary rate limit, with this `Retry-After`, until told otherwise.
+    pub fn set_secondary_limit(&self, retry_after: Option<Duration>) {
+        self.shared.state().secondary_limit = retry_after;
+    }
+
+    /// Adds a workflow that can be dispatched.
+    pub fn add_workflow(&self, workflow: Workflow) {
+        self.shared.state().workflows.push(workflow);
+    }
+
+    /// All workflow runs, by id.
+    pub fn runs(&self) -> Vec<Run> {
+        self.shared.state().runs.values().cloned().collect()
+    }
+
+    /// Changes a workflow run; false if there is no such run.
+    pub fn update_run(&self, id: u64, change: impl FnOnce(&mut Run)) -> bool {
+        self.shared.state().runs.get_mut(&id).map(change).is_some()
+    }
+
+    /// How many requests the API has had.
+    pub fn requests(&self) -> u64 {
+        self.shared.state().requests
+    }
+
+    /// What was wrong, by GitHub's description, with the requests it had and the answers it gave.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.state().violations.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

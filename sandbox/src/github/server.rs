@@ -1,0 +1,186 @@
+//! HTTP around the operations: paths by mode, headers, latency, the judgement of the `OpenAPI` description.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode, request};
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
+
+use super::call::{Answer, Call};
+use super::examples::Examples;
+use super::routes::{Outcome, dispatch};
+use super::state::State;
+use super::token::random;
+use super::{Mode, sandbox_routes};
+use crate::listen::{Body, Unanswered, whole};
+use crate::openapi::{AnswerView, OpenApi, RequestView};
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) mode: Mode,
+    pub(super) latency: Duration,
+    pub(super) scheme: &'static str,
+    pub(super) api: &'static OpenApi,
+    pub(super) state: Mutex<State>,
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers one request.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Unanswered> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
+    if let Some(path) = parts.uri.path().strip_prefix("/_sandbox") {
+        let answer = sandbox_routes::answer(&mut shared.state(), &parts.method, path, &body);
+        return Ok(response(answer, HeaderMap::new()));
+    }
+    tokio::time::sleep(shared.latency).await;
+    let prefix = shared.mode.prefix();
+    match parts.uri.path().strip_prefix(prefix) {
+        Some(path) if path.starts_with('/') => Ok(operation(&shared, &parts, path, &body)),
+        // Below `/` a GitHub Enterprise Server is a web site.
+        _ => {
+            let mut response = Response::new(whole("<html><body>Not Found</body></html>"));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            Ok(response)
+        }
+    }
+}
+
+fn operation(shared: &Shared, parts: &request::Parts, path: &str, body: &Bytes) -> Response<Body> {
+    let query = parts.uri.query().unwrap_or_default();
+    let host = text(&parts.headers, "host").unwrap_or("localhost");
+    let base = format!("{}://{host}{}", shared.scheme, shared.mode.prefix());
+    let mut violations = shared.api.check_request(&RequestView {
+        method: parts.method.as_str(),
+        path,
+        query,
+        content_type: text(&parts.headers, "content-type"),
+        body,
+    });
+    let examples = Examples {
+        api: shared.api,
+        base: &base,
+        version: shared.mode.version(),
+        shipped: shared.mode.shipped_runner(),
+    };
+    let call = Call::new(
+        &parts.method,
+        path,
+        query,
+        &parts.headers,
+        body,
+        base.clone(),
+    );
+    let mut state = shared.state();
+    state.requests += 1;
+    let outcome = dispatch(&mut state, &call, &examples);
+    let headers = common_headers(&state, &shared.mode, &outcome);
+    let answer = outcome.answer;
+    let encoded = encode(&answer);
+    violations.extend(shared.api.check_answer(
+        parts.method.as_str(),
+        path,
+        &AnswerView {
+            status: answer.status.as_u16(),
+            content_type: answer.body.as_ref().map(|_| JSON),
+            body: &encoded,
+        },
+    ));
+    state.violations.append(&mut violations);
+    response(answer, headers)
+}
+
+const JSON: &str = "application/json; charset=utf-8";
+
+fn encode(answer: &Answer) -> Vec<u8> {
+    answer
+        .body
+        .as_ref()
+        .map(|body| body.to_string().into_bytes())
+        .unwrap_or_default()
+}
+
+fn response(answer: Answer, mut headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(whole(encode(&answer)));
+    *response.status_mut() = answer.status;
+    if answer.body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    }
+    for (name, value) in answer.headers {
+        insert(&mut headers, name, &value);
+    }
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The headers every answer of GitHub's carries, as far as a client can make use of them.
+fn common_headers(state: &State, mode: &Mode, outcome: &Outcome) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let id = format!("{}:{}", random(4), random(8)).to_uppercase();
+    insert(&mut headers, "x-github-request-id", &id);
+    if let Some(version) = mode.version() {
+        insert(
+            &mut headers,
+            "x-github-enterprise-version",
+            &format!("enterprise-server@{version}"),
+        );
+    }
+    let Some(token) = &outcome.token else {
+        return headers;
+    };
+    if let Some(scopes) = token.scopes() {
+        insert(&mut headers, "x-oauth-scopes", &scopes);
+        insert(
+            &mut headers,
+            "x-accepted-oauth-scopes",
+            &outcome.accepted_scopes.join(", "),
+        );
+    } else if let Some(permission) = outcome.accepted_permission {
+        insert(
+            &mut headers,
+            "x-accepted-github-permissions",
+            &format!("{permission}=write"),
+        );
+    }
+    if let Some(end) = token.expires_at {
+        let end = end.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        insert(&mut headers, "github-authentication-token-expiration", &end);
+    }
+    if let Some(limit) = &state.rate_limit {
+        let used = limit.limit - limit.remaining;
+        insert(&mut headers, "x-ratelimit-limit", &limit.limit.to_string());
+        insert(
+            &mut headers,
+            "x-ratelimit-remaining",
+            &limit.remaining.to_string(),
+        );
+        insert(&mut headers, "x-ratelimit-reset", &limit.reset.to_string());
+        insert(&mut headers, "x-ratelimit-used", &used.to_string());
+        insert(&mut headers, "x-ratelimit-resource", "core");
+    }
+    headers
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    // Everything inserted here is printable; a login or slug that is not would only lose its header.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

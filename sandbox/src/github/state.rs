@@ -1,0 +1,195 @@
+//! What this GitHub knows: who exists, tokens, runners, groups, workflow runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::owner::Owner;
+use super::token::{App, HOUR, Token, after, random};
+use super::workflows::{Run, Workflow};
+
+/// The state of the stand-in, behind one lock.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) owners: BTreeSet<Owner>,
+    pub(super) tokens: Vec<Token>,
+    pub(super) apps: Vec<App>,
+    pub(super) registrations: Vec<Registration>,
+    pub(super) runners: BTreeMap<u64, Runner>,
+    pub(super) groups: Vec<Group>,
+    pub(super) workflows: Vec<Workflow>,
+    pub(super) runs: BTreeMap<u64, Run>,
+    pub(super) rate_limit: Option<RateLimit>,
+    pub(super) secondary_limit: Option<Duration>,
+    pub(super) violations: Vec<String>,
+    pub(super) requests: u64,
+    last_id: u64,
+}
+
+/// A registration token: one hour, for one owner.
+pub(super) struct Registration {
+    pub(super) value: String,
+    pub(super) owner: Owner,
+    pub(super) expires_at: Timestamp,
+}
+
+/// A self-hosted runner.
+#[derive(Clone, Debug, Serialize)]
+pub struct Runner {
+    /// Its id at GitHub.
+    pub id: u64,
+    /// Its name, unique within its owner.
+    pub name: String,
+    /// Where it is registered, as in the API's paths (`enterprises/ENT`).
+    #[serde(serialize_with = "as_text")]
+    pub owner: Owner,
+    /// The labels it was registered with, without those every runner has.
+    pub labels: Vec<String>,
+    /// The id of its group.
+    pub group: u64,
+    /// Whether it is connected.
+    pub online: bool,
+    /// Whether it has a job.
+    pub busy: bool,
+    /// Whether it takes one job only.
+    pub ephemeral: bool,
+}
+
+/// What a new runner says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct NewRunner {
+    /// Its name; an existing runner of this name and owner is replaced.
+    pub name: String,
+    /// Its own labels.
+    pub labels: Vec<String>,
+    /// The name of its group; none is the default group.
+    pub group: Option<String>,
+    /// Whether it takes one job only.
+    pub ephemeral: bool,
+}
+
+/// A runner group of an enterprise or an organization.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group {
+    /// Its id, assigned when it is added.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The enterprise or organization it belongs to.
+    #[serde(serialize_with = "as_text")]
+    pub owner: Owner,
+    /// Who may use it: organizations of an enterprise, repositories (`OWNER/NAME`) of an organization; `None` is all.
+    pub selected: Option<Vec<String>>,
+    /// Whether it is the group of runners that ask for none.
+    pub default: bool,
+}
+
+/// The primary rate limit.
+#[derive(Clone, Debug, Serialize)]
+pub struct RateLimit {
+    /// Requests per hour.
+    pub limit: u64,
+    /// What is left of them.
+    pub remaining: u64,
+    /// When they are full again, in seconds since 1970.
+    pub reset: i64,
+}
+
+impl RateLimit {
+    /// A full limit that resets in an hour.
+    pub fn of(limit: u64) -> Self {
+        Self {
+            limit,
+            remaining: limit,
+            reset: after(HOUR).as_second(),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Adds an owner, with the default group it has from the start.
+    pub(super) fn add_owner(&mut self, owner: Owner) {
+        if !self.owners.insert(owner.clone()) || matches!(owner, Owner::Repository(..)) {
+            return;
+        }
+        let id = self.new_id();
+        self.groups.push(Group {
+            id,
+            name: "Default".to_owned(),
+            owner,
+            selected: None,
+            default: true,
+        });
+    }
+
+    pub(super) fn token(&self, value: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.value == value)
+    }
+
+    pub(super) fn new_registration(&mut self, owner: Owner) -> (String, Timestamp) {
+        let (value, expires_at) = (format!("A{}", random(28).to_uppercase()), after(HOUR));
+        self.registrations.push(Registration {
+            value: value.clone(),
+            owner,
+            expires_at,
+        });
+        (value, expires_at)
+    }
+
+    /// The owner a registration token is for, while it lives.
+    pub(super) fn registration_owner(&self, token: &str) -> Option<Owner> {
+        self.registrations
+            .iter()
+            .find(|known| known.value == token && known.expires_at > Timestamp::now())
+            .map(|known| known.owner.clone())
+    }
+
+    /// Registers a runner; it is offline until it says otherwise. Fails with the group's name if there is none such.
+    pub(super) fn register(&mut self, owner: &Owner, new: NewRunner) -> Result<u64, String> {
+        let groups = || self.groups.iter().filter(|group| group.owner == *owner);
+        let group = match &new.group {
+            Some(name) => groups().find(|group| group.name.eq_ignore_ascii_case(name)),
+            None => groups().find(|group| group.default),
+        };
+        let group = match (group, &new.group, owner) {
+            (Some(group), _, _) => group.id,
+            // A repository has no groups and ignores what a runner asks for.
+            (None, _, Owner::Repository(..)) => 1,
+            (None, name, _) => return Err(name.clone().unwrap_or_else(|| "Default".to_owned())),
+        };
+        let same = |runner: &&Runner| runner.owner == *owner && runner.name == new.name;
+        let replaced = self.runners.values().find(same).map(|runner| runner.id);
+        let id = replaced.unwrap_or_else(|| self.new_id());
+        let NewRunner {
+            name,
+            labels,
+            ephemeral,
+            ..
+        } = new;
+        let owner = owner.clone();
+        let (online, busy) = (false, false);
+        let runner = Runner {
+            id,
+            name,
+            owner,
+            labels,
+            group,
+            online,
+            busy,
+            ephemeral,
+        };
+        self.runners.insert(id, runner);
+        Ok(id)
+    }
+}
+
+fn as_text<S: serde::Serializer>(owner: &Owner, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(owner)
+}

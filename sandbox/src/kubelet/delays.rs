@@ -1,0 +1,69 @@
+//! How long the nodes take. Pure: no I/O.
+
+use std::time::Duration;
+
+/// How long the steps of a pod's life take.
+#[derive(Clone, Debug)]
+pub struct Delays {
+    /// From being bound to Running, when nothing is missing.
+    pub start: Duration,
+    /// Before the first new attempt to mount a volume; each further one takes twice as long.
+    pub mount: Duration,
+    /// Between looks at a missing variable or an image that cannot be pulled.
+    pub retry: Duration,
+    /// From Running to Succeeded, for the pod of a Job.
+    pub job: Duration,
+    /// From being asked to end to being gone.
+    pub termination: Duration,
+    /// Whether `initialDelaySeconds` of a readiness probe is waited for.
+    pub probes: bool,
+}
+
+impl Delays {
+    /// As with images that are pulled already.
+    pub fn realistic() -> Self {
+        Self {
+            start: Duration::from_secs(1),
+            mount: Duration::from_millis(500),
+            retry: Duration::from_secs(2),
+            job: Duration::from_millis(500),
+            termination: Duration::from_millis(300),
+            probes: true,
+        }
+    }
+
+    /// As short as it goes, for tests.
+    pub fn fast() -> Self {
+        Self {
+            start: Duration::from_millis(50),
+            mount: Duration::from_millis(100),
+            retry: Duration::from_millis(200),
+            job: Duration::from_millis(50),
+            termination: Duration::from_millis(20),
+            probes: false,
+        }
+    }
+
+    /// Before the next attempt to mount a volume, after this many.
+    pub(super) fn before_mount(&self, attempts: u32) -> Duration {
+        let longest = Duration::from_secs(122);
+        self.mount
+            .saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)))
+            .min(longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_tried_less_and_less_often() {
+        let delays = Delays::realistic();
+        let wait = |attempts| delays.before_mount(attempts).as_millis();
+        assert_eq!(
+            [wait(1), wait(2), wait(4), wait(99)],
+            [500, 1000, 4000, 122_000]
+        );
+    }
+}

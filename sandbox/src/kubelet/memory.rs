@@ -1,0 +1,93 @@
+//! What the kubelets remember of pods between two looks.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What is remembered of one pod.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    /// When the pod was first seen on its node.
+    pub(super) accepted: Instant,
+    /// How often mounting its volumes has failed.
+    pub(super) mounts: u32,
+    /// Its address, once it has one.
+    pub(super) address: Option<String>,
+    /// Since when its containers run.
+    pub(super) running: Option<Instant>,
+    /// Since when it is ending.
+    pub(super) ending: Option<Instant>,
+    /// Before this, nothing is tried again; the kubelet's own writes wake it up early.
+    pub(super) retry: Option<Instant>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            accepted: Instant::now(),
+            mounts: 0,
+            address: None,
+            running: None,
+            ending: None,
+            retry: None,
+        }
+    }
+
+    /// How long nothing is to be tried; `None` is not at all.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let left = self.retry?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// What is remembered of all pods, by UID.
+#[derive(Default)]
+pub(super) struct Memories {
+    pods: Mutex<HashMap<String, Memory>>,
+}
+
+impl Memories {
+    /// What is remembered of a pod; a new one is remembered from now on.
+    pub(super) fn of(&self, uid: &str) -> Memory {
+        match self.pods.lock() {
+            Ok(mut pods) => pods
+                .entry(uid.to_owned())
+                .or_insert_with(Memory::new)
+                .clone(),
+            Err(_) => Memory::new(),
+        }
+    }
+
+    pub(super) fn change(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+        if let Ok(mut pods) = self.pods.lock() {
+            change(pods.entry(uid.to_owned()).or_insert_with(Memory::new));
+        }
+    }
+
+    pub(super) fn forget(&self, uid: &str) {
+        if let Ok(mut pods) = self.pods.lock() {
+            pods.remove(uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_rests_until_its_retry() {
+        let memories = Memories::default();
+        assert_eq!(memories.of("u").rest(), None);
+        let later = Instant::now() + Duration::from_mins(1);
+        memories.change("u", |memory| memory.retry = Some(later));
+        assert!(
+            memories
+                .of("u")
+                .rest()
+                .is_some_and(|left| left > Duration::from_secs(50))
+        );
+        memories.forget("u");
+        assert_eq!(memories.of("u").rest(), None);
+    }
+}

@@ -1,0 +1,331 @@
+//! What a pod's status says in each phase of its life, as the kubelet would write it.
+//! Pure: no I/O.
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::shown;
+
+/// Where the pod is.
+pub(super) struct Place<'a> {
+    pub(super) host: &'a str,
+    pub(super) pod: &'a str,
+}
+
+/// A time as Kubernetes writes it: whole seconds.
+pub(super) fn time(now: Timestamp) -> String {
+    format!("{now:.0}")
+}
+
+/// Containers wait for a reason; `None` is a container that waits for the others.
+pub(super) fn waiting(pod: &Pod, host: &str, now: Timestamp, cause: &Cause<'_>) -> Value {
+    let statuses: Vec<Value> = containers(pod)
+        .iter()
+        .map(|container| {
+            let state = if cause.applies(container) {
+                let mut state = json!({"reason": cause.reason});
+                if let Some(message) = cause.message {
+                    state["message"] = json!(message);
+                }
+                state
+            } else {
+                json!({"reason": "ContainerCreating"})
+            };
+            container_status(pod, container, &json!({"waiting": state}), false)
+        })
+        .collect();
+    let message = unready(pod);
+    json!({"status": {
+        "phase": "Pending",
+        "hostIP": host,
+        "hostIPs": [{"ip": host}],
+        "startTime": start_time(pod, now),
+        "conditions": conditions(pod, now, true, Some(&message)),
+        "containerStatuses": statuses,
+    }})
+}
+
+/// Why containers wait.
+pub(super) struct Cause<'a> {
+    /// The container; `None` is all of them.
+    pub(super) container: Option<&'a str>,
+    pub(super) reason: &'a str,
+    pub(super) message: Option<&'a str>,
+}
+
+impl Cause<'_> {
+    fn applies(&self, container: &Container) -> bool {
+        self.container.is_none_or(|name| name == container.name)
+    }
+}
+
+/// Containers run; `ready` says which of them are ready.
+pub(super) fn running(
+    pod: &Pod,
+    place: &Place<'_>,
+    now: Timestamp,
+    ready: impl Fn(&Container) -> bool,
+) -> Value {
+    let statuses: Vec<Value> = containers(pod)
+        .iter()
+        .map(|container| {
+            let started = shown::status(pod, &container.name)
+                .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone())
+                .map_or_else(|| time(now), |since| time(since.0));
+            let state = json!({"running": {"startedAt": started}});
+            container_status(pod, container, &state, ready(container))
+        })
+        .collect();
+    let all = containers(pod).iter().all(&ready);
+    let message = (!all).then(|| unready_where(pod, |container| !ready(container)));
+    json!({"status": {
+        "phase": "Running",
+        "hostIP": place.host,
+        "hostIPs": [{"ip": place.host}],
+        "podIP": place.pod,
+        "podIPs": [{"ip": place.pod}],
+        "startTime": start_time(pod, now),
+        "conditions": conditions(pod, now, false, message.as_deref()),
+        "containerStatuses": statuses,
+    }})
+}
+
+/// A container has ended with an error and waits to be started again.
+pub(super) fn crashing(pod: &Pod, place: &Place<'_>, now: Timestamp, name: &str) -> Value {
+    let mut status = running(pod, place, now, |container| container.name != name);
+    for container in status["status"]["containerStatuses"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        if container["name"] != name {
+            continue;
+        }
+        let restarts = container["restartCount"].as_i64().unwrap_or(0);
+        let ended = json!({"terminated": {"exitCode": 1, "reason": "Error",
+            "startedAt": time(now), "finishedAt": time(now)}});
+        // The first crash is shown once as an end, later ones as the wait between restarts.
+        if container["lastState"]
+            .as_object()
+            .is_some_and(serde_json::Map::is_empty)
+        {
+            container["state"] = ended.clone();
+        } else {
+            let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
+            let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+            let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+            container["state"] = json!({"waiting": {"reason": "CrashLoopBackOff",
+                "message": format!("back-off 10s restarting failed container={name} \
+                    pod={pod_name}_{namespace}({uid})")}});
+            container["restartCount"] = json!(restarts + 1);
+        }
+        container["lastState"] = ended;
+        container["started"] = json!(false);
+    }
+    status
+}
+
+/// All containers have ended well.
+pub(super) fn ended(pod: &Pod, now: Timestamp) -> Value {
+    let statuses: Vec<Value> = containers(pod)
+        .iter()
+        .map(|container| {
+            let running = shown::status(pod, &container.name)
+                .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone());
+            let state = json!({"terminated": {"exitCode": 0, "reason": "Completed",
+                "startedAt": running.map(|since| time(since.0)), "finishedAt": time(now)}});
+            container_status(pod, container, &state, false)
+        })
+        .collect();
+    let reason = |kind: &str, status: &str| {
+        json!({"type": kind, "status": status, "reason": "PodCompleted",
+            "lastProbeTime": null, "lastTransitionTime": time(now)})
+    };
+    json!({"status": {
+        "phase": "Succeeded",
+        "conditions": [reason("Initialized", "True"), reason("Ready", "False"),
+            reason("ContainersReady", "False")],
+        "containerStatuses": statuses,
+    }})
+}
+
+/// The scheduler has found no node.
+pub(super) fn unschedulable(now: Timestamp, message: &str) -> Value {
+    json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False",
+        "reason": "Unschedulable", "message": message,
+        "lastProbeTime": null, "lastTransitionTime": time(now)}]}})
+}
+
+pub(super) fn containers(pod: &Pod) -> &[Container] {
+    pod.spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default()
+}
+
+fn container_status(pod: &Pod, container: &Container, state: &Value, ready: bool) -> Value {
+    let before = shown::status(pod, &container.name);
+    let is_running = state.get("running").is_some();
+    let mut last = json!({});
+    if let Some(ended) = before
+        .and_then(|status| status.last_state.as_ref())
+        .and_then(|state| state.terminated.as_ref())
+    {
+        last = json!({"terminated": ended});
+    }
+    json!({
+        "name": container.name,
+        "image": container.image,
+        "imageID": "",
+        "ready": ready,
+        "started": is_running,
+        "restartCount": before.map_or(0, |status| status.restart_count),
+        "state": state,
+        "lastState": last,
+    })
+}
+
+fn start_time(pod: &Pod, now: Timestamp) -> String {
+    let known = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.start_time.as_ref());
+    known.map_or_else(|| time(now), |known| time(known.0))
+}
+
+fn unready(pod: &Pod) -> String {
+    unready_where(pod, |_| true)
+}
+
+fn unready_where(pod: &Pod, which: impl Fn(&Container) -> bool) -> String {
+    let names = containers(pod)
+        .iter()
+        .filter(|one| which(one))
+        .map(|one| one.name.as_str());
+    format!(
+        "containers with unready status: [{}]",
+        names.collect::<Vec<_>>().join(" ")
+    )
+}
+
+/// The conditions of a pod that is not done; a message makes it unready. A condition that keeps
+/// its status keeps the time of its last transition.
+fn conditions(pod: &Pod, now: Timestamp, starting: bool, unready: Option<&str>) -> Value {
+    let since = |kind: &str, status: &str| {
+        let known = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.conditions.as_ref());
+        known
+            .and_then(|all| {
+                all.iter()
+                    .find(|one| one.type_ == kind && one.status == status)
+            })
+            .and_then(|one| one.last_transition_time.as_ref())
+            .map_or_else(|| time(now), |since| time(since.0))
+    };
+    let condition = |kind: &str, is_true: bool, message: Option<&str>| {
+        let status = if is_true { "True" } else { "False" };
+        json!({"type": kind, "status": status, "lastProbeTime": null,
+            "lastTransitionTime": since(kind, status),
+            "reason": message.map(|_| "ContainersNotReady"), "message": message})
+    };
+    json!([
+        condition("PodReadyToStartContainers", !starting, None),
+        condition("Initialized", true, None),
+        condition("Ready", unready.is_none(), unready),
+        condition("ContainersReady", unready.is_none(), unready),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::from_value;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn pod() -> Pod {
+        from_value(json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {
+            "containers": [{"name": "runner", "image": "r:1"}, {"name": "docker", "image": "d:1"}],
+        }}))
+        .unwrap()
+    }
+
+    fn place() -> Place<'static> {
+        Place {
+            host: "10.0.1.11",
+            pod: "10.244.0.1",
+        }
+    }
+
+    fn with(mut pod: Pod, patch: &Value) -> Pod {
+        pod.status = from_value(patch["status"].clone()).unwrap();
+        pod
+    }
+
+    #[test]
+    fn one_unready_container_makes_the_pod_unready() {
+        let status = running(&pod(), &place(), NOW, |container| {
+            container.name == "docker"
+        });
+        let ready = &status["status"]["conditions"][2];
+        assert_eq!(
+            (&ready["type"], &ready["status"]),
+            (&json!("Ready"), &json!("False"))
+        );
+        assert_eq!(ready["message"], "containers with unready status: [runner]");
+    }
+
+    #[test]
+    fn a_running_pod_keeps_its_start() {
+        let early = with(pod(), &running(&pod(), &place(), NOW, |_| true));
+        let later = NOW + k8s_openapi::jiff::SignedDuration::from_secs(60);
+        let status = running(&early, &place(), later, |_| true);
+        let status = &status["status"];
+        assert_eq!(status["startTime"], "1970-01-01T00:00:00Z");
+        assert_eq!(
+            status["conditions"][2]["lastTransitionTime"],
+            "1970-01-01T00:00:00Z"
+        );
+        let state = &status["containerStatuses"][0]["state"];
+        assert_eq!(state["running"]["startedAt"], "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_cause_stays_with_its_container() {
+        let cause = Cause {
+            container: Some("runner"),
+            reason: "ImagePullBackOff",
+            message: Some("Back-off pulling image \"r:1\""),
+        };
+        let status = waiting(&pod(), "10.0.1.11", NOW, &cause);
+        let statuses = &status["status"]["containerStatuses"];
+        assert_eq!(
+            statuses[0]["state"]["waiting"]["reason"],
+            "ImagePullBackOff"
+        );
+        assert_eq!(
+            statuses[1]["state"]["waiting"]["reason"],
+            "ContainerCreating"
+        );
+    }
+
+    #[test]
+    fn crashes_are_counted() {
+        let first = with(pod(), &crashing(&pod(), &place(), NOW, "runner"));
+        let status = crashing(&first, &place(), NOW, "runner");
+        let runner = &status["status"]["containerStatuses"][0];
+        assert_eq!(runner["restartCount"], 1);
+        assert_eq!(runner["state"]["waiting"]["reason"], "CrashLoopBackOff");
+        assert_eq!(runner["lastState"]["terminated"]["exitCode"], 1);
+    }
+
+    #[test]
+    fn an_ended_pod_is_not_ready() {
+        let status = ended(&pod(), NOW);
+        assert_eq!(status["status"]["phase"], "Succeeded");
+        assert_eq!(status["status"]["conditions"][1]["status"], "False");
+    }
+}

@@ -1,0 +1,24 @@
+//! A real Kubernetes control plane on loopback, with stand-ins for what no package registry has:
+//! for arcctl's tests, and for a newcomer's first try.
+
+pub mod admission;
+pub mod cert_manager;
+pub mod certificates;
+pub mod chart_repository;
+pub mod control_plane;
+pub mod controller;
+pub mod egress;
+pub mod github;
+pub mod kubelet;
+mod leases;
+mod listen;
+pub mod moto;
+mod objects;
+pub mod openapi;
+pub mod processes;
+pub mod proxy;
+mod query;
+#[cfg(test)]
+mod test_client;
+pub mod tools;
+pub mod world;

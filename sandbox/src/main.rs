@@ -1,0 +1,87 @@
+//! `arcctl-sandbox`: a Kubernetes cluster on loopback to try arcctl on, and to test it with.
+
+mod run;
+mod start;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use arcctl_sandbox::kubelet::NodeSpec;
+use arcctl_sandbox::world::{Helm, Options};
+use clap::{Args, Parser, Subcommand};
+
+/// A Kubernetes control plane on loopback, with a simulated GitHub, simulated nodes and simulated
+/// controllers.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything, run a command in it, stop everything
+    Run(run::RunArgs),
+    /// Start everything, print `ready`, and stop it on SIGINT or SIGTERM
+    Start(start::StartArgs),
+}
+
+/// What both commands take.
+#[derive(Args)]
+struct WorldArgs {
+    /// The major version of helm to put into PATH
+    #[arg(long, value_parser = ["3", "4"], default_value = "3")]
+    helm: String,
+    /// What goes wrong, for example github:401@POST:/registration-token, kubernetes:503@PATCH#3,
+    /// kubernetes:kill-after@write#5, webhook:late=5s, image:pull-fails=docker:*,
+    /// certificate:never, egress:hang=NAMESPACE/SERVICE, controller:never-register
+    #[arg(long = "fault", value_name = "SPEC")]
+    faults: Vec<String>,
+    /// The number of worker nodes
+    #[arg(long, default_value_t = 2)]
+    nodes: usize,
+    /// Start moto too, and point the AWS SDKs to it
+    #[arg(long)]
+    aws: bool,
+}
+
+impl WorldArgs {
+    fn options(self, directory: Option<PathBuf>) -> Options {
+        Options {
+            directory,
+            faults: self.faults,
+            helm: if self.helm == "4" { Helm::V4 } else { Helm::V3 },
+            nodes: (0..self.nodes).map(NodeSpec::numbered).collect(),
+            aws: self.aws,
+            ..Options::default()
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run::run(args).await,
+        Command::Start(args) => start::run(args).await,
+    };
+    result.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// One line on stderr.
+fn say(line: &str) {
+    // When stderr is closed there is nobody left to tell.
+    let _told = writeln!(std::io::stderr(), "arcctl-sandbox: {line}");
+}
+
+/// What a person must know before the first answer of the sandbox.
+fn announce() {
+    say(
+        "simulated: GitHub, AWS, the charts and their controllers, worker nodes and their pods; \
+         real: etcd, kube-apiserver, kube-controller-manager, helm",
+    );
+}

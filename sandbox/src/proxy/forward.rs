@@ -1,0 +1,174 @@
+//! One request through a proxy: count it, do it wrong if a fault says so, else pass it on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode, Version, request};
+use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+
+use super::Shared;
+use super::classify::{classify, needs_body};
+use super::fault::Effect;
+use super::refusal::refusal;
+use super::upstream::Link;
+use crate::listen::{Body, BoxError, Connection, Unanswered, whole};
+
+/// Answers one request.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    connection: Connection,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Unanswered> {
+    let (parts, body) = request.into_parts();
+    let (known, body) = if needs_body(shared.system, &parts.method) {
+        let known = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
+        (known.clone(), whole(known))
+    } else {
+        (Bytes::new(), body.map_err(BoxError::from).boxed())
+    };
+    let kind = classify(shared.system, &parts, &known);
+    let (index, effect) = shared.arrived(kind, &parts);
+    let effect = match effect {
+        Some(Effect::Respond {
+            status,
+            body,
+            headers,
+        }) => {
+            shared.answered(index, status);
+            return Ok(respond(&shared, &parts, status, body, &headers));
+        }
+        Some(Effect::ResetBefore) => return Err(connection.reset()),
+        Some(Effect::Hang) => return std::future::pending().await,
+        Some(Effect::Kill) => {
+            shared.kill();
+            return std::future::pending().await;
+        }
+        Some(Effect::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            None
+        }
+        other => other,
+    };
+    let response = match link.send(Request::from_parts(parts, body)).await {
+        Ok(response) => response,
+        Err(error) => {
+            shared.answered(index, 502);
+            let mut response = Response::new(whole(format!("sandbox proxy: {error:#}\n")));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            return Ok(response);
+        }
+    };
+    shared.answered(index, response.status().as_u16());
+    returned(&shared, &connection, response, effect).await
+}
+
+/// The other side's answer, with what a fault does to it.
+async fn returned(
+    shared: &Shared,
+    connection: &Connection,
+    response: Response<Incoming>,
+    effect: Option<Effect>,
+) -> Result<Response<Body>, Unanswered> {
+    let (mut parts, body) = response.into_parts();
+    // The other side may be an HTTP/1.0 server that closes; this connection stays.
+    parts.version = Version::HTTP_11;
+    parts.headers.remove(CONNECTION);
+    parts.headers.remove(TRANSFER_ENCODING);
+    let body = match effect {
+        Some(Effect::ResetAfter) => {
+            // Its last byte says that the other side is done.
+            drop(body.collect().await);
+            return Err(connection.reset());
+        }
+        Some(Effect::KillAfter) => {
+            drop(body.collect().await);
+            shared.kill();
+            return std::future::pending().await;
+        }
+        Some(Effect::Truncate(length)) => truncated(body, length),
+        Some(Effect::SlowBody(pause)) => slowed(body, pause),
+        _ => body.map_err(BoxError::from).boxed(),
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+fn respond(
+    shared: &Shared,
+    request: &request::Parts,
+    status: u16,
+    body: Option<String>,
+    headers: &[(String, String)],
+) -> Response<Body> {
+    let system = refusal(shared.system, status, request);
+    let mut response = Response::new(whole(body.unwrap_or(system.body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let own = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let usual = system
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
+    for (name, value) in usual.chain(own) {
+        let name = http::HeaderName::try_from(name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// The first bytes of a body, then an error: the connection ends with the length still owed.
+fn truncated(body: Incoming, length: usize) -> Body {
+    let mut left = length;
+    let pieces =
+        BodyDataStream::new(body)
+            .map_err(BoxError::from)
+            .map_ok(move |mut piece: Bytes| {
+                piece.truncate(left);
+                left -= piece.len();
+                (piece, left > 0)
+            });
+    let pieces = pieces.flat_map(|piece| match piece {
+        Ok((piece, true)) => stream::iter(vec![Ok(Frame::data(piece))]),
+        Ok((piece, false)) => stream::iter(vec![
+            Ok(Frame::data(piece)),
+            Err("cut off by the sandbox".into()),
+        ]),
+        Err(error) => stream::iter(vec![Err::<_, BoxError>(error)]),
+    });
+    let pieces = pieces.then(|piece| async {
+        if piece.is_err() {
+            // The server drops what it has not sent yet when a body fails: let it send first.
+            tokio::task::yield_now().await;
+        }
+        piece
+    });
+    http_body_util::BodyExt::boxed(StreamBody::new(pieces))
+}
+
+/// How much of a slow body comes at a time.
+const PIECE: usize = 1024;
+
+fn slowed(body: Incoming, pause: Duration) -> Body {
+    let pieces = BodyDataStream::new(body)
+        .map_err(BoxError::from)
+        .flat_map(|piece| {
+            stream::iter(match piece {
+                Ok(piece) => (0..piece.len())
+                    .step_by(PIECE)
+                    .map(|start| Ok(piece.slice(start..piece.len().min(start + PIECE))))
+                    .collect(),
+                Err(error) => vec![Err(error)],
+            })
+        });
+    let pieces = pieces.then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        piece.map(Frame::data)
+    });
+    http_body_util::BodyExt::boxed(StreamBody::new(pieces))
+}

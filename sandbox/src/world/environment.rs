@@ -1,0 +1,58 @@
+//! The environment in which a program finds the sandbox.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::Helm;
+use crate::tools;
+
+/// Variables by name.
+pub(super) type Environment = BTreeMap<String, String>;
+
+/// `PATH` with the sandbox's programs before all others: helm, kubectl, and those that were built
+/// beside this program, as arcctl is.
+pub(super) fn path(directory: &Path, helm: Helm) -> Result<String> {
+    let programs = directory.join("bin");
+    std::fs::create_dir_all(&programs)
+        .with_context(|| format!("cannot make the directory `{}`", programs.display()))?;
+    let helm = match helm {
+        Helm::V3 => "helm3",
+        Helm::V4 => "helm4",
+    };
+    for (program, name) in [(helm, "helm"), ("kubectl", "kubectl")] {
+        let link = programs.join(name);
+        if link.is_symlink() {
+            std::fs::remove_file(&link)?;
+        }
+        symlink(tools::find(program)?, &link)
+            .with_context(|| format!("cannot link `{}`", link.display()))?;
+    }
+    let own = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_owned));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [programs]
+        .into_iter()
+        .chain(own)
+        .chain(std::env::split_paths(&path));
+    Ok(std::env::join_paths(path)?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helm_is_the_version_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        for (helm, program) in [(Helm::V3, "helm3"), (Helm::V4, "helm4")] {
+            let path = path(directory.path(), helm).unwrap();
+            let first = std::env::split_paths(&path).next().unwrap();
+            let linked = std::fs::read_link(first.join("helm")).unwrap();
+            assert!(linked.ends_with(program), "{}", linked.display());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What goes wrong, as the command line says it: `AREA:FAULT`. Pure: no I/O.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::egress::EgressFault;
+use crate::kubelet::KubeletFault;
+use crate::proxy::{CertificateFault, Fault, FaultSpecification, System};
+use crate::{cert_manager, controller};
+
+/// All faults, by area.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) kubelet: Vec<KubeletFault>,
+    /// Namespace, Service, fault.
+    pub(super) egress: Vec<(String, String, EgressFault)>,
+    pub(super) cert_manager: cert_manager::Faults,
+    pub(super) controller: controller::Faults,
+    pub(super) proxies: Vec<(System, Fault)>,
+    pub(super) charts_down: bool,
+    /// Certificates are issued this much later than usual.
+    pub(super) issue_late: Option<Duration>,
+}
+
+impl Faults {
+    pub(super) fn parse(specs: &[String]) -> Result<Self> {
+        let mut faults = Self::default();
+        for spec in specs {
+            match spec.split_once(':') {
+                Some(("cert-manager", fault)) => {
+                    set_cert_manager(&mut faults.cert_manager, fault)?;
+                }
+                Some(("controller", fault)) => set_controller(&mut faults.controller, fault)?,
+                _ => faults.add(spec.parse()?)?,
+            }
+        }
+        Ok(faults)
+    }
+
+    fn add(&mut self, fault: FaultSpecification) -> Result<()> {
+        match fault {
+            FaultSpecification::Proxy(system, fault) => self.proxies.push((system, fault)),
+            FaultSpecification::ChartsDown => self.charts_down = true,
+            FaultSpecification::WebhookLate { by, name } => {
+                if name.as_deref().is_none_or(|name| name == "cert-manager") {
+                    self.cert_manager.webhook_late = by;
+                }
+                if name
+                    .as_deref()
+                    .is_none_or(|name| name == "actions-runner-controller")
+                {
+                    self.controller.webhook_late = by;
+                }
+            }
+            FaultSpecification::ImagePullFails(pattern) => {
+                self.kubelet.push(KubeletFault::ImagePull(pattern));
+            }
+            FaultSpecification::Certificate(CertificateFault::Never) => {
+                self.cert_manager.never_issue = true;
+            }
+            FaultSpecification::Certificate(CertificateFault::Late(by)) => {
+                self.issue_late = Some(by);
+            }
+            FaultSpecification::Kubelet(text) => self.kubelet.push(KubeletFault::parse(&text)?),
+            FaultSpecification::Egress(text) => self.egress.push(EgressFault::parse(&text)?),
+        }
+        Ok(())
+    }
+}
+
+fn set_cert_manager(faults: &mut cert_manager::Faults, fault: &str) -> Result<()> {
+    match fault.split_once('=').unwrap_or((fault, "")) {
+        ("webhook-late", value) => faults.webhook_late = duration(value)?,
+        ("webhook-never", "") => faults.webhook_never = true,
+        ("never-issue", "") => faults.never_issue = true,
+        ("inject-late", value) => faults.inject_late = duration(value)?,
+        ("never-inject", "") => faults.never_inject = true,
+        _ => bail!(
+            "`{fault}` is not a fault of cert-manager: write `webhook-late=5s`, `webhook-never`, \
+             `never-issue`, `inject-late=5s` or `never-inject`"
+        ),
+    }
+    Ok(())
+}
+
+fn set_controller(faults: &mut controller::Faults, fault: &str) -> Result<()> {
+    match fault.split_once('=').unwrap_or((fault, "")) {
+        ("webhook-late", value) => faults.webhook_late = duration(value)?,
+        ("webhook-never", "") => faults.webhook_never = true,
+        ("webhook-refuses", "") => faults.webhook_refuses = true,
+        ("crash-after", value) => faults.crash_after = Some(duration(value)?),
+        ("never-register", "") => faults.never_register = true,
+        _ => bail!(
+            "`{fault}` is not a fault of the controller: write `webhook-late=5s`, \
+             `webhook-never`, `webhook-refuses`, `crash-after=5s` or `never-register`"
+        ),
+    }
+    Ok(())
+}
+
+/// Reads `5s`, `500ms` or `2m`.
+fn duration(text: &str) -> Result<Duration> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => bail!("`{text}` is not a duration: write for example `5s`, `500ms` or `2m`"),
+    };
+    let number: u64 = number
+        .parse()
+        .with_context(|| format!("`{text}` has no number"))?;
+    Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(spec: &str) -> Result<Faults> {
+        Faults::parse(&[spec.to_owned()])
+    }
+
+    #[test]
+    fn a_misspelt_fault_says_which_there_are() {
+        for (spec, known) in [
+            ("kublet:crash=x", "there is no system `kublet`"),
+            ("kubelet:crash", "`crash=IMAGE`"),
+            ("egress:hang=cert-manager", "`hang=NAMESPACE/SERVICE`"),
+            ("cert-manager:webhook-late", "write for example `5s`"),
+            ("cert-manager:never", "`never-issue`"),
+            ("controller:crash-after=soon", "write for example `5s`"),
+            ("controller:never-register=1", "`never-register`"),
+        ] {
+            let error = parse(spec).err().map(|error| format!("{error:#}"));
+            assert!(
+                error.as_ref().is_some_and(|text| text.contains(known)),
+                "{spec}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_late_webhook_may_have_a_name() {
+        let by = Duration::from_secs(7);
+        let one = parse("webhook:late=7s@actions-runner-controller").unwrap();
+        let late = (one.cert_manager.webhook_late, one.controller.webhook_late);
+        assert_eq!(late, (Duration::ZERO, by));
+        let both = parse("webhook:late=7s").unwrap();
+        assert_eq!(
+            (both.cert_manager.webhook_late, both.controller.webhook_late),
+            (by, by)
+        );
+    }
+
+    #[test]
+    fn faults_reach_their_area() {
+        assert_eq!(parse("github:401").unwrap().proxies[0].0, System::GitHub);
+        assert!(parse("charts:down").unwrap().charts_down);
+        let late = parse("cert-manager:inject-late=1500ms")
+            .unwrap()
+            .cert_manager;
+        assert_eq!(late.inject_late, Duration::from_millis(1500));
+        let crash = parse("controller:crash-after=2m").unwrap().controller;
+        assert_eq!(crash.crash_after, Some(Duration::from_mins(2)));
+        let hang = parse("egress:hang=cert-manager/cert-manager-webhook")
+            .unwrap()
+            .egress;
+        let expected = ("cert-manager".to_owned(), "cert-manager-webhook".to_owned());
+        assert_eq!(hang, [(expected.0, expected.1, EgressFault::Hang)]);
+    }
+}

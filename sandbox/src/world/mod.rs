@@ -1,0 +1,333 @@
+//! The whole sandbox: what is real, what stands in for the rest, and the environment in which a
+//! program finds it.
+
+mod environment;
+mod faults;
+mod profile;
+mod proxies;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use self::environment::Environment;
+use self::faults::Faults;
+use self::proxies::Proxies;
+use crate::cert_manager;
+use crate::chart_repository::ChartRepository;
+use crate::control_plane::ControlPlane;
+use crate::controller::{self, GitHubSettings};
+use crate::egress::Egress;
+use crate::github::{self, GitHub};
+use crate::kubelet::{self, Kubelet, NodeSpec};
+use crate::moto::{self, Moto};
+use crate::processes::ProcessGroup;
+use crate::proxy::{Proxy, System};
+
+/// What a sandbox is asked to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where its files go; `None` is a directory that vanishes with it.
+    pub directory: Option<PathBuf>,
+    /// What goes wrong, as `AREA:FAULT`.
+    pub faults: Vec<String>,
+    /// Which major version of helm is `helm`.
+    pub helm: Helm,
+    /// How long things take.
+    pub pace: Pace,
+    /// The worker nodes.
+    pub nodes: Vec<NodeSpec>,
+    /// Which GitHub is simulated.
+    pub github: github::Mode,
+    /// Whether AWS (moto) is started too, where it is installed.
+    pub aws: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            faults: Vec::new(),
+            helm: Helm::V3,
+            pace: Pace::Realistic,
+            nodes: (0..2).map(NodeSpec::numbered).collect(),
+            github: github::Options::default().mode,
+            aws: false,
+        }
+    }
+}
+
+/// A major version of helm.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Helm {
+    /// Version 3.
+    #[default]
+    V3,
+    /// Version 4.
+    V4,
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Pace {
+    /// About as long as on a cluster whose images are pulled already.
+    #[default]
+    Realistic,
+    /// As short as it goes, for tests.
+    Fast,
+}
+
+/// A running sandbox. Its programs end when it is dropped.
+pub struct World {
+    control_plane: ControlPlane,
+    egress: Egress,
+    github: GitHub,
+    charts: ChartRepository,
+    proxies: Proxies,
+    kubelet: Option<Kubelet>,
+    stand_ins: JoinSet<()>,
+    environment: Environment,
+    directory: PathBuf,
+    processes: ProcessGroup,
+    _lock: File,
+    // Last, so that the files go after everything that uses them.
+    _temporary: Vec<TempDir>,
+}
+
+impl World {
+    /// Starts everything and returns once it can be used.
+    pub async fn start(options: Options) -> Result<Self> {
+        // Only the first call in a process installs it; later ones find it there.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let faults = Faults::parse(&options.faults)?;
+        let mut temporary = Vec::new();
+        let directory = match &options.directory {
+            Some(directory) => std::path::absolute(directory)?,
+            None => keep(&mut temporary)?,
+        };
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make the directory `{}`", directory.display()))?;
+        let lock = lock(&directory)?;
+        // The path of a Unix socket has at most 107 bytes, which DIR may exceed.
+        let socket = keep(&mut temporary)?.join("egress.sock");
+
+        let processes = ProcessGroup::new(&directory.join("logs"))?;
+        let moto = if options.aws {
+            Moto::launch(&processes)?
+        } else {
+            None
+        };
+        let egress = Egress::bind(&socket)?;
+        let control_plane = ControlPlane::start(&processes, &directory, &socket).await?;
+        let client = control_plane.client();
+        egress.attach(client.clone());
+        for (namespace, service, fault) in &faults.egress {
+            egress.set_fault(namespace, service, Some(*fault));
+        }
+        let kubelet = Kubelet::start(&client, kubelet_settings(&options, &faults)).await?;
+        let mode = options.github.clone();
+        let github = GitHub::start(github::Options {
+            mode,
+            ..github::Options::default()
+        })
+        .await?;
+        let mut charts = ChartRepository::start().await?;
+        let proxies = Proxies::start(&control_plane, &github, &charts, moto.as_ref()).await?;
+        if faults.charts_down {
+            charts.down().await;
+        }
+        proxies.add(faults.proxies.clone());
+        let stand_ins = stand_ins(&client, &egress, &proxies, &options, faults);
+        let mut environment =
+            environment(&directory, &control_plane, &github, &proxies, options.helm)?;
+        if let (Some(moto), Some(proxy)) = (&moto, &proxies.aws) {
+            moto.wait(&processes).await?;
+            environment.extend(moto::environment(&proxy.url()));
+        }
+        Ok(Self {
+            control_plane,
+            egress,
+            github,
+            charts,
+            proxies,
+            kubelet: Some(kubelet),
+            stand_ins,
+            environment,
+            directory,
+            processes,
+            _lock: lock,
+            _temporary: temporary,
+        })
+    }
+
+    /// What a program needs to find the sandbox.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// A client of the cluster with the administrator's rights.
+    pub fn kube(&self) -> kube::Client {
+        self.control_plane.client()
+    }
+
+    /// The way from the API server to webhooks.
+    pub fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// The simulated GitHub.
+    pub fn github(&self) -> &GitHub {
+        &self.github
+    }
+
+    /// The chart repository, to take it down and up again.
+    pub fn charts(&mut self) -> &mut ChartRepository {
+        &mut self.charts
+    }
+
+    /// The proxy before a system, which counts requests and makes them fail; `None` when the
+    /// system is not there.
+    pub fn proxy(&self, system: System) -> Option<&Proxy> {
+        self.proxies.of(system)
+    }
+
+    /// Says what the faults that kill the client do.
+    pub fn on_kill(&self, kill: impl Fn() + Send + Sync + 'static) {
+        self.proxies.on_kill(kill);
+    }
+
+    /// Where the sandbox's files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// An error once one of the sandbox's programs has ended.
+    pub fn check(&self) -> Result<()> {
+        self.processes.check()
+    }
+
+    /// Ends everything.
+    pub fn stop(mut self) {
+        self.stand_ins.abort_all();
+        drop(self.kubelet.take());
+        self.egress.stop();
+        self.processes.stop();
+    }
+}
+
+fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
+    kubelet::Settings {
+        nodes: options.nodes.clone(),
+        delays: match options.pace {
+            Pace::Realistic => kubelet::Delays::realistic(),
+            Pace::Fast => kubelet::Delays::fast(),
+        },
+        faults: faults.kubelet.clone(),
+    }
+}
+
+/// Starts the stand-ins of the programs that run in the cluster's pods.
+fn stand_ins(
+    client: &kube::Client,
+    egress: &Egress,
+    proxies: &Proxies,
+    options: &Options,
+    faults: Faults,
+) -> JoinSet<()> {
+    let (mut cert_manager, controller) = match options.pace {
+        Pace::Realistic => (
+            cert_manager::Delays::realistic(),
+            controller::Delays::realistic(),
+        ),
+        Pace::Fast => (cert_manager::Delays::fast(), controller::Delays::fast()),
+    };
+    cert_manager.issue += faults.issue_late.unwrap_or_default();
+    let public = match options.github {
+        github::Mode::Cloud => Some(proxies.github.url()),
+        github::Mode::EnterpriseServer(_) => None,
+    };
+    let settings = GitHubSettings {
+        public,
+        ..GitHubSettings::default()
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(cert_manager::run(
+        client.clone(),
+        egress.clone(),
+        cert_manager,
+        faults.cert_manager,
+    ));
+    tasks.spawn(controller::run(
+        client.clone(),
+        egress.clone(),
+        settings,
+        controller,
+        faults.controller,
+    ));
+    tasks
+}
+
+fn environment(
+    directory: &Path,
+    control_plane: &ControlPlane,
+    github: &GitHub,
+    proxies: &Proxies,
+    helm: Helm,
+) -> Result<Environment> {
+    let profile = directory.join("profile.yaml");
+    let charts = proxies.charts.url();
+    let text = profile::text(&proxies.github.url(), &charts);
+    std::fs::write(&profile, text)
+        .with_context(|| format!("cannot write `{}`", profile.display()))?;
+    let kubernetes = proxies.kubernetes.url();
+    let kubeconfig = control_plane.write_kubeconfig("sandbox.kubeconfig", &kubernetes)?;
+    let variables = [
+        ("ARCCTL_GITHUB_TOKEN", github.token().to_owned()),
+        ("ARCCTL_SANDBOX_GITHUB_URL", proxies.github.url()),
+        ("ARCCTL_SANDBOX_PROFILE", profile.display().to_string()),
+        ("KUBECONFIG", kubeconfig.display().to_string()),
+        ("PATH", environment::path(directory, helm)?),
+    ];
+    Ok(variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .into())
+}
+
+/// Two sandboxes in one directory would destroy each other's files.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    file.try_lock().with_context(|| {
+        let directory = directory.display();
+        format!("another sandbox uses `{directory}`: stop it, or choose another `--dir`")
+    })?;
+    Ok(file)
+}
+
+fn keep(temporary: &mut Vec<TempDir>) -> Result<PathBuf> {
+    let directory = tempfile::Builder::new()
+        .prefix("arcctl-sandbox-")
+        .tempdir()
+        .context("cannot make a temporary directory")?;
+    let path = directory.path().to_owned();
+    temporary.push(directory);
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_sandbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = lock(directory.path()).unwrap();
+        let error = lock(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("choose another `--dir`"), "{error}");
+        drop(first);
+        assert!(lock(directory.path()).is_ok());
+    }
+}

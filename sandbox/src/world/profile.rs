@@ -1,0 +1,33 @@
+//! The profile that a newcomer and the tests use: the reference profile, pointed at the sandbox.
+//! Pure: no I/O.
+
+const TEMPLATE: &str = include_str!("../../profile.yaml");
+
+/// The profile's text, for the GitHub and the chart repository at these URLs.
+pub(super) fn text(github: &str, charts: &str) -> String {
+    TEMPLATE
+        .replace("@GITHUB@", github)
+        .replace("@CHARTS@", charts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn nothing_is_left_to_fill_in() {
+        let charts = "http://127.0.0.1:2/";
+        let github = "http://127.0.0.1:1";
+        let text = text(github, charts);
+        let profile: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(profile["github"]["url"], github);
+        assert_eq!(profile["charts"]["controller"], charts);
+        assert_eq!(profile["cluster"]["context"], crate::control_plane::CONTEXT);
+        assert_eq!(profile.get("aws"), None);
+        let placeholders = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains('@'));
+        assert_eq!(placeholders.count(), 0);
+    }
+}

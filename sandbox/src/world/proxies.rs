@@ -1,0 +1,87 @@
+//! The proxies between a program and the systems it speaks to: they count requests, and do to
+//! them what the faults say.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::chart_repository::ChartRepository;
+use crate::control_plane::ControlPlane;
+use crate::github::GitHub;
+use crate::moto::Moto;
+use crate::proxy::{self, Fault, Proxy, System};
+
+/// One proxy per system.
+pub(super) struct Proxies {
+    pub(super) kubernetes: Proxy,
+    pub(super) github: Proxy,
+    pub(super) charts: Proxy,
+    pub(super) aws: Option<Proxy>,
+}
+
+impl Proxies {
+    pub(super) async fn start(
+        control_plane: &ControlPlane,
+        github: &GitHub,
+        charts: &ChartRepository,
+        moto: Option<&Moto>,
+    ) -> Result<Self> {
+        let leaf = control_plane
+            .authority()
+            .server(&["127.0.0.1", "localhost"])?;
+        let kubernetes = proxy::Options {
+            tls: Some(leaf.server_config()?),
+            upstream_certificate_authority: Some(
+                control_plane.authority().certificate().to_owned(),
+            ),
+            ..proxy::Options::plain(System::Kubernetes)
+        };
+        let aws = match moto {
+            Some(moto) => Some(plain(&format!("http://{}", moto.address()), System::Aws).await?),
+            None => None,
+        };
+        Ok(Self {
+            kubernetes: Proxy::start(control_plane.url(), kubernetes).await?,
+            github: plain(&github.url(), System::GitHub).await?,
+            charts: plain(&charts.url(), System::Charts).await?,
+            aws,
+        })
+    }
+
+    /// The proxy before a system; `None` when the system is not there.
+    pub(super) fn of(&self, system: System) -> Option<&Proxy> {
+        match system {
+            System::Kubernetes => Some(&self.kubernetes),
+            System::GitHub => Some(&self.github),
+            System::Charts => Some(&self.charts),
+            System::Aws => self.aws.as_ref(),
+        }
+    }
+
+    pub(super) fn add(&self, faults: Vec<(System, Fault)>) {
+        for (system, fault) in faults {
+            if let Some(proxy) = self.of(system) {
+                proxy.add_fault(fault);
+            }
+        }
+    }
+
+    /// What the faults that kill the client do.
+    pub(super) fn on_kill(&self, kill: impl Fn() + Send + Sync + 'static) {
+        let kill = Arc::new(kill);
+        let all = [
+            Some(&self.kubernetes),
+            Some(&self.github),
+            Some(&self.charts),
+            self.aws.as_ref(),
+        ];
+        for proxy in all.into_iter().flatten() {
+            let kill = kill.clone();
+            proxy.on_kill(move || kill());
+        }
+    }
+}
+
+async fn plain(upstream: &str, system: System) -> Result<Proxy> {
+    Proxy::start(upstream, proxy::Options::plain(system)).await
+}

@@ -1,0 +1,271 @@
+//! What the user types: one file per command. Arguments and environment are read here and nowhere else.
+
+mod completions;
+mod confirm;
+mod man;
+mod observation;
+mod output;
+mod plan;
+mod profile_file;
+mod progress;
+mod render;
+mod run_limit;
+mod schedule;
+mod schema;
+mod session;
+mod status;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result, System};
+use output::{BAD, Color, Format, GOOD, Output, paint};
+
+/// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
+#[derive(Parser)]
+#[command(
+    name = "arcctl",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args, Clone)]
+pub struct GlobalArgs {
+    /// The profile; `-` is stdin
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "PROFILE",
+        default_value = "arcctl.yaml"
+    )]
+    file: PathBuf,
+    /// The form of the result on stdout
+    #[arg(short, long, global = true, value_enum, default_value = "human")]
+    output: Format,
+    /// The kubeconfig; by the usual rules where left out
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig, before the profile's own
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+    /// Say more: what is unchanged too
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say less: only the result and errors
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    quiet: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what `up` would change, field by field; write nothing
+    Plan(plan::PlanArgs),
+    /// Plan, ask, execute, prove
+    Up(up::UpArgs),
+    /// Show releases, certificate and pools on one screen
+    Status,
+    /// Show the calendar of effective minimums in the profile's time zone
+    Schedule(schedule::ScheduleArgs),
+    /// Write everything as files, without any network
+    Render(render::RenderArgs),
+    /// Print the JSON Schema of the profile
+    Schema,
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the man page
+    Man,
+}
+
+impl Command {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Up(_) => "up",
+            Self::Status => "status",
+            Self::Schedule(_) => "schedule",
+            Self::Render(_) => "render",
+            Self::Schema => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man => "man",
+        }
+    }
+}
+
+/// The document of a command that failed before it had another.
+fn failure(command: &str, error: &Error) -> Value {
+    let error_document = error.document();
+    match command {
+        "plan" => crate::report::plan::document("", None, Some(error)),
+        "up" => crate::report::run::Run::refused("", error.clone()).document(),
+        "status" => crate::report::status::failure(error),
+        "schedule" => json!({
+            "schema": "arcctl.schedule/v1", "profile": "", "days": 0, "pools": [],
+            "error": error_document,
+        }),
+        "render" => json!({
+            "schema": "arcctl.render/v1", "profile": "", "files": [], "placeholders": [],
+            "error": error_document,
+        }),
+        _ => json!({"error": error_document}),
+    }
+}
+
+/// Runs the program: parses, dispatches, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    // The provider is installed once; a second installation would only mean that it is there already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let global = &cli.global;
+    let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
+        - i8::try_from(global.quiet).unwrap_or(i8::MAX);
+    let output = Output::new(global.output, global.color, verbosity);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Error::failed(System::Local, "cannot start").cause(error);
+            return fail(output, &cli.command, &error);
+        }
+    };
+    match runtime.block_on(run(&cli, output)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(output, &cli.command, &error),
+    }
+}
+
+async fn run(cli: &Cli, output: Output) -> Result<u8> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Plan(args) => Box::pin(plan::run(args, global, output)).await,
+        Command::Up(args) => Box::pin(up::run(args, global, output)).await,
+        Command::Status => status::run(global, output).await,
+        Command::Schedule(args) => schedule::run(args, global, output),
+        Command::Render(args) => render::run(args, global, output),
+        Command::Schema => Ok(schema::run(output)),
+        Command::Completions(args) => Ok(completions::run(args, output)),
+        Command::Man => man::run(output),
+    }
+}
+
+/// Prints the error where it belongs: the document to stdout, the text to stderr.
+fn fail(output: Output, command: &Command, error: &Error) -> ExitCode {
+    if output.is_json() {
+        output.document(&failure(command.name(), error));
+    }
+    print_error(output, error);
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// The one printer of errors.
+fn print_error(output: Output, error: &Error) {
+    // The text of an invalid profile is a report of its own, with its own first line.
+    let text = error
+        .message
+        .strip_prefix("error: ")
+        .unwrap_or(&error.message)
+        .trim_end();
+    output.error(format!("{} {text}", paint(BAD, "error:")));
+    for cause in &error.causes {
+        output.error(format!("  caused by: {cause}"));
+    }
+    if let Some(hint) = &error.hint {
+        output.error(format!("\n{} {hint}", paint(GOOD, "hint:")));
+    }
+}
+
+/// clap's own messages: help and version are results, everything else is wrong usage (exit 64).
+fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind as Kind;
+    if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) {
+        drop(error.print());
+        return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<String> = std::env::args().collect();
+    let json = arguments
+        .windows(2)
+        .any(|it| matches!(it[0].as_str(), "-o" | "--output") && it[1] == "json")
+        || arguments
+            .iter()
+            .any(|it| it == "--output=json" || it == "-ojson");
+    if json {
+        let text = error.to_string();
+        let said: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|it| !it.is_empty())
+            .collect();
+        let first = said.join(" ").replace("error: ", "");
+        let error = Error::new(ErrorKind::Usage, System::Local, first).hint("see `arcctl --help`");
+        Output::new(Format::Json, Color::Auto, 0).document(&usage_document(&arguments, &error));
+    }
+    drop(error.print());
+    ExitCode::from(ErrorKind::Usage.exit_code())
+}
+
+/// The document of the command that was meant, as far as that can be seen.
+fn usage_document(arguments: &[String], error: &Error) -> Value {
+    let meant = arguments
+        .iter()
+        .skip(1)
+        .find(|it| Cli::command().find_subcommand(it).is_some());
+    failure(meant.map_or("", String::as_str), error)
+}
+
+/// What a signal handler and the executor share.
+type Stop = tokio::sync::watch::Sender<Option<crate::execute::Stop>>;
+
+/// Turns SIGINT and SIGTERM into a request to stop; the second one ends the process at once.
+fn stop_on_signals(stop: Stop) {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut interrupts), Ok(mut terms)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            return;
+        };
+        let mut asked = false;
+        loop {
+            let (reason, code) = tokio::select! {
+                _ = interrupts.recv() => (crate::execute::Stop::Interrupted, 130),
+                _ = terms.recv() => (crate::execute::Stop::Terminated, 143),
+            };
+            if asked {
+                #[expect(clippy::exit, reason = "the second Ctrl-C means: now")]
+                std::process::exit(code);
+            }
+            asked = true;
+            stop.send_replace(Some(reason));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

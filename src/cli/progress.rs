@@ -1,0 +1,153 @@
+//! Shows a run as it goes: a live tree on a terminal, lines with a heartbeat elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint};
+use crate::{execute::Event, plan::Action, report::plan::name};
+
+/// How often a run that says nothing says so (DESIGN 2: at least every 15 s).
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+type Waits = Arc<Mutex<BTreeMap<String, (String, Instant)>>>;
+
+/// The display of one run.
+pub(super) struct Progress {
+    output: Output,
+    live: Option<MultiProgress>,
+    bars: BTreeMap<String, ProgressBar>,
+    waits: Waits,
+    heartbeat: tokio::task::JoinHandle<()>,
+}
+
+impl Progress {
+    /// A display on stderr.
+    pub(super) fn new(output: Output) -> Self {
+        let live = (is_live() && output.verbosity >= 0).then(MultiProgress::new);
+        let waits = Waits::default();
+        let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
+        Self {
+            output,
+            live,
+            bars: BTreeMap::new(),
+            waits,
+            heartbeat,
+        }
+    }
+
+    /// Shows one event.
+    pub(super) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { id, action } => {
+                self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
+                self.bar(id.as_str(), &format!("{} {id}", name(*action)));
+                if self.live.is_none() {
+                    self.line(&format!("{} {id}", name(*action)));
+                }
+            }
+            Event::Waiting { id, reason } => {
+                self.note_wait(id.as_str(), reason);
+                self.bar(id.as_str(), &format!("{id}  {}", paint(CHANGE, reason)));
+                if self.live.is_none() {
+                    self.line(&format!("{id}: {}", paint(CHANGE, reason)));
+                }
+            }
+            Event::Finished {
+                id,
+                action,
+                elapsed,
+            } => {
+                self.end(id.as_str());
+                let time = paint(DIM, format!("{:.1} s", elapsed.as_secs_f64()));
+                let did = match action {
+                    Action::Create => "created",
+                    Action::Update => "updated",
+                    Action::Delete => "deleted",
+                    Action::Keep | Action::Later => "in place",
+                };
+                self.line(&format!("{} {id} {did} {time}", paint(GOOD, "✓")));
+            }
+            Event::Failed { id, error, .. } => {
+                self.end(id.as_str());
+                self.line(&format!("{} {id}: {}", paint(BAD, "✗"), error.message));
+            }
+        }
+    }
+
+    fn note_wait(&self, id: &str, reason: &str) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.insert(id.to_owned(), (reason.to_owned(), Instant::now()));
+    }
+
+    fn bar(&mut self, id: &str, text: &str) {
+        let Some(live) = &self.live else { return };
+        let bar = self.bars.entry(id.to_owned()).or_insert_with(|| {
+            let bar = live.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        bar.set_message(text.to_owned());
+    }
+
+    fn end(&mut self, id: &str) {
+        self.waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        if let Some(bar) = self.bars.remove(id) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.live {
+            Some(live) => live.suspend(|| self.output.note(text)),
+            None => self.output.note(text),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+        for bar in self.bars.values() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Says what is waited for, where there is no live display.
+async fn beat(output: Output, waits: Waits, live: bool) {
+    if live {
+        return;
+    }
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let waits: Vec<(String, (String, Instant))> = waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .into_iter()
+            .collect();
+        // What was said a moment ago is not said again.
+        let long = waits
+            .into_iter()
+            .filter(|(_, (_, since))| since.elapsed() >= HEARTBEAT / 2);
+        for (id, (reason, since)) in long {
+            output.note(paint(
+                DIM,
+                format!("… {id}: {reason} ({} s)", since.elapsed().as_secs()),
+            ));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What a command that reaches out works with: the clients, the credential, the facts; and what is checked before
+//! anything is written. The environment is read here.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use super::{GlobalArgs, output::Output, profile_file::ProfileFile};
+use crate::{
+    clients::{
+        credential::{self, Sources},
+        github::{Audit, GitHub},
+        helm::Helm,
+        kube::{Access, Kube, Selection, Target},
+    },
+    desired::{Desired, Facts, desired, names},
+    error::{Error, ErrorKind, Result, System},
+    profile::{Auto, Profile},
+    resource::{
+        context::{Context, scope},
+        owner,
+    },
+};
+
+/// The connections of one command, and what they said.
+pub(super) struct Session {
+    /// The clients and facts.
+    pub context: Context,
+    /// What is wanted.
+    pub desired: Vec<Desired>,
+    ca_bundle: Option<String>,
+}
+
+/// A variable of the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read in cli/ and passed down"
+)]
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|it| !it.is_empty())
+}
+
+/// How the cluster is reached: flags before the profile.
+pub(super) fn access(global: &GlobalArgs, profile: Option<&Profile>) -> Access {
+    let from_profile = profile.and_then(|it| it.cluster.context.clone());
+    Access {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone().or(from_profile),
+    }
+    .pinned()
+}
+
+/// Refuses what this version does not do yet, instead of leaving it out (DESIGN 3).
+pub(super) fn refuse_unimplemented(file: &ProfileFile) -> Result<()> {
+    let findings = crate::profile::lint::not_implemented(&file.profile);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::new(
+        ErrorKind::InvalidProfile,
+        System::Profile,
+        format!("`{}` asks for what this version of arcctl does not do yet", file.name),
+    )
+    .object(&file.name)
+    .hint("change these for now; `arcctl plan --offline`, `render` and `schedule` work with them as they are");
+    for finding in &findings {
+        let hint = finding.hint.as_deref().unwrap_or("take it out");
+        error = error.cause(format!("{}; {hint}", finding.message));
+    }
+    Err(error)
+}
+
+impl Session {
+    /// Connects, reads the facts, and checks everything that can be checked before the first write.
+    pub(super) async fn open(
+        global: &GlobalArgs,
+        file: ProfileFile,
+        adopt: bool,
+        output: Output,
+    ) -> Result<Self> {
+        refuse_unimplemented(&file)?;
+        let access = access(global, Some(&file.profile));
+        let kube = Kube::connect(&access).await?;
+        let token = file.profile.github.token.as_ref();
+        let hidden = token.and_then(|it| it.env.clone()).into_iter().collect();
+        let helm = Helm::new(variable("PATH").as_deref(), access, hidden)?;
+        helm.binary()?;
+        let ca_bundle = ca_bundle(&file)?;
+        let sources = Sources {
+            variable: &variable,
+            directory: &file.directory,
+            kube: Some(&kube),
+        };
+        let loaded = credential::load(&file.profile.github, &sources).await?;
+        for advice in loaded.advice {
+            output.note(format!("advice: {advice}"));
+        }
+        let github = GitHub::new(
+            file.profile.github.url.as_deref(),
+            loaded.credential.clone(),
+            ca_bundle.as_deref(),
+        )?;
+        // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
+        let (audit, facts) = tokio::join!(
+            audit(&github, &file.profile),
+            facts(&kube, &file.profile, ca_bundle.clone())
+        );
+        let (audit, facts) = (audit?, facts?);
+        for advice in audit.advice {
+            output.note(format!("advice: {advice}"));
+        }
+        let desired = wanted(&file.profile, &facts)?;
+        let context = Context {
+            profile: file.profile,
+            kube,
+            helm,
+            github,
+            credential: loaded.credential,
+            adopt,
+            kubernetes: facts.kubernetes.unwrap_or_default(),
+            secret_version: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+        };
+        Ok(Self {
+            context,
+            desired,
+            ca_bundle,
+        })
+    }
+
+    /// Reads the facts again and makes anew what is wanted.
+    pub(super) async fn refresh(&mut self) -> Result<()> {
+        let ca_bundle = self.ca_bundle.clone();
+        let facts = facts(&self.context.kube, &self.context.profile, ca_bundle).await?;
+        self.desired = wanted(&self.context.profile, &facts)?;
+        Ok(())
+    }
+
+    /// The first line of a command that writes: what it is about to change.
+    pub(super) fn target(&self) -> String {
+        let github = &self.context.profile.github;
+        let scope = github
+            .enterprise
+            .as_ref()
+            .map(|it| format!("enterprise {it}"))
+            .or_else(|| {
+                github
+                    .organization
+                    .as_ref()
+                    .map(|it| format!("organization {it}"))
+            })
+            .or_else(|| {
+                github
+                    .repository
+                    .as_ref()
+                    .map(|it| format!("repository {it}"))
+            })
+            .unwrap_or_default();
+        format!(
+            "profile {} on cluster {} (Kubernetes {}.{}), {scope} at {}",
+            self.context.profile.name,
+            self.context.kube.server.trim_end_matches('/'),
+            self.context.kubernetes.0,
+            self.context.kubernetes.1,
+            self.context.github.base(),
+        )
+    }
+}
+
+fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
+    desired(profile, facts).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            error.to_string(),
+        )
+        .hint("correct the profile")
+    })
+}
+
+async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
+    let scope = scope(profile)?;
+    let owner = profile.github.token_owner.as_deref();
+    github.audit(scope, owner).await
+}
+
+/// The contents of `github.caBundle`.
+pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
+    let Some(source) = &file.profile.github.ca_bundle else {
+        return Ok(None);
+    };
+    let path = file.directory.join(&source.file);
+    std::fs::read_to_string(&path).map(Some).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            "cannot read github.caBundle",
+        )
+        .object(path.display())
+        .cause(error)
+        .hint("paths in the profile are relative to the profile's own directory")
+    })
+}
+
+async fn facts(kube: &Kube, profile: &Profile, ca_bundle: Option<String>) -> Result<Facts> {
+    let (kubernetes, monitors, foreign, live_overrides) = tokio::join!(
+        kube.version(),
+        has_crd(kube, "servicemonitors.monitoring.coreos.com"),
+        has_foreign_cert_manager(kube, profile),
+        live_overrides(kube, profile),
+    );
+    Ok(Facts {
+        now: jiff::Timestamp::now(),
+        kubernetes: Some(kubernetes?),
+        service_monitor_crd: Some(monitors?),
+        foreign_cert_manager: Some(foreign?),
+        ca_bundle,
+        live_overrides: live_overrides?,
+        ..Facts::default()
+    })
+}
+
+async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
+    let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+    Ok(kube.get(&target).await?.is_some())
+}
+
+/// Whether a cert-manager is there that arcctl did not install: by helm, by kubectl or as an EKS add-on, it has a
+/// webhook configuration with cert-manager's own webhook in it. With `install: auto` it is used and left alone. Another
+/// controller than arcctl's is refused: two of them would reconcile the same runners, with one set of CRDs.
+async fn has_foreign_cert_manager(kube: &Kube, profile: &Profile) -> Result<bool> {
+    let selection = Selection::all(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+    );
+    let configurations = kube.list(&selection).await?;
+    let named = |configuration: &serde_json::Value, suffix: &str| {
+        let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+        webhooks.any(|it| {
+            it["name"]
+                .as_str()
+                .is_some_and(|name| name.ends_with(suffix))
+        })
+    };
+    let with = |suffix: &str| -> Vec<String> {
+        let found = configurations.iter().filter(|it| named(it, suffix));
+        found
+            .filter_map(|it| it["metadata"]["name"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let own = format!("{}-validating-webhook-configuration", names::CONTROLLER);
+    if let Some(other) = with(".actions.summerwind.dev")
+        .into_iter()
+        .find(|it| *it != own)
+    {
+        return Err(second(
+            "an Actions Runner Controller",
+            &other,
+            "take it away first, or leave this cluster to it",
+        ));
+    }
+    if profile.cert_manager.install == Auto::Never {
+        return Ok(true);
+    }
+    let Some(there) = with("webhook.cert-manager.io").into_iter().next() else {
+        return Ok(false);
+    };
+    let releases = Selection::namespaced("v1", "Secret", names::CERT_MANAGER_NAMESPACE)
+        .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
+    let records = kube.list(&releases).await?;
+    if profile.cert_manager.install == Auto::Always {
+        return match records.as_slice() {
+            [] => Err(second(
+                "a cert-manager",
+                &there,
+                "set certManager.install to auto: it is used and left alone",
+            )),
+            _ => Ok(false),
+        };
+    }
+    Ok(!records
+        .iter()
+        .any(|it| it["metadata"]["labels"][owner::PROFILE].is_string()))
+}
+
+fn second(what: &str, configuration: &str, hint: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        format!("{what} that is not arcctl's runs in this cluster"),
+    )
+    .object(format!(
+        "validating-webhook-configuration/-/{configuration}"
+    ))
+    .cause(format!(
+        "ValidatingWebhookConfiguration `{configuration}` is its"
+    ))
+    .hint(hint)
+}
+
+/// The overrides that the autoscalers have now, by pool.
+async fn live_overrides(
+    kube: &Kube,
+    profile: &Profile,
+) -> Result<BTreeMap<String, serde_json::Value>> {
+    let selection = Selection::namespaced(
+        "actions.summerwind.dev/v1alpha1",
+        "HorizontalRunnerAutoscaler",
+        names::RUNNER_NAMESPACE,
+    );
+    let live = kube.list(&selection).await?;
+    Ok(live
+        .into_iter()
+        .filter_map(|it| {
+            let name = it["metadata"]["name"].as_str()?.to_owned();
+            let overrides = it["spec"]["scheduledOverrides"].clone();
+            let known = profile.pools.iter().any(|pool| pool.name == name);
+            (known && !overrides.is_null()).then_some((name, overrides))
+        })
+        .collect())
+}

@@ -1,0 +1,300 @@
+//! `arcctl up`: plan, ask, execute, prove.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use clap::Args;
+use tokio::sync::watch;
+
+use super::{
+    GlobalArgs, confirm, observation,
+    output::{DIM, Output, paint},
+    print_error, profile_file,
+    progress::Progress,
+    run_limit::{RunLimit, within},
+    session::{Session, variable},
+    stop_on_signals,
+};
+use crate::{
+    clients::requests::Counts,
+    desired::{Desired, Phase, names},
+    error::{Error, ErrorKind, Result, System},
+    execute::{self, Options, StepResult, inventory, lease::Lease},
+    plan::{Action, Plan},
+    profile::KubeDuration,
+    report::{
+        self,
+        run::{Requests, Run},
+    },
+    resource::{
+        Resource,
+        permission::{Permission, needed},
+    },
+};
+
+/// Plan, ask, execute, prove
+#[derive(Args)]
+pub(super) struct UpArgs {
+    /// Go ahead without asking
+    #[arg(short, long)]
+    yes: bool,
+    /// How long the whole run may take
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    timeout: KubeDuration,
+    /// Take over an installation that was made by hand
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// How often a plan is made anew because the world changed under it.
+const PLANS: u32 = 3;
+
+/// Runs the command.
+pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    confirm::check(args.yes)?;
+    let started = Instant::now();
+    let mut limit = RunLimit::new(args.timeout);
+    let file = profile_file::read(&global.file, output)?;
+    let opened = async {
+        let session = Session::open(global, file, args.adopt, output).await?;
+        output.note(session.target());
+        super::plan::say_left_behind(&session, output).await?;
+        Ok(session)
+    };
+    let mut session = limit.within(opened).await?;
+    let (stop, _receiver) = watch::channel(None);
+    let mut signals = Some(stop.clone());
+    for attempt in 1.. {
+        let plan = limit
+            .within(observation::plan(&session, args.adopt))
+            .await?;
+        if !plan.is_unchanged() {
+            let text = report::plan::text(&plan, output.verbosity > 0);
+            let question = "Make these changes?";
+            if !confirm::agreed(text.trim_end(), question, args.yes, &mut limit, output)? {
+                output.note("nothing was changed");
+                let run = ended(&session, started, not_started(&session.desired), None);
+                return Ok(finish(&run, &session, output));
+            }
+            limit.within(prepare(&session, &plan)).await?;
+        }
+        if let Some(stop) = signals.take() {
+            stop_on_signals(stop);
+        }
+        let options = Options {
+            adopt: args.adopt,
+            may_write: !plan.is_unchanged(),
+            deadline: limit.deadline(),
+            limit: args.timeout.get(),
+            timeouts: &session.context.profile.timeouts,
+            stop: stop.clone(),
+        };
+        let (steps, error) = if plan.is_proven() {
+            (kept(&session), None)
+        } else {
+            execute(&session, &options, output).await
+        };
+        let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
+        if stale && attempt < PLANS {
+            stop.send_replace(None);
+            limit.within(session.refresh()).await?;
+            continue;
+        }
+        let run = ended(&session, started, steps, error);
+        return Ok(finish(&run, &session, output));
+    }
+    Ok(ErrorKind::Stale.exit_code())
+}
+
+fn ended(session: &Session, started: Instant, steps: Vec<StepResult>, error: Option<Error>) -> Run {
+    Run {
+        profile: session.context.profile.name.clone(),
+        steps,
+        elapsed: started.elapsed(),
+        requests: requests(session),
+        error,
+    }
+}
+
+/// What can be found out before the first write is: permissions, helm's version, and the charts themselves.
+async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+    check_permissions(session, plan).await?;
+    let charts = session
+        .desired
+        .iter()
+        .filter(|it| writes(plan, it))
+        .filter_map(|it| match &it.resource {
+            Resource::Release(release) => Some(&release.chart),
+            Resource::Crds(crds) => Some(&crds.chart),
+            _ => None,
+        });
+    let fetched = charts.map(|chart| session.context.helm.fetch(chart));
+    futures::future::try_join_all(fetched).await.map(|_| ())
+}
+
+/// Whether `plan` writes `desired`.
+fn writes(plan: &Plan, desired: &Desired) -> bool {
+    let id = desired.id.to_string();
+    plan.steps
+        .iter()
+        .any(|step| step.id == id && step.action != Action::Keep)
+}
+
+/// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
+async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
+    let written = session.desired.iter().filter(|it| writes(plan, it));
+    let needed: BTreeSet<Permission> = written.flat_map(|it| needed(&it.resource)).collect();
+    let answers = needed.iter().map(|it| async move {
+        let allowed = session.context.kube.allows(&it.review()).await?;
+        Ok::<_, Error>((!allowed).then_some(it))
+    });
+    let answers = futures::future::try_join_all(answers).await?;
+    let lacking: Vec<&Permission> = answers.into_iter().flatten().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = lacking.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        ErrorKind::Unauthorized,
+        System::Kubernetes,
+        "this user may not do what the plan needs; nothing was changed",
+    )
+    .object(&session.context.kube.server)
+    .cause(format!("not allowed: {}", list.join(", ")))
+    .hint("have an administrator grant docs/rbac.yaml to this user, or use another --context"))
+}
+
+/// What a run is that found everything proven.
+fn kept(session: &Session) -> Vec<StepResult> {
+    let kept = |desired: &Desired| StepResult {
+        id: desired.id.clone(),
+        action: Some(Action::Keep),
+        elapsed: std::time::Duration::ZERO,
+        error: None,
+    };
+    session.desired.iter().map(kept).collect()
+}
+
+fn not_started(desired: &[Desired]) -> Vec<StepResult> {
+    let step = |desired: &Desired| StepResult {
+        id: desired.id.clone(),
+        action: None,
+        elapsed: std::time::Duration::ZERO,
+        error: None,
+    };
+    desired.iter().map(step).collect()
+}
+
+/// Base phase, lease, inventory, and then the rest; without changes only the waiting.
+async fn execute(
+    session: &Session,
+    options: &Options<'_>,
+    output: Output,
+) -> (Vec<StepResult>, Option<Error>) {
+    let context = &session.context;
+    let mut progress = Progress::new(output);
+    let mut on_event = |event: &execute::Event| progress.event(event);
+    let (base, rest): (Vec<Desired>, Vec<Desired>) = session
+        .desired
+        .iter()
+        .cloned()
+        .partition(|it| it.phase <= Phase::Base);
+    let mut steps = execute::execute(&base, context, options, &mut on_event).await;
+    let mut held = None;
+    let mut error = execute::first_error(&steps)
+        .cloned()
+        .or_else(|| options.stopped());
+    if error.is_none() && options.may_write {
+        match begin(session, options).await {
+            Ok(lease) => held = Some(lease),
+            Err(failure) => error = Some(failure),
+        }
+        if let Some(dead) = held.as_ref().and_then(|it| it.taken_over.as_ref()) {
+            output.note(format!(
+                "took over the lease of a run that has ended: {dead}"
+            ));
+        }
+    }
+    if error.is_none() {
+        steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
+        error = execute::first_error(&steps)
+            .cloned()
+            .or_else(|| options.stopped());
+    } else {
+        steps.extend(not_started(&rest));
+    }
+    if let Some(lease) = held {
+        lease.release().await;
+    }
+    (steps, error)
+}
+
+/// Takes the lease and records what is about to be created.
+async fn begin(session: &Session, options: &Options<'_>) -> Result<Lease> {
+    let (kube, profile) = (&session.context.kube, &session.context.profile.name);
+    let holder = holder();
+    let lease = Lease::acquire(
+        kube,
+        names::SYSTEM_NAMESPACE,
+        profile,
+        &holder,
+        options.stop.clone(),
+    );
+    let lease = within(options.deadline, options.limit, lease).await?;
+    // The plan once more, now that nobody else writes: what is refused is refused before the next write.
+    let recorded = async {
+        observation::plan(session, options.adopt).await?;
+        inventory::record(kube, names::SYSTEM_NAMESPACE, profile, &session.desired).await
+    };
+    match within(options.deadline, options.limit, recorded).await {
+        Ok(()) => Ok(lease),
+        Err(error) => {
+            lease.release().await;
+            Err(error)
+        }
+    }
+}
+
+/// Who this run is, for whoever meets its lease.
+fn holder() -> String {
+    let user = variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| "somebody".into());
+    let host = variable("HOSTNAME")
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .unwrap_or_else(|| "a host".into());
+    format!("{user}@{} (process {})", host.trim(), std::process::id())
+}
+
+fn requests(session: &Session) -> Requests {
+    Requests {
+        kubernetes: session.context.kube.requests.snapshot(),
+        aws: Counts::default(),
+        github: session.context.github.requests.snapshot(),
+        helm: session.context.helm.processes(),
+    }
+}
+
+fn finish(run: &Run, session: &Session, output: Output) -> u8 {
+    if output.is_json() {
+        output.document(&run.document());
+    }
+    if let Some(error) = &run.error {
+        print_error(output, error);
+        return error.kind.exit_code();
+    }
+    if !output.is_json() {
+        let pools: Vec<String> = session
+            .desired
+            .iter()
+            .filter_map(|it| match &it.resource {
+                Resource::Registration(pool) => {
+                    Some(format!("pool {} online (at least {})", pool.pool, pool.min))
+                }
+                _ => None,
+            })
+            .collect();
+        output.result(&run.text(&pools.join(", ")));
+        output.note(paint(DIM, "see `arcctl status` for the runners"));
+    }
+    0
+}

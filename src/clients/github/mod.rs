@@ -1,0 +1,314 @@
+//! GitHub's REST API, as far as arcctl needs it, for github.com and GitHub Enterprise Server.
+//!
+//! A thin client over reqwest (docs/decisions/0002): a token is only ever sent to the one host it is for, redirects are
+//! not followed, and a refusal is read from status and headers, not guessed from text (reference: arc.md 5).
+
+mod answer;
+mod app;
+mod app_token;
+mod audit;
+mod certificate;
+mod pause;
+mod refusal;
+mod scope;
+mod server;
+mod token_kind;
+mod unreachable;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode, header};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use self::{
+    answer::Answer,
+    app::Installation,
+    pause::{ATTEMPTS, asked, backoff, pause},
+    refusal::{Case, not_github, refusal},
+    scope::prefix,
+    unreachable::{may_pass, unreachable},
+};
+pub use self::{
+    audit::Audit,
+    server::{OLDEST, Product, Server, Version},
+    token_kind::TokenKind,
+};
+use super::{
+    credential::Credential,
+    requests::{Call, Counter},
+};
+use crate::{
+    error::{Error, Result, System},
+    profile::Scope,
+    secret::Secret,
+};
+
+/// How long one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The largest page GitHub serves.
+const PAGE: usize = 100;
+
+/// A self-hosted runner, as GitHub lists it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Runner {
+    /// Its id.
+    pub id: u64,
+    /// Its name: that of its pod.
+    pub name: String,
+    /// `online` or `offline`.
+    pub status: String,
+    /// Whether it has a job.
+    pub busy: bool,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Vec<RunnerLabel>,
+}
+
+/// A label of a runner.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RunnerLabel {
+    /// Its text.
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+struct RunnerPage {
+    total_count: usize,
+    runners: Vec<Runner>,
+}
+
+/// A connection to one GitHub server.
+pub struct GitHub {
+    http: reqwest::Client,
+    server: Server,
+    credential: Credential,
+    kind: TokenKind,
+    has_bundle: bool,
+    installation: tokio::sync::Mutex<Option<Installation>>,
+    /// The calls made.
+    pub requests: Arc<Counter>,
+}
+
+impl GitHub {
+    /// A client for the server at `url` (`None`: github.com), trusting `ca_bundle` (PEM) beside the system's roots.
+    pub fn new(url: Option<&str>, credential: Credential, ca_bundle: Option<&str>) -> Result<Self> {
+        Self::at(Server::of(url), credential, ca_bundle)
+    }
+
+    /// A client for `server`.
+    pub fn at(server: Server, credential: Credential, ca_bundle: Option<&str>) -> Result<Self> {
+        let unusable = |cause: &dyn std::fmt::Display| {
+            Error::failed(System::Local, "cannot set up a client for GitHub")
+                .cause(cause)
+                .hint("check github.caBundle in the profile and the proxy settings of the environment")
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("arcctl/", env!("CARGO_PKG_VERSION")))
+            .timeout(CALL_TIMEOUT)
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(pem) = ca_bundle {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| unusable(&error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self {
+            http: builder.build().map_err(|error| unusable(&error))?,
+            server,
+            kind: TokenKind::of(&credential),
+            credential,
+            has_bundle: ca_bundle.is_some(),
+            installation: tokio::sync::Mutex::default(),
+            requests: Arc::default(),
+        })
+    }
+
+    /// The URL of the API.
+    pub fn base(&self) -> &str {
+        &self.server.api
+    }
+
+    /// Asks for a registration token: the one call that proves that runners can register (reference: arc.md 5).
+    /// Counted as a read: it creates nothing but a token that ends within the hour.
+    pub async fn registration(&self, scope: Scope<'_>) -> Result<()> {
+        let path = format!("{}/actions/runners/registration-token", prefix(scope));
+        self.call(&Method::POST, &path, scope).await?;
+        Ok(())
+    }
+
+    /// All runners of `scope`, by pages of 100.
+    pub async fn runners(&self, scope: Scope<'_>) -> Result<Vec<Runner>> {
+        let mut runners = Vec::new();
+        for page in 1.. {
+            let path = format!(
+                "{}/actions/runners?per_page={PAGE}&page={page}",
+                prefix(scope)
+            );
+            let answer = self.call(&Method::GET, &path, scope).await?;
+            let answer: RunnerPage = self.json(&answer, "the list of runners")?;
+            let (total, count) = (answer.total_count, answer.runners.len());
+            runners.extend(answer.runners);
+            if count < PAGE || runners.len() >= total {
+                break;
+            }
+        }
+        Ok(runners)
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, answer: &Answer, what: &str) -> Result<T> {
+        if !answer.is_json() {
+            return Err(not_github(answer, &self.server));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Error::failed(
+                System::GitHub,
+                format!("GitHub at `{}` does not answer {what} as it should", self.server.api),
+            )
+            .object(&self.server.api)
+            // Only the place and the kind: the answer itself may hold a token.
+            .cause(match error.classify() {
+                serde_json::error::Category::Eof => format!("the answer is cut off after column {column} of line {line}"),
+                serde_json::error::Category::Data => format!("at line {line}, column {column}, something is missing or of another type"),
+                _ => format!("at line {line}, column {column}, it is no JSON"),
+            })
+            .hint("run it again; if it stays, something between changes the answers, or the server is older or newer than arcctl knows")
+        })
+    }
+
+    /// What calls are made with: the token, or the App's installation token.
+    async fn bearer(&self) -> Result<Secret> {
+        match &self.credential {
+            Credential::Token(token) => Ok(token.clone()),
+            Credential::App { .. } => Ok(self.current_installation().await?.token),
+        }
+    }
+
+    /// The App's installation with a token that lasts for a while.
+    async fn current_installation(&self) -> Result<Installation> {
+        let Credential::App {
+            id,
+            installation_id,
+            private_key,
+        } = &self.credential
+        else {
+            return Err(Error::failed(System::Local, "a token has no installation"));
+        };
+        let mut kept = self.installation.lock().await;
+        if let Some(installation) = kept.as_ref().filter(|it| it.is_fresh(Timestamp::now())) {
+            return Ok(installation.clone());
+        }
+        let made = self
+            .new_installation(id, installation_id, private_key)
+            .await?;
+        *kept = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Makes a call that changes nothing, about `scope`, and turns a refusal into an error.
+    async fn call(&self, method: &Method, path: &str, scope: Scope<'_>) -> Result<Answer> {
+        let bearer = self.bearer().await?;
+        let answer = self.attempt(Call::Read, method, path, &bearer).await?;
+        if answer.status.is_success() && answer.is_json() {
+            return Ok(answer);
+        }
+        Err(self.refused(&answer, scope, &bearer).await)
+    }
+
+    /// The error that a refusal about `scope` means.
+    async fn refused(&self, answer: &Answer, scope: Scope<'_>, bearer: &Secret) -> Error {
+        if answer.status.is_success() {
+            return hidden(not_github(answer, &self.server), bearer);
+        }
+        let visible = if answer.status == StatusCode::NOT_FOUND && answer.is_json() {
+            self.is_visible(scope, bearer).await
+        } else {
+            None
+        };
+        let case = Case {
+            server: &self.server,
+            scope,
+            kind: self.kind,
+            visible,
+        };
+        hidden(refusal(answer, &case), bearer)
+    }
+
+    /// Whether the token sees an organization or repository at all; an enterprise has no such call.
+    async fn is_visible(&self, scope: Scope<'_>, bearer: &Secret) -> Option<bool> {
+        if matches!(scope, Scope::Enterprise(_)) {
+            return None;
+        }
+        let answer = self
+            .attempt(Call::Read, &Method::GET, &prefix(scope), bearer)
+            .await;
+        match answer.ok()?.status {
+            StatusCode::OK => Some(true),
+            StatusCode::NOT_FOUND => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Makes one call. A pause that GitHub asks for is kept if it is short: what was refused was not done. After a
+    /// failure in between, only what changes nothing is asked again.
+    async fn attempt(
+        &self,
+        call: Call,
+        method: &Method,
+        path: &str,
+        bearer: &Secret,
+    ) -> Result<Answer> {
+        let harmless = call == Call::Read;
+        let mut attempt = 1;
+        loop {
+            self.requests.count(call);
+            let reply = self.once(method, path, bearer).await;
+            let again = match &reply {
+                Ok(answer) if answer.status.is_server_error() && harmless => Some(backoff(attempt)),
+                Ok(answer) => asked(answer),
+                Err(error) => (harmless && may_pass(error)).then(|| backoff(attempt)),
+            };
+            match (again, reply) {
+                (Some(length), _) if attempt < ATTEMPTS => pause(length).await,
+                (_, Ok(answer)) => return Ok(answer),
+                (_, Err(error)) => {
+                    return Err(unreachable(&error, &self.server, self.has_bundle).await);
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, method: &Method, path: &str, bearer: &Secret) -> reqwest::Result<Answer> {
+        let mut response = self
+            .http
+            .request(method.clone(), format!("{}/{path}", self.server.api))
+            .bearer_auth(bearer.expose())
+            .header(header::ACCEPT, "application/vnd.github+json")
+            .header("X-GitHub-Api-Version", "2022-11-28")
+            .send()
+            .await?;
+        let received = Timestamp::now();
+        let headers = std::mem::take(response.headers_mut());
+        let status = response.status();
+        let body = response.bytes().await?.to_vec();
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            received,
+        })
+    }
+}
+
+/// The error without what a call was made with: what the other side says may repeat what it was sent.
+fn hidden(mut error: Error, bearer: &Secret) -> Error {
+    error.message = bearer.redact(&error.message);
+    error.hint = error.hint.map(|it| bearer.redact(&it));
+    for cause in &mut error.causes {
+        *cause = bearer.redact(cause);
+    }
+    error
+}

@@ -1,0 +1,90 @@
+//! The three levels runners can belong to: their paths, their names, and what each asks of a credential
+//! (reference: arc.md 5, table of levels). Pure: no I/O.
+
+use crate::profile::Scope;
+
+/// The path of a scope's resources.
+pub(super) fn prefix(scope: Scope<'_>) -> String {
+    match scope {
+        Scope::Enterprise(name) => format!("enterprises/{name}"),
+        Scope::Organization(name) => format!("orgs/{name}"),
+        Scope::Repository(name) => format!("repos/{name}"),
+    }
+}
+
+/// As a message names it.
+pub(super) fn describe(scope: Scope<'_>) -> String {
+    match scope {
+        Scope::Enterprise(name) => format!("enterprise `{name}`"),
+        Scope::Organization(name) => format!("organization `{name}`"),
+        Scope::Repository(name) => format!("repository `{name}`"),
+    }
+}
+
+/// Where the profile names it.
+pub(super) const fn key(scope: Scope<'_>) -> &'static str {
+    match scope {
+        Scope::Enterprise(_) => "github.enterprise",
+        Scope::Organization(_) => "github.organization",
+        Scope::Repository(_) => "github.repository",
+    }
+}
+
+/// Who may manage its runners.
+pub(super) const fn administrator(scope: Scope<'_>) -> &'static str {
+    match scope {
+        Scope::Enterprise(_) => "an owner of the enterprise",
+        Scope::Organization(_) => "an owner of the organization",
+        Scope::Repository(_) => "an administrator of the repository",
+    }
+}
+
+/// The scopes of a classic token of which one is needed, the least first.
+pub(super) const fn classic_scopes(scope: Scope<'_>) -> &'static [&'static str] {
+    match scope {
+        Scope::Enterprise(_) => &["manage_runners:enterprise", "admin:enterprise"],
+        Scope::Organization(_) => &["admin:org"],
+        Scope::Repository(_) => &["repo"],
+    }
+}
+
+/// A permission of fine-grained tokens and Apps: its key in the API, and its name on GitHub's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Permission {
+    /// As answers name it.
+    pub key: &'static str,
+    /// As the settings page names it.
+    pub title: &'static str,
+}
+
+/// The permission that is needed with write access; an enterprise has none.
+pub(super) const fn permission(scope: Scope<'_>) -> Option<Permission> {
+    match scope {
+        Scope::Enterprise(_) => None,
+        Scope::Organization(_) => Some(Permission {
+            key: "organization_self_hosted_runners",
+            title: "organization permission `Self-hosted runners: read and write`",
+        }),
+        Scope::Repository(_) => Some(Permission {
+            key: "administration",
+            title: "repository permission `Administration: read and write`",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enterprise_has_no_permission_for_apps() {
+        assert_eq!(permission(Scope::Enterprise("e")), None);
+    }
+
+    #[test]
+    fn each_level_has_its_own_path() {
+        assert_eq!(prefix(Scope::Enterprise("e")), "enterprises/e");
+        assert_eq!(prefix(Scope::Organization("o")), "orgs/o");
+        assert_eq!(prefix(Scope::Repository("o/r")), "repos/o/r");
+    }
+}

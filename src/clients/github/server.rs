@@ -1,0 +1,99 @@
+//! Which GitHub is spoken to, and where its API and its pages are. Pure: no I/O.
+
+use std::fmt;
+
+/// The oldest GitHub Enterprise Server that the controller works with (reference: arc.md 5, minimums).
+pub const OLDEST: Version = Version { major: 3, minor: 6 };
+
+/// A GitHub server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The URL of its API, without a `/` at the end.
+    pub api: String,
+    /// The URL of its pages, without a `/` at the end.
+    pub web: String,
+    /// What is expected to answer there.
+    pub product: Product,
+}
+
+/// What a GitHub server can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// github.com.
+    Cloud,
+    /// A GitHub Enterprise Server.
+    EnterpriseServer,
+}
+
+impl Server {
+    /// The server at `url`, as `github.url` names it; github.com without one.
+    pub fn of(url: Option<&str>) -> Self {
+        let Some(url) = url else {
+            return Self {
+                api: "https://api.github.com".into(),
+                web: "https://github.com".into(),
+                product: Product::Cloud,
+            };
+        };
+        let web = url.trim_end_matches('/').to_owned();
+        Self {
+            api: format!("{web}/api/v3"),
+            web,
+            product: Product::EnterpriseServer,
+        }
+    }
+}
+
+/// The version of a GitHub Enterprise Server, as far as it decides what the server can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Reads `3.19.0`, and `enterprise-server@3.19.0` as the header has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let numbers = text.rsplit('@').next()?;
+        let mut numbers = numbers.split('.');
+        Some(Self {
+            major: numbers.next()?.parse().ok()?,
+            minor: numbers.next()?.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_version_is_none() {
+        assert_eq!(Version::parse("enterprise-server"), None);
+        assert_eq!(Version::parse("3"), None);
+        assert_eq!(Version::parse(""), None);
+    }
+
+    #[test]
+    fn versions_compare_by_number_and_not_by_text() {
+        let parsed = Version::parse("enterprise-server@3.19.0").unwrap();
+        assert!(parsed > OLDEST);
+        assert!(Version::parse("3.5.19").unwrap() < OLDEST);
+    }
+
+    #[test]
+    fn a_server_of_its_own_has_its_api_under_a_path() {
+        let server = Server::of(Some("https://ghe.example/"));
+        assert_eq!(server.api, "https://ghe.example/api/v3");
+        assert_eq!(server.web, "https://ghe.example");
+        assert_eq!(Server::of(None).api, "https://api.github.com");
+    }
+}

@@ -1,0 +1,8 @@
+//! Connections to the systems: concrete, made when first needed, no traits made for mocking. `clients/` speaks,
+//! `resource/` wants.
+
+pub mod credential;
+pub mod github;
+pub mod helm;
+pub mod kube;
+pub mod requests;

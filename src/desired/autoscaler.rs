@@ -1,0 +1,144 @@
+//! A pool's `HorizontalRunnerAutoscaler`. Pure: no I/O; the time is a fact.
+
+use jiff::ZonedDateTime;
+use serde_json::{Map, Value, json};
+
+use super::{DesiredError, Facts, names};
+use crate::profile::{
+    Metric, MetricType, Pool, Profile, Step,
+    schedule::{self, Override},
+};
+
+/// The least horizon that live overrides must have left to stay (DESIGN 3).
+const HORIZON_LEFT_DAYS: i64 = 90;
+
+/// The autoscaler of `pool`. Without `scaling` it has no metrics: the controller then keeps the minimum, because it
+/// has no default metric since app 0.23.
+pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value, DesiredError> {
+    let mut spec = Map::new();
+    let mut set = |key: &str, value: Value| spec.insert(key.into(), value);
+    set(
+        "scaleTargetRef",
+        json!({"kind": "RunnerDeployment", "name": pool.name}),
+    );
+    set("minReplicas", pool.min.into());
+    set("maxReplicas", pool.max.into());
+    if let Some(scaling) = &pool.scaling {
+        set(
+            "metrics",
+            scaling
+                .metrics
+                .iter()
+                .map(|metric| metric_value(profile, metric))
+                .collect(),
+        );
+        if let Some(delay) = scaling.scale_down_delay {
+            set("scaleDownDelaySecondsAfterScaleOut", delay.as_secs().into());
+        }
+    }
+    if let Some(overrides) = scheduled_overrides(pool, facts)? {
+        set("scheduledOverrides", overrides);
+    }
+    Ok(json!({
+        "apiVersion": names::ARC_API_VERSION,
+        "kind": "HorizontalRunnerAutoscaler",
+        "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &pool.name),
+        "spec": spec,
+    }))
+}
+
+/// The minimum in force at `facts.now`.
+pub fn min_now(pool: &Pool, facts: &Facts) -> u32 {
+    pool.schedule
+        .as_ref()
+        .map_or(pool.min, |schedule| schedule.min_at(pool.min, facts.now))
+}
+
+/// Thresholds and factors are strings there, adjustments integers.
+fn metric_value(profile: &Profile, metric: &Metric) -> Value {
+    let kind = match metric.kind {
+        MetricType::PercentageRunnersBusy => "PercentageRunnersBusy",
+        MetricType::TotalNumberOfQueuedAndInProgressWorkflowRuns => {
+            "TotalNumberOfQueuedAndInProgressWorkflowRuns"
+        }
+    };
+    let mut value = json!({"type": kind});
+    if !metric.repositories.is_empty() {
+        value["repositoryNames"] = repository_names(profile, &metric.repositories);
+    }
+    for (direction, step) in [("Up", metric.scale_up), ("Down", metric.scale_down)] {
+        let Some(Step {
+            threshold,
+            factor,
+            adjustment,
+        }) = step
+        else {
+            continue;
+        };
+        if let Some(threshold) = threshold {
+            value[format!("scale{direction}Threshold")] = threshold.to_string().into();
+        }
+        if let Some(factor) = factor {
+            value[format!("scale{direction}Factor")] = factor.to_string().into();
+        }
+        if let Some(adjustment) = adjustment {
+            value[format!("scale{direction}Adjustment")] = adjustment.into();
+        }
+    }
+    value
+}
+
+/// The controller puts the organization before each name: one written as ORG/NAME loses its first part.
+fn repository_names(profile: &Profile, repositories: &[String]) -> Value {
+    let owner = profile.github.organization.as_deref();
+    let bare = |name: &String| match (name.split_once('/'), owner) {
+        (Some((first, rest)), Some(owner)) if first == owner => rest.to_owned(),
+        _ => name.clone(),
+    };
+    repositories.iter().map(bare).collect()
+}
+
+/// What is live, as long as it says what the profile says; else what the profile makes.
+fn scheduled_overrides(pool: &Pool, facts: &Facts) -> Result<Option<Value>, DesiredError> {
+    let schedule = pool.schedule.as_ref();
+    if let Some(live) = facts.live_overrides.get(&pool.name) {
+        let holds = schedule::parse_live(live).is_some_and(|parsed| {
+            schedule::equivalent(&parsed, schedule, pool.min, facts.now, HORIZON_LEFT_DAYS)
+        });
+        if holds {
+            let none = live.as_array().is_none_or(Vec::is_empty);
+            return Ok((!none).then(|| live.clone()));
+        }
+    }
+    let Some(schedule) = schedule else {
+        return Ok(None);
+    };
+    let overrides =
+        schedule::overrides(schedule, facts.now).map_err(|source| DesiredError::Schedule {
+            pool: pool.name.clone(),
+            source,
+        })?;
+    Ok(Some(overrides.iter().map(override_value).collect()))
+}
+
+fn override_value(entry: &Override) -> Value {
+    let mut value = json!({
+        "startTime": with_offset(&entry.start),
+        "endTime": with_offset(&entry.end),
+        "minReplicas": entry.min,
+    });
+    if let Some(frequency) = entry.frequency {
+        let mut rule = json!({"frequency": frequency.as_str()});
+        if let Some(until) = entry.until {
+            rule["untilTime"] =
+                with_offset(&until.to_zoned_datetime(entry.start.time_zone().clone())).into();
+        }
+        value["recurrenceRule"] = rule;
+    }
+    value
+}
+
+/// RFC 3339 with the zone's offset; the API server stores it in UTC.
+fn with_offset(time: &ZonedDateTime) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}

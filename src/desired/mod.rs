@@ -1,0 +1,329 @@
+//! Profile and facts → resources. Pure: no I/O. One file per area.
+
+pub mod autoscaler;
+mod ca_bundle;
+pub mod cert_manager;
+mod containers;
+pub mod controller;
+pub mod files;
+pub mod image;
+pub mod instance_type;
+pub mod lint;
+mod merge;
+pub mod names;
+pub mod placeholder;
+mod proxy;
+pub mod quantity;
+pub mod runners;
+mod service_account;
+pub mod strict;
+pub mod version;
+
+use serde_json::{Value, json};
+
+use crate::{
+    profile::{KubernetesSecretKey, Pool, Profile, schedule::ScheduleError},
+    resource::{
+        ControllerSecret, HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof,
+    },
+};
+
+/// What is known of the world when the desired resources are made. A fact that is not known is a named placeholder in
+/// the result (`${SECRET_VERSION}`), listed by `render` and `plan --offline`.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The time of this run.
+    pub now: jiff::Timestamp,
+    /// The API server's version, as (1, 36).
+    pub kubernetes: Option<(u32, u32)>,
+    /// The resourceVersion of the Secret `controller-manager`.
+    pub secret_version: Option<String>,
+    /// Whether the cluster has the CRD of `ServiceMonitor`.
+    pub service_monitor_crd: Option<bool>,
+    /// Whether a working cert-manager that is not arcctl's is there.
+    pub foreign_cert_manager: Option<bool>,
+    /// The contents of `github.caBundle`.
+    pub ca_bundle: Option<String>,
+    /// The ARN of `aws.irsa.role`, where the profile gives a name.
+    pub runner_role_arn: Option<String>,
+    /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
+    /// while they equal the profile (DESIGN 3).
+    pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+/// The phases of `up`, in order. Resources of one phase run concurrently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The required checks.
+    Preflight,
+    /// Namespaces, lease, inventory.
+    Base,
+    /// cert-manager, CRDs, Secret, service account.
+    Wiring,
+    /// The controller's release and its webhooks.
+    Controller,
+    /// `RunnerDeployments` and autoscalers.
+    Runners,
+    /// The runners at GitHub.
+    Registration,
+}
+
+/// A resource and its place in the run.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Its name.
+    pub id: Id,
+    /// When it is worked on.
+    pub phase: Phase,
+    /// The resources of the same phase that come first.
+    pub after: Vec<Id>,
+    /// What it is.
+    pub resource: Resource,
+}
+
+/// Why a profile has no resources. The lint finds these first; here they keep a nonsense manifest from being made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DesiredError {
+    /// None or several of enterprise, organization and repository.
+    #[error(
+        "`github` has no single scope; set exactly one of `enterprise`, `organization` and `repository`"
+    )]
+    Scope,
+    /// The default resources cannot be computed.
+    #[error(
+        "pool `{pool}`: the instance type `{instance_type}` is not in arcctl's table; set `resources.runner` of the pool"
+    )]
+    UnknownInstanceType {
+        /// The pool's name.
+        pool: String,
+        /// Its instance type.
+        instance_type: String,
+    },
+    /// The schedule has no meaning.
+    #[error("pool `{pool}`: `schedule` cannot be used: {source}; correct the schedule")]
+    Schedule {
+        /// The pool's name.
+        pool: String,
+        /// What is wrong with it.
+        source: ScheduleError,
+    },
+    /// A value cannot be written as YAML.
+    #[error("`{object}` cannot be written as YAML: {reason}; report this as a bug")]
+    Yaml {
+        /// The file.
+        object: String,
+        /// What the serializer said.
+        reason: String,
+    },
+}
+
+/// Everything that `profile` asks for, phase by phase. A resource comes after those it names in `after`.
+pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, DesiredError> {
+    let mut result = Vec::new();
+    result.extend(
+        namespaces(profile, facts)
+            .into_iter()
+            .map(|namespace| object(Phase::Base, namespace)),
+    );
+    result.extend(cert_manager_resources(profile, facts));
+    result.extend(wiring(profile, facts));
+    result.extend(controller_resources(profile, facts));
+    for pool in &profile.pools {
+        let runners = object(Phase::Runners, runners::runner_deployment(profile, pool)?);
+        let mut autoscaler = object(
+            Phase::Runners,
+            autoscaler::autoscaler(profile, pool, facts)?,
+        );
+        autoscaler.after.push(runners.id.clone());
+        let pods = named(
+            Phase::Runners,
+            Id::new("runner-pods", Some(names::RUNNER_NAMESPACE), &pool.name),
+            Resource::RunnerPods(online(pool, facts)),
+        )
+        .after(&autoscaler);
+        result.extend([runners, autoscaler, pods]);
+    }
+    result.extend(profile.pools.iter().map(|pool| registration(pool, facts)));
+    Ok(result)
+}
+
+/// The namespaces; cert-manager's only where arcctl installs it.
+pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
+    let cert_manager =
+        cert_manager::installs(profile, facts).then_some(names::CERT_MANAGER_NAMESPACE);
+    cert_manager
+        .into_iter()
+        .chain([names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE])
+        .map(|name| {
+            let metadata = names::metadata(profile, None, name);
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        })
+        .collect()
+}
+
+fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    let proof = named(
+        Phase::Wiring,
+        Id::new(
+            "webhook",
+            Some(names::CERT_MANAGER_NAMESPACE),
+            "cert-manager-webhook",
+        ),
+        Resource::Webhook(WebhookProof::CertManager),
+    );
+    if !cert_manager::installs(profile, facts) {
+        return vec![proof];
+    }
+    let crds = named(
+        Phase::Wiring,
+        Id::new("crds", None, names::CERT_MANAGER),
+        Resource::Crds(cert_manager::crds(profile)),
+    );
+    let release = HelmRelease {
+        name: names::CERT_MANAGER.into(),
+        namespace: names::CERT_MANAGER_NAMESPACE.into(),
+        chart: cert_manager::chart(profile),
+        values: cert_manager::values(profile),
+        profile: profile.name.clone(),
+    };
+    let release = self::release(Phase::Wiring, release).after(&crds);
+    let proof = proof.after(&release);
+    vec![crds, release, proof]
+}
+
+/// What the controller and the runners need before they start.
+fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    let mut result = vec![named(
+        Phase::Wiring,
+        Id::new("crds", None, names::CONTROLLER),
+        Resource::Crds(controller::crds(profile)),
+    )];
+    result.push(named(
+        Phase::Wiring,
+        Id::new(
+            "secret",
+            Some(names::SYSTEM_NAMESPACE),
+            names::CONTROLLER_SECRET,
+        ),
+        Resource::ControllerSecret(ControllerSecret {
+            namespace: names::SYSTEM_NAMESPACE.into(),
+            name: names::CONTROLLER_SECRET.into(),
+            profile: profile.name.clone(),
+            managed: manages_secret(profile),
+        }),
+    ));
+    result.extend(
+        wiring_objects(profile, facts)
+            .into_iter()
+            .map(|manifest| object(Phase::Wiring, manifest)),
+    );
+    result
+}
+
+/// The `ConfigMaps` of the certificate authority and the service account.
+pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
+    let mut result = Vec::new();
+    if profile.github.ca_bundle.is_some() {
+        let namespaces = [names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE];
+        result.extend(namespaces.map(|name| ca_bundle::config_map(profile, facts, name)));
+    }
+    if let Some(irsa) = profile.aws.as_ref().and_then(|aws| aws.irsa.as_ref()) {
+        result.extend(service_account::objects(profile, irsa, facts));
+    }
+    result
+}
+
+/// Whether arcctl writes the Secret `controller-manager`: in every case but one, where that very Secret is the
+/// profile's source, and so someone else's. A Secret elsewhere is copied like any other source.
+pub fn manages_secret(profile: &Profile) -> bool {
+    let github = &profile.github;
+    let sources = github
+        .token
+        .iter()
+        .chain(github.app.iter().map(|app| &app.private_key));
+    let controllers = |secret: &KubernetesSecretKey| {
+        secret.namespace == names::SYSTEM_NAMESPACE && secret.name == names::CONTROLLER_SECRET
+    };
+    !sources
+        .filter_map(|source| source.kubernetes_secret.as_ref())
+        .any(controllers)
+}
+
+fn controller_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    let release = self::release(
+        Phase::Controller,
+        HelmRelease {
+            name: names::CONTROLLER.into(),
+            namespace: names::SYSTEM_NAMESPACE.into(),
+            chart: controller::chart(profile),
+            values: controller::values(profile, facts),
+            profile: profile.name.clone(),
+        },
+    );
+    let proof = WebhookProof::Controller {
+        namespace: names::SYSTEM_NAMESPACE.into(),
+        release: names::CONTROLLER.into(),
+        runner_namespace: names::RUNNER_NAMESPACE.into(),
+        replicas: profile.controller.replicas,
+    };
+    let service = format!("{}-webhook", names::CONTROLLER);
+    let proof = named(
+        Phase::Controller,
+        Id::new("webhook", Some(names::SYSTEM_NAMESPACE), &service),
+        Resource::Webhook(proof),
+    )
+    .after(&release);
+    vec![release, proof]
+}
+
+fn registration(pool: &Pool, facts: &Facts) -> Desired {
+    named(
+        Phase::Registration,
+        Id::new("registration", Some("github"), &pool.name),
+        Resource::Registration(online(pool, facts)),
+    )
+}
+
+/// How many runners of a pool must be there, and what they promise.
+fn online(pool: &Pool, facts: &Facts) -> Registration {
+    Registration {
+        namespace: names::RUNNER_NAMESPACE.into(),
+        pool: pool.name.clone(),
+        min: autoscaler::min_now(pool, facts),
+        labels: runners::runner_labels(pool),
+    }
+}
+
+fn object(phase: Phase, manifest: Value) -> Desired {
+    named(
+        phase,
+        names::object_id(&manifest),
+        Resource::Object(KubeObject { manifest }),
+    )
+}
+
+fn release(phase: Phase, release: HelmRelease) -> Desired {
+    let id = Id::new("helm-release", Some(&release.namespace), &release.name);
+    named(phase, id, Resource::Release(release))
+}
+
+fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
+    Desired {
+        id,
+        phase,
+        after: Vec::new(),
+        resource,
+    }
+}
+
+impl Desired {
+    /// The same, after another resource of its phase.
+    fn after(mut self, other: &Self) -> Self {
+        self.after.push(other.id.clone());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

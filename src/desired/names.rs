@@ -1,0 +1,74 @@
+//! The fixed names (DESIGN 5) and the labels of what arcctl owns. Pure: no I/O.
+
+use serde_json::{Map, Value, json};
+
+use crate::{profile::Profile, resource::Id};
+
+/// The namespace of cert-manager.
+pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
+/// The namespace of the controller, its Secret, the lease and the inventory.
+pub const SYSTEM_NAMESPACE: &str = "actions-runner-system";
+/// The namespace of the runners.
+pub const RUNNER_NAMESPACE: &str = "actions-runner";
+/// The release and the chart of cert-manager.
+pub const CERT_MANAGER: &str = "cert-manager";
+/// The release and the chart of the controller.
+pub const CONTROLLER: &str = "actions-runner-controller";
+/// The Secret with the controller's GitHub credential.
+pub const CONTROLLER_SECRET: &str = "controller-manager";
+/// The group and version of the controller's kinds.
+pub const ARC_API_VERSION: &str = "actions.summerwind.dev/v1alpha1";
+
+/// The labels of everything arcctl owns.
+pub fn labels(profile: &Profile) -> Value {
+    json!({"app.kubernetes.io/managed-by": "arcctl", "arcctl.dev/profile": profile.name})
+}
+
+/// `metadata` of an owned object; `namespace` is `None` for a cluster-wide one.
+pub fn metadata(profile: &Profile, namespace: Option<&str>, name: &str) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), name.into());
+    if let Some(namespace) = namespace {
+        metadata.insert("namespace".into(), namespace.into());
+    }
+    metadata.insert("labels".into(), labels(profile));
+    metadata
+}
+
+/// The id of the object that `manifest` describes: its kind in kebab case, its namespace, its name.
+pub fn object_id(manifest: &Value) -> Id {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    Id::new(
+        &kebab(text("/kind").unwrap_or_default()),
+        text("/metadata/namespace"),
+        text("/metadata/name").unwrap_or_default(),
+    )
+}
+
+fn kebab(kind: &str) -> String {
+    let mut result = String::with_capacity(kind.len() + 4);
+    for (index, character) in kind.chars().enumerate() {
+        if character.is_ascii_uppercase() && index > 0 {
+            result.push('-');
+        }
+        result.push(character.to_ascii_lowercase());
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_kind_namespace_and_name() {
+        let autoscaler = json!({"kind": "HorizontalRunnerAutoscaler",
+            "metadata": {"name": "basic", "namespace": "actions-runner"}});
+        assert_eq!(
+            object_id(&autoscaler).as_str(),
+            "horizontal-runner-autoscaler/actions-runner/basic"
+        );
+        let namespace = json!({"kind": "Namespace", "metadata": {"name": "actions-runner"}});
+        assert_eq!(object_id(&namespace).as_str(), "namespace/-/actions-runner");
+    }
+}

@@ -1,0 +1,120 @@
+//! Named placeholders: what stands where a fact is not known yet (`render`, `plan --offline`). Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::resource::Resource;
+
+/// A fact that a rendered value can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Placeholder {
+    /// As it is written between `${` and `}`.
+    pub name: &'static str,
+    /// What belongs in its place.
+    pub meaning: &'static str,
+}
+
+/// The resourceVersion of the controller's Secret.
+pub const SECRET_VERSION: Placeholder = Placeholder {
+    name: "SECRET_VERSION",
+    meaning: "the resourceVersion of the Secret `controller-manager` in `actions-runner-system`",
+};
+/// The certificates of `github.caBundle`.
+pub const CA_BUNDLE: Placeholder = Placeholder {
+    name: "CA_BUNDLE",
+    meaning: "the contents of the file `github.caBundle`, PEM",
+};
+/// Their digest.
+pub const CA_BUNDLE_SHA256: Placeholder = Placeholder {
+    name: "CA_BUNDLE_SHA256",
+    meaning: "the SHA-256 of the file `github.caBundle`, in hex",
+};
+/// The role of the runners.
+pub const ROLE_ARN: Placeholder = Placeholder {
+    name: "ROLE_ARN",
+    meaning: "the ARN of the role `aws.irsa.role`",
+};
+
+/// All there are. Only these are looked for: `${HOME}` in a user's environment is the user's.
+const ALL: [Placeholder; 4] = [CA_BUNDLE, CA_BUNDLE_SHA256, ROLE_ARN, SECRET_VERSION];
+
+impl Placeholder {
+    /// The text that stands for the fact.
+    pub fn text(self) -> String {
+        format!("${{{}}}", self.name)
+    }
+
+    /// The fact where it is known, the placeholder where not.
+    pub fn or(self, fact: Option<&str>) -> String {
+        fact.map_or_else(|| self.text(), str::to_owned)
+    }
+}
+
+/// The placeholders in `value`, keys included.
+pub fn find(value: &Value) -> BTreeSet<Placeholder> {
+    let mut found = BTreeSet::new();
+    collect(value, &mut found);
+    found
+}
+
+/// The placeholders that `desired` has in its manifests and values.
+pub fn needed(desired: &[super::Desired]) -> BTreeSet<Placeholder> {
+    desired
+        .iter()
+        .flat_map(|it| match &it.resource {
+            Resource::Object(object) => find(&object.manifest),
+            Resource::Release(release) => find(&release.values),
+            _ => BTreeSet::new(),
+        })
+        .collect()
+}
+
+fn collect(value: &Value, found: &mut BTreeSet<Placeholder>) {
+    let mut text = |text: &str| {
+        found.extend(
+            ALL.iter()
+                .filter(|placeholder| text.contains(&placeholder.text())),
+        );
+    };
+    match value {
+        Value::String(string) => text(string),
+        Value::Array(list) => list.iter().for_each(|entry| collect(entry, found)),
+        Value::Object(map) => {
+            for (key, entry) in map {
+                collect(&Value::String(key.clone()), found);
+                collect(entry, found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_foreign_dollar_is_no_placeholder() {
+        let value = json!({"a": "${HOME}", "b": ["$SECRET_VERSION", "${SECRET_VERSION", 1, null]});
+        assert!(find(&value).is_empty());
+    }
+
+    #[test]
+    fn placeholders_are_found_at_any_depth() {
+        let value = json!({"a": [{"b": "x ${ROLE_ARN} y"}], "${SECRET_VERSION}": true});
+        let names: Vec<_> = find(&value)
+            .into_iter()
+            .map(|placeholder| placeholder.name)
+            .collect();
+        assert_eq!(names, ["ROLE_ARN", "SECRET_VERSION"]);
+    }
+
+    #[test]
+    fn a_known_fact_takes_its_place() {
+        assert_eq!(SECRET_VERSION.or(Some("42")), "42");
+        assert_eq!(SECRET_VERSION.or(None), "${SECRET_VERSION}");
+    }
+}

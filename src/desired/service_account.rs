@@ -1,0 +1,61 @@
+//! The `ServiceAccount` of the runners, and its rights where jobs run in pods of their own. Pure: no I/O.
+
+use serde_json::{Value, json};
+
+use super::{Facts, names, placeholder};
+use crate::profile::{ContainerMode, Irsa, Profile};
+
+/// The annotation that EKS's pod identity webhook reads.
+const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+
+/// The `ServiceAccount`; with container mode kubernetes also its Role and `RoleBinding`, which the controller makes only
+/// for accounts of its own (reference: arc.md 2.1).
+pub(super) fn objects(profile: &Profile, irsa: &Irsa, facts: &Facts) -> Vec<Value> {
+    let name = &irsa.service_account;
+    let metadata = || names::metadata(profile, Some(names::RUNNER_NAMESPACE), name);
+    let role = if irsa.role.starts_with("arn:") {
+        irsa.role.clone()
+    } else {
+        placeholder::ROLE_ARN.or(facts.runner_role_arn.as_deref())
+    };
+    let mut account = metadata();
+    account.insert("annotations".into(), json!({ROLE_ANNOTATION: role}));
+    let mut objects =
+        vec![json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})];
+    if uses_kubernetes_mode(profile) {
+        objects.push(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": metadata(),
+            "rules": [
+                rule("", "pods", &["get", "list", "create", "delete"]),
+                rule("", "pods/exec", &["get", "create"]),
+                rule("", "pods/log", &["get", "list", "watch"]),
+                rule("batch", "jobs", &["get", "list", "create", "delete"]),
+                rule("", "secrets", &["get", "list", "create", "delete"]),
+            ],
+        }));
+        objects.push(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata(),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": name, "namespace": names::RUNNER_NAMESPACE},
+            ],
+        }));
+    }
+    objects
+}
+
+/// Whether a pool runs its jobs in pods of their own.
+pub(super) fn uses_kubernetes_mode(profile: &Profile) -> bool {
+    profile
+        .pools
+        .iter()
+        .any(|pool| matches!(pool.container_mode, ContainerMode::Kubernetes(_)))
+}
+
+fn rule(group: &str, resource: &str, verbs: &[&str]) -> Value {
+    json!({"apiGroups": [group], "resources": [resource], "verbs": verbs})
+}

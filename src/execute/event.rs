@@ -1,0 +1,42 @@
+//! What happens while a plan is carried out: data, sent to a function; rendering is elsewhere.
+
+use std::time::Duration;
+
+use crate::{error::Error, plan::Action, resource::Id};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A step is worked on.
+    Started {
+        /// Which.
+        id: Id,
+        /// What is done.
+        action: Action,
+    },
+    /// A step waits, or waits for something else than before.
+    Waiting {
+        /// Which.
+        id: Id,
+        /// For what.
+        reason: String,
+    },
+    /// A step is done and proven.
+    Finished {
+        /// Which.
+        id: Id,
+        /// What was done.
+        action: Action,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A step ended in an error.
+    Failed {
+        /// Which.
+        id: Id,
+        /// Why.
+        error: Error,
+        /// How long it took.
+        elapsed: Duration,
+    },
+}

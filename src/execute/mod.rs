@@ -1,0 +1,286 @@
+//! Carries out what is desired: phases in order, the resources of one phase concurrently.
+//!
+//! The first failure stops the run: writes in flight end, waits are abandoned, the rest is not started.
+
+mod event;
+pub mod inventory;
+pub mod lease;
+mod step;
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant as Clock},
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+pub use event::Event;
+
+use crate::{
+    desired::{Desired, Phase},
+    error::{Error, ErrorKind, System},
+    plan::Action,
+    profile::Timeouts,
+    resource::{Id, context::Context},
+};
+use step::StepRun;
+
+/// How long the base phase may take: it only creates small objects.
+const BASE_LIMIT: Duration = Duration::from_mins(1);
+
+/// Why a run is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Ctrl-C.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// The lease was not renewed in time, or another run has it.
+    LeaseLost,
+    /// Another step failed.
+    Failed,
+}
+
+impl Stop {
+    fn error(self, id: &Id, reason: Option<&str>) -> Error {
+        let kind = match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Terminated => ErrorKind::Terminated,
+            Self::LeaseLost => ErrorKind::Locked,
+            Self::Failed => ErrorKind::Failed,
+        };
+        let mut error = Error::new(
+            kind,
+            System::Local,
+            format!("stopped while `{id}` was not ready"),
+        )
+        .object(id)
+        .hint("run the same command again: it continues");
+        error.consequence = matches!(self, Self::Failed | Self::LeaseLost);
+        if let Some(reason) = reason {
+            error = error.cause(reason);
+        }
+        error
+    }
+}
+
+/// How a run is made.
+pub struct Options<'a> {
+    /// Takes over what was made by hand.
+    pub adopt: bool,
+    /// Whether anything may be written: not in a run whose plan has nothing to do.
+    pub may_write: bool,
+    /// When the whole run ends.
+    pub deadline: Instant,
+    /// How long the whole run may take, for messages.
+    pub limit: Duration,
+    /// How long each phase may wait.
+    pub timeouts: &'a Timeouts,
+    /// Set when the run is to stop.
+    pub stop: watch::Sender<Option<Stop>>,
+}
+
+impl Options<'_> {
+    /// The error of a run that was interrupted, also where every step in work still ended well.
+    pub fn stopped(&self) -> Option<Error> {
+        let (kind, message) = match *self.stop.borrow() {
+            Some(Stop::Interrupted) => (
+                ErrorKind::Interrupted,
+                "interrupted before everything was done",
+            ),
+            Some(Stop::Terminated) => (
+                ErrorKind::Terminated,
+                "terminated before everything was done",
+            ),
+            Some(Stop::LeaseLost) => (
+                ErrorKind::Locked,
+                "this run lost its lease: it was not renewed in time, or another run took it over",
+            ),
+            _ => return None,
+        };
+        let hint = "run the same command again: it continues";
+        Some(Error::new(kind, System::Local, message).hint(hint))
+    }
+}
+
+/// How one step ended.
+#[derive(Clone, Debug)]
+pub struct StepResult {
+    /// Which.
+    pub id: Id,
+    /// What was done, or tried; `None` when it was not started.
+    pub action: Option<Action>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why it did not succeed.
+    pub error: Option<Error>,
+}
+
+/// The phases from `from` to `to`, in order; a failure leaves the rest not started.
+pub async fn execute(
+    desired: &[Desired],
+    context: &Context,
+    options: &Options<'_>,
+    on_event: &mut dyn FnMut(&Event),
+) -> Vec<StepResult> {
+    let mut results = Vec::new();
+    let mut phases: Vec<Phase> = desired.iter().map(|it| it.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    for phase in phases {
+        let steps: Vec<&Desired> = desired.iter().filter(|it| it.phase == phase).collect();
+        if results.iter().any(|it: &StepResult| it.error.is_some()) {
+            results.extend(steps.into_iter().map(not_started));
+            continue;
+        }
+        results.extend(run_phase(phase, &steps, context, options, on_event).await);
+    }
+    results
+}
+
+fn not_started(desired: &Desired) -> StepResult {
+    StepResult {
+        id: desired.id.clone(),
+        action: None,
+        elapsed: Duration::ZERO,
+        error: None,
+    }
+}
+
+async fn run_phase(
+    phase: Phase,
+    steps: &[&Desired],
+    context: &Context,
+    options: &Options<'_>,
+    on_event: &mut dyn FnMut(&Event),
+) -> Vec<StepResult> {
+    let (deadline, limit) = phase_deadline(phase, options);
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let gates: HashMap<&Id, watch::Sender<bool>> = steps
+        .iter()
+        .map(|it| (&it.id, watch::Sender::new(false)))
+        .collect();
+    let mut running: FuturesUnordered<_> = steps
+        .iter()
+        .map(|desired| {
+            let run = StepRun {
+                desired,
+                context,
+                adopt: options.adopt,
+                may_write: options.may_write,
+                deadline,
+                limit,
+                stop: options.stop.subscribe(),
+                events: sender.clone(),
+            };
+            run_after(run, &gates)
+        })
+        .collect();
+    let mut results = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => on_event(&event),
+            next = running.next() => match next {
+                None => break,
+                Some(result) => {
+                    // What the step said before it ended comes first.
+                    while let Ok(event) = events.try_recv() {
+                        on_event(&event);
+                    }
+                    if result.error.is_some() {
+                        options.stop.send_if_modified(|stop| {
+                            let first = stop.is_none();
+                            stop.get_or_insert(Stop::Failed);
+                            first
+                        });
+                    }
+                    report(&result, on_event);
+                    results.push(result);
+                }
+            },
+        }
+    }
+    results
+}
+
+/// Waits for the step's predecessors, then runs it.
+async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) -> StepResult {
+    let desired = run.desired;
+    let mut stop = run.stop.clone();
+    for id in &desired.after {
+        let Some(gate) = gates.get(id) else { continue };
+        let mut gate = gate.subscribe();
+        tokio::select! {
+            _ = gate.wait_for(|open| *open) => {}
+            _ = stop.wait_for(Option::is_some) => return not_started(desired),
+        }
+    }
+    if stop.borrow().is_some() {
+        return not_started(desired);
+    }
+    let started = Clock::now();
+    let (action, outcome) = run.run().await;
+    if outcome.is_ok()
+        && let Some(gate) = gates.get(&desired.id)
+    {
+        gate.send_replace(true);
+    }
+    StepResult {
+        id: desired.id.clone(),
+        action: Some(action),
+        elapsed: started.elapsed(),
+        error: outcome.err(),
+    }
+}
+
+fn report(result: &StepResult, on_event: &mut dyn FnMut(&Event)) {
+    let (id, elapsed) = (result.id.clone(), result.elapsed);
+    match (&result.error, result.action) {
+        (Some(error), _) => on_event(&Event::Failed {
+            id,
+            error: error.clone(),
+            elapsed,
+        }),
+        (None, Some(action)) => on_event(&Event::Finished {
+            id,
+            action,
+            elapsed,
+        }),
+        (None, None) => {}
+    }
+}
+
+/// The end of a phase: its own limit, or that of the run where it comes first.
+fn phase_deadline(phase: Phase, options: &Options<'_>) -> (Instant, Duration) {
+    let limit = match phase {
+        Phase::Preflight | Phase::Base => BASE_LIMIT,
+        Phase::Wiring => options.timeouts.cert_manager.get(),
+        Phase::Controller => options.timeouts.controller.get(),
+        Phase::Runners => options.timeouts.runners.get(),
+        Phase::Registration => options.timeouts.registration.get(),
+    };
+    let own = Instant::now() + limit;
+    if own <= options.deadline {
+        (own, limit)
+    } else {
+        (options.deadline, options.limit)
+    }
+}
+
+/// The error that a run ends with: a known 401 or 403 before all, then what failed by itself, then its consequences.
+pub fn first_error(results: &[StepResult]) -> Option<&Error> {
+    let rank = |error: &&Error| match error.kind {
+        ErrorKind::Unauthorized => 0,
+        _ if error.consequence => 2,
+        _ => 1,
+    };
+    results
+        .iter()
+        .filter_map(|it| it.error.as_ref())
+        .min_by_key(rank)
+}

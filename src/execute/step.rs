@@ -1,0 +1,256 @@
+//! One step: observe, decide, act, and wait until it is proven.
+//!
+//! The only wait loop of the program. It is driven by watches; what cannot be watched is looked at in an interval. It
+//! ends with the last reason.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{Event, Stop};
+use crate::{
+    desired::Desired,
+    error::{Error, ErrorKind, Result, System},
+    plan::{Action, decide},
+    resource::{
+        context::Context,
+        observed::{Observed, Readiness},
+    },
+};
+
+/// How often a resource is applied before its not staying as wanted is an error.
+const APPLIES: u32 = 4;
+
+/// How often helm may fail for a resource before that is an error: a webhook that comes up refuses once or twice.
+const HELM_FAILURES: u32 = 2;
+
+/// How the pause between two looks grows.
+const BACKOFF: f64 = 1.3;
+
+/// How long changes that come together are taken as one.
+const SETTLE: Duration = Duration::from_millis(30);
+
+/// One step in work.
+pub(super) struct StepRun<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) context: &'a Context,
+    pub(super) adopt: bool,
+    pub(super) may_write: bool,
+    pub(super) deadline: Instant,
+    pub(super) limit: Duration,
+    pub(super) stop: watch::Receiver<Option<Stop>>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+/// What one look at the resource led to.
+enum Look {
+    /// It is as wanted and does its work.
+    Done,
+    /// It is to be written.
+    Write(Action),
+    /// It is as wanted, or cannot be written, and does not do its work yet.
+    Wait(Readiness),
+}
+
+/// What a step does next.
+enum Next {
+    Proven,
+    AtOnce,
+    Wait,
+}
+
+impl StepRun<'_> {
+    /// Works on the step until it is proven. The action is what was done, or tried.
+    pub(super) async fn run(mut self) -> (Action, Result<()>) {
+        let mut done = Action::Keep;
+        let outcome = self.until_proven(&mut done).await;
+        (done, outcome)
+    }
+
+    async fn until_proven(&mut self, done: &mut Action) -> Result<()> {
+        let mut changes: Option<std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>> = None;
+        let mut ticks = tokio::time::interval(self.desired.resource.interval());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Readiness::progressing("it was not looked at yet");
+        let (mut applied, mut failures) = (0, 0);
+        let mut pause = self.desired.resource.interval();
+        loop {
+            let mut stop = self.stop.clone();
+            let look = tokio::select! {
+                look = tokio::time::timeout_at(self.deadline, self.look(applied)) => look,
+                _ = stop.wait_for(Option::is_some) => return Err(self.stopped(&last)),
+            };
+            let Ok(look) = look else {
+                return Err(self.timed_out(&last));
+            };
+            // A write is never cut off: its calls and processes have time limits of their own.
+            let look = match look {
+                Ok(Look::Write(_)) if !self.may_write => return Err(self.changed()),
+                Ok(Look::Write(action)) => self.write(action, done).await.map(|()| {
+                    applied += 1;
+                    Look::Write(action)
+                }),
+                other => other,
+            };
+            match self.next(look, &mut last, &mut failures)? {
+                Next::Proven => return Ok(()),
+                Next::AtOnce => continue,
+                Next::Wait => {}
+            }
+            if self.stop.borrow().is_some() {
+                return Err(self.stopped(&last));
+            }
+            let stream = changes.get_or_insert_with(|| {
+                self.context
+                    .kube
+                    .changes(&self.desired.resource.selections())
+                    .boxed()
+            });
+            // What stays as it is, is asked less and less often: GitHub counts its calls.
+            ticks.reset_after(pause);
+            pause = pause
+                .mul_f64(BACKOFF)
+                .min(self.desired.resource.longest_interval());
+            tokio::select! {
+                Some(()) = stream.next() => settle(stream).await,
+                _ = ticks.tick() => {}
+                _ = self.stop.changed() => {}
+                () = tokio::time::sleep_until(self.deadline) => return Err(self.timed_out(&last)),
+            }
+        }
+    }
+
+    /// What comes after a look or a write.
+    fn next(&self, look: Result<Look>, last: &mut Readiness, failures: &mut u32) -> Result<Next> {
+        match look {
+            Ok(Look::Done) => Ok(Next::Proven),
+            Ok(Look::Write(_)) => Ok(Next::AtOnce),
+            Ok(Look::Wait(Readiness::Stuck {
+                reason,
+                hint,
+                unauthorized: true,
+            })) => {
+                let system = self.desired.resource.system();
+                Err(Error::new(ErrorKind::Unauthorized, system, reason)
+                    .object(&self.desired.id)
+                    .hint(hint))
+            }
+            Ok(Look::Wait(readiness)) => {
+                self.waits_for(last, readiness);
+                Ok(Next::Wait)
+            }
+            Err(error) if error.system == System::Helm && *failures >= HELM_FAILURES => Err(error),
+            Err(error) if error.passing && error.kind == ErrorKind::Failed => {
+                *failures += 1;
+                self.waits_for(last, as_reason(&error));
+                Ok(Next::Wait)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write(&self, action: Action, done: &mut Action) -> Result<()> {
+        if *done == Action::Keep {
+            *done = action;
+        }
+        let id = self.desired.id.clone();
+        self.send(Event::Started { id, action });
+        self.desired.resource.apply(self.context).await
+    }
+
+    /// The error of a run that is to stop.
+    fn stopped(&self, last: &Readiness) -> Error {
+        let stop = self.stop.borrow().unwrap_or(Stop::Failed);
+        stop.error(&self.desired.id, last.reason())
+    }
+
+    /// The error of a run that was to write nothing, and met something to write.
+    fn changed(&self) -> Error {
+        Error::new(
+            ErrorKind::Stale,
+            System::Kubernetes,
+            format!("`{}` has changed since the plan was made", self.desired.id),
+        )
+        .object(&self.desired.id)
+        .hint("run the same command again: it makes a new plan")
+    }
+
+    async fn look(&self, applied: u32) -> Result<Look> {
+        let observed = self.desired.resource.observe(self.context).await?;
+        let step = decide(self.desired, &observed, self.adopt)?;
+        if step.action == Action::Keep || self.desired.resource.is_proof() {
+            return Ok(match observed {
+                Observed::Present(present) if present.readiness == Readiness::Ready => Look::Done,
+                Observed::Present(present) => Look::Wait(present.readiness),
+                Observed::Absent => Look::Wait(Readiness::progressing("it is not there yet")),
+            });
+        }
+        if applied < APPLIES {
+            return Ok(Look::Write(step.action));
+        }
+        let paths: Vec<&str> = step.differences.iter().map(|it| it.path.as_str()).collect();
+        Err(Error::failed(
+            System::Kubernetes,
+            format!("`{}` does not stay as the profile says", self.desired.id),
+        )
+        .object(&self.desired.id)
+        .cause(format!(
+            "after {APPLIES} applies these still differ: {}",
+            paths.join(", ")
+        ))
+        .hint(
+            "something else writes to it: find it with `kubectl get -o yaml --show-managed-fields`",
+        ))
+    }
+
+    fn waits_for(&self, last: &mut Readiness, readiness: Readiness) {
+        if last.reason() != readiness.reason() {
+            let reason = readiness.reason().unwrap_or_default().to_owned();
+            self.send(Event::Waiting {
+                id: self.desired.id.clone(),
+                reason,
+            });
+        }
+        *last = readiness;
+    }
+
+    fn send(&self, event: Event) {
+        // The receiver lives as long as the run; when it is gone nobody is left to tell.
+        drop(self.events.send(event));
+    }
+
+    fn timed_out(&self, last: &Readiness) -> Error {
+        let limit = crate::profile::KubeDuration::from_secs(self.limit.as_secs());
+        let hint = match last {
+            Readiness::Stuck { hint, .. } if !hint.is_empty() => format!("{hint}; then run the same command again: it continues"),
+            _ => "run the same command again: it continues; `--timeout` and `timeouts` in the profile give it longer".into(),
+        };
+        let mut error = Error::new(
+            ErrorKind::TimedOut,
+            self.desired.resource.system(),
+            format!("`{}` is not ready after {limit}", self.desired.id),
+        )
+        .object(&self.desired.id)
+        .hint(hint);
+        if let Some(reason) = last.reason() {
+            error = error.cause(reason);
+        }
+        error
+    }
+}
+
+/// A failure that may pass, as what is waited for.
+fn as_reason(error: &Error) -> Readiness {
+    let reason = format!("{}: {}", error.message, error.causes.join(": "));
+    Readiness::stuck(reason, error.hint.clone().unwrap_or_default())
+}
+
+/// Lets changes that come together pass, so that a burst of events is one look.
+async fn settle(stream: &mut (impl Stream<Item = ()> + Unpin)) {
+    let end = Instant::now() + SETTLE;
+    while let Ok(Some(())) = tokio::time::timeout_at(end, stream.next()).await {}
+}

@@ -1,0 +1,248 @@
+//! What would be done: data, made from observations. Pure: no I/O.
+
+use serde::Serialize;
+
+use crate::{
+    desired::{Desired, Phase},
+    error::{Error, ErrorKind, System},
+    resource::{
+        Id,
+        difference::Difference,
+        observed::{Observed, Ownership, Readiness},
+    },
+};
+
+/// What is done with one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is not there and is made.
+    Create,
+    /// It is there and is changed.
+    Update,
+    /// It goes.
+    Delete,
+    /// It stays as it is; it is still waited for.
+    Keep,
+    /// It cannot be decided before an earlier step is done.
+    Later,
+}
+
+/// One resource in a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// `kind/namespace/name`.
+    pub id: String,
+    /// The first part of the id.
+    pub kind: String,
+    /// The last part of the id.
+    pub name: String,
+    /// When it is worked on.
+    pub phase: Phase,
+    /// What is done.
+    pub action: Action,
+    /// Where it differs from the profile.
+    pub differences: Vec<Difference>,
+    /// Whether somebody else's thing is taken over (`--adopt`).
+    #[serde(skip)]
+    pub adopts: bool,
+    /// Whether it does its work as it is.
+    #[serde(skip)]
+    pub ready: bool,
+    /// Whether it is only observed, never written.
+    #[serde(skip)]
+    pub proof: bool,
+}
+
+/// What would be done, in order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The profile's name.
+    pub profile: String,
+    /// The steps, by phase.
+    pub steps: Vec<Step>,
+}
+
+/// How many steps have each action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Made.
+    pub create: usize,
+    /// Changed.
+    pub update: usize,
+    /// Deleted.
+    pub delete: usize,
+    /// Left.
+    pub keep: usize,
+    /// Decided later.
+    pub later: usize,
+}
+
+impl Plan {
+    /// Counts the actions.
+    pub fn changes(&self) -> Changes {
+        let mut changes = Changes::default();
+        for step in &self.steps {
+            match step.action {
+                Action::Create => changes.create += 1,
+                Action::Update => changes.update += 1,
+                Action::Delete => changes.delete += 1,
+                Action::Keep => changes.keep += 1,
+                Action::Later => changes.later += 1,
+            }
+        }
+        changes
+    }
+
+    /// Whether nothing would be written.
+    pub fn is_unchanged(&self) -> bool {
+        self.steps.iter().all(|step| step.action == Action::Keep)
+    }
+
+    /// Whether nothing would be written, and everything does its work.
+    pub fn is_proven(&self) -> bool {
+        self.is_unchanged() && self.steps.iter().all(|step| step.ready)
+    }
+}
+
+/// The step of one resource. The same decision is made for the plan and again right before acting.
+pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Step, Error> {
+    let step = |action, differences, adopts, ready| Step {
+        id: desired.id.to_string(),
+        kind: desired.id.kind().to_owned(),
+        name: desired.id.name().to_owned(),
+        phase: desired.phase,
+        action,
+        differences,
+        adopts,
+        ready,
+        proof: desired.resource.is_proof(),
+    };
+    let present = match observed {
+        Observed::Absent => return Ok(step(Action::Create, Vec::new(), false, false)),
+        Observed::Present(present) => present,
+    };
+    let ready = present.readiness == Readiness::Ready;
+    match &present.ownership {
+        Ownership::Ours if present.differences.is_empty() => {
+            Ok(step(Action::Keep, Vec::new(), false, ready))
+        }
+        Ownership::Ours => Ok(step(
+            Action::Update,
+            present.differences.clone(),
+            false,
+            ready,
+        )),
+        Ownership::Foreign { .. } if adopt => Ok(step(
+            Action::Update,
+            present.differences.clone(),
+            true,
+            ready,
+        )),
+        Ownership::Foreign { evidence } => Err(foreign(&desired.id, evidence)),
+        Ownership::OtherProfile { name } => Err(other_profile(&desired.id, name)),
+    }
+}
+
+fn foreign(id: &Id, evidence: &str) -> Error {
+    Error::new(ErrorKind::Refused, System::Kubernetes, format!("`{id}` is there and is not arcctl's"))
+        .object(id)
+        .cause(evidence)
+        .hint("see what would change with `arcctl plan --adopt`, then take it over with `arcctl up --adopt`; or remove it by hand")
+}
+
+fn other_profile(id: &Id, name: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        format!("`{id}` belongs to the profile `{name}`"),
+    )
+    .object(id)
+    .hint("namespaces, releases and the Secret are one per cluster: use that profile: `-f` names its file")
+}
+
+/// Puts what was refused together, so that one run names all of it.
+pub fn refusals(mut errors: Vec<Error>) -> Option<Error> {
+    if errors.len() < 2 {
+        return errors.pop();
+    }
+    let hint = errors[0].hint.clone().unwrap_or_default();
+    let message = format!(
+        "{} things are there that are not this profile's",
+        errors.len()
+    );
+    let all = Error::new(ErrorKind::Refused, System::Kubernetes, message)
+        .object(errors[0].object.clone().unwrap_or_default())
+        .hint(hint);
+    Some(errors.into_iter().fold(all, |all, error| {
+        all.cause(match error.causes.as_slice() {
+            [] => error.message,
+            causes => format!("{} ({})", error.message, causes.join("; ")),
+        })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{KubeObject, Resource, observed::Present};
+
+    fn desired() -> Desired {
+        Desired {
+            id: Id::new("namespace", None, "x"),
+            phase: Phase::Base,
+            after: Vec::new(),
+            resource: Resource::Object(KubeObject {
+                manifest: serde_json::Value::Null,
+            }),
+        }
+    }
+
+    fn present(ownership: Ownership, differing: bool) -> Observed {
+        let difference = Difference {
+            path: "a".into(),
+            from: 1.into(),
+            to: 2.into(),
+        };
+        Observed::Present(Present {
+            differences: if differing {
+                vec![difference]
+            } else {
+                Vec::new()
+            },
+            readiness: Readiness::Ready,
+            ownership,
+        })
+    }
+
+    #[test]
+    fn each_observation_has_its_action() {
+        let foreign = || Ownership::Foreign {
+            evidence: "kubectl".into(),
+        };
+        let action =
+            |observed: &Observed, adopt| decide(&desired(), observed, adopt).map(|it| it.action);
+        assert_eq!(action(&Observed::Absent, false).unwrap(), Action::Create);
+        assert_eq!(
+            action(&present(Ownership::Ours, false), false).unwrap(),
+            Action::Keep
+        );
+        assert_eq!(
+            action(&present(Ownership::Ours, true), false).unwrap(),
+            Action::Update
+        );
+        assert_eq!(
+            action(&present(foreign(), false), true).unwrap(),
+            Action::Update
+        );
+        assert_eq!(
+            action(&present(foreign(), true), false).unwrap_err().kind,
+            ErrorKind::Refused
+        );
+        let other = Ownership::OtherProfile { name: "b".into() };
+        assert_eq!(
+            action(&present(other, false), true).unwrap_err().kind,
+            ErrorKind::Refused
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Rules about the cluster, its proxy, its mirrors and the waiting times. Pure.
+
+use super::{super::Profile, Path, Report, url::Url};
+
+pub(super) fn check(profile: &Profile, report: &mut Report) {
+    identity(profile, report);
+    proxy(profile, report);
+    mirrors(profile, report);
+    timeouts(profile, report);
+}
+
+fn identity(profile: &Profile, report: &mut Report) {
+    let cluster = &profile.cluster;
+    let path = Path::from(["cluster"]);
+    match (&cluster.eks, &cluster.region, &cluster.context) {
+        (None, _, None) => report.error(
+            path,
+            "no cluster is named",
+            "write `eks` with `region` for an EKS cluster, or `context` for one of the kubeconfig",
+        ),
+        (None, Some(_), Some(_)) => report.error(
+            path.key("region"),
+            "`region` means nothing without `eks`",
+            "add `eks`, or remove `region`",
+        ),
+        (Some(_), None, _) => {
+            report.error(
+                path,
+                "`eks` needs the cluster's `region`",
+                "add `region`, for example `ap-northeast-2`",
+            );
+        }
+        _ => {}
+    }
+}
+
+fn proxy(profile: &Profile, report: &mut Report) {
+    let Some(proxy) = &profile.proxy else { return };
+    let path = Path::from(["proxy"]);
+    if proxy.http.is_none() && proxy.https.is_none() {
+        report.error(
+            path.clone(),
+            "the proxy has no address",
+            "write `https`, `http` or both, or remove `proxy`",
+        );
+    }
+    for (key, value) in [("http", &proxy.http), ("https", &proxy.https)] {
+        let Some(value) = value else { continue };
+        match Url::parse(value).filter(|url| ["http", "https"].contains(&url.scheme)) {
+            None => report.error(
+                path.key(key),
+                format!("`proxy.{key}` is not the URL of a proxy"),
+                "write `http://HOST:PORT`",
+            ),
+            Some(url) if url.has_user => report.advice(
+                path.key(key),
+                format!("`proxy.{key}` holds a user name; everyone who can read a pod reads it"),
+                "let the proxy know its clients by address",
+            ),
+            Some(_) => {}
+        }
+    }
+    for (index, entry) in proxy.no_proxy.iter().enumerate() {
+        let path = path.key("noProxy").index(index);
+        if entry.is_empty() || entry.contains([',', ' ']) || entry.contains("://") {
+            report.error(
+                path,
+                format!("`{entry}` is not one host, domain or CIDR"),
+                "write one per item, without a scheme",
+            );
+        }
+    }
+}
+
+fn mirrors(profile: &Profile, report: &mut Report) {
+    let charts = [
+        ("certManager", &profile.charts.cert_manager),
+        ("controller", &profile.charts.controller),
+    ];
+    for (key, location) in charts {
+        let Some(location) = location else { continue };
+        let path = Path::from(["charts"]).key(key);
+        let Some((scheme, _)) = location.split_once("://") else {
+            if location.trim().is_empty() {
+                report.error(
+                    path,
+                    format!("`charts.{key}` is empty"),
+                    "remove it for the public repository",
+                );
+            }
+            continue;
+        };
+        let url = Url::parse(location);
+        let good = url.is_some_and(|url| {
+            ["https", "oci"].contains(&scheme) || (scheme == "http" && url.is_loopback())
+        });
+        if !good {
+            report.error(
+                path,
+                format!("`{location}` is not a chart repository"),
+                "write `https://HOST/PATH`, `oci://HOST/PATH` or a path beside the profile",
+            );
+        }
+    }
+    let registry = profile
+        .images
+        .as_ref()
+        .and_then(|images| images.registry.as_deref());
+    if let Some(registry) = registry
+        && (registry.contains("://")
+            || registry.trim().is_empty()
+            || registry.contains(char::is_whitespace))
+    {
+        report.error(
+            Path::from(["images", "registry"]),
+            format!("`{registry}` is not a registry"),
+            "write HOST, HOST:PORT or HOST/PATH, without a scheme",
+        );
+    }
+}
+
+fn timeouts(profile: &Profile, report: &mut Report) {
+    let timeouts = &profile.timeouts;
+    for (key, value) in [
+        ("certManager", timeouts.cert_manager),
+        ("controller", timeouts.controller),
+        ("runners", timeouts.runners),
+        ("registration", timeouts.registration),
+        ("drain", timeouts.drain),
+    ] {
+        let path = Path::from(["timeouts"]).key(key);
+        if value.as_secs() == 0 {
+            report.error(
+                path,
+                format!("`timeouts.{key}` is 0: the phase could never end well"),
+                "write at least 1s, or remove it for the default",
+            );
+        } else if value.as_secs() < 30 && key != "drain" {
+            report.advice(
+                path,
+                format!("`timeouts.{key}` is {value}; an image pull alone can take longer"),
+                "leave it out for 5m",
+            );
+        }
+    }
+    let sync = profile.controller.sync_period;
+    let path = Path::from(["controller", "syncPeriod"]);
+    if sync.as_secs() == 0 {
+        report.error(path, "`syncPeriod` is 0", "write for example 1m");
+    } else if sync.as_secs() < 10 {
+        report.advice(
+            path,
+            format!("with a `syncPeriod` of {sync} the controller lists all runners of the scope that often"),
+            "1m is the chart's default; GitHub limits the rate of requests",
+        );
+    }
+}

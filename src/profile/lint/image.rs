@@ -1,0 +1,116 @@
+//! Rules about a pool's image: what it is, what its labels say of it, what its docker group needs. Pure.
+
+use super::{
+    super::{ContainerMode, Pool, Profile, image},
+    Path, Report,
+};
+
+/// The oldest runner that github.com lets register (enforced since 2026-09-25).
+const OLDEST_ON_GITHUB_COM: (u64, u64, u64) = (2, 329, 0);
+
+pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
+    let Some(image) = image::Image::parse(&pool.image) else {
+        report.error(
+            path.key("image"),
+            format!("`{}` is not an image reference", pool.image),
+            "write REPOSITORY:TAG, for example `summerwind/actions-runner:v2.336.0-ubuntu-22.04`",
+        );
+        return;
+    };
+    if image.floats() {
+        let tag = if image.tag.is_some() {
+            "`latest` names"
+        } else {
+            "without a tag it is `latest`:"
+        };
+        report.advice(
+            path.key("image"),
+            format!("{tag} another image tomorrow, and with it another runner"),
+            "pin a tag or a digest",
+        );
+    }
+    version(profile, &image, path, report);
+    labels(pool, &image, path, report);
+    docker_group(profile, pool, &image, path, report);
+}
+
+fn version(profile: &Profile, image: &image::Image<'_>, path: &Path, report: &mut Report) {
+    let Some(version) = image.runner_version() else {
+        return;
+    };
+    if profile.github.url.is_none() && version < OLDEST_ON_GITHUB_COM {
+        report.error(
+            path.key("image"),
+            format!(
+                "github.com lets no runner before 2.329.0 register, and this is {}",
+                dotted(version)
+            ),
+            "use a newer image; only a GitHub Enterprise Server takes older ones",
+        );
+    }
+}
+
+fn labels(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mut Report) {
+    for (index, label) in pool.labels.iter().enumerate() {
+        let path = path.key("labels").index(index);
+        if let (Some(said), Some(is)) = (image::ubuntu(label), image.ubuntu())
+            && said != is
+        {
+            report.error(
+                path,
+                format!(
+                    "the label says Ubuntu {}, and the image is Ubuntu {}",
+                    release(said),
+                    release(is)
+                ),
+                "correct the one that is wrong: jobs choose their system by the label",
+            );
+        } else if let (Some(said), Some(is)) =
+            (image::runner_version(label), image.runner_version())
+            && said != is
+        {
+            report.advice(
+                path,
+                format!(
+                    "the label says runner {}, and the image has {}",
+                    dotted(said),
+                    dotted(is)
+                ),
+                "correct the one that is wrong",
+            );
+        }
+    }
+}
+
+/// The controller gives the docker socket to group 121 for images called 22.04 and to 1001 for all others; arcctl mends
+/// it for releases it can read in the name.
+fn docker_group(
+    profile: &Profile,
+    pool: &Pool,
+    image: &image::Image<'_>,
+    path: &Path,
+    report: &mut Report,
+) {
+    let said = pool.template.contains_key("dockerEnv")
+        || profile.controller.values.contains_key("dockerGID");
+    if pool.container_mode != ContainerMode::Dind
+        || image.ubuntu().is_some()
+        || image.floats()
+        || said
+    {
+        return;
+    }
+    report.advice(
+        path.key("image"),
+        "the name does not tell which Ubuntu this is; the controller then gives the docker socket to group 1001, and images of 22.04 and later need 121",
+        "put the release in the tag (`…-ubuntu-22.04`), or set `template: {dockerEnv: [{name: DOCKER_GROUP_GID, value: \"121\"}]}`",
+    );
+}
+
+fn release((year, month): (u32, u32)) -> String {
+    format!("{year}.{month:02}")
+}
+
+fn dotted((major, minor, patch): (u64, u64, u64)) -> String {
+    format!("{major}.{minor}.{patch}")
+}

@@ -1,0 +1,141 @@
+//! Profile text → [`Profile`], or everything that is wrong with it. Pure: the text is an argument.
+
+use std::fmt;
+
+use super::{
+    Profile, check,
+    lint::{Finding, lint},
+    path::Path,
+    problem::{Problem, Severity, render},
+    tree::{self, Node, Position},
+};
+
+/// A profile that can work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The profile, defaults filled in.
+    pub profile: Profile,
+    /// What is only unwise.
+    pub advice: Vec<Problem>,
+}
+
+/// Everything that is wrong with a profile; its text is [`render`]'s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileErrors {
+    /// What the file is called.
+    pub file_name: String,
+    /// What is wrong, in the order of the file; at least one error, advice as well.
+    pub problems: Vec<Problem>,
+    /// The problems with their lines.
+    text: String,
+}
+
+impl ProfileErrors {
+    fn new(mut problems: Vec<Problem>, source: &str, file_name: &str) -> Self {
+        sort(&mut problems);
+        let text = render(&problems, source, file_name);
+        Self {
+            file_name: file_name.to_owned(),
+            problems,
+            text,
+        }
+    }
+}
+
+impl fmt::Display for ProfileErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for ProfileErrors {}
+
+/// Reads, checks and lints a profile; `file_name` is what it is called in the errors.
+pub fn load(text: &str, file_name: &str) -> Result<Loaded, ProfileErrors> {
+    load_with(text, file_name, &|_| Vec::new())
+}
+
+/// The same, with `more` rules: those that look at what a profile becomes, which this module does not know.
+pub fn load_with(
+    text: &str,
+    file_name: &str,
+    more: &dyn Fn(&Profile) -> Vec<Finding>,
+) -> Result<Loaded, ProfileErrors> {
+    let tree = read(text).map_err(|problem| ProfileErrors::new(vec![problem], text, file_name))?;
+    let checked = check::check(&tree);
+    let mut problems = checked.problems;
+    let profile = serde_json::from_value::<Profile>(checked.value);
+    match &profile {
+        Ok(profile) => {
+            // What a rule says of a value that was put in the place of a wrong one is noise.
+            let findings = lint(profile);
+            let known: Vec<Path> = findings.iter().map(|it| it.path.clone()).collect();
+            let more = more(profile)
+                .into_iter()
+                .filter(|finding| !known.contains(&finding.path));
+            let honest = findings.into_iter().chain(more).filter(|finding| {
+                !checked.wrong.iter().any(|path| finding.path.is_in(path))
+                    && !checked.uncertain.contains(&finding.path)
+            });
+            problems.extend(honest.map(|finding| locate(&tree, &finding)));
+        }
+        Err(error) if problems.is_empty() => {
+            problems.push(whole(tree.span.start, &error.to_string(), None));
+        }
+        Err(_) => {}
+    }
+    match profile {
+        Ok(profile)
+            if problems
+                .iter()
+                .all(|problem| problem.severity == Severity::Advice) =>
+        {
+            sort(&mut problems);
+            Ok(Loaded {
+                profile,
+                advice: problems,
+            })
+        }
+        _ => Err(ProfileErrors::new(problems, text, file_name)),
+    }
+}
+
+fn read(text: &str) -> Result<Node, Problem> {
+    match tree::parse(text) {
+        Ok(Some(tree)) => Ok(tree),
+        Ok(None) => {
+            let hint = "begin with `apiVersion: arcctl.dev/v1`, or let `arcctl init` write one";
+            let at = Position { line: 1, column: 1 };
+            Err(whole(at, "the profile is empty", Some(hint)))
+        }
+        Err(error) => Err(whole(error.at, &error.message, error.hint.as_deref())),
+    }
+}
+
+/// A problem of the whole text.
+fn whole(at: Position, message: &str, hint: Option<&str>) -> Problem {
+    Problem::new(at, "", Severity::Error, message, hint)
+}
+
+fn locate(tree: &Node, finding: &Finding) -> Problem {
+    let Finding {
+        path,
+        message,
+        hint,
+        severity,
+    } = finding;
+    Problem::new(
+        tree.locate(path),
+        &path.to_string(),
+        *severity,
+        message,
+        hint.as_deref(),
+    )
+}
+
+fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by(|one, other| {
+        (one.line, one.column, one.severity).cmp(&(other.line, other.column, other.severity))
+    });
+    problems.dedup();
+}

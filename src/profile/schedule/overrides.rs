@@ -1,0 +1,214 @@
+//! The controller's scheduled overrides: made from windows, and read as the controller reads them. Pure.
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
+
+use super::{
+    Schedule, ScheduleError,
+    window::{Occurrences, Period},
+    zoned,
+};
+
+/// How far ahead the dated overrides of a zone with daylight saving reach, from their anchor.
+pub const HORIZON_DAYS: i64 = 400;
+
+/// How far the anchor moves at a time: between two moves the result does not depend on `now`.
+const STEP_DAYS: i64 = 90;
+
+/// Monday 2024-01-01: recurrences begin at the first occurrence after it, so that rendering needs no clock.
+const EPOCH: i64 = 1_704_067_200;
+
+/// How often an override comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frequency {
+    /// Every 24 hours.
+    Daily,
+    /// Every 168 hours.
+    Weekly,
+}
+
+impl Frequency {
+    /// The word of `recurrenceRule.frequency`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Daily => "Daily",
+            Self::Weekly => "Weekly",
+        }
+    }
+
+    /// The hours between two occurrences.
+    pub const fn length(self) -> SignedDuration {
+        match self {
+            Self::Daily => Period::Daily.length(),
+            Self::Weekly => Period::Weekly.length(),
+        }
+    }
+}
+
+/// One entry of `spec.scheduledOverrides`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The window it comes from; empty in one that was read from the cluster, which does not keep it.
+    pub name: String,
+    /// When it first begins, in the profile's zone.
+    pub start: ZonedDateTime,
+    /// When that first occurrence ends.
+    pub end: ZonedDateTime,
+    /// The minimum while it is active.
+    pub min: u32,
+    /// How it recurs; once where absent.
+    pub frequency: Option<Frequency>,
+    /// The last instant at which an occurrence may begin; for ever where absent.
+    pub until: Option<Timestamp>,
+}
+
+impl Override {
+    /// How long one occurrence lasts.
+    pub fn duration(&self) -> SignedDuration {
+        self.end.timestamp() - self.start.timestamp()
+    }
+
+    /// Whether the controller takes it to be active: an occurrence has begun, at or before `untilTime`, and not ended.
+    pub fn active_at(&self, at: Timestamp) -> bool {
+        self.last_start(at)
+            .is_some_and(|start| at < later(start, self.duration()))
+    }
+
+    /// The last occurrence that begins at or before an instant.
+    pub(super) fn last_start(&self, at: Timestamp) -> Option<Timestamp> {
+        let first = self.start.timestamp();
+        let Some(frequency) = self.frequency else {
+            return (first <= at).then_some(first);
+        };
+        let at = self.until.map_or(at, |until| until.min(at));
+        let period = frequency.length().as_secs();
+        let periods = (at.as_second() - first.as_second()).div_euclid(period);
+        (first <= at).then(|| later(first, SignedDuration::from_secs(periods * period)))
+    }
+
+    /// The end of its last occurrence; `None` when it recurs for ever.
+    pub(super) fn last_end(&self) -> Option<Timestamp> {
+        if self.frequency.is_none() {
+            return Some(self.end.timestamp());
+        }
+        let until = self.until?;
+        Some(
+            self.last_start(until)
+                .map_or(self.start.timestamp(), |start| {
+                    later(start, self.duration())
+                }),
+        )
+    }
+}
+
+/// The override in force: the controller walks the list in order and the first active entry wins.
+pub fn active_at(overrides: &[Override], at: Timestamp) -> Option<usize> {
+    overrides.iter().position(|entry| entry.active_at(at))
+}
+
+/// The overrides that give a schedule's windows.
+///
+/// Where the zone's offset changes no more, each window is one recurrence for ever. Elsewhere it is a list of dated
+/// ones, each as long as the offset holds, with the occurrences in which a clock changes in between as single ones,
+/// over [`HORIZON_DAYS`] from an anchor that moves in steps.
+pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, ScheduleError> {
+    let zone = schedule.zone()?;
+    let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
+    let mut result = Vec::new();
+    let constant = constant_since(&zone, now.max(epoch));
+    let (from, to) = if let Some(change) = constant {
+        let anchor = change.max(epoch);
+        (anchor, later(anchor, SignedDuration::from_hours(24 * 15)))
+    } else {
+        let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
+        let anchor = later(epoch, SignedDuration::from_hours(24 * STEP_DAYS * steps));
+        (
+            anchor,
+            later(anchor, SignedDuration::from_hours(24 * HORIZON_DAYS)),
+        )
+    };
+    for (window, occurrences) in schedule.windows.iter().zip(schedule.occurrences(from, to)?) {
+        let runs = if constant.is_some() {
+            let first = occurrences.spans.iter().find(|(start, _)| *start >= from);
+            first
+                .map(|&(start, end)| Run {
+                    start,
+                    end,
+                    count: 0,
+                })
+                .into_iter()
+                .collect()
+        } else {
+            runs(&occurrences)
+        };
+        let frequency = match occurrences.period {
+            Period::Daily => Frequency::Daily,
+            Period::Weekly => Frequency::Weekly,
+        };
+        result.extend(runs.into_iter().map(|run| Override {
+            name: window.name.clone(),
+            start: zoned(run.start, &zone),
+            end: zoned(run.end, &zone),
+            min: window.min,
+            frequency: (run.count != 1).then_some(frequency),
+            until: (run.count > 1).then(|| later(run.start, frequency.length() * (run.count - 1))),
+        }));
+    }
+    Ok(result)
+}
+
+/// The instant since which the zone's offset stays what it is at `now`; `None` when it will change again.
+fn constant_since(zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let offset = zone.to_offset(now);
+    // A zone with daylight saving by rule has transitions without end: the first two years decide.
+    let horizon = later(now, SignedDuration::from_hours(24 * 366 * 2));
+    let changes = zone
+        .following(now)
+        .take_while(|transition| transition.timestamp() < horizon)
+        .any(|transition| transition.offset() != offset);
+    if changes {
+        return None;
+    }
+    let mut since = Timestamp::MIN;
+    for transition in zone.preceding(later(now, SignedDuration::from_nanos(1))) {
+        if transition.offset() != offset {
+            break;
+        }
+        since = transition.timestamp();
+    }
+    Some(since)
+}
+
+/// The instant `duration` after another, or the last one there is.
+pub(super) fn later(at: Timestamp, duration: SignedDuration) -> Timestamp {
+    at.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// Occurrences of one length, one period apart.
+struct Run {
+    start: Timestamp,
+    end: Timestamp,
+    /// How many; 0 stands for no end.
+    count: i32,
+}
+
+fn runs(occurrences: &Occurrences) -> Vec<Run> {
+    let period = occurrences.period.length();
+    let mut runs: Vec<Run> = Vec::new();
+    for &(start, end) in &occurrences.spans {
+        let continues = runs.last_mut().filter(|run| {
+            // The controller refuses a recurrence longer than its period: the long night stands alone.
+            end - start <= period
+                && end - start == run.end - run.start
+                && start == later(run.start, period * run.count)
+        });
+        match continues {
+            Some(run) => run.count += 1,
+            None => runs.push(Run {
+                start,
+                end,
+                count: 1,
+            }),
+        }
+    }
+    runs
+}

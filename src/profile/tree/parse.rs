@@ -1,0 +1,221 @@
+//! YAML events → the tree. Pure.
+
+use std::collections::HashMap;
+
+use serde_saphyr::granit_parser::{
+    ErrorKind as Kind, Event, Parser, ScalarStyle, ScanError, Span as Scanned, Tag,
+};
+
+use super::{Content, Entry, Malformed, Node, Position, Scalar, Span};
+
+/// More nodes than any honest profile has; aliases multiply.
+const MAX_NODES: usize = 200_000;
+
+/// Reads one YAML document; `Ok(None)` when there is nothing but comments.
+pub(crate) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
+    let mut builder = Builder::default();
+    for next in Parser::new_from_str(text) {
+        let (event, span) = next.map_err(|error| syntax(&error))?;
+        builder.take(event, &span)?;
+    }
+    Ok(builder.root)
+}
+
+#[derive(Default)]
+struct Builder {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node>,
+}
+
+/// A list or map whose end is yet to come.
+struct Open {
+    start: Position,
+    anchor: usize,
+    content: Content,
+    /// The key that waits for its value.
+    key: Option<(String, Span)>,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: &Scanned) -> Result<(), Malformed> {
+        let span = place(span);
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Malformed::new(
+                        span.start,
+                        "a second document begins here",
+                        "keep one profile per file",
+                    ));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = self.plain(style, tag.as_deref(), span)?;
+                let scalar = Content::Scalar(Scalar {
+                    text: text.into_owned(),
+                    plain,
+                });
+                self.add(
+                    Node {
+                        span,
+                        value: scalar,
+                    },
+                    anchor,
+                )?;
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.plain(ScalarStyle::Plain, tag.as_deref(), span)?;
+                self.open(span, anchor, Content::List(Vec::new()));
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.plain(ScalarStyle::Plain, tag.as_deref(), span)?;
+                self.open(span, anchor, Content::Map(Vec::new()));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(open) = self.open.pop() {
+                    let span = Span {
+                        start: open.start,
+                        end: span.end,
+                    };
+                    self.add(
+                        Node {
+                            span,
+                            value: open.content,
+                        },
+                        open.anchor,
+                    )?;
+                }
+            }
+            Event::Alias(id) => {
+                let node = self.anchors.get(&id).cloned().ok_or_else(|| {
+                    Malformed::new(span.start, "an alias inside its own anchor", "write it out")
+                })?;
+                self.nodes += node.count();
+                self.add(Node { span, ..node }, 0)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a scalar is plain; an explicit tag may say that it is text, no other means anything here.
+    #[expect(clippy::unused_self, reason = "reads as one of the steps of `take`")]
+    fn plain(&self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<bool, Malformed> {
+        match tag.map(ToString::to_string).as_deref() {
+            None => Ok(style == ScalarStyle::Plain),
+            Some(tag) if tag.ends_with("str") => Ok(false),
+            Some(_) => Err(Malformed::new(
+                span.start,
+                "a tag (`!…`) has no meaning in a profile",
+                "remove it; a value that begins with `!` goes in quotes",
+            )),
+        }
+    }
+
+    fn open(&mut self, span: Span, anchor: usize, content: Content) {
+        self.open.push(Open {
+            start: span.start,
+            anchor,
+            content,
+            key: None,
+        });
+    }
+
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Malformed> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Malformed::new(
+                node.span.start,
+                "the profile is too large",
+                "use fewer aliases",
+            ));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut open.content {
+            Content::List(items) => items.push(node),
+            Content::Map(entries) => match open.key.take() {
+                Some((key, key_span)) => entries.push(Entry {
+                    key,
+                    key_span,
+                    node,
+                }),
+                None => match node.value {
+                    Content::Scalar(scalar) => open.key = Some((scalar.text, node.span)),
+                    _ => {
+                        return Err(Malformed::new(
+                            node.span.start,
+                            "a key must be text, not a list or a map",
+                            "a value that begins with `{` or `[` goes in quotes",
+                        ));
+                    }
+                },
+            },
+            Content::Scalar(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn place(span: &Scanned) -> Span {
+    let position = |line, column| Position { line, column };
+    Span {
+        start: position(span.start.line(), span.start.col() + 1),
+        end: position(span.end.line(), span.end.col() + 1),
+    }
+}
+
+/// A scanner's error in the words of someone who writes YAML.
+fn syntax(error: &ScanError) -> Malformed {
+    let (message, hint) = match error.kind() {
+        Kind::TabNotAllowed | Kind::TabInBlockIndentation | Kind::TabInIndentation => {
+            ("a tab where YAML wants spaces", "indent with spaces")
+        }
+        Kind::UnclosedQuotedScalar => ("a quote that is not closed", "add the closing quote"),
+        Kind::UnclosedFlowCollection { open: '[' } | Kind::UnexpectedEofFlowSequence => {
+            ("a `[` that is not closed", "add the `]`")
+        }
+        Kind::UnclosedFlowCollection { .. } | Kind::UnexpectedEofFlowMapping => {
+            ("a `{` that is not closed", "add the `}`")
+        }
+        Kind::MappingValueNotAllowed => (
+            "a `key:` where none can be",
+            "check the indentation; a value that contains `: ` goes in quotes",
+        ),
+        Kind::UnknownAnchor => (
+            "an alias (`*name`) without its anchor (`&name`)",
+            "quote a value that begins with `*`",
+        ),
+        Kind::InvalidIndentation | Kind::ExpectedBlockMappingKey => (
+            "the indentation fits nothing above",
+            "align it with its siblings",
+        ),
+        Kind::SimpleKeyExpected => ("a line without `:`", "write `key: value`"),
+        Kind::RecursionLimitExceeded => ("too many levels", "a profile has at most a dozen"),
+        other => {
+            let at = Position {
+                line: error.marker().line(),
+                column: error.marker().col() + 1,
+            };
+            return Malformed {
+                at,
+                message: format!("not YAML: {other}"),
+                hint: None,
+            };
+        }
+    };
+    let at = Position {
+        line: error.marker().line(),
+        column: error.marker().col() + 1,
+    };
+    Malformed::new(at, message, hint)
+}

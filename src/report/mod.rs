@@ -1,0 +1,5 @@
+//! Plans, runs and states as text or JSON. Pure: no I/O.
+
+pub mod plan;
+pub mod run;
+pub mod status;

@@ -1,0 +1,96 @@
+//! A plan as text and as `arcctl.plan/v1`. Pure: no I/O.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::{
+    error::Error,
+    plan::{Action, Plan, Step},
+};
+
+/// How long a value may be in text.
+const WIDTH: usize = 60;
+
+/// The JSON document; without a plan, of a failure.
+pub fn document(profile: &str, plan: Option<&Plan>, error: Option<&Error>) -> Value {
+    let changes = plan.map(Plan::changes).unwrap_or_default();
+    let steps: &[Step] = plan.map_or(&[], |it| &it.steps);
+    json!({
+        "schema": "arcctl.plan/v1",
+        "profile": profile,
+        "changes": changes,
+        "steps": steps,
+        "error": error.map(Error::document),
+    })
+}
+
+/// The plan for people: what changes, field by field, and what stays as one line.
+pub fn text(plan: &Plan, verbose: bool) -> String {
+    let mut text = String::new();
+    let width = plan.steps.iter().map(|it| it.id.len()).max().unwrap_or(0);
+    for step in &plan.steps {
+        if step.action == Action::Keep && !verbose {
+            continue;
+        }
+        let note = match (step.adopts, step.action, step.ready) {
+            (true, ..) => "  taken over (--adopt)",
+            (_, Action::Keep, false) => "  not ready",
+            _ => "",
+        };
+        // Writing to a String cannot fail.
+        let _ignored = writeln!(
+            text,
+            "  {:<6}  {:<width$}{note}",
+            name(step.action),
+            step.id
+        );
+        for difference in &step.differences {
+            let (from, to) = (shown(&difference.from), shown(&difference.to));
+            let _ignored = writeln!(text, "            {}  {from} -> {to}", difference.path);
+        }
+    }
+    let mut text: String = text
+        .lines()
+        .flat_map(|line| [line.trim_end(), "\n"])
+        .collect();
+    let changes = plan.changes();
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (changes.create, "to create"),
+        (changes.update, "to update"),
+        (changes.delete, "to delete"),
+        (changes.later, "decided later"),
+        (changes.keep, "unchanged"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let _ignored = writeln!(text, "Plan: {}.", parts.join(", "));
+    text
+}
+
+/// The word for an action.
+pub const fn name(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Delete => "delete",
+        Action::Keep => "keep",
+        Action::Later => "later",
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let text = text.replace("${SECRET_VERSION}", "(known once the Secret is written)");
+    if text.chars().count() <= WIDTH {
+        return text;
+    }
+    text.chars().take(WIDTH - 1).collect::<String>() + "…"
+}

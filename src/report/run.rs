@@ -1,0 +1,116 @@
+//! A run as `arcctl.run/v1` and as a closing line. Pure: no I/O.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    clients::requests::Counts,
+    error::{Error, ErrorDocument},
+    execute::StepResult,
+    plan::Action,
+};
+
+/// The calls of a run, by system.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Requests {
+    /// To the API server.
+    pub kubernetes: Counts,
+    /// To AWS.
+    pub aws: Counts,
+    /// To GitHub.
+    pub github: Counts,
+    /// Helm processes.
+    pub helm: u64,
+}
+
+/// A run that ended.
+pub struct Run {
+    /// The profile's name.
+    pub profile: String,
+    /// The steps, in the order they ended.
+    pub steps: Vec<StepResult>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The calls it made.
+    pub requests: Requests,
+    /// Why it did not succeed.
+    pub error: Option<Error>,
+}
+
+#[derive(Serialize)]
+struct StepDocument {
+    id: String,
+    action: Action,
+    outcome: &'static str,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+}
+
+/// Seconds with milliseconds.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+impl Run {
+    /// A run that failed before it began.
+    pub fn refused(profile: &str, error: Error) -> Self {
+        Self {
+            profile: profile.into(),
+            steps: Vec::new(),
+            elapsed: Duration::ZERO,
+            requests: Requests::default(),
+            error: Some(error),
+        }
+    }
+
+    /// How many resources were written.
+    pub fn changed(&self) -> usize {
+        let written = |it: &&StepResult| {
+            it.error.is_none() && it.action.is_some_and(|action| action != Action::Keep)
+        };
+        self.steps.iter().filter(written).count()
+    }
+
+    /// The JSON document.
+    pub fn document(&self) -> Value {
+        let steps: Vec<StepDocument> = self.steps.iter().map(step).collect();
+        json!({
+            "schema": "arcctl.run/v1",
+            "profile": self.profile,
+            "outcome": self.error.as_ref().map_or("ok", |it| it.kind.outcome()),
+            "changed": self.changed(),
+            "seconds": seconds(self.elapsed),
+            "steps": steps,
+            "requests": self.requests,
+            "error": self.error.as_ref().map(Error::document),
+        })
+    }
+
+    /// The closing line for people, of a run that succeeded.
+    pub fn text(&self, online: &str) -> String {
+        let changed = match self.changed() {
+            0 => "nothing to change".to_owned(),
+            1 => "1 resource changed".to_owned(),
+            count => format!("{count} resources changed"),
+        };
+        format!("{changed}, {online}, {:.1} s\n", self.elapsed.as_secs_f64())
+    }
+}
+
+fn step(result: &StepResult) -> StepDocument {
+    let outcome = match (&result.error, result.action) {
+        (Some(error), _) => error.kind.outcome(),
+        (None, Some(_)) => "ok",
+        (None, None) => "not-started",
+    };
+    StepDocument {
+        id: result.id.to_string(),
+        action: result.action.unwrap_or(Action::Later),
+        outcome,
+        seconds: seconds(result.elapsed),
+        error: result.error.as_ref().map(Error::document),
+    }
+}

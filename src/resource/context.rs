@@ -1,0 +1,91 @@
+//! What the verbs of a resource work with: the clients, the credential, and what this run has learnt.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clients::{
+        credential::Credential,
+        github::{GitHub, Runner},
+        helm::Helm,
+        kube::Kube,
+    },
+    error::{Error, ErrorKind, Result, System},
+    profile::{Profile, Scope},
+};
+
+/// How long one listing of GitHub's runners serves all pools.
+const LISTING_AGE: Duration = Duration::from_millis(400);
+
+/// All runners of the scope, and when they were listed.
+pub type Listing = tokio::sync::Mutex<Option<(Instant, Arc<Vec<Runner>>)>>;
+
+/// The clients and facts of one run.
+pub struct Context {
+    /// The profile of this run.
+    pub profile: Profile,
+    /// The API server.
+    pub kube: Kube,
+    /// The helm binary.
+    pub helm: Helm,
+    /// GitHub.
+    pub github: GitHub,
+    /// The credential that goes into the controller's Secret.
+    pub credential: Credential,
+    /// Whether what was made by hand is taken over (`--adopt`).
+    pub adopt: bool,
+    /// The API server's version.
+    pub kubernetes: (u32, u32),
+    /// The resourceVersion of the controller's Secret, once it is known.
+    pub secret_version: Mutex<Option<String>>,
+    /// The newest listing of GitHub's runners.
+    pub listing: Listing,
+}
+
+impl Context {
+    /// The resourceVersion of the controller's Secret.
+    pub fn secret_version(&self) -> Option<String> {
+        // A poisoned lock only means that another task panicked; the value is still whole.
+        self.secret_version
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Remembers the resourceVersion of the controller's Secret.
+    pub fn learn_secret_version(&self, version: Option<&str>) {
+        let mut known = self
+            .secret_version
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *known = version.map(str::to_owned);
+    }
+
+    /// All runners of the profile's scope: one listing serves the pools that ask at the same time.
+    pub async fn runners(&self) -> Result<Arc<Vec<Runner>>> {
+        let scope = scope(&self.profile)?;
+        let mut listing = self.listing.lock().await;
+        if let Some((taken, runners)) = listing.as_ref()
+            && taken.elapsed() < LISTING_AGE
+        {
+            return Ok(Arc::clone(runners));
+        }
+        let runners = Arc::new(self.github.runners(scope).await?);
+        *listing = Some((Instant::now(), Arc::clone(&runners)));
+        Ok(runners)
+    }
+}
+
+/// The scope of a profile. Loading refuses one that has none, so the error is only for those who build one themselves.
+pub fn scope(profile: &Profile) -> Result<Scope<'_>> {
+    profile.github.scope().ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            "the profile names no GitHub scope",
+        )
+        .hint("set github.enterprise, github.organization or github.repository")
+    })
+}

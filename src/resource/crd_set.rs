@@ -1,0 +1,195 @@
+//! The `CustomResourceDefinitions` of a chart: applied server-side, never part of a release (DESIGN 5).
+//!
+//! Whether they are as the chart has them is seen without the chart: each carries the chart's version and a hash of
+//! its own spec, as the API server gave it back from the apply.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    CrdSet,
+    context::Context,
+    difference::Difference,
+    manifest::objects,
+    observed::{Observed, Ownership, Present, Readiness},
+};
+use crate::{
+    clients::kube::{Mode, Selection, Target},
+    error::{Error, Result, System},
+};
+
+/// Which chart a CRD came from, `NAME-VERSION`.
+const CHART: &str = "arcctl.dev/chart";
+
+/// The hash of its spec at that time.
+const SPEC_HASH: &str = "arcctl.dev/spec-hash";
+
+/// Keeps a CRD when a release that once had it no longer does: cert-manager's before v1.15 would delete everybody's
+/// Certificates (reference: observed.md 9).
+const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+const API_VERSION: &str = "apiextensions.k8s.io/v1";
+const KIND: &str = "CustomResourceDefinition";
+
+impl CrdSet {
+    fn label(&self) -> String {
+        format!("{}-{}", self.chart.name, self.chart.version)
+    }
+
+    /// What a watch must look at to see them become Established.
+    pub fn selections(&self) -> Vec<Selection> {
+        vec![Selection::all(API_VERSION, KIND).labelled("app.kubernetes.io/managed-by=arcctl")]
+    }
+
+    /// Reads each CRD and compares its marks.
+    pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
+        let reads = self.names.iter().map(|name| {
+            let target = Target::cluster(API_VERSION, KIND, name);
+            async move { Ok::<_, Error>((name, context.kube.get(&target).await?)) }
+        });
+        let live = futures::future::try_join_all(reads).await?;
+        if live.iter().all(|(_, live)| live.is_none()) {
+            return Ok(Observed::Absent);
+        }
+        let mut differences = Vec::new();
+        let mut pending = Vec::new();
+        for (name, live) in &live {
+            match live {
+                None => differences.push(changed(name, Value::Null, &self.label())),
+                Some(live) => {
+                    differences.extend(self.compare(name, live));
+                    if !established(live) {
+                        pending.push(name.as_str());
+                    }
+                }
+            }
+        }
+        let readiness = match pending.as_slice() {
+            [] => Readiness::Ready,
+            [name] => Readiness::progressing(format!("CRD `{name}` is not Established yet")),
+            names => Readiness::progressing(format!(
+                "{} CRDs are not Established yet, among them `{}`",
+                names.len(),
+                names[0]
+            )),
+        };
+        // CRDs are shared by everybody who has such objects: they are taken over, and stay at teardown.
+        Ok(Observed::Present(Present {
+            differences,
+            readiness,
+            ownership: Ownership::Ours,
+        }))
+    }
+
+    fn compare(&self, name: &str, live: &Value) -> Option<Difference> {
+        let annotations = &live["metadata"]["annotations"];
+        if annotations[CHART] != json!(self.label()) {
+            return Some(changed(name, annotations[CHART].clone(), &self.label()));
+        }
+        let hash = spec_hash(live);
+        (annotations[SPEC_HASH] != json!(hash)).then(|| Difference {
+            path: format!("{name}.spec"),
+            from: json!("changed by hand"),
+            to: json!(self.label()),
+        })
+    }
+
+    /// Takes the CRDs out of the chart and applies them.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        let text = match &self.templated {
+            None => context.helm.show_crds(&self.chart).await?,
+            Some(values) => {
+                context
+                    .helm
+                    .template(&self.chart, values, context.kubernetes)
+                    .await?
+            }
+        };
+        let what = format!("chart `{}`", self.label());
+        let crds: Vec<Value> = objects(&text, &what, "")?
+            .into_iter()
+            .filter(|it| it["kind"] == KIND)
+            .collect();
+        if let Some(name) = self
+            .names
+            .iter()
+            .find(|name| !crds.iter().any(|it| it["metadata"]["name"] == ***name))
+        {
+            return Err(
+                Error::failed(System::Helm, format!("{what} has no CRD `{name}`")).hint(
+                    "check the chart's version in the profile, and the mirror under `charts`",
+                ),
+            );
+        }
+        let applies = crds.iter().map(|crd| self.apply_one(context, crd));
+        futures::future::try_join_all(applies).await.map(|_| ())
+    }
+
+    async fn apply_one(&self, context: &Context, crd: &Value) -> Result<()> {
+        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+        let target = Target::cluster(API_VERSION, KIND, name);
+        let mut manifest = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": name,
+                "labels": {"app.kubernetes.io/managed-by": "arcctl"},
+                "annotations": {CHART: self.label(), RESOURCE_POLICY: "keep"},
+            },
+            "spec": crd["spec"],
+        });
+        // cert-manager's webhook CA is injected by annotation; the chart's own annotations are kept.
+        for (key, value) in crd["metadata"]["annotations"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            manifest["metadata"]["annotations"][key] = value.clone();
+        }
+        let about = |failure: crate::clients::kube::KubeFailure| failure.about(&target);
+        let wanted = context
+            .kube
+            .apply(&manifest, Mode::DryRun)
+            .await
+            .map_err(about)?;
+        manifest["metadata"]["annotations"][SPEC_HASH] = json!(spec_hash(&wanted));
+        context
+            .kube
+            .apply(&manifest, Mode::Commit)
+            .await
+            .map_err(about)?;
+        Ok(())
+    }
+}
+
+fn changed(name: &str, from: Value, to: &str) -> Difference {
+    Difference {
+        path: name.into(),
+        from,
+        to: json!(to),
+    }
+}
+
+fn established(live: &Value) -> bool {
+    live["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+}
+
+/// A hash of the spec, without the CA that cert-manager's cainjector writes into a conversion webhook.
+fn spec_hash(crd: &Value) -> String {
+    let mut spec = crd["spec"].clone();
+    if let Some(client) = spec
+        .pointer_mut("/conversion/webhook/clientConfig")
+        .and_then(Value::as_object_mut)
+    {
+        client.remove("caBundle");
+    }
+    let digest = Sha256::digest(spec.to_string().as_bytes());
+    digest
+        .iter()
+        .take(16)
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}

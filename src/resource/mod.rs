@@ -1,0 +1,173 @@
+//! The things arcctl manages: one file per kind, three verbs (`observe`, `apply`, `delete`).
+//!
+//! This file is the data: what a resource is, and what an observation of it can say. A new kind is a file here, an arm
+//! of [`Resource`], and the compiler lists the rest.
+
+mod adoption;
+mod cert_manager_proof;
+pub mod context;
+mod controller_proof;
+mod controller_secret;
+mod crd_set;
+pub mod difference;
+mod helm_release;
+mod kube_object;
+mod manifest;
+pub mod observed;
+pub mod owner;
+pub mod permission;
+mod pod_reason;
+mod registration;
+mod release_record;
+mod runner_pods;
+mod verbs;
+mod webhook_words;
+
+pub use helm_release::newest_release;
+pub use pod_reason::is_ready;
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The name of a resource in plans, reports and errors: `kind/namespace/name`; cluster-wide things have `-` in place
+/// of the namespace (DESIGN 2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(String);
+
+impl Id {
+    /// The id of `kind` called `name` in `namespace`.
+    pub fn new(kind: &str, namespace: Option<&str>, name: &str) -> Self {
+        Self(format!("{kind}/{}/{name}", namespace.unwrap_or("-")))
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first part, for example `helm-release`.
+    pub fn kind(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The last part.
+    pub fn name(&self) -> &str {
+        self.0.splitn(3, '/').nth(2).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One thing arcctl manages.
+#[derive(Clone, Debug)]
+pub enum Resource {
+    /// A Kubernetes object, applied server-side.
+    Object(KubeObject),
+    /// The Secret the controller reads its GitHub credential from.
+    ControllerSecret(ControllerSecret),
+    /// The `CustomResourceDefinitions` of a chart.
+    Crds(CrdSet),
+    /// A Helm release.
+    Release(HelmRelease),
+    /// That admission webhooks answer: observed only.
+    Webhook(WebhookProof),
+    /// That a pool's pods run: observed only.
+    RunnerPods(Registration),
+    /// That a pool's runners are online at GitHub: observed only.
+    Registration(Registration),
+}
+
+/// A Kubernetes object, applied server-side with field manager `arcctl`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KubeObject {
+    /// The whole manifest: apiVersion, kind, metadata (name, namespace, labels), spec.
+    pub manifest: Value,
+}
+
+/// The Secret `controller-manager`. Its values are read from the profile's source when it is applied; they are not
+/// part of this type, so that no plan or report can hold them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerSecret {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The profile that owns it.
+    pub profile: String,
+    /// Whether arcctl writes it; otherwise someone else does, and it is only kept from a chart's next upgrade.
+    pub managed: bool,
+}
+
+/// Where a chart is, and which version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chart {
+    /// The chart's name, for example `cert-manager`.
+    pub name: String,
+    /// An exact version.
+    pub version: String,
+    /// An https or oci repository, or a path.
+    pub location: String,
+}
+
+/// The `CustomResourceDefinitions` of a chart: they never belong to a release (DESIGN 5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrdSet {
+    /// The chart that brings them.
+    pub chart: Chart,
+    /// The values with which `helm template` renders them, where they are templates; `None` where the chart has them
+    /// in `crds/`.
+    pub templated: Option<Value>,
+    /// Their names, `plural.group`.
+    pub names: Vec<String>,
+}
+
+/// A Helm release.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HelmRelease {
+    /// The release's name.
+    pub name: String,
+    /// The namespace it is in.
+    pub namespace: String,
+    /// Its chart.
+    pub chart: Chart,
+    /// The values arcctl gives it.
+    pub values: Value,
+    /// The profile that owns it.
+    pub profile: String,
+}
+
+/// That the admission webhooks of one component answer: proven by dry runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookProof {
+    /// cert-manager's: a dry-run `CertificateRequest` is admitted, an invalid one denied.
+    CertManager,
+    /// The controller's: certificate, CA bundles, endpoints, and dry runs of a `RunnerDeployment`.
+    Controller {
+        /// The release's namespace.
+        namespace: String,
+        /// The release's name, from which the chart's names follow (reference: arc.md 1.4).
+        release: String,
+        /// Where a `RunnerDeployment` is tried.
+        runner_namespace: String,
+        /// How many controller pods serve the webhooks.
+        replicas: u32,
+    },
+}
+
+/// That the runners of a pool are online at GitHub, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The namespace of its `RunnerDeployment`.
+    pub namespace: String,
+    /// The pool.
+    pub pool: String,
+    /// The fewest that must be online: the minimum in force now.
+    pub min: u32,
+    /// The labels each must have.
+    pub labels: Vec<String>,
+}

@@ -1,0 +1,143 @@
+//! What the API server must let this user do before a resource is written. Pure: no I/O.
+//!
+//! Asked before the first write, so that a missing right does not leave half an installation (docs/rbac.yaml grants
+//! them all).
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::{Value, json};
+
+use super::{Resource, WebhookProof};
+use crate::clients::kube::{Kind, Target};
+
+/// One right, as RBAC knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    verb: &'static str,
+    group: String,
+    resource: String,
+    namespace: Option<String>,
+}
+
+impl Permission {
+    fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
+        Self {
+            verb,
+            group: kind.group().to_owned(),
+            resource: kind.plural().to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    /// The question to the API server.
+    pub fn review(&self) -> Value {
+        json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {"name": ""},
+            "spec": {"resourceAttributes": {
+                "verb": self.verb,
+                "group": self.group,
+                "resource": self.resource,
+                "namespace": self.namespace,
+            }},
+        })
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.verb, self.resource)?;
+        if !self.group.is_empty() {
+            write!(formatter, ".{}", self.group)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(formatter, " in namespace {namespace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Kinds that both charts make, beside those of their own namespace.
+const OF_A_RELEASE: [(&str, &str, bool); 9] = [
+    ("v1", "Secret", true),
+    ("v1", "Service", true),
+    ("v1", "ServiceAccount", true),
+    ("apps/v1", "Deployment", true),
+    ("rbac.authorization.k8s.io/v1", "Role", true),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", false),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", false),
+    (
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        false,
+    ),
+];
+
+/// The rights that writing `resource` needs.
+pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
+    let write = |kind: &Kind, namespace: Option<&str>| {
+        ["create", "patch"].map(|verb| Permission::new(verb, kind, namespace))
+    };
+    match resource {
+        Resource::Object(object) => Target::of(&object.manifest)
+            .into_iter()
+            .flat_map(|target| write(&target.kind, target.namespace.as_deref()))
+            .collect(),
+        Resource::ControllerSecret(secret) => {
+            write(&Kind::new("v1", "Secret"), Some(&secret.namespace)).into()
+        }
+        Resource::Crds(_) => {
+            let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+            write(&kind, None).into()
+        }
+        Resource::Release(release) => OF_A_RELEASE
+            .iter()
+            .flat_map(|(version, kind, namespaced)| {
+                let namespace = namespaced.then_some(release.namespace.as_str());
+                write(&Kind::new(version, kind), namespace)
+            })
+            .collect(),
+        // The probes are dry runs, which need the right to the real thing.
+        Resource::Webhook(WebhookProof::CertManager) => {
+            let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
+            [Permission::new("create", &kind, Some("default"))].into()
+        }
+        Resource::Webhook(WebhookProof::Controller {
+            runner_namespace, ..
+        }) => {
+            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
+            [Permission::new("create", &kind, Some(runner_namespace))].into()
+        }
+        Resource::RunnerPods(_) | Resource::Registration(_) => BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::KubeObject;
+
+    #[test]
+    fn a_permission_reads_as_rbac_writes_it() {
+        let manifest = json!({
+            "apiVersion": "actions.summerwind.dev/v1alpha1",
+            "kind": "RunnerDeployment",
+            "metadata": {"name": "a", "namespace": "n"},
+        });
+        let found = needed(&Resource::Object(KubeObject { manifest }));
+        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "create runnerdeployments.actions.summerwind.dev in namespace n",
+                "patch runnerdeployments.actions.summerwind.dev in namespace n",
+            ]
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Helm's own record of a release: the Secret `sh.helm.release.v1.NAME.vN`. Pure: no I/O.
+//!
+//! Reading it starts no helm process (DESIGN 5). Format: base64 of gzip of JSON, in the Secret's own base64
+//! (helm 3 and 4, storage driver `secret`).
+
+use std::io::Read;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use super::owner;
+
+/// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One revision of a release.
+#[derive(Clone, Debug)]
+pub struct ReleaseRecord {
+    /// The name of the Secret.
+    pub secret: String,
+    /// `deployed`, `failed`, `pending-install`, …
+    pub status: String,
+    /// The revision.
+    pub revision: u64,
+    /// When it was written last, as seconds since 1970.
+    pub modified: Option<i64>,
+    /// The profile that made it.
+    pub profile: Option<String>,
+    /// The chart's version.
+    pub chart_version: String,
+    /// The values that were given.
+    pub values: Value,
+    /// The rendered objects.
+    pub manifest: String,
+}
+
+/// The newest revision among the Secrets of a release; an error says what cannot be read.
+pub(super) fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
+    let revision = |secret: &Value| -> u64 {
+        secret["metadata"]["labels"]["version"]
+            .as_str()
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(0)
+    };
+    let Some(secret) = secrets.iter().max_by_key(|it| revision(it)) else {
+        return Ok(None);
+    };
+    let labels = &secret["metadata"]["labels"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = text(&secret["metadata"]["name"]);
+    let release = secret["data"]["release"]
+        .as_str()
+        .ok_or_else(|| format!("Secret `{name}` has no key `release`"))
+        .and_then(|data| decode(data).map_err(|error| format!("Secret `{name}`: {error}")))?;
+    Ok(Some(ReleaseRecord {
+        status: text(&labels["status"]),
+        revision: revision(secret),
+        modified: labels["modifiedAt"]
+            .as_str()
+            .or(labels["createdAt"].as_str())
+            .and_then(|it| it.parse().ok()),
+        profile: labels[owner::PROFILE].as_str().map(str::to_owned),
+        chart_version: text(&release["chart"]["metadata"]["version"]),
+        values: release["config"].clone(),
+        manifest: text(&release["manifest"]),
+        secret: name,
+    }))
+}
+
+fn decode(data: &str) -> Result<Value, String> {
+    let outer = STANDARD.decode(data).map_err(|error| error.to_string())?;
+    let inner = STANDARD.decode(outer).map_err(|error| error.to_string())?;
+    let mut json = Vec::new();
+    flate2::read::GzDecoder::new(inner.as_slice())
+        .take(MOST_BYTES)
+        .read_to_end(&mut json)
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn secret(revision: &str, status: &str) -> Value {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let release = json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": {"a": 1}, "manifest": "x"});
+        packed.write_all(release.to_string().as_bytes()).unwrap();
+        let data = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
+        json!({
+            "metadata": {"name": format!("r.v{revision}"), "labels": {"version": revision, "status": status}},
+            "data": {"release": data},
+        })
+    }
+
+    #[test]
+    fn the_highest_revision_counts_as_a_number() {
+        let found = newest(&[secret("9", "superseded"), secret("10", "deployed")])
+            .unwrap()
+            .unwrap();
+        assert_eq!((found.revision, found.status.as_str()), (10, "deployed"));
+        assert_eq!(found.values, json!({"a": 1}));
+    }
+
+    #[test]
+    fn a_broken_record_is_an_error_and_not_an_absent_release() {
+        let broken = json!({"metadata": {"name": "x"}, "data": {"release": "!!"}});
+        assert!(newest(&[broken]).is_err());
+        assert!(newest(&[]).unwrap().is_none());
+    }
+}

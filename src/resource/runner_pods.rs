@@ -1,0 +1,153 @@
+//! That the pods of a pool run: at least as many as the minimum in force now.
+
+use serde_json::Value;
+
+use super::{Registration, context::Context, difference::missing, observed::Readiness, pod_reason};
+use crate::{
+    clients::kube::{Selection, Target},
+    error::{ErrorKind, Result},
+};
+
+const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
+
+/// Events of the controller that say why a runner does not come (reference: arc.md 2.3, recordings/events.tsv).
+const FAILURES: [&str; 3] = [
+    "FailedUpdateRegistrationToken",
+    "RunnerAutoscalingFailure",
+    "FailedCreate",
+];
+
+impl Registration {
+    /// The pool's pods.
+    pub fn pods(&self) -> Selection {
+        Selection::namespaced("v1", "Pod", &self.namespace)
+            .labelled(format!("runner-deployment-name={}", self.pool))
+    }
+
+    /// The pods of the newest template: those of an older one prove nothing of what the profile says now. `Err` is why
+    /// there are none to look at yet.
+    pub(super) async fn newest_pods(
+        &self,
+        context: &Context,
+    ) -> Result<Result<Vec<Value>, Readiness>> {
+        let deployment =
+            Target::namespaced(RUNNERS, "RunnerDeployment", &self.namespace, &self.pool);
+        let sets = Selection::namespaced(RUNNERS, "RunnerReplicaSet", &self.namespace)
+            .labelled(format!("runner-deployment-name={}", self.pool));
+        let (deployment, sets) =
+            tokio::try_join!(context.kube.get(&deployment), context.kube.list(&sets))?;
+        let Some(deployment) = deployment else {
+            return Ok(Err(Readiness::progressing(format!(
+                "RunnerDeployment `{}` is not there yet",
+                self.pool
+            ))));
+        };
+        let wanted = &deployment["spec"]["template"]["spec"];
+        let newest = sets
+            .iter()
+            .filter(|it| {
+                let made = &it["spec"]["template"]["spec"];
+                missing(made, wanted).is_empty() && missing(wanted, made).is_empty()
+            })
+            .max_by_key(|it| {
+                it["metadata"]["creationTimestamp"]
+                    .as_str()
+                    .unwrap_or_default()
+            });
+        let Some(hash) =
+            newest.and_then(|it| it["metadata"]["labels"]["runner-template-hash"].as_str())
+        else {
+            return Ok(Err(Readiness::progressing(format!(
+                "the controller has not yet made runners of what pool `{}` says now",
+                self.pool
+            ))));
+        };
+        let mut pods = self.pods();
+        pods.labels = Some(format!(
+            "runner-deployment-name={},runner-template-hash={hash}",
+            self.pool
+        ));
+        context.kube.list(&pods).await.map(Ok)
+    }
+
+    /// What a watch must look at to see the runners come.
+    pub fn selections(&self) -> Vec<Selection> {
+        vec![
+            self.pods(),
+            Selection::namespaced(RUNNERS, "Runner", &self.namespace)
+                .labelled(format!("runner-deployment-name={}", self.pool)),
+        ]
+    }
+
+    /// Whether enough pods run, and else why not.
+    pub(crate) async fn pods_readiness(&self, context: &Context) -> Result<Readiness> {
+        let wanted = usize::try_from(self.min).unwrap_or(usize::MAX);
+        let pods = match self.newest_pods(context).await? {
+            Ok(pods) => pods,
+            Err(_) if wanted == 0 => return Ok(Readiness::Ready),
+            Err(reason) => return self.explain(context, &[], reason).await,
+        };
+        let running = pods.iter().filter(|it| pod_reason::is_ready(it)).count();
+        if running >= wanted {
+            return Ok(Readiness::Ready);
+        }
+        let count = format!("{running} of {wanted} runner pods run");
+        self.explain(context, &pods, Readiness::progressing(count))
+            .await
+    }
+
+    /// The best cause that can be seen: a pod's own, or what the controller says; `otherwise` where there is none.
+    async fn explain(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        otherwise: Readiness,
+    ) -> Result<Readiness> {
+        let events = context
+            .kube
+            .list(&Selection::namespaced("v1", "Event", &self.namespace))
+            .await?;
+        let waiting = pods.iter().filter(|it| !pod_reason::is_ready(it));
+        let worst = pod_reason::worst(waiting.map(|it| pod_reason::readiness(it, &events)));
+        if matches!(worst, Readiness::Stuck { .. }) {
+            return Ok(worst);
+        }
+        let Some(said) = self.failure(&events) else {
+            return Ok(if worst == Readiness::Ready {
+                otherwise
+            } else {
+                worst
+            });
+        };
+        // The controller's events quote GitHub as text; what the refusal is, is asked of GitHub itself.
+        if let Some(scope) = context.profile.github.scope()
+            && let Err(error) = context.github.registration(scope).await
+            && error.kind == ErrorKind::Unauthorized
+        {
+            let pool = format!("runner-deployment/{}/{}", self.namespace, self.pool);
+            return Err(error.object(pool));
+        }
+        Ok(Readiness::stuck(
+            format!(
+                "{}; the controller says: {said}",
+                otherwise.reason().unwrap_or_default()
+            ),
+            "check that the cluster reaches GitHub, and the controller's log: `kubectl -n actions-runner-system logs deploy/actions-runner-controller -c manager`",
+        ))
+    }
+
+    /// The newest failure that the controller reports for this pool.
+    fn failure(&self, events: &[Value]) -> Option<String> {
+        let prefix = format!("{}-", self.pool);
+        events
+            .iter()
+            .filter(|it| FAILURES.iter().any(|reason| it["reason"] == *reason))
+            .filter(|it| {
+                let name = it["involvedObject"]["name"].as_str().unwrap_or_default();
+                name == self.pool || name.starts_with(&prefix)
+            })
+            .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default())
+            .and_then(|it| it["message"].as_str())
+            .map(str::to_owned)
+    }
+}

@@ -1,0 +1,122 @@
+//! The verbs of every kind, and what a waiter must know of it.
+
+use std::time::Duration;
+
+use super::{
+    Resource, WebhookProof, cert_manager_proof,
+    context::Context,
+    controller_proof::Proof,
+    observed::{Observed, Present},
+};
+use crate::{
+    clients::kube::{Selection, Target},
+    error::{Result, System},
+};
+
+impl Resource {
+    /// Reads what is there and compares it with what is wanted. Changes nothing.
+    pub async fn observe(&self, context: &Context) -> Result<Observed> {
+        let readiness = match self {
+            Self::Object(object) => return object.observe(context).await,
+            Self::ControllerSecret(secret) => return secret.observe(context).await,
+            Self::Crds(crds) => return crds.observe(context).await,
+            Self::Release(release) => return release.observe(context).await,
+            Self::Webhook(WebhookProof::CertManager) => {
+                cert_manager_proof::readiness(context).await?
+            }
+            Self::Webhook(proof) => match controller(proof) {
+                Some(proof) => proof.readiness(context).await?,
+                None => cert_manager_proof::readiness(context).await?,
+            },
+            Self::RunnerPods(registration) => registration.pods_readiness(context).await?,
+            Self::Registration(registration) => registration.readiness(context).await?,
+        };
+        Ok(Observed::Present(Present::same(readiness)))
+    }
+
+    /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) => object.apply(context).await,
+            Self::ControllerSecret(secret) => secret.apply(context).await,
+            Self::Crds(crds) => crds.apply(context).await,
+            Self::Release(release) => release.apply(context).await,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(()),
+        }
+    }
+
+    /// Whose word it is that it is not ready.
+    pub const fn system(&self) -> System {
+        match self {
+            Self::Release(_) => System::Helm,
+            Self::Registration(_) => System::GitHub,
+            _ => System::Kubernetes,
+        }
+    }
+
+    /// Whether it is only observed, never written.
+    pub const fn is_proof(&self) -> bool {
+        matches!(
+            self,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_)
+        )
+    }
+
+    /// What to watch while waiting for it.
+    pub fn selections(&self) -> Vec<Selection> {
+        match self {
+            Self::Object(object) => Target::of(&object.manifest)
+                .map(|target| Selection {
+                    kind: target.kind,
+                    namespace: target.namespace,
+                    labels: None,
+                    fields: Some(format!("metadata.name={}", target.name)),
+                })
+                .into_iter()
+                .collect(),
+            Self::ControllerSecret(_) => Vec::new(),
+            Self::Crds(crds) => crds.selections(),
+            Self::Release(release) => release.selections(),
+            Self::Webhook(proof) => {
+                controller(proof).map_or_else(cert_manager_proof::selections, |it| it.selections())
+            }
+            Self::RunnerPods(registration) | Self::Registration(registration) => {
+                registration.selections()
+            }
+        }
+    }
+
+    /// How often to look without a change: what cannot be watched (GitHub, a webhook's listener) is asked.
+    pub const fn interval(&self) -> Duration {
+        match self {
+            Self::Webhook(_) => Duration::from_millis(400),
+            Self::Registration(_) => Duration::from_millis(600),
+            _ => Duration::from_secs(3),
+        }
+    }
+
+    /// How long the pause between two looks becomes, when nothing changes.
+    pub const fn longest_interval(&self) -> Duration {
+        match self {
+            Self::Webhook(_) => Duration::from_secs(1),
+            _ => Duration::from_secs(5),
+        }
+    }
+}
+
+fn controller(proof: &WebhookProof) -> Option<Proof<'_>> {
+    match proof {
+        WebhookProof::CertManager => None,
+        WebhookProof::Controller {
+            namespace,
+            release,
+            runner_namespace,
+            replicas,
+        } => Some(Proof {
+            namespace,
+            release,
+            runner_namespace,
+            replicas: *replicas,
+        }),
+    }
+}

@@ -1,0 +1,234 @@
+//! The rules of the source that no compiler checks: what is pure, how long a file may be, what may never be in one.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the source has failed"
+)]
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use regex::Regex;
+
+use crate::repository::{files, files_in, root, text};
+
+/// What is a function of its arguments alone.
+const PURE: [&str; 10] = [
+    "src/profile/",
+    "src/desired/",
+    "src/report/",
+    "src/plan.rs",
+    "src/clients/github/answer.rs",
+    "src/clients/github/certificate.rs",
+    "src/clients/github/refusal.rs",
+    "src/clients/github/scope.rs",
+    "src/clients/github/server.rs",
+    "src/clients/github/token_kind.rs",
+];
+
+/// What a pure module may not say. Tests inside such a module may read files.
+const IMPURE: [&str; 11] = [
+    "async fn",
+    ".await",
+    "clients::kube",
+    "clients::helm",
+    "clients::github",
+    "tokio::",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "::now()",
+    "SystemTime",
+];
+
+/// The longest a file may be, in lines.
+const SOURCE_LINES: usize = 400;
+const TEST_LINES: usize = 600;
+
+/// Files that are longer, each with the reason; an exception that is no longer needed is an error too.
+const LONGER: [(&str, &str); 3] = [
+    (
+        "src/profile/mod.rs",
+        "one declaration per key of the profile, in the profile's order: the reading is the point, and most is doc comments",
+    ),
+    (
+        "src/clients/kube.rs",
+        "connection, verbs and the reading of refusals; to be split by those three",
+    ),
+    (
+        "src/profile/check/mod.rs",
+        "one walk over tree and schema; to be split by kind of value",
+    ),
+];
+
+/// The part of a file that is not `mod tests`.
+fn product(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap()
+}
+
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
+#[test]
+fn pure_modules_do_no_io() {
+    let mut found = Vec::new();
+    for path in files_in("src/", "rs") {
+        if !PURE.iter().any(|it| path.starts_with(it)) || is_test(&path) {
+            continue;
+        }
+        let text = text(&path);
+        for (number, line) in product(&text).lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            for word in IMPURE.iter().filter(|it| code.contains(**it)) {
+                found.push(format!("{path}:{}: `{word}`", number + 1));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "pure modules do no I/O; move it to cli/, clients/ or resource/: {found:#?}"
+    );
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for() {
+    let silent: Vec<String> = files_in("src/", "rs")
+        .into_iter()
+        .filter(|path| !text(path).starts_with("//! "))
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "begin these with `//!` and what they are for: {silent:#?}"
+    );
+}
+
+#[test]
+fn files_stay_small() {
+    let mut wrong = Vec::new();
+    for (directory, limit) in [("src/", SOURCE_LINES), ("tests/", TEST_LINES)] {
+        for path in files_in(directory, "rs") {
+            let lines = text(&path).lines().count();
+            let excepted = LONGER.iter().any(|(name, _)| *name == path);
+            if lines > limit && !excepted {
+                wrong.push(format!("{path}: {lines} lines, {limit} allowed: split it"));
+            }
+            if lines <= limit && excepted {
+                wrong.push(format!(
+                    "{path}: {lines} lines: take it out of LONGER in this test"
+                ));
+            }
+        }
+    }
+    for (path, reason) in LONGER {
+        assert!(root().join(path).is_file(), "LONGER names no file: {path}");
+        assert!(!reason.is_empty());
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A file that no `mod` declares is compiled by nobody, and its tests run never.
+#[test]
+fn no_file_is_forgotten() {
+    let mut forgotten = Vec::new();
+    let mut checked = 0;
+    for directory in ["src/", "tests/"] {
+        let sources = files_in(directory, "rs");
+        for path in &sources {
+            let Some(parent) = declared_in(path, &sources) else {
+                continue;
+            };
+            checked += 1;
+            let name = module_name(path);
+            let declared =
+                Regex::new(&format!(r"(?m)^\s*(pub(\([a-z]+\))? )?mod {name};")).unwrap();
+            if !declared.is_match(&text(&parent)) {
+                forgotten.push(format!("{path} is not declared in {parent}"));
+            }
+        }
+    }
+    assert!(checked > 50, "only {checked} files were looked at");
+    assert!(forgotten.is_empty(), "{forgotten:#?}");
+}
+
+/// `src/a/b.rs` → `b`; `src/a/b/mod.rs` → `b`.
+fn module_name(path: &str) -> &str {
+    let path = path.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+    path.rsplit('/').next().unwrap()
+}
+
+/// The file that must declare `path`; none for the roots of crates.
+fn declared_in(path: &str, sources: &[String]) -> Option<String> {
+    let roots = ["src/lib.rs", "src/main.rs"];
+    if roots.contains(&path) || path.ends_with("/main.rs") {
+        return None;
+    }
+    let own = path.trim_end_matches("/mod.rs");
+    let parent = Path::new(own).parent().unwrap().to_str().unwrap();
+    let candidates = ["mod.rs", "lib.rs", "main.rs"].map(|it| format!("{parent}/{it}"));
+    let found = candidates.into_iter().find(|it| sources.contains(it));
+    Some(found.unwrap_or_else(|| panic!("nothing can declare {path}: `{parent}` has no mod.rs")))
+}
+
+/// What would tie the repository to one machine, or to the place its packages came from. In parts, so that this file
+/// does not hold it.
+fn forbidden() -> Vec<String> {
+    [
+        ("/wo", "rk/"),
+        ("/ro", "ot/"),
+        ("proxy.gol", "ang.org"),
+        ("sum.gol", "ang.org"),
+        ("py", "pi.org"),
+        ("files.python", "hosted.org"),
+        ("static.cra", "tes.io"),
+        ("index.cra", "tes.io"),
+    ]
+    .map(|(first, second)| format!("{first}{second}"))
+    .into()
+}
+
+#[test]
+fn nothing_of_one_machine_is_in_a_file() {
+    let forbidden = forbidden();
+    let mut found = Vec::new();
+    for path in files() {
+        let bytes = fs::read(root().join(&path)).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for (number, line) in text.lines().enumerate() {
+            for word in forbidden.iter().filter(|it| line.contains(it.as_str())) {
+                found.push(format!("{path}:{}: `{word}`", number + 1));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "a path of one machine or a registry's host: {found:#?}"
+    );
+}
+
+/// What a made-up token has in it, and a real one never.
+const MADE_UP: [&str; 3] = ["0123456789", "abcdefghij", "AAAAAAAA"];
+
+#[test]
+fn no_file_holds_a_token() {
+    let token = Regex::new(
+        r"\b(gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}|A(KIA|SIA)[A-Z0-9]{16})\b",
+    )
+    .unwrap();
+    assert!(token.is_match(&format!("ghp_{}", "x".repeat(36))));
+    let mut found = BTreeSet::new();
+    for path in files() {
+        let bytes = fs::read(root().join(&path)).unwrap();
+        for found_token in token.find_iter(&String::from_utf8_lossy(&bytes)) {
+            let made_up = MADE_UP.iter().any(|it| found_token.as_str().contains(it));
+            if !made_up {
+                // The start only: a test must not print what it guards.
+                let start: String = found_token.as_str().chars().take(8).collect();
+                found.insert(format!("{path}: {start}…"));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "this looks like a token; made-up ones contain one of {MADE_UP:?}: {found:#?}"
+    );
+}

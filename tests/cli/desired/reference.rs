@@ -1,0 +1,139 @@
+//! The reference profile, rendered: what a review of a change looks at.
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use arcctl::{
+    desired::{Facts, desired, files::files, lint::lint, strict},
+    profile::{Profile, load_with},
+    resource::{Id, Resource},
+};
+use serde_json::json;
+
+fn shipped(name: &str) -> Profile {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.yaml"));
+    let text = fs::read_to_string(path).unwrap();
+    load_with(&text, name, &lint).unwrap().profile
+}
+
+fn reference() -> Profile {
+    shipped("reference")
+}
+
+/// A Monday evening in Seoul, in a cluster that is known.
+fn facts() -> Facts {
+    Facts {
+        now: "2026-11-23T09:00:00Z".parse().unwrap(),
+        kubernetes: Some((1, 36)),
+        secret_version: Some("4711".into()),
+        service_monitor_crd: Some(true),
+        foreign_cert_manager: Some(false),
+        runner_role_arn: Some("arn:aws:iam::111122223333:role/actions-runner-role".into()),
+        ..Facts::default()
+    }
+}
+
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
+#[test]
+fn the_resources_are_as_reviewed() {
+    let mut outline = String::new();
+    for resource in desired(&reference(), &facts()).unwrap() {
+        let after: Vec<_> = resource.after.iter().map(Id::as_str).collect();
+        let after = if after.is_empty() {
+            String::new()
+        } else {
+            format!("  after {}", after.join(", "))
+        };
+        writeln!(outline, "{:?}: {}{after}", resource.phase, resource.id).unwrap();
+        match resource.resource {
+            Resource::Object(_) | Resource::Release(_) => {}
+            other => writeln!(outline, "  {other:?}").unwrap(),
+        }
+    }
+    settings().bind(|| insta::assert_snapshot!("reference_resources", outline));
+}
+
+#[test]
+fn the_files_are_as_reviewed() {
+    let mut all = String::new();
+    for (path, text) in files(&reference(), &facts()).unwrap() {
+        writeln!(all, "=== {path}\n{text}").unwrap();
+    }
+    settings().bind(|| insta::assert_snapshot!("reference_files", all));
+}
+
+#[test]
+fn the_files_are_the_same_each_time() {
+    assert_eq!(files(&reference(), &facts()), files(&reference(), &facts()));
+}
+
+#[test]
+fn the_manifests_of_shipped_profiles_pass_the_strict_check_of_both_charts() {
+    for name in ["reference", "organization-app", "repository"] {
+        for version in ["0.23.3", "0.23.7"] {
+            let mut profile = shipped(name);
+            profile.controller.chart_version = version.into();
+            let manifests: Vec<_> = desired(&profile, &facts())
+                .unwrap()
+                .into_iter()
+                .filter_map(|it| match it.resource {
+                    Resource::Object(object) => Some(object.manifest),
+                    _ => None,
+                })
+                .filter(|it| it["apiVersion"] == "actions.summerwind.dev/v1alpha1")
+                .collect();
+            assert_eq!(manifests.len(), 2 * profile.pools.len(), "{name}");
+            for manifest in manifests {
+                assert_eq!(strict::check(&manifest, version), [], "{name} {version}");
+            }
+        }
+    }
+}
+
+/// The two misspellings of the scenario, which the API server prunes or stores without a word.
+#[test]
+fn the_misspellings_of_the_scenario_are_caught() {
+    let manifest = json!({
+        "apiVersion": "actions.summerwind.dev/v1alpha1",
+        "kind": "HorizontalRunnerAutoscaler",
+        "metadata": {"name": "basic", "namespace": "actions-runner"},
+        "spec": {
+            "scaleTargetRef": {"kind": "RunnerDeployment", "name": "basic"},
+            "minReplicas": 2,
+            "maxReplicas": 16,
+            "metrics": [
+                {"type": "PercentageRunnersBusy", "scaleUpThreshold": "0.75", "scaleUpAdujustment": 2},
+                {"type": "TotalNumberOfQueuedAndInProgressWorkflows"},
+            ],
+        },
+    });
+    for version in ["0.23.3", "0.23.7"] {
+        let found: Vec<_> = strict::check(&manifest, version)
+            .into_iter()
+            .map(|problem| (problem.path, problem.message))
+            .collect();
+        let [unknown_field, unknown_metric] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(unknown_field.0, "spec.metrics[0].scaleUpAdujustment");
+        assert!(
+            unknown_field
+                .1
+                .ends_with("did you mean `scaleUpAdjustment`?"),
+            "{found:?}"
+        );
+        assert_eq!(unknown_metric.0, "spec.metrics[1].type");
+        assert!(
+            unknown_metric
+                .1
+                .ends_with("did you mean `TotalNumberOfQueuedAndInProgressWorkflowRuns`?"),
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! GitHub Apps: installation tokens, and why there is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arcctl_sandbox::github::{App, Installation, Owner};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{
+    app_key::{PRIVATE, PUBLIC},
+    canned::{Canned, json},
+    *,
+};
+
+/// What an App is at GitHub: its permissions, and whether GitHub has its key.
+struct Known {
+    permissions: &'static [(&'static str, &'static str)],
+    has_key: bool,
+}
+
+const GOOD: Known = Known {
+    permissions: &[
+        ("administration", "write"),
+        ("organization_self_hosted_runners", "write"),
+    ],
+    has_key: true,
+};
+
+fn install(github: &sandbox::GitHub, known: &Known) {
+    let mut public_key = STANDARD.decode(PUBLIC).unwrap();
+    if !known.has_key {
+        // Another modulus.
+        public_key[100] ^= 1;
+    }
+    let owners = [
+        Owner::organization("dogecompany"),
+        Owner::repository("dogecompany", "app"),
+    ];
+    let permissions = known.permissions.iter();
+    let permissions: BTreeMap<_, _> = permissions
+        .map(|(key, level)| ((*key).to_owned(), (*level).to_owned()))
+        .collect();
+    github.add_app(App {
+        id: 123,
+        slug: "arc".into(),
+        public_key: Some(public_key),
+        installations: vec![Installation {
+            id: 77,
+            owners: BTreeSet::from(owners),
+            permissions,
+        }],
+    });
+}
+
+fn credential(id: &str, installation: &str) -> Credential {
+    let (begin, end) = ("-----BEGIN RSA PRIVATE", "-----END RSA PRIVATE");
+    let pem = format!("{begin} KEY-----\n{PRIVATE}\n{end} KEY-----\n");
+    Credential::App {
+        id: id.into(),
+        installation_id: installation.into(),
+        private_key: Secret::trimmed(&pem).0,
+    }
+}
+
+#[tokio::test]
+async fn an_app_is_told_what_it_lacks() {
+    let lacking = Known {
+        permissions: &[("administration", "read")],
+        ..GOOD
+    };
+    let keyless = Known {
+        has_key: false,
+        ..GOOD
+    };
+    let rows = [
+        ("an enterprise", &GOOD, "123", "77", ENTERPRISE),
+        ("another key", &keyless, "123", "77", ORGANIZATION),
+        ("another App", &GOOD, "124", "77", ORGANIZATION),
+        ("another installation", &GOOD, "123", "78", ORGANIZATION),
+        (
+            "no permission, organization",
+            &lacking,
+            "123",
+            "77",
+            ORGANIZATION,
+        ),
+        (
+            "no permission, repository",
+            &lacking,
+            "123",
+            "77",
+            REPOSITORY,
+        ),
+        (
+            "installed elsewhere",
+            &GOOD,
+            "123",
+            "77",
+            Scope::Organization("other"),
+        ),
+        ("an organization", &GOOD, "123", "77", ORGANIZATION),
+        ("a repository", &GOOD, "123", "77", REPOSITORY),
+    ];
+    let mut table = Table::default();
+    for mode in [enterprise_server(), Mode::Cloud] {
+        for (name, known, id, installation, scope) in rows {
+            let github = stand_in(mode.clone()).await;
+            github.add_owner(Owner::organization("other"));
+            install(&github, known);
+            let client = client(server(&github, &mode), credential(id, installation));
+            let result = client.audit(scope, None).await;
+            if let Err(error) = &result {
+                assert_eq!(error.kind.exit_code(), 4, "{error}");
+                assert!(!all_of(error).contains(&PRIVATE[40..60]), "{error}");
+            }
+            table.row(&format!("{name}, {mode:?}"), &told(&result));
+            assert_eq!(github.violations(), Vec::<String>::new(), "{name}");
+        }
+    }
+    table.compare("app");
+}
+
+#[tokio::test]
+async fn an_installation_token_is_made_once_and_lists_runners() {
+    let github = stand_in(enterprise_server()).await;
+    install(&github, &GOOD);
+    let client = client(Server::of(Some(&github.url())), credential("123", "77"));
+    assert!(client.runners(ENTERPRISE).await.is_err());
+    let runners = client.runners(ORGANIZATION).await.unwrap();
+    assert_eq!(runners.len(), 0);
+    // The token, and one listing each.
+    assert_eq!(client.requests.snapshot().reads, 3);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_and_a_suspended_installation_are_told() {
+    provider();
+    let mut table = Table::default();
+    let skewed = Canned::start(|_, _| {
+        let date = "date: Mon, 02 Jan 2023 03:04:05 GMT\r\n";
+        json(
+            401,
+            date,
+            r#"{"message": "'Issued at' claim ('iat') must be an Integer"}"#,
+        )
+    })
+    .await;
+    let suspended = Canned::start(|_, _| {
+        json(
+            403,
+            "",
+            r#"{"message": "This installation has been suspended"}"#,
+        )
+    })
+    .await;
+    for (name, server) in [
+        ("a wrong clock", &skewed),
+        ("a suspended installation", &suspended),
+    ] {
+        let client = client(Server::of(Some(&server.url)), credential("123", "77"));
+        let text = told(&client.audit(ORGANIZATION, None).await);
+        table.row(name, &text);
+    }
+    table.compare("app_clock");
+}

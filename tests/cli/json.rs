@@ -1,0 +1,330 @@
+//! docs/json.md against the documents: every key the program emits is there with its type, and every key there is
+//! emitted.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the documents has failed"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use arcctl::{
+    clients::requests::Counts,
+    desired::Phase,
+    error::{Error, System},
+    execute::StepResult,
+    plan::{Action, Plan, Step},
+    profile::{Profile, load, schedule::moment},
+    report::{
+        self,
+        run::{Requests, Run},
+        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+    },
+    resource::{Id, difference::Difference},
+};
+use serde_json::{Value, json};
+
+use crate::repository::{empty, files_in, root, shown, stdout, text};
+
+/// Key → type, by schema; `error` has a section of its own.
+type Documented = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The tables of docs/json.md.
+fn documented() -> Documented {
+    let mut sections = Documented::new();
+    let mut section = String::new();
+    for line in text("docs/json.md").lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            heading.clone_into(&mut section);
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Some(key) = cells
+            .get(1)
+            .and_then(|it| it.strip_prefix('`'))
+            .and_then(|it| it.strip_suffix('`'))
+        else {
+            continue;
+        };
+        let of = sections.entry(section.clone()).or_default();
+        of.insert(key.to_owned(), cells[2].to_owned());
+    }
+    sections
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(it) if it.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Whether `value` is of the type that a table says, for example `string or null`.
+fn is_of_type(value: &Value, documented: &str) -> bool {
+    let kind = kind(value);
+    documented.split(" or ").any(|it| {
+        it == kind
+            || it == "any"
+            || (it == "number" && kind == "integer")
+            || it == "time" && kind == "string"
+    })
+}
+
+/// Walks a document and notes what is not in the table of its schema.
+struct Walk<'a> {
+    documented: &'a Documented,
+    seen: &'a mut BTreeSet<(String, String)>,
+    wrong: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn document(&mut self, document: &Value) {
+        // A failure before the command is known has nothing but `error`.
+        let schema = document["schema"].as_str().unwrap_or("Any command");
+        self.object(schema, "", document);
+    }
+
+    fn object(&mut self, section: &str, prefix: &str, value: &Value) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            self.value(section, &format!("{prefix}{key}"), value);
+        }
+    }
+
+    fn value(&mut self, section: &str, key: &str, value: &Value) {
+        let table = self.documented.get(section);
+        let Some(documented) = table.and_then(|it| it.get(key)) else {
+            self.wrong.push(format!("{section}: `{key}` is not there"));
+            return;
+        };
+        self.seen.insert((section.to_owned(), key.to_owned()));
+        if !is_of_type(value, documented) {
+            self.wrong.push(format!(
+                "{section}: `{key}` is {}, not {documented}",
+                kind(value)
+            ));
+        }
+        if documented.contains("any") {
+            return;
+        }
+        let is_error = key.rsplit('.').next() == Some("error");
+        match value {
+            Value::Object(_) if is_error => self.object("Errors", "", value),
+            Value::Object(_) => self.object(section, &format!("{key}."), value),
+            Value::Array(items) => {
+                for item in items {
+                    self.value(section, &format!("{key}[]"), item);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check(documents: &[Value]) -> BTreeSet<(String, String)> {
+    let documented = documented();
+    let mut seen = BTreeSet::new();
+    let mut walk = Walk {
+        documented: &documented,
+        seen: &mut seen,
+        wrong: Vec::new(),
+    };
+    for document in documents {
+        walk.document(document);
+    }
+    assert!(walk.wrong.is_empty(), "docs/json.md: {:#?}", walk.wrong);
+    seen
+}
+
+fn run(arguments: &[&str], code: i32) -> Value {
+    let directory = empty();
+    let text = stdout(directory.path(), arguments, code);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
+}
+
+/// What the commands say that need no network, for each shipped profile.
+fn offline() -> Vec<Value> {
+    let mut documents = Vec::new();
+    for profile in files_in("profiles/", "yaml") {
+        let profile = shown(&root().join(profile));
+        for command in [
+            &["plan", "--offline"][..],
+            &["schedule"][..],
+            &["render", "files"][..],
+        ] {
+            let arguments = [command, &["-o", "json", "-f", &profile]].concat();
+            let document = run(&arguments, 0);
+            assert_eq!(document["error"], Value::Null, "{arguments:?}");
+            documents.push(document);
+        }
+    }
+    documents
+}
+
+/// What each command says when its profile is not there, and when it is called wrongly.
+fn failures() -> Vec<Value> {
+    let mut documents = Vec::new();
+    for (command, schema) in [
+        (&["plan"][..], "arcctl.plan/v1"),
+        (&["up", "--yes"][..], "arcctl.run/v1"),
+        (&["status"][..], "arcctl.status/v1"),
+        (&["schedule"][..], "arcctl.schedule/v1"),
+        (&["render", "files"][..], "arcctl.render/v1"),
+    ] {
+        let document = run(&[command, &["-o", "json"]].concat(), 65);
+        assert_eq!(document["schema"], schema);
+        assert_eq!(document["error"]["code"], 65, "{document}");
+        documents.push(document);
+        let document = run(&[command, &["-o", "json", "--no-such-flag"]].concat(), 64);
+        assert_eq!(document["schema"], schema);
+        assert_eq!(document["error"]["code"], 64, "{document}");
+        documents.push(document);
+    }
+    documents.push(run(&["no-such-command", "-o", "json"], 64));
+    documents
+}
+
+fn error() -> Error {
+    Error::failed(System::Kubernetes, "something")
+        .object("namespace/-/x")
+        .hint("do something")
+}
+
+fn plan_document() -> Value {
+    let step = Step {
+        id: "namespace/-/x".into(),
+        kind: "namespace".into(),
+        name: "x".into(),
+        phase: Phase::Base,
+        action: Action::Update,
+        differences: vec![Difference {
+            path: "metadata.labels.a".into(),
+            from: json!({"any": ["value"]}),
+            to: Value::Null,
+        }],
+        adopts: true,
+        ready: false,
+        proof: false,
+    };
+    let plan = Plan {
+        profile: "x".into(),
+        steps: vec![step],
+    };
+    report::plan::document("x", Some(&plan), Some(&error()))
+}
+
+fn run_document() -> Value {
+    let step = |action, error| StepResult {
+        id: Id::new("namespace", None, "x"),
+        action,
+        elapsed: Duration::from_millis(1500),
+        error,
+    };
+    let run = Run {
+        profile: "x".into(),
+        steps: vec![
+            step(Some(Action::Create), None),
+            step(None, None),
+            step(Some(Action::Later), Some(error())),
+        ],
+        elapsed: Duration::from_secs(2),
+        requests: Requests {
+            kubernetes: Counts::default(),
+            aws: Counts::default(),
+            github: Counts::default(),
+            helm: 1,
+        },
+        error: Some(error()),
+    };
+    run.document()
+}
+
+fn profile() -> Profile {
+    load(&text("profiles/reference.yaml"), "reference")
+        .unwrap_or_else(|errors| panic!("{errors}"))
+        .profile
+}
+
+/// A pool of known counts in a window, and one of unknown counts outside every window.
+fn status_document() -> Value {
+    let profile = profile();
+    let pool = &profile.pools[0];
+    let at = |time: &str| moment(pool.schedule.as_ref(), pool.min, time.parse().unwrap());
+    let pool = |counts: Option<usize>, time| PoolStatus {
+        name: pool.name.clone(),
+        min: pool.min,
+        max: pool.max,
+        desired: counts.map(|it| it as u64),
+        running: counts,
+        registered: counts,
+        busy: counts,
+        moment: at(time),
+    };
+    let status = Status {
+        profile: profile.name.clone(),
+        releases: vec![ReleaseStatus {
+            name: "cert-manager/cert-manager".into(),
+            version: "v1.21.1".into(),
+            status: "deployed".into(),
+        }],
+        certificate: Some(CertificateStatus {
+            ready: true,
+            not_after: Some("2026-12-01T00:00:00Z".into()),
+        }),
+        pools: vec![
+            pool(Some(2), "2026-11-21T12:00:00Z"),
+            pool(None, "2026-11-24T12:00:00Z"),
+        ],
+    };
+    let document = report::status::document(&status);
+    let schedules = &document["pools"];
+    assert_eq!(schedules[0]["schedule"]["active"]["name"], "weekend");
+    assert_eq!(schedules[1]["schedule"]["active"], Value::Null);
+    document
+}
+
+#[test]
+fn a_key_that_is_not_documented_is_seen() {
+    let documented = documented();
+    let mut walk = Walk {
+        documented: &documented,
+        seen: &mut BTreeSet::new(),
+        wrong: Vec::new(),
+    };
+    walk.document(&json!({"schema": "arcctl.plan/v1", "surprise": 1, "profile": 1}));
+    assert_eq!(
+        walk.wrong,
+        [
+            "arcctl.plan/v1: `profile` is integer, not string",
+            "arcctl.plan/v1: `surprise` is not there"
+        ]
+    );
+}
+
+#[test]
+fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted() {
+    let mut documents = offline();
+    documents.extend(failures());
+    documents.extend([
+        plan_document(),
+        run_document(),
+        status_document(),
+        report::status::failure(&error()),
+    ]);
+    let seen = check(&documents);
+    let unseen: Vec<(String, String)> = documented()
+        .into_iter()
+        .flat_map(|(section, keys)| keys.into_keys().map(move |key| (section.clone(), key)))
+        .filter(|it| !seen.contains(it))
+        .collect();
+    assert!(
+        unseen.is_empty(),
+        "docs/json.md has keys that no document has: {unseen:#?}"
+    );
+}

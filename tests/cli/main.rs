@@ -1,0 +1,9 @@
+//! Hermetic tests: no control plane, no network.
+
+mod architecture;
+mod desired;
+mod docs;
+mod github;
+mod json;
+mod profiles;
+mod repository;

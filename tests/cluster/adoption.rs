@@ -1,0 +1,164 @@
+//! An installation that was made by hand, as the blog makes it: refused, and taken over with `--adopt`.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+const SYSTEM: &str = "actions-runner-system";
+
+#[test]
+fn a_hand_made_installation_is_refused_and_adopted() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    install_by_hand(&cluster);
+    let before = everything(&cluster);
+    refused(&cluster, &profile);
+    assert_eq!(
+        everything(&cluster),
+        before,
+        "a refused run changed something"
+    );
+    planned(&cluster, &profile);
+    adopted(&cluster, &profile);
+    cluster.finish();
+}
+
+/// The commands of the blog, with its versions and values: the token is among them.
+fn install_by_hand(cluster: &Cluster) {
+    let environment = cluster.world().environment();
+    let github = &environment["ARCCTL_SANDBOX_GITHUB_URL"];
+    let charts = cluster.charts_url();
+    let install = |name: &str, namespace: &str, version: &str, values: &Value| {
+        let arguments = [
+            "upgrade",
+            "--install",
+            name,
+            name,
+            "--repo",
+            &charts,
+            "--version",
+        ];
+        let more = [
+            version,
+            "-n",
+            namespace,
+            "--create-namespace",
+            "--wait",
+            "-f",
+            "-",
+        ];
+        cluster.helm(
+            &[&arguments[..], &more[..]].concat(),
+            Some(&values.to_string()),
+        );
+    };
+    let values = json!({"installCRDs": true});
+    install("cert-manager", "cert-manager", "v1.12.0", &values);
+    let values = json!({
+        "githubEnterpriseServerURL": github,
+        "authSecret": {"create": true, "github_token": cluster.tokens()[0]},
+    });
+    install("actions-runner-controller", SYSTEM, "0.23.3", &values);
+    cluster.kubectl(&["create", "namespace", "actions-runner"], None);
+    cluster.webhook_serves();
+    cluster.kubectl(&["apply", "-f", "-"], Some(RUNNERS));
+}
+
+const RUNNERS: &str = "
+apiVersion: actions.summerwind.dev/v1alpha1
+kind: RunnerDeployment
+metadata: {name: basic, namespace: actions-runner}
+spec:
+  template:
+    spec:
+      enterprise: dogecompany
+      group: Default
+      image: summerwind/actions-runner:v2.306.0-ubuntu-22.04
+      labels: [t3a.large, ubuntu-20.04]
+---
+apiVersion: actions.summerwind.dev/v1alpha1
+kind: HorizontalRunnerAutoscaler
+metadata: {name: basic, namespace: actions-runner}
+spec:
+  scaleTargetRef: {kind: RunnerDeployment, name: basic}
+  minReplicas: 1
+  maxReplicas: 4
+  metrics:
+  - {type: PercentageRunnersBusy, scaleUpThreshold: '0.75', scaleDownThreshold: '0.25'}
+";
+
+/// Kind, name and resourceVersion of what a run could have changed. What controllers write all the time is left out.
+fn everything(cluster: &Cluster) -> Vec<String> {
+    let kinds = "namespaces,deployments,services,serviceaccounts,secrets,configmaps,\
+                 customresourcedefinitions,validatingwebhookconfigurations,\
+                 mutatingwebhookconfigurations,certificates.cert-manager.io,issuers.cert-manager.io";
+    let format = "jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} \
+                  {.metadata.resourceVersion}{\"\\n\"}{end}";
+    let text = cluster.kubectl(&["get", kinds, "-A", "-o", format], None);
+    text.lines().map(str::to_owned).collect()
+}
+
+fn refused(cluster: &Cluster, profile: &Path) {
+    let ended = cluster.up(profile, &[]);
+    let document = ended.expect(7);
+    assert_eq!(document["outcome"], "refused");
+    assert_snapshot!("hand_made_refused", ended.failure());
+    let message = document["error"]["message"].as_str().unwrap();
+    for foreign in [
+        "helm-release/actions-runner-system/actions-runner-controller",
+        "secret/actions-runner-system/controller-manager",
+        "runner-deployment/actions-runner/basic",
+        "horizontal-runner-autoscaler/actions-runner/basic",
+    ] {
+        assert!(
+            message.contains(foreign),
+            "`{foreign}` is not named: {message}"
+        );
+    }
+}
+
+fn planned(cluster: &Cluster, profile: &Path) {
+    let refused = cluster.plan(profile, &[]);
+    assert_eq!(refused.expect(7)["error"]["code"], 7);
+    let plan = cluster.plan(profile, &["--adopt", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 2, "{}", plan.stderr);
+    assert_snapshot!("hand_made_planned", plan.planned());
+    let human = cluster.arcctl(&["plan", "-f", profile.to_str().unwrap(), "--adopt"]);
+    let secret = human.stdout.lines().find(|it| it.contains("secret/"));
+    let secret = secret.unwrap_or_default();
+    assert!(secret.contains("taken over (--adopt)"), "{}", human.stdout);
+}
+
+fn adopted(cluster: &Cluster, profile: &Path) {
+    let uid = |cluster: &Cluster| {
+        cluster.get("secret", SYSTEM, "controller-manager")["metadata"]["uid"].clone()
+    };
+    let secret = uid(cluster);
+    let ended = cluster.up(profile, &["--adopt"]);
+    assert_eq!(ended.expect(0)["outcome"], "ok");
+    assert_eq!(
+        uid(cluster),
+        secret,
+        "the Secret was deleted and made again"
+    );
+    cluster.assert_secret_is(&cluster.tokens()[0]);
+    let runners = cluster.get("runnerdeployment", "actions-runner", "basic");
+    let labels = &runners["spec"]["template"]["spec"]["labels"];
+    assert!(!labels.to_string().contains("ubuntu-20.04"), "{labels}");
+    let hra = cluster.get("horizontalrunnerautoscaler", "actions-runner", "basic");
+    assert_eq!(hra["spec"]["maxReplicas"], 16);
+    let file = profile.to_str().unwrap();
+    let status = cluster
+        .arcctl(&["status", "-f", file, "-o", "json"])
+        .expect(0);
+    let registered = status["pools"][0]["registered"].as_u64();
+    assert!(registered >= Some(2), "{status:#}");
+
+    let again = cluster.up(profile, &[]).expect(0);
+    assert_eq!(again["changed"], 0, "{again:#}");
+    assert_eq!(again["requests"]["kubernetes"]["writes"], 0);
+    assert_eq!(again["requests"]["helm"], 0);
+}

@@ -1,0 +1,20 @@
+//! Tests on a real control plane, started by `arcctl-sandbox`. One at a time: two cores are not enough for more.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts the programs it is about, and waits for them"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test a panic is how it fails; clippy.toml knows only functions marked as tests"
+)]
+
+mod adoption;
+mod cluster;
+mod existing;
+mod installation;
+mod interruptions;
+mod pools;
+mod refusals;
+mod running;
+mod secrecy;
+mod versions;

@@ -1,0 +1,89 @@
+//! A run of arcctl in the background: to interrupt it, or to do something while it waits.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::cluster::Ended;
+
+/// How long a line is waited for.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A run that goes on.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    stdout: JoinHandle<String>,
+}
+
+impl Running {
+    /// Starts `command`.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                // Nobody listens any more once the test has failed.
+                let _ignored = sender.send(line.unwrap());
+            }
+        });
+        let mut output = child.stdout.take().unwrap();
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            stdout,
+        }
+    }
+
+    /// Waits until a line on stderr contains `text`.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no line with `{text}`:\n{}", self.seen.join("\n"));
+            };
+            let found = line.contains(text);
+            self.seen.push(line);
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// Sends SIGINT, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> Ended {
+        let status = self.child.wait().unwrap();
+        let stdout = self.stdout.join().unwrap();
+        self.seen.extend(self.lines.iter());
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: self.seen.join("\n") + "\n",
+        }
+    }
+}
