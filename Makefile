@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test tools build fmt lint unit cluster deny
+.PHONY: help demo test tools build fmt lint unit cluster versions deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -38,6 +38,13 @@ unit: ## the tests that need no control plane
 cluster: build ## the tests on a real control plane
 	@cargo test --locked --package arcctl-sandbox --tests --quiet -- --test-threads 1
 	@cargo test --locked --package arcctl --test cluster -- --test-threads 1
+
+versions: tools build ## builds three older Kubernetes minors and runs the installation on each
+	@for pins in $(sort $(notdir $(wildcard tools/versions/*))); do \
+	  tools/install.sh "$$pins"; echo "versions: $$pins"; \
+	  ARCCTL_SANDBOX_TOOLS="$(CURDIR)/.tools/$$pins" \
+	    cargo test --locked --package arcctl --test cluster -- --test-threads 1 installation versions; \
+	done
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check

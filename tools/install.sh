@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
-#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto (default: all)
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto (default: these);
+#                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -24,6 +25,7 @@ publish() {
 }
 
 link() { # link FILE [AS]
+  mkdir -p "$bin"
   ln -sfn "$1" "$bin/${2:-$(basename "$1")}"
 }
 
@@ -31,7 +33,7 @@ link() { # link FILE [AS]
 go_tool() {
   local dir=$1 ldflags=$2 target k temp started
   shift 2
-  k=$(key "$dir" "$ldflags" "$@"); target=$cache/$dir-$k
+  k=$(key "$dir" "$ldflags" "$@"); target=$cache/$(basename "$dir")-$k
   if [ ! -d "$target" ]; then
     command -v go >/dev/null || { echo "tools: Go 1.26 or newer is needed to build $dir" >&2; exit 1; }
     temp=$(mktemp -d "$cache/.build-XXXXXX"); started=$SECONDS
@@ -40,7 +42,7 @@ go_tool() {
       (cd "$here/$dir" && GOFLAGS="-buildvcs=false -trimpath -mod=readonly" CGO_ENABLED=0 \
         go build -ldflags "-s -w $ldflags" -o "$temp/${pair#*=}" "${pair%%=*}")
     done
-    publish "$dir" "$k" "$temp"
+    publish "$(basename "$dir")" "$k" "$temp"
     echo "tools: built $dir in $((SECONDS - started)) s" >&2
   fi
   for pair in "$@"; do link "$target/${pair#*=}"; done
@@ -63,26 +65,33 @@ moto() {
 # pinned DIR MODULE: the version that DIR's go.mod requires.
 pinned() { awk -v m="$2" '$1 == m { print $2 } $1 == "require" && $2 == m { print $3 }' "$here/$1/go.mod" | head -1; }
 
+minor_of() { pinned "$1" k8s.io/kubernetes | cut -d. -f2; }
+
+# kubernetes DIR: the API server, the controller manager and kubectl that DIR pins.
+kubernetes() {
+  local v=k8s.io/component-base/version
+  go_tool "$1" "-X $v.gitVersion=$(pinned "$1" k8s.io/kubernetes) -X $v.gitMajor=1 -X $v.gitMinor=$(minor_of "$1") -X $v.gitTreeState=clean" \
+    k8s.io/kubernetes/cmd/kube-apiserver=kube-apiserver \
+    k8s.io/kubernetes/cmd/kube-controller-manager=kube-controller-manager \
+    k8s.io/kubernetes/cmd/kubectl=kubectl
+}
+
 tool() {
-  local kube minor helm v
-  kube=$(pinned kubernetes k8s.io/kubernetes)
-  minor=$(echo "$kube" | cut -d. -f2)
+  local helm
   case $1 in
   helm3)
     helm=helm.sh/helm/v3
-    go_tool helm3 "-X $helm/internal/version.version=$(pinned helm3 $helm) -X $helm/pkg/chartutil.k8sVersionMinor=$minor" \
+    go_tool helm3 "-X $helm/internal/version.version=$(pinned helm3 $helm) -X $helm/pkg/chartutil.k8sVersionMinor=$(minor_of kubernetes)" \
       $helm/cmd/helm=helm3 ;;
   helm4)
     helm=helm.sh/helm/v4
     go_tool helm4 "-X $helm/internal/version.version=$(pinned helm4 $helm)" $helm/cmd/helm=helm4 ;;
   etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
   moto) moto ;;
-  kubernetes)
-    v=k8s.io/component-base/version
-    go_tool kubernetes "-X $v.gitVersion=$kube -X $v.gitMajor=1 -X $v.gitMinor=$minor -X $v.gitTreeState=clean" \
-      k8s.io/kubernetes/cmd/kube-apiserver=kube-apiserver \
-      k8s.io/kubernetes/cmd/kube-controller-manager=kube-controller-manager \
-      k8s.io/kubernetes/cmd/kubectl=kubectl ;;
+  kubernetes) kubernetes kubernetes ;;
+  kubernetes-*)
+    [ -d "$here/versions/$1" ] || { echo "tools: tools/versions has no $1" >&2; exit 64; }
+    bin=$root/.tools/$1 kubernetes "versions/$1" ;;
   *) echo "tools: unknown tool $1" >&2; exit 64 ;;
   esac
 }

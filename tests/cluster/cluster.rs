@@ -358,6 +358,7 @@ pub(crate) fn settled(text: &str) -> String {
     let mut settled = text.to_owned();
     for (pattern, with) in [
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"\(Kubernetes 1\.\d+\)", "(Kubernetes 1.MINOR)"),
         (
             r"(basic|controller|manager|webhook|cainjector)(-[a-z0-9]{5,10})-[a-z0-9]{5}\b",
             "$1-HASH-ID",
