@@ -2,6 +2,7 @@
 
 mod completions;
 mod confirm;
+mod foreign;
 mod man;
 mod observation;
 mod output;
@@ -16,12 +17,15 @@ mod session;
 mod status;
 mod up;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result, System};
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    report::run::Run,
+};
 use output::{BAD, Color, Format, GOOD, Output, paint};
 
 /// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
@@ -69,6 +73,15 @@ pub struct GlobalArgs {
     /// Say less: only the result and errors
     #[arg(short, long, global = true, action = ArgAction::Count)]
     quiet: u8,
+    /// The profile's name, once it is read: documents of failures have it too.
+    #[arg(skip)]
+    profile: std::sync::OnceLock<String>,
+}
+
+impl GlobalArgs {
+    fn profile_name(&self) -> &str {
+        self.profile.get().map_or("", String::as_str)
+    }
 }
 
 #[derive(Subcommand)]
@@ -107,18 +120,18 @@ impl Command {
 }
 
 /// The document of a command that failed before it had another.
-fn failure(command: &str, error: &Error) -> Value {
+fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
-        "plan" => crate::report::plan::document("", None, Some(error)),
-        "up" => crate::report::run::Run::refused("", error.clone()).document(),
-        "status" => crate::report::status::failure(error),
+        "plan" => crate::report::plan::document(profile, None, Some(error)),
+        "up" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
+        "status" => crate::report::status::failure(profile, error),
         "schedule" => json!({
-            "schema": "arcctl.schedule/v1", "profile": "", "days": 0, "pools": [],
+            "schema": "arcctl.schedule/v1", "profile": profile, "days": 0, "pools": [],
             "error": error_document,
         }),
         "render" => json!({
-            "schema": "arcctl.render/v1", "profile": "", "files": [], "placeholders": [],
+            "schema": "arcctl.render/v1", "profile": profile, "files": [], "placeholders": [],
             "error": error_document,
         }),
         _ => json!({"error": error_document}),
@@ -144,12 +157,12 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = Error::failed(System::Local, "cannot start").cause(error);
-            return fail(output, &cli.command, &error);
+            return fail(output, &cli, &error);
         }
     };
     match runtime.block_on(run(&cli, output)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => fail(output, &cli.command, &error),
+        Err(error) => fail(output, &cli, &error),
     }
 }
 
@@ -168,9 +181,10 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
 }
 
 /// Prints the error where it belongs: the document to stdout, the text to stderr.
-fn fail(output: Output, command: &Command, error: &Error) -> ExitCode {
+fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     if output.is_json() {
-        output.document(&failure(command.name(), error));
+        let profile = cli.global.profile_name();
+        output.document(&failure(cli.command.name(), profile, error));
     }
     print_error(output, error);
     ExitCode::from(error.kind.exit_code())
@@ -228,15 +242,17 @@ fn usage_document(arguments: &[String], error: &Error) -> Value {
         .iter()
         .skip(1)
         .find(|it| Cli::command().find_subcommand(it).is_some());
-    failure(meant.map_or("", String::as_str), error)
+    failure(meant.map_or("", String::as_str), "", error)
 }
 
 /// What a signal handler and the executor share.
 type Stop = tokio::sync::watch::Sender<Option<crate::execute::Stop>>;
 
-/// Turns SIGINT and SIGTERM into a request to stop; the second one ends the process at once.
-fn stop_on_signals(stop: Stop) {
+/// What SIGINT and SIGTERM set: a request to stop; the second one ends the process at once.
+fn stop_on_signals() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
+    let stop = Stop::new(None);
+    let set = stop.clone();
     tokio::spawn(async move {
         let (Ok(mut interrupts), Ok(mut terms)) = (
             signal(SignalKind::interrupt()),
@@ -255,9 +271,10 @@ fn stop_on_signals(stop: Stop) {
                 std::process::exit(code);
             }
             asked = true;
-            stop.send_replace(Some(reason));
+            set.send_replace(Some(reason));
         }
     });
+    stop
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use super::{GlobalArgs, observation, output::Output, profile_file, session::Session};
+use super::{
+    GlobalArgs, observation, output::Output, profile_file, run_limit::RunLimit, session::Session,
+};
 use crate::{
     desired::{Facts, desired, placeholder},
     error::Result,
@@ -26,14 +28,19 @@ pub(super) struct PlanArgs {
 
 /// Makes and prints the plan.
 pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
-    let file = profile_file::read(&global.file, output)?;
+    let file = profile_file::read(global, output)?;
     let plan = if args.offline {
         offline(&file, output)?
     } else {
-        let session = Session::open(global, file, args.adopt, output).await?;
-        output.note(session.target());
-        say_left_behind(&session, output).await?;
-        observation::plan(&session, args.adopt).await?
+        let read = async {
+            let session = Session::open(global, file, args.adopt, output).await?;
+            output.note(session.target());
+            say_left_behind(&session, output).await?;
+            observation::plan(&session, args.adopt).await
+        };
+        RunLimit::reading(output)
+            .within("reading the cluster and GitHub", read)
+            .await?
     };
     if output.is_json() {
         output.document(&report::plan::document(&plan.profile, Some(&plan), None));

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::output::{CHANGE, Output, paint};
+use super::{
+    GlobalArgs,
+    output::{CHANGE, Output, paint},
+};
 use crate::{
     desired,
     error::{Error, ErrorKind, Result, System},
@@ -36,7 +39,8 @@ impl ProfileFile {
 }
 
 /// Loads and lints the profile; advice goes to stderr.
-pub(super) fn read(path: &Path, output: Output) -> Result<ProfileFile> {
+pub(super) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
+    let path = &global.file;
     let name = if path == Path::new("-") {
         "stdin".to_owned()
     } else {
@@ -50,6 +54,8 @@ pub(super) fn read(path: &Path, output: Output) -> Result<ProfileFile> {
             .object(&name)
             .hint(format!("correct `{name}`; every key is in docs/profile.md, and `arcctl schema` gives your editor the schema"))
     })?;
+    // Each command reads one profile.
+    global.profile.get_or_init(|| loaded.profile.name.clone());
     for advice in &loaded.advice {
         let label = paint(CHANGE, "advice:");
         output.note(format!(

@@ -21,7 +21,7 @@ pub(super) struct RenderArgs {
 
 /// Writes the files.
 pub(super) fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
-    let file = profile_file::read(&global.file, output)?;
+    let file = profile_file::read(global, output)?;
     let facts = Facts {
         now: jiff::Timestamp::now(),
         ..Facts::default()

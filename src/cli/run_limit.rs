@@ -1,29 +1,56 @@
 //! How long a command may take as a whole (`--timeout`): what comes before the first step counts too, the time in which
-//! a person thinks about a question does not.
+//! a person thinks about a question does not. A signal ends it too, and what takes long is said.
 
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use tokio::time::Instant;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 
+use super::{
+    output::{DIM, Output, paint},
+    stop_on_signals,
+};
 use crate::{
     error::{Error, ErrorKind, Result, System},
+    execute::Stop,
     profile::KubeDuration,
 };
 
-/// The end of a run.
+/// How often work that says nothing is said to go on (DESIGN 2: at least every 15 s).
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long reading may take where nobody says: each call has its own end, so this is never what ends it.
+const READING_LIMIT: KubeDuration = KubeDuration::from_secs(15 * 60);
+
+/// The end of a run, by time or by a signal.
 pub(super) struct RunLimit {
     limit: KubeDuration,
     deadline: Instant,
+    stop: watch::Sender<Option<Stop>>,
+    output: Output,
 }
 
 impl RunLimit {
-    /// `limit` from now on.
-    pub(super) fn new(limit: KubeDuration) -> Self {
+    /// `limit` from now on, unless `stop` is set before.
+    pub(super) fn new(
+        limit: KubeDuration,
+        stop: watch::Sender<Option<Stop>>,
+        output: Output,
+    ) -> Self {
         Self {
             limit,
             deadline: Instant::now() + limit.get(),
+            stop,
+            output,
         }
+    }
+
+    /// Of a command that only reads.
+    pub(super) fn reading(output: Output) -> Self {
+        Self::new(READING_LIMIT, stop_on_signals(), output)
     }
 
     /// When the run ends.
@@ -36,64 +63,111 @@ impl RunLimit {
         self.deadline += by;
     }
 
-    /// What `work` gives, unless the run is over before.
+    /// The error of a run that a signal has ended.
+    pub(super) fn stopped(&self) -> Result<()> {
+        match *self.stop.borrow() {
+            Some(stop) => Err(stopped(stop, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// What `work` gives, unless the run is over before; `doing` is what it does, for whoever waits. Boxed, since `work`
+    /// is all of a session.
     pub(super) fn within<'a, T>(
-        &self,
+        &'a self,
+        doing: &'a str,
         work: impl Future<Output = Result<T>> + 'a,
     ) -> LocalBoxFuture<'a, Result<T>> {
-        within(self.deadline, self.limit.get(), work)
+        Box::pin(async move {
+            let mut stop = self.stop.subscribe();
+            let mut work = std::pin::pin!(work);
+            let began = Instant::now();
+            let mut beat = tokio::time::interval_at(began + HEARTBEAT, HEARTBEAT);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut work => return done,
+                    stop = stop.wait_for(Option::is_some) => {
+                        let stop = stop.ok().and_then(|it| *it).unwrap_or(Stop::Interrupted);
+                        return Err(stopped(stop, Some(doing)));
+                    }
+                    () = tokio::time::sleep_until(self.deadline) => {
+                        return Err(over(self.limit, doing));
+                    }
+                    _ = beat.tick() => self.output.note(paint(
+                        DIM,
+                        format!("… {doing} ({} s)", began.elapsed().as_secs()),
+                    )),
+                }
+            }
+        })
     }
 }
 
-/// What `work` gives, unless `deadline` comes before it; `limit` is for the message. Boxed, since `work` is all of a
-/// session.
-pub(super) fn within<'a, T>(
-    deadline: Instant,
-    limit: Duration,
-    work: impl Future<Output = Result<T>> + 'a,
-) -> LocalBoxFuture<'a, Result<T>> {
-    Box::pin(async move {
-        tokio::time::timeout_at(deadline, work)
-            .await
-            .unwrap_or_else(|_| Err(over(limit)))
-    })
+/// A run that a signal ended before its first step.
+fn stopped(stop: Stop, doing: Option<&str>) -> Error {
+    let (kind, word) = match stop {
+        Stop::Terminated => (ErrorKind::Terminated, "terminated"),
+        _ => (ErrorKind::Interrupted, "interrupted"),
+    };
+    let error = Error::new(kind, System::Local, format!("{word} before the first step"));
+    let error = match doing {
+        Some(doing) => error.cause(format!("it was {doing}")),
+        None => error,
+    };
+    error.hint("run the same command again")
 }
 
-fn over(limit: Duration) -> Error {
-    let limit = KubeDuration::from_secs(limit.as_secs());
+fn over(limit: KubeDuration, doing: &str) -> Error {
     Error::new(
         ErrorKind::TimedOut,
         System::Local,
         format!("the time for this run, {limit}, is over"),
     )
-    .cause("it was still reading the cluster, AWS and GitHub")
-    .hint("run the same command again, with a longer `--timeout`")
+    .cause(format!("it was still {doing}"))
+    .hint("run the same command again, with a longer `--timeout` where it has one")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::{Color, Format};
+
+    fn limit(stop: Option<Stop>) -> RunLimit {
+        let output = Output::new(Format::Human, Color::Never, -1);
+        RunLimit::new(KubeDuration::from_secs(5), watch::Sender::new(stop), output)
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_answer_ends_with_the_run() {
-        let limit = RunLimit::new(KubeDuration::from_secs(5));
-        let error = limit
-            .within(std::future::pending::<Result<()>>())
+        let error = limit(None)
+            .within("reading the cluster", std::future::pending::<Result<()>>())
             .await
             .unwrap_err();
         assert_eq!(error.kind, ErrorKind::TimedOut);
         assert!(error.message.contains("5s"), "{error}");
+        assert!(error.to_string().contains("reading the cluster"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_what_does_not_answer() {
+        let limit = limit(Some(Stop::Terminated));
+        let work = limit.within("reading the cluster", std::future::pending::<Result<()>>());
+        let error = work.await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Terminated);
+        assert!(error.to_string().contains("reading the cluster"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_time_in_which_a_person_thinks_does_not_count() {
-        let mut limit = RunLimit::new(KubeDuration::from_secs(5));
+        let mut limit = limit(None);
         tokio::time::advance(Duration::from_mins(1)).await;
         limit.extend(Duration::from_mins(1));
         let work = async {
             tokio::task::yield_now().await;
             Ok(())
         };
-        assert!(limit.within(work).await.is_ok());
+        assert!(limit.within("thinking", work).await.is_ok());
     }
 }

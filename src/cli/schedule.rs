@@ -25,7 +25,7 @@ pub(super) struct ScheduleArgs {
 
 /// Prints the calendar.
 pub(super) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
-    let file = profile_file::read(&global.file, output)?;
+    let file = profile_file::read(global, output)?;
     let now = Timestamp::now();
     let mut pools = Vec::new();
     for pool in &file.profile.pools {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use super::{GlobalArgs, output::Output, profile_file::ProfileFile};
+use super::{GlobalArgs, foreign, output::Output, profile_file::ProfileFile};
 use crate::{
     clients::{
         credential::{self, Sources},
@@ -13,11 +13,8 @@ use crate::{
     },
     desired::{Desired, Facts, desired, names},
     error::{Error, ErrorKind, Result, System},
-    profile::{Auto, Profile},
-    resource::{
-        context::{Context, scope},
-        owner,
-    },
+    profile::Profile,
+    resource::context::{Context, scope},
 };
 
 /// The connections of one command, and what they said.
@@ -79,9 +76,8 @@ impl Session {
         refuse_unimplemented(&file)?;
         let access = access(global, Some(&file.profile));
         let kube = Kube::connect(&access).await?;
-        let token = file.profile.github.token.as_ref();
-        let hidden = token.and_then(|it| it.env.clone()).into_iter().collect();
-        let helm = Helm::new(variable("PATH").as_deref(), access, hidden)?;
+        let helm_must_not_see = credential::variables(&file.profile.github);
+        let helm = Helm::new(variable("PATH").as_deref(), access, helm_must_not_see)?;
         helm.binary()?;
         let ca_bundle = ca_bundle(&file)?;
         let sources = Sources {
@@ -101,7 +97,7 @@ impl Session {
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, &file.profile, ca_bundle.clone())
+            facts(&kube, &file.profile, adopt, ca_bundle.clone())
         );
         let (audit, facts) = (audit?, facts?);
         for advice in audit.advice {
@@ -115,6 +111,7 @@ impl Session {
             github,
             credential: loaded.credential,
             adopt,
+            started: facts.now,
             kubernetes: facts.kubernetes.unwrap_or_default(),
             secret_version: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
@@ -129,7 +126,8 @@ impl Session {
     /// Reads the facts again and makes anew what is wanted.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
-        let facts = facts(&self.context.kube, &self.context.profile, ca_bundle).await?;
+        let context = &self.context;
+        let facts = facts(&context.kube, &context.profile, context.adopt, ca_bundle).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         Ok(())
     }
@@ -200,17 +198,24 @@ pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
     })
 }
 
-async fn facts(kube: &Kube, profile: &Profile, ca_bundle: Option<String>) -> Result<Facts> {
+async fn facts(
+    kube: &Kube,
+    profile: &Profile,
+    adopt: bool,
+    ca_bundle: Option<String>,
+) -> Result<Facts> {
     let (kubernetes, monitors, foreign, live_overrides) = tokio::join!(
         kube.version(),
-        has_crd(kube, "servicemonitors.monitoring.coreos.com"),
-        has_foreign_cert_manager(kube, profile),
+        has_crd(kube, foreign::MONITORS),
+        foreign::look(kube, profile, adopt),
         live_overrides(kube, profile),
     );
+    let monitors = monitors?;
+    foreign::check_monitors(profile, monitors)?;
     Ok(Facts {
         now: jiff::Timestamp::now(),
         kubernetes: Some(kubernetes?),
-        service_monitor_crd: Some(monitors?),
+        service_monitor_crd: Some(monitors),
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
         live_overrides: live_overrides?,
@@ -221,79 +226,6 @@ async fn facts(kube: &Kube, profile: &Profile, ca_bundle: Option<String>) -> Res
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
     let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
     Ok(kube.get(&target).await?.is_some())
-}
-
-/// Whether a cert-manager is there that arcctl did not install: by helm, by kubectl or as an EKS add-on, it has a
-/// webhook configuration with cert-manager's own webhook in it. With `install: auto` it is used and left alone. Another
-/// controller than arcctl's is refused: two of them would reconcile the same runners, with one set of CRDs.
-async fn has_foreign_cert_manager(kube: &Kube, profile: &Profile) -> Result<bool> {
-    let selection = Selection::all(
-        "admissionregistration.k8s.io/v1",
-        "ValidatingWebhookConfiguration",
-    );
-    let configurations = kube.list(&selection).await?;
-    let named = |configuration: &serde_json::Value, suffix: &str| {
-        let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
-        webhooks.any(|it| {
-            it["name"]
-                .as_str()
-                .is_some_and(|name| name.ends_with(suffix))
-        })
-    };
-    let with = |suffix: &str| -> Vec<String> {
-        let found = configurations.iter().filter(|it| named(it, suffix));
-        found
-            .filter_map(|it| it["metadata"]["name"].as_str().map(str::to_owned))
-            .collect()
-    };
-    let own = format!("{}-validating-webhook-configuration", names::CONTROLLER);
-    if let Some(other) = with(".actions.summerwind.dev")
-        .into_iter()
-        .find(|it| *it != own)
-    {
-        return Err(second(
-            "an Actions Runner Controller",
-            &other,
-            "take it away first, or leave this cluster to it",
-        ));
-    }
-    if profile.cert_manager.install == Auto::Never {
-        return Ok(true);
-    }
-    let Some(there) = with("webhook.cert-manager.io").into_iter().next() else {
-        return Ok(false);
-    };
-    let releases = Selection::namespaced("v1", "Secret", names::CERT_MANAGER_NAMESPACE)
-        .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
-    let records = kube.list(&releases).await?;
-    if profile.cert_manager.install == Auto::Always {
-        return match records.as_slice() {
-            [] => Err(second(
-                "a cert-manager",
-                &there,
-                "set certManager.install to auto: it is used and left alone",
-            )),
-            _ => Ok(false),
-        };
-    }
-    Ok(!records
-        .iter()
-        .any(|it| it["metadata"]["labels"][owner::PROFILE].is_string()))
-}
-
-fn second(what: &str, configuration: &str, hint: &str) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        System::Kubernetes,
-        format!("{what} that is not arcctl's runs in this cluster"),
-    )
-    .object(format!(
-        "validating-webhook-configuration/-/{configuration}"
-    ))
-    .cause(format!(
-        "ValidatingWebhookConfiguration `{configuration}` is its"
-    ))
-    .hint(hint)
 }
 
 /// The overrides that the autoscalers have now, by pool.

@@ -32,7 +32,7 @@ const CONCURRENT: usize = 16;
 
 /// Prints the state.
 pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
-    let file = profile_file::read(&global.file, output)?;
+    let file = profile_file::read(global, output)?;
     refuse_unimplemented(&file)?;
     let kube = Kube::connect(&access(global, Some(&file.profile))).await?;
     let runners = match github(&file, &kube).await {

@@ -10,7 +10,7 @@ use super::{
     output::{DIM, Output, paint},
     print_error, profile_file,
     progress::Progress,
-    run_limit::{RunLimit, within},
+    run_limit::RunLimit,
     session::{Session, variable},
     stop_on_signals,
 };
@@ -27,7 +27,7 @@ use crate::{
     },
     resource::{
         Resource,
-        permission::{Permission, needed},
+        permission::{Permission, needed, needed_by_a_run},
     },
 };
 
@@ -45,6 +45,9 @@ pub(super) struct UpArgs {
     adopt: bool,
 }
 
+/// What is done before there is a plan.
+const READING: &str = "reading the cluster and GitHub";
+
 /// How often a plan is made anew because the world changed under it.
 const PLANS: u32 = 3;
 
@@ -52,33 +55,65 @@ const PLANS: u32 = 3;
 pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     confirm::check(args.yes)?;
     let started = Instant::now();
-    let mut limit = RunLimit::new(args.timeout);
-    let file = profile_file::read(&global.file, output)?;
+    let file = profile_file::read(global, output)?;
+    let name = file.profile.name.clone();
+    let stop = stop_on_signals();
+    let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = async {
         let session = Session::open(global, file, args.adopt, output).await?;
         output.note(session.target());
         super::plan::say_left_behind(&session, output).await?;
         Ok(session)
     };
-    let mut session = limit.within(opened).await?;
-    let (stop, _receiver) = watch::channel(None);
-    let mut signals = Some(stop.clone());
+    let mut session = match limit.within(READING, opened).await {
+        Ok(session) => session,
+        Err(error) => {
+            let run = Run::refused(&name, started.elapsed(), error);
+            return Ok(finish(&run, &[], output));
+        }
+    };
+    let (steps, error) = match attempts(args, &mut session, &mut limit, &stop, output).await {
+        Ok(ended) => ended,
+        Err(error) => (not_started(&session.desired), Some(error)),
+    };
+    let run = Run {
+        profile: name,
+        steps,
+        elapsed: started.elapsed(),
+        requests: requests(&session),
+        error,
+    };
+    Ok(finish(&run, &session.desired, output))
+}
+
+/// How a run ends: its steps, and the error that it ends with.
+type Ended = (Vec<StepResult>, Option<Error>);
+
+/// Plans, asks, and executes; again where the world has changed since the plan was made.
+async fn attempts(
+    args: &UpArgs,
+    session: &mut Session,
+    limit: &mut RunLimit,
+    stop: &watch::Sender<Option<execute::Stop>>,
+    output: Output,
+) -> Result<Ended> {
     for attempt in 1.. {
-        let plan = limit
-            .within(observation::plan(&session, args.adopt))
-            .await?;
+        let plan = observation::plan(session, args.adopt);
+        let plan = limit.within(READING, plan).await?;
         if !plan.is_unchanged() {
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
-            if !confirm::agreed(text.trim_end(), question, args.yes, &mut limit, output)? {
+            let agreed = confirm::agreed(text.trim_end(), question, args.yes, limit, output);
+            // A Ctrl-C at the question is one.
+            limit.stopped()?;
+            if !agreed? {
                 output.note("nothing was changed");
-                let run = ended(&session, started, not_started(&session.desired), None);
-                return Ok(finish(&run, &session, output));
+                return Ok((not_started(&session.desired), None));
             }
-            limit.within(prepare(&session, &plan)).await?;
-        }
-        if let Some(stop) = signals.take() {
-            stop_on_signals(stop);
+            let prepared = prepare(session, &plan);
+            limit
+                .within("fetching the charts and asking for permissions", prepared)
+                .await?;
         }
         let options = Options {
             adopt: args.adopt,
@@ -89,30 +124,19 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
             stop: stop.clone(),
         };
         let (steps, error) = if plan.is_proven() {
-            (kept(&session), None)
+            (kept(session), None)
         } else {
-            execute(&session, &options, output).await
+            execute(session, &options, limit, output).await
         };
         let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
-        if stale && attempt < PLANS {
-            stop.send_replace(None);
-            limit.within(session.refresh()).await?;
-            continue;
+        if !stale || attempt >= PLANS {
+            return Ok((steps, error));
         }
-        let run = ended(&session, started, steps, error);
-        return Ok(finish(&run, &session, output));
+        // Only what the steps themselves said; a Ctrl-C stands.
+        stop.send_if_modified(|it| it.take_if(|it| *it == execute::Stop::Failed).is_some());
+        limit.within(READING, session.refresh()).await?;
     }
-    Ok(ErrorKind::Stale.exit_code())
-}
-
-fn ended(session: &Session, started: Instant, steps: Vec<StepResult>, error: Option<Error>) -> Run {
-    Run {
-        profile: session.context.profile.name.clone(),
-        steps,
-        elapsed: started.elapsed(),
-        requests: requests(session),
-        error,
-    }
+    Ok((not_started(&session.desired), None))
 }
 
 /// What can be found out before the first write is: permissions, helm's version, and the charts themselves.
@@ -142,7 +166,8 @@ fn writes(plan: &Plan, desired: &Desired) -> bool {
 /// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
 async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
     let written = session.desired.iter().filter(|it| writes(plan, it));
-    let needed: BTreeSet<Permission> = written.flat_map(|it| needed(&it.resource)).collect();
+    let mut needed: BTreeSet<Permission> = written.flat_map(|it| needed(&it.resource)).collect();
+    needed.extend(needed_by_a_run(names::SYSTEM_NAMESPACE));
     let answers = needed.iter().map(|it| async move {
         let allowed = session.context.kube.allows(&it.review()).await?;
         Ok::<_, Error>((!allowed).then_some(it))
@@ -188,8 +213,9 @@ fn not_started(desired: &[Desired]) -> Vec<StepResult> {
 async fn execute(
     session: &Session,
     options: &Options<'_>,
+    limit: &RunLimit,
     output: Output,
-) -> (Vec<StepResult>, Option<Error>) {
+) -> Ended {
     let context = &session.context;
     let mut progress = Progress::new(output);
     let mut on_event = |event: &execute::Event| progress.event(event);
@@ -204,7 +230,7 @@ async fn execute(
         .cloned()
         .or_else(|| options.stopped());
     if error.is_none() && options.may_write {
-        match begin(session, options).await {
+        match begin(session, options, limit).await {
             Ok(lease) => held = Some(lease),
             Err(failure) => error = Some(failure),
         }
@@ -229,7 +255,7 @@ async fn execute(
 }
 
 /// Takes the lease and records what is about to be created.
-async fn begin(session: &Session, options: &Options<'_>) -> Result<Lease> {
+async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Result<Lease> {
     let (kube, profile) = (&session.context.kube, &session.context.profile.name);
     let holder = holder();
     let lease = Lease::acquire(
@@ -239,13 +265,13 @@ async fn begin(session: &Session, options: &Options<'_>) -> Result<Lease> {
         &holder,
         options.stop.clone(),
     );
-    let lease = within(options.deadline, options.limit, lease).await?;
+    let lease = limit.within("waiting for the lease", lease).await?;
     // The plan once more, now that nobody else writes: what is refused is refused before the next write.
     let recorded = async {
         observation::plan(session, options.adopt).await?;
         inventory::record(kube, names::SYSTEM_NAMESPACE, profile, &session.desired).await
     };
-    match within(options.deadline, options.limit, recorded).await {
+    match limit.within("making the plan again", recorded).await {
         Ok(()) => Ok(lease),
         Err(error) => {
             lease.release().await;
@@ -274,7 +300,7 @@ fn requests(session: &Session) -> Requests {
     }
 }
 
-fn finish(run: &Run, session: &Session, output: Output) -> u8 {
+fn finish(run: &Run, desired: &[Desired], output: Output) -> u8 {
     if output.is_json() {
         output.document(&run.document());
     }
@@ -282,9 +308,8 @@ fn finish(run: &Run, session: &Session, output: Output) -> u8 {
         print_error(output, error);
         return error.kind.exit_code();
     }
-    if !output.is_json() {
-        let pools: Vec<String> = session
-            .desired
+    if !output.is_json() && run.is_started() {
+        let pools: Vec<String> = desired
             .iter()
             .filter_map(|it| match &it.resource {
                 Resource::Registration(pool) => {

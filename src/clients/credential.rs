@@ -64,6 +64,13 @@ pub struct Loaded {
     pub advice: Vec<String>,
 }
 
+/// The variables of the environment that hold the credential: nothing that arcctl starts needs to see them.
+pub fn variables(github: &GitHub) -> Vec<String> {
+    let app = github.app.as_ref().map(|app| &app.private_key);
+    let sources = github.token.iter().chain(app);
+    sources.filter_map(|it| it.env.clone()).collect()
+}
+
 /// Reads the credential that `github` names.
 pub async fn load(github: &GitHub, sources: &Sources<'_>) -> Result<Loaded> {
     let mut advice = Vec::new();

@@ -21,7 +21,10 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-use super::kube::Access;
+use super::{
+    helm_answers::{described, last_words, supported},
+    kube::Access,
+};
 use crate::{
     error::{Error, Result, System},
     resource::{Chart, HelmRelease},
@@ -42,9 +45,6 @@ const ELSEWHERE: [&str; 9] = [
     "HELM_KUBETOKEN",
     "HELM_NAMESPACE",
 ];
-
-/// How many lines of helm's own words an error quotes.
-const QUOTED_LINES: usize = 4;
 
 /// The helm binary and how it reaches the cluster.
 pub struct Helm {
@@ -162,12 +162,35 @@ impl Helm {
         if !remote {
             let path = PathBuf::from(&chart.location);
             let package = path.join(format!("{key}.tgz"));
-            return Ok(if package.is_file() { package } else { path });
+            let path = if package.is_file() { package } else { path };
+            return self.checked(chart, path).await;
         }
         let cell = Arc::clone(self.charts.lock().await.entry(key.clone()).or_default());
         cell.get_or_try_init(|| self.download(chart, &key))
             .await
             .cloned()
+    }
+
+    /// A chart that is given as a path, once helm has said that it is the one that the profile names.
+    async fn checked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
+        let arguments = vec!["show".into(), "chart".into(), path.clone().into()];
+        let what = format!("read chart `{}` from `{}`", chart.name, path.display());
+        let hint = "name a chart's directory, its package, or a directory with `NAME-VERSION.tgz` under `charts` in the profile";
+        let text = self
+            .run(&what, arguments, false, None)
+            .await
+            .map_err(|error| error.object(path.display()).hint(hint))?;
+        let (name, version) = (described(&text, "name"), described(&text, "version"));
+        if name == chart.name && version == chart.version.trim_start_matches('v') {
+            return Ok(path);
+        }
+        Err(Error::failed(
+            System::Helm,
+            format!("`{}` is another chart than the profile names", path.display()),
+        )
+        .object(path.display())
+        .cause(format!("it is {name} {version}; the profile names {} {}", chart.name, chart.version))
+        .hint("set chartVersion in the profile to that of the chart, or name another path under `charts`"))
     }
 
     async fn download(&self, chart: &Chart, key: &str) -> Result<PathBuf> {
@@ -206,15 +229,11 @@ impl Helm {
                 let text = self
                     .run("ask helm for its version", arguments, false, None)
                     .await?;
-                text.trim()
-                    .trim_start_matches('v')
-                    .split('.')
-                    .next()
-                    .and_then(|major| major.parse().ok())
-                    .ok_or_else(|| {
-                        Error::failed(System::Helm, format!("helm has an unknown version: {text}"))
-                            .hint("install helm 3.13 or newer, or helm 4")
-                    })
+                supported(text.trim()).map_err(|cause| {
+                    Error::failed(System::Helm, "this helm cannot be used")
+                        .cause(cause)
+                        .hint("install helm 3.13 or newer, or helm 4, and make sure that it comes first in PATH")
+                })
             })
             .await
             .copied()
@@ -343,19 +362,6 @@ fn upgrade_arguments(release: &HelmRelease, chart: &Path, major: u32) -> Vec<OsS
     arguments
 }
 
-/// The last lines of helm's stderr, without its `Error: ` and its warnings.
-fn last_words(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("WARNING"))
-        .map(|line| line.strip_prefix("Error: ").unwrap_or(line))
-        .collect();
-    let from = lines.len().saturating_sub(QUOTED_LINES);
-    lines[from..].join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,12 +395,5 @@ mod tests {
     fn helm_4_takes_fields_back_that_were_edited_by_hand() {
         let arguments = upgrade_arguments(&release(), Path::new("/charts/arc.tgz"), 4);
         assert!(arguments.contains(&"--force-conflicts".into()));
-    }
-
-    #[test]
-    fn errors_quote_the_last_lines_without_warnings() {
-        let stderr =
-            b"WARNING: Kubernetes configuration file is group-readable\nError: no such chart\n";
-        assert_eq!(last_words(stderr), "no such chart");
     }
 }

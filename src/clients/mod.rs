@@ -4,5 +4,6 @@
 pub mod credential;
 pub mod github;
 pub mod helm;
+mod helm_answers;
 pub mod kube;
 pub mod requests;

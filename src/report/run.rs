@@ -56,11 +56,11 @@ fn seconds(duration: Duration) -> f64 {
 
 impl Run {
     /// A run that failed before it began.
-    pub fn refused(profile: &str, error: Error) -> Self {
+    pub fn refused(profile: &str, elapsed: Duration, error: Error) -> Self {
         Self {
             profile: profile.into(),
             steps: Vec::new(),
-            elapsed: Duration::ZERO,
+            elapsed,
             requests: Requests::default(),
             error: Some(error),
         }
@@ -74,13 +74,22 @@ impl Run {
         self.steps.iter().filter(written).count()
     }
 
+    /// Whether any step was begun: none is where the person who was asked said no.
+    pub fn is_started(&self) -> bool {
+        self.steps.is_empty() || self.steps.iter().any(|it| it.action.is_some())
+    }
+
     /// The JSON document.
     pub fn document(&self) -> Value {
         let steps: Vec<StepDocument> = self.steps.iter().map(step).collect();
         json!({
             "schema": "arcctl.run/v1",
             "profile": self.profile,
-            "outcome": self.error.as_ref().map_or("ok", |it| it.kind.outcome()),
+            "outcome": match &self.error {
+                Some(error) => error.kind.outcome(),
+                None if self.is_started() => "ok",
+                None => "not-started",
+            },
             "changed": self.changed(),
             "seconds": seconds(self.elapsed),
             "steps": steps,

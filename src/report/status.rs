@@ -76,10 +76,10 @@ pub fn document(status: &Status) -> Value {
 }
 
 /// The JSON document of a failure.
-pub fn failure(error: &Error) -> Value {
+pub fn failure(profile: &str, error: &Error) -> Value {
     json!({
         "schema": "arcctl.status/v1",
-        "profile": "",
+        "profile": profile,
         "releases": [],
         "certificate": null,
         "pools": [],

@@ -36,6 +36,8 @@ pub struct Context {
     pub credential: Credential,
     /// Whether what was made by hand is taken over (`--adopt`).
     pub adopt: bool,
+    /// When this run began, by this machine's clock: what was said before is not its cause.
+    pub started: jiff::Timestamp,
     /// The API server's version.
     pub kubernetes: (u32, u32),
     /// The resourceVersion of the controller's Secret, once it is known.

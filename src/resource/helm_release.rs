@@ -10,16 +10,19 @@ use super::{
     difference::{Difference, differences, missing},
     manifest::objects,
     observed::{Observed, Ownership, Present, Readiness},
-    release_record::{ReleaseRecord, newest},
+    release_record::{ReleaseRecord, newest, with_credential},
 };
 use crate::{
     clients::kube::{Kube, Selection, Target},
     error::{Error, Result, System},
 };
 
-/// How long a `pending-*` release is taken for the work of a live helm, in seconds. Without waits and hooks a release
-/// is in after a few seconds (reference: observed.md).
-const LIVE_HELM: i64 = 60;
+/// How long a `pending-*` or `uninstalling` release is taken for the work of a live helm, in seconds. One of arcctl's
+/// own ends after 180 s at the latest (clients/helm.rs), also where the arcctl that started it was killed.
+const OWN_HELM: i64 = 190;
+
+/// The same of a release made by hand: helm waits for 5 minutes where nothing else is said.
+const OTHER_HELM: i64 = 310;
 
 /// How many live objects are read at a time.
 const CONCURRENT_READS: usize = 16;
@@ -127,8 +130,11 @@ impl HelmRelease {
     /// Installs or upgrades the release, after a dead run's lock is taken away.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         if let Some(record) = self.record(context).await?
-            && record.status.starts_with("pending-")
+            && is_unfinished(&record)
         {
+            if record.status == "uninstalling" {
+                return Err(self.half_uninstalled());
+            }
             if let Some(readiness) = at_work(&record, Timestamp::now().as_second()) {
                 let reason = readiness.reason().unwrap_or_default().to_owned();
                 return Err(Error::failed(System::Kubernetes, reason).passing(true));
@@ -144,7 +150,34 @@ impl HelmRelease {
         context.helm.upgrade(&release).await.map_err(|error| {
             error.object(format!("helm-release/{}/{}", self.namespace, self.name))
         })?;
-        self.mend(context).await
+        self.mend(context).await?;
+        self.forget_credentials(context).await
+    }
+
+    /// A release that was taken over keeps its old revisions, with the credential that was given as a value: they go.
+    async fn forget_credentials(&self, context: &Context) -> Result<()> {
+        let secrets = context
+            .kube
+            .list(&records(&self.namespace, &self.name))
+            .await?;
+        for name in with_credential(&secrets) {
+            let target = Target::namespaced("v1", "Secret", &self.namespace, &name);
+            context.kube.delete(&target).await?;
+        }
+        Ok(())
+    }
+
+    /// Helm neither upgrades nor installs over what an uninstallation left (reference: observed.md 9).
+    fn half_uninstalled(&self) -> Error {
+        let (name, namespace) = (&self.name, &self.namespace);
+        Error::failed(
+            System::Helm,
+            format!("release `{name}` was being uninstalled, and that did not end"),
+        )
+        .object(format!("helm-release/{namespace}/{name}"))
+        .hint(format!(
+            "end it: `helm -n {namespace} uninstall {name} --no-hooks`; then run the same command again"
+        ))
     }
 
     /// Helm 3 compares custom resources with its last manifest and not with what is live: what was edited by hand in a
@@ -197,10 +230,18 @@ pub async fn newest_release(
     })
 }
 
+fn is_unfinished(record: &ReleaseRecord) -> bool {
+    record.status.starts_with("pending-") || record.status == "uninstalling"
+}
+
 /// Whether a live helm is at work on the release.
 fn at_work(record: &ReleaseRecord, now: i64) -> Option<Readiness> {
     let since = now - record.modified?;
-    (record.status.starts_with("pending-") && since < LIVE_HELM).then(|| {
+    let longest = match record.profile {
+        Some(_) => OWN_HELM,
+        None => OTHER_HELM,
+    };
+    (is_unfinished(record) && since < longest).then(|| {
         Readiness::progressing(format!(
             "another helm is at work on the release ({}, since {since} s)",
             record.status

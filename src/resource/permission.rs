@@ -8,7 +8,10 @@ use std::{collections::BTreeSet, fmt};
 use serde_json::{Value, json};
 
 use super::{Resource, WebhookProof};
-use crate::clients::kube::{Kind, Target};
+use crate::{
+    clients::kube::{Kind, Target},
+    desired::names::CONTROLLER,
+};
 
 /// One right, as RBAC knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,13 +61,14 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Kinds that both charts make, beside those of their own namespace.
-const OF_A_RELEASE: [(&str, &str, bool); 9] = [
+/// Kinds that the charts make: the kind, and whether it is namespaced.
+const OF_A_RELEASE: [(&str, &str, bool); 10] = [
     ("v1", "Secret", true),
     ("v1", "Service", true),
     ("v1", "ServiceAccount", true),
     ("apps/v1", "Deployment", true),
     ("rbac.authorization.k8s.io/v1", "Role", true),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", true),
     ("rbac.authorization.k8s.io/v1", "ClusterRole", false),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", false),
     (
@@ -78,6 +82,29 @@ const OF_A_RELEASE: [(&str, &str, bool); 9] = [
         false,
     ),
 ];
+
+/// Kinds that the controller's chart makes beside them (reference: arc.md 1.4).
+const OF_THE_CONTROLLER: [&str; 2] = ["Certificate", "Issuer"];
+
+/// Kinds that are read and watched while the run waits, in the namespace of the runners and of the controller.
+const WATCHED: [(&str, &str); 3] = [
+    ("v1", "Pod"),
+    ("v1", "Event"),
+    ("actions.summerwind.dev/v1alpha1", "RunnerReplicaSet"),
+];
+
+/// What a run that writes needs for itself: its lease and its inventory.
+pub fn needed_by_a_run(namespace: &str) -> BTreeSet<Permission> {
+    let lease = Kind::new("coordination.k8s.io/v1", "Lease");
+    let inventory = Kind::new("v1", "ConfigMap");
+    let rights = |kind: &Kind, verbs: [&'static str; 3]| {
+        verbs.map(|verb| Permission::new(verb, kind, Some(namespace)))
+    };
+    rights(&lease, ["get", "create", "update"])
+        .into_iter()
+        .chain(rights(&inventory, ["get", "create", "patch"]))
+        .collect()
+}
 
 /// The rights that writing `resource` needs.
 pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
@@ -96,13 +123,7 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             write(&kind, None).into()
         }
-        Resource::Release(release) => OF_A_RELEASE
-            .iter()
-            .flat_map(|(version, kind, namespaced)| {
-                let namespace = namespaced.then_some(release.namespace.as_str());
-                write(&Kind::new(version, kind), namespace)
-            })
-            .collect(),
+        Resource::Release(release) => of_a_release(&release.namespace, &release.name),
         // The probes are dry runs, which need the right to the real thing.
         Resource::Webhook(WebhookProof::CertManager) => {
             let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
@@ -114,8 +135,34 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
             [Permission::new("create", &kind, Some(runner_namespace))].into()
         }
-        Resource::RunnerPods(_) | Resource::Registration(_) => BTreeSet::new(),
+        Resource::RunnerPods(pool) | Resource::Registration(pool) => WATCHED
+            .iter()
+            .flat_map(|(version, kind)| {
+                let kind = Kind::new(version, kind);
+                ["list", "watch"].map(|verb| Permission::new(verb, &kind, Some(&pool.namespace)))
+            })
+            .collect(),
     }
+}
+
+/// What helm writes for a release: the chart's objects, and the records in Secrets, of which old ones go.
+fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
+    let write = |kind: &Kind, namespaced: bool| {
+        ["create", "patch"].map(|verb| Permission::new(verb, kind, namespaced.then_some(namespace)))
+    };
+    let mut all: BTreeSet<Permission> = OF_A_RELEASE
+        .iter()
+        .flat_map(|(version, kind, namespaced)| write(&Kind::new(version, kind), *namespaced))
+        .collect();
+    let records = Kind::new("v1", "Secret");
+    all.extend(
+        ["list", "update", "delete"].map(|verb| Permission::new(verb, &records, Some(namespace))),
+    );
+    if name == CONTROLLER {
+        let made = OF_THE_CONTROLLER.map(|kind| Kind::new("cert-manager.io/v1", kind));
+        all.extend(made.iter().flat_map(|kind| write(kind, true)));
+    }
+    all
 }
 
 #[cfg(test)]

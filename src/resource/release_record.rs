@@ -13,6 +13,13 @@ use super::owner;
 /// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The values of `authSecret` in which the chart takes a credential (reference: arc.md 1.2).
+const CREDENTIALS: [&str; 3] = [
+    "github_token",
+    "github_app_private_key",
+    "github_basicauth_password",
+];
+
 /// One revision of a release.
 #[derive(Clone, Debug)]
 pub struct ReleaseRecord {
@@ -36,15 +43,37 @@ pub struct ReleaseRecord {
 
 /// The newest revision among the Secrets of a release; an error says what cannot be read.
 pub(super) fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
-    let revision = |secret: &Value| -> u64 {
-        secret["metadata"]["labels"]["version"]
-            .as_str()
-            .and_then(|it| it.parse().ok())
-            .unwrap_or(0)
-    };
-    let Some(secret) = secrets.iter().max_by_key(|it| revision(it)) else {
-        return Ok(None);
-    };
+    match secrets.iter().max_by_key(|it| revision(it)) {
+        Some(secret) => record(secret).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The older revisions that were made by hand and have a GitHub credential in their values: the names of their Secrets.
+pub(super) fn with_credential(secrets: &[Value]) -> Vec<String> {
+    secrets
+        .iter()
+        .filter(|it| it["metadata"]["labels"][owner::PROFILE].is_null())
+        .filter_map(|it| record(it).ok())
+        .filter(|record| {
+            let given = record.values["authSecret"].as_object();
+            given.into_iter().flatten().any(|(key, value)| {
+                CREDENTIALS.contains(&key.as_str())
+                    && value.as_str().is_some_and(|it| !it.is_empty())
+            })
+        })
+        .map(|record| record.secret)
+        .collect()
+}
+
+fn revision(secret: &Value) -> u64 {
+    secret["metadata"]["labels"]["version"]
+        .as_str()
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(0)
+}
+
+fn record(secret: &Value) -> Result<ReleaseRecord, String> {
     let labels = &secret["metadata"]["labels"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = text(&secret["metadata"]["name"]);
@@ -52,7 +81,7 @@ pub(super) fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String>
         .as_str()
         .ok_or_else(|| format!("Secret `{name}` has no key `release`"))
         .and_then(|data| decode(data).map_err(|error| format!("Secret `{name}`: {error}")))?;
-    Ok(Some(ReleaseRecord {
+    Ok(ReleaseRecord {
         status: text(&labels["status"]),
         revision: revision(secret),
         modified: labels["modifiedAt"]
@@ -64,7 +93,7 @@ pub(super) fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String>
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),
         secret: name,
-    }))
+    })
 }
 
 fn decode(data: &str) -> Result<Value, String> {
@@ -87,8 +116,13 @@ mod tests {
     use super::*;
 
     fn secret(revision: &str, status: &str) -> Value {
+        given(revision, status, &json!({"a": 1}))
+    }
+
+    fn given(revision: &str, status: &str, values: &Value) -> Value {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        let release = json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": {"a": 1}, "manifest": "x"});
+        let release =
+            json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": values, "manifest": "x"});
         packed.write_all(release.to_string().as_bytes()).unwrap();
         let data = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
         json!({
@@ -104,6 +138,23 @@ mod tests {
             .unwrap();
         assert_eq!((found.revision, found.status.as_str()), (10, "deployed"));
         assert_eq!(found.values, json!({"a": 1}));
+    }
+
+    #[test]
+    fn only_revisions_made_by_hand_with_a_credential_are_found() {
+        let token = json!({"authSecret": {"github_token": "x"}});
+        let mut ours = given("3", "superseded", &token);
+        ours["metadata"]["labels"][owner::PROFILE] = json!("a");
+        let secrets = [
+            given("1", "superseded", &token),
+            given(
+                "2",
+                "superseded",
+                &json!({"authSecret": {"github_token": ""}}),
+            ),
+            ours,
+        ];
+        assert_eq!(with_credential(&secrets), ["r.v1"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! That the pods of a pool run: at least as many as the minimum in force now.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Registration, context::Context, difference::missing, observed::Readiness, pod_reason};
@@ -112,7 +113,7 @@ impl Registration {
         if matches!(worst, Readiness::Stuck { .. }) {
             return Ok(worst);
         }
-        let Some(said) = self.failure(&events) else {
+        let Some(said) = self.failure(&events, context.started) else {
             return Ok(if worst == Readiness::Ready {
                 otherwise
             } else {
@@ -136,18 +137,90 @@ impl Registration {
         ))
     }
 
-    /// The newest failure that the controller reports for this pool.
-    fn failure(&self, events: &[Value]) -> Option<String> {
-        let prefix = format!("{}-", self.pool);
+    /// The newest failure that the controller reports for this pool since `started`: what it said before is of
+    /// yesterday's token.
+    fn failure(&self, events: &[Value], started: Timestamp) -> Option<String> {
         events
             .iter()
             .filter(|it| FAILURES.iter().any(|reason| it["reason"] == *reason))
-            .filter(|it| {
-                let name = it["involvedObject"]["name"].as_str().unwrap_or_default();
-                name == self.pool || name.starts_with(&prefix)
-            })
-            .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default())
-            .and_then(|it| it["message"].as_str())
+            .filter(|it| self.is_of_the_pool(it["involvedObject"]["name"].as_str()))
+            .filter_map(|it| Some((last_seen(it)?, it)))
+            .filter(|(seen, _)| seen.duration_since(started) >= -SKEW)
+            .max_by_key(|(seen, _)| *seen)
+            .and_then(|(_, it)| it["message"].as_str())
             .map(str::to_owned)
+    }
+
+    /// Whether an object's name is the pool's or begins with it and goes on as names of its `RunnerReplicaSets`, runners
+    /// and pods do: with one or two parts that were generated (reference: arc.md 2.1).
+    fn is_of_the_pool(&self, name: Option<&str>) -> bool {
+        let Some(rest) = name.and_then(|it| it.strip_prefix(&self.pool)) else {
+            return false;
+        };
+        let parts: Vec<&str> = rest.split('-').skip(1).collect();
+        let generated = |part: &&str| part.len() == GENERATED;
+        rest.is_empty() || rest.starts_with('-') && parts.len() <= 2 && parts.iter().all(generated)
+    }
+}
+
+/// How long the parts of a name are that the API server generates.
+const GENERATED: usize = 5;
+
+/// By how much this machine's clock may be ahead of the cluster's.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
+/// When an event happened last.
+fn last_seen(event: &Value) -> Option<Timestamp> {
+    let time = event["lastTimestamp"]
+        .as_str()
+        .or(event["eventTime"].as_str())?;
+    time.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool() -> Registration {
+        Registration {
+            namespace: "actions-runner".into(),
+            pool: "basic".into(),
+            min: 1,
+            labels: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn names_of_another_pool_are_not_this_one_s() {
+        let of = |name: &str| pool().is_of_the_pool(Some(name));
+        assert!(of("basic") && of("basic-lrmq2") && of("basic-lrmq2-mkkt6"));
+        assert!(
+            !of("basics")
+                && !of("basic-huge")
+                && !of("basic-large-runners")
+                && !of("basic-lrmq2-mkkt6-x")
+        );
+        assert!(!pool().is_of_the_pool(None));
+    }
+
+    #[test]
+    fn what_the_controller_said_before_the_run_is_not_its_cause() {
+        let event = |time: &str| {
+            json!({
+                "reason": FAILURES[0],
+                "involvedObject": {"name": "basic-lrmq2"},
+                "lastTimestamp": time,
+                "message": time,
+            })
+        };
+        let events = [event("2026-01-01T00:00:00Z"), event("2026-01-01T01:00:00Z")];
+        let since = |time: &str| pool().failure(&events, time.parse().unwrap());
+        assert_eq!(
+            since("2026-01-01T00:30:00Z").as_deref(),
+            Some("2026-01-01T01:00:00Z")
+        );
+        assert_eq!(since("2026-01-01T02:00:00Z"), None);
     }
 }

@@ -315,7 +315,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         plan_document(),
         run_document(),
         status_document(),
-        report::status::failure(&error()),
+        report::status::failure("", &error()),
     ]);
     let seen = check(&documents);
     let unseen: Vec<(String, String)> = documented()

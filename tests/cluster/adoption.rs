@@ -15,6 +15,7 @@ fn a_hand_made_installation_is_refused_and_adopted() {
     let profile = cluster.profile("arcctl", &[]);
     install_by_hand(&cluster);
     let before = everything(&cluster);
+    another_autoscaler_is_refused(&cluster, &profile);
     refused(&cluster, &profile);
     assert_eq!(
         everything(&cluster),
@@ -120,6 +121,21 @@ fn refused(cluster: &Cluster, profile: &Path) {
     }
 }
 
+/// The blog's autoscaler has another name than its `RunnerDeployment`: beside arcctl's it would go on scaling.
+fn another_autoscaler_is_refused(cluster: &Cluster, profile: &Path) {
+    let rival = RUNNERS
+        .split("---")
+        .nth(1)
+        .unwrap()
+        .replace("{name: basic, n", "{name: basic-autoscaler, n");
+    cluster.kubectl(&["apply", "-f", "-"], Some(&rival));
+    let ended = cluster.up(profile, &["--adopt"]);
+    assert_eq!(ended.expect(7)["outcome"], "refused");
+    assert_snapshot!("another_autoscaler", ended.failure());
+    let arguments = ["-n", "actions-runner", "delete", "hra", "basic-autoscaler"];
+    cluster.kubectl(&arguments, None);
+}
+
 fn planned(cluster: &Cluster, profile: &Path) {
     let refused = cluster.plan(profile, &[]);
     assert_eq!(refused.expect(7)["error"]["code"], 7);
@@ -145,6 +161,13 @@ fn adopted(cluster: &Cluster, profile: &Path) {
         "the Secret was deleted and made again"
     );
     cluster.assert_secret_is(&cluster.tokens()[0]);
+    // The revision made by hand had the token in its values.
+    for (name, record) in cluster.release_records("owner=helm,name=actions-runner-controller") {
+        assert!(
+            !record.contains(&cluster.tokens()[0]),
+            "the token is in {name}"
+        );
+    }
     let runners = cluster.get("runnerdeployment", "actions-runner", "basic");
     let labels = &runners["spec"]["template"]["spec"]["labels"];
     assert!(!labels.to_string().contains("ubuntu-20.04"), "{labels}");

@@ -17,6 +17,7 @@ fn what_cannot_work_is_refused_before_the_first_write() {
     an_invalid_profile(&cluster);
     tokens(&cluster, &profile);
     the_chart_repository_is_down(&cluster);
+    what_the_cluster_lacks(&cluster);
     assert_eq!(cluster.kubernetes_writes(), 0);
     rights(&cluster, &profile);
     cluster.finish();
@@ -78,6 +79,25 @@ fn the_chart_repository_is_down(cluster: &Cluster) {
     let ended = cluster.up(&profile, &[]);
     assert_eq!(ended.expect(1)["outcome"], "failed");
     assert_snapshot!("chart_repository_down", ended.failure());
+}
+
+/// What the profile says is there, and is not.
+fn what_the_cluster_lacks(cluster: &Cluster) {
+    for (name, edit) in [
+        ("no_cert_manager", ("install: auto", "install: never")),
+        (
+            "no_service_monitors",
+            (
+                "timeouts: {",
+                "monitoring: {serviceMonitor: always, alerts: never, dashboard: never}\ntimeouts: {",
+            ),
+        ),
+    ] {
+        let profile = cluster.profile(name, &[edit]);
+        let ended = cluster.up(&profile, &[]);
+        assert_eq!(ended.expect(1)["profile"], "dogecompany");
+        assert_snapshot!(name, ended.failure());
+    }
 }
 
 /// A user without any right, and one who may look but not write.

@@ -31,14 +31,14 @@ impl Cluster {
             "an object",
             &self.kubectl(&["get", KINDS, "-A", "-o", "json"], None),
         );
-        for (name, record) in self.release_records() {
+        let ours = "owner=helm,arcctl.dev/profile";
+        for (name, record) in self.release_records(ours) {
             hidden(&name, &record);
         }
     }
 
-    /// The decoded record of each revision that arcctl installed, by the name of its Secret.
-    pub(crate) fn release_records(&self) -> Vec<(String, String)> {
-        let selector = "owner=helm,arcctl.dev/profile";
+    /// The decoded record of each revision that `selector` finds, by the name of its Secret.
+    pub(crate) fn release_records(&self, selector: &str) -> Vec<(String, String)> {
         let text = self.kubectl(
             &["get", "secrets", "-A", "-l", selector, "-o", "json"],
             None,

@@ -1,0 +1,216 @@
+//! What others have in this cluster: used as it is, or refused before the first write.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    clients::kube::{Kube, Selection, Target},
+    desired::names,
+    error::{Error, ErrorKind, Result, System},
+    plan::refusals,
+    profile::{Auto, Profile},
+    resource::owner,
+};
+
+/// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
+pub(super) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
+
+const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
+
+/// Whether a cert-manager is there that arcctl did not install, and so is used and left alone. What cannot stand beside
+/// arcctl's own is an error.
+pub(super) async fn look(kube: &Kube, profile: &Profile, adopt: bool) -> Result<bool> {
+    let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
+    let configurations = kube.list(&selection).await?;
+    refuse_other_controller(&configurations)?;
+    refuse_other_autoscalers(kube, profile, adopt).await?;
+    cert_manager(kube, profile, &configurations).await
+}
+
+/// A `ServiceMonitor` that must be made where its kind is not known.
+pub(super) fn check_monitors(profile: &Profile, known: bool) -> Result<()> {
+    let wanted = profile.monitoring.as_ref().map(|it| it.service_monitor);
+    if known || wanted != Some(Auto::Always) {
+        return Ok(());
+    }
+    Err(Error::failed(
+        System::Kubernetes,
+        "monitoring.serviceMonitor is `always`, and this cluster does not know ServiceMonitors",
+    )
+    .object(format!("custom-resource-definition/-/{MONITORS}"))
+    .cause(format!(
+        "CustomResourceDefinition `{MONITORS}` is not there"
+    ))
+    .hint("install the Prometheus operator first, or set monitoring.serviceMonitor to auto"))
+}
+
+/// Two controllers would reconcile the same runners, with one set of CRDs: another release or namespace than arcctl's
+/// is refused.
+fn refuse_other_controller(configurations: &[Value]) -> Result<()> {
+    let own = format!("{}-validating-webhook-configuration", names::CONTROLLER);
+    let other = with(configurations, ".actions.summerwind.dev")
+        .into_iter()
+        .find(|it| {
+            name(it) != own
+                || services(it).any(|service| service["namespace"] != names::SYSTEM_NAMESPACE)
+        });
+    match other {
+        None => Ok(()),
+        Some(other) => Err(second(
+            "an Actions Runner Controller",
+            other,
+            &format!(
+                "arcctl has its controller as release `{}` in namespace `{}`: take this one away first, or leave the cluster to it",
+                names::CONTROLLER,
+                names::SYSTEM_NAMESPACE
+            ),
+        )),
+    }
+}
+
+/// An autoscaler of another name on a pool's `RunnerDeployment` would go on writing its replicas.
+async fn refuse_other_autoscalers(kube: &Kube, profile: &Profile, _adopt: bool) -> Result<()> {
+    let selection = Selection::namespaced(
+        names::ARC_API_VERSION,
+        "HorizontalRunnerAutoscaler",
+        names::RUNNER_NAMESPACE,
+    );
+    let pools: BTreeSet<&str> = profile.pools.iter().map(|it| it.name.as_str()).collect();
+    let autoscalers = kube.list(&selection).await?;
+    let rivals = autoscalers.iter().filter_map(|it| {
+        let target = it["spec"]["scaleTargetRef"]["name"].as_str()?;
+        (pools.contains(target) && name(it) != target).then(|| {
+            let name = name(it);
+            Error::new(
+                ErrorKind::Refused,
+                System::Kubernetes,
+                format!("HorizontalRunnerAutoscaler `{name}` scales the runners of pool `{target}`"),
+            )
+            .object(format!(
+                "horizontal-runner-autoscaler/{}/{name}",
+                names::RUNNER_NAMESPACE
+            ))
+            .cause(format!("arcctl makes one called `{target}`; two would undo each other's numbers"))
+            .hint(format!(
+                "take it away: `kubectl -n {} delete horizontalrunnerautoscaler {name}`; the runners stay",
+                names::RUNNER_NAMESPACE
+            ))
+        })
+    });
+    refusals(rivals.collect()).map_or(Ok(()), Err)
+}
+
+/// By helm, by kubectl or as an EKS add-on, a cert-manager has a webhook configuration with its own webhook in it.
+async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) -> Result<bool> {
+    let install = profile.cert_manager.install;
+    let Some(there) = with(configurations, "webhook.cert-manager.io")
+        .into_iter()
+        .next()
+    else {
+        return match install {
+            Auto::Never => Err(Error::failed(
+                System::Kubernetes,
+                "there is no cert-manager in this cluster, and certManager.install is `never`",
+            )
+            .object("validating-webhook-configuration/-/cert-manager-webhook")
+            .hint("install cert-manager, or set certManager.install to auto: arcctl installs it")),
+            Auto::Auto | Auto::Always => Ok(false),
+        };
+    };
+    let releases = Selection::namespaced("v1", "Secret", names::CERT_MANAGER_NAMESPACE)
+        .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
+    let records = kube.list(&releases).await?;
+    if install == Auto::Always {
+        return match records.as_slice() {
+            [] => Err(second(
+                "a cert-manager",
+                there,
+                "set certManager.install to auto: it is used and left alone",
+            )),
+            _ => Ok(false),
+        };
+    }
+    let ours = records
+        .iter()
+        .any(|it| it["metadata"]["labels"][owner::PROFILE].is_string());
+    if ours && install == Auto::Auto {
+        return Ok(false);
+    }
+    refuse_leftover(kube, there).await?;
+    Ok(true)
+}
+
+/// A configuration whose Service is gone was left by an uninstallation; it refuses every Certificate.
+async fn refuse_leftover(kube: &Kube, configuration: &Value) -> Result<()> {
+    for service in services(configuration) {
+        let (Some(namespace), Some(service)) =
+            (service["namespace"].as_str(), service["name"].as_str())
+        else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Service", namespace, service);
+        if kube.get(&target).await?.is_none() {
+            let name = name(configuration);
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Kubernetes,
+                "the webhook configuration of a cert-manager is there, and cert-manager is not",
+            )
+            .object(object(configuration))
+            .cause(format!("its {target} does not exist"))
+            .hint(format!(
+                "if cert-manager was taken away, remove what it left: `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {name}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The configurations with a webhook whose name ends with `suffix`.
+fn with<'a>(configurations: &'a [Value], suffix: &str) -> Vec<&'a Value> {
+    let named = |configuration: &&Value| {
+        webhooks(configuration).any(|it| {
+            it["name"]
+                .as_str()
+                .is_some_and(|name| name.ends_with(suffix))
+        })
+    };
+    configurations.iter().filter(named).collect()
+}
+
+fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
+    configuration["webhooks"].as_array().into_iter().flatten()
+}
+
+fn services(configuration: &Value) -> impl Iterator<Item = &Value> {
+    webhooks(configuration)
+        .map(|it| &it["clientConfig"]["service"])
+        .filter(|it| it.is_object())
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn object(configuration: &Value) -> String {
+    format!("validating-webhook-configuration/-/{}", name(configuration))
+}
+
+fn second(what: &str, configuration: &Value, hint: &str) -> Error {
+    let place: BTreeSet<&str> = services(configuration)
+        .filter_map(|it| it["namespace"].as_str())
+        .collect();
+    Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        format!("{what} that is not arcctl's runs in this cluster"),
+    )
+    .object(object(configuration))
+    .cause(format!(
+        "ValidatingWebhookConfiguration `{}` is its, for a Service in namespace {}",
+        name(configuration),
+        place.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+    .hint(hint)
+}

@@ -1,0 +1,69 @@
+//! What helm says: its version, what a chart is, and why it failed. Pure: no I/O.
+
+/// How many lines of helm's own words an error quotes.
+const QUOTED_LINES: usize = 4;
+
+/// The major version in what `helm version --short` says; labels on a release came with 3.13.
+pub(super) fn supported(text: &str) -> Result<u32, String> {
+    let mut parts = text.trim_start_matches('v').split('.');
+    let mut number = || parts.next()?.parse::<u32>().ok();
+    match (number(), number()) {
+        (Some(3), Some(minor)) if minor < 13 => Err(format!("it is {text}, and too old")),
+        (Some(major), Some(_)) if major >= 3 => Ok(major),
+        (Some(_), Some(_)) => Err(format!("it is {text}, and too old")),
+        _ => Err(format!("it says that its version is `{text}`")),
+    }
+}
+
+/// What `helm show chart` says of `key`, a key at the top; a version comes without its `v`.
+pub(super) fn described(text: &str, key: &str) -> String {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    value
+        .unwrap_or_default()
+        .trim()
+        .trim_matches(['"', '\''])
+        .trim_start_matches('v')
+        .to_owned()
+}
+
+/// The last lines of helm's stderr, without its `Error: ` and its warnings.
+pub(super) fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("WARNING"))
+        .map(|line| line.strip_prefix("Error: ").unwrap_or(line))
+        .collect();
+    let from = lines.len().saturating_sub(QUOTED_LINES);
+    lines[from..].join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helm_without_labels_is_refused() {
+        assert_eq!(supported("v3.13.0+gabc"), Ok(3));
+        assert_eq!(supported("v4.3.1"), Ok(4));
+        assert!(supported("v3.12.9").is_err() && supported("v2.17.0").is_err());
+        assert!(supported("helm").is_err());
+    }
+
+    #[test]
+    fn errors_quote_the_last_lines_without_warnings() {
+        let stderr =
+            b"WARNING: Kubernetes configuration file is group-readable\nError: no such chart\n";
+        assert_eq!(last_words(stderr), "no such chart");
+    }
+
+    #[test]
+    fn a_chart_is_known_by_its_name_and_version() {
+        let text = "apiVersion: v2\nappVersion: v0.27.6\nname: a\nversion: \"v1.2.3\"\n";
+        assert_eq!(described(text, "name"), "a");
+        assert_eq!(described(text, "version"), "1.2.3");
+        assert_eq!(described("", "name"), "");
+    }
+}
