@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use super::{GlobalArgs, output::Output, profile_file::ProfileFile};
 use crate::{
     clients::{
+        aws::Aws,
         credential::{self, Sources},
         github::{Audit, GitHub},
         helm::Helm,
@@ -48,6 +49,22 @@ pub(super) fn access(global: &GlobalArgs, profile: Option<&Profile>) -> Access {
     .pinned()
 }
 
+/// AWS, where the profile names something of it.
+async fn aws(profile: &Profile) -> Option<Aws> {
+    let github = &profile.github;
+    let mut sources = github
+        .token
+        .iter()
+        .chain(github.app.iter().map(|app| &app.private_key));
+    let needed = profile.cluster.eks.is_some()
+        || sources.any(|it| it.secrets_manager.is_some() || it.ssm.is_some());
+    if needed {
+        Some(Aws::new(profile.cluster.region.as_deref()).await)
+    } else {
+        None
+    }
+}
+
 /// Refuses what this version does not do yet, instead of leaving it out (DESIGN 3).
 pub(super) fn refuse_unimplemented(file: &ProfileFile) -> Result<()> {
     let findings = crate::profile::lint::not_implemented(&file.profile);
@@ -78,6 +95,7 @@ impl Session {
     ) -> Result<Self> {
         refuse_unimplemented(&file)?;
         let access = access(global, Some(&file.profile));
+        let aws = aws(&file.profile).await;
         let kube = Kube::connect(&access).await?;
         let token = file.profile.github.token.as_ref();
         let hidden = token.and_then(|it| it.env.clone()).into_iter().collect();
@@ -111,6 +129,7 @@ impl Session {
         let context = Context {
             profile: file.profile,
             kube,
+            aws,
             helm,
             github,
             credential: loaded.credential,
