@@ -16,7 +16,7 @@ use crate::tools;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The region of the reference profile.
-const REGION: &str = "ap-northeast-2";
+pub const REGION: &str = "ap-northeast-2";
 
 /// A running moto; it ends with the process group it was started in.
 pub struct Moto {
@@ -58,8 +58,8 @@ impl Moto {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     async fn answers(&self) -> Result<bool> {
