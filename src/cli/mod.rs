@@ -2,6 +2,7 @@
 
 mod completions;
 mod confirm;
+mod connection;
 mod man;
 mod observation;
 mod output;

@@ -3,16 +3,21 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use super::{GlobalArgs, output::Output, profile_file::ProfileFile};
+use super::{
+    GlobalArgs,
+    connection::{Connection, cluster_words},
+    output::Output,
+    profile_file::ProfileFile,
+};
 use crate::{
     clients::{
-        aws::Aws,
+        aws::cluster::EksCluster,
         credential::{self, Sources},
         github::{Audit, GitHub},
         helm::Helm,
-        kube::{Access, Kube, Selection, Target},
+        kube::{Kube, Selection, Target},
     },
-    desired::{Desired, Facts, desired, names},
+    desired::{Desired, EksFacts, Facts, desired, names},
     error::{Error, ErrorKind, Result, System},
     profile::{Auto, Profile},
     resource::{
@@ -28,6 +33,7 @@ pub(super) struct Session {
     /// What is wanted.
     pub desired: Vec<Desired>,
     ca_bundle: Option<String>,
+    eks: Option<EksCluster>,
 }
 
 /// A variable of the environment.
@@ -37,32 +43,6 @@ pub(super) struct Session {
 )]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
-}
-
-/// How the cluster is reached: flags before the profile.
-pub(super) fn access(global: &GlobalArgs, profile: Option<&Profile>) -> Access {
-    let from_profile = profile.and_then(|it| it.cluster.context.clone());
-    Access {
-        kubeconfig: global.kubeconfig.clone(),
-        context: global.context.clone().or(from_profile),
-    }
-    .pinned()
-}
-
-/// AWS, where the profile names something of it.
-async fn aws(profile: &Profile) -> Option<Aws> {
-    let github = &profile.github;
-    let mut sources = github
-        .token
-        .iter()
-        .chain(github.app.iter().map(|app| &app.private_key));
-    let needed = profile.cluster.eks.is_some()
-        || sources.any(|it| it.secrets_manager.is_some() || it.ssm.is_some());
-    if needed {
-        Some(Aws::new(profile.cluster.region.as_deref()).await)
-    } else {
-        None
-    }
 }
 
 /// Refuses what this version does not do yet, instead of leaving it out (DESIGN 3).
@@ -94,9 +74,12 @@ impl Session {
         output: Output,
     ) -> Result<Self> {
         refuse_unimplemented(&file)?;
-        let access = access(global, Some(&file.profile));
-        let aws = aws(&file.profile).await;
-        let kube = Kube::connect(&access).await?;
+        let Connection {
+            access,
+            kube,
+            aws,
+            eks,
+        } = Box::pin(Connection::open(global, &file.profile)).await?;
         let token = file.profile.github.token.as_ref();
         let hidden = token.and_then(|it| it.env.clone()).into_iter().collect();
         let helm = Helm::new(variable("PATH").as_deref(), access, hidden)?;
@@ -119,7 +102,7 @@ impl Session {
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, &file.profile, ca_bundle.clone())
+            facts(&kube, &file.profile, ca_bundle.clone(), eks.as_ref())
         );
         let (audit, facts) = (audit?, facts?);
         for advice in audit.advice {
@@ -142,13 +125,20 @@ impl Session {
             context,
             desired,
             ca_bundle,
+            eks,
         })
     }
 
     /// Reads the facts again and makes anew what is wanted.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
-        let facts = facts(&self.context.kube, &self.context.profile, ca_bundle).await?;
+        let facts = facts(
+            &self.context.kube,
+            &self.context.profile,
+            ca_bundle,
+            self.eks.as_ref(),
+        )
+        .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         Ok(())
     }
@@ -174,11 +164,13 @@ impl Session {
             })
             .unwrap_or_default();
         format!(
-            "profile {} on cluster {} (Kubernetes {}.{}), {scope} at {}",
+            "profile {} on {}, {scope} at {}",
             self.context.profile.name,
-            self.context.kube.server.trim_end_matches('/'),
-            self.context.kubernetes.0,
-            self.context.kubernetes.1,
+            cluster_words(
+                &self.context.kube,
+                self.eks.as_ref(),
+                self.context.kubernetes
+            ),
             self.context.github.base(),
         )
     }
@@ -219,7 +211,12 @@ pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
     })
 }
 
-async fn facts(kube: &Kube, profile: &Profile, ca_bundle: Option<String>) -> Result<Facts> {
+async fn facts(
+    kube: &Kube,
+    profile: &Profile,
+    ca_bundle: Option<String>,
+    eks: Option<&EksCluster>,
+) -> Result<Facts> {
     let (kubernetes, monitors, foreign, live_overrides) = tokio::join!(
         kube.version(),
         has_crd(kube, "servicemonitors.monitoring.coreos.com"),
@@ -233,8 +230,21 @@ async fn facts(kube: &Kube, profile: &Profile, ca_bundle: Option<String>) -> Res
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
         live_overrides: live_overrides?,
+        eks: eks.map(eks_facts),
         ..Facts::default()
     })
+}
+
+fn eks_facts(cluster: &EksCluster) -> EksFacts {
+    EksFacts {
+        name: cluster.name.clone(),
+        region: cluster.region.clone(),
+        account: cluster.account.clone(),
+        partition: cluster.partition.clone(),
+        issuer: cluster.issuer.clone(),
+        security_group: cluster.security_group.clone(),
+        vpc: cluster.vpc.clone(),
+    }
 }
 
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{
     GlobalArgs,
+    connection::{Connection, cluster_words},
     output::Output,
     profile_file::{self, ProfileFile},
-    session::{access, refuse_unimplemented, variable},
+    session::{refuse_unimplemented, variable},
 };
 use crate::{
     clients::{
@@ -34,7 +35,14 @@ const CONCURRENT: usize = 16;
 pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(&global.file, output)?;
     refuse_unimplemented(&file)?;
-    let kube = Kube::connect(&access(global, Some(&file.profile))).await?;
+    let connection = Box::pin(Connection::open(global, &file.profile)).await?;
+    let (kube, eks) = (connection.kube, connection.eks);
+    let version = kube.version().await?;
+    output.note(format!(
+        "profile {} on {}",
+        file.profile.name,
+        cluster_words(&kube, eks.as_ref(), version)
+    ));
     let runners = match github(&file, &kube).await {
         Ok(runners) => Some(runners),
         Err(error) => {

@@ -7,3 +7,4 @@ pub mod github;
 pub mod helm;
 pub mod kube;
 pub mod requests;
+pub mod same_cluster;

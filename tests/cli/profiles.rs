@@ -133,12 +133,7 @@ fn what_is_not_implemented_is_listed() {
     };
     assert_eq!(
         listed("reference"),
-        [
-            "cluster.eks",
-            "aws",
-            "monitoring.alerts",
-            "monitoring.dashboard"
-        ]
+        ["aws", "monitoring.alerts", "monitoring.dashboard"]
     );
     assert_eq!(listed("repository"), Vec::<String>::new());
     let mut profile: Profile = load(&shipped()[2].1, "repository").unwrap().profile;

@@ -150,10 +150,10 @@ impl Asked<'_> {
     where
         E: std::error::Error + 'static,
     {
-        let chain = chain(error);
         if let Some(credentials) = credentials_error(error) {
-            return self.without_credentials(credentials, &chain);
+            return self.without_credentials(credentials);
         }
+        let chain = chain(error);
         let last = chain.last().map(String::as_str).unwrap_or_default();
         if chain.iter().any(|it| it.to_lowercase().contains("region")) {
             return self
@@ -169,7 +169,8 @@ impl Asked<'_> {
     }
 
     /// There are no credentials to sign it with.
-    fn without_credentials(self, error: &CredentialsError, chain: &[String]) -> Error {
+    pub(super) fn without_credentials(self, error: &CredentialsError) -> Error {
+        let chain = chain(error);
         let last = chain.last().map(String::as_str).unwrap_or_default();
         let sso = chain.iter().any(|it| it.to_lowercase().contains("sso"));
         let unauthorized = self.error(ErrorKind::Unauthorized);
@@ -177,9 +178,7 @@ impl Asked<'_> {
             _ if sso => unauthorized
                 .cause(format!("the single sign-on session cannot be used: {last}"))
                 .hint("run `aws sso login`, with `--profile` where AWS_PROFILE names one"),
-            CredentialsError::CredentialsNotLoaded(_) => unauthorized
-                .cause("there are no AWS credentials")
-                .hint("set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`; `aws sts get-caller-identity` shows whether they work"),
+            CredentialsError::CredentialsNotLoaded(_) => self.no_credentials(),
             CredentialsError::InvalidConfiguration(_) => unauthorized
                 .cause(format!("the AWS configuration cannot be used: {last}"))
                 .hint("correct ~/.aws/config, or name another profile of it with AWS_PROFILE"),
@@ -187,6 +186,15 @@ impl Asked<'_> {
                 .cause(format!("the AWS credentials cannot be read: {last}"))
                 .hint("`aws sts get-caller-identity` shows whether they work"),
         }
+    }
+}
+
+impl Asked<'_> {
+    /// Nobody has said who this is.
+    pub(super) fn no_credentials(self) -> Error {
+        self.error(ErrorKind::Unauthorized)
+            .cause("there are no AWS credentials")
+            .hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`; `aws sts get-caller-identity` shows whether they work")
     }
 }
 

@@ -3,8 +3,12 @@
 //! Who calls is found by the SDK's own chain: environment, profiles, single sign-on, web identity, containers,
 //! `AWS_ENDPOINT_URL` (docs/decisions/0004-the-sdk-reads-its-environment.md). Every attempt has a timeout and is counted.
 
+pub mod cluster;
 mod counting;
 pub mod failure;
+pub mod login;
+pub mod partition;
+mod token;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -94,6 +98,11 @@ impl Aws {
     /// The region, where one is known.
     pub fn region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
+    }
+
+    /// Where the credentials come from.
+    pub fn credentials(&self) -> Option<aws_credential_types::provider::SharedCredentialsProvider> {
+        self.config.credentials_provider()
     }
 
     client!(

@@ -12,12 +12,6 @@ pub fn not_implemented(profile: &Profile) -> Vec<Finding> {
         let message = format!("`{path}` is not implemented yet");
         report.add(Severity::Error, path, message, remedy.to_owned());
     };
-    if profile.cluster.eks.is_some() {
-        refuse(
-            Path::from(["cluster", "eks"]),
-            "reach the cluster through `context`",
-        );
-    }
     if profile.aws.is_some() {
         refuse(
             Path::from(["aws"]),
