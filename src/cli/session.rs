@@ -89,8 +89,9 @@ impl Session {
             variable: &variable,
             directory: &file.directory,
             kube: Some(&kube),
+            aws: aws.as_ref(),
         };
-        let loaded = credential::load(&file.profile.github, &sources).await?;
+        let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
         for advice in loaded.advice {
             output.note(format!("advice: {advice}"));
         }

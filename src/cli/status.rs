@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clients::{
+        aws::Aws,
         credential::{self, Sources},
         github::{GitHub, Runner},
         kube::{Kube, Selection, Target},
@@ -36,14 +37,14 @@ pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(&global.file, output)?;
     refuse_unimplemented(&file)?;
     let connection = Box::pin(Connection::open(global, &file.profile)).await?;
-    let (kube, eks) = (connection.kube, connection.eks);
+    let (kube, eks, aws) = (connection.kube, connection.eks, connection.aws);
     let version = kube.version().await?;
     output.note(format!(
         "profile {} on {}",
         file.profile.name,
         cluster_words(&kube, eks.as_ref(), version)
     ));
-    let runners = match github(&file, &kube).await {
+    let runners = match github(&file, &kube, aws.as_ref()).await {
         Ok(runners) => Some(runners),
         Err(error) => {
             output.note(format!(
@@ -77,14 +78,21 @@ pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
 }
 
 /// The runners by name.
-async fn github(file: &ProfileFile, kube: &Kube) -> Result<HashMap<String, Runner>> {
+async fn github(
+    file: &ProfileFile,
+    kube: &Kube,
+    aws: Option<&Aws>,
+) -> Result<HashMap<String, Runner>> {
     let sources = Sources {
         variable: &variable,
         directory: &file.directory,
         kube: Some(kube),
+        aws,
     };
     let github = &file.profile.github;
-    let credential = credential::load(github, &sources).await?.credential;
+    let credential = Box::pin(credential::load(github, &sources))
+        .await?
+        .credential;
     let ca_bundle = super::session::ca_bundle(file)?;
     let client = GitHub::new(github.url.as_deref(), credential, ca_bundle.as_deref())?;
     let Some(scope) = github.scope() else {

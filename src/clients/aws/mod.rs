@@ -8,6 +8,7 @@ mod counting;
 pub mod failure;
 pub mod login;
 pub mod partition;
+pub mod stored;
 mod token;
 
 use std::{
