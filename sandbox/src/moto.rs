@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::cloud::AccessKey;
 use crate::processes::{ProcessGroup, free_port};
 use crate::tools;
 
@@ -71,12 +72,12 @@ impl Moto {
     }
 }
 
-/// What the AWS SDKs need to find the simulated AWS at `url`.
-pub fn environment(url: &str) -> BTreeMap<String, String> {
+/// What the AWS SDKs need to find the simulated AWS at `url`, with the access key `key`.
+pub fn environment(url: &str, key: &AccessKey) -> BTreeMap<String, String> {
     [
         ("AWS_ENDPOINT_URL", url),
-        ("AWS_ACCESS_KEY_ID", "sandbox"),
-        ("AWS_SECRET_ACCESS_KEY", "sandbox"),
+        ("AWS_ACCESS_KEY_ID", key.id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &key.secret),
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         // Without it the SDKs ask a link-local address for a role.

@@ -188,7 +188,7 @@ impl Cluster {
             .unwrap_or_else(|said| panic!("{program} {arguments:?}: {said}"))
     }
 
-    fn try_tool(
+    pub(crate) fn try_tool(
         &self,
         program: &str,
         arguments: &[&str],

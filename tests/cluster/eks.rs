@@ -4,17 +4,19 @@
 use std::path::{Path, PathBuf};
 
 use arcctl_sandbox::{
-    cloud::ADMINISTRATOR,
+    cloud::{ACCOUNT, ADMINISTRATOR},
     kubelet::NodeSpec,
-    proxy::{Effect, Fault, FaultId, Matching, Nth, System},
+    proxy::{Effect, Fault, FaultId, Matching, MethodMatch, Nth, System},
     world::{Options, Pace},
 };
+use aws_credential_types::Credentials;
+use aws_sdk_ssm::types::ParameterType;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Ended};
 
-/// A sandbox with AWS; `None`, and said, never: without moto the test fails.
+/// A sandbox with AWS; without moto there is none, and the test fails.
 fn sandbox() -> Cluster {
     Cluster::start(Options {
         pace: Pace::Fast,
@@ -97,13 +99,38 @@ fn a_cluster_is_reached_by_its_name_alone() {
     );
     let reviews = cluster.world().authenticator().unwrap().reviews();
     assert!(!reviews.is_empty(), "the API server asked nobody");
+    let mut newest = String::new();
     for review in reviews {
         assert_eq!(review.verdict.as_deref(), Ok(ADMINISTRATOR));
         cluster.keep_secret(&review.token);
+        newest = review.token;
     }
+    the_judge_accepts(&cluster, &newest);
     let counts = cluster.world().proxy(System::Aws).unwrap().counts();
     assert_eq!(counts.writes, 0, "{counts:?}");
     cluster.finish();
+}
+
+/// aws-iam-authenticator's own verifier takes arcctl's token, and refuses it where something of it is another's.
+fn the_judge_accepts(cluster: &Cluster, token: &str) {
+    let judge = |region: &str, token: &str| {
+        let endpoint = cluster.world().proxy(System::Aws).unwrap().url();
+        let arguments = ["-cluster", "runners", "-region", region, "-endpoint"];
+        let arguments = [&arguments[..], &[&endpoint]].concat();
+        let judge = arcctl_sandbox::tools::find("eks-token-judge").unwrap();
+        cluster.try_tool(judge.to_str().unwrap(), &arguments, Some(token))
+    };
+    let said: Value = serde_json::from_str(&judge("ap-northeast-2", token).unwrap()).unwrap();
+    let key = &cluster.world().cloud().unwrap().key.id;
+    let expected = json!({"arn": ADMINISTRATOR, "account": ACCOUNT, "accessKey": key});
+    assert_eq!(said, expected);
+    // It can say no.
+    let (half, _) = token.split_at(token.len() / 2);
+    assert!(
+        judge("ap-northeast-2", half)
+            .unwrap_err()
+            .contains("refused")
+    );
 }
 
 #[test]
@@ -189,16 +216,13 @@ fn expired_session(cluster: &Cluster) -> PathBuf {
 
 fn the_permissions(cluster: &Cluster, profile: &Path) {
     let proxy = cluster.world().proxy(System::Aws).unwrap();
-    for (name, prefix) in [
-        ("eks_may_not_describe", "/clusters/"),
-        ("eks_may_not_ask_who_it_is", "/?"),
+    // STS is asked at the root, EKS below it.
+    let mut identity = on("/", answer(403, None));
+    identity.matching.method = Some(MethodMatch::Method("POST".into()));
+    for (name, fault) in [
+        ("eks_may_not_describe", on("/clusters/", answer(403, None))),
+        ("eks_may_not_ask_who_it_is", identity),
     ] {
-        // STS is asked with a body, at the root.
-        let prefix = if prefix == "/?" { "/" } else { prefix };
-        let mut fault = on(prefix, answer(403, None));
-        if prefix == "/" {
-            fault.matching.method = Some(arcctl_sandbox::proxy::MethodMatch::Method("POST".into()));
-        }
         let fault = proxy.add_fault(fault);
         let ended = cluster.up(profile, &[]);
         assert!(proxy.remove_fault(fault));
@@ -211,14 +235,95 @@ fn the_permissions(cluster: &Cluster, profile: &Path) {
     let plan = cluster.plan(profile, &[]);
     assert!(proxy.remove_fault(busy));
     plan.expect(0);
-    let mut broken = on("/clusters/", answer(500, None));
-    broken.nth = Nth::Every;
-    let broken = proxy.add_fault(broken);
+    let broken = proxy.add_fault(on("/clusters/", answer(500, None)));
     let before = proxy.counts().reads;
     let ended = cluster.up(profile, &[]);
     assert!(proxy.remove_fault(broken));
     assert_eq!(proxy.counts().reads - before, 5, "four attempts, and STS");
     assert_snapshot!("eks_broken", fails(&ended, 1, "aws"));
+}
+
+/// Keeps `value` in the simulated Secrets Manager (`kind` is `None`) or SSM.
+fn keep(cluster: &Cluster, name: &str, value: &str, kind: Option<ParameterType>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let environment = cluster.world().environment();
+    let (id, secret) = (
+        environment["AWS_ACCESS_KEY_ID"].as_str(),
+        environment["AWS_SECRET_ACCESS_KEY"].as_str(),
+    );
+    let loader = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
+        .region(aws_config::Region::new("ap-northeast-2"))
+        .endpoint_url(&environment["AWS_ENDPOINT_URL"]);
+    runtime.block_on(async {
+        let config = loader.load().await;
+        if let Some(kind) = kind {
+            let ssm = aws_sdk_ssm::Client::new(&config);
+            let put = ssm.put_parameter().name(name).value(value).r#type(kind);
+            put.send().await.unwrap();
+        } else {
+            let manager = aws_sdk_secretsmanager::Client::new(&config);
+            let create = manager.create_secret().name(name).secret_string(value);
+            create.send().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_token_is_read_where_aws_keeps_it() {
+    let cluster = sandbox();
+    let token = cluster.tokens()[0].clone();
+    keep(&cluster, "arcctl/token", &format!("{token}\n"), None);
+    let pair = json!({"token": token}).to_string();
+    keep(&cluster, "arcctl/pair", &pair, None);
+    keep(
+        &cluster,
+        "/arcctl/token",
+        &token,
+        Some(ParameterType::SecureString),
+    );
+    keep(
+        &cluster,
+        "/arcctl/open",
+        &token,
+        Some(ParameterType::String),
+    );
+    let run = |command: &[&str], source: &str| {
+        let edit = [("env: ARCCTL_GITHUB_TOKEN", source)];
+        let profile = cluster.profile("kept", &edit);
+        let file = ["-f", profile.to_str().unwrap(), "-o", "json"];
+        let nothing = [("ARCCTL_GITHUB_TOKEN", "")];
+        cluster.arcctl_with(&[command, &file].concat(), &nothing)
+    };
+    for (source, advice) in [
+        ("secretsManager: arcctl/token", "white space"),
+        ("ssm: /arcctl/open", "not a SecureString"),
+        ("ssm: /arcctl/token", ""),
+    ] {
+        let ended = run(&["plan"], source);
+        ended.expect(0);
+        let said = ended.stderr.matches("advice: ").count();
+        assert_eq!(said, usize::from(!advice.is_empty()), "{}", ended.stderr);
+        assert!(ended.stderr.contains(advice), "{source}: {}", ended.stderr);
+    }
+    let fails = |source: &str, code: i32| {
+        let ended = run(&["up", "--yes"], source);
+        assert_eq!(ended.expect(code)["error"]["system"], "aws");
+        ended.failure()
+    };
+    assert_snapshot!("stored_as_json", fails("secretsManager: arcctl/pair", 1));
+    assert_snapshot!("stored_nowhere", fails("secretsManager: arcctl/tokn", 1));
+    assert_snapshot!("parameter_nowhere", fails("ssm: /arcctl/tokn", 1));
+    let proxy = cluster.world().proxy(System::Aws).unwrap();
+    let fault = proxy.add_fault(Fault::always(answer(403, None)));
+    assert_snapshot!("parameter_denied", fails("ssm: /arcctl/token", 4));
+    assert!(proxy.remove_fault(fault));
+    assert_eq!(cluster.kubernetes_writes(), 0);
+    cluster.finish();
 }
 
 /// A context beside `eks` is another way to the same cluster, and to no other.

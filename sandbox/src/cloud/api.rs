@@ -33,10 +33,25 @@ impl Api {
 
     /// An action of EC2; its answer is XML.
     pub(super) async fn ec2(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String> {
-        let mut query = vec![("Action", action), ("Version", "2016-11-15")];
+        self.act("ec2", "2016-11-15", action, arguments).await
+    }
+
+    /// An action of IAM; its answer is XML.
+    pub(super) async fn iam(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String> {
+        self.act("iam", "2010-05-08", action, arguments).await
+    }
+
+    async fn act(
+        &self,
+        service: &str,
+        version: &str,
+        action: &str,
+        arguments: &[(&str, &str)],
+    ) -> Result<String> {
+        let mut query = vec![("Action", action), ("Version", version)];
         query.extend(arguments);
         let request = self.client.post(&self.url).query(&query);
-        self.send(request, "ec2", action).await
+        self.send(request, service, action).await
     }
 
     /// A call of EKS that creates something.

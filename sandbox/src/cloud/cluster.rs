@@ -49,12 +49,17 @@ impl Supplement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::AccessKey;
 
     fn supplement() -> Supplement {
         Supplement {
             endpoint: "https://127.0.0.1:1".into(),
             authority: "PEM".into(),
             cloud: Cloud {
+                key: AccessKey {
+                    id: "KEY".into(),
+                    secret: "secret".into(),
+                },
                 vpc: "vpc-1".into(),
                 subnets: vec!["subnet-1".into()],
                 cluster_group: "sg-1".into(),

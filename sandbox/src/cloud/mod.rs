@@ -21,12 +21,14 @@ pub const CLUSTER: &str = "runners";
 /// moto's account.
 pub const ACCOUNT: &str = "123456789012";
 
-/// The identity that moto gives to access keys it does not know: the sandbox's administrator.
-pub const ADMINISTRATOR: &str = "arn:aws:sts::123456789012:user/moto";
+/// The identity of the sandbox's environment: an administrator of account and cluster.
+pub const ADMINISTRATOR: &str = "arn:aws:iam::123456789012:user/sandbox";
 
 /// The made-up account.
 #[derive(Clone, Debug)]
 pub struct Cloud {
+    /// What [`ADMINISTRATOR`] signs with.
+    pub key: AccessKey,
     /// The VPC of the cluster.
     pub vpc: String,
     /// Its subnets, one per zone.
@@ -39,10 +41,20 @@ pub struct Cloud {
     pub server_group: String,
 }
 
+/// An access key of a user.
+#[derive(Clone, Debug)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
 impl Cloud {
     /// Makes everything in the moto at `url`, and gives each of `nodes` the instance it runs on.
     pub async fn make(url: &str, nodes: &mut [NodeSpec]) -> Result<Self> {
         let api = Api::new(url)?;
+        let key = user(&api, "sandbox").await?;
         let vpc = api
             .ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/16")])
             .await?;
@@ -74,6 +86,7 @@ impl Cloud {
         });
         api.eks("/clusters", &body).await?;
         Ok(Self {
+            key,
             vpc,
             subnets,
             cluster_group,
@@ -81,6 +94,16 @@ impl Cloud {
             server_group,
         })
     }
+}
+
+/// Makes a user with an access key.
+async fn user(api: &Api, name: &str) -> Result<AccessKey> {
+    api.iam("CreateUser", &[("UserName", name)]).await?;
+    let made = api.iam("CreateAccessKey", &[("UserName", name)]).await?;
+    Ok(AccessKey {
+        id: api::text(&made, "AccessKeyId")?,
+        secret: api::text(&made, "SecretAccessKey")?,
+    })
 }
 
 async fn group(api: &Api, vpc: &str, name: &str, whose: &str) -> Result<String> {

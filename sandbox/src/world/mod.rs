@@ -157,8 +157,8 @@ impl World {
         let stand_ins = stand_ins(&client, &egress, &proxies, &options, faults);
         let mut environment =
             environment(&directory, &control_plane, &github, &proxies, options.helm)?;
-        if let Some(proxy) = &proxies.aws {
-            environment.extend(moto::environment(&proxy.url()));
+        if let (Some(proxy), Some(aws)) = (&proxies.aws, &aws) {
+            environment.extend(moto::environment(&proxy.url(), &aws.cloud.key));
             let path = directory.join("eks-profile.yaml");
             let text = profile::text(&proxies.github.url(), &proxies.charts.url());
             std::fs::write(&path, profile::through_eks(&text))
