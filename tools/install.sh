@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
-#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto (default: these);
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator (default: these);
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -88,6 +88,7 @@ tool() {
     go_tool helm4 "-X $helm/internal/version.version=$(pinned helm4 $helm)" $helm/cmd/helm=helm4 ;;
   etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
   moto) moto ;;
+  authenticator) go_tool authenticator "" .=eks-token-judge ;;
   kubernetes) kubernetes kubernetes ;;
   kubernetes-*)
     [ -d "$here/versions/$1" ] || { echo "tools: tools/versions has no $1" >&2; exit 64; }
@@ -96,5 +97,5 @@ tool() {
   esac
 }
 
-[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto
+[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator
 for name in "$@"; do tool "$name"; done

@@ -2,9 +2,11 @@
 //! for arcctl's tests, and for a newcomer's first try.
 
 pub mod admission;
+pub mod authenticator;
 pub mod cert_manager;
 pub mod certificates;
 pub mod chart_repository;
+pub mod cloud;
 pub mod control_plane;
 pub mod controller;
 pub mod egress;

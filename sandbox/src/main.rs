@@ -79,9 +79,14 @@ fn say(line: &str) {
 }
 
 /// What a person must know before the first answer of the sandbox.
-fn announce() {
+fn announce(aws: bool) {
     say(
         "simulated: GitHub, AWS, the charts and their controllers, worker nodes and their pods; \
          real: etcd, kube-apiserver, kube-controller-manager, helm",
     );
+    if aws {
+        say(
+            "the simulated AWS (moto) verifies no signature: whoever can form an EKS token is let in",
+        );
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::cloud::AccessKey;
 use crate::processes::{ProcessGroup, free_port};
 use crate::tools;
 
@@ -16,7 +17,7 @@ use crate::tools;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The region of the reference profile.
-const REGION: &str = "ap-northeast-2";
+pub const REGION: &str = "ap-northeast-2";
 
 /// A running moto; it ends with the process group it was started in.
 pub struct Moto {
@@ -58,8 +59,8 @@ impl Moto {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     async fn answers(&self) -> Result<bool> {
@@ -71,12 +72,12 @@ impl Moto {
     }
 }
 
-/// What the AWS SDKs need to find the simulated AWS at `url`.
-pub fn environment(url: &str) -> BTreeMap<String, String> {
+/// What the AWS SDKs need to find the simulated AWS at `url`, with the access key `key`.
+pub fn environment(url: &str, key: &AccessKey) -> BTreeMap<String, String> {
     [
         ("AWS_ENDPOINT_URL", url),
-        ("AWS_ACCESS_KEY_ID", "sandbox"),
-        ("AWS_SECRET_ACCESS_KEY", "sandbox"),
+        ("AWS_ACCESS_KEY_ID", key.id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &key.secret),
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         // Without it the SDKs ask a link-local address for a role.

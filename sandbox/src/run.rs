@@ -55,7 +55,7 @@ impl Signals {
 /// Runs a command in a sandbox; its exit code is the result.
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
-    announce();
+    announce(args.world.aws);
     let world = tokio::select! {
         world = World::start(args.world.options(args.dir)) => world?,
         number = signals.next() => return Ok(ExitCode::from(128 + number)),

@@ -26,7 +26,7 @@ pub(crate) struct StartArgs {
 /// Keeps a sandbox running until a signal comes or one of its programs ends.
 pub(crate) async fn run(args: StartArgs) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
-    announce();
+    announce(args.world.aws);
     let file = args.dir.join("env");
     let world = tokio::select! {
         world = World::start(args.world.options(Some(args.dir))) => world?,

@@ -2,6 +2,7 @@
 
 mod completions;
 mod confirm;
+mod connection;
 mod foreign;
 mod man;
 mod observation;

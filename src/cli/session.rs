@@ -3,15 +3,22 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use super::{GlobalArgs, foreign, output::Output, profile_file::ProfileFile};
+use super::{
+    GlobalArgs,
+    connection::{Connection, cluster_words},
+    foreign,
+    output::Output,
+    profile_file::ProfileFile,
+};
 use crate::{
     clients::{
+        aws::cluster::EksCluster,
         credential::{self, Sources},
         github::{Audit, GitHub},
         helm::Helm,
-        kube::{Access, Kube, Selection, Target},
+        kube::{Kube, Selection, Target},
     },
-    desired::{Desired, Facts, desired, names},
+    desired::{Desired, EksFacts, Facts, desired, names},
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
     resource::context::{Context, scope},
@@ -24,6 +31,7 @@ pub(super) struct Session {
     /// What is wanted.
     pub desired: Vec<Desired>,
     ca_bundle: Option<String>,
+    eks: Option<EksCluster>,
 }
 
 /// A variable of the environment.
@@ -33,16 +41,6 @@ pub(super) struct Session {
 )]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
-}
-
-/// How the cluster is reached: flags before the profile.
-pub(super) fn access(global: &GlobalArgs, profile: Option<&Profile>) -> Access {
-    let from_profile = profile.and_then(|it| it.cluster.context.clone());
-    Access {
-        kubeconfig: global.kubeconfig.clone(),
-        context: global.context.clone().or(from_profile),
-    }
-    .pinned()
 }
 
 /// Refuses what this version does not do yet, instead of leaving it out (DESIGN 3).
@@ -74,8 +72,12 @@ impl Session {
         output: Output,
     ) -> Result<Self> {
         refuse_unimplemented(&file)?;
-        let access = access(global, Some(&file.profile));
-        let kube = Kube::connect(&access).await?;
+        let Connection {
+            access,
+            kube,
+            aws,
+            eks,
+        } = Box::pin(Connection::open(global, &file.profile)).await?;
         let helm_must_not_see = credential::variables(&file.profile.github);
         let helm = Helm::new(variable("PATH").as_deref(), access, helm_must_not_see)?;
         helm.binary()?;
@@ -84,8 +86,9 @@ impl Session {
             variable: &variable,
             directory: &file.directory,
             kube: Some(&kube),
+            aws: aws.as_ref(),
         };
-        let loaded = credential::load(&file.profile.github, &sources).await?;
+        let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
         for advice in loaded.advice {
             output.note(format!("advice: {advice}"));
         }
@@ -97,7 +100,7 @@ impl Session {
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, &file.profile, adopt, ca_bundle.clone())
+            facts(&kube, &file.profile, adopt, ca_bundle.clone(), eks.as_ref())
         );
         let (audit, facts) = (audit?, facts?);
         for advice in audit.advice {
@@ -107,6 +110,7 @@ impl Session {
         let context = Context {
             profile: file.profile,
             kube,
+            aws,
             helm,
             github,
             credential: loaded.credential,
@@ -120,6 +124,7 @@ impl Session {
             context,
             desired,
             ca_bundle,
+            eks,
         })
     }
 
@@ -127,7 +132,14 @@ impl Session {
     pub(super) async fn refresh(&mut self) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
         let context = &self.context;
-        let facts = facts(&context.kube, &context.profile, context.adopt, ca_bundle).await?;
+        let facts = facts(
+            &context.kube,
+            &context.profile,
+            context.adopt,
+            ca_bundle,
+            self.eks.as_ref(),
+        )
+        .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         Ok(())
     }
@@ -153,11 +165,13 @@ impl Session {
             })
             .unwrap_or_default();
         format!(
-            "profile {} on cluster {} (Kubernetes {}.{}), {scope} at {}",
+            "profile {} on {}, {scope} at {}",
             self.context.profile.name,
-            self.context.kube.server.trim_end_matches('/'),
-            self.context.kubernetes.0,
-            self.context.kubernetes.1,
+            cluster_words(
+                &self.context.kube,
+                self.eks.as_ref(),
+                self.context.kubernetes
+            ),
             self.context.github.base(),
         )
     }
@@ -203,6 +217,7 @@ async fn facts(
     profile: &Profile,
     adopt: bool,
     ca_bundle: Option<String>,
+    eks: Option<&EksCluster>,
 ) -> Result<Facts> {
     let (kubernetes, monitors, foreign, live_overrides) = tokio::join!(
         kube.version(),
@@ -210,17 +225,30 @@ async fn facts(
         foreign::look(kube, profile, adopt),
         live_overrides(kube, profile),
     );
-    let monitors = monitors?;
+    let (kubernetes, monitors) = (kubernetes?, monitors?);
     foreign::check_monitors(profile, monitors)?;
     Ok(Facts {
         now: jiff::Timestamp::now(),
-        kubernetes: Some(kubernetes?),
+        kubernetes: Some(kubernetes),
         service_monitor_crd: Some(monitors),
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
         live_overrides: live_overrides?,
+        eks: eks.map(eks_facts),
         ..Facts::default()
     })
+}
+
+fn eks_facts(cluster: &EksCluster) -> EksFacts {
+    EksFacts {
+        name: cluster.name.clone(),
+        region: cluster.region.clone(),
+        account: cluster.account.clone(),
+        partition: cluster.partition.clone(),
+        issuer: cluster.issuer.clone(),
+        security_group: cluster.security_group.clone(),
+        vpc: cluster.vpc.clone(),
+    }
 }
 
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {

@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use super::{
     GlobalArgs,
+    connection::{Connection, cluster_words},
     output::Output,
     profile_file::{self, ProfileFile},
-    session::{access, refuse_unimplemented, variable},
+    session::{refuse_unimplemented, variable},
 };
 use crate::{
     clients::{
+        aws::Aws,
         credential::{self, Sources},
         github::{GitHub, Runner},
         kube::{Kube, Selection, Target},
@@ -34,8 +36,15 @@ const CONCURRENT: usize = 16;
 pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(global, output)?;
     refuse_unimplemented(&file)?;
-    let kube = Kube::connect(&access(global, Some(&file.profile))).await?;
-    let runners = match github(&file, &kube).await {
+    let connection = Box::pin(Connection::open(global, &file.profile)).await?;
+    let (kube, eks, aws) = (connection.kube, connection.eks, connection.aws);
+    let version = kube.version().await?;
+    output.note(format!(
+        "profile {} on {}",
+        file.profile.name,
+        cluster_words(&kube, eks.as_ref(), version)
+    ));
+    let runners = match github(&file, &kube, aws.as_ref()).await {
         Ok(runners) => Some(runners),
         Err(error) => {
             output.note(format!(
@@ -69,14 +78,21 @@ pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
 }
 
 /// The runners by name.
-async fn github(file: &ProfileFile, kube: &Kube) -> Result<HashMap<String, Runner>> {
+async fn github(
+    file: &ProfileFile,
+    kube: &Kube,
+    aws: Option<&Aws>,
+) -> Result<HashMap<String, Runner>> {
     let sources = Sources {
         variable: &variable,
         directory: &file.directory,
         kube: Some(kube),
+        aws,
     };
     let github = &file.profile.github;
-    let credential = credential::load(github, &sources).await?.credential;
+    let credential = Box::pin(credential::load(github, &sources))
+        .await?
+        .credential;
     let ca_bundle = super::session::ca_bundle(file)?;
     let client = GitHub::new(github.url.as_deref(), credential, ca_bundle.as_deref())?;
     let Some(scope) = github.scope() else {

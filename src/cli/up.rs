@@ -294,7 +294,11 @@ fn holder() -> String {
 fn requests(session: &Session) -> Requests {
     Requests {
         kubernetes: session.context.kube.requests.snapshot(),
-        aws: Counts::default(),
+        aws: session
+            .context
+            .aws
+            .as_ref()
+            .map_or_else(Counts::default, |aws| aws.requests.snapshot()),
         github: session.context.github.requests.snapshot(),
         helm: session.context.helm.processes(),
     }

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kube::{Kube, Target};
+use super::{
+    aws::{Aws, stored::Stored},
+    kube::{Kube, Target},
+};
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{GitHub, TokenSource},
@@ -54,6 +57,8 @@ pub struct Sources<'a> {
     pub directory: &'a Path,
     /// The cluster, for `kubernetesSecret`.
     pub kube: Option<&'a Kube>,
+    /// AWS, for `secretsManager` and `ssm`.
+    pub aws: Option<&'a Aws>,
 }
 
 /// A credential, and what is unwise about where it came from.
@@ -131,15 +136,39 @@ async fn read(
             })?;
         (text, target.to_string())
     } else {
-        return Err(missing(
-            key,
-            "this version reads env, file and kubernetesSecret only",
-        )
-        .hint(format!(
-            "name one of them under github.{key} in the profile"
-        )));
+        let (stored, from) = stored(source, key, sources.aws).await?;
+        advice.extend(stored.advice);
+        return checked(stored.value, key, &from, advice);
     };
-    let (secret, cut) = Secret::trimmed(&text);
+    checked(Secret::trimmed(&text), key, &from, advice)
+}
+
+/// A value that AWS keeps, and its name.
+async fn stored(source: &TokenSource, key: &str, aws: Option<&Aws>) -> Result<(Stored, String)> {
+    let aws = aws.ok_or_else(|| {
+        missing(key, "it does not say where the value is")
+            .hint(format!("name one source under github.{key} in the profile"))
+    })?;
+    match (&source.secrets_manager, &source.ssm) {
+        (Some(name), _) => {
+            let from = format!("secret `{name}` of Secrets Manager");
+            Ok((aws.secret(name).await?, from))
+        }
+        (None, name) => {
+            let name = name.as_deref().unwrap_or_default();
+            let from = format!("parameter `{name}` of SSM");
+            Ok((aws.parameter(name).await?, from))
+        }
+    }
+}
+
+/// The value, if there is one.
+fn checked(
+    (secret, cut): (Secret, bool),
+    key: &str,
+    from: &str,
+    advice: &mut Vec<String>,
+) -> Result<Secret> {
     if secret.is_empty() {
         return Err(
             missing(key, &format!("{from} is empty")).hint("put the token there, and nothing else")

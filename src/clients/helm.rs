@@ -248,12 +248,7 @@ impl Helm {
     ) -> Result<String> {
         let binary = self.binary()?;
         if cluster {
-            if let Some(context) = &self.access.context {
-                arguments.extend(["--kube-context".into(), context.into()]);
-            }
-            if let Some(kubeconfig) = &self.access.kubeconfig {
-                arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
-            }
+            arguments.extend(self.access.helm_flags().await?);
         }
         let failed = |cause: String| {
             Error::failed(System::Helm, format!("cannot {what}"))

@@ -2,7 +2,7 @@
 //!
 //! Every call has a timeout, is counted, and is repeated when the server was only busy. An error names the object.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use kube::{
@@ -17,7 +17,10 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::requests::{Call, Counter};
+use super::{
+    aws::login::Login,
+    requests::{Call, Counter},
+};
 use crate::error::{Error, ErrorKind, Result, System};
 
 /// The field manager of everything arcctl applies (DESIGN 5).
@@ -173,6 +176,8 @@ pub struct Access {
     pub kubeconfig: Option<PathBuf>,
     /// A context of it.
     pub context: Option<String>,
+    /// Who shows the cluster who this is, where that is EKS by its name.
+    pub login: Option<Arc<Login>>,
 }
 
 impl Access {
@@ -189,6 +194,44 @@ impl Access {
         }
         self
     }
+
+    /// The flags that lead helm to the same cluster, with credentials that serve for longer than it runs.
+    pub(super) async fn helm_flags(&self) -> Result<Vec<OsString>> {
+        if let Some(login) = &self.login {
+            login.renew().await?;
+        }
+        let mut flags = Vec::new();
+        if let Some(context) = &self.context {
+            flags.extend(["--kube-context".into(), context.into()]);
+        }
+        if let Some(kubeconfig) = &self.kubeconfig {
+            flags.extend(["--kubeconfig".into(), kubeconfig.into()]);
+        }
+        Ok(flags)
+    }
+
+    /// What it says; without a kubeconfig, what a pod of the cluster knows.
+    pub(super) async fn config(&self) -> Result<Config> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..Default::default()
+        };
+        let read = match &self.kubeconfig {
+            Some(path) => match Kubeconfig::read_from(path) {
+                Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
+                Err(error) => Err(error),
+            },
+            None => Config::from_kubeconfig(&options).await,
+        };
+        match read {
+            Ok(config) => Ok(config),
+            // In a pod there is no kubeconfig; one that is there and cannot be read is not passed over.
+            Err(error) if self.context.is_none() && is_absent(&error) => {
+                Config::incluster().map_err(|_| unreadable(&error))
+            }
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
 }
 
 /// A connection to the API server.
@@ -199,6 +242,7 @@ pub struct Kube {
     pub server: String,
     /// The calls made.
     pub requests: Arc<Counter>,
+    login: Option<Arc<Login>>,
 }
 
 /// The Status of a refused call, where the server sent one.
@@ -212,25 +256,7 @@ pub fn status(error: &kube::Error) -> Option<&Status> {
 impl Kube {
     /// Connects as `access` says; without a kubeconfig, as a pod of the cluster. No call is made yet.
     pub async fn connect(access: &Access) -> Result<Self> {
-        let options = KubeConfigOptions {
-            context: access.context.clone(),
-            ..Default::default()
-        };
-        let read = match &access.kubeconfig {
-            Some(path) => match Kubeconfig::read_from(path) {
-                Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
-                Err(error) => Err(error),
-            },
-            None => Config::from_kubeconfig(&options).await,
-        };
-        let mut config = match read {
-            Ok(config) => config,
-            // In a pod there is no kubeconfig; one that is there and cannot be read is not passed over.
-            Err(error) if access.context.is_none() && is_absent(&error) => {
-                Config::incluster().map_err(|_| unreadable(&error))?
-            }
-            Err(error) => return Err(unreadable(&error)),
-        };
+        let mut config = access.config().await?;
         config.connect_timeout = Some(Duration::from_secs(10));
         // Repeating is `call`'s work, where it is counted and has a limit.
         config.default_retry = false;
@@ -252,6 +278,7 @@ impl Kube {
             client,
             server,
             requests: Arc::default(),
+            login: access.login.clone(),
         })
     }
 
@@ -276,17 +303,21 @@ impl Kube {
         pause.tick().await;
         let mut attempt = 1;
         loop {
+            let failed = |reply| KubeFailure {
+                what: what.into(),
+                reply,
+                login: self.login.clone(),
+            };
+            if let Some(login) = &self.login
+                && let Err(error) = login.renew().await
+            {
+                return Err(failed(Reply::SignedOut(Box::new(error))));
+            }
             self.requests.count(kind);
             let failure = match tokio::time::timeout(CALL_TIMEOUT, make()).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => KubeFailure {
-                    what: what.into(),
-                    reply: Reply::Refused(Box::new(error)),
-                },
-                Err(_) => KubeFailure {
-                    what: what.into(),
-                    reply: Reply::Silence,
-                },
+                Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
+                Err(_) => failed(Reply::Silence),
             };
             if attempt >= ATTEMPTS || !failure.is_passing(kind) {
                 return Err(failure);
@@ -333,6 +364,7 @@ impl Kube {
             return Err(KubeFailure {
                 what: "apply an object without a name".into(),
                 reply: Reply::Silence,
+                login: None,
             });
         };
         let api = self.api(&target.kind, target.namespace.as_deref());
@@ -355,6 +387,7 @@ impl Kube {
         let refused = |what: &str| KubeFailure {
             what: what.into(),
             reply: Reply::Silence,
+            login: None,
         };
         let metadata = manifest.get("metadata");
         let kind = Kind::new(
@@ -389,6 +422,7 @@ impl Kube {
         let silence = || KubeFailure {
             what: "replace an object".into(),
             reply: Reply::Silence,
+            login: None,
         };
         let target = Target::of(manifest).ok_or_else(silence)?;
         let api = self.api(&target.kind, target.namespace.as_deref());
@@ -456,10 +490,9 @@ impl Kube {
 
     /// The API server's version, as (1, 36).
     pub async fn version(&self) -> Result<(u32, u32)> {
+        let what = format!("ask the API server `{}` for its version", self.server);
         let answer = self
-            .call(Call::Read, "ask its version", || {
-                self.client.apiserver_version()
-            })
+            .call(Call::Read, &what, || self.client.apiserver_version())
             .await
             .map_err(|failure| failure.about_server(&self.server))?;
         let digits = |text: &str| {
@@ -549,12 +582,15 @@ impl Mode {
 pub struct KubeFailure {
     what: String,
     reply: Reply,
+    login: Option<Arc<Login>>,
 }
 
 #[derive(Debug)]
 enum Reply {
     Refused(Box<kube::Error>),
     Silence,
+    /// It was not asked: there is nobody to ask as any more.
+    SignedOut(Box<Error>),
 }
 
 impl KubeFailure {
@@ -567,7 +603,7 @@ impl KubeFailure {
     pub fn status(&self) -> Option<&Status> {
         match &self.reply {
             Reply::Refused(error) => status(error),
-            Reply::Silence => None,
+            Reply::Silence | Reply::SignedOut(_) => None,
         }
     }
 
@@ -575,6 +611,7 @@ impl KubeFailure {
     pub fn said(&self) -> String {
         match &self.reply {
             Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
+            Reply::SignedOut(error) => error.document().message,
             Reply::Refused(error) => match error.as_ref() {
                 kube::Error::Api(status) => status.message.clone(),
                 other => innermost(other),
@@ -596,7 +633,11 @@ impl KubeFailure {
 
     /// Whether the credentials could not even be made: an exec plugin that failed, an expired single sign-on.
     fn is_unauthenticated(&self) -> bool {
-        matches!(&self.reply, Reply::Refused(error) if matches!(**error, kube::Error::Auth(_)))
+        match &self.reply {
+            Reply::Refused(error) => matches!(**error, kube::Error::Auth(_)),
+            Reply::Silence => false,
+            Reply::SignedOut(_) => true,
+        }
     }
 
     fn kind(&self) -> ErrorKind {
@@ -621,6 +662,14 @@ impl KubeFailure {
     }
 
     fn error(&self, object: &str) -> Error {
+        if let Reply::SignedOut(error) = &self.reply {
+            return (**error).clone();
+        }
+        let own = self.login.as_ref().and_then(|login| match self.code() {
+            Some(401) => Some(login.unknown()),
+            None if !self.is_unauthenticated() => Some(login.unreachable()),
+            _ => None,
+        });
         let hint = match self.code() {
             Some(401) => {
                 "the API server does not know you: renew the credentials of this kubeconfig context"
@@ -645,7 +694,7 @@ impl KubeFailure {
         )
         .object(object.replace('`', ""))
         .cause(self.said())
-        .hint(hint)
+        .hint(own.unwrap_or_else(|| hint.to_owned()))
         .passing(
             !self.is_unauthenticated()
                 && matches!(self.code(), None | Some(404 | 409 | 429 | 500..)),

@@ -1,9 +1,11 @@
 //! Connections to the systems: concrete, made when first needed, no traits made for mocking. `clients/` speaks,
 //! `resource/` wants.
 
+pub mod aws;
 pub mod credential;
 pub mod github;
 pub mod helm;
 mod helm_answers;
 pub mod kube;
 pub mod requests;
+pub mod same_cluster;

@@ -44,11 +44,32 @@ pub struct Facts {
     pub foreign_cert_manager: Option<bool>,
     /// The contents of `github.caBundle`.
     pub ca_bundle: Option<String>,
+    /// What EKS tells of the cluster, where `cluster.eks` names it.
+    pub eks: Option<EksFacts>,
     /// The ARN of `aws.irsa.role`, where the profile gives a name.
     pub runner_role_arn: Option<String>,
     /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
     /// while they equal the profile (DESIGN 3).
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+/// What EKS tells of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EksFacts {
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The account it is in.
+    pub account: String,
+    /// The partition, as ARNs have it: `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
+    /// The issuer of its service accounts' tokens, a URL.
+    pub issuer: Option<String>,
+    /// The security group that EKS made with it.
+    pub security_group: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
 }
 
 /// The phases of `up`, in order. Resources of one phase run concurrently.

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     clients::{
+        aws::Aws,
         credential::Credential,
         github::{GitHub, Runner},
         helm::Helm,
@@ -28,6 +29,8 @@ pub struct Context {
     pub profile: Profile,
     /// The API server.
     pub kube: Kube,
+    /// AWS, where the profile names something of it.
+    pub aws: Option<Aws>,
     /// The helm binary.
     pub helm: Helm,
     /// GitHub.

@@ -102,7 +102,16 @@ impl Cluster {
     /// The sandbox's profile, changed: each of `edits` takes the place of a text that must be there. Its window is days
     /// away, so that a test does the same on a Saturday.
     pub(crate) fn profile(&self, name: &str, edits: &[(&str, &str)]) -> PathBuf {
-        let original = &self.world.environment()["ARCCTL_SANDBOX_PROFILE"];
+        self.edited("ARCCTL_SANDBOX_PROFILE", name, edits)
+    }
+
+    /// The same of the profile that names the cluster as EKS does.
+    pub(crate) fn eks_profile(&self, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+        self.edited("ARCCTL_SANDBOX_EKS_PROFILE", name, edits)
+    }
+
+    fn edited(&self, variable: &str, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+        let original = &self.world.environment()[variable];
         let mut text = std::fs::read_to_string(original).unwrap();
         assert!(text.contains(WINDOW), "the profile has no `{WINDOW}`");
         text = text.replace(WINDOW, &distant_window());
@@ -179,7 +188,7 @@ impl Cluster {
             .unwrap_or_else(|said| panic!("{program} {arguments:?}: {said}"))
     }
 
-    fn try_tool(
+    pub(crate) fn try_tool(
         &self,
         program: &str,
         arguments: &[&str],
@@ -215,6 +224,15 @@ impl Cluster {
     pub(crate) fn get(&self, kind: &str, namespace: &str, name: &str) -> Value {
         let text = self.kubectl(&["-n", namespace, "get", kind, name, "-o", "json"], None);
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// Who has issued the API server's certificate: PEM in base64, as kubeconfigs and EKS have it.
+    pub(crate) fn certificate_authority(&self) -> String {
+        let text = self.kubectl(&["config", "view", "--raw", "-o", "json"], None);
+        let config: Value = serde_json::from_str(&text).unwrap();
+        let cluster = &config["clusters"][0]["cluster"];
+        let data = cluster["certificate-authority-data"].as_str();
+        data.unwrap().to_owned()
     }
 
     /// Where the charts are, as helm's `--repo` takes it.

@@ -10,6 +10,7 @@
 
 mod adoption;
 mod cluster;
+mod eks;
 mod existing;
 mod installation;
 mod interruptions;

@@ -28,7 +28,7 @@ pub(super) fn etcd(layout: &Layout<'_>, peer_port: u16) -> Vec<String> {
 }
 
 pub(super) fn api_server(layout: &Layout<'_>) -> Vec<String> {
-    vec![
+    let mut flags = vec![
         format!("--etcd-servers=http://127.0.0.1:{}", layout.etcd_port),
         "--bind-address=127.0.0.1".to_owned(),
         "--advertise-address=127.0.0.1".to_owned(),
@@ -57,7 +57,19 @@ pub(super) fn api_server(layout: &Layout<'_>) -> Vec<String> {
         "--allow-privileged=true".to_owned(),
         "--profiling=false".to_owned(),
         "--shutdown-delay-duration=0s".to_owned(),
-    ]
+    ];
+    if layout.authenticator.is_some() {
+        flags.extend([
+            format!(
+                "--authentication-token-webhook-config-file={}",
+                layout.file(AUTHENTICATOR)
+            ),
+            "--authentication-token-webhook-version=v1".to_owned(),
+            // A test takes an access entry away and wants to see it gone.
+            "--authentication-token-webhook-cache-ttl=1s".to_owned(),
+        ]);
+    }
+    flags
 }
 
 pub(super) fn controller_manager(layout: &Layout<'_>) -> Vec<String> {
@@ -75,6 +87,24 @@ pub(super) fn controller_manager(layout: &Layout<'_>) -> Vec<String> {
         "--secure-port=0".to_owned(),
         "--profiling=false".to_owned(),
     ]
+}
+
+/// The file that says where tokens are reviewed.
+pub(super) const AUTHENTICATOR: &str = "authenticator.kubeconfig";
+
+/// A kubeconfig for the authentication webhook at `url`.
+pub(super) fn authenticator(url: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "authenticator",
+        "clusters": [{"name": "authenticator", "cluster": {"server": url}}],
+        "users": [{"name": "api-server", "user": {}}],
+        "contexts": [{"name": "authenticator", "context": {
+            "cluster": "authenticator", "user": "api-server",
+        }}],
+    })
+    .to_string()
 }
 
 /// The administrator's token: token, user, UID, group.
@@ -104,6 +134,7 @@ mod tests {
         let layout = Layout {
             directory: Path::new("/d"),
             egress: Path::new("/e"),
+            authenticator: None,
             etcd_port: 1,
             api_port: 2,
         };

@@ -34,6 +34,7 @@ pub struct ControlPlane {
 pub(crate) struct Layout<'a> {
     directory: &'a Path,
     egress: &'a Path,
+    authenticator: Option<&'a str>,
     etcd_port: u16,
     api_port: u16,
 }
@@ -51,7 +52,13 @@ impl Layout<'_> {
 impl ControlPlane {
     /// Starts the control plane with its files in `directory`; calls to webhooks leave the API
     /// server through the proxy that listens on the Unix socket `egress`.
-    pub async fn start(processes: &ProcessGroup, directory: &Path, egress: &Path) -> Result<Self> {
+    /// `authenticator` is the URL that tokens it does not know are sent to.
+    pub async fn start(
+        processes: &ProcessGroup,
+        directory: &Path,
+        egress: &Path,
+        authenticator: Option<&str>,
+    ) -> Result<Self> {
         let directory = &directory.join("control-plane");
         // A sandbox is always a new cluster; what a killed one left behind would not be.
         match std::fs::remove_dir_all(directory.join("etcd")) {
@@ -65,6 +72,7 @@ impl ControlPlane {
         let layout = Layout {
             directory,
             egress,
+            authenticator,
             etcd_port: free_port()?,
             api_port: free_port()?,
         };
@@ -138,6 +146,11 @@ fn write_files(layout: &Layout<'_>, authority: &Authority, token: &str) -> Resul
         "kubernetes.default.svc.cluster.local",
         flags::API_SERVICE_IP,
     ])?;
+    if let Some(url) = layout.authenticator {
+        let path = layout.file(flags::AUTHENTICATOR);
+        std::fs::write(&path, flags::authenticator(url))
+            .with_context(|| format!("cannot write `{path}`"))?;
+    }
     let tokens = TokenKeys::new()?;
     let admin = authority.client("sandbox-admin", Some("system:masters"))?;
     let manager = authority.client("system:kube-controller-manager", None)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version, request};
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -14,6 +14,7 @@ use super::classify::{classify, needs_body};
 use super::fault::Effect;
 use super::refusal::refusal;
 use super::upstream::Link;
+use crate::cloud::cluster::Supplement;
 use crate::listen::{Body, BoxError, Connection, Unanswered, whole};
 
 /// Answers one request.
@@ -53,6 +54,10 @@ pub(super) async fn handle(
         }
         other => other,
     };
+    let lacking = shared
+        .supplement
+        .clone()
+        .filter(|_| Supplement::concerns(&parts));
     let response = match link.send(Request::from_parts(parts, body)).await {
         Ok(response) => response,
         Err(error) => {
@@ -63,6 +68,11 @@ pub(super) async fn handle(
         }
     };
     shared.answered(index, response.status().as_u16());
+    let response = response.map(|body| body.map_err(BoxError::from).boxed());
+    let response = match lacking {
+        Some(supplement) => completed(&supplement, response).await?,
+        None => response,
+    };
     returned(&shared, &connection, response, effect).await
 }
 
@@ -70,7 +80,7 @@ pub(super) async fn handle(
 async fn returned(
     shared: &Shared,
     connection: &Connection,
-    response: Response<Incoming>,
+    response: Response<Body>,
     effect: Option<Effect>,
 ) -> Result<Response<Body>, Unanswered> {
     let (mut parts, body) = response.into_parts();
@@ -91,9 +101,21 @@ async fn returned(
         }
         Some(Effect::Truncate(length)) => truncated(body, length),
         Some(Effect::SlowBody(pause)) => slowed(body, pause),
-        _ => body.map_err(BoxError::from).boxed(),
+        _ => body,
     };
     Ok(Response::from_parts(parts, body))
+}
+
+/// The answer with what its system does not know.
+async fn completed(
+    supplement: &Supplement,
+    response: Response<Body>,
+) -> Result<Response<Body>, Unanswered> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
+    let body = supplement.complete(&body).map_or(body, Bytes::from);
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, whole(body)))
 }
 
 fn respond(
@@ -123,7 +145,7 @@ fn respond(
 }
 
 /// The first bytes of a body, then an error: the connection ends with the length still owed.
-fn truncated(body: Incoming, length: usize) -> Body {
+fn truncated(body: Body, length: usize) -> Body {
     let mut left = length;
     let pieces =
         BodyDataStream::new(body)
@@ -154,7 +176,7 @@ fn truncated(body: Incoming, length: usize) -> Body {
 /// How much of a slow body comes at a time.
 const PIECE: usize = 1024;
 
-fn slowed(body: Incoming, pause: Duration) -> Body {
+fn slowed(body: Body, pause: Duration) -> Body {
     let pieces = BodyDataStream::new(body)
         .map_err(BoxError::from)
         .flat_map(|piece| {

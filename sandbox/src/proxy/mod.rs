@@ -18,6 +18,7 @@ pub use self::classify::{Kind, System};
 pub use self::fault::{Effect, Fault, Matching, MethodMatch, Nth};
 pub use self::specification::{CertificateFault, FaultSpecification};
 use self::upstream::{Link, Upstream};
+use crate::cloud::cluster::Supplement;
 use crate::listen::Server;
 
 /// How a proxy is set up.
@@ -28,6 +29,8 @@ pub struct Options {
     pub tls: Option<Arc<ServerConfig>>,
     /// The certificate authority of an `https` upstream, as PEM.
     pub upstream_certificate_authority: Option<String>,
+    /// What the system does not know of a cluster, put into its answers.
+    pub supplement: Option<Arc<Supplement>>,
 }
 
 impl Options {
@@ -37,6 +40,7 @@ impl Options {
             system,
             tls: None,
             upstream_certificate_authority: None,
+            supplement: None,
         }
     }
 }
@@ -83,6 +87,7 @@ struct Shared {
     system: System,
     state: Mutex<State>,
     on_kill: Mutex<Option<Hook>>,
+    supplement: Option<Arc<Supplement>>,
 }
 
 #[derive(Default)]
@@ -107,6 +112,7 @@ impl Proxy {
             system: options.system,
             state: Mutex::default(),
             on_kill: Mutex::default(),
+            supplement: options.supplement,
         });
         let scheme = if options.tls.is_some() {
             "https"

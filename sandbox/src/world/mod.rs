@@ -16,8 +16,10 @@ use tokio::task::JoinSet;
 use self::environment::Environment;
 use self::faults::Faults;
 use self::proxies::Proxies;
+use crate::authenticator::Authenticator;
 use crate::cert_manager;
 use crate::chart_repository::ChartRepository;
+use crate::cloud::Cloud;
 use crate::control_plane::ControlPlane;
 use crate::controller::{self, GitHubSettings};
 use crate::egress::Egress;
@@ -86,6 +88,7 @@ pub struct World {
     egress: Egress,
     github: GitHub,
     charts: ChartRepository,
+    aws: Option<Aws>,
     proxies: Proxies,
     kubelet: Option<Kubelet>,
     stand_ins: JoinSet<()>,
@@ -97,9 +100,15 @@ pub struct World {
     _temporary: Vec<TempDir>,
 }
 
+/// The simulated AWS, and who authenticates its users at the cluster.
+struct Aws {
+    cloud: Cloud,
+    authenticator: Authenticator,
+}
+
 impl World {
     /// Starts everything and returns once it can be used.
-    pub async fn start(options: Options) -> Result<Self> {
+    pub async fn start(mut options: Options) -> Result<Self> {
         // Only the first call in a process installs it; later ones find it there.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let faults = Faults::parse(&options.faults)?;
@@ -121,7 +130,11 @@ impl World {
             None
         };
         let egress = Egress::bind(&socket)?;
-        let control_plane = ControlPlane::start(&processes, &directory, &socket).await?;
+        let authenticator = authenticator(moto.as_ref()).await?;
+        let whose = authenticator.as_ref().map(Authenticator::url);
+        let control_plane =
+            ControlPlane::start(&processes, &directory, &socket, whose.as_deref()).await?;
+        let aws = aws(&processes, moto.as_ref(), authenticator, &mut options.nodes).await?;
         let client = control_plane.client();
         egress.attach(client.clone());
         for (namespace, service, fault) in &faults.egress {
@@ -135,7 +148,8 @@ impl World {
         })
         .await?;
         let mut charts = ChartRepository::start().await?;
-        let proxies = Proxies::start(&control_plane, &github, &charts, moto.as_ref()).await?;
+        let account = moto.as_ref().zip(aws.as_ref().map(|it| &it.cloud));
+        let proxies = Proxies::start(&control_plane, &github, &charts, account).await?;
         if faults.charts_down {
             charts.down().await;
         }
@@ -143,15 +157,21 @@ impl World {
         let stand_ins = stand_ins(&client, &egress, &proxies, &options, faults);
         let mut environment =
             environment(&directory, &control_plane, &github, &proxies, options.helm)?;
-        if let (Some(moto), Some(proxy)) = (&moto, &proxies.aws) {
-            moto.wait(&processes).await?;
-            environment.extend(moto::environment(&proxy.url()));
+        if let (Some(proxy), Some(aws)) = (&proxies.aws, &aws) {
+            environment.extend(moto::environment(&proxy.url(), &aws.cloud.key));
+            let path = directory.join("eks-profile.yaml");
+            let text = profile::text(&proxies.github.url(), &proxies.charts.url());
+            std::fs::write(&path, profile::through_eks(&text))
+                .with_context(|| format!("cannot write `{}`", path.display()))?;
+            let name = "ARCCTL_SANDBOX_EKS_PROFILE".to_owned();
+            environment.insert(name, path.display().to_string());
         }
         Ok(Self {
             control_plane,
             egress,
             github,
             charts,
+            aws,
             proxies,
             kubelet: Some(kubelet),
             stand_ins,
@@ -181,6 +201,16 @@ impl World {
     /// The simulated GitHub.
     pub fn github(&self) -> &GitHub {
         &self.github
+    }
+
+    /// The account that the cluster is in; `None` without AWS.
+    pub fn cloud(&self) -> Option<&Cloud> {
+        self.aws.as_ref().map(|it| &it.cloud)
+    }
+
+    /// Who authenticates AWS's users at the cluster; `None` without AWS.
+    pub fn authenticator(&self) -> Option<&Authenticator> {
+        self.aws.as_ref().map(|it| &it.authenticator)
     }
 
     /// The chart repository, to take it down and up again.
@@ -216,6 +246,31 @@ impl World {
         self.egress.stop();
         self.processes.stop();
     }
+}
+
+async fn authenticator(moto: Option<&Moto>) -> Result<Option<Authenticator>> {
+    match moto {
+        Some(moto) => Authenticator::start(&moto.url()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Makes the account once moto answers; each of `nodes` gets the instance it runs on.
+async fn aws(
+    processes: &ProcessGroup,
+    moto: Option<&Moto>,
+    authenticator: Option<Authenticator>,
+    nodes: &mut [NodeSpec],
+) -> Result<Option<Aws>> {
+    let Some((moto, authenticator)) = moto.zip(authenticator) else {
+        return Ok(None);
+    };
+    moto.wait(processes).await?;
+    let cloud = Cloud::make(&moto.url(), nodes).await?;
+    Ok(Some(Aws {
+        cloud,
+        authenticator,
+    }))
 }
 
 fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {

@@ -1,6 +1,9 @@
 //! The profile that a newcomer and the tests use: the reference profile, pointed at the sandbox.
 //! Pure: no I/O.
 
+use crate::cloud::CLUSTER;
+use crate::moto::REGION;
+
 const TEMPLATE: &str = include_str!("../../profile.yaml");
 
 /// The profile's text, for the GitHub and the chart repository at these URLs.
@@ -10,10 +13,25 @@ pub(super) fn text(github: &str, charts: &str) -> String {
         .replace("@CHARTS@", charts)
 }
 
+/// The same profile for the cluster as EKS knows it.
+pub(super) fn through_eks(text: &str) -> String {
+    let context = format!("  context: {}\n", crate::control_plane::CONTEXT);
+    let eks = format!("  eks: {CLUSTER}\n  region: {REGION}\n");
+    text.replace(&context, &eks)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn eks_takes_the_place_of_the_context() {
+        let text = through_eks(&text("http://127.0.0.1:1", "http://127.0.0.1:2/"));
+        let profile: Value = serde_saphyr::from_str(&text).unwrap();
+        let cluster = serde_json::json!({"eks": CLUSTER, "region": REGION});
+        assert_eq!(profile["cluster"], cluster);
+    }
 
     #[test]
     fn nothing_is_left_to_fill_in() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::chart_repository::ChartRepository;
+use crate::cloud::{Cloud, cluster::Supplement};
 use crate::control_plane::ControlPlane;
 use crate::github::GitHub;
 use crate::moto::Moto;
@@ -24,7 +25,7 @@ impl Proxies {
         control_plane: &ControlPlane,
         github: &GitHub,
         charts: &ChartRepository,
-        moto: Option<&Moto>,
+        moto: Option<(&Moto, &Cloud)>,
     ) -> Result<Self> {
         let leaf = control_plane
             .authority()
@@ -36,12 +37,24 @@ impl Proxies {
             ),
             ..proxy::Options::plain(System::Kubernetes)
         };
+        let kubernetes = Proxy::start(control_plane.url(), kubernetes).await?;
         let aws = match moto {
-            Some(moto) => Some(plain(&format!("http://{}", moto.address()), System::Aws).await?),
+            Some((moto, cloud)) => {
+                let supplement = Supplement {
+                    endpoint: kubernetes.url(),
+                    authority: control_plane.authority().certificate().to_owned(),
+                    cloud: cloud.clone(),
+                };
+                let options = proxy::Options {
+                    supplement: Some(Arc::new(supplement)),
+                    ..proxy::Options::plain(System::Aws)
+                };
+                Some(Proxy::start(&moto.url(), options).await?)
+            }
             None => None,
         };
         Ok(Self {
-            kubernetes: Proxy::start(control_plane.url(), kubernetes).await?,
+            kubernetes,
             github: plain(&github.url(), System::GitHub).await?,
             charts: plain(&charts.url(), System::Charts).await?,
             aws,

@@ -1,7 +1,7 @@
 //! What the profile can say and this program does not do yet: refused, never ignored. Pure.
 
 use super::{
-    super::{Auto, Profile, TokenSource, problem::Severity},
+    super::{Auto, Profile, problem::Severity},
     Finding, Path, Report,
 };
 
@@ -12,12 +12,6 @@ pub fn not_implemented(profile: &Profile) -> Vec<Finding> {
         let message = format!("`{path}` is not implemented yet");
         report.add(Severity::Error, path, message, remedy.to_owned());
     };
-    if profile.cluster.eks.is_some() {
-        refuse(
-            Path::from(["cluster", "eks"]),
-            "reach the cluster through `context`",
-        );
-    }
     if profile.aws.is_some() {
         refuse(
             Path::from(["aws"]),
@@ -31,31 +25,6 @@ pub fn not_implemented(profile: &Profile) -> Vec<Finding> {
         ] {
             if value != Auto::Never {
                 refuse(Path::from(["monitoring"]).key(key), "write `never`");
-            }
-        }
-    }
-    let sources = [
-        (
-            Path::from(["github", "token"]),
-            profile.github.token.as_ref(),
-        ),
-        (
-            Path::from(["github", "app", "privateKey"]),
-            profile.github.app.as_ref().map(|app| &app.private_key),
-        ),
-    ];
-    for (path, source) in sources {
-        let Some(TokenSource {
-            secrets_manager,
-            ssm,
-            ..
-        }) = source
-        else {
-            continue;
-        };
-        for (key, value) in [("secretsManager", secrets_manager), ("ssm", ssm)] {
-            if value.is_some() {
-                refuse(path.key(key), "use `env`, `file` or `kubernetesSecret`");
             }
         }
     }

@@ -211,9 +211,9 @@ async fn tls_ends_at_the_proxy_and_begins_again_behind_it() {
     let leaf = authority.server(&["127.0.0.1", "localhost"]).unwrap();
     let other = Other::start(Some(leaf.server_config().unwrap())).await;
     let options = Options {
-        system: System::Kubernetes,
         tls: Some(leaf.server_config().unwrap()),
         upstream_certificate_authority: Some(authority.certificate().to_owned()),
+        ..Options::plain(System::Kubernetes)
     };
     let upstream = format!("https://{}", other.server.address());
     let first = Proxy::start(&upstream, options).await.unwrap();

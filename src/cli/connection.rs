@@ -1,0 +1,105 @@
+//! How a command reaches the cluster: as EKS knows it, or by a context of the kubeconfig; and what it says of both.
+
+use std::{sync::Arc, time::SystemTime};
+
+use super::GlobalArgs;
+use crate::{
+    clients::{
+        aws::{
+            Aws,
+            cluster::{Caller, EksCluster},
+            login::Login,
+        },
+        kube::{Access, Kube},
+        same_cluster,
+    },
+    error::Result,
+    profile::Profile,
+};
+
+/// The cluster, and AWS where the profile names something of it.
+pub(super) struct Connection {
+    /// The way to the cluster, for helm too.
+    pub access: Access,
+    /// The API server.
+    pub kube: Kube,
+    /// AWS.
+    pub aws: Option<Aws>,
+    /// The cluster as EKS describes it.
+    pub eks: Option<EksCluster>,
+}
+
+impl Connection {
+    /// Finds the cluster. Nothing is asked of its API server yet.
+    pub(super) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
+        let aws = aws(profile).await;
+        let mut access = Access {
+            kubeconfig: global.kubeconfig.clone(),
+            context: global
+                .context
+                .clone()
+                .or_else(|| profile.cluster.context.clone()),
+            login: None,
+        };
+        let by_kubeconfig = access.kubeconfig.is_some() || access.context.is_some();
+        let mut eks = None;
+        if let (Some(name), Some(aws)) = (&profile.cluster.eks, &aws) {
+            // Joined and not raced: the same fault gives the same error in every run.
+            let (cluster, caller) = tokio::join!(aws.cluster(name), aws.caller());
+            let (caller, cluster) = (caller?, cluster?);
+            if by_kubeconfig {
+                access = access.pinned();
+                same_cluster::check(&access, &cluster).await?;
+            } else {
+                access = sign_in(aws, &cluster, caller).await?;
+            }
+            eks = Some(cluster);
+        } else {
+            access = access.pinned();
+        }
+        let kube = Kube::connect(&access).await?;
+        Ok(Self {
+            access,
+            kube,
+            aws,
+            eks,
+        })
+    }
+}
+
+async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Access> {
+    let login = Login::new(cluster.clone(), caller, aws.credentials(), SystemTime::now).await?;
+    Ok(Access {
+        kubeconfig: Some(login.kubeconfig()),
+        context: Some(login.context().to_owned()),
+        login: Some(Arc::new(login)),
+    })
+}
+
+/// AWS, where the profile names something of it.
+async fn aws(profile: &Profile) -> Option<Aws> {
+    let github = &profile.github;
+    let mut sources = github
+        .token
+        .iter()
+        .chain(github.app.iter().map(|app| &app.private_key));
+    let needed = profile.cluster.eks.is_some()
+        || sources.any(|it| it.secrets_manager.is_some() || it.ssm.is_some());
+    if needed {
+        Some(Aws::new(profile.cluster.region.as_deref()).await)
+    } else {
+        None
+    }
+}
+
+/// The cluster as a person knows it.
+pub(super) fn cluster_words(kube: &Kube, eks: Option<&EksCluster>, version: (u32, u32)) -> String {
+    let version = format!("Kubernetes {}.{}", version.0, version.1);
+    match eks {
+        Some(eks) => format!(
+            "EKS cluster {} in {} of AWS account {} ({version})",
+            eks.name, eks.region, eks.account
+        ),
+        None => format!("cluster {} ({version})", kube.server.trim_end_matches('/')),
+    }
+}

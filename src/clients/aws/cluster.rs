@@ -1,0 +1,213 @@
+//! The EKS cluster of a profile: where it is, whose it is, and who asks.
+
+use aws_sdk_eks::{
+    operation::describe_cluster::DescribeClusterError,
+    types::{Cluster, ClusterStatus},
+};
+
+use super::{Aws, failure::Asked, partition::Partition};
+use crate::error::{Error, ErrorKind, Result, System};
+
+/// What EKS tells of a cluster that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EksCluster {
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The account it is in.
+    pub account: String,
+    /// The partition, as ARNs have it.
+    pub partition: String,
+    /// Where its API server is.
+    pub endpoint: String,
+    /// Who has issued its certificate: PEM, in base64.
+    pub authority: String,
+    /// The issuer of its service accounts' tokens, a URL.
+    pub issuer: Option<String>,
+    /// The security group that EKS made with it.
+    pub security_group: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// From where its API server can be reached.
+    pub reach: Reach,
+}
+
+/// From where an API server can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From everywhere.
+    Public,
+    /// From these addresses, and from its VPC.
+    From(Vec<String>),
+    /// From its VPC and what is connected to it.
+    Private,
+}
+
+/// Who arcctl is at AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: String,
+    /// The user, or the session of a role.
+    pub arn: String,
+}
+
+impl Caller {
+    /// The ARN that an access entry of EKS has: of the role, and not of its session.
+    pub fn principal(&self) -> String {
+        let session = self.arn.split_once(":sts:").and_then(|(start, rest)| {
+            let (account, resource) = rest.trim_start_matches(':').split_once(':')?;
+            let role = resource.strip_prefix("assumed-role/")?.split('/').next()?;
+            Some(format!("{start}:iam::{account}:role/{role}"))
+        });
+        session.unwrap_or_else(|| self.arn.clone())
+    }
+}
+
+impl Aws {
+    /// Who arcctl is.
+    pub async fn caller(&self) -> Result<Caller> {
+        let asked = Asked {
+            what: "find out who this is at AWS",
+            action: "sts:GetCallerIdentity",
+            resource: "*",
+        };
+        let answer = self.sts().get_caller_identity().send().await;
+        let answer = answer.map_err(|error| asked.failed(&error).object("AWS credentials"))?;
+        Ok(Caller {
+            account: answer.account.unwrap_or_default(),
+            arn: answer.arn.unwrap_or_default(),
+        })
+    }
+
+    /// The EKS cluster `name`, if it can be used.
+    pub async fn cluster(&self, name: &str) -> Result<EksCluster> {
+        let region = self.region().unwrap_or_default();
+        let object = format!("cluster/{name}");
+        let asked = Asked {
+            what: &format!("describe EKS cluster `{name}` in `{region}`"),
+            action: "eks:DescribeCluster",
+            resource: &object,
+        };
+        let answer = self.eks().describe_cluster().name(name).send().await;
+        let cluster = match answer {
+            Ok(answer) => answer.cluster,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeClusterError::is_resource_not_found_exception) =>
+            {
+                None
+            }
+            Err(error) => return Err(asked.failed(&error)),
+        };
+        let Some(cluster) = cluster else {
+            return Err(
+                unusable(format!("there is no EKS cluster `{name}` in `{region}`"), &object).hint(format!(
+                    "`aws eks list-clusters --region {region}` lists those of this account; correct cluster.eks or cluster.region in the profile, or name another account's profile with AWS_PROFILE"
+                )),
+            );
+        };
+        usable(name, region, &cluster)
+    }
+}
+
+fn unusable(message: String, object: &str) -> Error {
+    Error::new(ErrorKind::Failed, System::Aws, message).object(object)
+}
+
+fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
+    let object = format!("cluster/{name}");
+    let state = |text: &str| {
+        unusable(
+            format!("EKS cluster `{name}` in `{region}` {text}"),
+            &object,
+        )
+    };
+    match cluster.status() {
+        Some(ClusterStatus::Creating | ClusterStatus::Pending) => {
+            return Err(state("is still being created").hint(format!(
+                "wait for it: `aws eks wait cluster-active --region {region} --name {name}`"
+            )));
+        }
+        Some(ClusterStatus::Failed) => {
+            return Err(state("could not be created").hint(format!(
+                "`aws eks describe-cluster --region {region} --name {name} --query cluster.health` says why"
+            )));
+        }
+        Some(ClusterStatus::Deleting) => {
+            return Err(state("is being deleted")
+                .hint("name another cluster under cluster.eks in the profile"));
+        }
+        _ => {}
+    }
+    let authority = cluster.certificate_authority().and_then(|it| it.data());
+    let (Some(endpoint), Some(authority)) = (cluster.endpoint(), authority) else {
+        return Err(state("has no endpoint yet").hint(format!(
+            "wait for it: `aws eks wait cluster-active --region {region} --name {name}`"
+        )));
+    };
+    // arn:PARTITION:eks:REGION:ACCOUNT:cluster/NAME
+    let arn: Vec<&str> = cluster.arn().unwrap_or_default().split(':').collect();
+    let network = cluster.resources_vpc_config();
+    let reach = match network {
+        Some(it) if !it.endpoint_public_access() => Reach::Private,
+        Some(it) => match it.public_access_cidrs() {
+            [] => Reach::Public,
+            ranges if ranges.iter().any(|it| it == "0.0.0.0/0") => Reach::Public,
+            ranges => Reach::From(ranges.to_vec()),
+        },
+        None => Reach::Public,
+    };
+    let issuer = cluster.identity().and_then(|it| it.oidc());
+    Ok(EksCluster {
+        name: name.to_owned(),
+        region: region.to_owned(),
+        account: arn.get(4).copied().unwrap_or_default().to_owned(),
+        partition: match arn.get(1) {
+            Some(it) if !it.is_empty() => (*it).to_owned(),
+            _ => Partition::of(region).name.to_owned(),
+        },
+        endpoint: endpoint.to_owned(),
+        authority: authority.to_owned(),
+        issuer: issuer.and_then(|it| it.issuer()).map(str::to_owned),
+        security_group: network
+            .and_then(|it| it.cluster_security_group_id())
+            .map(str::to_owned),
+        vpc: network.and_then(|it| it.vpc_id()).map(str::to_owned),
+        reach,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(arn: &str) -> Caller {
+        Caller {
+            account: "111122223333".into(),
+            arn: arn.into(),
+        }
+    }
+
+    #[test]
+    fn an_access_entry_is_a_role_s_and_not_its_session_s() {
+        for (arn, principal) in [
+            (
+                "arn:aws:sts::111122223333:assumed-role/ops/me@dogecompany.com",
+                "arn:aws:iam::111122223333:role/ops",
+            ),
+            (
+                "arn:aws-cn:sts::111122223333:assumed-role/ops/me",
+                "arn:aws-cn:iam::111122223333:role/ops",
+            ),
+            (
+                "arn:aws:iam::111122223333:user/me",
+                "arn:aws:iam::111122223333:user/me",
+            ),
+        ] {
+            assert_eq!(caller(arn).principal(), principal);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a call to AWS that failed means: who may not do what, what passes by itself, what to do.
+
+use std::{error::Error as _, fmt::Display};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::error::{Error, ErrorKind, System};
+
+/// How much of AWS's own words an error quotes.
+const QUOTED: usize = 400;
+
+/// This identity may not do this.
+const DENIED: [&str; 7] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "NotAuthorized",
+    "UnauthorizedException",
+    "UnauthorizedOperation",
+    "Client.UnauthorizedOperation",
+];
+
+/// Credentials that were good once.
+const EXPIRED: [&str; 4] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "TokenRefreshRequired",
+];
+
+/// Credentials that AWS does not know, or not in this region.
+const UNKNOWN: [&str; 11] = [
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// A busy server.
+const BUSY: [&str; 14] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+];
+
+/// What was asked of AWS.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What arcctl was doing, after `cannot`: ``read IAM role `runners` ``.
+    pub what: &'a str,
+    /// The permission it takes: `iam:GetRole`.
+    pub action: &'a str,
+    /// On what: an ARN or a name.
+    pub resource: &'a str,
+}
+
+impl Asked<'_> {
+    /// The failure as an error of arcctl's.
+    pub fn failed<E>(self, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match error {
+            SdkError::ServiceError(refused) => {
+                let metadata = refused.err().meta();
+                let status = refused.raw().status().as_u16();
+                self.refused(metadata.code(), metadata.message(), status)
+            }
+            SdkError::TimeoutError(_) => self
+                .failed_to("no answer in time")
+                .hint("check that the AWS API is reachable from here, through the proxy if there is one")
+                .passing(true),
+            SdkError::ResponseError(answer) => self
+                .failed_to(format_args!(
+                    "its answer cannot be read (HTTP status {})",
+                    answer.raw().status().as_u16()
+                ))
+                .hint("check that AWS_ENDPOINT_URL and the proxy, where they are set, lead to AWS")
+                .passing(true),
+            _ => self.not_sent(error),
+        }
+    }
+
+    fn error(self, kind: ErrorKind) -> Error {
+        Error::new(kind, System::Aws, format!("cannot {}", self.what)).object(self.resource)
+    }
+
+    fn failed_to(self, cause: impl Display) -> Error {
+        self.error(ErrorKind::Failed).cause(cause)
+    }
+
+    /// AWS said no.
+    fn refused(self, code: Option<&str>, message: Option<&str>, status: u16) -> Error {
+        let Self {
+            action, resource, ..
+        } = self;
+        let code = code.unwrap_or_default();
+        let said = said(code, message, status);
+        if DENIED.contains(&code) {
+            return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
+                "allow `{action}` on `{resource}` to the identity that `aws sts get-caller-identity` shows, or use another one"
+            ));
+        }
+        if EXPIRED.contains(&code) {
+            return self
+                .error(ErrorKind::Unauthorized)
+                .cause(said)
+                .hint("renew the AWS credentials, for example with `aws sso login`, and check this machine's clock");
+        }
+        if UNKNOWN.contains(&code) {
+            return self.error(ErrorKind::Unauthorized).cause(said).hint(
+                "check the AWS credentials with `aws sts get-caller-identity`, that the region is enabled for the account, and this machine's clock",
+            );
+        }
+        let busy = BUSY.contains(&code) || status == 429;
+        let passing = busy || status >= 500;
+        self.failed_to(said).passing(passing).hint(if busy {
+            "AWS limits the rate of requests: run the command again in a minute"
+        } else if passing {
+            "run the command again; if it stays, look at the AWS Health Dashboard"
+        } else if status == 401 || status == 403 {
+            "check the AWS credentials with `aws sts get-caller-identity`"
+        } else {
+            "check the profile's `aws` and `cluster` sections for it"
+        })
+    }
+
+    /// It did not reach AWS: no credentials, no region, no connection.
+    fn not_sent<E>(self, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: std::error::Error + 'static,
+    {
+        if let Some(credentials) = credentials_error(error) {
+            return self.without_credentials(credentials);
+        }
+        let chain = chain(error);
+        let last = chain.last().map(String::as_str).unwrap_or_default();
+        if chain.iter().any(|it| it.to_lowercase().contains("region")) {
+            return self
+                .failed_to(last)
+                .hint("name the region: cluster.region in the profile, or AWS_REGION");
+        }
+        let hint = if chain.iter().any(|it| it.contains("dns error")) {
+            "there is no such AWS endpoint here: check cluster.region in the profile, and this machine's DNS"
+        } else {
+            "check that the AWS API is reachable from here, through the proxy if there is one"
+        };
+        self.failed_to(last).hint(hint).passing(true)
+    }
+
+    /// There are no credentials to sign it with.
+    pub(super) fn without_credentials(self, error: &CredentialsError) -> Error {
+        let chain = chain(error);
+        let last = chain.last().map(String::as_str).unwrap_or_default();
+        let sso = chain.iter().any(|it| it.to_lowercase().contains("sso"));
+        let unauthorized = self.error(ErrorKind::Unauthorized);
+        match error {
+            _ if sso => unauthorized
+                .cause(format!("the single sign-on session cannot be used: {last}"))
+                .hint("run `aws sso login`, with `--profile` where AWS_PROFILE names one"),
+            CredentialsError::CredentialsNotLoaded(_) => self.no_credentials(),
+            CredentialsError::InvalidConfiguration(_) => unauthorized
+                .cause(format!("the AWS configuration cannot be used: {last}"))
+                .hint("correct ~/.aws/config, or name another profile of it with AWS_PROFILE"),
+            _ => unauthorized
+                .cause(format!("the AWS credentials cannot be read: {last}"))
+                .hint("`aws sts get-caller-identity` shows whether they work"),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Nobody has said who this is.
+    pub(super) fn no_credentials(self) -> Error {
+        self.error(ErrorKind::Unauthorized)
+            .cause("there are no AWS credentials")
+            .hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`; `aws sts get-caller-identity` shows whether they work")
+    }
+}
+
+/// AWS's own words, once, without what is long or secret in them.
+fn said(code: &str, message: Option<&str>, status: u16) -> String {
+    // A signature that does not match is answered with all that was signed, a session token included.
+    let secret = code.contains("Signature");
+    let message = message.filter(|_| !secret).unwrap_or_default();
+    let line = message
+        .split(['\n', '\r'])
+        .next()
+        .unwrap_or_default()
+        .split("Encoded authorization failure message")
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let short: String = line.chars().take(QUOTED).collect();
+    match (code, short.as_str()) {
+        ("", "") => format!("HTTP status {status}"),
+        ("", said) => format!("{said} (HTTP status {status})"),
+        (code, "") => code.to_owned(),
+        (code, said) => format!("{code}: {said}"),
+    }
+}
+
+/// The texts of an error and of what is behind it, outermost first.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |it| (**it).source())
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// The failure to find credentials, where that is behind `error`.
+fn credentials_error<E>(error: &SdkError<E, HttpResponse>) -> Option<&CredentialsError>
+where
+    E: std::error::Error + 'static,
+{
+    std::iter::successors(error.source(), |it| (**it).source())
+        .find_map(|it| it.downcast_ref::<CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked<'static> = Asked {
+        what: "read IAM role `runners`",
+        action: "iam:GetRole",
+        resource: "role/runners",
+    };
+
+    #[test]
+    fn a_denial_names_action_and_resource() {
+        let error = ASKED.refused(Some("AccessDenied"), Some("User: u is not authorized"), 403);
+        assert_eq!(error.kind, ErrorKind::Unauthorized);
+        assert_eq!(error.causes, ["AccessDenied: User: u is not authorized"]);
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("`iam:GetRole` on `role/runners`"), "{hint}");
+    }
+
+    #[test]
+    fn busy_and_broken_servers_pass() {
+        for (code, status, passes) in [
+            ("ThrottlingException", 400, true),
+            ("RequestLimitExceeded", 503, true),
+            ("InternalFailure", 500, true),
+            ("", 502, true),
+            ("MalformedPolicyDocument", 400, false),
+            ("AccessDenied", 403, false),
+        ] {
+            let error = ASKED.refused(Some(code), None, status);
+            assert_eq!(error.passing, passes, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_not_repeated() {
+        let said = said(
+            "SignatureDoesNotMatch",
+            Some("The canonical string was x-amz-security-token:SECRET"),
+            403,
+        );
+        assert_eq!(said, "SignatureDoesNotMatch");
+    }
+
+    #[test]
+    fn an_encoded_message_is_cut_off() {
+        let said = said(
+            "UnauthorizedOperation",
+            Some("You are not authorized. Encoded authorization failure message: AbCdEf"),
+            403,
+        );
+        assert_eq!(said, "UnauthorizedOperation: You are not authorized.");
+    }
+}

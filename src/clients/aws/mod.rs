@@ -1,0 +1,151 @@
+//! The AWS API: one concrete set of clients, each made when first needed.
+//!
+//! Who calls is found by the SDK's own chain: environment, profiles, single sign-on, web identity, containers,
+//! `AWS_ENDPOINT_URL` (docs/decisions/0004-the-sdk-reads-its-environment.md). Every attempt has a timeout and is counted.
+
+pub mod cluster;
+mod counting;
+pub mod failure;
+pub mod login;
+pub mod partition;
+pub mod stored;
+mod token;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{self, rustls_provider::CryptoMode},
+};
+
+use self::counting::Counting;
+use super::requests::Counter;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a call may take with all its attempts.
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often a call is made that met a busy server; the pauses between grow and are jittered (standard mode).
+const ATTEMPTS: u32 = 4;
+
+/// The clients of one account and region.
+pub struct Aws {
+    config: SdkConfig,
+    /// The attempts made, by all clients together.
+    pub requests: Arc<Counter>,
+    eks: OnceLock<aws_sdk_eks::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
+    ssm: OnceLock<aws_sdk_ssm::Client>,
+    secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
+}
+
+/// A typed client, made once, whose attempts are counted.
+macro_rules! client {
+    ($(#[$documentation:meta])* $name:ident, $sdk:ident) => {
+        $(#[$documentation])*
+        pub fn $name(&self) -> &$sdk::Client {
+            self.$name.get_or_init(|| {
+                let config = $sdk::config::Builder::from(&self.config)
+                    .interceptor(Counting(Arc::clone(&self.requests)))
+                    .build();
+                $sdk::Client::from_conf(config)
+            })
+        }
+    };
+}
+
+impl Aws {
+    /// Reads the usual configuration for `region`, or for the region that it names. No call is made yet, unless the
+    /// region has to be asked of the machine arcctl runs on.
+    pub async fn new(region: Option<&str>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        Self {
+            config: loader.load().await,
+            requests: Arc::default(),
+            eks: OnceLock::new(),
+            iam: OnceLock::new(),
+            ec2: OnceLock::new(),
+            sts: OnceLock::new(),
+            s3: OnceLock::new(),
+            ssm: OnceLock::new(),
+            secrets_manager: OnceLock::new(),
+        }
+    }
+
+    /// The region, where one is known.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
+    }
+
+    /// Where the credentials come from.
+    pub fn credentials(&self) -> Option<aws_credential_types::provider::SharedCredentialsProvider> {
+        self.config.credentials_provider()
+    }
+
+    client!(
+        /// EKS: clusters, add-ons, Pod Identity.
+        eks, aws_sdk_eks
+    );
+    client!(
+        /// IAM: roles, policies, OIDC providers.
+        iam, aws_sdk_iam
+    );
+    client!(
+        /// EC2: instances and security groups.
+        ec2, aws_sdk_ec2
+    );
+    client!(
+        /// STS: who arcctl is.
+        sts, aws_sdk_sts
+    );
+    client!(
+        /// S3: bucket policies.
+        s3, aws_sdk_s3
+    );
+    client!(
+        /// SSM Parameter Store.
+        ssm, aws_sdk_ssm
+    );
+    client!(
+        /// Secrets Manager.
+        secrets_manager, aws_sdk_secretsmanager
+    );
+}
+
+/// One HTTP client for all services: rustls with ring, and through a proxy where the environment names one, as for GitHub.
+fn http_client() -> aws_sdk_sts::config::SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+        builder.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build()
+    })
+}
