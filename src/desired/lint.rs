@@ -31,34 +31,10 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             )),
         }
     }
-    findings.extend(proxy_credentials(profile));
     let values = Path::root().key("controller").key("values");
     let collisions = controller::values_collisions(profile, &Facts::default());
     findings.extend(collisions.iter().map(|path| own(&values, path)));
     findings
-}
-
-/// A password in a proxy's URL would be in helm's history and in every pod.
-fn proxy_credentials(profile: &Profile) -> Vec<Finding> {
-    let Some(proxy) = &profile.proxy else {
-        return Vec::new();
-    };
-    let base = Path::root().key("proxy");
-    [("http", &proxy.http), ("https", &proxy.https)]
-        .into_iter()
-        .filter(|(_, url)| url.as_ref().is_some_and(|url| url.contains('@')))
-        .map(|(key, _)| {
-            let message = format!(
-                "`proxy.{key}` has a user in it, which helm's history and every pod would show"
-            );
-            finding(
-                &base,
-                key,
-                message,
-                "let the proxy admit the cluster's addresses instead".into(),
-            )
-        })
-        .collect()
 }
 
 fn own(base: &Path, path: &str) -> Finding {
