@@ -216,13 +216,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let arguments: Vec<String> = std::env::args().collect();
-    let json = arguments
-        .windows(2)
-        .any(|it| matches!(it[0].as_str(), "-o" | "--output") && it[1] == "json")
-        || arguments
-            .iter()
-            .any(|it| it == "--output=json" || it == "-ojson");
-    if json {
+    if asks_for_json(&arguments) {
         let text = error.to_string();
         let said: Vec<&str> = text
             .lines()
@@ -235,6 +229,32 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     drop(error.print());
     ExitCode::from(ErrorKind::Usage.exit_code())
+}
+
+/// Whether arguments that clap refuses ask for JSON, in any spelling that clap knows.
+fn asks_for_json(arguments: &[String]) -> bool {
+    let next = arguments.iter().skip(1).map(String::as_str);
+    arguments
+        .iter()
+        .map(String::as_str)
+        .zip(next.map(Some).chain([None]))
+        .any(|(argument, next)| {
+            let value = if let Some(value) = argument.strip_prefix("--output") {
+                value
+            } else if let Some(flags) = argument.strip_prefix('-') {
+                match flags.trim_start_matches(['v', 'q']).strip_prefix('o') {
+                    Some(value) => value,
+                    None => return false,
+                }
+            } else {
+                return false;
+            };
+            match value {
+                "" => next == Some("json"),
+                "json" => !argument.starts_with("--"),
+                _ => value == "=json",
+            }
+        })
 }
 
 /// The document of the command that was meant, as far as that can be seen.
@@ -285,5 +305,34 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_asked_for_in_every_spelling() {
+        let asks = |text: &str| {
+            let arguments: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            asks_for_json(&arguments)
+        };
+        for text in [
+            "-o json",
+            "-o=json",
+            "-ojson",
+            "-vo=json",
+            "--output json",
+            "--output=json",
+        ] {
+            assert!(asks(&format!("arcctl plan --bogus {text}")), "{text}");
+        }
+        for text in [
+            "-o",
+            "-o human",
+            "-o=human",
+            "--outputjson",
+            "-f=json",
+            "json",
+            "--output",
+        ] {
+            assert!(!asks(&format!("arcctl plan --bogus {text}")), "{text}");
+        }
     }
 }

@@ -103,12 +103,18 @@ fn add_volumes(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool, si
     insert_list(spec, "volumeMounts", mounts);
 }
 
-/// What arcctl sets, then what the pool sets; of one name, only the pool's.
-fn runner_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
+/// What arcctl sets in the runner container.
+pub(super) fn own_environment(profile: &Profile, pool: &Pool) -> Vec<(String, String)> {
     let mut variables = shared_environment(profile, pool);
     if profile.github.ca_bundle.is_some() {
         variables.push(ca_bundle::runner_environment());
     }
+    variables
+}
+
+/// What arcctl sets, then what the pool sets; the lint refuses a name in both.
+fn runner_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
+    let mut variables = own_environment(profile, pool);
     let of_pool = |name: &str| {
         pool.env
             .iter()

@@ -1,8 +1,13 @@
 //! The rules of a profile that need to know what it becomes: pass-through against the CRDs, and keys that arcctl sets
 //! itself. Pure: no I/O.
 
-use super::{Facts, controller, runners, strict};
-use crate::profile::{Profile, Severity, lint::Finding, path::Path};
+use serde_json::Value;
+
+use super::{DesiredError, Facts, containers, controller, instance_type, runners, strict};
+use crate::profile::{
+    ContainerMode, Pool, Profile, ResourceRequirements, Severity, lint::Finding, path::Path,
+    quantity::Amount,
+};
 
 /// Everything that the API server would refuse, or that two would set.
 pub fn lint(profile: &Profile) -> Vec<Finding> {
@@ -23,6 +28,8 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
         );
         match runners::template_collisions(profile, pool) {
             Ok(paths) => findings.extend(paths.iter().map(|path| own(&base.key("template"), path))),
+            // Told at its own line, by `capacity`.
+            Err(DesiredError::UnknownInstanceType { .. }) => {}
             Err(error) => findings.push(finding(
                 &base,
                 "",
@@ -30,35 +37,116 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
                 "correct this pool".into(),
             )),
         }
+        findings.extend(capacity(pool, &base));
+        findings.extend(environment(profile, pool, &base));
     }
-    findings.extend(proxy_credentials(profile));
     let values = Path::root().key("controller").key("values");
     let collisions = controller::values_collisions(profile, &Facts::default());
     findings.extend(collisions.iter().map(|path| own(&values, path)));
     findings
 }
 
-/// A password in a proxy's URL would be in helm's history and in every pod.
-fn proxy_credentials(profile: &Profile) -> Vec<Finding> {
-    let Some(proxy) = &profile.proxy else {
+/// That the instance type is known where resources come from it, and that a node of it can hold the requests.
+fn capacity(pool: &Pool, base: &Path) -> Vec<Finding> {
+    let Some(name) = &pool.instance_type else {
         return Vec::new();
     };
-    let base = Path::root().key("proxy");
-    [("http", &proxy.http), ("https", &proxy.https)]
-        .into_iter()
-        .filter(|(_, url)| url.as_ref().is_some_and(|url| url.contains('@')))
-        .map(|(key, _)| {
-            let message = format!(
-                "`proxy.{key}` has a user in it, which helm's history and every pod would show"
-            );
+    let given = pool.resources.as_ref();
+    let runner = given.and_then(|it| it.runner.as_ref());
+    let Some(found) = instance_type::lookup(name) else {
+        if runner.is_some() {
+            return Vec::new();
+        }
+        return vec![finding(
+            base,
+            "instanceType",
+            format!(
+                "`{name}` is not an instance type that arcctl knows, and the runner's resources come from it"
+            ),
+            "correct it, or write `resources.runner` yourself".into(),
+        )];
+    };
+    let docker = given
+        .and_then(|it| it.docker.as_ref())
+        .filter(|_| pool.container_mode == ContainerMode::Dind);
+    let place = match (runner, docker) {
+        (Some(_), _) => "resources.runner",
+        (None, Some(_)) => "resources.docker",
+        // The shares of the type fit into it.
+        (None, None) => return Vec::new(),
+    };
+    let shares = found.runner_resources();
+    let node = [
+        (
+            "cpu",
+            found.vcpu.to_string(),
+            format!("{} vCPU", found.vcpu),
+        ),
+        (
+            "memory",
+            format!("{}Mi", found.memory_mib),
+            format!("{} MiB of memory", found.memory_mib),
+        ),
+    ];
+    node.iter()
+        .filter(|(resource, size, _)| {
+            let both = [Some(runner.unwrap_or(&shares)), docker];
+            let asked = both
+                .into_iter()
+                .flatten()
+                .filter_map(|it| request(it, resource))
+                .reduce(Amount::plus);
+            asked > Amount::parse(size)
+        })
+        .map(|(resource, _, size)| {
             finding(
-                &base,
-                key,
-                message,
-                "let the proxy admit the cluster's addresses instead".into(),
+                base,
+                &format!("{place}.requests.{resource}"),
+                format!("the containers of a runner ask for more than a `{name}` has, {size}: no node could take it"),
+                "lower the requests, or take a larger instance type".into(),
             )
         })
         .collect()
+}
+
+/// What a container asks for; Kubernetes takes the limit where no request is written.
+fn request(requirements: &ResourceRequirements, resource: &str) -> Option<Amount> {
+    requirements
+        .requests
+        .get(resource)
+        .or_else(|| requirements.limits.get(resource))
+        .and_then(|text| Amount::parse(text))
+}
+
+/// Variables of a pool that arcctl sets from other keys, and those that stand twice.
+fn environment(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
+    let set = containers::own_environment(profile, pool);
+    let mut seen: Vec<&str> = Vec::new();
+    let mut findings = Vec::new();
+    for (index, entry) in pool.env.iter().enumerate() {
+        let Some(name) = entry.get("name").and_then(Value::as_str) else {
+            continue;
+        };
+        let at = base.key("env").index(index);
+        if set.iter().any(|(own, _)| own == name) {
+            findings.push(finding(
+                &at,
+                "name",
+                format!("`{name}` is set by arcctl itself, and would be contradicted here"),
+                "take it out: `gracefulStop`, `proxy` or `github.caBundle` of the profile sets it"
+                    .into(),
+            ));
+        } else if seen.contains(&name) {
+            findings.push(finding(
+                &at,
+                "name",
+                format!("`{name}` stands twice in this `env`"),
+                "keep one of them".into(),
+            ));
+        }
+        seen.push(name);
+    }
+    findings
 }
 
 fn own(base: &Path, path: &str) -> Finding {

@@ -69,10 +69,16 @@ pub fn load_with(
         Ok(profile) => {
             // What a rule says of a value that was put in the place of a wrong one is noise.
             let findings = lint(profile);
-            let known: Vec<Path> = findings.iter().map(|it| it.path.clone()).collect();
-            let more = more(profile)
-                .into_iter()
-                .filter(|finding| !known.contains(&finding.path));
+            // Of one place the first word counts, unless a later one is graver.
+            let known: Vec<(Path, Severity)> = findings
+                .iter()
+                .map(|it| (it.path.clone(), it.severity))
+                .collect();
+            let more = more(profile).into_iter().filter(|finding| {
+                !known
+                    .iter()
+                    .any(|(path, severity)| *path == finding.path && *severity <= finding.severity)
+            });
             let honest = findings.into_iter().chain(more).filter(|finding| {
                 !checked.wrong.iter().any(|path| finding.path.is_in(path))
                     && !checked.uncertain.contains(&finding.path)

@@ -10,6 +10,12 @@ const DIGITS: usize = 27;
 pub struct Amount(i128);
 
 impl Amount {
+    /// Both together; no more than the largest there is.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Reads `500m`, `1.5`, `6Gi`, `1e3`; `None` for what Kubernetes refuses, and for negative ones, which mean nothing
     /// here.
     pub fn parse(text: &str) -> Option<Self> {

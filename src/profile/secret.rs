@@ -20,9 +20,8 @@ static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The password of a URL.
-static PASSWORD: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(://[^\s/:@]*):[^\s/@]+@").ok());
+/// The user and password of a URL.
+static PASSWORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^\s"']*@"#).ok());
 
 /// The body of a PEM file, or any other long run of base64 in both cases.
 static BASE64: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/=]{56,}").ok());
@@ -56,7 +55,7 @@ pub(super) fn mask(text: &str) -> String {
         masked = credentials.replace_all(&masked, MASK).into_owned();
     }
     if let Some(password) = PASSWORD.as_ref() {
-        masked = password.replace_all(&masked, "$1:***@").into_owned();
+        masked = password.replace_all(&masked, "://***@").into_owned();
     }
     if let Some(base64) = BASE64.as_ref() {
         let shown = |run: &regex::Captures<'_>| {
@@ -106,7 +105,7 @@ mod tests {
         assert!(looks_secret("-----BEGIN RSA PRIVATE KEY-----\nMII"));
         assert_eq!(
             mask("http://user:hunter2@proxy:3128"),
-            "http://user:***@proxy:3128"
+            "http://***@proxy:3128"
         );
         let body = "MIIEowIBAAKCAQEAuvgqYx1MZcVbNFlLjK5lqQJcQhYq8mD0cQ9vS3kq2m4";
         assert_eq!(mask(body), MASK);

@@ -7,9 +7,17 @@
 
 use std::{fs, path::PathBuf, time::Instant};
 
-use arcctl::profile::{lint::not_implemented, load, render, schema};
+use arcctl::{
+    desired,
+    profile::{Loaded, ProfileErrors, lint::not_implemented, load_with, render, schema},
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+
+/// Loads as the program does, with the rules that look at what a profile becomes.
+fn load(text: &str, name: &str) -> Result<Loaded, ProfileErrors> {
+    load_with(text, name, &desired::lint::lint)
+}
 
 /// The files of a directory of the repository, by name.
 fn files(directory: &str) -> Vec<(String, String)> {

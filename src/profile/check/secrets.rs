@@ -17,7 +17,9 @@ pub(in super::super) fn secrets(tree: &Node) -> Vec<Span> {
                     key.is_some_and(|key| SECRET_KEYS.contains(&key)) && !scalar.text.is_empty();
                 // Below `token` only the documented keys hold what may be seen.
                 let stray = below && !key.is_some_and(is_public);
-                if literal || stray || looks_secret(&scalar.text) {
+                // A registry has no scheme by which the login in it would be known.
+                let login = key == Some("registry") && scalar.text.contains('@');
+                if literal || stray || login || looks_secret(&scalar.text) {
                     spans.push(node.span);
                 }
             }

@@ -52,10 +52,12 @@ fn proxy(profile: &Profile, report: &mut Report) {
                 format!("`proxy.{key}` is not the URL of a proxy"),
                 "write `http://HOST:PORT`",
             ),
-            Some(url) if url.has_user => report.advice(
+            Some(url) if url.has_user => report.error(
                 path.key(key),
-                format!("`proxy.{key}` holds a user name; everyone who can read a pod reads it"),
-                "let the proxy know its clients by address",
+                format!(
+                    "`proxy.{key}` has a user in it, which helm's history and every pod would show"
+                ),
+                "let the proxy admit the cluster's addresses instead",
             ),
             Some(_) => {}
         }
@@ -91,6 +93,14 @@ fn mirrors(profile: &Profile, report: &mut Report) {
             continue;
         };
         let url = Url::parse(location);
+        if url.as_ref().is_some_and(|url| url.has_user) {
+            report.error(
+                path,
+                format!("`charts.{key}` has a user in it, which arguments and messages would show"),
+                "name a mirror that needs no login, or a directory beside the profile",
+            );
+            continue;
+        }
         let good = url.is_some_and(|url| {
             ["https", "oci"].contains(&scheme) || (scheme == "http" && url.is_loopback())
         });
@@ -109,12 +119,13 @@ fn mirrors(profile: &Profile, report: &mut Report) {
     if let Some(registry) = registry
         && (registry.contains("://")
             || registry.trim().is_empty()
+            || registry.contains('@')
             || registry.contains(char::is_whitespace))
     {
         report.error(
             Path::from(["images", "registry"]),
-            format!("`{registry}` is not a registry"),
-            "write HOST, HOST:PORT or HOST/PATH, without a scheme",
+            "`images.registry` is not a registry",
+            "write HOST, HOST:PORT or HOST/PATH, without a scheme or a user",
         );
     }
 }

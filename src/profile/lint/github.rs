@@ -68,6 +68,14 @@ fn server(profile: &Profile, report: &mut Report) {
             format!("`url` is for a GitHub Enterprise Server, and this is {host}"),
             "leave `url` out for github.com",
         );
+    } else if host == "ghe.com" || host.ends_with(".ghe.com") {
+        report.error(
+            path,
+            format!(
+                "`{host}` is GitHub Enterprise Cloud with data residency, which is not supported"
+            ),
+            "arcctl works with github.com and with a GitHub Enterprise Server",
+        );
     } else if url.has_user {
         report.error(
             path,

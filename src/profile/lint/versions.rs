@@ -59,7 +59,13 @@ fn controller(profile: &Profile, report: &mut Report) {
 
 fn webhook_port(profile: &Profile, report: &mut Report) {
     let path = Path::from(["controller", "webhookPort"]);
+    let on_host = profile.controller.values.get("hostNetwork") == Some(&true.into());
     match profile.controller.webhook_port {
+        10250 if on_host => report.error(
+            path,
+            "with `hostNetwork` port 10250 is the node's, and kubelet owns it",
+            "use 9443, or take `hostNetwork` out of `controller.values`",
+        ),
         9443 | 10250 => {}
         port @ (8443 | 8080) => report.error(
             path,
