@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test tools build fmt lint unit cluster versions deny
+.PHONY: help demo test tools build fmt lint unit cluster versions torture deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -45,6 +45,12 @@ versions: tools build ## builds three older Kubernetes minors and runs the insta
 	  ARCCTL_SANDBOX_TOOLS="$(CURDIR)/.tools/$$pins" \
 	    cargo test --locked --package arcctl --test cluster -- --test-threads 1 installation versions; \
 	done
+
+# Optimised, since a million cases take an hour otherwise; only arcctl and proptest are built anew.
+fast := --config profile.dev.package.arcctl.opt-level=2 --config profile.dev.package.proptest.opt-level=2
+
+torture: ## the property tests, a hundred times as often as in `make test`
+	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --package arcctl --lib policy:: -- --nocapture
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check

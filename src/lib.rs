@@ -9,6 +9,8 @@
 
 pub mod profile;
 
+pub mod policy;
+
 pub mod desired;
 
 pub mod resource;

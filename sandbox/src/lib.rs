@@ -17,6 +17,7 @@ mod listen;
 pub mod moto;
 mod objects;
 pub mod openapi;
+pub mod pod_identity;
 pub mod processes;
 pub mod proxy;
 mod query;

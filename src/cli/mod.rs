@@ -1,5 +1,6 @@
 //! What the user types: one file per command. Arguments and environment are read here and nowhere else.
 
+mod aws_facts;
 mod completions;
 mod confirm;
 mod connection;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use super::{
-    GlobalArgs,
+    GlobalArgs, aws_facts,
     connection::{Connection, cluster_words},
     foreign,
     output::Output,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clients::{
-        aws::cluster::EksCluster,
+        aws::{Aws, cluster::EksCluster},
         credential::{self, Sources},
         github::{Audit, GitHub},
         helm::Helm,
@@ -21,7 +21,10 @@ use crate::{
     desired::{Desired, EksFacts, Facts, desired, names},
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
-    resource::context::{Context, scope},
+    resource::{
+        aws::writes::Writes,
+        context::{Context, scope},
+    },
 };
 
 /// The connections of one command, and what they said.
@@ -98,12 +101,13 @@ impl Session {
             ca_bundle.as_deref(),
         )?;
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
+        let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, &file.profile, adopt, ca_bundle.clone(), eks.as_ref())
+            facts(&kube, at_aws, &file.profile, adopt, ca_bundle.clone())
         );
-        let (audit, facts) = (audit?, facts?);
-        for advice in audit.advice {
+        let (audit, (facts, advice)) = (audit?, facts?);
+        for advice in advice.into_iter().chain(audit.advice) {
             output.note(format!("advice: {advice}"));
         }
         let desired = wanted(&file.profile, &facts)?;
@@ -111,6 +115,7 @@ impl Session {
             profile: file.profile,
             kube,
             aws,
+            aws_writes: Writes::default(),
             helm,
             github,
             credential: loaded.credential,
@@ -131,15 +136,9 @@ impl Session {
     /// Reads the facts again and makes anew what is wanted.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
-        let context = &self.context;
-        let facts = facts(
-            &context.kube,
-            &context.profile,
-            context.adopt,
-            ca_bundle,
-            self.eks.as_ref(),
-        )
-        .await?;
+        let (kube, profile) = (&self.context.kube, &self.context.profile);
+        let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
+        let (facts, _) = facts(kube, at_aws, profile, self.context.adopt, ca_bundle).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         Ok(())
     }
@@ -212,34 +211,53 @@ pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
     })
 }
 
+/// The facts, and what is unwise in them.
 async fn facts(
     kube: &Kube,
+    at_aws: Option<(&Aws, &EksCluster)>,
     profile: &Profile,
     adopt: bool,
     ca_bundle: Option<String>,
-    eks: Option<&EksCluster>,
-) -> Result<Facts> {
-    let (kubernetes, monitors, foreign, live_overrides) = tokio::join!(
+) -> Result<(Facts, Vec<String>)> {
+    let eks = at_aws.map(|(_, eks)| eks);
+    let at_aws = async {
+        match at_aws.filter(|_| profile.aws.is_some()) {
+            Some((aws, eks)) => Box::pin(aws_facts::read(aws, eks, kube, profile))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let (kubernetes, monitors, foreign, live_overrides, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, foreign::MONITORS),
         foreign::look(kube, profile, adopt),
         live_overrides(kube, profile),
+        at_aws,
     );
     let (kubernetes, monitors) = (kubernetes?, monitors?);
     foreign::check_monitors(profile, monitors)?;
-    Ok(Facts {
+    let (mut runner_role_arn, mut advice) = (None, Vec::new());
+    let aws = at_aws?.map(|it| {
+        (runner_role_arn, advice) = (it.role_arn, it.advice);
+        it.facts
+    });
+    let facts = Facts {
         now: jiff::Timestamp::now(),
         kubernetes: Some(kubernetes),
+        aws,
+        runner_role_arn,
         service_monitor_crd: Some(monitors),
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
         live_overrides: live_overrides?,
         eks: eks.map(eks_facts),
         ..Facts::default()
-    })
+    };
+    Ok((facts, advice))
 }
 
-fn eks_facts(cluster: &EksCluster) -> EksFacts {
+pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
     EksFacts {
         name: cluster.name.clone(),
         region: cluster.region.clone(),

@@ -86,6 +86,8 @@ mod tests {
             authority: STANDARD.encode(PEM),
             issuer: None,
             security_group: None,
+            other_groups: Vec::new(),
+            subnets: Vec::new(),
             vpc: None,
             reach: Reach::Public,
         }

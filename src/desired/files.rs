@@ -8,19 +8,21 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use serde_json::Value;
 
 use super::{
-    Desired, DesiredError, Facts, Phase, desired, manages_secret, names,
+    Desired, DesiredError, Facts, Phase, aws, desired, manages_secret, names,
     placeholder::{self, Placeholder},
+    workflow,
 };
 use crate::{
+    policy::AUDIENCE,
     profile::Profile,
-    resource::{Chart, CrdSet, Resource},
+    resource::{Chart, CrdSet, Resource, aws::AwsResource},
 };
 
 /// The files of a profile: path relative to the folder, contents; sorted by path.
 pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, DesiredError> {
     let resources = desired(profile, facts)?;
     let mut files = Vec::new();
-    let mut placeholders = BTreeSet::new();
+    let (mut placeholders, mut placeholders_at_aws) = (BTreeSet::new(), BTreeSet::new());
     let mut add = |path: String, title: &str, value: &Value| {
         placeholders.extend(placeholder::find(value));
         let text = serde_saphyr::to_string(value).map_err(|error| DesiredError::Yaml {
@@ -49,12 +51,21 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
                 let title = format!("# Values that render the CRDs of {}.\n", described(chart));
                 add(format!("values/{}-crds.yaml", chart.name), &title, values)?;
             }
+            Resource::Aws(aws) => {
+                placeholders_at_aws.extend(aws.values().iter().flat_map(placeholder::find));
+            }
             Resource::ControllerSecret(_)
             | Resource::Crds(_)
             | Resource::Webhook(_)
             | Resource::RunnerPods(_)
             | Resource::Registration(_) => {}
         }
+    }
+    placeholders.extend(placeholders_at_aws);
+    files.extend(workflow::file(profile));
+    for (path, document) in aws::documents(profile, facts) {
+        placeholders.extend(placeholder::find(&document));
+        files.push((path, format!("{document:#}\n")));
     }
     for resource in &resources {
         if matches!(&resource.resource, Resource::ControllerSecret(secret) if secret.managed) {
@@ -145,6 +156,43 @@ fn readme(
     text
 }
 
+/// What is done at AWS, in a line.
+fn at_aws(resource: &AwsResource) -> String {
+    match resource {
+        AwsResource::Provider(provider) => format!(
+            "an IAM OIDC provider for `https://{}`, with `{AUDIENCE}` among its clients",
+            provider.issuer
+        ),
+        AwsResource::Role(role) => format!(
+            "the IAM role `{0}`, with the statement of `aws/trust-policy.{0}.json` in its trust policy{1}",
+            role.name,
+            match role.managed_policies.as_slice() {
+                [] => String::new(),
+                policies => format!(", and attached: {}", policies.join(", ")),
+            }
+        ),
+        AwsResource::RolePolicy(policy) if policy.statements.is_empty() => {
+            format!("no policy for buckets in the role `{}`", policy.role)
+        }
+        AwsResource::RolePolicy(policy) => format!(
+            "the policy `{0}` in the role `{1}`: `aws/role-policy.{1}.json`",
+            policy.name, policy.role
+        ),
+        AwsResource::BucketPolicy(policy) => format!(
+            "the statements of `aws/bucket-policy.{0}.json` in the policy of the bucket `{0}`",
+            policy.bucket
+        ),
+        AwsResource::Rule(rule) => format!(
+            "in the security group `{}` the rule `TCP {} {} {}`: {}",
+            rule.group,
+            rule.port,
+            rule.direction,
+            rule.peer.name(),
+            rule.purpose
+        ),
+    }
+}
+
 /// One line of the list; `None` for what is proven rather than applied.
 fn step(resource: &Desired) -> Option<String> {
     Some(match &resource.resource {
@@ -174,6 +222,7 @@ fn step(resource: &Desired) -> Option<String> {
             release.namespace,
             release.name
         ),
+        Resource::Aws(aws) => at_aws(aws),
         Resource::Webhook(_) => "wait until its admission webhooks answer".to_owned(),
         Resource::RunnerPods(_) | Resource::Registration(_) => return None,
     })
@@ -184,6 +233,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::desired::EksFacts;
 
     fn rendered(profile: Value, facts: &Facts) -> Vec<(String, String)> {
         files(&serde_json::from_value(profile).unwrap(), facts).unwrap()
@@ -208,6 +258,7 @@ mod tests {
             paths,
             [
                 "README.md",
+                "aws/trust-policy.r.json",
                 "base/namespace.actions-runner-system.yaml",
                 "base/namespace.actions-runner.yaml",
                 "base/namespace.cert-manager.yaml",
@@ -220,6 +271,7 @@ mod tests {
                 "wiring/config-map.actions-runner.arcctl-github-ca.yaml",
                 "wiring/secret.actions-runner-system.controller-manager.yaml",
                 "wiring/service-account.actions-runner.runner.yaml",
+                "workflows/aws-in-docker.yaml",
             ]
         );
         for (path, text) in files
@@ -248,9 +300,12 @@ mod tests {
         let readme = |facts: &Facts| rendered(profile(), facts).swap_remove(0).1;
         let unknown = readme(&Facts::default());
         for name in [
+            "AWS_ACCOUNT",
             "CA_BUNDLE",
             "CA_BUNDLE_SHA256",
+            "OIDC_ISSUER",
             "ROLE_ARN",
+            "STATEMENT_ID",
             "SECRET_VERSION",
         ] {
             assert!(unknown.contains(&format!("- `${{{name}}}`: ")), "{unknown}");
@@ -258,6 +313,11 @@ mod tests {
         let known = readme(&Facts {
             secret_version: Some("7".into()),
             ca_bundle: Some("pem".into()),
+            aws: Some(aws::AwsFacts::default()),
+            eks: Some(EksFacts {
+                issuer: Some("https://oidc.eks.ap-northeast-2.amazonaws.com/id/1".into()),
+                ..EksFacts::default()
+            }),
             runner_role_arn: Some("arn:aws:iam::111122223333:role/r".into()),
             ..Facts::default()
         });

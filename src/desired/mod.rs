@@ -1,6 +1,7 @@
 //! Profile and facts → resources. Pure: no I/O. One file per area.
 
 pub mod autoscaler;
+pub mod aws;
 mod ca_bundle;
 pub mod cert_manager;
 mod containers;
@@ -18,6 +19,7 @@ pub mod runners;
 mod service_account;
 pub mod strict;
 pub mod version;
+mod workflow;
 
 use serde_json::{Value, json};
 
@@ -44,6 +46,8 @@ pub struct Facts {
     pub foreign_cert_manager: Option<bool>,
     /// The contents of `github.caBundle`.
     pub ca_bundle: Option<String>,
+    /// The networks of the cluster at AWS.
+    pub aws: Option<aws::AwsFacts>,
     /// What EKS tells of the cluster, where `cluster.eks` names it.
     pub eks: Option<EksFacts>,
     /// The ARN of `aws.irsa.role`, where the profile gives a name.
@@ -148,6 +152,7 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             .map(|namespace| object(Phase::Base, namespace)),
     );
     result.extend(cert_manager_resources(profile, facts));
+    result.extend(aws::resources(profile, facts));
     result.extend(wiring(profile, facts));
     result.extend(controller_resources(profile, facts));
     for pool in &profile.pools {
@@ -335,6 +340,20 @@ fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
         phase,
         after: Vec::new(),
         resource,
+    }
+}
+
+impl EksFacts {
+    /// The cluster's ARN.
+    pub fn arn(&self) -> String {
+        let Self {
+            partition,
+            region,
+            account,
+            name,
+            ..
+        } = self;
+        format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
     }
 }
 

@@ -36,8 +36,44 @@ pub const ROLE_ARN: Placeholder = Placeholder {
     meaning: "the ARN of the role `aws.irsa.role`",
 };
 
+/// The account of the cluster.
+pub const AWS_ACCOUNT: Placeholder = Placeholder {
+    name: "AWS_ACCOUNT",
+    meaning: "the id of the AWS account that the cluster is in",
+};
+/// The issuer of its service accounts' tokens.
+pub const OIDC_ISSUER: Placeholder = Placeholder {
+    name: "OIDC_ISSUER",
+    meaning: "the cluster's OIDC issuer without `https://`: `aws eks describe-cluster --query cluster.identity.oidc.issuer`",
+};
+/// What marks arcctl's statements.
+pub const STATEMENT_ID: Placeholder = Placeholder {
+    name: "STATEMENT_ID",
+    meaning: "the `Sid` of arcctl's statements: letters and digits, of your choice where you apply them by hand",
+};
+/// The group of the control plane.
+pub const CLUSTER_SECURITY_GROUP: Placeholder = Placeholder {
+    name: "CLUSTER_SECURITY_GROUP",
+    meaning: "the security group that EKS made for the cluster",
+};
+/// The group of the nodes.
+pub const NODE_SECURITY_GROUP: Placeholder = Placeholder {
+    name: "NODE_SECURITY_GROUP",
+    meaning: "the security group of the worker nodes",
+};
+
 /// All there are. Only these are looked for: `${HOME}` in a user's environment is the user's.
-const ALL: [Placeholder; 4] = [CA_BUNDLE, CA_BUNDLE_SHA256, ROLE_ARN, SECRET_VERSION];
+const ALL: [Placeholder; 9] = [
+    AWS_ACCOUNT,
+    CA_BUNDLE,
+    CA_BUNDLE_SHA256,
+    CLUSTER_SECURITY_GROUP,
+    NODE_SECURITY_GROUP,
+    OIDC_ISSUER,
+    ROLE_ARN,
+    SECRET_VERSION,
+    STATEMENT_ID,
+];
 
 impl Placeholder {
     /// The text that stands for the fact.
@@ -65,6 +101,7 @@ pub fn needed(desired: &[super::Desired]) -> BTreeSet<Placeholder> {
         .flat_map(|it| match &it.resource {
             Resource::Object(object) => find(&object.manifest),
             Resource::Release(release) => find(&release.values),
+            Resource::Aws(aws) => aws.values().iter().flat_map(find).collect(),
             _ => BTreeSet::new(),
         })
         .collect()

@@ -15,6 +15,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result, System},
     profile::{Profile, Scope},
+    resource::aws::writes::Writes,
 };
 
 /// How long one listing of GitHub's runners serves all pools.
@@ -31,6 +32,8 @@ pub struct Context {
     pub kube: Kube,
     /// AWS, where the profile names something of it.
     pub aws: Option<Aws>,
+    /// What this run has written at AWS.
+    pub aws_writes: Writes,
     /// The helm binary.
     pub helm: Helm,
     /// GitHub.

@@ -4,6 +4,7 @@
 //! of [`Resource`], and the compiler lists the rest.
 
 mod adoption;
+pub mod aws;
 mod cert_manager_proof;
 pub mod context;
 mod controller_proof;
@@ -17,6 +18,7 @@ pub mod observed;
 pub mod owner;
 pub mod permission;
 mod pod_reason;
+mod pod_role;
 mod registration;
 mod release_record;
 mod runner_pods;
@@ -74,6 +76,8 @@ pub enum Resource {
     Crds(CrdSet),
     /// A Helm release.
     Release(HelmRelease),
+    /// Something at AWS.
+    Aws(aws::AwsResource),
     /// That admission webhooks answer: observed only.
     Webhook(WebhookProof),
     /// That a pool's pods run: observed only.

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Registration, context::Context, difference::missing, observed::Readiness, pod_reason};
+use super::{
+    Registration, context::Context, difference::missing, observed::Readiness, pod_reason, pod_role,
+};
 use crate::{
     clients::kube::{Selection, Target},
     error::{ErrorKind, Result},
@@ -90,7 +92,10 @@ impl Registration {
         };
         let running = pods.iter().filter(|it| pod_reason::is_ready(it)).count();
         if running >= wanted {
-            return Ok(Readiness::Ready);
+            let aws = context.profile.aws.as_ref();
+            let role = aws.is_some_and(|it| it.irsa.is_some());
+            let lacking = role.then(|| pod_role::without_role(&pods)).flatten();
+            return Ok(lacking.unwrap_or(Readiness::Ready));
         }
         let count = format!("{running} of {wanted} runner pods run");
         self.explain(context, &pods, Readiness::progressing(count))

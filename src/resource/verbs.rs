@@ -21,6 +21,7 @@ impl Resource {
             Self::ControllerSecret(secret) => return secret.observe(context).await,
             Self::Crds(crds) => return crds.observe(context).await,
             Self::Release(release) => return release.observe(context).await,
+            Self::Aws(aws) => return aws.observe(context).await,
             Self::Webhook(WebhookProof::CertManager) => {
                 cert_manager_proof::readiness(context).await?
             }
@@ -41,6 +42,7 @@ impl Resource {
             Self::ControllerSecret(secret) => secret.apply(context).await,
             Self::Crds(crds) => crds.apply(context).await,
             Self::Release(release) => release.apply(context).await,
+            Self::Aws(aws) => aws.apply(context).await,
             Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(()),
         }
     }
@@ -49,6 +51,7 @@ impl Resource {
     pub const fn system(&self) -> System {
         match self {
             Self::Release(_) => System::Helm,
+            Self::Aws(_) => System::Aws,
             Self::Registration(_) => System::GitHub,
             _ => System::Kubernetes,
         }
@@ -74,7 +77,7 @@ impl Resource {
                 })
                 .into_iter()
                 .collect(),
-            Self::ControllerSecret(_) => Vec::new(),
+            Self::ControllerSecret(_) | Self::Aws(_) => Vec::new(),
             Self::Crds(crds) => crds.selections(),
             Self::Release(release) => release.selections(),
             Self::Webhook(proof) => {
@@ -90,7 +93,7 @@ impl Resource {
     pub const fn interval(&self) -> Duration {
         match self {
             Self::Webhook(_) => Duration::from_millis(400),
-            Self::Registration(_) => Duration::from_millis(600),
+            Self::Registration(_) | Self::Aws(_) => Duration::from_millis(600),
             _ => Duration::from_secs(3),
         }
     }

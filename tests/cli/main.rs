@@ -1,6 +1,7 @@
 //! Hermetic tests: no control plane, no network.
 
 mod architecture;
+mod aws_permissions;
 mod desired;
 mod docs;
 mod github;

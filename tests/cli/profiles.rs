@@ -141,7 +141,7 @@ fn what_is_not_implemented_is_listed() {
     };
     assert_eq!(
         listed("reference"),
-        ["aws", "monitoring.alerts", "monitoring.dashboard"]
+        ["monitoring.alerts", "monitoring.dashboard"]
     );
     assert_eq!(listed("repository"), Vec::<String>::new());
 }

@@ -8,7 +8,9 @@
     reason = "in a test a panic is how it fails; clippy.toml knows only functions marked as tests"
 )]
 
+mod account;
 mod adoption;
+mod aws;
 mod cluster;
 mod eks;
 mod existing;

@@ -75,7 +75,7 @@ pub(super) fn classify(system: System, request: &Parts, body: &Bytes) -> Kind {
 
 /// The action of an AWS request: a header of the JSON services, a form field of the older ones. The REST services
 /// (EKS, S3) have neither; their methods tell.
-fn action(request: &Parts, body: &Bytes) -> Option<String> {
+pub(super) fn action(request: &Parts, body: &Bytes) -> Option<String> {
     if let Some(target) = request.headers.get("x-amz-target") {
         let target = target.to_str().ok()?;
         return Some(target.rsplit('.').next().unwrap_or(target).to_owned());

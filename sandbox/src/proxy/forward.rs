@@ -10,7 +10,7 @@ use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 
 use super::Shared;
-use super::classify::{classify, needs_body};
+use super::classify::{action, classify, needs_body};
 use super::fault::Effect;
 use super::refusal::refusal;
 use super::upstream::Link;
@@ -32,7 +32,9 @@ pub(super) async fn handle(
         (Bytes::new(), body.map_err(BoxError::from).boxed())
     };
     let kind = classify(shared.system, &parts, &known);
-    let (index, effect) = shared.arrived(kind, &parts);
+    // AWS's older services have one path for everything: a fault tells their calls by the action.
+    let action = action(&parts, &known).filter(|_| needs_body(shared.system, &parts.method));
+    let (index, effect) = shared.arrived(kind, &parts, action.as_deref());
     let effect = match effect {
         Some(Effect::Respond {
             status,

@@ -198,11 +198,18 @@ impl Shared {
     }
 
     /// Counts a request, and says what is to happen to it.
-    fn arrived(&self, kind: Kind, request: &request::Parts) -> (usize, Option<Effect>) {
+    fn arrived(
+        &self,
+        kind: Kind,
+        request: &request::Parts,
+        action: Option<&str>,
+    ) -> (usize, Option<Effect>) {
         let path = request
             .uri
             .path_and_query()
             .map_or("", |path| path.as_str());
+        let named = action.map(|action| format!("{path}?Action={action}&"));
+        let path = named.as_deref().unwrap_or(path);
         let method = request.method.as_str();
         let mut state = self.state();
         let mut effect = None;

@@ -108,6 +108,17 @@ fn aws(status: u16, request: &Parts) -> Refusal {
             .as_bytes()
             .starts_with(b"application/x-www-form-urlencoded")
     });
+    let signed_for = |service: &str| {
+        request.headers.get("authorization").is_some_and(|value| {
+            String::from_utf8_lossy(value.as_bytes()).contains(&format!("/{service}/aws4_request"))
+        })
+    };
+    if signed_for("s3") {
+        return Refusal {
+            body: format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"),
+            headers: vec![("content-type", "application/xml".to_owned())],
+        };
+    }
     if !form {
         let body = json!({"__type": code, "message": message});
         let headers = vec![
@@ -119,12 +130,9 @@ fn aws(status: u16, request: &Parts) -> Refusal {
             headers,
         };
     }
-    let ec2 = request.headers.get("authorization").is_some_and(|value| {
-        String::from_utf8_lossy(value.as_bytes()).contains("/ec2/aws4_request")
-    });
     let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     // EC2 has a shape of its own among the services that answer in XML.
-    let body = if ec2 {
+    let body = if signed_for("ec2") {
         format!("<Response><Errors>{error}</Errors><RequestID>0</RequestID></Response>")
     } else {
         format!("<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>")

@@ -26,6 +26,7 @@ use crate::egress::Egress;
 use crate::github::{self, GitHub};
 use crate::kubelet::{self, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
+use crate::pod_identity::PodIdentity;
 use crate::processes::ProcessGroup;
 use crate::proxy::{Proxy, System};
 
@@ -104,6 +105,7 @@ pub struct World {
 struct Aws {
     cloud: Cloud,
     authenticator: Authenticator,
+    _pod_identity: PodIdentity,
 }
 
 impl World {
@@ -134,8 +136,9 @@ impl World {
         let whose = authenticator.as_ref().map(Authenticator::url);
         let control_plane =
             ControlPlane::start(&processes, &directory, &socket, whose.as_deref()).await?;
-        let aws = aws(&processes, moto.as_ref(), authenticator, &mut options.nodes).await?;
         let client = control_plane.client();
+        let moto = moto.as_ref();
+        let aws = aws(&processes, moto, authenticator, &client, &mut options.nodes).await?;
         egress.attach(client.clone());
         for (namespace, service, fault) in &faults.egress {
             egress.set_fault(namespace, service, Some(*fault));
@@ -148,7 +151,7 @@ impl World {
         })
         .await?;
         let mut charts = ChartRepository::start().await?;
-        let account = moto.as_ref().zip(aws.as_ref().map(|it| &it.cloud));
+        let account = moto.zip(aws.as_ref().map(|it| &it.cloud));
         let proxies = Proxies::start(&control_plane, &github, &charts, account).await?;
         if faults.charts_down {
             charts.down().await;
@@ -260,6 +263,7 @@ async fn aws(
     processes: &ProcessGroup,
     moto: Option<&Moto>,
     authenticator: Option<Authenticator>,
+    client: &kube::Client,
     nodes: &mut [NodeSpec],
 ) -> Result<Option<Aws>> {
     let Some((moto, authenticator)) = moto.zip(authenticator) else {
@@ -270,6 +274,7 @@ async fn aws(
     Ok(Some(Aws {
         cloud,
         authenticator,
+        _pod_identity: PodIdentity::start(client).await?,
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_eks::{
     operation::describe_cluster::DescribeClusterError,
-    types::{Cluster, ClusterStatus},
+    types::{Cluster, ClusterStatus, VpcConfigResponse},
 };
 
 use super::{Aws, failure::Asked, partition::Partition};
@@ -27,6 +27,10 @@ pub struct EksCluster {
     pub issuer: Option<String>,
     /// The security group that EKS made with it.
     pub security_group: Option<String>,
+    /// Further security groups of its control plane.
+    pub other_groups: Vec<String>,
+    /// The subnets its control plane is in.
+    pub subnets: Vec<String>,
     /// Its VPC.
     pub vpc: Option<String>,
     /// From where its API server can be reached.
@@ -151,15 +155,6 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
     // arn:PARTITION:eks:REGION:ACCOUNT:cluster/NAME
     let arn: Vec<&str> = cluster.arn().unwrap_or_default().split(':').collect();
     let network = cluster.resources_vpc_config();
-    let reach = match network {
-        Some(it) if !it.endpoint_public_access() => Reach::Private,
-        Some(it) => match it.public_access_cidrs() {
-            [] => Reach::Public,
-            ranges if ranges.iter().any(|it| it == "0.0.0.0/0") => Reach::Public,
-            ranges => Reach::From(ranges.to_vec()),
-        },
-        None => Reach::Public,
-    };
     let issuer = cluster.identity().and_then(|it| it.oidc());
     Ok(EksCluster {
         name: name.to_owned(),
@@ -172,12 +167,29 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
         endpoint: endpoint.to_owned(),
         authority: authority.to_owned(),
         issuer: issuer.and_then(|it| it.issuer()).map(str::to_owned),
+        other_groups: network
+            .map(|it| it.security_group_ids().to_vec())
+            .unwrap_or_default(),
+        subnets: network
+            .map(|it| it.subnet_ids().to_vec())
+            .unwrap_or_default(),
         security_group: network
             .and_then(|it| it.cluster_security_group_id())
             .map(str::to_owned),
         vpc: network.and_then(|it| it.vpc_id()).map(str::to_owned),
-        reach,
+        reach: network.map_or(Reach::Public, reach),
     })
+}
+
+fn reach(network: &VpcConfigResponse) -> Reach {
+    if !network.endpoint_public_access() {
+        return Reach::Private;
+    }
+    match network.public_access_cidrs() {
+        [] => Reach::Public,
+        ranges if ranges.iter().any(|it| it == "0.0.0.0/0") => Reach::Public,
+        ranges => Reach::From(ranges.to_vec()),
+    }
 }
 
 #[cfg(test)]

@@ -83,8 +83,12 @@ impl Aws {
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
+        Self::from_config(loader.load().await)
+    }
+
+    fn from_config(config: SdkConfig) -> Self {
         Self {
-            config: loader.load().await,
+            config,
             requests: Arc::default(),
             eks: OnceLock::new(),
             iam: OnceLock::new(),
@@ -94,6 +98,20 @@ impl Aws {
             ssm: OnceLock::new(),
             secrets_manager: OnceLock::new(),
         }
+    }
+
+    /// Clients whose calls are answered by `http`.
+    #[cfg(test)]
+    pub(crate) fn answered_by(http: aws_sdk_sts::config::SharedHttpClient) -> Self {
+        use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("ap-northeast-2"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .build();
+        Self::from_config(config)
     }
 
     /// The region, where one is known.
@@ -122,10 +140,18 @@ impl Aws {
         /// STS: who arcctl is.
         sts, aws_sdk_sts
     );
-    client!(
-        /// S3: bucket policies.
-        s3, aws_sdk_s3
-    );
+    /// S3: bucket policies. Where the endpoint is given, the bucket's name is in the path and not in a host name that
+    /// nobody knows there.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3.get_or_init(|| {
+            let config = aws_sdk_s3::config::Builder::from(&self.config)
+                .force_path_style(self.config.endpoint_url().is_some())
+                .interceptor(Counting(Arc::clone(&self.requests)))
+                .build();
+            aws_sdk_s3::Client::from_conf(config)
+        })
+    }
+
     client!(
         /// SSM Parameter Store.
         ssm, aws_sdk_ssm

@@ -12,12 +12,6 @@ pub fn not_implemented(profile: &Profile) -> Vec<Finding> {
         let message = format!("`{path}` is not implemented yet");
         report.add(Severity::Error, path, message, remedy.to_owned());
     };
-    if profile.aws.is_some() {
-        refuse(
-            Path::from(["aws"]),
-            "remove it, and set up IAM and EC2 by hand",
-        );
-    }
     if let Some(monitoring) = &profile.monitoring {
         for (key, value) in [
             ("alerts", monitoring.alerts),

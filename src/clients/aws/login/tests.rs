@@ -59,6 +59,8 @@ async fn login(provider: Provider) -> Clocked {
         authority: String::new(),
         issuer: None,
         security_group: None,
+        other_groups: Vec::new(),
+        subnets: Vec::new(),
         vpc: None,
         reach: Reach::Private,
     };

@@ -1,0 +1,71 @@
+//! What is unwise in the statements of others; it is said, and left. Pure: no I/O.
+
+use serde_json::Value;
+
+use super::Document;
+
+/// Foreign statements of a trust policy that let this cluster's service accounts in too easily: without a condition on
+/// the audience, or with a subject that is a wildcard.
+pub fn advice(document: &Document, sid: &str, issuer: &str) -> Vec<String> {
+    let issuer = issuer.to_ascii_lowercase();
+    let foreign = document.statements.iter().filter(|it| {
+        it.sid().is_none_or(|found| !found.starts_with(sid)) && federates(&it.value, &issuer)
+    });
+    foreign
+        .flat_map(|statement| {
+            let name = statement
+                .sid()
+                .map_or_else(|| "a statement without Sid".to_owned(), |sid| format!("the statement `{sid}`"));
+            let audience = values(&statement.value, &format!("{issuer}:aud")).is_empty();
+            let subjects = values(&statement.value, &format!("{issuer}:sub"));
+            let open = subjects.is_empty();
+            let wide = subjects.iter().find(|(operator, subject)| {
+                operator.ends_with("StringLike") && subject.contains('*')
+            });
+            let never = subjects.iter().find(|(operator, subject)| {
+                operator.ends_with("StringEquals") && subject.contains('*')
+            });
+            [
+                audience.then(|| format!("{name} has no condition on `{issuer}:aud`: add StringEquals with sts.amazonaws.com")),
+                open.then(|| format!("{name} has no condition on `{issuer}:sub`: every service account of the cluster may take on the role")),
+                wide.map(|(_, subject)| format!("{name} lets in every service account like `{subject}`: name the one it is for")),
+                never.map(|(_, subject)| format!("{name} compares `{subject}` with StringEquals, where `*` is a plain character: it lets nobody in")),
+            ]
+        })
+        .flatten()
+        .collect()
+}
+
+/// Whether the statement trusts the OIDC provider of `issuer`.
+fn federates(statement: &Value, issuer: &str) -> bool {
+    let ends = |value: &Value| {
+        value.as_str().is_some_and(|it| {
+            it.to_ascii_lowercase()
+                .ends_with(&format!("oidc-provider/{issuer}"))
+        })
+    };
+    statement["Effect"] == "Allow"
+        && match &statement["Principal"]["Federated"] {
+            Value::Array(list) => list.iter().any(ends),
+            single => ends(single),
+        }
+}
+
+/// The values that a condition key is compared with, each with its operator.
+fn values(statement: &Value, key: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
+        for (name, values) in keys.as_object().into_iter().flatten() {
+            if name.to_ascii_lowercase() != key {
+                continue;
+            }
+            let values = match values {
+                Value::Array(list) => list.as_slice(),
+                single => std::slice::from_ref(single),
+            };
+            let texts = values.iter().filter_map(Value::as_str);
+            found.extend(texts.map(|value| (operator.clone(), value.to_owned())));
+        }
+    }
+    found
+}

@@ -1,0 +1,112 @@
+//! What a statement means, whatever the order it is written in. Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::resource::difference::{self, Difference};
+
+/// Whether two statements say the same: lists are sets, one value is a list of one, names of actions and condition keys
+/// have no case, and a `StringLike` without a wildcard is a `StringEquals`. In doubt they differ.
+pub fn same(left: &Value, right: &Value) -> bool {
+    canonical(left) == canonical(right)
+}
+
+/// Where a statement differs in meaning from the one that is wanted, under `path`.
+pub fn difference_of(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
+    let (from, to) = (canonical(from), canonical(to));
+    difference::differences(&json!({path: from}), &json!({path: to}))
+}
+
+/// The statement in the one form that all ways to write it share.
+fn canonical(statement: &Value) -> Value {
+    let Some(fields) = statement.as_object() else {
+        return statement.clone();
+    };
+    let fields = fields.iter().map(|(key, value)| {
+        let value = match key.as_str() {
+            "Action" | "NotAction" => set(value, str::to_ascii_lowercase),
+            "Resource" | "NotResource" => set(value, str::to_owned),
+            "Principal" | "NotPrincipal" => principal(value),
+            "Condition" => condition(value),
+            _ => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    // An empty condition is none.
+    let said = fields.filter(|(key, value)| key != "Condition" || *value != json!({}));
+    Value::Object(said.collect())
+}
+
+fn principal(value: &Value) -> Value {
+    let Some(kinds) = value.as_object() else {
+        return value.clone();
+    };
+    let kinds = kinds
+        .iter()
+        .map(|(kind, names)| (kind.clone(), set(names, str::to_owned)));
+    Value::Object(kinds.collect())
+}
+
+/// Operator → key → values. Where two ways to write an operator meet at one key, both stay: they are and-ed.
+fn condition(value: &Value) -> Value {
+    let Some(operators) = value.as_object() else {
+        return value.clone();
+    };
+    let mut result = Map::new();
+    for (operator, keys) in operators {
+        let Some(keys) = keys.as_object() else {
+            result.insert(operator.clone(), keys.clone());
+            continue;
+        };
+        for (key, values) in keys {
+            let plain = match operator.as_str() {
+                "StringLike" if !has_wildcard(values) => "StringEquals",
+                other => other,
+            };
+            let key = key.to_ascii_lowercase();
+            let values = set(values, str::to_owned);
+            let keys = result.entry(plain).or_insert_with(|| json!({}));
+            let entry = &mut keys[key.as_str()];
+            *entry = match entry.take() {
+                Value::Null => values,
+                already if already == values => values,
+                // Sorted, so that the order in which they were met does not count.
+                Value::Array(mut list) if list.first().is_some_and(Value::is_array) => {
+                    list.push(values);
+                    list.sort_by_key(Value::to_string);
+                    Value::Array(list)
+                }
+                already => {
+                    let mut both = vec![already, values];
+                    both.sort_by_key(Value::to_string);
+                    Value::Array(both)
+                }
+            };
+        }
+    }
+    Value::Object(result)
+}
+
+fn has_wildcard(values: &Value) -> bool {
+    let wild = |value: &Value| value.as_str().is_none_or(|it| it.contains(['*', '?', '$']));
+    match values {
+        Value::Array(list) => list.iter().any(wild),
+        single => wild(single),
+    }
+}
+
+/// A list or a single value as a sorted list without repetitions; a number or a truth value is its text, as IAM reads
+/// it. What is neither stays, and so differs from everything else.
+fn set(value: &Value, fold: impl Fn(&str) -> String) -> Value {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(fold(text)),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let texts: Option<BTreeSet<String>> = match value {
+        Value::Array(list) => list.iter().map(text).collect(),
+        single => text(single).map(|it| [it].into()),
+    };
+    texts.map_or_else(|| value.clone(), |texts| texts.into_iter().collect())
+}

@@ -1,0 +1,195 @@
+//! A policy document whose foreign parts stay the text they were. Pure: no I/O.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+/// Why a text is no policy document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Its percent-encoding is broken.
+    #[error("the policy document is not percent-encoded UTF-8")]
+    Encoding,
+    /// It is not JSON, or not an object.
+    #[error("the policy document is not JSON: {0}")]
+    Json(String),
+    /// It has no statements.
+    #[error("the policy document has no `Statement`")]
+    NoStatement,
+    /// A statement is something else than an object.
+    #[error("a statement of the policy document is not an object")]
+    NotAStatement,
+}
+
+/// A policy document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What is beside `Statement` (`Version`, `Id`), as written.
+    others: Vec<(String, String)>,
+    /// The statements, in order.
+    pub statements: Vec<Statement>,
+}
+
+/// A statement: its text, and what it says.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    text: String,
+    /// What it says.
+    pub value: Value,
+}
+
+impl Statement {
+    /// A statement of our own.
+    pub fn new(value: Value) -> Self {
+        Self {
+            text: value.to_string(),
+            value,
+        }
+    }
+
+    /// Its `Sid`, where it has one.
+    pub fn sid(&self) -> Option<&str> {
+        self.value["Sid"].as_str()
+    }
+}
+
+/// The fields of an object in their order, each as its text.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+impl Document {
+    /// A document without statements.
+    pub fn empty() -> Self {
+        Self {
+            others: vec![("Version".into(), "\"2012-10-17\"".into())],
+            statements: Vec::new(),
+        }
+    }
+
+    /// Reads a document as IAM returns it: JSON, percent-encoded or not, with one statement or a list of them.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let decoded;
+        let text = if text.trim_start().starts_with('{') {
+            text
+        } else {
+            decoded = percent_decoded(text).ok_or(PolicyError::Encoding)?;
+            &decoded
+        };
+        let json = |error: serde_json::Error| PolicyError::Json(error.to_string());
+        let Fields(fields) = serde_json::from_str(text).map_err(json)?;
+        let mut document = Self {
+            others: Vec::new(),
+            statements: Vec::new(),
+        };
+        let mut found = false;
+        for (key, raw) in fields {
+            if key != "Statement" {
+                document.others.push((key, raw.get().to_owned()));
+                continue;
+            }
+            found = true;
+            let texts: Vec<Box<RawValue>> = if raw.get().starts_with('[') {
+                serde_json::from_str(raw.get()).map_err(json)?
+            } else {
+                vec![raw]
+            };
+            for text in texts {
+                let value: Value = serde_json::from_str(text.get()).map_err(json)?;
+                if !value.is_object() {
+                    return Err(PolicyError::NotAStatement);
+                }
+                let text = text.get().to_owned();
+                document.statements.push(Statement { text, value });
+            }
+        }
+        if found {
+            Ok(document)
+        } else {
+            Err(PolicyError::NoStatement)
+        }
+    }
+
+    /// The document as JSON without white space between its parts.
+    pub fn text(&self) -> String {
+        let statements: Vec<String> = self
+            .statements
+            .iter()
+            .map(|it| minified(&it.text))
+            .collect();
+        let others = self.others.iter().map(|(key, raw)| {
+            let key = Value::String(key.clone());
+            format!("{key}:{},", minified(raw))
+        });
+        format!(
+            "{{{}\"Statement\":[{}]}}",
+            others.collect::<String>(),
+            statements.join(",")
+        )
+    }
+
+    /// How many characters count against a quota: white space between the parts does not.
+    pub fn size(&self) -> usize {
+        self.text().chars().count()
+    }
+}
+
+/// JSON text without the white space outside of its strings.
+fn minified(text: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    text.chars()
+        .filter(|character| {
+            if inside {
+                (inside, escaped) = match character {
+                    _ if escaped => (true, false),
+                    '\\' => (true, true),
+                    '"' => (false, false),
+                    _ => (true, false),
+                };
+                return true;
+            }
+            inside = *character == '"';
+            !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+/// The text behind percent-encoding (RFC 3986: a `+` is a plus).
+fn percent_decoded(text: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = text.trim().bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
+        decoded.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(decoded).ok()
+}

@@ -1,0 +1,115 @@
+//! The statements arcctl writes, each as narrow as its purpose. Pure: no I/O.
+
+use serde_json::{Value, json};
+
+use crate::profile::{Bucket, BucketAccess};
+
+/// Who may take on the role of the runners.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// The `Sid` of this cluster and profile.
+    pub sid: &'a str,
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: &'a str,
+    /// The account of the OIDC provider.
+    pub account: &'a str,
+    /// The issuer without its scheme: `oidc.eks.REGION.amazonaws.com/id/…`.
+    pub issuer: &'a str,
+    /// `system:serviceaccount:NAMESPACE:NAME`.
+    pub subject: &'a str,
+}
+
+/// The audience of EKS's tokens, and the client id of the OIDC provider.
+pub const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// The statement of a trust policy that lets one service account of one cluster take on the role.
+pub fn trust_statement(trust: Trust<'_>) -> Value {
+    let Trust {
+        sid,
+        partition,
+        account,
+        issuer,
+        subject,
+    } = trust;
+    json!({
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{issuer}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {
+            format!("{issuer}:aud"): AUDIENCE,
+            format!("{issuer}:sub"): subject,
+        }},
+    })
+}
+
+/// A bucket and what is granted on it.
+#[derive(Clone, Copy, Debug)]
+pub struct BucketGrant<'a> {
+    /// The `Sid` of this cluster and profile.
+    pub sid: &'a str,
+    /// The bucket's partition.
+    pub partition: &'a str,
+    /// The bucket.
+    pub bucket: &'a Bucket,
+}
+
+impl BucketGrant<'_> {
+    fn arn(&self) -> String {
+        format!("arn:{}:s3:::{}", self.partition, self.bucket.name)
+    }
+
+    /// The least actions (DESIGN 5).
+    fn object_actions(&self) -> &'static [&'static str] {
+        match self.bucket.access {
+            BucketAccess::Read => &["s3:GetObject", "s3:GetObjectAcl"],
+            BucketAccess::ReadWrite => &[
+                "s3:GetObject",
+                "s3:GetObjectAcl",
+                "s3:PutObject",
+                "s3:PutObjectAcl",
+            ],
+        }
+    }
+
+    /// The statements, `Sid`s ending in `suffix`.
+    fn statements(&self, suffix: &str) -> [Value; 2] {
+        let (sid, arn) = (self.sid, self.arn());
+        [
+            json!({
+                "Sid": format!("{sid}List{suffix}"),
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": arn,
+            }),
+            json!({
+                "Sid": format!("{sid}Objects{suffix}"),
+                "Effect": "Allow",
+                "Action": self.object_actions(),
+                "Resource": format!("{arn}/*"),
+            }),
+        ]
+    }
+}
+
+/// The statements of the policy in the role, for all its buckets.
+pub fn role_policy(sid: &str, partition: &str, buckets: &[Bucket]) -> Vec<Value> {
+    let grants = buckets.iter().enumerate().map(|(index, bucket)| {
+        let grant = BucketGrant {
+            sid,
+            partition,
+            bucket,
+        };
+        grant.statements(&index.to_string())
+    });
+    grants.flatten().collect()
+}
+
+/// The statements of the policy of the bucket, for the role `role` (its ARN).
+pub fn bucket_policy(grant: BucketGrant<'_>, role: &str) -> Vec<Value> {
+    let mut statements = grant.statements("");
+    for statement in &mut statements {
+        statement["Principal"] = json!({"AWS": role});
+    }
+    statements.into()
+}

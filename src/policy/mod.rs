@@ -1,0 +1,34 @@
+//! IAM policy documents: read as IAM returns them, compared by meaning, and merged so that only the statements with
+//! arcctl's own `Sid` are added, replaced or taken out. Pure: no I/O.
+//!
+//! IAM has no compare-and-swap on a trust policy and no way to write one statement: whoever writes, writes it all. So
+//! what is foreign is kept as the text it was, not as what a parser made of it.
+
+mod advice;
+mod compare;
+mod document;
+mod grant;
+mod merge;
+mod quota;
+
+pub use advice::advice;
+pub use compare::{difference_of, same};
+pub use document::{Document, PolicyError, Statement};
+pub use grant::{AUDIENCE, BucketGrant, Trust, bucket_policy, role_policy, trust_statement};
+pub use merge::{differences, merged, without};
+pub use quota::{BUCKET_POLICY_LIMIT, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge};
+
+use sha2::{Digest, Sha256};
+
+/// The `Sid` of what arcctl has in other people's documents: letters and digits only, as IAM wants it, and the same in
+/// every run of one profile on one cluster. `cluster` is the cluster's ARN.
+pub fn own_sid(cluster: &str, profile: &str) -> String {
+    let digest = Sha256::digest(format!("{cluster}\n{profile}"));
+    let number = digest[..8]
+        .iter()
+        .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("Arcctl{number:016x}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The managed policies of the role: which are attached, and which of them by arcctl, as tags of the role say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::error::ProvideErrorMetadata;
+use aws_sdk_iam::{Client, types::Role};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{NO_SUCH_ENTITY, oidc_provider::tag};
+use crate::{clients::aws::failure::Asked, error::Result, resource::difference::Difference};
+
+/// How long the value of a tag may be.
+const TAG_VALUE: usize = 256;
+
+/// What is attached to a role, and what is to be.
+#[derive(Debug)]
+pub(super) struct Attachments {
+    live: BTreeSet<String>,
+    /// Attached by arcctl for this cluster and profile: the ARN's tag.
+    tagged: BTreeSet<String>,
+    wanted: BTreeMap<String, String>,
+    prefix: String,
+}
+
+/// The key of the tag that says that arcctl attached `policy`.
+fn key(prefix: &str, policy: &str) -> String {
+    let digest = Sha256::digest(policy);
+    let number = digest[..8]
+        .iter()
+        .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{prefix}{number:016x}")
+}
+
+impl Attachments {
+    /// Reads what `role` has; `sid` tells what this cluster and profile attached.
+    pub(super) async fn read(
+        iam: &Client,
+        role: &Role,
+        sid: &str,
+        wanted: &[String],
+    ) -> Result<Self> {
+        let live: Vec<_> = iam
+            .list_attached_role_policies()
+            .role_name(role.role_name())
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                Asked {
+                    what: &format!("see which policies the IAM role `{}` has", role.role_name()),
+                    action: "iam:ListAttachedRolePolicies",
+                    resource: role.arn(),
+                }
+                .failed(&error)
+            })?;
+        let prefix = format!("arcctl.dev/attached/{}/", sid.trim_start_matches("Arcctl"));
+        let keys = role.tags().iter().map(|it| it.key().to_owned());
+        Ok(Self {
+            live: live.into_iter().filter_map(|it| it.policy_arn).collect(),
+            tagged: keys.filter(|it| it.starts_with(&prefix)).collect(),
+            wanted: wanted
+                .iter()
+                .map(|it| (it.clone(), key(&prefix, it)))
+                .collect(),
+            prefix,
+        })
+    }
+
+    fn to_attach(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.wanted
+            .iter()
+            .filter(|(policy, _)| !self.live.contains(*policy))
+    }
+
+    /// What arcctl attached and the profile no longer has.
+    fn to_detach(&self) -> impl Iterator<Item = (&String, String)> {
+        self.live
+            .iter()
+            .filter(|policy| !self.wanted.contains_key(*policy))
+            .map(|policy| (policy, key(&self.prefix, policy)))
+            .filter(|(_, key)| self.tagged.contains(key))
+    }
+
+    /// Where it differs from what is wanted.
+    pub(super) fn differences(&self) -> Vec<Difference> {
+        let path = |policy: &str| format!("managedPolicies[{policy}]");
+        let attach = self.to_attach().map(|(policy, _)| Difference {
+            path: path(policy),
+            from: Value::Null,
+            to: json!("attached"),
+        });
+        let detach = self.to_detach().map(|(policy, _)| Difference {
+            path: path(policy),
+            from: json!("attached"),
+            to: Value::Null,
+        });
+        attach.chain(detach).collect()
+    }
+
+    /// Attaches what is missing, marked first, and detaches what arcctl attached and nobody wants any more.
+    pub(super) async fn apply(&self, iam: &Client, role: &str) -> Result<()> {
+        for (policy, key) in self.to_attach() {
+            self.mark(iam, role, policy, key).await?;
+            let request = iam.attach_role_policy().role_name(role).policy_arn(policy);
+            request.send().await.map_err(|error| {
+                Asked {
+                    what: &format!("attach the policy `{policy}` to the IAM role `{role}`"),
+                    action: "iam:AttachRolePolicy",
+                    resource: role,
+                }
+                .failed(&error)
+            })?;
+        }
+        for (policy, key) in self.to_detach() {
+            let request = iam.detach_role_policy().role_name(role).policy_arn(policy);
+            match request.send().await {
+                Ok(_) => {}
+                Err(error) if error.code() == Some(NO_SUCH_ENTITY) => {}
+                Err(error) => {
+                    return Err(Asked {
+                        what: &format!("detach the policy `{policy}` from the IAM role `{role}`"),
+                        action: "iam:DetachRolePolicy",
+                        resource: role,
+                    }
+                    .failed(&error));
+                }
+            }
+            let request = iam.untag_role().role_name(role).tag_keys(key);
+            request.send().await.map_err(|error| {
+                Asked {
+                    what: &format!("take a tag from the IAM role `{role}`"),
+                    action: "iam:UntagRole",
+                    resource: role,
+                }
+                .failed(&error)
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn mark(&self, iam: &Client, role: &str, policy: &str, key: &str) -> Result<()> {
+        if self.tagged.contains(key) {
+            return Ok(());
+        }
+        let value: String = policy.chars().take(TAG_VALUE).collect();
+        let request = iam.tag_role().role_name(role).tags(tag(key, &value)?);
+        request.send().await.map(drop).map_err(|error| {
+            Asked {
+                what: &format!("tag the IAM role `{role}`"),
+                action: "iam:TagRole",
+                resource: role,
+            }
+            .failed(&error)
+        })
+    }
+}

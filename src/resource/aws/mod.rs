@@ -1,0 +1,208 @@
+//! What arcctl manages at AWS: one file per kind, three verbs, as for the rest.
+//!
+//! IAM shows a write late, and writes a policy as a whole: [`writes`] keeps both from being taken for somebody's change.
+
+mod attachments;
+mod bucket_policy;
+mod iam_role;
+mod oidc_provider;
+mod role_policy;
+mod rule;
+mod security_group_rule;
+#[cfg(test)]
+mod tests;
+mod trust_policy;
+pub mod writes;
+
+pub use rule::{Direction, Peer};
+
+use serde_json::Value;
+
+use super::{
+    context::Context,
+    observed::{Observed, Readiness},
+};
+use crate::{
+    clients::aws::Aws,
+    error::{Error, Result, System},
+};
+
+/// IAM's word for what is not there.
+pub(crate) const NO_SUCH_ENTITY: &str = "NoSuchEntity";
+/// IAM's word for what somebody else has made in between.
+const ALREADY_EXISTS: &str = "EntityAlreadyExists";
+
+/// The tags of what arcctl makes, as its labels in the cluster.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const PROFILE: &str = "arcctl.dev/profile";
+
+/// One thing at AWS.
+#[derive(Clone, Debug)]
+pub enum AwsResource {
+    /// The OIDC provider of the cluster.
+    Provider(OidcProvider),
+    /// The role of the runners.
+    Role(IamRole),
+    /// The policy in the role, for buckets.
+    RolePolicy(RolePolicy),
+    /// The policy of a bucket of the own account.
+    BucketPolicy(BucketPolicy),
+    /// A rule of a security group.
+    Rule(SecurityGroupRule),
+}
+
+/// The IAM OIDC provider of a cluster: one per issuer and account, so others may use it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcProvider {
+    /// Its ARN, which follows from the issuer.
+    pub arn: String,
+    /// The issuer without its scheme.
+    pub issuer: String,
+    /// The profile that makes it.
+    pub profile: String,
+}
+
+/// A role, and the statement in its trust policy that lets the runners in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IamRole {
+    /// Its name.
+    pub name: String,
+    /// Whether it is made where it is missing; one given by ARN is not.
+    pub create: bool,
+    /// The path of one that is made.
+    pub path: Option<String>,
+    /// The permissions boundary of one that is made.
+    pub permissions_boundary: Option<String>,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
+    /// The statement.
+    pub trust: Value,
+    /// The managed policies it must have.
+    pub managed_policies: Vec<String>,
+    /// The profile.
+    pub profile: String,
+}
+
+/// An inline policy of the role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolePolicy {
+    /// The role.
+    pub role: String,
+    /// Its name in the role.
+    pub name: String,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
+    /// The statements.
+    pub statements: Vec<Value>,
+}
+
+/// The statements in the policy of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BucketPolicy {
+    /// The bucket.
+    pub bucket: String,
+    /// The account that must own it.
+    pub account: String,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
+    /// The statements.
+    pub statements: Vec<Value>,
+}
+
+/// A rule that lets one side of a connection through, unless another one does so already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroupRule {
+    /// The group it is made in.
+    pub group: String,
+    /// The groups of the same network interfaces: a rule in any of them does.
+    pub groups: Vec<String>,
+    /// Which way.
+    pub direction: Direction,
+    /// The TCP port.
+    pub port: u16,
+    /// The other side, as the rule names it.
+    pub peer: Peer,
+    /// The groups of the other side: a rule that names any of them does.
+    pub peers: Vec<String>,
+    /// The addresses of the other side: rules that cover all of them do.
+    pub addresses: Vec<String>,
+    /// What it is for.
+    pub purpose: String,
+    /// The profile.
+    pub profile: String,
+}
+
+impl SecurityGroupRule {
+    /// Whether both are made as the same rule.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.group, self.direction, self.port, &self.peer)
+            == (&other.group, other.direction, other.port, &other.peer)
+    }
+}
+
+impl AwsResource {
+    /// Reads what is there and compares it with what is wanted.
+    pub async fn observe(&self, context: &Context) -> Result<Observed> {
+        let aws = aws(context)?;
+        let writes = &context.aws_writes;
+        match self {
+            Self::Provider(provider) => Box::pin(provider.observe(aws, writes)).await,
+            Self::Role(role) => Box::pin(role.observe(aws, writes)).await,
+            Self::RolePolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
+            Self::BucketPolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
+            Self::Rule(rule) => Box::pin(rule.observe(aws, writes)).await,
+        }
+    }
+
+    /// Makes it as wanted; doing so twice is as once.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        let aws = aws(context)?;
+        let writes = &context.aws_writes;
+        match self {
+            Self::Provider(provider) => Box::pin(provider.apply(aws, writes)).await,
+            Self::Role(role) => Box::pin(role.apply(aws, writes)).await,
+            Self::RolePolicy(policy) => Box::pin(policy.apply(aws, writes)).await,
+            Self::BucketPolicy(policy) => Box::pin(policy.apply(aws, writes)).await,
+            Self::Rule(rule) => Box::pin(rule.apply(aws, writes)).await,
+        }
+    }
+
+    /// Takes away what is arcctl's of it; what is not there any more is taken away already.
+    pub async fn delete(&self, context: &Context) -> Result<()> {
+        let aws = aws(context)?;
+        match self {
+            Self::Provider(provider) => Box::pin(provider.delete(aws)).await,
+            Self::Role(role) => Box::pin(role.delete(aws)).await,
+            Self::RolePolicy(policy) => Box::pin(policy.delete(aws)).await,
+            Self::BucketPolicy(policy) => Box::pin(policy.delete(aws)).await,
+            Self::Rule(rule) => Box::pin(rule.delete(aws)).await,
+        }
+    }
+
+    /// The values in which a fact can be missing offline.
+    pub fn values(&self) -> Vec<Value> {
+        let text = |it: &str| Value::String(it.into());
+        match self {
+            Self::Provider(provider) => vec![text(&provider.arn)],
+            Self::Role(role) => vec![role.trust.clone()],
+            Self::RolePolicy(policy) => policy.statements.clone(),
+            Self::BucketPolicy(policy) => policy.statements.clone(),
+            Self::Rule(rule) => vec![text(&rule.group), text(rule.peer.name())],
+        }
+    }
+}
+
+/// The clients. A profile with `aws` names a cluster of EKS, so that they are there; the error is for those who build
+/// resources themselves.
+fn aws(context: &Context) -> Result<&Aws> {
+    context.aws.as_ref().ok_or_else(|| {
+        Error::failed(System::Aws, "there is no connection to AWS")
+            .hint("name the cluster in the profile: cluster.eks and cluster.region")
+    })
+}
+
+/// What somebody else may show late: there, and not ready.
+fn not_yet(reason: impl Into<String>) -> Observed {
+    use super::observed::Present;
+    Observed::Present(Present::same(Readiness::progressing(reason)))
+}

@@ -1,0 +1,233 @@
+//! A rule of a security group, added only where no other lets the connection through.
+
+use aws_sdk_ec2::{
+    error::ProvideErrorMetadata,
+    types::{
+        Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Ec2Rule, Tag,
+        TagSpecification, UserIdGroupPair,
+    },
+};
+
+use super::{
+    Direction, MANAGED_BY, PROFILE, Peer, SecurityGroupRule, not_yet,
+    rule::{LiveRule, covered},
+    writes::{Verdict, Writes},
+};
+use crate::{
+    clients::aws::{Aws, failure::Asked},
+    error::Result,
+    resource::observed::{Observed, Present, Readiness},
+};
+
+impl SecurityGroupRule {
+    /// The rule in words: ``TCP 443 from sg-…``.
+    fn words(&self) -> String {
+        format!("TCP {} {} {}", self.port, self.direction, self.peer.name())
+    }
+
+    fn object(&self) -> String {
+        format!("{} {}", self.group, self.words())
+    }
+
+    /// The rules of the groups that share its network interfaces.
+    async fn live(&self, aws: &Aws) -> Result<Vec<LiveRule>> {
+        let groups = Filter::builder()
+            .name("group-id")
+            .set_values(Some(self.groups.clone()))
+            .build();
+        let rules: Vec<Ec2Rule> = aws
+            .ec2()
+            .describe_security_group_rules()
+            .filters(groups)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                Asked {
+                    what: &format!(
+                        "read the rules of the security groups {}",
+                        self.groups.join(", ")
+                    ),
+                    action: "ec2:DescribeSecurityGroupRules",
+                    resource: &self.group,
+                }
+                .failed(&error)
+            })?;
+        Ok(rules.iter().map(|it| live(it, &self.profile)).collect())
+    }
+
+    /// Whether the connection gets through, by whichever rule.
+    pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        let rules = self.live(aws).await?;
+        let through = covered(
+            &rules,
+            self.direction,
+            self.port,
+            &self.peers,
+            &self.addresses,
+        );
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), "", through) {
+            return Ok(not_yet(reason));
+        }
+        Ok(if through {
+            Observed::Present(Present::same(Readiness::Ready))
+        } else {
+            Observed::Absent
+        })
+    }
+
+    /// Adds the rule, tagged. One that is there already is none of our doing.
+    pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        writes.record(&self.object(), "");
+        let tags = [(MANAGED_BY, "arcctl"), (PROFILE, &self.profile)]
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = TagSpecification::builder()
+            .resource_type(ResourceType::SecurityGroupRule)
+            .set_tags(Some(tags.into()))
+            .build();
+        let permission = self.permission();
+        let what = format!(
+            "add the rule `{}` ({}) to the security group `{}`",
+            self.words(),
+            self.purpose,
+            self.group
+        );
+        let asked = |action| Asked {
+            what: &what,
+            action,
+            resource: &self.group,
+        };
+        let failure = match self.direction {
+            Direction::Ingress => {
+                let request = aws
+                    .ec2()
+                    .authorize_security_group_ingress()
+                    .group_id(&self.group)
+                    .ip_permissions(permission)
+                    .tag_specifications(tags);
+                request.send().await.err().map(|error| {
+                    let there = error.code() == Some("InvalidPermission.Duplicate");
+                    (
+                        there,
+                        asked("ec2:AuthorizeSecurityGroupIngress").failed(&error),
+                    )
+                })
+            }
+            Direction::Egress => {
+                let request = aws
+                    .ec2()
+                    .authorize_security_group_egress()
+                    .group_id(&self.group)
+                    .ip_permissions(permission)
+                    .tag_specifications(tags);
+                request.send().await.err().map(|error| {
+                    let there = error.code() == Some("InvalidPermission.Duplicate");
+                    (
+                        there,
+                        asked("ec2:AuthorizeSecurityGroupEgress").failed(&error),
+                    )
+                })
+            }
+        };
+        match failure {
+            Some((false, error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn permission(&self) -> IpPermission {
+        let port = i32::from(self.port);
+        let description = format!("arcctl {}: {}", self.profile, self.purpose);
+        let permission = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(port)
+            .to_port(port);
+        match &self.peer {
+            Peer::Group(group) => permission.user_id_group_pairs(
+                UserIdGroupPair::builder()
+                    .group_id(group)
+                    .description(description)
+                    .build(),
+            ),
+            Peer::Cidr(cidr) if cidr.contains(':') => permission.ipv6_ranges(
+                Ipv6Range::builder()
+                    .cidr_ipv6(cidr)
+                    .description(description)
+                    .build(),
+            ),
+            Peer::Cidr(cidr) => permission.ip_ranges(
+                IpRange::builder()
+                    .cidr_ip(cidr)
+                    .description(description)
+                    .build(),
+            ),
+        }
+        .build()
+    }
+
+    /// Revokes the rule where its tags say that arcctl made it.
+    pub(super) async fn delete(&self, aws: &Aws) -> Result<()> {
+        let rules = self.live(aws).await?;
+        let exact = |it: &&LiveRule| {
+            it.ours
+                && it.egress == (self.direction == Direction::Egress)
+                && it.from_port == i32::from(self.port)
+                && [&it.cidr, &it.group].contains(&&Some(self.peer.name().to_owned()))
+        };
+        if !rules.iter().any(|it| exact(&it)) {
+            return Ok(());
+        }
+        let what = format!(
+            "revoke the rule `{}` of the security group `{}`",
+            self.words(),
+            self.group
+        );
+        let asked = |action| Asked {
+            what: &what,
+            action,
+            resource: &self.group,
+        };
+        match self.direction {
+            Direction::Ingress => aws
+                .ec2()
+                .revoke_security_group_ingress()
+                .group_id(&self.group)
+                .ip_permissions(self.permission())
+                .send()
+                .await
+                .map(drop)
+                .map_err(|error| asked("ec2:RevokeSecurityGroupIngress").failed(&error)),
+            Direction::Egress => aws
+                .ec2()
+                .revoke_security_group_egress()
+                .group_id(&self.group)
+                .ip_permissions(self.permission())
+                .send()
+                .await
+                .map(drop)
+                .map_err(|error| asked("ec2:RevokeSecurityGroupEgress").failed(&error)),
+        }
+    }
+}
+
+/// What counts of a rule.
+fn live(rule: &Ec2Rule, profile: &str) -> LiveRule {
+    let tagged = |it: &Tag| it.key() == Some(PROFILE) && it.value() == Some(profile);
+    LiveRule {
+        egress: rule.is_egress().unwrap_or(false),
+        protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
+        from_port: rule.from_port().unwrap_or(-1),
+        to_port: rule.to_port().unwrap_or(-1),
+        cidr: rule
+            .cidr_ipv4()
+            .or_else(|| rule.cidr_ipv6())
+            .map(str::to_owned),
+        group: rule
+            .referenced_group_info()
+            .and_then(|it| it.group_id())
+            .map(str::to_owned),
+        ours: rule.tags().iter().any(tagged),
+    }
+}

@@ -1,0 +1,208 @@
+//! The simulated AWS account as its owner sees it: what is there, and what somebody else changes in it.
+
+use std::future::Future;
+
+use arcctl_sandbox::{cloud::ACCOUNT, proxy::System};
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::cluster::Cluster;
+
+/// The account. Its calls go through the proxy, and are counted.
+pub(crate) struct Account {
+    runtime: Runtime,
+    iam: aws_sdk_iam::Client,
+    ec2: aws_sdk_ec2::Client,
+    s3: aws_sdk_s3::Client,
+    eks: aws_sdk_eks::Client,
+}
+
+macro_rules! client {
+    ($sdk:ident, $url:expr $(, $setting:ident)?) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version($sdk::config::BehaviorVersion::latest())
+                .region($sdk::config::Region::new("ap-northeast-2"))
+                .endpoint_url($url)
+                $(.$setting(true))?
+                .credentials_provider(Credentials::new("sandbox", "sandbox", None, None, "test"))
+                .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+                .build(),
+        )
+    };
+}
+
+impl Account {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        let url = cluster.world().proxy(System::Aws).unwrap().url();
+        Self {
+            runtime: Runtime::new().unwrap(),
+            iam: client!(aws_sdk_iam, &url),
+            ec2: client!(aws_sdk_ec2, &url),
+            s3: client!(aws_sdk_s3, &url, force_path_style),
+            eks: client!(aws_sdk_eks, &url),
+        }
+    }
+
+    fn run<T, E: std::fmt::Debug>(&self, call: impl Future<Output = Result<T, E>>) -> T {
+        self.runtime.block_on(call).unwrap()
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        let answer = self.run(self.eks.describe_cluster().name("runners").send());
+        let issuer = answer
+            .cluster()
+            .and_then(|it| it.identity()?.oidc()?.issuer());
+        issuer.unwrap().trim_start_matches("https://").to_owned()
+    }
+
+    pub(crate) fn trust(&self, role: &str) -> Value {
+        let answer = self.run(self.iam.get_role().role_name(role).send());
+        let text = answer
+            .role()
+            .unwrap()
+            .assume_role_policy_document()
+            .unwrap();
+        arcctl::policy::Document::parse(text)
+            .map(|it| serde_json::from_str(&it.text()).unwrap())
+            .unwrap()
+    }
+
+    pub(crate) fn set_trust(&self, role: &str, document: &Value) {
+        let call = self.iam.update_assume_role_policy().role_name(role);
+        self.run(call.policy_document(document.to_string()).send());
+    }
+
+    pub(crate) fn make_role(&self, role: &str, trust: &Value) {
+        let call = self.iam.create_role().role_name(role);
+        self.run(call.assume_role_policy_document(trust.to_string()).send());
+    }
+
+    pub(crate) fn attached(&self, role: &str) -> Vec<String> {
+        let answer = self.run(
+            self.iam
+                .list_attached_role_policies()
+                .role_name(role)
+                .send(),
+        );
+        let policies = answer.attached_policies().iter();
+        policies
+            .map(|it| it.policy_arn().unwrap().to_owned())
+            .collect()
+    }
+
+    pub(crate) fn attach(&self, role: &str, policy: &str) {
+        self.run(
+            self.iam
+                .attach_role_policy()
+                .role_name(role)
+                .policy_arn(policy)
+                .send(),
+        );
+    }
+
+    pub(crate) fn detach(&self, role: &str, policy: &str) {
+        self.run(
+            self.iam
+                .detach_role_policy()
+                .role_name(role)
+                .policy_arn(policy)
+                .send(),
+        );
+    }
+
+    fn provider(issuer: &str) -> String {
+        format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
+    }
+
+    pub(crate) fn clients(&self, issuer: &str) -> Vec<String> {
+        let call = self.iam.get_open_id_connect_provider();
+        let answer = self.run(
+            call.open_id_connect_provider_arn(Self::provider(issuer))
+                .send(),
+        );
+        answer.client_id_list().to_vec()
+    }
+
+    /// Makes `client` the only client of the provider.
+    pub(crate) fn set_client(&self, issuer: &str, client: &str) {
+        let call = self.iam.delete_open_id_connect_provider();
+        self.run(
+            call.open_id_connect_provider_arn(Self::provider(issuer))
+                .send(),
+        );
+        let call = self
+            .iam
+            .create_open_id_connect_provider()
+            .url(format!("https://{issuer}"));
+        self.run(call.client_id_list(client).send());
+    }
+
+    /// Revokes what may come into `group` on `port` from the group `from`; moto takes the description for a part of the
+    /// rule.
+    pub(crate) fn revoke(&self, group: &str, port: i32, from: &str, description: &str) {
+        let peer = aws_sdk_ec2::types::UserIdGroupPair::builder()
+            .group_id(from)
+            .description(description)
+            .build();
+        let rule = aws_sdk_ec2::types::IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(port)
+            .to_port(port)
+            .user_id_group_pairs(peer)
+            .build();
+        let call = self.ec2.revoke_security_group_ingress().group_id(group);
+        self.run(call.ip_permissions(rule).send());
+    }
+
+    /// Revokes the rule by which everything may go out of `group`.
+    pub(crate) fn revoke_egress(&self, group: &str) {
+        let all = aws_sdk_ec2::types::IpRange::builder()
+            .cidr_ip("0.0.0.0/0")
+            .build();
+        let rule = aws_sdk_ec2::types::IpPermission::builder()
+            .ip_protocol("-1")
+            .ip_ranges(all)
+            .build();
+        let call = self.ec2.revoke_security_group_egress().group_id(group);
+        self.run(call.ip_permissions(rule).send());
+    }
+
+    pub(crate) fn make_policy(&self, name: &str) {
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*"},
+        ]});
+        let call = self.iam.create_policy().policy_name(name);
+        self.run(call.policy_document(document.to_string()).send());
+    }
+
+    pub(crate) fn make_bucket(&self, bucket: &str) {
+        use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+        let place = CreateBucketConfiguration::builder()
+            .location_constraint(BucketLocationConstraint::ApNortheast2)
+            .build();
+        self.run(
+            self.s3
+                .create_bucket()
+                .bucket(bucket)
+                .create_bucket_configuration(place)
+                .send(),
+        );
+    }
+
+    pub(crate) fn bucket_policy(&self, bucket: &str) -> Value {
+        let answer = self.run(self.s3.get_bucket_policy().bucket(bucket).send());
+        answer
+            .policy()
+            .map_or(json!(null), |it| serde_json::from_str(it).unwrap())
+    }
+
+    pub(crate) fn delete_bucket_policy(&self, bucket: &str) {
+        self.run(self.s3.delete_bucket_policy().bucket(bucket).send());
+    }
+}
