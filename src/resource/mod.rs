@@ -19,6 +19,7 @@ pub mod permission;
 mod pod_reason;
 mod registration;
 mod release_record;
+pub mod rotation;
 mod runner_pods;
 mod verbs;
 mod webhook_words;
