@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
-        credential::{self, Sources},
+        credential::{self, Credential, Sources},
         github::{Audit, GitHub},
         helm::Helm,
         kube::{Kube, Selection, Target},
@@ -25,6 +25,7 @@ use crate::{
         aws::writes::Writes,
         context::{Context, scope},
     },
+    secret::Secret,
 };
 
 /// The connections of one command, and what they said.
@@ -123,6 +124,7 @@ impl Session {
             started: facts.now,
             kubernetes: facts.kubernetes.unwrap_or_default(),
             secret_version: Mutex::default(),
+            rotation: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
         };
         Ok(Self {
@@ -131,6 +133,28 @@ impl Session {
             ca_bundle,
             eks,
         })
+    }
+
+    /// Whether GitHub still takes the token that was in the controller's Secret before: going back to a dead one helps
+    /// nobody. What cannot be asked (an App's key, an unreachable server) is taken as good.
+    pub(super) async fn takes_old_token(&self) -> bool {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let old = self.context.rotation().old().and_then(|it| {
+            let bytes = STANDARD.decode(it.get("github_token")?.expose()).ok()?;
+            String::from_utf8(bytes).ok()
+        });
+        let (Some(old), Ok(scope)) = (old, scope(&self.context.profile)) else {
+            return true;
+        };
+        let url = self.context.profile.github.url.as_deref();
+        let token = Credential::Token(Secret::trimmed(&old).0);
+        match GitHub::new(url, token, self.ca_bundle.as_deref()) {
+            Ok(github) => !matches!(
+                github.registration(scope).await,
+                Err(error) if error.kind == ErrorKind::Unauthorized
+            ),
+            Err(_) => true,
+        }
     }
 
     /// Reads the facts again and makes anew what is wanted.

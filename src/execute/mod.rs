@@ -5,6 +5,7 @@
 mod event;
 pub mod inventory;
 pub mod lease;
+pub mod rotation;
 mod step;
 
 use std::{

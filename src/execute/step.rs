@@ -182,7 +182,9 @@ impl StepRun<'_> {
     async fn look(&self, applied: u32) -> Result<Look> {
         let observed = self.desired.resource.observe(self.context).await?;
         let step = decide(self.desired, &observed, self.adopt)?;
-        if step.action == Action::Keep || self.desired.resource.is_proof() {
+        // A proof is only written to where it says what it lacks: a fresh registration after a rotation.
+        let only_seen = self.desired.resource.is_proof() && step.differences.is_empty();
+        if step.action == Action::Keep || only_seen {
             return Ok(match observed {
                 Observed::Present(present) if present.readiness == Readiness::Ready => Look::Done,
                 Observed::Present(present) => Look::Wait(present.readiness),

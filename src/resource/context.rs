@@ -1,10 +1,11 @@
 //! What the verbs of a resource work with: the clients, the credential, and what this run has learnt.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use super::rotation::Rotation;
 use crate::{
     clients::{
         aws::Aws,
@@ -48,6 +49,8 @@ pub struct Context {
     pub kubernetes: (u32, u32),
     /// The resourceVersion of the controller's Secret, once it is known.
     pub secret_version: Mutex<Option<String>>,
+    /// The credential that this run has replaced.
+    pub rotation: Mutex<Rotation>,
     /// The newest listing of GitHub's runners.
     pub listing: Listing,
 }
@@ -69,6 +72,11 @@ impl Context {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         *known = version.map(str::to_owned);
+    }
+
+    /// What is known of a replaced credential.
+    pub fn rotation(&self) -> MutexGuard<'_, Rotation> {
+        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All runners of the profile's scope: one listing serves the pools that ask at the same time.

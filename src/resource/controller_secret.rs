@@ -1,5 +1,7 @@
 //! The Secret that the controller reads: written by arcctl itself, so that no token is in Helm's history.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
@@ -13,6 +15,7 @@ use super::{
 use crate::{
     clients::kube::{Mode, Target},
     error::{Error, ErrorKind, Result, System},
+    secret::Secret,
 };
 
 impl ControllerSecret {
@@ -78,6 +81,18 @@ impl ControllerSecret {
         }
         if let Some(live) = live {
             self.take(context, &live).await?;
+            let wanted = data(context);
+            let old = live["data"].as_object().into_iter().flatten();
+            let old: BTreeMap<String, Secret> = old
+                .filter(|(key, _)| CONTROLLER_KEYS.contains(&key.as_str()))
+                .filter_map(|(key, value)| Some((key.clone(), Secret::trimmed(value.as_str()?).0)))
+                .collect();
+            let same = |(key, value): (&String, &Secret)| {
+                wanted.get(key).and_then(Value::as_str) == Some(value.expose())
+            };
+            if old.len() != wanted.len() || !old.iter().all(same) {
+                context.rotation().begin(old);
+            }
         }
         let manifest = json!({
             "apiVersion": "v1",
@@ -178,8 +193,15 @@ impl ControllerSecret {
     }
 }
 
-/// The Secret's `data`, as the API has it.
+/// The Secret's `data`, as the API has it: the credential, or what was there before where that is gone back to.
 fn data(context: &Context) -> Map<String, Value> {
+    if let Some(old) = context.rotation().wanted() {
+        let text = |secret: &Secret| Value::String(secret.expose().to_owned());
+        return old
+            .iter()
+            .map(|(key, it)| (key.clone(), text(it)))
+            .collect();
+    }
     let encode = |text: String| Value::String(STANDARD.encode(text));
     context
         .credential

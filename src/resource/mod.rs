@@ -21,6 +21,7 @@ mod pod_reason;
 mod pod_role;
 mod registration;
 mod release_record;
+pub mod rotation;
 mod runner_pods;
 mod verbs;
 mod webhook_words;

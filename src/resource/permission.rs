@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Resource, WebhookProof};
 use crate::{
     clients::kube::{Kind, Target},
-    desired::names::CONTROLLER,
+    desired::names::{CONTROLLER, RUNNER_NAMESPACE},
 };
 
 /// One right, as RBAC knows it.
@@ -117,7 +117,12 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             .flat_map(|target| write(&target.kind, target.namespace.as_deref()))
             .collect(),
         Resource::ControllerSecret(secret) => {
-            write(&Kind::new("v1", "Secret"), Some(&secret.namespace)).into()
+            let mut rights =
+                BTreeSet::from(write(&Kind::new("v1", "Secret"), Some(&secret.namespace)));
+            // A replaced credential is proven by a fresh registration: an idle runner makes room for it.
+            let runner = Kind::new("actions.summerwind.dev/v1alpha1", "Runner");
+            rights.insert(Permission::new("delete", &runner, Some(RUNNER_NAMESPACE)));
+            rights
         }
         Resource::Crds(_) => {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");

@@ -2,10 +2,107 @@
 
 use std::collections::HashSet;
 
-use super::{Registration, context::Context, observed::Readiness};
-use crate::{clients::github::Runner, error::Result};
+use serde_json::json;
+
+use super::{
+    Registration,
+    context::{Context, scope},
+    difference::Difference,
+    observed::{Observed, Present, Readiness},
+};
+use crate::{
+    clients::{
+        github::Runner,
+        kube::{Selection, Target},
+    },
+    error::Result,
+};
+
+const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
 
 impl Registration {
+    /// Whether the runners are online; after a rotation also whether one of them has registered since.
+    pub async fn observe(&self, context: &Context) -> Result<Observed> {
+        let open = context.rotation().is_open();
+        if open && !context.rotation().is_accepted() {
+            context
+                .github
+                .registration(scope(&context.profile)?)
+                .await?;
+            context.rotation().accept();
+        }
+        let readiness = self.readiness(context).await?;
+        let mut present = Present::same(readiness);
+        if !open || self.min == 0 || present.readiness != Readiness::Ready {
+            return Ok(Observed::Present(present));
+        }
+        let before = match context.rotation().before(&self.pool) {
+            None => None,
+            Some(None) => return Ok(Observed::Present(present)),
+            Some(Some(before)) => Some(before.clone()),
+        };
+        let Some(before) = before else {
+            if self.idle(context).await?.is_none() {
+                present.readiness = Readiness::progressing(format!(
+                    "all runners of pool `{}` are busy: one that is idle is replaced, to prove the new credential",
+                    self.pool
+                ));
+            } else {
+                present.differences = vec![Difference {
+                    path: "registered".into(),
+                    from: json!("with the old credential"),
+                    to: json!("with the new one"),
+                }];
+            }
+            return Ok(Observed::Present(present));
+        };
+        let mine = self.names(context).await?;
+        let fresh = |it: &Runner| {
+            it.status == "online" && mine.contains(&it.name) && !before.contains(&it.name)
+        };
+        if !context.runners().await?.iter().any(fresh) {
+            present.readiness = Readiness::progressing(format!(
+                "no runner of pool `{}` has registered with the new credential yet",
+                self.pool
+            ));
+        }
+        Ok(Observed::Present(present))
+    }
+
+    /// Deletes one idle runner, so that the controller registers another with the new credential. The controller waits
+    /// for a job that comes in between.
+    pub async fn make_room(&self, context: &Context) -> Result<()> {
+        let before = self.names(context).await?;
+        let Some(name) = self.idle(context).await? else {
+            return Ok(());
+        };
+        if !context.rotation().claim(&self.pool, before) {
+            return Ok(());
+        }
+        let runner = Target::namespaced(RUNNERS, "Runner", &self.namespace, &name);
+        context.kube.delete(&runner).await
+    }
+
+    /// The names of the pool's runners.
+    async fn names(&self, context: &Context) -> Result<HashSet<String>> {
+        let pods: Selection = self.pods();
+        let pods = context.kube.list(&pods).await?;
+        let name = |it: &serde_json::Value| it["metadata"]["name"].as_str().map(str::to_owned);
+        Ok(pods.iter().filter_map(name).collect())
+    }
+
+    /// A runner of the pool that is online and has no job.
+    async fn idle(&self, context: &Context) -> Result<Option<String>> {
+        let mine = self.names(context).await?;
+        let idle = |it: &&Runner| it.status == "online" && !it.busy && mine.contains(&it.name);
+        Ok(context
+            .runners()
+            .await?
+            .iter()
+            .find(idle)
+            .map(|it| it.name.clone()))
+    }
+
     /// Asks GitHub; pod names are runner names (reference: arc.md 2.1).
     pub async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let pods = match self.newest_pods(context).await? {

@@ -30,12 +30,13 @@ impl Resource {
                 None => cert_manager_proof::readiness(context).await?,
             },
             Self::RunnerPods(registration) => registration.pods_readiness(context).await?,
-            Self::Registration(registration) => registration.readiness(context).await?,
+            Self::Registration(registration) => return registration.observe(context).await,
         };
         Ok(Observed::Present(Present::same(readiness)))
     }
 
-    /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply.
+    /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply, but that a replaced
+    /// credential is proven by a fresh registration.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) => object.apply(context).await,
@@ -43,7 +44,8 @@ impl Resource {
             Self::Crds(crds) => crds.apply(context).await,
             Self::Release(release) => release.apply(context).await,
             Self::Aws(aws) => aws.apply(context).await,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(()),
+            Self::Registration(registration) => registration.make_room(context).await,
+            Self::Webhook(_) | Self::RunnerPods(_) => Ok(()),
         }
     }
 

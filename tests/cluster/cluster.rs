@@ -137,7 +137,16 @@ impl Cluster {
 
     /// Starts arcctl and goes on; give what it ends with to [`Cluster::keep`].
     pub(crate) fn arcctl_in_background(&self, arguments: &[&str]) -> Running {
-        Running::start(&mut self.command(arguments, &[]))
+        self.arcctl_in_background_with(arguments, &[])
+    }
+
+    /// The same, with some variables of the environment changed.
+    pub(crate) fn arcctl_in_background_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Running {
+        Running::start(&mut self.command(arguments, variables))
     }
 
     /// Remembers what arcctl wrote, for the end of the test.

@@ -18,6 +18,7 @@ mod installation;
 mod interruptions;
 mod pools;
 mod refusals;
+mod rotation;
 mod running;
 mod secrecy;
 mod versions;

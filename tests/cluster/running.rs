@@ -75,6 +75,11 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Sends SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
     /// Waits for the end.
     pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().unwrap();

@@ -1,0 +1,37 @@
+//! Going back to the credential that was there before, when the new one could not be proven.
+
+use tokio::{sync::watch, time::Instant};
+
+use super::{Event, Options, execute, first_error};
+use crate::{
+    desired::{Desired, Phase},
+    error::Error,
+    resource::{Resource, context::Context},
+};
+
+/// Writes the old data into the Secret, and waits until the controller works with it: the same steps as any other.
+pub async fn put_back(
+    desired: &[Desired],
+    context: &Context,
+    options: &Options<'_>,
+    on_event: &mut dyn FnMut(&Event),
+) -> Option<Error> {
+    context.rotation().restore();
+    let is_secret = |it: &Desired| matches!(it.resource, Resource::ControllerSecret(_));
+    let steps: Vec<Desired> = desired
+        .iter()
+        .filter(|it| it.phase == Phase::Controller || is_secret(it))
+        .cloned()
+        .collect();
+    // The run that failed may have used up its time, and its stop is set.
+    let limit = options.timeouts.controller.get();
+    let (stop, _receiver) = watch::channel(None);
+    let options = Options {
+        deadline: Instant::now() + limit,
+        limit,
+        stop,
+        ..*options
+    };
+    let results = execute(&steps, context, &options, on_event).await;
+    first_error(&results).cloned()
+}
