@@ -33,17 +33,17 @@ lint:
 
 unit: ## the tests that need no control plane
 	@cargo test --locked --workspace --lib --bins --quiet
-	@cargo test --locked --package arcctl --test cli --quiet
+	@cargo test --locked --workspace --test cli --quiet
 
 cluster: build ## the tests on a real control plane
-	@cargo test --locked --package arcctl-sandbox --tests --quiet -- --test-threads 1
-	@cargo test --locked --package arcctl --test cluster -- --test-threads 1
+	@cargo test --locked --workspace --test webhook --quiet
+	@cargo test --locked --workspace --test cluster -- --test-threads 2
 
 versions: tools build ## builds three older Kubernetes minors and runs the installation on each
 	@for pins in $(sort $(notdir $(wildcard tools/versions/*))); do \
 	  tools/install.sh "$$pins"; echo "versions: $$pins"; \
 	  ARCCTL_SANDBOX_TOOLS="$(CURDIR)/.tools/$$pins" \
-	    cargo test --locked --package arcctl --test cluster -- --test-threads 1 installation versions; \
+	    cargo test --locked --workspace --test cluster -- --test-threads 2 installation versions; \
 	done
 
 # Optimised, since a million cases take an hour otherwise; only arcctl and proptest are built anew.

@@ -1,4 +1,5 @@
-//! Tests on a real control plane, started by `arcctl-sandbox`. One at a time: two cores are not enough for more.
+//! Tests on a real control plane, started by `arcctl-sandbox`. Two at a time (Makefile): they mostly wait, and two cores
+//! are not enough for more.
 #![expect(
     clippy::disallowed_methods,
     reason = "a test starts the programs it is about, and waits for them"
