@@ -20,6 +20,9 @@ static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// A token of the form that GitHub gave out before 2021. A commit looks the same, so it is hidden and not refused.
+static OLD_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[0-9a-f]{40}\b").ok());
+
 /// The user and password of a URL.
 static PASSWORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^\s"']*@"#).ok());
 
@@ -43,7 +46,7 @@ pub(super) fn looks_secret(text: &str) -> bool {
 /// Whether a variable of this name usually holds a secret.
 pub(super) fn names_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    ["TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY"]
+    ["TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY", "_PAT"]
         .iter()
         .any(|word| upper.ends_with(word))
 }
@@ -53,6 +56,9 @@ pub(super) fn mask(text: &str) -> String {
     let mut masked = text.to_owned();
     if let Some(credentials) = CREDENTIALS.as_ref() {
         masked = credentials.replace_all(&masked, MASK).into_owned();
+    }
+    if let Some(old_token) = OLD_TOKEN.as_ref() {
+        masked = old_token.replace_all(&masked, MASK).into_owned();
     }
     if let Some(password) = PASSWORD.as_ref() {
         masked = password.replace_all(&masked, "://***@").into_owned();
@@ -85,6 +91,15 @@ pub(super) fn mask_line(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_token_is_hidden_and_a_digest_is_not() {
+        let token = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(mask(&format!("env: {token}")), "env: ***");
+        let digest = format!("image: a@sha256:{token}{}", &token[..24]);
+        assert_eq!(mask(&digest), digest);
+        assert!(!looks_secret(token) && names_secret("GH_PAT"));
+    }
 
     #[test]
     fn credentials_are_recognised_and_hidden() {
