@@ -13,8 +13,8 @@ bin := $(CARGO_TARGET_DIR)/debug
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-demo: tools build ## a bare control plane becomes registered runners, on this machine
-	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE"'
+demo: tools build ## a bare control plane becomes registered runners and bare again, on this machine
+	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
 
 test: tools lint unit cluster ## everything CI runs
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    desired::{Desired, Phase},
+    desired::{Desired, Goal, Phase},
     error::{Error, ErrorKind, System},
     resource::{
         Id,
@@ -52,6 +52,9 @@ pub struct Step {
     /// Whether it is only observed, never written.
     #[serde(skip)]
     pub proof: bool,
+    /// Why it stays although everything goes, or what is waited for before it goes.
+    #[serde(skip)]
+    pub note: Option<String>,
 }
 
 /// What would be done, in order.
@@ -117,7 +120,11 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         adopts,
         ready,
         proof: desired.resource.is_proof(),
+        note: None,
     };
+    if desired.goal == Goal::Gone {
+        return Ok(decide_removal(observed, step));
+    }
     let present = match observed {
         Observed::Absent => return Ok(step(Action::Create, Vec::new(), false, false)),
         Observed::Present(present) => present,
@@ -141,6 +148,33 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         )),
         Ownership::Foreign { evidence } => Err(foreign(&desired.id, evidence)),
         Ownership::OtherProfile { name } => Err(other_profile(&desired.id, name)),
+    }
+}
+
+/// What is to go goes where it is this profile's, and stays as it is where it is not.
+fn decide_removal(
+    observed: &Observed,
+    step: impl Fn(Action, Vec<Difference>, bool, bool) -> Step,
+) -> Step {
+    let Observed::Present(present) = observed else {
+        return step(Action::Keep, Vec::new(), false, true);
+    };
+    let stays = |why: &str| Step {
+        note: Some(format!("stays: {why}")),
+        ..step(Action::Keep, Vec::new(), false, true)
+    };
+    match &present.ownership {
+        Ownership::Ours => Step {
+            note: present.readiness.reason().map(str::to_owned),
+            ..step(
+                Action::Delete,
+                Vec::new(),
+                false,
+                present.readiness == Readiness::Ready,
+            )
+        },
+        Ownership::Foreign { evidence } => stays(evidence),
+        Ownership::OtherProfile { name } => stays(&format!("it is of the profile `{name}`")),
     }
 }
 
@@ -195,6 +229,7 @@ mod tests {
             resource: Resource::Object(KubeObject {
                 manifest: serde_json::Value::Null,
             }),
+            goal: Goal::There,
         }
     }
 
@@ -244,5 +279,27 @@ mod tests {
             action(&present(other, false), true).unwrap_err().kind,
             ErrorKind::Refused
         );
+    }
+
+    #[test]
+    fn only_what_is_this_profile_s_goes() {
+        let gone = Desired {
+            goal: Goal::Gone,
+            ..desired()
+        };
+        let action = |observed: &Observed| decide(&gone, observed, true).unwrap();
+        assert_eq!(action(&Observed::Absent).action, Action::Keep);
+        let ours = action(&present(Ownership::Ours, true));
+        assert_eq!((ours.action, ours.note), (Action::Delete, None));
+        for ownership in [
+            Ownership::Foreign {
+                evidence: "made by kubectl".into(),
+            },
+            Ownership::OtherProfile { name: "b".into() },
+        ] {
+            let step = action(&present(ownership, false));
+            assert_eq!(step.action, Action::Keep);
+            assert!(step.note.unwrap().starts_with("stays: "));
+        }
     }
 }

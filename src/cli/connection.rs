@@ -67,6 +67,18 @@ impl Connection {
     }
 }
 
+/// The cluster of the kubeconfig, where there is no profile yet.
+pub(super) async fn by_kubeconfig(global: &GlobalArgs) -> Result<(Access, Kube)> {
+    let access = Access {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone(),
+        login: None,
+    };
+    let access = access.pinned();
+    let kube = Kube::connect(&access).await?;
+    Ok((access, kube))
+}
+
 async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Access> {
     let login = Login::new(cluster.clone(), caller, aws.credentials(), SystemTime::now).await?;
     Ok(Access {
@@ -77,7 +89,7 @@ async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Acce
 }
 
 /// AWS, where the profile names something of it.
-async fn aws(profile: &Profile) -> Option<Aws> {
+pub(super) async fn aws(profile: &Profile) -> Option<Aws> {
     let github = &profile.github;
     let mut sources = github
         .token

@@ -11,12 +11,14 @@ mod output;
 mod plan;
 mod profile_file;
 mod progress;
+mod removal_session;
 mod render;
 mod run_limit;
 mod schedule;
 mod schema;
 mod session;
 mod status;
+mod teardown;
 mod up;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -98,6 +100,8 @@ enum Command {
     Schedule(schedule::ScheduleArgs),
     /// Write everything as files, without any network
     Render(render::RenderArgs),
+    /// Drain, deregister, and remove what arcctl owns
+    Teardown(teardown::TeardownArgs),
     /// Print the JSON Schema of the profile
     Schema,
     /// Print the completion script of a shell
@@ -114,6 +118,7 @@ impl Command {
             Self::Status => "status",
             Self::Schedule(_) => "schedule",
             Self::Render(_) => "render",
+            Self::Teardown(_) => "teardown",
             Self::Schema => "schema",
             Self::Completions(_) => "completions",
             Self::Man => "man",
@@ -126,7 +131,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
         "plan" => crate::report::plan::document(profile, None, Some(error)),
-        "up" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
+        "up" | "teardown" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
         "status" => crate::report::status::failure(profile, error),
         "schedule" => json!({
             "schema": "arcctl.schedule/v1", "profile": profile, "days": 0, "pools": [],
@@ -176,6 +181,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Status => status::run(global, output).await,
         Command::Schedule(args) => schedule::run(args, global, output),
         Command::Render(args) => render::run(args, global, output),
+        Command::Teardown(args) => Box::pin(teardown::run(args, global, output)).await,
         Command::Schema => Ok(schema::run(output)),
         Command::Completions(args) => Ok(completions::run(args, output)),
         Command::Man => man::run(output),

@@ -1,15 +1,16 @@
 //! Observes everything that is desired, phase by phase, and makes the plan.
 
-use std::collections::BTreeSet;
-
 use futures::{StreamExt, stream};
 
 use super::session::Session;
 use crate::{
-    desired::names,
+    desired::{
+        Desired, Goal,
+        removal::{self, Records},
+    },
     error::{Error, Result},
-    execute::inventory,
     plan::{Action, Plan, Step, decide, refusals},
+    resource::{context::Context, observed::Observed},
 };
 
 /// How many resources are observed at a time.
@@ -29,7 +30,10 @@ pub(super) async fn plan(session: &Session, adopt: bool) -> Result<Plan> {
             .collect();
         let mut observed = stream::iter(desired)
             .map(|desired| async move {
-                let observed = desired.resource.observe(&session.context).await;
+                let observed = match desired.goal {
+                    Goal::There => desired.resource.observe(&session.context).await,
+                    Goal::Gone => desired.resource.remains(&session.context).await,
+                };
                 (desired, observed)
             })
             .buffered(CONCURRENT);
@@ -66,10 +70,33 @@ fn postpone_proofs(steps: &mut [Step]) {
     }
 }
 
-/// What the inventory has and the profile no longer: it stays, and is said.
-pub(super) async fn left_behind(session: &Session) -> Result<Vec<String>> {
-    let (kube, profile) = (&session.context.kube, &session.context.profile.name);
-    let recorded = inventory::read(kube, names::SYSTEM_NAMESPACE, profile).await?;
-    let wanted: BTreeSet<String> = session.desired.iter().map(|it| it.id.to_string()).collect();
-    Ok(recorded.difference(&wanted).cloned().collect())
+/// What the inventory has and the profile no longer: what of it `up` takes away.
+pub(super) async fn left_behind(
+    context: &Context,
+    records: &Records,
+    desired: &[Desired],
+) -> Result<Vec<Desired>> {
+    let left = removal::left_behind(records, desired, &context.profile.name);
+    Ok(present(context, left)
+        .await?
+        .into_iter()
+        .filter(|(_, step)| step.action == Action::Delete)
+        .map(|(desired, _)| desired)
+        .collect())
+}
+
+/// Those of `desired`, all of which are to go, that are there, each with its step.
+pub(super) async fn present(
+    context: &Context,
+    desired: Vec<Desired>,
+) -> Result<Vec<(Desired, Step)>> {
+    let mut found = Vec::new();
+    for desired in desired {
+        let observed = desired.resource.remains(context).await?;
+        if !matches!(observed, Observed::Absent) {
+            let step = decide(&desired, &observed, false)?;
+            found.push((desired, step));
+        }
+    }
+    Ok(found)
 }

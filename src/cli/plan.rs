@@ -3,17 +3,27 @@
 use clap::Args;
 
 use super::{
-    GlobalArgs, observation, output::Output, profile_file, run_limit::RunLimit, session::Session,
+    GlobalArgs, observation,
+    output::Output,
+    profile_file,
+    removal_session::{self, RemovalArgs},
+    run_limit::RunLimit,
+    session::Session,
+    up::READING,
 };
 use crate::{
     desired::{Facts, desired, placeholder},
-    error::Result,
+    error::{Error, ErrorKind, Result, System},
     plan::{Action, Plan, Step},
     report,
 };
 
 /// Show what `up` would change, field by field; write nothing
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct PlanArgs {
     /// Lint and render only: no network at all
     #[arg(long)]
@@ -24,10 +34,32 @@ pub(super) struct PlanArgs {
     /// Plan to take over an installation that was made by hand
     #[arg(long)]
     adopt: bool,
+    /// Show what `teardown` would take away
+    #[arg(long, conflicts_with_all = ["offline", "adopt"])]
+    teardown: bool,
+    #[command(flatten)]
+    removal: RemovalArgs,
 }
 
 /// Makes and prints the plan.
 pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    if !args.teardown && args.removal.is_given() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            "--name, --force and --crds are about a teardown",
+        )
+        .hint("give --teardown too"));
+    }
+    if args.teardown {
+        let read = async {
+            let session = removal_session::open(&args.removal, global, output).await?;
+            output.note(session.target());
+            observation::plan(&session, false).await
+        };
+        let plan = RunLimit::reading(output).within(READING, read).await?;
+        return Ok(show(&plan, args.detailed_exitcode, output));
+    }
     let file = profile_file::read(global, output)?;
     let plan = if args.offline {
         offline(&file, output)?
@@ -35,33 +67,25 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         let read = async {
             let session = Session::open(global, file, args.adopt, output).await?;
             output.note(session.target());
-            say_left_behind(&session, output).await?;
             observation::plan(&session, args.adopt).await
         };
-        RunLimit::reading(output)
-            .within("reading the cluster and GitHub", read)
-            .await?
+        RunLimit::reading(output).within(READING, read).await?
     };
+    Ok(show(&plan, args.detailed_exitcode, output))
+}
+
+/// Prints a plan; the exit code.
+fn show(plan: &Plan, detailed: bool, output: Output) -> u8 {
     if output.is_json() {
-        output.document(&report::plan::document(&plan.profile, Some(&plan), None));
+        output.document(&report::plan::document(&plan.profile, Some(plan), None));
     } else {
-        output.result(&report::plan::text(&plan, output.verbosity > 0));
+        output.result(&report::plan::text(plan, output.verbosity > 0));
     }
-    Ok(if args.detailed_exitcode && !plan.is_unchanged() {
+    if detailed && !plan.is_unchanged() {
         2
     } else {
         0
-    })
-}
-
-/// Says what the profile no longer has.
-pub(super) async fn say_left_behind(session: &Session, output: Output) -> Result<()> {
-    for id in observation::left_behind(session).await? {
-        output.note(format!(
-            "advice: `{id}` is no longer in the profile, and stays in the cluster: this version does not remove it"
-        ));
     }
-    Ok(())
 }
 
 /// Everything as if the cluster were empty, with the facts that are not known offline listed.
@@ -92,6 +116,7 @@ fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
         adopts: false,
         ready: false,
         proof: it.resource.is_proof(),
+        note: None,
     });
     Ok(Plan {
         profile: file.profile.name.clone(),

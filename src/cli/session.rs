@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use super::{
     GlobalArgs, aws_facts,
     connection::{Connection, cluster_words},
-    foreign,
+    foreign, observation,
     output::Output,
     profile_file::ProfileFile,
 };
@@ -18,12 +18,14 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{Desired, EksFacts, Facts, desired, names},
+    desired::{Desired, EksFacts, Facts, desired, names, removal},
     error::{Error, ErrorKind, Result, System},
+    execute::inventory,
     profile::Profile,
     resource::{
         aws::writes::Writes,
         context::{Context, scope},
+        removal::Removal,
     },
     secret::Secret,
 };
@@ -126,13 +128,53 @@ impl Session {
             secret_version: Mutex::default(),
             rotation: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
+            removal: Removal::default(),
         };
-        Ok(Self {
+        let mut session = Self {
             context,
             desired,
             ca_bundle,
             eks,
-        })
+        };
+        session.add_left_behind(output).await?;
+        Ok(session)
+    }
+
+    /// A session in which `desired` goes.
+    pub(super) fn of(context: Context, desired: Vec<Desired>, eks: Option<EksCluster>) -> Self {
+        Self {
+            context,
+            desired,
+            ca_bundle: None,
+            eks,
+        }
+    }
+
+    /// Adds what the profile no longer has, to be taken away; what only a teardown takes away is said.
+    async fn add_left_behind(&mut self, output: Output) -> Result<()> {
+        let context = &mut self.context;
+        let records = inventory::read(&context.kube, &context.profile.name)
+            .await?
+            .records;
+        context.removal.recorded = records.keys().cloned().collect();
+        let left = observation::left_behind(context, &records, &self.desired).await?;
+        for id in records.keys() {
+            let goes = |it: &Desired| it.id.as_str() == *id;
+            if self.desired.iter().any(goes) {
+                continue;
+            }
+            if removal::is_at_aws(id) {
+                output.note(format!(
+                    "advice: `{id}` is no longer in the profile, and stays at AWS: this version does not remove it"
+                ));
+            } else if id.starts_with("helm-release/") || id.starts_with("secret/") {
+                output.note(format!(
+                    "advice: `{id}` is no longer in the profile, and stays: others may need it; only `arcctl teardown` removes it"
+                ));
+            }
+        }
+        self.desired.extend(left);
+        Ok(())
     }
 
     /// Whether GitHub still takes the token that was in the controller's Secret before: going back to a dead one helps
@@ -158,13 +200,13 @@ impl Session {
     }
 
     /// Reads the facts again and makes anew what is wanted.
-    pub(super) async fn refresh(&mut self) -> Result<()> {
+    pub(super) async fn refresh(&mut self, output: Output) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
         let (facts, _) = facts(kube, at_aws, profile, self.context.adopt, ca_bundle).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
-        Ok(())
+        self.add_left_behind(output).await
     }
 
     /// The first line of a command that writes: what it is about to change.
@@ -211,7 +253,7 @@ fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
     })
 }
 
-async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
+pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let scope = scope(profile)?;
     let owner = profile.github.token_owner.as_deref();
     github.audit(scope, owner).await

@@ -10,13 +10,14 @@ use super::{
     output::{DIM, Output, paint},
     print_error, profile_file,
     progress::Progress,
+    removal_session,
     run_limit::RunLimit,
     session::{Session, variable},
     stop_on_signals,
 };
 use crate::{
     clients::requests::Counts,
-    desired::{Desired, Phase, names},
+    desired::{Desired, Goal, Phase, names},
     error::{Error, ErrorKind, Result, System},
     execute::{self, Options, StepResult, inventory, lease::Lease, rotation},
     plan::{Action, Plan},
@@ -26,8 +27,8 @@ use crate::{
         run::{Requests, Run},
     },
     resource::{
-        Resource,
-        permission::{Permission, needed, needed_by_a_run},
+        Id, Resource,
+        permission::{Permission, needed, needed_by_a_run, needed_to_delete},
     },
 };
 
@@ -46,7 +47,7 @@ pub(super) struct UpArgs {
 }
 
 /// What is done before there is a plan.
-const READING: &str = "reading the cluster and GitHub";
+pub(super) const READING: &str = "reading the cluster and GitHub";
 
 /// How often a plan is made anew because the world changed under it.
 const PLANS: u32 = 3;
@@ -62,7 +63,7 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let opened = async {
         let session = Session::open(global, file, args.adopt, output).await?;
         output.note(session.target());
-        super::plan::say_left_behind(&session, output).await?;
+        removal_session::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
     };
     let mut session = match limit.within(READING, opened).await {
@@ -76,18 +77,28 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         Ok(ended) => ended,
         Err(error) => (not_started(&session.desired), Some(error)),
     };
-    let run = Run {
-        profile: name,
-        steps,
-        elapsed: started.elapsed(),
-        requests: requests(&session),
-        error,
-    };
+    let run = ended(&session, started, steps, error);
     Ok(finish(&run, &session.desired, output))
 }
 
+/// What is said of a run with a session.
+pub(super) fn ended(
+    session: &Session,
+    started: Instant,
+    steps: Vec<StepResult>,
+    error: Option<Error>,
+) -> Run {
+    Run {
+        profile: session.context.profile.name.clone(),
+        steps,
+        elapsed: started.elapsed(),
+        requests: requests(session),
+        error,
+    }
+}
+
 /// How a run ends: its steps, and the error that it ends with.
-type Ended = (Vec<StepResult>, Option<Error>);
+pub(super) type Ended = (Vec<StepResult>, Option<Error>);
 
 /// Plans, asks, and executes; again where the world has changed since the plan was made.
 async fn attempts(
@@ -134,7 +145,7 @@ async fn attempts(
         }
         // Only what the steps themselves said; a Ctrl-C stands.
         stop.send_if_modified(|it| it.take_if(|it| *it == execute::Stop::Failed).is_some());
-        limit.within(READING, session.refresh()).await?;
+        limit.within(READING, session.refresh(output)).await?;
     }
     Ok((not_started(&session.desired), None))
 }
@@ -145,7 +156,7 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     let charts = session
         .desired
         .iter()
-        .filter(|it| writes(plan, it))
+        .filter(|it| it.goal == Goal::There && writes(plan, it))
         .filter_map(|it| match &it.resource {
             Resource::Release(release) => Some(&release.chart),
             Resource::Crds(crds) => Some(&crds.chart),
@@ -164,9 +175,14 @@ fn writes(plan: &Plan, desired: &Desired) -> bool {
 }
 
 /// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
-async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
+pub(super) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
     let written = session.desired.iter().filter(|it| writes(plan, it));
-    let mut needed: BTreeSet<Permission> = written.flat_map(|it| needed(&it.resource)).collect();
+    let mut needed: BTreeSet<Permission> = written
+        .flat_map(|it| match it.goal {
+            Goal::There => needed(&it.resource),
+            Goal::Gone => needed_to_delete(&it.resource),
+        })
+        .collect();
     needed.extend(needed_by_a_run(names::SYSTEM_NAMESPACE));
     let answers = needed.iter().map(|it| async move {
         let allowed = session.context.kube.allows(&it.review()).await?;
@@ -199,7 +215,7 @@ fn kept(session: &Session) -> Vec<StepResult> {
     session.desired.iter().map(kept).collect()
 }
 
-fn not_started(desired: &[Desired]) -> Vec<StepResult> {
+pub(super) fn not_started(desired: &[Desired]) -> Vec<StepResult> {
     let step = |desired: &Desired| StepResult {
         id: desired.id.clone(),
         action: None,
@@ -242,9 +258,11 @@ async fn execute(
     }
     if error.is_none() {
         steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
+        let forgotten = forget_gone(session, &steps).await;
         error = execute::first_error(&steps)
             .cloned()
-            .or_else(|| options.stopped());
+            .or_else(|| options.stopped())
+            .or_else(|| forgotten.err());
     } else {
         steps.extend(not_started(&rest));
     }
@@ -282,6 +300,25 @@ async fn put_back(
     });
 }
 
+/// Takes what has gone off the inventory.
+async fn forget_gone(session: &Session, steps: &[StepResult]) -> Result<()> {
+    let ended = |id: &Id| {
+        steps
+            .iter()
+            .any(|it| it.id == *id && it.error.is_none() && it.action.is_some())
+    };
+    let gone: BTreeSet<String> = session
+        .desired
+        .iter()
+        .filter(|it| it.goal == Goal::Gone && ended(&it.id))
+        .map(|it| it.id.to_string())
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    inventory::forget(&session.context.kube, &session.context.profile, &gone).await
+}
+
 /// Takes the lease and records what is about to be created.
 async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Result<Lease> {
     let (kube, profile) = (&session.context.kube, &session.context.profile.name);
@@ -297,7 +334,7 @@ async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Re
     // The plan once more, now that nobody else writes: what is refused is refused before the next write.
     let recorded = async {
         observation::plan(session, options.adopt).await?;
-        inventory::record(kube, names::SYSTEM_NAMESPACE, profile, &session.desired).await
+        inventory::record(kube, &session.context.profile, &session.desired).await
     };
     match limit.within("making the plan again", recorded).await {
         Ok(()) => Ok(lease),
@@ -309,7 +346,7 @@ async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Re
 }
 
 /// Who this run is, for whoever meets its lease.
-fn holder() -> String {
+pub(super) fn holder() -> String {
     let user = variable("USER")
         .or_else(|| variable("LOGNAME"))
         .unwrap_or_else(|| "somebody".into());
@@ -319,7 +356,7 @@ fn holder() -> String {
     format!("{user}@{} (process {})", host.trim(), std::process::id())
 }
 
-fn requests(session: &Session) -> Requests {
+pub(super) fn requests(session: &Session) -> Requests {
     Requests {
         kubernetes: session.context.kube.requests.snapshot(),
         aws: session

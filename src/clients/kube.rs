@@ -9,10 +9,11 @@ use kube::{
     Api, Client, Config,
     api::{
         ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-        PostParams, ValidationDirective,
+        PostParams, Preconditions, ValidationDirective,
     },
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::Status,
+    discovery::{Discovery, Scope, verbs},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::Value;
@@ -457,11 +458,53 @@ impl Kube {
 
     /// Deletes the object in the background; absent is success.
     pub async fn delete(&self, target: &Target) -> Result<()> {
+        self.delete_with(target, &DeleteParams::background()).await
+    }
+
+    /// Deletes the object that was read as `live`: not one that has its name by now, nor one that has changed since.
+    pub async fn delete_exactly(&self, target: &Target, live: &Value) -> Result<()> {
+        let text = |key: &str| live["metadata"][key].as_str().map(str::to_owned);
+        let parameters = DeleteParams::background().preconditions(Preconditions {
+            resource_version: text("resourceVersion"),
+            uid: text("uid"),
+        });
+        self.delete_with(target, &parameters).await
+    }
+
+    /// Deletes the pod that was read as `live` without waiting for its containers.
+    pub async fn kill_pod(&self, target: &Target, live: &Value) -> Result<()> {
+        let parameters = DeleteParams::background()
+            .grace_period(0)
+            .preconditions(Preconditions {
+                resource_version: None,
+                uid: live["metadata"]["uid"].as_str().map(str::to_owned),
+            });
+        self.delete_with(target, &parameters).await
+    }
+
+    /// The kinds of objects that a namespace can hold and that can be listed.
+    pub async fn namespaced_kinds(&self) -> Result<Vec<Kind>> {
+        let found = self
+            .call(Call::Read, "ask for its kinds of objects", || {
+                Discovery::new(self.client.clone()).run_aggregated()
+            })
+            .await
+            .map_err(|failure| failure.about_server(&self.server))?;
+        Ok(found
+            .groups()
+            .flat_map(kube::discovery::ApiGroup::recommended_resources)
+            .filter(|(_, can)| {
+                can.scope == Scope::Namespaced && can.supports_operation(verbs::LIST)
+            })
+            .map(|(resource, _)| Kind { resource })
+            .collect())
+    }
+
+    async fn delete_with(&self, target: &Target, parameters: &DeleteParams) -> Result<()> {
         let api = self.api(&target.kind, target.namespace.as_deref());
-        let parameters = DeleteParams::background();
         match self
             .call(Call::Write, &format!("delete {target}"), || {
-                api.delete(&target.name, &parameters)
+                api.delete(&target.name, parameters)
             })
             .await
         {

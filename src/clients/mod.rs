@@ -6,6 +6,7 @@ pub mod credential;
 pub mod github;
 pub mod helm;
 mod helm_answers;
+mod helm_arguments;
 pub mod kube;
 pub mod requests;
 pub mod same_cluster;

@@ -58,7 +58,10 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
             | Resource::Crds(_)
             | Resource::Webhook(_)
             | Resource::RunnerPods(_)
-            | Resource::Registration(_) => {}
+            | Resource::Registration(_)
+            | Resource::Drain(_)
+            | Resource::Webhooks(_)
+            | Resource::Ghosts { .. } => {}
         }
     }
     placeholders.extend(placeholders_at_aws);
@@ -87,7 +90,7 @@ fn path(resource: &Desired) -> String {
         Phase::Wiring => "wiring",
         Phase::Controller => "controller",
         Phase::Runners => "runners",
-        Phase::Registration => "registration",
+        _ => "registration",
     };
     format!(
         "{folder}/{}.yaml",
@@ -224,7 +227,11 @@ fn step(resource: &Desired) -> Option<String> {
         ),
         Resource::Aws(aws) => at_aws(aws),
         Resource::Webhook(_) => "wait until its admission webhooks answer".to_owned(),
-        Resource::RunnerPods(_) | Resource::Registration(_) => return None,
+        Resource::RunnerPods(_)
+        | Resource::Registration(_)
+        | Resource::Drain(_)
+        | Resource::Webhooks(_)
+        | Resource::Ghosts { .. } => return None,
     })
 }
 

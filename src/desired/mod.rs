@@ -15,6 +15,7 @@ pub mod names;
 pub mod placeholder;
 mod proxy;
 pub mod quantity;
+pub mod removal;
 pub mod runners;
 mod service_account;
 pub mod strict;
@@ -76,9 +77,9 @@ pub struct EksFacts {
     pub vpc: Option<String>,
 }
 
-/// The phases of `up`, in order. Resources of one phase run concurrently.
+/// The phases of `up`, in order, and after them those in which things go. Resources of one phase run concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The required checks.
     Preflight,
@@ -92,6 +93,37 @@ pub enum Phase {
     Runners,
     /// The runners at GitHub.
     Registration,
+    /// Webhooks that answer nobody any more go, so that other things can.
+    Repair,
+    /// Autoscalers go, so that nothing scales up again.
+    Autoscalers,
+    /// Pools are scaled to nothing, their jobs waited for, and go.
+    Drain,
+    /// What these pools left at GitHub goes.
+    Deregistration,
+    /// The controller goes.
+    Uninstall,
+    /// The Secret, the service account, and what else runners need go.
+    Unwire,
+    /// What was made in AWS goes.
+    Aws,
+    /// cert-manager goes, where it is arcctl's and nobody else uses it.
+    Issuer,
+    /// CRDs go, where that is asked for.
+    Crds,
+    /// Namespaces go, where nothing else is in them.
+    Namespaces,
+    /// What arcctl remembers goes, and the namespace it is in.
+    Memory,
+}
+
+/// What is wanted of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// That it is there.
+    There,
+    /// That it is gone.
+    Gone,
 }
 
 /// A resource and its place in the run.
@@ -105,6 +137,8 @@ pub struct Desired {
     pub after: Vec<Id>,
     /// What it is.
     pub resource: Resource,
+    /// Whether it is to be there or gone.
+    pub goal: Goal,
 }
 
 /// Why a profile has no resources. The lint finds these first; here they keep a nonsense manifest from being made.
@@ -340,6 +374,7 @@ fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
         phase,
         after: Vec::new(),
         resource,
+        goal: Goal::There,
     }
 }
 

@@ -1,72 +1,192 @@
-//! The inventory: what is owned, written before it is created, so that nothing is ever orphaned (DESIGN 5).
+//! The inventory: what is owned, written before it is created, so that nothing is ever orphaned (DESIGN 5), with all
+//! that is needed to take it away when the profile is lost.
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     clients::kube::{Kube, Mode, Target},
-    desired::Desired,
+    desired::{
+        Desired,
+        names::SYSTEM_NAMESPACE,
+        removal::{Records, records},
+    },
     error::{Error, Result, System},
+    profile::Profile,
     resource::owner,
 };
 
-/// The key of the `ConfigMap`.
-const KEY: &str = "resources";
+/// The ids of all that is owned.
+const IDS: &str = "resources";
 
-fn target(namespace: &str, profile: &str) -> Target {
-    Target::namespaced("v1", "ConfigMap", namespace, &format!("arcctl-{profile}"))
+/// What deleting each needs beside its id.
+const DETAILS: &str = "details";
+
+/// The profile without its pools: which GitHub, and where its credential is.
+const PROFILE: &str = "profile";
+
+/// Before a pool's name: the names its runners have at GitHub, while it goes.
+const RUNNERS: &str = "runners.";
+
+fn target(profile: &str) -> Target {
+    Target::namespaced(
+        "v1",
+        "ConfigMap",
+        SYSTEM_NAMESPACE,
+        &format!("arcctl-{profile}"),
+    )
 }
 
-/// The ids on record; none where there is no inventory.
-pub async fn read(kube: &Kube, namespace: &str, profile: &str) -> Result<BTreeSet<String>> {
-    let target = target(namespace, profile);
+/// What an inventory says.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// What is owned.
+    pub records: Records,
+    /// The profile without its pools, where the inventory has it.
+    pub profile: Option<Profile>,
+}
+
+/// The inventory of `profile`; an empty one where there is none.
+pub async fn read(kube: &Kube, profile: &str) -> Result<Inventory> {
+    let target = target(profile);
     let Some(live) = kube.get(&target).await? else {
-        return Ok(BTreeSet::new());
+        return Ok(Inventory::default());
     };
-    let text = live["data"][KEY].as_str().unwrap_or("[]");
+    let data = &live["data"];
+    let ids: Vec<String> = parsed(&target, data, IDS, "[]")?;
+    let mut details: Records = parsed(&target, data, DETAILS, "{}")?;
+    Ok(Inventory {
+        records: ids
+            .into_iter()
+            .map(|id| {
+                let details = details.remove(&id).unwrap_or(Value::Null);
+                (id, details)
+            })
+            .collect(),
+        profile: parsed(&target, data, PROFILE, "null")?,
+    })
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(
+    target: &Target,
+    data: &Value,
+    key: &str,
+    otherwise: &str,
+) -> Result<T> {
+    let text = data[key].as_str().unwrap_or(otherwise);
     serde_json::from_str(text).map_err(|error| {
         Error::failed(
             System::Kubernetes,
             format!("the inventory {target} cannot be read"),
         )
         .object(target.to_string().replace('`', ""))
-        .cause(error)
-        .hint("restore its key `resources` from a backup: a JSON list of ids")
+        .cause(format!("key `{key}`: {error}"))
+        .hint("it may be of a newer arcctl; or restore it from a backup")
     })
 }
 
-/// Adds what is about to be created to the record; writes only when something is new.
-pub async fn record(
-    kube: &Kube,
-    namespace: &str,
-    profile: &str,
-    desired: &[Desired],
-) -> Result<()> {
-    let known = read(kube, namespace, profile).await?;
-    let mut all = known.clone();
-    all.extend(
-        desired
-            .iter()
-            .filter(|it| !it.resource.is_proof())
-            .map(|it| it.id.to_string()),
-    );
-    if all == known {
+/// Adds what is about to be created to the record, and keeps what is left to be taken away; writes only when that is
+/// something new.
+pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Result<()> {
+    let known = read(kube, &profile.name).await?;
+    let mut all = known.records.clone();
+    all.extend(records(desired));
+    let kept = kept(profile);
+    if all == known.records && known.profile.as_ref() == Some(&kept) {
         return Ok(());
     }
-    let target = target(namespace, profile);
+    write(kube, &kept, &all).await
+}
+
+/// Takes `ids` off the record: they are gone.
+pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> Result<()> {
+    let known = read(kube, &profile.name).await?;
+    let mut left = known.records.clone();
+    left.retain(|id, _| !ids.contains(id));
+    if left == known.records {
+        return Ok(());
+    }
+    write(kube, &kept(profile), &left).await
+}
+
+/// What is kept of a profile: which cluster and GitHub, and where the credential is; never a value.
+fn kept(profile: &Profile) -> Profile {
+    Profile {
+        api_version: profile.api_version,
+        name: profile.name.clone(),
+        cluster: profile.cluster.clone(),
+        github: profile.github.clone(),
+        cert_manager: crate::profile::CertManager::default(),
+        controller: crate::profile::Controller::default(),
+        charts: crate::profile::Charts::default(),
+        images: None,
+        proxy: None,
+        aws: None,
+        pools: Vec::new(),
+        monitoring: None,
+        timeouts: profile.timeouts.clone(),
+    }
+}
+
+async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> {
+    let ids: Vec<&String> = records.keys().collect();
+    let text = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let target = target(&profile.name);
     let manifest = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {owner::MANAGED_BY: "arcctl", owner::PROFILE: profile},
+            "labels": {owner::MANAGED_BY: "arcctl", owner::PROFILE: profile.name},
         },
-        "data": {KEY: serde_json::to_string(&all).unwrap_or_default()},
+        "data": {
+            IDS: text(serde_json::to_string(&ids)),
+            DETAILS: text(serde_json::to_string(records)),
+            PROFILE: text(serde_json::to_string(profile)),
+        },
     });
     match kube.apply(&manifest, Mode::Commit).await {
         Ok(_) => Ok(()),
         Err(failure) => Err(failure.about(&target)),
     }
+}
+
+/// The names of runners whose pools go.
+pub async fn runners(kube: &Kube, profile: &str) -> Result<BTreeSet<String>> {
+    let target = target(profile);
+    let live = kube.get(&target).await?.unwrap_or_default();
+    let keys = live["data"].as_object().into_iter().flatten();
+    let mut names = BTreeSet::new();
+    for (key, _) in keys.filter(|(key, _)| key.starts_with(RUNNERS)) {
+        names.extend(parsed::<Vec<String>>(&target, &live["data"], key, "[]")?);
+    }
+    Ok(names)
+}
+
+/// Adds the names of a pool's runners; without an inventory there is nowhere to.
+pub async fn remember_runners(
+    kube: &Kube,
+    profile: &str,
+    pool: &str,
+    names: impl Iterator<Item = &str>,
+) -> Result<()> {
+    let target = target(profile);
+    let Some(live) = kube.get(&target).await? else {
+        return Ok(());
+    };
+    if live["metadata"]["deletionTimestamp"].is_string() {
+        return Ok(());
+    }
+    let key = format!("{RUNNERS}{pool}");
+    let known: BTreeSet<String> = parsed(&target, &live["data"], &key, "[]")?;
+    let mut all = known.clone();
+    all.extend(names.map(str::to_owned));
+    if all == known {
+        return Ok(());
+    }
+    let text = serde_json::to_string(&all).unwrap_or_default();
+    let patch = json!({"data": {key: text}});
+    kube.merge(&target, &patch).await.map(|_| ())
 }

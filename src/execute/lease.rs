@@ -116,21 +116,30 @@ impl Lease {
         })
     }
 
+    /// Ends the renewals and keeps the lease, which goes with its namespace; what is left to do fits into its time.
+    pub async fn keep(mut self) {
+        self.end_renewals().await;
+    }
+
     /// Gives the lease back.
     pub async fn release(mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The task has ended by itself when nobody receives this.
-            let _ended = stop.send(());
-        }
-        if let Some(renewals) = self.renewals.take() {
-            drop(renewals.await);
-        }
+        self.end_renewals().await;
         // A lease that cannot be given back ends by itself after 15 s.
         if let Ok(Some(mut live)) = self.kube.get(&self.target).await
             && live["spec"]["holderIdentity"] == json!(&*self.holder)
         {
             live["spec"]["holderIdentity"] = json!("");
             drop(self.kube.replace(&live).await);
+        }
+    }
+
+    async fn end_renewals(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The task has ended by itself when nobody receives this.
+            let _ended = stop.send(());
+        }
+        if let Some(renewals) = self.renewals.take() {
+            drop(renewals.await);
         }
     }
 }

@@ -33,6 +33,9 @@ use step::StepRun;
 /// How long the base phase may take: it only creates small objects.
 const BASE_LIMIT: Duration = Duration::from_mins(1);
 
+/// How long each phase may take in which things go, beside those that wait for jobs and for GitHub.
+const REMOVAL_LIMIT: Duration = Duration::from_mins(5);
+
 /// Why a run is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -263,7 +266,9 @@ fn phase_deadline(phase: Phase, options: &Options<'_>) -> (Instant, Duration) {
         Phase::Wiring => options.timeouts.cert_manager.get(),
         Phase::Controller => options.timeouts.controller.get(),
         Phase::Runners => options.timeouts.runners.get(),
-        Phase::Registration => options.timeouts.registration.get(),
+        Phase::Registration | Phase::Deregistration => options.timeouts.registration.get(),
+        Phase::Drain => options.timeouts.drain.get(),
+        _ => REMOVAL_LIMIT,
     };
     let own = Instant::now() + limit;
     if own <= options.deadline {

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{Event, Stop};
 use crate::{
-    desired::Desired,
+    desired::{Desired, Goal},
     error::{Error, ErrorKind, Result, System},
     plan::{Action, decide},
     resource::{
@@ -24,6 +24,9 @@ use crate::{
 
 /// How often a resource is applied before its not staying as wanted is an error.
 const APPLIES: u32 = 4;
+
+/// How often something may be deleted, part by part, before its not going is an error.
+const DELETES: u32 = 40;
 
 /// How often helm may fail for a resource before that is an error: a webhook that comes up refuses once or twice.
 const HELM_FAILURES: u32 = 2;
@@ -159,7 +162,10 @@ impl StepRun<'_> {
         }
         let id = self.desired.id.clone();
         self.send(Event::Started { id, action });
-        self.desired.resource.apply(self.context).await
+        match self.desired.goal {
+            Goal::There => self.desired.resource.apply(self.context).await,
+            Goal::Gone => self.desired.resource.delete(self.context).await,
+        }
     }
 
     /// The error of a run that is to stop.
@@ -180,6 +186,9 @@ impl StepRun<'_> {
     }
 
     async fn look(&self, applied: u32) -> Result<Look> {
+        if self.desired.goal == Goal::Gone {
+            return self.look_what_remains(applied).await;
+        }
         let observed = self.desired.resource.observe(self.context).await?;
         let step = decide(self.desired, &observed, self.adopt)?;
         // A proof is only written to where it says what it lacks: a fresh registration after a rotation.
@@ -209,6 +218,29 @@ impl StepRun<'_> {
         ))
     }
 
+    /// What goes is deleted once it can go, and waited for until it is gone.
+    async fn look_what_remains(&self, applied: u32) -> Result<Look> {
+        let observed = self.desired.resource.remains(self.context).await?;
+        let step = decide(self.desired, &observed, false)?;
+        let Observed::Present(present) = observed else {
+            return Ok(Look::Done);
+        };
+        if step.action == Action::Keep {
+            return Ok(Look::Done);
+        }
+        match present.readiness {
+            Readiness::Ready if applied < DELETES => Ok(Look::Write(Action::Delete)),
+            Readiness::Ready => Err(Error::failed(
+                self.desired.resource.system(),
+                format!("`{}` does not go", self.desired.id),
+            )
+            .object(&self.desired.id)
+            .cause(format!("after {DELETES} deletions it is still there"))
+            .hint("something else makes it again: find it with `kubectl get -o yaml --show-managed-fields`")),
+            other => Ok(Look::Wait(other)),
+        }
+    }
+
     fn waits_for(&self, last: &mut Readiness, readiness: Readiness) {
         if last.reason() != readiness.reason() {
             let reason = readiness.reason().unwrap_or_default().to_owned();
@@ -234,7 +266,10 @@ impl StepRun<'_> {
         let mut error = Error::new(
             ErrorKind::TimedOut,
             self.desired.resource.system(),
-            format!("`{}` is not ready after {limit}", self.desired.id),
+            match self.desired.goal {
+                Goal::There => format!("`{}` is not ready after {limit}", self.desired.id),
+                Goal::Gone => format!("`{}` is not gone after {limit}", self.desired.id),
+            },
         )
         .object(&self.desired.id)
         .hint(hint);

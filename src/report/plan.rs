@@ -30,13 +30,14 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
     let mut text = String::new();
     let width = plan.steps.iter().map(|it| it.id.len()).max().unwrap_or(0);
     for step in &plan.steps {
-        if step.action == Action::Keep && !verbose {
+        if step.action == Action::Keep && step.note.is_none() && !verbose {
             continue;
         }
-        let note = match (step.adopts, step.action, step.ready) {
-            (true, ..) => "  taken over (--adopt)",
-            (_, Action::Keep, false) => "  not ready",
-            _ => "",
+        let note = match (&step.note, step.adopts, step.action, step.ready) {
+            (Some(note), ..) => format!("  {note}"),
+            (_, true, ..) => "  taken over (--adopt)".into(),
+            (_, _, Action::Keep, false) => "  not ready".into(),
+            _ => String::new(),
         };
         // Writing to a String cannot fail.
         let _ignored = writeln!(
@@ -66,6 +67,9 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
     }
     let _ignored = writeln!(text, "Plan: {}.", parts.join(", "));
     text

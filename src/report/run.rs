@@ -98,6 +98,16 @@ impl Run {
         })
     }
 
+    /// The closing line of a teardown that succeeded.
+    pub fn removed(&self) -> String {
+        let removed = match self.changed() {
+            0 => "nothing to remove".to_owned(),
+            1 => "1 resource removed".to_owned(),
+            count => format!("{count} resources removed"),
+        };
+        format!("{removed}, {:.1} s\n", self.elapsed.as_secs_f64())
+    }
+
     /// The closing line for people, of a run that succeeded.
     pub fn text(&self, online: &str) -> String {
         let changed = match self.changed() {

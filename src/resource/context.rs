@@ -53,6 +53,8 @@ pub struct Context {
     pub rotation: Mutex<Rotation>,
     /// The newest listing of GitHub's runners.
     pub listing: Listing,
+    /// What a run knows that takes things away.
+    pub removal: super::removal::Removal,
 }
 
 impl Context {
@@ -77,6 +79,11 @@ impl Context {
     /// What is known of a replaced credential.
     pub fn rotation(&self) -> MutexGuard<'_, Rotation> {
         self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the next question for GitHub's runners asked anew.
+    pub async fn forget_runners(&self) {
+        *self.listing.lock().await = None;
     }
 
     /// All runners of the profile's scope: one listing serves the pools that ask at the same time.

@@ -12,6 +12,8 @@ use super::{
     difference::Difference,
     manifest::objects,
     observed::{Observed, Ownership, Present, Readiness},
+    owner,
+    removal::{ending, ours, stays},
 };
 use crate::{
     clients::kube::{Mode, Selection, Target},
@@ -160,6 +162,79 @@ impl CrdSet {
             .map_err(about)?;
         Ok(())
     }
+}
+
+impl CrdSet {
+    /// Which of the CRDs arcctl applied are left; all of them stay where an object of any of them is.
+    pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let mut left = Observed::Absent;
+        for (_, live) in self.applied(context).await? {
+            if let Some(object) = first_object(context, &live).await? {
+                return Ok(stays(format!(
+                    "{object} is of a kind that would go with it"
+                )));
+            }
+            let ending = ending(&live).map_or(Readiness::Ready, Readiness::progressing);
+            left = match left {
+                Observed::Present(found) if found.readiness == Readiness::Ready => {
+                    Observed::Present(found)
+                }
+                _ => ours(ending),
+            };
+        }
+        Ok(left)
+    }
+
+    /// Deletes those that have no object.
+    pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        for (target, live) in self.applied(context).await? {
+            if ending(&live).is_none() && first_object(context, &live).await?.is_none() {
+                context.kube.delete_exactly(&target, &live).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that carry arcctl's marks of this chart.
+    async fn applied(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Vec::new();
+        for name in &self.names {
+            let target = Target::cluster(API_VERSION, KIND, name);
+            if let Some(live) = context.kube.get(&target).await? {
+                let metadata = &live["metadata"];
+                let chart = metadata["annotations"][CHART].as_str().unwrap_or_default();
+                if metadata["labels"][owner::MANAGED_BY] == "arcctl"
+                    && chart.starts_with(&format!("{}-", self.chart.name))
+                {
+                    found.push((target, live));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// An object of the kind that `crd` defines.
+async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+    let spec = &crd["spec"];
+    let served = spec["versions"].as_array().into_iter().flatten();
+    let Some(version) = served
+        .filter(|it| it["served"] == true)
+        .find_map(|it| it["name"].as_str())
+    else {
+        return Ok(None);
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+    let selection = Selection::all(&format!("{group}/{version}"), &kind);
+    let found = context.kube.list(&selection).await?;
+    Ok(found.first().map(|it| {
+        let metadata = &it["metadata"];
+        match metadata["namespace"].as_str() {
+            Some(namespace) => format!("{kind} `{namespace}/{}`", text(&metadata["name"])),
+            None => format!("{kind} `{}`", text(&metadata["name"])),
+        }
+    }))
 }
 
 fn changed(name: &str, from: Value, to: &str) -> Difference {

@@ -235,7 +235,7 @@ fn is_unfinished(record: &ReleaseRecord) -> bool {
 }
 
 /// Whether a live helm is at work on the release.
-fn at_work(record: &ReleaseRecord, now: i64) -> Option<Readiness> {
+pub(super) fn at_work(record: &ReleaseRecord, now: i64) -> Option<Readiness> {
     let since = now - record.modified?;
     let longest = match record.profile {
         Some(_) => OWN_HELM,

@@ -11,20 +11,28 @@ mod controller_proof;
 mod controller_secret;
 mod crd_set;
 pub mod difference;
+mod drain;
+mod drain_by_hand;
+mod ghosts;
 mod helm_release;
 mod kube_object;
 mod manifest;
+mod namespace;
 pub mod observed;
 pub mod owner;
 pub mod permission;
 mod pod_reason;
 mod pod_role;
+pub mod record;
 mod registration;
 mod release_record;
+mod release_removal;
+pub mod removal;
 pub mod rotation;
 mod runner_pods;
 mod verbs;
 mod webhook_words;
+mod webhooks;
 
 pub use helm_release::newest_release;
 pub use pod_reason::is_ready;
@@ -52,6 +60,16 @@ impl Id {
     /// The first part, for example `helm-release`.
     pub fn kind(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The id that `text` is.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.splitn(3, '/').filter(|it| !it.is_empty()).count() == 3).then(|| Self(text.into()))
+    }
+
+    /// The middle part; `None` for what is cluster-wide.
+    pub fn namespace(&self) -> Option<&str> {
+        self.0.split('/').nth(1).filter(|it| *it != "-")
     }
 
     /// The last part.
@@ -85,6 +103,33 @@ pub enum Resource {
     RunnerPods(Registration),
     /// That a pool's runners are online at GitHub: observed only.
     Registration(Registration),
+    /// A pool that is to go.
+    Drain(Drain),
+    /// The controller's webhook configurations, which are to go.
+    Webhooks(Webhooks),
+    /// What the pools of a profile left at GitHub, which is to go.
+    Ghosts {
+        /// The profile.
+        profile: String,
+    },
+}
+
+/// A pool that is to go: scaled to nothing, its jobs waited for, then its `RunnerDeployment` deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// The namespace of its `RunnerDeployment`.
+    pub namespace: String,
+    /// The pool.
+    pub pool: String,
+}
+
+/// The webhook configurations that a release made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhooks {
+    /// The release's namespace.
+    pub namespace: String,
+    /// The release's name.
+    pub release: String,
 }
 
 /// A Kubernetes object, applied server-side with field manager `arcctl`.

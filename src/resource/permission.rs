@@ -148,7 +148,44 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             })
             .collect(),
         // AWS says no when it is asked; it has no question that costs nothing and is always right.
-        Resource::Aws(_) => BTreeSet::new(),
+        Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
+            BTreeSet::new()
+        }
+    }
+}
+
+/// The rights that taking `resource` away needs.
+pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
+    let right = |verb, kind: &Kind, namespace: Option<&str>| Permission::new(verb, kind, namespace);
+    match resource {
+        Resource::Object(object) => Target::of(&object.manifest)
+            .map(|it| right("delete", &it.kind, it.namespace.as_deref()))
+            .into_iter()
+            .collect(),
+        Resource::ControllerSecret(secret) => [right(
+            "delete",
+            &Kind::new("v1", "Secret"),
+            Some(&secret.namespace),
+        )]
+        .into(),
+        Resource::Crds(_) => {
+            let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+            [right("delete", &kind, None)].into()
+        }
+        Resource::Release(release) => OF_A_RELEASE
+            .iter()
+            .map(|(version, kind, namespaced)| {
+                let namespace = namespaced.then_some(release.namespace.as_str());
+                right("delete", &Kind::new(version, kind), namespace)
+            })
+            .collect(),
+        Resource::Drain(drain) => {
+            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
+            ["patch", "delete"]
+                .map(|verb| right(verb, &kind, Some(&drain.namespace)))
+                .into()
+        }
+        _ => BTreeSet::new(),
     }
 }
 

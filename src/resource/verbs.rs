@@ -31,6 +31,10 @@ impl Resource {
             },
             Self::RunnerPods(registration) => registration.pods_readiness(context).await?,
             Self::Registration(registration) => return registration.observe(context).await,
+            // These only ever go; what remains of them is all there is to see.
+            Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
+                return Box::pin(self.remains(context)).await;
+            }
         };
         Ok(Observed::Present(Present::same(readiness)))
     }
@@ -45,7 +49,43 @@ impl Resource {
             Self::Release(release) => release.apply(context).await,
             Self::Aws(aws) => aws.apply(context).await,
             Self::Registration(registration) => registration.make_room(context).await,
-            Self::Webhook(_) | Self::RunnerPods(_) => Ok(()),
+            Self::Webhook(_)
+            | Self::RunnerPods(_)
+            | Self::Drain(_)
+            | Self::Webhooks(_)
+            | Self::Ghosts { .. } => Ok(()),
+        }
+    }
+
+    /// Reads what is left of it, and whose that is by its marks. Ready means that it can go now.
+    pub async fn remains(&self, context: &Context) -> Result<Observed> {
+        match self {
+            Self::Object(object) => object.remains(context).await,
+            Self::ControllerSecret(secret) => secret.remains(context).await,
+            Self::Crds(crds) => crds.remains(context).await,
+            Self::Release(release) => release.remains(context).await,
+            Self::Drain(drain) => drain.remains(context).await,
+            Self::Webhooks(webhooks) => webhooks.remains(context).await,
+            Self::Ghosts { .. } => super::ghosts::remains(context).await,
+            // Not taken away by a run yet: `cli::removal_session` says so.
+            Self::Aws(_) => Ok(Observed::Absent),
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(Observed::Absent),
+        }
+    }
+
+    /// Takes away what is this profile's at the moment of deletion; absent is success. Whether it is gone is what
+    /// [`Resource::remains`] says.
+    pub async fn delete(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) => object.delete(context).await,
+            Self::ControllerSecret(secret) => secret.delete(context).await,
+            Self::Crds(crds) => crds.delete(context).await,
+            Self::Release(release) => release.delete(context).await,
+            Self::Drain(drain) => drain.delete(context).await,
+            Self::Webhooks(webhooks) => webhooks.delete(context).await,
+            Self::Ghosts { .. } => super::ghosts::delete(context).await,
+            Self::Aws(aws) => aws.delete(context).await,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(()),
         }
     }
 
@@ -54,7 +94,7 @@ impl Resource {
         match self {
             Self::Release(_) => System::Helm,
             Self::Aws(_) => System::Aws,
-            Self::Registration(_) => System::GitHub,
+            Self::Registration(_) | Self::Ghosts { .. } => System::GitHub,
             _ => System::Kubernetes,
         }
     }
@@ -79,7 +119,9 @@ impl Resource {
                 })
                 .into_iter()
                 .collect(),
-            Self::ControllerSecret(_) | Self::Aws(_) => Vec::new(),
+            Self::ControllerSecret(_) | Self::Aws(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
+                Vec::new()
+            }
             Self::Crds(crds) => crds.selections(),
             Self::Release(release) => release.selections(),
             Self::Webhook(proof) => {
@@ -88,6 +130,7 @@ impl Resource {
             Self::RunnerPods(registration) | Self::Registration(registration) => {
                 registration.selections()
             }
+            Self::Drain(drain) => drain.selections(),
         }
     }
 
@@ -95,7 +138,10 @@ impl Resource {
     pub const fn interval(&self) -> Duration {
         match self {
             Self::Webhook(_) => Duration::from_millis(400),
-            Self::Registration(_) | Self::Aws(_) => Duration::from_millis(600),
+            Self::Registration(_) | Self::Aws(_) | Self::Ghosts { .. } => {
+                Duration::from_millis(600)
+            }
+            Self::Release(_) | Self::Drain(_) => Duration::from_secs(1),
             _ => Duration::from_secs(3),
         }
     }

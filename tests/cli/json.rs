@@ -211,6 +211,7 @@ fn plan_document() -> Value {
         adopts: true,
         ready: false,
         proof: false,
+        note: None,
     };
     let plan = Plan {
         profile: "x".into(),

@@ -22,4 +22,5 @@ mod refusals;
 mod rotation;
 mod running;
 mod secrecy;
+mod teardown;
 mod versions;

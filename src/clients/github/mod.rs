@@ -10,6 +10,7 @@ mod audit;
 mod certificate;
 mod pause;
 mod refusal;
+mod removal;
 mod scope;
 mod server;
 mod token_kind;
@@ -31,6 +32,7 @@ use self::{
 };
 pub use self::{
     audit::Audit,
+    removal::Removed,
     server::{OLDEST, Product, Server, Version},
     token_kind::TokenKind,
 };

@@ -1,0 +1,426 @@
+//! What a teardown works with: from the profile, or from the inventory alone; and which way out it takes where the
+//! controller or GitHub cannot do their part.
+
+use std::sync::Mutex;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    GlobalArgs,
+    connection::{self, Connection},
+    observation,
+    output::Output,
+    profile_file,
+    session::{Session, audit, ca_bundle, variable},
+};
+use crate::{
+    clients::{
+        aws::Aws,
+        aws::cluster::EksCluster,
+        credential::{self, Credential, Loaded, Sources},
+        github::GitHub,
+        helm::Helm,
+        kube::{Access, Kube, Selection, Target},
+    },
+    desired::{
+        Desired, Facts, Goal, desired, names,
+        removal::{self, Records, Wish},
+    },
+    error::{Error, ErrorKind, Result, System},
+    execute::inventory,
+    profile::{KubernetesSecretKey, Profile, TokenSource},
+    resource::{Resource, aws::writes::Writes, context::Context, removal::Removal},
+    secret::Secret,
+};
+
+/// What goes, and how.
+#[derive(Args)]
+pub(super) struct RemovalArgs {
+    /// Without the profile's file: the name of the profile, whose inventory in the cluster says what is there
+    #[arg(long, value_name = "PROFILE")]
+    name: Option<String>,
+    /// End the jobs of busy runners, and go on where GitHub cannot be asked
+    #[arg(long)]
+    force: bool,
+    /// Remove the CRDs too, where no object of theirs is left
+    #[arg(long)]
+    crds: bool,
+}
+
+impl RemovalArgs {
+    /// The name that was given.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether any of them was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.name.is_some() || self.force || self.crds
+    }
+}
+
+/// Where the profile came from.
+struct Source {
+    access: Access,
+    kube: Kube,
+    aws: Option<Aws>,
+    eks: Option<EksCluster>,
+    profile: Profile,
+    records: Records,
+    directory: std::path::PathBuf,
+    ca_bundle: Option<String>,
+}
+
+/// Connects and makes the list of what is to go: only what is there.
+pub(super) async fn open(
+    args: &RemovalArgs,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<Session> {
+    let source = match &args.name {
+        Some(name) => from_inventory(name, global).await?,
+        None => from_profile(global, output).await?,
+    };
+    let Source {
+        kube,
+        profile,
+        records,
+        ..
+    } = &source;
+    let hidden = credential::variables(&profile.github);
+    let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
+    say_what_stays(records, output);
+    let (credential, github, lost) = Box::pin(connect(&source)).await?;
+    let runs = controller_runs(kube).await?;
+    let left = runners_left(kube).await?;
+    let recorded = records.keys().cloned().collect();
+    let mut removal = Removal::new(args.force, recorded);
+    if left > 0 {
+        removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
+    }
+    if let Some(error) = lost {
+        removal.without_github = Some(without_github(error, left, args.force, output)?);
+    }
+    say_by_hand(&removal, output);
+    let wish = Wish {
+        crds: args.crds,
+        repair: !runs,
+    };
+    let all = removal::teardown(records, &profile.name, wish);
+    let context = Context {
+        kubernetes: kube.version().await?,
+        profile: source.profile,
+        kube: source.kube,
+        aws: source.aws,
+        aws_writes: Writes::default(),
+        started: jiff::Timestamp::now(),
+        helm,
+        github,
+        credential,
+        adopt: false,
+        secret_version: Mutex::default(),
+        rotation: Mutex::default(),
+        listing: tokio::sync::Mutex::default(),
+        removal,
+    };
+    let desired = there(&context, all).await?;
+    if desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Release(_)))
+    {
+        context.helm.binary()?;
+    }
+    refuse_own_runner(&context, &desired).await?;
+    if args.force {
+        say_jobs(&context, output).await?;
+    }
+    Ok(Session::of(context, desired, source.eks))
+}
+
+/// Says what this version leaves where it is.
+fn say_what_stays(records: &Records, output: Output) {
+    for id in records.keys().filter(|it| removal::is_at_aws(it)) {
+        output.note(format!(
+            "advice: `{id}` stays at AWS: this version does not remove it"
+        ));
+    }
+}
+
+fn say_by_hand(removal: &Removal, output: Output) {
+    if let Some(why) = &removal.by_hand {
+        output.note(format!(
+            "advice: {why}: arcctl itself removes the runners at GitHub and takes their finalizers away"
+        ));
+    }
+}
+
+/// What of `all` is there; and where pools go, what they may leave at GitHub.
+async fn there(context: &Context, all: Vec<Desired>) -> Result<Vec<Desired>> {
+    let ghosts: Vec<Desired> = all
+        .iter()
+        .filter(|it| matches!(it.resource, Resource::Ghosts { .. }))
+        .cloned()
+        .collect();
+    let found = observation::present(context, all).await?;
+    let mut desired: Vec<Desired> = found.into_iter().map(|(desired, _)| desired).collect();
+    let drains = desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Drain(_)));
+    let known = desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Ghosts { .. }));
+    if drains && !known {
+        desired.extend(ghosts);
+        desired.sort_by_key(|it| it.phase);
+    }
+    Ok(desired)
+}
+
+async fn from_profile(global: &GlobalArgs, output: Output) -> Result<Source> {
+    let file = profile_file::read(global, output)?;
+    let Connection {
+        access,
+        kube,
+        aws,
+        eks,
+    } = Box::pin(Connection::open(global, &file.profile)).await?;
+    let bundle = ca_bundle(&file)?;
+    let facts = Facts {
+        now: jiff::Timestamp::now(),
+        ca_bundle: bundle.clone(),
+        ..Facts::default()
+    };
+    let mut wanted = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;
+    // What is at AWS is known by its record alone: its names need facts.
+    wanted.retain(|it| !matches!(it.resource, Resource::Aws(_)));
+    // Marks say whose these are, also where a run died before it wrote them down.
+    let mut records = removal::records(&wanted);
+    let known = inventory::read(&kube, &file.profile.name).await?.records;
+    records.retain(|id, _| {
+        !id.starts_with("helm-release/") || known.is_empty() || known.contains_key(id)
+    });
+    records.extend(known);
+    Ok(Source {
+        access,
+        kube,
+        aws,
+        eks,
+        records,
+        profile: file.profile,
+        directory: file.directory,
+        ca_bundle: bundle,
+    })
+}
+
+/// The profile as far as the inventory has it; the credential is the one that the controller uses.
+async fn from_inventory(name: &str, global: &GlobalArgs) -> Result<Source> {
+    let (access, kube) = connection::by_kubeconfig(global).await?;
+    let found = inventory::read(&kube, name).await?;
+    let Some(mut profile) = found.profile else {
+        return Err(Error::failed(
+            System::Kubernetes,
+            format!("there is no inventory of a profile `{name}` on this cluster"),
+        )
+        .object(format!("config-map/{}/arcctl-{name}", names::SYSTEM_NAMESPACE))
+        .hint("`kubectl get configmaps -A -l app.kubernetes.io/managed-by=arcctl` lists them; or name the profile's file with -f"));
+    };
+    let secret = Target::namespaced(
+        "v1",
+        "Secret",
+        names::SYSTEM_NAMESPACE,
+        names::CONTROLLER_SECRET,
+    );
+    if let Some(secret) = kube.get(&secret).await? {
+        use_secret(&mut profile, &secret);
+    }
+    Ok(Source {
+        access,
+        kube,
+        aws: connection::aws(&profile).await,
+        eks: None,
+        records: found.records,
+        profile,
+        directory: ".".into(),
+        ca_bundle: None,
+    })
+}
+
+fn use_secret(profile: &mut Profile, secret: &Value) {
+    let key = |key: &str| {
+        (!secret["data"][key].is_null()).then(|| TokenSource {
+            kubernetes_secret: Some(KubernetesSecretKey {
+                namespace: names::SYSTEM_NAMESPACE.into(),
+                name: names::CONTROLLER_SECRET.into(),
+                key: key.into(),
+            }),
+            ..TokenSource::default()
+        })
+    };
+    if let Some(source) = key("github_token") {
+        profile.github.token = Some(source);
+    } else if let (Some(source), Some(app)) =
+        (key("github_app_private_key"), profile.github.app.as_mut())
+    {
+        app.private_key = source;
+    }
+}
+
+/// The credential, GitHub, and why it cannot be asked with it.
+async fn connect(source: &Source) -> Result<(Credential, GitHub, Option<Error>)> {
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let profile = &source.profile;
+    let (credential, mut lost) = match credential::load(&profile.github, &sources).await {
+        Ok(Loaded { credential, .. }) => (credential, None),
+        Err(error) => (Credential::Token(Secret::trimmed("").0), Some(error)),
+    };
+    let github = GitHub::new(
+        profile.github.url.as_deref(),
+        credential.clone(),
+        source.ca_bundle.as_deref(),
+    )?;
+    if lost.is_none() {
+        lost = audit(&github, profile).await.err();
+    }
+    Ok((credential, github, lost))
+}
+
+/// Whether a pod of the controller is ready.
+async fn controller_runs(kube: &Kube) -> Result<bool> {
+    let target = Target::namespaced(
+        "apps/v1",
+        "Deployment",
+        names::SYSTEM_NAMESPACE,
+        names::CONTROLLER,
+    );
+    let live = kube.get(&target).await?;
+    Ok(live.is_some_and(|it| it["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0))
+}
+
+/// How many runners are left in the runners' namespace.
+async fn runners_left(kube: &Kube) -> Result<usize> {
+    let selection =
+        Selection::namespaced(names::ARC_API_VERSION, "Runner", names::RUNNER_NAMESPACE);
+    Ok(kube.list(&selection).await?.len())
+}
+
+/// Why the controller cannot take its runners away.
+async fn by_hand(
+    source: &Source,
+    runs: bool,
+    credential: &Credential,
+    lost: Option<&Error>,
+) -> Result<Option<String>> {
+    if !runs {
+        return Ok(Some("the controller does not run".into()));
+    }
+    if let Some(error) = lost {
+        return Ok(Some(format!(
+            "the controller cannot ask GitHub either ({})",
+            error.message
+        )));
+    }
+    let secret = Target::namespaced(
+        "v1",
+        "Secret",
+        names::SYSTEM_NAMESPACE,
+        names::CONTROLLER_SECRET,
+    );
+    let Some(secret) = source.kube.get(&secret).await? else {
+        return Ok(Some("the controller's Secret is gone".into()));
+    };
+    let mut own = source.profile.clone();
+    use_secret(&mut own, &secret);
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let Loaded {
+        credential: its, ..
+    } = credential::load(&own.github, &sources).await?;
+    if its.secret_data() == credential.secret_data() {
+        return Ok(None);
+    }
+    let github = GitHub::new(own.github.url.as_deref(), its, source.ca_bundle.as_deref())?;
+    let Some(scope) = own.github.scope() else {
+        return Ok(None);
+    };
+    match github.registration(scope).await {
+        Err(error) if error.kind == ErrorKind::Unauthorized => Ok(Some(
+            "GitHub does not accept the token that the controller has".into(),
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// GitHub cannot be asked: an end while there are runners to remove there, unless that is given up.
+fn without_github(error: Error, left: usize, force: bool, output: Output) -> Result<String> {
+    if left > 0 && !force {
+        let way_out = format!(
+            "or run `arcctl teardown --force`: it ends the {left} runners without GitHub, which shows them as offline until it removes them itself, after 1 day (ephemeral) or 14"
+        );
+        let hint = match &error.hint {
+            Some(hint) => format!("{hint}; {way_out}"),
+            None => way_out,
+        };
+        return Err(error.hint(hint));
+    }
+    output.note(format!(
+        "advice: {}: what is left at GitHub stays there until GitHub removes it",
+        error.message
+    ));
+    Ok(error.message)
+}
+
+/// Refuses to take away the runner that this very program runs in.
+pub(super) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
+    let Some(name) = variable("RUNNER_NAME") else {
+        return Ok(());
+    };
+    for it in desired.iter().filter(|it| it.goal == Goal::Gone) {
+        let Resource::Drain(drain) = &it.resource else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Pod", &drain.namespace, &name);
+        let pod = context.kube.get(&target).await?;
+        if pod.is_some_and(|it| it["metadata"]["labels"]["runner-deployment-name"] == *drain.pool) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Local,
+                format!(
+                    "arcctl runs in `{name}`, a runner of pool `{}`, which would go",
+                    drain.pool
+                ),
+            )
+            .object(&it.id)
+            .hint("run it elsewhere: on your machine, or on a runner that stays"));
+        }
+    }
+    Ok(())
+}
+
+/// Says which jobs `--force` ends.
+async fn say_jobs(context: &Context, output: Output) -> Result<()> {
+    if context.removal.without_github.is_some() {
+        output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
+        return Ok(());
+    }
+    let pods = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE);
+    let pods = context.kube.list(&pods).await?;
+    for runner in context.runners().await?.iter().filter(|it| it.busy) {
+        if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
+            output.note(format!(
+                "advice: --force ends the job on runner `{}`",
+                runner.name
+            ));
+        }
+    }
+    Ok(())
+}

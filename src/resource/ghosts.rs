@@ -1,0 +1,59 @@
+//! What pools that went left at GitHub: runners by the names that were recorded, once they are offline.
+
+use super::{
+    context::{Context, scope},
+    observed::{Observed, Readiness},
+    removal::{ours, stays},
+};
+use crate::{
+    clients::github::Runner,
+    error::{ErrorKind, Result},
+    execute::inventory,
+};
+
+/// What is left at GitHub. A runner that is still online or has a job is one whose end GitHub has not noticed yet.
+pub(super) async fn remains(context: &Context) -> Result<Observed> {
+    let recorded = inventory::runners(&context.kube, &context.profile.name).await?;
+    if recorded.is_empty() {
+        return Ok(Observed::Absent);
+    }
+    if let Some(why) = &context.removal.without_github {
+        return Ok(stays(format!("GitHub cannot be asked: {why}")));
+    }
+    let left = match context.runners().await {
+        Ok(runners) => runners
+            .iter()
+            .filter(|it| recorded.contains(&it.name))
+            .cloned()
+            .collect::<Vec<Runner>>(),
+        Err(error) if error.kind == ErrorKind::Unauthorized => return Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok(match left.iter().find(|it| can_go(it)) {
+        _ if left.is_empty() => Observed::Absent,
+        Some(_) => ours(Readiness::Ready),
+        None => ours(Readiness::progressing(format!(
+            "GitHub still takes runner `{}` for alive",
+            left[0].name
+        ))),
+    })
+}
+
+/// Removes those that are offline.
+pub(super) async fn delete(context: &Context) -> Result<()> {
+    let recorded = inventory::runners(&context.kube, &context.profile.name).await?;
+    let scope = scope(&context.profile)?;
+    let runners = context.github.runners(scope).await?;
+    for runner in runners
+        .iter()
+        .filter(|it| recorded.contains(&it.name) && can_go(it))
+    {
+        context.github.remove_runner(scope, runner.id).await?;
+    }
+    context.forget_runners().await;
+    Ok(())
+}
+
+fn can_go(runner: &Runner) -> bool {
+    runner.status != "online" && !runner.busy
+}

@@ -1,0 +1,103 @@
+//! What the inventory keeps of a resource, so that it can be deleted without the profile. Pure: no I/O.
+//!
+//! Never a value of the profile that could be a secret: addresses only.
+
+use serde_json::{Value, json};
+
+use super::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource};
+
+/// What deleting `resource` needs beside its id; `None` for what is only observed.
+pub fn details(resource: &Resource) -> Option<Value> {
+    match resource {
+        Resource::Object(object) => Some(json!({
+            "apiVersion": object.manifest["apiVersion"],
+            "kind": object.manifest["kind"],
+        })),
+        Resource::ControllerSecret(secret) => Some(json!({"managed": secret.managed})),
+        Resource::Crds(crds) => Some(json!({
+            "chart": crds.chart.name,
+            "version": crds.chart.version,
+            "names": crds.names,
+        })),
+        // Of what is at AWS the id is kept, so that a run can say that it stays.
+        Resource::Release(_) | Resource::Aws(_) => Some(json!({})),
+        Resource::Webhook(_)
+        | Resource::RunnerPods(_)
+        | Resource::Registration(_)
+        | Resource::Drain(_)
+        | Resource::Webhooks(_)
+        | Resource::Ghosts { .. } => None,
+    }
+}
+
+/// The resource that `id` and its `details` stand for: enough to delete it. `None` where they do not say enough.
+pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let chart = |name: String, version: String| Chart {
+        name,
+        version,
+        location: String::new(),
+    };
+    match id.kind() {
+        "helm-release" => Some(Resource::Release(HelmRelease {
+            name: id.name().into(),
+            namespace: id.namespace()?.into(),
+            chart: chart(id.name().into(), String::new()),
+            values: Value::Null,
+            profile: profile.into(),
+        })),
+        "secret" => Some(Resource::ControllerSecret(ControllerSecret {
+            namespace: id.namespace()?.into(),
+            name: id.name().into(),
+            profile: profile.into(),
+            managed: details["managed"] != false,
+        })),
+        "crds" => Some(Resource::Crds(CrdSet {
+            chart: chart(text(&details["chart"])?, text(&details["version"])?),
+            templated: None,
+            names: serde_json::from_value(details["names"].clone()).ok()?,
+        })),
+        _ => {
+            let mut metadata = json!({"name": id.name()});
+            if let Some(namespace) = id.namespace() {
+                metadata["namespace"] = json!(namespace);
+            }
+            Some(Resource::Object(KubeObject {
+                manifest: json!({
+                    "apiVersion": text(&details["apiVersion"])?,
+                    "kind": text(&details["kind"])?,
+                    "metadata": metadata,
+                }),
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_found_again_by_its_record() {
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "a", "namespace": "n", "labels": {"x": "y"}},
+        });
+        let kept = details(&Resource::Object(KubeObject { manifest })).unwrap();
+        let id = Id::parse("service-account/n/a").unwrap();
+        let Some(Resource::Object(found)) = resource(&id, &kept, "p") else {
+            panic!("it is no object");
+        };
+        assert_eq!(
+            found.manifest["metadata"],
+            json!({"name": "a", "namespace": "n"})
+        );
+        assert_eq!(found.manifest["kind"], "ServiceAccount");
+    }
+
+    #[test]
+    fn a_record_that_says_too_little_is_nothing() {
+        let id = Id::parse("service-account/n/a").unwrap();
+        assert!(resource(&id, &json!({}), "p").is_none());
+    }
+}

@@ -1,0 +1,205 @@
+//! What a run knows that takes things away, and what all kinds of objects have in common when they go.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::{
+    ControllerSecret, KubeObject, Webhooks,
+    context::Context,
+    namespace,
+    observed::{Observed, Ownership, Present, Readiness},
+    owner,
+};
+use crate::{
+    clients::kube::Target,
+    desired::names,
+    error::{Error, Result, System},
+};
+
+/// What a run knows that takes things away.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// Jobs are not waited for, and what GitHub cannot be asked is passed over (`--force`).
+    pub force: bool,
+    /// Why the controller cannot take its runners away, so that arcctl does it.
+    pub by_hand: Option<String>,
+    /// Why GitHub cannot be asked.
+    pub without_github: Option<String>,
+    /// The ids in the inventory.
+    pub recorded: BTreeSet<String>,
+    /// Namespaces in which a release stays, and with it all it needs.
+    staying: Mutex<BTreeSet<String>>,
+}
+
+impl Removal {
+    /// Nothing known yet but what is on record.
+    pub fn new(force: bool, recorded: BTreeSet<String>) -> Self {
+        Self {
+            force,
+            recorded,
+            ..Self::default()
+        }
+    }
+
+    /// Remembers whether the release in `namespace` stays.
+    pub(super) fn learn(&self, namespace: &str, stays: bool) {
+        let mut staying = self.staying.lock().unwrap_or_else(PoisonError::into_inner);
+        if stays {
+            staying.insert(namespace.to_owned());
+        } else {
+            staying.remove(namespace);
+        }
+    }
+
+    /// Whether the release in `namespace` stays.
+    pub(super) fn stays(&self, namespace: &str) -> bool {
+        self.staying
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(namespace)
+    }
+}
+
+/// A thing that is this profile's, and may go now or not yet.
+pub(super) fn ours(readiness: Readiness) -> Observed {
+    Observed::Present(Present::same(readiness))
+}
+
+/// A thing that stays, and why.
+pub(super) fn stays(evidence: impl Into<String>) -> Observed {
+    Observed::Present(Present {
+        ownership: Ownership::Foreign {
+            evidence: evidence.into(),
+        },
+        ..Present::same(Readiness::Ready)
+    })
+}
+
+/// What is left of one object, by its own marks.
+pub(super) fn of_object(live: Option<&Value>, profile: &str) -> Observed {
+    let Some(live) = live else {
+        return Observed::Absent;
+    };
+    let ownership = owner::of_object(live, profile);
+    let readiness = match ending(live) {
+        Some(reason) if ownership == Ownership::Ours => Readiness::progressing(reason),
+        _ => Readiness::Ready,
+    };
+    Observed::Present(Present {
+        ownership,
+        ..Present::same(readiness)
+    })
+}
+
+/// What an object that is being deleted waits for.
+pub(super) fn ending(live: &Value) -> Option<String> {
+    live["metadata"]["deletionTimestamp"].as_str()?;
+    let finalizers: Vec<&str> = live["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    Some(match finalizers.as_slice() {
+        [] => "it is being deleted".to_owned(),
+        some => format!("it is being deleted; {} holds it", some.join(", ")),
+    })
+}
+
+/// Deletes `live` where it still is this profile's.
+pub(super) async fn delete_own(context: &Context, target: &Target) -> Result<()> {
+    let Some(live) = context.kube.get(target).await? else {
+        return Ok(());
+    };
+    let ours = owner::of_object(&live, &context.profile.name) == Ownership::Ours;
+    if !ours || ending(&live).is_some() {
+        return Ok(());
+    }
+    context.kube.delete_exactly(target, &live).await
+}
+
+impl KubeObject {
+    fn address(&self) -> Result<Target> {
+        Target::of(&self.manifest).ok_or_else(|| {
+            Error::failed(System::Local, "a record has no kind or no name").hint(
+                "look at the inventory: the ConfigMap `arcctl-PROFILE` in actions-runner-system",
+            )
+        })
+    }
+
+    /// What is left of it.
+    pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let target = self.address()?;
+        let live = context.kube.get(&target).await?;
+        let found = of_object(live.as_ref(), &context.profile.name);
+        match (&live, &found) {
+            (Some(live), Observed::Present(present))
+                if target.kind.name() == "Namespace" && present.ownership == Ownership::Ours =>
+            {
+                namespace::remains(context, live).await
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Deletes it where it is this profile's.
+    pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        let target = self.address()?;
+        if target.kind.name() == "Namespace" {
+            return namespace::delete(context, &target).await;
+        }
+        delete_own(context, &target).await
+    }
+}
+
+impl ControllerSecret {
+    fn address(&self) -> Target {
+        Target::namespaced("v1", "Secret", &self.namespace, &self.name)
+    }
+
+    /// What is left of it: it stays as long as the controller that reads it.
+    pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let live = context.kube.get(&self.address()).await?;
+        if live.is_some() && context.removal.stays(&self.namespace) {
+            return Ok(stays("the controller stays, and reads it"));
+        }
+        Ok(of_object(live.as_ref(), &self.profile))
+    }
+
+    /// Deletes it where it is this profile's.
+    pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        delete_own(context, &self.address()).await
+    }
+}
+
+impl Webhooks {
+    /// The configurations of a controller that does not run any more.
+    pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
+        Ok(match self.configurations(context).await?.as_slice() {
+            [] => Observed::Absent,
+            _ => ours(Readiness::Ready),
+        })
+    }
+
+    /// Deletes them, so that nothing waits for an answer that cannot come.
+    pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        for (target, live) in self.configurations(context).await? {
+            context.kube.delete_exactly(&target, &live).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The id of a release's record.
+pub(super) fn release_id(namespace: &str, name: &str) -> String {
+    format!("helm-release/{namespace}/{name}")
+}
+
+/// The target of a `RunnerDeployment`.
+pub(super) fn runner_deployment(namespace: &str, pool: &str) -> Target {
+    Target::namespaced(names::ARC_API_VERSION, "RunnerDeployment", namespace, pool)
+}
