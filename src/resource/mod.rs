@@ -27,7 +27,7 @@ mod verbs;
 mod webhook_words;
 
 pub use helm_release::newest_release;
-pub use pod_reason::is_ready;
+pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
 
 use std::fmt;
 
