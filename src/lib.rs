@@ -17,6 +17,7 @@ pub mod resource;
 
 pub mod cli;
 pub mod clients;
+pub mod doctor;
 pub mod error;
 pub mod execute;
 pub mod plan;

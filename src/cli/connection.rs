@@ -33,21 +33,14 @@ impl Connection {
     /// Finds the cluster. Nothing is asked of its API server yet.
     pub(super) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
         let aws = aws(profile).await;
-        let mut access = Access {
-            kubeconfig: global.kubeconfig.clone(),
-            context: global
-                .context
-                .clone()
-                .or_else(|| profile.cluster.context.clone()),
-            login: None,
-        };
-        let by_kubeconfig = access.kubeconfig.is_some() || access.context.is_some();
+        let mut access = named_access(global, profile);
+        let is_named = access.kubeconfig.is_some() || access.context.is_some();
         let mut eks = None;
         if let (Some(name), Some(aws)) = (&profile.cluster.eks, &aws) {
             // Joined and not raced: the same fault gives the same error in every run.
             let (cluster, caller) = tokio::join!(aws.cluster(name), aws.caller());
             let (caller, cluster) = (caller?, cluster?);
-            if by_kubeconfig {
+            if is_named {
                 access = access.pinned();
                 same_cluster::check(&access, &cluster).await?;
             } else {
@@ -77,6 +70,18 @@ pub(super) async fn by_kubeconfig(global: &GlobalArgs) -> Result<(Access, Kube)>
     let access = access.pinned();
     let kube = Kube::connect(&access).await?;
     Ok((access, kube))
+}
+
+/// The way that the command line and the profile name, without EKS.
+pub(super) fn named_access(global: &GlobalArgs, profile: &Profile) -> Access {
+    Access {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global
+            .context
+            .clone()
+            .or_else(|| profile.cluster.context.clone()),
+        login: None,
+    }
 }
 
 async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Access> {

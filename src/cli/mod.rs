@@ -4,6 +4,7 @@ mod aws_facts;
 mod completions;
 mod confirm;
 mod connection;
+mod doctor;
 mod foreign;
 mod man;
 mod observation;
@@ -96,6 +97,8 @@ enum Command {
     Up(up::UpArgs),
     /// Show releases, certificate and pools on one screen
     Status,
+    /// Say what is wrong, why, and what mends it; write nothing
+    Doctor(doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(schedule::ScheduleArgs),
     /// Write everything as files, without any network
@@ -116,6 +119,7 @@ impl Command {
             Self::Plan(_) => "plan",
             Self::Up(_) => "up",
             Self::Status => "status",
+            Self::Doctor(_) => "doctor",
             Self::Schedule(_) => "schedule",
             Self::Render(_) => "render",
             Self::Teardown(_) => "teardown",
@@ -132,6 +136,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     match command {
         "plan" => crate::report::plan::document(profile, None, Some(error)),
         "up" | "teardown" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
+        "doctor" => crate::report::doctor::document(&[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
         "schedule" => json!({
             "schema": "arcctl.schedule/v1", "profile": profile, "days": 0, "pools": [],
@@ -179,6 +184,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Plan(args) => Box::pin(plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(up::run(args, global, output)).await,
         Command::Status => status::run(global, output).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
         Command::Schedule(args) => schedule::run(args, global, output),
         Command::Render(args) => render::run(args, global, output),
         Command::Teardown(args) => Box::pin(teardown::run(args, global, output)).await,

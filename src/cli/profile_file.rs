@@ -23,6 +23,8 @@ pub(super) struct ProfileFile {
     pub directory: PathBuf,
     /// Its name, for messages.
     pub name: String,
+    /// What is unwise in it, with the line.
+    pub advice: Vec<String>,
 }
 
 impl ProfileFile {
@@ -82,6 +84,11 @@ pub(super) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     Ok(ProfileFile {
         profile,
         directory: directory.to_owned(),
+        advice: loaded
+            .advice
+            .iter()
+            .map(|it| format!("{name}:{}: {}", it.line, it.message))
+            .collect(),
         name,
     })
 }

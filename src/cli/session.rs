@@ -242,7 +242,7 @@ impl Session {
     }
 }
 
-fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
+pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
     desired(profile, facts).map_err(|error| {
         Error::new(
             ErrorKind::InvalidProfile,
@@ -278,7 +278,7 @@ pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
 }
 
 /// The facts, and what is unwise in them.
-async fn facts(
+pub(super) async fn facts(
     kube: &Kube,
     at_aws: Option<(&Aws, &EksCluster)>,
     profile: &Profile,

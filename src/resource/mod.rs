@@ -35,7 +35,7 @@ mod webhook_words;
 mod webhooks;
 
 pub use helm_release::newest_release;
-pub use pod_reason::is_ready;
+pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
 
 use std::fmt;
 

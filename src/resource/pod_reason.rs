@@ -19,7 +19,7 @@ pub fn is_ready(pod: &Value) -> bool {
 }
 
 /// Why `pod` does not run yet; `events` are those of the namespace.
-pub(super) fn readiness(pod: &Value, events: &[Value]) -> Readiness {
+pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
     if is_ready(pod) {
@@ -95,7 +95,7 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
 }
 
 /// The worst of `all`: stuck before progressing before ready.
-pub(super) fn worst(all: impl IntoIterator<Item = Readiness>) -> Readiness {
+pub fn worst(all: impl IntoIterator<Item = Readiness>) -> Readiness {
     all.into_iter()
         .max_by_key(|it| match it {
             Readiness::Ready => 0,

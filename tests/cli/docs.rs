@@ -235,6 +235,24 @@ fn every_profile_in_a_document_loads() {
     assert!(shown > 0, "no document shows a profile");
 }
 
+/// The section that the report of a check names, with the check's own claim.
+#[test]
+fn every_check_has_a_section_and_every_section_a_check() {
+    let document = text("docs/doctor.md");
+    let heading = Regex::new(r"(?m)^## ([a-z][a-z-]+)$").unwrap();
+    let sections: Vec<String> = heading
+        .captures_iter(&document)
+        .map(|it| it[1].to_owned())
+        .collect();
+    let checks = arcctl::doctor::checks();
+    let ids: Vec<&str> = checks.iter().map(|it| it.id).collect();
+    assert_eq!(sections, ids);
+    for check in checks {
+        let told = section(&document, &format!("## {}", check.id));
+        assert!(told.contains(check.claim), "{}: {}", check.id, check.claim);
+    }
+}
+
 /// A hint that names a document is of no use when the document is not there.
 #[test]
 fn every_document_that_the_program_names_is_there() {

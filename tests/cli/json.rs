@@ -14,6 +14,10 @@ use std::{
 use arcctl::{
     clients::requests::Counts,
     desired::Phase,
+    doctor::{
+        Finding,
+        check::{Severity, Verdict},
+    },
     error::{Error, System},
     execute::StepResult,
     plan::{Action, Plan, Step},
@@ -174,6 +178,7 @@ fn failures() -> Vec<Value> {
         (&["plan"][..], "arcctl.plan/v1"),
         (&["up", "--yes"][..], "arcctl.run/v1"),
         (&["status"][..], "arcctl.status/v1"),
+        (&["doctor"][..], "arcctl.doctor/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
     ] {
@@ -290,6 +295,21 @@ fn status_document() -> Value {
     document
 }
 
+/// A check that is broken, and one that follows from it.
+fn doctor_document() -> Value {
+    let finding = |id, follows| Finding {
+        id,
+        category: "cluster",
+        severity: Severity::Required,
+        claim: "something is true",
+        verdict: Verdict::broken("it is not", "make it so"),
+        follows,
+    };
+    let findings = [finding("first", None), finding("second", Some("first"))];
+    let error = report::doctor::error(&findings);
+    report::doctor::document(&findings, error.as_ref())
+}
+
 #[test]
 fn a_key_that_is_not_documented_is_seen() {
     let documented = documented();
@@ -316,6 +336,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         plan_document(),
         run_document(),
         status_document(),
+        doctor_document(),
         report::status::failure("", &error()),
     ]);
     let seen = check(&documents);

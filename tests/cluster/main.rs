@@ -13,6 +13,7 @@ mod account;
 mod adoption;
 mod aws;
 mod cluster;
+mod doctor;
 mod eks;
 mod existing;
 mod installation;

@@ -1,0 +1,132 @@
+//! Checks of the autoscalers. Pure: no I/O.
+
+use serde_json::Value;
+
+use super::{
+    check::{Check, Severity, Verdict, known},
+    world::World,
+};
+use crate::profile::schedule::{equivalent, parse_live};
+
+/// How far ahead a schedule must be in the cluster: less, and `up` writes a new one (DESIGN 3).
+const HORIZON: i64 = 90;
+
+/// For how long the controller's last failure counts: it is repeated at every sync.
+const RECENT_SECONDS: i64 = 600;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "autoscaler-works",
+        category: "autoscaling",
+        severity: Severity::Required,
+        claim: "the controller can compute how many runners each pool needs",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "secret-clean",
+            "controller-reads-secret",
+        ],
+        judge: works,
+    },
+    Check {
+        id: "schedule-in-force",
+        category: "autoscaling",
+        severity: Severity::Required,
+        claim: "each pool's schedule is in the cluster for the next 90 days",
+        causes: &["api-server-answers", "resources-there"],
+        judge: schedule,
+    },
+    Check {
+        id: "reservations-end",
+        category: "autoscaling",
+        severity: Severity::Advice,
+        claim: "no autoscaler holds more reservations than its pool may have runners",
+        causes: &["api-server-answers"],
+        judge: reservations,
+    },
+];
+
+fn works(world: &World) -> Result<Verdict, Verdict> {
+    let recent = |it: &&Value| {
+        let last = it["lastTimestamp"]
+            .as_str()
+            .and_then(|it| it.parse::<jiff::Timestamp>().ok());
+        last.is_some_and(|it| world.now.duration_since(it).as_secs() < RECENT_SECONDS)
+    };
+    let found: Vec<String> = known(&world.runner_events)?
+        .iter()
+        .filter(|it| it["reason"] == "RunnerAutoscalingFailure" && recent(it))
+        .map(|it| {
+            let name = it["involvedObject"]["name"].as_str().unwrap_or_default();
+            let said = it["message"].as_str().unwrap_or_default();
+            format!("autoscaler `{name}`: {said}")
+        })
+        .collect();
+    Ok(Verdict::unless(
+        &found,
+        "correct `scaling` of the pool, or the credential; then run `arcctl up`",
+    ))
+}
+
+/// The pool's autoscaler.
+fn of_pool<'a>(all: &'a [Value], pool: &str) -> Option<&'a Value> {
+    all.iter().find(|it| it["metadata"]["name"] == pool)
+}
+
+fn schedule(world: &World) -> Result<Verdict, Verdict> {
+    let all = known(&world.autoscalers)?;
+    let mut found = Vec::new();
+    for pool in world
+        .profile
+        .pools
+        .iter()
+        .filter(|it| it.schedule.is_some())
+    {
+        let Some(autoscaler) = of_pool(all, &pool.name) else {
+            found.push(format!("pool `{}` has no autoscaler", pool.name));
+            continue;
+        };
+        let live = parse_live(&autoscaler["spec"]["scheduledOverrides"]);
+        let holds = live.is_some_and(|live| {
+            equivalent(&live, pool.schedule.as_ref(), pool.min, world.now, HORIZON)
+        });
+        if !holds {
+            found.push(format!(
+                "the overrides of autoscaler `{}` are not the profile's schedule, or end within {HORIZON} days",
+                pool.name
+            ));
+        }
+    }
+    Ok(Verdict::unless(&found, "write them anew with `arcctl up`"))
+}
+
+fn reservations(world: &World) -> Result<Verdict, Verdict> {
+    let all = known(&world.autoscalers)?;
+    let mut found = Vec::new();
+    for pool in &world.profile.pools {
+        let Some(autoscaler) = of_pool(all, &pool.name) else {
+            continue;
+        };
+        let live = autoscaler["spec"]["capacityReservations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|it| {
+                let end = it["expirationTime"]
+                    .as_str()
+                    .and_then(|it| it.parse::<jiff::Timestamp>().ok());
+                end.is_none_or(|it| it > world.now)
+            });
+        let held: u64 = live.map(|it| it["replicas"].as_u64().unwrap_or(0)).sum();
+        if held > u64::from(pool.max) {
+            found.push(format!(
+                "autoscaler `{}` holds {held} reservations, and its pool has {} runners at most",
+                pool.name, pool.max
+            ));
+        }
+    }
+    Ok(Verdict::unless(
+        &found,
+        "see which jobs were never reported as completed in the webhook's deliveries at GitHub",
+    ))
+}

@@ -1,0 +1,178 @@
+//! Checks of the cluster, and of what arcctl owns in it against the profile. Pure: no I/O.
+
+use serde_json::Value;
+
+use super::{
+    check::{Check, Severity, Verdict, known},
+    world::{Resource, World},
+};
+use crate::{
+    profile::Auto,
+    resource::observed::{Observed, Ownership},
+};
+
+const NO_CLUSTER: &[&str] = &["api-server-answers"];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "api-server-answers",
+        category: "cluster",
+        severity: Severity::Required,
+        claim: "the API server answers",
+        causes: &[],
+        judge: answers,
+    },
+    Check {
+        id: "nodes-ready",
+        category: "cluster",
+        severity: Severity::Required,
+        claim: "a node is ready and takes pods",
+        causes: NO_CLUSTER,
+        judge: nodes,
+    },
+    Check {
+        id: "resources-there",
+        category: "cluster",
+        severity: Severity::Required,
+        claim: "everything that the profile asks for is there",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "webhooks-not-orphaned",
+        ],
+        judge: there,
+    },
+    Check {
+        id: "resources-ours",
+        category: "cluster",
+        severity: Severity::Required,
+        claim: "what the profile asks for is this profile's own",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "webhooks-not-orphaned",
+        ],
+        judge: ours,
+    },
+    Check {
+        id: "resources-unchanged",
+        category: "cluster",
+        severity: Severity::Advice,
+        claim: "what is there is as the profile says",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "webhooks-not-orphaned",
+            "resources-ours",
+        ],
+        judge: unchanged,
+    },
+    Check {
+        id: "service-monitor-possible",
+        category: "monitoring",
+        severity: Severity::Required,
+        claim: "the cluster knows the ServiceMonitor that the profile asks for",
+        causes: NO_CLUSTER,
+        judge: monitor,
+    },
+];
+
+fn answers(world: &World) -> Result<Verdict, Verdict> {
+    world.kubernetes.as_ref().map_err(Verdict::refuted)?;
+    Ok(Verdict::Holds)
+}
+
+fn nodes(world: &World) -> Result<Verdict, Verdict> {
+    let nodes = known(&world.nodes)?;
+    let is_ready = |node: &&Value| {
+        let mut conditions = node["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        conditions.any(|it| it["type"] == "Ready" && it["status"] == "True")
+            && node["spec"]["unschedulable"] != true
+    };
+    Ok(if nodes.iter().any(|it| is_ready(&it)) {
+        Verdict::Holds
+    } else {
+        Verdict::broken(
+            format!("none of {} nodes is ready and takes pods", nodes.len()),
+            "add nodes, or see why with `kubectl describe nodes`",
+        )
+    })
+}
+
+/// The resources that something can be said of; the first that nothing is known of ends the judging.
+fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
+    let mut result = Vec::new();
+    for resource in known(&world.resources)?.iter().filter(|it| !it.proof) {
+        result.push((resource, known(&resource.observed)?));
+    }
+    Ok(result)
+}
+
+fn there(world: &World) -> Result<Verdict, Verdict> {
+    let absent: Vec<String> = observed(world)?
+        .iter()
+        .filter(|(_, it)| matches!(it, Observed::Absent))
+        .map(|(resource, _)| format!("`{}` is not there", resource.id))
+        .collect();
+    Ok(Verdict::unless(&absent, "make it with `arcctl up`"))
+}
+
+fn ours(world: &World) -> Result<Verdict, Verdict> {
+    let whose = |observed: &Observed| match observed {
+        Observed::Present(present) => match &present.ownership {
+            Ownership::Ours => None,
+            Ownership::Foreign { evidence } => Some(evidence.clone()),
+            Ownership::OtherProfile { name } => Some(format!("of the profile `{name}`")),
+        },
+        Observed::Absent => None,
+    };
+    let foreign: Vec<String> = observed(world)?
+        .iter()
+        .filter_map(|(resource, it)| Some(format!("`{}`: {}", resource.id, whose(it)?)))
+        .collect();
+    Ok(Verdict::unless(
+        &foreign,
+        "see what taking it over would change with `arcctl plan --adopt`",
+    ))
+}
+
+fn unchanged(world: &World) -> Result<Verdict, Verdict> {
+    let drift: Vec<String> = observed(world)?
+        .iter()
+        .filter_map(|(resource, it)| match it {
+            Observed::Present(present) => {
+                let first = present.differences.first()?;
+                Some(format!("`{}` differs at {}", resource.id, first.path))
+            }
+            Observed::Absent => None,
+        })
+        .collect();
+    Ok(Verdict::unless(
+        &drift,
+        "see all of it with `arcctl plan`, and set it right with `arcctl up`",
+    ))
+}
+
+fn monitor(world: &World) -> Result<Verdict, Verdict> {
+    let wanted = world
+        .profile
+        .monitoring
+        .as_ref()
+        .map(|it| it.service_monitor);
+    if wanted != Some(Auto::Always) {
+        return Ok(Verdict::skipped(
+            "monitoring.serviceMonitor is not `always`",
+        ));
+    }
+    Ok(if *known(&world.service_monitors)? {
+        Verdict::Holds
+    } else {
+        Verdict::broken(
+            "the CRD `servicemonitors.monitoring.coreos.com` is not there",
+            "install the Prometheus operator, or set monitoring.serviceMonitor to auto",
+        )
+    })
+}

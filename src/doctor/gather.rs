@@ -1,0 +1,308 @@
+//! Reads the world once for all checks, everything at the same time and each with a deadline. No failure ends it: what
+//! could not be read is a fact that is not known.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use super::world::{Known, Registered, Resource, SecretShape, Shape, World};
+use crate::{
+    clients::kube::{Kube, Selection, Target},
+    desired::{Desired, names},
+    error::{Error, ErrorKind, Result, System},
+    profile::Profile,
+    resource::context::{Context, scope},
+};
+
+/// How long one fact may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How many resources are observed at a time.
+const CONCURRENT: usize = 32;
+
+/// What the command line has set up, as far as it could.
+pub struct Parts {
+    /// The profile.
+    pub profile: Profile,
+    /// What is unwise in it.
+    pub advice: Vec<String>,
+    /// What this version does not do.
+    pub unsupported: Vec<String>,
+    /// That helm is there.
+    pub helm: Known<()>,
+    /// The API server.
+    pub kube: Known<Kube>,
+    /// That the credential could be read.
+    pub credential: Known<()>,
+    /// The clients.
+    pub context: Known<Context>,
+    /// What is wanted.
+    pub desired: Known<Vec<Desired>>,
+}
+
+/// Reads everything.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line per fact that is read, and one per fact that is kept"
+)]
+pub async fn gather(parts: Parts) -> World {
+    let (kube, github) = (&parts.kube, &parts);
+    let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
+    let get = |target| async move { within("read an object", got(kube, &target)).await };
+    let (cert_manager, system, runners) = (
+        names::CERT_MANAGER_NAMESPACE,
+        names::SYSTEM_NAMESPACE,
+        names::RUNNER_NAMESPACE,
+    );
+    let of = |kind, namespace| Selection::namespaced("v1", kind, namespace);
+    let arc = |kind| Selection::namespaced(names::ARC_API_VERSION, kind, runners);
+    let serving = format!("{}-serving-cert", names::CONTROLLER);
+    let cluster = async {
+        tokio::join!(
+            within("ask the API server's version", version(kube)),
+            list(Selection::all("v1", "Node")),
+            list(of("Pod", cert_manager)),
+            list(of("Event", cert_manager)),
+            list(of("Pod", system)),
+            list(of("Event", system)),
+            list(of("Pod", runners)),
+            list(of("Event", runners)),
+        )
+    };
+    let objects = async {
+        tokio::join!(
+            get(Target::namespaced(
+                "apps/v1",
+                "Deployment",
+                system,
+                names::CONTROLLER
+            )),
+            get(Target::namespaced(
+                "cert-manager.io/v1",
+                "Certificate",
+                system,
+                &serving
+            )),
+            get(Target::namespaced("v1", "Secret", system, &serving)),
+            get(Target::namespaced(
+                "v1",
+                "Secret",
+                system,
+                names::CONTROLLER_SECRET
+            )),
+            get(Target::cluster(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "servicemonitors.monitoring.coreos.com"
+            )),
+            list(Selection::namespaced(
+                "discovery.k8s.io/v1",
+                "EndpointSlice",
+                system
+            )),
+            list(arc("Runner")),
+            list(arc("HorizontalRunnerAutoscaler")),
+        )
+    };
+    let (cluster, objects, (webhooks, missing_services), audit, registered, resources) = tokio::join!(
+        cluster,
+        objects,
+        webhooks(kube),
+        within("audit the credential at GitHub", audit(github)),
+        within("list the runners at GitHub", registered(github)),
+        resources(&parts),
+    );
+    let ca = |secret: Option<Value>| {
+        secret.and_then(|it| it["data"]["ca.crt"].as_str().map(str::to_owned))
+    };
+    World {
+        now: jiff::Timestamp::now(),
+        kubernetes: cluster.0,
+        nodes: cluster.1,
+        cert_manager_pods: cluster.2,
+        cert_manager_events: cluster.3,
+        controller_pods: cluster.4,
+        controller_events: cluster.5,
+        runner_pods: cluster.6,
+        runner_events: cluster.7,
+        controller: objects.0,
+        certificate: objects.1,
+        serving_ca: objects.2.map(ca),
+        secret: objects.3.map(|it| it.as_ref().map(shape)),
+        service_monitors: objects.4.map(|it| it.is_some()),
+        slices: objects.5,
+        runners: objects.6,
+        autoscalers: objects.7,
+        webhooks,
+        missing_services,
+        audit,
+        registered,
+        resources,
+        profile: parts.profile,
+        advice: parts.advice,
+        unsupported: parts.unsupported,
+        helm: parts.helm,
+    }
+}
+
+/// What hangs is not known, and the rest is still told.
+async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
+    match tokio::time::timeout(DEADLINE, fact).await {
+        Ok(fact) => fact,
+        Err(_) => Err(Error::new(
+            ErrorKind::TimedOut,
+            System::Local,
+            format!("no answer within {} s to: {what}", DEADLINE.as_secs()),
+        )
+        .hint("run it again; if it stays, something between drops the packets")),
+    }
+}
+
+async fn version(kube: &Known<Kube>) -> Result<(u32, u32)> {
+    kube.as_ref().map_err(Clone::clone)?.version().await
+}
+
+async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
+    kube.as_ref().map_err(Clone::clone)?.list(selection).await
+}
+
+async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
+    kube.as_ref().map_err(Clone::clone)?.get(target).await
+}
+
+/// The values themselves go no further than this.
+fn shape(secret: &Value) -> SecretShape {
+    let shape = |value: &Value| {
+        let decoded = value.as_str().and_then(|it| STANDARD.decode(it).ok());
+        let text = decoded
+            .and_then(|it| String::from_utf8(it).ok())
+            .unwrap_or_default();
+        match (text.trim().is_empty(), text.trim().len() == text.len()) {
+            (true, _) => Shape::Empty,
+            (false, true) => Shape::Whole,
+            (false, false) => Shape::Spaced,
+        }
+    };
+    SecretShape {
+        version: secret["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        keys: secret["data"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
+    }
+}
+
+/// The webhook configurations of the controller and cert-manager, and the Services they miss.
+async fn webhooks(kube: &Known<Kube>) -> (Known<Vec<Value>>, Known<BTreeSet<String>>) {
+    let mut found = Vec::new();
+    for kind in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ] {
+        let selection = Selection::all("admissionregistration.k8s.io/v1", kind);
+        match within("list webhook configurations", listed(kube, &selection)).await {
+            Ok(all) => found.extend(all.into_iter().filter(concerns).map(|mut it| {
+                it["kind"] = kind.into();
+                it
+            })),
+            Err(error) => return (Err(error.clone()), Err(error)),
+        }
+    }
+    let services: BTreeSet<(String, String)> = found
+        .iter()
+        .flat_map(|it| it["webhooks"].as_array().into_iter().flatten())
+        .map(|it| &it["clientConfig"]["service"])
+        .filter_map(|it| {
+            Some((
+                it["namespace"].as_str()?.to_owned(),
+                it["name"].as_str()?.to_owned(),
+            ))
+        })
+        .collect();
+    let mut missing = BTreeSet::new();
+    for (namespace, name) in services {
+        let target = Target::namespaced("v1", "Service", &namespace, &name);
+        match within("read a Service", got(kube, &target)).await {
+            Ok(Some(_)) => {}
+            Ok(None) => drop(missing.insert(format!("{namespace}/{name}"))),
+            Err(error) => return (Ok(found), Err(error)),
+        }
+    }
+    (Ok(found), Ok(missing))
+}
+
+fn concerns(configuration: &Value) -> bool {
+    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+    webhooks.any(|it| {
+        let name = it["name"].as_str().unwrap_or_default();
+        name.ends_with(".actions.summerwind.dev") || name.ends_with("webhook.cert-manager.io")
+    })
+}
+
+/// The clients, where there is a credential to ask GitHub with.
+fn authenticated(parts: &Parts) -> Result<&Context> {
+    parts.credential.as_ref().map_err(Clone::clone)?;
+    parts.context.as_ref().map_err(Clone::clone)
+}
+
+async fn audit(parts: &Parts) -> Result<Vec<String>> {
+    let context = authenticated(parts)?;
+    let owner = parts.profile.github.token_owner.as_deref();
+    let audit = context.github.audit(scope(&parts.profile)?, owner).await?;
+    Ok(audit.advice)
+}
+
+async fn registered(parts: &Parts) -> Result<Vec<Registered>> {
+    let runners = authenticated(parts)?.runners().await?;
+    let of = |it: &crate::clients::github::Runner| Registered {
+        name: it.name.clone(),
+        online: it.status == "online",
+        labels: it.labels.iter().map(|label| label.name.clone()).collect(),
+    };
+    Ok(runners.iter().map(of).collect())
+}
+
+/// Observes all that is wanted, phase by phase: the release needs what the Secret tells.
+async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
+    let desired = parts.desired.as_ref().map_err(Clone::clone)?;
+    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    let mut result = Vec::new();
+    for phase in phases {
+        let mut observed = stream::iter(desired.iter().filter(|it| it.phase == phase))
+            .map(|it| async move {
+                let what = format!("observe {}", it.id);
+                Resource {
+                    id: it.id.clone(),
+                    proof: it.resource.is_proof(),
+                    observed: within(&what, observe(parts, it)).await,
+                }
+            })
+            .buffered(CONCURRENT);
+        while let Some(resource) = observed.next().await {
+            result.push(resource);
+        }
+    }
+    Ok(result)
+}
+
+/// Without a credential, what has to do with one is not known: the Secret, the release that carries its version, the
+/// runners.
+async fn observe(parts: &Parts, desired: &Desired) -> Result<crate::resource::observed::Observed> {
+    use crate::resource::Resource as Kind;
+    let context = match &desired.resource {
+        Kind::Object(_) | Kind::Crds(_) | Kind::Webhook(_) | Kind::Aws(_) => {
+            parts.context.as_ref().map_err(Clone::clone)?
+        }
+        _ => authenticated(parts)?,
+    };
+    desired.resource.observe(context).await
+}

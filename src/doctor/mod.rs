@@ -1,0 +1,116 @@
+//! What is wrong, why, and what mends it. Facts are gathered once (`gather`); every check is a pure function of them.
+
+mod autoscaling;
+mod cert_manager;
+pub mod check;
+mod cluster;
+mod controller;
+pub mod gather;
+mod github;
+mod local;
+mod runners;
+mod webhooks;
+pub mod world;
+
+use serde::Serialize;
+
+use check::{Check, Severity, Verdict};
+use world::World;
+
+/// All checks, in the order in which they are shown; the areas stand in the order of cause and effect.
+pub fn checks() -> Vec<&'static Check> {
+    [
+        local::CHECKS,
+        cluster::CHECKS,
+        cert_manager::CHECKS,
+        controller::CHECKS,
+        webhooks::CHECKS,
+        github::CHECKS,
+        runners::CHECKS,
+        autoscaling::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A check and what it says of this world.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The slug, also the heading in docs/doctor.md.
+    pub id: &'static str,
+    /// Its area.
+    pub category: &'static str,
+    /// Whether runners need it.
+    pub severity: Severity,
+    /// True when all is well.
+    pub claim: &'static str,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The finding it follows from; none: it is a root.
+    pub follows: Option<&'static str>,
+}
+
+/// Which checks are made.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Only these ids or categories, where there are any.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+}
+
+impl Choice {
+    fn has(&self, check: &Check) -> bool {
+        let names = |list: &[String]| list.iter().any(|it| it == check.id || it == check.category);
+        (self.only.is_empty() || names(&self.only)) && !names(&self.skip)
+    }
+
+    /// The first word that is neither an id nor a category.
+    pub fn unknown(&self) -> Option<&str> {
+        let all = checks();
+        let known = |word: &&String| {
+            !all.iter()
+                .any(|it| it.id == **word || it.category == **word)
+        };
+        self.only
+            .iter()
+            .chain(&self.skip)
+            .find(known)
+            .map(String::as_str)
+    }
+}
+
+/// Judges `world` by the chosen checks, and links what follows from what.
+pub fn judge(world: &World, choice: &Choice) -> Vec<Finding> {
+    let chosen: Vec<&Check> = checks().into_iter().filter(|it| choice.has(it)).collect();
+    let mut findings: Vec<Finding> = chosen
+        .iter()
+        .map(|check| Finding {
+            id: check.id,
+            category: check.category,
+            severity: check.severity,
+            claim: check.claim,
+            verdict: (check.judge)(world).unwrap_or_else(|early| early),
+            follows: None,
+        })
+        .collect();
+    let wrong: Vec<&str> = findings
+        .iter()
+        .filter(|it| it.verdict.is_wrong())
+        .map(|it| it.id)
+        .collect();
+    for (finding, check) in findings.iter_mut().zip(&chosen) {
+        if finding.verdict.is_wrong() {
+            finding.follows = check
+                .causes
+                .iter()
+                .copied()
+                .find(|cause| wrong.contains(cause));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What is known of the world when the checks judge it: each fact, or why it is not known. Pure: no I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    profile::Profile,
+    resource::{Id, observed::Observed},
+};
+
+/// A fact, or why it is not known.
+pub type Known<T> = Result<T, Error>;
+
+/// Everything that the checks judge.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The time of this report.
+    pub now: Timestamp,
+    /// The profile.
+    pub profile: Profile,
+    /// What is unwise in it.
+    pub advice: Vec<String>,
+    /// What it asks for and this version does not do.
+    pub unsupported: Vec<String>,
+    /// That helm is there and of a version that works.
+    pub helm: Known<()>,
+    /// The API server's version.
+    pub kubernetes: Known<(u32, u32)>,
+    /// The nodes.
+    pub nodes: Known<Vec<Value>>,
+    /// The pods of cert-manager's namespace.
+    pub cert_manager_pods: Known<Vec<Value>>,
+    /// Its events.
+    pub cert_manager_events: Known<Vec<Value>>,
+    /// The controller's Deployment.
+    pub controller: Known<Option<Value>>,
+    /// The pods of its namespace.
+    pub controller_pods: Known<Vec<Value>>,
+    /// Its events.
+    pub controller_events: Known<Vec<Value>>,
+    /// The controller's serving certificate.
+    pub certificate: Known<Option<Value>>,
+    /// The CA in the certificate's Secret, as base64.
+    pub serving_ca: Known<Option<String>>,
+    /// The shape of the Secret that the controller reads.
+    pub secret: Known<Option<SecretShape>>,
+    /// Webhook configurations that have to do with the controller or cert-manager.
+    pub webhooks: Known<Vec<Value>>,
+    /// The Services, as `namespace/name`, that these name and that are not there.
+    pub missing_services: Known<BTreeSet<String>>,
+    /// The endpoint slices of the controller's namespace.
+    pub slices: Known<Vec<Value>>,
+    /// The runners' pods.
+    pub runner_pods: Known<Vec<Value>>,
+    /// The events of their namespace.
+    pub runner_events: Known<Vec<Value>>,
+    /// The `Runner` objects.
+    pub runners: Known<Vec<Value>>,
+    /// The autoscalers.
+    pub autoscalers: Known<Vec<Value>>,
+    /// Whether the cluster has the CRD of `ServiceMonitor`.
+    pub service_monitors: Known<bool>,
+    /// What the audit of the credential advises.
+    pub audit: Known<Vec<String>>,
+    /// The runners at GitHub.
+    pub registered: Known<Vec<Registered>>,
+    /// What is wanted, as it was observed; why there is no list, where there is none.
+    pub resources: Known<Vec<Resource>>,
+}
+
+/// A Secret without its values.
+#[derive(Clone, Debug, Default)]
+pub struct SecretShape {
+    /// Its resourceVersion.
+    pub version: String,
+    /// Each key, and whether its value is `Whole`.
+    pub keys: BTreeMap<String, Shape>,
+}
+
+/// What can be said of a secret value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// There, and nothing else.
+    Whole,
+    /// Empty.
+    Empty,
+    /// With white space around it, which no header may have.
+    Spaced,
+}
+
+/// A runner at GitHub.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its name.
+    pub name: String,
+    /// Whether it is online.
+    pub online: bool,
+    /// Its labels.
+    pub labels: Vec<String>,
+}
+
+/// A desired resource and what is there of it.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its name.
+    pub id: Id,
+    /// Whether it is only observed.
+    pub proof: bool,
+    /// What was seen.
+    pub observed: Known<Observed>,
+}

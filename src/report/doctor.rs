@@ -1,0 +1,195 @@
+//! Findings as text, roots first, and as `arcctl.doctor/v1`. Pure: no I/O.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::{
+    doctor::{
+        Finding,
+        check::{Severity, Verdict},
+    },
+    error::{Error, ErrorKind, System},
+};
+
+/// What is wrong as one error: none where nothing required is; its kind decides the exit code.
+pub fn error(findings: &[Finding]) -> Option<Error> {
+    let wrong: Vec<&Finding> = findings
+        .iter()
+        .filter(|it| it.severity == Severity::Required && it.verdict.is_wrong())
+        .collect();
+    let first = wrong
+        .iter()
+        .find(|it| it.follows.is_none())
+        .or(wrong.first())?;
+    let refused = wrong.iter().find(|it| it.verdict.is_refused());
+    let (kind, first) = match refused {
+        Some(it) => (ErrorKind::Unauthorized, it),
+        None => (ErrorKind::Failed, first),
+    };
+    let system = match first.category {
+        "profile" => System::Profile,
+        "tools" => System::Local,
+        "github" => System::GitHub,
+        _ => System::Kubernetes,
+    };
+    let (found, fix) = said(&first.verdict);
+    let message = format!(
+        "{} of {} checks are broken or could not be made; first `{}`",
+        wrong.len(),
+        findings.len(),
+        first.id
+    );
+    Some(Error::new(kind, system, message).cause(found).hint(fix))
+}
+
+/// Whether only advice is broken.
+pub fn has_advice(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|it| it.severity == Severity::Advice && it.verdict.is_wrong())
+}
+
+/// The JSON document.
+pub fn document(findings: &[Finding], error: Option<&Error>) -> Value {
+    let count = |word: &str| {
+        findings
+            .iter()
+            .filter(|it| it.verdict.word() == word)
+            .count()
+    };
+    let check = |it: &Finding| {
+        let (found, fix) = said(&it.verdict);
+        let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        json!({
+            "id": it.id, "category": it.category, "severity": it.severity,
+            "verdict": it.verdict.word(), "claim": it.claim, "found": filled(found),
+            "fix": filled(fix), "follows": it.follows, "docs": format!("docs/doctor.md#{}", it.id),
+        })
+    };
+    json!({
+        "schema": "arcctl.doctor/v1",
+        "checks": findings.iter().map(check).collect::<Vec<_>>(),
+        "summary": {
+            "holds": count("holds"), "broken": count("broken"),
+            "skipped": count("skipped"), "unknown": count("unknown"),
+        },
+        "error": error.map(Error::document),
+    })
+}
+
+/// What was found and what mends it; of a skip, why.
+fn said(verdict: &Verdict) -> (&str, &str) {
+    match verdict {
+        Verdict::Holds => ("", ""),
+        Verdict::Broken { found, fix, .. } => (found, fix),
+        Verdict::Skipped { why } => (why, ""),
+        Verdict::Unknown { why, fix, .. } => (why, fix),
+    }
+}
+
+/// For people: the roots, each with what follows from it on one line; with `verbose` every check.
+pub fn text(findings: &[Finding], verbose: bool) -> String {
+    let mut text = String::new();
+    let mut roots: Vec<&Finding> = findings
+        .iter()
+        .filter(|it| it.verdict.is_wrong() && it.follows.is_none())
+        .collect();
+    roots.sort_by_key(|it| (it.severity == Severity::Advice, it.verdict.word()));
+    for root in roots {
+        show(&mut text, root);
+        let follows: Vec<&Finding> = findings
+            .iter()
+            .filter(|it| it.id != root.id && root_of(findings, it) == root.id)
+            .filter(|it| it.verdict.is_wrong())
+            .collect();
+        if verbose {
+            for finding in &follows {
+                let (found, _) = said(&finding.verdict);
+                put(
+                    &mut text,
+                    &format!("      follows: {}: {found}", finding.id),
+                );
+            }
+        } else if !follows.is_empty() {
+            let ids: Vec<&str> = follows.iter().map(|it| it.id).collect();
+            put(
+                &mut text,
+                &format!("      follows: {} (-v says more)", ids.join(", ")),
+            );
+        }
+    }
+    for finding in findings
+        .iter()
+        .filter(|it| verbose && !it.verdict.is_wrong())
+    {
+        show(&mut text, finding);
+    }
+    let count = |word: &str| {
+        findings
+            .iter()
+            .filter(|it| it.verdict.word() == word)
+            .count()
+    };
+    let parts: Vec<String> = ["broken", "unknown", "skipped", "holds"]
+        .iter()
+        .filter(|word| count(word) > 0)
+        .map(|word| {
+            format!(
+                "{} {}",
+                count(word),
+                if *word == "holds" { "hold" } else { word }
+            )
+        })
+        .collect();
+    put(&mut text, &format!("Checks: {}.", parts.join(", ")));
+    text
+}
+
+fn put(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ignored = writeln!(text, "{line}");
+}
+
+fn show(text: &mut String, finding: &Finding) {
+    let mark = match finding.verdict {
+        Verdict::Holds => "✓",
+        Verdict::Broken { .. } if finding.severity == Severity::Required => "✗",
+        Verdict::Broken { .. } => "!",
+        Verdict::Skipped { .. } => "-",
+        Verdict::Unknown { .. } => "?",
+    };
+    put(text, &format!("  {mark} {}: {}", finding.id, finding.claim));
+    let (found, fix) = said(&finding.verdict);
+    let word = match finding.verdict {
+        Verdict::Broken { .. } => "found",
+        Verdict::Skipped { .. } => "skipped",
+        _ => "not known",
+    };
+    if !found.is_empty() {
+        put(text, &format!("      {word}: {found}"));
+    }
+    if !fix.is_empty() {
+        put(text, &format!("      fix: {fix}"));
+    }
+    if finding.verdict.is_wrong() {
+        put(text, &format!("      docs: docs/doctor.md#{}", finding.id));
+    }
+}
+
+/// The end of the chain of causes: no check is its own cause, and each step is one that is wrong itself.
+fn root_of(findings: &[Finding], finding: &Finding) -> &'static str {
+    let mut id = finding.id;
+    let mut next = finding.follows;
+    for _ in 0..findings.len() {
+        let Some(cause) = next else {
+            break;
+        };
+        id = cause;
+        next = findings
+            .iter()
+            .find(|it| it.id == cause)
+            .and_then(|it| it.follows);
+    }
+    id
+}

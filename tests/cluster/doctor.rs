@@ -1,0 +1,212 @@
+//! What `arcctl doctor` says of an installation that is well, and of one with each fault: the root, and a fix that mends.
+
+use std::path::Path;
+
+use arcctl_sandbox::github::Token;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Ended};
+
+const SYSTEM: &str = "actions-runner-system";
+const MODE: &str = "containerMode: dind";
+
+#[test]
+fn faults_are_named_by_their_root_and_mended_by_their_fix() {
+    let cluster = Cluster::with_faults(&[]);
+    let profile = cluster.profile("arcctl", &[]);
+    nothing_is_installed(&cluster, &profile);
+    up(&cluster, &profile);
+    all_is_well(&cluster, &profile);
+
+    an_expired_token(&cluster, &profile);
+    no_api_server(&cluster, &profile);
+
+    cluster.kubectl(
+        &["-n", SYSTEM, "delete", "secret", "controller-manager"],
+        None,
+    );
+    let document = doctor(&cluster, &profile);
+    is_root(&document, "resources-there", 1);
+    let missing = check(&document, "resources-there")["found"].to_string();
+    assert!(
+        missing.contains("secret/actions-runner-system/controller-manager"),
+        "{missing}"
+    );
+    assert_eq!(
+        check(&document, "secret-complete")["follows"],
+        "resources-there"
+    );
+    up(&cluster, &profile);
+    all_is_well(&cluster, &profile);
+
+    let scale = [
+        "scale",
+        "deploy",
+        "actions-runner-controller",
+        "--replicas=0",
+    ];
+    cluster.kubectl(&[&["-n", SYSTEM][..], &scale[..]].concat(), None);
+    let wait = ["wait", "pod", "--for=delete", "--timeout=60s", "-l"];
+    let label = ["app.kubernetes.io/name=actions-runner-controller"];
+    cluster.kubectl(&[&["-n", SYSTEM][..], &wait[..], &label[..]].concat(), None);
+    let document = doctor(&cluster, &profile);
+    is_root(&document, "controller-scaled", 1);
+    assert_eq!(
+        check(&document, "controller-runs")["follows"],
+        "controller-scaled"
+    );
+    up(&cluster, &profile);
+    all_is_well(&cluster, &profile);
+
+    an_orphaned_webhook(&cluster, &profile);
+    drift(&cluster, &profile);
+
+    let selector = format!("nodeSelector: {{disk: fast}}\n    {MODE}");
+    let edits = [("runners: 5m", "runners: 4s"), (MODE, selector.as_str())];
+    let faulty = cluster.profile("unschedulable", &edits);
+    let _late = cluster.up(&faulty, &[]).expect(6);
+    is_root(&doctor(&cluster, &faulty), "pods-schedulable", 1);
+    let pods = ["-n", "actions-runner", "get", "pods", "-o", "name"];
+    let pending = ["--field-selector=status.phase=Pending"];
+    let old = cluster.kubectl(&[&pods[..], &pending[..]].concat(), None);
+    up(&cluster, &profile);
+    // The pods of the faulty template go after the new ones have come; the controller may first wait for a minute
+    // whether their runners unregister.
+    let wait = ["-n", "actions-runner", "wait", "--for=delete"];
+    let old: Vec<&str> = ["--timeout=150s"].into_iter().chain(old.lines()).collect();
+    cluster.kubectl(&[&wait[..], &old[..]].concat(), None);
+    all_is_well(&cluster, &profile);
+    cluster.finish();
+}
+
+fn run(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
+    let arguments = ["doctor", "-f", profile.to_str().unwrap(), "-o", "json"];
+    cluster.arcctl(&[&arguments[..], more].concat())
+}
+
+fn doctor(cluster: &Cluster, profile: &Path) -> Value {
+    run(cluster, profile, &[]).document()
+}
+
+fn up(cluster: &Cluster, profile: &Path) {
+    assert_eq!(cluster.up(profile, &[]).expect(0)["outcome"], "ok");
+}
+
+fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
+    let mut checks = document["checks"].as_array().unwrap().iter();
+    checks.find(|it| it["id"] == id).unwrap()
+}
+
+/// The ids of what is broken or unknown and follows from nothing else.
+fn roots(document: &Value) -> Vec<&str> {
+    let checks = document["checks"].as_array().unwrap().iter();
+    checks
+        .filter(|it| matches!(it["verdict"].as_str(), Some("broken" | "unknown")))
+        .filter(|it| it["follows"].is_null() && it["severity"] == "required")
+        .map(|it| it["id"].as_str().unwrap())
+        .collect()
+}
+
+#[track_caller]
+fn is_root(document: &Value, id: &str, code: i32) {
+    assert_eq!(roots(document), [id], "{document:#}");
+    assert_eq!(check(document, id)["verdict"], "broken");
+    assert!(check(document, id)["fix"].is_string());
+    assert_eq!(document["error"]["code"], code, "{document:#}");
+}
+
+#[track_caller]
+fn all_is_well(cluster: &Cluster, profile: &Path) {
+    let writes = cluster.kubernetes_writes();
+    let document = run(cluster, profile, &[]).expect(0);
+    assert_eq!(roots(&document), [""; 0], "{document:#}");
+    assert_eq!(document["summary"]["unknown"], 0, "{document:#}");
+    assert_eq!(document["error"], Value::Null);
+    assert_eq!(
+        cluster.kubernetes_writes(),
+        writes,
+        "doctor wrote something"
+    );
+}
+
+fn nothing_is_installed(cluster: &Cluster, profile: &Path) {
+    let document = run(cluster, profile, &[]).expect(1);
+    is_root(&document, "resources-there", 1);
+    assert_eq!(check(&document, "github-credential")["verdict"], "holds");
+}
+
+/// A known 401 is 4, and the cluster is judged all the same.
+fn an_expired_token(cluster: &Cluster, profile: &Path) {
+    let expired = cluster
+        .world()
+        .github()
+        .add_token(Token::administrator().expired());
+    cluster.keep_secret(&expired);
+    let arguments = ["doctor", "-f", profile.to_str().unwrap(), "-o", "json"];
+    let ended = cluster.arcctl_with(&arguments, &[("ARCCTL_GITHUB_TOKEN", &expired)]);
+    let document = ended.expect(4);
+    assert_eq!(document["error"]["system"], "github");
+    is_root(&document, "github-credential", 4);
+    assert_eq!(check(&document, "webhook-answers")["verdict"], "holds");
+}
+
+/// Nothing listens where the kubeconfig says: what is known without the cluster is still told.
+fn no_api_server(cluster: &Cluster, profile: &Path) {
+    let text = cluster.kubectl(&["config", "view", "--raw", "-o", "json"], None);
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:1");
+    let path = cluster.file("nowhere.kubeconfig", &config.to_string());
+    let document = run(cluster, profile, &["--kubeconfig", path.to_str().unwrap()]).expect(1);
+    is_root(&document, "api-server-answers", 1);
+    assert_eq!(check(&document, "github-credential")["verdict"], "holds");
+    assert_eq!(check(&document, "webhook-answers")["verdict"], "unknown");
+}
+
+/// What an uninstalled controller leaves behind; the fix is the command that the report prints.
+fn an_orphaned_webhook(cluster: &Cluster, profile: &Path) {
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "left-behind"},
+        "webhooks": [{
+            "name": "validate.runnerset.actions.summerwind.dev",
+            "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"service": {"namespace": "default", "name": "gone", "path": "/"}},
+            "rules": [{"apiGroups": ["actions.summerwind.dev"], "apiVersions": ["*"],
+                "operations": ["CREATE"], "resources": ["runnersets"]}],
+        }],
+    });
+    cluster.kubectl(&["create", "-f", "-"], Some(&configuration.to_string()));
+    let document = doctor(cluster, profile);
+    is_root(&document, "webhooks-not-orphaned", 1);
+    let fix = check(&document, "webhooks-not-orphaned")["fix"]
+        .as_str()
+        .unwrap();
+    let command = fix.split_once("kubectl ").unwrap().1;
+    cluster.kubectl(&command.split(' ').collect::<Vec<_>>(), None);
+    all_is_well(cluster, profile);
+}
+
+/// A hand's change is advice: 0, and 3 with `--fail-on advice`.
+fn drift(cluster: &Cluster, profile: &Path) {
+    let patch = r#"{"spec": {"maxReplicas": 3}}"#;
+    let what = [
+        "patch",
+        "horizontalrunnerautoscaler",
+        "basic",
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    cluster.kubectl(&[&["-n", "actions-runner"][..], &what[..]].concat(), None);
+    let document = run(cluster, profile, &["--fail-on", "advice"]).expect(3);
+    let drift = check(&document, "resources-unchanged");
+    assert!(
+        drift["found"].to_string().contains("spec.maxReplicas"),
+        "{drift}"
+    );
+    let _fine = run(cluster, profile, &[]).expect(0);
+    up(cluster, profile);
+    let document = doctor(cluster, profile);
+    assert_eq!(check(&document, "resources-unchanged")["verdict"], "holds");
+}
