@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod profile_file;
 mod progress;
+mod removal_advice;
 mod removal_session;
 mod render;
 mod run_limit;

@@ -53,7 +53,7 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     }
     if args.teardown {
         let read = async {
-            let session = removal_session::open(&args.removal, global, output).await?;
+            let session = Box::pin(removal_session::open(&args.removal, global, output)).await?;
             output.note(session.target());
             observation::plan(&session, false).await
         };

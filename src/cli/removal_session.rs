@@ -12,6 +12,7 @@ use super::{
     observation,
     output::Output,
     profile_file,
+    removal_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
     session::{Session, audit, ca_bundle, variable},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         kube::{Access, Kube, Selection, Target},
     },
     desired::{
-        Desired, Facts, Goal, desired, names,
+        Desired, Facts, desired, names,
         removal::{self, Records, Wish},
     },
     error::{Error, ErrorKind, Result, System},
@@ -136,23 +137,6 @@ pub(super) async fn open(
         say_jobs(&context, output).await?;
     }
     Ok(Session::of(context, desired, source.eks))
-}
-
-/// Says what this version leaves where it is.
-fn say_what_stays(records: &Records, output: Output) {
-    for id in records.keys().filter(|it| removal::is_at_aws(it)) {
-        output.note(format!(
-            "advice: `{id}` stays at AWS: this version does not remove it"
-        ));
-    }
-}
-
-fn say_by_hand(removal: &Removal, output: Output) {
-    if let Some(why) = &removal.by_hand {
-        output.note(format!(
-            "advice: {why}: arcctl itself removes the runners at GitHub and takes their finalizers away"
-        ));
-    }
 }
 
 /// What of `all` is there; and where pools go, what they may leave at GitHub.
@@ -377,50 +361,4 @@ fn without_github(error: Error, left: usize, force: bool, output: Output) -> Res
         error.message
     ));
     Ok(error.message)
-}
-
-/// Refuses to take away the runner that this very program runs in.
-pub(super) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
-    let Some(name) = variable("RUNNER_NAME") else {
-        return Ok(());
-    };
-    for it in desired.iter().filter(|it| it.goal == Goal::Gone) {
-        let Resource::Drain(drain) = &it.resource else {
-            continue;
-        };
-        let target = Target::namespaced("v1", "Pod", &drain.namespace, &name);
-        let pod = context.kube.get(&target).await?;
-        if pod.is_some_and(|it| it["metadata"]["labels"]["runner-deployment-name"] == *drain.pool) {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                System::Local,
-                format!(
-                    "arcctl runs in `{name}`, a runner of pool `{}`, which would go",
-                    drain.pool
-                ),
-            )
-            .object(&it.id)
-            .hint("run it elsewhere: on your machine, or on a runner that stays"));
-        }
-    }
-    Ok(())
-}
-
-/// Says which jobs `--force` ends.
-async fn say_jobs(context: &Context, output: Output) -> Result<()> {
-    if context.removal.without_github.is_some() {
-        output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
-        return Ok(());
-    }
-    let pods = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE);
-    let pods = context.kube.list(&pods).await?;
-    for runner in context.runners().await?.iter().filter(|it| it.busy) {
-        if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
-            output.note(format!(
-                "advice: --force ends the job on runner `{}`",
-                runner.name
-            ));
-        }
-    }
-    Ok(())
 }

@@ -71,6 +71,7 @@ pub(super) fn refuse_unimplemented(file: &ProfileFile) -> Result<()> {
 
 impl Session {
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
+    #[expect(clippy::too_many_lines, reason = "one list, in its order")]
     pub(super) async fn open(
         global: &GlobalArgs,
         file: ProfileFile,

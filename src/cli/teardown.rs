@@ -45,7 +45,7 @@ pub(super) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output
     let stop = stop_on_signals();
     let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = async {
-        let session = removal_session::open(&args.removal, global, output).await?;
+        let session = Box::pin(removal_session::open(&args.removal, global, output)).await?;
         output.note(session.target());
         let plan = observation::plan(&session, false).await?;
         Ok((session, plan))

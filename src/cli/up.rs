@@ -10,7 +10,7 @@ use super::{
     output::{DIM, Output, paint},
     print_error, profile_file,
     progress::Progress,
-    removal_session,
+    removal_advice,
     run_limit::RunLimit,
     session::{Session, variable},
     stop_on_signals,
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let opened = async {
         let session = Session::open(global, file, args.adopt, output).await?;
         output.note(session.target());
-        removal_session::refuse_own_runner(&session.context, &session.desired).await?;
+        removal_advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
     };
     let mut session = match limit.within(READING, opened).await {

@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// The files of a profile: path relative to the folder, contents; sorted by path.
+#[expect(clippy::too_many_lines, reason = "one list, in its order")]
 pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, DesiredError> {
     let resources = desired(profile, facts)?;
     let mut files = Vec::new();

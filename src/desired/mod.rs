@@ -6,6 +6,7 @@ mod ca_bundle;
 pub mod cert_manager;
 mod containers;
 pub mod controller;
+mod eks_facts;
 pub mod files;
 pub mod image;
 pub mod instance_type;
@@ -21,6 +22,8 @@ mod service_account;
 pub mod strict;
 pub mod version;
 mod workflow;
+
+pub use eks_facts::EksFacts;
 
 use serde_json::{Value, json};
 
@@ -56,25 +59,6 @@ pub struct Facts {
     /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
     /// while they equal the profile (DESIGN 3).
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
-}
-
-/// What EKS tells of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EksFacts {
-    /// Its name.
-    pub name: String,
-    /// Its region.
-    pub region: String,
-    /// The account it is in.
-    pub account: String,
-    /// The partition, as ARNs have it: `aws`, `aws-cn`, `aws-us-gov`.
-    pub partition: String,
-    /// The issuer of its service accounts' tokens, a URL.
-    pub issuer: Option<String>,
-    /// The security group that EKS made with it.
-    pub security_group: Option<String>,
-    /// Its VPC.
-    pub vpc: Option<String>,
 }
 
 /// The phases of `up`, in order, and after them those in which things go. Resources of one phase run concurrently.

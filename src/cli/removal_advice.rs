@@ -1,0 +1,76 @@
+//! What a teardown says before it asks, and the runner it refuses to take away.
+
+use super::{output::Output, session::variable};
+use crate::{
+    clients::kube::{Selection, Target},
+    desired::{
+        Desired, Goal, names,
+        removal::{self, Records},
+    },
+    error::{Error, ErrorKind, Result, System},
+    resource::{Resource, context::Context, removal::Removal},
+};
+
+/// Says what this version leaves where it is.
+pub(super) fn say_what_stays(records: &Records, output: Output) {
+    for id in records.keys().filter(|it| removal::is_at_aws(it)) {
+        output.note(format!(
+            "advice: `{id}` stays at AWS: this version does not remove it"
+        ));
+    }
+}
+
+/// Says why arcctl does the controller's part.
+pub(super) fn say_by_hand(removal: &Removal, output: Output) {
+    if let Some(why) = &removal.by_hand {
+        output.note(format!(
+            "advice: {why}: arcctl itself removes the runners at GitHub and takes their finalizers away"
+        ));
+    }
+}
+
+/// Refuses to take away the runner that this very program runs in.
+pub(super) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
+    let Some(name) = variable("RUNNER_NAME") else {
+        return Ok(());
+    };
+    for it in desired.iter().filter(|it| it.goal == Goal::Gone) {
+        let Resource::Drain(drain) = &it.resource else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Pod", &drain.namespace, &name);
+        let pod = context.kube.get(&target).await?;
+        if pod.is_some_and(|it| it["metadata"]["labels"]["runner-deployment-name"] == *drain.pool) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Local,
+                format!(
+                    "arcctl runs in `{name}`, a runner of pool `{}`, which would go",
+                    drain.pool
+                ),
+            )
+            .object(&it.id)
+            .hint("run it elsewhere: on your machine, or on a runner that stays"));
+        }
+    }
+    Ok(())
+}
+
+/// Says which jobs `--force` ends.
+pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
+    if context.removal.without_github.is_some() {
+        output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
+        return Ok(());
+    }
+    let pods = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE);
+    let pods = context.kube.list(&pods).await?;
+    for runner in context.runners().await?.iter().filter(|it| it.busy) {
+        if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
+            output.note(format!(
+                "advice: --force ends the job on runner `{}`",
+                runner.name
+            ));
+        }
+    }
+    Ok(())
+}
