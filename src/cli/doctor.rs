@@ -107,7 +107,7 @@ async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output) -> Parts 
     let facts = match (&kube, &ca_bundle) {
         (Ok(kube), Ok(ca)) => {
             let at_aws = aws.as_ref().zip(eks.as_ref());
-            Box::pin(session::facts(kube, at_aws, profile, false, ca.clone())).await
+            Box::pin(session::facts(kube, at_aws, profile, ca.clone())).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error.clone()),
     };

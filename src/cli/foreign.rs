@@ -20,11 +20,11 @@ const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
 
 /// Whether a cert-manager is there that arcctl did not install, and so is used and left alone. What cannot stand beside
 /// arcctl's own is an error.
-pub(super) async fn look(kube: &Kube, profile: &Profile, adopt: bool) -> Result<bool> {
+pub(super) async fn look(kube: &Kube, profile: &Profile) -> Result<bool> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
     let configurations = kube.list(&selection).await?;
     refuse_other_controller(&configurations)?;
-    refuse_other_autoscalers(kube, profile, adopt).await?;
+    refuse_other_autoscalers(kube, profile).await?;
     cert_manager(kube, profile, &configurations).await
 }
 
@@ -70,7 +70,7 @@ fn refuse_other_controller(configurations: &[Value]) -> Result<()> {
 }
 
 /// An autoscaler of another name on a pool's `RunnerDeployment` would go on writing its replicas.
-async fn refuse_other_autoscalers(kube: &Kube, profile: &Profile, _adopt: bool) -> Result<()> {
+async fn refuse_other_autoscalers(kube: &Kube, profile: &Profile) -> Result<()> {
     let selection = Selection::namespaced(
         names::ARC_API_VERSION,
         "HorizontalRunnerAutoscaler",

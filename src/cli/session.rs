@@ -108,7 +108,7 @@ impl Session {
         let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, at_aws, &file.profile, adopt, ca_bundle.clone())
+            facts(&kube, at_aws, &file.profile, ca_bundle.clone())
         );
         let (audit, (facts, advice)) = (audit?, facts?);
         for advice in advice.into_iter().chain(audit.advice) {
@@ -205,7 +205,7 @@ impl Session {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
-        let (facts, _) = facts(kube, at_aws, profile, self.context.adopt, ca_bundle).await?;
+        let (facts, _) = facts(kube, at_aws, profile, ca_bundle).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         self.add_left_behind(output).await
     }
@@ -283,7 +283,6 @@ pub(super) async fn facts(
     kube: &Kube,
     at_aws: Option<(&Aws, &EksCluster)>,
     profile: &Profile,
-    adopt: bool,
     ca_bundle: Option<String>,
 ) -> Result<(Facts, Vec<String>)> {
     let eks = at_aws.map(|(_, eks)| eks);
@@ -298,7 +297,7 @@ pub(super) async fn facts(
     let (kubernetes, monitors, foreign, live_overrides, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, foreign::MONITORS),
-        foreign::look(kube, profile, adopt),
+        foreign::look(kube, profile),
         live_overrides(kube, profile),
         at_aws,
     );
