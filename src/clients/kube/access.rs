@@ -1,0 +1,109 @@
+//! Which cluster, and as whom: what a kubeconfig says, for the client and for helm.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use super::failure::innermost;
+use crate::{
+    clients::aws::login::Login,
+    error::{Error, Result, System},
+};
+
+/// Which cluster, by kubeconfig.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// A kubeconfig file; by the usual rules where left out.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it.
+    pub context: Option<String>,
+    /// Who shows the cluster who this is, where that is EKS by its name.
+    pub login: Option<Arc<Login>>,
+}
+
+impl Access {
+    /// The same with the context named that is current now, so that another program cannot change it half-way.
+    #[must_use]
+    pub fn pinned(mut self) -> Self {
+        if self.context.is_none() {
+            let read = match &self.kubeconfig {
+                Some(path) => Kubeconfig::read_from(path),
+                None => Kubeconfig::read(),
+            };
+            // What cannot be read is the error of `connect`, which says more.
+            self.context = read.ok().and_then(|it| it.current_context);
+        }
+        self
+    }
+
+    /// The flags that lead helm to the same cluster, with credentials that serve for longer than it runs.
+    pub(in crate::clients) async fn helm_flags(&self) -> Result<Vec<OsString>> {
+        if let Some(login) = &self.login {
+            login.renew().await?;
+        }
+        let mut flags = Vec::new();
+        if let Some(context) = &self.context {
+            flags.extend(["--kube-context".into(), context.into()]);
+        }
+        if let Some(kubeconfig) = &self.kubeconfig {
+            flags.extend(["--kubeconfig".into(), kubeconfig.into()]);
+        }
+        Ok(flags)
+    }
+
+    /// What it says; without a kubeconfig, what a pod of the cluster knows.
+    pub(in crate::clients) async fn config(&self) -> Result<Config> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..Default::default()
+        };
+        let read = match &self.kubeconfig {
+            Some(path) => match Kubeconfig::read_from(path) {
+                Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
+                Err(error) => Err(error),
+            },
+            None => Config::from_kubeconfig(&options).await,
+        };
+        match read {
+            Ok(config) => Ok(config),
+            // In a pod there is no kubeconfig; one that is there and cannot be read is not passed over.
+            Err(error) if self.context.is_none() && is_absent(&error) => {
+                Config::incluster().map_err(|_| unreadable(&error))
+            }
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+}
+
+/// Whether there is no kubeconfig at all.
+fn is_absent(error: &KubeconfigError) -> bool {
+    match error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// Why a kubeconfig cannot be used.
+fn unreadable(error: &KubeconfigError) -> Error {
+    let (message, hint) = match error {
+        KubeconfigError::LoadContext(name) => (
+            format!("the kubeconfig has no context `{name}`"),
+            "`kubectl config get-contexts` lists them; name one with --context or as cluster.context in the profile",
+        ),
+        KubeconfigError::CurrentContextNotSet => (
+            "the kubeconfig has no current context".into(),
+            "name one with --context or as cluster.context in the profile",
+        ),
+        _ => (
+            "cannot read the kubeconfig".into(),
+            "name a file with --kubeconfig or KUBECONFIG, and a context of it with --context",
+        ),
+    };
+    Error::failed(System::Kubernetes, message)
+        .cause(innermost(error))
+        .hint(hint)
+}

@@ -1,0 +1,156 @@
+//! A call that did not succeed: what the server said, whether asking again helps, and the error that it becomes.
+
+use std::sync::Arc;
+
+use kube::core::Status;
+
+use super::{CALL_TIMEOUT, Selection, Target};
+use crate::{
+    clients::{aws::login::Login, requests::Call},
+    error::{Error, ErrorKind, System},
+};
+
+/// A call that did not succeed, before anything is known of what it was for.
+#[derive(Debug)]
+pub struct KubeFailure {
+    pub(super) what: String,
+    pub(super) reply: Reply,
+    pub(super) login: Option<Arc<Login>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// It was refused, or did not get through.
+    Refused(Box<kube::Error>),
+    /// No answer came in time.
+    Silence,
+    /// It was not asked: there is nobody to ask as any more.
+    SignedOut(Box<Error>),
+}
+
+impl KubeFailure {
+    /// The HTTP status, where the server sent one.
+    pub fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    /// The server's Status.
+    pub fn status(&self) -> Option<&Status> {
+        match &self.reply {
+            Reply::Refused(error) => status(error),
+            Reply::Silence | Reply::SignedOut(_) => None,
+        }
+    }
+
+    /// What the server said, once.
+    pub fn said(&self) -> String {
+        match &self.reply {
+            Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
+            Reply::SignedOut(error) => error.document().message,
+            Reply::Refused(error) => match error.as_ref() {
+                kube::Error::Api(status) => status.message.clone(),
+                other => innermost(other),
+            },
+        }
+    }
+
+    /// Whether the call may be repeated: the server was busy, or (for reads) the line was bad.
+    pub(super) fn is_passing(&self, call: Call) -> bool {
+        match self.code() {
+            Some(429 | 503 | 504) => true,
+            // A dry run that answers 500 met a webhook, and is asked again at the waiter's pace.
+            Some(500) => call == Call::Read,
+            Some(_) => false,
+            // An applied or created object may have arrived: only reads are repeated blindly.
+            None => call != Call::Write && !self.is_unauthenticated(),
+        }
+    }
+
+    /// Whether the credentials could not even be made: an exec plugin that failed, an expired single sign-on.
+    fn is_unauthenticated(&self) -> bool {
+        match &self.reply {
+            Reply::Refused(error) => matches!(**error, kube::Error::Auth(_)),
+            Reply::Silence => false,
+            Reply::SignedOut(_) => true,
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code() {
+            Some(401 | 403) => ErrorKind::Unauthorized,
+            None if self.is_unauthenticated() => ErrorKind::Unauthorized,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    /// As an error about `target`.
+    pub fn about(&self, target: &Target) -> Error {
+        self.error(&target.to_string())
+    }
+
+    pub(super) fn about_kind(&self, selection: &Selection) -> Error {
+        self.error(&format!("{} objects", selection.kind.name()))
+    }
+
+    pub(super) fn about_server(&self, server: &str) -> Error {
+        self.error(&format!("API server `{server}`"))
+    }
+
+    fn error(&self, object: &str) -> Error {
+        if let Reply::SignedOut(error) = &self.reply {
+            return (**error).clone();
+        }
+        let own = self.login.as_ref().and_then(|login| match self.code() {
+            Some(401) => Some(login.unknown()),
+            None if !self.is_unauthenticated() => Some(login.unreachable()),
+            _ => None,
+        });
+        let hint = match self.code() {
+            Some(401) => {
+                "the API server does not know you: renew the credentials of this kubeconfig context"
+            }
+            Some(403) => "grant what docs/rbac.yaml lists to this user, or use another --context",
+            Some(409) => "something else writes to it at the same time: run the command again",
+            Some(400 | 422) => {
+                "the API server does not accept this object: check the profile's values for it"
+            }
+            Some(_) => {
+                "run the command again; if it stays, look at the API server's events with `kubectl get events -A`"
+            }
+            None if self.is_unauthenticated() => {
+                "renew what this kubeconfig context authenticates with, for example `aws sso login`"
+            }
+            None => "check that the API server is reachable from here: `kubectl version`",
+        };
+        Error::new(
+            self.kind(),
+            System::Kubernetes,
+            format!("cannot {}", self.what),
+        )
+        .object(object.replace('`', ""))
+        .cause(self.said())
+        .hint(own.unwrap_or_else(|| hint.to_owned()))
+        .passing(
+            !self.is_unauthenticated()
+                && matches!(self.code(), None | Some(404 | 409 | 429 | 500..)),
+        )
+    }
+}
+
+/// The Status of a refused call, where the server sent one.
+pub fn status(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// The last source of an error: the one that says what happened.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    crate::secret::without_userinfo(&current.to_string())
+}

@@ -1,0 +1,123 @@
+//! Calls that change nothing: objects, kinds, rights, the version, and what changes.
+
+use futures::{Stream, StreamExt};
+use kube::{
+    api::{DynamicObject, ListParams, PostParams},
+    discovery::{ApiGroup, Discovery, Scope, verbs},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde_json::Value;
+
+use super::{Kind, Kube, Selection, Target, to_value};
+use crate::{
+    clients::requests::Call,
+    error::{Error, Result, System},
+};
+
+impl Kube {
+    /// The object, or `None` where it or its kind is not there.
+    pub async fn get(&self, target: &Target) -> Result<Option<Value>> {
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let found = self
+            .call(Call::Read, &format!("read {target}"), || {
+                api.get(&target.name)
+            })
+            .await;
+        match found {
+            Ok(object) => Ok(Some(to_value(&object))),
+            Err(failure) if failure.code() == Some(404) => Ok(None),
+            Err(failure) => Err(failure.about(target)),
+        }
+    }
+
+    /// The objects of a selection; none where the kind is not there.
+    pub async fn list(&self, selection: &Selection) -> Result<Vec<Value>> {
+        let api = self.api(&selection.kind, selection.namespace.as_deref());
+        let parameters = ListParams {
+            label_selector: selection.labels.clone(),
+            field_selector: selection.fields.clone(),
+            ..Default::default()
+        };
+        let what = format!("list {} objects", selection.kind.name());
+        match self.call(Call::Read, &what, || api.list(&parameters)).await {
+            Ok(list) => Ok(list.items.iter().map(to_value).collect()),
+            Err(failure) if failure.code() == Some(404) => Ok(Vec::new()),
+            Err(failure) => Err(failure.about_kind(selection)),
+        }
+    }
+
+    /// The kinds of objects that a namespace can hold and that can be listed.
+    pub async fn namespaced_kinds(&self) -> Result<Vec<Kind>> {
+        let found = self
+            .call(Call::Read, "ask for its kinds of objects", || {
+                Discovery::new(self.client.clone()).run_aggregated()
+            })
+            .await
+            .map_err(|failure| failure.about_server(&self.server))?;
+        Ok(found
+            .groups()
+            .flat_map(ApiGroup::recommended_resources)
+            .filter(|(_, can)| {
+                can.scope == Scope::Namespaced && can.supports_operation(verbs::LIST)
+            })
+            .map(|(resource, _)| Kind { resource })
+            .collect())
+    }
+
+    /// Whether this user may do what `review`, a `SelfSubjectAccessReview`, asks for.
+    pub async fn allows(&self, review: &Value) -> Result<bool> {
+        let kind = Kind::new("authorization.k8s.io/v1", "SelfSubjectAccessReview");
+        let api = self.api(&kind, None);
+        let object: DynamicObject = serde_json::from_value(review.clone()).map_err(|error| {
+            Error::failed(System::Local, "cannot ask for a permission").cause(error)
+        })?;
+        let parameters = PostParams::default();
+        let answer = self
+            .call(Call::Read, "ask for a permission", || {
+                api.create(&parameters, &object)
+            })
+            .await
+            .map_err(|failure| failure.about_server(&self.server))?;
+        Ok(answer.data["status"]["allowed"] == true)
+    }
+
+    /// The API server's version, as (1, 36).
+    pub async fn version(&self) -> Result<(u32, u32)> {
+        let what = format!("ask the API server `{}` for its version", self.server);
+        let answer = self
+            .call(Call::Read, &what, || self.client.apiserver_version())
+            .await
+            .map_err(|failure| failure.about_server(&self.server))?;
+        let digits = |text: &str| {
+            text.chars()
+                .take_while(char::is_ascii_digit)
+                .collect::<String>()
+                .parse()
+                .ok()
+        };
+        Ok((
+            digits(&answer.major).unwrap_or(1),
+            digits(&answer.minor).unwrap_or(0),
+        ))
+    }
+
+    /// A signal for each change among `selections`, for a waiter. Errors of a watch are signals too: the waiter then
+    /// looks for itself.
+    pub fn changes(&self, selections: &[Selection]) -> impl Stream<Item = ()> + Send + use<> {
+        let streams = selections.iter().map(|selection| {
+            self.requests.count(Call::Read);
+            let api = self.api(&selection.kind, selection.namespace.as_deref());
+            let config = watcher::Config {
+                label_selector: selection.labels.clone(),
+                field_selector: selection.fields.clone(),
+                ..Default::default()
+            };
+            // A watch that ended or failed is opened again, with pauses that grow.
+            watcher::watcher(api, config)
+                .default_backoff()
+                .map(|_| ())
+                .boxed()
+        });
+        futures::stream::select_all(streams.collect::<Vec<_>>())
+    }
+}

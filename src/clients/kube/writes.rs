@@ -1,0 +1,170 @@
+//! Calls that change something, or try to: server-side apply, create, replace, patch, delete.
+
+use kube::api::{
+    DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, ValidationDirective,
+};
+use serde_json::Value;
+
+use super::{
+    FIELD_MANAGER, Kind, Kube, Target,
+    failure::{KubeFailure, Reply},
+    to_value,
+};
+use crate::{clients::requests::Call, error::Result};
+
+/// Whether a call changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Only tried.
+    DryRun,
+    /// Done.
+    Commit,
+}
+
+impl Mode {
+    const fn call(self) -> Call {
+        match self {
+            Self::DryRun => Call::DryRun,
+            Self::Commit => Call::Write,
+        }
+    }
+}
+
+impl Kube {
+    /// Applies `manifest` server-side with strict field validation; a dry run changes nothing.
+    pub async fn apply(&self, manifest: &Value, mode: Mode) -> Result<Value, KubeFailure> {
+        let Some(target) = Target::of(manifest) else {
+            return Err(KubeFailure {
+                what: "apply an object without a name".into(),
+                reply: Reply::Silence,
+                login: None,
+            });
+        };
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let parameters = PatchParams {
+            dry_run: mode == Mode::DryRun,
+            force: true,
+            field_manager: Some(FIELD_MANAGER.into()),
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        let patch = Patch::Apply(manifest);
+        self.call(mode.call(), &format!("apply {target}"), || {
+            api.patch(&target.name, &parameters, &patch)
+        })
+        .await
+        .map(|object| to_value(&object))
+    }
+
+    /// Creates `manifest`; a dry run changes nothing.
+    pub async fn create(&self, manifest: &Value, mode: Mode) -> Result<Value, KubeFailure> {
+        let refused = |what: &str| KubeFailure {
+            what: what.into(),
+            reply: Reply::Silence,
+            login: None,
+        };
+        let metadata = manifest.get("metadata");
+        let kind = Kind::new(
+            manifest
+                .get("apiVersion")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            manifest
+                .get("kind")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        );
+        let namespace = metadata
+            .and_then(|it| it.get("namespace"))
+            .and_then(Value::as_str);
+        let api = self.api(&kind, namespace);
+        let object: DynamicObject = serde_json::from_value(manifest.clone())
+            .map_err(|_| refused("create an object that is none"))?;
+        let parameters = PostParams {
+            dry_run: mode == Mode::DryRun,
+            field_manager: Some(FIELD_MANAGER.into()),
+        };
+        self.call(mode.call(), &format!("create a {}", kind.name()), || {
+            api.create(&parameters, &object)
+        })
+        .await
+        .map(|object| to_value(&object))
+    }
+
+    /// Replaces `manifest`, which carries the resourceVersion it was read at.
+    pub async fn replace(&self, manifest: &Value) -> Result<Value, KubeFailure> {
+        let silence = || KubeFailure {
+            what: "replace an object".into(),
+            reply: Reply::Silence,
+            login: None,
+        };
+        let target = Target::of(manifest).ok_or_else(silence)?;
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let object: DynamicObject =
+            serde_json::from_value(manifest.clone()).map_err(|_| silence())?;
+        let parameters = PostParams {
+            dry_run: false,
+            field_manager: Some(FIELD_MANAGER.into()),
+        };
+        self.call(Call::Write, &format!("replace {target}"), || {
+            api.replace(&target.name, &parameters, &object)
+        })
+        .await
+        .map(|object| to_value(&object))
+    }
+
+    /// Merges `patch` into the object.
+    pub async fn merge(&self, target: &Target, patch: &Value) -> Result<Value> {
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..Default::default()
+        };
+        let patch = Patch::Merge(patch);
+        self.call(Call::Write, &format!("patch {target}"), || {
+            api.patch(&target.name, &parameters, &patch)
+        })
+        .await
+        .map(|object| to_value(&object))
+        .map_err(|failure| failure.about(target))
+    }
+
+    /// Deletes the object in the background; absent is success.
+    pub async fn delete(&self, target: &Target) -> Result<()> {
+        self.delete_with(target, &DeleteParams::background()).await
+    }
+
+    /// Deletes the object that was read as `live`: not one that has its name by now, nor one that has changed since.
+    pub async fn delete_exactly(&self, target: &Target, live: &Value) -> Result<()> {
+        let text = |key: &str| live["metadata"][key].as_str().map(str::to_owned);
+        let parameters = DeleteParams::background().preconditions(Preconditions {
+            resource_version: text("resourceVersion"),
+            uid: text("uid"),
+        });
+        self.delete_with(target, &parameters).await
+    }
+
+    /// Deletes the pod that was read as `live` without waiting for its containers.
+    pub async fn kill_pod(&self, target: &Target, live: &Value) -> Result<()> {
+        let parameters = DeleteParams::background()
+            .grace_period(0)
+            .preconditions(Preconditions {
+                resource_version: None,
+                uid: live["metadata"]["uid"].as_str().map(str::to_owned),
+            });
+        self.delete_with(target, &parameters).await
+    }
+
+    async fn delete_with(&self, target: &Target, parameters: &DeleteParams) -> Result<()> {
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        match self
+            .call(Call::Write, &format!("delete {target}"), || {
+                api.delete(&target.name, parameters)
+            })
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.code() == Some(404) => Ok(()),
+            Err(failure) => Err(failure.about(target)),
+        }
+    }
+}
