@@ -1,8 +1,8 @@
 //! How a command reaches the cluster: as EKS knows it, or by a context of the kubeconfig; and what it says of both.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use super::GlobalArgs;
+use super::{GlobalArgs, session::variable};
 use crate::{
     clients::{
         aws::{
@@ -64,6 +64,7 @@ impl Connection {
 pub(super) async fn by_kubeconfig(global: &GlobalArgs) -> Result<(Access, Kube)> {
     let access = Access {
         kubeconfig: global.kubeconfig.clone(),
+        listed: listed(variable("KUBECONFIG").as_deref()),
         context: global.context.clone(),
         login: None,
     };
@@ -76,6 +77,7 @@ pub(super) async fn by_kubeconfig(global: &GlobalArgs) -> Result<(Access, Kube)>
 pub(super) fn named_access(global: &GlobalArgs, profile: &Profile) -> Access {
     Access {
         kubeconfig: global.kubeconfig.clone(),
+        listed: listed(variable("KUBECONFIG").as_deref()),
         context: global
             .context
             .clone()
@@ -84,10 +86,18 @@ pub(super) fn named_access(global: &GlobalArgs, profile: &Profile) -> Access {
     }
 }
 
+/// The files that KUBECONFIG names; an empty name is none.
+fn listed(variable: Option<&str>) -> Vec<PathBuf> {
+    std::env::split_paths(variable.unwrap_or_default())
+        .filter(|it| !it.as_os_str().is_empty())
+        .collect()
+}
+
 async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Access> {
     let login = Login::new(cluster.clone(), caller, aws.credentials(), SystemTime::now).await?;
     Ok(Access {
         kubeconfig: Some(login.kubeconfig()),
+        listed: Vec::new(),
         context: Some(login.context().to_owned()),
         login: Some(Arc::new(login)),
     })

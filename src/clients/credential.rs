@@ -69,11 +69,20 @@ pub struct Loaded {
     pub advice: Vec<String>,
 }
 
-/// The variables of the environment that hold the credential: nothing that arcctl starts needs to see them.
+/// The variables that `gh` takes a token from, the first before the second: those for github.com, and those for a server
+/// of one's own. A token of one is never sent to the other.
+const FOR_CLOUD: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
+const FOR_ENTERPRISE_SERVER: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
+
+/// The variables of the environment that hold a credential: nothing that arcctl starts needs to see them.
 pub fn variables(github: &GitHub) -> Vec<String> {
     let app = github.app.as_ref().map(|app| &app.private_key);
     let sources = github.token.iter().chain(app);
-    sources.filter_map(|it| it.env.clone()).collect()
+    let known = FOR_CLOUD.into_iter().chain(FOR_ENTERPRISE_SERVER);
+    sources
+        .filter_map(|it| it.env.clone())
+        .chain(known.map(str::to_owned))
+        .collect()
 }
 
 /// Reads the credential that `github` names.
@@ -86,16 +95,48 @@ pub async fn load(github: &GitHub, sources: &Sources<'_>) -> Result<Loaded> {
             installation_id: app.installation_id.clone(),
             private_key: read(&app.private_key, "app.privateKey", sources, &mut advice).await?,
         },
-        (None, None) => {
-            return Err(Error::new(
-                ErrorKind::InvalidProfile,
-                System::Profile,
-                "the profile names no GitHub credential",
-            )
-            .hint("set github.token or github.app in the profile"));
-        }
+        (None, None) => Credential::Token(unnamed(github, sources, &mut advice)?),
     };
     Ok(Loaded { credential, advice })
+}
+
+/// The token of the environment, where the profile names no source.
+fn unnamed(github: &GitHub, sources: &Sources<'_>, advice: &mut Vec<String>) -> Result<Secret> {
+    let ((names, others), elsewhere) = match github.url {
+        Some(_) => ((FOR_ENTERPRISE_SERVER, FOR_CLOUD), "github.com"),
+        None => (
+            (FOR_CLOUD, FOR_ENTERPRISE_SERVER),
+            "a GitHub Enterprise Server",
+        ),
+    };
+    let first = |names: [&'static str; 2]| {
+        names
+            .into_iter()
+            .find_map(|name| Some((name, (sources.variable)(name)?)))
+    };
+    if let Some((name, text)) = first(names) {
+        advice.push(format!(
+            "the profile names no credential, and `{name}` of the environment is used: write `github.token: {{env: {name}}}`, so that every run uses the same"
+        ));
+        let from = format!("environment variable `{name}`");
+        return checked(Secret::trimmed(&text), "token", &from, advice);
+    }
+    let mut error = missing(
+        "token",
+        &format!(
+            "the profile names no credential, and the environment has neither `{}` nor `{}`",
+            names[0], names[1]
+        ),
+    );
+    if let Some((other, _)) = first(others) {
+        error = error.cause(format!(
+            "`{other}` is for {elsewhere}, and is not sent anywhere else"
+        ));
+    }
+    Err(error.hint(format!(
+        "write `token: {{env: ARCCTL_GITHUB_TOKEN}}` under `github` in the profile and set that variable, or set `{}`",
+        names[0]
+    )))
 }
 
 async fn read(
@@ -212,4 +253,119 @@ fn read_file(path: &PathBuf, key: &str, advice: &mut Vec<String>) -> Result<Stri
         ));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// What is read with these variables set.
+    async fn loaded(github: &GitHub, set: &[(&str, &str)]) -> Result<(String, Vec<String>)> {
+        let variable = |name: &str| {
+            let found = set.iter().find(|(it, _)| *it == name)?;
+            Some(found.1.to_owned())
+        };
+        let sources = Sources {
+            variable: &variable,
+            directory: Path::new("/"),
+            kube: None,
+            aws: None,
+        };
+        let loaded = load(github, &sources).await?;
+        let Credential::Token(token) = loaded.credential else {
+            panic!("not a token");
+        };
+        Ok((token.expose().to_owned(), loaded.advice))
+    }
+
+    fn server() -> GitHub {
+        GitHub {
+            url: Some("https://ghe.example".into()),
+            ..GitHub::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_profile_names_none_the_variables_of_gh_are_read_in_its_order() {
+        let all = [
+            ("GITHUB_ENTERPRISE_TOKEN", "e2"),
+            ("GITHUB_TOKEN", "c2"),
+            ("GH_ENTERPRISE_TOKEN", "e1"),
+            ("GH_TOKEN", "c1"),
+        ];
+        let cloud = GitHub::default();
+        for (github, set, expected) in [
+            (&cloud, &all[..], "c1"),
+            (&cloud, &all[..2], "c2"),
+            (&server(), &all[..], "e1"),
+            (&server(), &all[..2], "e2"),
+        ] {
+            let (token, advice) = loaded(github, set).await.unwrap();
+            assert_eq!(token, expected);
+            assert!(
+                advice[0].contains("of the environment is used"),
+                "{advice:?}"
+            );
+        }
+        let named = GitHub {
+            token: Some(TokenSource {
+                env: Some("MINE".into()),
+                ..TokenSource::default()
+            }),
+            ..server()
+        };
+        let error = loaded(&named, &all).await.unwrap_err();
+        assert!(error.to_string().contains("`MINE` is not set"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_token_for_one_server_is_not_taken_for_another() {
+        for (github, set, words) in [
+            (server(), "GH_TOKEN", "`GH_TOKEN` is for github.com"),
+            (server(), "GITHUB_TOKEN", "`GITHUB_TOKEN` is for github.com"),
+            (
+                GitHub::default(),
+                "GH_ENTERPRISE_TOKEN",
+                "is for a GitHub Enterprise Server",
+            ),
+        ] {
+            let error = loaded(&github, &[(set, "ghp_canary")]).await.unwrap_err();
+            let text = format!("{error:?}{error}");
+            assert!(text.contains(words), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_others_can_read_is_spoken_of_and_what_is_cut_off_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let github = GitHub {
+            token: Some(TokenSource {
+                file: Some(path.display().to_string()),
+                ..TokenSource::default()
+            }),
+            ..server()
+        };
+        for (mode, text, expected) in [
+            (0o600, "ghp_a", &[][..]),
+            (0o640, "ghp_a", &["chmod 600"]),
+            (0o604, " ghp_a\r\n", &["chmod 600", "it was cut off"]),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).unwrap();
+            let (token, advice) = loaded(&github, &[]).await.unwrap();
+            assert_eq!(token, "ghp_a");
+            assert_eq!(advice.len(), expected.len(), "{mode:o}: {advice:?}");
+            for words in expected {
+                assert!(advice.iter().any(|it| it.contains(words)), "{advice:?}");
+            }
+        }
+        std::fs::write(&path, " \n").unwrap();
+        let error = loaded(&github, &[]).await.unwrap_err();
+        assert!(error.to_string().contains("is empty"), "{error}");
+    }
 }

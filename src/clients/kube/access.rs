@@ -18,6 +18,8 @@ use crate::{
 pub struct Access {
     /// A kubeconfig file; by the usual rules where left out.
     pub kubeconfig: Option<PathBuf>,
+    /// The files that the environment names in its place (`KUBECONFIG`), the first before the others.
+    pub listed: Vec<PathBuf>,
     /// A context of it.
     pub context: Option<String>,
     /// Who shows the cluster who this is, where that is EKS by its name.
@@ -29,12 +31,8 @@ impl Access {
     #[must_use]
     pub fn pinned(mut self) -> Self {
         if self.context.is_none() {
-            let read = match &self.kubeconfig {
-                Some(path) => Kubeconfig::read_from(path),
-                None => Kubeconfig::read(),
-            };
             // What cannot be read is the error of `connect`, which says more.
-            self.context = read.ok().and_then(|it| it.current_context);
+            self.context = self.read().ok().and_then(|it| it.current_context);
         }
         self
     }
@@ -54,18 +52,40 @@ impl Access {
         Ok(flags)
     }
 
+    /// The kubeconfig: one file, or those of a list that are there, as kubectl and helm read them.
+    fn read(&self) -> Result<Kubeconfig, KubeconfigError> {
+        if let Some(path) = &self.kubeconfig {
+            return Kubeconfig::read_from(path);
+        }
+        if self.listed.is_empty() {
+            return Kubeconfig::read();
+        }
+        let (mut merged, mut missing) = (None, KubeconfigError::FindPath);
+        for path in &self.listed {
+            let file = match Kubeconfig::read_from(path) {
+                Err(error) if is_absent(&error) => {
+                    missing = error;
+                    continue;
+                }
+                file => file?,
+            };
+            merged = Some(match merged.take() {
+                None => file,
+                Some(first) => Kubeconfig::merge(first, file)?,
+            });
+        }
+        merged.ok_or(missing)
+    }
+
     /// What it says; without a kubeconfig, what a pod of the cluster knows.
     pub(in crate::clients) async fn config(&self) -> Result<Config> {
         let options = KubeConfigOptions {
             context: self.context.clone(),
             ..Default::default()
         };
-        let read = match &self.kubeconfig {
-            Some(path) => match Kubeconfig::read_from(path) {
-                Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
-                Err(error) => Err(error),
-            },
-            None => Config::from_kubeconfig(&options).await,
+        let read = match self.read() {
+            Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
+            Err(error) => Err(error),
         };
         match read {
             Ok(config) => Ok(config),
@@ -106,4 +126,44 @@ fn unreadable(error: &KubeconfigError) -> Error {
     Error::failed(System::Kubernetes, message)
         .cause(innermost(error))
         .hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(directory: &std::path::Path, names: &[&str]) -> Access {
+        Access {
+            listed: names.iter().map(|it| directory.join(it)).collect(),
+            ..Access::default()
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_list_that_is_not_there_is_passed_over_and_a_broken_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        };
+        write(
+            "good",
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: k, cluster: {server: 'https://k'}}]\n",
+        );
+        write(
+            "more",
+            "apiVersion: v1\nkind: Config\ncurrent-context: d\ncontexts: [{name: c, context: {cluster: k, user: u}}]\nusers: [{name: u, user: {}}]\n",
+        );
+        write("broken", "contexts: 7\n");
+        let context = |names: &[&str]| access(directory.path(), names).pinned().context;
+        assert_eq!(context(&["broken", "good"]), None);
+        assert_eq!(context(&["gone"]), None);
+        assert_eq!(context(&["gone", "good", "more"]).as_deref(), Some("c"));
+        assert_eq!(context(&["more", "gone"]).as_deref(), Some("d"));
+        let missing = access(directory.path(), &["gone", "lost"]).read();
+        assert!(is_absent(&missing.unwrap_err()));
+        let merged = access(directory.path(), &["gone", "good", "more"])
+            .read()
+            .unwrap();
+        assert_eq!((merged.clusters.len(), merged.contexts.len()), (1, 1));
+    }
 }

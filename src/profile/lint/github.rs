@@ -106,18 +106,13 @@ fn server(profile: &Profile, report: &mut Report) {
 fn credential(profile: &Profile, report: &mut Report) {
     let github = &profile.github;
     let path = Path::from(["github"]);
-    match (&github.token, &github.app) {
-        (None, None) => report.error(
-            path.clone(),
-            "there is no credential",
-            "write `token: {env: ARCCTL_GITHUB_TOKEN}`, or `app` for a GitHub App",
-        ),
-        (Some(_), Some(_)) => report.error(
+    // Without either, the environment has one, under the names that `gh` has for it.
+    if github.token.is_some() && github.app.is_some() {
+        report.error(
             path.key("app"),
             "there is a `token` already, and the controller uses one credential",
             "keep one of them",
-        ),
-        _ => {}
+        );
     }
     if let Some(token) = &github.token {
         source(token, &path.key("token"), report);
