@@ -19,8 +19,12 @@ use crate::{
     resource::aws::writes::Writes,
 };
 
-/// How long one listing of GitHub's runners serves all pools.
+/// How long one listing of GitHub's runners serves all pools, at least.
 const LISTING_AGE: Duration = Duration::from_millis(400);
+
+/// How long it serves for each page that it took: ten requests a second are what GitHub lets one login ask for in the
+/// long run (docs.github.com: 900 points a minute).
+const LISTING_AGE_PER_PAGE: Duration = Duration::from_millis(100);
 
 /// All runners of the scope, and when they were listed.
 pub type Listing = tokio::sync::Mutex<Option<(Instant, Arc<Vec<Runner>>)>>;
@@ -91,7 +95,7 @@ impl Context {
         let scope = scope(&self.profile)?;
         let mut listing = self.listing.lock().await;
         if let Some((taken, runners)) = listing.as_ref()
-            && taken.elapsed() < LISTING_AGE
+            && taken.elapsed() < age(runners.len())
         {
             return Ok(Arc::clone(runners));
         }
@@ -99,6 +103,12 @@ impl Context {
         *listing = Some((Instant::now(), Arc::clone(&runners)));
         Ok(runners)
     }
+}
+
+/// How long a listing of so many runners serves.
+fn age(runners: usize) -> Duration {
+    let pages = u32::try_from(runners / 100 + 1).unwrap_or(u32::MAX);
+    LISTING_AGE.max(LISTING_AGE_PER_PAGE.saturating_mul(pages))
 }
 
 /// The scope of a profile. Loading refuses one that has none, so the error is only for those who build one themselves.

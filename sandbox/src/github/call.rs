@@ -64,6 +64,16 @@ impl<'a> Call<'a> {
 
     /// One page of a list under `key`, with the header `Link` where there are more.
     pub(super) fn page(&self, key: &str, items: &[Value]) -> Answer {
+        self.page_of(key, items, Value::clone)
+    }
+
+    /// The same of items that are only described where they are shown: a page of ten thousand is a hundred.
+    pub(super) fn page_of<T>(
+        &self,
+        key: &str,
+        items: &[T],
+        described: impl Fn(&T) -> Value,
+    ) -> Answer {
         let number = |name: &str| {
             self.query
                 .get(name)
@@ -76,6 +86,7 @@ impl<'a> Call<'a> {
             .iter()
             .skip((page - 1) * per_page)
             .take(per_page)
+            .map(described)
             .collect();
         let answer = Answer::ok(json!({"total_count": items.len(), key: shown}));
         let links: Vec<_> = [

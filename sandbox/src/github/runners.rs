@@ -65,9 +65,8 @@ pub(super) fn list(
         .runners
         .values()
         .filter(|runner| belongs(runner) && name.is_none_or(|name| runner.name == *name))
-        .map(|runner| described(runner, shipped))
         .collect();
-    call.page("runners", &runners)
+    call.page_of("runners", &runners, |runner| described(runner, shipped))
 }
 
 fn find<'a>(state: &'a State, owner: &Owner, id: &str) -> Result<&'a Runner, Refusal> {

@@ -1,5 +1,6 @@
 //! HTTP around the operations: paths by mode, headers, latency, the judgement of the `OpenAPI` description.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -100,7 +101,32 @@ fn operation(shared: &Shared, parts: &request::Parts, path: &str, body: &Bytes) 
         },
     ));
     state.violations.append(&mut violations);
-    response(answer, headers)
+    conditional(&mut state, parts, answer, &encoded, headers)
+}
+
+/// A GET's answer has an `ETag`; who comes with it again gets 304, which the rate limit does not count (docs.github.com:
+/// "Best practices for using the REST API", conditional requests).
+fn conditional(
+    state: &mut State,
+    parts: &request::Parts,
+    mut answer: Answer,
+    encoded: &[u8],
+    headers: HeaderMap,
+) -> Response<Body> {
+    if parts.method != http::Method::GET || answer.status != StatusCode::OK {
+        return response(answer, headers);
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write(encoded);
+    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    if text(&parts.headers, "if-none-match") == Some(tag.as_str()) {
+        answer.status = StatusCode::NOT_MODIFIED;
+        answer.body = None;
+        if let Some(limit) = &mut state.rate_limit {
+            limit.remaining = (limit.remaining + 1).min(limit.limit);
+        }
+    }
+    response(answer.with("etag", tag), headers)
 }
 
 const JSON: &str = "application/json; charset=utf-8";

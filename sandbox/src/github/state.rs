@@ -1,6 +1,6 @@
 //! What this GitHub knows: who exists, tokens, runners, groups, workflow runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) violations: Vec<String>,
     pub(super) requests: u64,
     last_id: u64,
+    /// The ids of the runners that have or had a name: thousands register in a test.
+    by_name: HashMap<String, BTreeSet<u64>>,
 }
 
 /// A registration token: one hour, for one owner.
@@ -164,9 +166,12 @@ impl State {
             (None, _, Owner::Repository(..)) => 1,
             (None, name, _) => return Err(name.clone().unwrap_or_else(|| "Default".to_owned())),
         };
-        let same = |runner: &&Runner| runner.owner == *owner && runner.name == new.name;
-        let replaced = self.runners.values().find(same).map(|runner| runner.id);
+        let same = |runner: &&Runner| runner.name == new.name && runner.owner == *owner;
+        let named = self.by_name.get(&new.name).into_iter().flatten();
+        let mut named = named.filter_map(|id| self.runners.get(id));
+        let replaced = named.find(same).map(|runner| runner.id);
         let id = replaced.unwrap_or_else(|| self.new_id());
+        self.by_name.entry(new.name.clone()).or_default().insert(id);
         let NewRunner {
             name,
             labels,

@@ -8,6 +8,7 @@ mod app;
 mod app_token;
 mod audit;
 mod certificate;
+mod listing;
 mod pause;
 mod refusal;
 mod removal;
@@ -25,7 +26,8 @@ use serde::Deserialize;
 use self::{
     answer::Answer,
     app::Installation,
-    pause::{ATTEMPTS, asked, backoff, pause},
+    listing::Pages,
+    pause::{ATTEMPTS, Gate, asked, backoff, pause},
     refusal::{Case, not_github, refusal},
     scope::prefix,
     unreachable::{may_pass, unreachable},
@@ -48,9 +50,6 @@ use crate::{
 
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The largest page GitHub serves.
-const PAGE: usize = 100;
 
 /// A self-hosted runner, as GitHub lists it.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,12 +74,6 @@ pub struct RunnerLabel {
     pub name: String,
 }
 
-#[derive(Deserialize)]
-struct RunnerPage {
-    total_count: usize,
-    runners: Vec<Runner>,
-}
-
 /// A connection to one GitHub server.
 pub struct GitHub {
     http: reqwest::Client,
@@ -89,6 +82,8 @@ pub struct GitHub {
     kind: TokenKind,
     has_bundle: bool,
     installation: tokio::sync::Mutex<Option<Installation>>,
+    gate: Gate,
+    pages: Pages,
     /// The calls made.
     pub requests: Arc<Counter>,
 }
@@ -123,6 +118,8 @@ impl GitHub {
             credential,
             has_bundle: ca_bundle.is_some(),
             installation: tokio::sync::Mutex::default(),
+            gate: Gate::default(),
+            pages: Pages::default(),
             requests: Arc::default(),
         })
     }
@@ -138,25 +135,6 @@ impl GitHub {
         let path = format!("{}/actions/runners/registration-token", prefix(scope));
         self.call(&Method::POST, &path, scope).await?;
         Ok(())
-    }
-
-    /// All runners of `scope`, by pages of 100.
-    pub async fn runners(&self, scope: Scope<'_>) -> Result<Vec<Runner>> {
-        let mut runners = Vec::new();
-        for page in 1.. {
-            let path = format!(
-                "{}/actions/runners?per_page={PAGE}&page={page}",
-                prefix(scope)
-            );
-            let answer = self.call(&Method::GET, &path, scope).await?;
-            let answer: RunnerPage = self.json(&answer, "the list of runners")?;
-            let (total, count) = (answer.total_count, answer.runners.len());
-            runners.extend(answer.runners);
-            if count < PAGE || runners.len() >= total {
-                break;
-            }
-        }
-        Ok(runners)
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, answer: &Answer, what: &str) -> Result<T> {
@@ -253,8 +231,7 @@ impl GitHub {
         }
     }
 
-    /// Makes one call. A pause that GitHub asks for is kept if it is short: what was refused was not done. After a
-    /// failure in between, only what changes nothing is asked again.
+    /// Makes one call.
     async fn attempt(
         &self,
         call: Call,
@@ -262,14 +239,30 @@ impl GitHub {
         path: &str,
         bearer: &Secret,
     ) -> Result<Answer> {
+        self.attempt_if_changed(call, method, path, bearer, None)
+            .await
+    }
+
+    /// Makes one call; with the tag of an earlier answer, 304 where nothing has changed since. A pause that GitHub asks
+    /// for is kept if it is short, by all calls of this client: what was refused was not done. After a failure in
+    /// between, only what changes nothing is asked again.
+    async fn attempt_if_changed(
+        &self,
+        call: Call,
+        method: &Method,
+        path: &str,
+        bearer: &Secret,
+        tag: Option<&str>,
+    ) -> Result<Answer> {
         let harmless = call == Call::Read;
         let mut attempt = 1;
         loop {
+            self.gate.pass().await;
             self.requests.count(call);
-            let reply = self.once(method, path, bearer).await;
+            let reply = self.once(method, path, bearer, tag).await;
             let again = match &reply {
                 Ok(answer) if answer.status.is_server_error() && harmless => Some(backoff(attempt)),
-                Ok(answer) => asked(answer),
+                Ok(answer) => asked(answer).inspect(|length| self.gate.close(*length)),
                 Err(error) => (harmless && may_pass(error)).then(|| backoff(attempt)),
             };
             match (again, reply) {
@@ -283,15 +276,23 @@ impl GitHub {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, bearer: &Secret) -> reqwest::Result<Answer> {
-        let mut response = self
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        bearer: &Secret,
+        tag: Option<&str>,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self
             .http
             .request(method.clone(), format!("{}/{path}", self.server.api))
             .bearer_auth(bearer.expose())
             .header(header::ACCEPT, "application/vnd.github+json")
-            .header("X-GitHub-Api-Version", "2022-11-28")
-            .send()
-            .await?;
+            .header("X-GitHub-Api-Version", "2022-11-28");
+        if let Some(tag) = tag {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let mut response = request.send().await?;
         let received = Timestamp::now();
         let headers = std::mem::take(response.headers_mut());
         let status = response.status();

@@ -2,10 +2,12 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::answer::Answer;
 
@@ -32,8 +34,35 @@ pub(super) fn asked(answer: &Answer) -> Option<Duration> {
 
 /// Waits.
 pub(super) async fn pause(length: Duration) {
-    let start = tokio::time::Instant::now() + length;
-    tokio::time::interval_at(start, LONGEST).tick().await;
+    until(Instant::now() + length).await;
+}
+
+async fn until(end: Instant) {
+    tokio::time::interval_at(end, LONGEST).tick().await;
+}
+
+/// What all calls of a client pass: a pause that GitHub asks one of them for is a pause for all.
+#[derive(Default)]
+pub(super) struct Gate(Mutex<Option<Instant>>);
+
+impl Gate {
+    /// Nobody passes for so long.
+    pub(super) fn close(&self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *closed = (*closed).max(Some(end));
+    }
+
+    /// Waits until it is open.
+    pub(super) async fn pass(&self) {
+        loop {
+            let closed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match closed {
+                Some(end) if end > Instant::now() => until(end).await,
+                _ => return,
+            }
+        }
+    }
 }
 
 #[cfg(test)]

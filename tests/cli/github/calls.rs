@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use arcctl_sandbox::github::{NewRunner, Owner};
-
 use super::{
     canned::{Canned, json},
     *,
@@ -46,43 +44,6 @@ async fn an_expired_token_is_told_by_the_header() {
     let mut table = Table::default();
     table.row("401, and the end is past", &told(&result));
     table.compare("expired");
-}
-
-#[tokio::test]
-async fn runners_come_by_hundreds() {
-    for (mode, owner, scope) in [
-        (
-            enterprise_server(),
-            Owner::enterprise("dogecompany"),
-            ENTERPRISE,
-        ),
-        (
-            Mode::Cloud,
-            Owner::organization("dogecompany"),
-            ORGANIZATION,
-        ),
-        (
-            enterprise_server(),
-            Owner::repository("dogecompany", "app"),
-            REPOSITORY,
-        ),
-    ] {
-        let github = stand_in(mode.clone()).await;
-        for number in 0..250 {
-            let name = format!("basic-{number}");
-            let runner = NewRunner {
-                name,
-                ..NewRunner::default()
-            };
-            github.add_runner(&owner, runner).unwrap();
-        }
-        let client = client(server(&github, &mode), token(github.token()));
-        let runners = client.runners(scope).await.unwrap();
-        let names: std::collections::BTreeSet<_> = runners.iter().map(|it| &it.name).collect();
-        assert_eq!(names.len(), 250);
-        assert_eq!(client.requests.snapshot().reads, 3);
-        assert_eq!(github.violations(), Vec::<String>::new());
-    }
 }
 
 #[tokio::test]

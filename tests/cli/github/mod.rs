@@ -12,6 +12,7 @@ mod calls;
 mod canary;
 mod canned;
 mod levels;
+mod listing;
 mod network;
 
 use std::{fmt::Write as _, time::Duration};

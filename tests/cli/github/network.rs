@@ -85,6 +85,51 @@ async fn what_is_no_github_is_told_as_that() {
     table.compare("no_github");
 }
 
+const TOKEN: &str = "ghp_abcdefghijklmnop";
+
+/// A server that answers everything with a redirect to a second one, which takes down all it is sent.
+#[tokio::test]
+async fn no_redirect_takes_the_token_to_another_host() {
+    provider();
+    for status in [301, 302, 303, 307, 308] {
+        for from in [0, 1, 2] {
+            let elsewhere = Canned::start(|_, _| json(200, "", "{}")).await;
+            let target = format!("location: {}/api/v3/user\r\n", elsewhere.url);
+            let server = Canned::start(move |before, head| {
+                if before >= from || head.starts_with("POST") {
+                    return json(status, &target, "{}");
+                }
+                let body = r#"{"installed_version": "3.19.0", "login": "arc-admin", "total_count": 250, "runners": []}"#;
+                json(200, "", body)
+            })
+            .await;
+            let client = client(Server::of(Some(&server.url)), token(TOKEN));
+            let results = [
+                client
+                    .audit(ORGANIZATION, Some("arc-admin"))
+                    .await
+                    .map(drop),
+                client.runners(ORGANIZATION).await.map(drop),
+                client.registration(ORGANIZATION).await,
+                client.remove_runner(ORGANIZATION, 7).await.map(drop),
+            ];
+            for result in results {
+                let error = result.unwrap_err();
+                assert!(
+                    error.message.contains("the token is not sent there"),
+                    "{error}"
+                );
+            }
+            assert!(server.seen().iter().all(|it| it.contains(TOKEN)));
+            assert_eq!(
+                elsewhere.seen(),
+                Vec::<String>::new(),
+                "{status}: it was followed"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn nothing_there_is_told_and_tried_three_times() {
     provider();
