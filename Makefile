@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test tools build fmt lint unit cluster versions torture deny
+.PHONY: help demo test tools build fmt lint unit cluster fuzz versions torture deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -22,7 +22,7 @@ tools: ## builds the pinned helm, etcd, Kubernetes and moto into a cache
 	@tools/install.sh
 
 build:
-	@cargo build --locked --workspace --bins
+	@cargo build --locked --workspace --bin arcctl --bin arcctl-sandbox
 
 fmt: ## formats the code
 	@cargo fmt --all
@@ -34,10 +34,14 @@ lint:
 unit: ## the tests that need no control plane
 	@cargo test --locked --workspace --lib --bins --quiet
 	@cargo test --locked --workspace --test cli --quiet
+	@tools/fuzz.sh 0
 
 cluster: build ## the tests on a real control plane
 	@cargo test --locked --workspace --test webhook --quiet
 	@cargo test --locked --workspace --test cluster -- --test-threads 2
+
+fuzz: ## runs each fuzz target for ten minutes, guided by coverage
+	@tools/fuzz.sh 600
 
 versions: tools build ## builds three older Kubernetes minors and runs the installation on each
 	@for pins in $(sort $(notdir $(wildcard tools/versions/*))); do \

@@ -21,7 +21,7 @@ const CLUSTER_KINDS: [&str; 10] = [
 /// The objects of `text`, the output of `what`; those without a namespace get `namespace`, where their kind has one.
 ///
 /// Documents are read one at a time: a chart's CRDs together are larger than a parser's guard against hostile input.
-pub(super) fn objects(text: &str, what: &str, namespace: &str) -> Result<Vec<Value>> {
+pub fn objects(text: &str, what: &str, namespace: &str) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for document in documents(text) {
         let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
@@ -30,7 +30,7 @@ pub(super) fn objects(text: &str, what: &str, namespace: &str) -> Result<Vec<Val
                 .hint("check the chart with `helm template`")
         })?;
         if object.is_object() {
-            objects.push(placed(object, namespace));
+            objects.push(placed(object, what, namespace)?);
         }
     }
     Ok(objects)
@@ -61,12 +61,20 @@ fn documents(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-fn placed(mut object: Value, namespace: &str) -> Value {
-    let kind = object["kind"].as_str().unwrap_or_default();
-    if !CLUSTER_KINDS.contains(&kind) && object["metadata"]["namespace"].is_null() {
-        object["metadata"]["namespace"] = Value::String(namespace.into());
+fn placed(mut object: Value, what: &str, namespace: &str) -> Result<Value> {
+    let in_namespace = !CLUSTER_KINDS.contains(&object["kind"].as_str().unwrap_or_default());
+    let Some(metadata) = object["metadata"].as_object_mut() else {
+        return Err(Error::failed(
+            System::Helm,
+            format!("{what} has an object without `metadata`"),
+        )
+        .cause(format!("its kind is {}", object["kind"]))
+        .hint("check the chart with `helm template`"));
+    };
+    if in_namespace && metadata.get("namespace").is_none_or(Value::is_null) {
+        metadata.insert("namespace".into(), namespace.into());
     }
-    object
+    Ok(object)
 }
 
 #[cfg(test)]
@@ -86,5 +94,17 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0]["metadata"]["namespace"], "x");
         assert!(found[1]["metadata"]["namespace"].is_null());
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["kind: Service\n", "kind: Service\nmetadata: N\n"] {
+            let error = objects(text, "the chart", "x").unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("the chart has an object without `metadata`\n")
+            );
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct ReleaseRecord {
 }
 
 /// The newest revision among the Secrets of a release; an error says what cannot be read.
-pub(super) fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
+pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
     match secrets.iter().max_by_key(|it| revision(it)) {
         Some(secret) => record(secret).map(Some),
         None => Ok(None),
