@@ -23,10 +23,11 @@ const DENIED: [&str; 7] = [
 ];
 
 /// Credentials that were good once.
-const EXPIRED: [&str; 4] = [
+const EXPIRED: [&str; 5] = [
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
+    "RequestTimeTooSkewed",
     "TokenRefreshRequired",
 ];
 
@@ -133,13 +134,17 @@ impl Asked<'_> {
             );
         }
         let busy = BUSY.contains(&code) || status == 429;
+        // Services have words of their own for a no; the status says the same.
+        if !busy && (status == 401 || status == 403) {
+            return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
+                "check that the identity which `aws sts get-caller-identity` shows may do `{action}` on `{resource}`, and that no policy of the organization or the resource forbids it"
+            ));
+        }
         let passing = busy || status >= 500;
         self.failed_to(said).passing(passing).hint(if busy {
             "AWS limits the rate of requests: run the command again in a minute"
         } else if passing {
             "run the command again; if it stays, look at the AWS Health Dashboard"
-        } else if status == 401 || status == 403 {
-            "check the AWS credentials with `aws sts get-caller-identity`"
         } else {
             "check the profile's `aws` and `cluster` sections for it"
         })
@@ -251,6 +256,26 @@ mod tests {
         let error = ASKED.refused(Some("AccessDenied"), Some("User: u is not authorized"), 403);
         assert_eq!(error.kind, ErrorKind::Unauthorized);
         assert_eq!(error.causes, ["AccessDenied: User: u is not authorized"]);
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("`iam:GetRole` on `role/runners`"), "{hint}");
+    }
+
+    #[test]
+    fn a_no_with_an_unknown_word_is_one_too() {
+        for (code, status, kind) in [
+            ("AllAccessDisabled", 403, ErrorKind::Unauthorized),
+            ("", 403, ErrorKind::Unauthorized),
+            ("Whatever", 401, ErrorKind::Unauthorized),
+            ("RequestTimeTooSkewed", 403, ErrorKind::Unauthorized),
+            ("Whatever", 400, ErrorKind::Failed),
+            ("SlowDown", 403, ErrorKind::Failed),
+        ] {
+            let error = ASKED.refused(Some(code), Some("no"), status);
+            assert_eq!(error.kind, kind, "{code} {status}");
+            assert_eq!(error.passing, code == "SlowDown", "{code} {status}");
+        }
+        let error = ASKED.refused(Some("AllAccessDisabled"), Some("no"), 403);
+        assert_eq!(error.causes, ["AllAccessDisabled: no"]);
         let hint = error.hint.unwrap();
         assert!(hint.contains("`iam:GetRole` on `role/runners`"), "{hint}");
     }
