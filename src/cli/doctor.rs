@@ -1,13 +1,13 @@
 //! `arcctl doctor`: reads everything once, and says what is wrong, why, and what mends it.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Instant};
 
 use clap::{Args, ValueEnum};
 
 use super::{
     GlobalArgs,
     connection::{self, Connection},
-    output::Output,
+    output::{Format, Output},
     profile_file::{self, ProfileFile},
     session,
 };
@@ -69,18 +69,28 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
         )
         .hint("docs/doctor.md lists both"));
     }
+    let started = Instant::now();
     let file = profile_file::read(global, output)?;
     let world = Box::pin(gather(Box::pin(parts(global, file, output)).await)).await;
     let findings = judge(&world, &choice);
     let error = report::doctor::error(&findings);
-    if output.is_json() {
-        output.document(&report::doctor::document(&findings, error.as_ref()));
-    } else {
-        output.result(&report::doctor::text(&findings, output.verbosity > 0));
+    let advice_fails = args.fail_on == FailOn::Advice;
+    match output.format {
+        Format::Json => output.document(&report::doctor::document(&findings, error.as_ref())),
+        Format::Junit => {
+            let text = report::junit::text(&findings, advice_fails, started.elapsed());
+            output.result(&text);
+        }
+        Format::Human => {
+            output.result(&report::doctor::text(&findings, output.verbosity > 0));
+        }
     }
+    let actions = &global.actions;
+    actions.annotate(|_| report::github::of_findings(&findings));
+    actions.summarize(&report::markdown::doctor(&findings, global.profile_name()));
     Ok(match error {
         Some(error) => error.kind.exit_code(),
-        None if args.fail_on == FailOn::Advice && report::doctor::has_advice(&findings) => 3,
+        None if advice_fails && report::doctor::has_advice(&findings) => 3,
         None => 0,
     })
 }
@@ -104,6 +114,9 @@ async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output) -> Parts 
         aws: aws.as_ref(),
     };
     let credential = Box::pin(credential::load(&profile.github, &sources)).await;
+    if let Ok(loaded) = &credential {
+        output.mask(&loaded.credential);
+    }
     let facts = match (&kube, &ca_bundle) {
         (Ok(kube), Ok(ca)) => {
             let at_aws = aws.as_ref().zip(eks.as_ref());

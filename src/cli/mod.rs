@@ -1,5 +1,6 @@
 //! What the user types: one file per command. Arguments and environment are read here and nowhere else.
 
+mod actions;
 mod aws_facts;
 mod completions;
 mod confirm;
@@ -9,6 +10,7 @@ mod foreign;
 mod man;
 mod observation;
 mod output;
+mod permissions;
 mod plan;
 mod profile_file;
 mod progress;
@@ -82,6 +84,9 @@ pub struct GlobalArgs {
     /// The profile's name, once it is read: documents of failures have it too.
     #[arg(skip)]
     profile: std::sync::OnceLock<String>,
+    /// What is left behind in GitHub Actions.
+    #[arg(skip)]
+    actions: actions::Actions,
 }
 
 impl GlobalArgs {
@@ -162,7 +167,10 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
         - i8::try_from(global.quiet).unwrap_or(i8::MAX);
-    let output = Output::new(global.output, global.color, verbosity);
+    let mut output = Output::new(global.output, global.color, verbosity);
+    if session::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+        output = output.in_actions();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -173,14 +181,24 @@ pub fn main() -> ExitCode {
             return fail(output, &cli, &error);
         }
     };
-    match runtime.block_on(run(&cli, output)) {
+    let code = match runtime.block_on(run(&cli, output)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(output, &cli, &error),
-    }
+    };
+    global.actions.finish(output);
+    code
 }
 
 async fn run(cli: &Cli, output: Output) -> Result<u8> {
     let global = &cli.global;
+    if output.format == Format::Junit && !matches!(cli.command, Command::Doctor(_)) {
+        let error = Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            format!("`{}` has no JUnit report", cli.command.name()),
+        );
+        return Err(error.hint("only `arcctl doctor` has one; `-o json` is for all commands"));
+    }
     match &cli.command {
         Command::Plan(args) => Box::pin(plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(up::run(args, global, output)).await,
@@ -201,6 +219,13 @@ fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
         let profile = cli.global.profile_name();
         output.document(&failure(cli.command.name(), profile, error));
     }
+    if output.format == Format::Junit && matches!(cli.command, Command::Doctor(_)) {
+        output.result(&crate::report::junit::failure(error));
+    }
+    cli.global.actions.failure(error);
+    cli.global
+        .actions
+        .summarize(&crate::report::markdown::failure(error));
     print_error(output, error);
     ExitCode::from(error.kind.exit_code())
 }

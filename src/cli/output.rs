@@ -1,10 +1,16 @@
 //! Where a command writes: the result to stdout, the rest to stderr. The only place that prints.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    fs::File,
+    io::{IsTerminal, Write},
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
+
+use crate::{clients::credential::Credential, report::github};
 
 /// The form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,6 +19,8 @@ pub(super) enum Format {
     Human,
     /// One JSON document.
     Json,
+    /// `JUnit` XML; of `doctor` only.
+    Junit,
 }
 
 /// When colour is used.
@@ -33,6 +41,12 @@ pub(super) struct Output {
     pub format: Format,
     /// `-v` adds, `-q` takes away.
     pub verbosity: i8,
+    /// Whether a step of GitHub Actions runs this.
+    pub in_actions: bool,
+    /// Whether GitHub's runner reads stdout.
+    stdout_is_read: bool,
+    /// Whether it reads stderr.
+    stderr_is_read: bool,
 }
 
 /// The colours of words in human output.
@@ -57,7 +71,23 @@ impl Output {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { format, verbosity }
+        Self {
+            format,
+            verbosity,
+            in_actions: false,
+            stdout_is_read: false,
+            stderr_is_read: false,
+        }
+    }
+
+    /// The same, in a step of GitHub Actions: its runner reads both streams, where they do not go to a file.
+    pub(super) fn in_actions(self) -> Self {
+        Self {
+            in_actions: true,
+            stdout_is_read: !is_file(std::io::stdout().as_fd()),
+            stderr_is_read: !is_file(std::io::stderr().as_fd()),
+            ..self
+        }
     }
 
     /// Whether the result is JSON.
@@ -65,12 +95,20 @@ impl Output {
         self.format == Format::Json
     }
 
+    /// Writes the result for people. A reader that went away (`| head`) is not an error.
+    pub(super) fn result(self, text: &str) {
+        if self.stdout_is_read {
+            self.write(&guarded(text));
+        } else {
+            self.write(text);
+        }
+    }
+
     #[expect(
         clippy::unused_self,
         reason = "what is written belongs to a run's output"
     )]
-    /// Writes the result for people. A reader that went away (`| head`) is not an error.
-    pub(super) fn result(self, text: &str) {
+    fn write(self, text: &str) {
         let mut stdout = anstream::stdout().lock();
         drop(
             stdout
@@ -82,7 +120,13 @@ impl Output {
     /// Writes the result as JSON.
     pub(super) fn document(self, document: &impl Serialize) {
         let text = serde_json::to_string_pretty(document).unwrap_or_else(|_| "{}".into());
-        self.result(&format!("{text}\n"));
+        // No other form for a file: it says the same.
+        let text = if self.stdout_is_read {
+            github::guarded_json(&text)
+        } else {
+            text
+        };
+        self.write(&format!("{text}\n"));
     }
 
     /// Writes a line beside the result.
@@ -92,15 +136,59 @@ impl Output {
         }
     }
 
+    /// Writes a line beside the result that `-q` does not take away.
+    pub(super) fn error(self, text: impl std::fmt::Display) {
+        let text = text.to_string();
+        if self.stderr_is_read {
+            self.line(&guarded(&text));
+        } else {
+            self.line(&text);
+        }
+    }
+
+    /// Tells GitHub's runner a command. On stderr, beside what it is about; the runner reads both streams, and stdout is
+    /// the result's. Nothing where stderr goes to a file: nobody would read it there, and a mask has a secret in it.
+    pub(super) fn command(self, command: &str) {
+        if self.stderr_is_read {
+            self.line(command);
+        }
+    }
+
+    /// Has GitHub's log hide the credential, before anything can say it.
+    pub(super) fn mask(self, credential: &Credential) {
+        if self.stderr_is_read {
+            for command in github::masks(credential) {
+                self.command(&command);
+            }
+        }
+    }
+
     #[expect(
         clippy::unused_self,
         reason = "what is written belongs to a run's output"
     )]
-    /// Writes a line beside the result that `-q` does not take away.
-    pub(super) fn error(self, text: impl std::fmt::Display) {
+    fn line(self, text: &str) {
         let mut stderr = anstream::stderr().lock();
         drop(writeln!(stderr, "{text}"));
     }
+}
+
+/// `text` in which no line is a command to GitHub's runner, with and without its colours.
+fn guarded(text: &str) -> String {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    if github::is_command(text) || github::is_command(&plain) {
+        github::guarded(&plain).into_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Whether a stream goes to a file; what cannot be found out counts as one, since secrets are told elsewhere only.
+fn is_file(stream: BorrowedFd<'_>) -> bool {
+    let metadata = stream
+        .try_clone_to_owned()
+        .and_then(|it| File::from(it).metadata());
+    metadata.map_or(true, |it| it.is_file())
 }
 
 /// Whether stderr is a terminal, where a live display can be shown.

@@ -58,7 +58,7 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
             observation::plan(&session, false).await
         };
         let plan = RunLimit::reading(output).within(READING, read).await?;
-        return Ok(show(&plan, args.detailed_exitcode, output));
+        return Ok(show(&plan, args.detailed_exitcode, global, output));
     }
     let file = profile_file::read(global, output)?;
     let plan = if args.offline {
@@ -71,11 +71,12 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         };
         RunLimit::reading(output).within(READING, read).await?
     };
-    Ok(show(&plan, args.detailed_exitcode, output))
+    Ok(show(&plan, args.detailed_exitcode, global, output))
 }
 
 /// Prints a plan; the exit code.
-fn show(plan: &Plan, detailed: bool, output: Output) -> u8 {
+fn show(plan: &Plan, detailed: bool, global: &GlobalArgs, output: Output) -> u8 {
+    global.actions.summarize(&report::markdown::plan(plan));
     if output.is_json() {
         output.document(&report::plan::document(&plan.profile, Some(plan), None));
     } else {

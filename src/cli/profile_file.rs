@@ -50,12 +50,14 @@ pub(super) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     };
     let text = text(path, &name)?;
     let loaded = load_with(&text, &name, &desired::lint::lint).map_err(|errors| {
+        global.actions.problems(path, &errors.problems);
         let text = errors.to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         Error::new(ErrorKind::InvalidProfile, System::Profile, text)
             .object(&name)
             .hint(format!("correct `{name}`; every key is in docs/profile.md, and `arcctl schema` gives your editor the schema"))
     })?;
+    global.actions.profile(path, &loaded);
     // Each command reads one profile.
     global.profile.get_or_init(|| loaded.profile.name.clone());
     for advice in &loaded.advice {

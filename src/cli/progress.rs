@@ -9,7 +9,12 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint};
-use crate::{execute::Event, plan::Action, report::plan::name};
+use crate::{
+    desired::Phase,
+    execute::Event,
+    plan::Action,
+    report::{github, plan::name},
+};
 
 /// How often a run that says nothing says so (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -23,6 +28,7 @@ pub(super) struct Progress {
     bars: BTreeMap<String, ProgressBar>,
     waits: Waits,
     heartbeat: tokio::task::JoinHandle<()>,
+    in_group: bool,
 }
 
 impl Progress {
@@ -37,12 +43,14 @@ impl Progress {
             bars: BTreeMap::new(),
             waits,
             heartbeat,
+            in_group: false,
         }
     }
 
     /// Shows one event.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
+            Event::Phase(phase) => self.phase(*phase),
             Event::Started { id, action } => {
                 self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
                 self.bar(id.as_str(), &format!("{} {id}", name(*action)));
@@ -76,6 +84,25 @@ impl Progress {
                 self.end(id.as_str());
                 self.line(&format!("{} {id}: {}", paint(BAD, "✗"), error.message));
             }
+        }
+    }
+
+    /// In GitHub Actions the lines of a phase are a group.
+    fn phase(&mut self, phase: Phase) {
+        if !self.output.in_actions || self.output.verbosity < 0 {
+            return;
+        }
+        self.end_group();
+        // Its name is the one in JSON documents.
+        let name = serde_json::to_value(phase).unwrap_or_default();
+        self.output
+            .command(&github::group(name.as_str().unwrap_or_default()));
+        self.in_group = true;
+    }
+
+    fn end_group(&mut self) {
+        if std::mem::take(&mut self.in_group) {
+            self.output.command(github::END_GROUP);
         }
     }
 
@@ -121,6 +148,7 @@ impl Drop for Progress {
         for bar in self.bars.values() {
             bar.finish_and_clear();
         }
+        self.end_group();
     }
 }
 

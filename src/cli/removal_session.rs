@@ -92,7 +92,7 @@ pub(super) async fn open(
     let hidden = credential::variables(&profile.github);
     let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
     say_what_stays(records, output);
-    let (credential, github, lost) = Box::pin(connect(&source)).await?;
+    let (credential, github, lost) = Box::pin(connect(&source, output)).await?;
     let runs = controller_runs(kube).await?;
     let left = runners_left(kube).await?;
     let recorded = records.keys().cloned().collect();
@@ -251,7 +251,7 @@ fn use_secret(profile: &mut Profile, secret: &Value) {
 }
 
 /// The credential, GitHub, and why it cannot be asked with it.
-async fn connect(source: &Source) -> Result<(Credential, GitHub, Option<Error>)> {
+async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub, Option<Error>)> {
     let sources = Sources {
         variable: &variable,
         directory: &source.directory,
@@ -263,6 +263,7 @@ async fn connect(source: &Source) -> Result<(Credential, GitHub, Option<Error>)>
         Ok(Loaded { credential, .. }) => (credential, None),
         Err(error) => (Credential::Token(Secret::trimmed("").0), Some(error)),
     };
+    output.mask(&credential);
     let github = GitHub::new(
         profile.github.url.as_deref(),
         credential.clone(),

@@ -96,6 +96,7 @@ impl Session {
             aws: aws.as_ref(),
         };
         let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
+        output.mask(&loaded.credential);
         for advice in loaded.advice {
             output.note(format!("advice: {advice}"));
         }

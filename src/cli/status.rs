@@ -44,7 +44,7 @@ pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
         file.profile.name,
         cluster_words(&kube, eks.as_ref(), version)
     ));
-    let runners = match github(&file, &kube, aws.as_ref()).await {
+    let runners = match github(&file, &kube, aws.as_ref(), output).await {
         Ok(runners) => Some(runners),
         Err(error) => {
             output.note(format!(
@@ -82,6 +82,7 @@ async fn github(
     file: &ProfileFile,
     kube: &Kube,
     aws: Option<&Aws>,
+    output: Output,
 ) -> Result<HashMap<String, Runner>> {
     let sources = Sources {
         variable: &variable,
@@ -93,6 +94,7 @@ async fn github(
     let credential = Box::pin(credential::load(github, &sources))
         .await?
         .credential;
+    output.mask(&credential);
     let ca_bundle = super::session::ca_bundle(file)?;
     let client = GitHub::new(github.url.as_deref(), credential, ca_bundle.as_deref())?;
     let Some(scope) = github.scope() else {

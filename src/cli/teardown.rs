@@ -7,13 +7,14 @@ use clap::Args;
 use super::{
     GlobalArgs, Stop, confirm, observation,
     output::Output,
+    permissions::check_permissions,
     print_error,
     progress::Progress,
     removal_session::{self, RemovalArgs},
     run_limit::RunLimit,
     session::Session,
     stop_on_signals,
-    up::{Ended, READING, check_permissions, ended, holder, not_started},
+    up::{Ended, READING, ended, holder, not_started},
 };
 use crate::{
     clients::kube::Target,
@@ -54,15 +55,16 @@ pub(super) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output
         Ok(opened) => opened,
         Err(error) => {
             let run = Run::refused(args.name(global), started.elapsed(), error);
-            return Ok(finish(&run, output));
+            return Ok(finish(&run, global, output));
         }
     };
+    global.actions.summarize(&report::markdown::plan(&plan));
     let (steps, error) = match attempt(args, &session, &plan, &mut limit, stop, output).await {
         Ok(ended) => ended,
         Err(error) => (not_started(&session.desired), Some(error)),
     };
     let run = ended(&session, started, steps, error);
-    Ok(finish(&run, output))
+    Ok(finish(&run, global, output))
 }
 
 impl TeardownArgs {
@@ -188,7 +190,8 @@ fn kept(session: &Session) -> Vec<StepResult> {
         .collect()
 }
 
-fn finish(run: &Run, output: Output) -> u8 {
+fn finish(run: &Run, global: &GlobalArgs, output: Output) -> u8 {
+    global.actions.run(run, "teardown");
     if output.is_json() {
         output.document(&run.document());
     }

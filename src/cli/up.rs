@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     GlobalArgs, confirm, observation,
     output::{DIM, Output, paint},
+    permissions::{check_permissions, writes},
     print_error, profile_file,
     progress::Progress,
     removal_advice,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     clients::requests::Counts,
     desired::{Desired, Goal, Phase, names},
-    error::{Error, ErrorKind, Result, System},
+    error::{Error, ErrorKind, Result},
     execute::{self, Options, StepResult, inventory, lease::Lease, rotation},
     plan::{Action, Plan},
     profile::KubeDuration,
@@ -26,10 +27,7 @@ use crate::{
         self,
         run::{Requests, Run},
     },
-    resource::{
-        Id, Resource,
-        permission::{Permission, needed, needed_by_a_run, needed_to_delete},
-    },
+    resource::{Id, Resource},
 };
 
 /// Plan, ask, execute, prove
@@ -70,15 +68,37 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         Ok(session) => session,
         Err(error) => {
             let run = Run::refused(&name, started.elapsed(), error);
-            return Ok(finish(&run, &[], output));
+            return Ok(finish(&run, &[], global, output));
         }
     };
-    let (steps, error) = match attempts(args, &mut session, &mut limit, &stop, output).await {
+    let work = attempts(args, global, &mut session, &mut limit, &stop, output);
+    let (steps, error) = match work.await {
         Ok(ended) => ended,
         Err(error) => (not_started(&session.desired), Some(error)),
     };
     let run = ended(&session, started, steps, error);
-    Ok(finish(&run, &session.desired, output))
+    if output.in_actions && run.error.is_none() && run.is_started() {
+        let registered = limit.within("counting the runners", registered(&session));
+        match registered.await {
+            Ok(count) => global.actions.set("runners-registered", count),
+            Err(error) => output.note(format!(
+                "advice: the output runners-registered is not set: {}",
+                error.document().message
+            )),
+        }
+    }
+    Ok(finish(&run, &session.desired, global, output))
+}
+
+/// How many runners of this profile are online at GitHub.
+async fn registered(session: &Session) -> Result<usize> {
+    let mut count = 0;
+    for desired in &session.desired {
+        if let Resource::Registration(pool) = &desired.resource {
+            count += pool.online(&session.context).await?;
+        }
+    }
+    Ok(count)
 }
 
 /// What is said of a run with a session.
@@ -103,6 +123,7 @@ pub(super) type Ended = (Vec<StepResult>, Option<Error>);
 /// Plans, asks, and executes; again where the world has changed since the plan was made.
 async fn attempts(
     args: &UpArgs,
+    global: &GlobalArgs,
     session: &mut Session,
     limit: &mut RunLimit,
     stop: &watch::Sender<Option<execute::Stop>>,
@@ -111,6 +132,7 @@ async fn attempts(
     for attempt in 1.. {
         let plan = observation::plan(session, args.adopt);
         let plan = limit.within(READING, plan).await?;
+        global.actions.summarize(&report::markdown::plan(&plan));
         if !plan.is_unchanged() {
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
@@ -164,44 +186,6 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
         });
     let fetched = charts.map(|chart| session.context.helm.fetch(chart));
     futures::future::try_join_all(fetched).await.map(|_| ())
-}
-
-/// Whether `plan` writes `desired`.
-fn writes(plan: &Plan, desired: &Desired) -> bool {
-    let id = desired.id.to_string();
-    plan.steps
-        .iter()
-        .any(|step| step.id == id && step.action != Action::Keep)
-}
-
-/// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
-pub(super) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
-    let written = session.desired.iter().filter(|it| writes(plan, it));
-    let mut needed: BTreeSet<Permission> = written
-        .flat_map(|it| match it.goal {
-            Goal::There => needed(&it.resource),
-            Goal::Gone => needed_to_delete(&it.resource),
-        })
-        .collect();
-    needed.extend(needed_by_a_run(names::SYSTEM_NAMESPACE));
-    let answers = needed.iter().map(|it| async move {
-        let allowed = session.context.kube.allows(&it.review()).await?;
-        Ok::<_, Error>((!allowed).then_some(it))
-    });
-    let answers = futures::future::try_join_all(answers).await?;
-    let lacking: Vec<&Permission> = answers.into_iter().flatten().collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = lacking.iter().map(ToString::to_string).collect();
-    Err(Error::new(
-        ErrorKind::Unauthorized,
-        System::Kubernetes,
-        "this user may not do what the plan needs; nothing was changed",
-    )
-    .object(&session.context.kube.server)
-    .cause(format!("not allowed: {}", list.join(", ")))
-    .hint("have an administrator grant docs/rbac.yaml to this user, or use another --context"))
 }
 
 /// What a run is that found everything proven.
@@ -369,7 +353,8 @@ pub(super) fn requests(session: &Session) -> Requests {
     }
 }
 
-fn finish(run: &Run, desired: &[Desired], output: Output) -> u8 {
+fn finish(run: &Run, desired: &[Desired], global: &GlobalArgs, output: Output) -> u8 {
+    global.actions.run(run, "up");
     if output.is_json() {
         output.document(&run.document());
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{error::Error, plan::Action, resource::Id};
+use crate::{desired::Phase, error::Error, plan::Action, resource::Id};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A phase begins; the one before has ended.
+    Phase(Phase),
     /// A step is worked on.
     Started {
         /// Which.

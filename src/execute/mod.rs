@@ -141,6 +141,7 @@ pub async fn execute(
             results.extend(steps.into_iter().map(not_started));
             continue;
         }
+        on_event(&Event::Phase(phase));
         results.extend(run_phase(phase, &steps, context, options, on_event).await);
     }
     results

@@ -17,6 +17,8 @@ pub struct Loaded {
     pub profile: Profile,
     /// What is only unwise.
     pub advice: Vec<Problem>,
+    /// The line of each pool, from 1.
+    pub pool_lines: Vec<usize>,
 }
 
 /// Everything that is wrong with a profile; its text is [`render`]'s.
@@ -97,7 +99,10 @@ pub fn load_with(
                 .all(|problem| problem.severity == Severity::Advice) =>
         {
             sort(&mut problems);
+            let pools = Path::root().key("pools");
+            let line = |index| tree.locate(&pools.index(index)).line;
             Ok(Loaded {
+                pool_lines: (0..profile.pools.len()).map(line).collect(),
                 profile,
                 advice: problems,
             })

@@ -79,7 +79,7 @@ pub fn document(findings: &[Finding], error: Option<&Error>) -> Value {
 }
 
 /// What was found and what mends it; of a skip, why.
-fn said(verdict: &Verdict) -> (&str, &str) {
+pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
     match verdict {
         Verdict::Holds => ("", ""),
         Verdict::Broken { found, fix, .. } => (found, fix),
@@ -125,6 +125,12 @@ pub fn text(findings: &[Finding], verbose: bool) -> String {
     {
         show(&mut text, finding);
     }
+    put(&mut text, &closing(findings));
+    text
+}
+
+/// How many checks said what.
+pub(super) fn closing(findings: &[Finding]) -> String {
     let count = |word: &str| {
         findings
             .iter()
@@ -142,8 +148,7 @@ pub fn text(findings: &[Finding], verbose: bool) -> String {
             )
         })
         .collect();
-    put(&mut text, &format!("Checks: {}.", parts.join(", ")));
-    text
+    format!("Checks: {}.", parts.join(", "))
 }
 
 fn put(text: &mut String, line: &str) {

@@ -1,6 +1,9 @@
-//! Plans, runs and states as text or JSON. Pure: no I/O.
+//! Plans, runs and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
 pub mod doctor;
+pub mod github;
+pub mod junit;
+pub mod markdown;
 pub mod plan;
 pub mod run;
 pub mod status;

@@ -55,6 +55,12 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
         .lines()
         .flat_map(|line| [line.trim_end(), "\n"])
         .collect();
+    let _ignored = writeln!(text, "{}", closing(plan));
+    text
+}
+
+/// How many steps do what.
+pub(super) fn closing(plan: &Plan) -> String {
     let changes = plan.changes();
     let mut parts = Vec::new();
     for (count, what) in [
@@ -71,8 +77,7 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
     if parts.is_empty() {
         parts.push("nothing to do".to_owned());
     }
-    let _ignored = writeln!(text, "Plan: {}.", parts.join(", "));
-    text
+    format!("Plan: {}.", parts.join(", "))
 }
 
 /// The word for an action.
@@ -86,7 +91,7 @@ pub const fn name(action: Action) -> &'static str {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     let text = match value {
         Value::Null => "(none)".to_owned(),
         Value::String(text) => text.clone(),

@@ -79,17 +79,22 @@ impl Run {
         self.steps.is_empty() || self.steps.iter().any(|it| it.action.is_some())
     }
 
+    /// How it ended, in the word of the JSON document.
+    pub fn outcome(&self) -> &'static str {
+        match &self.error {
+            Some(error) => error.kind.outcome(),
+            None if self.is_started() => "ok",
+            None => "not-started",
+        }
+    }
+
     /// The JSON document.
     pub fn document(&self) -> Value {
         let steps: Vec<StepDocument> = self.steps.iter().map(step).collect();
         json!({
             "schema": "arcctl.run/v1",
             "profile": self.profile,
-            "outcome": match &self.error {
-                Some(error) => error.kind.outcome(),
-                None if self.is_started() => "ok",
-                None => "not-started",
-            },
+            "outcome": self.outcome(),
             "changed": self.changed(),
             "seconds": seconds(self.elapsed),
             "steps": steps,

@@ -91,6 +91,13 @@ impl Registration {
         Ok(pods.iter().filter_map(name).collect())
     }
 
+    /// How many runners of the pool are online.
+    pub async fn online(&self, context: &Context) -> Result<usize> {
+        let mine = self.names(context).await?;
+        let online = |it: &&Runner| it.status == "online" && mine.contains(&it.name);
+        Ok(context.runners().await?.iter().filter(online).count())
+    }
+
     /// A runner of the pool that is online and has no job.
     async fn idle(&self, context: &Context) -> Result<Option<String>> {
         let mine = self.names(context).await?;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod aws_permissions;
+mod ci;
 mod desired;
 mod docs;
 mod github;

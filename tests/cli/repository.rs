@@ -64,20 +64,25 @@ pub(crate) fn files_in(directory: &str, extension: &str) -> Vec<String> {
 }
 
 /// Runs arcctl in `directory` with an empty environment: no kubeconfig, no token, no terminal.
+pub(crate) fn arcctl(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory, arguments).output().unwrap()
+}
+
+/// The same, not started yet.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test of the program starts the program"
 )]
-pub(crate) fn arcctl(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_arcctl"))
+pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_arcctl"));
+    command
         .args(arguments)
         .current_dir(directory)
         .env_clear()
         .env("HOME", directory as &Path)
         .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .stdin(Stdio::null());
+    command
 }
 
 /// What arcctl says on stdout; it must end with `code`.

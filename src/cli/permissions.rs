@@ -1,0 +1,49 @@
+//! Whether this user may do what a plan needs: asked before the first write, all of it at once.
+
+use std::collections::BTreeSet;
+
+use super::session::Session;
+use crate::{
+    desired::{Desired, Goal, names},
+    error::{Error, ErrorKind, Result, System},
+    plan::{Action, Plan},
+    resource::permission::{Permission, needed, needed_by_a_run, needed_to_delete},
+};
+
+/// Whether `plan` writes `desired`.
+pub(super) fn writes(plan: &Plan, desired: &Desired) -> bool {
+    let id = desired.id.to_string();
+    plan.steps
+        .iter()
+        .any(|step| step.id == id && step.action != Action::Keep)
+}
+
+/// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
+pub(super) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
+    let written = session.desired.iter().filter(|it| writes(plan, it));
+    let mut needed: BTreeSet<Permission> = written
+        .flat_map(|it| match it.goal {
+            Goal::There => needed(&it.resource),
+            Goal::Gone => needed_to_delete(&it.resource),
+        })
+        .collect();
+    needed.extend(needed_by_a_run(names::SYSTEM_NAMESPACE));
+    let answers = needed.iter().map(|it| async move {
+        let allowed = session.context.kube.allows(&it.review()).await?;
+        Ok::<_, Error>((!allowed).then_some(it))
+    });
+    let answers = futures::future::try_join_all(answers).await?;
+    let lacking: Vec<&Permission> = answers.into_iter().flatten().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = lacking.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        ErrorKind::Unauthorized,
+        System::Kubernetes,
+        "this user may not do what the plan needs; nothing was changed",
+    )
+    .object(&session.context.kube.server)
+    .cause(format!("not allowed: {}", list.join(", ")))
+    .hint("have an administrator grant docs/rbac.yaml to this user, or use another --context"))
+}

@@ -1,0 +1,161 @@
+//! Findings as `JUnit` XML, for what shows test reports. Pure: no I/O.
+//!
+//! One case per check. What is required and broken is a failure, what could not be found out an error: neither passes.
+//! Advice is skipped with its words, unless advice fails the command (`--fail-on advice`).
+
+use std::{fmt::Write, time::Duration};
+
+use super::doctor::said;
+use crate::{
+    doctor::{
+        Finding,
+        check::{Severity, Verdict},
+    },
+    error::Error,
+};
+
+/// What one check is in the report.
+struct Case<'a> {
+    name: &'a str,
+    class: String,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Passed,
+    Skipped(String),
+    Failed(Told),
+    Errored(Told),
+}
+
+/// Why a case did not pass.
+struct Told {
+    message: String,
+    text: String,
+}
+
+/// The report; `elapsed` is what the facts took, which all checks share.
+pub fn text(findings: &[Finding], advice_fails: bool, elapsed: Duration) -> String {
+    let cases: Vec<Case<'_>> = findings.iter().map(|it| case(it, advice_fails)).collect();
+    document(&cases, elapsed)
+}
+
+/// The report of a command that failed before it had findings.
+pub fn failure(error: &Error) -> String {
+    let case = Case {
+        name: "arcctl doctor",
+        class: "arcctl.doctor".into(),
+        outcome: Outcome::Errored(Told {
+            message: error.document().message,
+            text: error.to_string(),
+        }),
+    };
+    document(&[case], Duration::ZERO)
+}
+
+fn case(finding: &Finding, advice_fails: bool) -> Case<'_> {
+    let (found, fix) = said(&finding.verdict);
+    let told = || {
+        let mut text = String::new();
+        put(&mut text, finding.claim);
+        put(&mut text, &format!("found: {found}"));
+        if !fix.is_empty() {
+            put(&mut text, &format!("fix: {fix}"));
+        }
+        if let Some(root) = finding.follows {
+            put(&mut text, &format!("follows from: {root}"));
+        }
+        put(&mut text, &format!("docs: docs/doctor.md#{}", finding.id));
+        Told {
+            message: found.to_owned(),
+            text,
+        }
+    };
+    let counts = finding.severity == Severity::Required || advice_fails;
+    let outcome = match &finding.verdict {
+        Verdict::Holds => Outcome::Passed,
+        Verdict::Skipped { why } => Outcome::Skipped(why.clone()),
+        Verdict::Broken { .. } if counts => Outcome::Failed(told()),
+        Verdict::Unknown { .. } if counts => Outcome::Errored(told()),
+        Verdict::Broken { .. } => Outcome::Skipped(format!("advice: {found}; {fix}")),
+        Verdict::Unknown { .. } => Outcome::Skipped(format!("advice, not known: {found}")),
+    };
+    Case {
+        name: finding.id,
+        class: format!("arcctl.doctor.{}", finding.category),
+        outcome,
+    }
+}
+
+fn document(cases: &[Case<'_>], elapsed: Duration) -> String {
+    let count = |is: fn(&Outcome) -> bool| cases.iter().filter(|it| is(&it.outcome)).count();
+    let counts = format!(
+        "tests=\"{}\" failures=\"{}\" errors=\"{}\"",
+        cases.len(),
+        count(|it| matches!(it, Outcome::Failed(_))),
+        count(|it| matches!(it, Outcome::Errored(_))),
+    );
+    let skipped = count(|it| matches!(it, Outcome::Skipped(_)));
+    let time = format!("time=\"{:.3}\"", elapsed.as_secs_f64());
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    put(
+        &mut text,
+        &format!("<testsuites name=\"arcctl\" {counts} {time}>"),
+    );
+    put(
+        &mut text,
+        &format!("  <testsuite name=\"arcctl doctor\" {counts} skipped=\"{skipped}\" {time}>"),
+    );
+    for case in cases {
+        let head = format!(
+            "    <testcase name=\"{}\" classname=\"{}\"",
+            escaped(case.name),
+            escaped(&case.class)
+        );
+        let inner = match &case.outcome {
+            Outcome::Passed => {
+                put(&mut text, &format!("{head}/>"));
+                continue;
+            }
+            Outcome::Skipped(why) => format!("<skipped message=\"{}\"/>", escaped(why)),
+            Outcome::Failed(told) => element("failure", "broken", told),
+            Outcome::Errored(told) => element("error", "unknown", told),
+        };
+        put(&mut text, &format!("{head}>{inner}</testcase>"));
+    }
+    put(&mut text, "  </testsuite>");
+    put(&mut text, "</testsuites>");
+    text
+}
+
+fn element(name: &str, kind: &str, told: &Told) -> String {
+    format!(
+        "<{name} type=\"{kind}\" message=\"{}\">{}</{name}>",
+        escaped(&told.message),
+        escaped(&told.text).replace("&#10;", "\n")
+    )
+}
+
+fn put(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ignored = writeln!(text, "{line}");
+}
+
+/// Text for an attribute or an element; what XML 1.0 has no character for is shown as one that stands for it.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\n' => safe.push_str("&#10;"),
+            '\t' => safe.push_str("&#9;"),
+            '\r' => safe.push_str("&#13;"),
+            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
