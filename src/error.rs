@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The system that said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
     /// arcctl itself or this machine.
@@ -26,7 +26,7 @@ pub enum System {
 }
 
 /// What kind of failure, each with an exit code of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// It failed: exit 1.
     Failed,
@@ -80,7 +80,7 @@ impl ErrorKind {
 }
 
 /// A failure a user can act on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Error {
     /// Decides the exit code.
     pub kind: ErrorKind,

@@ -12,6 +12,7 @@ use crate::{
         kube::{Kube, Selection},
     },
     desired::aws::{AwsFacts, NodeNetwork, account, role_arn, role_name, without_scheme},
+    doctor::world::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
     policy::{self, Document},
     profile::{Irsa, Profile},
@@ -29,6 +30,8 @@ pub(super) struct Found {
     pub(super) role_arn: Option<String>,
     /// What somebody should look at.
     pub(super) advice: Vec<String>,
+    /// The trust policy that the role has.
+    pub(super) trust_policy: Option<TrustPolicy>,
 }
 
 /// Reads the facts of the profile's cluster.
@@ -55,16 +58,21 @@ pub(super) async fn read(
     if facts.nodes.is_empty() {
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
     }
-    let mut arn = None;
+    let (mut arn, mut trust_policy) = (None, None);
     if let Some(irsa) = profile.aws.as_ref().and_then(|it| it.irsa.as_ref()) {
-        let (found, said) = role(aws, irsa, eks, profile).await?;
+        let (found, said, size) = role(aws, irsa, eks, profile).await?;
         arn = Some(found);
         advice.extend(said);
+        trust_policy = size.map(|size| TrustPolicy {
+            role: role_name(irsa).to_owned(),
+            size,
+        });
     }
     Ok(Found {
         facts,
         role_arn: arn,
         advice,
+        trust_policy,
     })
 }
 
@@ -163,13 +171,13 @@ fn networks(nodes: &[Instance], cidrs: &BTreeMap<String, String>) -> Vec<NodeNet
         .collect()
 }
 
-/// The ARN of the runners' role, and what is unwise in its trust policy.
+/// The ARN of the runners' role, what is unwise in its trust policy, and how long that is.
 async fn role(
     aws: &Aws,
     irsa: &Irsa,
     eks: &EksCluster,
     profile: &Profile,
-) -> Result<(String, Vec<String>)> {
+) -> Result<(String, Vec<String>, Option<usize>)> {
     let name = role_name(irsa);
     let own = &eks.account;
     let Some(issuer) = eks.issuer.as_deref().map(without_scheme) else {
@@ -203,16 +211,18 @@ async fn role(
         }
     };
     let Some(live) = live else {
-        return Ok((wanted, Vec::new()));
+        return Ok((wanted, Vec::new(), None));
     };
     let sid = policy::own_sid(&eks_facts(eks).arn(), &profile.name);
     let text = live.assume_role_policy_document().unwrap_or_default();
     // What cannot be read is an error where it is compared.
-    let advice = Document::parse(text)
+    let document = Document::parse(text).ok();
+    let size = document.as_ref().map(Document::size);
+    let advice = document
         .map(|document| policy::advice(&document, &sid, &issuer))
         .unwrap_or_default();
     let advice = advice
         .into_iter()
         .map(|it| format!("in the trust policy of the IAM role `{name}`, {it}"));
-    Ok((live.arn().to_owned(), advice.collect()))
+    Ok((live.arn().to_owned(), advice.collect(), size))
 }

@@ -6,6 +6,7 @@ mod completions;
 mod confirm;
 mod connection;
 mod doctor;
+mod doctor_parts;
 mod foreign;
 mod man;
 mod observation;

@@ -18,6 +18,11 @@ use crate::{
     },
 };
 
+/// What the rules are for by which nodes reach the GitHub server.
+pub const TO_SERVER: &str = "the runners reach the GitHub server";
+/// What the rule is for by which the API server reaches the webhooks.
+pub const TO_WEBHOOKS: &str = "the API server reaches the controller's webhooks";
+
 /// The port of GitHub.
 const HTTPS: u16 = 443;
 
@@ -305,7 +310,6 @@ fn to_server(
     network: &NodeNetwork,
     own: &str,
 ) -> Vec<SecurityGroupRule> {
-    let purpose = "the runners reach the GitHub server";
     let out = |peer, peers, addresses| SecurityGroupRule {
         group: own.to_owned(),
         groups: network.groups.clone(),
@@ -314,7 +318,7 @@ fn to_server(
         peer,
         peers,
         addresses,
-        purpose: purpose.to_owned(),
+        purpose: TO_SERVER.to_owned(),
         profile: profile.name.clone(),
     };
     let mut rules = Vec::new();
@@ -361,7 +365,7 @@ fn to_webhooks(
         peer: Peer::Group(group.clone()),
         peers: known.control_plane_groups.clone(),
         addresses: known.control_plane_subnets.clone(),
-        purpose: "the API server reaches the controller's webhooks".to_owned(),
+        purpose: TO_WEBHOOKS.to_owned(),
         profile: profile.name.clone(),
     })
 }

@@ -25,6 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
             "github-credential",
             "secret-clean",
             "controller-reads-secret",
+            "nodes-reach-server",
         ],
         judge: works,
     },

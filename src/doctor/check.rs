@@ -91,6 +91,24 @@ impl Verdict {
         }
     }
 
+    /// False, as `error` says, or not known where it only says that nobody answered.
+    pub fn of(error: &Error) -> Self {
+        if error.passing || error.kind == ErrorKind::TimedOut {
+            Self::unknown(error)
+        } else {
+            Self::refuted(error)
+        }
+    }
+
+    /// Nobody can tell, since `why`.
+    pub fn not_known(why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Unknown {
+            why: why.into(),
+            fix: fix.into(),
+            refused: false,
+        }
+    }
+
     /// It does not apply.
     pub fn skipped(why: impl Into<String>) -> Self {
         Self::Skipped { why: why.into() }

@@ -7,6 +7,8 @@ use super::{
     world::{Resource, World},
 };
 use crate::{
+    desired::removal::is_at_aws,
+    error::System,
     profile::Auto,
     resource::observed::{Observed, Ownership},
 };
@@ -19,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
         category: "cluster",
         severity: Severity::Required,
         claim: "the API server answers",
-        causes: &[],
+        causes: &["aws-credentials", "eks-cluster"],
         judge: answers,
     },
     Check {
@@ -34,7 +36,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "resources-there",
         category: "cluster",
         severity: Severity::Required,
-        claim: "everything that the profile asks for is there",
+        claim: "everything that the profile asks for is in the cluster",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -77,8 +79,12 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// Where AWS does not tell where it is, it was not asked.
 fn answers(world: &World) -> Result<Verdict, Verdict> {
-    world.kubernetes.as_ref().map_err(Verdict::refuted)?;
+    world.kubernetes.as_ref().map_err(|it| match it.system {
+        System::Aws => Verdict::unknown(it),
+        _ => Verdict::refuted(it),
+    })?;
     Ok(Verdict::Holds)
 }
 
@@ -102,10 +108,13 @@ fn nodes(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// The resources that something can be said of; the first that nothing is known of ends the judging.
+/// The resources in the cluster that something can be said of (those at AWS have checks of their own); the first that nothing is known of ends the judging.
 fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
     let mut result = Vec::new();
-    for resource in known(&world.resources)?.iter().filter(|it| !it.proof) {
+    for resource in known(&world.resources)?
+        .iter()
+        .filter(|it| !it.proof && !is_at_aws(it.id.as_str()))
+    {
         result.push((resource, known(&resource.observed)?));
     }
     Ok(result)

@@ -7,10 +7,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::world::{Known, Registered, Resource, SecretShape, Shape, World};
+use super::{
+    slim::{digest, slim},
+    world::{AtAws, Known, Registered, Resource, SecretShape, Shape, World},
+};
 use crate::{
     clients::kube::{Kube, Selection, Target},
-    desired::{Desired, names},
+    desired::{Desired, names, placeholder},
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
     resource::context::{Context, scope},
@@ -40,6 +43,8 @@ pub struct Parts {
     pub context: Known<Context>,
     /// What is wanted.
     pub desired: Known<Vec<Desired>>,
+    /// What is known of AWS.
+    pub at_aws: AtAws,
 }
 
 /// Reads everything.
@@ -114,9 +119,8 @@ pub async fn gather(parts: Parts) -> World {
         within("list the runners at GitHub", registered(github)),
         resources(&parts),
     );
-    let ca = |secret: Option<Value>| {
-        secret.and_then(|it| it["data"]["ca.crt"].as_str().map(str::to_owned))
-    };
+    let ca =
+        |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     World {
         now: jiff::Timestamp::now(),
         kubernetes: cluster.0,
@@ -127,8 +131,8 @@ pub async fn gather(parts: Parts) -> World {
         controller_events: cluster.5,
         runner_pods: cluster.6,
         runner_events: cluster.7,
-        controller: objects.0,
-        certificate: objects.1,
+        controller: objects.0.map(|it| it.as_ref().map(slim)),
+        certificate: objects.1.map(|it| it.as_ref().map(slim)),
         serving_ca: objects.2.map(ca),
         secret: objects.3.map(|it| it.as_ref().map(shape)),
         service_monitors: objects.4.map(|it| it.is_some()),
@@ -144,6 +148,7 @@ pub async fn gather(parts: Parts) -> World {
         advice: parts.advice,
         unsupported: parts.unsupported,
         helm: parts.helm,
+        at_aws: parts.at_aws,
     }
 }
 
@@ -165,7 +170,8 @@ async fn version(kube: &Known<Kube>) -> Result<(u32, u32)> {
 }
 
 async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
-    kube.as_ref().map_err(Clone::clone)?.list(selection).await
+    let found = kube.as_ref().map_err(Clone::clone)?.list(selection).await?;
+    Ok(found.iter().map(slim).collect())
 }
 
 async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
@@ -283,6 +289,7 @@ async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
                 Resource {
                     id: it.id.clone(),
                     proof: it.resource.is_proof(),
+                    purpose: purpose(it),
                     observed: within(&what, observe(parts, it)).await,
                 }
             })
@@ -294,10 +301,32 @@ async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
     Ok(result)
 }
 
+/// Whether facts of AWS are missing in it; the Secret's version is learnt on the way.
+fn lacks_facts(desired: &Desired) -> bool {
+    placeholder::needed(std::slice::from_ref(desired))
+        .iter()
+        .any(|it| *it != placeholder::SECRET_VERSION)
+}
+
+/// What a security group rule is for.
+fn purpose(desired: &Desired) -> Option<String> {
+    use crate::resource::{Resource as Kind, aws::AwsResource};
+    match &desired.resource {
+        Kind::Aws(AwsResource::Rule(rule)) => Some(rule.purpose.clone()),
+        _ => None,
+    }
+}
+
 /// Without a credential, what has to do with one is not known: the Secret, the release that carries its version, the
 /// runners.
 async fn observe(parts: &Parts, desired: &Desired) -> Result<crate::resource::observed::Observed> {
     use crate::resource::Resource as Kind;
+    // What AWS did not tell is not known of what is made from it, in the cluster too.
+    if let Err(error) = &parts.at_aws.wiring
+        && lacks_facts(desired)
+    {
+        return Err(error.clone());
+    }
     let context = match &desired.resource {
         Kind::Object(_) | Kind::Crds(_) | Kind::Webhook(_) | Kind::Aws(_) => {
             parts.context.as_ref().map_err(Clone::clone)?

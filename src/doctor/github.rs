@@ -43,7 +43,9 @@ pub(super) const CHECKS: &[Check] = &[
             "webhook-answers",
             "pods-schedulable",
             "images-pullable",
+            "runners-register",
             "runner-pods-run",
+            "nodes-reach-server",
         ],
         judge: online,
     },
@@ -58,7 +60,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn credential(world: &World) -> Result<Verdict, Verdict> {
-    world.audit.as_ref().map_err(Verdict::refuted)?;
+    world.audit.as_ref().map_err(Verdict::of)?;
     Ok(Verdict::Holds)
 }
 

@@ -49,6 +49,6 @@ fn wise(world: &World) -> Result<Verdict, Verdict> {
 }
 
 fn helm(world: &World) -> Result<Verdict, Verdict> {
-    world.helm.as_ref().map_err(Verdict::refuted)?;
+    world.helm.as_ref().map_err(Verdict::of)?;
     Ok(Verdict::Holds)
 }

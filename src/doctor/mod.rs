@@ -1,6 +1,7 @@
 //! What is wrong, why, and what mends it. Facts are gathered once (`gather`); every check is a pure function of them.
 
 mod autoscaling;
+mod aws;
 mod cert_manager;
 pub mod check;
 mod cluster;
@@ -8,7 +9,9 @@ mod controller;
 pub mod gather;
 mod github;
 mod local;
+mod network;
 mod runners;
+mod slim;
 mod webhooks;
 pub mod world;
 
@@ -21,6 +24,8 @@ use world::World;
 pub fn checks() -> Vec<&'static Check> {
     [
         local::CHECKS,
+        aws::CHECKS,
+        network::CHECKS,
         cluster::CHECKS,
         cert_manager::CHECKS,
         controller::CHECKS,

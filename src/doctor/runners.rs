@@ -27,6 +27,21 @@ pub(super) const CHECKS: &[Check] = &[
         judge: pullable,
     },
     Check {
+        id: "runners-register",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "the controller gets a registration token for every runner",
+        causes: &[
+            "api-server-answers",
+            "secret-complete",
+            "secret-clean",
+            "controller-reads-secret",
+            "github-credential",
+            "nodes-reach-server",
+        ],
+        judge: register,
+    },
+    Check {
         id: "runner-pods-run",
         category: "runners",
         severity: Severity::Required,
@@ -39,6 +54,7 @@ pub(super) const CHECKS: &[Check] = &[
             "controller-scaled",
             "controller-runs",
             "webhook-answers",
+            "runners-register",
             "secret-complete",
             "github-credential",
             "autoscaler-works",
@@ -95,6 +111,35 @@ fn pullable(world: &World) -> Result<Verdict, Verdict> {
         "cannot pull its image:",
         "check the image's name and tag in the profile, and images.registry and pullSecrets for a mirror",
     )
+}
+
+/// What the controller last said of each runner's token: it repeats a failure, and says when it is over.
+fn register(world: &World) -> Result<Verdict, Verdict> {
+    let events = known(&world.runner_events)?;
+    let mut found = Vec::new();
+    for runner in known(&world.runners)? {
+        let name = runner["metadata"]["name"].as_str().unwrap_or_default();
+        let newest = events
+            .iter()
+            .filter(|it| {
+                it["involvedObject"]["name"] == name && it["involvedObject"]["kind"] == "Runner"
+            })
+            .filter(|it| {
+                matches!(
+                    it["reason"].as_str(),
+                    Some("FailedUpdateRegistrationToken" | "RegistrationTokenUpdated")
+                )
+            })
+            .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default());
+        if let Some(event) = newest.filter(|it| it["reason"] == "FailedUpdateRegistrationToken") {
+            let said = event["message"].as_str().unwrap_or_default();
+            found.push(format!("Runner `{name}`: {said}"));
+        }
+    }
+    Ok(Verdict::unless(
+        &found,
+        "see what GitHub said in the controller's log: `kubectl -n actions-runner-system logs deploy/actions-runner-controller -c manager`",
+    ))
 }
 
 fn run(world: &World) -> Result<Verdict, Verdict> {

@@ -50,6 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
             "certificate-issued",
             "webhook-trusted",
             "webhook-reachable",
+            "api-reaches-webhook",
         ],
         judge: answers,
     },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 pub type Known<T> = Result<T, Error>;
 
 /// Everything that the checks judge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct World {
     /// The time of this report.
     pub now: Timestamp,
@@ -27,6 +28,8 @@ pub struct World {
     pub unsupported: Vec<String>,
     /// That helm is there and of a version that works.
     pub helm: Known<()>,
+    /// What is known of AWS.
+    pub at_aws: AtAws,
     /// The API server's version.
     pub kubernetes: Known<(u32, u32)>,
     /// The nodes.
@@ -43,11 +46,11 @@ pub struct World {
     pub controller_events: Known<Vec<Value>>,
     /// The controller's serving certificate.
     pub certificate: Known<Option<Value>>,
-    /// The CA in the certificate's Secret, as base64.
+    /// The digest of the CA in the certificate's Secret.
     pub serving_ca: Known<Option<String>>,
     /// The shape of the Secret that the controller reads.
     pub secret: Known<Option<SecretShape>>,
-    /// Webhook configurations that have to do with the controller or cert-manager.
+    /// Webhook configurations that have to do with the controller or cert-manager, each CA as its digest.
     pub webhooks: Known<Vec<Value>>,
     /// The Services, as `namespace/name`, that these name and that are not there.
     pub missing_services: Known<BTreeSet<String>>,
@@ -71,8 +74,39 @@ pub struct World {
     pub resources: Known<Vec<Resource>>,
 }
 
+/// What is known of AWS. `None` is what the profile does not need of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AtAws {
+    /// Who arcctl is there.
+    pub caller: Known<Option<String>>,
+    /// The cluster, as EKS names it.
+    pub cluster: Known<Option<String>>,
+    /// The cluster's networks and the runners' role.
+    pub wiring: Known<Option<Wiring>>,
+}
+
+/// What was read before the resources at AWS could be named.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Wiring {
+    /// How many kinds of nodes there are, by their security groups.
+    pub networks: usize,
+    /// What is unwise in what others wrote.
+    pub advice: Vec<String>,
+    /// The role's trust policy, where there is a role.
+    pub trust_policy: Option<TrustPolicy>,
+}
+
+/// How long a trust policy is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrustPolicy {
+    /// Its role.
+    pub role: String,
+    /// Its characters.
+    pub size: usize,
+}
+
 /// A Secret without its values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SecretShape {
     /// Its resourceVersion.
     pub version: String,
@@ -81,7 +115,7 @@ pub struct SecretShape {
 }
 
 /// What can be said of a secret value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// There, and nothing else.
     Whole,
@@ -92,7 +126,7 @@ pub enum Shape {
 }
 
 /// A runner at GitHub.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registered {
     /// Its name.
     pub name: String,
@@ -103,12 +137,14 @@ pub struct Registered {
 }
 
 /// A desired resource and what is there of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resource {
     /// Its name.
     pub id: Id,
     /// Whether it is only observed.
     pub proof: bool,
+    /// What a security group rule is for.
+    pub purpose: Option<String>,
     /// What was seen.
     pub observed: Known<Observed>,
 }

@@ -30,6 +30,7 @@ pub fn error(findings: &[Finding]) -> Option<Error> {
     let system = match first.category {
         "profile" => System::Profile,
         "tools" => System::Local,
+        "aws" | "network" => System::Aws,
         "github" => System::GitHub,
         _ => System::Kubernetes,
     };
@@ -100,7 +101,7 @@ pub fn text(findings: &[Finding], verbose: bool) -> String {
         show(&mut text, root);
         let follows: Vec<&Finding> = findings
             .iter()
-            .filter(|it| it.id != root.id && root_of(findings, it) == root.id)
+            .filter(|it| it.id != root.id && chain(findings, it).last() == Some(&root.id))
             .filter(|it| it.verdict.is_wrong())
             .collect();
         if verbose {
@@ -108,7 +109,10 @@ pub fn text(findings: &[Finding], verbose: bool) -> String {
                 let (found, _) = said(&finding.verdict);
                 put(
                     &mut text,
-                    &format!("      follows: {}: {found}", finding.id),
+                    &format!(
+                        "      follows: {}: {found}",
+                        chain(findings, finding).join(" ← ")
+                    ),
                 );
             }
         } else if !follows.is_empty() {
@@ -182,19 +186,16 @@ fn show(text: &mut String, finding: &Finding) {
     }
 }
 
-/// The end of the chain of causes: no check is its own cause, and each step is one that is wrong itself.
-fn root_of(findings: &[Finding], finding: &Finding) -> &'static str {
-    let mut id = finding.id;
+/// What it follows from, step by step, itself first: no check is its own cause, and each step is wrong itself.
+fn chain(findings: &[Finding], finding: &Finding) -> Vec<&'static str> {
+    let mut chain = vec![finding.id];
     let mut next = finding.follows;
-    for _ in 0..findings.len() {
-        let Some(cause) = next else {
-            break;
-        };
-        id = cause;
+    while let Some(cause) = next.filter(|_| chain.len() <= findings.len()) {
+        chain.push(cause);
         next = findings
             .iter()
             .find(|it| it.id == cause)
             .and_then(|it| it.follows);
     }
-    id
+    chain
 }

@@ -3,13 +3,13 @@
 //! Times, quantities and absent-versus-empty are compared by meaning, since the API server and the controllers rewrite
 //! them (reference: arc.md 2.3, 11.15), and values that look secret are hidden.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::desired::quantity::canonical;
 
 /// One field that is not as wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The field, `spec.template.spec.image`.
     pub path: String,

@@ -39,11 +39,13 @@ pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readin
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The name of a resource in plans, reports and errors: `kind/namespace/name`; cluster-wide things have `-` in place
 /// of the namespace (DESIGN 2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Id(String);
 
 impl Id {

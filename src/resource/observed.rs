@@ -1,12 +1,12 @@
 //! What an observation can say. Pure: no I/O.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
 use crate::error::Error;
 
 /// What is there now, already compared with what is wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Observed {
     /// It is not there.
     Absent,
@@ -15,7 +15,7 @@ pub enum Observed {
 }
 
 /// A thing that is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Present {
     /// Where it differs from what is wanted.
     pub differences: Vec<Difference>,
@@ -37,7 +37,7 @@ impl Present {
 }
 
 /// Whose a thing is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ownership {
     /// This profile's.
     Ours,
@@ -54,7 +54,7 @@ pub enum Ownership {
 }
 
 /// Whether a thing does its work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum Readiness {
     /// It does.

@@ -11,6 +11,9 @@ use crate::error::{Error, ErrorKind, System};
 /// How much of AWS's own words an error quotes.
 const QUOTED: usize = 400;
 
+/// The cause of a call that nobody could sign.
+pub const NO_CREDENTIALS: &str = "there are no AWS credentials";
+
 /// This identity may not do this.
 const DENIED: [&str; 7] = [
     "AccessDenied",
@@ -198,7 +201,7 @@ impl Asked<'_> {
     /// Nobody has said who this is.
     pub(super) fn no_credentials(self) -> Error {
         self.error(ErrorKind::Unauthorized)
-            .cause("there are no AWS credentials")
+            .cause(NO_CREDENTIALS)
             .hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`; `aws sts get-caller-identity` shows whether they work")
     }
 }

@@ -1,12 +1,15 @@
-//! What breaks each check, and what differs between installations that are well.
+//! What breaks each check.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::worlds::{NOW, ready_pod};
+use super::worlds::NOW;
 use crate::{
-    doctor::world::{Registered, Shape, World},
+    doctor::{
+        slim::digest,
+        world::{Shape, Wiring, World},
+    },
     error::{Error, ErrorKind, System},
     resource::{
         difference::Difference,
@@ -33,12 +36,34 @@ pub(super) fn present(change: impl FnOnce(&mut Present)) -> Observed {
     Observed::Present(present)
 }
 
+/// A field that is not as wanted.
+fn differs(path: &str) -> Observed {
+    present(|it| {
+        it.differences.push(Difference {
+            path: path.into(),
+            from: json!(1),
+            to: json!(2),
+        });
+    })
+}
+
+/// What was read at AWS.
+fn wiring(world: &mut World) -> &mut Wiring {
+    world.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
+}
+
 pub(super) fn error(kind: ErrorKind) -> Error {
     Error::new(kind, System::Kubernetes, "something").hint("do something")
 }
 
 /// Makes one thing wrong in a healthy world.
 pub(super) type Fault = fn(&mut World);
+
+/// What the controller says of a runner's token.
+pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
+    json!({"reason": reason, "type": "Warning", "lastTimestamp": time, "message": "it failed",
+        "involvedObject": {"kind": "Runner", "name": "basic-a"}})
+}
 
 /// A fault for each check, by the check's id.
 pub(super) const FAULTS: &[(&str, Fault)] = &[
@@ -47,6 +72,38 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     }),
     ("profile-wise", |it| it.advice.push("unwise".into())),
     ("helm-usable", |it| it.helm = Err(error(ErrorKind::Failed))),
+    ("aws-credentials", |it| {
+        it.at_aws.caller = Err(error(ErrorKind::Unauthorized));
+    }),
+    ("eks-cluster", |it| {
+        it.at_aws.cluster = Err(error(ErrorKind::Failed));
+    }),
+    ("oidc-provider", |it| {
+        observe(it, "oidc-provider", Observed::Absent);
+    }),
+    ("role-trusts-runners", |it| {
+        observe(it, "iam-role/", differs("trustPolicy[Arcctl1].Condition"));
+    }),
+    ("role-policies", |it| {
+        observe(it, "iam-role/", differs("managedPolicies[arn]"));
+    }),
+    ("bucket-policies", |it| {
+        observe(it, "bucket-policy", Observed::Absent);
+    }),
+    ("trust-policy-has-room", |it| {
+        wiring(it).trust_policy.as_mut().unwrap().size = 1900;
+    }),
+    ("aws-wise", |it| wiring(it).advice.push("unwise".into())),
+    ("nodes-reach-server", |it| {
+        observe(it, "security-group-rule/sg-1/ingress-443", Observed::Absent);
+    }),
+    ("api-reaches-webhook", |it| {
+        observe(
+            it,
+            "security-group-rule/sg-1/ingress-9443",
+            Observed::Absent,
+        );
+    }),
     ("api-server-answers", |it| {
         it.kubernetes = Err(error(ErrorKind::Failed));
     }),
@@ -59,16 +116,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         observe(it, "namespace", present(|it| it.ownership = other));
     }),
     ("resources-unchanged", |it| {
-        let difference = Difference {
-            path: "spec".into(),
-            from: json!(1),
-            to: json!(2),
-        };
-        observe(
-            it,
-            "namespace",
-            present(|it| it.differences.push(difference)),
-        );
+        observe(it, "namespace", differs("spec"));
     }),
     ("service-monitor-possible", |it| {
         it.service_monitors = Ok(false);
@@ -106,7 +154,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.missing_services = Ok(BTreeSet::from([service.to_owned()]));
     }),
     ("webhook-trusted", |it| {
-        it.serving_ca = Ok(Some("bmV3".into()));
+        it.serving_ca = Ok(Some(digest("bmV3")));
     }),
     ("webhook-reachable", |it| it.slices = Ok(Vec::new())),
     ("webhook-answers", |it| {
@@ -132,6 +180,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.runner_pods.as_mut().unwrap()[0]["status"] = json!({"containerStatuses": [
             {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]});
     }),
+    ("runners-register", |it| {
+        it.runner_events = Ok(vec![token_event("FailedUpdateRegistrationToken", NOW)]);
+    }),
     ("runner-pods-run", |it| not_yet(it, "runner-pods")),
     ("nothing-stuck-deleting", |it| {
         let metadata = &mut it.runners.as_mut().unwrap()[0]["metadata"];
@@ -155,40 +206,4 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.autoscalers.as_mut().unwrap()[0]["spec"]["capacityReservations"] =
             json!([{"replicas": 99, "expirationTime": "2026-11-24T13:00:00Z"}]);
     }),
-];
-
-/// What differs between installations that are well.
-pub(super) const VARIANTS: &[Fault] = &[
-    |it| it.profile.pools[0].schedule = None,
-    |it| it.cert_manager_pods = Ok(Vec::new()),
-    |it| {
-        let mut finished = ready_pod("startupapicheck", &json!({}));
-        finished["status"] = json!({"phase": "Succeeded"});
-        it.cert_manager_pods.as_mut().unwrap().push(finished);
-    },
-    |it| {
-        let labels = json!({"app.kubernetes.io/name": "actions-runner-controller"});
-        let mut evicted = ready_pod("evicted", &labels);
-        evicted["status"] = json!({"phase": "Failed", "reason": "Evicted"});
-        it.controller_pods.as_mut().unwrap().push(evicted);
-    },
-    |it| {
-        it.registered.as_mut().unwrap().push(Registered {
-            name: "basic-elsewhere".into(),
-            online: false,
-            labels: vec!["of-another-cluster".into()],
-        });
-    },
-    |it| {
-        it.runner_events = Ok(vec![json!({"reason": "RunnerAutoscalingFailure",
-            "lastTimestamp": "2026-11-24T11:00:00Z", "involvedObject": {"name": "basic"}})]);
-    },
-    |it| it.runners.as_mut().unwrap()[0]["metadata"]["deletionTimestamp"] = json!(NOW),
-    |it| it.profile.monitoring = None,
-    |it| {
-        let key = ("github_app_private_key".to_owned(), Shape::Spaced);
-        let ids =
-            ["github_app_id", "github_app_installation_id"].map(|it| (it.to_owned(), Shape::Whole));
-        it.secret.as_mut().unwrap().as_mut().unwrap().keys = ids.into_iter().chain([key]).collect();
-    },
 ];

@@ -1,12 +1,22 @@
 //! A world in which all is well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
-    desired::{Facts, autoscaler, runners::runner_labels},
-    doctor::world::{Registered, Resource, SecretShape, Shape, World},
+    desired::{
+        Facts, autoscaler,
+        aws::{TO_SERVER, TO_WEBHOOKS},
+        runners::runner_labels,
+    },
+    doctor::{
+        slim::digest,
+        world::{AtAws, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring, World},
+    },
     profile::{Auto, Monitoring, load},
     resource::{
         Id,
@@ -26,21 +36,53 @@ pub(super) fn ready_pod(name: &str, labels: &Value) -> Value {
 
 pub(super) fn resource(kind: &str, namespace: &str, name: &str) -> Resource {
     Resource {
+        purpose: None,
         id: Id::new(kind, Some(namespace), name),
         proof: ["webhook", "runner-pods", "registration"].contains(&kind),
         observed: Ok(Observed::Present(Present::same(Readiness::Ready))),
     }
 }
 
+fn rule(name: &str, purpose: &str) -> Resource {
+    Resource {
+        purpose: Some(purpose.into()),
+        ..resource("security-group-rule", "sg-1", name)
+    }
+}
+
+/// What is at AWS.
+fn at_aws() -> AtAws {
+    AtAws {
+        caller: Ok(Some("arn:aws:iam::111122223333:role/ops".into())),
+        cluster: Ok(Some("runners".into())),
+        wiring: Ok(Some(Wiring {
+            networks: 1,
+            advice: Vec::new(),
+            trust_policy: Some(TrustPolicy {
+                role: "actions-runner-role".into(),
+                size: 400,
+            }),
+        })),
+    }
+}
+
 /// A world in which all is well, and every check applies.
-#[expect(clippy::too_many_lines, reason = "one entry per fact of a world")]
 pub(super) fn healthy() -> World {
+    // Reading the profile takes longer than judging it.
+    static HEALTHY: LazyLock<World> = LazyLock::new(make);
+    HEALTHY.clone()
+}
+
+#[expect(clippy::too_many_lines, reason = "one entry per fact of a world")]
+fn make() -> World {
     let text = include_str!("../../../profiles/reference.yaml");
     let mut profile = load(text, "reference").unwrap().profile;
     profile.monitoring = Some(Monitoring {
         service_monitor: Auto::Always,
         ..Monitoring::default()
     });
+    let irsa = profile.aws.as_mut().and_then(|it| it.irsa.as_mut());
+    irsa.unwrap().buckets[0].apply = true;
     let now: jiff::Timestamp = NOW.parse().unwrap();
     let facts = Facts {
         now,
@@ -49,7 +91,7 @@ pub(super) fn healthy() -> World {
     let autoscaler = autoscaler::autoscaler(&profile, &profile.pools[0], &facts).unwrap();
     let webhook = |kind: &str, name: &str| {
         json!({"kind": kind, "metadata": {"name": format!("actions-runner-controller-{name}")},
-            "webhooks": [{"name": "mutate.runner.actions.summerwind.dev", "clientConfig": {"caBundle": "Q0E=",
+            "webhooks": [{"name": "mutate.runner.actions.summerwind.dev", "clientConfig": {"caBundle": digest("Q0E="),
                 "service": {"namespace": "actions-runner-system", "name": "actions-runner-controller-webhook"}}}]})
     };
     let manager =
@@ -59,6 +101,7 @@ pub(super) fn healthy() -> World {
         advice: Vec::new(),
         unsupported: Vec::new(),
         helm: Ok(()),
+        at_aws: at_aws(),
         kubernetes: Ok((1, 36)),
         nodes: Ok(vec![
             json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
@@ -74,7 +117,7 @@ pub(super) fn healthy() -> World {
         controller_events: Ok(Vec::new()),
         certificate: Ok(Some(json!({"status": {"notAfter": "2027-02-01T00:00:00Z",
             "conditions": [{"type": "Ready", "status": "True"}]}}))),
-        serving_ca: Ok(Some("Q0E=".into())),
+        serving_ca: Ok(Some(digest("Q0E="))),
         secret: Ok(Some(SecretShape {
             version: "7".into(),
             keys: BTreeMap::from([("github_token".into(), Shape::Whole)]),
@@ -108,6 +151,12 @@ pub(super) fn healthy() -> World {
         }]),
         resources: Ok(vec![
             resource("namespace", "-", "actions-runner"),
+            resource("oidc-provider", "-", "issuer"),
+            resource("iam-role", "-", "actions-runner-role"),
+            resource("iam-role-policy", "actions-runner-role", "Arcctl1"),
+            resource("bucket-policy", "-", "bucket.dogecompany.com"),
+            rule("ingress-443-from-sg-2", TO_SERVER),
+            rule("ingress-9443-from-sg-3", TO_WEBHOOKS),
             resource("webhook", "cert-manager", "cert-manager-webhook"),
             resource(
                 "webhook",
