@@ -53,7 +53,11 @@ versions: tools build ## builds three older Kubernetes minors and runs the insta
 # Optimised, since a million cases take an hour otherwise; only arcctl and proptest are built anew.
 fast := --config profile.dev.package.arcctl.opt-level=2 --config profile.dev.package.proptest.opt-level=2
 
-torture: ## the property tests, a hundred times as often as in `make test`
+# A line per case; a run that is started again goes on where it was.
+torture_log ?= $(CARGO_TARGET_DIR)/torture.jsonl
+
+torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`
+	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored torture
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --package arcctl --lib policy:: -- --nocapture
 
 deny: ## licences, sources and advisories; needs the network

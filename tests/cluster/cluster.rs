@@ -20,7 +20,7 @@ use crate::running::Running;
 pub(crate) struct Cluster {
     // Before the runtime, whose tasks it is made of.
     world: World,
-    _runtime: Runtime,
+    runtime: Runtime,
     directory: tempfile::TempDir,
     outputs: Mutex<Vec<String>>,
     tokens: Mutex<Vec<String>>,
@@ -61,7 +61,7 @@ impl Cluster {
         let token = world.github().token().to_owned();
         Self {
             world,
-            _runtime: runtime,
+            runtime,
             directory: tempfile::tempdir().unwrap(),
             outputs: Mutex::default(),
             tokens: Mutex::new(vec![token]),
@@ -70,6 +70,11 @@ impl Cluster {
 
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Waits for what speaks to the sandbox itself.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// A file of this test.
@@ -156,7 +161,10 @@ impl Cluster {
     }
 
     fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_arcctl"));
+        // A torture of hours is not to meet a new build half-way.
+        let program = std::env::var_os("ARCCTL_TORTURE_PROGRAM")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_arcctl").into());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()

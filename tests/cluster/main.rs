@@ -24,4 +24,5 @@ mod rotation;
 mod running;
 mod secrecy;
 mod teardown;
+mod torture;
 mod versions;

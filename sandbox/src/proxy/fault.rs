@@ -77,6 +77,8 @@ pub enum Effect {
     SlowBody(Duration),
     /// There is no answer, and the connection stays.
     Hang,
+    /// The other side does what it is asked; there is no answer, and the connection stays.
+    HangAfter,
     /// The client is killed; the request does not reach the other side.
     Kill,
     /// The other side does what it is asked; then the client is killed.

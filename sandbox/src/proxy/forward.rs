@@ -96,6 +96,10 @@ async fn returned(
             drop(body.collect().await);
             return Err(connection.reset());
         }
+        Some(Effect::HangAfter) => {
+            drop(body.collect().await);
+            return std::future::pending().await;
+        }
         Some(Effect::KillAfter) => {
             drop(body.collect().await);
             shared.kill();

@@ -153,6 +153,7 @@ fn effect(text: &str) -> anyhow::Result<Effect> {
         ("reset" | "down", None) => Effect::ResetBefore,
         ("reset-after", None) => Effect::ResetAfter,
         ("hang", None) => Effect::Hang,
+        ("hang-after", None) => Effect::HangAfter,
         ("kill", None) => Effect::Kill,
         ("kill-after", None) => Effect::KillAfter,
         (status, body) => match status.parse() {

@@ -1,0 +1,185 @@
+//! The crash matrix: a run is killed before or after each of its writes, and run again. It comes to what an undisturbed
+//! run makes, and leaves nothing else.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use arcctl_sandbox::proxy::System;
+use serde_json::json;
+
+use super::{
+    ground::{Ground, SYSTEMS, Work},
+    listing::Listing,
+    record::Record,
+};
+
+/// At which write a run is killed.
+#[derive(Clone, Debug)]
+struct Case {
+    work: Work,
+    system: System,
+    nth: usize,
+    /// Whether the write arrived.
+    after: bool,
+    /// At which write to the same system the next run is killed too.
+    again: Option<usize>,
+}
+
+impl Case {
+    fn name(&self) -> String {
+        let when = if self.after { "after" } else { "before" };
+        let again = self
+            .again
+            .map_or_else(String::new, |nth| format!(" and again at {nth}"));
+        format!(
+            "{} {when} {:?} write {}{again}",
+            self.work.name(),
+            self.system,
+            self.nth
+        )
+    }
+
+    fn fault(&self, nth: usize) -> String {
+        let effect = if self.after { "kill-after" } else { "kill" };
+        format!("{effect}@write#{nth}")
+    }
+}
+
+/// What undisturbed runs make, and with how many writes.
+struct Reference {
+    made: BTreeMap<Work, Listing>,
+    writes: BTreeMap<(Work, System), usize>,
+}
+
+impl Reference {
+    fn of(ground: &Ground) -> Self {
+        let (mut made, mut writes) = (BTreeMap::new(), BTreeMap::new());
+        for work in Work::ALL {
+            ground.reset_counts();
+            let ended = ground.run(work);
+            assert_eq!(ended.code, 0, "{}: {}", work.name(), ended.stderr);
+            for system in SYSTEMS {
+                writes.insert((work, system), ground.writes(system).len());
+            }
+            made.insert(work, ground.settled());
+        }
+        Self { made, writes }
+    }
+
+    /// Before and after each write, and sampled pairs.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (&(work, system), &writes) in &self.writes {
+            for nth in 1..=writes {
+                for after in [false, true] {
+                    let case = |again| Case {
+                        work,
+                        system,
+                        nth,
+                        after,
+                        again,
+                    };
+                    cases.push(case(None));
+                    // Every fifth is killed in its recovery too, at another place each time.
+                    if nth % 5 == 0 {
+                        cases.push(case(Some(1 + (nth * 7) % writes)));
+                    }
+                }
+            }
+        }
+        cases
+    }
+}
+
+/// Kills a run as `case` says, runs it again, and compares.
+fn killed(
+    ground: &Ground,
+    case: &Case,
+    reference: &Reference,
+) -> (Result<(), String>, serde_json::Value) {
+    let mut at = Vec::new();
+    for nth in [Some(case.nth), case.again].into_iter().flatten() {
+        at.push(ground.run_until_killed(case.work, case.system, &case.fault(nth)));
+        ground.age();
+    }
+    let began = Instant::now();
+    let ended = ground.run(case.work);
+    let more = json!({"at": at, "recovery": began.elapsed().as_secs_f64()});
+    if ended.code != 0 || ended.stderr.contains("panicked") {
+        return (
+            Err(format!(
+                "at {at:?}; the next run ended with {}: {}",
+                ended.code, ended.stderr
+            )),
+            more,
+        );
+    }
+    let same = ground.becomes(&reference.made[&case.work]);
+    (
+        same.map_err(|differing| format!("at {at:?}: {differing}")),
+        more,
+    )
+}
+
+/// Kills in turn: each kind of work brings the cluster to where the next kind begins.
+fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
+    let mut ground = Ground::new();
+    let mut reference = Reference::of(&ground);
+    let mut left = record.left(choose(&reference), Case::name);
+    // What is popped comes first.
+    left.reverse();
+    while record.goes_on() && !left.is_empty() {
+        for work in Work::ALL {
+            let next = left.iter().rposition(|it| it.work == work);
+            let Some(case) = next.map(|index| left.remove(index)) else {
+                let ended = ground.run(work);
+                assert_eq!(ended.code, 0, "{}: {}", work.name(), ended.stderr);
+                continue;
+            };
+            let began = Instant::now();
+            let (ended, more) = killed(&ground, &case, &reference);
+            record.add(&case.name(), began, &ended, &more);
+            if ended.is_err() {
+                // Nothing that comes after can be trusted.
+                ground.cluster.finish();
+                ground = Ground::new();
+                reference = Reference::of(&ground);
+                break;
+            }
+        }
+    }
+    ground.cluster.finish();
+}
+
+#[test]
+fn a_killed_run_is_continued_by_the_next() {
+    let mut record = Record::open("crash sample");
+    matrix(&mut record, |reference| {
+        let case = |work, nth: usize, after| {
+            let writes = reference.writes[&(work, System::Kubernetes)];
+            Case {
+                work,
+                system: System::Kubernetes,
+                nth: nth.min(writes),
+                after,
+                again: None,
+            }
+        };
+        vec![
+            Case {
+                again: Some(9),
+                ..case(Work::Up, 30, true)
+            },
+            case(Work::Change, 12, true),
+            case(Work::Teardown, 8, true),
+        ]
+    });
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn crash_matrix() {
+    let mut record = Record::open("crash");
+    matrix(&mut record, Reference::cases);
+    record.assert_all_well();
+}

@@ -1,0 +1,279 @@
+//! A sandbox to torture arcctl in: runs that are killed at one of their writes, and what time does after a dead run.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use arcctl_sandbox::{
+    proxy::{Fault, Kind, Record, System},
+    world::{Options, Pace},
+};
+use serde_json::{Value, json};
+
+use super::listing::{Listing, differences, listing, objects};
+use crate::cluster::{Cluster, Ended};
+
+/// How long a cluster's own controllers may take to be done.
+const SETTLING: Duration = Duration::from_secs(25);
+
+/// No run in a sandbox without delays takes as long.
+const LONGEST_RUN: &str = "90s";
+
+/// All systems that are written to.
+pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
+
+/// What is done to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Work {
+    Up,
+    /// `up` with another profile: a pool renamed, the controller's values changed.
+    Change,
+    Teardown,
+}
+
+impl Work {
+    pub(crate) const ALL: [Self; 3] = [Self::Up, Self::Change, Self::Teardown];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Change => "change",
+            Self::Teardown => "teardown",
+        }
+    }
+}
+
+/// A sandbox, and whom a fault kills in it.
+pub(crate) struct Ground {
+    pub(crate) cluster: Cluster,
+    victim: Arc<Mutex<Option<u32>>>,
+    profile: PathBuf,
+    changed: PathBuf,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        Self::with(Options {
+            pace: Pace::Fast,
+            ..Options::default()
+        })
+    }
+
+    pub(crate) fn with(options: Options) -> Self {
+        let at_eks = options.aws;
+        let cluster = Cluster::start(options);
+        let victim = Arc::new(Mutex::new(None));
+        let killed = Arc::clone(&victim);
+        cluster.world().on_kill(move || {
+            if let Some(id) = killed.lock().unwrap().take() {
+                kill_family(id);
+            }
+        });
+        let edits = [
+            ("- name: basic", "- name: other"),
+            ("max: 16", "max: 12"),
+            ("syncPeriod: 1m", "syncPeriod: 2m"),
+        ];
+        let (profile, changed) = if at_eks {
+            (
+                cluster.eks_profile("arcctl", &[]),
+                cluster.eks_profile("changed", &edits),
+            )
+        } else {
+            (
+                cluster.profile("arcctl", &[]),
+                cluster.profile("changed", &edits),
+            )
+        };
+        Self {
+            cluster,
+            victim,
+            profile,
+            changed,
+        }
+    }
+
+    /// What `work` is as a command.
+    pub(crate) fn arguments(&self, work: Work) -> Vec<&str> {
+        let (command, file) = match work {
+            Work::Up => ("up", &self.profile),
+            Work::Change => ("up", &self.changed),
+            Work::Teardown => ("teardown", &self.changed),
+        };
+        let file = file.to_str().unwrap();
+        vec![
+            command,
+            "-f",
+            file,
+            "--yes",
+            "-o",
+            "json",
+            "--timeout",
+            LONGEST_RUN,
+        ]
+    }
+
+    /// Does `work`, undisturbed.
+    pub(crate) fn run(&self, work: Work) -> Ended {
+        self.cluster.arcctl(&self.arguments(work))
+    }
+
+    /// Does `work` until `fault` kills it; what it was about to write, or `None` where it came to its end before.
+    pub(crate) fn run_until_killed(
+        &self,
+        work: Work,
+        system: System,
+        fault: &str,
+    ) -> Option<String> {
+        let proxy = self.cluster.world().proxy(system).unwrap();
+        proxy.reset_counts();
+        let id = proxy.add_fault(fault.parse::<Fault>().unwrap());
+        // Held until the run is known: a fault that comes first waits.
+        let mut victim = self.victim.lock().unwrap();
+        let running = self.cluster.arcctl_in_background(&self.arguments(work));
+        *victim = Some(running.id());
+        drop(victim);
+        let ended = running.end();
+        proxy.remove_fault(id);
+        let was_killed = self.victim.lock().unwrap().take().is_none();
+        self.cluster.keep(&ended);
+        was_killed.then(|| {
+            self.writes(system)
+                .last()
+                .map_or_else(String::new, described)
+        })
+    }
+
+    /// The writes to `system` since its counts were reset.
+    pub(crate) fn writes(&self, system: System) -> Vec<Record> {
+        let Some(proxy) = self.cluster.world().proxy(system) else {
+            return Vec::new();
+        };
+        proxy
+            .requests()
+            .into_iter()
+            .filter(|it| it.kind == Kind::Write)
+            .collect()
+    }
+
+    /// Forgets what was counted.
+    pub(crate) fn reset_counts(&self) {
+        for system in SYSTEMS {
+            if let Some(proxy) = self.cluster.world().proxy(system) {
+                proxy.reset_counts();
+            }
+        }
+    }
+
+    /// Lets the time pass in which a dead run or its helm could still be alive: their marks become older.
+    pub(crate) fn age(&self) {
+        self.cluster.block_on(async {
+            let client = self.cluster.world().kube();
+            for object in objects(&client).await {
+                let metadata = &object["metadata"];
+                let name = metadata["name"].as_str().unwrap_or_default();
+                let status = metadata["labels"]["status"].as_str().unwrap_or_default();
+                let unfinished = status.starts_with("pending") || status == "uninstalling";
+                let (group, patch) = if object["kind"] == "Lease" && name.starts_with("arcctl-") {
+                    ("apis/coordination.k8s.io/v1", json!({"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}))
+                } else if object["type"] == "helm.sh/release.v1" && unfinished {
+                    ("api/v1", json!({"metadata": {"labels": {"modifiedAt": "1767225600", "createdAt": "1767225600"}}}))
+                } else {
+                    continue;
+                };
+                let kind = if group == "api/v1" { "secrets" } else { "leases" };
+                let namespace = metadata["namespace"].as_str().unwrap_or_default();
+                let address = format!("/{group}/namespaces/{namespace}/{kind}/{name}");
+                let request = http::Request::patch(address)
+                    .header("content-type", "application/merge-patch+json")
+                    .body(patch.to_string().into_bytes())
+                    .unwrap();
+                client.request::<Value>(request).await.unwrap();
+            }
+        });
+    }
+
+    /// What is in the cluster and at GitHub once nothing changes any more.
+    pub(crate) fn settled(&self) -> Listing {
+        let end = Instant::now() + SETTLING;
+        let (mut last, mut equal) = (self.listing(), 0);
+        while equal < 2 {
+            assert!(Instant::now() < end, "the cluster does not settle");
+            std::thread::sleep(Duration::from_millis(500));
+            let now = self.listing();
+            equal = if now == last { equal + 1 } else { 0 };
+            last = now;
+        }
+        last
+    }
+
+    /// What is in the cluster and at GitHub now.
+    pub(crate) fn listing(&self) -> Listing {
+        let client = self.cluster.world().kube();
+        let mut listing = self.cluster.block_on(listing(&client, false));
+        let runners = self.cluster.world().github().runners();
+        let names: BTreeSet<String> = runners
+            .iter()
+            .map(|it| {
+                let pool = it.name.split('-').next().unwrap_or_default();
+                let labels: BTreeSet<_> = it.labels.iter().map(|it| format!("{it:?}")).collect();
+                format!("at GitHub/{pool}/online: {}, {labels:?}", it.online)
+            })
+            .collect();
+        for name in names {
+            listing.insert(name, String::new());
+        }
+        listing.insert("at GitHub".into(), runners.len().to_string());
+        listing
+    }
+
+    /// Whether the cluster becomes as `wanted`.
+    pub(crate) fn becomes(&self, wanted: &Listing) -> Result<(), String> {
+        let end = Instant::now() + SETTLING;
+        loop {
+            let differing = differences(wanted, &self.listing());
+            if differing.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(differing.join("; "));
+            }
+            std::thread::sleep(Duration::from_millis(400));
+        }
+    }
+}
+
+/// The method and the path of a write, without its parameters.
+pub(crate) fn described(record: &Record) -> String {
+    let path = record.path.split('?').next().unwrap_or_default();
+    format!("{} {path}", record.method)
+}
+
+/// Kills a run and the helm it has started at once, as a machine that fails does.
+fn kill_family(id: u32) {
+    let mut family = vec![id.to_string()];
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    for process in processes {
+        let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else {
+            continue;
+        };
+        // After the name in brackets: the state, the parent.
+        let parent = stat
+            .rsplit(')')
+            .next()
+            .and_then(|it| it.split_whitespace().nth(1));
+        if parent == Some(id.to_string().as_str()) {
+            family.push(process.file_name().to_string_lossy().into_owned());
+        }
+    }
+    let killed = Command::new("kill")
+        .arg("-9")
+        .args(&family)
+        .status()
+        .unwrap();
+    assert!(killed.success());
+}
