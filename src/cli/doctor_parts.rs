@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
-        credential::{self, Credential, Sources},
+        credential::{self, Credential, Loaded, Sources},
         github::GitHub,
         helm::Helm,
         kube::{Access, Kube},
@@ -72,12 +72,7 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         .and_then(|it| it.binary().map(drop));
     let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
     let desired = facts.and_then(|facts| session::wanted(profile, &facts));
-    let known: Known<()> = credential.as_ref().map(drop).map_err(Clone::clone);
-    // Without a credential the cluster is still looked at; `gather` asks GitHub nothing then.
-    let credential = match credential {
-        Ok(loaded) => loaded.credential,
-        Err(_) => Credential::Token(Secret::trimmed("").0),
-    };
+    let (known, credential) = usable(credential);
     let context = clients(&file, &kube, aws, helm, ca_bundle, credential, kubernetes);
     Parts {
         advice: file.advice,
@@ -89,6 +84,15 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         context,
         desired,
         at_aws,
+    }
+}
+
+/// Whether there is a credential, and what stands for one: without it the cluster is still looked at, and `gather` asks
+/// GitHub nothing then.
+fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
+    match credential {
+        Ok(loaded) => (Ok(()), loaded.credential),
+        Err(error) => (Err(error), Credential::Token(Secret::trimmed("").0)),
     }
 }
 
