@@ -131,10 +131,10 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
     };
     let ready = present.readiness == Readiness::Ready;
     match &present.ownership {
-        Ownership::Ours if present.differences.is_empty() => {
+        Ownership::Ours | Ownership::Shared { .. } if present.differences.is_empty() => {
             Ok(step(Action::Keep, Vec::new(), false, ready))
         }
-        Ownership::Ours => Ok(step(
+        Ownership::Ours | Ownership::Shared { .. } => Ok(step(
             Action::Update,
             present.differences.clone(),
             false,
@@ -172,6 +172,10 @@ fn decide_removal(
                 false,
                 present.readiness == Readiness::Ready,
             )
+        },
+        Ownership::Shared { because } => Step {
+            note: Some(format!("only this of it goes: {because}")),
+            ..step(Action::Update, present.differences.clone(), false, true)
         },
         Ownership::Foreign { evidence } => stays(evidence),
         Ownership::OtherProfile { name } => stays(&format!("it is of the profile `{name}`")),
@@ -291,6 +295,11 @@ mod tests {
         assert_eq!(action(&Observed::Absent).action, Action::Keep);
         let ours = action(&present(Ownership::Ours, true));
         assert_eq!((ours.action, ours.note), (Action::Delete, None));
+        let because = "others use it".into();
+        let shared = action(&present(Ownership::Shared { because }, true));
+        assert_eq!(shared.action, Action::Update);
+        assert_eq!(shared.differences.len(), 1);
+        assert_eq!(shared.note.unwrap(), "only this of it goes: others use it");
         for ownership in [
             Ownership::Foreign {
                 evidence: "made by kubectl".into(),

@@ -13,8 +13,10 @@ use crate::{
         kube::{Access, Kube},
         same_cluster,
     },
-    error::Result,
-    profile::Profile,
+    desired::removal::is_at_aws,
+    error::{Error, Result, System},
+    execute::inventory::Inventory,
+    profile::{Cluster, Profile},
 };
 
 /// The cluster, and AWS where the profile names something of it.
@@ -30,23 +32,31 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Finds the cluster. Nothing is asked of its API server yet.
+    /// Finds the cluster of `profile`. Nothing is asked of its API server yet.
     pub(super) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
-        let aws = aws(profile).await;
-        let mut access = named_access(global, profile);
+        Self::to(global, &profile.cluster, aws(profile).await).await
+    }
+
+    /// Finds `cluster`, by EKS where it names that.
+    pub(super) async fn to(
+        global: &GlobalArgs,
+        cluster: &Cluster,
+        aws: Option<Aws>,
+    ) -> Result<Self> {
+        let mut access = named_access(global, cluster);
         let is_named = access.kubeconfig.is_some() || access.context.is_some();
         let mut eks = None;
-        if let (Some(name), Some(aws)) = (&profile.cluster.eks, &aws) {
+        if let (Some(name), Some(aws)) = (&cluster.eks, &aws) {
             // Joined and not raced: the same fault gives the same error in every run.
-            let (cluster, caller) = tokio::join!(aws.cluster(name), aws.caller());
-            let (caller, cluster) = (caller?, cluster?);
+            let (found, caller) = tokio::join!(aws.cluster(name), aws.caller());
+            let (caller, found) = (caller?, found?);
             if is_named {
                 access = access.pinned();
-                same_cluster::check(&access, &cluster).await?;
+                same_cluster::check(&access, &found).await?;
             } else {
-                access = sign_in(aws, &cluster, caller).await?;
+                access = sign_in(aws, &found, caller).await?;
             }
-            eks = Some(cluster);
+            eks = Some(found);
         } else {
             access = access.pinned();
         }
@@ -58,30 +68,41 @@ impl Connection {
             eks,
         })
     }
+
+    /// Reaches the account of what the inventory has at AWS, where the profile does not lead there (any more): by the
+    /// cluster that is on record, which must be this one.
+    pub(super) async fn reach(&mut self, inventory: &Inventory) -> Result<()> {
+        let mut recorded = inventory.records.keys();
+        let Some(id) = recorded.find(|it| is_at_aws(it)) else {
+            return Ok(());
+        };
+        if self.eks.is_some() {
+            return Ok(());
+        }
+        let cluster = inventory.profile.as_ref().map(|it| &it.cluster);
+        let Some((name, region)) = cluster.and_then(|it| Some((it.eks.as_ref()?, &it.region)))
+        else {
+            return Err(Error::failed(
+                System::Aws,
+                format!("`{id}` is on record, and not in which AWS account it is"),
+            )
+            .object(id)
+            .hint("name the cluster: cluster.eks and cluster.region in the profile, or --eks and --region"));
+        };
+        let aws = Aws::new(region.as_deref()).await;
+        let found = aws.cluster(name).await?;
+        same_cluster::check(&self.access, &found).await?;
+        (self.aws, self.eks) = (Some(aws), Some(found));
+        Ok(())
+    }
 }
 
-/// The cluster of the kubeconfig, where there is no profile yet.
-pub(super) async fn by_kubeconfig(global: &GlobalArgs) -> Result<(Access, Kube)> {
-    let access = Access {
-        kubeconfig: global.kubeconfig.clone(),
-        listed: listed(variable("KUBECONFIG").as_deref()),
-        context: global.context.clone(),
-        login: None,
-    };
-    let access = access.pinned();
-    let kube = Kube::connect(&access).await?;
-    Ok((access, kube))
-}
-
-/// The way that the command line and the profile name, without EKS.
-pub(super) fn named_access(global: &GlobalArgs, profile: &Profile) -> Access {
+/// The way to `cluster` that the command line and the profile name, without EKS.
+pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster) -> Access {
     Access {
         kubeconfig: global.kubeconfig.clone(),
         listed: listed(variable("KUBECONFIG").as_deref()),
-        context: global
-            .context
-            .clone()
-            .or_else(|| profile.cluster.context.clone()),
+        context: global.context.clone().or_else(|| cluster.context.clone()),
         login: None,
     }
 }

@@ -170,7 +170,7 @@ async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
         },
         // A credential that is stored at AWS, and helm, are judged without the cluster too.
         Err(error) => Reached {
-            access: connection::named_access(global, profile),
+            access: connection::named_access(global, &profile.cluster),
             cluster: match &profile.cluster.eks {
                 Some(_) if error.system == System::Aws => Err(error.clone()),
                 name => Ok(name.clone()),

@@ -17,6 +17,7 @@ mod profile_file;
 mod progress;
 mod removal_advice;
 mod removal_session;
+mod removal_source;
 mod render;
 mod run_limit;
 mod schedule;

@@ -1,5 +1,7 @@
 //! Observes everything that is desired, phase by phase, and makes the plan.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
 
 use super::session::Session;
@@ -70,19 +72,38 @@ fn postpone_proofs(steps: &mut [Step]) {
     }
 }
 
-/// What the inventory has and the profile no longer: what of it `up` takes away.
+/// What the inventory has and the profile no longer.
+#[derive(Default)]
+pub(super) struct LeftBehind {
+    /// What of it `up` takes away.
+    pub(super) goes: Vec<Desired>,
+    /// What of it is at AWS and stays, each with the reason.
+    pub(super) stays: Vec<String>,
+    /// What of it is not there any more, or was never arcctl's: nothing is left to be remembered.
+    pub(super) gone: BTreeSet<String>,
+}
+
+/// Looks at what the inventory has and the profile no longer.
 pub(super) async fn left_behind(
     context: &Context,
     records: &Records,
     desired: &[Desired],
-) -> Result<Vec<Desired>> {
-    let left = removal::left_behind(records, desired, &context.profile.name);
-    Ok(present(context, left)
-        .await?
-        .into_iter()
-        .filter(|(_, step)| step.action == Action::Delete)
-        .map(|(desired, _)| desired)
-        .collect())
+) -> Result<LeftBehind> {
+    let left = removal::left_behind(records, desired, &context.profile);
+    let mut result = LeftBehind {
+        gone: left.iter().map(|it| it.id.to_string()).collect(),
+        ..LeftBehind::default()
+    };
+    for (desired, step) in present(context, left).await? {
+        result.gone.remove(desired.id.as_str());
+        if step.action != Action::Keep {
+            result.goes.push(desired);
+        } else if desired.id.is_at_aws() {
+            let why = step.note.unwrap_or_default();
+            result.stays.push(format!("`{}` {why}", desired.id));
+        }
+    }
+    Ok(result)
 }
 
 /// Those of `desired`, all of which are to go, that are there, each with its step.

@@ -8,15 +8,18 @@ use crate::{
         removal::{self, Records},
     },
     error::{Error, ErrorKind, Result, System},
-    resource::{Resource, context::Context, removal::Removal},
+    resource::{Id, Resource, context::Context, record, removal::Removal},
 };
 
-/// Says what this version leaves where it is.
-pub(super) fn say_what_stays(records: &Records, output: Output) {
-    for id in records.keys().filter(|it| removal::is_at_aws(it)) {
-        output.note(format!(
-            "advice: `{id}` stays at AWS: this version does not remove it"
-        ));
+/// Says what cannot be taken away since its record does not say enough.
+pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
+    for (id, details) in records.iter().filter(|(id, _)| removal::is_at_aws(id)) {
+        let known = Id::parse(id).and_then(|it| record::resource(&it, details, profile));
+        if known.is_none() {
+            output.note(format!(
+                "advice: `{id}` stays at AWS: its record does not say what of it is arcctl's; remove it by hand"
+            ));
+        }
     }
 }
 

@@ -1,36 +1,28 @@
-//! What a teardown works with: from the profile, or from the inventory alone; and which way out it takes where the
-//! controller or GitHub cannot do their part.
+//! What a teardown works with, and which way out it takes where the controller or GitHub cannot do their part.
 
 use std::sync::Mutex;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::{
-    GlobalArgs,
-    connection::{self, Connection},
-    observation,
+    GlobalArgs, observation,
     output::Output,
-    profile_file,
     removal_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
-    session::{Session, audit, ca_bundle, variable},
+    removal_source::{Source, from_inventory, from_profile, use_secret},
+    session::{Session, audit, variable},
 };
 use crate::{
     clients::{
-        aws::Aws,
-        aws::cluster::EksCluster,
         credential::{self, Credential, Loaded, Sources},
         github::GitHub,
         helm::Helm,
-        kube::{Access, Kube, Selection, Target},
+        kube::{Kube, Selection, Target},
     },
     desired::{
-        Desired, Facts, desired, names,
-        removal::{self, Records, Wish},
+        Desired, names,
+        removal::{self, Wish},
     },
-    error::{Error, ErrorKind, Result, System},
-    execute::inventory,
-    profile::{KubernetesSecretKey, Profile, TokenSource},
+    error::{Error, ErrorKind, Result},
     resource::{Resource, aws::writes::Writes, context::Context, removal::Removal},
     secret::Secret,
 };
@@ -41,6 +33,12 @@ pub(super) struct RemovalArgs {
     /// Without the profile's file: the name of the profile, whose inventory in the cluster says what is there
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
+    /// With --name: the EKS cluster, in place of a context of the kubeconfig
+    #[arg(long, value_name = "CLUSTER", requires = "name")]
+    pub(super) eks: Option<String>,
+    /// The AWS region of --eks, where it is not that of the environment
+    #[arg(long, value_name = "REGION", requires = "eks")]
+    pub(super) region: Option<String>,
     /// End the jobs of busy runners, and go on where GitHub cannot be asked
     #[arg(long)]
     force: bool,
@@ -61,18 +59,6 @@ impl RemovalArgs {
     }
 }
 
-/// Where the profile came from.
-struct Source {
-    access: Access,
-    kube: Kube,
-    aws: Option<Aws>,
-    eks: Option<EksCluster>,
-    profile: Profile,
-    records: Records,
-    directory: std::path::PathBuf,
-    ca_bundle: Option<String>,
-}
-
 /// Connects and makes the list of what is to go: only what is there.
 pub(super) async fn open(
     args: &RemovalArgs,
@@ -80,7 +66,7 @@ pub(super) async fn open(
     output: Output,
 ) -> Result<Session> {
     let source = match &args.name {
-        Some(name) => from_inventory(name, global).await?,
+        Some(name) => Box::pin(from_inventory(name, args, global)).await?,
         None => from_profile(global, output).await?,
     };
     let Source {
@@ -91,7 +77,7 @@ pub(super) async fn open(
     } = &source;
     let hidden = credential::variables(&profile.github);
     let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
-    say_what_stays(records, output);
+    say_what_stays(records, &profile.name, output);
     let (credential, github, lost) = Box::pin(connect(&source, output)).await?;
     let runs = controller_runs(kube).await?;
     let left = runners_left(kube).await?;
@@ -159,95 +145,6 @@ async fn there(context: &Context, all: Vec<Desired>) -> Result<Vec<Desired>> {
         desired.sort_by_key(|it| it.phase);
     }
     Ok(desired)
-}
-
-async fn from_profile(global: &GlobalArgs, output: Output) -> Result<Source> {
-    let file = profile_file::read(global, output)?;
-    let Connection {
-        access,
-        kube,
-        aws,
-        eks,
-    } = Box::pin(Connection::open(global, &file.profile)).await?;
-    let bundle = ca_bundle(&file)?;
-    let facts = Facts {
-        now: jiff::Timestamp::now(),
-        ca_bundle: bundle.clone(),
-        ..Facts::default()
-    };
-    let mut wanted = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;
-    // What is at AWS is known by its record alone: its names need facts.
-    wanted.retain(|it| !matches!(it.resource, Resource::Aws(_)));
-    // Marks say whose these are, also where a run died before it wrote them down.
-    let mut records = removal::records(&wanted);
-    let known = inventory::read(&kube, &file.profile.name).await?.records;
-    records.retain(|id, _| {
-        !id.starts_with("helm-release/") || known.is_empty() || known.contains_key(id)
-    });
-    records.extend(known);
-    Ok(Source {
-        access,
-        kube,
-        aws,
-        eks,
-        records,
-        profile: file.profile,
-        directory: file.directory,
-        ca_bundle: bundle,
-    })
-}
-
-/// The profile as far as the inventory has it; the credential is the one that the controller uses.
-async fn from_inventory(name: &str, global: &GlobalArgs) -> Result<Source> {
-    let (access, kube) = connection::by_kubeconfig(global).await?;
-    let found = inventory::read(&kube, name).await?;
-    let Some(mut profile) = found.profile else {
-        return Err(Error::failed(
-            System::Kubernetes,
-            format!("there is no inventory of a profile `{name}` on this cluster"),
-        )
-        .object(format!("config-map/{}/arcctl-{name}", names::SYSTEM_NAMESPACE))
-        .hint("`kubectl get configmaps -A -l app.kubernetes.io/managed-by=arcctl` lists them; or name the profile's file with -f"));
-    };
-    let secret = Target::namespaced(
-        "v1",
-        "Secret",
-        names::SYSTEM_NAMESPACE,
-        names::CONTROLLER_SECRET,
-    );
-    if let Some(secret) = kube.get(&secret).await? {
-        use_secret(&mut profile, &secret);
-    }
-    Ok(Source {
-        access,
-        kube,
-        aws: connection::aws(&profile).await,
-        eks: None,
-        records: found.records,
-        profile,
-        directory: ".".into(),
-        ca_bundle: None,
-    })
-}
-
-fn use_secret(profile: &mut Profile, secret: &Value) {
-    let key = |key: &str| {
-        (!secret["data"][key].is_null()).then(|| TokenSource {
-            kubernetes_secret: Some(KubernetesSecretKey {
-                namespace: names::SYSTEM_NAMESPACE.into(),
-                name: names::CONTROLLER_SECRET.into(),
-                key: key.into(),
-            }),
-            ..TokenSource::default()
-        })
-    };
-    if let Some(source) = key("github_token") {
-        profile.github.token = Some(source);
-    } else if let (Some(source), Some(app)) =
-        (key("github_app_private_key"), profile.github.app.as_mut())
-    {
-        app.private_key = source;
-    }
 }
 
 /// The credential, GitHub, and why it cannot be asked with it.

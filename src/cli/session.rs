@@ -1,7 +1,10 @@
 //! What a command that reaches out works with: the clients, the credential, the facts; and what is checked before
 //! anything is written. The environment is read here.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use super::{
     GlobalArgs, aws_facts,
@@ -9,6 +12,7 @@ use super::{
     foreign, observation,
     output::Output,
     profile_file::ProfileFile,
+    removal_advice::say_what_stays,
 };
 use crate::{
     clients::{
@@ -18,7 +22,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{Desired, EksFacts, Facts, desired, names, removal},
+    desired::{Desired, EksFacts, Facts, desired, names, removal::Records},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
@@ -36,6 +40,8 @@ pub(super) struct Session {
     pub context: Context,
     /// What is wanted.
     pub desired: Vec<Desired>,
+    /// What is on record, no longer in the profile, and not there: to be forgotten by a run that writes.
+    pub gone: BTreeSet<String>,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
 }
@@ -79,20 +85,20 @@ impl Session {
         output: Output,
     ) -> Result<Self> {
         refuse_unimplemented(&file)?;
-        let Connection {
-            access,
-            kube,
-            aws,
-            eks,
-        } = Box::pin(Connection::open(global, &file.profile)).await?;
+        let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
+        let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = credential::variables(&file.profile.github);
-        let helm = Helm::new(variable("PATH").as_deref(), access, helm_must_not_see)?;
+        let helm = Helm::new(
+            variable("PATH").as_deref(),
+            connection.access.clone(),
+            helm_must_not_see,
+        )?;
         helm.binary()?;
         let ca_bundle = ca_bundle(&file)?;
         let sources = Sources {
             variable: &variable,
             directory: &file.directory,
-            kube: Some(&kube),
+            kube: Some(kube),
             aws: aws.as_ref(),
         };
         let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
@@ -109,13 +115,16 @@ impl Session {
         let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts) = tokio::join!(
             audit(&github, &file.profile),
-            facts(&kube, at_aws, &file.profile, ca_bundle.clone())
+            facts(kube, at_aws, &file.profile, ca_bundle.clone())
         );
         let (audit, (facts, advice)) = (audit?, facts?);
         for advice in advice.into_iter().chain(audit.advice) {
             output.note(format!("advice: {advice}"));
         }
         let desired = wanted(&file.profile, &facts)?;
+        let inventory = inventory::read(kube, &file.profile.name).await?;
+        Box::pin(connection.reach(&inventory)).await?;
+        let Connection { kube, aws, eks, .. } = connection;
         let context = Context {
             profile: file.profile,
             kube,
@@ -137,8 +146,9 @@ impl Session {
             desired,
             ca_bundle,
             eks,
+            gone: BTreeSet::new(),
         };
-        session.add_left_behind(output).await?;
+        session.add_left_behind(&inventory.records, output).await?;
         Ok(session)
     }
 
@@ -149,33 +159,30 @@ impl Session {
             desired,
             ca_bundle: None,
             eks,
+            gone: BTreeSet::new(),
         }
     }
 
     /// Adds what the profile no longer has, to be taken away; what only a teardown takes away is said.
-    async fn add_left_behind(&mut self, output: Output) -> Result<()> {
+    async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
         let context = &mut self.context;
-        let records = inventory::read(&context.kube, &context.profile.name)
-            .await?
-            .records;
         context.removal.recorded = records.keys().cloned().collect();
-        let left = observation::left_behind(context, &records, &self.desired).await?;
-        for id in records.keys() {
-            let goes = |it: &Desired| it.id.as_str() == *id;
-            if self.desired.iter().any(goes) {
-                continue;
-            }
-            if removal::is_at_aws(id) {
-                output.note(format!(
-                    "advice: `{id}` is no longer in the profile, and stays at AWS: this version does not remove it"
-                ));
-            } else if id.starts_with("helm-release/") || id.starts_with("secret/") {
+        let left = observation::left_behind(context, records, &self.desired).await?;
+        for why in &left.stays {
+            output.note(format!("advice: no longer in the profile: {why}"));
+        }
+        let mut unwanted = records.clone();
+        unwanted.retain(|id, _| !self.desired.iter().any(|it| it.id.as_str() == *id));
+        say_what_stays(&unwanted, &context.profile.name, output);
+        for id in unwanted.keys() {
+            if id.starts_with("helm-release/") || id.starts_with("secret/") {
                 output.note(format!(
                     "advice: `{id}` is no longer in the profile, and stays: others may need it; only `arcctl teardown` removes it"
                 ));
             }
         }
-        self.desired.extend(left);
+        self.desired.extend(left.goes);
+        self.gone = left.gone;
         Ok(())
     }
 
@@ -208,7 +215,8 @@ impl Session {
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
         let (facts, _) = facts(kube, at_aws, profile, ca_bundle).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
-        self.add_left_behind(output).await
+        let inventory = inventory::read(&self.context.kube, &self.context.profile.name).await?;
+        self.add_left_behind(&inventory.records, output).await
     }
 
     /// The first line of a command that writes: what it is about to change.

@@ -59,7 +59,7 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let stop = stop_on_signals();
     let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = async {
-        let session = Session::open(global, file, args.adopt, output).await?;
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note(session.target());
         removal_advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
@@ -242,7 +242,11 @@ async fn execute(
     }
     if error.is_none() {
         steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
-        let forgotten = forget_gone(session, &steps).await;
+        let forgotten = if options.may_write {
+            forget_gone(session, &steps).await
+        } else {
+            Ok(())
+        };
         error = execute::first_error(&steps)
             .cloned()
             .or_else(|| options.stopped())
@@ -296,6 +300,7 @@ async fn forget_gone(session: &Session, steps: &[StepResult]) -> Result<()> {
         .iter()
         .filter(|it| it.goal == Goal::Gone && ended(&it.id))
         .map(|it| it.id.to_string())
+        .chain(session.gone.iter().cloned())
         .collect();
     if gone.is_empty() {
         return Ok(());

@@ -142,27 +142,31 @@ pub(super) fn resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     if let Some(irsa) = &aws.irsa {
         result.extend(irsa_resources(profile, irsa, &known, facts));
     }
-    let rules = rules(profile, aws, &known).into_iter().map(|rule| {
-        let name = format!(
-            "{}-{}-{}-{}",
-            kind(rule.direction),
-            rule.port,
-            rule.direction,
-            rule.peer.name()
-        );
-        resource(
-            Id::new("security-group-rule", Some(&rule.group), &name),
-            AwsResource::Rule(rule),
-        )
-    });
-    result.extend(rules);
+    result.extend(rules(profile, aws, &known).into_iter().map(rule));
     result
 }
 
-const fn kind(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
+/// A rule under its id.
+pub fn rule(rule: SecurityGroupRule) -> Desired {
+    let (direction, port, peer) = (rule.direction, rule.port, rule.peer.name());
+    let name = format!("{}-{port}-{direction}-{peer}", direction.word());
+    let id = Id::new("security-group-rule", Some(&rule.group), &name);
+    resource(id, AwsResource::Rule(rule))
+}
+
+/// Whether `profile` asks for the connection of `rule`, whatever nodes the cluster has at the moment: one that has none
+/// will have some again.
+pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
+    let Some(aws) = &profile.aws else {
+        return false;
+    };
+    let server = aws.github_server.as_ref();
+    let group = server.and_then(|it| it.security_group.as_deref());
+    let cidr = server.and_then(|it| it.cidr.as_deref());
+    match rule.direction {
+        Direction::Ingress if group == Some(rule.group.as_str()) => rule.port == HTTPS,
+        Direction::Ingress => rule.port == profile.controller.webhook_port,
+        Direction::Egress => rule.port == HTTPS && [group, cidr].contains(&Some(rule.peer.name())),
     }
 }
 
@@ -192,6 +196,7 @@ fn irsa_resources(profile: &Profile, irsa: &Irsa, known: &Known, facts: &Facts) 
             known.partition, known.account, known.issuer
         ),
         issuer: known.issuer.clone(),
+        sid: known.sid.clone(),
         profile: profile.name.clone(),
     };
     let id = Id::new("oidc-provider", None, &known.issuer);
@@ -287,7 +292,7 @@ fn rules(profile: &Profile, aws: &Aws, known: &Known) -> Vec<SecurityGroupRule> 
             continue;
         };
         let server = aws.github_server.iter();
-        let server = server.flat_map(|server| to_server(profile, server, network, own));
+        let server = server.flat_map(|server| to_server(profile, server, network, own, &known.sid));
         for rule in server.chain(to_webhooks(profile, known, network, own)) {
             // Nodes of several kinds may need the same rule: then one that does for all of them is looked for.
             match rules.iter_mut().find(|it| it.is_same(&rule)) {
@@ -309,6 +314,7 @@ fn to_server(
     server: &GithubServer,
     network: &NodeNetwork,
     own: &str,
+    sid: &str,
 ) -> Vec<SecurityGroupRule> {
     let out = |peer, peers, addresses| SecurityGroupRule {
         group: own.to_owned(),
@@ -319,6 +325,7 @@ fn to_server(
         peers,
         addresses,
         purpose: TO_SERVER.to_owned(),
+        sid: sid.to_owned(),
         profile: profile.name.clone(),
     };
     let mut rules = Vec::new();
@@ -366,6 +373,7 @@ fn to_webhooks(
         peers: known.control_plane_groups.clone(),
         addresses: known.control_plane_subnets.clone(),
         purpose: TO_WEBHOOKS.to_owned(),
+        sid: known.sid.clone(),
         profile: profile.name.clone(),
     })
 }

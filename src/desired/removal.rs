@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Desired, Goal, Phase, names};
-use crate::resource::{Drain, Id, Resource, Webhooks, record};
+use super::{Desired, Goal, Phase, aws, names};
+use crate::{
+    profile::Profile,
+    resource::{Drain, Id, Resource, Webhooks, aws::AwsResource, record},
+};
 
 /// What is owned, as the inventory has it: ids, and what deleting each needs beside its id.
 pub type Records = BTreeMap<String, Value>;
@@ -51,34 +54,52 @@ pub fn teardown(records: &Records, profile: &str, wish: Wish) -> Vec<Desired> {
     };
     result.push(step(Phase::Deregistration, id, ghosts));
     result.extend(memory(profile));
+    in_order(&mut result);
     result.sort_by_key(|it| it.phase);
     result
 }
 
-/// What `up` takes away: pools and what belongs to them, once the profile no longer has them. What others may use, and
-/// what holds the rest, only goes with a teardown.
-pub fn left_behind(records: &Records, wanted: &[Desired], profile: &str) -> Vec<Desired> {
+/// What `up` takes away: pools and what belongs to them, and what is at AWS, once the profile no longer has them. What
+/// others may use, and what holds the rest, only goes with a teardown.
+pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> Vec<Desired> {
     const STAY: [&str; 4] = ["namespace", "crds", "helm-release", "secret"];
     let mut result: Vec<Desired> = records
         .iter()
         .filter(|(id, _)| !wanted.iter().any(|it| it.id.as_str() == *id))
-        .filter_map(|(id, details)| gone(id, details, profile))
-        .filter(|it| !STAY.contains(&it.id.kind()))
+        .filter_map(|(id, details)| gone(id, details, &profile.name))
+        .filter(|it| !STAY.contains(&it.id.kind()) && !is_asked_for(&it.resource, profile))
         .collect();
+    in_order(&mut result);
     result.sort_by_key(|it| it.phase);
     result
 }
 
-/// Whether `id` is of something at AWS, which no run takes away yet.
+/// Whether the profile asks for it although it is not among what is wanted now: a rule for nodes that are not there.
+fn is_asked_for(resource: &Resource, profile: &Profile) -> bool {
+    matches!(resource, Resource::Aws(AwsResource::Rule(rule)) if aws::is_for(profile, rule))
+}
+
+/// Whether `id` is of something at AWS.
 pub fn is_at_aws(id: &str) -> bool {
-    const KINDS: [&str; 5] = [
-        "oidc-provider",
-        "iam-role",
-        "iam-role-policy",
-        "bucket-policy",
-        "security-group-rule",
-    ];
-    id.split('/').next().is_some_and(|it| KINDS.contains(&it))
+    Id::parse(id).is_some_and(|it| it.is_at_aws())
+}
+
+/// What is at AWS goes from the outside to the inside: policies that name a role before the role, roles before the
+/// provider that they trust.
+fn in_order(steps: &mut [Desired]) {
+    let ids = |kinds: &[&str]| -> Vec<Id> {
+        let ids = steps.iter().map(|it| it.id.clone());
+        ids.filter(|it| kinds.contains(&it.kind())).collect()
+    };
+    let policies = ids(&["iam-role-policy", "bucket-policy"]);
+    let roles = ids(&["iam-role"]);
+    for step in steps {
+        match step.id.kind() {
+            "iam-role" => step.after.extend(policies.iter().cloned()),
+            "oidc-provider" => step.after.extend(roles.iter().cloned()),
+            _ => {}
+        }
+    }
 }
 
 /// The records of what is wanted; proofs have none.
@@ -211,7 +232,8 @@ mod tests {
 
     #[test]
     fn up_only_takes_pools_and_their_like_away() {
-        let steps = left_behind(&recorded(), &[], "p");
+        let profile = crate::desired::tests::profile(&json!({}));
+        let steps = left_behind(&recorded(), &[], &profile);
         assert_eq!(
             ids(&steps),
             [
@@ -219,6 +241,96 @@ mod tests {
                 "runner-deployment/actions-runner/old",
             ]
         );
-        assert!(left_behind(&recorded(), &steps, "p").is_empty());
+        assert!(left_behind(&recorded(), &steps, &profile).is_empty());
+    }
+
+    /// A role with all that belongs to it, and a rule for each kind of connection.
+    fn at_aws() -> Records {
+        let sid = json!({"sid": "Arcctl1"});
+        let rule = |direction: &str, port: u16, peer: Value| json!({"direction": direction, "port": port, "peer": peer, "sid": "Arcctl1"});
+        let node = || json!({"group": "sg-node"});
+        [
+            (
+                "oidc-provider/-/issuer",
+                json!({"arn": "arn:p", "sid": "Arcctl1"}),
+            ),
+            ("iam-role/-/old", json!({"create": true, "sid": "Arcctl1"})),
+            ("iam-role-policy/old/Arcctl1", sid),
+            (
+                "bucket-policy/-/b",
+                json!({"account": "1", "sid": "Arcctl1"}),
+            ),
+            (
+                "security-group-rule/sg-ghes/in",
+                rule("ingress", 443, node()),
+            ),
+            (
+                "security-group-rule/sg-node/out",
+                rule("egress", 443, json!({"group": "sg-ghes"})),
+            ),
+            (
+                "security-group-rule/sg-node/cidr",
+                rule("egress", 443, json!({"cidr": "10.0.0.0/8"})),
+            ),
+            (
+                "security-group-rule/sg-node/webhook",
+                rule("ingress", 9443, json!({"group": "sg-cluster"})),
+            ),
+        ]
+        .map(|(id, details)| (id.to_owned(), details))
+        .into()
+    }
+
+    #[test]
+    fn at_aws_policies_go_before_roles_and_roles_before_the_provider() {
+        let steps = teardown(&at_aws(), "p", Wish::default());
+        let after = |id: &str| {
+            let step = steps.iter().find(|it| it.id.as_str() == id).unwrap();
+            assert_eq!(step.phase, Phase::Aws);
+            step.after.iter().map(Id::as_str).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            after("iam-role/-/old"),
+            ["bucket-policy/-/b", "iam-role-policy/old/Arcctl1"]
+        );
+        assert_eq!(after("oidc-provider/-/issuer"), ["iam-role/-/old"]);
+        let memory = steps.iter().position(|it| it.phase == Phase::Memory);
+        let last = steps.iter().rposition(|it| it.phase == Phase::Aws);
+        assert!(
+            last < memory,
+            "what is gone at AWS is remembered until then"
+        );
+    }
+
+    #[test]
+    fn a_rule_goes_when_the_profile_no_longer_asks_for_its_connection() {
+        let left = |aws: Value| {
+            let profile = crate::desired::tests::profile(&json!({"aws": aws}));
+            let mut rules = ids(&left_behind(&at_aws(), &[], &profile))
+                .into_iter()
+                .filter_map(|it| it.strip_prefix("security-group-rule/"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>();
+            rules.sort();
+            rules
+        };
+        // None of them is wanted now, since no node is there; that is no reason.
+        let both = json!({"githubServer": {"securityGroup": "sg-ghes", "cidr": "10.0.0.0/8"}});
+        assert_eq!(left(both), [""; 0]);
+        let cidr = json!({"githubServer": {"cidr": "10.0.0.0/8"}});
+        assert_eq!(left(cidr), ["sg-ghes/in", "sg-node/out"]);
+        assert_eq!(
+            left(json!({})),
+            ["sg-ghes/in", "sg-node/cidr", "sg-node/out"]
+        );
+        assert_eq!(
+            left(Value::Null),
+            [
+                "sg-ghes/in",
+                "sg-node/cidr",
+                "sg-node/out",
+                "sg-node/webhook"
+            ]
+        );
     }
 }

@@ -132,7 +132,7 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
 fn ours(world: &World) -> Result<Verdict, Verdict> {
     let whose = |observed: &Observed| match observed {
         Observed::Present(present) => match &present.ownership {
-            Ownership::Ours => None,
+            Ownership::Ours | Ownership::Shared { .. } => None,
             Ownership::Foreign { evidence } => Some(evidence.clone()),
             Ownership::OtherProfile { name } => Some(format!("of the profile `{name}`")),
         },

@@ -10,7 +10,7 @@ use crate::{
     desired::{
         Desired,
         names::SYSTEM_NAMESPACE,
-        removal::{Records, records},
+        removal::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
     profile::Profile,
@@ -92,7 +92,7 @@ pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Resu
     let known = read(kube, &profile.name).await?;
     let mut all = known.records.clone();
     all.extend(records(desired));
-    let kept = kept(profile);
+    let kept = kept(profile, known.profile.as_ref(), &all);
     if all == known.records && known.profile.as_ref() == Some(&kept) {
         return Ok(());
     }
@@ -107,15 +107,25 @@ pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> R
     if left == known.records {
         return Ok(());
     }
-    write(kube, &kept(profile), &left).await
+    let kept = kept(profile, known.profile.as_ref(), &left);
+    write(kube, &kept, &left).await
 }
 
-/// What is kept of a profile: which cluster and GitHub, and where the credential is; never a value.
-fn kept(profile: &Profile) -> Profile {
+/// What is kept of a profile: which cluster and GitHub, and where the credential is; never a value. Which EKS cluster it
+/// was stays known as long as something is on record at AWS: that leads to the account.
+fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profile {
+    let mut cluster = profile.cluster.clone();
+    if let Some(known) = known.map(|it| &it.cluster)
+        && cluster.eks.is_none()
+        && records.keys().any(|it| is_at_aws(it))
+    {
+        cluster.eks.clone_from(&known.eks);
+        cluster.region.clone_from(&known.region);
+    }
     Profile {
         api_version: profile.api_version,
         name: profile.name.clone(),
-        cluster: profile.cluster.clone(),
+        cluster,
         github: profile.github.clone(),
         cert_manager: crate::profile::CertManager::default(),
         controller: crate::profile::Controller::default(),

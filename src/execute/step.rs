@@ -229,7 +229,7 @@ impl StepRun<'_> {
             return Ok(Look::Done);
         }
         match present.readiness {
-            Readiness::Ready if applied < DELETES => Ok(Look::Write(Action::Delete)),
+            Readiness::Ready if applied < DELETES => Ok(Look::Write(step.action)),
             Readiness::Ready => Err(Error::failed(
                 self.desired.resource.system(),
                 format!("`{}` does not go", self.desired.id),

@@ -6,7 +6,7 @@ use super::{Document, Statement, difference_of, same};
 use crate::resource::difference::Difference;
 
 /// Whether a statement is ours: its `Sid` begins with the one of this cluster and profile.
-fn is_ours(statement: &Statement, sid: &str) -> bool {
+pub fn is_own(statement: &Statement, sid: &str) -> bool {
     statement.sid().is_some_and(|it| it.starts_with(sid))
 }
 
@@ -19,7 +19,7 @@ pub fn merged(document: &Document, sid: &str, own: &[Value]) -> Option<Document>
     let mut wanted: Vec<Option<&Value>> = own.iter().map(Some).collect();
     let mut result = document.clone();
     result.statements.retain_mut(|statement| {
-        if !is_ours(statement, sid) {
+        if !is_own(statement, sid) {
             return true;
         }
         let place = wanted
@@ -52,7 +52,7 @@ pub fn differences(path: &str, document: &Document, sid: &str, own: &[Value]) ->
         |statement: &Value| format!("{path}[{}]", statement["Sid"].as_str().unwrap_or_default());
     let mut found = Vec::new();
     let mut seen: Vec<&Value> = Vec::new();
-    for statement in document.statements.iter().filter(|it| is_ours(it, sid)) {
+    for statement in document.statements.iter().filter(|it| is_own(it, sid)) {
         let wanted = own.iter().find(|it| it["Sid"] == statement.value["Sid"]);
         match wanted {
             Some(wanted) if !seen.contains(&wanted) => {

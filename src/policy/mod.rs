@@ -15,7 +15,7 @@ pub use advice::advice;
 pub use compare::{difference_of, same};
 pub use document::{Document, PolicyError, Statement};
 pub use grant::{AUDIENCE, BucketGrant, Trust, bucket_policy, role_policy, trust_statement};
-pub use merge::{differences, merged, without};
+pub use merge::{differences, is_own, merged, without};
 pub use quota::{BUCKET_POLICY_LIMIT, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge};
 
 use sha2::{Digest, Sha256};

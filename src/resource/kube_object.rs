@@ -73,7 +73,7 @@ impl KubeObject {
         }
         if let Some(live) = live {
             match owner::of_object(&live, &context.profile.name) {
-                Ownership::Ours => {}
+                Ownership::Ours | Ownership::Shared { .. } => {}
                 Ownership::Foreign { .. } if context.adopt => {
                     adopt(context, &target, &live).await?;
                 }

@@ -69,6 +69,18 @@ impl Id {
         (text.splitn(3, '/').filter(|it| !it.is_empty()).count() == 3).then(|| Self(text.into()))
     }
 
+    /// Whether it is of something at AWS.
+    pub fn is_at_aws(&self) -> bool {
+        const KINDS: [&str; 5] = [
+            "oidc-provider",
+            "iam-role",
+            "iam-role-policy",
+            "bucket-policy",
+            "security-group-rule",
+        ];
+        KINDS.contains(&self.kind())
+    }
+
     /// The middle part; `None` for what is cluster-wide.
     pub fn namespace(&self) -> Option<&str> {
         self.0.split('/').nth(1).filter(|it| *it != "-")

@@ -41,6 +41,11 @@ impl Present {
 pub enum Ownership {
     /// This profile's.
     Ours,
+    /// Of something that is to go, this profile's is a part, and only that goes.
+    Shared {
+        /// Why the rest stays.
+        because: String,
+    },
     /// Somebody's who made it by hand: refused, or taken over with `--adopt`.
     Foreign {
         /// What shows it, for the message.

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource};
+use super::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource, aws};
 
 /// What deleting `resource` needs beside its id; `None` for what is only observed.
 pub fn details(resource: &Resource) -> Option<Value> {
@@ -19,8 +19,8 @@ pub fn details(resource: &Resource) -> Option<Value> {
             "version": crds.chart.version,
             "names": crds.names,
         })),
-        // Of what is at AWS the id is kept, so that a run can say that it stays.
-        Resource::Release(_) | Resource::Aws(_) => Some(json!({})),
+        Resource::Release(_) => Some(json!({})),
+        Resource::Aws(resource) => Some(aws::record::details(resource)),
         Resource::Webhook(_)
         | Resource::RunnerPods(_)
         | Resource::Registration(_)
@@ -57,6 +57,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             templated: None,
             names: serde_json::from_value(details["names"].clone()).ok()?,
         })),
+        _ if id.is_at_aws() => aws::record::resource(id, details, profile).map(Resource::Aws),
         _ => {
             let mut metadata = json!({"name": id.name()});
             if let Some(namespace) = id.namespace() {

@@ -31,7 +31,7 @@ pub struct Removal {
     pub without_github: Option<String>,
     /// The ids in the inventory.
     pub recorded: BTreeSet<String>,
-    /// Namespaces in which a release stays, and with it all it needs.
+    /// Namespaces in which a release stays, and with it all it needs; and ids of what stays and is needed by others.
     staying: Mutex<BTreeSet<String>>,
 }
 
@@ -45,22 +45,27 @@ impl Removal {
         }
     }
 
-    /// Remembers whether the release in `namespace` stays.
-    pub(super) fn learn(&self, namespace: &str, stays: bool) {
+    /// Remembers whether `what` stays: the release in a namespace, or the id of something else.
+    pub(super) fn learn(&self, what: &str, stays: bool) {
         let mut staying = self.staying.lock().unwrap_or_else(PoisonError::into_inner);
         if stays {
-            staying.insert(namespace.to_owned());
+            staying.insert(what.to_owned());
         } else {
-            staying.remove(namespace);
+            staying.remove(what);
         }
     }
 
-    /// Whether the release in `namespace` stays.
-    pub(super) fn stays(&self, namespace: &str) -> bool {
+    /// Whether `what` stays.
+    pub(super) fn stays(&self, what: &str) -> bool {
         self.staying
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .contains(namespace)
+            .contains(what)
+    }
+
+    /// Whether what has the id `id` is on record, and nothing keeps it.
+    pub(super) fn goes(&self, id: &str) -> bool {
+        self.recorded.contains(id) && !self.stays(id)
     }
 }
 

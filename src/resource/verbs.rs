@@ -67,10 +67,8 @@ impl Resource {
             Self::Drain(drain) => drain.remains(context).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
             Self::Ghosts { .. } => super::ghosts::remains(context).await,
-            // What is at AWS is not taken away by a run yet: `cli::removal_advice` says so.
-            Self::Aws(_) | Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => {
-                Ok(Observed::Absent)
-            }
+            Self::Aws(aws) => aws.remains(context).await,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(Observed::Absent),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The simulated AWS account as its owner sees it: what is there, and what somebody else changes in it.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use arcctl_sandbox::{cloud::ACCOUNT, proxy::System};
 use aws_credential_types::Credentials;
@@ -204,5 +204,72 @@ impl Account {
 
     pub(crate) fn delete_bucket_policy(&self, bucket: &str) {
         self.run(self.s3.delete_bucket_policy().bucket(bucket).send());
+    }
+
+    /// Everything that is in the account, as it is shown: roles, providers, rules, policies of buckets.
+    pub(crate) fn listing(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for role in self.run(self.iam.list_roles().send()).roles() {
+            self.list_role(role.role_name(), &mut found);
+        }
+        let providers = self.run(self.iam.list_open_id_connect_providers().send());
+        for provider in providers.open_id_connect_provider_list() {
+            let arn = provider.arn().unwrap();
+            let call = self.iam.get_open_id_connect_provider();
+            let live = self.run(call.open_id_connect_provider_arn(arn).send());
+            let shown = format!("{:?} {:?}", live.client_id_list(), live.tags());
+            found.insert(arn.to_owned(), shown);
+        }
+        let rules = self.run(self.ec2.describe_security_group_rules().send());
+        for rule in rules.security_group_rules() {
+            let id = rule.security_group_rule_id().unwrap();
+            found.insert(id.to_owned(), format!("{rule:?}"));
+        }
+        for bucket in self.run(self.s3.list_buckets().send()).buckets() {
+            let name = bucket.name().unwrap();
+            let policy = self
+                .runtime
+                .block_on(self.s3.get_bucket_policy().bucket(name).send());
+            let text = policy.ok().and_then(|it| it.policy).unwrap_or_default();
+            found.insert(format!("bucket {name}"), text);
+        }
+        found
+    }
+
+    fn list_role(&self, name: &str, found: &mut BTreeMap<String, String>) {
+        let role = self.run(self.iam.get_role().role_name(name).send());
+        let role = role.role().unwrap();
+        let trust = role.assume_role_policy_document();
+        let shown = format!("{} {trust:?} {:?}", role.arn(), role.tags());
+        found.insert(format!("role {name}"), shown);
+        found.insert(
+            format!("policies of {name}"),
+            format!("{:?}", self.attached(name)),
+        );
+        let inline = self.run(self.iam.list_role_policies().role_name(name).send());
+        for policy in inline.policy_names() {
+            let call = self.iam.get_role_policy().role_name(name);
+            let live = self.run(call.policy_name(policy).send());
+            let key = format!("policy {policy} of {name}");
+            found.insert(key, live.policy_document().to_owned());
+        }
+    }
+
+    /// Takes a role away, with what is in it.
+    pub(crate) fn delete_role(&self, name: &str) {
+        for policy in self.attached(name) {
+            self.detach(name, &policy);
+        }
+        let inline = self.run(self.iam.list_role_policies().role_name(name).send());
+        for policy in inline.policy_names() {
+            let call = self.iam.delete_role_policy().role_name(name);
+            self.run(call.policy_name(policy).send());
+        }
+        self.run(self.iam.delete_role().role_name(name).send());
+    }
+
+    pub(crate) fn put_bucket_policy(&self, bucket: &str, text: &str) {
+        let call = self.s3.put_bucket_policy().bucket(bucket);
+        self.run(call.policy(text).send());
     }
 }

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::{account::Account, cluster::Cluster};
 
-const ROLE: &str = "actions-runner-role";
-const POLICY: &str = "arn:aws:iam::123456789012:policy/pull";
+pub(crate) const ROLE: &str = "actions-runner-role";
+pub(crate) const POLICY: &str = "arn:aws:iam::123456789012:policy/pull";
 
-fn sandbox() -> (Cluster, Account) {
+pub(crate) fn sandbox() -> (Cluster, Account) {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,
         aws: true,
@@ -29,7 +29,7 @@ fn sandbox() -> (Cluster, Account) {
 }
 
 /// The sandbox's profile with a role, a policy, a bucket and a GitHub server in a security group.
-fn profile(cluster: &Cluster, more: &[(&str, &str)]) -> PathBuf {
+pub(crate) fn profile(cluster: &Cluster, more: &[(&str, &str)]) -> PathBuf {
     let server = &cluster.world().cloud().unwrap().server_group;
     let aws = format!(
         "aws:\n  irsa:\n    role: {ROLE}\n    serviceAccount: {ROLE}\n    managedPolicies: [\"{POLICY}\"]\n    \
@@ -41,12 +41,12 @@ fn profile(cluster: &Cluster, more: &[(&str, &str)]) -> PathBuf {
     cluster.eks_profile("arcctl", &edits)
 }
 
-fn aws_writes(cluster: &Cluster) -> u64 {
+pub(crate) fn aws_writes(cluster: &Cluster) -> u64 {
     cluster.world().proxy(System::Aws).unwrap().counts().writes
 }
 
 /// A proxy's fault for one action of AWS.
-fn on(cluster: &Cluster, call: &str, nth: Nth, status: u16) -> FaultId {
+pub(crate) fn on(cluster: &Cluster, call: &str, nth: Nth, status: u16) -> FaultId {
     let (method, substring) = call.split_once(' ').unwrap_or(("", call));
     let matching = Matching {
         method: (!method.is_empty())
@@ -67,7 +67,7 @@ fn on(cluster: &Cluster, call: &str, nth: Nth, status: u16) -> FaultId {
     })
 }
 
-fn ids(document: &Value, action: &str) -> Vec<String> {
+pub(crate) fn ids(document: &Value, action: &str) -> Vec<String> {
     let steps = document["steps"].as_array().unwrap().iter();
     steps
         .filter(|it| it["action"] == action)
@@ -76,7 +76,7 @@ fn ids(document: &Value, action: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn assert_unchanged(cluster: &Cluster, file: &Path) {
+pub(crate) fn assert_unchanged(cluster: &Cluster, file: &Path) {
     cluster.world().proxy(System::Aws).unwrap().reset_counts();
     let document = cluster.up(file, &[]).expect(0);
     assert_eq!(document["changed"], 0, "{document:#}");
@@ -222,7 +222,7 @@ fn pods_without_the_role_are_named() {
 }
 
 /// Foreign statements, as short as they come.
-fn foreign(count: usize) -> Vec<Value> {
+pub(crate) fn foreign(count: usize) -> Vec<Value> {
     let service = |index: usize| {
         json!({
             "Sid": format!("Foreign{index}"),

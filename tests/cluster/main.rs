@@ -12,6 +12,7 @@
 mod account;
 mod adoption;
 mod aws;
+mod aws_removal;
 mod cluster;
 mod doctor;
 mod eks;

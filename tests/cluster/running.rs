@@ -85,6 +85,11 @@ impl Running {
         self.child.kill().unwrap();
     }
 
+    /// Whether it has come to its end.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end.
     pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().unwrap();

@@ -10,7 +10,7 @@ use super::Facts;
 use crate::profile::Profile;
 
 /// A profile with one pool; `changes` is merged over it, `null` removes.
-fn profile(changes: &Value) -> Profile {
+pub(super) fn profile(changes: &Value) -> Profile {
     let mut profile = json!({
         "apiVersion": "arcctl.dev/v1",
         "name": "test",

@@ -17,8 +17,8 @@ const TAG_VALUE: usize = 256;
 #[derive(Debug)]
 pub(super) struct Attachments {
     live: BTreeSet<String>,
-    /// Attached by arcctl for this cluster and profile: the ARN's tag.
-    tagged: BTreeSet<String>,
+    /// Attached by arcctl for this cluster and profile: the key of each tag that says so, and the policy.
+    tagged: BTreeMap<String, String>,
     wanted: BTreeMap<String, String>,
     prefix: String,
 }
@@ -57,10 +57,11 @@ impl Attachments {
                 .failed(&error)
             })?;
         let prefix = format!("arcctl.dev/attached/{}/", sid.trim_start_matches("Arcctl"));
-        let keys = role.tags().iter().map(|it| it.key().to_owned());
+        let tags = role.tags().iter();
+        let tags = tags.map(|it| (it.key().to_owned(), it.value().to_owned()));
         Ok(Self {
             live: live.into_iter().filter_map(|it| it.policy_arn).collect(),
-            tagged: keys.filter(|it| it.starts_with(&prefix)).collect(),
+            tagged: tags.filter(|(key, _)| key.starts_with(&prefix)).collect(),
             wanted: wanted
                 .iter()
                 .map(|it| (it.clone(), key(&prefix, it)))
@@ -81,7 +82,24 @@ impl Attachments {
             .iter()
             .filter(|policy| !self.wanted.contains_key(*policy))
             .map(|policy| (policy, key(&self.prefix, policy)))
-            .filter(|(_, key)| self.tagged.contains(key))
+            .filter(|(_, key)| self.tagged.contains_key(key))
+    }
+
+    /// The tags of what arcctl attached and nobody wants any more, whether it is still attached or not.
+    fn to_untag(&self) -> impl Iterator<Item = (&String, &String)> {
+        let wanted = |key: &String| self.wanted.values().any(|it| it == key);
+        self.tagged.iter().filter(move |(key, _)| !wanted(key))
+    }
+
+    /// Whether something is attached that arcctl attached.
+    pub(super) fn is_attached(&self) -> bool {
+        self.to_detach().next().is_some()
+    }
+
+    /// A policy that somebody else attached.
+    pub(super) fn foreign(&self) -> Option<&String> {
+        let ours = |policy: &String| self.tagged.contains_key(&key(&self.prefix, policy));
+        self.live.iter().find(|it| !ours(it))
     }
 
     /// Where it differs from what is wanted.
@@ -97,7 +115,14 @@ impl Attachments {
             from: json!("attached"),
             to: Value::Null,
         });
-        attach.chain(detach).collect()
+        let detached: BTreeSet<String> = self.to_detach().map(|(_, key)| key).collect();
+        let untag = self.to_untag().filter(|(key, _)| !detached.contains(*key));
+        let untag = untag.map(|(key, policy)| Difference {
+            path: format!("tags[{key}]"),
+            from: json!(policy),
+            to: Value::Null,
+        });
+        attach.chain(detach).chain(untag).collect()
     }
 
     /// Attaches what is missing, marked first, and detaches what arcctl attached and nobody wants any more.
@@ -114,20 +139,8 @@ impl Attachments {
                 .failed(&error)
             })?;
         }
-        for (policy, key) in self.to_detach() {
-            let request = iam.detach_role_policy().role_name(role).policy_arn(policy);
-            match request.send().await {
-                Ok(_) => {}
-                Err(error) if error.code() == Some(NO_SUCH_ENTITY) => {}
-                Err(error) => {
-                    return Err(Asked {
-                        what: &format!("detach the policy `{policy}` from the IAM role `{role}`"),
-                        action: "iam:DetachRolePolicy",
-                        resource: role,
-                    }
-                    .failed(&error));
-                }
-            }
+        self.detach(iam, role).await?;
+        for (key, _) in self.to_untag() {
             let request = iam.untag_role().role_name(role).tag_keys(key);
             request.send().await.map_err(|error| {
                 Asked {
@@ -141,8 +154,28 @@ impl Attachments {
         Ok(())
     }
 
+    /// Detaches what arcctl attached and nobody wants any more; the tags still say that it did.
+    pub(super) async fn detach(&self, iam: &Client, role: &str) -> Result<()> {
+        for (policy, _) in self.to_detach() {
+            let request = iam.detach_role_policy().role_name(role).policy_arn(policy);
+            match request.send().await {
+                Ok(_) => {}
+                Err(error) if error.code() == Some(NO_SUCH_ENTITY) => {}
+                Err(error) => {
+                    return Err(Asked {
+                        what: &format!("detach the policy `{policy}` from the IAM role `{role}`"),
+                        action: "iam:DetachRolePolicy",
+                        resource: role,
+                    }
+                    .failed(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn mark(&self, iam: &Client, role: &str, policy: &str, key: &str) -> Result<()> {
-        if self.tagged.contains(key) {
+        if self.tagged.contains_key(key) {
             return Ok(());
         }
         let value: String = policy.chars().take(TAG_VALUE).collect();

@@ -3,14 +3,17 @@
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
 use super::{
-    BucketPolicy, not_yet,
+    BucketPolicy, not_yet, shared,
     writes::{Verdict, Writes},
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
     error::{Error, Result, System},
     policy::{BUCKET_POLICY_LIMIT, Document, TooLarge, differences, merged, without},
-    resource::observed::{Observed, Ownership, Present, Readiness},
+    resource::{
+        observed::{Observed, Ownership, Present, Readiness},
+        removal::ours,
+    },
 };
 
 impl BucketPolicy {
@@ -22,8 +25,8 @@ impl BucketPolicy {
         }
     }
 
-    /// The policy's text; empty where the bucket has none.
-    async fn live(&self, aws: &Aws) -> Result<String> {
+    /// The policy's text; empty where the bucket has none, and where there is no bucket any more if that is `fine`.
+    async fn live(&self, aws: &Aws, fine: bool) -> Result<String> {
         let request = aws
             .s3()
             .get_bucket_policy()
@@ -32,6 +35,7 @@ impl BucketPolicy {
         match request.send().await {
             Ok(output) => Ok(output.policy.unwrap_or_default()),
             Err(error) if error.code() == Some("NoSuchBucketPolicy") => Ok(String::new()),
+            Err(error) if fine && error.code() == Some("NoSuchBucket") => Ok(String::new()),
             Err(error) => {
                 let what = format!("read the policy of the bucket `{}`", self.bucket);
                 Err(self.asked(&what, "s3:GetBucketPolicy").failed(&error))
@@ -56,7 +60,7 @@ impl BucketPolicy {
 
     /// Compares our statements with what is wanted.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
-        let live = self.live(aws).await?;
+        let live = self.live(aws, false).await?;
         let found = differences(
             "policy",
             &self.document(&live)?,
@@ -77,7 +81,7 @@ impl BucketPolicy {
 
     /// Puts our statements in, and leaves those of others.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
-        let live = self.live(aws).await?;
+        let live = self.live(aws, false).await?;
         let Some(document) = merged(&self.document(&live)?, &self.sid, &self.statements) else {
             return Ok(());
         };
@@ -112,23 +116,40 @@ impl BucketPolicy {
             })
     }
 
-    /// Takes our statements out, and the policy where nothing else is in it.
-    pub(super) async fn delete(&self, aws: &Aws) -> Result<()> {
-        let live = self.live(aws).await?;
-        match without(&self.document(&live)?, &self.sid) {
-            None => Ok(()),
-            Some(rest) if !rest.statements.is_empty() => self.put(aws, &rest).await,
-            Some(_) => {
-                let what = format!("delete the policy of the bucket `{}`", self.bucket);
-                aws.s3()
-                    .delete_bucket_policy()
-                    .bucket(&self.bucket)
-                    .expected_bucket_owner(&self.account)
-                    .send()
-                    .await
-                    .map(drop)
-                    .map_err(|error| self.asked(&what, "s3:DeleteBucketPolicy").failed(&error))
-            }
+    /// What is left of our statements.
+    pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        let live = self.live(aws, true).await?;
+        let document = self.document(&live)?;
+        let own = differences("policy", &document, &self.sid, &[]);
+        if let Verdict::NotYet(reason) = writes.judge_document(&self.bucket, &live, own.is_empty())
+        {
+            return Ok(ours(Readiness::progressing(reason)));
         }
+        Ok(match without(&document, &self.sid) {
+            None => Observed::Absent,
+            Some(rest) if rest.statements.is_empty() => ours(Readiness::Ready),
+            Some(_) => shared(own, "others have statements in it"),
+        })
+    }
+
+    /// Takes our statements out, and the policy where nothing else is in it.
+    pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        let live = self.live(aws, true).await?;
+        let Some(rest) = without(&self.document(&live)?, &self.sid) else {
+            return Ok(());
+        };
+        writes.record(&self.bucket, &live);
+        if !rest.statements.is_empty() {
+            return self.put(aws, &rest).await;
+        }
+        let what = format!("delete the policy of the bucket `{}`", self.bucket);
+        aws.s3()
+            .delete_bucket_policy()
+            .bucket(&self.bucket)
+            .expected_bucket_owner(&self.account)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| self.asked(&what, "s3:DeleteBucketPolicy").failed(&error))
     }
 }

@@ -5,17 +5,17 @@ use aws_sdk_iam::types::Role;
 use serde_json::{Value, json};
 
 use super::{
-    ALREADY_EXISTS, IamRole, PROFILE,
+    ALREADY_EXISTS, IamRole,
     attachments::Attachments,
     not_yet,
-    oidc_provider::tags,
+    oidc_provider::{is_made, tags},
     trust_policy::TrustPolicy,
     writes::{Verdict, Writes},
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
-    error::{Error, ErrorKind, Result, System},
-    policy::{Document, differences, merged, without},
+    error::{Error, Result, System},
+    policy::{Document, differences, merged},
     resource::{
         difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl IamRole {
-    fn trust_policy<'a>(&'a self, aws: &'a Aws) -> TrustPolicy<'a> {
+    pub(super) fn trust_policy<'a>(&'a self, aws: &'a Aws) -> TrustPolicy<'a> {
         TrustPolicy {
             iam: aws.iam(),
             role: &self.name,
@@ -31,7 +31,7 @@ impl IamRole {
         }
     }
 
-    fn asked<'a>(&'a self, what: &'a str, action: &'a str) -> Asked<'a> {
+    pub(super) fn asked<'a>(&'a self, what: &'a str, action: &'a str) -> Asked<'a> {
         Asked {
             what,
             action,
@@ -91,7 +91,7 @@ impl IamRole {
     }
 
     /// What the writes of attachments are remembered by.
-    fn attached(&self) -> String {
+    pub(super) fn attached(&self) -> String {
         format!("{}/attached", self.name)
     }
 
@@ -99,10 +99,9 @@ impl IamRole {
         Attachments::read(aws.iam(), role, &self.sid, &self.managed_policies).await
     }
 
-    fn is_ours(&self, role: &Role) -> bool {
-        role.tags()
-            .iter()
-            .any(|it| it.key() == PROFILE && it.value() == self.profile)
+    /// Whether arcctl made it, for this cluster and profile.
+    pub(super) fn is_ours(&self, role: &Role) -> bool {
+        is_made(role.tags(), &self.sid)
     }
 
     fn boundary(&self, role: &Role) -> Option<Difference> {
@@ -160,7 +159,7 @@ impl IamRole {
                 self.profile
             ))
             .assume_role_policy_document(document.text())
-            .set_tags(Some(tags(&self.profile)?));
+            .set_tags(Some(tags(&self.profile, &self.sid)?));
         writes.record(&self.name, "");
         match request.send().await {
             Ok(_) => Ok(()),
@@ -191,40 +190,5 @@ impl IamRole {
                 self.asked(&what, "iam:PutRolePermissionsBoundary")
                     .failed(&error)
             })
-    }
-
-    /// Takes out our statement and detaches what arcctl attached. The role goes only where arcctl made it and nobody
-    /// else is in its trust policy.
-    pub(super) async fn delete(&self, aws: &Aws) -> Result<()> {
-        let trust_policy = self.trust_policy(aws);
-        let Some(role) = trust_policy.role().await? else {
-            return Ok(());
-        };
-        let attachments = Attachments::read(aws.iam(), &role, &self.sid, &[]).await?;
-        attachments.apply(aws.iam(), &self.name).await?;
-        let Some(rest) = without(&trust_policy.document(&role)?, &self.sid) else {
-            return Ok(());
-        };
-        if !rest.statements.is_empty() {
-            return trust_policy.write(&[], &Writes::default()).await;
-        }
-        if !self.is_ours(&role) {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                System::Aws,
-                format!("the IAM role `{}` is not arcctl's, and its trust policy has no statement but arcctl's", self.name),
-            )
-            .object(role.arn())
-            .cause("IAM takes no trust policy without statements")
-            .hint("delete the role by hand, or let somebody else take it on first"));
-        }
-        let what = format!("delete the IAM role `{}`", self.name);
-        aws.iam()
-            .delete_role()
-            .role_name(&self.name)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.asked(&what, "iam:DeleteRole").failed(&error))
     }
 }

@@ -6,7 +6,9 @@ mod attachments;
 mod bucket_policy;
 mod iam_role;
 mod oidc_provider;
+pub(super) mod record;
 mod role_policy;
+mod role_removal;
 mod rule;
 mod security_group_rule;
 #[cfg(test)]
@@ -15,12 +17,14 @@ mod trust_policy;
 pub mod writes;
 
 pub use rule::{Direction, Peer};
+pub use security_group_rule::rules_of;
 
 use serde_json::Value;
 
 use super::{
     context::Context,
-    observed::{Observed, Readiness},
+    difference::Difference,
+    observed::{Observed, Ownership, Present, Readiness},
 };
 use crate::{
     clients::aws::Aws,
@@ -35,6 +39,8 @@ const ALREADY_EXISTS: &str = "EntityAlreadyExists";
 /// The tags of what arcctl makes, as its labels in the cluster.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const PROFILE: &str = "arcctl.dev/profile";
+/// The tag with the `Sid`, which tells clusters apart that have profiles of the same name.
+const SID: &str = "arcctl.dev/sid";
 
 /// One thing at AWS.
 #[derive(Clone, Debug)]
@@ -58,6 +64,8 @@ pub struct OidcProvider {
     pub arn: String,
     /// The issuer without its scheme.
     pub issuer: String,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
     /// The profile that makes it.
     pub profile: String,
 }
@@ -128,6 +136,8 @@ pub struct SecurityGroupRule {
     pub addresses: Vec<String>,
     /// What it is for.
     pub purpose: String,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
     /// The profile.
     pub profile: String,
 }
@@ -167,15 +177,29 @@ impl AwsResource {
         }
     }
 
+    /// Reads what is left of it, and how much of that is arcctl's.
+    pub async fn remains(&self, context: &Context) -> Result<Observed> {
+        let aws = aws(context)?;
+        let (writes, removal) = (&context.aws_writes, &context.removal);
+        match self {
+            Self::Provider(provider) => Box::pin(provider.remains(aws, writes, removal)).await,
+            Self::Role(role) => Box::pin(role.remains(aws, writes, removal)).await,
+            Self::RolePolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
+            Self::BucketPolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
+            Self::Rule(rule) => Box::pin(rule.remains(aws, writes)).await,
+        }
+    }
+
     /// Takes away what is arcctl's of it; what is not there any more is taken away already.
     pub async fn delete(&self, context: &Context) -> Result<()> {
         let aws = aws(context)?;
+        let (writes, removal) = (&context.aws_writes, &context.removal);
         match self {
-            Self::Provider(provider) => Box::pin(provider.delete(aws)).await,
-            Self::Role(role) => Box::pin(role.delete(aws)).await,
-            Self::RolePolicy(policy) => Box::pin(policy.delete(aws)).await,
-            Self::BucketPolicy(policy) => Box::pin(policy.delete(aws)).await,
-            Self::Rule(rule) => Box::pin(rule.delete(aws)).await,
+            Self::Provider(provider) => Box::pin(provider.delete(aws, writes, removal)).await,
+            Self::Role(role) => Box::pin(role.delete(aws, writes)).await,
+            Self::RolePolicy(policy) => Box::pin(policy.delete(aws, writes)).await,
+            Self::BucketPolicy(policy) => Box::pin(policy.delete(aws, writes)).await,
+            Self::Rule(rule) => Box::pin(rule.delete(aws, writes)).await,
         }
     }
 
@@ -201,8 +225,17 @@ fn aws(context: &Context) -> Result<&Aws> {
     })
 }
 
+/// What goes in part: where others use the rest.
+fn shared(differences: Vec<Difference>, because: impl Into<String>) -> Observed {
+    let because = because.into();
+    Observed::Present(Present {
+        differences,
+        readiness: Readiness::Ready,
+        ownership: Ownership::Shared { because },
+    })
+}
+
 /// What somebody else may show late: there, and not ready.
 fn not_yet(reason: impl Into<String>) -> Observed {
-    use super::observed::Present;
     Observed::Present(Present::same(Readiness::progressing(reason)))
 }

@@ -4,16 +4,17 @@ use aws_sdk_iam::error::ProvideErrorMetadata;
 use serde_json::json;
 
 use super::{
-    NO_SUCH_ENTITY, RolePolicy, not_yet,
+    NO_SUCH_ENTITY, RolePolicy, not_yet, shared,
     writes::{Verdict, Writes},
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
     error::{Error, Result, System},
-    policy::{Document, differences, merged, without},
+    policy::{Document, differences, is_own, merged, without},
     resource::{
         difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
+        removal::ours,
     },
 };
 
@@ -97,7 +98,7 @@ impl RolePolicy {
         let live = self.live(aws).await?;
         writes.record(&self.object(), live.as_deref().unwrap_or_default());
         if self.statements.is_empty() {
-            return self.delete(aws).await;
+            return self.delete(aws, writes).await;
         }
         let document = match &live {
             Some(text) => self.document(text)?,
@@ -130,26 +131,57 @@ impl RolePolicy {
             })
     }
 
+    /// What is left of it: our statements, and perhaps those of others.
+    pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        let Some(text) = self.live(aws).await? else {
+            return Ok(Observed::Absent);
+        };
+        let document = self.document(&text)?;
+        let own = differences("policy", &document, &self.sid, &[]);
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), &text, own.is_empty()) {
+            return Ok(ours(Readiness::progressing(reason)));
+        }
+        Ok(match without(&document, &self.sid) {
+            None => Observed::Absent,
+            Some(rest) if rest.statements.is_empty() => ours(Readiness::Ready),
+            Some(_) => shared(own, "others have statements in it"),
+        })
+    }
+
+    /// Whether somebody else has statements in it.
+    pub(super) async fn has_foreign(&self, aws: &Aws) -> Result<bool> {
+        let Some(text) = self.live(aws).await? else {
+            return Ok(false);
+        };
+        let statements = self.document(&text)?.statements;
+        Ok(statements.iter().any(|it| !is_own(it, &self.sid)))
+    }
+
     /// Takes our statements away, and the policy where nothing else is in it.
-    pub(super) async fn delete(&self, aws: &Aws) -> Result<()> {
+    pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let Some(text) = self.live(aws).await? else {
             return Ok(());
         };
-        let rest = without(&self.document(&text)?, &self.sid);
-        if let Some(rest) = rest.filter(|it| !it.statements.is_empty()) {
+        let Some(rest) = without(&self.document(&text)?, &self.sid) else {
+            return Ok(());
+        };
+        writes.record(&self.object(), &text);
+        if !rest.statements.is_empty() {
             return self.put(aws, &rest).await;
         }
         let what = format!(
             "delete the policy `{}` of the IAM role `{}`",
             self.name, self.role
         );
-        aws.iam()
+        let request = aws
+            .iam()
             .delete_role_policy()
             .role_name(&self.role)
-            .policy_name(&self.name)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.asked(&what, "iam:DeleteRolePolicy").failed(&error))
+            .policy_name(&self.name);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(()),
+            Err(error) => Err(self.asked(&what, "iam:DeleteRolePolicy").failed(&error)),
+        }
     }
 }

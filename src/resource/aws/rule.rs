@@ -20,6 +20,23 @@ pub enum Peer {
     Cidr(String),
 }
 
+impl Direction {
+    /// Its name: `ingress` or `egress`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// The direction of that name.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Ingress, Self::Egress]
+            .into_iter()
+            .find(|it| it.word() == word)
+    }
+}
+
 impl Peer {
     /// The group's id, or the CIDR.
     pub fn name(&self) -> &str {
@@ -41,6 +58,8 @@ impl fmt::Display for Direction {
 /// A rule that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LiveRule {
+    /// Its id.
+    pub(super) id: String,
     /// Whether it is about connections that go out.
     pub(super) egress: bool,
     /// `tcp`, a number, or `-1` for all.
@@ -53,7 +72,7 @@ pub(super) struct LiveRule {
     pub(super) cidr: Option<String>,
     /// The group of the other side.
     pub(super) group: Option<String>,
-    /// Whether its tags say that it is this profile's.
+    /// Whether its tags say that it is this cluster and profile's.
     pub(super) ours: bool,
 }
 

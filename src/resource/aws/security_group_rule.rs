@@ -9,14 +9,17 @@ use aws_sdk_ec2::{
 };
 
 use super::{
-    Direction, MANAGED_BY, PROFILE, Peer, SecurityGroupRule, not_yet,
+    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule, not_yet,
     rule::{LiveRule, covered},
     writes::{Verdict, Writes},
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
     error::Result,
-    resource::observed::{Observed, Present, Readiness},
+    resource::{
+        observed::{Observed, Present, Readiness},
+        removal::ours,
+    },
 };
 
 impl SecurityGroupRule {
@@ -55,7 +58,7 @@ impl SecurityGroupRule {
                 }
                 .failed(&error)
             })?;
-        Ok(rules.iter().map(|it| live(it, &self.profile)).collect())
+        Ok(rules.iter().map(|it| live(it, &self.sid)).collect())
     }
 
     /// Whether the connection gets through, by whichever rule.
@@ -81,12 +84,7 @@ impl SecurityGroupRule {
     /// Adds the rule, tagged. One that is there already is none of our doing.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         writes.record(&self.object(), "");
-        let tags = [(MANAGED_BY, "arcctl"), (PROFILE, &self.profile)]
-            .map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let tags = TagSpecification::builder()
-            .resource_type(ResourceType::SecurityGroupRule)
-            .set_tags(Some(tags.into()))
-            .build();
+        let tags = self.tags();
         let permission = self.permission();
         let what = format!(
             "add the rule `{}` ({}) to the security group `{}`",
@@ -137,6 +135,19 @@ impl SecurityGroupRule {
         }
     }
 
+    fn tags(&self) -> TagSpecification {
+        let tags = [
+            (MANAGED_BY, "arcctl"),
+            (PROFILE, &self.profile),
+            (SID, &self.sid),
+        ];
+        let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+        TagSpecification::builder()
+            .resource_type(ResourceType::SecurityGroupRule)
+            .set_tags(Some(tags.into()))
+            .build()
+    }
+
     fn permission(&self) -> IpPermission {
         let port = i32::from(self.port);
         let description = format!("arcctl {}: {}", self.profile, self.purpose);
@@ -167,18 +178,37 @@ impl SecurityGroupRule {
         .build()
     }
 
-    /// Revokes the rule where its tags say that arcctl made it.
-    pub(super) async fn delete(&self, aws: &Aws) -> Result<()> {
-        let rules = self.live(aws).await?;
-        let exact = |it: &&LiveRule| {
+    /// The ids of the rule itself: those that arcctl made, as their tags say.
+    async fn own(&self, aws: &Aws) -> Result<Vec<String>> {
+        let exact = |it: &LiveRule| {
             it.ours
                 && it.egress == (self.direction == Direction::Egress)
                 && it.from_port == i32::from(self.port)
                 && [&it.cidr, &it.group].contains(&&Some(self.peer.name().to_owned()))
         };
-        if !rules.iter().any(|it| exact(&it)) {
+        let rules = self.live(aws).await?.into_iter();
+        Ok(rules.filter(exact).map(|it| it.id).collect())
+    }
+
+    /// What is left of it: what nobody made, or somebody revoked, is gone.
+    pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        let own = self.own(aws).await?;
+        if own.is_empty() {
+            return Ok(Observed::Absent);
+        }
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), &own.join(" "), false) {
+            return Ok(ours(Readiness::progressing(reason)));
+        }
+        Ok(ours(Readiness::Ready))
+    }
+
+    /// Revokes the rule where its tags say that arcctl made it.
+    pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        let own = self.own(aws).await?;
+        if own.is_empty() {
             return Ok(());
         }
+        writes.record(&self.object(), &own.join(" "));
         let what = format!(
             "revoke the rule `{}` of the security group `{}`",
             self.words(),
@@ -189,33 +219,97 @@ impl SecurityGroupRule {
             action,
             resource: &self.group,
         };
-        match self.direction {
-            Direction::Ingress => aws
-                .ec2()
-                .revoke_security_group_ingress()
-                .group_id(&self.group)
-                .ip_permissions(self.permission())
-                .send()
-                .await
-                .map(drop)
-                .map_err(|error| asked("ec2:RevokeSecurityGroupIngress").failed(&error)),
-            Direction::Egress => aws
-                .ec2()
-                .revoke_security_group_egress()
-                .group_id(&self.group)
-                .ip_permissions(self.permission())
-                .send()
-                .await
-                .map(drop)
-                .map_err(|error| asked("ec2:RevokeSecurityGroupEgress").failed(&error)),
+        let failure = match self.direction {
+            Direction::Ingress => {
+                let request = aws
+                    .ec2()
+                    .revoke_security_group_ingress()
+                    .group_id(&self.group)
+                    .set_security_group_rule_ids(Some(own));
+                request.send().await.err().map(|error| {
+                    let failed = asked("ec2:RevokeSecurityGroupIngress").failed(&error);
+                    (is_gone(error.code()), failed)
+                })
+            }
+            Direction::Egress => {
+                let request = aws
+                    .ec2()
+                    .revoke_security_group_egress()
+                    .group_id(&self.group)
+                    .set_security_group_rule_ids(Some(own));
+                request.send().await.err().map(|error| {
+                    let failed = asked("ec2:RevokeSecurityGroupEgress").failed(&error);
+                    (is_gone(error.code()), failed)
+                })
+            }
+        };
+        match failure {
+            Some((false, error)) => Err(error),
+            _ => Ok(()),
         }
     }
 }
 
+/// Whether EC2 says that there is no such rule, or no such group.
+fn is_gone(code: Option<&str>) -> bool {
+    const GONE: [&str; 3] = [
+        "InvalidGroup.NotFound",
+        "InvalidPermission.NotFound",
+        "InvalidSecurityGroupRuleId.NotFound",
+    ];
+    code.is_some_and(|it| GONE.contains(&it))
+}
+
+/// The rules that were made for `sid`, by their tags alone.
+pub async fn rules_of(aws: &Aws, sid: &str, profile: &str) -> Result<Vec<SecurityGroupRule>> {
+    let tagged = Filter::builder()
+        .name(format!("tag:{SID}"))
+        .values(sid)
+        .build();
+    let request = aws.ec2().describe_security_group_rules().filters(tagged);
+    let found: Vec<Ec2Rule> = request
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| {
+            Asked {
+                what: "find the security group rules that arcctl made",
+                action: "ec2:DescribeSecurityGroupRules",
+                resource: "*",
+            }
+            .failed(&error)
+        })?;
+    let made = |rule: &Ec2Rule| {
+        let live = live(rule, sid);
+        let peer = live.group.map(Peer::Group).or(live.cidr.map(Peer::Cidr))?;
+        let group = rule.group_id()?.to_owned();
+        Some(SecurityGroupRule {
+            groups: vec![group.clone()],
+            group,
+            direction: if live.egress {
+                Direction::Egress
+            } else {
+                Direction::Ingress
+            },
+            port: u16::try_from(live.from_port).ok()?,
+            peer,
+            peers: Vec::new(),
+            addresses: Vec::new(),
+            purpose: String::new(),
+            sid: sid.to_owned(),
+            profile: profile.to_owned(),
+        })
+    };
+    Ok(found.iter().filter_map(made).collect())
+}
+
 /// What counts of a rule.
-fn live(rule: &Ec2Rule, profile: &str) -> LiveRule {
-    let tagged = |it: &Tag| it.key() == Some(PROFILE) && it.value() == Some(profile);
+fn live(rule: &Ec2Rule, sid: &str) -> LiveRule {
+    let tagged = |it: &Tag| it.key() == Some(SID) && it.value() == Some(sid);
     LiveRule {
+        id: rule.security_group_rule_id().unwrap_or_default().to_owned(),
         egress: rule.is_egress().unwrap_or(false),
         protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
         from_port: rule.from_port().unwrap_or(-1),

@@ -25,7 +25,10 @@ use super::{IamRole, writes::Writes};
 use crate::{
     clients::aws::Aws,
     policy::{Document, Trust, own_sid, trust_statement},
-    resource::observed::{Observed, Readiness},
+    resource::{
+        observed::{Observed, Ownership, Readiness},
+        removal::Removal,
+    },
 };
 
 const SEEDS: u64 = 1000;
@@ -183,17 +186,63 @@ async fn run(iam: &Iam, role: &IamRole) {
     panic!("not ready after a hundred looks");
 }
 
+/// Takes the statement out, as the executor does.
+async fn take_out(iam: &Iam, role: &IamRole) {
+    let aws = Aws::answered_by(SharedHttpClient::new(iam.clone()));
+    let (writes, removal) = (Writes::default(), Removal::default());
+    sleep(iam.random(1500)).await;
+    for _ in 0..100 {
+        let left = role.remains(&aws, &writes, &removal).await.unwrap();
+        match left {
+            Observed::Present(present) if present.readiness == Readiness::Ready => {
+                assert!(matches!(present.ownership, Ownership::Shared { .. }));
+                role.delete(&aws, &writes).await.unwrap();
+            }
+            Observed::Present(_) => sleep(Duration::from_millis(600)).await,
+            Observed::Absent => return,
+        }
+    }
+    panic!("not out after a hundred looks");
+}
+
+/// One run takes its statement out while another puts its own in; how often the policy was written.
+fn race_of_a_removal(seed: u64) -> usize {
+    let foreign =
+        json!({"Effect": "Allow", "Principal": {"Service": "x"}, "Action": "sts:AssumeRole"});
+    let (going, coming) = (role("A"), role("B"));
+    paused().block_on(async {
+        let statements = [&foreign, &going.trust];
+        let document = json!({"Version": "2012-10-17", "Statement": statements});
+        let iam = Iam::new(seed, &document);
+        tokio::join!(take_out(&iam, &going), run(&iam, &coming));
+        let state = iam.0.lock().unwrap();
+        let last = Document::parse(&state.history.last().unwrap().1).unwrap();
+        let values: Vec<&Value> = last.statements.iter().map(|it| &it.value).collect();
+        assert_eq!(values, [&foreign, &coming.trust], "seed {seed}");
+        state.writes
+    })
+}
+
+#[test]
+fn a_statement_goes_and_takes_no_other_with_it() {
+    let writes: Vec<usize> = (0..SEEDS / 10).map(race_of_a_removal).collect();
+    assert!(writes.iter().any(|it| *it > 2), "no write was ever undone");
+}
+
+fn paused() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
 /// One race; how often the policy was written.
 fn race(seed: u64) -> usize {
     let foreign: Vec<Value> = (0..3)
         .map(|index| json!({"Sid": format!("F{index}"), "Effect": "Allow", "Principal": {"Service": "x"}, "Action": "sts:AssumeRole"}))
         .collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    paused().block_on(async {
         let iam = Iam::new(
             seed,
             &json!({"Version": "2012-10-17", "Statement": foreign}),
@@ -268,6 +317,7 @@ async fn a_shared_provider_gets_sts_beside_its_other_clients() {
     let provider = super::OidcProvider {
         arn: "arn:aws:iam::111122223333:oidc-provider/i".into(),
         issuer: "i".into(),
+        sid: "Arcctl1".into(),
         profile: "p".into(),
     };
     let writes = Writes::default();

@@ -1,0 +1,177 @@
+//! Where a teardown knows from what there is: the profile's file and the inventory, or the inventory alone.
+
+use serde_json::Value;
+
+use super::{
+    GlobalArgs,
+    connection::{self, Connection},
+    output::Output,
+    profile_file,
+    removal_session::RemovalArgs,
+    session::{ca_bundle, eks_facts},
+};
+use crate::{
+    clients::{
+        aws::Aws,
+        aws::cluster::EksCluster,
+        kube::{Access, Kube, Target},
+    },
+    desired::{
+        Desired, EksFacts, Facts,
+        aws::{AwsFacts, rule as aws_rule},
+        desired, names,
+        removal::{self, Records},
+    },
+    error::{Error, Result, System},
+    execute::inventory,
+    policy,
+    profile::{Cluster, KubernetesSecretKey, Profile, TokenSource},
+    resource::{Resource, aws::rules_of},
+};
+
+/// Where the profile came from.
+pub(super) struct Source {
+    pub(super) access: Access,
+    pub(super) kube: Kube,
+    pub(super) aws: Option<Aws>,
+    pub(super) eks: Option<EksCluster>,
+    pub(super) profile: Profile,
+    pub(super) records: Records,
+    pub(super) directory: std::path::PathBuf,
+    pub(super) ca_bundle: Option<String>,
+}
+
+/// The profile of the file, and what is on record or, where nothing is, what its marks tell.
+pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<Source> {
+    let file = profile_file::read(global, output)?;
+    let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
+    let known = inventory::read(&connection.kube, &file.profile.name).await?;
+    connection.reach(&known).await?;
+    let bundle = ca_bundle(&file)?;
+    let lost = known.records.is_empty() && file.profile.aws.is_some();
+    let eks = connection.eks.as_ref().filter(|_| lost).map(eks_facts);
+    let facts = Facts {
+        now: jiff::Timestamp::now(),
+        ca_bundle: bundle.clone(),
+        // Which rules there are does not depend on the nodes that are there now: tags tell.
+        aws: eks.is_some().then(AwsFacts::default),
+        eks,
+        ..Facts::default()
+    };
+    let mut wanted = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;
+    match (&facts.eks, &connection.aws) {
+        (Some(eks), Some(aws)) => wanted.extend(own_rules(aws, eks, &file.profile.name).await?),
+        // What is at AWS is known by its record, or by what EKS tells.
+        _ => wanted.retain(|it| !matches!(it.resource, Resource::Aws(_))),
+    }
+    let known = known.records;
+    // Marks say whose these are, also where a run died before it wrote them down.
+    let mut records = removal::records(&wanted);
+    records.retain(|id, _| {
+        !id.starts_with("helm-release/") || known.is_empty() || known.contains_key(id)
+    });
+    records.extend(known);
+    let Connection {
+        access,
+        kube,
+        aws,
+        eks,
+    } = connection;
+    Ok(Source {
+        access,
+        kube,
+        aws,
+        eks,
+        records,
+        profile: file.profile,
+        directory: file.directory,
+        ca_bundle: bundle,
+    })
+}
+
+/// The security group rules that were made for the profile, where nothing is on record.
+async fn own_rules(aws: &Aws, eks: &EksFacts, profile: &str) -> Result<Vec<Desired>> {
+    let sid = policy::own_sid(&eks.arn(), profile);
+    let found = rules_of(aws, &sid, profile).await?;
+    Ok(found.into_iter().map(aws_rule).collect())
+}
+
+/// The profile as far as the inventory has it; the credential is the one that the controller uses.
+pub(super) async fn from_inventory(
+    name: &str,
+    args: &RemovalArgs,
+    global: &GlobalArgs,
+) -> Result<Source> {
+    let cluster = Cluster {
+        eks: args.eks.clone(),
+        region: args.region.clone(),
+        context: None,
+    };
+    let aws = match &cluster {
+        Cluster {
+            eks: Some(_),
+            region,
+            ..
+        } => Some(Aws::new(region.as_deref()).await),
+        _ => None,
+    };
+    let mut connection = Connection::to(global, &cluster, aws).await?;
+    let found = inventory::read(&connection.kube, name).await?;
+    connection.reach(&found).await?;
+    let Connection {
+        access,
+        kube,
+        aws,
+        eks,
+    } = connection;
+    let Some(mut profile) = found.profile else {
+        return Err(Error::failed(
+            System::Kubernetes,
+            format!("there is no inventory of a profile `{name}` on this cluster"),
+        )
+        .object(format!("config-map/{}/arcctl-{name}", names::SYSTEM_NAMESPACE))
+        .hint("`kubectl get configmaps -A -l app.kubernetes.io/managed-by=arcctl` lists them; or name the profile's file with -f"));
+    };
+    let secret = Target::namespaced(
+        "v1",
+        "Secret",
+        names::SYSTEM_NAMESPACE,
+        names::CONTROLLER_SECRET,
+    );
+    if let Some(secret) = kube.get(&secret).await? {
+        use_secret(&mut profile, &secret);
+    }
+    Ok(Source {
+        access,
+        kube,
+        aws: match aws {
+            Some(aws) => Some(aws),
+            None => connection::aws(&profile).await,
+        },
+        eks,
+        records: found.records,
+        profile,
+        directory: ".".into(),
+        ca_bundle: None,
+    })
+}
+
+pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {
+    let key = |key: &str| {
+        (!secret["data"][key].is_null()).then(|| TokenSource {
+            kubernetes_secret: Some(KubernetesSecretKey {
+                namespace: names::SYSTEM_NAMESPACE.into(),
+                name: names::CONTROLLER_SECRET.into(),
+                key: key.into(),
+            }),
+            ..TokenSource::default()
+        })
+    };
+    if let Some(source) = key("github_token") {
+        profile.github.token = Some(source);
+    } else if let (Some(source), Some(app)) =
+        (key("github_app_private_key"), profile.github.app.as_mut())
+    {
+        app.private_key = source;
+    }
+}
