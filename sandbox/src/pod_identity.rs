@@ -1,5 +1,5 @@
-//! Stands in for EKS's pod identity webhook: pods whose service account is annotated with a role get the variables and
-//! the token of it, in all containers. As on EKS it is asked by URL, and pods start without it where it does not answer
+//! Stands in for EKS's pod identity webhook: pods whose service account is annotated with a role, or has an association of
+//! Pod Identity, get the variables and the token of it, in all containers. As on EKS it is asked by URL, and pods start without it where it does not answer
 //! (reference: arc.md 9). What it gives is simulated: the token opens nothing at AWS.
 
 use std::sync::Arc;
@@ -13,12 +13,35 @@ use serde_json::{Value, json};
 
 use crate::admission::{AdmissionServer, Judge, Verdict};
 use crate::certificates::Authority;
+use crate::cloud::associations::Associations;
 use crate::moto::REGION;
 
 /// The name of the webhook configuration, as on EKS.
 pub const NAME: &str = "pod-identity-webhook";
 
-const DIRECTORY: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
+/// What a role brings into a pod, and where its token is.
+struct Way {
+    volume: &'static str,
+    directory: &'static str,
+    file: &'static str,
+    audience: &'static str,
+}
+
+/// IAM roles for service accounts.
+const IRSA: Way = Way {
+    volume: "aws-iam-token",
+    directory: "/var/run/secrets/eks.amazonaws.com/serviceaccount",
+    file: "token",
+    audience: "sts.amazonaws.com",
+};
+
+/// EKS Pod Identity.
+const POD_IDENTITY: Way = Way {
+    volume: "eks-pod-identity-token",
+    directory: "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount",
+    file: "eks-pod-identity-token",
+    audience: "pods.eks.amazonaws.com",
+};
 
 /// The running webhook; it stops when it is dropped.
 pub struct PodIdentity {
@@ -27,13 +50,13 @@ pub struct PodIdentity {
 
 impl PodIdentity {
     /// Serves, and tells the API server where.
-    pub async fn start(client: &kube::Client) -> Result<Self> {
+    pub async fn start(client: &kube::Client, associations: Arc<Associations>) -> Result<Self> {
         let authority = Authority::new(NAME)?;
         let leaf = authority.server(&["127.0.0.1"])?;
         let accounts = client.clone();
         let judge: Judge = Arc::new(move |_path, request| {
-            let client = accounts.clone();
-            Box::pin(async move { judge(client, &request).await })
+            let (client, associations) = (accounts.clone(), Arc::clone(&associations));
+            Box::pin(async move { judge(client, &associations, &request).await })
         });
         let server = AdmissionServer::start(&leaf, judge).await?;
         let bundle = {
@@ -61,7 +84,7 @@ impl PodIdentity {
     }
 }
 
-async fn judge(client: kube::Client, request: &Value) -> Verdict {
+async fn judge(client: kube::Client, associations: &Associations, request: &Value) -> Verdict {
     let pod = &request["object"];
     let namespace = request["namespace"].as_str().unwrap_or_default();
     let name = pod["spec"]["serviceAccountName"]
@@ -75,22 +98,47 @@ async fn judge(client: kube::Client, request: &Value) -> Verdict {
             .and_then(|mut it| it.remove("eks.amazonaws.com/role-arn")),
         _ => None,
     };
-    role.map_or(Verdict::Allowed, |role| Verdict::Patched(patch(pod, &role)))
+    // Where there are both, EKS goes by the association.
+    match role {
+        _ if associations.gives_role(namespace, name) => Verdict::Patched(with_pod_identity(pod)),
+        Some(role) => Verdict::Patched(with_irsa(pod, &role)),
+        None => Verdict::Allowed,
+    }
+}
+
+fn with_irsa(pod: &Value, role: &str) -> Value {
+    let token = format!("{}/{}", IRSA.directory, IRSA.file);
+    let variables = [
+        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_REGION", REGION),
+        ("AWS_ROLE_ARN", role),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+    ];
+    patch(pod, &IRSA, &variables)
+}
+
+fn with_pod_identity(pod: &Value) -> Value {
+    let token = format!("{}/{}", POD_IDENTITY.directory, POD_IDENTITY.file);
+    let variables = [
+        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_REGION", REGION),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://169.254.170.23/v1/credentials",
+        ),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token),
+    ];
+    patch(pod, &POD_IDENTITY, &variables)
 }
 
 /// What is added to `pod`; nothing twice.
-fn patch(pod: &Value, role: &str) -> Value {
-    let volume = json!({"name": "aws-iam-token", "projected": {"sources": [
-        {"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}},
+fn patch(pod: &Value, way: &Way, variables: &[(&str, &str)]) -> Value {
+    let volume = json!({"name": way.volume, "projected": {"sources": [
+        {"serviceAccountToken": {"audience": way.audience, "expirationSeconds": 86400, "path": way.file}},
     ]}});
-    let mount = json!({"name": "aws-iam-token", "mountPath": DIRECTORY, "readOnly": true});
-    let variables = [
-        ("AWS_STS_REGIONAL_ENDPOINTS", "regional".to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_ROLE_ARN", role.to_owned()),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", format!("{DIRECTORY}/token")),
-    ];
+    let mount = json!({"name": way.volume, "mountPath": way.directory, "readOnly": true});
     let mut operations = Vec::new();
     let mut add = |path: String, list: &Value, entries: Vec<Value>| {
         let there = |entry: &Value| {
@@ -134,10 +182,13 @@ mod tests {
             {"name": "runner", "env": [{"name": "AWS_REGION", "value": "kept"}]},
             {"name": "docker"},
         ]}});
-        let operations = patch(&pod, "arn:aws:iam::1:role/r");
+        let operations = with_irsa(&pod, "arn:aws:iam::1:role/r");
         let text = operations.to_string();
         assert_eq!(text.matches("AWS_ROLE_ARN").count(), 2, "{text}");
         assert_eq!(text.matches("\"AWS_REGION\"").count(), 1, "{text}");
         assert_eq!(text.matches("/volumeMounts").count(), 2, "{text}");
+        let text = with_pod_identity(&pod).to_string();
+        let count = text.matches("AWS_CONTAINER_CREDENTIALS_FULL_URI").count();
+        assert_eq!(count, 2, "{text}");
     }
 }

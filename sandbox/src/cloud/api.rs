@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::moto::REGION;
 
 /// moto, as a client sees it.
-pub(super) struct Api {
+pub struct Api {
     url: String,
     client: reqwest::Client,
 }
@@ -20,7 +20,7 @@ pub(crate) fn authorization(service: &str, key: &str) -> String {
 }
 
 impl Api {
-    pub(super) fn new(url: &str) -> Result<Self> {
+    pub(crate) fn new(url: &str) -> Result<Self> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(std::time::Duration::from_secs(30))

@@ -1,15 +1,26 @@
 //! What moto does not know of the cluster: the address of this sandbox's API server, its authority,
-//! its VPC and the security group that EKS makes. The proxy before moto puts it into the answers.
+//! its VPC and the security group that EKS makes. The proxy before moto puts it into the answers, and answers itself
+//! where moto cannot: Pod Identity, and a further client of an OIDC provider.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request;
 use serde_json::{Value, json};
 
-use super::{CLUSTER, Cloud};
+use super::{CLUSTER, Cloud, api::Api, associations::Associations, clients};
+use crate::query::query_pairs;
 
-/// What belongs into the answers to `DescribeCluster`.
+/// An answer in moto's place: status, headers, body.
+pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+
+/// What moto lacks.
 pub struct Supplement {
+    /// Where moto is.
+    pub moto: Api,
+    /// The associations of Pod Identity.
+    pub associations: Arc<Associations>,
     /// Where the API server is.
     pub endpoint: String,
     /// Who has issued its certificate, PEM.
@@ -19,6 +30,29 @@ pub struct Supplement {
 }
 
 impl Supplement {
+    /// The answer to what moto does not know at all; `None` where it does.
+    pub(crate) async fn answer(
+        &self,
+        request: &request::Parts,
+        action: Option<&str>,
+        body: &[u8],
+    ) -> Option<Answer> {
+        if action == Some("AddClientIDToOpenIDConnectProvider") {
+            let arguments = query_pairs(std::str::from_utf8(body).unwrap_or_default());
+            let (status, text) = clients::add(&self.moto, &arguments).await;
+            return Some((
+                status,
+                vec![("content-type", "text/xml".into())],
+                text.into(),
+            ));
+        }
+        let answer = self.associations.answer(request, body, &self.moto).await;
+        let (status, kind, document) = answer?;
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.extend(kind.map(|it| ("x-amzn-errortype", it.to_owned())));
+        Some((status, headers, document.to_string().into()))
+    }
+
     /// Whether the answer to `request` lacks something.
     pub(crate) fn concerns(request: &request::Parts) -> bool {
         let path = request.uri.path().trim_end_matches('/');
@@ -52,7 +86,11 @@ mod tests {
     use crate::cloud::AccessKey;
 
     fn supplement() -> Supplement {
+        // Another test may have been first.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         Supplement {
+            moto: Api::new("http://127.0.0.1:1").unwrap(),
+            associations: Arc::default(),
             endpoint: "https://127.0.0.1:1".into(),
             authority: "PEM".into(),
             cloud: Cloud {

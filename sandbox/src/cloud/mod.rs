@@ -5,13 +5,15 @@
 //! own, which lets the cluster's group in on 443 and 10250 only (reference: arc.md 1.5).
 
 mod api;
+pub mod associations;
+mod clients;
+pub use self::api::Api;
 pub(crate) use self::api::{authorization, text};
 pub mod cluster;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use self::api::Api;
 use crate::kubelet::NodeSpec;
 use crate::moto::REGION;
 

@@ -56,6 +56,19 @@ pub(super) async fn handle(
         }
         other => other,
     };
+    if let Some(supplement) = &shared.supplement
+        && let Some((status, headers, body)) =
+            supplement.answer(&parts, action.as_deref(), &known).await
+    {
+        shared.answered(index, status);
+        let mut response = Response::new(whole(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        insert(
+            &mut response,
+            headers.iter().map(|(name, value)| (*name, value.as_str())),
+        );
+        return returned(&shared, &connection, response, effect).await;
+    }
     let lacking = shared
         .supplement
         .clone()
@@ -141,13 +154,17 @@ fn respond(
         .headers
         .iter()
         .map(|(name, value)| (*name, value.as_str()));
-    for (name, value) in usual.chain(own) {
+    insert(&mut response, usual.chain(own));
+    response
+}
+
+fn insert<'a>(response: &mut Response<Body>, headers: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (name, value) in headers {
         let name = http::HeaderName::try_from(name);
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
             response.headers_mut().insert(name, value);
         }
     }
-    response
 }
 
 /// The first bytes of a body, then an error: the connection ends with the length still owed.

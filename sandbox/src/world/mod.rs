@@ -8,6 +8,7 @@ mod proxies;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ use self::proxies::Proxies;
 use crate::authenticator::Authenticator;
 use crate::cert_manager;
 use crate::chart_repository::ChartRepository;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, associations::Associations};
 use crate::control_plane::ControlPlane;
 use crate::controller::{self, GitHubSettings};
 use crate::egress::Egress;
@@ -105,6 +106,7 @@ pub struct World {
 struct Aws {
     cloud: Cloud,
     authenticator: Authenticator,
+    associations: Arc<Associations>,
     _pod_identity: PodIdentity,
 }
 
@@ -151,7 +153,9 @@ impl World {
         })
         .await?;
         let mut charts = ChartRepository::start().await?;
-        let account = moto.zip(aws.as_ref().map(|it| &it.cloud));
+        let account = moto
+            .zip(aws.as_ref())
+            .map(|(moto, aws)| (moto, &aws.cloud, Arc::clone(&aws.associations)));
         let proxies = Proxies::start(&control_plane, &github, &charts, account).await?;
         if faults.charts_down {
             charts.down().await;
@@ -271,10 +275,12 @@ async fn aws(
     };
     moto.wait(processes).await?;
     let cloud = Cloud::make(&moto.url(), nodes).await?;
+    let associations = Arc::<Associations>::default();
     Ok(Some(Aws {
         cloud,
         authenticator,
-        _pod_identity: PodIdentity::start(client).await?,
+        associations: Arc::clone(&associations),
+        _pod_identity: PodIdentity::start(client, associations).await?,
     }))
 }
 

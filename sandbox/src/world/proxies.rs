@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::chart_repository::ChartRepository;
-use crate::cloud::{Cloud, cluster::Supplement};
+use crate::cloud::{Api, Cloud, associations::Associations, cluster::Supplement};
 use crate::control_plane::ControlPlane;
 use crate::github::GitHub;
 use crate::moto::Moto;
@@ -25,7 +25,7 @@ impl Proxies {
         control_plane: &ControlPlane,
         github: &GitHub,
         charts: &ChartRepository,
-        moto: Option<(&Moto, &Cloud)>,
+        moto: Option<(&Moto, &Cloud, Arc<Associations>)>,
     ) -> Result<Self> {
         let leaf = control_plane
             .authority()
@@ -39,8 +39,10 @@ impl Proxies {
         };
         let kubernetes = Proxy::start(control_plane.url(), kubernetes).await?;
         let aws = match moto {
-            Some((moto, cloud)) => {
+            Some((moto, cloud, associations)) => {
                 let supplement = Supplement {
+                    moto: Api::new(&moto.url())?,
+                    associations,
                     endpoint: kubernetes.url(),
                     authority: control_plane.authority().certificate().to_owned(),
                     cloud: cloud.clone(),

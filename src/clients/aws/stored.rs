@@ -28,7 +28,10 @@ impl Aws {
             resource: name,
         };
         let mut change = aws_sdk_secretsmanager::config::Config::builder();
-        change.set_region(region_of(name));
+        // Set to nothing, it would take away the region that is known.
+        if let Some(region) = region_of(name) {
+            change.set_region(Some(region));
+        }
         let call = self.secrets_manager().get_secret_value().secret_id(name);
         let answer = call.customize().config_override(change).send().await;
         let answer = answer.map_err(|error| {
@@ -68,7 +71,9 @@ impl Aws {
             resource: name,
         };
         let mut change = aws_sdk_ssm::config::Config::builder();
-        change.set_region(region_of(name));
+        if let Some(region) = region_of(name) {
+            change.set_region(Some(region));
+        }
         let call = self.ssm().get_parameter().name(name).with_decryption(true);
         let answer = call.customize().config_override(change).send().await;
         let answer = answer.map_err(|error| {
