@@ -65,7 +65,7 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         offline(&file, output)?
     } else {
         let read = async {
-            let session = Session::open(global, file, args.adopt, output).await?;
+            let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
             output.note(session.target());
             observation::plan(&session, args.adopt).await
         };

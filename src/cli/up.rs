@@ -61,7 +61,7 @@ pub(super) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let stop = stop_on_signals();
     let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = async {
-        let session = Session::open(global, file, args.adopt, output).await?;
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note(session.target());
         removal_advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)

@@ -91,6 +91,7 @@ fn dark() -> World {
         autoscalers,
         service_monitors,
         audit,
+        groups,
         registered,
         resources
     );

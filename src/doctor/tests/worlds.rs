@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     desired::{Facts, autoscaler, runners::runner_labels},
-    doctor::world::{Registered, Resource, SecretShape, Shape, World},
+    doctor::world::{Groups, Registered, Resource, SecretShape, Shape, World},
     profile::{Auto, Monitoring, load},
     resource::{
         Id,
@@ -101,6 +101,7 @@ pub(super) fn healthy() -> World {
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
         audit: Ok(Vec::new()),
+        groups: Ok(Groups::default()),
         registered: Ok(vec![Registered {
             name: "basic-a".into(),
             online: true,
