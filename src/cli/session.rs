@@ -114,8 +114,8 @@ impl Session {
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts) = tokio::join!(
-            audit(&github, &file.profile),
-            facts(kube, at_aws, &file.profile, ca_bundle.clone())
+            Box::pin(audit_with_groups(&github, &file.profile)),
+            Box::pin(facts(kube, at_aws, &file.profile, ca_bundle.clone()))
         );
         let (audit, (facts, advice)) = (audit?, facts?);
         for advice in advice.into_iter().chain(audit.advice) {
@@ -267,6 +267,24 @@ pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let scope = scope(profile)?;
     let owner = profile.github.token_owner.as_deref();
     github.audit(scope, owner).await
+}
+
+/// The audit, and what the runner groups let the runners do; what cannot be read of these is said.
+async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
+    let mut audit = audit(github, profile).await?;
+    match github.group_findings(profile).await {
+        Ok(findings) => {
+            if let Some(error) = github.group_error(profile, &findings) {
+                return Err(error);
+            }
+            audit.advice.extend(findings.advice);
+        }
+        Err(error) => audit.advice.push(format!(
+            "whether the runner groups take these runners could not be found out: {}",
+            error.document().message
+        )),
+    }
+    Ok(audit)
 }
 
 /// The contents of `github.caBundle`.

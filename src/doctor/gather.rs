@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     slim::{digest, slim},
-    world::{AtAws, Known, Registered, Resource, SecretShape, Shape, World},
+    world::{AtAws, Groups, Known, Registered, Resource, SecretShape, Shape, World},
 };
 use crate::{
     clients::kube::{Kube, Selection, Target},
@@ -111,11 +111,12 @@ pub async fn gather(parts: Parts) -> World {
             list(arc("HorizontalRunnerAutoscaler")),
         )
     };
-    let (cluster, objects, (webhooks, missing_services), audit, registered, resources) = tokio::join!(
+    let (cluster, objects, (webhooks, missing_services), audit, groups, registered, resources) = tokio::join!(
         cluster,
         objects,
         webhooks(kube),
         within("audit the credential at GitHub", audit(github)),
+        within("read the runner groups at GitHub", groups(github)),
         within("list the runners at GitHub", registered(github)),
         resources(&parts),
     );
@@ -142,6 +143,7 @@ pub async fn gather(parts: Parts) -> World {
         webhooks,
         missing_services,
         audit,
+        groups,
         registered,
         resources,
         profile: parts.profile,
@@ -263,6 +265,17 @@ async fn audit(parts: &Parts) -> Result<Vec<String>> {
     let owner = parts.profile.github.token_owner.as_deref();
     let audit = context.github.audit(scope(&parts.profile)?, owner).await?;
     Ok(audit.advice)
+}
+
+async fn groups(parts: &Parts) -> Result<Groups> {
+    let github = &authenticated(parts)?.github;
+    let found = github.group_findings(&parts.profile).await?;
+    let error = github.group_error(&parts.profile, &found);
+    Ok(Groups {
+        broken: found.broken,
+        advice: found.advice,
+        fix: error.and_then(|it| it.hint).unwrap_or_default(),
+    })
 }
 
 async fn registered(parts: &Parts) -> Result<Vec<Registered>> {

@@ -27,6 +27,22 @@ pub(super) const CHECKS: &[Check] = &[
         judge: wise,
     },
     Check {
+        id: "runner-groups",
+        category: "github",
+        severity: Severity::Required,
+        claim: "the pools' runner groups are there, and take the jobs that are meant for them",
+        causes: &["github-credential"],
+        judge: groups,
+    },
+    Check {
+        id: "runner-groups-wise",
+        category: "github",
+        severity: Severity::Advice,
+        claim: "the pools' runner groups are open to neither too many nor too few",
+        causes: &["github-credential", "runner-groups"],
+        judge: groups_wise,
+    },
+    Check {
         id: "runners-online",
         category: "github",
         severity: Severity::Required,
@@ -34,6 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
         causes: &[
             "api-server-answers",
             "github-credential",
+            "runner-groups",
             "webhooks-not-orphaned",
             "secret-complete",
             "secret-clean",
@@ -68,6 +85,18 @@ fn wise(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
         known(&world.audit)?,
         "make a token as it says, and name it under github.token in the profile",
+    ))
+}
+
+fn groups(world: &World) -> Result<Verdict, Verdict> {
+    let groups = known(&world.groups)?;
+    Ok(Verdict::unless(&groups.broken, &groups.fix))
+}
+
+fn groups_wise(world: &World) -> Result<Verdict, Verdict> {
+    Ok(Verdict::unless(
+        &known(&world.groups)?.advice,
+        "change it where the group is configured at GitHub, unless it is meant so",
     ))
 }
 

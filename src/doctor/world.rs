@@ -68,6 +68,8 @@ pub struct World {
     pub service_monitors: Known<bool>,
     /// What the audit of the credential advises.
     pub audit: Known<Vec<String>>,
+    /// What the runner groups at GitHub let these runners do.
+    pub groups: Known<Groups>,
     /// The runners at GitHub.
     pub registered: Known<Vec<Registered>>,
     /// What is wanted, as it was observed; why there is no list, where there is none.
@@ -123,6 +125,17 @@ pub enum Shape {
     Empty,
     /// With white space around it, which no header may have.
     Spaced,
+}
+
+/// What was found of the runner groups.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Groups {
+    /// What keeps runners or jobs away, one sentence each.
+    pub broken: Vec<String>,
+    /// What is unwise, one sentence each.
+    pub advice: Vec<String>,
+    /// Where groups are changed.
+    pub fix: String,
 }
 
 /// A runner at GitHub.

@@ -135,6 +135,15 @@ impl Registration {
         if promising >= wanted {
             return Ok(Readiness::Ready);
         }
+        // Only for the reason: what cannot be read of the groups is no news of the runners.
+        if online.is_empty()
+            && let Ok(Some((reason, hint))) = context
+                .github
+                .group_trouble(&context.profile, &self.pool)
+                .await
+        {
+            return Ok(Readiness::stuck(reason, hint));
+        }
         let lacking = online
             .iter()
             .find_map(|it| Some((&it.name, self.lacking(it)?)));

@@ -89,9 +89,9 @@ fn described(group: &Group, call: &Call<'_>) -> Value {
         "visibility": if group.selected.is_some() { "selected" } else { "all" },
         "default": group.default,
         "runners_url": format!("{url}/runners"),
-        "allows_public_repositories": false,
-        "restricted_to_workflows": false,
-        "selected_workflows": [],
+        "allows_public_repositories": group.public,
+        "restricted_to_workflows": group.workflows.is_some(),
+        "selected_workflows": group.workflows.clone().unwrap_or_default(),
         "workflow_restrictions_read_only": false,
     });
     let organization = matches!(owner, Owner::Organization(_));

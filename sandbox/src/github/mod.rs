@@ -191,8 +191,33 @@ impl GitHub {
             owner,
             selected,
             default: false,
+            public: false,
+            workflows: None,
         });
         id
+    }
+
+    /// Changes a runner group; false if there is no such group.
+    pub fn update_group(&self, id: u64, change: impl FnOnce(&mut Group)) -> bool {
+        let mut state = self.shared.state();
+        let group = state.groups.iter_mut().find(|group| group.id == id);
+        group.map(change).is_some()
+    }
+
+    /// Removes a runner group; false if there is no such group. Its runners are in the default one then.
+    pub fn remove_group(&self, id: u64) -> bool {
+        let mut state = self.shared.state();
+        let Some(at) = state.groups.iter().position(|group| group.id == id) else {
+            return false;
+        };
+        let owner = state.groups.remove(at).owner;
+        let mut groups = state.groups.iter();
+        let default = groups.find(|group| group.default && group.owner == owner);
+        let default = default.map_or(1, |group| group.id);
+        for runner in state.runners.values_mut().filter(|it| it.group == id) {
+            runner.group = default;
+        }
+        true
     }
 
     /// All runners, by id.

@@ -86,6 +86,10 @@ pub struct Group {
     pub selected: Option<Vec<String>>,
     /// Whether it is the group of runners that ask for none.
     pub default: bool,
+    /// Whether jobs of public repositories may use it.
+    pub public: bool,
+    /// The only workflows that may use it; `None` is all.
+    pub workflows: Option<Vec<String>>,
 }
 
 /// The primary rate limit.
@@ -128,6 +132,8 @@ impl State {
             owner,
             selected: None,
             default: true,
+            public: false,
+            workflows: None,
         });
     }
 

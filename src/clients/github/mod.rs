@@ -8,6 +8,8 @@ mod app;
 mod app_token;
 mod audit;
 mod certificate;
+mod group_reading;
+mod groups;
 mod listing;
 mod pause;
 mod refusal;
@@ -26,6 +28,7 @@ use serde::Deserialize;
 use self::{
     answer::Answer,
     app::Installation,
+    group_reading::Groups,
     listing::Pages,
     pause::{ATTEMPTS, Gate, asked, backoff, pause},
     refusal::{Case, not_github, refusal},
@@ -34,6 +37,7 @@ use self::{
 };
 pub use self::{
     audit::Audit,
+    groups::GroupFindings,
     removal::Removed,
     server::{OLDEST, Product, Server, Version},
     token_kind::TokenKind,
@@ -84,6 +88,7 @@ pub struct GitHub {
     installation: tokio::sync::Mutex<Option<Installation>>,
     gate: Gate,
     pages: Pages,
+    groups: Groups,
     /// The calls made.
     pub requests: Arc<Counter>,
 }
@@ -120,6 +125,7 @@ impl GitHub {
             installation: tokio::sync::Mutex::default(),
             gate: Gate::default(),
             pages: Pages::default(),
+            groups: Groups::default(),
             requests: Arc::default(),
         })
     }

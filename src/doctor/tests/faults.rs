@@ -166,6 +166,15 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("github-credential-wise", |it| {
         it.audit = Ok(vec!["it expires".into()]);
     }),
+    ("runner-groups", |it| {
+        let groups = it.groups.as_mut().unwrap();
+        groups.broken.push("there is no group".into());
+        groups.fix = "make it".into();
+    }),
+    ("runner-groups-wise", |it| {
+        let groups = it.groups.as_mut().unwrap();
+        groups.advice.push("open to all".into());
+    }),
     ("runners-online", |it| not_yet(it, "registration")),
     ("no-ghost-runners", |it| {
         let registered = it.registered.as_mut().unwrap();

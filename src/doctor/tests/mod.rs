@@ -107,6 +107,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     autoscalers,
     service_monitors,
     audit,
+    groups,
     registered,
     resources,
 );

@@ -15,7 +15,9 @@ use crate::{
     },
     doctor::{
         slim::digest,
-        world::{AtAws, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring, World},
+        world::{
+            AtAws, Groups, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring, World,
+        },
     },
     profile::{Auto, Monitoring, load},
     resource::{
@@ -144,6 +146,7 @@ fn make() -> World {
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
         audit: Ok(Vec::new()),
+        groups: Ok(Groups::default()),
         registered: Ok(vec![Registered {
             name: "basic-a".into(),
             online: true,

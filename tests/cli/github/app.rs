@@ -51,7 +51,7 @@ fn install(github: &sandbox::GitHub, known: &Known) {
     });
 }
 
-fn credential(id: &str, installation: &str) -> Credential {
+pub(super) fn credential(id: &str, installation: &str) -> Credential {
     let (begin, end) = ("-----BEGIN RSA PRIVATE", "-----END RSA PRIVATE");
     let pem = format!("{begin} KEY-----\n{PRIVATE}\n{end} KEY-----\n");
     Credential::App {

@@ -11,8 +11,10 @@ mod app_key;
 mod calls;
 mod canary;
 mod canned;
+mod groups;
 mod levels;
 mod listing;
+mod meanings;
 mod network;
 
 use std::{fmt::Write as _, time::Duration};
