@@ -229,6 +229,33 @@ fn a_statement_goes_and_takes_no_other_with_it() {
     assert!(writes.iter().any(|it| *it > 2), "no write was ever undone");
 }
 
+#[test]
+fn the_last_statement_of_a_role_that_arcctl_did_not_make_stays() {
+    let role = role("A");
+    let document = json!({"Version": "2012-10-17", "Statement": [&role.trust]});
+    paused().block_on(async {
+        let iam = Iam::new(1, &document);
+        let aws = Aws::answered_by(SharedHttpClient::new(iam.clone()));
+        let recorded = ["iam-role/-/r".to_owned()].into();
+        let (writes, removal) = (Writes::default(), Removal::new(false, recorded));
+        assert!(removal.goes("iam-role/-/r"));
+        let Observed::Present(left) = role.remains(&aws, &writes, &removal).await.unwrap() else {
+            panic!("it is there");
+        };
+        let Ownership::Foreign { evidence } = left.ownership else {
+            panic!("{left:?}");
+        };
+        assert!(
+            evidence.starts_with("arcctl did not make it; and with it arcctl's statement"),
+            "{evidence}"
+        );
+        // So the provider that it trusts stays too.
+        assert!(!removal.goes("iam-role/-/r"));
+        role.delete(&aws, &writes).await.unwrap();
+        assert_eq!(iam.0.lock().unwrap().writes, 0);
+    });
+}
+
 fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
