@@ -215,7 +215,7 @@ struct Reference {
 
 impl Reference {
     fn of(ground: &Ground) -> Self {
-        // With CRDs, as it is after each teardown.
+        // A young cluster's own controllers have made theirs then.
         for work in [Work::Up, Work::Teardown] {
             let ended = ground.run(work);
             assert_eq!(ended.code, 0, "{}: {}", work.name(), ended.stderr);
