@@ -57,7 +57,7 @@ fast := --config profile.dev.package.arcctl.opt-level=2 --config profile.dev.pac
 torture_log ?= $(CARGO_TARGET_DIR)/torture.jsonl
 
 torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`
-	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored torture
+	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --package arcctl --lib policy:: -- --nocapture
 
 deny: ## licences, sources and advisories; needs the network

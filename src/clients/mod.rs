@@ -8,5 +8,6 @@ pub mod helm;
 mod helm_answers;
 mod helm_arguments;
 pub mod kube;
+mod pause;
 pub mod requests;
 pub mod same_cluster;

@@ -14,6 +14,7 @@ mod adoption;
 mod aws;
 mod aws_removal;
 mod cluster;
+mod dead_runs;
 mod doctor;
 mod eks;
 mod existing;

@@ -78,12 +78,13 @@ fn kubernetes(status: u16) -> Refusal {
         ),
         _ => ("", "injected by the sandbox"),
     };
-    let body = json!({
+    let mut body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": status,
     });
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if status == 429 {
+        body["details"] = json!({"retryAfterSeconds": 1});
         headers.push(("retry-after", "1".to_owned()));
     }
     Refusal {

@@ -30,7 +30,7 @@ use self::{
     app::Installation,
     group_reading::Groups,
     listing::Pages,
-    pause::{ATTEMPTS, Gate, asked, backoff, pause},
+    pause::{ATTEMPTS, Gate, asked},
     refusal::{Case, not_github, refusal},
     scope::prefix,
     unreachable::{may_pass, unreachable},
@@ -44,6 +44,7 @@ pub use self::{
 };
 use super::{
     credential::Credential,
+    pause::{backoff, pause},
     requests::{Call, Counter},
 };
 use crate::{

@@ -1,7 +1,6 @@
-//! How long to wait before a call is made again.
+//! The pauses that GitHub asks for, which all calls of a client keep.
 
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,19 +9,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use crate::clients::pause::{LONGEST, until};
 
 /// How often a call that only met a busy server or a bad moment of the network is made.
 pub(super) const ATTEMPTS: u32 = 3;
-
-/// The longest pause that is waited for; with a longer one the user decides.
-const LONGEST: Duration = Duration::from_secs(10);
-
-/// The pause after attempt `attempt` (from 1): doubling, and spread, so that many clients do not come back together.
-pub(super) fn backoff(attempt: u32) -> Duration {
-    let base = Duration::from_millis(250 << attempt.min(6));
-    let spread = RandomState::new().build_hasher().finish() % 1000;
-    base / 2 + base * u32::try_from(spread).unwrap_or_default() / 1000
-}
 
 /// The pause that an answer asks for, if it is a short one.
 pub(super) fn asked(answer: &Answer) -> Option<Duration> {
@@ -30,15 +20,6 @@ pub(super) fn asked(answer: &Answer) -> Option<Duration> {
     let pause = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
     // The server's seconds are whole ones.
     (pause <= LONGEST).then(|| pause + Duration::from_millis(50))
-}
-
-/// Waits.
-pub(super) async fn pause(length: Duration) {
-    until(Instant::now() + length).await;
-}
-
-async fn until(end: Instant) {
-    tokio::time::interval_at(end, LONGEST).tick().await;
 }
 
 /// What all calls of a client pass: a pause that GitHub asks one of them for is a pause for all.
@@ -77,19 +58,5 @@ mod tests {
         let mut short = answer(429, &[("retry-after", "2")]);
         short.received = Timestamp::now();
         assert!(asked(&short).is_some_and(|it| it > Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn pauses_double_and_are_spread() {
-        for attempt in 1..=3 {
-            let base = Duration::from_millis(250 << attempt);
-            let pauses: Vec<Duration> = (0..50).map(|_| backoff(attempt)).collect();
-            assert!(
-                pauses
-                    .iter()
-                    .all(|it| *it >= base / 2 && *it <= base * 3 / 2)
-            );
-            assert!(pauses.iter().any(|it| *it != pauses[0]));
-        }
     }
 }

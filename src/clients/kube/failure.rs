@@ -1,12 +1,16 @@
 //! A call that did not succeed: what the server said, whether asking again helps, and the error that it becomes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::core::Status;
 
 use super::{CALL_TIMEOUT, Selection, Target};
 use crate::{
-    clients::{aws::login::Login, requests::Call},
+    clients::{
+        aws::login::Login,
+        pause::{LONGEST, backoff},
+        requests::Call,
+    },
     error::{Error, ErrorKind, System},
 };
 
@@ -55,8 +59,17 @@ impl KubeFailure {
         }
     }
 
+    /// After which pause the call is made again; `None` where that does not help. The pause that a busy server asks for is
+    /// kept if it is a short one.
+    pub(super) fn again(&self, call: Call, attempt: u32) -> Option<Duration> {
+        let asked = self.status().and_then(|it| it.details.as_ref());
+        let asked = asked.map_or(0, |it| it.retry_after_seconds);
+        let asked = Duration::from_secs(asked.into());
+        (self.is_passing(call) && asked <= LONGEST).then(|| asked.max(backoff(attempt)))
+    }
+
     /// Whether the call may be repeated: the server was busy, or (for reads) the line was bad.
-    pub(super) fn is_passing(&self, call: Call) -> bool {
+    fn is_passing(&self, call: Call) -> bool {
         match self.code() {
             Some(429 | 503 | 504) => true,
             // A dry run that answers 500 met a webhook, and is asked again at the waiter's pace.

@@ -22,6 +22,7 @@ pub use self::{
 };
 use super::{
     aws::login::Login,
+    pause::pause,
     requests::{Call, Counter},
 };
 use crate::error::{Error, ErrorKind, Result, System};
@@ -92,8 +93,6 @@ impl Kube {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
-        let mut pause = tokio::time::interval(Duration::from_millis(300));
-        pause.tick().await;
         let mut attempt = 1;
         loop {
             let failed = |reply| KubeFailure {
@@ -112,11 +111,11 @@ impl Kube {
                 Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
                 Err(_) => failed(Reply::Silence),
             };
-            if attempt >= ATTEMPTS || !failure.is_passing(kind) {
-                return Err(failure);
+            match failure.again(kind, attempt) {
+                Some(length) if attempt < ATTEMPTS => pause(length).await,
+                _ => return Err(failure),
             }
             attempt += 1;
-            pause.tick().await;
         }
     }
 }
@@ -124,4 +123,79 @@ impl Kube {
 fn to_value(object: &DynamicObject) -> Value {
     // A DynamicObject is JSON by construction, so this cannot fail; Null would read as an object without anything.
     serde_json::to_value(object).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// An API server that is busy for the first call, and asks for a pause.
+    async fn busy_once(pause: u32) -> Kube {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut asked = 0;
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                let _length = stream.read(&mut request).await.unwrap();
+                asked += 1;
+                let (status, body) = if asked == 1 {
+                    let body = serde_json::json!({
+                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 429,
+                        "reason": "TooManyRequests", "message": "too many requests, please try again later",
+                        "details": {"retryAfterSeconds": pause},
+                    });
+                    ("429 Too Many Requests", body)
+                } else {
+                    (
+                        "200 OK",
+                        serde_json::json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}}),
+                    )
+                };
+                let body = body.to_string();
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                stream
+                    .write_all(format!("{head}{body}").as_bytes())
+                    .await
+                    .unwrap();
+            }
+        });
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        config.default_retry = false;
+        Kube {
+            client: Client::try_from(config).unwrap(),
+            server: address.to_string(),
+            requests: Arc::default(),
+            login: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_pause_that_a_busy_server_asks_for_is_kept() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let kube = busy_once(1).await;
+        let began = Instant::now();
+        assert!(kube.get(&target).await.unwrap().is_some());
+        assert!(
+            began.elapsed() >= Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+
+        // A longer one is the user's to wait for.
+        let error = busy_once(60).await.get(&target).await.unwrap_err();
+        assert!(error.to_string().contains("too many requests"), "{error}");
+    }
 }

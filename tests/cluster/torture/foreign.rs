@@ -1,8 +1,9 @@
 //! Five hundred things that look like arcctl's: none is touched, not even written to without a change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write as _};
 
 use arcctl_sandbox::github::{NewRunner, Owner};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -39,7 +40,7 @@ fn in_namespace(namespace: &str) -> Vec<(String, Value)> {
         // Another release's: its name is said by a label.
         release["metadata"]["labels"] =
             json!({"owner": "helm", "name": "other", "status": "deployed", "version": "1"});
-        release["data"] = json!({"release": "SDRzSUFBQUFBQUFBLzZ1dUJRQkR2Nm1qQWdBQUFBPT0="});
+        release["data"] = json!({"release": packed()});
         found.push((core("secrets"), release));
     }
     let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
@@ -51,6 +52,14 @@ fn in_namespace(namespace: &str) -> Vec<(String, Value)> {
         json!({"app.kubernetes.io/managed-by": "arcctl", "arcctl.dev/profile": "dogecompany2"});
     found.push((core("configmaps"), other));
     found
+}
+
+/// A release of nothing, as helm writes it.
+fn packed() -> String {
+    let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let record = json!({"chart": {"metadata": {"version": "1"}}, "config": {}, "manifest": ""});
+    zipped.write_all(record.to_string().as_bytes()).unwrap();
+    STANDARD.encode(STANDARD.encode(zipped.finish().unwrap()))
 }
 
 /// Cluster-wide objects with names like those of the charts.

@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, Ended};
 const SETTLING: Duration = Duration::from_secs(25);
 
 /// No run in a sandbox without delays takes as long.
-const LONGEST_RUN: &str = "90s";
+const LONGEST_RUN: &str = "3m";
 
 /// All systems that are written to.
 pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
@@ -105,16 +105,13 @@ impl Ground {
             Work::Teardown => ("teardown", &self.changed),
         };
         let file = file.to_str().unwrap();
-        vec![
-            command,
-            "-f",
-            file,
-            "--yes",
-            "-o",
-            "json",
-            "--timeout",
-            LONGEST_RUN,
-        ]
+        let mut arguments = vec![command, "-f", file, "--yes", "-o", "json"];
+        if work == Work::Teardown {
+            // So that the next `up` writes them again.
+            arguments.push("--crds");
+        }
+        arguments.extend(["--timeout", LONGEST_RUN]);
+        arguments
     }
 
     /// Does `work`, undisturbed.
@@ -214,7 +211,7 @@ impl Ground {
     /// What is in the cluster and at GitHub now.
     pub(crate) fn listing(&self) -> Listing {
         let client = self.cluster.world().kube();
-        let mut listing = self.cluster.block_on(listing(&client, false));
+        let mut listing = self.cluster.block_on(listing(&client));
         let runners = self.cluster.world().github().runners();
         let names: BTreeSet<String> = runners
             .iter()

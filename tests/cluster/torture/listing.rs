@@ -64,12 +64,12 @@ pub(crate) async fn objects(client: &Client) -> Vec<Value> {
     lists.into_iter().flatten().flatten().collect()
 }
 
-/// What is in the cluster; CRDs, which stay after a teardown, only where they are asked for.
-pub(crate) async fn listing(client: &Client, crds: bool) -> Listing {
-    settled(&objects(client).await, crds)
+/// What is in the cluster.
+pub(crate) async fn listing(client: &Client) -> Listing {
+    settled(&objects(client).await)
 }
 
-fn settled(objects: &[Value], crds: bool) -> Listing {
+fn settled(objects: &[Value]) -> Listing {
     let secret_version = objects
         .iter()
         .find(|it| it["kind"] == "Secret" && it["metadata"]["name"] == "controller-manager")
@@ -86,9 +86,6 @@ fn settled(objects: &[Value], crds: bool) -> Listing {
         let kind = text(&object["kind"]);
         let at = |name: &str| format!("{kind}/{}/{name}", text(&metadata["namespace"]));
         let name = text(&metadata["name"]);
-        if !crds && matches!(kind.as_str(), "CustomResourceDefinition" | "APIService") {
-            continue;
-        }
         if object["type"] == "helm.sh/release.v1" {
             continue;
         }

@@ -1,7 +1,13 @@
 //! A line of JSON per case: what was done, how it ended. A run of many hours is made of short ones: a case that has its
 //! line already is not done again.
 
-use std::{collections::BTreeSet, fs::OpenOptions, io::Write as _, path::PathBuf, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::OpenOptions,
+    io::Write as _,
+    path::PathBuf,
+    time::Instant,
+};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -105,5 +111,41 @@ impl Record {
             self.matrix,
             self.failed.join("\n\n")
         );
+    }
+}
+
+/// A line of figures per matrix and kind of case, as docs/reliability.md has them.
+#[test]
+#[ignore = "it only adds up what `make torture` has written"]
+fn figures() {
+    let file = std::env::var_os(FILE).unwrap();
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut rows: BTreeMap<String, [usize; 4]> = BTreeMap::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let (matrix, case) = (
+            line["matrix"].as_str().unwrap(),
+            line["case"].as_str().unwrap(),
+        );
+        let of = match matrix {
+            "race" => case.split(", ").next().unwrap_or_default(),
+            _ => case.split([' ', ':']).next().unwrap_or_default(),
+        };
+        let kills = line["more"]["at"].as_array();
+        let kills = kills.map_or(0, |at| at.iter().filter(|it| it.is_string()).count());
+        let row = rows.entry(format!("{matrix} | {of}")).or_default();
+        row[0] += 1;
+        row[1] += kills;
+        row[2] += usize::from(line["more"]["code"].as_i64().is_some_and(|it| it != 0));
+        row[3] += usize::from(line["ok"] == false);
+    }
+    let mut stdout = std::io::stdout();
+    writeln!(
+        stdout,
+        "| matrix | of | cases | kills | ended with an error | failed |"
+    )
+    .unwrap();
+    for (name, [cases, kills, told, failed]) in rows {
+        writeln!(stdout, "| {name} | {cases} | {kills} | {told} | {failed} |").unwrap();
     }
 }

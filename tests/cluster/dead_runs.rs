@@ -1,0 +1,262 @@
+//! What dead runs leave, and how a run is ended: helm's locks, a lease, webhooks that nobody answers, signals.
+
+use std::time::{Duration, Instant};
+
+use arcctl_sandbox::proxy::{Fault, Kind, Proxy, Record, System};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+const SYSTEM: &str = "actions-runner-system";
+const CONTROLLER: &str = "actions-runner-controller";
+const RELEASE: &str = "helm-release/actions-runner-system/actions-runner-controller";
+
+#[test]
+fn what_dead_runs_leave_is_put_right_and_signals_end_a_run() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    let file = profile.to_str().unwrap();
+    assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
+
+    for status in ["failed", "pending-rollback", "pending-upgrade"] {
+        a_release_is_recovered(&cluster, file, status);
+    }
+    terminated(&cluster, file);
+    stopped_at_once(&cluster, file);
+    without_github(&cluster, file);
+    orphaned_webhooks(&cluster, file);
+    cluster.finish();
+}
+
+/// Adds a revision with `status` to the controller's release, as a helm that died leaves it.
+fn leave(cluster: &Cluster, status: &str, modified: i64) {
+    let list = cluster.kubectl(
+        &[
+            "-n",
+            SYSTEM,
+            "get",
+            "secrets",
+            "-l",
+            "owner=helm,name=actions-runner-controller",
+            "-o",
+            "json",
+        ],
+        None,
+    );
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let version = |it: &Value| -> u64 {
+        it["metadata"]["labels"]["version"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let newest = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .max_by_key(|it| version(it))
+        .unwrap();
+    let next = version(newest) + 1;
+    let mut secret = newest.clone();
+    let outer = STANDARD
+        .decode(newest["data"]["release"].as_str().unwrap())
+        .unwrap();
+    let inner = STANDARD.decode(outer).unwrap();
+    let mut record: Value =
+        serde_json::from_reader(flate2::read::GzDecoder::new(inner.as_slice())).unwrap();
+    record["info"]["status"] = json!(status);
+    record["version"] = json!(next);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, record.to_string().as_bytes()).unwrap();
+    let packed = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
+    secret["data"]["release"] = json!(packed);
+    let labels = &newest["metadata"]["labels"];
+    secret["metadata"] = json!({
+        "name": format!("sh.helm.release.v1.{CONTROLLER}.v{next}"), "namespace": SYSTEM, "labels": labels,
+    });
+    for (key, value) in [
+        ("status", status.to_owned()),
+        ("version", next.to_string()),
+        ("modifiedAt", modified.to_string()),
+    ] {
+        secret["metadata"]["labels"][key] = json!(value);
+    }
+    cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+}
+
+fn deployment_id(cluster: &Cluster) -> Value {
+    cluster.get("deployment", SYSTEM, CONTROLLER)["metadata"]["uid"].clone()
+}
+
+fn a_release_is_recovered(cluster: &Cluster, file: &str, status: &str) {
+    let now = jiff::Timestamp::now().as_second();
+    let before = deployment_id(cluster);
+    if status == "pending-upgrade" {
+        // Of a live helm, as far as can be seen.
+        leave(cluster, status, now);
+        let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json", "--timeout", "4s"]);
+        assert_eq!(ended.expect(6)["outcome"], "timed-out");
+        assert!(
+            ended
+                .stderr
+                .contains("another helm is at work on the release (pending-upgrade"),
+            "{}",
+            ended.stderr
+        );
+    }
+    leave(cluster, status, now - 400);
+    hold_lease(cluster);
+    let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert_eq!(ended.changed(), [RELEASE], "{status}");
+    assert!(
+        ended
+            .stderr
+            .contains("took over the lease of a run that has ended: alice@laptop"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        deployment_id(cluster),
+        before,
+        "{status}: what worked was deleted"
+    );
+    let status = cluster.helm(&["-n", SYSTEM, "status", CONTROLLER, "-o", "json"], None);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["info"]["status"], "deployed");
+}
+
+/// A dead run's lease: it was renewed long ago.
+fn hold_lease(cluster: &Cluster) {
+    let patch = json!({"spec": {
+        "holderIdentity": "alice@laptop (process 1)", "renewTime": "2026-01-01T00:00:00.000000Z",
+    }});
+    let arguments = [
+        "-n",
+        SYSTEM,
+        "patch",
+        "lease",
+        "arcctl-dogecompany",
+        "--type",
+        "merge",
+        "-p",
+    ];
+    cluster.kubectl(&[&arguments[..], &[&patch.to_string()]].concat(), None);
+}
+
+fn holder(cluster: &Cluster) -> Value {
+    cluster.get("lease", SYSTEM, "arcctl-dogecompany")["spec"]["holderIdentity"].clone()
+}
+
+/// SIGTERM while a job is waited for: the run ends within seconds, says where, and gives its lease back.
+fn terminated(cluster: &Cluster, file: &str) {
+    let github = cluster.world().github();
+    let busy = github.runners()[0].id;
+    github.set_runner(busy, true, true);
+    let mut run = cluster.arcctl_in_background(&["teardown", "-f", file, "--yes", "-o", "json"]);
+    run.wait_for("runner with a job");
+    run.signal("TERM");
+    let asked = Instant::now();
+    let ended = run.end();
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    cluster.keep(&ended);
+    let document = ended.expect(143);
+    assert_eq!(document["outcome"], "interrupted");
+    assert_eq!(
+        document["error"]["object"],
+        "runner-deployment/actions-runner/basic"
+    );
+    assert_eq!(holder(cluster), "");
+    github.set_runner(busy, true, false);
+}
+
+/// Waits until a write to `path` has come to `proxy`, which does not answer it.
+fn wait_for_write(proxy: &Proxy, path: &str) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    let came =
+        |it: &Record| it.kind == Kind::Write && it.path.contains(path) && it.status.is_none();
+    while !proxy.requests().iter().any(came) {
+        assert!(Instant::now() < deadline, "no write to {path}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A second Ctrl-C does not wait for the write in flight.
+fn stopped_at_once(cluster: &Cluster, file: &str) {
+    let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
+    let hangs: Fault = "hang@write:/horizontalrunnerautoscalers".parse().unwrap();
+    let fault = proxy.add_fault(hangs);
+    let mut run = cluster.arcctl_in_background(&["up", "-f", file, "--yes", "-o", "json"]);
+    run.wait_for("create horizontal-runner-autoscaler/actions-runner/basic");
+    wait_for_write(proxy, "/horizontalrunnerautoscalers");
+    run.signal("INT");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(run.is_alive(), "the first Ctrl-C cut a write off");
+    run.signal("INT");
+    let asked = Instant::now();
+    let ended = run.end();
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    cluster.keep(&ended);
+    assert_eq!(ended.code, 130);
+    proxy.remove_fault(fault);
+    // Its lease is still held; it is long dead once time has passed.
+    hold_lease(cluster);
+    let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+}
+
+/// GitHub does not answer: nothing is begun, and what can be done without it is said.
+fn without_github(cluster: &Cluster, file: &str) {
+    let proxy = cluster.world().proxy(System::GitHub).unwrap();
+    let fault = proxy.add_fault("down".parse::<Fault>().unwrap());
+    let writes = cluster.kubernetes_writes();
+    let ended = cluster.arcctl(&["teardown", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(ended.expect(1)["outcome"], "failed", "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("arcctl teardown --force"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    proxy.remove_fault(fault);
+}
+
+/// Webhook configurations without a controller: they go, and nothing waits for their answers.
+fn orphaned_webhooks(cluster: &Cluster, file: &str) {
+    let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
+    let list = cluster.kubectl(&["get", kinds, "-o", "json"], None);
+    let mut list: Value = serde_json::from_str(&list).unwrap();
+    let items = list["items"].as_array_mut().unwrap();
+    items.retain(|it| {
+        it["metadata"]["name"]
+            .as_str()
+            .unwrap()
+            .starts_with(CONTROLLER)
+    });
+    assert_eq!(items.len(), 2);
+    for item in items {
+        let annotations = item["metadata"]["annotations"].clone();
+        item["metadata"] = json!({"name": item["metadata"]["name"], "annotations": annotations});
+    }
+    let teardown = || {
+        let ended = cluster.arcctl(&["teardown", "-f", file, "--yes", "-o", "json"]);
+        assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+        ended
+    };
+    assert!(!teardown().changed().is_empty());
+    cluster.kubectl(&["create", "-f", "-"], Some(&list.to_string()));
+    let ended = teardown();
+    assert!(!ended.changed().is_empty(), "{}", ended.stderr);
+    let left = cluster.kubectl(&["get", kinds, "-o", "name"], None);
+    assert!(!left.contains(CONTROLLER), "{left}");
+}
