@@ -9,13 +9,13 @@ use super::session::eks_facts;
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster, failure::Asked},
-        kube::{Kube, Selection},
+        kube::{Kube, Selection, Target},
     },
     desired::aws::{AwsFacts, NodeNetwork, account, role_arn, role_name, without_scheme},
     doctor::world::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
     policy::{self, Document},
-    profile::{Irsa, Profile},
+    profile::{Profile, RoleVia, RunnerRole},
     resource::aws::NO_SUCH_ENTITY,
 };
 
@@ -59,14 +59,17 @@ pub(super) async fn read(
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
     }
     let (mut arn, mut trust_policy) = (None, None);
-    if let Some(irsa) = profile.aws.as_ref().and_then(|it| it.irsa.as_ref()) {
-        let (found, said, size) = role(aws, irsa, eks, profile).await?;
+    if let Some((via, wanted)) = profile.runner_role() {
+        let (found, said, size) = role(aws, (via, wanted), eks, profile).await?;
         arn = Some(found);
         advice.extend(said);
         trust_policy = size.map(|size| TrustPolicy {
-            role: role_name(irsa).to_owned(),
+            role: role_name(wanted).to_owned(),
             size,
         });
+        if via == RoleVia::PodIdentity && !eks.auto_mode {
+            advice.extend(agent(kube, &eks.name).await);
+        }
     }
     Ok(Found {
         facts,
@@ -171,24 +174,47 @@ fn networks(nodes: &[Instance], cidrs: &BTreeMap<String, String>) -> Vec<NodeNet
         .collect()
 }
 
+/// What is wrong with the agent of Pod Identity, which hands out the roles on each node. A chart may have given it another
+/// name, so this is advice.
+async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
+    const NAME: &str = "eks-pod-identity-agent";
+    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", NAME);
+    match kube.get(&target).await {
+        Ok(Some(found)) => {
+            let count = |key: &str| found["status"][key].as_u64().unwrap_or_default();
+            let (ready, wanted) = (count("numberReady"), count("desiredNumberScheduled"));
+            (ready < wanted).then(|| {
+                format!("the agent of Pod Identity runs on {ready} of {wanted} nodes: on the others the runners get no role; look at `kubectl -n kube-system describe daemonset {NAME}`")
+            })
+        }
+        Ok(None) => Some(format!(
+            "the add-on `{NAME}`, which gives pods their role, is not in the cluster: `aws eks create-addon --cluster-name {cluster} --addon-name {NAME}`"
+        )),
+        Err(error) => Some(format!(
+            "whether the agent of Pod Identity runs is not known: {error}"
+        )),
+    }
+}
+
 /// The ARN of the runners' role, what is unwise in its trust policy, and how long that is.
 async fn role(
     aws: &Aws,
-    irsa: &Irsa,
+    (via, runner): (RoleVia, &RunnerRole),
     eks: &EksCluster,
     profile: &Profile,
 ) -> Result<(String, Vec<String>, Option<usize>)> {
-    let name = role_name(irsa);
+    let name = role_name(runner);
     let own = &eks.account;
-    let Some(issuer) = eks.issuer.as_deref().map(without_scheme) else {
+    let issuer = eks.issuer.as_deref().map(without_scheme);
+    if via == RoleVia::Irsa && issuer.is_none() {
         return Err(Error::failed(
             System::Aws,
             format!("EKS cluster `{}` has no OIDC issuer", eks.name),
         )
         .object(format!("cluster/{}", eks.name))
         .hint("look at it with `aws eks describe-cluster`; without one there is no role for a service account"));
-    };
-    let wanted = role_arn(irsa, &eks.partition, own);
+    }
+    let wanted = role_arn(runner, &eks.partition, own);
     if account(&wanted) != own {
         return Err(Error::new(
             ErrorKind::Refused,
@@ -196,7 +222,7 @@ async fn role(
             format!("the IAM role `{wanted}` is not in the cluster's account {own}"),
         )
         .object(&wanted)
-        .hint("another account's role is its owner's to change: `arcctl render` writes the statement for its trust policy; give aws.irsa.role a role of this account"));
+        .hint(format!("another account's role is its owner's to change: `arcctl render` writes the statement for its trust policy; give the runners a role of this account: aws.{}.role", via.key())));
     }
     let live = match aws.iam().get_role().role_name(name).send().await {
         Ok(output) => output.role,
@@ -219,7 +245,8 @@ async fn role(
     let document = Document::parse(text).ok();
     let size = document.as_ref().map(Document::size);
     let advice = document
-        .map(|document| policy::advice(&document, &sid, &issuer))
+        .zip(issuer)
+        .map(|(document, issuer)| policy::advice(&document, &sid, &issuer))
         .unwrap_or_default();
     let advice = advice
         .into_iter()

@@ -148,7 +148,7 @@ impl Session {
             eks,
             gone: BTreeSet::new(),
         };
-        session.add_left_behind(&inventory.records, output).await?;
+        Box::pin(session.add_left_behind(&inventory.records, output)).await?;
         Ok(session)
     }
 

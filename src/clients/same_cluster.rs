@@ -90,6 +90,7 @@ mod tests {
             subnets: Vec::new(),
             vpc: None,
             reach: Reach::Public,
+            auto_mode: false,
         }
     }
 

@@ -186,6 +186,10 @@ fn at_aws(resource: &AwsResource) -> String {
             "the statements of `aws/bucket-policy.{0}.json` in the policy of the bucket `{0}`",
             policy.bucket
         ),
+        AwsResource::Association(it) => format!(
+            "`aws eks create-pod-identity-association --cluster-name {} --namespace {} --service-account {} --role-arn {}`",
+            it.cluster, it.namespace, it.service_account, it.role_arn
+        ),
         AwsResource::Rule(rule) => format!(
             "in the security group `{}` the rule `TCP {} {} {}`: {}",
             rule.group,

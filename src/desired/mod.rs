@@ -18,6 +18,7 @@ mod proxy;
 pub mod quantity;
 pub mod removal;
 pub mod runners;
+mod security_groups;
 mod service_account;
 pub mod strict;
 pub mod version;
@@ -54,7 +55,7 @@ pub struct Facts {
     pub aws: Option<aws::AwsFacts>,
     /// What EKS tells of the cluster, where `cluster.eks` names it.
     pub eks: Option<EksFacts>,
-    /// The ARN of `aws.irsa.role`, where the profile gives a name.
+    /// The ARN of the role of the runners, where the profile gives a name.
     pub runner_role_arn: Option<String>,
     /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
     /// while they equal the profile (DESIGN 3).
@@ -272,8 +273,8 @@ pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
         let namespaces = [names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE];
         result.extend(namespaces.map(|name| ca_bundle::config_map(profile, facts, name)));
     }
-    if let Some(irsa) = profile.aws.as_ref().and_then(|aws| aws.irsa.as_ref()) {
-        result.extend(service_account::objects(profile, irsa, facts));
+    if let Some(role) = profile.runner_role() {
+        result.extend(service_account::objects(profile, role, facts));
     }
     result
 }

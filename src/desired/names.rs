@@ -16,6 +16,8 @@ pub const CERT_MANAGER: &str = "cert-manager";
 pub const CONTROLLER: &str = "actions-runner-controller";
 /// The Secret with the controller's GitHub credential.
 pub const CONTROLLER_SECRET: &str = "controller-manager";
+/// The annotation of a pool's pods that tells which role they were made for: another one takes new pods.
+pub const ROLE_ANNOTATION: &str = "arcctl.dev/role";
 /// The group and version of the controller's kinds.
 pub const ARC_API_VERSION: &str = "actions.summerwind.dev/v1alpha1";
 

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use super::{Desired, Goal, Phase, aws, names};
 use crate::{
     profile::Profile,
-    resource::{Drain, Id, Resource, Webhooks, aws::AwsResource, record},
+    resource::{
+        Drain, Id, Resource, Webhooks,
+        aws::{AwsResource, PodIdentityAssociation},
+        record,
+    },
 };
 
 /// What is owned, as the inventory has it: ids, and what deleting each needs beside its id.
@@ -68,6 +72,7 @@ pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> 
         .filter(|(id, _)| !wanted.iter().any(|it| it.id.as_str() == *id))
         .filter_map(|(id, details)| gone(id, details, &profile.name))
         .filter(|it| !STAY.contains(&it.id.kind()) && !is_asked_for(&it.resource, profile))
+        .map(before_its_successor)
         .collect();
     in_order(&mut result);
     result.sort_by_key(|it| it.phase);
@@ -79,19 +84,31 @@ fn is_asked_for(resource: &Resource, profile: &Profile) -> bool {
     matches!(resource, Resource::Aws(AwsResource::Rule(rule)) if aws::is_for(profile, rule))
 }
 
+/// An association of Pod Identity wins over the annotation that takes its place: it goes before new pods start.
+fn before_its_successor(mut step: Desired) -> Desired {
+    if step.id.kind() == PodIdentityAssociation::KIND {
+        step.phase = Phase::Wiring;
+    }
+    step
+}
+
 /// Whether `id` is of something at AWS.
 pub fn is_at_aws(id: &str) -> bool {
     Id::parse(id).is_some_and(|it| it.is_at_aws())
 }
 
-/// What is at AWS goes from the outside to the inside: policies that name a role before the role, roles before the
+/// What is at AWS goes from the outside to the inside: what names a role before the role, roles before the
 /// provider that they trust.
 fn in_order(steps: &mut [Desired]) {
     let ids = |kinds: &[&str]| -> Vec<Id> {
         let ids = steps.iter().map(|it| it.id.clone());
         ids.filter(|it| kinds.contains(&it.kind())).collect()
     };
-    let policies = ids(&["iam-role-policy", "bucket-policy"]);
+    let policies = ids(&[
+        "iam-role-policy",
+        "bucket-policy",
+        PodIdentityAssociation::KIND,
+    ]);
     let roles = ids(&["iam-role"]);
     for step in steps {
         match step.id.kind() {

@@ -42,11 +42,16 @@ pub fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Value, Desire
     let mut spec = own_spec(profile, pool)?;
     // Collisions are the lint's to report; here what arcctl sets stays.
     merge::merge(&mut spec, &merge::without(&pool.template, &RESERVED));
+    let mut template = json!({"spec": spec});
+    if let Some((via, role)) = profile.runner_role() {
+        let given = format!("{} {}", via.key(), role.role);
+        template["metadata"] = json!({"annotations": {names::ROLE_ANNOTATION: given}});
+    }
     Ok(json!({
         "apiVersion": names::ARC_API_VERSION,
         "kind": "RunnerDeployment",
         "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &pool.name),
-        "spec": {"template": {"spec": spec}},
+        "spec": {"template": template},
     }))
 }
 
@@ -112,10 +117,10 @@ fn add_pod(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     if let Some(group) = pool.fs_group.or_else(|| image::fs_group(&pool.image)) {
         spec.insert("securityContext".into(), json!({"fsGroup": group}));
     }
-    if let Some(irsa) = profile.aws.as_ref().and_then(|aws| aws.irsa.as_ref()) {
+    if let Some((_, role)) = profile.runner_role() {
         spec.insert(
             "serviceAccountName".into(),
-            irsa.service_account.as_str().into(),
+            role.service_account.as_str().into(),
         );
     }
 }

@@ -3,23 +3,30 @@
 use serde_json::{Value, json};
 
 use super::{Facts, names, placeholder};
-use crate::profile::{ContainerMode, Irsa, Profile};
+use crate::profile::{ContainerMode, Profile, RoleVia, RunnerRole};
 
 /// The annotation that EKS's pod identity webhook reads.
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 /// The `ServiceAccount`; with container mode kubernetes also its Role and `RoleBinding`, which the controller makes only
 /// for accounts of its own (reference: arc.md 2.1).
-pub(super) fn objects(profile: &Profile, irsa: &Irsa, facts: &Facts) -> Vec<Value> {
-    let name = &irsa.service_account;
+pub(super) fn objects(
+    profile: &Profile,
+    (via, runner): (RoleVia, &RunnerRole),
+    facts: &Facts,
+) -> Vec<Value> {
+    let name = &runner.service_account;
     let metadata = || names::metadata(profile, Some(names::RUNNER_NAMESPACE), name);
-    let role = if irsa.role.starts_with("arn:") {
-        irsa.role.clone()
-    } else {
-        placeholder::ROLE_ARN.or(facts.runner_role_arn.as_deref())
-    };
     let mut account = metadata();
-    account.insert("annotations".into(), json!({ROLE_ANNOTATION: role}));
+    // With Pod Identity the association names the role.
+    if via == RoleVia::Irsa {
+        let role = if runner.role.starts_with("arn:") {
+            runner.role.clone()
+        } else {
+            placeholder::ROLE_ARN.or(facts.runner_role_arn.as_deref())
+        };
+        account.insert("annotations".into(), json!({ROLE_ANNOTATION: role}));
+    }
     let mut objects =
         vec![json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})];
     if uses_kubernetes_mode(profile) {

@@ -10,7 +10,7 @@ use crate::profile::{ContainerMode, Profile};
 
 /// Path and text; `None` where no pool runs docker in its pods, or where there is no role.
 pub(super) fn file(profile: &Profile) -> Option<(String, String)> {
-    profile.aws.as_ref()?.irsa.as_ref()?;
+    let (via, _) = profile.runner_role()?;
     let mut pools = profile
         .pools
         .iter()
@@ -33,11 +33,11 @@ pub(super) fn file(profile: &Profile) -> Option<(String, String)> {
         let _ignored = write!(
             text,
             "  {}:\n    runs-on: [{}]\n    steps:\n      - run: >-\n          docker run --rm\n          \
-             -v /var/run/secrets:/var/run/secrets\n          -e AWS_ROLE_ARN\n          \
-             -e AWS_WEB_IDENTITY_TOKEN_FILE\n          -e AWS_REGION\n          \
+             -v /var/run/secrets:/var/run/secrets\n          -e {}\n          -e AWS_REGION\n          \
              amazon/aws-cli:2.15.0 sts get-caller-identity\n",
             pool.name,
-            labels.join(", ")
+            labels.join(", "),
+            via.variables().join("\n          -e "),
         );
     }
     Some(("workflows/aws-in-docker.yaml".into(), text))

@@ -7,8 +7,11 @@ use super::{
 use crate::{
     clients::aws::failure::NO_CREDENTIALS,
     policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
-    profile::Irsa,
-    resource::observed::{Observed, Present},
+    profile::{RoleVia, RunnerRole},
+    resource::{
+        aws::PodIdentityAssociation,
+        observed::{Observed, Present},
+    },
 };
 
 const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];
@@ -125,11 +128,10 @@ fn cluster(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// The role that the profile asks for.
-fn irsa(world: &World) -> Result<&Irsa, Verdict> {
-    let aws = world.profile.aws.as_ref();
-    let irsa = aws.and_then(|it| it.irsa.as_ref());
-    irsa.ok_or_else(|| Verdict::skipped("the profile has no aws.irsa"))
+/// The role that the profile asks for, and how pods take it on.
+fn role(world: &World) -> Result<(RoleVia, &RunnerRole), Verdict> {
+    let role = world.profile.runner_role();
+    role.ok_or_else(|| Verdict::skipped("the profile has no aws.irsa and no aws.podIdentity"))
 }
 
 /// The resources of `kind`, and what was seen of each; the first that nothing is known of ends the judging.
@@ -165,7 +167,9 @@ fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec
 }
 
 fn provider(world: &World) -> Result<Verdict, Verdict> {
-    irsa(world)?;
+    if role(world)?.0 == RoleVia::PodIdentity {
+        return Ok(Verdict::skipped("Pod Identity takes no provider"));
+    }
     Ok(Verdict::unless(
         &wrong(world, "oidc-provider", |_| true)?,
         MEND,
@@ -178,22 +182,23 @@ fn is_attachment(path: &str) -> bool {
 }
 
 fn trusts(world: &World) -> Result<Verdict, Verdict> {
-    irsa(world)?;
-    let found = wrong(world, "iam-role", |path| !is_attachment(path))?;
+    role(world)?;
+    let mut found = wrong(world, "iam-role", |path| !is_attachment(path))?;
+    found.extend(wrong(world, PodIdentityAssociation::KIND, |_| true)?);
     Ok(Verdict::unless(&found, MEND))
 }
 
 fn policies(world: &World) -> Result<Verdict, Verdict> {
-    irsa(world)?;
+    role(world)?;
     let mut found = wrong(world, "iam-role", is_attachment)?;
     found.extend(wrong(world, "iam-role-policy", |_| true)?);
     Ok(Verdict::unless(&found, MEND))
 }
 
 fn buckets(world: &World) -> Result<Verdict, Verdict> {
-    if irsa(world)?.buckets.iter().all(|it| !it.apply) {
+    if role(world)?.1.buckets.iter().all(|it| !it.apply) {
         return Ok(Verdict::skipped(
-            "no bucket's policy is arcctl's to write: aws.irsa.buckets has none with `apply`",
+            "no bucket's policy is arcctl's to write: the role's `buckets` have none with `apply`",
         ));
     }
     Ok(Verdict::unless(
@@ -222,7 +227,7 @@ fn room(world: &World) -> Result<Verdict, Verdict> {
                 "the trust policy of the IAM role `{}` has {size} of {quota} characters",
                 policy.role
             ),
-            "take out statements of clusters that are gone, raise the quota `Role trust policy length` of IAM, or give the runners a role of their own: aws.irsa.role",
+            "take out statements of clusters that are gone, raise the quota `Role trust policy length` of IAM, or give the runners a role of their own: `role` under aws.irsa or aws.podIdentity",
         )
     })
 }

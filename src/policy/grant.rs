@@ -43,6 +43,22 @@ pub fn trust_statement(trust: Trust<'_>) -> Value {
     })
 }
 
+/// The statement of a trust policy that lets EKS give the role to the pods of one service account of one cluster, by its
+/// ARN: EKS says whose they are in tags of the session.
+pub fn pod_identity_statement(sid: &str, cluster: &str, namespace: &str, account: &str) -> Value {
+    json!({
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {"StringEquals": {
+            "aws:RequestTag/eks-cluster-arn": cluster,
+            "aws:RequestTag/kubernetes-namespace": namespace,
+            "aws:RequestTag/kubernetes-service-account": account,
+        }},
+    })
+}
+
 /// A bucket and what is granted on it.
 #[derive(Clone, Copy, Debug)]
 pub struct BucketGrant<'a> {

@@ -14,7 +14,10 @@ mod quota;
 pub use advice::advice;
 pub use compare::{difference_of, same};
 pub use document::{Document, PolicyError, Statement};
-pub use grant::{AUDIENCE, BucketGrant, Trust, bucket_policy, role_policy, trust_statement};
+pub use grant::{
+    AUDIENCE, BucketGrant, Trust, bucket_policy, pod_identity_statement, role_policy,
+    trust_statement,
+};
 pub use merge::{differences, is_own, merged, without};
 pub use quota::{BUCKET_POLICY_LIMIT, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge};
 

@@ -334,18 +334,60 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Aws {
-    /// The IAM role of the runner pods.
+    /// The IAM role of the runner pods, taken on through the cluster's OIDC provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub irsa: Option<Irsa>,
+    pub irsa: Option<RunnerRole>,
+    /// The IAM role of the runner pods, given by EKS Pod Identity; in place of `irsa`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_identity: Option<RunnerRole>,
     /// What the worker nodes must reach on 443.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github_server: Option<GithubServer>,
 }
 
-/// IAM roles for service accounts.
+impl Aws {
+    /// The role of the runner pods, and how they take it on.
+    pub fn runner_role(&self) -> Option<(RoleVia, &RunnerRole)> {
+        let irsa = self.irsa.as_ref().map(|it| (RoleVia::Irsa, it));
+        let pod_identity = self.pod_identity.as_ref();
+        irsa.or(pod_identity.map(|it| (RoleVia::PodIdentity, it)))
+    }
+}
+
+/// How pods take on their role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleVia {
+    /// IAM roles for service accounts: with a token of the cluster's OIDC provider.
+    Irsa,
+    /// EKS Pod Identity: from the agent on their node.
+    PodIdentity,
+}
+
+impl RoleVia {
+    /// Its key under `aws`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Irsa => "irsa",
+            Self::PodIdentity => "podIdentity",
+        }
+    }
+
+    /// The variables that EKS gives to every container of a pod.
+    pub const fn variables(self) -> [&'static str; 2] {
+        match self {
+            Self::Irsa => ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"],
+            Self::PodIdentity => [
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            ],
+        }
+    }
+}
+
+/// The IAM role of the runner pods.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Irsa {
+pub struct RunnerRole {
     /// A name (created, or merged into) or an ARN (merged into only).
     pub role: String,
     /// The `ServiceAccount` of the runner pods.
@@ -706,6 +748,13 @@ pub enum Scope<'a> {
     Organization(&'a str),
     /// A repository, as OWNER/NAME.
     Repository(&'a str),
+}
+
+impl Profile {
+    /// The role of the runner pods, and how they take it on.
+    pub fn runner_role(&self) -> Option<(RoleVia, &RunnerRole)> {
+        self.aws.as_ref().and_then(Aws::runner_role)
+    }
 }
 
 impl GitHub {

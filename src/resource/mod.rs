@@ -71,11 +71,12 @@ impl Id {
 
     /// Whether it is of something at AWS.
     pub fn is_at_aws(&self) -> bool {
-        const KINDS: [&str; 5] = [
+        const KINDS: [&str; 6] = [
             "oidc-provider",
             "iam-role",
             "iam-role-policy",
             "bucket-policy",
+            aws::PodIdentityAssociation::KIND,
             "security-group-rule",
         ];
         KINDS.contains(&self.kind())

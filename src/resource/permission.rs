@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::{Value, json};
 
-use super::{Resource, WebhookProof};
+use super::{Resource, WebhookProof, aws::AwsResource};
 use crate::{
     clients::kube::{Kind, Target},
     desired::names::{CONTROLLER, RUNNER_NAMESPACE},
@@ -147,6 +147,13 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
                 ["list", "watch"].map(|verb| Permission::new(verb, &kind, Some(&pool.namespace)))
             })
             .collect(),
+        // Its probe is a dry run too.
+        Resource::Aws(AwsResource::Association(it)) => [Permission::new(
+            "create",
+            &Kind::new("v1", "Pod"),
+            Some(&it.namespace),
+        )]
+        .into(),
         // AWS says no when it is asked; it has no question that costs nothing and is always right.
         Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
             BTreeSet::new()

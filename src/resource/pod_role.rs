@@ -1,20 +1,21 @@
 //! Whether pods carry the role of their service account. Pure: no I/O.
 //!
-//! EKS adds it while a pod is created, and lets the pod pass where it cannot: a pod that came before the annotation, or
-//! while EKS's webhook was away, runs without the role and says nothing (reference: arc.md 9).
+//! EKS adds it while a pod is created, and lets the pod pass where it cannot: a pod that came before the annotation or
+//! the association, or while EKS's webhook was away, runs without the role and says nothing (reference: arc.md 9).
 
 use serde_json::Value;
 
 use super::observed::Readiness;
-
-/// The variables of the role that every container must have.
-const VARIABLES: [&str; 2] = ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+use crate::profile::RoleVia;
 
 /// Which of `pods` lack the role; `None` where none does.
-pub(super) fn without_role(pods: &[Value]) -> Option<Readiness> {
-    let lacking: Vec<(String, String)> = pods.iter().filter_map(lacks).collect();
+pub(super) fn without_role(pods: &[Value], via: RoleVia) -> Option<Readiness> {
+    let lacking: Vec<(&str, String)> = pods
+        .iter()
+        .filter_map(|pod| Some((pod["metadata"]["name"].as_str()?, lacks(pod, via)?)))
+        .collect();
     let (_, first) = lacking.first()?;
-    let names: Vec<&str> = lacking.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = lacking.iter().map(|(name, _)| *name).collect();
     let namespace = pods[0]["metadata"]["namespace"]
         .as_str()
         .unwrap_or_default();
@@ -30,20 +31,18 @@ pub(super) fn without_role(pods: &[Value]) -> Option<Readiness> {
     ))
 }
 
-/// The name of a pod that lacks it, and what is missing where.
-fn lacks(pod: &Value) -> Option<(String, String)> {
+/// What `pod` lacks of its role, and where.
+pub(super) fn lacks(pod: &Value, via: RoleVia) -> Option<String> {
     let mut containers = pod["spec"]["containers"].as_array()?.iter();
-    let missing = containers.find_map(|container| {
+    containers.find_map(|container| {
         let has = |variable: &str| {
             let mut variables = container["env"].as_array().into_iter().flatten();
             variables.any(|it| it["name"] == variable)
         };
-        let variable = VARIABLES.iter().find(|it| !has(it))?;
+        let variable = via.variables().into_iter().find(|it| !has(it))?;
         let name = container["name"].as_str().unwrap_or_default();
         Some(format!("container `{name}` has no {variable}"))
-    })?;
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    Some((name.to_owned(), missing))
+    })
 }
 
 #[cfg(test)]
@@ -52,24 +51,35 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, docker: &[&str]) -> Value {
+    fn pod(name: &str, runner: &[&str], docker: &[&str]) -> Value {
         let env =
             |names: &[&str]| -> Vec<Value> { names.iter().map(|it| json!({"name": it})).collect() };
         json!({"metadata": {"name": name, "namespace": "n"}, "spec": {"containers": [
-            {"name": "runner", "env": env(&VARIABLES)},
+            {"name": "runner", "env": env(runner)},
             {"name": "docker", "env": env(docker)},
         ]}})
     }
 
     #[test]
     fn both_containers_must_have_the_role() {
-        assert_eq!(without_role(&[pod("a", &VARIABLES)]), None);
-        let found = without_role(&[pod("a", &VARIABLES), pod("b", &["AWS_ROLE_ARN"])]).unwrap();
-        let Readiness::Stuck { reason, hint, .. } = found else {
-            panic!("{found:?}")
-        };
-        let missing = "b (container `docker` has no AWS_WEB_IDENTITY_TOKEN_FILE)";
-        assert!(reason.ends_with(missing), "{reason}");
-        assert!(hint.contains("`kubectl -n n delete pod b`"), "{hint}");
+        for via in [RoleVia::Irsa, RoleVia::PodIdentity] {
+            let [first, second] = via.variables();
+            let whole = pod("a", &via.variables(), &via.variables());
+            assert_eq!(without_role(std::slice::from_ref(&whole), via), None);
+            let half = pod("b", &via.variables(), &[first]);
+            let found = without_role(&[whole, half], via).unwrap();
+            let Readiness::Stuck { reason, hint, .. } = found else {
+                panic!("{found:?}")
+            };
+            let missing = format!("b (container `docker` has no {second})");
+            assert!(reason.ends_with(&missing), "{reason}");
+            assert!(hint.contains("`kubectl -n n delete pod b`"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn one_way_is_not_the_other() {
+        let irsa = pod("a", &RoleVia::Irsa.variables(), &RoleVia::Irsa.variables());
+        assert!(without_role(&[irsa], RoleVia::PodIdentity).is_some());
     }
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     clients::kube::{Selection, Target},
+    desired::names::ROLE_ANNOTATION,
     error::{ErrorKind, Result},
 };
 
@@ -45,12 +46,16 @@ impl Registration {
                 self.pool
             ))));
         };
-        let wanted = &deployment["spec"]["template"]["spec"];
+        let wanted = &deployment["spec"]["template"];
         let newest = sets
             .iter()
             .filter(|it| {
-                let made = &it["spec"]["template"]["spec"];
-                missing(made, wanted).is_empty() && missing(wanted, made).is_empty()
+                let made = &it["spec"]["template"];
+                let role =
+                    |template: &Value| template["metadata"]["annotations"][ROLE_ANNOTATION].clone();
+                role(made) == role(wanted)
+                    && missing(&made["spec"], &wanted["spec"]).is_empty()
+                    && missing(&wanted["spec"], &made["spec"]).is_empty()
             })
             .max_by_key(|it| {
                 it["metadata"]["creationTimestamp"]
@@ -92,9 +97,8 @@ impl Registration {
         };
         let running = pods.iter().filter(|it| pod_reason::is_ready(it)).count();
         if running >= wanted {
-            let aws = context.profile.aws.as_ref();
-            let role = aws.is_some_and(|it| it.irsa.is_some());
-            let lacking = role.then(|| pod_role::without_role(&pods)).flatten();
+            let role = context.profile.runner_role();
+            let lacking = role.and_then(|(via, _)| pod_role::without_role(&pods, via));
             return Ok(lacking.unwrap_or(Readiness::Ready));
         }
         let count = format!("{running} of {wanted} runner pods run");

@@ -67,7 +67,7 @@ impl Resource {
             Self::Drain(drain) => drain.remains(context).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
             Self::Ghosts { .. } => super::ghosts::remains(context).await,
-            Self::Aws(aws) => aws.remains(context).await,
+            Self::Aws(aws) => Box::pin(aws.remains(context)).await,
             Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(Observed::Absent),
         }
     }

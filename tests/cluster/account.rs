@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future};
 
 use arcctl_sandbox::{cloud::ACCOUNT, proxy::System};
 use aws_credential_types::Credentials;
+use aws_sdk_eks::types::PodIdentityAssociation;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -83,6 +84,62 @@ impl Account {
         self.run(call.assume_role_policy_document(trust.to_string()).send());
     }
 
+    pub(crate) fn make_role_at(&self, path: &str, role: &str, trust: &Value, boundary: &str) {
+        let call = self.iam.create_role().role_name(role).path(path);
+        let call = call.permissions_boundary(boundary);
+        self.run(call.assume_role_policy_document(trust.to_string()).send());
+    }
+
+    pub(crate) fn set_boundary(&self, role: &str, boundary: &str) {
+        let call = self.iam.put_role_permissions_boundary().role_name(role);
+        self.run(call.permissions_boundary(boundary).send());
+    }
+
+    pub(crate) fn role(&self, role: &str) -> aws_sdk_iam::types::Role {
+        let answer = self.run(self.iam.get_role().role_name(role).send());
+        answer.role.unwrap()
+    }
+
+    /// The instances of the nodes, in the nodes' order within each zone.
+    pub(crate) fn instances(&self) -> Vec<String> {
+        let answer = self.run(self.ec2.describe_instances().send());
+        let all = answer
+            .reservations()
+            .iter()
+            .flat_map(aws_sdk_ec2::types::Reservation::instances);
+        all.map(|it| it.instance_id().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn make_group(&self, vpc: &str, name: &str) -> String {
+        let call = self
+            .ec2
+            .create_security_group()
+            .vpc_id(vpc)
+            .group_name(name);
+        let answer = self.run(call.description(name).send());
+        answer.group_id().unwrap().to_owned()
+    }
+
+    /// Puts an instance into these groups only.
+    pub(crate) fn set_groups(&self, instance: &str, groups: &[&str]) {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        let call = self.ec2.modify_instance_attribute().instance_id(instance);
+        self.run(call.set_groups(Some(groups)).send());
+    }
+
+    /// Lets TCP to these ports into `group` from a network.
+    pub(crate) fn allow_cidr(&self, group: &str, (from, to): (i32, i32), cidr: &str) {
+        let range = aws_sdk_ec2::types::IpRange::builder().cidr_ip(cidr).build();
+        let rule = aws_sdk_ec2::types::IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(from)
+            .to_port(to)
+            .ip_ranges(range)
+            .build();
+        let call = self.ec2.authorize_security_group_ingress().group_id(group);
+        self.run(call.ip_permissions(rule).send());
+    }
+
     pub(crate) fn attached(&self, role: &str) -> Vec<String> {
         let answer = self.run(
             self.iam
@@ -114,6 +171,46 @@ impl Account {
                 .policy_arn(policy)
                 .send(),
         );
+    }
+
+    /// The ARNs of the account's OIDC providers.
+    pub(crate) fn providers(&self) -> Vec<String> {
+        let answer = self.run(self.iam.list_open_id_connect_providers().send());
+        let all = answer.open_id_connect_provider_list().iter();
+        all.filter_map(|it| it.arn().map(str::to_owned)).collect()
+    }
+
+    /// The association of a service account of the runners' namespace.
+    pub(crate) fn association(&self, account: &str) -> Option<PodIdentityAssociation> {
+        let list = self
+            .eks
+            .list_pod_identity_associations()
+            .cluster_name("runners");
+        let list = list.namespace("actions-runner").service_account(account);
+        let found = self.run(list.send());
+        let id = found.associations().first()?.association_id()?.to_owned();
+        let read = self.eks.describe_pod_identity_association();
+        let read = read.cluster_name("runners").association_id(id);
+        self.run(read.send()).association
+    }
+
+    pub(crate) fn make_association(&self, account: &str, role: &str) {
+        let create = self
+            .eks
+            .create_pod_identity_association()
+            .cluster_name("runners");
+        let create = create.namespace("actions-runner").service_account(account);
+        self.run(create.role_arn(role).send());
+    }
+
+    pub(crate) fn set_association_role(&self, account: &str, role: &str) {
+        let found = self.association(account).unwrap();
+        let update = self
+            .eks
+            .update_pod_identity_association()
+            .cluster_name("runners");
+        let update = update.association_id(found.association_id().unwrap());
+        self.run(update.role_arn(role).send());
     }
 
     fn provider(issuer: &str) -> String {

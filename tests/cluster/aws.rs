@@ -95,10 +95,11 @@ fn the_wiring_is_made_and_kept_and_mended() {
     let trust = account.trust(ROLE);
     somebody_edits(&cluster, &account, &trust);
     assert_drift(&cluster, &file);
-    // moto cannot add a client; that arcctl does is shown in src/resource/aws/tests.rs.
-    account.set_client(&account.issuer(), "sts.amazonaws.com");
-    // The role with its statement and its policy, the rule, the bucket's policy.
-    assert_eq!(cluster.up(&file, &[]).expect(0)["changed"], 3);
+    // The provider's client (which the sandbox's proxy adds in moto's place), the role with its statement and its
+    // policy, the rule, the bucket's policy.
+    assert_eq!(cluster.up(&file, &[]).expect(0)["changed"], 4);
+    let clients = account.clients(&account.issuer());
+    assert_eq!(clients, ["somebody-else", "sts.amazonaws.com"]);
     assert_eq!(account.trust(ROLE), trust);
     assert_unchanged(&cluster, &file);
 
@@ -199,14 +200,15 @@ fn assert_drift(cluster: &Cluster, file: &Path) {
 #[test]
 fn pods_without_the_role_are_named() {
     let (cluster, _account) = sandbox();
-    let file = profile(&cluster, &[]);
+    // The phase of the pods only: what comes before may take its time on a busy machine.
+    let file = profile(&cluster, &[("runners: 5m", "runners: 15s")]);
     let webhook = [
         "delete",
         "mutatingwebhookconfiguration",
         arcctl_sandbox::pod_identity::NAME,
     ];
     let _said = cluster.kubectl(&webhook, None);
-    let ended = cluster.up(&file, &["--timeout", "25s"]);
+    let ended = cluster.up(&file, &[]);
     let error = &ended.expect(6)["error"];
     assert_eq!(error["object"], "runner-pods/actions-runner/basic");
     let message = error["message"].as_str().unwrap();
@@ -305,7 +307,7 @@ const CALLS: [(&str, &str); 17] = [
 
 /// Runs `up`, which must be denied by AWS; the hint.
 #[track_caller]
-fn denied(cluster: &Cluster, file: &Path) -> String {
+pub(crate) fn denied(cluster: &Cluster, file: &Path) -> String {
     let ended = cluster.up(file, &[]);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     let error = &ended.document()["error"];

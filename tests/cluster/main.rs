@@ -20,6 +20,8 @@ mod eks;
 mod existing;
 mod installation;
 mod interruptions;
+mod networks;
+mod pod_identity;
 mod pools;
 mod refusals;
 mod rotation;

@@ -2,7 +2,7 @@
 
 use aws_sdk_eks::{
     operation::describe_cluster::DescribeClusterError,
-    types::{Cluster, ClusterStatus, VpcConfigResponse},
+    types::{Cluster, ClusterStatus, ComputeConfigResponse, VpcConfigResponse},
 };
 
 use super::{Aws, failure::Asked, partition::Partition};
@@ -35,6 +35,8 @@ pub struct EksCluster {
     pub vpc: Option<String>,
     /// From where its API server can be reached.
     pub reach: Reach,
+    /// Whether EKS runs its nodes (Auto Mode), with the agent of Pod Identity built in.
+    pub auto_mode: bool,
 }
 
 /// From where an API server can be reached.
@@ -178,6 +180,10 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
             .map(str::to_owned),
         vpc: network.and_then(|it| it.vpc_id()).map(str::to_owned),
         reach: network.map_or(Reach::Public, reach),
+        auto_mode: cluster
+            .compute_config()
+            .and_then(ComputeConfigResponse::enabled)
+            == Some(true),
     })
 }
 

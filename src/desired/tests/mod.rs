@@ -1,5 +1,6 @@
 //! Each rule of the rendering, on the smallest profile that shows it.
 
+mod aws;
 mod charts;
 mod order;
 mod runners;

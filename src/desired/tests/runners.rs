@@ -227,6 +227,18 @@ fn a_given_fs_group_wins_over_the_images() {
 }
 
 #[test]
+fn another_role_or_way_to_it_takes_new_pods() {
+    let annotation = |key: &str, role: &str| {
+        let profile = profile(&json!({"aws": {key: {"role": role, "serviceAccount": "sa"}}}));
+        let manifest = runners::runner_deployment(&profile, &profile.pools[0]).unwrap();
+        manifest["spec"]["template"]["metadata"]["annotations"]["arcctl.dev/role"].clone()
+    };
+    assert_eq!(annotation("irsa", "r"), "irsa r");
+    assert_ne!(annotation("irsa", "r"), annotation("irsa", "s"));
+    assert_ne!(annotation("irsa", "r"), annotation("podIdentity", "r"));
+}
+
+#[test]
 fn the_service_account_is_that_of_irsa() {
     let irsa = json!({"aws": {"irsa": {"role": "r", "serviceAccount": "sa"}}});
     assert_eq!(runner(&profile(&irsa))["serviceAccountName"], "sa");

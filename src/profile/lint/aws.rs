@@ -1,9 +1,10 @@
 //! Rules about IAM and EC2 that need no AWS to check. Pure.
 
 use super::{
-    super::{Aws, Irsa, Profile},
+    super::{Aws, Profile, RunnerRole},
     Path, Report,
 };
+use crate::clients::aws::partition::Partition;
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
     let Some(aws) = &profile.aws else { return };
@@ -15,21 +16,63 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
             "add `cluster.eks` and `cluster.region`",
         );
     }
-    if let Some(irsa) = &aws.irsa {
-        irsa_names(irsa, &path.key("irsa"), report);
-        buckets(irsa, &path.key("irsa").key("buckets"), report);
+    for (key, role) in [("irsa", &aws.irsa), ("podIdentity", &aws.pod_identity)] {
+        if let Some(role) = role {
+            role_names(role, &path.key(key), report);
+            buckets(role, &path.key(key).key("buckets"), report);
+        }
+    }
+    pod_identity(aws, &path.key("podIdentity"), report);
+    if let (Some((via, role)), Some(region)) = (aws.runner_role(), &profile.cluster.region) {
+        partitions(role, region, &path.key(via.key()), report);
     }
     server(aws, &path.key("githubServer"), report);
 }
 
-fn irsa_names(irsa: &Irsa, path: &Path, report: &mut Report) {
+fn pod_identity(aws: &Aws, path: &Path, report: &mut Report) {
+    match (&aws.irsa, &aws.pod_identity) {
+        (Some(_), Some(_)) => report.error(
+            path.clone(),
+            "the runners have a role by `irsa` already",
+            "keep one of them",
+        ),
+        (None, Some(_)) => report.advice(
+            path.clone(),
+            "actions that sign in to AWS themselves may not know EKS Pod Identity: configure-aws-credentials takes on no role by it, amazon-ecr-login only from v2.1.0",
+            "leave configure-aws-credentials out of workflows, since the SDKs and the aws CLI find the role by themselves; or use `aws.irsa`",
+        ),
+        _ => {}
+    }
+}
+
+/// What is in another partition does not exist in this one.
+fn partitions(given: &RunnerRole, region: &str, path: &Path, report: &mut Report) {
+    let own = Partition::of(region).name;
+    let policies = given.managed_policies.iter().enumerate();
+    let policies = policies.map(|(index, it)| (path.key("managedPolicies").index(index), it));
+    let boundary = given.permissions_boundary.iter();
+    let boundary = boundary.map(|it| (path.key("permissionsBoundary"), it));
+    let role = std::iter::once((path.key("role"), &given.role));
+    for (path, arn) in role.chain(policies).chain(boundary) {
+        let other = arn.strip_prefix("arn:").and_then(|it| it.split(':').next());
+        if let Some(other) = other.filter(|it| it.starts_with("aws") && *it != own) {
+            report.error(
+                path,
+                format!("`{arn}` is of the partition `{other}`, and `{region}` is in `{own}`"),
+                format!("write `arn:{own}:…`"),
+            );
+        }
+    }
+}
+
+fn role_names(given: &RunnerRole, path: &Path, report: &mut Report) {
     let role_name = |name: &str| {
         (1..=64).contains(&name.len())
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
     };
-    let role = &irsa.role;
+    let role = &given.role;
     if role.starts_with("arn:") {
         if !is_arn(role, "iam", "role/") {
             report.error(
@@ -39,8 +82,8 @@ fn irsa_names(irsa: &Irsa, path: &Path, report: &mut Report) {
             );
         }
         for (key, given) in [
-            ("path", irsa.path.is_some()),
-            ("permissionsBoundary", irsa.permissions_boundary.is_some()),
+            ("path", given.path.is_some()),
+            ("permissionsBoundary", given.permissions_boundary.is_some()),
         ] {
             if given {
                 report.error(
@@ -57,11 +100,11 @@ fn irsa_names(irsa: &Irsa, path: &Path, report: &mut Report) {
             "use up to 64 letters, digits and `+=,.@_-`",
         );
     }
-    policies(irsa, path, report);
+    policies(given, path, report);
 }
 
-fn policies(irsa: &Irsa, path: &Path, report: &mut Report) {
-    for (index, policy) in irsa.managed_policies.iter().enumerate() {
+fn policies(given: &RunnerRole, path: &Path, report: &mut Report) {
+    for (index, policy) in given.managed_policies.iter().enumerate() {
         if !is_arn(policy, "iam", "policy/") {
             report.error(
                 path.key("managedPolicies").index(index),
@@ -70,7 +113,7 @@ fn policies(irsa: &Irsa, path: &Path, report: &mut Report) {
             );
         }
     }
-    if let Some(boundary) = irsa
+    if let Some(boundary) = given
         .permissions_boundary
         .as_ref()
         .filter(|boundary| !is_arn(boundary, "iam", "policy/"))
@@ -81,7 +124,7 @@ fn policies(irsa: &Irsa, path: &Path, report: &mut Report) {
             "write `arn:aws:iam::ACCOUNT:policy/NAME`",
         );
     }
-    if let Some(role_path) = &irsa.path
+    if let Some(role_path) = &given.path
         && !(role_path.starts_with('/')
             && role_path.ends_with('/')
             && !role_path.contains(char::is_whitespace))
@@ -94,8 +137,8 @@ fn policies(irsa: &Irsa, path: &Path, report: &mut Report) {
     }
 }
 
-fn buckets(irsa: &Irsa, path: &Path, report: &mut Report) {
-    for (index, bucket) in irsa.buckets.iter().enumerate() {
+fn buckets(given: &RunnerRole, path: &Path, report: &mut Report) {
+    for (index, bucket) in given.buckets.iter().enumerate() {
         let path = path.index(index);
         if bucket.apply && bucket.account.is_some() {
             report.error(
@@ -104,7 +147,7 @@ fn buckets(irsa: &Irsa, path: &Path, report: &mut Report) {
                 "remove `apply` (`arcctl render` writes the policy for the owner), or `account` if the bucket is your own",
             );
         }
-        if irsa.buckets[..index]
+        if given.buckets[..index]
             .iter()
             .any(|earlier| earlier.name == bucket.name)
         {

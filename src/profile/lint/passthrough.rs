@@ -66,7 +66,10 @@ const TEMPLATE: [(&str, &str); 16] = [
         "use the pool's `containerMode`",
     ),
     ("workVolumeClaimTemplate", "use the pool's `containerMode`"),
-    ("serviceAccountName", "use `aws.irsa.serviceAccount`"),
+    (
+        "serviceAccountName",
+        "use `serviceAccount` in `aws.irsa` or `aws.podIdentity`",
+    ),
     (
         "githubAPICredentialsFrom",
         "use `github.token` or `github.app`",

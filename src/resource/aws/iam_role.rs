@@ -87,7 +87,7 @@ impl IamRole {
             format!("the IAM role `{}` is not there", self.name),
         )
         .object(&self.name)
-        .hint("a role given by its ARN is not made: create it, or give aws.irsa.role a name")
+        .hint("a role given by its ARN is not made: create it, or give the runners a role by its name")
     }
 
     /// What the writes of attachments are remembered by.

@@ -6,6 +6,7 @@ mod attachments;
 mod bucket_policy;
 mod iam_role;
 mod oidc_provider;
+mod pod_identity;
 pub(super) mod record;
 mod role_policy;
 mod role_removal;
@@ -53,6 +54,8 @@ pub enum AwsResource {
     RolePolicy(RolePolicy),
     /// The policy of a bucket of the own account.
     BucketPolicy(BucketPolicy),
+    /// What gives the role to pods, with EKS Pod Identity.
+    Association(PodIdentityAssociation),
     /// A rule of a security group.
     Rule(SecurityGroupRule),
 }
@@ -117,6 +120,23 @@ pub struct BucketPolicy {
     pub statements: Vec<Value>,
 }
 
+/// What gives a role to the pods of a service account: EKS has one at most for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodIdentityAssociation {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The namespace of the service account.
+    pub namespace: String,
+    /// The service account.
+    pub service_account: String,
+    /// The ARN of the role.
+    pub role_arn: String,
+    /// The `Sid` of this cluster and profile.
+    pub sid: String,
+    /// The profile.
+    pub profile: String,
+}
+
 /// A rule that lets one side of a connection through, unless another one does so already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityGroupRule {
@@ -136,6 +156,8 @@ pub struct SecurityGroupRule {
     pub addresses: Vec<String>,
     /// What it is for.
     pub purpose: String,
+    /// What whoever may not make it can do instead.
+    pub instead: Option<&'static str>,
     /// The `Sid` of this cluster and profile.
     pub sid: String,
     /// The profile.
@@ -160,6 +182,7 @@ impl AwsResource {
             Self::Role(role) => Box::pin(role.observe(aws, writes)).await,
             Self::RolePolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
+            Self::Association(it) => Box::pin(it.observe(aws, &context.kube, writes)).await,
             Self::Rule(rule) => Box::pin(rule.observe(aws, writes)).await,
         }
     }
@@ -173,6 +196,7 @@ impl AwsResource {
             Self::Role(role) => Box::pin(role.apply(aws, writes)).await,
             Self::RolePolicy(policy) => Box::pin(policy.apply(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.apply(aws, writes)).await,
+            Self::Association(it) => Box::pin(it.apply(aws, writes)).await,
             Self::Rule(rule) => Box::pin(rule.apply(aws, writes)).await,
         }
     }
@@ -186,6 +210,7 @@ impl AwsResource {
             Self::Role(role) => Box::pin(role.remains(aws, writes, removal)).await,
             Self::RolePolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
+            Self::Association(it) => Box::pin(it.remains(aws, writes)).await,
             Self::Rule(rule) => Box::pin(rule.remains(aws, writes)).await,
         }
     }
@@ -199,6 +224,7 @@ impl AwsResource {
             Self::Role(role) => Box::pin(role.delete(aws, writes)).await,
             Self::RolePolicy(policy) => Box::pin(policy.delete(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.delete(aws, writes)).await,
+            Self::Association(it) => Box::pin(it.delete(aws, writes)).await,
             Self::Rule(rule) => Box::pin(rule.delete(aws, writes)).await,
         }
     }
@@ -211,6 +237,7 @@ impl AwsResource {
             Self::Role(role) => vec![role.trust.clone()],
             Self::RolePolicy(policy) => policy.statements.clone(),
             Self::BucketPolicy(policy) => policy.statements.clone(),
+            Self::Association(it) => vec![text(&it.role_arn)],
             Self::Rule(rule) => vec![text(&rule.group), text(rule.peer.name())],
         }
     }

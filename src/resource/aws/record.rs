@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer, RolePolicy,
-    SecurityGroupRule,
+    AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation,
+    RolePolicy, SecurityGroupRule,
 };
 use crate::resource::Id;
 
@@ -17,6 +17,7 @@ pub(crate) fn details(resource: &AwsResource) -> Value {
         AwsResource::BucketPolicy(policy) => {
             json!({"account": policy.account, "sid": policy.sid})
         }
+        AwsResource::Association(it) => json!({"cluster": it.cluster, "sid": it.sid}),
         AwsResource::Rule(rule) => json!({
             "direction": rule.direction.word(),
             "port": rule.port,
@@ -64,6 +65,14 @@ pub(crate) fn resource(id: &Id, details: &Value, profile: &str) -> Option<AwsRes
             sid,
             statements: Vec::new(),
         }),
+        PodIdentityAssociation::KIND => AwsResource::Association(PodIdentityAssociation {
+            cluster: text("cluster")?,
+            namespace: id.namespace()?.to_owned(),
+            service_account: name,
+            role_arn: String::new(),
+            sid,
+            profile,
+        }),
         "security-group-rule" => AwsResource::Rule(rule(id, details, sid, profile)?),
         _ => return None,
     })
@@ -83,6 +92,7 @@ fn rule(id: &Id, details: &Value, sid: String, profile: String) -> Option<Securi
         peers: Vec::new(),
         addresses: Vec::new(),
         purpose: String::new(),
+        instead: None,
         sid,
         profile,
     })
@@ -109,6 +119,10 @@ mod tests {
             (
                 "bucket-policy/-/b",
                 json!({"account": "1", "sid": "Arcctl1"}),
+            ),
+            (
+                "pod-identity-association/n/a",
+                json!({"cluster": "c", "sid": "Arcctl1"}),
             ),
             (
                 "security-group-rule/sg-1/ingress-443-from-sg-2",

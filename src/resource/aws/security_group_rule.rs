@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
-    error::Result,
+    error::{Error, Result},
     resource::{
         observed::{Observed, Present, Readiness},
         removal::ours,
@@ -130,9 +130,17 @@ impl SecurityGroupRule {
             }
         };
         match failure {
-            Some((false, error)) => Err(error),
+            Some((false, error)) => Err(self.with_a_way_out(error)),
             _ => Ok(()),
         }
+    }
+
+    fn with_a_way_out(&self, mut error: Error) -> Error {
+        if let (Some(hint), Some(instead)) = (&mut error.hint, self.instead) {
+            hint.push_str("; or ");
+            hint.push_str(instead);
+        }
+        error
     }
 
     fn tags(&self) -> TagSpecification {
@@ -298,6 +306,7 @@ pub async fn rules_of(aws: &Aws, sid: &str, profile: &str) -> Result<Vec<Securit
             peers: Vec::new(),
             addresses: Vec::new(),
             purpose: String::new(),
+            instead: None,
             sid: sid.to_owned(),
             profile: profile.to_owned(),
         })

@@ -134,9 +134,9 @@ impl TrustPolicy<'_> {
         let quota = self.quota().await?;
         TooLarge::check(size, quota).map_err(|error| {
             let hint = if quota < TRUST_POLICY_LIMIT {
-                format!("take out statements of clusters that are gone, raise the quota `Role trust policy length` of IAM (up to {TRUST_POLICY_LIMIT}), or give the runners a role of their own: aws.irsa.role")
+                format!("take out statements of clusters that are gone, raise the quota `Role trust policy length` of IAM (up to {TRUST_POLICY_LIMIT}), or give the runners a role of their own: `role` under aws.irsa or aws.podIdentity")
             } else {
-                "take out statements of clusters that are gone, or give the runners a role of their own: aws.irsa.role".to_owned()
+                "take out statements of clusters that are gone, or give the runners a role of their own: `role` under aws.irsa or aws.podIdentity".to_owned()
             };
             Error::new(
                 ErrorKind::Failed,

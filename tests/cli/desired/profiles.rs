@@ -6,8 +6,8 @@ use arcctl::{
     desired::{DesiredError, Facts, desired, files::files, placeholder, strict},
     profile::{
         AccessMode, ApiVersion, Auto, Aws, Cluster, ContainerMode, FileSource, GitHub, Images,
-        Irsa, KubeDuration, KubernetesMode, Metric, MetricType, Monitoring, Pool, PoolResources,
-        Profile, Proxy, ResourceRequirements, Scaling, Schedule, Step, TokenSource, Window,
+        KubeDuration, KubernetesMode, Metric, MetricType, Monitoring, Pool, PoolResources, Profile,
+        Proxy, ResourceRequirements, RunnerRole, Scaling, Schedule, Step, TokenSource, Window,
         WorkVolume,
     },
     resource::Resource,
@@ -264,11 +264,12 @@ prop_compose! {
         install in select(vec![Auto::Auto, Auto::Always, Auto::Never]),
         registry in option::of(select(vec!["m.example", "m.example:5000/hub"])),
         proxied in any::<bool>(),
-        irsa in option::of(select(vec!["runner", "arn:aws:iam::111122223333:role/runner"])),
+        role in option::of(select(vec!["runner", "arn:aws:iam::111122223333:role/runner"])),
+        by_agent in any::<bool>(),
         monitored in option::of(select(vec![Auto::Auto, Auto::Always, Auto::Never])),
     ) -> Profile {
         let controller = arcctl::profile::Controller { chart_version: chart.into(), ..Default::default() };
-        let irsa = irsa.map(|role| Irsa {
+        let role = role.map(|role| RunnerRole {
             role: role.into(),
             service_account: "runner".into(),
             managed_policies: vec![],
@@ -286,7 +287,10 @@ prop_compose! {
             charts: arcctl::profile::Charts::default(),
             images: registry.map(|name| Images { registry: Some(name.into()), pull_secrets: vec!["s".into()] }),
             proxy: proxied.then(|| Proxy { http: None, https: Some("http://p:1".into()), no_proxy: vec![] }),
-            aws: irsa.map(|irsa| Aws { irsa: Some(irsa), github_server: None }),
+            aws: role.map(|role| {
+                let (irsa, pod_identity) = if by_agent { (None, Some(role)) } else { (Some(role), None) };
+                Aws { irsa, pod_identity, github_server: None }
+            }),
             pools,
             monitoring: monitored.map(|service_monitor| Monitoring { service_monitor, ..Monitoring::default() }),
             timeouts: arcctl::profile::Timeouts::default(),

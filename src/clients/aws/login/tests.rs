@@ -63,6 +63,7 @@ async fn login(provider: Provider) -> Clocked {
         subnets: Vec::new(),
         vpc: None,
         reach: Reach::Private,
+        auto_mode: false,
     };
     let caller = Caller {
         account: "111122223333".into(),

@@ -5,6 +5,11 @@
     reason = "the simulated IAM and the test's own waiting take simulated time"
 )]
 
+mod denied;
+mod denying;
+mod documented;
+mod samples;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -336,7 +341,6 @@ impl HttpClient for Provider {
     }
 }
 
-/// moto cannot add a client to a provider.
 #[tokio::test]
 async fn a_shared_provider_gets_sts_beside_its_other_clients() {
     let iam = Provider(Arc::new(Mutex::new(vec!["somebody-else".into()])));

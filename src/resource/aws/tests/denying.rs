@@ -1,0 +1,184 @@
+//! An AWS that says no to one operation, in each service's own words, and answers the others.
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    runtime_components::RuntimeComponents,
+};
+use serde_json::{Value, json};
+
+/// The tag that says that something is ours.
+pub(super) const OURS: &str =
+    "<member><Key>arcctl.dev/sid</Key><Value>Arcctl0000000000000000</Value></member>";
+
+/// What is there at AWS.
+#[derive(Clone, Debug, Default)]
+pub(super) struct There {
+    /// The role: its trust policy, and what else IAM says of it.
+    pub(super) role: Option<(Value, &'static str)>,
+    /// The managed policies attached to it.
+    pub(super) attached: &'static str,
+    /// The clients of the provider.
+    pub(super) provider: Option<&'static str>,
+    /// The policy in the role, and that of the bucket.
+    pub(super) policy: Option<Value>,
+    /// The rules of the security group.
+    pub(super) rules: String,
+    /// The role that the association gives.
+    pub(super) association: Option<&'static str>,
+}
+
+/// An AWS that says no to one operation.
+#[derive(Clone, Debug)]
+pub(super) struct Denying {
+    pub(super) operation: String,
+    pub(super) there: There,
+}
+
+/// The operation that is asked for, as IAM names it.
+fn operation(request: &HttpRequest) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().unwrap().to_owned();
+    }
+    let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+    if let Some((_, action)) = body.split_once("Action=") {
+        return action.split('&').next().unwrap().to_owned();
+    }
+    let url = reqwest::Url::parse(request.uri()).unwrap();
+    let (method, path) = (request.method(), url.path());
+    match path.split_once("/pod-identity-associations") {
+        Some((_, "" | "/")) if method == "GET" => "ListPodIdentityAssociations".into(),
+        Some((_, "" | "/")) => "CreatePodIdentityAssociation".into(),
+        Some(_) => {
+            let verb = match method {
+                "GET" => "Describe",
+                "DELETE" => "Delete",
+                _ => "Update",
+            };
+            format!("{verb}PodIdentityAssociation")
+        }
+        None if path.starts_with("/clusters/") => "DescribeCluster".into(),
+        None => {
+            let verb = method[..1].to_owned() + &method[1..].to_lowercase();
+            format!("{verb}BucketPolicy")
+        }
+    }
+}
+
+const NOTHING: &str =
+    "<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>no</Message></Error></ErrorResponse>";
+
+impl Denying {
+    fn answer(&self, operation: &str) -> (u16, String) {
+        let there = &self.there;
+        let whole = |result: &str| {
+            let text = format!(
+                "<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"
+            );
+            (200, text)
+        };
+        let none = || (404, NOTHING.to_owned());
+        match operation {
+            "GetRole" => there.role.as_ref().map_or_else(none, |(trust, more)| {
+                whole(&format!(
+                    "<Role><Path>/</Path><RoleName>r</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::111122223333:role/r</Arn>\
+                     <CreateDate>2026-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument>{more}</Role>",
+                    escaped(trust)
+                ))
+            }),
+            "ListAttachedRolePolicies" => whole(&format!("<AttachedPolicies>{}</AttachedPolicies><IsTruncated>false</IsTruncated>", there.attached)),
+            "GetOpenIDConnectProvider" => there.provider.map_or_else(none, |clients| {
+                whole(&format!("<ClientIDList>{clients}</ClientIDList><Tags>{OURS}</Tags>"))
+            }),
+            // What AWS grants to an account that asked for more.
+            "GetAccountSummary" => whole("<SummaryMap><entry><key>AssumeRolePolicySizeQuota</key><value>4096</value></entry></SummaryMap>"),
+            "ListRolePolicies" => whole("<PolicyNames/><IsTruncated>false</IsTruncated>"),
+            "ListInstanceProfilesForRole" => whole("<InstanceProfiles/><IsTruncated>false</IsTruncated>"),
+            "ListRoles" => whole("<Roles/><IsTruncated>false</IsTruncated>"),
+            "GetRolePolicy" => there.policy.as_ref().map_or_else(none, |policy| {
+                whole(&format!("<RoleName>r</RoleName><PolicyName>p</PolicyName><PolicyDocument>{}</PolicyDocument>", escaped(policy)))
+            }),
+            "GetBucketPolicy" => (200, there.policy.as_ref().map(Value::to_string).unwrap_or_default()),
+            "DescribeSecurityGroupRules" => (200, format!("<DescribeSecurityGroupRulesResponse><securityGroupRuleSet>{}</securityGroupRuleSet></DescribeSecurityGroupRulesResponse>", there.rules)),
+            "ListPodIdentityAssociations" => {
+                let found = there.association.map(|_| json!({"associationId": "a-1"}));
+                (200, json!({"associations": found.into_iter().collect::<Vec<_>>()}).to_string())
+            }
+            "DescribePodIdentityAssociation" => (200, json!({"association": {
+                "associationId": "a-1", "roleArn": there.association, "tags": {"arcctl.dev/sid": "Arcctl0000000000000000"},
+            }}).to_string()),
+            _ => whole(""),
+        }
+    }
+
+    /// As the service says it: EC2, IAM, S3, and the services that speak JSON each in their own way.
+    fn denied(&self) -> (&'static str, String) {
+        let message = format!(
+            "User: arn:aws:iam::111122223333:user/me is not authorized to perform: {}",
+            self.operation
+        );
+        let xml =
+            |code: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        match self.operation.as_str() {
+            it if it.contains("SecurityGroup") => (
+                "",
+                format!(
+                    "<Response><Errors>{}</Errors></Response>",
+                    xml("UnauthorizedOperation")
+                ),
+            ),
+            it if it.ends_with("BucketPolicy") => ("", xml("AccessDenied")),
+            it if it.contains("PodIdentity")
+                || it == "DescribeCluster"
+                || it == "GetSecretValue"
+                || it == "GetParameter" =>
+            {
+                (
+                    "AccessDeniedException",
+                    json!({"message": message}).to_string(),
+                )
+            }
+            _ => (
+                "",
+                format!("<ErrorResponse>{}</ErrorResponse>", xml("AccessDenied")),
+            ),
+        }
+    }
+}
+
+fn escaped(document: &Value) -> String {
+    document
+        .to_string()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+}
+
+impl HttpConnector for Denying {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = operation(&request);
+        let response = if operation == self.operation {
+            let (kind, text) = self.denied();
+            let mut response = HttpResponse::new(403.try_into().unwrap(), text.into());
+            if !kind.is_empty() {
+                response.headers_mut().insert("x-amzn-errortype", kind);
+            }
+            response
+        } else {
+            let (status, text) = self.answer(&operation);
+            HttpResponse::new(status.try_into().unwrap(), text.into())
+        };
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+impl HttpClient for Denying {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

@@ -1,0 +1,77 @@
+//! docs/aws.md lists the permissions; one that no case denies fails. And what an account was granted is used.
+
+use std::collections::BTreeSet;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use serde_json::Value;
+
+use super::{
+    super::writes::Writes,
+    denied::{cases, there},
+    denying::Denying,
+    samples::{foreign, role},
+};
+use crate::{clients::aws::Aws, resource::observed::Observed};
+
+/// What the cases of tests/cluster deny instead, since the nodes must be known for them.
+const IN_A_CLUSTER: [&str; 2] = ["ec2:DescribeInstances", "ec2:DescribeSubnets"];
+
+/// What is granted with another call, and no call of its own.
+const WITH_ANOTHER: [&str; 4] = [
+    "ec2:CreateTags",
+    "eks:TagResource",
+    "iam:PassRole",
+    "iam:TagOpenIDConnectProvider",
+];
+
+#[test]
+fn each_documented_permission_has_a_case() {
+    let text = include_str!("../../../../docs/aws.md");
+    let policy = text
+        .split("```json")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let documented: BTreeSet<&str> = statements
+        .flat_map(|it| it["Action"].as_array().unwrap())
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    let cluster = include_str!("../../../../tests/cluster/aws.rs");
+    assert!(
+        IN_A_CLUSTER
+            .iter()
+            .all(|it| cluster.contains(&format!("\"{it}\"")))
+    );
+    // Asking who one is takes no permission.
+    let cases = cases();
+    let mut known: BTreeSet<&str> = cases
+        .iter()
+        .map(|it| it.0)
+        .filter(|it| *it != "sts:GetCallerIdentity")
+        .collect();
+    known.extend(IN_A_CLUSTER);
+    known.extend(WITH_ANOTHER);
+    assert_eq!(documented, known);
+}
+
+#[tokio::test]
+async fn what_an_account_was_granted_is_used() {
+    let there = there(&vec![foreign(); 24], "");
+    let wire = Denying {
+        operation: String::new(),
+        there,
+    };
+    let aws = Aws::answered_by(SharedHttpClient::new(wire));
+    let observed = role().observe(&aws, &Writes::default()).await.unwrap();
+    let Observed::Present(present) = observed else {
+        panic!("{observed:?}")
+    };
+    assert!(
+        !present.differences.is_empty(),
+        "our statement is not there yet"
+    );
+}
