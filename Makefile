@@ -58,7 +58,7 @@ torture_log ?= $(CARGO_TARGET_DIR)/torture.jsonl
 
 torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`
 	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture
-	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --package arcctl --lib policy:: -- --nocapture
+	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --workspace --lib policy:: -- --nocapture
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check
