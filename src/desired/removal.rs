@@ -153,7 +153,9 @@ fn phase(id: &Id) -> Phase {
         ("crds", _) => Phase::Crds,
         ("namespace", names::SYSTEM_NAMESPACE) => Phase::Memory,
         ("namespace", _) => Phase::Namespaces,
-        ("secret" | "service-account" | "config-map" | "role" | "role-binding", _) => Phase::Unwire,
+        ("secret" | "service-account" | "config-map" | "role" | "role-binding" | "job", _) => {
+            Phase::Unwire
+        }
         _ => Phase::Aws,
     }
 }
@@ -197,6 +199,10 @@ mod tests {
                 "horizontal-runner-autoscaler/actions-runner/old",
                 object("HorizontalRunnerAutoscaler"),
             ),
+            (
+                "job/actions-runner/arcctl-probe-old",
+                json!({"apiVersion": "batch/v1", "kind": "Job"}),
+            ),
         ]
         .map(|(id, details)| (id.to_owned(), details))
         .into()
@@ -216,6 +222,7 @@ mod tests {
                 "runner-deployment/actions-runner/old",
                 "offline-runners/github/p",
                 "helm-release/actions-runner-system/actions-runner-controller",
+                "job/actions-runner/arcctl-probe-old",
                 "secret/actions-runner-system/controller-manager",
                 "helm-release/cert-manager/cert-manager",
                 "namespace/-/actions-runner",
@@ -239,6 +246,7 @@ mod tests {
             [
                 "horizontal-runner-autoscaler/actions-runner/old",
                 "runner-deployment/actions-runner/old",
+                "job/actions-runner/arcctl-probe-old",
             ]
         );
         assert!(left_behind(&recorded(), &steps, &profile).is_empty());

@@ -15,6 +15,7 @@ mod aws;
 mod aws_removal;
 mod cluster;
 mod doctor;
+mod doctor_mends;
 mod eks;
 mod existing;
 mod installation;
