@@ -1,22 +1,39 @@
 //! `arcctl doctor`: reads everything once, and says what is wrong, why, and what mends it.
 
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::{Args, ValueEnum};
 
 use super::{
-    GlobalArgs,
+    GlobalArgs, Stop, confirm, doctor_fix,
     doctor_parts::parts,
+    doctor_probe,
     output::{Format, Output},
     profile_file,
+    run_limit::RunLimit,
+    stop_on_signals,
 };
 use crate::{
-    doctor::{Choice, gather::gather, judge},
+    doctor::{
+        Choice,
+        bundle::{pack, unpack},
+        gather::{Parts, gather},
+        judge,
+        mend::mends,
+        world::World,
+    },
     error::{Error, ErrorKind, Result, System},
+    profile::KubeDuration,
     report,
 };
 
-/// Say what is wrong, why, and what mends it; write nothing
+/// How long a probe may take, with the waiting for the lease and the taking away.
+const PROBE_LIMIT: KubeDuration = KubeDuration::from_secs(180);
+
+/// Say what is wrong, why, and what mends it
 #[derive(Args)]
 pub(super) struct DoctorArgs {
     /// Only these checks or categories
@@ -28,6 +45,22 @@ pub(super) struct DoctorArgs {
     /// Exit with 3 when only advice is broken
     #[arg(long, value_enum, default_value = "required")]
     fail_on: FailOn,
+    /// Run a short-lived pod like the runners', which tries what they need: GitHub's name, connection, certificate and
+    /// API, and the role at AWS
+    #[arg(long)]
+    probe: bool,
+    /// Write what was seen, redacted, into an archive (.tar.gz) that a maintainer can judge
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Mend what arcctl made and is safe to make again: show it, ask, do it, and look again
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: go ahead without asking
+    #[arg(short, long, requires = "fix")]
+    yes: bool,
+    /// Judge such an archive instead of a cluster
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "bundle", "fix"])]
+    from: Option<PathBuf>,
 }
 
 /// What makes the exit code of a failure.
@@ -54,10 +87,23 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
         .hint("docs/doctor.md lists both"));
     }
     let started = Instant::now();
-    let file = profile_file::read(global, output)?;
-    let world = Box::pin(gather(Box::pin(parts(global, file, output)).await)).await;
+    if args.fix {
+        confirm::check(args.yes)?;
+    }
+    let world = match &args.from {
+        Some(path) => bundled(path)?,
+        None => Box::pin(world(args, global, &choice, output)).await?,
+    };
     let findings = judge(&world, &choice);
     let error = report::doctor::error(&findings);
+    if let Some(path) = &args.bundle {
+        let report = report::doctor::document(&findings, error.as_ref());
+        write_bundle(path, &pack(&world, &report)?)?;
+        output.note(format!(
+            "{} has what was seen, without secrets: look through it before you give it away",
+            path.display()
+        ));
+    }
     let advice_fails = args.fail_on == FailOn::Advice;
     match output.format {
         Format::Json => output.document(&report::doctor::document(&findings, error.as_ref())),
@@ -76,5 +122,88 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
         Some(error) => error.kind.exit_code(),
         None if advice_fails && report::doctor::has_advice(&findings) => 3,
         None => 0,
+    })
+}
+
+/// What there is: with what a probe sees where one is asked for, and after what `--fix` mends.
+async fn world(
+    args: &DoctorArgs,
+    global: &GlobalArgs,
+    choice: &Choice,
+    output: Output,
+) -> Result<World> {
+    let writes = args.probe || args.fix;
+    // What only reads is ended by the signal itself.
+    let stop = writes.then(stop_on_signals);
+    let mut seen = Box::pin(look(args, global, stop.as_ref(), output)).await?;
+    if let Some(stop) = stop.filter(|_| args.fix) {
+        let (parts, world) = seen;
+        let wanted = parts.desired.as_deref().unwrap_or_default();
+        let mends = mends(&world, &judge(&world, choice), wanted);
+        if mends.steps.is_empty() {
+            output.note("there is nothing that --fix mends");
+            return Ok(world);
+        }
+        if !Box::pin(doctor_fix::run(
+            parts,
+            mends,
+            args.yes,
+            stop.clone(),
+            output,
+        ))
+        .await?
+        {
+            return Ok(world);
+        }
+        seen = Box::pin(look(args, global, Some(&stop), output)).await?;
+    }
+    Ok(seen.1)
+}
+
+async fn look(
+    args: &DoctorArgs,
+    global: &GlobalArgs,
+    stop: Option<&Stop>,
+    output: Output,
+) -> Result<(Parts, World)> {
+    let file = profile_file::read(global, output)?;
+    let mut parts = Box::pin(parts(global, file, output)).await;
+    if let Some(stop) = stop.filter(|_| args.probe) {
+        let limit = RunLimit::new(PROBE_LIMIT, stop.clone(), output);
+        parts.probe = Some(match &parts.context {
+            Ok(context) => Box::pin(doctor_probe::run(context, stop, output)).await,
+            Err(error) => Err(error.clone()),
+        });
+        limit.stopped()?;
+    }
+    let world = Box::pin(gather(&parts)).await;
+    Ok((parts, world))
+}
+
+/// What was seen when the bundle was made.
+fn bundled(path: &Path) -> Result<World> {
+    let archive = std::fs::read(path).map_err(|error| {
+        Error::failed(System::Local, "cannot read the bundle")
+            .object(path.display())
+            .cause(error)
+            .hint("give the file that `arcctl doctor --bundle FILE` wrote")
+    })?;
+    unpack(&archive).map_err(|it| it.object(path.display()))
+}
+
+/// Only for its owner to read, and never over another file.
+fn write_bundle(path: &Path, archive: &[u8]) -> Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(archive));
+    written.map_err(|error| {
+        Error::failed(System::Local, "cannot write the bundle")
+            .object(path.display())
+            .cause(error)
+            .hint("give --bundle the name of a new file in a directory that you may write to")
     })
 }

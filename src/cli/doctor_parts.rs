@@ -84,6 +84,8 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         context,
         desired,
         at_aws,
+        probe: None,
+        eks,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{Desired, EksFacts, Facts, desired, names, removal::Records},
+    desired::{Desired, DesiredError, EksFacts, Facts, desired, names, removal::Records},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
@@ -253,14 +253,17 @@ impl Session {
 }
 
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
-    desired(profile, facts).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidProfile,
-            System::Profile,
-            error.to_string(),
-        )
-        .hint("correct the profile")
-    })
+    desired(profile, facts).map_err(|error| wanted_error(&error))
+}
+
+/// A profile that nothing can be made from.
+pub(super) fn wanted_error(error: &DesiredError) -> Error {
+    Error::new(
+        ErrorKind::InvalidProfile,
+        System::Profile,
+        error.to_string(),
+    )
+    .hint("correct the profile")
 }
 
 pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {

@@ -210,7 +210,7 @@ pub(super) fn not_started(desired: &[Desired]) -> Vec<StepResult> {
 }
 
 /// Base phase, lease, inventory, and then the rest; without changes only the waiting.
-async fn execute(
+pub(super) async fn execute(
     session: &Session,
     options: &Options<'_>,
     limit: &RunLimit,

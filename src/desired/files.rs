@@ -57,6 +57,8 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
             }
             Resource::ControllerSecret(_)
             | Resource::Crds(_)
+            | Resource::Probe(_)
+            | Resource::Restart(_)
             | Resource::Webhook(_)
             | Resource::RunnerPods(_)
             | Resource::Registration(_)
@@ -234,6 +236,8 @@ fn step(resource: &Desired) -> Option<String> {
         Resource::Webhook(_) => "wait until its admission webhooks answer".to_owned(),
         Resource::RunnerPods(_)
         | Resource::Registration(_)
+        | Resource::Probe(_)
+        | Resource::Restart(_)
         | Resource::Drain(_)
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => return None,

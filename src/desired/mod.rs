@@ -14,6 +14,7 @@ pub mod lint;
 mod merge;
 pub mod names;
 pub mod placeholder;
+pub mod probe;
 mod proxy;
 pub mod quantity;
 pub mod removal;

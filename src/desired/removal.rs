@@ -170,7 +170,9 @@ fn phase(id: &Id) -> Phase {
         ("crds", _) => Phase::Crds,
         ("namespace", names::SYSTEM_NAMESPACE) => Phase::Memory,
         ("namespace", _) => Phase::Namespaces,
-        ("secret" | "service-account" | "config-map" | "role" | "role-binding", _) => Phase::Unwire,
+        ("secret" | "service-account" | "config-map" | "role" | "role-binding" | "job", _) => {
+            Phase::Unwire
+        }
         _ => Phase::Aws,
     }
 }
@@ -214,6 +216,10 @@ mod tests {
                 "horizontal-runner-autoscaler/actions-runner/old",
                 object("HorizontalRunnerAutoscaler"),
             ),
+            (
+                "job/actions-runner/arcctl-probe-old",
+                json!({"apiVersion": "batch/v1", "kind": "Job"}),
+            ),
         ]
         .map(|(id, details)| (id.to_owned(), details))
         .into()
@@ -233,6 +239,7 @@ mod tests {
                 "runner-deployment/actions-runner/old",
                 "offline-runners/github/p",
                 "helm-release/actions-runner-system/actions-runner-controller",
+                "job/actions-runner/arcctl-probe-old",
                 "secret/actions-runner-system/controller-manager",
                 "helm-release/cert-manager/cert-manager",
                 "namespace/-/actions-runner",
@@ -256,6 +263,7 @@ mod tests {
             [
                 "horizontal-runner-autoscaler/actions-runner/old",
                 "runner-deployment/actions-runner/old",
+                "job/actions-runner/arcctl-probe-old",
             ]
         );
         assert!(left_behind(&recorded(), &steps, &profile).is_empty());

@@ -114,17 +114,10 @@ fn issued(world: &World) -> Result<Verdict, Verdict> {
             "make it with `arcctl up`",
         ));
     };
-    let mut conditions = certificate["status"]["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let ready = conditions.find(|it| it["type"] == "Ready");
-    Ok(match ready {
-        Some(it) if it["status"] == "True" => Verdict::Holds,
-        other => Verdict::broken(
-            other
-                .and_then(|it| it["message"].as_str())
-                .unwrap_or("nothing works on the controller's Certificate"),
+    Ok(match crate::resource::issued(certificate) {
+        Ok(()) => Verdict::Holds,
+        Err(said) => Verdict::broken(
+            said.unwrap_or("nothing works on the controller's Certificate"),
             "see why with `kubectl -n actions-runner-system describe certificaterequest` and cert-manager's log",
         ),
     })

@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use super::{
     slim::{digest, slim},
-    world::{AtAws, Groups, Known, Registered, Resource, SecretShape, Shape, World},
+    world::{AtAws, Groups, Known, Probed, Registered, Resource, SecretShape, Shape, World},
 };
 use crate::{
+    clients::aws::cluster::EksCluster,
     clients::kube::{Kube, Selection, Target},
-    desired::{Desired, names, placeholder},
+    desired::{Desired, names, placeholder, probe},
     error::{Error, ErrorKind, Result, System},
+    execute::inventory,
     profile::Profile,
     resource::context::{Context, scope},
 };
@@ -45,6 +47,10 @@ pub struct Parts {
     pub desired: Known<Vec<Desired>>,
     /// What is known of AWS.
     pub at_aws: AtAws,
+    /// What the probe saw, where one was asked for.
+    pub probe: Option<Known<Vec<Probed>>>,
+    /// The cluster as EKS describes it.
+    pub eks: Option<EksCluster>,
 }
 
 /// Reads everything.
@@ -52,8 +58,8 @@ pub struct Parts {
     clippy::too_many_lines,
     reason = "one line per fact that is read, and one per fact that is kept"
 )]
-pub async fn gather(parts: Parts) -> World {
-    let (kube, github) = (&parts.kube, &parts);
+pub async fn gather(parts: &Parts) -> World {
+    let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
     let (cert_manager, system, runners) = (
@@ -111,14 +117,24 @@ pub async fn gather(parts: Parts) -> World {
             list(arc("HorizontalRunnerAutoscaler")),
         )
     };
-    let (cluster, objects, (webhooks, missing_services), audit, groups, registered, resources) = tokio::join!(
+    let (
+        cluster,
+        objects,
+        (webhooks, missing_services),
+        audit,
+        groups,
+        registered,
+        resources,
+        recorded,
+    ) = tokio::join!(
         cluster,
         objects,
         webhooks(kube),
-        within("audit the credential at GitHub", audit(github)),
-        within("read the runner groups at GitHub", groups(github)),
-        within("list the runners at GitHub", registered(github)),
-        resources(&parts),
+        within("audit the credential at GitHub", audit(parts)),
+        within("read the runner groups at GitHub", groups(parts)),
+        within("list the runners at GitHub", registered(parts)),
+        resources(parts),
+        within("read the inventory", recorded(parts)),
     );
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
@@ -130,7 +146,11 @@ pub async fn gather(parts: Parts) -> World {
         cert_manager_events: cluster.3,
         controller_pods: cluster.4,
         controller_events: cluster.5,
-        runner_pods: cluster.6,
+        // A probe that is still going is no runner.
+        runner_pods: cluster.6.map(|mut pods| {
+            pods.retain(|it| it["metadata"]["labels"][probe::LABEL].is_null());
+            pods
+        }),
         runner_events: cluster.7,
         controller: objects.0.map(|it| it.as_ref().map(slim)),
         certificate: objects.1.map(|it| it.as_ref().map(slim)),
@@ -146,11 +166,13 @@ pub async fn gather(parts: Parts) -> World {
         groups,
         registered,
         resources,
-        profile: parts.profile,
-        advice: parts.advice,
-        unsupported: parts.unsupported,
-        helm: parts.helm,
-        at_aws: parts.at_aws,
+        recorded,
+        profile: parts.profile.clone(),
+        advice: parts.advice.clone(),
+        unsupported: parts.unsupported.clone(),
+        helm: parts.helm.clone(),
+        at_aws: parts.at_aws.clone(),
+        probe: parts.probe.clone(),
     }
 }
 
@@ -278,6 +300,12 @@ async fn groups(parts: &Parts) -> Result<Groups> {
     })
 }
 
+async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
+    let kube = parts.kube.as_ref().map_err(Clone::clone)?;
+    let found = inventory::read(kube, &parts.profile.name).await?;
+    Ok(found.records.into_keys().collect())
+}
+
 async fn registered(parts: &Parts) -> Result<Vec<Registered>> {
     let runners = authenticated(parts)?.runners().await?;
     let of = |it: &crate::clients::github::Runner| Registered {
@@ -322,7 +350,7 @@ fn lacks_facts(desired: &Desired) -> bool {
 }
 
 /// What a security group rule is for.
-fn purpose(desired: &Desired) -> Option<String> {
+pub(super) fn purpose(desired: &Desired) -> Option<String> {
     use crate::resource::{Resource as Kind, aws::AwsResource};
     match &desired.resource {
         Kind::Aws(AwsResource::Rule(rule)) => Some(rule.purpose.clone()),

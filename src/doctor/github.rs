@@ -7,7 +7,7 @@ use super::{
     check::{Check, Severity, Verdict, known},
     world::World,
 };
-use crate::{desired::runners::runner_labels, resource::observed::Observed};
+use crate::{desired::runners::runner_labels, error::System, resource::observed::Observed};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -15,7 +15,12 @@ pub(super) const CHECKS: &[Check] = &[
         category: "github",
         severity: Severity::Required,
         claim: "GitHub takes the credential, and lets it register runners",
-        causes: &[],
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "helm-usable",
+        ],
         judge: credential,
     },
     Check {
@@ -63,6 +68,9 @@ pub(super) const CHECKS: &[Check] = &[
             "runners-register",
             "runner-pods-run",
             "nodes-reach-server",
+            "probe-connects",
+            "probe-trusts",
+            "probe-is-answered",
         ],
         judge: online,
     },
@@ -77,7 +85,11 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn credential(world: &World) -> Result<Verdict, Verdict> {
-    world.audit.as_ref().map_err(Verdict::of)?;
+    world.audit.as_ref().map_err(|error| match error.system {
+        // Where the credential is stored, or what is needed to ask, did not answer: GitHub was not asked.
+        System::Aws | System::Kubernetes | System::Helm => Verdict::unknown(error),
+        _ => Verdict::of(error),
+    })?;
     Ok(Verdict::Holds)
 }
 

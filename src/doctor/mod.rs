@@ -2,6 +2,7 @@
 
 mod autoscaling;
 mod aws;
+pub mod bundle;
 mod cert_manager;
 pub mod check;
 mod cluster;
@@ -9,6 +10,7 @@ mod controller;
 pub mod gather;
 mod github;
 mod local;
+pub mod mend;
 mod network;
 mod runners;
 mod slim;

@@ -5,7 +5,10 @@ use super::{
     check::{Check, Severity, Verdict, known},
     world::World,
 };
-use crate::{desired::names, resource::observed::Observed};
+use crate::{
+    desired::names,
+    resource::{has_endpoint, observed::Observed, without_authority},
+};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -107,14 +110,10 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
         let name = configuration["metadata"]["name"]
             .as_str()
             .unwrap_or_default();
-        let webhooks = configuration["webhooks"].as_array();
-        for webhook in webhooks.into_iter().flatten().filter(|_| own(name)) {
-            if webhook["clientConfig"]["caBundle"].as_str() != Some(ca) {
-                let webhook = webhook["name"].as_str().unwrap_or_default();
-                stale.push(format!(
-                    "webhook `{webhook}` of `{name}` does not have the CA of its certificate"
-                ));
-            }
+        if own(name) {
+            stale.extend(without_authority(configuration, Some(ca)).map(|webhook| {
+                format!("webhook `{webhook}` of `{name}` does not have the CA of its certificate")
+            }));
         }
     }
     Ok(Verdict::unless(
@@ -125,11 +124,7 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
 
 fn reachable(world: &World) -> Result<Verdict, Verdict> {
     let service = format!("{}-webhook", names::CONTROLLER);
-    let ready = known(&world.slices)?
-        .iter()
-        .filter(|it| it["metadata"]["labels"]["kubernetes.io/service-name"] == *service)
-        .flat_map(|it| it["endpoints"].as_array().into_iter().flatten())
-        .any(|it| it["conditions"]["ready"] != false);
+    let ready = has_endpoint(known(&world.slices)?, &service);
     Ok(if ready {
         Verdict::Holds
     } else {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    desired::probe::Answer,
     error::{Error, Result},
     profile::Profile,
     resource::{Id, observed::Observed},
@@ -66,12 +67,16 @@ pub struct World {
     pub autoscalers: Known<Vec<Value>>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
     pub service_monitors: Known<bool>,
+    /// What pods like the runners' could do; `None`: nobody asked for it.
+    pub probe: Option<Known<Vec<Probed>>>,
     /// What the audit of the credential advises.
     pub audit: Known<Vec<String>>,
     /// What the runner groups at GitHub let these runners do.
     pub groups: Known<Groups>,
     /// The runners at GitHub.
     pub registered: Known<Vec<Registered>>,
+    /// The ids in the inventory: what arcctl made.
+    pub recorded: Known<BTreeSet<String>>,
     /// What is wanted, as it was observed; why there is no list, where there is none.
     pub resources: Known<Vec<Resource>>,
 }
@@ -105,6 +110,15 @@ pub struct TrustPolicy {
     pub role: String,
     /// Its characters.
     pub size: usize,
+}
+
+/// What a pod like those of a pool said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Probed {
+    /// The pool.
+    pub pool: String,
+    /// Its answers.
+    pub said: Known<Vec<Answer>>,
 }
 
 /// A Secret without its values.

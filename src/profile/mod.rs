@@ -27,6 +27,7 @@ pub use duration::KubeDuration;
 pub use load::{Loaded, ProfileErrors, load, load_with};
 pub use problem::{Problem, Severity, render};
 pub use schema::schema;
+pub(crate) use secret::redacted;
 
 /// The whole scenario of one cluster: where it is, who its GitHub is, which runners it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

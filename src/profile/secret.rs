@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 /// Takes the place of what is not shown.
 pub(super) const MASK: &str = "***";
@@ -49,6 +50,27 @@ pub(super) fn names_secret(name: &str) -> bool {
     ["TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY", "_PAT"]
         .iter()
         .any(|word| upper.ends_with(word))
+}
+
+/// A value without what looks like a credential in any of its texts, nor the values of variables that usually hold one.
+pub(crate) fn redacted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask(text)),
+        Value::Array(list) => list.iter().map(redacted).collect(),
+        Value::Object(map) => {
+            let hides = map
+                .get("name")
+                .and_then(Value::as_str)
+                .is_some_and(names_secret);
+            let entry = |(key, value): (&String, &Value)| {
+                let hidden = hides && key == "value" && value.is_string();
+                let value = if hidden { MASK.into() } else { redacted(value) };
+                (key.clone(), value)
+            };
+            map.iter().map(entry).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// A text without what looks like a credential in it.

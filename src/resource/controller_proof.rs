@@ -5,7 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::{context::Context, observed::Readiness, pod_reason, webhook_words::short};
+use super::{
+    context::Context,
+    observed::Readiness,
+    pod_reason,
+    webhook_state::{self, without_authority},
+    webhook_words::short,
+};
 use crate::{
     clients::kube::{Mode, Selection, Target},
     error::Result,
@@ -95,24 +101,16 @@ impl Proof<'_> {
         let Some(certificate) = context.kube.get(&target).await? else {
             return Ok(Readiness::progressing(format!("{target} is not there yet")));
         };
-        let ready = certificate["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|it| it["type"] == "Ready");
-        Ok(match ready {
-            Some(condition) if condition["status"] == "True" => Readiness::Ready,
-            Some(condition) => Readiness::stuck(
-                format!(
-                    "{target} is not issued: {}",
-                    condition["message"].as_str().unwrap_or("no reason given")
-                ),
+        Ok(match webhook_state::issued(&certificate) {
+            Ok(()) => Readiness::Ready,
+            Err(Some(said)) => Readiness::stuck(
+                format!("{target} is not issued: {said}"),
                 format!(
                     "see why with `kubectl -n {} describe certificaterequest` and cert-manager's log",
                     self.namespace
                 ),
             ),
-            None => Readiness::stuck(
+            Err(None) => Readiness::stuck(
                 format!("{target} is not issued, and nothing works on it"),
                 "check that cert-manager's controller runs: `kubectl -n cert-manager get pods`",
             ),
@@ -180,15 +178,9 @@ impl Proof<'_> {
             let Some(live) = context.kube.get(&target).await? else {
                 return Ok(Readiness::progressing(format!("{target} is not there yet")));
             };
-            let stale = live["webhooks"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|webhook| wanted.is_null() || webhook["clientConfig"]["caBundle"] != *wanted);
-            if let Some(webhook) = stale {
+            if let Some(webhook) = without_authority(&live, wanted.as_str()).next() {
                 return Ok(Readiness::progressing(format!(
-                    "cert-manager's cainjector has not yet given webhook `{}` of {target} the CA of {name}",
-                    webhook["name"].as_str().unwrap_or_default()
+                    "cert-manager's cainjector has not yet given webhook `{webhook}` of {target} the CA of {name}",
                 )));
             }
         }
@@ -201,10 +193,7 @@ impl Proof<'_> {
             Selection::namespaced("discovery.k8s.io/v1", "EndpointSlice", self.namespace)
                 .labelled(format!("kubernetes.io/service-name={service}"));
         let slices = context.kube.list(&selection).await?;
-        let ready = slices
-            .iter()
-            .flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten())
-            .any(|endpoint| endpoint["conditions"]["ready"] != json!(false));
+        let ready = webhook_state::has_endpoint(&slices, &service);
         Ok(if ready {
             Readiness::Ready
         } else {

@@ -23,19 +23,23 @@ pub mod owner;
 pub mod permission;
 pub mod pod_reason;
 mod pod_role;
+mod probe;
 pub mod record;
 mod registration;
 pub mod release_record;
 mod release_removal;
 pub mod removal;
+mod restart;
 pub mod rotation;
 mod runner_pods;
 mod verbs;
+mod webhook_state;
 mod webhook_words;
 mod webhooks;
 
 pub use helm_release::newest_release;
 pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
+pub use webhook_state::{has_endpoint, issued, without_authority};
 
 use std::fmt;
 
@@ -118,6 +122,10 @@ pub enum Resource {
     RunnerPods(Registration),
     /// That a pool's runners are online at GitHub: observed only.
     Registration(Registration),
+    /// A Job that tries what a runner needs: done once its pod has ended.
+    Probe(Probe),
+    /// That a Deployment's pods were started anew.
+    Restart(Restart),
     /// A pool that is to go.
     Drain(Drain),
     /// The controller's webhook configurations, which are to go.
@@ -127,6 +135,24 @@ pub enum Resource {
         /// The profile.
         profile: String,
     },
+}
+
+/// A Job that tries what a runner needs, from where a runner is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// Its manifest.
+    pub job: Value,
+}
+
+/// That the pods of a Deployment were started after a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub deployment: String,
+    /// When it was asked for.
+    pub since: jiff::Timestamp,
 }
 
 /// A pool that is to go: scaled to nothing, its jobs waited for, then its `RunnerDeployment` deleted.

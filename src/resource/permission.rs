@@ -116,6 +116,14 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             .into_iter()
             .flat_map(|target| write(&target.kind, target.namespace.as_deref()))
             .collect(),
+        Resource::Restart(restart) => {
+            let kind = Kind::new("apps/v1", "Deployment");
+            [Permission::new("patch", &kind, Some(&restart.namespace))].into()
+        }
+        Resource::Probe(_) => {
+            let kind = Kind::new("batch/v1", "Job");
+            write(&kind, Some(RUNNER_NAMESPACE)).into()
+        }
         Resource::ControllerSecret(secret) => {
             let mut rights =
                 BTreeSet::from(write(&Kind::new("v1", "Secret"), Some(&secret.namespace)));

@@ -13,6 +13,7 @@ pub fn details(resource: &Resource) -> Option<Value> {
             "apiVersion": object.manifest["apiVersion"],
             "kind": object.manifest["kind"],
         })),
+        Resource::Probe(_) => Some(json!({"apiVersion": "batch/v1", "kind": "Job"})),
         Resource::ControllerSecret(secret) => Some(json!({"managed": secret.managed})),
         Resource::Crds(crds) => Some(json!({
             "chart": crds.chart.name,
@@ -24,6 +25,7 @@ pub fn details(resource: &Resource) -> Option<Value> {
         Resource::Webhook(_)
         | Resource::RunnerPods(_)
         | Resource::Registration(_)
+        | Resource::Restart(_)
         | Resource::Drain(_)
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => None,

@@ -31,6 +31,8 @@ impl Resource {
             },
             Self::RunnerPods(registration) => registration.pods_readiness(context).await?,
             Self::Registration(registration) => return registration.observe(context).await,
+            Self::Probe(probe) => return probe.observe(context).await,
+            Self::Restart(restart) => return restart.observe(context).await,
             // These only ever go; what remains of them is all there is to see.
             Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
                 return Box::pin(self.remains(context)).await;
@@ -49,6 +51,8 @@ impl Resource {
             Self::Release(release) => release.apply(context).await,
             Self::Aws(aws) => aws.apply(context).await,
             Self::Registration(registration) => registration.make_room(context).await,
+            Self::Probe(probe) => probe.object().apply(context).await,
+            Self::Restart(restart) => restart.apply(context).await,
             Self::Webhook(_)
             | Self::RunnerPods(_)
             | Self::Drain(_)
@@ -64,11 +68,14 @@ impl Resource {
             Self::ControllerSecret(secret) => secret.remains(context).await,
             Self::Crds(crds) => crds.remains(context).await,
             Self::Release(release) => release.remains(context).await,
+            Self::Probe(probe) => probe.object().remains(context).await,
             Self::Drain(drain) => drain.remains(context).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
             Self::Ghosts { .. } => super::ghosts::remains(context).await,
             Self::Aws(aws) => Box::pin(aws.remains(context)).await,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(Observed::Absent),
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
+                Ok(Observed::Absent)
+            }
         }
     }
 
@@ -80,11 +87,14 @@ impl Resource {
             Self::ControllerSecret(secret) => secret.delete(context).await,
             Self::Crds(crds) => crds.delete(context).await,
             Self::Release(release) => release.delete(context).await,
+            Self::Probe(probe) => probe.object().delete(context).await,
             Self::Drain(drain) => drain.delete(context).await,
             Self::Webhooks(webhooks) => webhooks.delete(context).await,
             Self::Ghosts { .. } => super::ghosts::delete(context).await,
             Self::Aws(aws) => aws.delete(context).await,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) => Ok(()),
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -129,6 +139,8 @@ impl Resource {
             Self::RunnerPods(registration) | Self::Registration(registration) => {
                 registration.selections()
             }
+            Self::Probe(probe) => probe.selections(),
+            Self::Restart(restart) => restart.selections(),
             Self::Drain(drain) => drain.selections(),
         }
     }

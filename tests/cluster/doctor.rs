@@ -79,26 +79,26 @@ fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     cluster.finish();
 }
 
-fn run(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
+pub(crate) fn run(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
     let arguments = ["doctor", "-f", profile.to_str().unwrap(), "-o", "json"];
     cluster.arcctl(&[&arguments[..], more].concat())
 }
 
-fn doctor(cluster: &Cluster, profile: &Path) -> Value {
+pub(crate) fn doctor(cluster: &Cluster, profile: &Path) -> Value {
     run(cluster, profile, &[]).document()
 }
 
-fn up(cluster: &Cluster, profile: &Path) {
+pub(crate) fn up(cluster: &Cluster, profile: &Path) {
     assert_eq!(cluster.up(profile, &[]).expect(0)["outcome"], "ok");
 }
 
-fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
+pub(crate) fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
     let mut checks = document["checks"].as_array().unwrap().iter();
     checks.find(|it| it["id"] == id).unwrap()
 }
 
 /// The ids of what is broken or unknown and follows from nothing else.
-fn roots(document: &Value) -> Vec<&str> {
+pub(crate) fn roots(document: &Value) -> Vec<&str> {
     let checks = document["checks"].as_array().unwrap().iter();
     checks
         .filter(|it| matches!(it["verdict"].as_str(), Some("broken" | "unknown")))
@@ -108,7 +108,7 @@ fn roots(document: &Value) -> Vec<&str> {
 }
 
 #[track_caller]
-fn is_root(document: &Value, id: &str, code: i32) {
+pub(crate) fn is_root(document: &Value, id: &str, code: i32) {
     assert_eq!(roots(document), [id], "{document:#}");
     assert_eq!(check(document, id)["verdict"], "broken");
     assert!(check(document, id)["fix"].is_string());
@@ -116,7 +116,7 @@ fn is_root(document: &Value, id: &str, code: i32) {
 }
 
 #[track_caller]
-fn all_is_well(cluster: &Cluster, profile: &Path) {
+pub(crate) fn all_is_well(cluster: &Cluster, profile: &Path) {
     let writes = cluster.kubernetes_writes();
     let document = run(cluster, profile, &[]).expect(0);
     assert_eq!(roots(&document), [""; 0], "{document:#}");

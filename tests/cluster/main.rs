@@ -16,6 +16,7 @@ mod aws_removal;
 mod cluster;
 mod dead_runs;
 mod doctor;
+mod doctor_mends;
 mod eks;
 mod existing;
 mod installation;

@@ -142,8 +142,8 @@ impl CertManager {
             .collect();
         self.webhooks.serve(&serving).await?;
         let late = self.delays.injector + self.faults.inject_late;
-        let mut injectors =
-            parts(&pods, "cert-manager-cainjector").filter(|pod| runs_for(pod, now, late));
+        let mut injectors = parts(&pods, "cert-manager-cainjector")
+            .filter(|pod| runs_for(pod, now, late) && !is_deaf(pod));
         if let Some(pod) = injectors.next()
             && self
                 .leads("cert-manager-cainjector-leader-election", pod)
@@ -189,6 +189,11 @@ fn parts<'a>(pods: &'a [Value], name: &'a str) -> impl Iterator<Item = &'a Value
         objects::text(pod, "/metadata/labels/app.kubernetes.io~1name") == name
             && objects::is_ready(pod)
     })
+}
+
+/// Whether a test has made it deaf: it runs, and does nothing until it is started anew.
+fn is_deaf(pod: &Value) -> bool {
+    objects::text(pod, "/metadata/annotations/arcctl-sandbox~1deaf") == "true"
 }
 
 fn runs_for(pod: &Value, now: Timestamp, at_least: Duration) -> bool {

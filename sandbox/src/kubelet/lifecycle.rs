@@ -14,6 +14,7 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
+use super::command::{self, Ended};
 use super::events::{Note, Recorder};
 use super::fault;
 use super::lookup;
@@ -205,7 +206,14 @@ impl Turn<'_> {
             && since.elapsed() >= delays.job
             && shown::is_running(self.pod)
         {
-            self.patch(status::ended(self.pod, Timestamp::now()))
+            let ended = match command::container(self.pod) {
+                Some(container) => {
+                    let cut_off = self.context.settings.cut_off.load(Ordering::Relaxed);
+                    command::run(container, cut_off).await?
+                }
+                None => Ended::default(),
+            };
+            self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
             return Ok(Action::await_change());
         }
@@ -245,7 +253,8 @@ impl Turn<'_> {
             return Ok(Action::requeue(left));
         }
         if shown::is_running(self.pod) {
-            self.patch(status::ended(self.pod, Timestamp::now()))
+            let ended = Ended::default();
+            self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
         }
         // Once the kubelet has let go, only finalizers hold the pod.

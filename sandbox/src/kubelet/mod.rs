@@ -1,6 +1,8 @@
 //! Worker nodes, their scheduler and their kubelets, simulated: pods are bound, wait for what
-//! they need, become Running, and go. No container ever runs.
+//! they need, become Running, and go. No container ever runs; the shell command of a Job runs on this
+//! machine instead.
 
+mod command;
 mod delays;
 mod events;
 mod fault;
@@ -16,6 +18,7 @@ mod shown;
 mod status;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -45,11 +48,14 @@ pub struct Settings {
     pub delays: Delays,
     /// What goes wrong.
     pub faults: Vec<KubeletFault>,
+    /// Whether the nodes reach none of the sandbox's servers.
+    pub cut_off: Arc<AtomicBool>,
 }
 
 /// The running simulation; it ends when it is dropped.
 pub struct Kubelet {
     _tasks: JoinSet<()>,
+    cut_off: Arc<AtomicBool>,
 }
 
 /// Why a pod is looked at again.
@@ -82,6 +88,7 @@ impl Kubelet {
         tasks.spawn(heartbeat(client.clone(), settings.nodes.clone()));
         let nodes = nodes(client.clone(), &mut tasks);
         let recorder = Arc::new(events::Recorder::new(client.clone()));
+        let cut_off = Arc::clone(&settings.cut_off);
         let controller = lifecycle::controller(client.clone());
         let bound: Store<Pod> = controller.store();
         tasks.spawn(lifecycle::run(
@@ -91,7 +98,15 @@ impl Kubelet {
             recorder.clone(),
         ));
         tasks.spawn(scheduler::run(client.clone(), nodes, bound, recorder));
-        Ok(Self { _tasks: tasks })
+        Ok(Self {
+            _tasks: tasks,
+            cut_off,
+        })
+    }
+
+    /// Has the nodes reach none of the sandbox's servers, or all of them again.
+    pub fn cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
     }
 }
 

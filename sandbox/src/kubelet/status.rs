@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::command::Ended;
 use super::shown;
 
 /// Where the pod is.
@@ -127,25 +128,30 @@ pub(super) fn crashing(pod: &Pod, place: &Place<'_>, now: Timestamp, name: &str)
 }
 
 /// All containers have ended well.
-pub(super) fn ended(pod: &Pod, now: Timestamp) -> Value {
+pub(super) fn ended(pod: &Pod, now: Timestamp, how: &Ended) -> Value {
+    let message = (!how.message.is_empty()).then_some(&how.message);
+    let (phase, reason) = match how.code {
+        0 => ("Succeeded", "Completed"),
+        _ => ("Failed", "Error"),
+    };
     let statuses: Vec<Value> = containers(pod)
         .iter()
         .map(|container| {
             let running = shown::status(pod, &container.name)
                 .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone());
-            let state = json!({"terminated": {"exitCode": 0, "reason": "Completed",
+            let state = json!({"terminated": {"exitCode": how.code, "reason": reason, "message": message,
                 "startedAt": running.map(|since| time(since.0)), "finishedAt": time(now)}});
             container_status(pod, container, &state, false)
         })
         .collect();
-    let reason = |kind: &str, status: &str| {
+    let condition = |kind: &str, status: &str| {
         json!({"type": kind, "status": status, "reason": "PodCompleted",
             "lastProbeTime": null, "lastTransitionTime": time(now)})
     };
     json!({"status": {
-        "phase": "Succeeded",
-        "conditions": [reason("Initialized", "True"), reason("Ready", "False"),
-            reason("ContainersReady", "False")],
+        "phase": phase,
+        "conditions": [condition("Initialized", "True"), condition("Ready", "False"),
+            condition("ContainersReady", "False")],
         "containerStatuses": statuses,
     }})
 }
@@ -324,7 +330,7 @@ mod tests {
 
     #[test]
     fn an_ended_pod_is_not_ready() {
-        let status = ended(&pod(), NOW);
+        let status = ended(&pod(), NOW, &Ended::default());
         assert_eq!(status["status"]["phase"], "Succeeded");
         assert_eq!(status["status"]["conditions"][1]["status"], "False");
     }

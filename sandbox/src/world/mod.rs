@@ -210,6 +210,11 @@ impl World {
         &self.github
     }
 
+    /// The nodes; `None` once it has stopped.
+    pub fn kubelet(&self) -> Option<&Kubelet> {
+        self.kubelet.as_ref()
+    }
+
     /// The account that the cluster is in; `None` without AWS.
     pub fn cloud(&self) -> Option<&Cloud> {
         self.aws.as_ref().map(|it| &it.cloud)
@@ -292,6 +297,7 @@ fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
             Pace::Fast => kubelet::Delays::fast(),
         },
         faults: faults.kubelet.clone(),
+        cut_off: Arc::default(),
     }
 }
 

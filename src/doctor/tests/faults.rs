@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::worlds::NOW;
 use crate::{
+    desired::probe::State,
     doctor::{
         slim::digest,
         world::{Shape, Wiring, World},
@@ -45,6 +46,15 @@ fn differs(path: &str) -> Observed {
             to: json!(2),
         });
     })
+}
+
+/// One step of the probe goes wrong.
+fn probe_fails(world: &mut World, step: &str) {
+    let probed = &mut world.probe.as_mut().unwrap().as_mut().unwrap()[0];
+    let answers = probed.said.as_mut().unwrap().iter_mut();
+    for answer in answers.filter(|it| it.step == step) {
+        answer.state = State::Bad;
+    }
 }
 
 /// What was read at AWS.
@@ -104,6 +114,11 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
             Observed::Absent,
         );
     }),
+    ("probe-resolves", |it| probe_fails(it, "dns")),
+    ("probe-connects", |it| probe_fails(it, "tcp")),
+    ("probe-trusts", |it| probe_fails(it, "tls")),
+    ("probe-is-answered", |it| probe_fails(it, "api")),
+    ("probe-takes-role", |it| probe_fails(it, "aws")),
     ("api-server-answers", |it| {
         it.kubernetes = Err(error(ErrorKind::Failed));
     }),
@@ -161,7 +176,10 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         not_yet(it, "webhook/actions-runner-system");
     }),
     ("github-credential", |it| {
-        it.audit = Err(error(ErrorKind::Unauthorized));
+        it.audit = Err(Error {
+            system: System::GitHub,
+            ..error(ErrorKind::Unauthorized)
+        });
     }),
     ("github-credential-wise", |it| {
         it.audit = Ok(vec!["it expires".into()]);

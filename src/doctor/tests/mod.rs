@@ -1,13 +1,21 @@
 //! Checks against worlds made by hand: a healthy one, one with each fault, one of which nothing is known.
 
+mod bundle;
 mod faults;
+mod mends;
 mod variants;
 mod worlds;
 
 use std::collections::BTreeSet;
 
-use super::{Choice, Finding, check::Severity, checks, judge, world::World};
+use super::{
+    Choice, Finding,
+    check::Severity,
+    checks, judge,
+    world::{Probed, World},
+};
 use crate::{
+    desired::probe::State,
     error::{Error, ErrorKind, System},
     report,
 };
@@ -74,7 +82,12 @@ type Hide = fn(&mut World);
 /// Every fact that may be unknown.
 macro_rules! facts {
     ($($($fact:ident).+),* $(,)?) => {
-        &[$((stringify!($($fact).+), |it| it.$($fact).+ = Err(unanswered()))),*]
+        &[
+            ("probe", |it| it.probe = Some(Err(unanswered()))),
+            ("probe.said", |it| it.probe = Some(Ok(vec![Probed { pool: "basic".into(), said: Err(unanswered()) }]))),
+            ("probe's answers", |it| it.probe = Some(Ok(vec![worlds::probed(State::Unknown)]))),
+            $((stringify!($($fact).+), |it| it.$($fact).+ = Err(unanswered()))),*
+        ]
     };
 }
 

@@ -6,6 +6,7 @@ use super::{
     faults::{Fault, token_event},
     worlds::{NOW, ready_pod},
 };
+use crate::desired::probe::State;
 use crate::doctor::world::{Registered, Shape};
 
 /// What differs between installations that are well, each alone and every two together.
@@ -125,6 +126,18 @@ pub(super) const VARIANTS: &[Fault] = &[
     |it| {
         let resources = it.resources.as_mut().unwrap();
         resources.retain(|it| it.id.kind() != "namespace");
+    },
+    // Nobody asked for a probe.
+    |it| it.probe = None,
+    // Through a proxy, which resolves and connects.
+    |it| {
+        if let Some(Ok(probed)) = it.probe.as_mut() {
+            for answer in probed[0].said.as_mut().unwrap() {
+                if answer.step == "dns" || answer.step == "tcp" {
+                    answer.state = State::Skipped;
+                }
+            }
+        }
     },
     // Nodes of two kinds, each with a rule of its own.
     |it| {

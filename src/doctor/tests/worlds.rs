@@ -11,12 +11,14 @@ use crate::{
     desired::{
         Facts, autoscaler,
         aws::{TO_SERVER, TO_WEBHOOKS},
+        probe::{Answer, State},
         runners::runner_labels,
     },
     doctor::{
         slim::digest,
         world::{
-            AtAws, Groups, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring, World,
+            AtAws, Groups, Probed, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring,
+            World,
         },
     },
     profile::{Auto, Monitoring, load},
@@ -49,6 +51,19 @@ fn rule(name: &str, purpose: &str) -> Resource {
     Resource {
         purpose: Some(purpose.into()),
         ..resource("security-group-rule", "sg-1", name)
+    }
+}
+
+/// What a probe says where every step goes alike.
+pub(super) fn probed(state: State) -> Probed {
+    let answer = |step: &str| Answer {
+        step: step.into(),
+        state,
+        said: "seen".into(),
+    };
+    Probed {
+        pool: "basic".into(),
+        said: Ok(["dns", "tcp", "tls", "api", "aws"].map(answer).into()),
     }
 }
 
@@ -145,6 +160,7 @@ fn make() -> World {
         ]),
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
+        probe: Some(Ok(vec![probed(State::Good)])),
         audit: Ok(Vec::new()),
         groups: Ok(Groups::default()),
         registered: Ok(vec![Registered {
@@ -152,6 +168,7 @@ fn make() -> World {
             online: true,
             labels: runner_labels(&profile.pools[0]),
         }]),
+        recorded: Ok(BTreeSet::new()),
         resources: Ok(vec![
             resource("namespace", "-", "actions-runner"),
             resource("oidc-provider", "-", "issuer"),

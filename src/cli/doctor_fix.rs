@@ -1,0 +1,59 @@
+//! `arcctl doctor --fix`: shows what it would mend, asks, and does it as `up` does: the same resources, the same executor,
+//! under the lease.
+
+use super::{
+    Stop, confirm, observation,
+    output::Output,
+    permissions::check_permissions,
+    run_limit::RunLimit,
+    session::Session,
+    up::{READING, execute},
+};
+use crate::{
+    doctor::{gather::Parts, mend::Mends},
+    error::Result,
+    execute::Options,
+    profile::KubeDuration,
+    report,
+};
+
+/// How long it may take, with the time in which controllers start anew.
+const LIMIT: KubeDuration = KubeDuration::from_secs(300);
+
+/// Carries `mends` out; whether anything was done.
+pub(super) async fn run(
+    parts: Parts,
+    mends: Mends,
+    yes: bool,
+    stop: Stop,
+    output: Output,
+) -> Result<bool> {
+    let mut limit = RunLimit::new(LIMIT, stop.clone(), output);
+    let session = Session::of(parts.context?, mends.steps, parts.eks);
+    output.note(session.target());
+    let plan = observation::plan(&session, false);
+    let plan = limit.within(READING, plan).await?;
+    let text = report::plan::text(&plan, output.verbosity > 0);
+    let text = format!("mends {}:\n{}", mends.checks.join(", "), text.trim_end());
+    let agreed = confirm::agreed(&text, "Mend this?", yes, &mut limit, output);
+    limit.stopped()?;
+    if !agreed? {
+        output.note("nothing was changed");
+        return Ok(false);
+    }
+    let allowed = check_permissions(&session, &plan);
+    limit.within("asking for permissions", allowed).await?;
+    let options = Options {
+        adopt: false,
+        may_write: true,
+        deadline: limit.deadline(),
+        limit: LIMIT.get(),
+        timeouts: &session.context.profile.timeouts,
+        stop,
+    };
+    let (_, error) = execute(&session, &options, &limit, output).await;
+    match error {
+        Some(error) => Err(error),
+        None => Ok(true),
+    }
+}

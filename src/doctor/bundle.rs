@@ -1,0 +1,102 @@
+//! What a maintainer needs, as one archive: the world that was judged, redacted, with the report and the versions; and the
+//! way back, so that the same checks judge it offline. Pure: no I/O.
+
+use std::io::Read;
+
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::{
+    error::{Error, Result, System},
+    profile::redacted,
+};
+
+/// The world in the archive.
+const WORLD: &str = "world.json";
+
+/// Which versions were there.
+const VERSIONS: &str = "versions.json";
+
+/// The largest world that is read: 10 000 runners take a tenth of it.
+const LIMIT: u64 = 256 * 1024 * 1024;
+
+/// The archive of `world` and the `report` on it.
+pub fn pack(world: &World, report: &Value) -> Result<Vec<u8>> {
+    let value = serde_json::to_value(world).map_err(|it| failed(&it))?;
+    let versions = json!({
+        "bundle": "arcctl.bundle/v1",
+        "arcctl": env!("CARGO_PKG_VERSION"),
+        "kubernetes": world.kubernetes.as_ref().ok().map(|it| format!("{}.{}", it.0, it.1)),
+        "certManagerChart": world.profile.cert_manager.chart_version,
+        "controllerChart": world.profile.controller.chart_version,
+        "time": world.now,
+    });
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    for (name, value) in [
+        (VERSIONS, versions),
+        ("report.json", report.clone()),
+        (WORLD, value),
+    ] {
+        let text = serde_json::to_vec_pretty(&redacted(&value)).map_err(|it| failed(&it))?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o600);
+        let path = format!("arcctl-bundle/{name}");
+        archive
+            .append_data(&mut header, path, text.as_slice())
+            .map_err(|it| failed(&it))?;
+    }
+    archive
+        .into_inner()
+        .and_then(GzEncoder::finish)
+        .map_err(|it| failed(&it))
+}
+
+/// The world in an archive.
+pub fn unpack(archive: &[u8]) -> Result<World> {
+    let mut entries = tar::Archive::new(GzDecoder::new(archive).take(LIMIT));
+    let (mut by, mut world) = (String::from("another version"), None);
+    for entry in entries.entries().map_err(|it| unreadable(&it))? {
+        let mut entry = entry.map_err(|it| unreadable(&it))?;
+        let path = entry.path().map_err(|it| unreadable(&it))?.into_owned();
+        let name = path.file_name().unwrap_or_default();
+        if name != WORLD && name != VERSIONS {
+            continue;
+        }
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text).map_err(|it| unreadable(&it))?;
+        if name == WORLD {
+            world = Some(text);
+        } else if let Ok(versions) = serde_json::from_slice::<Value>(&text) {
+            let version = versions["arcctl"].as_str().unwrap_or_default();
+            by = format!("arcctl {version}");
+        }
+    }
+    let Some(world) = world else {
+        return Err(unreadable(&format!("it has no {WORLD}")));
+    };
+    serde_json::from_slice(&world).map_err(|error| {
+        Error::failed(
+            System::Local,
+            format!("the bundle was made by {by}, and this one cannot read it"),
+        )
+        .cause(error)
+        .hint(format!("judge it with the arcctl that made it: {by}"))
+    })
+}
+
+fn failed(error: &impl ToString) -> Error {
+    Error::failed(System::Local, "cannot make the bundle")
+        .cause(error.to_string())
+        .hint("report this as a bug")
+}
+
+fn unreadable(error: &impl ToString) -> Error {
+    Error::failed(
+        System::Local,
+        "this is no bundle of `arcctl doctor --bundle`",
+    )
+    .cause(error.to_string())
+    .hint("give the .tar.gz itself, whole and as it was made")
+}

@@ -1,0 +1,176 @@
+//! What `arcctl doctor --fix` mends: what arcctl itself made, by the record in the inventory, and what is safe to do
+//! again. Pure: no I/O.
+
+use super::{Finding, check::Verdict, world::World};
+use crate::{
+    desired::{Desired, Goal, Phase, names},
+    resource::{Id, Resource, Restart, Webhooks, observed::Observed},
+};
+
+/// The resources that are made as wanted again where a check is broken, by their kind.
+const CURES: &[(&str, &[&str])] = &[
+    ("oidc-provider", &["oidc-provider"]),
+    ("role-trusts-runners", &["iam-role"]),
+    ("role-policies", &["iam-role", "iam-role-policy"]),
+    ("bucket-policies", &["bucket-policy"]),
+    ("nodes-reach-server", &["security-group-rule"]),
+    ("api-reaches-webhook", &["security-group-rule"]),
+    ("secret-complete", &["secret", CONTROLLER]),
+    ("secret-clean", &["secret", CONTROLLER]),
+    ("controller-scaled", &[CONTROLLER]),
+    ("controller-reads-secret", &[CONTROLLER]),
+    ("webhooks-not-orphaned", &[CONTROLLER]),
+];
+
+/// The controller's release, and after it the proof that its webhooks answer.
+const CONTROLLER: &str = "controller";
+
+/// What is to be done, in the order of its phases, and which checks it is for.
+#[derive(Debug, Default)]
+pub struct Mends {
+    /// The steps.
+    pub steps: Vec<Desired>,
+    /// The checks.
+    pub checks: Vec<&'static str>,
+}
+
+impl Mends {
+    fn add(&mut self, check: &'static str, step: &Desired) {
+        if !self.steps.iter().any(|it| it.id == step.id) {
+            self.steps.push(step.clone());
+        }
+        if !self.checks.contains(&check) {
+            self.checks.push(check);
+        }
+    }
+}
+
+/// What mends `findings`; `desired` is everything that is wanted.
+pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends {
+    let mut mends = Mends::default();
+    let Ok(recorded) = &world.recorded else {
+        return mends;
+    };
+    let broken = |id: &str| {
+        findings
+            .iter()
+            .find(|it| it.id == id && matches!(it.verdict, Verdict::Broken { .. }))
+            .map(|it| it.id)
+    };
+    let is_ours = |it: &&Desired| recorded.contains(it.id.as_str());
+    for (check, kinds) in CURES {
+        let Some(check) = broken(check) else { continue };
+        for kind in kinds.iter().filter(|it| may_mend(world, it)) {
+            let steps = desired.iter().filter(|it| is_of(it, kind));
+            for step in steps
+                .filter(is_ours)
+                .filter(|it| lacks(world, &it.id, kind))
+            {
+                mends.add(check, step);
+            }
+        }
+    }
+    if let Some(check) = broken("webhooks-not-orphaned")
+        && let Some(step) = orphans(world)
+    {
+        mends.add(check, &step);
+    }
+    let injector = format!(
+        "helm-release/{}/{}",
+        names::CERT_MANAGER_NAMESPACE,
+        names::CERT_MANAGER
+    );
+    if let Some(check) = broken("webhook-trusted")
+        && recorded.contains(&injector)
+    {
+        mends.add(check, &restart(world));
+    }
+    let webhooks =
+        |it: &&Desired| is_of(it, CONTROLLER) || matches!(it.resource, Resource::Restart(_));
+    if mends.steps.iter().any(|it| webhooks(&it)) {
+        let proof = desired.iter().find(|it| {
+            it.id.kind() == "webhook" && it.id.namespace() == Some(names::SYSTEM_NAMESPACE)
+        });
+        mends.steps.extend(proof.cloned());
+    }
+    mends.steps.sort_by_key(|it| it.phase);
+    mends
+}
+
+/// What has the credential in it, or is started with it, is only written with one that GitHub takes.
+fn may_mend(world: &World, kind: &str) -> bool {
+    world.audit.is_ok() || !["secret", CONTROLLER].contains(&kind)
+}
+
+fn is_of(desired: &Desired, kind: &str) -> bool {
+    match kind {
+        CONTROLLER => desired.id.kind() == "helm-release" && desired.id.name() == names::CONTROLLER,
+        kind => desired.id.kind() == kind,
+    }
+}
+
+/// Whether it is missing or different. The controller's release carries the version of the Secret, which may only differ
+/// once that is mended: whether it has anything to do is decided when it comes to it.
+fn lacks(world: &World, id: &Id, kind: &str) -> bool {
+    let resources = world
+        .resources
+        .as_ref()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let observed = resources.iter().find(|it| it.id == *id);
+    match observed.map(|it| &it.observed) {
+        Some(Ok(Observed::Absent)) => kind != CONTROLLER,
+        Some(Ok(Observed::Present(present))) => {
+            kind == CONTROLLER || !present.differences.is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// The webhook configurations of a controller's release that is gone.
+fn orphans(world: &World) -> Option<Desired> {
+    let id = Id::new(
+        "helm-release",
+        Some(names::SYSTEM_NAMESPACE),
+        names::CONTROLLER,
+    );
+    let release = world
+        .resources
+        .as_ref()
+        .ok()?
+        .iter()
+        .find(|it| it.id == id)?;
+    let is_gone = matches!(release.observed, Ok(Observed::Absent));
+    let mut configurations = world.webhooks.as_ref().ok()?.iter();
+    let is_left = configurations.any(|it| {
+        let annotations = &it["metadata"]["annotations"];
+        annotations["meta.helm.sh/release-name"] == names::CONTROLLER
+            && annotations["meta.helm.sh/release-namespace"] == names::SYSTEM_NAMESPACE
+    });
+    (is_gone && is_left).then(|| Desired {
+        id: Id::new("webhooks", Some(names::SYSTEM_NAMESPACE), names::CONTROLLER),
+        phase: Phase::Repair,
+        after: Vec::new(),
+        resource: Resource::Webhooks(Webhooks {
+            namespace: names::SYSTEM_NAMESPACE.into(),
+            release: names::CONTROLLER.into(),
+        }),
+        goal: Goal::Gone,
+    })
+}
+
+/// What injects certificates starts anew, and looks at everything.
+fn restart(world: &World) -> Desired {
+    let deployment = format!("{}-cainjector", names::CERT_MANAGER);
+    Desired {
+        id: Id::new("restart", Some(names::CERT_MANAGER_NAMESPACE), &deployment),
+        phase: Phase::Wiring,
+        after: Vec::new(),
+        resource: Resource::Restart(Restart {
+            namespace: names::CERT_MANAGER_NAMESPACE.into(),
+            deployment,
+            since: world.now,
+        }),
+        goal: Goal::There,
+    }
+}

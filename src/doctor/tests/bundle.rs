@@ -1,0 +1,66 @@
+//! Bundles: nothing secret in them, and the same verdicts from them.
+
+use std::io::Read;
+
+use serde_json::json;
+
+use super::{FAULTS, findings, healthy, ids};
+use crate::{
+    doctor::bundle::{pack, unpack},
+    report,
+};
+
+/// Made-up secrets, in the places where a careless object has one.
+const CANARIES: [&str; 4] = [
+    "ghp_0123456789canary0123456789canary0123",
+    "hunter2-canary",
+    "opaque-canary",
+    "MIIcanary0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+];
+
+#[test]
+fn nothing_secret_is_in_a_bundle() {
+    let mut world = healthy();
+    world.runner_events = Ok(vec![
+        json!({"reason": "Failed", "involvedObject": {"name": "x"},
+        "message": format!("got {} from https://me:{}@ghe.example", CANARIES[0], CANARIES[1])}),
+    ]);
+    let variable = json!({"name": "NPM_TOKEN", "value": CANARIES[2]});
+    let variable = variable.as_object().unwrap().clone();
+    world.profile.pools[0].env.push(variable);
+    world.advice.push(CANARIES[3].to_owned());
+    let report = report::doctor::document(&findings(&world), None);
+    assert!(serde_json::to_string(&world).unwrap().contains("canary"));
+    let archive = pack(&world, &report).unwrap();
+    let mut text = Vec::new();
+    let mut plain = flate2::read::GzDecoder::new(archive.as_slice());
+    plain.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    for name in ["versions.json", "report.json", "world.json"] {
+        assert!(text.contains(name), "{name}");
+    }
+    assert!(text.contains("NPM_TOKEN"));
+    assert!(!text.contains("canary"), "a secret got into the bundle");
+}
+
+#[test]
+fn a_bundle_is_judged_as_the_world_was() {
+    for (id, fault) in FAULTS {
+        let mut world = healthy();
+        fault(&mut world);
+        let again = unpack(&pack(&world, &json!({})).unwrap()).unwrap();
+        let (before, after) = (findings(&world), findings(&again));
+        for word in ["broken", "unknown", "skipped"] {
+            assert_eq!(ids(&after, word), ids(&before, word), "{id}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_bundle_is_refused() {
+    for bytes in [&b"not gzip"[..], &[]] {
+        let error = unpack(bytes).unwrap_err();
+        assert!(error.message.contains("is no bundle"), "{error}");
+        assert!(error.hint.is_some());
+    }
+}

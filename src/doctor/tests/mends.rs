@@ -1,0 +1,156 @@
+//! What `--fix` would do: only what arcctl made, only where a check is broken.
+
+use super::{FAULTS, findings, healthy};
+use crate::{
+    desired::{
+        Desired, Facts,
+        aws::{AwsFacts, NodeNetwork},
+        desired,
+    },
+    doctor::{
+        mend::{Mends, mends},
+        world::World,
+    },
+    resource::observed::Observed,
+};
+
+fn wanted(world: &World) -> Vec<Desired> {
+    let eks = crate::desired::EksFacts {
+        name: "runners".into(),
+        issuer: Some("https://issuer".into()),
+        ..crate::desired::EksFacts::default()
+    };
+    let node = NodeNetwork {
+        groups: vec!["sg-2".into()],
+        subnets: Vec::new(),
+    };
+    let facts = Facts {
+        now: world.now,
+        eks: Some(eks),
+        aws: Some(AwsFacts {
+            control_plane_groups: vec!["sg-3".into()],
+            control_plane_subnets: Vec::new(),
+            nodes: vec![node],
+        }),
+        ..Facts::default()
+    };
+    desired(&world.profile, &facts).unwrap()
+}
+
+/// A healthy world in which arcctl made everything, with what it observes of it.
+fn installed() -> World {
+    let mut world = healthy();
+    let wanted = wanted(&world);
+    world.recorded = Ok(wanted.iter().map(|it| it.id.to_string()).collect());
+    let resources = world.resources.as_mut().unwrap();
+    let (mut like, rule) = (resources[0].clone(), resources.clone());
+    resources.clear();
+    for it in &wanted {
+        like.id = it.id.clone();
+        like.proof = it.resource.is_proof();
+        like.purpose = crate::doctor::gather::purpose(it);
+        resources.push(like.clone());
+    }
+    assert!(rule.iter().any(|it| it.purpose.is_some()));
+    world
+}
+
+fn of(world: &World) -> Mends {
+    mends(world, &findings(world), &wanted(world))
+}
+
+fn ids(mends: &Mends) -> Vec<String> {
+    mends.steps.iter().map(|it| it.id.to_string()).collect()
+}
+
+fn lose(world: &mut World, kind: &str) {
+    for it in world.resources.as_mut().unwrap() {
+        if it.id.kind() == kind {
+            it.observed = Ok(Observed::Absent);
+        }
+    }
+}
+
+fn broken(id: &str) -> World {
+    let mut world = installed();
+    FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
+    world
+}
+
+#[test]
+fn nothing_is_mended_where_all_is_well() {
+    assert_eq!(ids(&of(&installed())), [""; 0]);
+}
+
+#[test]
+fn a_missing_rule_is_made_again_where_arcctl_made_it() {
+    let mut world = installed();
+    lose(&mut world, "security-group-rule");
+    let mended = of(&world);
+    assert!(
+        ids(&mended)
+            .iter()
+            .all(|it| it.starts_with("security-group-rule/"))
+    );
+    assert_eq!(mended.checks, ["nodes-reach-server", "api-reaches-webhook"]);
+    world.recorded = Ok(std::collections::BTreeSet::new());
+    assert_eq!(ids(&of(&world)), [""; 0]);
+}
+
+#[test]
+fn a_lost_secret_is_written_and_the_controller_restarted() {
+    let mut world = broken("secret-complete");
+    lose(&mut world, "secret");
+    assert_eq!(
+        ids(&of(&world)),
+        [
+            "secret/actions-runner-system/controller-manager",
+            "helm-release/actions-runner-system/actions-runner-controller",
+            "webhook/actions-runner-system/actions-runner-controller-webhook",
+        ]
+    );
+}
+
+/// Without a credential, or with one that is refused, what is there stays.
+#[test]
+fn a_credential_that_github_does_not_take_is_not_written() {
+    let mut world = broken("secret-complete");
+    lose(&mut world, "secret");
+    let refused = broken("github-credential");
+    world.audit = refused.audit;
+    assert_eq!(ids(&of(&world)), [""; 0]);
+}
+
+#[test]
+fn a_stale_authority_has_the_injector_restarted_and_waits_for_the_webhook() {
+    assert_eq!(
+        ids(&of(&broken("webhook-trusted"))),
+        [
+            "restart/cert-manager/cert-manager-cainjector",
+            "webhook/actions-runner-system/actions-runner-controller-webhook",
+        ]
+    );
+    // A cert-manager that somebody else installed is theirs.
+    let mut theirs = broken("webhook-trusted");
+    let recorded = theirs.recorded.as_mut().unwrap();
+    recorded.remove("helm-release/cert-manager/cert-manager");
+    assert_eq!(ids(&of(&theirs)), [""; 0]);
+}
+
+#[test]
+fn configurations_of_a_release_that_is_gone_go() {
+    let mut world = broken("webhooks-not-orphaned");
+    lose(&mut world, "helm-release");
+    // Not marked as the release's: somebody else's, and left.
+    assert_eq!(ids(&of(&world)), [""; 0]);
+    for it in world.webhooks.as_mut().unwrap() {
+        it["metadata"]["annotations"] = serde_json::json!({
+            "meta.helm.sh/release-name": "actions-runner-controller",
+            "meta.helm.sh/release-namespace": "actions-runner-system",
+        });
+    }
+    assert_eq!(
+        ids(&of(&world)),
+        ["webhooks/actions-runner-system/actions-runner-controller"]
+    );
+}

@@ -1,0 +1,82 @@
+//! What the objects around a webhook say: its certificate, the authority it has, its endpoints. `up` waits by them and the
+//! doctor judges by them. Pure: no I/O.
+
+use serde_json::Value;
+
+/// Whether a `Certificate` is issued: `Err` has what its issuer says, where it says something.
+pub fn issued(certificate: &Value) -> Result<(), Option<&str>> {
+    let mut conditions = certificate["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    match conditions.find(|it| it["type"] == "Ready") {
+        Some(ready) if ready["status"] == "True" => Ok(()),
+        Some(ready) => Err(Some(ready["message"].as_str().unwrap_or("no reason given"))),
+        None => Err(None),
+    }
+}
+
+/// The webhooks of a configuration that do not have the authority `ca`; without one none has it.
+pub fn without_authority<'a>(
+    configuration: &'a Value,
+    ca: Option<&'a str>,
+) -> impl Iterator<Item = &'a str> {
+    configuration["webhooks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(move |it| ca.is_none() || it["clientConfig"]["caBundle"].as_str() != ca)
+        .map(|it| it["name"].as_str().unwrap_or_default())
+}
+
+/// Whether a slice of `service` has an endpoint that is ready.
+pub fn has_endpoint(slices: &[Value], service: &str) -> bool {
+    slices
+        .iter()
+        .filter(|it| it["metadata"]["labels"]["kubernetes.io/service-name"] == *service)
+        .flat_map(|it| it["endpoints"].as_array().into_iter().flatten())
+        .any(|it| it["conditions"]["ready"] != false)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_nobody_works_on_says_nothing() {
+        let with = |conditions: Value| json!({"status": {"conditions": conditions}});
+        let ready = with(json!([{"type": "Ready", "status": "True"}]));
+        assert_eq!(issued(&ready), Ok(()));
+        let waits = with(json!([{"type": "Ready", "status": "False", "message": "m"}]));
+        assert_eq!(issued(&waits), Err(Some("m")));
+        assert_eq!(issued(&json!({})), Err(None));
+    }
+
+    #[test]
+    fn an_authority_that_is_missing_is_none_that_is_there() {
+        let webhook =
+            |name: &str, ca: Value| json!({"name": name, "clientConfig": {"caBundle": ca}});
+        let configuration = json!({"webhooks": [webhook("a", json!("x")), webhook("b", json!("y")), webhook("c", Value::Null)]});
+        let found: Vec<&str> = without_authority(&configuration, Some("x")).collect();
+        assert_eq!(found, ["b", "c"]);
+        assert_eq!(without_authority(&configuration, None).count(), 3);
+    }
+
+    #[test]
+    fn only_slices_of_the_service_count() {
+        let slice = |service: &str, ready: bool| {
+            json!({"metadata": {"labels": {"kubernetes.io/service-name": service}},
+                "endpoints": [{"conditions": {"ready": ready}}]})
+        };
+        assert!(has_endpoint(
+            &[slice("other", false), slice("s", true)],
+            "s"
+        ));
+        assert!(!has_endpoint(
+            &[slice("other", true), slice("s", false)],
+            "s"
+        ));
+    }
+}
