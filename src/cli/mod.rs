@@ -17,6 +17,7 @@ mod permissions;
 mod plan;
 mod profile_file;
 mod progress;
+mod put_back;
 mod removal_advice;
 mod removal_session;
 mod removal_source;

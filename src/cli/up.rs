@@ -11,6 +11,7 @@ use super::{
     permissions::{check_permissions, writes},
     print_error, profile_file,
     progress::Progress,
+    put_back::put_back,
     removal_advice,
     run_limit::RunLimit,
     session::{Session, variable},
@@ -20,7 +21,7 @@ use crate::{
     clients::requests::Counts,
     desired::{Desired, Goal, Phase, names},
     error::{Error, ErrorKind, Result},
-    execute::{self, Options, StepResult, inventory, lease::Lease, rotation},
+    execute::{self, Options, StepResult, inventory, lease::Lease},
     plan::{Action, Plan},
     profile::KubeDuration,
     report::{
@@ -255,37 +256,12 @@ pub(super) async fn execute(
         steps.extend(not_started(&rest));
     }
     if let Some(failure) = error.as_mut() {
-        put_back(session, options, failure, &mut on_event).await;
+        put_back(session, options, failure, &mut steps, &mut on_event).await;
     }
     if let Some(lease) = held {
         lease.release().await;
     }
     (steps, error)
-}
-
-/// Puts a credential back that this run has replaced and could not prove the new one of. Not after an interruption: the
-/// next run continues, with a credential that has passed the audit.
-async fn put_back(
-    session: &Session,
-    options: &Options<'_>,
-    failure: &mut Error,
-    on_event: &mut dyn FnMut(&execute::Event),
-) {
-    let ends = [
-        ErrorKind::Failed,
-        ErrorKind::Unauthorized,
-        ErrorKind::TimedOut,
-    ];
-    if !ends.contains(&failure.kind) || !session.context.rotation().is_open() {
-        return;
-    }
-    failure.causes.push(if !session.takes_old_token().await {
-        "the Secret keeps the new credential: GitHub does not take the old one either".into()
-    } else if let Some(again) = rotation::put_back(&session.desired, &session.context, options, on_event).await {
-        format!("putting the old credential back failed too: {again}")
-    } else {
-        "the new credential was not proven: the Secret has the old one again, and the controller works with it".into()
-    });
 }
 
 /// Takes what has gone off the inventory.

@@ -2,7 +2,7 @@
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Event, Options, execute, first_error};
+use super::{Event, Options, StepResult, execute, first_error};
 use crate::{
     desired::{Desired, Phase},
     error::Error,
@@ -34,4 +34,25 @@ pub async fn put_back(
     };
     let results = execute(&steps, context, &options, on_event).await;
     first_error(&results).cloned()
+}
+
+/// The Secret has the data again that it had before: its step has changed nothing, and ended as the run does.
+pub fn mark_put_back(desired: &[Desired], steps: &mut [StepResult], failure: &Error) {
+    let secret = |step: &StepResult| {
+        let of_the_step = desired.iter().find(|it| it.id == step.id);
+        of_the_step.is_some_and(|it| matches!(it.resource, Resource::ControllerSecret(_)))
+    };
+    for step in steps
+        .iter_mut()
+        .filter(|it| secret(it) && it.error.is_none())
+    {
+        let message = format!("`{}` has the old credential again", step.id);
+        let error = Error::new(failure.kind, failure.system, message)
+            .object(&step.id)
+            .cause("the new one was not proven");
+        step.error = Some(match &failure.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    }
 }

@@ -15,6 +15,7 @@ const WRITTEN: &str = "✓ secret/actions-runner-system/controller-manager updat
 fn a_changed_token_is_proven_or_the_old_one_is_put_back() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
+    let watched = cluster.watch_processes();
     let first = cluster.tokens()[0].clone();
     up(&cluster, &profile, &first);
     let second = new_token(&cluster);
@@ -22,6 +23,7 @@ fn a_changed_token_is_proven_or_the_old_one_is_put_back() {
     good_to_revoked(&cluster, &profile, &second);
     let third = new_token(&cluster);
     killed_half_way(&cluster, &profile, &third);
+    watched.assert_no_secret(&cluster.tokens());
     cluster.finish();
 }
 
@@ -31,9 +33,9 @@ fn new_token(cluster: &Cluster) -> String {
     token
 }
 
-fn arguments(profile: &Path) -> [&str; 6] {
+fn arguments(profile: &Path) -> [&str; 7] {
     let file = profile.to_str().unwrap();
-    ["up", "-f", file, "--yes", "-o", "json"]
+    ["up", "-f", file, "--yes", "-vvv", "-o", "json"]
 }
 
 fn up(cluster: &Cluster, profile: &Path, token: &str) -> Value {
@@ -60,7 +62,17 @@ fn good_to_revoked(cluster: &Cluster, profile: &Path, old: &str) {
     cluster.world().github().revoke(&doomed);
     let ended = run.end();
     cluster.keep(&ended);
-    assert_eq!(ended.expect(4)["outcome"], "unauthorized");
+    let document = ended.expect(4);
+    assert_eq!(document["outcome"], "unauthorized");
+    let mut steps = document["steps"].as_array().unwrap().iter();
+    let secret = steps.find(|it| it["id"] == "secret/actions-runner-system/controller-manager");
+    assert_eq!(secret.unwrap()["outcome"], "unauthorized", "{document:#}");
+    let changed = ended.changed();
+    assert_eq!(document["changed"], changed.len(), "{document:#}");
+    assert!(
+        changed.iter().all(|it| !it.starts_with("secret/")),
+        "{changed:?}"
+    );
     assert_snapshot!("a_token_revoked_before_its_proof", ended.failure());
     cluster.assert_secret_is(old);
     assert_eq!(up(cluster, profile, old)["changed"], 0);

@@ -1,0 +1,39 @@
+//! A credential that was replaced and not proven: whether the old one is put back, and what is said of it.
+
+use super::session::Session;
+use crate::{
+    error::{Error, ErrorKind},
+    execute::{self, Options, StepResult, rotation},
+};
+
+/// Puts a credential back that this run has replaced and could not prove the new one of. Not after an interruption: the
+/// next run continues, with a credential that has passed the audit. Whatever has failed, the run ends as that does.
+pub(super) async fn put_back(
+    session: &Session,
+    options: &Options<'_>,
+    failure: &mut Error,
+    steps: &mut [StepResult],
+    on_event: &mut dyn FnMut(&execute::Event),
+) {
+    let ends = [
+        ErrorKind::Failed,
+        ErrorKind::Unauthorized,
+        ErrorKind::TimedOut,
+    ];
+    if !ends.contains(&failure.kind) || !session.context.rotation().is_open() {
+        return;
+    }
+    if !session.takes_old_token().await {
+        failure.causes.push(
+            "the Secret keeps the new credential: GitHub does not take the old one either".into(),
+        );
+        return;
+    }
+    let again = rotation::put_back(&session.desired, &session.context, options, on_event).await;
+    failure.causes.push(if let Some(again) = again {
+        format!("putting the old credential back failed too: {again}")
+    } else {
+        rotation::mark_put_back(&session.desired, steps, failure);
+        "the new credential was not proven: the Secret has the old one again, and the controller works with it".into()
+    });
+}
