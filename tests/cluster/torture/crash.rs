@@ -121,8 +121,8 @@ fn killed(
 }
 
 /// Kills in turn: each kind of work brings the cluster to where the next kind begins.
-fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
-    let mut ground = Ground::new();
+fn matrix(record: &mut Record, make: fn() -> Ground, choose: impl Fn(&Reference) -> Vec<Case>) {
+    let mut ground = make();
     let mut reference = Reference::of(&ground);
     let mut left = record.left(choose(&reference), Case::name);
     // What is popped comes first.
@@ -141,7 +141,7 @@ fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
             if ended.is_err() {
                 // Nothing that comes after can be trusted.
                 ground.cluster.finish();
-                ground = Ground::new();
+                ground = make();
                 reference = Reference::of(&ground);
                 break;
             }
@@ -153,7 +153,7 @@ fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
 #[test]
 fn a_killed_run_is_continued_by_the_next() {
     let mut record = Record::open("crash sample");
-    matrix(&mut record, |reference| {
+    matrix(&mut record, Ground::new, |reference| {
         let case = |work, nth: usize, after| {
             let writes = reference.writes[&(work, System::Kubernetes)];
             Case {
@@ -180,6 +180,18 @@ fn a_killed_run_is_continued_by_the_next() {
 #[ignore = "it takes hours: `make torture`"]
 fn crash_matrix() {
     let mut record = Record::open("crash");
-    matrix(&mut record, Reference::cases);
+    matrix(&mut record, Ground::new, Reference::cases);
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn crash_matrix_at_aws() {
+    let mut record = Record::open("crash at AWS");
+    matrix(&mut record, Ground::at_aws, |reference| {
+        let mut cases = reference.cases();
+        cases.retain(|it| it.system == System::Aws);
+        cases
+    });
     record.assert_all_well();
 }

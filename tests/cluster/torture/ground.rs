@@ -8,14 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arcctl_sandbox::{
-    proxy::{Fault, Kind, Record, System},
-    world::{Options, Pace},
-};
+use arcctl_sandbox::proxy::{Fault, Kind, Record, System};
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::listing::{Listing, differences, listing, objects};
-use crate::cluster::{Cluster, Ended};
+use crate::{
+    account::Account,
+    aws,
+    cluster::{Cluster, Ended},
+};
 
 /// How long a cluster's own controllers may take to be done.
 const SETTLING: Duration = Duration::from_secs(25);
@@ -25,6 +27,13 @@ const LONGEST_RUN: &str = "3m";
 
 /// All systems that are written to.
 pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
+
+/// What [`Work::Change`] changes: a pool's name, its autoscaler, the controller's values.
+const CHANGES: [(&str, &str); 3] = [
+    ("- name: basic", "- name: other"),
+    ("max: 16", "max: 12"),
+    ("syncPeriod: 1m", "syncPeriod: 2m"),
+];
 
 /// What is done to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +59,7 @@ impl Work {
 /// A sandbox, and whom a fault kills in it.
 pub(crate) struct Ground {
     pub(crate) cluster: Cluster,
+    account: Option<Account>,
     victim: Arc<Mutex<Option<u32>>>,
     profile: PathBuf,
     changed: PathBuf,
@@ -57,15 +67,24 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        Self::with(Options {
-            pace: Pace::Fast,
-            ..Options::default()
-        })
+        let cluster = Cluster::fast();
+        let profile = cluster.profile("arcctl", &[]);
+        let changed = cluster.profile("changed", &CHANGES);
+        Self::of(cluster, None, profile, changed)
     }
 
-    pub(crate) fn with(options: Options) -> Self {
-        let at_eks = options.aws;
-        let cluster = Cluster::start(options);
+    /// A cluster at EKS, with a role, a bucket and rules of security groups.
+    pub(crate) fn at_aws() -> Self {
+        let (cluster, account) = aws::sandbox();
+        let mut edits = CHANGES.to_vec();
+        edits.push(("access: readWrite", "access: read"));
+        let changed = std::fs::read_to_string(aws::profile(&cluster, &edits)).unwrap();
+        let changed = cluster.file("changed.yaml", &changed);
+        let profile = aws::profile(&cluster, &[]);
+        Self::of(cluster, Some(account), profile, changed)
+    }
+
+    fn of(cluster: Cluster, account: Option<Account>, profile: PathBuf, changed: PathBuf) -> Self {
         let victim = Arc::new(Mutex::new(None));
         let killed = Arc::clone(&victim);
         cluster.world().on_kill(move || {
@@ -73,24 +92,9 @@ impl Ground {
                 kill_family(id);
             }
         });
-        let edits = [
-            ("- name: basic", "- name: other"),
-            ("max: 16", "max: 12"),
-            ("syncPeriod: 1m", "syncPeriod: 2m"),
-        ];
-        let (profile, changed) = if at_eks {
-            (
-                cluster.eks_profile("arcctl", &[]),
-                cluster.eks_profile("changed", &edits),
-            )
-        } else {
-            (
-                cluster.profile("arcctl", &[]),
-                cluster.profile("changed", &edits),
-            )
-        };
         Self {
             cluster,
+            account,
             victim,
             profile,
             changed,
@@ -159,7 +163,7 @@ impl Ground {
 
     /// Forgets what was counted.
     pub(crate) fn reset_counts(&self) {
-        for system in SYSTEMS {
+        for system in SYSTEMS.into_iter().chain([System::Charts]) {
             if let Some(proxy) = self.cluster.world().proxy(system) {
                 proxy.reset_counts();
             }
@@ -225,6 +229,13 @@ impl Ground {
             listing.insert(name, String::new());
         }
         listing.insert("at GitHub".into(), runners.len().to_string());
+        // A rule's id is new each time.
+        let ids = Regex::new(r"sgr-[0-9a-f]+").unwrap();
+        let account = self.account.iter().flat_map(Account::listing);
+        for (address, content) in account {
+            let line = format!("at AWS/{address}: {content}");
+            listing.insert(ids.replace_all(&line, "sgr").into_owned(), String::new());
+        }
         listing
     }
 
