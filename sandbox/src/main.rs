@@ -1,5 +1,6 @@
 //! `arcctl-sandbox`: a Kubernetes cluster on loopback to try arcctl on, and to test it with.
 
+mod commit;
 mod run;
 mod start;
 
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Start everything, run a command in it, stop everything
     Run(run::RunArgs),
+    /// Put a workflow into a repository of the simulated GitHub
+    Commit(commit::CommitArgs),
     /// Start everything, print `ready`, and stop it on SIGINT or SIGTERM
     Start(start::StartArgs),
 }
@@ -36,7 +39,7 @@ struct WorldArgs {
     helm: String,
     /// What goes wrong, for example github:401@POST:/registration-token, kubernetes:503@PATCH#3,
     /// kubernetes:kill-after@write#5, webhook:late=5s, image:pull-fails=docker:*,
-    /// certificate:never, egress:hang=NAMESPACE/SERVICE, controller:never-register
+    /// certificate:never, egress:hang=NAMESPACE/SERVICE, controller:never-register, actions:never-assign
     #[arg(long = "fault", value_name = "SPEC")]
     faults: Vec<String>,
     /// The number of worker nodes
@@ -64,6 +67,7 @@ impl WorldArgs {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(args).await,
+        Command::Commit(args) => commit::run(args).await,
         Command::Start(args) => start::run(args).await,
     };
     result.unwrap_or_else(|error| {

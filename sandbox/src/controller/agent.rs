@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::manager::variable;
 use super::{Delays, Faults, GitHubSettings, github, pods};
+use crate::github::{Broker, Taken};
 use crate::objects::{self, Objects, POD, at, uid};
 
 /// How often the runner's start script tries to register, and how long it waits in between.
@@ -22,8 +23,14 @@ const RETRY: Duration = Duration::from_secs(2);
 enum State {
     /// It tries to register at that time, for the n-th time.
     Starting(Instant, u32),
-    /// GitHub knows it.
-    Online { web: String, id: i64 },
+    /// GitHub knows it, and it may have a job that ends at that time.
+    Online {
+        web: String,
+        id: i64,
+        job: Option<(Taken, Instant)>,
+    },
+    /// It has done its one job.
+    Done,
     /// It could not register, and gave up.
     Failed,
 }
@@ -42,6 +49,7 @@ pub(super) async fn run(
     let mut agents = Agents {
         objects,
         public: settings.public.clone(),
+        broker: settings.broker.clone(),
         http,
         delays,
         faults,
@@ -62,6 +70,8 @@ struct Agents {
     /// What answers for github.com.
     public: Option<String>,
     http: Client,
+    /// Where jobs come from.
+    broker: Option<Broker>,
     delays: Delays,
     faults: Faults,
     states: HashMap<String, State>,
@@ -82,7 +92,10 @@ impl Agents {
             .cloned()
             .collect();
         for id in ended {
-            if let Some(State::Online { web, id }) = self.states.remove(&id) {
+            if let Some(State::Online { web, id, job }) = self.states.remove(&id) {
+                if let (Some(broker), Some((taken, _))) = (&self.broker, job) {
+                    broker.lose(taken);
+                }
                 // GitHub finds out by itself when it cannot be told.
                 let _untold = github::tell(&self.http, &web, id, false, false).await;
             }
@@ -100,7 +113,7 @@ impl Agents {
             .entry(uid(pod).to_owned())
             .or_insert(State::Starting(due, 1));
         let State::Starting(due, attempt) = *state else {
-            return;
+            return self.work(pod).await;
         };
         if Instant::now() < due || self.faults.never_register {
             return;
@@ -121,10 +134,63 @@ impl Agents {
             Ok(id) => {
                 // A connection that cannot be reported is made again by nobody: the runner stays offline.
                 let _offline = github::tell(&self.http, &web, id, true, false).await;
-                State::Online { web, id }
+                State::Online { web, id, job: None }
             }
             Err(_) if attempt < ATTEMPTS => State::Starting(Instant::now() + RETRY, attempt + 1),
             Err(_) => State::Failed,
         };
     }
+
+    /// Takes a job, or ends the one it has; an ephemeral runner ends with it, and so does its pod.
+    async fn work(&mut self, pod: &Value) {
+        let Some(broker) = self.broker.clone() else {
+            return;
+        };
+        let Some(State::Online { id, job, .. }) = self.states.get_mut(uid(pod)) else {
+            return;
+        };
+        match *job {
+            None => {
+                let taken = u64::try_from(*id).ok().and_then(|id| broker.take(id));
+                *job = taken.map(|taken| (taken, Instant::now() + self.delays.job));
+            }
+            Some((taken, due)) if Instant::now() >= due => {
+                *job = None;
+                if broker.finish(taken) {
+                    self.states.insert(uid(pod).to_owned(), State::Done);
+                    let ended = ended(pod);
+                    // A pod that is gone already needs no status.
+                    let _gone = self.objects.merge_status(&POD, at(pod), &ended).await;
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The status of a pod whose containers have ended well.
+fn ended(pod: &Value) -> Value {
+    let now = objects::seconds(jiff::Timestamp::now());
+    let mut status = pod["status"].clone();
+    status["phase"] = json!("Succeeded");
+    for container in status["containerStatuses"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        let since = container["state"]["running"]["startedAt"].clone();
+        container["ready"] = json!(false);
+        container["started"] = json!(false);
+        container["state"] = json!({ "terminated": {
+            "exitCode": 0, "reason": "Completed", "startedAt": since, "finishedAt": now,
+        } });
+    }
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["type"] == "Ready" || condition["type"] == "ContainersReady" {
+            condition["status"] = json!("False");
+            condition["reason"] = json!("PodCompleted");
+            condition["lastTransitionTime"] = json!(now);
+        }
+    }
+    status
 }

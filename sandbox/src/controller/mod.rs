@@ -53,6 +53,8 @@ pub struct Delays {
     pub reconcile: Duration,
     /// From the start of a runner's container until it is online at GitHub.
     pub registration: Duration,
+    /// How long a job runs.
+    pub job: Duration,
     /// Between two looks whether a runner is registered.
     pub registration_check: Duration,
     /// After a registration token could not be had.
@@ -73,6 +75,7 @@ impl Delays {
             lease: Duration::from_secs(15),
             reconcile: Duration::from_millis(200),
             registration: Duration::from_secs(1),
+            job: Duration::from_secs(2),
             registration_check: Duration::from_secs(10),
             token_retry: Duration::from_mins(3),
             unregistration_retry: Duration::from_secs(10),
@@ -88,6 +91,7 @@ impl Delays {
             lease: Duration::from_secs(2),
             reconcile: Duration::from_millis(50),
             registration: Duration::from_millis(100),
+            job: Duration::from_millis(1200),
             registration_check: Duration::from_millis(500),
             token_retry: Duration::from_secs(2),
             unregistration_retry: Duration::from_secs(1),
@@ -119,6 +123,8 @@ pub struct GitHubSettings {
     pub trusted: Vec<String>,
     /// What answers for `https://api.github.com` when no enterprise server is configured.
     pub public: Option<String>,
+    /// Where the runners' jobs come from; without it they get none.
+    pub(crate) broker: Option<crate::github::Broker>,
 }
 
 /// Runs the stand-in until it is dropped.

@@ -137,6 +137,13 @@ impl Answer {
         }
     }
 
+    pub(super) fn accepted(body: Value) -> Self {
+        Self {
+            status: StatusCode::ACCEPTED,
+            ..Self::ok(body)
+        }
+    }
+
     pub(super) fn no_content() -> Self {
         Self {
             status: StatusCode::NO_CONTENT,

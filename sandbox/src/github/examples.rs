@@ -2,12 +2,17 @@
 //!
 //! Pure: no I/O.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::jobs::Job;
 use super::state::{RateLimit, State};
 use super::token::App;
 use super::workflows::Run;
 use crate::openapi::OpenApi;
+
+/// The branch of every repository.
+pub(super) const DEFAULT_BRANCH: &str = "main";
 
 /// The examples, adapted to where the client reaches this GitHub.
 pub(super) struct Examples<'a> {
@@ -83,6 +88,11 @@ impl Examples<'_> {
         // The example carries a field that the schema does not have.
         if let Some(repository) = list["repositories"][0].as_object_mut() {
             repository.remove("template_repository");
+            repository.insert("default_branch".to_owned(), json!(DEFAULT_BRANCH));
+            repository.insert("private".to_owned(), json!(true));
+            repository.insert("visibility".to_owned(), json!("private"));
+            let permissions = json!({"admin": true, "push": true, "pull": true});
+            repository.insert("permissions".to_owned(), permissions);
         }
         list["repositories"][0].take()
     }
@@ -101,8 +111,8 @@ impl Examples<'_> {
             ("name", json!(run.workflow)),
             ("display_title", json!(run.title)),
             ("event", json!("workflow_dispatch")),
-            ("status", json!(run.status)),
-            ("conclusion", json!(run.conclusion)),
+            ("status", json!(run.status())),
+            ("conclusion", json!(run.conclusion())),
             ("head_branch", json!(run.reference)),
             ("path", json!(format!(".github/workflows/{}", run.workflow))),
             ("created_at", json!(run.created_at.to_string())),
@@ -116,33 +126,53 @@ impl Examples<'_> {
         body
     }
 
-    pub(super) fn job(&self, state: &State, run: &Run) -> Value {
-        let id = run.id.to_string();
+    pub(super) fn job(&self, state: &State, run: &Run, job: &Job) -> Value {
+        let id = job.id.to_string();
         let pairs = [
             ("octo-org/octo-repo", run.repository.as_str()),
             ("29679449", &id),
         ];
         let mut list = self.adapted("job-paginated", &pairs);
         let mut body = list["jobs"][0].take();
-        let named = |name: &String| state.runners.values().find(|runner| runner.name == *name);
-        let runner = run.runner.as_ref().and_then(named);
-        let done = run.conclusion.as_ref().map(|_| run.created_at.to_string());
+        let runner = job.runner.as_ref();
+        let group = runner.map(|(.., group)| *group);
+        let named = state.groups.iter().find(|it| Some(it.id) == group);
+        let time = |time: Option<Timestamp>| time.map(|it| it.strftime("%FT%TZ").to_string());
+        let steps: Vec<Value> = job
+            .steps
+            .iter()
+            .zip(1..)
+            .filter(|_| job.runner.is_some())
+            .map(|((name, conclusion), number)| {
+                let status = if conclusion.is_some() {
+                    "completed"
+                } else {
+                    "queued"
+                };
+                json!({"name": name, "number": number, "status": status, "conclusion": conclusion})
+            })
+            .collect();
         for (key, value) in [
-            ("id", json!(run.id)),
+            ("id", json!(job.id)),
             ("run_id", json!(run.id)),
+            ("name", json!(job.name)),
             ("workflow_name", json!(run.workflow)),
             ("head_branch", json!(run.reference)),
-            ("status", json!(run.status)),
-            ("conclusion", json!(run.conclusion)),
-            ("labels", json!(run.labels)),
-            ("created_at", json!(run.created_at.to_string())),
-            ("started_at", json!(run.created_at.to_string())),
-            ("completed_at", json!(done)),
-            ("runner_name", json!(run.runner)),
-            ("runner_id", json!(runner.map(|runner| runner.id))),
-            ("runner_group_id", json!(runner.map(|runner| runner.group))),
-            ("runner_group_name", json!(runner.map(|_| "Default"))),
-            ("steps", json!([])),
+            ("status", json!(job.status())),
+            ("conclusion", json!(job.conclusion)),
+            ("labels", json!(job.labels)),
+            ("created_at", json!(time(Some(job.created_at)))),
+            // Before a runner has it, GitHub says when it was queued.
+            (
+                "started_at",
+                json!(time(job.started_at.or(Some(job.created_at)))),
+            ),
+            ("completed_at", json!(time(job.completed_at))),
+            ("runner_id", json!(runner.map(|(id, ..)| id))),
+            ("runner_name", json!(runner.map(|(_, name, _)| name))),
+            ("runner_group_id", json!(group)),
+            ("runner_group_name", json!(named.map(|it| &it.name))),
+            ("steps", json!(steps)),
         ] {
             body[key] = value;
         }

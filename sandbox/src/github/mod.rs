@@ -6,6 +6,7 @@ mod apps;
 mod call;
 mod examples;
 mod groups;
+mod jobs;
 mod owner;
 mod refusal;
 mod routes;
@@ -14,6 +15,7 @@ mod sandbox_routes;
 mod server;
 mod state;
 mod token;
+mod workflow_file;
 mod workflows;
 
 use std::sync::{Arc, Mutex};
@@ -22,12 +24,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 
+pub use self::jobs::{ActionsFaults, Job};
+pub(crate) use self::jobs::{Broker, Taken};
 pub use self::owner::Owner;
 use self::server::Shared;
 use self::state::State;
 pub use self::state::{Group, NewRunner, RateLimit, Runner};
 pub use self::token::{Administers, App, Installation, Token, TokenKind};
-pub use self::workflows::{Run, Workflow};
+pub use self::workflows::Run;
 use crate::listen::Server;
 use crate::openapi::OpenApi;
 
@@ -76,6 +80,8 @@ pub struct Options {
     pub rate_limit: Option<RateLimit>,
     /// How long every answer takes.
     pub latency: Duration,
+    /// How long a job is queued before a runner that fits may have it.
+    pub assignment: Duration,
     /// With which certificate it speaks HTTPS; plain HTTP without.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -93,6 +99,7 @@ impl Default for Options {
             token: Token::administrator(),
             rate_limit: None,
             latency: Duration::from_millis(3),
+            assignment: jobs::ASSIGNMENT,
             tls: None,
         }
     }
@@ -110,6 +117,7 @@ impl GitHub {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let mut state = State::default();
         state.rate_limit = options.rate_limit;
+        state.assignment = options.assignment;
         for owner in options.owners {
             state.add_owner(owner);
         }
@@ -265,9 +273,38 @@ impl GitHub {
         self.shared.state().secondary_limit = retry_after;
     }
 
-    /// Adds a workflow that can be dispatched.
-    pub fn add_workflow(&self, workflow: Workflow) {
-        self.shared.state().workflows.push(workflow);
+    /// Commits a workflow to the default branch of a repository, in the place of one of the same name.
+    pub fn commit(&self, repository: &str, file: &str, text: &str) -> anyhow::Result<()> {
+        self.shared.state().commit(repository, file, text)
+    }
+
+    /// Removes a workflow from a repository.
+    pub fn uncommit(&self, repository: &str, file: &str) {
+        let mut state = self.shared.state();
+        state
+            .workflows
+            .retain(|it| it.repository != repository || it.file != file);
+    }
+
+    /// Says what goes wrong with jobs from now on.
+    pub fn set_actions_faults(&self, faults: ActionsFaults) {
+        self.shared.state().actions = faults;
+    }
+
+    /// Says who may use a runner group: `None` is all; false if there is no such group.
+    pub fn select(&self, owner: &Owner, group: &str, selected: Option<&[&str]>) -> bool {
+        let mut state = self.shared.state();
+        let is_it = |it: &&mut Group| it.owner == *owner && it.name == group;
+        let Some(group) = state.groups.iter_mut().find(is_it) else {
+            return false;
+        };
+        group.selected = selected.map(|list| list.iter().map(ToString::to_string).collect());
+        true
+    }
+
+    /// The runners' side of jobs.
+    pub(crate) fn broker(&self) -> Broker {
+        Broker::new(&self.shared)
     }
 
     /// All workflow runs, by id.
@@ -275,9 +312,11 @@ impl GitHub {
         self.shared.state().runs.values().cloned().collect()
     }
 
-    /// Changes a workflow run; false if there is no such run.
-    pub fn update_run(&self, id: u64, change: impl FnOnce(&mut Run)) -> bool {
-        self.shared.state().runs.get_mut(&id).map(change).is_some()
+    /// Cancels all workflow runs that have not ended, as somebody does on their pages.
+    pub fn cancel_runs(&self) {
+        let mut state = self.shared.state();
+        let jobs = state.runs.values_mut().flat_map(|run| &mut run.jobs);
+        jobs.for_each(Job::cancel);
     }
 
     /// How many requests the API has had.

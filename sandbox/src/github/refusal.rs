@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     RateLimitingOff,
     /// A JWT that does not hold.
     BadJwt(&'static str),
+    /// What is asked does not go with what is there.
+    Conflict(String),
     /// The request is understood and cannot be done.
     Unprocessable(String),
 }
@@ -49,6 +51,7 @@ impl Refusal {
             | Self::RateLimit { .. }
             | Self::SecondaryLimit { .. } => StatusCode::FORBIDDEN,
             Self::NotFound | Self::RateLimitingOff => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
@@ -79,7 +82,7 @@ impl Refusal {
             Self::NotFound => "Not Found",
             Self::RateLimitingOff => "Rate limiting is not enabled.",
             Self::BadJwt(message) => message,
-            Self::Unprocessable(message) => return message.clone(),
+            Self::Conflict(message) | Self::Unprocessable(message) => return message.clone(),
         }
         .to_owned()
     }

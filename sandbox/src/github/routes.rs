@@ -134,8 +134,14 @@ fn profile(
             organization: organization.to_owned(),
         });
     }
+    // A private repository is not there for a token without the scope.
+    let blind = match &token.kind {
+        TokenKind::Classic(scopes) => !scopes.contains("repo"),
+        TokenKind::FineGrained(_) | TokenKind::Installation(_) => false,
+    };
     match owner {
         Owner::Enterprise(_) => Err(Refusal::NotFound),
+        Owner::Repository(..) if blind => Err(Refusal::NotFound),
         Owner::Organization(login) => Ok(Answer::ok(json!(examples.organization_profile(login)))),
         Owner::Repository(login, name) => {
             Ok(Answer::ok(examples.repository(&format!("{login}/{name}"))))

@@ -33,10 +33,10 @@ struct Status {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Progress {
-    status: String,
-    conclusion: Option<String>,
-    runner: Option<String>,
+struct Commit {
+    repository: String,
+    file: String,
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -99,18 +99,16 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
             runner.busy = busy;
             Ok(Answer::no_content())
         }
-        (&Method::POST, ["runs", id]) => {
-            let Progress {
-                status,
-                conclusion,
-                runner,
+        (&Method::PUT, ["workflows"]) => {
+            let Commit {
+                repository,
+                file,
+                text,
             } = parsed(body)?;
-            let run = number(id).and_then(|id| state.runs.get_mut(&id));
-            let run = run.ok_or(Refusal::NotFound)?;
-            run.status = status;
-            run.conclusion = conclusion;
-            run.runner = runner.or_else(|| run.runner.take());
-            Ok(Answer::no_content())
+            let committed = state.commit(&repository, &file, &text);
+            committed
+                .map(|()| Answer::no_content())
+                .map_err(|error| Refusal::Unprocessable(format!("{error:#}")))
         }
         (&Method::POST, ["tokens"]) => {
             let NewToken { login, scopes } = parsed(body)?;
@@ -147,7 +145,7 @@ fn snapshot(state: &State) -> Value {
         .values()
         .map(|run| {
             json!({"id": run.id, "repository": run.repository, "title": run.title,
-                   "status": run.status, "labels": run.labels, "runner": run.runner})
+                   "status": run.status(), "conclusion": run.conclusion()})
         })
         .collect();
     json!({

@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::jobs::ActionsFaults;
 use super::owner::Owner;
 use super::token::{App, HOUR, Token, after, random};
-use super::workflows::{Run, Workflow};
+use super::workflow_file::Workflow;
+use super::workflows::Run;
 
 /// The state of the stand-in, behind one lock.
 #[derive(Default)]
@@ -21,6 +23,9 @@ pub(super) struct State {
     pub(super) groups: Vec<Group>,
     pub(super) workflows: Vec<Workflow>,
     pub(super) runs: BTreeMap<u64, Run>,
+    /// How long a job is queued at least.
+    pub(super) assignment: Duration,
+    pub(super) actions: ActionsFaults,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) secondary_limit: Option<Duration>,
     pub(super) violations: Vec<String>,
@@ -135,6 +140,26 @@ impl State {
             public: false,
             workflows: None,
         });
+    }
+
+    pub(super) fn workflow(&self, repository: &str, file: &str) -> Option<&Workflow> {
+        self.workflows
+            .iter()
+            .find(|it| it.repository.eq_ignore_ascii_case(repository) && it.file == file)
+    }
+
+    /// Commits a workflow, in the place of one of the same name.
+    pub(super) fn commit(
+        &mut self,
+        repository: &str,
+        file: &str,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        let workflow = Workflow::parse(repository, file, text)?;
+        self.workflows
+            .retain(|it| it.repository != repository || it.file != file);
+        self.workflows.push(workflow);
+        Ok(())
     }
 
     pub(super) fn token(&self, value: &str) -> Option<&Token> {

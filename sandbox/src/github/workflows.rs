@@ -1,32 +1,21 @@
-//! Workflows and their runs, as far as a smoke test sees them: dispatch, list, follow.
+//! Workflows and their runs, as far as a smoke test sees them: dispatch, list, follow, cancel.
 //!
 //! Pure: no I/O.
 
 use http::Method;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::access::may;
 use super::call::{Answer, Call};
-use super::examples::Examples;
+use super::examples::{DEFAULT_BRANCH, Examples};
+use super::jobs::Job;
 use super::owner::Owner;
 use super::refusal::Refusal;
 use super::state::State;
 use super::token::Token;
 
-/// A workflow that can be dispatched.
-#[derive(Clone, Debug)]
-pub struct Workflow {
-    /// Its repository, `OWNER/NAME`.
-    pub repository: String,
-    /// Its file in `.github/workflows`.
-    pub file: String,
-    /// Its `run-name`; `${{ inputs.NAME }}` is filled in. Without one, the file's name.
-    pub run_name: Option<String>,
-    /// The labels its one job asks for.
-    pub runs_on: Vec<String>,
-}
-
-/// A run of a workflow; it has one job. Nothing moves it on but the test (or the kubelet's stand-in).
+/// A run of a workflow.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Its id.
@@ -39,16 +28,40 @@ pub struct Run {
     pub title: String,
     /// The branch it was dispatched on.
     pub reference: String,
-    /// `queued`, `in_progress` or `completed`.
-    pub status: String,
-    /// `success`, `failure` or `cancelled`, once completed.
-    pub conclusion: Option<String>,
     /// When it was dispatched.
     pub created_at: Timestamp,
-    /// The labels its job asks for.
-    pub labels: Vec<String>,
-    /// The name of the runner its job is on.
-    pub runner: Option<String>,
+    /// Its jobs.
+    pub jobs: Vec<Job>,
+}
+
+impl Run {
+    /// `queued`, `in_progress` or `completed`.
+    pub fn status(&self) -> &'static str {
+        let over = |job: &Job| job.status() == "completed";
+        if self.jobs.iter().all(over) {
+            "completed"
+        } else if self.jobs.iter().all(|job| job.status() == "queued") {
+            "queued"
+        } else {
+            "in_progress"
+        }
+    }
+
+    /// How it ended: as the worst of its jobs.
+    pub fn conclusion(&self) -> Option<&str> {
+        let ended = |word: &str| {
+            self.jobs
+                .iter()
+                .any(|job| job.conclusion.as_deref() == Some(word))
+        };
+        match self.status() {
+            "completed" => ["failure", "cancelled", "success"]
+                .into_iter()
+                .find(|word| ended(word))
+                .or(Some("skipped")),
+            _ => None,
+        }
+    }
 }
 
 /// Answers `repos/O/R/actions/workflows…` and `…/runs…`; `rest` is what follows `actions`.
@@ -78,6 +91,12 @@ pub(super) fn answer(
         (&Method::POST, ["workflows", file, "dispatches"]) => {
             dispatch(state, call, &repository, file)
         }
+        (&Method::GET, ["workflows", file]) => {
+            let known = state.workflow(&repository, file).ok_or(Refusal::NotFound)?;
+            Ok(Answer::ok(json!({
+                "id": 1, "name": known.file, "path": format!(".github/workflows/{file}"), "state": "active",
+            })))
+        }
         (&Method::GET, ["runs"]) => {
             let runs = state
                 .runs
@@ -92,7 +111,23 @@ pub(super) fn answer(
         (&Method::GET, ["runs", id]) => Ok(Answer::ok(examples.run(&find(state, id)?))),
         (&Method::GET, ["runs", id, "jobs"]) => {
             let run = find(state, id)?;
-            Ok(call.page("jobs", &[examples.job(state, &run)]))
+            let jobs: Vec<Value> = run
+                .jobs
+                .iter()
+                .map(|job| examples.job(state, &run, job))
+                .collect();
+            Ok(call.page("jobs", &jobs))
+        }
+        (&Method::POST, ["runs", id, "cancel"]) => {
+            let id = find(state, id)?.id;
+            let run = state.runs.get_mut(&id).ok_or(Refusal::NotFound)?;
+            if run.status() == "completed" {
+                return Err(Refusal::Conflict(
+                    "Cannot cancel a workflow run that is completed.".to_owned(),
+                ));
+            }
+            run.jobs.iter_mut().for_each(Job::cancel);
+            Ok(Answer::accepted(json!({})))
         }
         _ => Err(Refusal::NotFound),
     }
@@ -104,33 +139,35 @@ fn dispatch(
     repository: &str,
     file: &str,
 ) -> Result<Answer, Refusal> {
-    let known = |workflow: &&Workflow| {
-        workflow.repository.eq_ignore_ascii_case(repository) && workflow.file == file
-    };
     let workflow = state
-        .workflows
-        .iter()
-        .find(known)
+        .workflow(repository, file)
         .cloned()
         .ok_or(Refusal::NotFound)?;
     let body = call.json()?;
-    let mut title = workflow.run_name.unwrap_or_else(|| file.to_owned());
-    for (name, value) in body["inputs"].as_object().into_iter().flatten() {
-        let value = value.as_str().unwrap_or_default();
-        title = title.replace(&format!("${{{{ inputs.{name} }}}}"), value);
+    let inputs = body["inputs"].as_object().cloned().unwrap_or_default();
+    if let Some(reason) = workflow.refuses(&inputs) {
+        return Err(Refusal::Unprocessable(reason));
     }
+    let reference = body["ref"].as_str().unwrap_or_default();
+    if reference != DEFAULT_BRANCH {
+        return Err(Refusal::Unprocessable(format!(
+            "No ref found for: {reference}"
+        )));
+    }
+    let jobs = workflow.jobs(&inputs);
+    let jobs = jobs
+        .iter()
+        .map(|(template, runs)| Job::new(state.new_id(), template, *runs));
+    let jobs = jobs.collect();
     let id = state.new_id();
     let run = Run {
         id,
         repository: repository.to_owned(),
         workflow: file.to_owned(),
-        title,
-        reference: body["ref"].as_str().unwrap_or_default().to_owned(),
-        status: "queued".to_owned(),
-        conclusion: None,
+        title: workflow.title(&inputs),
+        reference: reference.to_owned(),
         created_at: Timestamp::now(),
-        labels: workflow.runs_on,
-        runner: None,
+        jobs,
     };
     state.runs.insert(id, run);
     Ok(Answer::no_content())
@@ -145,7 +182,7 @@ fn listed(run: &Run, call: &Call<'_>) -> bool {
     let since = since.and_then(|text| text.parse::<Timestamp>().ok());
     let is = |name: &str, value: &str| call.query.get(name).is_none_or(|asked| asked == value);
     is("event", "workflow_dispatch")
-        && (is("status", &run.status) || run.conclusion.as_ref().is_some_and(|c| is("status", c)))
+        && (is("status", run.status()) || run.conclusion().is_some_and(|c| is("status", c)))
         && is("branch", &run.reference)
         && since.is_none_or(|since| run.created_at.as_second() >= since.as_second())
 }

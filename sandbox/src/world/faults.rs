@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::egress::EgressFault;
+use crate::github::ActionsFaults;
 use crate::kubelet::KubeletFault;
 use crate::proxy::{CertificateFault, Fault, FaultSpecification, System};
 use crate::{cert_manager, controller};
@@ -17,6 +18,7 @@ pub(super) struct Faults {
     pub(super) egress: Vec<(String, String, EgressFault)>,
     pub(super) cert_manager: cert_manager::Faults,
     pub(super) controller: controller::Faults,
+    pub(super) actions: ActionsFaults,
     pub(super) proxies: Vec<(System, Fault)>,
     pub(super) charts_down: bool,
     /// Certificates are issued this much later than usual.
@@ -32,6 +34,7 @@ impl Faults {
                     set_cert_manager(&mut faults.cert_manager, fault)?;
                 }
                 Some(("controller", fault)) => set_controller(&mut faults.controller, fault)?,
+                Some(("actions", fault)) => set_actions(&mut faults.actions, fault)?,
                 _ => faults.add(spec.parse()?)?,
             }
         }
@@ -99,6 +102,18 @@ fn set_controller(faults: &mut controller::Faults, fault: &str) -> Result<()> {
     Ok(())
 }
 
+fn set_actions(faults: &mut ActionsFaults, fault: &str) -> Result<()> {
+    match fault.split_once('=').unwrap_or((fault, "")) {
+        ("never-assign", "") => faults.never_assign = true,
+        ("step-fails", name) if !name.is_empty() => faults.failing_step = Some(name.to_owned()),
+        ("lost", "") => faults.lost = true,
+        _ => bail!(
+            "`{fault}` is not a fault of jobs: write `never-assign`, `step-fails=NAME` or `lost`"
+        ),
+    }
+    Ok(())
+}
+
 /// Reads `5s`, `500ms` or `2m`.
 fn duration(text: &str) -> Result<Duration> {
     let end = text
@@ -135,6 +150,7 @@ mod tests {
             ("cert-manager:never", "`never-issue`"),
             ("controller:crash-after=soon", "write for example `5s`"),
             ("controller:never-register=1", "`never-register`"),
+            ("actions:step-fails", "`step-fails=NAME`"),
         ] {
             let error = parse(spec).err().map(|error| format!("{error:#}"));
             assert!(

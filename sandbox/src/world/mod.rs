@@ -149,9 +149,14 @@ impl World {
         let mode = options.github.clone();
         let github = GitHub::start(github::Options {
             mode,
+            assignment: match options.pace {
+                Pace::Realistic => github::Options::default().assignment,
+                Pace::Fast => std::time::Duration::from_millis(300),
+            },
             ..github::Options::default()
         })
         .await?;
+        github.set_actions_faults(faults.actions.clone());
         let mut charts = ChartRepository::start().await?;
         let account = moto
             .zip(aws.as_ref())
@@ -161,7 +166,7 @@ impl World {
             charts.down().await;
         }
         proxies.add(faults.proxies.clone());
-        let stand_ins = stand_ins(&client, &egress, &proxies, &options, faults);
+        let stand_ins = stand_ins(&client, &egress, &proxies, &github, &options, faults);
         let mut environment =
             environment(&directory, &control_plane, &github, &proxies, options.helm)?;
         if let (Some(proxy), Some(aws)) = (&proxies.aws, &aws) {
@@ -306,6 +311,7 @@ fn stand_ins(
     client: &kube::Client,
     egress: &Egress,
     proxies: &Proxies,
+    github: &GitHub,
     options: &Options,
     faults: Faults,
 ) -> JoinSet<()> {
@@ -323,6 +329,7 @@ fn stand_ins(
     };
     let settings = GitHubSettings {
         public,
+        broker: Some(github.broker()),
         ..GitHubSettings::default()
     };
     let mut tasks = JoinSet::new();

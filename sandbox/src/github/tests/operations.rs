@@ -189,7 +189,11 @@ async fn profiles_and_downloads_have_their_shape() {
 
 #[tokio::test]
 async fn a_dispatched_run_is_followed_to_its_end() {
-    let github = start().await;
+    let options = Options {
+        assignment: Duration::ZERO,
+        ..Options::default()
+    };
+    let github = GitHub::start(options).await.unwrap();
     let url = format!(
         "{}{REPOSITORY}/workflows/smoke.yaml/dispatches",
         github.api_url()
@@ -206,12 +210,11 @@ async fn a_dispatched_run_is_followed_to_its_end() {
         404,
         "Not Found",
     );
-    github.add_workflow(Workflow {
-        repository: "dogecompany/app".to_owned(),
-        file: "smoke.yaml".to_owned(),
-        run_name: Some("smoke ${{ inputs.nonce }}".to_owned()),
-        runs_on: vec!["self-hosted".to_owned()],
-    });
+    let workflow = "run-name: smoke ${{ inputs.nonce }}\non: {workflow_dispatch: {inputs: {nonce: {required: true}}}}\n\
+        jobs: {one: {runs-on: self-hosted, steps: [{name: first, run: x}, {name: second, run: x}]}}";
+    github
+        .commit("dogecompany/app", "smoke.yaml", workflow)
+        .unwrap();
     assert_eq!(
         send("POST", &url, &headers, &body).await.unwrap().status,
         204
@@ -226,9 +229,25 @@ async fn a_dispatched_run_is_followed_to_its_end() {
         (&json!("smoke n-1"), &json!("queued"))
     );
     let id = run["id"].as_u64().unwrap();
-    let progress = json!({"status": "completed", "conclusion": "success", "runner": "basic-a"});
-    let answer = sandbox(&github, "POST", &format!("/runs/{id}"), &progress).await;
-    assert_eq!(answer.status, 204);
+    let owner = Owner::enterprise("dogecompany");
+    let new = |name: &str| NewRunner {
+        name: name.to_owned(),
+        ephemeral: true,
+        ..NewRunner::default()
+    };
+    let runner = github.add_runner(&owner, new("basic-a")).unwrap();
+    let broker = github.broker();
+    assert!(broker.take(runner).is_none(), "it is offline");
+    github.set_runner(runner, true, true);
+    assert!(broker.take(runner).is_none(), "it is busy");
+    github.set_runner(runner, true, false);
+    github.select(&owner, "Default", Some(&["other"]));
+    assert!(broker.take(runner).is_none(), "its group is for others");
+    github.select(&owner, "Default", None);
+    let taken = broker.take(runner).unwrap();
+    assert!(github.runners()[0].busy);
+    assert!(broker.finish(taken), "it is ephemeral");
+    assert!(github.runners().is_empty());
     let run = get(&github, &format!("{REPOSITORY}/runs/{id}"))
         .await
         .json();
@@ -237,5 +256,9 @@ async fn a_dispatched_run_is_followed_to_its_end() {
         .await
         .json();
     assert_eq!(jobs["jobs"][0]["runner_name"], "basic-a");
+    assert_eq!(jobs["jobs"][0]["steps"][1]["conclusion"], "success");
+    let url = format!("{}{REPOSITORY}/runs/{id}/cancel", github.api_url());
+    let late = send("POST", &url, &headers, "").await.unwrap();
+    assert_eq!(late.status, 409, "it has ended");
     assert_eq!(github.violations(), Vec::<String>::new());
 }

@@ -1,0 +1,223 @@
+//! Jobs, and the runners' side of them, which speaks another protocol in reality: an idle runner that fits takes a job,
+//! is busy with it, and an ephemeral one is removed after it. No command is run: the steps end as told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::owner::Owner;
+use super::server::Shared;
+use super::state::{Runner, State};
+use super::workflow_file::Template;
+
+/// A job of a run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// What it asks for.
+    pub labels: Vec<String>,
+    /// Its steps, each with how it ended.
+    pub steps: Vec<(String, Option<String>)>,
+    /// The id and the name of the runner that took it, and its group.
+    pub runner: Option<(u64, String, u64)>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When a runner took it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// What goes wrong with jobs, on request.
+#[derive(Clone, Debug, Default)]
+pub struct ActionsFaults {
+    /// No job is given to a runner.
+    pub never_assign: bool,
+    /// The step of this name fails.
+    pub failing_step: Option<String>,
+    /// Each job ends as a failure, and none of its steps did.
+    pub lost: bool,
+}
+
+impl Job {
+    pub(super) fn new(id: u64, template: &Template, runs: bool) -> Self {
+        let now = Timestamp::now();
+        let steps = template.steps.iter().map(|name| (name.clone(), None));
+        Self {
+            id,
+            name: template.name.clone(),
+            conclusion: (!runs).then(|| "skipped".to_owned()),
+            labels: template.labels.clone(),
+            steps: steps.collect(),
+            runner: None,
+            created_at: now,
+            started_at: None,
+            completed_at: (!runs).then_some(now),
+        }
+    }
+
+    /// `queued`, `in_progress` or `completed`.
+    pub fn status(&self) -> &'static str {
+        match (&self.conclusion, &self.runner) {
+            (Some(_), _) => "completed",
+            (None, Some(_)) => "in_progress",
+            (None, None) => "queued",
+        }
+    }
+
+    pub(super) fn cancel(&mut self) {
+        self.end("cancelled");
+    }
+
+    fn end(&mut self, conclusion: &str) {
+        if self.conclusion.is_none() {
+            self.conclusion = Some(conclusion.to_owned());
+            self.completed_at = Some(Timestamp::now());
+        }
+    }
+
+    /// Ends the steps, in their order; after one that failed the rest is skipped.
+    fn run(&mut self, faults: &ActionsFaults) {
+        if faults.lost {
+            return self.end("failure");
+        }
+        let mut failed = false;
+        for (name, conclusion) in &mut self.steps {
+            let fails = faults.failing_step.as_ref() == Some(name);
+            let word = match (failed, fails) {
+                (true, _) => "skipped",
+                (false, true) => "failure",
+                (false, false) => "success",
+            };
+            *conclusion = Some(word.to_owned());
+            failed |= fails;
+        }
+        self.end(if failed { "failure" } else { "success" });
+    }
+}
+
+/// The runners' connection to GitHub.
+#[derive(Clone)]
+pub(crate) struct Broker(Arc<Shared>);
+
+/// A job that a runner has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    run: u64,
+    job: u64,
+    runner: u64,
+}
+
+impl Broker {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// A job for an idle runner, if one that fits has been queued for long enough.
+    pub(crate) fn take(&self, runner: u64) -> Option<Taken> {
+        self.0.state().take(runner)
+    }
+
+    /// The runner has done the job; whether it is gone with it.
+    pub(crate) fn finish(&self, taken: Taken) -> bool {
+        let mut state = self.0.state();
+        let faults = state.actions.clone();
+        if let Some(job) = state.job(taken) {
+            job.run(&faults);
+        }
+        let ephemeral = state
+            .runners
+            .get(&taken.runner)
+            .is_some_and(|it| it.ephemeral);
+        if ephemeral {
+            state.runners.remove(&taken.runner);
+        } else if let Some(runner) = state.runners.get_mut(&taken.runner) {
+            runner.busy = false;
+        }
+        ephemeral
+    }
+
+    /// The runner is gone, and its job with it.
+    pub(crate) fn lose(&self, taken: Taken) {
+        if let Some(job) = self.0.state().job(taken) {
+            job.end("failure");
+        }
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Broker")
+    }
+}
+
+impl State {
+    fn job(&mut self, taken: Taken) -> Option<&mut Job> {
+        let run = self.runs.get_mut(&taken.run)?;
+        run.jobs.iter_mut().find(|it| it.id == taken.job)
+    }
+
+    /// Gives the oldest job that fits to a runner.
+    fn take(&mut self, id: u64) -> Option<Taken> {
+        if self.actions.never_assign {
+            return None;
+        }
+        let runner = self.runners.get(&id).filter(|it| it.online && !it.busy)?;
+        let due = SignedDuration::try_from(self.assignment).unwrap_or_default();
+        let now = Timestamp::now();
+        let waits = |job: &&Job| {
+            job.status() == "queued"
+                && now.duration_since(job.created_at) >= due
+                && fits(runner, job)
+        };
+        let (run, job) = self.runs.values().find_map(|run| {
+            let admitted = self.admits(runner, &run.repository);
+            let job = run.jobs.iter().find(waits).filter(|_| admitted)?;
+            Some((run.id, job.id))
+        })?;
+        let whose = (id, runner.name.clone(), runner.group);
+        let taken = Taken {
+            run,
+            job,
+            runner: id,
+        };
+        let job = self.job(taken)?;
+        (job.runner, job.started_at) = (Some(whose), Some(now));
+        self.runners.get_mut(&id)?.busy = true;
+        Some(taken)
+    }
+
+    /// Whether a runner may take jobs of a repository: by where it is registered, and by its group.
+    fn admits(&self, runner: &Runner, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or_default();
+        let (covers, selectable) = match &runner.owner {
+            Owner::Enterprise(_) => (true, owner),
+            Owner::Organization(login) => (login.eq_ignore_ascii_case(owner), repository),
+            Owner::Repository(..) => {
+                return runner.owner.to_string() == format!("repos/{repository}");
+            }
+        };
+        let group = self.groups.iter().find(|it| it.id == runner.group);
+        let selected = group.and_then(|it| it.selected.as_ref());
+        covers
+            && selected.is_none_or(|it| it.iter().any(|one| one.eq_ignore_ascii_case(selectable)))
+    }
+}
+
+fn fits(runner: &Runner, job: &Job) -> bool {
+    let fixed = ["self-hosted", "linux", "x64"];
+    let own = runner.labels.iter().map(String::as_str);
+    let has: Vec<&str> = fixed.into_iter().chain(own).collect();
+    job.labels
+        .iter()
+        .all(|label| has.iter().any(|it| it.eq_ignore_ascii_case(label)))
+}
+
+/// How long a job is queued at least, when nothing else is said.
+pub(super) const ASSIGNMENT: Duration = Duration::from_millis(1500);
