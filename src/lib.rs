@@ -23,3 +23,4 @@ pub mod execute;
 pub mod plan;
 pub mod report;
 pub mod secret;
+pub mod smoke;

@@ -26,6 +26,7 @@ mod run_limit;
 mod schedule;
 mod schema;
 mod session;
+mod smoke;
 mod status;
 mod teardown;
 mod up;
@@ -112,6 +113,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(schedule::ScheduleArgs),
+    /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
+    Smoke(smoke::SmokeArgs),
     /// Write everything as files, without any network
     Render(render::RenderArgs),
     /// Drain, deregister, and remove what arcctl owns
@@ -132,6 +135,7 @@ impl Command {
             Self::Status => "status",
             Self::Doctor(_) => "doctor",
             Self::Schedule(_) => "schedule",
+            Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
             Self::Teardown(_) => "teardown",
             Self::Schema => "schema",
@@ -149,6 +153,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "up" | "teardown" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
         "doctor" => crate::report::doctor::document(&[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
+        "smoke" => crate::report::smoke::failure(profile, error),
         "schedule" => json!({
             "schema": "arcctl.schedule/v1", "profile": profile, "days": 0, "pools": [],
             "error": error_document,
@@ -210,6 +215,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Status => status::run(global, output).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
         Command::Schedule(args) => schedule::run(args, global, output),
+        Command::Smoke(args) => Box::pin(smoke::run(args, global, output)).await,
         Command::Render(args) => render::run(args, global, output),
         Command::Teardown(args) => Box::pin(teardown::run(args, global, output)).await,
         Command::Schema => Ok(schema::run(output)),

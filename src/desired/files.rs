@@ -68,7 +68,7 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
         }
     }
     placeholders.extend(placeholders_at_aws);
-    files.extend(workflow::file(profile));
+    files.push((workflow::PATH.into(), workflow::text(profile)));
     for (path, document) in aws::documents(profile, facts) {
         placeholders.extend(placeholder::find(&document));
         files.push((path, format!("{document:#}\n")));
@@ -150,6 +150,11 @@ fn readme(
             names::SYSTEM_NAMESPACE
         );
     }
+    let _ = write!(
+        text,
+        "\n`arcctl smoke` dispatches `{}`: commit it to the default branch of a repository that may use the runners.\n",
+        workflow::PATH
+    );
     text.push_str("\n## Placeholders\n\n");
     if placeholders.is_empty() {
         text.push_str("None: every fact was known.\n");
@@ -273,6 +278,7 @@ mod tests {
         assert_eq!(
             paths,
             [
+                ".github/workflows/arcctl-smoke.yaml",
                 "README.md",
                 "aws/trust-policy.r.json",
                 "base/namespace.actions-runner-system.yaml",
@@ -287,7 +293,6 @@ mod tests {
                 "wiring/config-map.actions-runner.arcctl-github-ca.yaml",
                 "wiring/secret.actions-runner-system.controller-manager.yaml",
                 "wiring/service-account.actions-runner.runner.yaml",
-                "workflows/aws-in-docker.yaml",
             ]
         );
         for (path, text) in files
@@ -313,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_readme_lists_placeholders_that_are_there_and_no_others() {
-        let readme = |facts: &Facts| rendered(profile(), facts).swap_remove(0).1;
+        let readme = |facts: &Facts| rendered(profile(), facts).swap_remove(1).1;
         let unknown = readme(&Facts::default());
         for name in [
             "AWS_ACCOUNT",

@@ -23,7 +23,7 @@ mod security_groups;
 mod service_account;
 pub mod strict;
 pub mod version;
-mod workflow;
+pub mod workflow;
 
 pub use eks_facts::EksFacts;
 

@@ -1,4 +1,4 @@
-//! Plans, runs and states as text, JSON, Markdown, and for CI. Pure: no I/O.
+//! Plans, runs, smokes and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
 pub mod doctor;
 pub mod github;
@@ -6,4 +6,5 @@ pub mod junit;
 pub mod markdown;
 pub mod plan;
 pub mod run;
+pub mod smoke;
 pub mod status;

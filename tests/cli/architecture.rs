@@ -25,6 +25,7 @@ const PURE: [&str; 13] = [
     "src/clients/github/scope.rs",
     "src/clients/github/server.rs",
     "src/clients/github/token_kind.rs",
+    "src/clients/github/workflow_refusal.rs",
     "src/clients/kube/target.rs",
 ];
 

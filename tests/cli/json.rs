@@ -28,6 +28,7 @@ use arcctl::{
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     },
     resource::{Id, difference::Difference},
+    smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
 };
 use serde_json::{Value, json};
 
@@ -180,6 +181,7 @@ fn failures() -> Vec<Value> {
         (&["status"][..], "arcctl.status/v1"),
         (&["doctor"][..], "arcctl.doctor/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
+        (&["smoke"][..], "arcctl.smoke/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
     ] {
         let document = run(&[command, &["-o", "json"]].concat(), 65);
@@ -310,6 +312,42 @@ fn doctor_document() -> Value {
     report::doctor::document(&findings, error.as_ref())
 }
 
+/// A pool whose job ran and one whose job has failed.
+fn smoke_document() -> Value {
+    let pool = |error| PoolStory {
+        pool: "a".into(),
+        url: Some("https://x/job".into()),
+        state: Some("success".into()),
+        queued: Some(Duration::from_secs(2)),
+        ran: Some(Duration::from_secs(3)),
+        runner: Some("a-1".into()),
+        steps: vec![SmokeStep {
+            name: "first".into(),
+            conclusion: Some("success".into()),
+        }],
+        replaced: Some(Duration::from_millis(1500)),
+        replacement: Some("a-2".into()),
+        proven: true,
+        error,
+    };
+    let smoke = Smoke {
+        profile: "x".into(),
+        repository: "o/r".into(),
+        reference: "main".into(),
+        nonce: "0".into(),
+        run: Some(SmokeRun {
+            id: 1,
+            url: "https://x/run".into(),
+            state: "success".into(),
+            cancelled: false,
+        }),
+        pools: vec![pool(None), pool(Some(error()))],
+        elapsed: Duration::from_secs(9),
+        error: Some(error()),
+    };
+    report::smoke::document(&smoke)
+}
+
 #[test]
 fn a_key_that_is_not_documented_is_seen() {
     let documented = documented();
@@ -337,6 +375,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         run_document(),
         status_document(),
         doctor_document(),
+        smoke_document(),
         report::status::failure("", &error()),
     ]);
     let seen = check(&documents);

@@ -13,7 +13,7 @@ use super::{GitHub, Runner, hidden, scope::prefix};
 use crate::{clients::requests::Call, error::Result, profile::Scope};
 
 /// The largest page GitHub serves.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// How many pages are asked for at a time: GitHub's secondary limits are for those who ask for many at once.
 const CONCURRENT: usize = 6;

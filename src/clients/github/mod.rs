@@ -8,6 +8,7 @@ mod app;
 mod app_token;
 mod audit;
 mod certificate;
+mod group_access;
 mod group_reading;
 mod groups;
 mod listing;
@@ -18,12 +19,18 @@ mod scope;
 mod server;
 mod token_kind;
 mod unreachable;
+mod workflow_refusal;
+mod workflows;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::{
     answer::Answer,
@@ -37,10 +44,12 @@ use self::{
 };
 pub use self::{
     audit::Audit,
+    group_access::GroupAccess,
     groups::GroupFindings,
     removal::Removed,
     server::{OLDEST, Product, Server, Version},
     token_kind::TokenKind,
+    workflows::{Job, JobStep, Repository, Run},
 };
 use super::{
     credential::Credential,
@@ -79,6 +88,15 @@ pub struct RunnerLabel {
     pub name: String,
 }
 
+/// What goes with a call.
+#[derive(Clone, Copy)]
+enum With<'a> {
+    Nothing,
+    /// The tag of an earlier answer.
+    Tag(&'a str),
+    Body(&'a Value),
+}
+
 /// A connection to one GitHub server.
 pub struct GitHub {
     http: reqwest::Client,
@@ -90,6 +108,7 @@ pub struct GitHub {
     gate: Gate,
     pages: Pages,
     groups: Groups,
+    rests_until: Mutex<Option<Timestamp>>,
     /// The calls made.
     pub requests: Arc<Counter>,
 }
@@ -127,6 +146,7 @@ impl GitHub {
             gate: Gate::default(),
             pages: Pages::default(),
             groups: Groups::default(),
+            rests_until: Mutex::default(),
             requests: Arc::default(),
         })
     }
@@ -134,6 +154,14 @@ impl GitHub {
     /// The URL of the API.
     pub fn base(&self) -> &str {
         &self.server.api
+    }
+
+    /// Until when GitHub has asked for a pause: whoever asks in an interval waits for that.
+    pub fn rests_until(&self) -> Option<Timestamp> {
+        *self
+            .rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a registration token: the one call that proves that runners can register (reference: arc.md 5).
@@ -246,13 +274,11 @@ impl GitHub {
         path: &str,
         bearer: &Secret,
     ) -> Result<Answer> {
-        self.attempt_if_changed(call, method, path, bearer, None)
+        self.attempt_with(call, method, path, With::Nothing, bearer)
             .await
     }
 
-    /// Makes one call; with the tag of an earlier answer, 304 where nothing has changed since. A pause that GitHub asks
-    /// for is kept if it is short, by all calls of this client: what was refused was not done. After a failure in
-    /// between, only what changes nothing is asked again.
+    /// Makes one call; with the tag of an earlier answer, 304 where nothing has changed since.
     async fn attempt_if_changed(
         &self,
         call: Call,
@@ -261,12 +287,32 @@ impl GitHub {
         bearer: &Secret,
         tag: Option<&str>,
     ) -> Result<Answer> {
+        let with = tag.map_or(With::Nothing, With::Tag);
+        self.attempt_with(call, method, path, with, bearer).await
+    }
+
+    /// Makes one call with what goes with it. A pause that GitHub asks for is kept if it is short, by all calls of this
+    /// client: what was refused was not done. After a failure in between, only what changes nothing is asked again.
+    async fn attempt_with(
+        &self,
+        call: Call,
+        method: &Method,
+        path: &str,
+        with: With<'_>,
+        bearer: &Secret,
+    ) -> Result<Answer> {
         let harmless = call == Call::Read;
         let mut attempt = 1;
         loop {
             self.gate.pass().await;
             self.requests.count(call);
-            let reply = self.once(method, path, bearer, tag).await;
+            let reply = self.once(method, path, with, bearer).await;
+            if let Some((_, until)) = reply.as_ref().ok().and_then(Answer::limit) {
+                *self
+                    .rests_until
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(until);
+            }
             let again = match &reply {
                 Ok(answer) if answer.status.is_server_error() && harmless => Some(backoff(attempt)),
                 Ok(answer) => asked(answer).inspect(|length| self.gate.close(*length)),
@@ -287,8 +333,8 @@ impl GitHub {
         &self,
         method: &Method,
         path: &str,
+        with: With<'_>,
         bearer: &Secret,
-        tag: Option<&str>,
     ) -> reqwest::Result<Answer> {
         let mut request = self
             .http
@@ -296,8 +342,14 @@ impl GitHub {
             .bearer_auth(bearer.expose())
             .header(header::ACCEPT, "application/vnd.github+json")
             .header("X-GitHub-Api-Version", "2022-11-28");
-        if let Some(tag) = tag {
-            request = request.header(header::IF_NONE_MATCH, tag);
+        match with {
+            With::Nothing => {}
+            With::Tag(tag) => request = request.header(header::IF_NONE_MATCH, tag),
+            With::Body(body) => {
+                request = request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body.to_string());
+            }
         }
         let mut response = request.send().await?;
         let received = Timestamp::now();

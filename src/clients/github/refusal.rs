@@ -146,11 +146,13 @@ pub(super) fn token_page(server: &Server, kind: TokenKind) -> String {
     format!("{}/settings/{page}", server.web)
 }
 
-fn unauthorized(message: impl Into<String>) -> Error {
+/// A question of the credential or its rights.
+pub(super) fn unauthorized(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unauthorized, System::GitHub, message)
 }
 
-fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
+/// A 401.
+pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     let new = format!(
         "make a new one at {} and put it where github.token in the profile says",
         token_page(case.server, case.kind)
@@ -172,7 +174,8 @@ fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     ))
 }
 
-fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
+/// A 403 that is no limit.
+pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
     let target = describe(case.scope);
     if let Some(sso) = answer.header("x-github-sso") {
         let url = sso.split_once("url=").map_or("", |(_, url)| url.trim());

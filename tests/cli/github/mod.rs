@@ -16,6 +16,7 @@ mod levels;
 mod listing;
 mod meanings;
 mod network;
+mod workflows;
 
 use std::{fmt::Write as _, time::Duration};
 

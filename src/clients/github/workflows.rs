@@ -1,0 +1,229 @@
+//! Workflows and their runs: dispatch, find, follow, cancel.
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    GitHub, With,
+    answer::Answer,
+    hidden,
+    listing::PAGE,
+    workflow_refusal::{Asked, WorkflowCase, workflow_refusal},
+};
+use crate::{clients::requests::Call, error::Result};
+
+/// A repository, as far as dispatching depends on it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Repository {
+    /// `OWNER/NAME`, as GitHub spells it.
+    pub full_name: String,
+    /// The branch that workflows are taken from.
+    pub default_branch: String,
+    /// Whether only some may see it.
+    #[serde(default)]
+    pub private: bool,
+    /// What the token may do there; not told to every kind of token.
+    #[serde(default)]
+    pub permissions: Option<RepositoryPermissions>,
+}
+
+/// What a token may do in a repository.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RepositoryPermissions {
+    /// Whether it may read. An App's token is told neither, whatever it may do.
+    pub pull: bool,
+    /// Whether it may write.
+    pub push: bool,
+}
+
+/// A run of a workflow.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: u64,
+    /// What it is called: its `run-name`.
+    #[serde(default)]
+    pub display_title: String,
+    /// `queued`, `in_progress`, `completed`, `waiting` and others.
+    pub status: Option<String>,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// Its page.
+    pub html_url: String,
+}
+
+/// A job of a run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// `queued`, `in_progress`, `completed`, `waiting` and others.
+    pub status: String,
+    /// How it ended.
+    pub conclusion: Option<String>,
+    /// What it asks for.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The runner that has it; empty for a job that nobody took.
+    pub runner_name: Option<String>,
+    /// When it was queued.
+    pub created_at: Option<Timestamp>,
+    /// When a runner took it; meaningless before.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Its page, with the log.
+    pub html_url: Option<String>,
+    /// Its steps, GitHub's own among them.
+    #[serde(default)]
+    pub steps: Vec<JobStep>,
+}
+
+/// A step of a job.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobStep {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub conclusion: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Runs {
+    workflow_runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+struct Workflow {
+    state: String,
+}
+
+impl GitHub {
+    /// The repository `name` (`OWNER/NAME`).
+    pub async fn repository(&self, name: &str) -> Result<Repository> {
+        let path = format!("repos/{name}");
+        let answer = self.look(name, Asked::Repository, &path).await?;
+        self.json(&answer, "the repository")
+    }
+
+    /// Dispatches the workflow in `file` on `reference`. GitHub tells no id (up to GHES 3.19); the run is found by its
+    /// name. Never repeated: each time would be another run.
+    pub async fn dispatch(
+        &self,
+        name: &str,
+        file: &str,
+        reference: &str,
+        inputs: &Value,
+    ) -> Result<()> {
+        let path = format!("repos/{name}/actions/workflows/{file}/dispatches");
+        let body = json!({"ref": reference, "inputs": inputs});
+        let bearer = self.bearer().await?;
+        let answer = self
+            .attempt_with(
+                Call::Write,
+                &Method::POST,
+                &path,
+                With::Body(&body),
+                &bearer,
+            )
+            .await?;
+        if answer.status.is_success() && answer.is_json() {
+            return Ok(());
+        }
+        let disabled = if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
+            self.is_disabled(name, file).await
+        } else {
+            None
+        };
+        let asked = Asked::Dispatch {
+            file,
+            reference,
+            disabled,
+        };
+        Err(self.no(&answer, name, asked).await)
+    }
+
+    /// Whether somebody, or GitHub after 60 days, has disabled a workflow; `None` where GitHub does not tell.
+    async fn is_disabled(&self, name: &str, file: &str) -> Option<bool> {
+        let path = format!("repos/{name}/actions/workflows/{file}");
+        let answer = self.look(name, Asked::Run, &path).await.ok()?;
+        let workflow: Workflow = self.json(&answer, "the workflow").ok()?;
+        Some(workflow.state.starts_with("disabled"))
+    }
+
+    /// The newest runs that were dispatched.
+    pub async fn dispatched_runs(&self, name: &str) -> Result<Vec<Run>> {
+        let path = format!("repos/{name}/actions/runs?event=workflow_dispatch&per_page={PAGE}");
+        let answer = self.look(name, Asked::Run, &path).await?;
+        let runs: Runs = self.json(&answer, "the list of runs")?;
+        Ok(runs.workflow_runs)
+    }
+
+    /// The run `id`.
+    pub async fn run(&self, name: &str, id: u64) -> Result<Run> {
+        let path = format!("repos/{name}/actions/runs/{id}");
+        let answer = self.look(name, Asked::Run, &path).await?;
+        self.json(&answer, "the run")
+    }
+
+    /// The jobs of the newest attempt of the run `id`.
+    pub async fn jobs(&self, name: &str, id: u64) -> Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        for page in 1.. {
+            let path = format!("repos/{name}/actions/runs/{id}/jobs?per_page={PAGE}&page={page}");
+            let answer = self.look(name, Asked::Run, &path).await?;
+            let answer: Jobs = self.json(&answer, "the list of jobs")?;
+            let count = answer.jobs.len();
+            jobs.extend(answer.jobs);
+            if count < PAGE {
+                break;
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Asks GitHub to end the run `id`; one that has ended is as wanted.
+    pub async fn cancel(&self, name: &str, id: u64) -> Result<()> {
+        let path = format!("repos/{name}/actions/runs/{id}/cancel");
+        let bearer = self.bearer().await?;
+        let answer = self
+            .attempt(Call::Write, &Method::POST, &path, &bearer)
+            .await?;
+        if answer.status.is_success() || answer.status == StatusCode::CONFLICT {
+            return Ok(());
+        }
+        Err(self.no(&answer, name, Asked::Cancel).await)
+    }
+
+    async fn look(&self, name: &str, asked: Asked<'_>, path: &str) -> Result<Answer> {
+        let bearer = self.bearer().await?;
+        let answer = self
+            .attempt(Call::Read, &Method::GET, path, &bearer)
+            .await?;
+        if answer.status.is_success() && answer.is_json() {
+            return Ok(answer);
+        }
+        Err(self.no(&answer, name, asked).await)
+    }
+
+    async fn no(&self, answer: &Answer, name: &str, asked: Asked<'_>) -> crate::error::Error {
+        let case = WorkflowCase {
+            server: &self.server,
+            kind: self.kind,
+            repository: name,
+            asked,
+        };
+        let error = workflow_refusal(answer, &case);
+        match self.bearer().await {
+            Ok(bearer) => hidden(error, &bearer),
+            Err(error) => error,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! That an ephemeral runner went with its job, and the pool is complete again.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Smoking, Stage};
+use crate::{
+    clients::{github::Runner, kube::Selection},
+    desired::names,
+    error::Result,
+    profile::{Pool, schedule::moment},
+    resource::is_ready,
+};
+
+/// A pool after its job.
+struct After<'a> {
+    /// The runner that had the job; none: it is kept, since the pool's runners are not ephemeral.
+    used: Option<&'a str>,
+    /// The pods of the pool.
+    pods: &'a [Value],
+    /// How many must be online.
+    min: u32,
+}
+
+impl Smoking<'_> {
+    /// Looks whether the runners that had a job are replaced.
+    pub(super) async fn replace(&mut self) -> Result<String> {
+        let selection = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE)
+            .labelled("runner-deployment-name");
+        let pods = self.clients.kube.list(&selection).await?;
+        let mut waits = None;
+        let mut online = None;
+        let stories = self.stories();
+        for pool in self.pools.clone() {
+            let story = stories.iter().find(|it| it.pool == pool.name);
+            let Some(story) = story.filter(|it| it.error.is_none()) else {
+                continue;
+            };
+            if self.replaced.contains_key(&pool.name) {
+                continue;
+            }
+            let own: Vec<Value> = pods
+                .iter()
+                .filter(|it| it["metadata"]["labels"]["runner-deployment-name"] == *pool.name)
+                .cloned()
+                .collect();
+            let after = After {
+                used: story.runner.as_deref().filter(|_| is_ephemeral(pool)),
+                pods: &own,
+                min: moment(pool.schedule.as_ref(), pool.min, jiff::Timestamp::now()).min,
+            };
+            let reason = match after.in_the_cluster() {
+                Some(reason) => Some(reason),
+                None if after.min == 0 => None,
+                None => {
+                    if online.is_none() {
+                        online = Some(self.online().await?);
+                    }
+                    after.at_github(online.as_ref())
+                }
+            };
+            match reason {
+                Some(reason) => waits = Some(format!("pool {}: {reason}", pool.name)),
+                None => self.is_replaced(pool, &own, after.used.is_some()),
+            }
+        }
+        if waits.is_none() {
+            self.stage = Stage::Done;
+        }
+        Ok(waits.unwrap_or_default())
+    }
+
+    fn is_replaced(&mut self, pool: &Pool, pods: &[Value], ephemeral: bool) {
+        let after = self.over.map_or(Duration::ZERO, |it: Instant| it.elapsed());
+        let new = pods
+            .iter()
+            .filter_map(|it| name(it))
+            .find(|it| !self.before.contains(*it))
+            .map(str::to_owned);
+        let words = match (&new, ephemeral) {
+            (_, false) => "keeps its runner, as its template says".to_owned(),
+            (Some(new), true) => format!("complete again, with {new}"),
+            (None, true) => "complete again".to_owned(),
+        };
+        self.event(format!("pool {}: {words}", pool.name));
+        self.replaced.insert(pool.name.clone(), (after, new));
+    }
+
+    /// The runners that are online, by name.
+    async fn online(&self) -> Result<HashMap<String, Runner>> {
+        let Some(scope) = self.request.profile.github.scope() else {
+            return Ok(HashMap::new());
+        };
+        let runners = self.clients.runners.runners(scope).await?;
+        let online = runners.into_iter().filter(|it| it.status == "online");
+        Ok(online.map(|it| (it.name.clone(), it)).collect())
+    }
+}
+
+impl After<'_> {
+    /// What is missing in the cluster.
+    fn in_the_cluster(&self) -> Option<String> {
+        let is_used = |pod: &&Value| name(pod) == self.used && self.used.is_some();
+        if let Some(used) = self.used
+            && self.pods.iter().any(|it| is_used(&it))
+        {
+            return Some(format!("{used} had its job and is still there"));
+        }
+        let ready = self.pods.iter().filter(|it| is_ready(it)).count();
+        (count(ready) < self.min).then(|| format!("{ready} of {} runner pods run", self.min))
+    }
+
+    /// What is missing at GitHub.
+    fn at_github(&self, online: Option<&HashMap<String, Runner>>) -> Option<String> {
+        let is_online = |pod: &&Value| {
+            let name = name(pod);
+            name.is_some_and(|name| online.is_some_and(|it| it.contains_key(name)))
+        };
+        let there = self.pods.iter().filter(is_online).count();
+        (count(there) < self.min)
+            .then(|| format!("{there} of {} runners are online at GitHub", self.min))
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn name(pod: &Value) -> Option<&str> {
+    pod["metadata"]["name"].as_str()
+}
+
+/// Whether the pool's runners take one job only: the controller's default.
+fn is_ephemeral(pool: &Pool) -> bool {
+    pool.template.get("ephemeral") != Some(&Value::Bool(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, ready: bool) -> Value {
+        let status = if ready { "True" } else { "False" };
+        json!({"metadata": {"name": name}, "status": {"phase": "Running",
+            "conditions": [{"type": "Ready", "status": status}]}})
+    }
+
+    fn after(pods: &[Value], min: u32) -> After<'_> {
+        After {
+            used: Some("a-1"),
+            pods,
+            min,
+        }
+    }
+
+    #[test]
+    fn the_used_runner_must_go_and_the_minimum_be_back() {
+        let still = [pod("a-1", true), pod("a-2", true)];
+        let reason = after(&still, 1).in_the_cluster().unwrap();
+        assert_eq!(reason, "a-1 had its job and is still there");
+        let few = [pod("a-2", true), pod("a-3", false)];
+        let reason = after(&few, 2).in_the_cluster().unwrap();
+        assert_eq!(reason, "1 of 2 runner pods run");
+        assert_eq!(after(&[], 0).in_the_cluster(), None);
+    }
+
+    #[test]
+    fn a_pod_that_runs_is_no_runner_that_is_online() {
+        let pods = [pod("a-2", true)];
+        let runner = json!({"id": 1, "name": "a-2", "status": "online", "busy": false});
+        let online = HashMap::from([("a-2".to_owned(), serde_json::from_value(runner).unwrap())]);
+        assert_eq!(after(&pods, 1).at_github(Some(&online)), None);
+        let reason = after(&pods, 1).at_github(Some(&HashMap::new())).unwrap();
+        assert_eq!(reason, "0 of 1 runners are online at GitHub");
+    }
+}
