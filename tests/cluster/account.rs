@@ -79,6 +79,12 @@ impl Account {
         self.run(call.policy_document(document.to_string()).send());
     }
 
+    /// The same to the byte.
+    pub(crate) fn set_trust_text(&self, role: &str, text: &str) {
+        let call = self.iam.update_assume_role_policy().role_name(role);
+        self.run(call.policy_document(text).send());
+    }
+
     pub(crate) fn make_role(&self, role: &str, trust: &Value) {
         let call = self.iam.create_role().role_name(role);
         self.run(call.assume_role_policy_document(trust.to_string()).send());
