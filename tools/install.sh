@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
-#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator (default: these);
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator prometheus (default: these);
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,18 +29,18 @@ link() { # link FILE [AS]
   ln -sfn "$1" "$bin/${2:-$(basename "$1")}"
 }
 
-# go_tool DIR LDFLAGS PACKAGE=BINARY…
+# go_tool DIR LDFLAGS PACKAGE=BINARY…   with $tags as build tags
 go_tool() {
-  local dir=$1 ldflags=$2 target k temp started
+  local dir=$1 ldflags=$2 target k temp started tags=${tags:-}
   shift 2
-  k=$(key "$dir" "$ldflags" "$@"); target=$cache/$(basename "$dir")-$k
+  k=$(key "$dir" "$ldflags" ${tags:+"$tags"} "$@"); target=$cache/$(basename "$dir")-$k
   if [ ! -d "$target" ]; then
     command -v go >/dev/null || { echo "tools: Go 1.26 or newer is needed to build $dir" >&2; exit 1; }
     temp=$(mktemp -d "$cache/.build-XXXXXX"); started=$SECONDS
     echo "tools: building $dir" >&2
     for pair in "$@"; do
       (cd "$here/$dir" && GOFLAGS="-buildvcs=false -trimpath -mod=readonly" CGO_ENABLED=0 \
-        go build -ldflags "-s -w $ldflags" -o "$temp/${pair#*=}" "${pair%%=*}")
+        go build ${tags:+-tags "$tags"} -ldflags "-s -w $ldflags" -o "$temp/${pair#*=}" "${pair%%=*}")
     done
     publish "$(basename "$dir")" "$k" "$temp"
     echo "tools: built $dir in $((SECONDS - started)) s" >&2
@@ -89,6 +89,10 @@ tool() {
   etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
   moto) moto ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;
+  prometheus)
+    # Without the clients of the clouds in which Prometheus could look for targets: half of what there is to compile.
+    tags=remove_all_sd go_tool prometheus "" github.com/prometheus/prometheus/cmd/prometheus=prometheus \
+      github.com/prometheus/prometheus/cmd/promtool=promtool ;;
   kubernetes) kubernetes kubernetes ;;
   kubernetes-*)
     [ -d "$here/versions/$1" ] || { echo "tools: tools/versions has no $1" >&2; exit 64; }
@@ -97,5 +101,5 @@ tool() {
   esac
 }
 
-[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator
+[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator prometheus
 for name in "$@"; do tool "$name"; done

@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod control_plane;
 pub mod controller;
 pub mod egress;
+pub mod exporter;
 pub mod github;
 pub mod kubelet;
 mod leases;
