@@ -18,7 +18,7 @@ demo: tools build ## a bare control plane becomes registered runners and bare ag
 
 test: tools lint unit cluster ## everything CI runs
 
-tools: ## builds the pinned helm, etcd, Kubernetes and moto into a cache
+tools: ## builds the pinned helm, etcd, Kubernetes, Prometheus and moto into a cache
 	@tools/install.sh
 
 build:
@@ -56,9 +56,10 @@ fast := --config profile.dev.package.arcctl.opt-level=2 --config profile.dev.pac
 # A line per case; a run that is started again goes on where it was.
 torture_log ?= $(CARGO_TARGET_DIR)/torture.jsonl
 
-torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`
+torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`; ten years of schedules
 	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --workspace --lib policy:: -- --nocapture
+	@ARCCTL_SCHEDULE_YEARS=10 cargo test $(fast) --locked --workspace --test cli schedule_oracle -- --nocapture
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check

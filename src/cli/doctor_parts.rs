@@ -76,7 +76,6 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     let context = clients(&file, &kube, aws, helm, ca_bundle, credential, kubernetes);
     Parts {
         advice: file.advice,
-        unsupported: unsupported(&file.profile),
         profile: file.profile,
         helm: helm_usable,
         kube,
@@ -96,12 +95,6 @@ fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
         Ok(loaded) => (Ok(()), loaded.credential),
         Err(error) => (Err(error), Credential::Token(Secret::trimmed("").0)),
     }
-}
-
-/// What this version does not do.
-fn unsupported(profile: &Profile) -> Vec<String> {
-    let found = crate::profile::lint::not_implemented(profile);
-    found.into_iter().map(|it| it.message).collect()
 }
 
 /// The facts, without AWS where that does not tell: what is made from what it says is then not known, and only that.

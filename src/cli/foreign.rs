@@ -16,6 +16,9 @@ use crate::{
 /// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
 pub(super) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 
+/// The one that makes `PrometheusRules` known.
+pub(super) const RULES: &str = "prometheusrules.monitoring.coreos.com";
+
 const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
 
 /// Whether a cert-manager is there that arcctl did not install, and so is used and left alone. What cannot stand beside
@@ -28,21 +31,34 @@ pub(super) async fn look(kube: &Kube, profile: &Profile) -> Result<bool> {
     cert_manager(kube, profile, &configurations).await
 }
 
-/// A `ServiceMonitor` that must be made where its kind is not known.
-pub(super) fn check_monitors(profile: &Profile, known: bool) -> Result<()> {
-    let wanted = profile.monitoring.as_ref().map(|it| it.service_monitor);
-    if known || wanted != Some(Auto::Always) {
+/// What must be made where its kind is not known.
+pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -> Result<()> {
+    let Some(chosen) = &profile.monitoring else {
         return Ok(());
+    };
+    for (key, choice, known, crd, kind) in [
+        (
+            "serviceMonitor",
+            chosen.service_monitor,
+            monitors,
+            MONITORS,
+            "ServiceMonitors",
+        ),
+        ("alerts", chosen.alerts, rules, RULES, "PrometheusRules"),
+    ] {
+        if !known && choice == Auto::Always {
+            return Err(Error::failed(
+                System::Kubernetes,
+                format!("monitoring.{key} is `always`, and this cluster does not know {kind}"),
+            )
+            .object(format!("custom-resource-definition/-/{crd}"))
+            .cause(format!("CustomResourceDefinition `{crd}` is not there"))
+            .hint(format!(
+                "install the Prometheus operator first, or set monitoring.{key} to auto"
+            )));
+        }
     }
-    Err(Error::failed(
-        System::Kubernetes,
-        "monitoring.serviceMonitor is `always`, and this cluster does not know ServiceMonitors",
-    )
-    .object(format!("custom-resource-definition/-/{MONITORS}"))
-    .cause(format!(
-        "CustomResourceDefinition `{MONITORS}` is not there"
-    ))
-    .hint("install the Prometheus operator first, or set monitoring.serviceMonitor to auto"))
+    Ok(())
 }
 
 /// Two controllers would reconcile the same runners, with one set of CRDs: another release or namespace than arcctl's

@@ -154,10 +154,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "doctor" => crate::report::doctor::document(&[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
         "smoke" => crate::report::smoke::failure(profile, error),
-        "schedule" => json!({
-            "schema": "arcctl.schedule/v1", "profile": profile, "days": 0, "pools": [],
-            "error": error_document,
-        }),
+        "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),
         "render" => json!({
             "schema": "arcctl.render/v1", "profile": profile, "files": [], "placeholders": [],
             "error": error_document,

@@ -1,21 +1,19 @@
-//! `arcctl schedule`: the calendar of effective minimums.
-
-use std::fmt::Write;
+//! `arcctl schedule`: the calendar of effective minimums, and whether the controller will keep to it.
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
 use super::{GlobalArgs, output::Output, profile_file};
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{
-        Pool,
-        schedule::{Stretch, calendar},
+        Pool, Schedule,
+        schedule::{ScheduleError, calendar, clock_changes, horizon, overrides, verify},
     },
+    report::schedule::{Calendar, PoolCalendar, document, error, text},
 };
 
-/// Show the calendar of effective minimums in the profile's time zone
+/// Show the calendar of effective minimums in the profile's time zone, and check the controller's overrides against it
 #[derive(Args)]
 pub(super) struct ScheduleArgs {
     /// How many days from now
@@ -23,87 +21,58 @@ pub(super) struct ScheduleArgs {
     days: u16,
 }
 
-/// Prints the calendar.
+/// Prints the calendar. A minute in which the overrides are not what the profile says is an error.
 pub(super) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(global, output)?;
     let now = Timestamp::now();
-    let mut pools = Vec::new();
-    for pool in &file.profile.pools {
-        pools.push((pool, stretches(pool, now, args.days)?));
-    }
+    let pools = file.profile.pools.iter();
+    let pools = pools
+        .map(|pool| of_pool(pool, now, args.days))
+        .collect::<Result<Vec<_>>>()?;
+    let wrong = error(&pools);
     if output.is_json() {
-        let pools: Vec<Value> = pools
-            .iter()
-            .map(|(pool, stretches)| document(pool, stretches))
-            .collect();
-        output.document(&json!({
-            "schema": "arcctl.schedule/v1",
-            "profile": file.profile.name,
-            "days": args.days,
-            "pools": pools,
-            "error": null,
-        }));
-    } else {
-        let text: String = pools
-            .iter()
-            .map(|(pool, stretches)| text(pool, stretches))
-            .collect();
-        output.result(&text);
+        let name = &file.profile.name;
+        output.document(&document(name, args.days, &pools, wrong.as_ref()));
+        return Ok(wrong.map_or(0, |it| it.kind.exit_code()));
     }
-    Ok(0)
+    output.result(&text(&pools));
+    wrong.map_or(Ok(0), Err)
 }
 
-fn stretches(pool: &Pool, now: Timestamp, days: u16) -> Result<Vec<Stretch>> {
-    let Some(schedule) = &pool.schedule else {
-        return Ok(Vec::new());
-    };
-    let end = now + SignedDuration::from_hours(24 * i64::from(days));
-    calendar(schedule, pool.min, now, end).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidProfile,
-            System::Profile,
-            format!("the schedule of pool `{}` has no meaning", pool.name),
-        )
-        .cause(error)
-        .hint("correct schedule.timeZone and the windows in the profile")
+fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
+    let schedule = pool.schedule.as_ref();
+    let calendar = schedule.map(|it| of_schedule(it, pool.min, now, days));
+    Ok(PoolCalendar {
+        name: pool.name.clone(),
+        min: pool.min,
+        max: pool.max,
+        schedule: calendar.transpose().map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidProfile,
+                System::Profile,
+                format!("the schedule of pool `{}` has no meaning", pool.name),
+            )
+            .cause(error)
+            .hint("correct schedule.timeZone and the windows in the profile")
+        })?,
     })
 }
 
-fn text(pool: &Pool, stretches: &[Stretch]) -> String {
-    let mut text = format!("{}  max {}\n", pool.name, pool.max);
-    if stretches.is_empty() {
-        let _ignored = writeln!(text, "  always  min {}", pool.min);
-    }
-    let mut offset = None;
-    for stretch in stretches {
-        let start = stretch.start.strftime("%a %Y-%m-%d %H:%M %Z");
-        let window = stretch
-            .window
-            .as_deref()
-            .map(|it| format!("  {it}"))
-            .unwrap_or_default();
-        let changed = offset.is_some_and(|it| it != stretch.start.offset());
-        let mark = if changed {
-            "  (the clocks have changed)"
-        } else {
-            ""
-        };
-        let _ignored = writeln!(text, "  from {start}  min {}{window}{mark}", stretch.min);
-        offset = Some(stretch.end.offset());
-    }
-    text
-}
-
-fn document(pool: &Pool, stretches: &[Stretch]) -> Value {
-    let stretches: Vec<Value> = stretches
-        .iter()
-        .map(|it| json!({"from": it.start.to_string(), "to": it.end.to_string(), "window": it.window, "min": it.min}))
-        .collect();
-    json!({
-        "name": pool.name,
-        "timeZone": pool.schedule.as_ref().map(|it| &it.time_zone),
-        "min": pool.min,
-        "max": pool.max,
-        "stretches": stretches,
+fn of_schedule(
+    schedule: &Schedule,
+    min: u32,
+    now: Timestamp,
+    days: u16,
+) -> Result<Calendar, ScheduleError> {
+    let end = now + SignedDuration::from_hours(24 * i64::from(days));
+    // What is dated ends, and is written anew before that.
+    let until = horizon(schedule, now)?.map_or(end, |horizon| horizon.min(end));
+    let overrides = overrides(schedule, now)?;
+    Ok(Calendar {
+        time_zone: schedule.time_zone.clone(),
+        zone: schedule.zone()?,
+        stretches: calendar(schedule, min, now, end)?,
+        clock_changes: clock_changes(schedule, now, end)?,
+        check: verify(schedule, &overrides, min, now, until)?,
     })
 }

@@ -55,26 +55,6 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
 }
 
-/// Refuses what this version does not do yet, instead of leaving it out (DESIGN 3).
-pub(super) fn refuse_unimplemented(file: &ProfileFile) -> Result<()> {
-    let findings = crate::profile::lint::not_implemented(&file.profile);
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let mut error = Error::new(
-        ErrorKind::InvalidProfile,
-        System::Profile,
-        format!("`{}` asks for what this version of arcctl does not do yet", file.name),
-    )
-    .object(&file.name)
-    .hint("change these for now; `arcctl plan --offline`, `render` and `schedule` work with them as they are");
-    for finding in &findings {
-        let hint = finding.hint.as_deref().unwrap_or("take it out");
-        error = error.cause(format!("{}; {hint}", finding.message));
-    }
-    Err(error)
-}
-
 impl Session {
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
     #[expect(clippy::too_many_lines, reason = "one list, in its order")]
@@ -84,7 +64,6 @@ impl Session {
         adopt: bool,
         output: Output,
     ) -> Result<Self> {
-        refuse_unimplemented(&file)?;
         let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = credential::variables(&file.profile.github);
@@ -213,7 +192,7 @@ impl Session {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
-        let (facts, _) = facts(kube, at_aws, profile, ca_bundle).await?;
+        let (facts, _) = Box::pin(facts(kube, at_aws, profile, ca_bundle)).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         let inventory = inventory::read(&self.context.kube, &self.context.profile.name).await?;
         self.add_left_behind(&inventory.records, output).await
@@ -324,15 +303,16 @@ pub(super) async fn facts(
             None => Ok(None),
         }
     };
-    let (kubernetes, monitors, foreign, live_overrides, at_aws) = tokio::join!(
+    let (kubernetes, monitors, rules, foreign, live_overrides, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, foreign::MONITORS),
+        has_crd(kube, foreign::RULES),
         foreign::look(kube, profile),
         live_overrides(kube, profile),
         at_aws,
     );
-    let (kubernetes, monitors) = (kubernetes?, monitors?);
-    foreign::check_monitors(profile, monitors)?;
+    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
+    foreign::check_monitoring(profile, monitors, rules)?;
     let (mut runner_role_arn, mut advice) = (None, Vec::new());
     let aws = at_aws?.map(|it| {
         (runner_role_arn, advice) = (it.role_arn, it.advice);
@@ -344,6 +324,7 @@ pub(super) async fn facts(
         aws,
         runner_role_arn,
         service_monitor_crd: Some(monitors),
+        prometheus_rule_crd: Some(rules),
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
         live_overrides: live_overrides?,

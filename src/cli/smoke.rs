@@ -15,7 +15,7 @@ use super::{
     print_error,
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
-    session::{ca_bundle, refuse_unimplemented, variable},
+    session::{ca_bundle, variable},
     stop_on_signals,
 };
 use crate::{
@@ -65,7 +65,6 @@ struct Session {
 pub(super) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let started = Instant::now();
     let file = profile_file::read(global, output)?;
-    refuse_unimplemented(&file)?;
     let repository = args.repository(&file.profile)?.to_owned();
     args.check_pool(&file.profile)?;
     let stop = stop_on_signals();

@@ -10,7 +10,7 @@ use super::{
     connection::{Connection, cluster_words},
     output::Output,
     profile_file::{self, ProfileFile},
-    session::{refuse_unimplemented, variable},
+    session::variable,
 };
 use crate::{
     clients::{
@@ -35,7 +35,6 @@ const CONCURRENT: usize = 16;
 /// Prints the state.
 pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(global, output)?;
-    refuse_unimplemented(&file)?;
     let connection = Box::pin(Connection::open(global, &file.profile)).await?;
     let (kube, eks, aws) = (connection.kube, connection.eks, connection.aws);
     let version = kube.version().await?;

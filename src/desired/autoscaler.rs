@@ -99,7 +99,10 @@ fn repository_names(profile: &Profile, repositories: &[String]) -> Value {
 }
 
 /// What is live, as long as it says what the profile says; else what the profile makes.
-fn scheduled_overrides(pool: &Pool, facts: &Facts) -> Result<Option<Value>, DesiredError> {
+pub(super) fn scheduled_overrides(
+    pool: &Pool,
+    facts: &Facts,
+) -> Result<Option<Value>, DesiredError> {
     let schedule = pool.schedule.as_ref();
     if let Some(live) = facts.live_overrides.get(&pool.name) {
         let holds = schedule::parse_live(live).is_some_and(|parsed| {

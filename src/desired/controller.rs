@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, ca_bundle, image, merge, names, placeholder, proxy, service_account, version};
+use super::{
+    Facts, ca_bundle, image, merge, monitoring, names, placeholder, proxy, service_account, version,
+};
 use crate::{
-    profile::{Auto, Profile},
+    profile::Profile,
     resource::{Chart, CrdSet},
 };
 
@@ -173,14 +175,11 @@ fn environment(profile: &Profile) -> Map<String, Value> {
 
 fn metrics(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     let mut metrics = Map::new();
-    let monitoring = profile.monitoring.as_ref();
-    let wanted = monitoring.is_some_and(|monitoring| match monitoring.service_monitor {
-        // Without the CRD the release fails: an unknown fact counts as absent.
-        Auto::Auto => facts.service_monitor_crd == Some(true),
-        Auto::Always => true,
-        Auto::Never => false,
-    });
-    if let Some(monitoring) = monitoring.filter(|_| wanted) {
+    let chosen = profile.monitoring.as_ref();
+    // Without the CRD the release fails.
+    let wanted =
+        chosen.is_some_and(|it| monitoring::wanted(it.service_monitor, facts.service_monitor_crd));
+    if let Some(chosen) = chosen.filter(|_| wanted) {
         let map = version::triple(&profile.controller.chart_version) >= SERVICE_MONITOR_MAP_SINCE;
         let on = if map {
             json!({"enable": true})
@@ -188,8 +187,8 @@ fn metrics(profile: &Profile, facts: &Facts) -> Map<String, Value> {
             true.into()
         };
         metrics.insert("serviceMonitor".into(), on);
-        if !monitoring.labels.is_empty() {
-            metrics.insert("serviceMonitorLabels".into(), json!(monitoring.labels));
+        if !chosen.labels.is_empty() {
+            metrics.insert("serviceMonitorLabels".into(), json!(chosen.labels));
         }
     }
     if has_mirror(profile) {

@@ -12,6 +12,7 @@ pub mod image;
 pub mod instance_type;
 pub mod lint;
 mod merge;
+pub mod monitoring;
 pub mod names;
 pub mod placeholder;
 pub mod probe;
@@ -48,6 +49,8 @@ pub struct Facts {
     pub secret_version: Option<String>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
     pub service_monitor_crd: Option<bool>,
+    /// Whether it has the CRD of `PrometheusRule`.
+    pub prometheus_rule_crd: Option<bool>,
     /// Whether a working cert-manager that is not arcctl's is there.
     pub foreign_cert_manager: Option<bool>,
     /// The contents of `github.caBundle`.
@@ -175,6 +178,11 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
     result.extend(aws::resources(profile, facts));
     result.extend(wiring(profile, facts));
     result.extend(controller_resources(profile, facts));
+    result.extend(
+        monitoring::objects(profile, facts)?
+            .into_iter()
+            .map(|manifest| object(Phase::Controller, manifest)),
+    );
     for pool in &profile.pools {
         let runners = object(Phase::Runners, runners::runner_deployment(profile, pool)?);
         let mut autoscaler = object(

@@ -170,9 +170,11 @@ fn phase(id: &Id) -> Phase {
         ("crds", _) => Phase::Crds,
         ("namespace", names::SYSTEM_NAMESPACE) => Phase::Memory,
         ("namespace", _) => Phase::Namespaces,
-        ("secret" | "service-account" | "config-map" | "role" | "role-binding" | "job", _) => {
-            Phase::Unwire
-        }
+        (
+            "secret" | "service-account" | "config-map" | "role" | "role-binding" | "job"
+            | "prometheus-rule",
+            _,
+        ) => Phase::Unwire,
         _ => Phase::Aws,
     }
 }

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::profile::schedule::{equivalent, parse_live};
 
-/// How far ahead a schedule must be in the cluster: less, and `up` writes a new one (DESIGN 3).
+/// How far ahead a schedule must be in the cluster for runners to come and go as they should.
+const NEAR: i64 = 7;
+
+/// With less than this left, `up` writes a new one (DESIGN 3).
 const HORIZON: i64 = 90;
 
 /// For how long the controller's last failure counts: it is repeated at every sync.
@@ -36,9 +39,17 @@ pub(super) const CHECKS: &[Check] = &[
         id: "schedule-in-force",
         category: "autoscaling",
         severity: Severity::Required,
-        claim: "each pool's schedule is in the cluster for the next 90 days",
+        claim: "each pool's schedule is in the cluster, for the next week at least",
         causes: &["api-server-answers", "resources-there"],
-        judge: schedule,
+        judge: |world| schedule(world, NEAR),
+    },
+    Check {
+        id: "schedule-horizon",
+        category: "autoscaling",
+        severity: Severity::Advice,
+        claim: "each pool's schedule is in the cluster for the next 90 days",
+        causes: &["api-server-answers", "resources-there", "schedule-in-force"],
+        judge: |world| schedule(world, HORIZON),
     },
     Check {
         id: "reservations-end",
@@ -77,7 +88,7 @@ fn of_pool<'a>(all: &'a [Value], pool: &str) -> Option<&'a Value> {
     all.iter().find(|it| it["metadata"]["name"] == pool)
 }
 
-fn schedule(world: &World) -> Result<Verdict, Verdict> {
+fn schedule(world: &World, days: i64) -> Result<Verdict, Verdict> {
     let all = known(&world.autoscalers)?;
     let mut found = Vec::new();
     for pool in world
@@ -92,11 +103,11 @@ fn schedule(world: &World) -> Result<Verdict, Verdict> {
         };
         let live = parse_live(&autoscaler["spec"]["scheduledOverrides"]);
         let holds = live.is_some_and(|live| {
-            equivalent(&live, pool.schedule.as_ref(), pool.min, world.now, HORIZON)
+            equivalent(&live, pool.schedule.as_ref(), pool.min, world.now, days)
         });
         if !holds {
             found.push(format!(
-                "the overrides of autoscaler `{}` are not the profile's schedule, or end within {HORIZON} days",
+                "the overrides of autoscaler `{}` are not the profile's schedule, or end within {days} days",
                 pool.name
             ));
         }

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::{
     check::{Check, Severity, Verdict, known},
+    monitoring::is_monitoring,
     world::{Resource, World},
 };
 use crate::{
     desired::removal::is_at_aws,
     error::System,
-    profile::Auto,
     resource::observed::{Observed, Ownership},
 };
 
@@ -69,14 +69,6 @@ pub(super) const CHECKS: &[Check] = &[
         ],
         judge: unchanged,
     },
-    Check {
-        id: "service-monitor-possible",
-        category: "monitoring",
-        severity: Severity::Required,
-        claim: "the cluster knows the ServiceMonitor that the profile asks for",
-        causes: NO_CLUSTER,
-        judge: monitor,
-    },
 ];
 
 /// Where AWS does not tell where it is, it was not asked.
@@ -123,7 +115,7 @@ fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
 fn there(world: &World) -> Result<Verdict, Verdict> {
     let absent: Vec<String> = observed(world)?
         .iter()
-        .filter(|(_, it)| matches!(it, Observed::Absent))
+        .filter(|(resource, it)| matches!(it, Observed::Absent) && !is_monitoring(&resource.id))
         .map(|(resource, _)| format!("`{}` is not there", resource.id))
         .collect();
     Ok(Verdict::unless(&absent, "make it with `arcctl up`"))
@@ -163,25 +155,4 @@ fn unchanged(world: &World) -> Result<Verdict, Verdict> {
         &drift,
         "see all of it with `arcctl plan`, and set it right with `arcctl up`",
     ))
-}
-
-fn monitor(world: &World) -> Result<Verdict, Verdict> {
-    let wanted = world
-        .profile
-        .monitoring
-        .as_ref()
-        .map(|it| it.service_monitor);
-    if wanted != Some(Auto::Always) {
-        return Ok(Verdict::skipped(
-            "monitoring.serviceMonitor is not `always`",
-        ));
-    }
-    Ok(if *known(&world.service_monitors)? {
-        Verdict::Holds
-    } else {
-        Verdict::broken(
-            "the CRD `servicemonitors.monitoring.coreos.com` is not there",
-            "install the Prometheus operator, or set monitoring.serviceMonitor to auto",
-        )
-    })
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clients::aws::cluster::EksCluster,
     clients::kube::{Kube, Selection, Target},
-    desired::{Desired, names, placeholder, probe},
+    desired::{Desired, monitoring, names, placeholder, probe},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
@@ -33,8 +33,6 @@ pub struct Parts {
     pub profile: Profile,
     /// What is unwise in it.
     pub advice: Vec<String>,
-    /// What this version does not do.
-    pub unsupported: Vec<String>,
     /// That helm is there.
     pub helm: Known<()>,
     /// The API server.
@@ -117,9 +115,24 @@ pub async fn gather(parts: &Parts) -> World {
             list(arc("HorizontalRunnerAutoscaler")),
         )
     };
+    let monitoring = async {
+        let crd = "prometheusrules.monitoring.coreos.com";
+        let of = monitoring::API_VERSION;
+        tokio::join!(
+            get(Target::cluster(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                crd
+            )),
+            list(Selection::namespaced(of, "ServiceMonitor", system)),
+            list(Selection::all(of, "Prometheus")),
+            get(Target::cluster("v1", "Namespace", system)),
+        )
+    };
     let (
         cluster,
         objects,
+        monitoring,
         (webhooks, missing_services),
         audit,
         groups,
@@ -129,6 +142,7 @@ pub async fn gather(parts: &Parts) -> World {
     ) = tokio::join!(
         cluster,
         objects,
+        monitoring,
         webhooks(kube),
         within("audit the credential at GitHub", audit(parts)),
         within("read the runner groups at GitHub", groups(parts)),
@@ -157,6 +171,10 @@ pub async fn gather(parts: &Parts) -> World {
         serving_ca: objects.2.map(ca),
         secret: objects.3.map(|it| it.as_ref().map(shape)),
         service_monitors: objects.4.map(|it| it.is_some()),
+        prometheus_rules: monitoring.0.map(|it| it.is_some()),
+        monitors: monitoring.1,
+        prometheuses: monitoring.2,
+        system_namespace: monitoring.3,
         slices: objects.5,
         runners: objects.6,
         autoscalers: objects.7,
@@ -169,7 +187,6 @@ pub async fn gather(parts: &Parts) -> World {
         recorded,
         profile: parts.profile.clone(),
         advice: parts.advice.clone(),
-        unsupported: parts.unsupported.clone(),
         helm: parts.helm.clone(),
         at_aws: parts.at_aws.clone(),
         probe: parts.probe.clone(),

@@ -7,14 +7,6 @@ use super::{
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        id: "profile-supported",
-        category: "profile",
-        severity: Severity::Required,
-        claim: "this version does all that the profile asks for",
-        causes: &[],
-        judge: supported,
-    },
-    Check {
         id: "profile-wise",
         category: "profile",
         severity: Severity::Advice,
@@ -31,14 +23,6 @@ pub(super) const CHECKS: &[Check] = &[
         judge: helm,
     },
 ];
-
-#[expect(clippy::unnecessary_wraps, reason = "the type of every check")]
-fn supported(world: &World) -> Result<Verdict, Verdict> {
-    Ok(Verdict::unless(
-        &world.unsupported,
-        "take these out of the profile, and set them up by hand",
-    ))
-}
 
 #[expect(clippy::unnecessary_wraps, reason = "the type of every check")]
 fn wise(world: &World) -> Result<Verdict, Verdict> {

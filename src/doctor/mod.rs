@@ -11,6 +11,7 @@ pub mod gather;
 mod github;
 mod local;
 pub mod mend;
+mod monitoring;
 mod network;
 mod runners;
 mod slim;
@@ -35,6 +36,7 @@ pub fn checks() -> Vec<&'static Check> {
         github::CHECKS,
         runners::CHECKS,
         autoscaling::CHECKS,
+        monitoring::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -25,8 +25,6 @@ pub struct World {
     pub profile: Profile,
     /// What is unwise in it.
     pub advice: Vec<String>,
-    /// What it asks for and this version does not do.
-    pub unsupported: Vec<String>,
     /// That helm is there and of a version that works.
     pub helm: Known<()>,
     /// What is known of AWS.
@@ -69,6 +67,14 @@ pub struct World {
     pub service_monitors: Known<bool>,
     /// What pods like the runners' could do; `None`: nobody asked for it.
     pub probe: Option<Known<Vec<Probed>>>,
+    /// Whether it has the CRD of `PrometheusRule`.
+    pub prometheus_rules: Known<bool>,
+    /// The `ServiceMonitors` of the controller's namespace.
+    pub monitors: Known<Vec<Value>>,
+    /// Every `Prometheus` of the operator.
+    pub prometheuses: Known<Vec<Value>>,
+    /// The controller's namespace.
+    pub system_namespace: Known<Option<Value>>,
     /// What the audit of the credential advises.
     pub audit: Known<Vec<String>>,
     /// What the runner groups at GitHub let these runners do.

@@ -702,11 +702,12 @@ pub type Quantity = String;
 pub struct Monitoring {
     /// A `ServiceMonitor` through the chart.
     pub service_monitor: Auto,
-    /// A `PrometheusRule`.
+    /// A `PrometheusRule` with alerts and each pool's minimum in force.
     pub alerts: Auto,
     /// A Grafana dashboard in a labelled `ConfigMap`.
     pub dashboard: Auto,
-    /// Labels of the `ServiceMonitor`, for example the one that Prometheus selects.
+    /// Labels of the `ServiceMonitor`, the `PrometheusRule` and the dashboard, for example the one that Prometheus
+    /// selects.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

@@ -6,5 +6,6 @@ pub mod junit;
 pub mod markdown;
 pub mod plan;
 pub mod run;
+pub mod schedule;
 pub mod smoke;
 pub mod status;

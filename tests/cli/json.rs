@@ -21,10 +21,14 @@ use arcctl::{
     error::{Error, System},
     execute::StepResult,
     plan::{Action, Plan, Step},
-    profile::{Profile, load, schedule::moment},
+    profile::{
+        Profile, load,
+        schedule::{calendar, clock_changes, moment, overrides, verify},
+    },
     report::{
         self,
         run::{Requests, Run},
+        schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     },
     resource::{Id, difference::Difference},
@@ -297,6 +301,36 @@ fn status_document() -> Value {
     document
 }
 
+/// A pool around a change of the clocks whose overrides are an hour off, and one without a schedule.
+fn schedule_document() -> Value {
+    let profile = profile();
+    let mut schedule = profile.pools[0].schedule.clone().unwrap();
+    schedule.time_zone = "Europe/Berlin".into();
+    let time = |text: &str| text.parse().unwrap();
+    let (from, to) = (time("2026-03-26T00:00:00Z"), time("2026-04-02T00:00:00Z"));
+    // The overrides of another zone.
+    let wrong = overrides(profile.pools[0].schedule.as_ref().unwrap(), from).unwrap();
+    let calendar = Calendar {
+        time_zone: schedule.time_zone.clone(),
+        zone: schedule.zone().unwrap(),
+        stretches: calendar(&schedule, 2, from, to).unwrap(),
+        clock_changes: clock_changes(&schedule, from, to).unwrap(),
+        check: verify(&schedule, &wrong, 2, from, to).unwrap(),
+    };
+    let pool = |schedule| PoolCalendar {
+        name: "basic".into(),
+        min: 2,
+        max: 4,
+        schedule,
+    };
+    let pools = [pool(Some(calendar)), pool(None)];
+    let error = report::schedule::error(&pools).unwrap();
+    assert_eq!(error.kind.exit_code(), 1);
+    let text = report::schedule::text(&pools);
+    insta::assert_snapshot!("schedule_that_is_wrong", format!("{text}\n{error:#}"));
+    report::schedule::document("x", 7, &pools, Some(&error))
+}
+
 /// A check that is broken, and one that follows from it.
 fn doctor_document() -> Value {
     let finding = |id, follows| Finding {
@@ -376,6 +410,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         status_document(),
         doctor_document(),
         smoke_document(),
+        schedule_document(),
         report::status::failure("", &error()),
     ]);
     let seen = check(&documents);

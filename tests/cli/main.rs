@@ -9,3 +9,4 @@ mod github;
 mod json;
 mod profiles;
 mod repository;
+mod schedule_oracle;

@@ -9,7 +9,7 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use arcctl::{
     desired,
-    profile::{Loaded, ProfileErrors, lint::not_implemented, load_with, render, schema},
+    profile::{Loaded, ProfileErrors, load_with, render, schema},
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -124,26 +124,6 @@ fn a_profile_written_out_again_is_the_same() {
         let written = serde_json::to_string(&profile).unwrap();
         assert_eq!(load(&written, &name).unwrap().profile, profile, "{name}");
     }
-}
-
-#[test]
-fn what_is_not_implemented_is_listed() {
-    let listed = |name: &str| -> Vec<String> {
-        let (_, text) = shipped()
-            .into_iter()
-            .find(|(file, _)| file == name)
-            .unwrap();
-        let profile = load(&text, name).unwrap().profile;
-        not_implemented(&profile)
-            .iter()
-            .map(|finding| finding.path.to_string())
-            .collect()
-    };
-    assert_eq!(
-        listed("reference"),
-        ["monitoring.alerts", "monitoring.dashboard"]
-    );
-    assert_eq!(listed("repository"), Vec::<String>::new());
 }
 
 /// The schema that editors use is the one the program checks against. `UPDATE=1` writes it.

@@ -2,6 +2,7 @@
 
 mod aws;
 mod charts;
+mod monitoring;
 mod order;
 mod runners;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::worlds::NOW;
 use crate::{
-    desired::probe::State,
+    desired::{Facts, autoscaler, probe::State},
     doctor::{
         slim::digest,
         world::{Shape, Wiring, World},
@@ -77,9 +77,6 @@ pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
 
 /// A fault for each check, by the check's id.
 pub(super) const FAULTS: &[(&str, Fault)] = &[
-    ("profile-supported", |it| {
-        it.unsupported.push("`aws`".into());
-    }),
     ("profile-wise", |it| it.advice.push("unwise".into())),
     ("helm-usable", |it| it.helm = Err(error(ErrorKind::Failed))),
     ("aws-credentials", |it| {
@@ -132,9 +129,6 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     }),
     ("resources-unchanged", |it| {
         observe(it, "namespace", differs("spec"));
-    }),
-    ("service-monitor-possible", |it| {
-        it.service_monitors = Ok(false);
     }),
     ("cert-manager-runs", |it| {
         it.cert_manager_pods.as_mut().unwrap()[0]["status"] = json!({"phase": "Pending"});
@@ -229,8 +223,31 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("schedule-in-force", |it| {
         it.autoscalers.as_mut().unwrap()[0]["spec"]["scheduledOverrides"] = json!([]);
     }),
+    ("schedule-horizon", |it| {
+        // Written 325 days ago for a zone whose clocks change, of which 400 days are rendered from the last quarter on.
+        it.profile.pools[0].schedule.as_mut().unwrap().time_zone = "Europe/Berlin".into();
+        let facts = Facts {
+            now: it.now - jiff::SignedDuration::from_hours(24 * 325),
+            ..Facts::default()
+        };
+        let pool = &it.profile.pools[0];
+        it.autoscalers = Ok(vec![
+            autoscaler::autoscaler(&it.profile, pool, &facts).unwrap(),
+        ]);
+    }),
     ("reservations-end", |it| {
         it.autoscalers.as_mut().unwrap()[0]["spec"]["capacityReservations"] =
             json!([{"replicas": 99, "expirationTime": "2026-11-24T13:00:00Z"}]);
+    }),
+    ("service-monitor-possible", |it| {
+        it.service_monitors = Ok(false);
+    }),
+    ("alerts-possible", |it| it.prometheus_rules = Ok(false)),
+    ("monitoring-there", |it| {
+        observe(it, "prometheus-rule", Observed::Absent);
+    }),
+    ("monitoring-selected", |it| {
+        it.prometheuses.as_mut().unwrap()[0]["spec"]["ruleSelector"] =
+            json!({"matchLabels": {"release": "prom"}});
     }),
 ];

@@ -119,6 +119,10 @@ const FACTS: &[(&str, Hide)] = facts!(
     runners,
     autoscalers,
     service_monitors,
+    prometheus_rules,
+    monitors,
+    prometheuses,
+    system_namespace,
     audit,
     groups,
     registered,
@@ -126,7 +130,7 @@ const FACTS: &[(&str, Hide)] = facts!(
 );
 
 /// Judged from the profile alone, without which there is no report at all: they are always known.
-const ALWAYS_KNOWN: [&str; 2] = ["profile-supported", "profile-wise"];
+const ALWAYS_KNOWN: [&str; 1] = ["profile-wise"];
 
 #[test]
 fn what_could_not_be_found_out_never_holds() {

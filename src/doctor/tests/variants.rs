@@ -39,6 +39,21 @@ pub(super) const VARIANTS: &[Fault] = &[
     |it| it.runners.as_mut().unwrap()[0]["metadata"]["deletionTimestamp"] = json!(NOW),
     |it| it.profile.monitoring = None,
     |it| {
+        if let Some(monitoring) = &mut it.profile.monitoring {
+            monitoring.labels.insert("release".into(), "prom".into());
+        }
+        for prometheus in it.prometheuses.iter_mut().flatten() {
+            prometheus["spec"]["ruleSelector"] = json!({"matchLabels": {"release": "prom"}});
+        }
+    },
+    |it| it.prometheuses = Ok(Vec::new()),
+    |it| {
+        // No Prometheus operator, and nothing that must be there.
+        it.profile.monitoring = Some(crate::profile::Monitoring::default());
+        (it.service_monitors, it.prometheus_rules) = (Ok(false), Ok(false));
+        (it.monitors, it.prometheuses) = (Ok(Vec::new()), Ok(Vec::new()));
+    },
+    |it| {
         let key = ("github_app_private_key".to_owned(), Shape::Spaced);
         let ids =
             ["github_app_id", "github_app_installation_id"].map(|it| (it.to_owned(), Shape::Whole));

@@ -83,6 +83,14 @@ fn at_aws() -> AtAws {
     }
 }
 
+/// One that selects what arcctl has made, wherever it is.
+fn prometheus() -> Value {
+    let ours = json!({"matchLabels": {"app.kubernetes.io/managed-by": "arcctl"}});
+    json!({"metadata": {"namespace": "monitoring", "name": "k8s"},
+        "spec": {"serviceMonitorSelector": ours, "serviceMonitorNamespaceSelector": {},
+            "ruleSelector": {}, "ruleNamespaceSelector": {"matchLabels": {"team": "ci"}}}})
+}
+
 /// A world in which all is well, and every check applies.
 pub(super) fn healthy() -> World {
     // Reading the profile takes longer than judging it.
@@ -96,6 +104,7 @@ fn make() -> World {
     let mut profile = load(text, "reference").unwrap().profile;
     profile.monitoring = Some(Monitoring {
         service_monitor: Auto::Always,
+        alerts: Auto::Always,
         ..Monitoring::default()
     });
     let irsa = profile.aws.as_mut().and_then(|it| it.irsa.as_mut());
@@ -116,7 +125,6 @@ fn make() -> World {
     World {
         now,
         advice: Vec::new(),
-        unsupported: Vec::new(),
         helm: Ok(()),
         at_aws: at_aws(),
         kubernetes: Ok((1, 36)),
@@ -161,6 +169,13 @@ fn make() -> World {
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
         probe: Some(Ok(vec![probed(State::Good)])),
+        prometheus_rules: Ok(true),
+        monitors: Ok(vec![
+            json!({"metadata": {"name": "actions-runner-controller-service-monitor",
+                "labels": {"app.kubernetes.io/managed-by": "arcctl"}}}),
+        ]),
+        prometheuses: Ok(vec![prometheus()]),
+        system_namespace: Ok(Some(json!({"metadata": {"labels": {"team": "ci"}}}))),
         audit: Ok(Vec::new()),
         groups: Ok(Groups::default()),
         registered: Ok(vec![Registered {
@@ -177,6 +192,11 @@ fn make() -> World {
             resource("bucket-policy", "-", "bucket.dogecompany.com"),
             rule("ingress-443-from-sg-2", TO_SERVER),
             rule("ingress-9443-from-sg-3", TO_WEBHOOKS),
+            resource(
+                "prometheus-rule",
+                "actions-runner-system",
+                "actions-runner-controller",
+            ),
             resource("webhook", "cert-manager", "cert-manager-webhook"),
             resource(
                 "webhook",

@@ -7,16 +7,14 @@ mod aws;
 mod cluster;
 mod github;
 mod image;
+mod monitoring;
 mod passthrough;
-mod pending;
 mod pools;
 mod resources;
 mod scaling;
 mod schedule;
 mod url;
 mod versions;
-
-pub use pending::not_implemented;
 
 use super::{Profile, path::Path, problem::Severity};
 
@@ -42,6 +40,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     aws::check(profile, &mut report);
     passthrough::check_values(profile, &mut report);
     pools::check(profile, &mut report);
+    monitoring::check(profile, &mut report);
     report.findings
 }
 

@@ -3,11 +3,13 @@
 //! A profile says "Saturday 00:00 to Monday 00:00 in Asia/Seoul"; the controller knows instants that recur every 24
 //! or 168 hours. [`overrides`] turns the first into the second, [`active_at`] is the controller's own rule over the
 //! result, [`Schedule::window_at`] the profile's, and the tests hold the two against each other. [`moment`] is what a
-//! person is told; [`equivalent`] decides whether what is live may stay.
+//! person is told; [`equivalent`] decides whether what is live may stay, [`verify`]
+//! compares what is rendered with the profile.
 
 mod live;
 mod moment;
 mod overrides;
+mod verify;
 mod window;
 
 #[cfg(test)]
@@ -17,8 +19,11 @@ use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use thiserror::Error;
 
 pub use live::{equivalent, parse_live};
-pub use moment::{ActiveWindow, Moment, NextChange, Stretch, calendar, moment};
-pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, overrides};
+pub use moment::{
+    ActiveWindow, ClockChange, Moment, NextChange, Stretch, calendar, clock_changes, moment,
+};
+pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
+pub use verify::{Mismatch, Verified, verify};
 pub use window::{Period, WallTime};
 
 use super::{Schedule, Window};

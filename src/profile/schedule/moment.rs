@@ -90,6 +90,41 @@ pub fn calendar(
     Ok(stretches.collect())
 }
 
+/// A change of the clocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockChange {
+    /// When, by the clocks before the change.
+    pub before: ZonedDateTime,
+    /// The same instant by the clocks after it.
+    pub after: ZonedDateTime,
+}
+
+/// The changes of the clocks after `from` and before `to`.
+pub fn clock_changes(
+    schedule: &Schedule,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<ClockChange>, ScheduleError> {
+    let zone = schedule.zone()?;
+    let mut offset = zone.to_offset(from);
+    let mut changes = Vec::new();
+    for transition in zone.following(from) {
+        let at = transition.timestamp();
+        if at >= to {
+            break;
+        }
+        // Some only give the time another name.
+        if transition.offset() != offset {
+            changes.push(ClockChange {
+                before: zoned(at, &TimeZone::fixed(offset)),
+                after: zoned(at, &zone),
+            });
+        }
+        offset = transition.offset();
+    }
+    Ok(changes)
+}
+
 /// `from`, and every instant before `to` at which a window opens or closes, in order.
 pub(super) fn boundaries(
     occurrences: &[Occurrences],

@@ -14,6 +14,9 @@ pub const HORIZON_DAYS: i64 = 400;
 /// How far the anchor moves at a time: between two moves the result does not depend on `now`.
 const STEP_DAYS: i64 = 90;
 
+/// How long after the last change of the clocks recurrences for ever are made: two of the longest, and a day.
+const SETTLED_DAYS: i64 = 15;
+
 /// Monday 2024-01-01: recurrences begin at the first occurrence after it, so that rendering needs no clock.
 const EPOCH: i64 = 1_704_067_200;
 
@@ -86,7 +89,7 @@ impl Override {
     }
 
     /// The end of its last occurrence; `None` when it recurs for ever.
-    pub(super) fn last_end(&self) -> Option<Timestamp> {
+    pub fn last_end(&self) -> Option<Timestamp> {
         if self.frequency.is_none() {
             return Some(self.end.timestamp());
         }
@@ -112,22 +115,10 @@ pub fn active_at(overrides: &[Override], at: Timestamp) -> Option<usize> {
 /// over [`HORIZON_DAYS`] from an anchor that moves in steps.
 pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, ScheduleError> {
     let zone = schedule.zone()?;
-    let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
+    let Anchor { constant, from, to } = anchor(&zone, now);
     let mut result = Vec::new();
-    let constant = constant_since(&zone, now.max(epoch));
-    let (from, to) = if let Some(change) = constant {
-        let anchor = change.max(epoch);
-        (anchor, later(anchor, SignedDuration::from_hours(24 * 15)))
-    } else {
-        let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
-        let anchor = later(epoch, SignedDuration::from_hours(24 * STEP_DAYS * steps));
-        (
-            anchor,
-            later(anchor, SignedDuration::from_hours(24 * HORIZON_DAYS)),
-        )
-    };
     for (window, occurrences) in schedule.windows.iter().zip(schedule.occurrences(from, to)?) {
-        let runs = if constant.is_some() {
+        let runs = if constant {
             let first = occurrences.spans.iter().find(|(start, _)| *start >= from);
             first
                 .map(|&(start, end)| Run {
@@ -154,6 +145,41 @@ pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, S
         }));
     }
     Ok(result)
+}
+
+/// Where the dated overrides that [`overrides`] makes at `now` end; `None` where they recur for ever.
+pub fn horizon(schedule: &Schedule, now: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
+    let anchor = anchor(&schedule.zone()?, now);
+    Ok((!anchor.constant).then_some(anchor.to))
+}
+
+/// The time whose occurrences are made into overrides.
+struct Anchor {
+    /// Whether the zone's offset changes no more.
+    constant: bool,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+fn anchor(zone: &TimeZone, now: Timestamp) -> Anchor {
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
+    // On the day of a change a window can begin elsewhere and be shorter than on others, and what began before it is of
+    // another length: a recurrence begins after that day, once nothing of it is open any more.
+    let since = constant_since(zone, now.max(epoch))
+        .map(|change| later(change, days(1)).max(epoch))
+        .filter(|from| *from == epoch || later(*from, days(SETTLED_DAYS)) <= now);
+    let (from, length) = if let Some(from) = since {
+        (from, SETTLED_DAYS)
+    } else {
+        let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
+        (later(epoch, days(STEP_DAYS * steps)), HORIZON_DAYS)
+    };
+    Anchor {
+        constant: since.is_some(),
+        from,
+        to: later(from, days(length)),
+    }
 }
 
 /// The instant since which the zone's offset stays what it is at `now`; `None` when it will change again.

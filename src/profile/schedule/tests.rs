@@ -167,6 +167,31 @@ fn a_zone_that_gave_up_daylight_saving_is_fixed_from_then_on() {
 }
 
 #[test]
+fn a_recurrence_does_not_begin_in_the_hour_that_the_last_change_skips() {
+    // Paraguay's clocks went from 00:00 to 01:00 on 2024-10-06, for the last time: that day's night begins at 01:00.
+    let night = schedule("America/Asuncion", &[("00:00", "12:00", 1)]);
+    for now in [
+        "2024-10-06T05:00:00Z",
+        "2024-10-12T00:00:00Z",
+        "2024-11-20T12:00:00Z",
+    ] {
+        let now = time(now);
+        let result = overrides(&night, now).unwrap();
+        let verified = verify(
+            &night,
+            &result,
+            9,
+            now,
+            now + SignedDuration::from_hours(24 * 80),
+        );
+        assert_eq!(verified.unwrap().mismatches, [], "{now}");
+    }
+    let fixed = overrides(&night, time("2024-11-20T12:00:00Z")).unwrap();
+    assert_eq!(fixed.len(), 1);
+    assert_eq!(fixed[0].start.strftime("%d %H:%M").to_string(), "08 00:00");
+}
+
+#[test]
 fn daylight_saving_is_dated_and_keeps_midnight_at_midnight() {
     let weekend = schedule("America/New_York", SHAPES[0]);
     let result = overrides(&weekend, time("2026-11-23T00:00:00Z")).unwrap();

@@ -308,6 +308,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             now: jiff::Timestamp::from_second(second).unwrap(),
             secret_version,
             service_monitor_crd: known,
+            prometheus_rule_crd: known,
             foreign_cert_manager: known,
             ca_bundle: known.map(|_| "pem".into()),
             ..Facts::default()

@@ -1,0 +1,116 @@
+//! Alerts and the dashboard: a `PrometheusRule` and a `ConfigMap` for Grafana's sidecar. Pure: no I/O.
+//!
+//! The `ServiceMonitor` comes with the controller's chart (`desired::controller`).
+
+mod dashboard;
+mod minimum;
+mod rules;
+
+pub use minimum::IN_FORCE;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{DesiredError, Facts, autoscaler, names};
+use crate::profile::{
+    Auto, Monitoring, Profile,
+    schedule::{Override, parse_live},
+};
+
+/// The API of the Prometheus operator.
+pub const API_VERSION: &str = "monitoring.coreos.com/v1";
+
+/// The `ConfigMap` with the dashboard.
+pub const DASHBOARD: &str = "actions-runner-controller-dashboard";
+
+/// The label by which Grafana's sidecar finds dashboards, and its value.
+pub const SIDECAR: (&str, &str) = ("grafana_dashboard", "1");
+
+/// A pool, and what its autoscaler has in the cluster.
+struct Scheduled<'a> {
+    pool: &'a crate::profile::Pool,
+    overrides: Vec<Override>,
+}
+
+/// Whether something of the Prometheus operator is wanted: a fact that is not known counts as absent.
+pub const fn wanted(choice: Auto, crd: Option<bool>) -> bool {
+    match choice {
+        Auto::Auto => matches!(crd, Some(true)),
+        Auto::Always => true,
+        Auto::Never => false,
+    }
+}
+
+/// Whether the profile asks for alerts, in this cluster.
+pub fn wants_rules(profile: &Profile, facts: &Facts) -> bool {
+    let choice = profile.monitoring.as_ref().map(|it| it.alerts);
+    choice.is_some_and(|it| wanted(it, facts.prometheus_rule_crd))
+}
+
+/// Whether it asks for the dashboard. It shows what Prometheus has, so `auto` follows the operator.
+pub fn wants_dashboard(profile: &Profile, facts: &Facts) -> bool {
+    let choice = profile.monitoring.as_ref().map(|it| it.dashboard);
+    choice.is_some_and(|it| wanted(it, facts.prometheus_rule_crd))
+}
+
+/// The manifests that the profile asks for.
+pub(super) fn objects(profile: &Profile, facts: &Facts) -> Result<Vec<Value>, DesiredError> {
+    let Some(monitoring) = &profile.monitoring else {
+        return Ok(Vec::new());
+    };
+    let (rules, dashboard) = (wants_rules(profile, facts), wants_dashboard(profile, facts));
+    let mut objects = Vec::new();
+    if rules {
+        let groups = rules::groups(profile, &scheduled(profile, facts)?);
+        objects.push(json!({
+            "apiVersion": API_VERSION,
+            "kind": "PrometheusRule",
+            "metadata": metadata(profile, monitoring, names::CONTROLLER, None),
+            "spec": {"groups": groups},
+        }));
+    }
+    if dashboard {
+        let file = format!("arcctl-{}.json", profile.name);
+        let text = format!("{:#}\n", dashboard::dashboard(profile, rules));
+        objects.push(json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata(profile, monitoring, DASHBOARD, Some(SIDECAR)),
+            "data": BTreeMap::from([(file, text)]),
+        }));
+    }
+    Ok(objects)
+}
+
+/// The profile's own labels, and arcctl's, which no profile can set.
+fn metadata(
+    profile: &Profile,
+    monitoring: &Monitoring,
+    name: &str,
+    label: Option<(&str, &str)>,
+) -> Value {
+    let mut metadata = names::metadata(profile, Some(names::SYSTEM_NAMESPACE), name);
+    let mut labels = json!({});
+    if let Some((key, value)) = label {
+        labels[key] = value.into();
+    }
+    for (key, value) in &monitoring.labels {
+        labels[key] = json!(value);
+    }
+    for (key, value) in names::labels(profile).as_object().into_iter().flatten() {
+        labels[key] = value.clone();
+    }
+    metadata.insert("labels".into(), labels);
+    metadata.into()
+}
+
+/// Each pool with the overrides that its autoscaler gets or keeps: the rules say what the controller does.
+fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a>>, DesiredError> {
+    let of = |pool| {
+        let live = autoscaler::scheduled_overrides(pool, facts)?;
+        let overrides = live.as_ref().and_then(parse_live).unwrap_or_default();
+        Ok(Scheduled { pool, overrides })
+    };
+    profile.pools.iter().map(of).collect()
+}

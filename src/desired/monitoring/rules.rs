@@ -1,0 +1,176 @@
+//! The groups of the `PrometheusRule`. Pure: no I/O.
+//!
+//! Prometheus gives a scraped metric the namespace of the pod it was scraped from, and the metric's own label another
+//! name, unless told otherwise: no expression here looks at a namespace. Both controller pods are scraped, and only the
+//! one that leads counts: everything is aggregated by pool.
+
+use serde_json::{Value, json};
+
+use super::{
+    Scheduled,
+    minimum::{self, IN_FORCE},
+};
+use crate::{desired::names, profile::Profile};
+
+/// The label of the controller's metrics that names the autoscaler, and so the pool.
+const POOL: &str = "horizontalrunnerautoscaler";
+
+/// The end of a dated schedule, by pool.
+const ENDS: &str = "arcctl:schedule_ends:timestamp_seconds";
+
+/// `up` writes a schedule anew when less than 90 days of it are left; who runs it once a month never sees this alert.
+const SCHEDULE_DAYS: u32 = 60;
+
+/// cert-manager renews 30 days before the end.
+const CERTIFICATE_DAYS: u32 = 14;
+
+/// An alert.
+struct Alert {
+    name: &'static str,
+    severity: &'static str,
+    /// How long the expression must have had a result.
+    hold: &'static str,
+    expression: String,
+    summary: &'static str,
+    description: &'static str,
+}
+
+/// Recordings first: the alerts read them, and the rules of a group are evaluated in order.
+pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
+    let recording = |name: &str, pool: &Scheduled, expression: String| {
+        json!({
+            "record": name,
+            "expr": expression,
+            "labels": {POOL: pool.pool.name, "profile": profile.name},
+        })
+    };
+    let mut rules = Vec::new();
+    for pool in pools {
+        let expression = minimum::expression(&pool.overrides, pool.pool.min);
+        rules.push(recording(IN_FORCE, pool, expression));
+        if let Some(end) = minimum::end(&pool.overrides) {
+            rules.push(recording(ENDS, pool, format!("vector({end})")));
+        }
+    }
+    rules.extend(alerts().iter().map(|it| alert(profile, it)));
+    json!([{"name": format!("arcctl-{}", profile.name), "rules": rules}])
+}
+
+fn alert(profile: &Profile, alert: &Alert) -> Value {
+    json!({
+        "alert": alert.name,
+        "expr": alert.expression,
+        "for": alert.hold,
+        "labels": {"severity": alert.severity, "profile": profile.name},
+        "annotations": {"summary": alert.summary, "description": alert.description},
+    })
+}
+
+fn alerts() -> Vec<Alert> {
+    let mut alerts = of_the_pools();
+    alerts.extend(of_the_controller());
+    alerts
+}
+
+fn of_the_pools() -> Vec<Alert> {
+    let max = |metric: &str| format!("max by ({POOL}) ({metric})");
+    let registered = "horizontalrunnerautoscaler_runners_registered";
+    let (desired, limit) = (
+        max("horizontalrunnerautoscaler_status_desired_replicas"),
+        max("horizontalrunnerautoscaler_spec_max_replicas"),
+    );
+    vec![
+        Alert {
+            name: "ArcctlPoolSaturated",
+            severity: "warning",
+            hold: "15m",
+            // A pool whose minimum is its maximum is always there.
+            expression: format!("{desired} >= on ({POOL}) ({limit} > on ({POOL}) {IN_FORCE})"),
+            summary: "Pool {{ $labels.horizontalrunnerautoscaler }} has been at its maximum for 15 minutes",
+            description: "The autoscaler asks for as many runners as `max` allows, {{ $value }}: jobs may be waiting. Raise `max` of the pool in the profile and run `arcctl up`, if the nodes hold more.",
+        },
+        Alert {
+            name: "ArcctlRunnersNotRegistered",
+            severity: "warning",
+            hold: "5m",
+            // A runner that has done its job is replaced, and the new one takes a moment: what counts is that in ten
+            // minutes there were never as many registered as there were runners all the time.
+            expression: format!(
+                "max by ({POOL}) (max_over_time({registered}[10m])) < on ({POOL}) min by ({POOL}) (min_over_time(horizontalrunnerautoscaler_runners[10m])) and on ({POOL}) {IN_FORCE}"
+            ),
+            summary: "Runners of pool {{ $labels.horizontalrunnerautoscaler }} do not register at GitHub",
+            description: "Of all runners of the pool only {{ $value }} were registered at any time in ten minutes. `arcctl doctor` says why.",
+        },
+        Alert {
+            name: "ArcctlMinimumNotMet",
+            severity: "critical",
+            hold: "15m",
+            // Registered runners are only counted for pools that scale by busy runners.
+            expression: format!(
+                "(max by ({POOL}) (max_over_time({registered}[5m])) or {desired}) < on ({POOL}) {IN_FORCE}"
+            ),
+            summary: "Pool {{ $labels.horizontalrunnerautoscaler }} has fewer runners than its minimum in force",
+            description: "There are {{ $value }} runners; `arcctl schedule` has the minimum, `arcctl doctor` says what keeps them away.",
+        },
+        Alert {
+            name: "ArcctlPoolWithoutMetrics",
+            severity: "warning",
+            hold: "15m",
+            expression: format!("{IN_FORCE} unless on ({POOL}) {limit}"),
+            summary: "Nothing is known of pool {{ $labels.horizontalrunnerautoscaler }}",
+            description: "Prometheus has no metric of its autoscaler, so that no other alert of the pool can fire: the controller does not run, or is not scraped. `arcctl doctor` tells the two apart.",
+        },
+        Alert {
+            name: "ArcctlScheduleEnds",
+            severity: "warning",
+            hold: "1h",
+            expression: format!("{ENDS} - time() < {SCHEDULE_DAYS} * 86400"),
+            summary: "The schedule of pool {{ $labels.horizontalrunnerautoscaler }} ends in {{ $value | humanizeDuration }}",
+            description: "Where clocks change, the windows are dated and end. `arcctl up` writes the next ones.",
+        },
+    ]
+}
+
+fn of_the_controller() -> Vec<Alert> {
+    let (controller, certificate) = (
+        names::CONTROLLER,
+        format!("{}-serving-cert", names::CONTROLLER),
+    );
+    vec![
+        Alert {
+            name: "ArcctlReconcileErrors",
+            severity: "warning",
+            hold: "10m",
+            expression: "sum by (controller) (rate(controller_runtime_reconcile_errors_total{controller=~\"(runner|horizontalrunnerautoscaler).*\"}[5m])) > 0".into(),
+            summary: "{{ $labels.controller }} has been failing for 10 minutes",
+            description: "{{ $value | humanize }} errors a second. `arcctl doctor` says why; the log is `kubectl -n actions-runner-system logs deploy/actions-runner-controller -c manager`.",
+        },
+        Alert {
+            name: "ArcctlNoLeader",
+            severity: "critical",
+            hold: "5m",
+            expression: format!("max(leader_election_master_status{{name=\"{controller}\"}}) == 0"),
+            summary: "No pod of the Actions Runner Controller leads",
+            description: "The pods run and none of them works: nothing is scaled, and no runner replaced. See who holds the lease: `kubectl -n actions-runner-system get lease actions-runner-controller`.",
+        },
+        Alert {
+            name: "ArcctlGitHubCallsRunOut",
+            severity: "warning",
+            hold: "5m",
+            // A server without a limit tells none, and the metric is 0.
+            expression: "max(github_rate_limit_remaining) < 0.1 * max(github_rate_limit)".into(),
+            summary: "Less than a tenth of the API calls that GitHub allows are left",
+            description: "{{ $value }} calls are left in this hour; without them nothing is scaled. Raise `controller.syncPeriod`, or use a GitHub App.",
+        },
+        Alert {
+            name: "ArcctlCertificateEnds",
+            severity: "critical",
+            hold: "15m",
+            expression: format!(
+                "min(certmanager_certificate_expiration_timestamp_seconds{{name=\"{certificate}\"}}) - time() < {CERTIFICATE_DAYS} * 86400"
+            ),
+            summary: "The certificate of the controller's webhooks ends in {{ $value | humanizeDuration }}",
+            description: "cert-manager should have renewed it. After its end no runner can be made or changed. See `kubectl -n actions-runner-system describe certificate actions-runner-controller-serving-cert`.",
+        },
+    ]
+}

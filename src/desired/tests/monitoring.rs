@@ -1,0 +1,156 @@
+//! Alerts and the dashboard. What Prometheus makes of them is in `tests/cluster/prometheus.rs`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::profile;
+use crate::desired::{Facts, monitoring};
+
+fn facts(crd: Option<bool>) -> Facts {
+    Facts {
+        now: "2026-11-23T09:00:00Z".parse().unwrap(),
+        prometheus_rule_crd: crd,
+        ..Facts::default()
+    }
+}
+
+fn objects(changes: &Value, crd: Option<bool>) -> Vec<Value> {
+    monitoring::objects(&profile(changes), &facts(crd)).unwrap()
+}
+
+fn kinds(changes: &Value, crd: Option<bool>) -> Vec<String> {
+    let kind = |it: &Value| it["kind"].as_str().unwrap().to_owned();
+    objects(changes, crd).iter().map(kind).collect()
+}
+
+/// The dashboard that a `ConfigMap` holds.
+fn dashboard(map: &Value) -> Value {
+    serde_json::from_str(map["data"]["arcctl-test.json"].as_str().unwrap()).unwrap()
+}
+
+fn queries(dashboard: &Value) -> Vec<&str> {
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|it| it["targets"].as_array());
+    targets
+        .flatten()
+        .map(|it| it["expr"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_profile_and_the_cluster_decide_what_there_is() {
+    let both = ["PrometheusRule", "ConfigMap"].map(str::to_owned);
+    assert_eq!(kinds(&json!({}), Some(true)), [""; 0]);
+    let auto = json!({"monitoring": {}});
+    assert_eq!(kinds(&auto, Some(true)), both);
+    assert_eq!(kinds(&auto, Some(false)), [""; 0]);
+    assert_eq!(kinds(&auto, None), [""; 0]);
+    let always = json!({"monitoring": {"alerts": "always", "dashboard": "always"}});
+    assert_eq!(kinds(&always, None), both);
+    let one = json!({"monitoring": {"alerts": "never"}});
+    assert_eq!(kinds(&one, Some(true)), ["ConfigMap"]);
+}
+
+#[test]
+fn labels_of_the_profile_go_beside_the_owner_s_and_never_over_them() {
+    let labels = json!({"release": "prom", "grafana_dashboard": "yes", "arcctl.dev/profile": "x"});
+    for object in objects(&json!({"monitoring": {"labels": labels}}), Some(true)) {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["release"], "prom");
+        assert_eq!(labels["grafana_dashboard"], "yes");
+        assert_eq!(labels["arcctl.dev/profile"], "test");
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "arcctl");
+    }
+    let plain = objects(&json!({"monitoring": {}}), Some(true));
+    assert_eq!(
+        plain[0]["metadata"]["labels"].get("grafana_dashboard"),
+        None
+    );
+    assert_eq!(plain[1]["metadata"]["labels"]["grafana_dashboard"], "1");
+}
+
+#[test]
+fn the_minimum_in_force_is_arithmetic_over_the_overrides() {
+    let of = |zone: &str| {
+        let pool = json!({"name": "basic", "image": "r:v1-ubuntu-22.04", "min": 2, "max": 4, "schedule": {
+            "timeZone": zone, "windows": [{"name": "w", "from": "Sat 00:00", "to": "Mon 00:00", "min": 1}]}});
+        objects(&json!({"monitoring": {}, "pools": [pool]}), Some(true))[0]["spec"]["groups"][0]
+            .clone()
+    };
+    let seoul = of("Asia/Seoul");
+    assert_eq!(seoul["name"], "arcctl-test");
+    // 2024-01-06T00:00+09:00, 168 and 48 hours.
+    assert_eq!(
+        seoul["rules"][0]["expr"],
+        "(vector(1) and on() vector((time() >= bool 1704466800) * ((time() - 1704466800) % 604800 < bool 172800)) == 1)\nor vector(2)"
+    );
+    assert_eq!(
+        seoul["rules"][0]["labels"],
+        json!({"horizontalrunnerautoscaler": "basic", "profile": "test"})
+    );
+    assert!(
+        seoul["rules"][1]["alert"].is_string(),
+        "a schedule for ever has no end"
+    );
+    let berlin = of("Europe/Berlin");
+    assert_eq!(
+        berlin["rules"][1]["record"],
+        "arcctl:schedule_ends:timestamp_seconds"
+    );
+}
+
+#[test]
+fn without_the_rules_no_panel_asks_for_what_they_record() {
+    let of = |alerts: &str| {
+        let all = objects(&json!({"monitoring": {"alerts": alerts}}), Some(true));
+        dashboard(all.last().unwrap())
+    };
+    let recorded = |dashboard: &Value| {
+        let mut queries = queries(dashboard).into_iter();
+        queries.any(|it| it.contains(monitoring::IN_FORCE))
+    };
+    let (with, without) = (of("auto"), of("never"));
+    assert!(recorded(&with) && !recorded(&without));
+    assert!(without.to_string().contains("Minimum outside windows"));
+    assert!(without.to_string().contains("minimum outside windows only"));
+}
+
+#[test]
+fn panels_have_ids_places_and_queries_of_their_own() {
+    let all = objects(&json!({"monitoring": {}}), Some(true));
+    let dashboard = dashboard(&all[1]);
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<String> = panels.iter().map(|it| it["id"].to_string()).collect();
+    let places: BTreeSet<String> = panels.iter().map(|it| it["gridPos"].to_string()).collect();
+    assert_eq!((ids.len(), places.len()), (panels.len(), panels.len()));
+    assert!(queries(&dashboard).len() > 15);
+    assert_eq!(dashboard["uid"], "arcctl-test");
+}
+
+#[test]
+fn every_alert_says_what_and_what_to_do() {
+    let all = objects(&json!({"monitoring": {}}), Some(true));
+    let rules = all[0]["spec"]["groups"][0]["rules"].as_array().unwrap();
+    let alerts: Vec<&Value> = rules.iter().filter(|it| it["alert"].is_string()).collect();
+    assert_eq!(alerts.len(), 9);
+    for alert in alerts {
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        assert!(["warning", "critical"].contains(&severity), "{alert}");
+        assert!(alert["for"].is_string(), "{alert}");
+        for key in ["summary", "description"] {
+            assert!(
+                alert["annotations"][key].as_str().unwrap().len() > 20,
+                "{alert}"
+            );
+        }
+    }
+    let document = include_str!("../../../docs/monitoring.md");
+    for rule in rules {
+        let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap();
+        assert!(
+            document.contains(&format!("| `{name}` |")),
+            "{name} is not in docs/monitoring.md"
+        );
+    }
+}

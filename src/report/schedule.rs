@@ -1,0 +1,195 @@
+//! The calendar of minimums as text and as `arcctl.schedule/v1`. Pure: no I/O.
+
+use std::fmt::Write;
+
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
+use serde_json::{Value, json};
+
+use crate::{
+    error::{Error, System},
+    profile::schedule::{ClockChange, Mismatch, Stretch, Verified},
+};
+
+/// The calendar of one pool.
+#[derive(Debug)]
+pub struct PoolCalendar {
+    /// Its name.
+    pub name: String,
+    /// The minimum outside every window.
+    pub min: u32,
+    /// The maximum, which no window changes.
+    pub max: u32,
+    /// What its schedule makes of it; nothing without one.
+    pub schedule: Option<Calendar>,
+}
+
+/// What a schedule says of some days.
+#[derive(Debug)]
+pub struct Calendar {
+    /// The zone's name.
+    pub time_zone: String,
+    /// The zone.
+    pub zone: TimeZone,
+    /// Times with one minimum.
+    pub stretches: Vec<Stretch>,
+    /// The changes of the clocks among them.
+    pub clock_changes: Vec<ClockChange>,
+    /// The overrides that the controller gets, against the profile.
+    pub check: Verified,
+}
+
+/// The calendar as text.
+pub fn text(pools: &[PoolCalendar]) -> String {
+    pools.iter().map(pool_text).collect()
+}
+
+fn pool_text(pool: &PoolCalendar) -> String {
+    let mut text = format!("{}\n", pool.name);
+    let (min, max) = (pool.min, pool.max);
+    let Some(calendar) = &pool.schedule else {
+        let _ignored = writeln!(text, "  always  min {min}  max {max}");
+        return text;
+    };
+    let mut lines: Vec<(Timestamp, String)> = Vec::new();
+    for stretch in &calendar.stretches {
+        let window = stretch.window.as_deref().unwrap_or_default();
+        let line = format!(
+            "  from {}  min {}  max {max}  {window}",
+            minute(&stretch.start),
+            stretch.min
+        );
+        lines.push((stretch.start.timestamp(), line));
+    }
+    for change in &calendar.clock_changes {
+        let line = format!(
+            "  the clocks change: {} becomes {}",
+            change.before.strftime("%a %Y-%m-%d %H:%M"),
+            change.after.strftime("%H:%M %Z")
+        );
+        lines.push((change.after.timestamp(), line));
+    }
+    // A change comes before what begins with it.
+    lines.sort_by_key(|(at, line)| (*at, line.starts_with("  from")));
+    for (_, line) in lines {
+        let _ignored = writeln!(text, "{}", line.trim_end());
+    }
+    text.push_str(&check_text(calendar));
+    text
+}
+
+fn check_text(calendar: &Calendar) -> String {
+    let Verified {
+        minutes,
+        until,
+        mismatches,
+    } = &calendar.check;
+    let until = minute(&until.to_zoned_datetime(calendar.zone.clone()));
+    let mut text = format!(
+        "  checked: {minutes} minutes until {until}, the controller's overrides against the profile: "
+    );
+    if mismatches.is_empty() {
+        text.push_str("the same in every one\n");
+    } else {
+        let _ignored = writeln!(text, "{} times they differ", mismatches.len());
+    }
+    for wrong in mismatches.iter().take(SHOWN) {
+        let _ignored = writeln!(text, "    {}", wrong_text(wrong, &calendar.zone));
+    }
+    text
+}
+
+/// How many stretches that are wrong are shown as text; the document has all.
+const SHOWN: usize = 5;
+
+fn wrong_text(wrong: &Mismatch, zone: &TimeZone) -> String {
+    let time = |at: Timestamp| minute(&at.to_zoned_datetime(zone.clone()));
+    format!(
+        "from {} to {}: the profile says min {}, the overrides min {}",
+        time(wrong.from),
+        time(wrong.to),
+        wrong.profile,
+        wrong.overrides
+    )
+}
+
+fn minute(at: &ZonedDateTime) -> String {
+    at.strftime("%a %Y-%m-%d %H:%M %Z").to_string()
+}
+
+/// That the controller would not do what the profile says, of the first pool of which that is so.
+pub fn error(pools: &[PoolCalendar]) -> Option<Error> {
+    pools.iter().find_map(|pool| {
+        let calendar = pool.schedule.as_ref()?;
+        let wrong = calendar.check.mismatches.first()?;
+        let message = format!(
+            "the overrides of pool `{}` are not what the profile says",
+            pool.name
+        );
+        Some(
+            Error::failed(System::Profile, message)
+                .object(format!(
+                    "horizontal-runner-autoscaler/actions-runner/{}",
+                    pool.name
+                ))
+                .cause(wrong_text(wrong, &calendar.zone))
+                .hint("this is a defect of arcctl: please report it with the pool's `schedule`"),
+        )
+    })
+}
+
+/// The document.
+pub fn document(profile: &str, days: u16, pools: &[PoolCalendar], error: Option<&Error>) -> Value {
+    json!({
+        "schema": "arcctl.schedule/v1",
+        "profile": profile,
+        "days": days,
+        "pools": pools.iter().map(pool_document).collect::<Vec<_>>(),
+        "error": error.map(Error::document),
+    })
+}
+
+fn pool_document(pool: &PoolCalendar) -> Value {
+    let calendar = pool.schedule.as_ref();
+    let stretches = calendar
+        .map(|it| it.stretches.as_slice())
+        .unwrap_or_default();
+    let changes = calendar
+        .map(|it| it.clock_changes.as_slice())
+        .unwrap_or_default();
+    let stretches: Vec<Value> = stretches
+        .iter()
+        .map(|it| {
+            json!({"from": it.start.to_string(), "to": it.end.to_string(), "window": it.window,
+                "min": it.min, "max": pool.max})
+        })
+        .collect();
+    let changes: Vec<Value> = changes
+        .iter()
+        .map(|it| {
+            json!({"at": it.after.to_string(), "from": it.before.offset().to_string(),
+                "to": it.after.offset().to_string()})
+        })
+        .collect();
+    json!({
+        "name": pool.name,
+        "timeZone": calendar.map(|it| &it.time_zone),
+        "min": pool.min,
+        "max": pool.max,
+        "stretches": stretches,
+        "clockChanges": changes,
+        "check": calendar.map(check_document),
+    })
+}
+
+fn check_document(calendar: &Calendar) -> Value {
+    let time = |at: Timestamp| at.to_zoned_datetime(calendar.zone.clone()).to_string();
+    let wrong = calendar.check.mismatches.iter().map(|it| {
+        json!({"from": time(it.from), "to": time(it.to), "profile": it.profile,
+            "overrides": it.overrides})
+    });
+    json!({
+        "minutes": calendar.check.minutes,
+        "until": time(calendar.check.until),
+        "mismatches": wrong.collect::<Vec<_>>(),
+    })
+}

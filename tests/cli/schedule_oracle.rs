@@ -1,0 +1,349 @@
+//! What arcctl renders, read as the controller reads it, against what the profile means: every minute, for years.
+//!
+//! Both sides are written here a second time, with integers and nothing of `profile::schedule`: the profile's wall clock
+//! from a table of the zone's offset at each minute, the controller's rules from its own source (recurrences of 24 and 168
+//! hours in UTC, `untilTime`, the first active entry wins). `up` is run now and then, as people do, and keeps what is
+//! live while it may.
+//!
+//! A sample each time; `make torture` has all of it (`ARCCTL_SCHEDULE_YEARS=10`).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "in a test a panic is how it fails, figures are to be seen, and how many years is an environment variable"
+)]
+
+use std::{env, ops::Range};
+
+use arcctl::{
+    desired::{Facts, autoscaler::autoscaler},
+    profile::{Pool, Profile, Schedule, Window, load},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+
+use crate::repository::text;
+
+/// Where the calendar begins: 2024-01-02T00:00Z, in minutes.
+const BEGIN: i64 = 28_402_560;
+const DAY: i64 = 1440;
+
+/// The minimum outside every window.
+const BASE: u32 = 9;
+
+/// Clocks that never change, at odd offsets, that change by half an hour, in the south, around Ramadan, at midnight, and
+/// that will change no more after a date that is in the calendar.
+const ZONES: [&str; 24] = [
+    "Australia/Lord_Howe",
+    "America/New_York",
+    "Asia/Seoul",
+    "Africa/Casablanca",
+    "Asia/Almaty",
+    "Pacific/Chatham",
+    "America/Asuncion",
+    "America/Havana",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "UTC",
+    "America/Sao_Paulo",
+    "America/Los_Angeles",
+    "America/Santiago",
+    "America/St_Johns",
+    "America/Scoresbysund",
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Dublin",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Asia/Jerusalem",
+    "Australia/Adelaide",
+    "Pacific/Auckland",
+];
+
+/// How many of them, from the first on, are in the sample.
+const SAMPLE: usize = 8;
+
+type Shape = (&'static str, &'static [(&'static str, &'static str, u32)]);
+
+const SHAPES: [Shape; 4] = [
+    ("weekend", &[("Sat 00:00", "Mon 00:00", 1)]),
+    ("overnight", &[("20:00", "08:00", 1)]),
+    (
+        "overlapping",
+        &[
+            ("01:30", "03:30", 1),
+            ("Sat 23:00", "Sun 02:30", 3),
+            ("00:00", "12:00", 4),
+            ("Fri 18:00", "Mon 07:00", 2),
+        ],
+    ),
+    (
+        "in the hour that is skipped",
+        &[
+            ("Sun 02:15", "Sun 02:45", 5),
+            ("02:00", "02:59", 7),
+            ("00:30", "00:15", 6),
+        ],
+    ),
+];
+
+/// Days between two runs of `up`: never more than the 90 that it promises to have left.
+const PAUSES: [i64; 5] = [1, 7, 30, 89, 13];
+
+/// The offset of a zone at each minute of `range`.
+struct Offsets {
+    range: Range<i64>,
+    minutes: Vec<i64>,
+}
+
+impl Offsets {
+    fn of(zone: &TimeZone, range: Range<i64>) -> Self {
+        let instant = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let offset = |at: Timestamp| i64::from(zone.to_offset(at).seconds()).div_euclid(60);
+        let mut minutes = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        let mut begin = range.start;
+        let changes = zone.following(instant(range.start));
+        let ends = changes
+            .map(|it| it.timestamp().as_second().div_euclid(60))
+            .take_while(|it| *it < range.end)
+            .chain([range.end]);
+        for end in ends {
+            let (from, to) = (begin - range.start, end - range.start);
+            minutes[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
+                .fill(offset(instant(begin)));
+            begin = end;
+        }
+        Self { range, minutes }
+    }
+
+    fn at(&self, minute: i64) -> i64 {
+        self.minutes[usize::try_from(minute - self.range.start).unwrap()]
+    }
+
+    /// The minute at which the clocks first show `local`; where they skip it, as long after the gap as it is in it.
+    fn minute(&self, local: i64) -> i64 {
+        let guess = local - self.at(local.clamp(self.range.start, self.range.end - 1));
+        for minute in guess - 180..guess + 180 {
+            if minute + self.at(minute) == local {
+                return minute;
+            }
+            if minute + self.at(minute) < local && minute + 1 + self.at(minute + 1) > local {
+                return local - self.at(minute);
+            }
+        }
+        panic!("no minute shows {local}");
+    }
+}
+
+/// A minimum for each minute of a stretch.
+struct Minimums {
+    range: Range<i64>,
+    values: Vec<u32>,
+}
+
+impl Minimums {
+    fn new(range: Range<i64>) -> Self {
+        let length = usize::try_from(range.end - range.start).unwrap();
+        Self {
+            range,
+            values: vec![BASE; length],
+        }
+    }
+
+    fn paint(&mut self, from: i64, to: i64, min: u32) {
+        let place = |at: i64| {
+            let at = at.clamp(self.range.start, self.range.end);
+            usize::try_from(at - self.range.start).unwrap()
+        };
+        let (from, to) = (place(from), place(to));
+        if from < to {
+            self.values[from..to].fill(min);
+        }
+    }
+}
+
+/// The profile's meaning: the last window first, so that an earlier one paints over it.
+fn meant(windows: &[(&str, &str, u32)], offsets: &Offsets, range: Range<i64>) -> Minimums {
+    let mut minimums = Minimums::new(range.clone());
+    for (from, to, min) in windows.iter().rev() {
+        let ((day, from), (to_day, to)) = (read(from), read(to));
+        let period = if day.is_some() { 7 } else { 1 };
+        // 1970-01-01 was a Thursday.
+        let first = (range.start.div_euclid(DAY) - 9).div_euclid(7) * 7 + 4;
+        let begin = first + day.unwrap_or(0);
+        let days = (to_day.unwrap_or(0) - day.unwrap_or(0)) * DAY + to - from;
+        let length = days.rem_euclid(period * DAY);
+        let mut date = begin;
+        while date * DAY < range.end + 2 * DAY {
+            let opens = date * DAY + from;
+            let start = offsets.minute(opens);
+            let end = offsets.minute(opens + length);
+            minimums.paint(start, end, *min);
+            date += period;
+        }
+    }
+    minimums
+}
+
+/// `Ddd HH:MM` or `HH:MM`: days after Monday, and minutes.
+fn read(time: &str) -> (Option<i64>, i64) {
+    let (day, clock) = match time.split_once(' ') {
+        Some((day, clock)) => (Some(day), clock),
+        None => (None, time),
+    };
+    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let day =
+        day.map(|it| i64::try_from(names.iter().position(|name| *name == it).unwrap()).unwrap());
+    let (hours, minutes) = clock.split_once(':').unwrap();
+    (
+        day,
+        hours.parse::<i64>().unwrap() * 60 + minutes.parse::<i64>().unwrap(),
+    )
+}
+
+/// What the controller does: the last entry first, so that the first that is active wins.
+fn done(autoscaler: &Value, range: Range<i64>) -> Minimums {
+    let mut minimums = Minimums::new(range.clone());
+    let time = |value: &Value| {
+        let seconds = value.as_str()?.parse::<Timestamp>().unwrap().as_second();
+        assert_eq!(seconds % 60, 0, "{value}");
+        Some(seconds / 60)
+    };
+    let overrides = autoscaler["spec"]["scheduledOverrides"].as_array();
+    for entry in overrides.into_iter().flatten().rev() {
+        let start = time(&entry["startTime"]).unwrap();
+        let length = time(&entry["endTime"]).unwrap() - start;
+        let min = u32::try_from(entry["minReplicas"].as_u64().unwrap()).unwrap();
+        let rule = &entry["recurrenceRule"];
+        let period = match rule["frequency"].as_str() {
+            None => {
+                minimums.paint(start, start + length, min);
+                continue;
+            }
+            Some("Daily") => DAY,
+            Some("Weekly") => 7 * DAY,
+            Some(other) => panic!("{other} is rendered nowhere"),
+        };
+        // The controller fails the whole autoscaler otherwise.
+        assert!(0 < length && length <= period, "{entry}");
+        let until = time(&rule["untilTime"]).unwrap_or(i64::MAX);
+        let mut at = start;
+        while at <= until && at < range.end {
+            minimums.paint(at, at + length, min);
+            at += period;
+        }
+    }
+    minimums
+}
+
+fn with_schedule(profile: &Profile, zone: &str, windows: &[(&str, &str, u32)]) -> Pool {
+    let windows = windows
+        .iter()
+        .enumerate()
+        .map(|(index, (from, to, min))| Window {
+            name: format!("w{index}"),
+            from: (*from).into(),
+            to: (*to).into(),
+            min: *min,
+        });
+    let mut pool = profile.pools[0].clone();
+    pool.min = BASE;
+    pool.schedule = Some(Schedule {
+        time_zone: zone.into(),
+        windows: windows.collect(),
+    });
+    pool
+}
+
+/// The minutes that were compared, and how often `up` wrote the overrides anew.
+fn compare(profile: &Profile, zone_name: &str, shape: Shape, days: i64) -> (usize, usize) {
+    let zone = TimeZone::get(zone_name).unwrap();
+    let range = BEGIN..BEGIN + days * DAY;
+    let offsets = Offsets::of(&zone, range.start - 20 * DAY..range.end + 20 * DAY);
+    let wanted = meant(shape.1, &offsets, range.clone());
+    let pool = with_schedule(profile, zone_name, shape.1);
+    let mut facts = Facts::default();
+    let (mut written, mut compared) = (0, 0);
+    // Runs are at any time of the day.
+    let mut at = range.start;
+    for pause in PAUSES.iter().cycle() {
+        let next = (at + pause * DAY + 617).min(range.end);
+        facts.now = Timestamp::from_second(at * 60 + 23).unwrap();
+        let manifest = autoscaler(profile, &pool, &facts).unwrap();
+        let live = manifest["spec"]["scheduledOverrides"].clone();
+        if facts.live_overrides.insert(pool.name.clone(), live.clone()) != Some(live) {
+            written += 1;
+        }
+        let controller = done(&manifest, at..next);
+        let begin = usize::try_from(at - range.start).unwrap();
+        let length = controller.values.len();
+        let profile_says = &wanted.values[begin..begin + length];
+        if profile_says != controller.values {
+            let minute = (0..length)
+                .find(|&it| profile_says[it] != controller.values[it])
+                .unwrap();
+            let when = Timestamp::from_second((at + i64::try_from(minute).unwrap()) * 60).unwrap();
+            panic!(
+                "{zone_name}, {}: at {when} the profile says {} and the controller does {}",
+                shape.0, profile_says[minute], controller.values[minute]
+            );
+        }
+        compared += length;
+        if next == range.end {
+            break;
+        }
+        at = next;
+    }
+    (compared, written)
+}
+
+#[test]
+fn the_controller_does_what_the_profile_means_at_every_minute() {
+    let years: Option<i64> = env::var("ARCCTL_SCHEDULE_YEARS")
+        .ok()
+        .map(|it| it.parse().unwrap());
+    let (zones, days) = match years {
+        Some(years) => (&ZONES[..], years * 366),
+        None => (&ZONES[..SAMPLE], 400),
+    };
+    let profile = load(&text("profiles/reference.yaml"), "reference")
+        .unwrap_or_else(|errors| panic!("{errors}"))
+        .profile;
+    let (mut compared, mut written) = (0, 0);
+    for zone in zones {
+        for shape in SHAPES {
+            let (minutes, times) = compare(&profile, zone, shape, days);
+            compared += minutes;
+            written += times;
+        }
+    }
+    eprintln!(
+        "{compared} minutes in {} zones, {} schedules, {days} days: the same; written {written} times",
+        zones.len(),
+        SHAPES.len()
+    );
+}
+
+/// The comparison sees an hour that is wrong: a recurrence for ever where the clocks change.
+#[test]
+fn an_endless_recurrence_is_seen_to_be_wrong() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let range = BEGIN..BEGIN + 120 * DAY;
+    let offsets = Offsets::of(&zone, range.start - 20 * DAY..range.end + 20 * DAY);
+    let wanted = meant(SHAPES[1].1, &offsets, range.clone());
+    let endless = serde_json::json!({"spec": {"scheduledOverrides": [{
+        "startTime": "2024-01-01T20:00:00+01:00", "endTime": "2024-01-02T08:00:00+01:00",
+        "minReplicas": 1, "recurrenceRule": {"frequency": "Daily"}}]}});
+    let controller = done(&endless, range);
+    let pairs = wanted.values.iter().zip(&controller.values);
+    let first = pairs.clone().position(|(one, other)| one != other).unwrap();
+    let second = i64::try_from(first).unwrap() * 60 + BEGIN * 60;
+    // 08:00 in Berlin is 06:00Z since the clocks went forward that night.
+    assert_eq!(
+        Timestamp::from_second(second).unwrap().to_string(),
+        "2024-03-31T06:00:00Z"
+    );
+    let wrong = pairs.filter(|(one, other)| one != other).count();
+    assert_eq!(wrong % 60, 0, "whole hours");
+}
