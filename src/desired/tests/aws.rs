@@ -217,7 +217,7 @@ fn the_workflow_passes_on_what_the_role_comes_by() {
         let files = files::files(&profile, &Facts::default()).unwrap();
         let found = files
             .into_iter()
-            .find(|(path, _)| path.starts_with("workflows/"));
+            .find(|(path, _)| path.starts_with(".github/workflows/"));
         found.unwrap().1
     };
     for (key, variables) in [
@@ -236,7 +236,7 @@ fn the_workflow_passes_on_what_the_role_comes_by() {
             "{text}"
         );
         for variable in variables {
-            assert!(text.contains(&format!("-e {variable}\n")), "{text}");
+            assert!(text.contains(&format!("-e {variable} ")), "{text}");
         }
         assert_eq!(text.matches("-e AWS_").count(), 3, "{text}");
     }
