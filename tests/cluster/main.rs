@@ -30,6 +30,7 @@ mod refusals;
 mod rotation;
 mod running;
 mod secrecy;
+mod smoke;
 mod teardown;
 mod torture;
 mod versions;
