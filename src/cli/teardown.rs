@@ -136,11 +136,7 @@ async fn execute(
         None => output.note("advice: there is no namespace to hold a lease in: make sure that nobody else runs arcctl on this cluster now"),
     }
     let mut steps = execute::execute(&rest, context, options, &mut on_event).await;
-    let failed = |steps: &[StepResult]| {
-        execute::first_error(steps)
-            .cloned()
-            .or_else(|| options.stopped())
-    };
+    let failed = |steps: &[StepResult]| execute::ending(steps, options);
     if let Some(error) = failed(&steps) {
         if let Some(lease) = lease {
             lease.release().await;

@@ -227,9 +227,7 @@ pub(super) async fn execute(
         .partition(|it| it.phase <= Phase::Base);
     let mut steps = execute::execute(&base, context, options, &mut on_event).await;
     let mut held = None;
-    let mut error = execute::first_error(&steps)
-        .cloned()
-        .or_else(|| options.stopped());
+    let mut error = execute::ending(&steps, options);
     if error.is_none() && options.may_write {
         match begin(session, options, limit).await {
             Ok(lease) => held = Some(lease),
@@ -248,10 +246,7 @@ pub(super) async fn execute(
         } else {
             Ok(())
         };
-        error = execute::first_error(&steps)
-            .cloned()
-            .or_else(|| options.stopped())
-            .or_else(|| forgotten.err());
+        error = execute::ending(&steps, options).or_else(|| forgotten.err());
     } else {
         steps.extend(not_started(&rest));
     }

@@ -279,7 +279,21 @@ fn phase_deadline(phase: Phase, options: &Options<'_>) -> (Instant, Duration) {
     }
 }
 
-/// The error that a run ends with: a known 401 or 403 before all, then what failed by itself, then its consequences.
+/// The error that a run ends with, also where a signal or a lost lease stopped it. Which step that stopped is only where
+/// it was; that the lease is lost is why, and is said.
+pub fn ending(results: &[StepResult], options: &Options<'_>) -> Option<Error> {
+    let first = first_error(results);
+    match (first, options.stopped()) {
+        (Some(first), Some(mut lost)) if first.consequence && lost.kind == ErrorKind::Locked => {
+            lost.object.clone_from(&first.object);
+            Some(lost.cause(first.document().message))
+        }
+        (Some(first), _) => Some(first.clone()),
+        (None, stopped) => stopped,
+    }
+}
+
+/// The error of the steps: a known 401 or 403 before all, then what failed by itself, then its consequences.
 pub fn first_error(results: &[StepResult]) -> Option<&Error> {
     let rank = |error: &&Error| match error.kind {
         ErrorKind::Unauthorized => 0,
@@ -290,4 +304,40 @@ pub fn first_error(results: &[StepResult]) -> Option<&Error> {
         .iter()
         .filter_map(|it| it.error.as_ref())
         .min_by_key(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_lost_its_lease_says_so_and_where_it_was() {
+        let timeouts = Timeouts::default();
+        let options = Options {
+            adopt: false,
+            may_write: true,
+            deadline: Instant::now(),
+            limit: Duration::ZERO,
+            timeouts: &timeouts,
+            stop: watch::Sender::new(Some(Stop::LeaseLost)),
+        };
+        let id = Id::new("crds", None, "cert-manager");
+        let result = |error: Error| StepResult {
+            id: id.clone(),
+            action: Some(Action::Create),
+            elapsed: Duration::ZERO,
+            error: Some(error),
+        };
+        let stopped = result(Stop::LeaseLost.error(&id, Some("2 CRDs are not Established yet")));
+        let error = ending(std::slice::from_ref(&stopped), &options).unwrap();
+        assert_eq!(error.kind, ErrorKind::Locked);
+        assert!(error.message.contains("lost its lease"), "{error}");
+        assert_eq!(error.object.as_deref(), Some("crds/-/cert-manager"));
+        assert!(error.to_string().contains("not Established"), "{error}");
+
+        // What failed by itself is why the run ended, whatever came after.
+        let own = result(Error::failed(System::Helm, "cannot install"));
+        let error = ending(&[stopped, own], &options).unwrap();
+        assert_eq!(error.message, "cannot install");
+    }
 }
