@@ -11,6 +11,7 @@ use hyper::body::{Bytes, Incoming};
 
 use super::call::{Answer, Call};
 use super::examples::Examples;
+use super::refusal::Refusal;
 use super::routes::{Outcome, dispatch};
 use super::state::State;
 use super::token::random;
@@ -47,6 +48,10 @@ pub(super) async fn handle(
     tokio::time::sleep(shared.latency).await;
     let prefix = shared.mode.prefix();
     match parts.uri.path().strip_prefix(prefix) {
+        // The root of the API, which only lists addresses: a server in private mode tells them to nobody without a token.
+        Some("" | "/") if !prefix.is_empty() => {
+            Ok(response(Refusal::NoCredentials.into(), HeaderMap::new()))
+        }
         Some(path) if path.starts_with('/') => Ok(operation(&shared, &parts, path, &body)),
         // Below `/` a GitHub Enterprise Server is a web site.
         _ => {

@@ -75,6 +75,12 @@ fn settled(objects: &[Value]) -> Listing {
         .find(|it| it["kind"] == "Secret" && it["metadata"]["name"] == "controller-manager")
         .and_then(|it| it["metadata"]["resourceVersion"].as_str())
         .unwrap_or("none");
+    // As a word: it is a number, and longer ones have it in them.
+    let secret_version = Regex::new(&format!(r"\b{secret_version}\b")).unwrap();
+    let settled = |content: String| {
+        let content = secret_version.replace_all(&content, "SECRET-VERSION");
+        content.into_owned()
+    };
     let ids: BTreeSet<&str> = objects
         .iter()
         .filter_map(|it| it["metadata"]["uid"].as_str())
@@ -96,14 +102,11 @@ fn settled(objects: &[Value]) -> Listing {
             }
             *counts.entry(at(&without_random_end(&name))).or_default() += 1;
         } else {
-            let content = content(object)
-                .to_string()
-                .replace(secret_version, "SECRET-VERSION");
-            listing.insert(at(&name), content);
+            listing.insert(at(&name), settled(content(object).to_string()));
         }
     }
     for (address, content) in releases(objects) {
-        listing.insert(address, content.replace(secret_version, "SECRET-VERSION"));
+        listing.insert(address, settled(content));
     }
     listing.extend(
         counts
