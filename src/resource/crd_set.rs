@@ -214,7 +214,7 @@ impl CrdSet {
     }
 }
 
-/// An object of the kind that `crd` defines.
+/// An object of the kind that `crd` defines, of those that somebody has made.
 async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
     let spec = &crd["spec"];
     let served = spec["versions"].as_array().into_iter().flatten();
@@ -228,13 +228,27 @@ async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> 
     let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
     let selection = Selection::all(&format!("{group}/{version}"), &kind);
     let found = context.kube.list(&selection).await?;
-    Ok(found.first().map(|it| {
-        let metadata = &it["metadata"];
-        match metadata["namespace"].as_str() {
-            Some(namespace) => format!("{kind} `{namespace}/{}`", text(&metadata["name"])),
-            None => format!("{kind} `{}`", text(&metadata["name"])),
-        }
-    }))
+    Ok(found
+        .iter()
+        .find(|it| !is_owned_within(it, &group))
+        .map(|it| {
+            let metadata = &it["metadata"];
+            match metadata["namespace"].as_str() {
+                Some(namespace) => format!("{kind} `{namespace}/{}`", text(&metadata["name"])),
+                None => format!("{kind} `{}`", text(&metadata["name"])),
+            }
+        }))
+}
+
+/// Whether another object of these CRDs has made it. That one is found itself where it is there; where it is gone, this
+/// one is the garbage collector's, which may take a while.
+fn is_owned_within(object: &Value, group: &str) -> bool {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    let domain = |it: &str| it.rsplit('.').take(2).collect::<Vec<_>>().join(".");
+    owners.into_iter().flatten().any(|it| {
+        let owner = it["apiVersion"].as_str().and_then(|it| it.split_once('/'));
+        it["controller"] == true && owner.is_some_and(|(it, _)| domain(it) == domain(group))
+    })
 }
 
 fn changed(name: &str, from: Value, to: &str) -> Difference {
