@@ -15,7 +15,8 @@ use super::{
     print_error,
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
-    session::{ca_bundle, refuse_unimplemented, variable},
+    session::{refuse_unimplemented, variable},
+    sign_in::ca_bundle,
     stop_on_signals,
 };
 use crate::{
