@@ -7,7 +7,7 @@ use super::{
     connection::{self, Connection},
     output::Output,
     profile_file::ProfileFile,
-    session,
+    session, sign_in,
 };
 use crate::{
     clients::{
@@ -40,7 +40,7 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     } = Box::pin(reach(global, profile)).await;
     let hidden = credential::variables(&profile.github);
     let helm = Helm::new(session::variable("PATH").as_deref(), access, hidden);
-    let ca_bundle = session::ca_bundle(&file);
+    let ca_bundle = sign_in::ca_bundle(&file);
     let sources = Sources {
         variable: &session::variable,
         directory: &file.directory,

@@ -8,7 +8,6 @@ use crate::{
     clients::kube::{Kube, Selection, Target},
     desired::names,
     error::{Error, ErrorKind, Result, System},
-    plan::refusals,
     profile::{Auto, Profile},
     resource::owner,
 };
@@ -27,7 +26,6 @@ pub(super) async fn look(kube: &Kube, profile: &Profile) -> Result<bool> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
     let configurations = kube.list(&selection).await?;
     refuse_other_controller(&configurations)?;
-    refuse_other_autoscalers(kube, profile).await?;
     cert_manager(kube, profile, &configurations).await
 }
 
@@ -85,36 +83,21 @@ fn refuse_other_controller(configurations: &[Value]) -> Result<()> {
     }
 }
 
-/// An autoscaler of another name on a pool's `RunnerDeployment` would go on writing its replicas.
-async fn refuse_other_autoscalers(kube: &Kube, profile: &Profile) -> Result<()> {
-    let selection = Selection::namespaced(
-        names::ARC_API_VERSION,
-        "HorizontalRunnerAutoscaler",
-        names::RUNNER_NAMESPACE,
-    );
+/// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
+pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
     let pools: BTreeSet<&str> = profile.pools.iter().map(|it| it.name.as_str()).collect();
-    let autoscalers = kube.list(&selection).await?;
-    let rivals = autoscalers.iter().filter_map(|it| {
-        let target = it["spec"]["scaleTargetRef"]["name"].as_str()?;
-        (pools.contains(target) && name(it) != target).then(|| {
-            let name = name(it);
-            Error::new(
-                ErrorKind::Refused,
-                System::Kubernetes,
-                format!("HorizontalRunnerAutoscaler `{name}` scales the runners of pool `{target}`"),
-            )
-            .object(format!(
-                "horizontal-runner-autoscaler/{}/{name}",
-                names::RUNNER_NAMESPACE
-            ))
-            .cause(format!("arcctl makes one called `{target}`; two would undo each other's numbers"))
-            .hint(format!(
-                "take it away: `kubectl -n {} delete horizontalrunnerautoscaler {name}`; the runners stay",
-                names::RUNNER_NAMESPACE
-            ))
-        })
-    });
-    refusals(rivals.collect()).map_or(Ok(()), Err)
+    let is_rival = |it: &&Value| {
+        let target = it["spec"]["scaleTargetRef"]["name"].as_str();
+        target.is_some_and(|target| pools.contains(target) && name(it) != target)
+    };
+    let whole = |it: &Value| {
+        // The items of a list do not say what they are.
+        let mut it = it.clone();
+        it["apiVersion"] = names::ARC_API_VERSION.into();
+        it["kind"] = "HorizontalRunnerAutoscaler".into();
+        it
+    };
+    autoscalers.iter().filter(is_rival).map(whole).collect()
 }
 
 /// By helm, by kubectl or as an EKS add-on, a cert-manager has a webhook configuration with its own webhook in it.

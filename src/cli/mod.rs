@@ -26,7 +26,9 @@ mod run_limit;
 mod schedule;
 mod schema;
 mod session;
+mod sign_in;
 mod smoke;
+mod state;
 mod status;
 mod teardown;
 mod up;
@@ -108,7 +110,7 @@ enum Command {
     /// Plan, ask, execute, prove
     Up(up::UpArgs),
     /// Show releases, certificate and pools on one screen
-    Status,
+    Status(status::StatusArgs),
     /// Say what is wrong, why, and what mends it; write nothing
     Doctor(doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
@@ -132,7 +134,7 @@ impl Command {
         match self {
             Self::Plan(_) => "plan",
             Self::Up(_) => "up",
-            Self::Status => "status",
+            Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
@@ -209,7 +211,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
     match &cli.command {
         Command::Plan(args) => Box::pin(plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(up::run(args, global, output)).await,
-        Command::Status => status::run(global, output).await,
+        Command::Status(args) => Box::pin(status::run(args, global, output)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
         Command::Schedule(args) => schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(smoke::run(args, global, output)).await,

@@ -34,7 +34,7 @@ pub(super) async fn plan(session: &Session, adopt: bool) -> Result<Plan> {
             .map(|desired| async move {
                 let observed = match desired.goal {
                     Goal::There => desired.resource.observe(&session.context).await,
-                    Goal::Gone => desired.resource.remains(&session.context).await,
+                    Goal::Gone | Goal::Yields => desired.resource.remains(&session.context).await,
                 };
                 (desired, observed)
             })

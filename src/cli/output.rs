@@ -117,6 +117,31 @@ impl Output {
         );
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "what is written belongs to a run's output"
+    )]
+    /// Whether the result is shown on a screen, where it can be written over.
+    pub(super) fn is_screen(self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "what is written belongs to a run's output"
+    )]
+    /// Writes the result over what the screen shows.
+    pub(super) fn screen(self, text: &str) {
+        // Home, the text with each line's rest cleared, and what is below it: a screen that is cleared first flickers.
+        let text = text.replace('\n', "\x1b[K\n");
+        let mut stdout = std::io::stdout().lock();
+        drop(
+            stdout
+                .write_all(format!("\x1b[H{text}\x1b[J").as_bytes())
+                .and_then(|()| stdout.flush()),
+        );
+    }
+
     /// Writes the result as JSON.
     pub(super) fn document(self, document: &impl Serialize) {
         let text = serde_json::to_string_pretty(document).unwrap_or_else(|_| "{}".into());

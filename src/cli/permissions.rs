@@ -24,7 +24,7 @@ pub(super) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     let mut needed: BTreeSet<Permission> = written
         .flat_map(|it| match it.goal {
             Goal::There => needed(&it.resource),
-            Goal::Gone => needed_to_delete(&it.resource),
+            Goal::Gone | Goal::Yields => needed_to_delete(&it.resource),
         })
         .collect();
     needed.extend(needed_by_a_run(names::SYSTEM_NAMESPACE));

@@ -8,7 +8,8 @@ use super::{
     output::Output,
     profile_file,
     removal_session::RemovalArgs,
-    session::{ca_bundle, eks_facts},
+    session::eks_facts,
+    sign_in::ca_bundle,
 };
 use crate::{
     clients::{

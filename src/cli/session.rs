@@ -13,11 +13,12 @@ use super::{
     output::Output,
     profile_file::ProfileFile,
     removal_advice::say_what_stays,
+    sign_in::{SignedIn, at_github},
 };
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
-        credential::{self, Credential, Sources},
+        credential::{self, Credential},
         github::{Audit, GitHub},
         helm::Helm,
         kube::{Kube, Selection, Target},
@@ -57,7 +58,6 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 impl Session {
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
-    #[expect(clippy::too_many_lines, reason = "one list, in its order")]
     pub(super) async fn open(
         global: &GlobalArgs,
         file: ProfileFile,
@@ -73,23 +73,11 @@ impl Session {
             helm_must_not_see,
         )?;
         helm.binary()?;
-        let ca_bundle = ca_bundle(&file)?;
-        let sources = Sources {
-            variable: &variable,
-            directory: &file.directory,
-            kube: Some(kube),
-            aws: aws.as_ref(),
-        };
-        let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
-        output.mask(&loaded.credential);
-        for advice in loaded.advice {
-            output.note(format!("advice: {advice}"));
-        }
-        let github = GitHub::new(
-            file.profile.github.url.as_deref(),
-            loaded.credential.clone(),
-            ca_bundle.as_deref(),
-        )?;
+        let SignedIn {
+            credential,
+            github,
+            ca_bundle,
+        } = Box::pin(at_github(&file, kube, aws.as_ref(), output)).await?;
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts) = tokio::join!(
@@ -111,7 +99,7 @@ impl Session {
             aws_writes: Writes::default(),
             helm,
             github,
-            credential: loaded.credential,
+            credential,
             adopt,
             started: facts.now,
             kubernetes: facts.kubernetes.unwrap_or_default(),
@@ -269,24 +257,6 @@ async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> 
     Ok(audit)
 }
 
-/// The contents of `github.caBundle`.
-pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
-    let Some(source) = &file.profile.github.ca_bundle else {
-        return Ok(None);
-    };
-    let path = file.directory.join(&source.file);
-    std::fs::read_to_string(&path).map(Some).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidProfile,
-            System::Profile,
-            "cannot read github.caBundle",
-        )
-        .object(path.display())
-        .cause(error)
-        .hint("paths in the profile are relative to the profile's own directory")
-    })
-}
-
 /// The facts, and what is unwise in them.
 pub(super) async fn facts(
     kube: &Kube,
@@ -303,12 +273,17 @@ pub(super) async fn facts(
             None => Ok(None),
         }
     };
-    let (kubernetes, monitors, rules, foreign, live_overrides, at_aws) = tokio::join!(
+    let autoscalers = Selection::namespaced(
+        names::ARC_API_VERSION,
+        "HorizontalRunnerAutoscaler",
+        names::RUNNER_NAMESPACE,
+    );
+    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, foreign::MONITORS),
         has_crd(kube, foreign::RULES),
         foreign::look(kube, profile),
-        live_overrides(kube, profile),
+        kube.list(&autoscalers),
         at_aws,
     );
     let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
@@ -318,6 +293,7 @@ pub(super) async fn facts(
         (runner_role_arn, advice) = (it.role_arn, it.advice);
         it.facts
     });
+    let autoscalers = autoscalers?;
     let facts = Facts {
         now: jiff::Timestamp::now(),
         kubernetes: Some(kubernetes),
@@ -327,7 +303,8 @@ pub(super) async fn facts(
         prometheus_rule_crd: Some(rules),
         foreign_cert_manager: Some(foreign?),
         ca_bundle,
-        live_overrides: live_overrides?,
+        live_overrides: live_overrides(&autoscalers, profile),
+        rivals: foreign::rivals(&autoscalers, profile),
         eks: eks.map(eks_facts),
         ..Facts::default()
     };
@@ -352,23 +329,17 @@ async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
 }
 
 /// The overrides that the autoscalers have now, by pool.
-async fn live_overrides(
-    kube: &Kube,
+fn live_overrides(
+    autoscalers: &[serde_json::Value],
     profile: &Profile,
-) -> Result<BTreeMap<String, serde_json::Value>> {
-    let selection = Selection::namespaced(
-        "actions.summerwind.dev/v1alpha1",
-        "HorizontalRunnerAutoscaler",
-        names::RUNNER_NAMESPACE,
-    );
-    let live = kube.list(&selection).await?;
-    Ok(live
-        .into_iter()
+) -> BTreeMap<String, serde_json::Value> {
+    autoscalers
+        .iter()
         .filter_map(|it| {
             let name = it["metadata"]["name"].as_str()?.to_owned();
             let overrides = it["spec"]["scheduledOverrides"].clone();
             let known = profile.pools.iter().any(|pool| pool.name == name);
             (known && !overrides.is_null()).then_some((name, overrides))
         })
-        .collect())
+        .collect()
 }

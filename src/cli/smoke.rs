@@ -15,7 +15,8 @@ use super::{
     print_error,
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
-    session::{ca_bundle, variable},
+    session::variable,
+    sign_in::ca_bundle,
     stop_on_signals,
 };
 use crate::{

@@ -1,193 +1,191 @@
-//! `arcctl status`: reads the cluster, and GitHub where a token is at hand.
+//! `arcctl status`: the state on one screen, once or for as long as somebody watches.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
+use clap::Args;
+use futures::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     GlobalArgs,
     connection::{Connection, cluster_words},
     output::Output,
-    profile_file::{self, ProfileFile},
-    session::variable,
+    profile_file,
+    state::{Runners, State},
+    stop_on_signals,
 };
 use crate::{
-    clients::{
-        aws::Aws,
-        credential::{self, Sources},
-        github::{GitHub, Runner},
-        kube::{Kube, Selection, Target},
-    },
-    desired::names,
-    error::Result,
-    profile::{Pool, schedule::moment},
-    report::{
-        self,
-        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
-    },
-    resource::{is_ready, newest_release},
+    error::{Error, ErrorKind, Result, System},
+    execute::Stop,
+    report::{self, status::Status},
 };
 
-/// How many pools are read at a time.
-const CONCURRENT: usize = 16;
+/// How often GitHub, which cannot be watched, is asked while somebody watches.
+const ASKED: Duration = Duration::from_secs(15);
+
+/// How long changes are gathered before they are looked at: a pool that grows changes many pods.
+const GATHERED: Duration = Duration::from_secs(1);
+
+/// Show releases, certificate and pools on one screen
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    /// Only this pool; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pool: Vec<String>,
+    /// Go on, and show each change, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
 
 /// Prints the state.
-pub(super) async fn run(global: &GlobalArgs, output: Output) -> Result<u8> {
+pub(super) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    if args.watch && output.is_json() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            "`--watch` shows state after state, and `-o json` is one document",
+        )
+        .hint("leave out one of them"));
+    }
     let file = profile_file::read(global, output)?;
     let connection = Box::pin(Connection::open(global, &file.profile)).await?;
-    let (kube, eks, aws) = (connection.kube, connection.eks, connection.aws);
-    let version = kube.version().await?;
+    let version = connection.kube.version().await?;
     output.note(format!(
         "profile {} on {}",
         file.profile.name,
-        cluster_words(&kube, eks.as_ref(), version)
+        cluster_words(&connection.kube, connection.eks.as_ref(), version)
     ));
-    let runners = match github(&file, &kube, aws.as_ref(), output).await {
-        Ok(runners) => Some(runners),
-        Err(error) => {
-            output.note(format!(
-                "GitHub could not be asked, so REGISTERED is what the controller saw: {}",
-                error.document().message
-            ));
-            None
-        }
+    let state = Box::pin(State::open(file, &args.pool, connection, output)).await?;
+    let mut watch = Watch {
+        state: &state,
+        output,
+        refusal: None,
     };
-    let (releases, certificate) = tokio::try_join!(
-        releases(&kube, &file.profile.name, output),
-        certificate(&kube)
-    )?;
-    let pools = stream::iter(&file.profile.pools)
-        .map(|pool| pool_status(&kube, pool, runners.as_ref()))
-        .buffered(CONCURRENT)
-        .try_collect()
-        .await?;
-    let status = Status {
-        profile: file.profile.name.clone(),
-        releases,
-        certificate,
-        pools,
-    };
+    if args.watch {
+        return Box::pin(watch.until_stopped()).await;
+    }
+    let runners = watch.runners().await;
+    let status = watch.read(runners.as_ref(), true).await?;
+    if runners.is_some() {
+        let registered = status.pools.iter().filter_map(|it| it.registered).sum();
+        global.actions.set("runners-registered", registered);
+    }
     if output.is_json() {
         output.document(&report::status::document(&status));
     } else {
-        output.result(&report::status::text(&status));
+        output.result(&report::status::text(&status, output.verbosity > 0));
     }
     Ok(0)
 }
 
-/// The runners by name.
-async fn github(
-    file: &ProfileFile,
-    kube: &Kube,
-    aws: Option<&Aws>,
+/// Somebody who looks at a state.
+struct Watch<'a> {
+    state: &'a State,
     output: Output,
-) -> Result<HashMap<String, Runner>> {
-    let sources = Sources {
-        variable: &variable,
-        directory: &file.directory,
-        kube: Some(kube),
-        aws,
-    };
-    let github = &file.profile.github;
-    let credential = Box::pin(credential::load(github, &sources))
-        .await?
-        .credential;
-    output.mask(&credential);
-    let ca_bundle = super::session::ca_bundle(file)?;
-    let client = GitHub::new(github.url.as_deref(), credential, ca_bundle.as_deref())?;
-    let Some(scope) = github.scope() else {
-        return Ok(HashMap::new());
-    };
-    let runners = client.runners(scope).await?;
-    Ok(runners
-        .into_iter()
-        .map(|it| (it.name.clone(), it))
-        .collect())
+    /// Why GitHub could not be asked, when that was said last.
+    refusal: Option<String>,
 }
 
-async fn releases(kube: &Kube, profile: &str, output: Output) -> Result<Vec<ReleaseStatus>> {
-    let mut found = Vec::new();
-    for (namespace, name) in [
-        (names::CERT_MANAGER_NAMESPACE, names::CERT_MANAGER),
-        (names::SYSTEM_NAMESPACE, names::CONTROLLER),
-    ] {
-        if let Some(record) = newest_release(kube, namespace, name).await? {
-            if let Some(other) = record.profile.as_ref().filter(|it| *it != profile) {
-                output.note(format!(
-                    "advice: release `{name}` belongs to the profile `{other}`, not to `{profile}`"
-                ));
+impl Watch<'_> {
+    /// What GitHub says; that it could not be asked is said once.
+    async fn runners(&mut self) -> Option<Runners> {
+        match self.state.runners().await {
+            Ok(runners) => {
+                self.refusal = None;
+                Some(runners)
             }
-            found.push(ReleaseStatus {
-                name: format!("{namespace}/{name}"),
-                version: record.chart_version,
-                status: record.status,
-            });
+            Err(error) => {
+                let reason = error.document().message;
+                if self.refusal.as_ref() != Some(&reason) {
+                    self.output.note(format!(
+                        "GitHub could not be asked, so REGISTERED is what the controller saw: {reason}"
+                    ));
+                }
+                self.refusal = Some(reason);
+                None
+            }
         }
     }
-    Ok(found)
-}
 
-async fn certificate(kube: &Kube) -> Result<Option<CertificateStatus>> {
-    let name = format!("{}-serving-cert", names::CONTROLLER);
-    let target = Target::namespaced(
-        "cert-manager.io/v1",
-        "Certificate",
-        names::SYSTEM_NAMESPACE,
-        &name,
-    );
-    let live = kube.get(&target).await?;
-    Ok(live.map(|live| CertificateStatus {
-        ready: live["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|it| it["type"] == "Ready" && it["status"] == "True"),
-        not_after: live["status"]["notAfter"].as_str().map(str::to_owned),
-    }))
-}
+    async fn read(&self, runners: Option<&Runners>, first: bool) -> Result<Status> {
+        let (status, advice) = self.state.read(runners).await?;
+        if first {
+            for advice in advice {
+                self.output.note(advice);
+            }
+        }
+        Ok(status)
+    }
 
-async fn pool_status(
-    kube: &Kube,
-    pool: &Pool,
-    runners: Option<&HashMap<String, Runner>>,
-) -> Result<PoolStatus> {
-    let autoscaler = Target::namespaced(
-        names::ARC_API_VERSION,
-        "HorizontalRunnerAutoscaler",
-        names::RUNNER_NAMESPACE,
-        &pool.name,
-    );
-    let selection = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE)
-        .labelled(format!("runner-deployment-name={}", pool.name));
-    let (autoscaler, pods) = tokio::try_join!(kube.get(&autoscaler), kube.list(&selection))?;
-    let moment = moment(pool.schedule.as_ref(), pool.min, jiff::Timestamp::now());
-    let name = |pod: &Value| {
-        pod["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let known = |pod: &&Value| runners.and_then(|it| it.get(&name(pod)));
-    let online = |pod: &&Value| known(pod).is_some_and(|it| it.status == "online");
-    // Without GitHub, the controller's own mark on a pod says that it saw the runner (reference: arc.md 2.1).
-    let marked = |pod: &&Value| pod["metadata"]["annotations"]["actions-runner/id"].is_string();
-    let registered = match runners {
-        Some(_) => pods.iter().filter(online).count(),
-        None => pods.iter().filter(marked).count(),
-    };
-    Ok(PoolStatus {
-        name: pool.name.clone(),
-        min: moment.min,
-        max: pool.max,
-        desired: autoscaler.and_then(|it| it["status"]["desiredReplicas"].as_u64()),
-        running: Some(pods.iter().filter(|it| is_ready(it)).count()),
-        registered: Some(registered),
-        busy: runners.map(|_| {
-            pods.iter()
-                .filter(|pod| known(pod).is_some_and(|it| it.busy))
-                .count()
-        }),
-        moment,
-    })
+    /// Shows the state and each change of it. Whoever ends it with Ctrl-C gets what `kubectl get --watch` and `tail -f`
+    /// give: 130.
+    async fn until_stopped(&mut self) -> Result<u8> {
+        let stop = stop_on_signals();
+        let mut stopped = stop.subscribe();
+        tokio::select! {
+            ended = self.watch() => ended.map(|never| match never {}),
+            reason = stopped.wait_for(Option::is_some) => {
+                let terminated = reason.is_ok_and(|it| *it == Some(Stop::Terminated));
+                Ok(if terminated { ErrorKind::Terminated } else { ErrorKind::Interrupted }.exit_code())
+            }
+        }
+    }
+
+    async fn watch(&mut self) -> Result<std::convert::Infallible> {
+        let mut changes = self.state.kube.changes(&self.state.selections()).boxed();
+        let mut ticks = tokio::time::interval(ASKED);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut runners = self.runners().await;
+        let mut shown: Option<Status> = None;
+        let mut failure: Option<String> = None;
+        loop {
+            match self.read(runners.as_ref(), shown.is_none()).await {
+                Ok(status) => {
+                    failure = None;
+                    self.show(shown.as_ref(), &status);
+                    shown = Some(status);
+                }
+                // What was never seen, or may not be seen, ends it; the rest may pass.
+                Err(error) if shown.is_none() || error.kind == ErrorKind::Unauthorized => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let reason = error.document().message;
+                    if failure.as_ref() != Some(&reason) {
+                        self.output
+                            .note(format!("the state is not known now: {reason}"));
+                    }
+                    failure = Some(reason);
+                }
+            }
+            tokio::select! {
+                Some(()) = changes.next() => {
+                    let end = Instant::now() + GATHERED;
+                    while let Ok(Some(())) = tokio::time::timeout_at(end, changes.next()).await {}
+                }
+                _ = ticks.tick() => runners = self.runners().await,
+            }
+        }
+    }
+
+    /// A terminal has one screen; elsewhere each change is a line.
+    fn show(&self, before: Option<&Status>, status: &Status) {
+        let verbose = self.output.verbosity > 0;
+        let now = jiff::Timestamp::now().strftime("%H:%M:%S UTC");
+        if self.output.is_screen() {
+            let text = report::status::text(status, verbose);
+            self.output
+                .screen(&format!("{text}\nas of {now}; Ctrl-C ends\n"));
+            return;
+        }
+        match before {
+            None => self.output.result(&report::status::text(status, verbose)),
+            Some(before) => {
+                for change in report::status::changes(before, status) {
+                    self.output.result(&format!("{now}  {change}\n"));
+                }
+            }
+        }
+    }
 }

@@ -3,10 +3,13 @@
 use jiff::ZonedDateTime;
 use serde_json::{Map, Value, json};
 
-use super::{DesiredError, Facts, names};
-use crate::profile::{
-    Metric, MetricType, Pool, Profile, Step,
-    schedule::{self, Override},
+use super::{Desired, DesiredError, Facts, Goal, Phase, names};
+use crate::{
+    profile::{
+        Metric, MetricType, Pool, Profile, Step,
+        schedule::{self, Override},
+    },
+    resource::{KubeObject, Resource},
 };
 
 /// The least horizon that live overrides must have left to stay (DESIGN 3).
@@ -45,6 +48,23 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
         "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &pool.name),
         "spec": spec,
     }))
+}
+
+/// The autoscalers that others have on the `RunnerDeployment` of `pool`: they go before arcctl's comes.
+pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
+    facts
+        .rivals
+        .iter()
+        .filter(|it| it["spec"]["scaleTargetRef"]["name"] == pool.name)
+        .map(|manifest| Desired {
+            id: names::object_id(manifest),
+            phase: Phase::Runners,
+            after: Vec::new(),
+            resource: Resource::Object(KubeObject {
+                manifest: manifest.clone(),
+            }),
+            goal: Goal::Yields,
+        })
 }
 
 /// The minimum in force at `facts.now`.

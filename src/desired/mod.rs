@@ -64,6 +64,8 @@ pub struct Facts {
     /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
     /// while they equal the profile (DESIGN 3).
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Autoscalers of another name on the pools' `RunnerDeployments`, whole: they would undo arcctl's numbers.
+    pub rivals: Vec<Value>,
 }
 
 /// The phases of `up`, in order, and after them those in which things go. Resources of one phase run concurrently.
@@ -113,6 +115,8 @@ pub enum Goal {
     There,
     /// That it is gone.
     Gone,
+    /// That it is gone although it is somebody else's: refused without `--adopt`.
+    Yields,
 }
 
 /// A resource and its place in the run.
@@ -190,6 +194,11 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             autoscaler::autoscaler(profile, pool, facts)?,
         );
         autoscaler.after.push(runners.id.clone());
+        let rivals: Vec<Desired> = autoscaler::rivals(pool, facts).collect();
+        autoscaler
+            .after
+            .extend(rivals.iter().map(|it| it.id.clone()));
+        result.extend(rivals);
         let pods = named(
             Phase::Runners,
             Id::new("runner-pods", Some(names::RUNNER_NAMESPACE), &pool.name),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clients::aws::cluster::EksCluster,
     clients::kube::{Kube, Selection, Target},
-    desired::{Desired, monitoring, names, placeholder, probe},
+    desired::{Desired, Goal, monitoring, names, placeholder, probe},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
@@ -391,5 +391,8 @@ async fn observe(parts: &Parts, desired: &Desired) -> Result<crate::resource::ob
         }
         _ => authenticated(parts)?,
     };
-    desired.resource.observe(context).await
+    match desired.goal {
+        Goal::There => desired.resource.observe(context).await,
+        Goal::Gone | Goal::Yields => desired.resource.remains(context).await,
+    }
 }

@@ -165,6 +165,7 @@ impl StepRun<'_> {
         match self.desired.goal {
             Goal::There => self.desired.resource.apply(self.context).await,
             Goal::Gone => self.desired.resource.delete(self.context).await,
+            Goal::Yields => self.desired.resource.delete_foreign(self.context).await,
         }
     }
 
@@ -186,7 +187,7 @@ impl StepRun<'_> {
     }
 
     async fn look(&self, applied: u32) -> Result<Look> {
-        if self.desired.goal == Goal::Gone {
+        if self.desired.goal != Goal::There {
             return self.look_what_remains(applied).await;
         }
         let observed = self.desired.resource.observe(self.context).await?;
@@ -221,7 +222,7 @@ impl StepRun<'_> {
     /// What goes is deleted once it can go, and waited for until it is gone.
     async fn look_what_remains(&self, applied: u32) -> Result<Look> {
         let observed = self.desired.resource.remains(self.context).await?;
-        let step = decide(self.desired, &observed, false)?;
+        let step = decide(self.desired, &observed, self.adopt)?;
         let Observed::Present(present) = observed else {
             return Ok(Look::Done);
         };
@@ -268,7 +269,9 @@ impl StepRun<'_> {
             self.desired.resource.system(),
             match self.desired.goal {
                 Goal::There => format!("`{}` is not ready after {limit}", self.desired.id),
-                Goal::Gone => format!("`{}` is not gone after {limit}", self.desired.id),
+                Goal::Gone | Goal::Yields => {
+                    format!("`{}` is not gone after {limit}", self.desired.id)
+                }
             },
         )
         .object(&self.desired.id)

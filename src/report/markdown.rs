@@ -31,8 +31,12 @@ pub fn plan(plan: &Plan) -> String {
     }
     line(&mut text, "| action | what | change |\n|---|---|---|");
     for step in changing {
-        let mut changes: Vec<String> = step
-            .differences
+        let differences = match step.action {
+            // What goes is whole in the log.
+            Action::Delete => &[][..],
+            _ => &step.differences,
+        };
+        let mut changes: Vec<String> = differences
             .iter()
             .map(|it| {
                 let (from, to) = (shown(&it.from), shown(&it.to));
@@ -40,7 +44,11 @@ pub fn plan(plan: &Plan) -> String {
             })
             .collect();
         if step.adopts {
-            changes.insert(0, "taken over (--adopt)".into());
+            let word = match step.action {
+                Action::Delete => "not arcctl's (--adopt)",
+                _ => "taken over (--adopt)",
+            };
+            changes.insert(0, word.into());
         }
         changes.extend(step.note.as_deref().map(plain));
         row(

@@ -35,6 +35,7 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
         }
         let note = match (&step.note, step.adopts, step.action, step.ready) {
             (Some(note), ..) => format!("  {note}"),
+            (_, true, Action::Delete, _) => "  not arcctl's (--adopt); to have it again:".into(),
             (_, true, ..) => "  taken over (--adopt)".into(),
             (_, _, Action::Keep, false) => "  not ready".into(),
             _ => String::new(),
@@ -46,6 +47,12 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
             name(step.action),
             step.id
         );
+        if step.action == Action::Delete {
+            for difference in &step.differences {
+                text.push_str(&whole(&difference.from));
+            }
+            continue;
+        }
         for difference in &step.differences {
             let (from, to) = (shown(&difference.from), shown(&difference.to));
             let _ignored = writeln!(text, "            {}  {from} -> {to}", difference.path);
@@ -57,6 +64,14 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
         .collect();
     let _ignored = writeln!(text, "{}", closing(plan));
     text
+}
+
+/// All of an object that goes, as YAML for `kubectl apply`.
+fn whole(manifest: &Value) -> String {
+    let yaml = serde_saphyr::to_string(manifest).unwrap_or_else(|_| manifest.to_string());
+    yaml.lines()
+        .flat_map(|line| ["            ", line, "\n"])
+        .collect()
 }
 
 /// How many steps do what.

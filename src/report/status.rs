@@ -107,18 +107,58 @@ fn pool(pool: &PoolStatus) -> Value {
     })
 }
 
-/// One screen, at most 80 columns wide with names of usual length.
-pub fn text(status: &Status) -> String {
+/// How many pools are shown one by one.
+const MANY: usize = 20;
+
+/// How many of many pools are shown that lack something: with the rest, 24 lines.
+const LACKING: usize = 6;
+
+/// The longest name that the numbers stand beside; those of a longer one stand below it.
+const NAME: usize = 30;
+
+/// One screen, at most 80 columns wide with names of usual length. Of many pools those that lack something, unless
+/// `verbose`.
+pub fn text(status: &Status, verbose: bool) -> String {
     let mut text = String::new();
-    for release in &status.releases {
-        let _ignored = writeln!(
-            text,
-            "release      {}  {}  {}",
-            release.name, release.version, release.status
+    installation(&mut text, status);
+    if status.pools.len() <= MANY || verbose {
+        let shown: Vec<&PoolStatus> = status.pools.iter().collect();
+        pools(&mut text, &shown);
+        return text;
+    }
+    let mut lacking: Vec<&PoolStatus> = status.pools.iter().filter(|it| it.lacks() > 0).collect();
+    lacking.sort_by_key(|it| std::cmp::Reverse(it.lacks()));
+    let (shown, more) = lacking.split_at(lacking.len().min(LACKING));
+    let width = pools(&mut text, shown);
+    row(&mut text, width, "all", &total(&status.pools).numbers());
+    line(&mut text, "");
+    if !more.is_empty() {
+        line(
+            &mut text,
+            &format!("{} more pools lack runners", more.len()),
         );
     }
+    let (all, fine) = (status.pools.len(), status.pools.len() - lacking.len());
+    line(
+        &mut text,
+        &format!("{fine} of {all} pools have the runners they should have"),
+    );
+    line(&mut text, "-v shows all, --pool NAME one");
+    text
+}
+
+/// The releases and the certificate.
+fn installation(text: &mut String, status: &Status) {
+    for release in &status.releases {
+        let ReleaseStatus {
+            name,
+            version,
+            status,
+        } = release;
+        line(text, &format!("release      {name}  {version}  {status}"));
+    }
     if status.releases.is_empty() {
-        let _ignored = writeln!(text, "release      none: `arcctl up` installs them");
+        line(text, "release      none: `arcctl up` installs them");
     }
     let certificate = match &status.certificate {
         None => "none".to_owned(),
@@ -128,43 +168,225 @@ pub fn text(status: &Status) -> String {
             it.not_after.as_deref().unwrap_or("?")
         ),
     };
-    let _ignored = writeln!(text, "certificate  {certificate}\n");
-    let width = status
-        .pools
-        .iter()
-        .map(|it| it.name.len())
-        .max()
-        .unwrap_or(0)
-        .max(4);
-    let _ignored = writeln!(
-        text,
-        "{:<width$}  {:>5} {:>5} {:>8} {:>8} {:>11} {:>5}",
-        "POOL", "MIN", "MAX", "DESIRED", "RUNNING", "REGISTERED", "BUSY"
-    );
-    for pool in &status.pools {
-        let _ignored = writeln!(
-            text,
-            "{:<width$}  {:>5} {:>5} {:>8} {:>8} {:>11} {:>5}",
-            pool.name,
-            pool.min,
-            pool.max,
-            count(pool.desired),
-            count(pool.running),
-            count(pool.registered),
-            count(pool.busy),
-        );
+    line(text, &format!("certificate  {certificate}\n"));
+}
+
+/// A pool's numbers and below them its schedule; how wide the column of names is.
+fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
+    let names = pools.iter().map(|it| it.name.chars().count());
+    let width = names.filter(|it| *it <= NAME).max().unwrap_or(0).max(5);
+    let head = ["MIN", "MAX", "DESIRED", "RUNNING", "REGISTERED", "BUSY"];
+    row(text, width, "POOL", &head.map(str::to_owned));
+    for pool in pools {
+        row(text, width, &pool.name, &pool.numbers());
         let zone = pool
             .moment
             .time_zone
             .as_deref()
             .map(|it| format!("  ({it})"))
             .unwrap_or_default();
-        let _ignored = writeln!(text, "{:<width$}  {}{zone}", "", pool.moment);
+        line(text, &format!("       {}{zone}", pool.moment));
     }
-    text
+    width
+}
+
+/// What changed, a line each.
+pub fn changes(before: &Status, now: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    let releases = |status: &Status| -> Vec<String> {
+        let shown = |it: &ReleaseStatus| format!("{} {} {}", it.name, it.version, it.status);
+        status.releases.iter().map(shown).collect()
+    };
+    let (old, new) = (releases(before), releases(now));
+    lines.extend(
+        new.iter()
+            .filter(|it| !old.contains(it))
+            .map(|it| format!("release {it}")),
+    );
+    if new.len() < old.len() {
+        lines.push(format!("{} of {} releases are left", new.len(), old.len()));
+    }
+    let certificate = |status: &Status| {
+        status.certificate.as_ref().map_or(
+            "none",
+            |it| {
+                if it.ready { "ready" } else { "not ready" }
+            },
+        )
+    };
+    if certificate(before) != certificate(now) {
+        lines.push(format!("certificate {}", certificate(now)));
+    }
+    for pool in &now.pools {
+        let Some(old) = before.pools.iter().find(|it| it.name == pool.name) else {
+            continue;
+        };
+        let names = ["min", "max", "desired", "running", "registered", "busy"];
+        let changed: Vec<String> = names
+            .iter()
+            .zip(old.numbers().iter().zip(&pool.numbers()))
+            .filter(|(_, (old, new))| old != new)
+            .map(|(name, (old, new))| format!("{name} {old} -> {new}"))
+            .collect();
+        if !changed.is_empty() {
+            lines.push(format!("{}: {}", pool.name, changed.join(", ")));
+        }
+    }
+    lines
+}
+
+impl PoolStatus {
+    /// How many runners it lacks: those that should be registered and run. What is not known counts as lacking.
+    fn lacks(&self) -> u64 {
+        let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+        let (Some(desired), Some(running), Some(registered)) =
+            (self.desired, self.running, self.registered)
+        else {
+            return u64::from(self.min.max(1));
+        };
+        let registered = u64::from(self.min).saturating_sub(number(registered));
+        registered.max(desired.saturating_sub(number(running)))
+    }
+
+    fn numbers(&self) -> [String; 6] {
+        [
+            self.min.to_string(),
+            self.max.to_string(),
+            count(self.desired),
+            count(self.running),
+            count(self.registered),
+            count(self.busy),
+        ]
+    }
+}
+
+/// All pools as one; a count that is not known of one is not known.
+fn total(pools: &[PoolStatus]) -> PoolStatus {
+    let sum = |of: fn(&PoolStatus) -> u32| pools.iter().map(of).fold(0, u32::saturating_add);
+    PoolStatus {
+        name: "all".into(),
+        min: sum(|it| it.min),
+        max: sum(|it| it.max),
+        desired: pools.iter().map(|it| it.desired).sum(),
+        running: pools.iter().map(|it| it.running).sum(),
+        registered: pools.iter().map(|it| it.registered).sum(),
+        busy: pools.iter().map(|it| it.busy).sum(),
+        moment: crate::profile::schedule::moment(None, 0, jiff::Timestamp::UNIX_EPOCH),
+    }
+}
+
+fn row(text: &mut String, width: usize, name: &str, numbers: &[String; 6]) {
+    let [min, max, desired, running, registered, busy] = numbers;
+    let numbers = format!("{min:>5} {max:>5} {desired:>8} {running:>8} {registered:>11} {busy:>5}");
+    if name.chars().count() > width {
+        line(text, name);
+        line(text, &format!("{:<width$}  {numbers}", ""));
+    } else {
+        line(text, &format!("{name:<width$}  {numbers}"));
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ignored = writeln!(text, "{line}");
 }
 
 /// A count, or `?` where it could not be found out.
 fn count(number: Option<impl std::fmt::Display>) -> String {
     number.map_or_else(|| "?".into(), |it| it.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::schedule::moment;
+
+    fn pool(name: &str, registered: Option<usize>) -> PoolStatus {
+        PoolStatus {
+            name: name.into(),
+            min: 50,
+            max: 80,
+            desired: Some(50),
+            running: Some(50),
+            registered,
+            busy: Some(7),
+            moment: moment(None, 50, jiff::Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    fn status(pools: Vec<PoolStatus>) -> Status {
+        Status {
+            profile: "p".into(),
+            pools,
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn two_hundred_pools_are_one_screen_with_those_that_lack_runners() {
+        let mut pools: Vec<PoolStatus> = (0..200)
+            .map(|it| pool(&format!("pool-{it}"), Some(50)))
+            .collect();
+        pools[17].registered = Some(48);
+        pools[150].registered = Some(0);
+        pools[99].running = None;
+        let all = status(pools);
+        let short = text(&all, false);
+        assert!(short.lines().count() <= 14, "{short}");
+        assert!(short.lines().all(|it| it.chars().count() <= 80), "{short}");
+        let at = |name: &str| short.find(&format!("\n{name} ")).unwrap();
+        assert!(
+            at("pool-150") < at("pool-17") && at("pool-99") < at("pool-17"),
+            "{short}"
+        );
+        assert!(!short.contains("pool-18 "), "{short}");
+        assert!(
+            short.contains("197 of 200 pools have the runners they should have"),
+            "{short}"
+        );
+        let total = short.lines().find(|it| it.starts_with("all ")).unwrap();
+        let total: Vec<&str> = total.split_whitespace().collect();
+        assert_eq!(
+            total,
+            ["all", "10000", "16000", "10000", "?", "9948", "1400"]
+        );
+        assert_eq!(text(&all, true).matches("\npool-").count(), 200);
+    }
+
+    #[test]
+    fn more_than_a_screen_of_lacking_pools_is_counted() {
+        let pools = (0..200)
+            .map(|it| pool(&format!("p{it}"), Some(0)))
+            .collect();
+        let text = text(&status(pools), false);
+        assert!(text.lines().count() <= 21, "{text}");
+        assert!(
+            text.contains("194 more pools lack runners\n0 of 200"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_neither_cut_nor_wraps_its_numbers() {
+        let name = "a".repeat(60);
+        let text = text(&status(vec![pool(&name, Some(50)), pool("b", None)]), false);
+        assert!(text.lines().all(|it| it.chars().count() <= 80), "{text}");
+        assert!(text.lines().any(|it| it == name), "{text}");
+        assert!(text.contains(" ?     7\n"), "{text}");
+    }
+
+    #[test]
+    fn a_change_is_a_line_and_the_same_is_none() {
+        let before = status(vec![pool("a", Some(1)), pool("b", Some(1))]);
+        let mut now = status(vec![pool("a", Some(2)), pool("b", Some(1))]);
+        now.certificate = Some(CertificateStatus {
+            ready: true,
+            not_after: None,
+        });
+        assert_eq!(
+            changes(&before, &now),
+            ["certificate ready", "a: registered 1 -> 2"]
+        );
+        assert!(changes(&now, &now).is_empty());
+    }
 }

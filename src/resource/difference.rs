@@ -19,6 +19,28 @@ pub struct Difference {
     pub to: Value,
 }
 
+impl Difference {
+    /// That a whole object goes: as much of it as makes it again with `kubectl apply`.
+    pub fn whole(live: &Value) -> Self {
+        let mut metadata = serde_json::Map::new();
+        for key in ["name", "namespace", "labels"] {
+            if let Some(value) = live["metadata"].get(key) {
+                metadata.insert(key.into(), value.clone());
+            }
+        }
+        Self {
+            path: "manifest".into(),
+            from: serde_json::json!({
+                "apiVersion": live["apiVersion"],
+                "kind": live["kind"],
+                "metadata": metadata,
+                "spec": live["spec"],
+            }),
+            to: Value::Null,
+        }
+    }
+}
+
 /// What takes the place of a value that must not be seen.
 const HIDDEN: &str = "(hidden)";
 

@@ -91,8 +91,8 @@ pub(super) fn of_object(live: Option<&Value>, profile: &str) -> Observed {
     };
     let ownership = owner::of_object(live, profile);
     let readiness = match ending(live) {
-        Some(reason) if ownership == Ownership::Ours => Readiness::progressing(reason),
-        _ => Readiness::Ready,
+        Some(reason) => Readiness::progressing(reason),
+        None => Readiness::Ready,
     };
     Observed::Present(Present {
         ownership,
@@ -149,6 +149,19 @@ impl KubeObject {
             }
             _ => Ok(found),
         }
+    }
+
+    /// Deletes the very object that the plan has shown, whoever made it; one that has come in its place stays.
+    pub(super) async fn delete_foreign(&self, context: &Context) -> Result<()> {
+        let target = self.address()?;
+        let Some(live) = context.kube.get(&target).await? else {
+            return Ok(());
+        };
+        let same = live["metadata"]["uid"] == self.manifest["metadata"]["uid"];
+        if !same || ending(&live).is_some() {
+            return Ok(());
+        }
+        context.kube.delete_exactly(&target, &live).await
     }
 
     /// Deletes it where it is this profile's.

@@ -98,6 +98,14 @@ impl Resource {
         }
     }
 
+    /// Takes away what is somebody else's and stands in arcctl's way, as the plan has shown it.
+    pub async fn delete_foreign(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) if context.adopt => object.delete_foreign(context).await,
+            other => other.delete(context).await,
+        }
+    }
+
     /// Whose word it is that it is not ready.
     pub const fn system(&self) -> System {
         match self {

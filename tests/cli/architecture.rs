@@ -17,7 +17,7 @@ const PURE: [&str; 14] = [
     "src/policy/",
     "src/desired/",
     "src/report/",
-    "src/plan.rs",
+    "src/plan/",
     "src/clients/github/answer.rs",
     "src/clients/github/certificate.rs",
     "src/clients/github/groups.rs",

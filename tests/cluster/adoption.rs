@@ -14,8 +14,8 @@ fn a_hand_made_installation_is_refused_and_adopted() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
     install_by_hand(&cluster);
+    another_autoscaler(&cluster);
     let before = everything(&cluster);
-    another_autoscaler_is_refused(&cluster, &profile);
     refused(&cluster, &profile);
     assert_eq!(
         everything(&cluster),
@@ -24,6 +24,7 @@ fn a_hand_made_installation_is_refused_and_adopted() {
     );
     planned(&cluster, &profile);
     adopted(&cluster, &profile);
+    watched(&cluster, &profile);
     cluster.finish();
 }
 
@@ -113,6 +114,7 @@ fn refused(cluster: &Cluster, profile: &Path) {
         "secret/actions-runner-system/controller-manager",
         "runner-deployment/actions-runner/basic",
         "horizontal-runner-autoscaler/actions-runner/basic",
+        "HorizontalRunnerAutoscaler `test-basic-runner-autoscaler` scales the runners of pool `basic`",
     ] {
         assert!(
             message.contains(foreign),
@@ -122,18 +124,49 @@ fn refused(cluster: &Cluster, profile: &Path) {
 }
 
 /// The blog's autoscaler has another name than its `RunnerDeployment`: beside arcctl's it would go on scaling.
-fn another_autoscaler_is_refused(cluster: &Cluster, profile: &Path) {
+fn another_autoscaler(cluster: &Cluster) {
     let rival = RUNNERS
         .split("---")
         .nth(1)
         .unwrap()
-        .replace("{name: basic, n", "{name: basic-autoscaler, n");
+        .replace("{name: basic, n", "{name: test-basic-runner-autoscaler, n");
     cluster.kubectl(&["apply", "-f", "-"], Some(&rival));
-    let ended = cluster.up(profile, &["--adopt"]);
-    assert_eq!(ended.expect(7)["outcome"], "refused");
-    assert_snapshot!("another_autoscaler", ended.failure());
-    let arguments = ["-n", "actions-runner", "delete", "hra", "basic-autoscaler"];
-    cluster.kubectl(&arguments, None);
+}
+
+fn autoscalers(cluster: &Cluster) -> String {
+    let arguments = ["-n", "actions-runner", "get", "hra", "-o", "name"];
+    cluster.kubectl(&arguments, None)
+}
+
+/// A line for each change, and the exit code of an interruption for whoever ends it.
+fn watched(cluster: &Cluster, profile: &Path) {
+    let file = profile.to_str().unwrap();
+    let mut watch =
+        cluster.arcctl_in_background(&["status", "-f", file, "--watch", "--pool", "basic"]);
+    watch.wait_for_result("min 2");
+    let maximum = r#"{"spec":{"minReplicas":3}}"#;
+    let patch = [
+        "-n",
+        "actions-runner",
+        "patch",
+        "hra",
+        "basic",
+        "--type=merge",
+        "-p",
+        maximum,
+    ];
+    cluster.kubectl(&patch, None);
+    watch.wait_for_result("  basic: desired 2 -> 3");
+    watch.interrupt();
+    let ended = watch.end();
+    assert_eq!(
+        (ended.code, ended.stdout.matches("POOL").count()),
+        (130, 1),
+        "{}",
+        ended.stdout
+    );
+    let unknown = cluster.arcctl(&["status", "-f", file, "--pool", "basik"]);
+    assert_eq!(unknown.code, 64, "{}", unknown.stderr);
 }
 
 fn planned(cluster: &Cluster, profile: &Path) {
@@ -146,6 +179,22 @@ fn planned(cluster: &Cluster, profile: &Path) {
     let secret = human.stdout.lines().find(|it| it.contains("secret/"));
     let secret = secret.unwrap_or_default();
     assert!(secret.contains("taken over (--adopt)"), "{}", human.stdout);
+    // What goes is shown whole, for whoever wants it again.
+    let rival = human
+        .stdout
+        .split("delete  horizontal-runner-autoscaler/actions-runner/test-basic-runner-autoscaler")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{}", human.stdout));
+    assert!(
+        rival.contains(
+            "to have it again:\n            apiVersion: actions.summerwind.dev/v1alpha1\n"
+        ),
+        "{rival}"
+    );
+    assert!(
+        rival.contains("maxReplicas: 4") && !rival.contains("uid:"),
+        "{rival}"
+    );
 }
 
 fn adopted(cluster: &Cluster, profile: &Path) {
@@ -155,6 +204,10 @@ fn adopted(cluster: &Cluster, profile: &Path) {
     let secret = uid(cluster);
     let ended = cluster.up(profile, &["--adopt"]);
     assert_eq!(ended.expect(0)["outcome"], "ok");
+    assert_eq!(
+        autoscalers(cluster).trim(),
+        "horizontalrunnerautoscaler.actions.summerwind.dev/basic"
+    );
     assert_eq!(
         uid(cluster),
         secret,

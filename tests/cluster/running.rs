@@ -1,7 +1,7 @@
 //! A run of arcctl in the background: to interrupt it, or to do something while it waits.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread::JoinHandle,
@@ -18,6 +18,7 @@ pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+    results: Receiver<String>,
     stdout: JoinHandle<String>,
 }
 
@@ -37,16 +38,23 @@ impl Running {
                 let _ignored = sender.send(line.unwrap());
             }
         });
-        let mut output = child.stdout.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, results) = channel();
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
-            output.read_to_string(&mut text).unwrap();
+            for line in output.lines() {
+                let line = line.unwrap();
+                text.push_str(&line);
+                text.push('\n');
+                let _ignored = sender.send(line);
+            }
             text
         });
         Self {
             child,
             lines,
             seen: Vec::new(),
+            results,
             stdout,
         }
     }
@@ -71,6 +79,20 @@ impl Running {
     /// The id of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until a line on stdout contains `text`.
+    #[track_caller]
+    pub(crate) fn wait_for_result(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.results.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return,
+                Ok(_) => {}
+                Err(error) => panic!("no line with `{text}` on stdout: {error}"),
+            }
+        }
     }
 
     /// Sends SIGINT, as Ctrl-C does.

@@ -14,6 +14,9 @@ use crate::{
     error::{Error, Result, System},
 };
 
+/// How many objects are asked for at a time, where there may be many.
+const PAGE: u32 = 500;
+
 impl Kube {
     /// The object, or `None` where it or its kind is not there.
     pub async fn get(&self, target: &Target) -> Result<Option<Value>> {
@@ -43,6 +46,33 @@ impl Kube {
             Ok(list) => Ok(list.items.iter().map(to_value).collect()),
             Err(failure) if failure.code() == Some(404) => Ok(Vec::new()),
             Err(failure) => Err(failure.about_kind(selection)),
+        }
+    }
+
+    /// Shows each object of a selection to `see`, a page at a time: many of them need no more memory than a page. None
+    /// where the kind is not there.
+    pub async fn each(&self, selection: &Selection, mut see: impl FnMut(&Value)) -> Result<()> {
+        let api = self.api(&selection.kind, selection.namespace.as_deref());
+        let mut parameters = ListParams {
+            label_selector: selection.labels.clone(),
+            field_selector: selection.fields.clone(),
+            limit: Some(PAGE),
+            ..Default::default()
+        };
+        let what = format!("list {} objects", selection.kind.name());
+        loop {
+            let page = match self.call(Call::Read, &what, || api.list(&parameters)).await {
+                Ok(page) => page,
+                Err(failure) if failure.code() == Some(404) => return Ok(()),
+                Err(failure) => return Err(failure.about_kind(selection)),
+            };
+            for object in &page.items {
+                see(&to_value(object));
+            }
+            parameters.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
+            if parameters.continue_token.is_none() {
+                return Ok(());
+            }
         }
     }
 

@@ -1,12 +1,18 @@
 //! What would be done: data, made from observations. Pure: no I/O.
 
+mod refusal;
+
 use serde::Serialize;
+
+pub use refusal::refusals;
+
+use refusal::{foreign, other_profile, rival};
 
 use crate::{
     desired::{Desired, Goal, Phase},
-    error::{Error, ErrorKind, System},
+    error::Error,
     resource::{
-        Id,
+        Resource,
         difference::Difference,
         observed::{Observed, Ownership, Readiness},
     },
@@ -125,6 +131,9 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
     if desired.goal == Goal::Gone {
         return Ok(decide_removal(observed, step));
     }
+    if desired.goal == Goal::Yields {
+        return decide_yielding(desired, observed, adopt, step);
+    }
     let present = match observed {
         Observed::Absent => return Ok(step(Action::Create, Vec::new(), false, false)),
         Observed::Present(present) => present,
@@ -182,48 +191,38 @@ fn decide_removal(
     }
 }
 
-fn foreign(id: &Id, evidence: &str) -> Error {
-    Error::new(ErrorKind::Refused, System::Kubernetes, format!("`{id}` is there and is not arcctl's"))
-        .object(id)
-        .cause(evidence)
-        .hint("see what would change with `arcctl plan --adopt`, then take it over with `arcctl up --adopt`; or remove it by hand")
-}
-
-fn other_profile(id: &Id, name: &str) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        System::Kubernetes,
-        format!("`{id}` belongs to the profile `{name}`"),
-    )
-    .object(id)
-    .hint("namespaces, releases and the Secret are one per cluster: use that profile: `-f` names its file")
-}
-
-/// Puts what was refused together, so that one run names all of it.
-pub fn refusals(mut errors: Vec<Error>) -> Option<Error> {
-    if errors.len() < 2 {
-        return errors.pop();
+/// What is somebody else's and in the way goes with `--adopt`, its manifest shown; without it is refused.
+fn decide_yielding(
+    desired: &Desired,
+    observed: &Observed,
+    adopt: bool,
+    step: impl Fn(Action, Vec<Difference>, bool, bool) -> Step,
+) -> Result<Step, Error> {
+    let Observed::Present(present) = observed else {
+        return Ok(step(Action::Keep, Vec::new(), false, true));
+    };
+    if let Ownership::OtherProfile { name } = &present.ownership {
+        return Err(other_profile(&desired.id, name));
     }
-    let hint = errors[0].hint.clone().unwrap_or_default();
-    let message = format!(
-        "{} things are there that are not this profile's",
-        errors.len()
-    );
-    let all = Error::new(ErrorKind::Refused, System::Kubernetes, message)
-        .object(errors[0].object.clone().unwrap_or_default())
-        .hint(hint);
-    Some(errors.into_iter().fold(all, |all, error| {
-        all.cause(match error.causes.as_slice() {
-            [] => error.message,
-            causes => format!("{} ({})", error.message, causes.join("; ")),
-        })
-    }))
+    let Resource::Object(object) = &desired.resource else {
+        return Ok(step(Action::Keep, Vec::new(), false, true));
+    };
+    if !adopt {
+        return Err(rival(&desired.id, &object.manifest));
+    }
+    let shown = Difference::whole(&object.manifest);
+    Ok(step(Action::Delete, vec![shown], true, true))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::resource::{KubeObject, Resource, observed::Present};
+    use crate::{
+        error::ErrorKind,
+        resource::{Id, KubeObject, observed::Present},
+    };
 
     fn desired() -> Desired {
         Desired {
@@ -286,6 +285,50 @@ mod tests {
     }
 
     #[test]
+    fn a_rival_is_refused_and_goes_with_adopt_its_manifest_shown() {
+        let manifest = json!({
+            "apiVersion": "actions.summerwind.dev/v1alpha1",
+            "kind": "HorizontalRunnerAutoscaler",
+            "metadata": {"name": "r", "namespace": "n", "uid": "1", "managedFields": []},
+            "spec": {"scaleTargetRef": {"name": "basic"}},
+            "status": {"desiredReplicas": 3},
+        });
+        let yields = Desired {
+            id: Id::new("horizontal-runner-autoscaler", Some("n"), "r"),
+            resource: Resource::Object(KubeObject { manifest }),
+            goal: Goal::Yields,
+            ..desired()
+        };
+        let foreign = || Ownership::Foreign {
+            evidence: "kubectl".into(),
+        };
+        let refused = decide(&yields, &present(foreign(), false), false).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Refused);
+        assert!(
+            refused
+                .to_string()
+                .contains("delete horizontalrunnerautoscaler r"),
+            "{refused}"
+        );
+        let step = decide(&yields, &present(foreign(), false), true).unwrap();
+        assert_eq!((step.action, step.adopts), (Action::Delete, true));
+        assert_eq!(
+            step.differences[0].from,
+            json!({
+                "apiVersion": "actions.summerwind.dev/v1alpha1",
+                "kind": "HorizontalRunnerAutoscaler",
+                "metadata": {"name": "r", "namespace": "n"},
+                "spec": {"scaleTargetRef": {"name": "basic"}},
+            })
+        );
+        let other = Ownership::OtherProfile { name: "b".into() };
+        let other = decide(&yields, &present(other, false), true).unwrap_err();
+        assert_eq!(other.kind, ErrorKind::Refused);
+        let gone = decide(&yields, &Observed::Absent, false).unwrap();
+        assert_eq!(gone.action, Action::Keep);
+    }
+
+    #[test]
     fn only_what_is_this_profile_s_goes() {
         let gone = Desired {
             goal: Goal::Gone,
@@ -306,9 +349,19 @@ mod tests {
             },
             Ownership::OtherProfile { name: "b".into() },
         ] {
-            let step = action(&present(ownership, false));
-            assert_eq!(step.action, Action::Keep);
-            assert!(step.note.unwrap().starts_with("stays: "));
+            // Also what somebody else deletes just now: it is not waited for.
+            for readiness in [
+                Readiness::Ready,
+                Readiness::progressing("it is being deleted"),
+            ] {
+                let step = action(&Observed::Present(Present {
+                    ownership: ownership.clone(),
+                    differences: Vec::new(),
+                    readiness,
+                }));
+                assert_eq!((step.action, step.ready), (Action::Keep, true));
+                assert!(step.note.unwrap().starts_with("stays: "));
+            }
         }
     }
 }

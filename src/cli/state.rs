@@ -1,0 +1,247 @@
+//! Reads the state of an installation: the cluster in a few calls, however many pools there are, and GitHub where a
+//! token is at hand.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{
+    connection::Connection, output::Output, profile_file::ProfileFile, sign_in::at_github,
+};
+use crate::{
+    clients::{
+        github::GitHub,
+        kube::{Kube, Selection, Target},
+    },
+    desired::names,
+    error::{Error, ErrorKind, Result, System},
+    profile::{Pool, schedule::moment},
+    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+    resource::{is_ready, newest_release},
+};
+
+/// The label that the controller gives to a pool's pods (reference: arc.md 2.1).
+const POOL: &str = "runner-deployment-name";
+
+/// What GitHub says of a runner.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    online: bool,
+    busy: bool,
+}
+
+/// The runners by name.
+pub(super) type Runners = HashMap<String, Seen>;
+
+/// Where the state is read from.
+pub(super) struct State {
+    /// The API server.
+    pub kube: Kube,
+    file: ProfileFile,
+    pools: Vec<Pool>,
+    github: Result<GitHub>,
+}
+
+/// What was counted of a pool's pods.
+#[derive(Default)]
+struct Tally {
+    running: usize,
+    registered: usize,
+    busy: usize,
+}
+
+impl State {
+    /// Of all pools, or of those that are named.
+    pub(super) async fn open(
+        file: ProfileFile,
+        only: &[String],
+        connection: Connection,
+        output: Output,
+    ) -> Result<Self> {
+        let pools = chosen(&file, only)?;
+        let kube = connection.kube;
+        let github = Box::pin(at_github(&file, &kube, connection.aws.as_ref(), output)).await;
+        Ok(Self {
+            kube,
+            file,
+            pools,
+            github: github.map(|it| it.github),
+        })
+    }
+
+    /// What the profile is called.
+    pub(super) fn profile(&self) -> &str {
+        &self.file.profile.name
+    }
+
+    /// The runners that GitHub has.
+    pub(super) async fn runners(&self) -> Result<Runners> {
+        let github = self.github.as_ref().map_err(Clone::clone)?;
+        let Some(scope) = self.file.profile.github.scope() else {
+            return Ok(Runners::new());
+        };
+        let seen = github.runners(scope).await?.into_iter().map(|it| {
+            let online = it.status == "online";
+            let busy = it.busy;
+            (it.name, Seen { online, busy })
+        });
+        Ok(seen.collect())
+    }
+
+    /// What changes when the state does.
+    pub(super) fn selections(&self) -> Vec<Selection> {
+        vec![self.pods(), autoscalers()]
+    }
+
+    fn pods(&self) -> Selection {
+        let all = self.pools.len() == self.file.profile.pools.len();
+        let names: Vec<&str> = self.pools.iter().map(|it| it.name.as_str()).collect();
+        let labelled = if all {
+            POOL.to_owned()
+        } else {
+            format!("{POOL} in ({})", names.join(","))
+        };
+        Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE).labelled(labelled)
+    }
+
+    /// The state now, and what is unwise in it.
+    pub(super) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
+        let ((releases, advice), certificate, desired, tallies) = tokio::try_join!(
+            releases(&self.kube, self.profile()),
+            certificate(&self.kube),
+            self.desired(),
+            self.tallies(runners),
+        )?;
+        let now = jiff::Timestamp::now();
+        let pool = |pool: &Pool| {
+            let moment = moment(pool.schedule.as_ref(), pool.min, now);
+            let tally = tallies.get(&pool.name);
+            PoolStatus {
+                name: pool.name.clone(),
+                min: moment.min,
+                max: pool.max,
+                desired: desired.get(&pool.name).copied(),
+                running: Some(tally.map_or(0, |it| it.running)),
+                registered: Some(tally.map_or(0, |it| it.registered)),
+                busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
+                moment,
+            }
+        };
+        let status = Status {
+            profile: self.profile().to_owned(),
+            releases,
+            certificate,
+            pools: self.pools.iter().map(pool).collect(),
+        };
+        Ok((status, advice))
+    }
+
+    /// What the autoscalers ask for, by pool.
+    async fn desired(&self) -> Result<HashMap<String, u64>> {
+        let mut desired = HashMap::new();
+        let see = |autoscaler: &Value| {
+            if let (Some(name), Some(replicas)) = (
+                autoscaler["metadata"]["name"].as_str(),
+                autoscaler["status"]["desiredReplicas"].as_u64(),
+            ) {
+                desired.insert(name.to_owned(), replicas);
+            }
+        };
+        self.kube.each(&autoscalers(), see).await?;
+        Ok(desired)
+    }
+
+    /// The pods of each pool, counted page by page.
+    async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Tally>> {
+        let mut tallies: HashMap<String, Tally> = HashMap::new();
+        let see = |pod: &Value| {
+            let metadata = &pod["metadata"];
+            let (Some(pool), Some(name)) =
+                (metadata["labels"][POOL].as_str(), metadata["name"].as_str())
+            else {
+                return;
+            };
+            let tally = tallies.entry(pool.to_owned()).or_default();
+            tally.running += usize::from(is_ready(pod));
+            if let Some(runners) = runners {
+                let seen = runners.get(name);
+                tally.registered += usize::from(seen.is_some_and(|it| it.online));
+                tally.busy += usize::from(seen.is_some_and(|it| it.busy));
+            } else {
+                // The controller's own mark on a pod says that it saw the runner (reference: arc.md 2.1).
+                let marked = metadata["annotations"]["actions-runner/id"].is_string();
+                tally.registered += usize::from(marked);
+            }
+        };
+        self.kube.each(&self.pods(), see).await?;
+        Ok(tallies)
+    }
+}
+
+fn autoscalers() -> Selection {
+    Selection::namespaced(
+        names::ARC_API_VERSION,
+        "HorizontalRunnerAutoscaler",
+        names::RUNNER_NAMESPACE,
+    )
+}
+
+fn chosen(file: &ProfileFile, only: &[String]) -> Result<Vec<Pool>> {
+    let pools = &file.profile.pools;
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| !pools.iter().any(|it| it.name == **name))
+    {
+        let names: Vec<&str> = pools.iter().map(|it| it.name.as_str()).take(20).collect();
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            format!("`{}` has no pool `{unknown}`", file.name),
+        )
+        .hint(format!("its pools: {}", names.join(", "))));
+    }
+    let wanted = |pool: &&Pool| only.is_empty() || only.contains(&pool.name);
+    Ok(pools.iter().filter(wanted).cloned().collect())
+}
+
+/// The releases, and a word on those that are another profile's.
+async fn releases(kube: &Kube, profile: &str) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
+    let (mut found, mut advice) = (Vec::new(), Vec::new());
+    for (namespace, name) in [
+        (names::CERT_MANAGER_NAMESPACE, names::CERT_MANAGER),
+        (names::SYSTEM_NAMESPACE, names::CONTROLLER),
+    ] {
+        if let Some(record) = newest_release(kube, namespace, name).await? {
+            if let Some(other) = record.profile.as_ref().filter(|it| *it != profile) {
+                advice.push(format!(
+                    "advice: release `{name}` belongs to the profile `{other}`, not to `{profile}`"
+                ));
+            }
+            found.push(ReleaseStatus {
+                name: format!("{namespace}/{name}"),
+                version: record.chart_version,
+                status: record.status,
+            });
+        }
+    }
+    Ok((found, advice))
+}
+
+async fn certificate(kube: &Kube) -> Result<Option<CertificateStatus>> {
+    let name = format!("{}-serving-cert", names::CONTROLLER);
+    let target = Target::namespaced(
+        "cert-manager.io/v1",
+        "Certificate",
+        names::SYSTEM_NAMESPACE,
+        &name,
+    );
+    let live = kube.get(&target).await?;
+    Ok(live.map(|live| CertificateStatus {
+        ready: live["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|it| it["type"] == "Ready" && it["status"] == "True"),
+        not_after: live["status"]["notAfter"].as_str().map(str::to_owned),
+    }))
+}
