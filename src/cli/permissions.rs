@@ -7,7 +7,7 @@ use crate::{
     desired::{Desired, Goal, names},
     error::{Error, ErrorKind, Result, System},
     plan::{Action, Plan},
-    resource::permission::{Permission, needed, needed_by_a_run, needed_to_delete},
+    resource::permission::{Permission, by_resource, needed, needed_by_a_run, needed_to_delete},
 };
 
 /// Whether `plan` writes `desired`.
@@ -37,13 +37,15 @@ pub(super) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     if lacking.is_empty() {
         return Ok(());
     }
-    let list: Vec<String> = lacking.iter().map(ToString::to_string).collect();
-    Err(Error::new(
+    let error = Error::new(
         ErrorKind::Unauthorized,
         System::Kubernetes,
         "this user may not do what the plan needs; nothing was changed",
     )
     .object(&session.context.kube.server)
-    .cause(format!("not allowed: {}", list.join(", ")))
-    .hint("have an administrator grant docs/rbac.yaml to this user, or use another --context"))
+    .hint("have an administrator grant docs/rbac.yaml to this user, or use another --context");
+    let lines = by_resource(&lacking).into_iter();
+    Err(lines.fold(error, |error, line| {
+        error.cause(format!("not allowed: {line}"))
+    }))
 }

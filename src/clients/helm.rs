@@ -172,9 +172,11 @@ impl Helm {
         .await
     }
 
-    /// Fetches `chart` and asks helm for its version: what a first write would otherwise find missing.
+    /// Asks helm for its version and fetches `chart`: what a first write would otherwise find missing. One after the
+    /// other: what an old helm says of a chart is not the news.
     pub async fn fetch(&self, chart: &Chart) -> Result<()> {
-        tokio::try_join!(self.pull(chart), self.major()).map(|_| ())
+        self.major().await?;
+        self.pull(chart).await.map(|_| ())
     }
 
     /// The chart as a file: downloaded once a run, or the path that the profile names.

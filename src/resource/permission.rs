@@ -3,7 +3,10 @@
 //! Asked before the first write, so that a missing right does not leave half an installation (docs/rbac.yaml grants
 //! them all).
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::{Value, json};
 
@@ -32,6 +35,14 @@ impl Permission {
         }
     }
 
+    /// What it is a right to, as `kubectl` names it: `deployments.apps`.
+    fn object(&self) -> String {
+        match self.group.as_str() {
+            "" => self.resource.clone(),
+            group => format!("{}.{group}", self.resource),
+        }
+    }
+
     /// The question to the API server.
     pub fn review(&self) -> Value {
         json!({
@@ -50,15 +61,35 @@ impl Permission {
 
 impl fmt::Display for Permission {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.verb, self.resource)?;
-        if !self.group.is_empty() {
-            write!(formatter, ".{}", self.group)?;
-        }
+        write!(formatter, "{} {}", self.verb, self.object())?;
         match &self.namespace {
             Some(namespace) => write!(formatter, " in namespace {namespace}"),
             None => Ok(()),
         }
     }
+}
+
+/// One line for each resource, with all that is lacking of it: `create, patch secrets in namespace a, b`.
+pub fn by_resource(permissions: &[&Permission]) -> Vec<String> {
+    let mut places: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for it in permissions {
+        let place = (it.object(), it.namespace.as_deref());
+        places.entry(place).or_default().push(it.verb);
+    }
+    let mut lines: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for ((object, namespace), verbs) in places {
+        let namespaces = lines.entry((object, verbs)).or_default();
+        namespaces.extend(namespace);
+    }
+    let line = |((object, verbs), namespaces): (_, Vec<&str>)| {
+        let (object, verbs): (String, Vec<&str>) = (object, verbs);
+        let all = format!("{} {object}", verbs.join(", "));
+        match namespaces.as_slice() {
+            [] => all,
+            some => format!("{all} in namespace {}", some.join(", ")),
+        }
+    };
+    lines.into_iter().map(line).collect()
 }
 
 /// Kinds that the charts make: the kind, and whether it is namespaced.
@@ -86,11 +117,20 @@ const OF_A_RELEASE: [(&str, &str, bool); 10] = [
 /// Kinds that the controller's chart makes beside them (reference: arc.md 1.4).
 const OF_THE_CONTROLLER: [&str; 2] = ["Certificate", "Issuer"];
 
-/// Kinds that are read and watched while the run waits, in the namespace of the runners and of the controller.
-const WATCHED: [(&str, &str); 3] = [
-    ("v1", "Pod"),
-    ("v1", "Event"),
-    ("actions.summerwind.dev/v1alpha1", "RunnerReplicaSet"),
+/// What is read of a pool, and what of it is watched while the run waits.
+const OF_A_POOL: [(&str, &str, &[&str]); 4] = [
+    ("v1", "Pod", &["list", "watch"]),
+    ("v1", "Event", &["list"]),
+    (
+        "actions.summerwind.dev/v1alpha1",
+        "Runner",
+        &["list", "watch"],
+    ),
+    (
+        "actions.summerwind.dev/v1alpha1",
+        "RunnerReplicaSet",
+        &["list"],
+    ),
 ];
 
 /// What a run that writes needs for itself: its lease and its inventory.
@@ -148,11 +188,13 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
             [Permission::new("create", &kind, Some(runner_namespace))].into()
         }
-        Resource::RunnerPods(pool) | Resource::Registration(pool) => WATCHED
+        Resource::RunnerPods(pool) | Resource::Registration(pool) => OF_A_POOL
             .iter()
-            .flat_map(|(version, kind)| {
+            .flat_map(|(version, kind, verbs)| {
                 let kind = Kind::new(version, kind);
-                ["list", "watch"].map(|verb| Permission::new(verb, &kind, Some(&pool.namespace)))
+                let right =
+                    move |verb: &&'static str| Permission::new(verb, &kind, Some(&pool.namespace));
+                verbs.iter().map(right)
             })
             .collect(),
         // Its probe is a dry run too.
@@ -228,6 +270,29 @@ fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
 mod tests {
     use super::*;
     use crate::resource::KubeObject;
+
+    #[test]
+    fn what_is_lacking_of_one_resource_is_one_line() {
+        let kind = Kind::new("apps/v1", "Deployment");
+        let secret = Kind::new("v1", "Secret");
+        let lacking = [
+            Permission::new("create", &kind, Some("n")),
+            Permission::new("create", &secret, None),
+            Permission::new("patch", &kind, Some("n")),
+            Permission::new("patch", &kind, Some("m")),
+            Permission::new("create", &kind, Some("o")),
+            Permission::new("patch", &kind, Some("o")),
+        ];
+        let lines = by_resource(&lacking.iter().collect::<Vec<_>>());
+        assert_eq!(
+            lines,
+            [
+                "create, patch deployments.apps in namespace n, o",
+                "patch deployments.apps in namespace m",
+                "create secrets",
+            ]
+        );
+    }
 
     #[test]
     fn a_permission_reads_as_rbac_writes_it() {

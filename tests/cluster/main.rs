@@ -27,6 +27,7 @@ mod pod_identity;
 mod pools;
 mod prometheus;
 mod refusals;
+mod role;
 mod rotation;
 mod running;
 mod secrecy;

@@ -25,7 +25,8 @@ fn crd(kind: &str, plural: &str, spec: &Value) -> Value {
     })
 }
 
-fn operator() -> String {
+/// The kinds of the Prometheus operator.
+pub(crate) fn operator() -> String {
     let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
     let text = json!({"type": "string"});
     let duration = json!({"type": "string", "pattern": "^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$"});

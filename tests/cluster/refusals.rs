@@ -17,6 +17,7 @@ fn what_cannot_work_is_refused_before_the_first_write() {
     an_invalid_profile(&cluster);
     tokens(&cluster, &profile);
     the_chart_repository_is_down(&cluster);
+    helm(&cluster, &profile);
     what_the_cluster_lacks(&cluster);
     assert_eq!(cluster.kubernetes_writes(), 0);
     rights(&cluster, &profile);
@@ -81,6 +82,26 @@ fn the_chart_repository_is_down(cluster: &Cluster) {
     assert_snapshot!("chart_repository_down", ended.failure());
 }
 
+/// No helm, and one that is too old.
+fn helm(cluster: &Cluster, profile: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = profile.to_str().unwrap();
+    let arguments = ["up", "-f", file, "--yes", "-o", "json"];
+    let script = "#!/bin/sh\n[ \"$1\" = version ] && echo v3.5.0+g32c2223\n";
+    let helm = cluster.file("helm", script);
+    for (name, mode) in [("no_helm", 0o000), ("an_old_helm", 0o755)] {
+        let path = match mode {
+            0 => "/nowhere",
+            _ => helm.parent().unwrap().to_str().unwrap(),
+        };
+        std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(mode)).unwrap();
+        let ended = cluster.arcctl_with(&arguments, &[("PATH", path)]);
+        assert_eq!(ended.expect(1)["outcome"], "failed");
+        assert_eq!(ended.document()["error"]["system"], "helm");
+        assert_snapshot!(name, ended.failure());
+    }
+}
+
 /// What the profile says is there, and is not.
 fn what_the_cluster_lacks(cluster: &Cluster) {
     for (name, edit) in [
@@ -135,10 +156,10 @@ fn rights(cluster: &Cluster, profile: &Path) {
     assert_snapshot!("no_right_to_write", ended.failure());
     let message = ended.document()["error"]["message"].to_string();
     for right in [
-        "create namespaces",
-        "patch customresourcedefinitions.apiextensions.k8s.io",
-        "create secrets in namespace actions-runner-system",
-        "create runnerdeployments.actions.summerwind.dev in namespace actions-runner",
+        "create, patch namespaces",
+        "create, patch customresourcedefinitions.apiextensions.k8s.io",
+        "create, delete, patch, update secrets in namespace actions-runner-system, cert-manager",
+        "create, patch runnerdeployments.actions.summerwind.dev in namespace actions-runner",
     ] {
         assert!(message.contains(right), "`{right}` is not named: {message}");
     }
@@ -146,7 +167,7 @@ fn rights(cluster: &Cluster, profile: &Path) {
 }
 
 /// The sandbox's kubeconfig with the credentials of a service account in `default`.
-fn kubeconfig_of(cluster: &Cluster, account: &str) -> String {
+pub(crate) fn kubeconfig_of(cluster: &Cluster, account: &str) -> String {
     let text = cluster.kubectl(&["config", "view", "--raw", "-o", "json"], None);
     let mut config: Value = serde_json::from_str(&text).unwrap();
     let token = cluster.kubectl(&["create", "token", account], None);

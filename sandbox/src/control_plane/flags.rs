@@ -55,6 +55,8 @@ pub(super) fn api_server(layout: &Layout<'_>) -> Vec<String> {
         // The endpoint would be 127.0.0.1, which no Endpoints object may hold.
         "--endpoint-reconciler-type=none".to_owned(),
         "--allow-privileged=true".to_owned(),
+        format!("--audit-policy-file={}", layout.file(AUDIT_POLICY)),
+        format!("--audit-log-path={}", layout.file("audit.log")),
         "--profiling=false".to_owned(),
         "--shutdown-delay-duration=0s".to_owned(),
     ];
@@ -91,6 +93,23 @@ pub(super) fn controller_manager(layout: &Layout<'_>) -> Vec<String> {
 
 /// The file that says where tokens are reviewed.
 pub(super) const AUTHENTICATOR: &str = "authenticator.kubeconfig";
+
+/// The file that says whose calls are written to `audit.log`.
+pub(super) const AUDIT_POLICY: &str = "audit.json";
+
+/// Who calls as the service account `default/audited` leaves a trail: a test sees which rights it has used.
+pub(super) fn audit_policy() -> String {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [
+            {"level": "Metadata", "users": ["system:serviceaccount:default:audited"]},
+            {"level": "None"},
+        ],
+    })
+    .to_string()
+}
 
 /// A kubeconfig for the authentication webhook at `url`.
 pub(super) fn authenticator(url: &str) -> String {

@@ -165,6 +165,7 @@ fn write_files(layout: &Layout<'_>, authority: &Authority, token: &str) -> Resul
         ("tokens.csv", &flags::tokens(token)),
         ("admin.kubeconfig", &config(&admin)),
         ("manager.kubeconfig", &config(&manager)),
+        (flags::AUDIT_POLICY, &flags::audit_policy()),
         ("egress.json", &flags::egress_selector(layout.egress)),
     ] {
         let path = layout.directory.join(name);
