@@ -35,7 +35,7 @@ lint:
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: ## the tests that need no control plane
-	@cargo test --locked --workspace --lib --bins --quiet
+	@cargo test --locked --workspace --lib --quiet
 	@cargo test --locked --workspace --test cli --quiet
 	@tools/fuzz.sh 0
 

@@ -14,10 +14,11 @@ pub(crate) fn run(data: &[u8]) {
     let loaded = match load_with(text, "arcctl.yaml", &lint::lint) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            let lines = text.lines().count().max(1);
+            // As YAML counts them: a carriage return alone begins a line too.
+            let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count();
             for problem in &errors.problems {
                 assert!(
-                    (1..=lines + 1).contains(&problem.line),
+                    (1..=lines).contains(&problem.line),
                     "line {} of {lines}: {}",
                     problem.line,
                     problem.message

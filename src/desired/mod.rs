@@ -14,6 +14,7 @@ pub mod lint;
 mod merge;
 pub mod monitoring;
 pub mod names;
+mod phase;
 pub mod placeholder;
 pub mod probe;
 mod proxy;
@@ -27,6 +28,7 @@ pub mod version;
 pub mod workflow;
 
 pub use eks_facts::EksFacts;
+pub use phase::Phase;
 
 use serde_json::{Value, json};
 
@@ -66,46 +68,6 @@ pub struct Facts {
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
     /// Autoscalers of another name on the pools' `RunnerDeployments`, whole: they would undo arcctl's numbers.
     pub rivals: Vec<Value>,
-}
-
-/// The phases of `up`, in order, and after them those in which things go. Resources of one phase run concurrently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// The required checks.
-    Preflight,
-    /// Namespaces, lease, inventory.
-    Base,
-    /// cert-manager, CRDs, Secret, service account.
-    Wiring,
-    /// The controller's release and its webhooks.
-    Controller,
-    /// `RunnerDeployments` and autoscalers.
-    Runners,
-    /// The runners at GitHub.
-    Registration,
-    /// Webhooks that answer nobody any more go, so that other things can.
-    Repair,
-    /// Autoscalers go, so that nothing scales up again.
-    Autoscalers,
-    /// Pools are scaled to nothing, their jobs waited for, and go.
-    Drain,
-    /// What these pools left at GitHub goes.
-    Deregistration,
-    /// The controller goes.
-    Uninstall,
-    /// The Secret, the service account, and what else runners need go.
-    Unwire,
-    /// What was made in AWS goes.
-    Aws,
-    /// cert-manager goes, where it is arcctl's and nobody else uses it.
-    Issuer,
-    /// CRDs go, where that is asked for.
-    Crds,
-    /// Namespaces go, where nothing else is in them.
-    Namespaces,
-    /// What arcctl remembers goes, and the namespace it is in.
-    Memory,
 }
 
 /// What is wanted of a resource.

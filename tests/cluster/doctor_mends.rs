@@ -183,7 +183,7 @@ fn an_expired_session(cluster: &Cluster, profile: &Path) {
 
 /// What injects certificates hears nothing any more, and a webhook has an old one.
 fn a_stale_authority(cluster: &Cluster, profile: &Path) {
-    let of = ["-l", "app.kubernetes.io/name=cainjector"];
+    let of = ["-l", "app.kubernetes.io/component=cainjector"];
     let deaf = [
         "-n",
         "cert-manager",
