@@ -65,6 +65,8 @@ impl WorldArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // An error means that there is one already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(args).await,
         Command::Commit(args) => commit::run(args).await,
