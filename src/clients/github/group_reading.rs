@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     GitHub,
     groups::{self, GroupFindings, RunnerGroup},
+    listing::PAGE,
     scope::prefix,
 };
 use crate::{
@@ -21,9 +22,6 @@ use crate::{
 
 /// How long what was read serves: groups are changed by hand.
 const AGE: Duration = Duration::from_secs(30);
-
-/// The largest page GitHub serves.
-const PAGE: usize = 100;
 
 /// The groups as they were read last.
 pub(super) type Groups = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RunnerGroup>>)>>;
@@ -79,8 +77,7 @@ impl GitHub {
         {
             return Ok(Some(Arc::clone(groups)));
         }
-        let path = format!("{}/actions/runner-groups", prefix(scope));
-        let mut groups: Vec<RunnerGroup> = self.all(&path, scope).await?;
+        let mut groups = self.runner_groups(scope).await?;
         for group in &mut groups {
             let used = profile.pools.iter().any(|it| group.is_of(it));
             if used && group.visibility == "selected" {
@@ -92,8 +89,14 @@ impl GitHub {
         Ok(Some(groups))
     }
 
+    /// The groups of `scope`, without whom they admit.
+    pub(super) async fn runner_groups(&self, scope: Scope<'_>) -> Result<Vec<RunnerGroup>> {
+        let path = format!("{}/actions/runner-groups", prefix(scope));
+        self.all(&path, scope).await
+    }
+
     /// Whom a group admits: organizations by login, repositories as OWNER/NAME.
-    async fn admitted(&self, scope: Scope<'_>, id: u64) -> Result<Vec<String>> {
+    pub(super) async fn admitted(&self, scope: Scope<'_>, id: u64) -> Result<Vec<String>> {
         let (list, key) = match scope {
             Scope::Enterprise(_) => ("organizations", "login"),
             Scope::Organization(_) | Scope::Repository(_) => ("repositories", "full_name"),

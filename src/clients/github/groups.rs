@@ -50,7 +50,12 @@ pub struct GroupFindings {
 impl RunnerGroup {
     /// Whether the runners of `pool` are in it.
     pub(super) fn is_of(&self, pool: &Pool) -> bool {
-        match &pool.group {
+        self.is_named(pool.group.as_deref())
+    }
+
+    /// Whether it is the group `name`, or without a name the one for runners that ask for none.
+    pub(super) fn is_named(&self, name: Option<&str>) -> bool {
+        match name {
             Some(name) => self.name.eq_ignore_ascii_case(name),
             None => self.default,
         }
