@@ -1,7 +1,7 @@
 //! A rule of a security group, added only where no other lets the connection through.
 
 use aws_sdk_ec2::{
-    error::ProvideErrorMetadata,
+    error::{ProvideErrorMetadata, SdkError},
     types::{
         Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Ec2Rule, Tag,
         TagSpecification, UserIdGroupPair,
@@ -97,7 +97,7 @@ impl SecurityGroupRule {
             action,
             resource: &self.group,
         };
-        let failure = match self.direction {
+        let made = match self.direction {
             Direction::Ingress => {
                 let request = aws
                     .ec2()
@@ -105,13 +105,11 @@ impl SecurityGroupRule {
                     .group_id(&self.group)
                     .ip_permissions(permission)
                     .tag_specifications(tags);
-                request.send().await.err().map(|error| {
-                    let there = error.code() == Some("InvalidPermission.Duplicate");
-                    (
-                        there,
-                        asked("ec2:AuthorizeSecurityGroupIngress").failed(&error),
-                    )
-                })
+                unless(
+                    request.send().await,
+                    &THERE,
+                    asked("ec2:AuthorizeSecurityGroupIngress"),
+                )
             }
             Direction::Egress => {
                 let request = aws
@@ -120,19 +118,14 @@ impl SecurityGroupRule {
                     .group_id(&self.group)
                     .ip_permissions(permission)
                     .tag_specifications(tags);
-                request.send().await.err().map(|error| {
-                    let there = error.code() == Some("InvalidPermission.Duplicate");
-                    (
-                        there,
-                        asked("ec2:AuthorizeSecurityGroupEgress").failed(&error),
-                    )
-                })
+                unless(
+                    request.send().await,
+                    &THERE,
+                    asked("ec2:AuthorizeSecurityGroupEgress"),
+                )
             }
         };
-        match failure {
-            Some((false, error)) => Err(self.with_a_way_out(error)),
-            _ => Ok(()),
-        }
+        made.map_err(|error| self.with_a_way_out(error))
     }
 
     fn with_a_way_out(&self, mut error: Error) -> Error {
@@ -227,17 +220,18 @@ impl SecurityGroupRule {
             action,
             resource: &self.group,
         };
-        let failure = match self.direction {
+        match self.direction {
             Direction::Ingress => {
                 let request = aws
                     .ec2()
                     .revoke_security_group_ingress()
                     .group_id(&self.group)
                     .set_security_group_rule_ids(Some(own));
-                request.send().await.err().map(|error| {
-                    let failed = asked("ec2:RevokeSecurityGroupIngress").failed(&error);
-                    (is_gone(error.code()), failed)
-                })
+                unless(
+                    request.send().await,
+                    &GONE,
+                    asked("ec2:RevokeSecurityGroupIngress"),
+                )
             }
             Direction::Egress => {
                 let request = aws
@@ -245,27 +239,41 @@ impl SecurityGroupRule {
                     .revoke_security_group_egress()
                     .group_id(&self.group)
                     .set_security_group_rule_ids(Some(own));
-                request.send().await.err().map(|error| {
-                    let failed = asked("ec2:RevokeSecurityGroupEgress").failed(&error);
-                    (is_gone(error.code()), failed)
-                })
+                unless(
+                    request.send().await,
+                    &GONE,
+                    asked("ec2:RevokeSecurityGroupEgress"),
+                )
             }
-        };
-        match failure {
-            Some((false, error)) => Err(error),
-            _ => Ok(()),
         }
     }
 }
 
-/// Whether EC2 says that there is no such rule, or no such group.
-fn is_gone(code: Option<&str>) -> bool {
-    const GONE: [&str; 3] = [
-        "InvalidGroup.NotFound",
-        "InvalidPermission.NotFound",
-        "InvalidSecurityGroupRuleId.NotFound",
-    ];
-    code.is_some_and(|it| GONE.contains(&it))
+/// What EC2 says of a rule that is there already.
+const THERE: [&str; 1] = ["InvalidPermission.Duplicate"];
+
+/// What EC2 says where there is no such rule, or no such group.
+const GONE: [&str; 3] = [
+    "InvalidGroup.NotFound",
+    "InvalidPermission.NotFound",
+    "InvalidSecurityGroupRuleId.NotFound",
+];
+
+/// The failure of a call, unless its code says that everything is as it was to be.
+fn unless<T, E>(
+    answer: std::result::Result<T, SdkError<E>>,
+    fine: &[&str],
+    asked: Asked<'_>,
+) -> Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Err(error) if !error.code().is_some_and(|it| fine.contains(&it)) => {
+            Err(asked.failed(&error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The rules that were made for `sid`, by their tags alone.
