@@ -16,12 +16,12 @@ use super::{
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
     session::variable,
-    sign_in::ca_bundle,
+    sign_in::{SignedIn, at_github},
     stop_on_signals,
 };
 use crate::{
     clients::{
-        credential::{self, Credential, Sources},
+        credential::Credential,
         github::{GitHub, Repository},
         kube::Kube,
     },
@@ -159,26 +159,21 @@ async fn open(
 ) -> Result<Session> {
     let connection = Box::pin(Connection::open(global, &file.profile)).await?;
     let (kube, aws) = (connection.kube, connection.aws);
-    let ca_bundle = ca_bundle(&file)?;
-    let sources = Sources {
-        variable: &variable,
-        directory: &file.directory,
-        kube: Some(&kube),
-        aws: aws.as_ref(),
-    };
-    let loaded = Box::pin(credential::load(&file.profile.github, &sources)).await?;
-    output.mask(&loaded.credential);
-    let url = file.profile.github.url.as_deref();
-    let client = |credential| GitHub::new(url, credential, ca_bundle.as_deref());
-    let actions = match &args.token_env {
+    let SignedIn {
+        credential,
+        github: runners,
+        ca_bundle,
+    } = at_github(&file, &kube, aws.as_ref(), output).await?;
+    let dispatches = match &args.token_env {
         Some(name) => {
             let token = named_token(name)?;
             output.mask(&token);
-            client(token)?
+            token
         }
-        None => client(loaded.credential.clone())?,
+        None => credential,
     };
-    let runners = client(loaded.credential)?;
+    let url = file.profile.github.url.as_deref();
+    let actions = GitHub::new(url, dispatches, ca_bundle.as_deref())?;
     let (version, found) = tokio::join!(kube.version(), actions.repository(repository));
     let (version, found) = (version?, found?);
     output.note(format!(
