@@ -14,14 +14,14 @@ use super::{
     run_limit::RunLimit,
     session::Session,
     stop_on_signals,
-    up::{Ended, READING, ended, holder, not_started},
+    up::{Ended, READING, ended, holder, kept, not_started},
 };
 use crate::{
     clients::kube::Target,
     desired::{Desired, Phase, names},
     error::Result,
     execute::{self, Options, StepResult, lease::Lease},
-    plan::{Action, Plan},
+    plan::Plan,
     profile::KubeDuration,
     report::{self, run::Run},
 };
@@ -172,18 +172,6 @@ async fn lease(
             .map(Some)
     };
     limit.within("waiting for the lease", taken).await
-}
-
-/// What a run is that found nothing to remove.
-fn kept(session: &Session) -> Vec<StepResult> {
-    let kept = |step: StepResult| StepResult {
-        action: Some(Action::Keep),
-        ..step
-    };
-    not_started(&session.desired)
-        .into_iter()
-        .map(kept)
-        .collect()
 }
 
 fn finish(run: &Run, global: &GlobalArgs, output: Output) -> u8 {

@@ -189,21 +189,19 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     futures::future::try_join_all(fetched).await.map(|_| ())
 }
 
-/// What a run is that found everything proven.
-fn kept(session: &Session) -> Vec<StepResult> {
-    let kept = |desired: &Desired| StepResult {
-        id: desired.id.clone(),
-        action: Some(Action::Keep),
-        elapsed: std::time::Duration::ZERO,
-        error: None,
-    };
-    session.desired.iter().map(kept).collect()
+/// What a run is that found everything as it was to be.
+pub(super) fn kept(session: &Session) -> Vec<StepResult> {
+    untouched(&session.desired, Some(Action::Keep))
 }
 
 pub(super) fn not_started(desired: &[Desired]) -> Vec<StepResult> {
+    untouched(desired, None)
+}
+
+fn untouched(desired: &[Desired], action: Option<Action>) -> Vec<StepResult> {
     let step = |desired: &Desired| StepResult {
         id: desired.id.clone(),
-        action: None,
+        action,
         elapsed: std::time::Duration::ZERO,
         error: None,
     };
