@@ -13,8 +13,11 @@ bin := $(CARGO_TARGET_DIR)/debug
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
+# The simulated repository gets the workflow as a push would bring it.
+smoke = dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && arcctl render "$$dir" -q -f "$$ARCCTL_SANDBOX_PROFILE" > /dev/null && arcctl-sandbox commit "$$dir/.github/workflows/arcctl-smoke.yaml" && arcctl smoke -f "$$ARCCTL_SANDBOX_PROFILE" --repository dogecompany/app
+
 demo: tools build ## a bare control plane becomes registered runners and bare again, on this machine
-	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
+	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && $(smoke) && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
 
 test: tools lint unit cluster ## everything CI runs
 

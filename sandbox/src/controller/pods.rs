@@ -15,9 +15,6 @@ use crate::objects::{
 /// Selects the runners' pods.
 pub(super) const LABEL: &str = "actions-runner";
 
-/// How long the kubelet may take to end the containers of a deleted pod.
-const AN_END: SignedDuration = SignedDuration::from_secs(5);
-
 const ID: &str = "actions-runner/id";
 const REQUESTED: &str = "actions-runner/unregistration-request-timestamp";
 const WAITS: &str = "actions-runner/runner-completion-wait-start-timestamp";
@@ -58,7 +55,7 @@ impl Reconciler {
         let now = objects::seconds(Timestamp::now());
         let noted = annotation(pod, ID).and_then(|id| id.parse::<i64>().ok());
         let phase = text(pod, "/status/phase");
-        if noted.is_none() && phase == "Pending" || ended_by_itself(pod) {
+        if noted.is_none() && phase == "Pending" || has_done_its_job(pod) {
             return Ok(true);
         }
         let lost = |error: anyhow::Error| error.to_string();
@@ -143,23 +140,14 @@ fn scope(pod: &Value) -> Option<Scope> {
     }))
 }
 
-/// Whether the runner's container had ended before the pod was deleted: its job was done.
-fn ended_by_itself(pod: &Value) -> bool {
+/// Whether the runner's container ended well: an ephemeral runner did its job, and is gone at GitHub. One that the
+/// kubelet ends for a deletion dies of its signal.
+fn has_done_its_job(pod: &Value) -> bool {
     let statuses = pod
         .pointer("/status/containerStatuses")
         .and_then(Value::as_array);
     let runner = statuses.and_then(|all| all.iter().find(|status| status["name"] == "runner"));
-    let ended = runner.map(|runner| text(runner, "/state/terminated/finishedAt"));
-    let ended = ended.and_then(|time| time.parse::<Timestamp>().ok());
-    let deleted = text(pod, "/metadata/deletionTimestamp")
-        .parse::<Timestamp>()
-        .ok();
-    let grace = pod
-        .pointer("/metadata/deletionGracePeriodSeconds")
-        .and_then(Value::as_i64);
-    // The timestamp is when the grace period ends, and the kubelet moves it when it has ended the containers.
-    let deleted = deleted.map(|time| time - SignedDuration::from_secs(grace.unwrap_or(0)));
-    matches!((ended, deleted), (Some(ended), Some(deleted)) if ended + AN_END < deleted)
+    runner.is_some_and(|runner| runner["state"]["terminated"]["exitCode"] == 0)
 }
 
 #[cfg(test)]
@@ -167,19 +155,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_container_that_ended_before_the_deletion_ended_by_itself() {
-        let pod = |finished: &str| {
-            json!({
-                "metadata": {
-                    "deletionTimestamp": "2026-11-23T20:50:00Z", "deletionGracePeriodSeconds": 30,
-                },
-                "status": { "containerStatuses": [
-                    { "name": "runner", "state": { "terminated": { "finishedAt": finished } } },
-                ] },
-            })
-        };
-        assert!(ended_by_itself(&pod("2026-11-23T20:49:24Z")));
-        assert!(!ended_by_itself(&pod("2026-11-23T20:49:25Z")));
-        assert!(!ended_by_itself(&json!({})));
+    fn only_a_container_that_ended_well_has_done_its_job() {
+        let pod = |state: Value| json!({ "status": { "containerStatuses": [{ "name": "docker", "state":
+            { "terminated": { "exitCode": 0 } } }, { "name": "runner", "state": state }] } });
+        let ended = |code: i32| pod(json!({ "terminated": { "exitCode": code } }));
+        assert!(has_done_its_job(&ended(0)));
+        assert!(!has_done_its_job(&ended(143)));
+        assert!(!has_done_its_job(&pod(json!({ "running": {} }))));
+        assert!(!has_done_its_job(&json!({})));
     }
 }

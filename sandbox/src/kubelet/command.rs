@@ -26,6 +26,16 @@ pub(super) struct Ended {
     pub(super) message: String,
 }
 
+impl Ended {
+    /// A container that SIGTERM has ended: 128 and the signal's number.
+    pub(super) fn by_signal() -> Self {
+        Self {
+            code: 143,
+            message: String::new(),
+        }
+    }
+}
+
 /// The container whose command runs.
 pub(super) fn container(pod: &Pod) -> Option<&Container> {
     let [container] = containers(pod) else {

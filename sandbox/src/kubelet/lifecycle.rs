@@ -253,7 +253,7 @@ impl Turn<'_> {
             return Ok(Action::requeue(left));
         }
         if shown::is_running(self.pod) {
-            let ended = Ended::default();
+            let ended = Ended::by_signal();
             self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
         }
