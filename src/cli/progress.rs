@@ -1,7 +1,7 @@
 //! Shows a run as it goes: a live tree on a terminal, lines with a heartbeat elsewhere.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint};
 use crate::{
-    desired::Phase,
+    desired::{Goal, Phase},
     execute::Event,
     plan::Action,
     report::{github, plan::name},
@@ -27,6 +27,7 @@ pub(super) struct Progress {
     live: Option<MultiProgress>,
     bars: BTreeMap<String, ProgressBar>,
     waits: Waits,
+    begun: BTreeSet<String>,
     heartbeat: tokio::task::JoinHandle<()>,
     in_group: bool,
 }
@@ -42,6 +43,7 @@ impl Progress {
             live,
             bars: BTreeMap::new(),
             waits,
+            begun: BTreeSet::new(),
             heartbeat,
             in_group: false,
         }
@@ -53,9 +55,11 @@ impl Progress {
             Event::Phase(phase) => self.phase(*phase),
             Event::Started { id, action } => {
                 self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
-                self.bar(id.as_str(), &format!("{} {id}", name(*action)));
-                if self.live.is_none() {
-                    self.line(&format!("{} {id}", name(*action)));
+                let begins = format!("{} {id}", name(*action));
+                self.bar(id.as_str(), &begins);
+                // What is deleted part by part begins once for the reader.
+                if self.live.is_none() && self.begun.insert(begins.clone()) {
+                    self.line(&begins);
                 }
             }
             Event::Waiting { id, reason } => {
@@ -68,15 +72,19 @@ impl Progress {
             Event::Finished {
                 id,
                 action,
+                goal,
                 elapsed,
             } => {
                 self.end(id.as_str());
                 let time = paint(DIM, format!("{:.1} s", elapsed.as_secs_f64()));
-                let did = match action {
-                    Action::Create => "created",
-                    Action::Update => "updated",
-                    Action::Delete => "deleted",
-                    Action::Keep | Action::Later => "in place",
+                let did = match (action, goal) {
+                    (Action::Create, _) => "created",
+                    (Action::Update, _) => "updated",
+                    (Action::Delete, _) => "deleted",
+                    (Action::Keep | Action::Later, Goal::There) => "in place",
+                    (Action::Keep | Action::Later, Goal::Gone | Goal::Yields) => {
+                        "nothing to remove"
+                    }
                 };
                 self.line(&format!("{} {id} {did} {time}", paint(GOOD, "✓")));
             }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{desired::Phase, error::Error, plan::Action, resource::Id};
+use crate::{
+    desired::{Goal, Phase},
+    error::Error,
+    plan::Action,
+    resource::Id,
+};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub enum Event {
         id: Id,
         /// What was done.
         action: Action,
+        /// What was wanted of it.
+        goal: Goal,
         /// How long it took.
         elapsed: Duration,
     },

@@ -22,7 +22,7 @@ use tokio::{
 pub use event::Event;
 
 use crate::{
-    desired::{Desired, Phase},
+    desired::{Desired, Goal, Phase},
     error::{Error, ErrorKind, System},
     plan::Action,
     profile::Timeouts,
@@ -204,7 +204,7 @@ async fn run_phase(
                             first
                         });
                     }
-                    report(&result, on_event);
+                    report(&result, steps, on_event);
                     results.push(result);
                 }
             },
@@ -243,8 +243,9 @@ async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) 
     }
 }
 
-fn report(result: &StepResult, on_event: &mut dyn FnMut(&Event)) {
+fn report(result: &StepResult, steps: &[&Desired], on_event: &mut dyn FnMut(&Event)) {
     let (id, elapsed) = (result.id.clone(), result.elapsed);
+    let step = steps.iter().find(|step| step.id == id);
     match (&result.error, result.action) {
         (Some(error), _) => on_event(&Event::Failed {
             id,
@@ -254,6 +255,7 @@ fn report(result: &StepResult, on_event: &mut dyn FnMut(&Event)) {
         (None, Some(action)) => on_event(&Event::Finished {
             id,
             action,
+            goal: step.map_or(Goal::There, |step| step.goal),
             elapsed,
         }),
         (None, None) => {}

@@ -156,8 +156,10 @@ mod tests {
 
     #[test]
     fn only_a_container_that_ended_well_has_done_its_job() {
-        let pod = |state: Value| json!({ "status": { "containerStatuses": [{ "name": "docker", "state":
-            { "terminated": { "exitCode": 0 } } }, { "name": "runner", "state": state }] } });
+        let pod = |state: Value| {
+            json!({ "status": { "containerStatuses": [{ "name": "docker", "state":
+            { "terminated": { "exitCode": 0 } } }, { "name": "runner", "state": state }] } })
+        };
         let ended = |code: i32| pod(json!({ "terminated": { "exitCode": code } }));
         assert!(has_done_its_job(&ended(0)));
         assert!(!has_done_its_job(&ended(143)));
