@@ -17,7 +17,7 @@ help: ## lists the targets
 smoke = dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && arcctl render "$$dir" -q -f "$$ARCCTL_SANDBOX_PROFILE" > /dev/null && arcctl-sandbox commit "$$dir/.github/workflows/arcctl-smoke.yaml" && arcctl smoke -f "$$ARCCTL_SANDBOX_PROFILE" --repository dogecompany/app
 
 demo: tools build ## a bare control plane becomes registered runners and bare again, on this machine
-	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && $(smoke) && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
+	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && arcctl doctor -f "$$ARCCTL_SANDBOX_PROFILE" && $(smoke) && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
 
 test: tools lint unit cluster ## everything CI runs
 
