@@ -63,6 +63,14 @@ pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{}{text}{}", style.render(), style.render_reset())
 }
 
+/// `text` in `style` for a live display on stderr, which nothing strips again.
+pub(super) fn paint_live(style: Style, text: &str) -> String {
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => text.to_owned(),
+        _ => paint(style, text),
+    }
+}
+
 impl Output {
     /// Sets up both streams.
     pub(super) fn new(format: Format, color: Color, verbosity: i8) -> Self {

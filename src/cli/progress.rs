@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint};
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live};
 use crate::{
     desired::{Goal, Phase},
     execute::Event,
@@ -18,6 +18,9 @@ use crate::{
 
 /// How often a run that says nothing says so (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What fits beside a spinner and a time of four digits in 80 columns.
+const ONE_LINE: usize = 70;
 
 type Waits = Arc<Mutex<BTreeMap<String, (String, Instant)>>>;
 
@@ -64,7 +67,7 @@ impl Progress {
             }
             Event::Waiting { id, reason } => {
                 self.note_wait(id.as_str(), reason);
-                self.bar(id.as_str(), &format!("{id}  {}", paint(CHANGE, reason)));
+                self.bar_of_wait(id.as_str(), reason);
                 if self.live.is_none() {
                     self.line(&format!("{id}: {}", paint(CHANGE, reason)));
                 }
@@ -120,16 +123,31 @@ impl Progress {
     }
 
     fn bar(&mut self, id: &str, text: &str) {
+        self.styled(id, "{spinner} {wide_msg} {elapsed}", text);
+    }
+
+    /// The reason is what matters: where a narrow terminal would cut it off, it has a line of its own.
+    fn bar_of_wait(&mut self, id: &str, reason: &str) {
+        let shown = paint_live(CHANGE, reason);
+        if id.len() + reason.len() <= ONE_LINE {
+            self.bar(id, &format!("{id}  {shown}"));
+        } else {
+            self.styled(id, "{spinner} {prefix} {elapsed}\n    {wide_msg}", &shown);
+        }
+    }
+
+    fn styled(&mut self, id: &str, template: &str, message: &str) {
         let Some(live) = &self.live else { return };
         let bar = self.bars.entry(id.to_owned()).or_insert_with(|| {
             let bar = live.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
-                bar.set_style(style);
-            }
+            bar.set_prefix(id.to_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        bar.set_message(text.to_owned());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(message.to_owned());
     }
 
     fn end(&mut self, id: &str) {
