@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test tools build fmt lint unit cluster fuzz versions torture deny
+.PHONY: help demo test tools build fmt lint unit cluster fuzz versions torture bench deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -63,6 +63,10 @@ torture: tools build ## crashes, faults and races by the hundred, and the proper
 	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --workspace --lib policy:: -- --nocapture
 	@ARCCTL_SCHEDULE_YEARS=10 cargo test $(fast) --locked --workspace --test cli schedule_oracle -- --nocapture
+
+bench: tools ## the budgets of docs/performance.md, beside the same done by hand; optimised, on a machine that does nothing else
+	@cargo build --locked --workspace --release --bin arcctl --bin arcctl-sandbox
+	@tools/bench.sh $(CARGO_TARGET_DIR)/release/arcctl $(CARGO_TARGET_DIR)/release/arcctl-sandbox
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check
