@@ -1,6 +1,6 @@
 //! One step: observe, decide, act, and wait until it is proven.
 //!
-//! The only wait loop of the program. It is driven by watches; what cannot be watched is looked at in an interval. It
+//! The only wait loop over resources. It is driven by watches; what cannot be watched is looked at in an interval. It
 //! ends with the last reason.
 
 use std::time::Duration;
@@ -25,7 +25,8 @@ use crate::{
 /// How often a resource is applied before its not staying as wanted is an error.
 const APPLIES: u32 = 4;
 
-/// How often something may be deleted, part by part, before its not going is an error.
+/// How often in a row something may be deleted, part by part, before its not going is an error. A pause between two, in
+/// which jobs end, begins the count anew.
 const DELETES: u32 = 40;
 
 /// How often helm may fail for a resource before that is an error: a webhook that comes up refuses once or twice.
@@ -102,6 +103,7 @@ impl StepRun<'_> {
             match self.next(look, &mut last, &mut failures)? {
                 Next::Proven => return Ok(()),
                 Next::AtOnce => continue,
+                Next::Wait if self.desired.goal != Goal::There => applied = 0,
                 Next::Wait => {}
             }
             if self.stop.borrow().is_some() {
@@ -148,7 +150,7 @@ impl StepRun<'_> {
             }
             Err(error) if error.system == System::Helm && *failures >= HELM_FAILURES => Err(error),
             Err(error) if error.passing && error.kind == ErrorKind::Failed => {
-                *failures += 1;
+                *failures += u32::from(error.system == System::Helm);
                 self.waits_for(last, as_reason(&error));
                 Ok(Next::Wait)
             }
