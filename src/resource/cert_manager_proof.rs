@@ -26,7 +26,7 @@ pub(super) async fn readiness(context: &Context) -> Result<Readiness> {
     let valid = context.kube.create(&request(REQUEST), Mode::DryRun).await;
     let admitted = match valid {
         Ok(admitted) => admitted,
-        Err(failure) if failure.code() == Some(403) && failure.status().is_some_and(is_rbac) => {
+        Err(failure) if failure.is_unauthorized() => {
             return Ok(Readiness::unauthorized(&failure.about(&target())));
         }
         Err(failure) => return why(context, &failure.said()).await,
@@ -56,10 +56,6 @@ pub(super) async fn readiness(context: &Context) -> Result<Readiness> {
 /// Whether the webhook itself said no: 500 is the API server saying that it could not ask.
 const fn is_denial(code: Option<u16>) -> bool {
     matches!(code, Some(400 | 403 | 406 | 422))
-}
-
-fn is_rbac(status: &kube::core::Status) -> bool {
-    status.reason == "Forbidden" && status.details.is_some()
 }
 
 async fn why(context: &Context, said: &str) -> Result<Readiness> {

@@ -204,10 +204,11 @@ impl Proof<'_> {
     /// One `RunnerDeployment` that must be admitted, and one that must be denied by the validator.
     async fn admission(&self, context: &Context) -> Result<Readiness> {
         if let Err(failure) = context.kube.create(&self.probe(true), Mode::DryRun).await {
-            return match failure.code() {
-                Some(401 | 403) => Ok(Readiness::unauthorized(&failure.about(&self.target()))),
-                _ => Ok(refused(&failure.said())),
-            };
+            return Ok(if failure.is_unauthorized() {
+                Readiness::unauthorized(&failure.about(&self.target()))
+            } else {
+                refused(&failure.said())
+            });
         }
         match context.kube.create(&self.probe(false), Mode::DryRun).await {
             Ok(_) => Ok(Readiness::progressing(

@@ -89,8 +89,21 @@ impl KubeFailure {
         }
     }
 
+    /// Whether the caller may not do this: unknown, or without the right. A policy that refuses what is asked for is
+    /// none of this, although it is a 403 too.
+    pub fn is_unauthorized(&self) -> bool {
+        self.kind() == ErrorKind::Unauthorized
+    }
+
+    /// Whether a policy, a quota or the end of a namespace refuses the object, and no lack of rights.
+    fn is_policy(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status.code == 403 && is_policy(&status.message))
+    }
+
     fn kind(&self) -> ErrorKind {
         match self.code() {
+            Some(403) if self.is_policy() => ErrorKind::Failed,
             Some(401 | 403) => ErrorKind::Unauthorized,
             None if self.is_unauthenticated() => ErrorKind::Unauthorized,
             _ => ErrorKind::Failed,
@@ -123,6 +136,9 @@ impl KubeFailure {
             Some(401) => {
                 "the API server does not know you: renew the credentials of this kubeconfig context"
             }
+            Some(403) if self.is_policy() => {
+                "change in the profile what this refuses, or the policy or quota of the cluster that refuses it; then run the command again"
+            }
             Some(403) => "grant what docs/rbac.yaml lists to this user, or use another --context",
             Some(409) => "something else writes to it at the same time: run the command again",
             Some(400 | 422) => {
@@ -151,6 +167,13 @@ impl KubeFailure {
     }
 }
 
+/// The API server says the same 403 of both: its authorizers name the user and what they may not do, admission does not.
+fn is_policy(message: &str) -> bool {
+    let refused = message.starts_with("admission webhook ") || message.contains(" is forbidden: ");
+    let rights = message.contains("\" cannot ") || message.contains("attempting to grant");
+    refused && !rights
+}
+
 /// The Status of a refused call, where the server sent one.
 pub fn status(error: &kube::Error) -> Option<&Status> {
     match error {
@@ -166,4 +189,29 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
         current = source;
     }
     crate::secret::without_userinfo(&current.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_policy;
+
+    #[test]
+    fn a_policy_is_no_lack_of_rights() {
+        for policy in [
+            "admission webhook \"validate.kyverno.svc-fail\" denied the request: labels are missing",
+            "runnerdeployments.actions.summerwind.dev \"basic\" is forbidden: exceeded quota: runners, requested: count/runnerdeployments.actions.summerwind.dev=1, used: 0, limited: 0",
+            "secrets \"controller-manager\" is forbidden: unable to create new content in namespace actions-runner-system because it is being terminated",
+            "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": privileged",
+        ] {
+            assert!(is_policy(policy), "{policy}");
+        }
+        for rights in [
+            "secrets is forbidden: User \"tester\" cannot list resource \"secrets\" in API group \"\" at the cluster scope",
+            "clusterroles.rbac.authorization.k8s.io \"x\" is forbidden: user \"tester\" (groups=[\"a\"]) is attempting to grant RBAC permissions not currently held",
+            "forbidden: User \"system:anonymous\" cannot get path \"/version\"",
+            "Forbidden",
+        ] {
+            assert!(!is_policy(rights), "{rights}");
+        }
+    }
 }
