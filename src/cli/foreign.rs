@@ -8,6 +8,7 @@ use crate::{
     clients::kube::{Kube, Selection, Target},
     desired::names,
     error::{Error, ErrorKind, Result, System},
+    execute::inventory,
     profile::{Auto, Profile},
     resource::owner,
 };
@@ -26,6 +27,7 @@ pub(super) async fn look(kube: &Kube, profile: &Profile) -> Result<bool> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
     let configurations = kube.list(&selection).await?;
     refuse_other_controller(&configurations)?;
+    refuse_controller_without_helm(kube, profile, &configurations).await?;
     cert_manager(kube, profile, &configurations).await
 }
 
@@ -81,6 +83,43 @@ fn refuse_other_controller(configurations: &[Value]) -> Result<()> {
             ),
         )),
     }
+}
+
+/// Installed by kubectl, by Argo CD or with another storage driver of helm, a controller has no record that tells whose
+/// it is, and helm would fail half-way or take it without a word.
+async fn refuse_controller_without_helm(
+    kube: &Kube,
+    profile: &Profile,
+    configurations: &[Value],
+) -> Result<()> {
+    let Some(there) = with(configurations, ".actions.summerwind.dev")
+        .into_iter()
+        .next()
+    else {
+        return Ok(());
+    };
+    let namespace = names::SYSTEM_NAMESPACE;
+    let records = Selection::namespaced("v1", "Secret", namespace)
+        .labelled(format!("owner=helm,name={}", names::CONTROLLER));
+    if !kube.list(&records).await?.is_empty() {
+        return Ok(());
+    }
+    let deployment = Target::namespaced("apps/v1", "Deployment", namespace, names::CONTROLLER);
+    if kube.get(&deployment).await?.is_none() {
+        // What an uninstallation left: helm takes it again.
+        return Ok(());
+    }
+    let id = format!("helm-release/{namespace}/{}", names::CONTROLLER);
+    let inventory = inventory::read(kube, &profile.name).await?;
+    if inventory.records.contains_key(&id) {
+        return Ok(());
+    }
+    Err(second(
+        "an Actions Runner Controller",
+        there,
+        "helm has no record of it, so it cannot be taken over: take it away with what installed it (kubectl, Argo CD, helm with another storage driver), keep the CRDs, and run this again",
+    )
+    .cause(format!("{deployment} is there, and no record of a release `{}`", names::CONTROLLER)))
 }
 
 /// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
