@@ -70,7 +70,7 @@ pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
     for runner in context.runners().await?.iter().filter(|it| it.busy) {
         if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
             output.note(format!(
-                "advice: --force ends the job on runner `{}`",
+                "advice: --force ends the job on runner `{}`, which GitHub lists until it notices that",
                 runner.name
             ));
         }

@@ -9,7 +9,7 @@ use super::{
     output::Output,
     removal_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
     removal_source::{Source, from_inventory, from_profile, use_secret},
-    session::{Session, audit, variable},
+    session::{Session, variable},
 };
 use crate::{
     clients::{
@@ -23,7 +23,12 @@ use crate::{
         removal::{self, Wish},
     },
     error::{Error, ErrorKind, Result},
-    resource::{Resource, aws::writes::Writes, context::Context, removal::Removal},
+    resource::{
+        Resource,
+        aws::writes::Writes,
+        context::{Context, scope},
+        removal::Removal,
+    },
     secret::Secret,
 };
 
@@ -81,8 +86,7 @@ pub(super) async fn open(
     let (credential, github, lost) = Box::pin(connect(&source, output)).await?;
     let runs = controller_runs(kube).await?;
     let left = runners_left(kube).await?;
-    let recorded = records.keys().cloned().collect();
-    let mut removal = Removal::new(args.force, recorded);
+    let mut removal = Removal::new(args.force, source.recorded.clone());
     if left > 0 {
         removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
     }
@@ -167,7 +171,8 @@ async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub,
         source.ca_bundle.as_deref(),
     )?;
     if lost.is_none() {
-        lost = audit(&github, profile).await.err();
+        // Only whether GitHub takes it: that it ends soon, or is another person's, is no reason to leave runners there.
+        lost = github.registration(scope(profile)?).await.err();
     }
     Ok((credential, github, lost))
 }

@@ -1,5 +1,7 @@
 //! Where a teardown knows from what there is: the profile's file and the inventory, or the inventory alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -38,6 +40,8 @@ pub(super) struct Source {
     pub(super) eks: Option<EksCluster>,
     pub(super) profile: Profile,
     pub(super) records: Records,
+    /// The ids of what is surely this profile's, also where no mark of its own is left.
+    pub(super) recorded: BTreeSet<String>,
     pub(super) directory: std::path::PathBuf,
     pub(super) ca_bundle: Option<String>,
 }
@@ -71,6 +75,10 @@ pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<
     records.retain(|id, _| {
         !id.starts_with("helm-release/") || known.is_empty() || known.contains_key(id)
     });
+    // A release that helm has no record of may be another's, installed without helm: only the inventory says that it was ours.
+    let is_ours = |id: &&String| !id.starts_with("helm-release/") || known.contains_key(*id);
+    let recorded = records.keys().chain(known.keys()).filter(is_ours);
+    let recorded = recorded.cloned().collect();
     records.extend(known);
     let Connection {
         access,
@@ -84,6 +92,7 @@ pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<
         aws,
         eks,
         records,
+        recorded,
         profile: file.profile,
         directory: file.directory,
         ca_bundle: bundle,
@@ -144,17 +153,28 @@ pub(super) async fn from_inventory(
     }
     Ok(Source {
         access,
-        kube,
         aws: match aws {
             Some(aws) => Some(aws),
             None => connection::aws(&profile).await,
         },
         eks,
+        recorded: found.records.keys().cloned().collect(),
         records: found.records,
+        ca_bundle: made_ca_bundle(&kube, &profile).await?,
         profile,
         directory: ".".into(),
-        ca_bundle: None,
+        kube,
     })
+}
+
+/// The certificate authority of the server, where `up` has put it into the cluster.
+async fn made_ca_bundle(kube: &Kube, profile: &Profile) -> Result<Option<String>> {
+    if profile.github.ca_bundle.is_none() {
+        return Ok(None);
+    }
+    let target = Target::namespaced("v1", "ConfigMap", names::SYSTEM_NAMESPACE, names::CA_BUNDLE);
+    let live = kube.get(&target).await?;
+    Ok(live.and_then(|it| Some(it["data"][names::CA_BUNDLE_KEY].as_str()?.to_owned())))
 }
 
 pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {

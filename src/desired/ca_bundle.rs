@@ -12,10 +12,6 @@ use sha2::{Digest, Sha256};
 use super::{Facts, names, placeholder};
 use crate::profile::Profile;
 
-/// The `ConfigMap`.
-const NAME: &str = "arcctl-github-ca";
-/// The key in it.
-const KEY: &str = "ca.pem";
 /// The volume in a pod.
 const VOLUME: &str = "github-ca";
 /// Where the file is in a runner and a docker container.
@@ -28,19 +24,19 @@ pub(super) fn config_map(profile: &Profile, facts: &Facts, namespace: &str) -> V
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": names::metadata(profile, Some(namespace), NAME),
-        "data": {KEY: placeholder::CA_BUNDLE.or(facts.ca_bundle.as_deref())},
+        "metadata": names::metadata(profile, Some(namespace), names::CA_BUNDLE),
+        "data": {names::CA_BUNDLE_KEY: placeholder::CA_BUNDLE.or(facts.ca_bundle.as_deref())},
     })
 }
 
 /// The volume of a pod, runner or controller.
 pub(super) fn volume() -> Value {
-    json!({"name": VOLUME, "configMap": {"name": NAME}})
+    json!({"name": VOLUME, "configMap": {"name": names::CA_BUNDLE}})
 }
 
 /// The mount in a runner or docker container.
 pub(super) fn runner_mount() -> Value {
-    json!({"name": VOLUME, "mountPath": FILE, "subPath": KEY, "readOnly": true})
+    json!({"name": VOLUME, "mountPath": FILE, "subPath": names::CA_BUNDLE_KEY, "readOnly": true})
 }
 
 /// The variable of a runner container.

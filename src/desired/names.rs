@@ -16,6 +16,10 @@ pub const CERT_MANAGER: &str = "cert-manager";
 pub const CONTROLLER: &str = "actions-runner-controller";
 /// The Secret with the controller's GitHub credential.
 pub const CONTROLLER_SECRET: &str = "controller-manager";
+/// The `ConfigMap` with the certificate authority of the GitHub server.
+pub const CA_BUNDLE: &str = "arcctl-github-ca";
+/// The key in it.
+pub const CA_BUNDLE_KEY: &str = "ca.pem";
 /// The annotation of a pool's pods that tells which role they were made for: another one takes new pods.
 pub const ROLE_ANNOTATION: &str = "arcctl.dev/role";
 /// The group and version of the controller's kinds.

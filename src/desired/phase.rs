@@ -22,8 +22,6 @@ pub enum Phase {
     Autoscalers,
     /// Pools are scaled to nothing, their jobs waited for, and go.
     Drain,
-    /// What these pools left at GitHub goes.
-    Deregistration,
     /// The controller goes.
     Uninstall,
     /// The Secret, the service account, and what else runners need go.
@@ -36,6 +34,8 @@ pub enum Phase {
     Crds,
     /// Namespaces go, where nothing else is in them.
     Namespaces,
+    /// What the pools left at GitHub goes: late, since GitHub takes a while to notice that a runner has ended.
+    Deregistration,
     /// What arcctl remembers goes, and the namespace it is in.
     Memory,
 }

@@ -5,11 +5,7 @@ use super::{
     observed::{Observed, Readiness},
     removal::{ours, stays},
 };
-use crate::{
-    clients::github::Runner,
-    error::{ErrorKind, Result},
-    execute::inventory,
-};
+use crate::{clients::github::Runner, error::Result, execute::inventory};
 
 /// What is left at GitHub. A runner that is still online or has a job is one whose end GitHub has not noticed yet.
 pub(super) async fn remains(context: &Context) -> Result<Observed> {
@@ -26,12 +22,16 @@ pub(super) async fn remains(context: &Context) -> Result<Observed> {
             .filter(|it| recorded.contains(&it.name))
             .cloned()
             .collect::<Vec<Runner>>(),
-        Err(error) if error.kind == ErrorKind::Unauthorized => return Err(error),
         Err(error) => return Err(error),
     };
     Ok(match left.iter().find(|it| can_go(it)) {
         _ if left.is_empty() => Observed::Absent,
         Some(_) => ours(Readiness::Ready),
+        // GitHub lets nobody remove a runner whose job was ended with it until it has noticed.
+        None if context.removal.force && left.iter().all(|it| it.busy) => stays(format!(
+            "GitHub takes runner `{}` for busy until it notices the end of its job, and then removes it itself",
+            left[0].name
+        )),
         None => ours(Readiness::progressing(format!(
             "GitHub still takes runner `{}` for alive",
             left[0].name

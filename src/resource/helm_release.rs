@@ -48,15 +48,7 @@ impl HelmRelease {
         if matches!(record.status.as_str(), "uninstalled") {
             return Ok(Observed::Absent);
         }
-        let ownership = match &record.profile {
-            Some(profile) if *profile == self.profile => Ownership::Ours,
-            Some(profile) => Ownership::OtherProfile {
-                name: profile.clone(),
-            },
-            None => Ownership::Foreign {
-                evidence: format!("chart version {}, installed by hand", record.chart_version),
-            },
-        };
+        let ownership = record.ownership(&self.profile);
         if let Some(readiness) = at_work(&record, Timestamp::now().as_second()) {
             return Ok(Observed::Present(Present {
                 differences: Vec::new(),

@@ -8,7 +8,7 @@ use std::io::Read;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::owner;
+use super::{observed::Ownership, owner};
 
 /// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -39,6 +39,19 @@ pub struct ReleaseRecord {
     pub values: Value,
     /// The rendered objects.
     pub manifest: String,
+}
+
+impl ReleaseRecord {
+    /// Whose the release is, seen from `profile`.
+    pub(super) fn ownership(&self, profile: &str) -> Ownership {
+        match &self.profile {
+            Some(name) if name == profile => Ownership::Ours,
+            Some(name) => Ownership::OtherProfile { name: name.clone() },
+            None => Ownership::Foreign {
+                evidence: format!("chart version {}, installed by hand", self.chart_version),
+            },
+        }
+    }
 }
 
 /// The newest revision among the Secrets of a release; an error says what cannot be read.

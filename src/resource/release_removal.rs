@@ -30,36 +30,46 @@ const SERVED: [&str; 3] = [
     "HorizontalRunnerAutoscaler",
 ];
 
+/// Whose the release is, by helm's record of it; without one, by what is known of it.
+pub(super) async fn owner(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    profile: &str,
+) -> Result<Ownership> {
+    let record = newest_release(&context.kube, namespace, name).await?;
+    Ok(match record.filter(|it| it.status != "uninstalled") {
+        Some(record) => record.ownership(profile),
+        None if context.removal.was_ours(&release_id(namespace, name)) => Ownership::Ours,
+        None => Ownership::Foreign {
+            evidence: format!("release `{name}` is not in the inventory"),
+        },
+    })
+}
+
 impl HelmRelease {
     /// What is left of it: its record, else its pods, else what its programs made.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
         let record = newest_release(&context.kube, &self.namespace, &self.name).await?;
-        let recorded = context
-            .removal
-            .recorded
-            .contains(&release_id(&self.namespace, &self.name));
+        let id = release_id(&self.namespace, &self.name);
         let Some(record) = record.filter(|it| it.status != "uninstalled") else {
-            if !recorded {
+            if !context.removal.was_ours(&id) {
                 return Ok(Observed::Absent);
             }
             return self.leftovers(context).await;
         };
-        let found = match &record.profile {
-            Some(profile) if *profile == self.profile => None,
-            Some(profile) => Some(Ownership::OtherProfile {
-                name: profile.clone(),
-            }),
-            None => Some(Ownership::Foreign {
-                evidence: format!("chart version {}, installed by hand", record.chart_version),
-            }),
-        };
-        context.removal.learn(&self.namespace, found.is_some());
-        if let Some(ownership) = found {
+        let ownership = record.ownership(&self.profile);
+        context
+            .removal
+            .learn(&self.namespace, ownership != Ownership::Ours);
+        if ownership != Ownership::Ours {
             return Ok(Observed::Present(Present {
                 ownership,
                 ..Present::same(Readiness::Ready)
             }));
         }
+        // Once it is uninstalled nothing else says whose the rest is.
+        context.removal.saw(&id);
         if let Some(user) = self.user(context).await? {
             context.removal.learn(&self.namespace, true);
             return Ok(stays(format!("{user} needs it")));

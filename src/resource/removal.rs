@@ -12,7 +12,7 @@ use super::{
     context::Context,
     namespace,
     observed::{Observed, Ownership, Present, Readiness},
-    owner,
+    owner, release_removal,
 };
 use crate::{
     clients::kube::Target,
@@ -33,6 +33,8 @@ pub struct Removal {
     pub recorded: BTreeSet<String>,
     /// Namespaces in which a release stays, and with it all it needs; and ids of what stays and is needed by others.
     staying: Mutex<BTreeSet<String>>,
+    /// Ids that this run has seen to be this profile's.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 impl Removal {
@@ -53,6 +55,18 @@ impl Removal {
         } else {
             staying.remove(what);
         }
+    }
+
+    /// Remembers that what has the id `id` is this profile's, for when its own mark is gone.
+    pub(super) fn saw(&self, id: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(id.to_owned());
+    }
+
+    /// Whether what has the id `id` was this profile's: by the inventory, or as this run has seen.
+    pub(super) fn was_ours(&self, id: &str) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recorded.contains(id) || seen.contains(id)
     }
 
     /// Whether `what` stays.
@@ -197,14 +211,29 @@ impl ControllerSecret {
 impl Webhooks {
     /// The configurations of a controller that does not run any more.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
-        Ok(match self.configurations(context).await?.as_slice() {
-            [] => Observed::Absent,
-            _ => ours(Readiness::Ready),
-        })
+        if self.configurations(context).await?.is_empty() {
+            return Ok(Observed::Absent);
+        }
+        let release = release_removal::owner(
+            context,
+            &self.namespace,
+            &self.release,
+            &context.profile.name,
+        )
+        .await?;
+        Ok(Observed::Present(Present {
+            ownership: release,
+            ..Present::same(Readiness::Ready)
+        }))
     }
 
-    /// Deletes them, so that nothing waits for an answer that cannot come.
+    /// Deletes them, so that nothing waits for an answer that cannot come. Looked at once more: another controller may
+    /// have come in its place.
     pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        match self.remains(context).await? {
+            Observed::Present(present) if present.ownership == Ownership::Ours => {}
+            _ => return Ok(()),
+        }
         for (target, live) in self.configurations(context).await? {
             context.kube.delete_exactly(&target, &live).await?;
         }

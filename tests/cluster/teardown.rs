@@ -9,6 +9,7 @@ use crate::cluster::{Cluster, Ended};
 
 const RUNNERS: &str = "actions-runner";
 const SYSTEM: &str = "actions-runner-system";
+const WEBHOOKS: &str = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
 
 /// Objects by address; those that the cluster itself writes all the time only by name.
 pub(crate) fn objects(cluster: &Cluster, crds: bool) -> BTreeMap<String, String> {
@@ -322,6 +323,8 @@ fn what_others_use_stays() {
     let arguments = ["teardown", "--yes", "-o", "json", "-f", file];
     let inside = cluster.arcctl_with(&arguments, &[("RUNNER_NAME", &runner)]);
     assert_eq!(inside.expect(7)["outcome"], "refused", "{}", inside.stderr);
+    another_profile_leaves_it_alone(&cluster);
+    a_controller_without_records_is_nobodys(&cluster, file);
 
     let ended = teardown(&cluster, &["-f", file]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
@@ -343,4 +346,63 @@ fn what_others_use_stays() {
     let namespaces = cluster.kubectl(&["get", "namespaces", "-o", "name"], None);
     assert!(!namespaces.contains(SYSTEM), "{namespaces}");
     cluster.finish();
+}
+
+/// Also while its controller is down, when webhooks that answer nobody would be repaired.
+fn another_profile_leaves_it_alone(cluster: &Cluster) {
+    let other = cluster.profile("other", &[("name: dogecompany", "name: other")]);
+    let scale = |replicas: &str| {
+        let deployment = "deployment/actions-runner-controller";
+        cluster.kubectl(&["-n", SYSTEM, "scale", deployment, replicas], None);
+    };
+    scale("--replicas=0");
+    let pods = "app.kubernetes.io/instance=actions-runner-controller";
+    let gone = ["-n", SYSTEM, "wait", "--for=delete", "pods", "-l", pods];
+    cluster.kubectl(&gone, None);
+    let before = cluster.kubectl(&["get", WEBHOOKS, "-o", "name"], None);
+    assert!(before.contains("actions-runner-controller"), "{before}");
+    let ended = teardown(cluster, &["-f", other.to_str().unwrap()]);
+    assert_eq!(ended.expect(0)["changed"], 0, "{}", ended.stderr);
+    let after = cluster.kubectl(&["get", WEBHOOKS, "-o", "name"], None);
+    assert_eq!(before, after);
+    scale("--replicas=2");
+}
+
+/// As Argo CD, kubectl or another storage driver of helm leave it: nothing says that it is this profile's.
+fn a_controller_without_records_is_nobodys(cluster: &Cluster, file: &str) {
+    let selector = "owner=helm,name=actions-runner-controller";
+    let list = ["-n", SYSTEM, "get", "secrets", "-l", selector, "-o", "json"];
+    let list: Value = serde_json::from_str(&cluster.kubectl(&list, None)).unwrap();
+    let mut kept = list["items"].as_array().unwrap().clone();
+    kept.push(cluster.get("configmap", SYSTEM, "arcctl-dogecompany"));
+    cluster.kubectl(&["-n", SYSTEM, "delete", "secrets", "-l", selector], None);
+    cluster.kubectl(
+        &["-n", SYSTEM, "delete", "configmap", "arcctl-dogecompany"],
+        None,
+    );
+
+    for more in [&[][..], &["--adopt"]] {
+        let up = [&["up", "-f", file, "--yes", "-o", "json"], more].concat();
+        let ended = cluster.arcctl(&up);
+        assert_eq!(ended.expect(7)["outcome"], "refused", "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("helm has no record of it"),
+            "{}",
+            ended.stderr
+        );
+    }
+    let plan = cluster.arcctl(&["plan", "--teardown", "-f", file, "-o", "json"]);
+    let plan = plan.expect(0);
+    let steps = plan["steps"].as_array().unwrap();
+    let releases: Vec<&str> = steps
+        .iter()
+        .filter(|step| step["kind"] == "helm-release" && step["action"] == "delete")
+        .filter_map(|step| step["name"].as_str())
+        .collect();
+    // cert-manager has a user, and the controller no record.
+    assert_eq!(releases, [""; 0]);
+    for mut object in kept {
+        object["metadata"]["resourceVersion"] = Value::Null;
+        cluster.kubectl(&["create", "-f", "-"], Some(&object.to_string()));
+    }
 }
