@@ -26,6 +26,8 @@ pub struct Matching {
     pub prefix: String,
     /// What the path (with its query) contains; anything when empty.
     pub substring: String,
+    /// What the path (with its query) does not contain; a fault in text form has none.
+    pub without: Vec<String>,
 }
 
 /// A method, or a kind of methods.
@@ -104,7 +106,10 @@ impl Matching {
             Some(MethodMatch::Writes) => kind == Kind::Write,
             Some(MethodMatch::Method(expected)) => expected == method,
         };
-        method && path.starts_with(&self.prefix) && path.contains(&self.substring)
+        method
+            && path.starts_with(&self.prefix)
+            && path.contains(&self.substring)
+            && !self.without.iter().any(|it| path.contains(it))
     }
 }
 

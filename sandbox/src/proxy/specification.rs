@@ -190,6 +190,7 @@ fn matching_of(text: &str) -> anyhow::Result<Matching> {
         method,
         prefix: prefix.to_owned(),
         substring: substring.to_owned(),
+        without: Vec::new(),
     })
 }
 

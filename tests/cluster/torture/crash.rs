@@ -1,9 +1,12 @@
 //! The crash matrix: a run is killed before or after each of its writes, and run again. It comes to what an undisturbed
 //! run makes, and leaves nothing else.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
-use arcctl_sandbox::proxy::System;
+use arcctl_sandbox::proxy::{Effect, System};
 use serde_json::json;
 
 use super::{
@@ -29,18 +32,21 @@ impl Case {
         let when = if self.after { "after" } else { "before" };
         let again = self
             .again
-            .map_or_else(String::new, |nth| format!(" and again at {nth}"));
+            .map_or_else(String::new, |nth| format!(", again at {nth}"));
         format!(
-            "{} {when} {:?} write {}{again}",
+            "{}: killed {when} write {} to {:?}{again}",
             self.work.name(),
-            self.system,
-            self.nth
+            self.nth,
+            self.system
         )
     }
 
-    fn fault(&self, nth: usize) -> String {
-        let effect = if self.after { "kill-after" } else { "kill" };
-        format!("{effect}@write#{nth}")
+    const fn effect(&self) -> Effect {
+        if self.after {
+            Effect::KillAfter
+        } else {
+            Effect::Kill
+        }
     }
 }
 
@@ -65,7 +71,7 @@ impl Reference {
         Self { made, writes }
     }
 
-    /// Before and after each write, and sampled pairs.
+    /// Before and after each write, each of these alone and with two places in the recovery.
     fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for (&(work, system), &writes) in &self.writes {
@@ -79,10 +85,11 @@ impl Reference {
                         again,
                     };
                     cases.push(case(None));
-                    // Every fifth is killed in its recovery too, at another place each time.
-                    if nth % 5 == 0 {
-                        cases.push(case(Some(1 + (nth * 7) % writes)));
-                    }
+                    // The recovery has little more to write than was left, so that its first writes and another one
+                    // are what it surely comes to.
+                    let left = writes - nth + 1;
+                    let places = BTreeSet::from([1 + nth % 3, 1 + (nth * 7) % left]);
+                    cases.extend(places.into_iter().map(|it| case(Some(it))));
                 }
             }
         }
@@ -98,7 +105,7 @@ fn killed(
 ) -> (Result<(), String>, serde_json::Value) {
     let mut at = Vec::new();
     for nth in [Some(case.nth), case.again].into_iter().flatten() {
-        at.push(ground.run_until_killed(case.work, case.system, &case.fault(nth)));
+        at.push(ground.run_until_killed(case.work, case.system, nth, case.effect()));
         ground.age();
     }
     let began = Instant::now();

@@ -14,7 +14,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{
-    ground::{Ground, Work},
+    ground::{Ground, Work, is_stand_in},
     listing::Listing,
     record::Record,
 };
@@ -157,6 +157,7 @@ impl Site {
                 method: Some(method),
                 prefix,
                 substring: substring.to_owned(),
+                without: Vec::new(),
             },
         }
     }
@@ -198,8 +199,8 @@ fn sites(ground: &Ground, command: Command) -> Vec<Site> {
         let Some(proxy) = ground.cluster.world().proxy(system) else {
             continue;
         };
-        for request in proxy.requests() {
-            let site = Site::of(system, &request);
+        for request in proxy.requests().iter().filter(|it| !is_stand_in(it)) {
+            let site = Site::of(system, request);
             sites.entry((system, site.pattern.clone())).or_insert(site);
         }
     }

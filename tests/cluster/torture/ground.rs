@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arcctl_sandbox::proxy::{Fault, Kind, Record, System};
+use arcctl_sandbox::proxy::{Effect, Fault, Kind, Matching, MethodMatch, Nth, Record, System};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -27,6 +27,13 @@ const LONGEST_RUN: &str = "3m";
 
 /// All systems that are written to.
 pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
+
+/// What is in the path of a write at which no run is killed: how often a lease is renewed is a question of time, so that
+/// counting it would count different writes in each run; the rest is of the stand-ins, which come through the same proxy.
+const NOT_COUNTED: [&str; 2] = ["/leases/arcctl-", STAND_IN];
+
+/// In the path of what a stand-in tells another one.
+const STAND_IN: &str = "/_sandbox/";
 
 /// What [`Work::Change`] changes: a pool's name, its autoscaler, the controller's values.
 const CHANGES: [(&str, &str); 3] = [
@@ -123,16 +130,26 @@ impl Ground {
         self.cluster.arcctl(&self.arguments(work))
     }
 
-    /// Does `work` until `fault` kills it; what it was about to write, or `None` where it came to its end before.
+    /// Does `work` until it is killed before or, as `effect` says, after its `nth` write to `system`; what that was, or
+    /// `None` where it came to its end before.
     pub(crate) fn run_until_killed(
         &self,
         work: Work,
         system: System,
-        fault: &str,
+        nth: usize,
+        effect: Effect,
     ) -> Option<String> {
         let proxy = self.cluster.world().proxy(system).unwrap();
         proxy.reset_counts();
-        let id = proxy.add_fault(fault.parse::<Fault>().unwrap());
+        let id = proxy.add_fault(Fault {
+            matching: Matching {
+                method: Some(MethodMatch::Writes),
+                without: NOT_COUNTED.map(str::to_owned).to_vec(),
+                ..Matching::default()
+            },
+            nth: Nth::Only(nth.try_into().unwrap()),
+            effect,
+        });
         // Held until the run is known: a fault that comes first waits.
         let mut victim = self.victim.lock().unwrap();
         let running = self.cluster.arcctl_in_background(&self.arguments(work));
@@ -144,12 +161,12 @@ impl Ground {
         self.cluster.keep(&ended);
         was_killed.then(|| {
             self.writes(system)
-                .last()
+                .get(nth - 1)
                 .map_or_else(String::new, described)
         })
     }
 
-    /// The writes to `system` since its counts were reset.
+    /// The writes to `system` since its counts were reset, as far as a run can be killed at them.
     pub(crate) fn writes(&self, system: System) -> Vec<Record> {
         let Some(proxy) = self.cluster.world().proxy(system) else {
             return Vec::new();
@@ -158,6 +175,7 @@ impl Ground {
             .requests()
             .into_iter()
             .filter(|it| it.kind == Kind::Write)
+            .filter(|it| !NOT_COUNTED.iter().any(|not| it.path.contains(not)))
             .collect()
     }
 
@@ -255,10 +273,16 @@ impl Ground {
     }
 }
 
-/// The method and the path of a write, without its parameters.
-pub(crate) fn described(record: &Record) -> String {
-    let path = record.path.split('?').next().unwrap_or_default();
-    format!("{} {path}", record.method)
+/// Whether it was a stand-in that asked, and not arcctl.
+pub(crate) fn is_stand_in(record: &Record) -> bool {
+    record.path.contains(STAND_IN)
+}
+
+/// The method and the path of a write, without its parameters but the action of AWS's older services.
+fn described(record: &Record) -> String {
+    let (path, query) = record.path.split_once('?').unwrap_or((&record.path, ""));
+    let action = query.split('&').find(|it| it.starts_with("Action="));
+    format!("{} {path}{}", record.method, action.unwrap_or_default())
 }
 
 /// Kills a run and the helm it has started at once, as a machine that fails does.

@@ -1,5 +1,5 @@
-//! A line of JSON per case: what was done, how it ended. A run of many hours is made of short ones: a case that has its
-//! line already is not done again.
+//! A line of JSON per case: what was done, how it ended. A run of many hours is made of short ones: a case that has ended
+//! well is not done again, and one that has not is, by what has been mended since.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ impl Record {
         let lines = text.lines().map(serde_json::from_str::<Value>);
         let done = lines
             .map(|line| line.unwrap())
-            .filter(|line| line["matrix"] == matrix)
+            .filter(|line| line["matrix"] == matrix && line["ok"] == true)
             .filter_map(|line| line["case"].as_str().map(str::to_owned))
             .collect();
         let seconds = std::env::var(SECONDS)
@@ -87,7 +87,7 @@ impl Record {
         let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let line = json!({
             "matrix": self.matrix, "case": case, "ok": fault.is_none(), "seconds": seconds,
-            "fault": fault, "more": more,
+            "fault": fault, "more": more, "load": load(),
         });
         if let Some(file) = &self.file {
             let mut file = OpenOptions::new()
@@ -114,38 +114,87 @@ impl Record {
     }
 }
 
-/// A line of figures per matrix and kind of case, as docs/reliability.md has them.
+/// How many processes have wanted to run in the last minute: what a time says depends on it.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+/// What there is to say of the cases of one kind.
+#[derive(Default)]
+struct Row {
+    cases: usize,
+    kills: usize,
+    told: usize,
+    mended: usize,
+    failed: usize,
+    seconds: f64,
+    loads: Vec<f64>,
+}
+
+/// The last line of each case, and whether one before it failed.
+fn last_lines(text: &str) -> BTreeMap<(String, String), (Value, bool)> {
+    let mut last: BTreeMap<_, (Value, bool)> = BTreeMap::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let word = |key: &str| line[key].as_str().unwrap().to_owned();
+        let key = (word("matrix"), word("case"));
+        let failed = last
+            .get(&key)
+            .is_some_and(|(before, failed)| *failed || before["ok"] == false);
+        last.insert(key, (line, failed));
+    }
+    last
+}
+
+/// A line of figures per matrix and kind of case, as docs/reliability.md has them. A case that was done again counts
+/// once, as it ended last.
 #[test]
 #[ignore = "it only adds up what `make torture` has written"]
 fn figures() {
     let file = std::env::var_os(FILE).unwrap();
     let text = std::fs::read_to_string(file).unwrap();
-    let mut rows: BTreeMap<String, [usize; 4]> = BTreeMap::new();
-    for line in text.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
-        let (matrix, case) = (
-            line["matrix"].as_str().unwrap(),
-            line["case"].as_str().unwrap(),
-        );
-        let of = match matrix {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    for ((matrix, case), (line, failed)) in last_lines(&text) {
+        let of = match matrix.as_str() {
             "race" => case.split(", ").next().unwrap_or_default(),
             _ => case.split([' ', ':']).next().unwrap_or_default(),
         };
         let kills = line["more"]["at"].as_array();
-        let kills = kills.map_or(0, |at| at.iter().filter(|it| it.is_string()).count());
         let row = rows.entry(format!("{matrix} | {of}")).or_default();
-        row[0] += 1;
-        row[1] += kills;
-        row[2] += usize::from(line["more"]["code"].as_i64().is_some_and(|it| it != 0));
-        row[3] += usize::from(line["ok"] == false);
+        row.cases += 1;
+        row.kills += kills.map_or(0, |at| at.iter().filter(|it| it.is_string()).count());
+        row.told += usize::from(line["more"]["code"].as_i64().is_some_and(|it| it != 0));
+        row.mended += usize::from(failed && line["ok"] == true);
+        row.failed += usize::from(line["ok"] == false);
+        row.seconds += line["seconds"].as_f64().unwrap_or_default();
+        row.loads.extend(line["load"].as_f64());
     }
     let mut stdout = std::io::stdout();
-    writeln!(
-        stdout,
-        "| matrix | of | cases | kills | ended with an error | failed |"
-    )
-    .unwrap();
-    for (name, [cases, kills, told, failed]) in rows {
-        writeln!(stdout, "| {name} | {cases} | {kills} | {told} | {failed} |").unwrap();
+    let mut say = |text: String| writeln!(stdout, "{text}").unwrap();
+    say("| matrix | of | cases | runs killed | ended with an error | failed, mended since | failed | seconds each | load |".into());
+    say("|---|---|---|---|---|---|---|---|---|".into());
+    for (name, row) in rows {
+        let each = row.seconds / f64::from(u32::try_from(row.cases).unwrap());
+        let load = match (
+            row.loads.iter().copied().reduce(f64::min),
+            row.loads.iter().copied().reduce(f64::max),
+        ) {
+            (Some(least), Some(most)) => format!("{least:.0} to {most:.0}"),
+            _ => "–".into(),
+        };
+        say(format!(
+            "| {name} | {} | {} | {} | {} | {} | {each:.0} | {load} |",
+            row.cases, row.kills, row.told, row.mended, row.failed
+        ));
     }
+}
+
+#[test]
+fn a_case_counts_as_it_ended_last() {
+    let line = |ok: bool| json!({"matrix": "crash", "case": "up: killed", "ok": ok}).to_string();
+    let text = [line(false), line(true)].join("\n");
+    let lines = last_lines(&text);
+    let (last, failed) = &lines[&("crash".to_owned(), "up: killed".to_owned())];
+    assert_eq!((lines.len(), &last["ok"], failed), (1, &json!(true), &true));
 }

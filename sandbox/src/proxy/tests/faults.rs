@@ -153,6 +153,20 @@ async fn a_hang_is_neither_an_answer_nor_an_end() {
 }
 
 #[tokio::test]
+async fn what_a_fault_is_not_for_is_not_counted_either() {
+    let other = Other::start(None).await;
+    let proxy = other.behind(System::Kubernetes).await;
+    let mut second = fault("503@write#2");
+    second.matching.without = vec!["/leases/".into()];
+    proxy.add_fault(second);
+    for (path, status) in [("/a", 200), ("/leases/x", 200), ("/b?c", 503), ("/d", 200)] {
+        let url = format!("{}{path}", proxy.url());
+        let answer = send("PATCH", &url, &[], "{}").await.unwrap();
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_client_is_killed_at_its_nth_write() {
     for (text, reached) in [("kill@write#2", 1), ("kill-after@write#2", 2)] {
         let other = Other::start(None).await;
