@@ -10,6 +10,7 @@ mod doctor_fix;
 mod doctor_parts;
 mod doctor_probe;
 mod foreign;
+mod forget;
 mod man;
 mod observation;
 mod output;

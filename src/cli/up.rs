@@ -1,12 +1,14 @@
 //! `arcctl up`: plan, ask, execute, prove.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use clap::Args;
 use tokio::sync::watch;
 
 use super::{
-    GlobalArgs, confirm, observation,
+    GlobalArgs, confirm,
+    forget::{forget_gone, tidy},
+    observation,
     output::{DIM, Output, paint},
     permissions::{check_permissions, writes},
     print_error, profile_file,
@@ -28,7 +30,7 @@ use crate::{
         self,
         run::{Requests, Run},
     },
-    resource::{Id, Resource},
+    resource::Resource,
 };
 
 /// Plan, ask, execute, prove
@@ -162,6 +164,9 @@ async fn attempts(
         } else {
             execute(session, &options, limit, output).await
         };
+        if plan.is_unchanged() && error.is_none() {
+            tidy(session, limit, stop, output).await;
+        }
         let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
         if !stale || attempt >= PLANS {
             return Ok((steps, error));
@@ -240,7 +245,7 @@ pub(super) async fn execute(
     if error.is_none() {
         steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
         let forgotten = if options.may_write {
-            forget_gone(session, &steps).await
+            forget_gone(session, &steps).await.map(drop)
         } else {
             Ok(())
         };
@@ -255,26 +260,6 @@ pub(super) async fn execute(
         lease.release().await;
     }
     (steps, error)
-}
-
-/// Takes what has gone off the inventory.
-async fn forget_gone(session: &Session, steps: &[StepResult]) -> Result<()> {
-    let ended = |id: &Id| {
-        steps
-            .iter()
-            .any(|it| it.id == *id && it.error.is_none() && it.action.is_some())
-    };
-    let gone: BTreeSet<String> = session
-        .desired
-        .iter()
-        .filter(|it| it.goal == Goal::Gone && ended(&it.id))
-        .map(|it| it.id.to_string())
-        .chain(session.gone.iter().cloned())
-        .collect();
-    if gone.is_empty() {
-        return Ok(());
-    }
-    inventory::forget(&session.context.kube, &session.context.profile, &gone).await
 }
 
 /// Takes the lease and records what is about to be created.

@@ -78,6 +78,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_profile_has_its_inventory_in_this_config_map() {
+        let name = names::CA_BUNDLE.strip_prefix("arcctl-").unwrap();
+        let profile = |name: &str| {
+            let text = format!(
+                "apiVersion: arcctl.dev/v1\nname: {name}\ncluster: {{context: c}}\n\
+                 github: {{organization: o, token: {{env: TOKEN}}}}\n\
+                 pools: [{{name: basic, image: \"r:v1-ubuntu-22.04\", min: 1, max: 4}}]\n"
+            );
+            crate::profile::load(&text, "arcctl.yaml")
+        };
+        assert!(profile("ci").is_ok());
+        let refused = profile(name).err().unwrap().to_string();
+        assert!(refused.contains(names::CA_BUNDLE), "{refused}");
+    }
+
+    #[test]
     fn unknown_certificates_are_placeholders() {
         assert_eq!(digest(&Facts::default()), "${CA_BUNDLE_SHA256}");
     }

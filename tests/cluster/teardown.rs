@@ -52,7 +52,7 @@ pub(crate) fn objects(cluster: &Cluster, crds: bool) -> BTreeMap<String, String>
 }
 
 /// The same once the cluster's own controllers have made all that they make by themselves.
-fn settled_objects(cluster: &Cluster, crds: bool) -> BTreeMap<String, String> {
+pub(crate) fn settled_objects(cluster: &Cluster, crds: bool) -> BTreeMap<String, String> {
     let mut last = objects(cluster, crds);
     for _ in 0..30 {
         std::thread::sleep(Duration::from_secs(2));
@@ -68,7 +68,7 @@ fn settled_objects(cluster: &Cluster, crds: bool) -> BTreeMap<String, String> {
 }
 
 /// GitHub's runners: name, and whether it is online and busy.
-fn at_github(cluster: &Cluster) -> Vec<(String, bool, bool)> {
+pub(crate) fn at_github(cluster: &Cluster) -> Vec<(String, bool, bool)> {
     let runners = cluster.world().github().runners();
     runners
         .into_iter()
@@ -170,7 +170,7 @@ fn after_a_teardown_all_is_as_it_was_before() {
     cluster.finish();
 }
 
-fn is_of_crds(address: &str) -> bool {
+pub(crate) fn is_of_crds(address: &str) -> bool {
     address.starts_with("CustomResourceDefinition/") || address.starts_with("APIService/")
 }
 
@@ -217,9 +217,50 @@ fn a_pool_goes_with_its_jobs_done() {
         "{inventory}"
     );
     assert_eq!(cluster.up(&renamed, &[]).expect(0)["changed"], 0);
+    what_a_killed_run_took_away_is_forgotten(&cluster, &renamed);
 
     a_job_is_waited_for(&cluster, file);
     cluster.finish();
+}
+
+/// A run that was killed after it had taken a pool away and before it could say so: the next one finds nothing to do but
+/// that, and the one after it nothing at all.
+fn what_a_killed_run_took_away_is_forgotten(cluster: &Cluster, file: &std::path::Path) {
+    let read = || cluster.get("configmap", SYSTEM, "arcctl-dogecompany")["data"].clone();
+    let (id, before) = ("runner-deployment/actions-runner/basic", read());
+    let (mut ids, mut details): (Vec<String>, Value) = (
+        serde_json::from_str(before["resources"].as_str().unwrap()).unwrap(),
+        serde_json::from_str(before["details"].as_str().unwrap()).unwrap(),
+    );
+    ids.push(id.into());
+    details[id] = details["runner-deployment/actions-runner/other"].clone();
+    assert!(details[id].is_object(), "{before}");
+    let data = json!({"resources": json!(ids).to_string(), "details": details.to_string()});
+    let patch = json!({"data": data}).to_string();
+    let stale = [
+        "-n",
+        SYSTEM,
+        "patch",
+        "configmap",
+        "arcctl-dogecompany",
+        "--type=merge",
+        "-p",
+    ];
+    let _said = cluster.kubectl(&[&stale[..], &[patch.as_str()]].concat(), None);
+    let ended = cluster.up(file, &[]);
+    assert_eq!(ended.expect(0)["changed"], 0);
+    assert!(
+        ended.stderr.contains(&format!(
+            "taken off the inventory, since a run that was killed had taken it away: `{id}`"
+        )),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(read()["resources"], before["resources"]);
+    let writes = cluster.kubernetes_writes();
+    let ended = cluster.up(file, &[]);
+    assert!(!ended.stderr.contains("inventory"), "{}", ended.stderr);
+    assert_eq!(cluster.kubernetes_writes(), writes);
 }
 
 /// Only --force ends a job.

@@ -2,7 +2,17 @@
 
 use super::{super::Profile, Path, Report, url::Url};
 
+/// The one name that is taken: the inventory is the `ConfigMap` `arcctl-NAME`, and `github.caBundle` is in this one.
+const TAKEN: &str = "github-ca";
+
 pub(super) fn check(profile: &Profile, report: &mut Report) {
+    if profile.name == TAKEN {
+        report.error(
+            Path::from(["name"]),
+            format!("no profile can be named `{TAKEN}`: its inventory would be the ConfigMap `arcctl-{TAKEN}`, which holds the certificates of a GitHub server"),
+            "choose another `name`",
+        );
+    }
     identity(profile, report);
     proxy(profile, report);
     mirrors(profile, report);
