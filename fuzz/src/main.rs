@@ -13,6 +13,7 @@
     reason = "a target says by a panic that it has found something"
 )]
 
+mod github;
 mod kubernetes;
 mod policy;
 mod profile;
@@ -27,6 +28,7 @@ static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
 
 fn target() -> fn(&[u8]) {
     match std::env::var("ARCCTL_FUZZ_TARGET").as_deref() {
+        Ok("github") => github::run,
         Ok("kubernetes") => kubernetes::run,
         Ok("policy") => policy::run,
         Ok("profile") => profile::run,

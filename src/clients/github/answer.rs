@@ -45,6 +45,11 @@ impl Answer {
                 .is_some_and(|it| it.contains("json"))
     }
 
+    /// Whether it is what was asked for. A page of somebody in between comes with the status of a success too.
+    pub(super) fn is_taken(&self) -> bool {
+        self.status.is_success() && self.is_json()
+    }
+
     /// The limit that is reached, and until when (docs.github.com: "Rate limits for the REST API").
     pub(super) fn limit(&self) -> Option<(Limit, Timestamp)> {
         if !matches!(

@@ -35,7 +35,7 @@ impl Installation {
 }
 
 #[derive(Deserialize)]
-struct Granted {
+pub(super) struct Granted {
     token: String,
     expires_at: Timestamp,
     #[serde(default)]

@@ -56,7 +56,7 @@ pub struct Audit {
 }
 
 #[derive(Deserialize)]
-struct User {
+pub(super) struct User {
     login: String,
     #[serde(rename = "type", default)]
     kind: String,
@@ -238,7 +238,7 @@ impl GitHub {
         if nobody && self.kind == TokenKind::Unknown {
             return Err(installation_token(&self.case(scope)));
         }
-        if !answer.status.is_success() {
+        if !answer.is_taken() {
             return Err(self.refused(&answer, scope, bearer).await);
         }
         let user = self.json(&answer, "GET /user")?;

@@ -27,14 +27,14 @@ const AGE: Duration = Duration::from_secs(30);
 pub(super) type Groups = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RunnerGroup>>)>>;
 
 #[derive(Deserialize)]
-struct Page<T> {
+pub(super) struct Page<T> {
     total_count: usize,
     #[serde(
         alias = "runner_groups",
         alias = "organizations",
         alias = "repositories"
     )]
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
 }
 
 impl GitHub {

@@ -19,9 +19,9 @@ pub(super) const PAGE: usize = 100;
 const CONCURRENT: usize = 6;
 
 #[derive(Deserialize)]
-struct RunnerPage {
+pub(super) struct RunnerPage {
     total_count: usize,
-    runners: Vec<Runner>,
+    pub(super) runners: Vec<Runner>,
 }
 
 /// The pages there were last, by path, each with its tag.
@@ -80,7 +80,7 @@ impl GitHub {
         {
             return Ok(known);
         }
-        if !answer.status.is_success() {
+        if !answer.is_taken() {
             return Err(self.refused(&answer, scope, &bearer).await);
         }
         let page = self.json(&answer, "the list of runners");

@@ -12,6 +12,7 @@ mod group_access;
 mod group_reading;
 mod groups;
 mod listing;
+mod meaning;
 mod pause;
 mod refusal;
 mod removal;
@@ -37,8 +38,9 @@ use self::{
     app::Installation,
     group_reading::Groups,
     listing::Pages,
+    meaning::{read, refused},
     pause::{ATTEMPTS, Gate, asked},
-    refusal::{Case, not_github, refusal},
+    refusal::Case,
     scope::prefix,
     unreachable::{may_pass, unreachable},
 };
@@ -46,6 +48,7 @@ pub use self::{
     audit::Audit,
     group_access::GroupAccess,
     groups::GroupFindings,
+    meaning::{Asker, Question, meaning},
     removal::Removed,
     server::{OLDEST, Product, Server, Version},
     token_kind::TokenKind,
@@ -173,24 +176,7 @@ impl GitHub {
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, answer: &Answer, what: &str) -> Result<T> {
-        if !answer.is_json() {
-            return Err(not_github(answer, &self.server));
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Error::failed(
-                System::GitHub,
-                format!("GitHub at `{}` does not answer {what} as it should", self.server.api),
-            )
-            .object(&self.server.api)
-            // Only the place and the kind: the answer itself may hold a token.
-            .cause(match error.classify() {
-                serde_json::error::Category::Eof => format!("the answer is cut off after column {column} of line {line}"),
-                serde_json::error::Category::Data => format!("at line {line}, column {column}, something is missing or of another type"),
-                _ => format!("at line {line}, column {column}, it is no JSON"),
-            })
-            .hint("run it again; if it stays, something between changes the answers, or the server is older or newer than arcctl knows")
-        })
+        read(answer, &self.server, what)
     }
 
     /// What calls are made with: the token, or the App's installation token.
@@ -226,7 +212,7 @@ impl GitHub {
     async fn call(&self, method: &Method, path: &str, scope: Scope<'_>) -> Result<Answer> {
         let bearer = self.bearer().await?;
         let answer = self.attempt(Call::Read, method, path, &bearer).await?;
-        if answer.status.is_success() && answer.is_json() {
+        if answer.is_taken() {
             return Ok(answer);
         }
         Err(self.refused(&answer, scope, &bearer).await)
@@ -234,9 +220,6 @@ impl GitHub {
 
     /// The error that a refusal about `scope` means.
     async fn refused(&self, answer: &Answer, scope: Scope<'_>, bearer: &Secret) -> Error {
-        if answer.status.is_success() {
-            return hidden(not_github(answer, &self.server), bearer);
-        }
         let visible = if answer.status == StatusCode::NOT_FOUND && answer.is_json() {
             self.is_visible(scope, bearer).await
         } else {
@@ -248,7 +231,7 @@ impl GitHub {
             kind: self.kind,
             visible,
         };
-        hidden(refusal(answer, &case), bearer)
+        hidden(refused(answer, &case), bearer)
     }
 
     /// Whether the token sees an organization or repository at all; an enterprise has no such call.

@@ -91,13 +91,13 @@ pub struct JobStep {
 }
 
 #[derive(Deserialize)]
-struct Runs {
-    workflow_runs: Vec<Run>,
+pub(super) struct Runs {
+    pub(super) workflow_runs: Vec<Run>,
 }
 
 #[derive(Deserialize)]
-struct Jobs {
-    jobs: Vec<Job>,
+pub(super) struct Jobs {
+    pub(super) jobs: Vec<Job>,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +134,7 @@ impl GitHub {
                 &bearer,
             )
             .await?;
-        if answer.status.is_success() && answer.is_json() {
+        if answer.is_taken() {
             return Ok(());
         }
         let disabled = if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
@@ -207,7 +207,7 @@ impl GitHub {
         let answer = self
             .attempt(Call::Read, &Method::GET, path, &bearer)
             .await?;
-        if answer.status.is_success() && answer.is_json() {
+        if answer.is_taken() {
             return Ok(answer);
         }
         Err(self.no(&answer, name, asked).await)
