@@ -12,6 +12,7 @@ use crate::{
     account::Account,
     aws::{POLICY, ROLE, assert_unchanged, aws_writes, foreign, ids, on, profile, sandbox},
     cluster::{Cluster, Ended},
+    teardown::{at_github, is_of_crds, objects, settled_objects},
 };
 
 type Listing = BTreeMap<String, String>;
@@ -64,18 +65,32 @@ const DELETIONS: [(&str, &str); 7] = [
     ),
 ];
 
+/// What is in the account and at GitHub beside what is in the cluster: a teardown brings all of it back to what it was.
+fn together(cluster: &Cluster, account: &Account, mut found: Listing) -> Listing {
+    found.extend(account.listing());
+    let runners = at_github(cluster);
+    found.insert("runners at GitHub".into(), format!("{runners:?}"));
+    found
+}
+
 #[test]
-fn the_account_is_as_it_was_before() {
+fn everything_is_as_it_was_before() {
     let (cluster, account) = sandbox();
     let node = cluster.world().cloud().unwrap().node_group.clone();
     account.revoke_egress(&node);
     let file = profile(&cluster, &[]);
     let before = account.listing();
+    let everything = together(&cluster, &account, settled_objects(&cluster, true));
 
     cluster.up(&file, &[]).expect(0);
     assert_ne!(account.listing(), before);
     each_deletion_that_is_denied_is_named(&cluster, &file);
-    assert_same(&before, &account.listing());
+    let mut but_crds = everything.clone();
+    but_crds.retain(|it, _| !is_of_crds(it));
+    assert_same(
+        &but_crds,
+        &together(&cluster, &account, objects(&cluster, false)),
+    );
     let writes = aws_writes(&cluster);
     let again = teardown(&cluster, &file);
     assert_eq!(again.expect(0)["changed"], 0, "{}", again.stderr);
@@ -86,7 +101,10 @@ fn the_account_is_as_it_was_before() {
     somebody_was_faster(&cluster, &account);
     let by_name = by_name(&cluster);
     assert_eq!(by_name.expect(0)["outcome"], "ok", "{}", by_name.stderr);
-    assert_same(&before, &account.listing());
+    assert_same(
+        &everything,
+        &together(&cluster, &account, objects(&cluster, true)),
+    );
 
     cluster.up(&file, &[]).expect(0);
     killed_after_each_write(&cluster, &file);
@@ -150,6 +168,7 @@ fn by_name(cluster: &Cluster) -> Ended {
         "runners",
         "--region",
         "ap-northeast-2",
+        "--crds",
     ];
     cluster.arcctl_with(&arguments, &[("KUBECONFIG", "/nonexistent")])
 }

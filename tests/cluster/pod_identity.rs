@@ -56,6 +56,7 @@ fn pods_get_their_role_by_an_association() {
     drift_is_mended(&cluster, &account, &file);
     another_s_is_left(&cluster, &account);
     from_irsa_and_back(&cluster, &account, &file);
+    by_name_and_context(&cluster, &account);
     cluster.finish();
 }
 
@@ -209,4 +210,38 @@ fn from_irsa_and_back(cluster: &Cluster, account: &Account, file: &std::path::Pa
     assert_unchanged(cluster, &irsa);
     cluster.up(file, &[]).expect(0);
     assert_unchanged(cluster, file);
+}
+
+/// From the inventory alone, which leads to the account: the association, the role and the rule go, and what is another's
+/// stays. A context that is not this cluster's takes nothing away.
+fn by_name_and_context(cluster: &Cluster, account: &Account) {
+    let theirs = account.association("theirs").unwrap();
+    let before = account.listing();
+    assert!(before.contains_key(&format!("role {ROLE}")), "{before:#?}");
+    let teardown = |context: &str| {
+        let arguments = ["teardown", "--yes", "-o", "json", "--name", "dogecompany"];
+        cluster.arcctl(&[&arguments[..], &["--context", context]].concat())
+    };
+    assert_ne!(teardown("elsewhere").code, 0);
+    assert_eq!(account.listing(), before);
+    let document = teardown("sandbox").expect(0);
+    let gone = ids(&document, "delete");
+    for id in [ID.to_owned(), format!("iam-role/-/{ROLE}")] {
+        assert!(gone.contains(&id), "{id}: {gone:#?}");
+    }
+    assert!(
+        gone.iter().any(|it| it.starts_with("security-group-rule/")),
+        "{gone:#?}"
+    );
+    assert!(account.association(ACCOUNT_OF_RUNNERS).is_none());
+    let left = account.listing();
+    assert!(!left.keys().any(|it| it.ends_with(ROLE)), "{left:#?}");
+    assert!(left.contains_key("role other"), "{left:#?}");
+    let rules = |listing: &std::collections::BTreeMap<String, String>| {
+        let rules = listing.iter().filter(|(it, _)| it.starts_with("sgr-"));
+        rules.filter(|(_, it)| it.contains("arcctl")).count()
+    };
+    assert!(rules(&before) > 0 && rules(&left) == 0, "{left:#?}");
+    let kept = account.association("theirs").unwrap();
+    assert_eq!(kept.association_id(), theirs.association_id());
 }
