@@ -141,7 +141,7 @@ async fn a_process_with_a_token_may_leave_no_core_whatever_ends_it() {
     );
     let [soft, hard] = core_limit(&child.id().to_string());
     assert!(soft == "0" && hard == "0", "{soft} {hard}");
-    let sent = shell(directory.path(), &format!("kill -SEGV {}", child.id()));
+    let sent = shell(directory.path(), &format!("kill -ABRT {}", child.id()));
     assert!(sent.status.success());
     let status = child.wait().unwrap();
     assert!(
