@@ -14,8 +14,10 @@ mod forget;
 mod man;
 mod observation;
 mod output;
+mod own_fault;
 mod permissions;
 mod plan;
+mod pool_names;
 mod profile_file;
 mod progress;
 mod put_back;
@@ -168,6 +170,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
 
 /// Runs the program: parses, dispatches, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
+    own_fault::keep_memory();
     // The provider is installed once; a second installation would only mean that it is there already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let cli = match Cli::try_parse() {
@@ -181,6 +184,7 @@ pub fn main() -> ExitCode {
     if session::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
         output = output.in_actions();
     }
+    own_fault::tell_panics(output);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -191,9 +195,10 @@ pub fn main() -> ExitCode {
             return fail(output, &cli, &error);
         }
     };
-    let code = match runtime.block_on(run(&cli, output)) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => fail(output, &cli, &error),
+    let code = match own_fault::caught(|| runtime.block_on(run(&cli, output))) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => fail(output, &cli, &error),
+        Err(fault) => leave(output, &cli, &fault),
     };
     global.actions.finish(output);
     code
@@ -226,6 +231,13 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
 
 /// Prints the error where it belongs: the document to stdout, the text to stderr.
 fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
+    let code = leave(output, cli, error);
+    print_error(output, error);
+    code
+}
+
+/// Leaves the error behind for programs: the document on stdout, the annotation and the summary of GitHub Actions.
+fn leave(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     if output.is_json() {
         let profile = cli.global.profile_name();
         output.document(&failure(cli.command.name(), profile, error));
@@ -237,7 +249,6 @@ fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     cli.global
         .actions
         .summarize(&crate::report::markdown::failure(error));
-    print_error(output, error);
     ExitCode::from(error.kind.exit_code())
 }
 

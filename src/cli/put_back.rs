@@ -3,7 +3,10 @@
 use super::session::Session;
 use crate::{
     error::{Error, ErrorKind},
-    execute::{self, Options, StepResult, rotation},
+    execute::{
+        self, Options, StepResult,
+        rotation::{self, PutBack},
+    },
 };
 
 /// Puts a credential back that this run has replaced and could not prove the new one of. Not after an interruption: the
@@ -30,10 +33,19 @@ pub(super) async fn put_back(
         return;
     }
     let again = rotation::put_back(&session.desired, &session.context, options, on_event).await;
-    failure.causes.push(if let Some(again) = again {
-        format!("putting the old credential back failed too: {again}")
-    } else {
-        rotation::mark_put_back(&session.desired, steps, failure);
-        "the new credential was not proven: the Secret has the old one again, and the controller works with it".into()
+    let back = "the new credential was not proven: the Secret has the old one again";
+    failure.causes.push(match &again {
+        PutBack::Done => format!("{back}, and the controller works with it"),
+        PutBack::SecretOnly(error) => format!(
+            "{back}; the controller is not seen to work with it: {}",
+            error.document().message
+        ),
+        PutBack::Failed(error) => format!(
+            "putting the old credential back failed too: {}",
+            error.document().message
+        ),
     });
+    if !matches!(again, PutBack::Failed(_)) {
+        rotation::mark_put_back(&session.desired, steps, failure);
+    }
 }

@@ -84,6 +84,8 @@ impl Session {
             Box::pin(audit_with_groups(&github, &file.profile)),
             Box::pin(facts(kube, at_aws, &file.profile, ca_bundle.clone()))
         );
+        #[cfg(debug_assertions)]
+        super::own_fault::provoked(&credential).await;
         let (audit, (facts, advice)) = (audit?, facts?);
         for advice in advice.into_iter().chain(audit.advice) {
             output.note(format!("advice: {advice}"));

@@ -12,7 +12,7 @@ use super::{
     GlobalArgs,
     connection::{Connection, cluster_words},
     output::{BAD, CHANGE, DIM, GOOD, Output, paint},
-    print_error,
+    pool_names, print_error,
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
     session::variable,
@@ -67,7 +67,7 @@ pub(super) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -
     let started = Instant::now();
     let file = profile_file::read(global, output)?;
     let repository = args.repository(&file.profile)?.to_owned();
-    args.check_pool(&file.profile)?;
+    pool_names::check(&file.profile, &args.pool)?;
     let stop = stop_on_signals();
     let limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = open(args, global, file, &repository, output);
@@ -130,22 +130,6 @@ impl SmokeArgs {
             _ => Err(usage(&format!("`{name}` is no repository"))
                 .hint("write it as `--repository OWNER/NAME`")),
         }
-    }
-
-    fn check_pool(&self, profile: &Profile) -> Result<()> {
-        let Some(name) = &self.pool else {
-            return Ok(());
-        };
-        let pools: Vec<&str> = profile.pools.iter().map(|it| it.name.as_str()).collect();
-        if pools.contains(&name.as_str()) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Usage,
-            System::Local,
-            format!("the profile has no pool `{name}`"),
-        )
-        .hint(format!("it has `{}`", pools.join("`, `"))))
     }
 }
 
@@ -253,10 +237,10 @@ mod tests {
         serde_json::from_value(profile).unwrap()
     }
 
-    fn args(repository: Option<&str>, pool: Option<&str>) -> SmokeArgs {
+    fn args(repository: Option<&str>) -> SmokeArgs {
         SmokeArgs {
             repository: repository.map(str::to_owned),
-            pool: pool.map(str::to_owned),
+            pool: None,
             reference: None,
             token_env: None,
             timeout: KubeDuration::from_secs(1),
@@ -266,23 +250,15 @@ mod tests {
     #[test]
     fn the_repository_is_the_profile_s_or_must_be_named() {
         let own = profile(&json!({"repository": "o/r", "token": {"env": "T"}}));
-        assert_eq!(args(None, None).repository(&own).unwrap(), "o/r");
-        assert_eq!(args(Some("a/b"), None).repository(&own).unwrap(), "a/b");
+        assert_eq!(args(None).repository(&own).unwrap(), "o/r");
+        assert_eq!(args(Some("a/b")).repository(&own).unwrap(), "a/b");
         let enterprise = profile(&json!({"enterprise": "e", "token": {"env": "T"}}));
-        let error = args(None, None).repository(&enterprise).unwrap_err();
+        let error = args(None).repository(&enterprise).unwrap_err();
         assert_eq!(error.kind.exit_code(), 64);
         for wrong in ["", "r", "o/", "/r", "o/r/x", "o/..", "o/r?x"] {
-            let error = args(Some(wrong), None).repository(&own).unwrap_err();
+            let error = args(Some(wrong)).repository(&own).unwrap_err();
             assert_eq!(error.kind.exit_code(), 64, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_pool_that_is_not_there_is_told_with_those_that_are() {
-        let profile = profile(&json!({"repository": "o/r", "token": {"env": "T"}}));
-        assert!(args(None, Some("a")).check_pool(&profile).is_ok());
-        let error = args(None, Some("b")).check_pool(&profile).unwrap_err();
-        assert_eq!(error.hint.as_deref(), Some("it has `a`"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
-    connection::Connection, output::Output, profile_file::ProfileFile, sign_in::at_github,
+    connection::Connection, output::Output, pool_names, profile_file::ProfileFile,
+    sign_in::at_github,
 };
 use crate::{
     clients::{
@@ -14,8 +15,8 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::names,
-    error::{Error, ErrorKind, Result, System},
-    profile::{Pool, schedule::moment},
+    error::{Error, Result},
+    profile::{Pool, Profile, schedule::moment},
     report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     resource::{is_ready, newest_release},
 };
@@ -58,7 +59,7 @@ impl State {
         connection: Connection,
         output: Output,
     ) -> Result<Self> {
-        let pools = chosen(&file, only)?;
+        let pools = chosen(&file.profile, only)?;
         let kube = connection.kube;
         let github = Box::pin(at_github(&file, &kube, connection.aws.as_ref(), output)).await;
         Ok(Self {
@@ -86,6 +87,13 @@ impl State {
             (it.name, Seen { online, busy })
         });
         Ok(seen.collect())
+    }
+
+    /// What keeps jobs from the runners by their groups at GitHub, if anything does.
+    pub(super) async fn group_fault(&self) -> Result<Option<Error>> {
+        let github = self.github.as_ref().map_err(Clone::clone)?;
+        let findings = github.group_findings(&self.file.profile).await?;
+        Ok(github.group_error(&self.file.profile, &findings))
     }
 
     /// What changes when the state does.
@@ -186,22 +194,10 @@ fn autoscalers() -> Selection {
     )
 }
 
-fn chosen(file: &ProfileFile, only: &[String]) -> Result<Vec<Pool>> {
-    let pools = &file.profile.pools;
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| !pools.iter().any(|it| it.name == **name))
-    {
-        let names: Vec<&str> = pools.iter().map(|it| it.name.as_str()).take(20).collect();
-        return Err(Error::new(
-            ErrorKind::Usage,
-            System::Local,
-            format!("`{}` has no pool `{unknown}`", file.name),
-        )
-        .hint(format!("its pools: {}", names.join(", "))));
-    }
+fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
+    pool_names::check(profile, only)?;
     let wanted = |pool: &&Pool| only.is_empty() || only.contains(&pool.name);
-    Ok(pools.iter().filter(wanted).cloned().collect())
+    Ok(profile.pools.iter().filter(wanted).cloned().collect())
 }
 
 /// The releases, and a word on those that are another profile's.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::{
     GlobalArgs,
     connection::{Connection, cluster_words},
-    output::Output,
+    output::{BAD, GOOD, Output, paint},
     profile_file,
     state::{Runners, State},
     stop_on_signals,
@@ -60,6 +60,7 @@ pub(super) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         state: &state,
         output,
         refusal: None,
+        groups: None,
     };
     if args.watch {
         return Box::pin(watch.until_stopped()).await;
@@ -84,14 +85,19 @@ struct Watch<'a> {
     output: Output,
     /// Why GitHub could not be asked, when that was said last.
     refusal: Option<String>,
+    /// What the runner groups keep away, when that was said last.
+    groups: Option<String>,
 }
 
 impl Watch<'_> {
     /// What GitHub says; that it could not be asked is said once.
     async fn runners(&mut self) -> Option<Runners> {
-        match self.state.runners().await {
+        let (runners, groups) =
+            tokio::join!(self.state.runners(), Box::pin(self.state.group_fault()));
+        match runners {
             Ok(runners) => {
                 self.refusal = None;
+                self.say_of_groups(groups);
                 Some(runners)
             }
             Err(error) => {
@@ -105,6 +111,28 @@ impl Watch<'_> {
                 None
             }
         }
+    }
+
+    /// What the runner groups keep away from the runners, once until it changes.
+    fn say_of_groups(&mut self, fault: Result<Option<Error>>) {
+        let said = match fault {
+            Ok(fault) => fault.map(|it| {
+                let (message, hint) = (it.document().message, it.hint.unwrap_or_default());
+                format!(
+                    "{} {message}\n{} {hint}",
+                    paint(BAD, "no jobs:"),
+                    paint(GOOD, "hint:")
+                )
+            }),
+            Err(error) => Some(format!(
+                "whether the runner groups take these runners could not be found out: {}",
+                error.document().message
+            )),
+        };
+        if let Some(said) = said.as_ref().filter(|it| self.groups.as_ref() != Some(it)) {
+            self.output.note(said);
+        }
+        self.groups = said;
     }
 
     async fn read(&self, runners: Option<&Runners>, first: bool) -> Result<Status> {

@@ -9,15 +9,25 @@ use crate::{
     resource::{Resource, context::Context},
 };
 
+/// How far going back came.
+#[derive(Debug)]
+pub enum PutBack {
+    /// The controller works with the old credential.
+    Done,
+    /// The Secret has it, and the controller does not work.
+    SecretOnly(Error),
+    /// The Secret may have either.
+    Failed(Error),
+}
+
 /// Writes the old data into the Secret, and waits until the controller works with it: the same steps as any other.
 pub async fn put_back(
     desired: &[Desired],
     context: &Context,
     options: &Options<'_>,
     on_event: &mut dyn FnMut(&Event),
-) -> Option<Error> {
+) -> PutBack {
     context.rotation().restore();
-    let is_secret = |it: &Desired| matches!(it.resource, Resource::ControllerSecret(_));
     let steps: Vec<Desired> = desired
         .iter()
         .filter(|it| it.phase == Phase::Controller || is_secret(it))
@@ -33,14 +43,27 @@ pub async fn put_back(
         ..*options
     };
     let results = execute(&steps, context, &options, on_event).await;
-    first_error(&results).cloned()
+    let secret = |it: &&StepResult| steps.iter().any(|step| step.id == it.id && is_secret(step));
+    let written = results
+        .iter()
+        .find(secret)
+        .is_some_and(|it| it.action.is_some() && it.error.is_none());
+    match first_error(&results).cloned() {
+        None => PutBack::Done,
+        Some(error) if written => PutBack::SecretOnly(error),
+        Some(error) => PutBack::Failed(error),
+    }
+}
+
+fn is_secret(desired: &Desired) -> bool {
+    matches!(desired.resource, Resource::ControllerSecret(_))
 }
 
 /// The Secret has the data again that it had before: its step has changed nothing, and ended as the run does.
 pub fn mark_put_back(desired: &[Desired], steps: &mut [StepResult], failure: &Error) {
     let secret = |step: &StepResult| {
         let of_the_step = desired.iter().find(|it| it.id == step.id);
-        of_the_step.is_some_and(|it| matches!(it.resource, Resource::ControllerSecret(_)))
+        of_the_step.is_some_and(is_secret)
     };
     for step in steps
         .iter_mut()

@@ -21,6 +21,8 @@ pub(super) struct Queue<'a> {
     pub group: Option<&'a str>,
     /// Whether the group admits the repository, or why that is not known.
     pub access: Result<&'a GroupAccess, &'a Error>,
+    /// Where the groups are changed.
+    pub groups_page: &'a str,
     /// `OWNER/NAME`.
     pub repository: &'a str,
     /// The most runners the pool may have.
@@ -108,8 +110,9 @@ fn untaken(queue: &Queue<'_>, idle: usize) -> Cause {
                 queue.repository, error.message
             ),
             format!(
-                "look at the settings of the runner group `{}`",
-                group(queue)
+                "look at the runner group `{}` at {}",
+                group(queue),
+                queue.groups_page
             ),
         ),
         Ok(_) => (
@@ -133,19 +136,24 @@ fn group<'a>(queue: &Queue<'a>) -> &'a str {
 /// A group that does not admit the repository, which no waiting changes.
 fn shut_out(queue: &Queue<'_>, access: &GroupAccess) -> Option<Cause> {
     let (group, repository, pool) = (group(queue), queue.repository, queue.pool);
+    let page = queue.groups_page;
     let (reason, hint) = match access {
         GroupAccess::Admitted => return None,
         GroupAccess::NoGroup => (
             format!("there is no runner group `{group}`, which pool `{pool}` names"),
-            format!("make it at GitHub, or change the `group` of pool `{pool}` in the profile"),
+            format!("make it at {page}, or change the `group` of pool `{pool}` in the profile"),
         ),
-        GroupAccess::NotSelected => (
-            format!("the runner group `{group}` of pool `{pool}` does not admit `{repository}`"),
-            format!("admit it, or its organization, in the settings of the group `{group}`, or smoke in a repository that it admits"),
+        GroupAccess::NotSelected(whom) => (
+            format!("the runner group `{group}` of pool `{pool}` does not admit {whom}"),
+            format!("admit it at {page}, or smoke in a repository that the group admits"),
         ),
         GroupAccess::Public => (
-            format!("the runner group `{group}` of pool `{pool}` takes no jobs of public repositories, and `{repository}` is one"),
-            "smoke in a private or internal repository; letting public ones in lets their forks run code on the runners".into(),
+            format!(
+                "the runner group `{group}` of pool `{pool}` takes no jobs of public repositories, and `{repository}` is one"
+            ),
+            format!(
+                "smoke in a private or internal repository; letting public ones in, at {page}, lets their forks run code on the runners"
+            ),
         ),
     };
     Some(Cause {
@@ -194,6 +202,7 @@ mod tests {
             pods: &pods.map(|(pod, pool)| (pod.into(), pool.into())).into(),
             group: None,
             access,
+            groups_page: "https://g/groups",
             repository: "o/r",
             max: 3,
         })
@@ -235,14 +244,15 @@ mod tests {
         let idle = [runner("a-1", "online", false, "x")];
         for (access, part) in [
             (
-                GroupAccess::NotSelected,
-                "`Default` of pool `a` does not admit `o/r`",
+                GroupAccess::NotSelected("repository `o/r`".into()),
+                "`Default` of pool `a` does not admit repository `o/r`",
             ),
             (GroupAccess::Public, "no jobs of public repositories"),
             (GroupAccess::NoGroup, "no runner group `Default`"),
         ] {
             let cause = cause(&idle, Ok(&access));
             assert!(cause.reason.contains(part), "{cause:?}");
+            assert!(cause.hint.contains("https://g/groups"), "{cause:?}");
             assert!(cause.hopeless);
         }
     }

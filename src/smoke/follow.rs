@@ -154,6 +154,7 @@ impl Smoking<'_> {
             pods,
             group,
             access: access.as_ref(),
+            groups_page: &client.groups_page(scope),
             repository: &request.repository.full_name,
             max: pool.max,
         });

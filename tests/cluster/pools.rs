@@ -1,9 +1,17 @@
 //! Runners that do not come, and why: no node, no image, no registration.
 
-use arcctl_sandbox::proxy::{Effect, Fault, Matching, MethodMatch, Nth, System};
+use std::path::Path;
+
+use arcctl_sandbox::{
+    github::Owner,
+    proxy::{Effect, Fault, Matching, MethodMatch, Nth, System},
+};
 use insta::assert_snapshot;
 
-use crate::cluster::Cluster;
+use crate::{
+    cluster::{Cluster, settled},
+    running::Running,
+};
 
 const MODE: &str = "containerMode: dind";
 const IMAGE: &str = "image: summerwind/actions-runner:v2.306.0-ubuntu-22.04";
@@ -50,6 +58,19 @@ fn remove_pool(cluster: &Cluster) {
     cluster.kubectl(&[&wait[..], &["--timeout=60s"]].concat(), None);
 }
 
+/// The group is changed while its runners are waited for: the wait says so, and so does `status`.
+fn the_group_shuts_everybody_out(cluster: &Cluster, profile: &Path, run: &mut Running) {
+    let (github, owner) = (cluster.world().github(), Owner::enterprise("dogecompany"));
+    assert!(github.select(&owner, "Default", Some(&[])));
+    let said = "runner group `Default` is for selected ones only and admits no organization";
+    run.wait_for(said);
+    let status = cluster.arcctl(&["status", "-f", profile.to_str().unwrap()]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    let begin = status.stderr.find("no jobs:").unwrap_or_default();
+    assert_snapshot!("status_of_a_group", settled(&status.stderr[begin..]));
+    assert!(github.select(&owner, "Default", None));
+}
+
 /// A 401 that comes while runners are waited for is 4 and not a deadline (DESIGN 2).
 fn registration_is_refused_while_waiting(cluster: &Cluster) {
     let github = cluster.world().proxy(System::GitHub).unwrap();
@@ -71,6 +92,7 @@ fn registration_is_refused_while_waiting(cluster: &Cluster) {
     let arguments = ["up", "-f", profile.to_str().unwrap(), "--yes", "-o", "json"];
     let mut run = cluster.arcctl_in_background(&arguments);
     run.wait_for("of 2 runners of pool `basic` are online at GitHub");
+    the_group_shuts_everybody_out(cluster, &profile, &mut run);
     github.remove_fault(nobody);
     let refused = github.add_fault(listing(401, None));
     let ended = run.end();

@@ -1,9 +1,12 @@
 //! `docs/rbac.yaml` is enough for every command, and no more: what the API server's audit log does not show as used by these
 //! runs has its reason here.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
-use arcctl_sandbox::github::Token;
+use arcctl_sandbox::{
+    github::Token,
+    world::{Options, Pace},
+};
 use serde_json::Value;
 
 use crate::{
@@ -19,8 +22,16 @@ const ACCOUNT: &str = "audited";
 
 const SYSTEM: &str = "actions-runner-system";
 
-/// What makes the controller's chart have a budget too, and the objects for a Prometheus and a Grafana.
-const WITH_ALL: [(&str, &str); 2] = [
+const REPOSITORY: &str = "dogecompany/app";
+
+/// What makes the controller's chart have a budget too, the objects for a Prometheus and a Grafana, and a role at AWS for
+/// the runners.
+const WITH_ALL: [(&str, &str); 4] = [
+    ("eks: runners", "eks: runners\n  context: sandbox"),
+    (
+        "pools:\n",
+        "aws:\n  podIdentity:\n    role: actions-runner-role\n    serviceAccount: runner\n\npools:\n",
+    ),
     (
         "dockerImage: docker:28-dind\n",
         "dockerImage: docker:28-dind\n  values: {podDisruptionBudget: {enabled: true, maxUnavailable: 1}}\n",
@@ -33,16 +44,6 @@ const WITH_ALL: [(&str, &str); 2] = [
 
 /// Rights that these runs need not use: the resource, the verbs, and what does use them.
 const ELSEWHERE: &[(&str, &[&str], &str)] = &[
-    (
-        "daemonsets.apps",
-        &["get"],
-        "aws.podIdentity: whether its agent runs",
-    ),
-    (
-        "pods",
-        &["create"],
-        "aws.podIdentity: the dry run of a pod that gets the role",
-    ),
     // Watches begin where a run has something to wait for.
     ("configmaps", &["list", "watch"], WAITED_FOR),
     ("namespaces", &["list", "watch"], WAITED_FOR),
@@ -136,10 +137,14 @@ type Right = (String, String);
 
 #[test]
 fn the_documented_role_is_enough_and_no_more() {
-    let cluster = Cluster::fast();
+    let cluster = Cluster::start(Options {
+        pace: Pace::Fast,
+        aws: true,
+        ..Options::default()
+    });
     let kubeconfig = kubeconfig_of_the_role(&cluster);
     cluster.kubectl(&["apply", "-f", "-"], Some(&operator()));
-    let profile = cluster.profile("arcctl", &WITH_ALL);
+    let profile = cluster.eks_profile("arcctl", &WITH_ALL);
     let file = profile.to_str().unwrap();
     let run = |command: &[&str], variables: &[(&str, &str)]| -> Ended {
         let common = ["-f", file, "--kubeconfig", &kubeconfig, "-o", "json"];
@@ -162,6 +167,8 @@ fn the_documented_role_is_enough_and_no_more() {
     {
         let _ended = run(command, &rotated);
     }
+    commit_workflow(&cluster, file);
+    let _smoked = run(&["smoke", "--repository", REPOSITORY], &rotated);
     let lose = ["-n", SYSTEM, "delete", "secret", "controller-manager"];
     cluster.kubectl(&lose, None);
     let _mended = run(&["doctor", "--fix", "--yes"], &rotated);
@@ -176,6 +183,17 @@ fn the_documented_role_is_enough_and_no_more() {
     let _removed = run(&["teardown", "--yes", "--force", "--crds"], &rotated);
     assert_no_more_than_needed(&used(&cluster));
     cluster.finish();
+}
+
+/// Commits the workflow that `render` writes.
+fn commit_workflow(cluster: &Cluster, file: &str) {
+    let directory = Path::new(file).with_file_name("rendered");
+    let rendered = cluster.arcctl(&["render", directory.to_str().unwrap(), "-f", file]);
+    assert_eq!(rendered.code, 0, "{}", rendered.stderr);
+    let name = "arcctl-smoke.yaml";
+    let text = std::fs::read_to_string(directory.join(".github/workflows").join(name)).unwrap();
+    let github = cluster.world().github();
+    github.commit(REPOSITORY, name, &text).unwrap();
 }
 
 /// A kubeconfig of an account that has the documented role and nothing else.

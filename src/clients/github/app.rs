@@ -97,8 +97,9 @@ impl GitHub {
                 "check github.app.id (the number in the App's settings, `App ID`), and that the App is of this server".into(),
             ),
             StatusCode::FORBIDDEN => refused(
-                format!("installation `{installation}` of GitHub App `{id}` is suspended"),
-                "an owner of the organization must unsuspend it where its Apps are configured".into(),
+                // GitHub has one status for both.
+                format!("installation `{installation}` of GitHub App `{id}` is suspended, or this machine's address is not allowed"),
+                "where the organization's Apps are configured, an owner unsuspends it; a list of allowed addresses is in the organization's security settings".into(),
             ),
             _ => refused(
                 format!("GitHub App `{id}` gets no token for installation `{installation}`"),

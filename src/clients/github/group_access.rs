@@ -1,6 +1,6 @@
 //! Whether the runners of a group may take jobs of a repository.
 
-use super::{GitHub, Repository};
+use super::{GitHub, Repository, groups, scope::describe};
 use crate::{error::Result, profile::Scope};
 
 /// What a runner group says of a repository.
@@ -8,8 +8,8 @@ use crate::{error::Result, profile::Scope};
 pub enum GroupAccess {
     /// It takes its jobs.
     Admitted,
-    /// The repository, or its organization, is not among those that the group is for.
-    NotSelected,
+    /// This is not among those that the group is for: the repository, or at an enterprise its organization.
+    NotSelected(String),
     /// The repository is public, and the group takes no jobs of public ones.
     Public,
     /// There is no such group.
@@ -17,6 +17,11 @@ pub enum GroupAccess {
 }
 
 impl GitHub {
+    /// The page on which the runner groups of `scope` are changed.
+    pub fn groups_page(&self, scope: Scope<'_>) -> String {
+        groups::page(scope, &self.server)
+    }
+
     /// Whether the group `name` of `scope` (the default group without a name) takes jobs of `repository`.
     pub async fn group_access(
         &self,
@@ -38,16 +43,21 @@ impl GitHub {
             return Ok(GroupAccess::Admitted);
         }
         let full_name = repository.full_name.as_str();
-        let wanted = match scope {
-            Scope::Enterprise(_) => full_name.split('/').next().unwrap_or_default(),
-            Scope::Organization(_) | Scope::Repository(_) => full_name,
+        let (whom, wanted) = match scope {
+            Scope::Enterprise(_) => {
+                let organization = full_name.split('/').next().unwrap_or_default();
+                (Scope::Organization(organization), organization)
+            }
+            Scope::Organization(_) | Scope::Repository(_) => {
+                (Scope::Repository(full_name), full_name)
+            }
         };
         let admitted = self.admitted(scope, group.id).await?;
         Ok(
             if admitted.iter().any(|it| it.eq_ignore_ascii_case(wanted)) {
                 GroupAccess::Admitted
             } else {
-                GroupAccess::NotSelected
+                GroupAccess::NotSelected(describe(whom))
             },
         )
     }

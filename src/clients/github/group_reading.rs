@@ -20,8 +20,8 @@ use crate::{
     profile::{Profile, Scope},
 };
 
-/// How long what was read serves: groups are changed by hand.
-const AGE: Duration = Duration::from_secs(30);
+/// How long what was read serves: groups are changed by hand, and by somebody who then looks at what it has done.
+const AGE: Duration = Duration::from_secs(10);
 
 /// The groups as they were read last.
 pub(super) type Groups = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RunnerGroup>>)>>;

@@ -168,17 +168,22 @@ fn not_admitted(group: &RunnerGroup, pool: &Pool, scope: Scope<'_>) -> Option<St
     ))
 }
 
-/// Where the groups are changed.
-pub(super) fn hint(scope: Scope<'_>, server: &Server) -> String {
-    let page = match scope {
+/// The page on which the groups are changed.
+pub(super) fn page(scope: Scope<'_>, server: &Server) -> String {
+    let path = match scope {
         Scope::Enterprise(name) => format!("enterprises/{name}/settings/actions/runner-groups"),
         Scope::Organization(name) | Scope::Repository(name) => {
             format!("organizations/{name}/settings/actions/runner-groups")
         }
     };
+    format!("{}/{path}", server.web)
+}
+
+/// How they are mended.
+pub(super) fn hint(scope: Scope<'_>, server: &Server) -> String {
     format!(
-        "make or change it at {}/{page}, or name another under `group` of the pool",
-        server.web
+        "make or change it at {}, or name another under `group` of the pool",
+        page(scope, server)
     )
 }
 

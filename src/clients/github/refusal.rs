@@ -53,7 +53,7 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
     } else if let Some((limit, until)) = answer.limit() {
         limited(limit, until).cause(answer.said())
     } else if status.is_server_error() {
-        Error::failed(System::GitHub, format!("GitHub at `{api}` failed three times in a row"))
+        Error::failed(System::GitHub, format!("GitHub at `{api}` failed at every try"))
             .cause(answer.said())
             .hint(match server.product {
                 Product::Cloud => "look at https://www.githubstatus.com, and run it again later".to_owned(),

@@ -12,12 +12,12 @@ use super::{
 };
 
 /// What an App is at GitHub: its permissions, and whether GitHub has its key.
-struct Known {
+pub(super) struct Known {
     permissions: &'static [(&'static str, &'static str)],
     has_key: bool,
 }
 
-const GOOD: Known = Known {
+pub(super) const GOOD: Known = Known {
     permissions: &[
         ("administration", "write"),
         ("organization_self_hosted_runners", "write"),
@@ -25,7 +25,7 @@ const GOOD: Known = Known {
     has_key: true,
 };
 
-fn install(github: &sandbox::GitHub, known: &Known) {
+pub(super) fn install(github: &sandbox::GitHub, known: &Known) {
     let mut public_key = STANDARD.decode(PUBLIC).unwrap();
     if !known.has_key {
         // Another modulus.
@@ -152,9 +152,11 @@ async fn a_clock_that_is_wrong_and_a_suspended_installation_are_told() {
         )
     })
     .await;
+    let unknown = Canned::start(|_, _| json(422, "", r#"{"message": "no"}"#)).await;
     for (name, server) in [
         ("a wrong clock", &skewed),
         ("a suspended installation", &suspended),
+        ("another refusal", &unknown),
     ] {
         let client = client(Server::of(Some(&server.url)), credential("123", "77"));
         let text = told(&client.audit(ORGANIZATION, None).await);

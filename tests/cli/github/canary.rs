@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Looks like a token, and has characters that base64 and URLs encode.
-const CANARY: &str = "ghp_Zq8+CaNaRy/71xWv09kLmN3~pQ%rT5uY2sD6";
+pub(super) const CANARY: &str = "ghp_Zq8+CaNaRy/71xWv09kLmN3~pQ%rT5uY2sD6";
 
 /// Its percent-encoded form.
 const ENCODED: &str = "ghp_Zq8%2BCaNaRy%2F71xWv09kLmN3~pQ%25rT5uY2sD6";
@@ -36,7 +36,7 @@ fn forms() -> Vec<String> {
 }
 
 /// The first piece of a form that stands in `text`.
-fn given_away(text: &str) -> Option<String> {
+pub(super) fn given_away(text: &str) -> Option<String> {
     let pieces = forms().into_iter().flat_map(|form| {
         let pieces = form.as_bytes().windows(PIECE);
         let pieces = pieces.map(|it| String::from_utf8_lossy(it).into_owned());
@@ -129,7 +129,7 @@ async fn what_repeats_the_token_is_quoted_without_it() {
 }
 
 /// A profile, a kubeconfig and an empty helm in a directory.
-fn set_up(directory: &Path, github: &str, kubernetes: &str) {
+pub(super) fn set_up(directory: &Path, github: &str, kubernetes: &str) {
     let profile = include_str!("../../../profiles/repository.yaml");
     let repository = Regex::new(r"(?m)^  repository: .*").unwrap();
     let named = format!("  url: {github}\n  enterprise: dogecompany");
@@ -145,11 +145,12 @@ fn set_up(directory: &Path, github: &str, kubernetes: &str) {
     std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// The program in that directory, with the canary in its environment.
 #[expect(
     clippy::disallowed_methods,
     reason = "the program itself is what is looked at"
 )]
-async fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub(super) fn program(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_arcctl"));
     command
         .args(arguments)
@@ -160,27 +161,43 @@ async fn run(directory: &Path, arguments: &[&str]) -> Output {
         .env("ARCCTL_GITHUB_TOKEN", format!("{CANARY}\n"))
         .env("RUST_BACKTRACE", "full")
         .env("RUST_LOG", "trace");
+    command
+}
+
+/// Runs it to its end, beside the servers of this process.
+pub(super) async fn output(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap())
         .await
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_program_prints_no_token_however_much_it_says() {
-    provider();
-    let kubernetes = Canned::start(|_, head| {
+/// An API server that tells its version and refuses the rest.
+pub(super) async fn refusing_kubernetes() -> Canned {
+    Canned::start(|_, head| {
         if head.starts_with("GET /version") {
             let version = r#"{"major": "1", "minor": "36", "gitVersion": "v1.36.0", "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}"#;
             return json(200, "", version);
         }
         json(403, "", r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "message": "no", "code": 403}"#)
     })
-    .await;
+    .await
+}
+
+/// A GitHub that takes the canary as an administrator's token.
+pub(super) async fn healthy_github() -> sandbox::GitHub {
     let healthy = stand_in(enterprise_server()).await;
-    healthy.add_token(arcctl_sandbox::github::Token {
+    healthy.add_token(sandbox::Token {
         value: CANARY.into(),
-        ..arcctl_sandbox::github::Token::administrator()
+        ..sandbox::Token::administrator()
     });
+    healthy
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_prints_no_token_however_much_it_says() {
+    provider();
+    let kubernetes = refusing_kubernetes().await;
+    let healthy = healthy_github().await;
     let refusing = echo(403, "x-oauth-scopes: repo\r\n").await;
     for (github, code) in [(refusing.url.clone(), 4), (healthy.url(), 4)] {
         let directory = tempfile::tempdir().unwrap();
@@ -194,15 +211,15 @@ async fn the_program_prints_no_token_however_much_it_says() {
                 &["-vvv", "-o", "json"],
             ] {
                 let arguments = [command, level].concat();
-                let output = run(directory.path(), &arguments).await;
-                let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-                text.push_str(&String::from_utf8_lossy(&output.stderr));
+                let ended = output(program(directory.path(), &arguments)).await;
+                let mut text = String::from_utf8_lossy(&ended.stdout).into_owned();
+                text.push_str(&String::from_utf8_lossy(&ended.stderr));
                 assert_eq!(given_away(&text), None, "{arguments:?}: {text}");
                 assert!(
                     text.contains("white space") || command[0] == "status",
                     "{text}"
                 );
-                assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+                assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {text}");
             }
         }
     }

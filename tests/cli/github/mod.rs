@@ -16,6 +16,8 @@ mod levels;
 mod listing;
 mod meanings;
 mod network;
+mod own_fault;
+mod routes;
 mod workflows;
 
 use std::{fmt::Write as _, time::Duration};

@@ -1,11 +1,11 @@
 //! Dispatching and following a workflow: what each refusal is told as, and who may take the job.
 
-use arcctl::clients::github::GroupAccess;
+use arcctl::clients::github::{GroupAccess, Removed};
 use arcctl_sandbox::github::{Owner, Token};
 use serde_json::{Value, json as value};
 
 use super::{
-    canned::{Canned, json},
+    canned::{Canned, json, page},
     *,
 };
 
@@ -85,6 +85,78 @@ async fn each_refusal_of_a_dispatch_has_its_message() {
     table.compare("dispatches");
 }
 
+/// What says by status or header what it is, whatever was asked for.
+#[tokio::test]
+async fn a_refusal_that_is_about_the_token_or_the_server_is_told_as_that() {
+    provider();
+    let rows: [(&str, u16, &'static str); 10] = [
+        ("401", 401, ""),
+        (
+            "401 of a token that has ended",
+            401,
+            "github-authentication-token-expiration: 2026-01-02 03:04:05 UTC\r\n",
+        ),
+        (
+            "403 of single sign-on",
+            403,
+            "x-github-sso: required; url=https://github.example/sso\r\n",
+        ),
+        ("403 with the scope", 403, "x-oauth-scopes: repo\r\n"),
+        (
+            "403 with nothing remaining",
+            403,
+            "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 4102444800\r\n",
+        ),
+        ("429 with a pause", 429, "retry-after: 600\r\n"),
+        (
+            "301 to another name",
+            301,
+            "location: /api/v3/repositories/1\r\n",
+        ),
+        (
+            "302 to another host",
+            302,
+            "location: https://login.example/start\r\n",
+        ),
+        ("502", 502, ""),
+        ("418", 418, ""),
+    ];
+    let mut table = Table::default();
+    for (name, status, headers) in rows {
+        let canned = Canned::start(move |_, _| json(status, headers, "{}")).await;
+        let client = client(Server::of(Some(&canned.url)), token("ghp_abcdefghijklmnop"));
+        let read = refusal(client.run(REPOSITORY, 7).await);
+        let inputs = value!({"nonce": "1"});
+        let written = refusal(client.dispatch(REPOSITORY, FILE, "main", &inputs).await);
+        let host = canned.url.trim_start_matches("http://").to_owned();
+        assert_eq!(read, written, "{name}");
+        table.row(name, &read.replace(&host, "HOST"));
+    }
+    table.compare("workflow_refusals");
+}
+
+#[tokio::test]
+async fn a_runner_that_is_busy_stays_and_one_that_is_gone_is_removed() {
+    provider();
+    for (status, kind, expected) in [
+        (204, "json", Some(Removed::Done)),
+        (404, "json", Some(Removed::Done)),
+        (422, "json", Some(Removed::Busy)),
+        (403, "json", None),
+        // A proxy's page is no word of GitHub's.
+        (404, "html", None),
+    ] {
+        let canned = Canned::start(move |_, _| match kind {
+            "json" => json(status, "", r#"{"message": "no"}"#),
+            _ => page(status, ""),
+        })
+        .await;
+        let client = client(Server::of(Some(&canned.url)), token("ghp_abcdefghijklmnop"));
+        let removed = client.remove_runner(ENTERPRISE, 7).await;
+        assert_eq!(removed.ok(), expected, "{status} {kind}");
+    }
+}
+
 #[tokio::test]
 async fn a_disabled_workflow_is_told_by_its_state() {
     provider();
@@ -130,10 +202,18 @@ async fn a_group_says_whose_jobs_its_runners_take() {
     for (scope, group, expected) in [
         (ENTERPRISE, None, GroupAccess::Admitted),
         (ENTERPRISE, Some("Ours"), GroupAccess::Admitted),
-        (ENTERPRISE, Some("theirs"), GroupAccess::NotSelected),
+        (
+            ENTERPRISE,
+            Some("theirs"),
+            GroupAccess::NotSelected("organization `dogecompany`".into()),
+        ),
         (ENTERPRISE, Some("gone"), GroupAccess::NoGroup),
         (ORGANIZATION, Some("apps"), GroupAccess::Admitted),
-        (ORGANIZATION, Some("tools"), GroupAccess::NotSelected),
+        (
+            ORGANIZATION,
+            Some("tools"),
+            GroupAccess::NotSelected("repository `dogecompany/app`".into()),
+        ),
         (REPOSITORY_SCOPE, Some("gone"), GroupAccess::Admitted),
     ] {
         let access = client

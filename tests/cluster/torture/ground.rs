@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arcctl_sandbox::proxy::{Effect, Fault, Kind, Matching, MethodMatch, Nth, Record, System};
+use arcctl_sandbox::{
+    github::Token,
+    proxy::{Effect, Fault, Kind, Matching, MethodMatch, Nth, Record, System},
+};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -46,17 +49,21 @@ const CHANGES: [(&str, &str); 3] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     Up,
+    /// `up` with another token.
+    Rotate,
     /// `up` with another profile: a pool renamed, the controller's values changed.
     Change,
     Teardown,
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 3] = [Self::Up, Self::Change, Self::Teardown];
+    /// In an order in which each begins where the one before has come to.
+    pub(crate) const ALL: [Self; 4] = [Self::Up, Self::Rotate, Self::Change, Self::Teardown];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
+            Self::Rotate => "rotation",
             Self::Change => "change",
             Self::Teardown => "teardown",
         }
@@ -68,8 +75,10 @@ pub(crate) struct Ground {
     pub(crate) cluster: Cluster,
     account: Option<Account>,
     victim: Arc<Mutex<Option<u32>>>,
-    profile: PathBuf,
+    pub(crate) profile: PathBuf,
     changed: PathBuf,
+    /// The token since [`Work::Rotate`].
+    token: String,
 }
 
 impl Ground {
@@ -99,19 +108,32 @@ impl Ground {
                 kill_family(id);
             }
         });
+        let token = cluster.world().github().add_token(Token::administrator());
+        cluster.keep_secret(&token);
         Self {
             cluster,
             account,
             victim,
             profile,
             changed,
+            token,
+        }
+    }
+
+    /// What `work` has in its environment.
+    fn variables(&self, work: Work) -> Vec<(&str, &str)> {
+        match work {
+            Work::Up => Vec::new(),
+            Work::Rotate | Work::Change | Work::Teardown => {
+                vec![("ARCCTL_GITHUB_TOKEN", self.token.as_str())]
+            }
         }
     }
 
     /// What `work` is as a command.
     pub(crate) fn arguments(&self, work: Work) -> Vec<&str> {
         let (command, file) = match work {
-            Work::Up => ("up", &self.profile),
+            Work::Up | Work::Rotate => ("up", &self.profile),
             Work::Change => ("up", &self.changed),
             Work::Teardown => ("teardown", &self.changed),
         };
@@ -127,7 +149,8 @@ impl Ground {
 
     /// Does `work`, undisturbed.
     pub(crate) fn run(&self, work: Work) -> Ended {
-        self.cluster.arcctl(&self.arguments(work))
+        let (arguments, variables) = (self.arguments(work), self.variables(work));
+        self.cluster.arcctl_with(&arguments, &variables)
     }
 
     /// Does `work` until it is killed before or, as `effect` says, after its `nth` write to `system`; what that was, or
@@ -139,9 +162,7 @@ impl Ground {
         nth: usize,
         effect: Effect,
     ) -> Option<String> {
-        let proxy = self.cluster.world().proxy(system).unwrap();
-        proxy.reset_counts();
-        let id = proxy.add_fault(Fault {
+        let fault = Fault {
             matching: Matching {
                 method: Some(MethodMatch::Writes),
                 without: NOT_COUNTED.map(str::to_owned).to_vec(),
@@ -149,21 +170,36 @@ impl Ground {
             },
             nth: Nth::Only(nth.try_into().unwrap()),
             effect,
-        });
+        };
+        self.kill(&self.arguments(work), &self.variables(work), system, fault)
+            .then(|| {
+                self.writes(system)
+                    .get(nth - 1)
+                    .map_or_else(String::new, described)
+            })
+    }
+
+    /// Runs arcctl until `fault` kills it; whether it did.
+    pub(crate) fn kill(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        system: System,
+        fault: Fault,
+    ) -> bool {
+        let proxy = self.cluster.world().proxy(system).unwrap();
+        proxy.reset_counts();
+        let id = proxy.add_fault(fault);
         // Held until the run is known: a fault that comes first waits.
         let mut victim = self.victim.lock().unwrap();
-        let running = self.cluster.arcctl_in_background(&self.arguments(work));
+        let running = self.cluster.arcctl_in_background_with(arguments, variables);
         *victim = Some(running.id());
         drop(victim);
         let ended = running.end();
         proxy.remove_fault(id);
         let was_killed = self.victim.lock().unwrap().take().is_none();
         self.cluster.keep(&ended);
-        was_killed.then(|| {
-            self.writes(system)
-                .get(nth - 1)
-                .map_or_else(String::new, described)
-        })
+        was_killed
     }
 
     /// The writes to `system` since its counts were reset, as far as a run can be killed at them.

@@ -4,7 +4,7 @@
 mod crash;
 mod faults;
 mod foreign;
-mod ground;
+pub(crate) mod ground;
 mod listing;
 mod races;
 mod record;
