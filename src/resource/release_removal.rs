@@ -30,20 +30,18 @@ const SERVED: [&str; 3] = [
     "HorizontalRunnerAutoscaler",
 ];
 
-/// Whose the release is, by helm's record of it; without one, by what is known of it.
+/// Whose the release is, by helm's record of it; without one, by what is known of it; `None` where nothing is.
 pub(super) async fn owner(
     context: &Context,
     namespace: &str,
     name: &str,
     profile: &str,
-) -> Result<Ownership> {
+) -> Result<Option<Ownership>> {
     let record = newest_release(&context.kube, namespace, name).await?;
     Ok(match record.filter(|it| it.status != "uninstalled") {
-        Some(record) => record.ownership(profile),
-        None if context.removal.was_ours(&release_id(namespace, name)) => Ownership::Ours,
-        None => Ownership::Foreign {
-            evidence: format!("release `{name}` is not in the inventory"),
-        },
+        Some(record) => Some(record.ownership(profile)),
+        None if context.removal.was_ours(&release_id(namespace, name)) => Some(Ownership::Ours),
+        None => None,
     })
 }
 

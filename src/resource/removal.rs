@@ -209,20 +209,30 @@ impl ControllerSecret {
 }
 
 impl Webhooks {
-    /// The configurations of a controller that does not run any more.
+    /// The configurations of a controller that does not run any more. Where neither helm nor the inventory says whose they
+    /// are (both are gone with the namespace), they go if nobody can answer them: the Service they call is gone too.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
-        if self.configurations(context).await?.is_empty() {
+        let configurations = self.configurations(context).await?;
+        if configurations.is_empty() {
             return Ok(Observed::Absent);
         }
-        let release = release_removal::owner(
-            context,
-            &self.namespace,
-            &self.release,
-            &context.profile.name,
-        )
-        .await?;
+        let profile = &context.profile.name;
+        let owner =
+            release_removal::owner(context, &self.namespace, &self.release, profile).await?;
+        let ownership = match owner {
+            Some(ownership) => ownership,
+            None => match service_called(context, &configurations).await? {
+                None => Ownership::Ours,
+                Some(service) => Ownership::Foreign {
+                    evidence: format!(
+                        "release `{}` is not in the inventory, and service `{service}` is there",
+                        self.release
+                    ),
+                },
+            },
+        };
         Ok(Observed::Present(Present {
-            ownership: release,
+            ownership,
             ..Present::same(Readiness::Ready)
         }))
     }
@@ -239,6 +249,31 @@ impl Webhooks {
         }
         Ok(())
     }
+}
+
+/// The first Service that one of the webhook `configurations` calls and that exists.
+async fn service_called(
+    context: &Context,
+    configurations: &[(Target, Value)],
+) -> Result<Option<String>> {
+    let mut called = BTreeSet::new();
+    for (_, live) in configurations {
+        for webhook in live["webhooks"].as_array().into_iter().flatten() {
+            let service = &webhook["clientConfig"]["service"];
+            if let (Some(namespace), Some(name)) =
+                (service["namespace"].as_str(), service["name"].as_str())
+            {
+                called.insert((namespace, name));
+            }
+        }
+    }
+    for (namespace, name) in called {
+        let service = Target::namespaced("v1", "Service", namespace, name);
+        if context.kube.get(&service).await?.is_some() {
+            return Ok(Some(format!("{namespace}/{name}")));
+        }
+    }
+    Ok(None)
 }
 
 /// The id of a release's record.

@@ -255,6 +255,16 @@ fn orphaned_webhooks(cluster: &Cluster, file: &str) {
     };
     assert!(!teardown().changed().is_empty());
     cluster.kubectl(&["create", "-f", "-"], Some(&list.to_string()));
+    let called = list["items"][0]["webhooks"][0]["clientConfig"]["service"].clone();
+    let [namespace, service] = ["namespace", "name"].map(|it| called[it].as_str().unwrap());
+    cluster.kubectl(&["create", "namespace", namespace], None);
+    let create = ["-n", namespace, "create", "service", "clusterip", service];
+    cluster.kubectl(&[&create[..], &["--tcp=443"]].concat(), None);
+    let ended = teardown();
+    assert!(ended.changed().is_empty(), "{}", ended.stderr);
+    let why = format!("service `{namespace}/{service}` is there");
+    assert!(ended.stderr.contains(&why), "{}", ended.stderr);
+    cluster.kubectl(&["delete", "namespace", namespace], None);
     let ended = teardown();
     assert!(!ended.changed().is_empty(), "{}", ended.stderr);
     let left = cluster.kubectl(&["get", kinds, "-o", "name"], None);
