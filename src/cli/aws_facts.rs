@@ -11,7 +11,10 @@ use crate::{
         aws::{Aws, cluster::EksCluster, failure::Asked},
         kube::{Kube, Selection, Target},
     },
-    desired::aws::{AwsFacts, NodeNetwork, account, role_arn, role_name, without_scheme},
+    desired::{
+        aws::{AwsFacts, NodeNetwork, account, role_arn, role_name, without_scheme},
+        pod_identity_agent,
+    },
     doctor::world::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
     policy::{self, Document},
@@ -30,6 +33,8 @@ pub(super) struct Found {
     pub(super) role_arn: Option<String>,
     /// What somebody should look at.
     pub(super) advice: Vec<String>,
+    /// What is wrong with the agent of Pod Identity, where the role needs it.
+    pub(super) role_agent: Option<String>,
     /// The trust policy that the role has.
     pub(super) trust_policy: Option<TrustPolicy>,
 }
@@ -58,7 +63,7 @@ pub(super) async fn read(
     if facts.nodes.is_empty() {
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
     }
-    let (mut arn, mut trust_policy) = (None, None);
+    let (mut arn, mut trust_policy, mut role_agent) = (None, None, None);
     if let Some((via, wanted)) = profile.runner_role() {
         let (found, said, size) = role(aws, (via, wanted), eks, profile).await?;
         arn = Some(found);
@@ -68,13 +73,14 @@ pub(super) async fn read(
             size,
         });
         if via == RoleVia::PodIdentity && !eks.auto_mode {
-            advice.extend(agent(kube, &eks.name).await);
+            role_agent = agent(kube, &eks.name).await;
         }
     }
     Ok(Found {
         facts,
         role_arn: arn,
         advice,
+        role_agent,
         trust_policy,
     })
 }
@@ -174,22 +180,13 @@ fn networks(nodes: &[Instance], cidrs: &BTreeMap<String, String>) -> Vec<NodeNet
         .collect()
 }
 
-/// What is wrong with the agent of Pod Identity, which hands out the roles on each node. A chart may have given it another
-/// name, so this is advice.
+/// What is wrong with the agent of Pod Identity.
 async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
-    const NAME: &str = "eks-pod-identity-agent";
-    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", NAME);
+    let name = pod_identity_agent::NAME;
+    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
     match kube.get(&target).await {
-        Ok(Some(found)) => {
-            let count = |key: &str| found["status"][key].as_u64().unwrap_or_default();
-            let (ready, wanted) = (count("numberReady"), count("desiredNumberScheduled"));
-            (ready < wanted).then(|| {
-                format!("the agent of Pod Identity runs on {ready} of {wanted} nodes: on the others the runners get no role; look at `kubectl -n kube-system describe daemonset {NAME}`")
-            })
-        }
-        Ok(None) => Some(format!(
-            "the add-on `{NAME}`, which gives pods their role, is not in the cluster: `aws eks create-addon --cluster-name {cluster} --addon-name {NAME}`"
-        )),
+        Ok(found) => pod_identity_agent::lack(found.as_ref(), cluster)
+            .map(|it| format!("{}; {}", it.found, it.fix)),
         Err(error) => Some(format!(
             "whether the agent of Pod Identity runs is not known: {error}"
         )),

@@ -90,14 +90,15 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     if args.fix {
         confirm::check(args.yes)?;
     }
-    let world = match &args.from {
-        Some(path) => bundled(path)?,
+    let (world, tried) = match &args.from {
+        Some(path) => (bundled(path)?, Vec::new()),
         None => Box::pin(world(args, global, &choice, output)).await?,
     };
     let findings = judge(&world, &choice);
+    let fixed = report::doctor::fixed(&findings, &tried);
     let error = report::doctor::error(&findings);
     if let Some(path) = &args.bundle {
-        let report = report::doctor::document(&findings, error.as_ref());
+        let report = report::doctor::document(&findings, &fixed, error.as_ref());
         write_bundle(path, &pack(&world, &report)?)?;
         output.note(format!(
             "{} has what was seen, without secrets: look through it before you give it away",
@@ -106,13 +107,16 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     }
     let advice_fails = args.fail_on == FailOn::Advice;
     match output.format {
-        Format::Json => output.document(&report::doctor::document(&findings, error.as_ref())),
+        Format::Json => {
+            output.document(&report::doctor::document(&findings, &fixed, error.as_ref()));
+        }
         Format::Junit => {
             let text = report::junit::text(&findings, advice_fails, started.elapsed());
             output.result(&text);
         }
         Format::Human => {
-            output.result(&report::doctor::text(&findings, output.verbosity > 0));
+            let text = report::doctor::text(&findings, &fixed, output.verbosity > 0);
+            output.result(&text);
         }
     }
     let actions = &global.actions;
@@ -125,13 +129,15 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     })
 }
 
-/// What there is: with what a probe sees where one is asked for, and after what `--fix` mends.
+/// What there is: with what a probe sees where one is asked for, and after what `--fix` mends; and the checks that this
+/// was done for.
 async fn world(
     args: &DoctorArgs,
     global: &GlobalArgs,
     choice: &Choice,
     output: Output,
-) -> Result<World> {
+) -> Result<(World, Vec<&'static str>)> {
+    let mut tried = Vec::new();
     let writes = args.probe || args.fix;
     // What only reads is ended by the signal itself.
     let stop = writes.then(stop_on_signals);
@@ -142,22 +148,23 @@ async fn world(
         let mends = mends(&world, &judge(&world, choice), wanted);
         if mends.steps.is_empty() {
             output.note("there is nothing that --fix mends");
-            return Ok(world);
+            return Ok((world, tried));
         }
         if !Box::pin(doctor_fix::run(
             parts,
-            mends,
+            &mends,
             args.yes,
             stop.clone(),
             output,
         ))
         .await?
         {
-            return Ok(world);
+            return Ok((world, tried));
         }
+        tried = mends.checks;
         seen = Box::pin(look(args, global, Some(&stop), output)).await?;
     }
-    Ok(seen.1)
+    Ok((seen.1, tried))
 }
 
 async fn look(

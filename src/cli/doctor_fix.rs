@@ -20,21 +20,42 @@ use crate::{
 /// How long it may take, with the time in which controllers start anew.
 const LIMIT: KubeDuration = KubeDuration::from_secs(300);
 
+/// How many notes are told one by one.
+const TOLD: usize = 10;
+
+/// The first of them, and how many more there are.
+fn told(notes: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = notes
+        .iter()
+        .take(TOLD)
+        .map(|it| format!("  {it}"))
+        .collect();
+    if let Some(more @ 1..) = notes.len().checked_sub(TOLD) {
+        told.push(format!("  and {more} more"));
+    }
+    told
+}
+
 /// Carries `mends` out; whether anything was done.
 pub(super) async fn run(
     parts: Parts,
-    mends: Mends,
+    mends: &Mends,
     yes: bool,
     stop: Stop,
     output: Output,
 ) -> Result<bool> {
     let mut limit = RunLimit::new(LIMIT, stop.clone(), output);
-    let session = Session::of(parts.context?, mends.steps, parts.eks);
+    let session = Session::of(parts.context?, mends.steps.clone(), parts.eks);
     output.note(session.target());
     let plan = observation::plan(&session, false);
     let plan = limit.within(READING, plan).await?;
     let text = report::plan::text(&plan, output.verbosity > 0);
     let text = format!("mends {}:\n{}", mends.checks.join(", "), text.trim_end());
+    let text = [text]
+        .into_iter()
+        .chain(told(&mends.notes))
+        .collect::<Vec<_>>();
+    let text = text.join("\n");
     let agreed = confirm::agreed(&text, "Mend this?", yes, &mut limit, output);
     limit.stopped()?;
     if !agreed? {

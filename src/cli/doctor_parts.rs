@@ -123,6 +123,7 @@ async fn facts(
         (Ok(facts), Ok(Some(found))) => {
             let wiring = Wiring {
                 networks: found.facts.nodes.len(),
+                auto_mode: eks.is_some_and(|it| it.auto_mode),
                 advice: found.advice,
                 trust_policy: found.trust_policy,
             };

@@ -156,7 +156,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     match command {
         "plan" => crate::report::plan::document(profile, None, Some(error)),
         "up" | "teardown" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
-        "doctor" => crate::report::doctor::document(&[], Some(error)),
+        "doctor" => crate::report::doctor::document(&[], &[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
         "smoke" => crate::report::smoke::failure(profile, error),
         "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),

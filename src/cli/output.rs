@@ -8,9 +8,13 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use dialoguer::console::Term;
 use serde::Serialize;
 
-use crate::{clients::credential::Credential, report::github};
+use crate::{
+    clients::credential::Credential,
+    report::{github, screen::fitted},
+};
 
 /// The form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,7 +143,12 @@ impl Output {
         reason = "what is written belongs to a run's output"
     )]
     /// Writes the result over what the screen shows.
-    pub(super) fn screen(self, text: &str) {
+    pub(super) fn screen(self, text: &str, footer: &str) {
+        let size = Term::stdout().size_checked();
+        let text = match size {
+            Some((rows, columns)) => fitted(text, footer, rows.into(), columns.into()),
+            None => format!("{text}\n{footer}\n"),
+        };
         // Home, the text with each line's rest cleared, and what is below it: a screen that is cleared first flickers.
         let text = text.replace('\n', "\x1b[K\n");
         let mut stdout = std::io::stdout().lock();

@@ -292,7 +292,9 @@ pub(super) async fn facts(
     foreign::check_monitoring(profile, monitors, rules)?;
     let (mut runner_role_arn, mut advice) = (None, Vec::new());
     let aws = at_aws?.map(|it| {
-        (runner_role_arn, advice) = (it.role_arn, it.advice);
+        runner_role_arn = it.role_arn;
+        advice = it.advice;
+        advice.extend(it.role_agent);
         it.facts
     });
     let autoscalers = autoscalers?;

@@ -204,7 +204,7 @@ impl Watch<'_> {
         if self.output.is_screen() {
             let text = report::status::text(status, verbose);
             self.output
-                .screen(&format!("{text}\nas of {now}; Ctrl-C ends\n"));
+                .screen(&text, &format!("\nas of {now}; Ctrl-C ends"));
             return;
         }
         match before {

@@ -16,6 +16,7 @@ pub mod monitoring;
 pub mod names;
 mod phase;
 pub mod placeholder;
+pub mod pod_identity_agent;
 pub mod probe;
 mod proxy;
 pub mod quantity;

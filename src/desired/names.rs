@@ -51,6 +51,11 @@ pub fn object_id(manifest: &Value) -> Id {
     )
 }
 
+/// The id of what makes the runners of `pool`.
+pub fn pool_id(pool: &str) -> Id {
+    Id::new("runner-deployment", Some(RUNNER_NAMESPACE), pool)
+}
+
 fn kebab(kind: &str) -> String {
     let mut result = String::with_capacity(kind.len() + 4);
     for (index, character) in kind.chars().enumerate() {

@@ -143,17 +143,14 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
         .filter(|(name, _)| VARIABLES.contains(&name.as_str()))
         .map(|(name, value)| json!({"name": name, "value": value}))
         .collect();
-    let irsa = profile.aws.as_ref().and_then(|it| it.irsa.as_ref());
+    let role_by = profile.runner_role().map_or("", |(via, _)| via.key());
     let (host, port, api) = server(profile.github.url.as_deref());
     environment.extend(
         [
             ("HOST", host),
             ("PORT", port),
             ("API", api),
-            (
-                "WANTS_ROLE",
-                if irsa.is_some() { "yes" } else { "no" }.to_owned(),
-            ),
+            ("ROLE_BY", role_by.to_owned()),
             ("ANSWERS", ANSWERS.to_owned()),
         ]
         .map(|(name, value)| json!({"name": name, "value": value})),

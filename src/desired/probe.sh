@@ -47,7 +47,7 @@ fi
 rm -f "$certificates"
 
 # What AWS answers to a good request is secret: only the name of an error is ever said.
-if [ "$WANTS_ROLE" = yes ]; then
+if [ "$ROLE_BY" = irsa ]; then
   if [ -z "${AWS_ROLE_ARN:-}" ] || [ -z "${AWS_WEB_IDENTITY_TOKEN_FILE:-}" ]; then
     say aws no "the pod has no AWS_ROLE_ARN: its service account has no role, or the webhook of EKS did not see it"
   elif [ ! -r "$AWS_WEB_IDENTITY_TOKEN_FILE" ]; then
@@ -69,6 +69,28 @@ if [ "$WANTS_ROLE" = yes ]; then
         ;;
       curl:*) say aws no "$host: ${answer%%$'\n'*}" ;;
       *) say aws unknown "$host answered something else" ;;
+    esac
+  fi
+elif [ "$ROLE_BY" = podIdentity ]; then
+  place=${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}
+  token=${AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE:-}
+  if [ -z "$place" ] || [ -z "$token" ]; then
+    say aws no "the pod has no AWS_CONTAINER_CREDENTIALS_FULL_URI: its service account has no association, or the webhook of EKS did not see it"
+  elif [ ! -r "$token" ]; then
+    say aws no "$token is not there"
+  else
+    # The token goes in by a pipe: arguments can be read by others.
+    answer=$(printf 'header = "Authorization: %s"\n' "$(cat "$token")" |
+      curl -sS --noproxy '*' --max-time 15 -w '\n%{http_code}' -K - "$place" 2>&1)
+    status=${answer##*$'\n'}
+    case $answer in
+      *'"AccessKeyId"'*) say aws ok "the agent of Pod Identity gives it" ;;
+      curl:*) say aws no "the agent of Pod Identity at $place: ${answer%%$'\n'*}" ;;
+      *)
+        name=
+        [[ $answer =~ [A-Za-z]+Exception ]] && name=": ${BASH_REMATCH[0]}"
+        say aws no "the agent of Pod Identity answers with HTTP status $status$name"
+        ;;
     esac
   fi
 fi

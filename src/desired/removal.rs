@@ -55,6 +55,7 @@ pub fn teardown(records: &Records, profile: &str, wish: Wish) -> Vec<Desired> {
     let id = Id::new("offline-runners", Some("github"), profile);
     let ghosts = Resource::Ghosts {
         profile: profile.into(),
+        only: None,
     };
     result.push(step(Phase::Deregistration, id, ghosts));
     result.extend(memory(profile));

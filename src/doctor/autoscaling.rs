@@ -6,7 +6,10 @@ use super::{
     check::{Check, Severity, Verdict, known},
     world::World,
 };
-use crate::profile::schedule::{equivalent, parse_live};
+use crate::{
+    desired::names,
+    profile::schedule::{equivalent, parse_live},
+};
 
 /// How far ahead a schedule must be in the cluster for runners to come and go as they should.
 const NEAR: i64 = 7;
@@ -134,14 +137,18 @@ fn reservations(world: &World) -> Result<Verdict, Verdict> {
             });
         let held: u64 = live.map(|it| it["replicas"].as_u64().unwrap_or(0)).sum();
         if held > u64::from(pool.max) {
-            found.push(format!(
-                "autoscaler `{}` holds {held} reservations, and its pool has {} runners at most",
-                pool.name, pool.max
-            ));
+            let (name, max) = (pool.name.as_str(), pool.max);
+            let said = format!(
+                "autoscaler `{name}` holds {held} reservations, and its pool has {max} runners at most"
+            );
+            found.push((name, said));
         }
     }
-    Ok(Verdict::unless(
-        &found,
-        "see which jobs were never reported as completed in the webhook's deliveries at GitHub",
-    ))
+    let first = found.first().map(|(pool, _)| *pool).unwrap_or_default();
+    let fix = format!(
+        "they end by themselves; sooner with `kubectl -n {} patch horizontalrunnerautoscaler {first} --type=merge -p '{{\"spec\":{{\"capacityReservations\":null}}}}'`; which jobs were never reported as completed say the webhook's deliveries at GitHub",
+        names::RUNNER_NAMESPACE
+    );
+    let found: Vec<String> = found.into_iter().map(|(_, said)| said).collect();
+    Ok(Verdict::unless(&found, &fix))
 }

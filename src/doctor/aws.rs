@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{
     clients::aws::failure::NO_CREDENTIALS,
+    desired::pod_identity_agent,
+    error::ErrorKind,
     policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
     profile::{RoleVia, RunnerRole},
     resource::{
@@ -58,6 +60,27 @@ pub(super) const CHECKS: &[Check] = &[
             "oidc-provider",
         ],
         judge: trusts,
+    },
+    Check {
+        id: "pod-identity-association",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "EKS gives the role to the pods of the runners' service account",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "role-trusts-runners",
+        ],
+        judge: association,
+    },
+    Check {
+        id: "pod-identity-agent",
+        category: "aws",
+        severity: Severity::Advice,
+        claim: "the agent that hands out the role runs on every node",
+        causes: NOT_ASKED,
+        judge: agent,
     },
     Check {
         id: "role-policies",
@@ -143,7 +166,14 @@ pub(super) fn of_kind<'a>(
     known(&world.resources)?
         .iter()
         .filter(|it| it.id.kind() == kind)
-        .map(|it| Ok((it, known(&it.observed)?)))
+        .map(|it| {
+            // That something is somebody else's is known.
+            let judged = it.observed.as_ref().map_err(|error| match error.kind {
+                ErrorKind::Refused => Verdict::refuted(error),
+                _ => Verdict::unknown(error),
+            });
+            Ok((it, judged?))
+        })
         .collect()
 }
 
@@ -183,9 +213,38 @@ fn is_attachment(path: &str) -> bool {
 
 fn trusts(world: &World) -> Result<Verdict, Verdict> {
     role(world)?;
-    let mut found = wrong(world, "iam-role", |path| !is_attachment(path))?;
-    found.extend(wrong(world, PodIdentityAssociation::KIND, |_| true)?);
+    let found = wrong(world, "iam-role", |path| !is_attachment(path))?;
     Ok(Verdict::unless(&found, MEND))
+}
+
+/// Ends the judging where the runners' pods do not get their role by Pod Identity.
+fn by_association(world: &World) -> Result<(), Verdict> {
+    match role(world)?.0 {
+        RoleVia::PodIdentity => Ok(()),
+        RoleVia::Irsa => Err(Verdict::skipped("the profile has no aws.podIdentity")),
+    }
+}
+
+fn association(world: &World) -> Result<Verdict, Verdict> {
+    by_association(world)?;
+    let found = wrong(world, PodIdentityAssociation::KIND, |_| true)?;
+    Ok(Verdict::unless(&found, MEND))
+}
+
+fn agent(world: &World) -> Result<Verdict, Verdict> {
+    by_association(world)?;
+    if known(&world.at_aws.wiring)?
+        .as_ref()
+        .is_some_and(|it| it.auto_mode)
+    {
+        return Ok(Verdict::skipped("EKS Auto Mode has the agent built in"));
+    }
+    let cluster = known(&world.at_aws.cluster)?.as_deref().unwrap_or_default();
+    let agent = known(&world.role_agent)?.as_ref();
+    Ok(match pod_identity_agent::lack(agent, cluster) {
+        None => Verdict::Holds,
+        Some(lack) => Verdict::broken(lack.found, lack.fix),
+    })
 }
 
 fn policies(world: &World) -> Result<Verdict, Verdict> {

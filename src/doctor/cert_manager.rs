@@ -123,6 +123,8 @@ fn issued(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
+const ISSUE_AGAIN: &str = "have it issued again with `kubectl -n actions-runner-system delete secret actions-runner-controller-serving-cert`; why it was not says cert-manager's log: `kubectl -n cert-manager logs deploy/cert-manager`";
+
 fn lasts(world: &World) -> Result<Verdict, Verdict> {
     let end = known(&world.certificate)?
         .as_ref()
@@ -133,7 +135,7 @@ fn lasts(world: &World) -> Result<Verdict, Verdict> {
     let Ok(time) = end.parse::<Timestamp>() else {
         return Ok(Verdict::broken(
             format!("the certificate's end `{end}` is no time"),
-            "let cert-manager issue it again: delete the Secret `actions-runner-controller-serving-cert`",
+            ISSUE_AGAIN,
         ));
     };
     Ok(if time.duration_since(world.now) > SOON {
@@ -141,7 +143,7 @@ fn lasts(world: &World) -> Result<Verdict, Verdict> {
     } else {
         Verdict::broken(
             format!("the certificate ends at {end} and was not renewed"),
-            "see cert-manager's log: `kubectl -n cert-manager logs deploy/cert-manager`",
+            ISSUE_AGAIN,
         )
     })
 }

@@ -93,9 +93,21 @@ fn nodes(world: &World) -> Result<Verdict, Verdict> {
     Ok(if nodes.iter().any(|it| is_ready(&it)) {
         Verdict::Holds
     } else {
+        let cordoned: Vec<&str> = nodes
+            .iter()
+            .filter(|it| it["spec"]["unschedulable"] == true)
+            .filter_map(|it| it["metadata"]["name"].as_str())
+            .collect();
+        let fix = match cordoned.as_slice() {
+            [] => "add nodes, or see why with `kubectl describe nodes`".to_owned(),
+            names => format!(
+                "let those that were cordoned take pods again: `kubectl uncordon {}`; or add nodes",
+                names.join(" ")
+            ),
+        };
         Verdict::broken(
             format!("none of {} nodes is ready and takes pods", nodes.len()),
-            "add nodes, or see why with `kubectl describe nodes`",
+            fix,
         )
     })
 }
@@ -136,7 +148,7 @@ fn ours(world: &World) -> Result<Verdict, Verdict> {
         .collect();
     Ok(Verdict::unless(
         &foreign,
-        "see what taking it over would change with `arcctl plan --adopt`",
+        "see what taking it over would change with `arcctl plan --adopt`, and do so with `arcctl up --adopt`; what is another profile's is changed with that profile",
     ))
 }
 

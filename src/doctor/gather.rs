@@ -3,18 +3,17 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use super::{
-    slim::{digest, slim},
-    world::{AtAws, Groups, Known, Probed, Registered, Resource, SecretShape, Shape, World},
+    slim::{digest, shape, slim},
+    world::{AtAws, Groups, Known, Probed, Registered, Resource, World},
 };
 use crate::{
     clients::aws::cluster::EksCluster,
     clients::kube::{Kube, Selection, Target},
-    desired::{Desired, Goal, monitoring, names, placeholder, probe},
+    desired::{Desired, Goal, monitoring, names, placeholder, pod_identity_agent, probe},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
@@ -113,6 +112,13 @@ pub async fn gather(parts: &Parts) -> World {
             )),
             list(arc("Runner")),
             list(arc("HorizontalRunnerAutoscaler")),
+            list(arc("RunnerReplicaSet")),
+            get(Target::namespaced(
+                "apps/v1",
+                "DaemonSet",
+                "kube-system",
+                pod_identity_agent::NAME
+            )),
         )
     };
     let monitoring = async {
@@ -178,6 +184,8 @@ pub async fn gather(parts: &Parts) -> World {
         slices: objects.5,
         runners: objects.6,
         autoscalers: objects.7,
+        runner_sets: objects.8.map(|it| it.iter().map(name).collect()),
+        role_agent: objects.9.map(|it| it.as_ref().map(slim)),
         webhooks,
         missing_services,
         audit,
@@ -215,35 +223,13 @@ async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>>
     Ok(found.iter().map(slim).collect())
 }
 
-async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
-    kube.as_ref().map_err(Clone::clone)?.get(target).await
+fn name(object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str();
+    name.unwrap_or_default().to_owned()
 }
 
-/// The values themselves go no further than this.
-fn shape(secret: &Value) -> SecretShape {
-    let shape = |value: &Value| {
-        let decoded = value.as_str().and_then(|it| STANDARD.decode(it).ok());
-        let text = decoded
-            .and_then(|it| String::from_utf8(it).ok())
-            .unwrap_or_default();
-        match (text.trim().is_empty(), text.trim().len() == text.len()) {
-            (true, _) => Shape::Empty,
-            (false, true) => Shape::Whole,
-            (false, false) => Shape::Spaced,
-        }
-    };
-    SecretShape {
-        version: secret["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        keys: secret["data"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), shape(value)))
-            .collect(),
-    }
+async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
+    kube.as_ref().map_err(Clone::clone)?.get(target).await
 }
 
 /// The webhook configurations of the controller and cert-manager, and the Services they miss.
@@ -328,6 +314,7 @@ async fn registered(parts: &Parts) -> Result<Vec<Registered>> {
     let of = |it: &crate::clients::github::Runner| Registered {
         name: it.name.clone(),
         online: it.status == "online",
+        busy: it.busy,
         labels: it.labels.iter().map(|label| label.name.clone()).collect(),
     };
     Ok(runners.iter().map(of).collect())

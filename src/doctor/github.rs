@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{
     cert_manager::of,
     check::{Check, Severity, Verdict, known},
-    world::World,
+    world::{Registered, World},
 };
 use crate::{desired::runners::runner_labels, error::System, resource::observed::Observed};
 
@@ -80,9 +82,11 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         claim: "GitHub has no offline runner whose pod is gone",
         causes: &["api-server-answers", "github-credential"],
-        judge: ghosts,
+        judge: no_ghosts,
     },
 ];
+
+const FIX_GHOSTS: &str = "remove them at GitHub with `arcctl doctor --fix`";
 
 fn credential(world: &World) -> Result<Verdict, Verdict> {
     world.audit.as_ref().map_err(|error| match error.system {
@@ -133,29 +137,68 @@ pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
     Ok(Verdict::Holds)
 }
 
-/// Another cluster may have a pool of the same name: only a runner that has the pool's labels too is spoken of.
-fn ghosts(world: &World) -> Result<Verdict, Verdict> {
-    let pods: BTreeSet<&str> = known(&world.runner_pods)?
+/// A runner at GitHub that is offline, and has no pod and no `Runner` in this cluster.
+pub(super) struct Ghost<'a> {
+    pub(super) name: &'a str,
+    pub(super) pool: &'a str,
+    /// Whether this cluster's controller made it: another cluster may have a pool of the same name.
+    pub(super) surely_ours: bool,
+}
+
+/// The runners that look like a pool's by name and labels, and are neither here nor online.
+pub(super) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
+    let name = |it: &'_ Value| it["metadata"]["name"].as_str().map(str::to_owned);
+    let (pods, runners) = (known(&world.runner_pods)?, known(&world.runners)?);
+    let here: BTreeSet<String> = pods.iter().chain(runners).filter_map(name).collect();
+    let (sets, events) = (known(&world.runner_sets)?, known(&world.runner_events)?);
+    // Its set's name has a random part of five characters; an event is of this cluster's own runner.
+    let surely_ours = |name: &str| {
+        let set = name.rsplit_once('-').map(|(set, _)| set);
+        set.is_some_and(|it| sets.contains(it))
+            || events.iter().any(|it| it["involvedObject"]["name"] == name)
+    };
+    let pools: Vec<(String, Vec<String>, &str)> = world
+        .profile
+        .pools
         .iter()
-        .filter_map(|it| it["metadata"]["name"].as_str())
+        .map(|it| (format!("{}-", it.name), runner_labels(it), it.name.as_str()))
         .collect();
     let mut found = Vec::new();
-    for runner in known(&world.registered)?.iter().filter(|it| !it.online) {
-        let of_a_pool = world.profile.pools.iter().any(|pool| {
-            runner.name.starts_with(&format!("{}-", pool.name))
-                && runner_labels(pool)
-                    .iter()
-                    .all(|label| runner.labels.contains(label))
+    let offline = |it: &&Registered| !it.online && !it.busy;
+    for runner in known(&world.registered)?.iter().filter(offline) {
+        let of = pools.iter().find(|(start, labels, _)| {
+            runner.name.starts_with(start) && labels.iter().all(|it| runner.labels.contains(it))
         });
-        if of_a_pool && !pods.contains(runner.name.as_str()) {
-            found.push(format!(
-                "runner `{}` is offline and has no pod in this cluster",
-                runner.name
-            ));
+        if let Some((_, _, pool)) = of.filter(|_| !here.contains(&runner.name)) {
+            found.push(Ghost {
+                name: &runner.name,
+                pool,
+                surely_ours: surely_ours(&runner.name),
+            });
         }
     }
-    Ok(Verdict::unless(
-        &found,
-        "unless another cluster has a pool of this name, remove it in the runner settings at GitHub",
-    ))
+    Ok(found)
+}
+
+fn no_ghosts(world: &World) -> Result<Verdict, Verdict> {
+    let ghosts = ghosts(world)?;
+    let words = |it: &Ghost<'_>| {
+        let of = if it.surely_ours {
+            "was made by this cluster's controller, is offline and has no pod"
+        } else {
+            "is offline and has no pod in this cluster"
+        };
+        format!("runner `{}` {of}", it.name)
+    };
+    let found: Vec<String> = ghosts.iter().map(words).collect();
+    let by_hand = "unless another cluster has a pool of this name, remove it in the runner settings at GitHub";
+    let ours = ghosts.iter().filter(|it| it.surely_ours).count();
+    let fix = match ours {
+        0 => by_hand.to_owned(),
+        _ if ours == ghosts.len() => FIX_GHOSTS.to_owned(),
+        _ => format!(
+            "those that this cluster's controller made: {FIX_GHOSTS}; of the others: {by_hand}"
+        ),
+    };
+    Ok(Verdict::unless(&found, &fix))
 }

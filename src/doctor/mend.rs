@@ -1,16 +1,19 @@
 //! What `arcctl doctor --fix` mends: what arcctl itself made, by the record in the inventory, and what is safe to do
 //! again. Pure: no I/O.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, check::Verdict, world::World};
 use crate::{
     desired::{Desired, Goal, Phase, names},
-    resource::{Id, Resource, Restart, Webhooks, observed::Observed},
+    resource::{Id, Resource, Restart, Webhooks, aws::PodIdentityAssociation, observed::Observed},
 };
 
 /// The resources that are made as wanted again where a check is broken, by their kind.
 const CURES: &[(&str, &[&str])] = &[
     ("oidc-provider", &["oidc-provider"]),
     ("role-trusts-runners", &["iam-role"]),
+    ("pod-identity-association", &[PodIdentityAssociation::KIND]),
     ("role-policies", &["iam-role", "iam-role-policy"]),
     ("bucket-policies", &["bucket-policy"]),
     ("nodes-reach-server", &["security-group-rule"]),
@@ -32,6 +35,8 @@ pub struct Mends {
     pub steps: Vec<Desired>,
     /// The checks.
     pub checks: Vec<&'static str>,
+    /// What a step does not say itself.
+    pub notes: Vec<String>,
 }
 
 impl Mends {
@@ -72,6 +77,11 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
     }
     if let Some(check) = broken("webhooks-not-orphaned")
         && let Some(step) = orphans(world)
+    {
+        mends.add(check, &step);
+    }
+    if let Some(check) = broken("no-ghost-runners")
+        && let Some(step) = ghosts(world, recorded, &mut mends.notes)
     {
         mends.add(check, &step);
     }
@@ -155,6 +165,34 @@ fn orphans(world: &World) -> Option<Desired> {
             namespace: names::SYSTEM_NAMESPACE.into(),
             release: names::CONTROLLER.into(),
         }),
+        goal: Goal::Gone,
+    })
+}
+
+/// The runners at GitHub that a controller of this cluster made for pools of this profile, and that have no pod any more.
+fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -> Option<Desired> {
+    let ours: BTreeSet<String> = super::github::ghosts(world)
+        .ok()?
+        .into_iter()
+        .filter(|it| it.surely_ours && recorded.contains(names::pool_id(it.pool).as_str()))
+        .map(|it| it.name.to_owned())
+        .collect();
+    if ours.is_empty() {
+        return None;
+    }
+    notes.extend(
+        ours.iter()
+            .map(|it| format!("runner `{it}` is removed at GitHub")),
+    );
+    let profile = &world.profile.name;
+    Some(Desired {
+        id: Id::new("offline-runners", Some("github"), profile),
+        phase: Phase::Deregistration,
+        after: Vec::new(),
+        resource: Resource::Ghosts {
+            profile: profile.clone(),
+            only: Some(ours),
+        },
         goal: Goal::Gone,
     })
 }

@@ -83,6 +83,8 @@ pub(super) const CHECKS: &[Check] = &[
             "api-server-answers",
             "oidc-provider",
             "role-trusts-runners",
+            "pod-identity-association",
+            "pod-identity-agent",
             "probe-resolves",
         ],
         judge: |world| probed(world, "aws"),
@@ -112,9 +114,10 @@ fn fix(step: &str) -> &'static str {
 
 /// What the probes say of one step: the worst of them.
 fn probed(world: &World, step: &str) -> Result<Verdict, Verdict> {
-    let irsa = world.profile.aws.as_ref().and_then(|it| it.irsa.as_ref());
-    if step == "aws" && irsa.is_none() {
-        return Ok(Verdict::skipped("the profile has no aws.irsa"));
+    if step == "aws" && world.profile.runner_role().is_none() {
+        return Ok(Verdict::skipped(
+            "the profile has no aws.irsa and no aws.podIdentity",
+        ));
     }
     let Some(probed) = &world.probe else {
         return Ok(Verdict::skipped(

@@ -104,7 +104,7 @@ fn schedulable(world: &World) -> Result<Verdict, Verdict> {
     with(
         world,
         "is unschedulable:",
-        "add nodes that fit, or change instanceType, nodeSelector, tolerations or resources in the profile",
+        "add nodes that fit, or change instanceType, nodeSelector, tolerations or resources in the profile; then `arcctl up`",
     )
 }
 
@@ -112,7 +112,7 @@ fn pullable(world: &World) -> Result<Verdict, Verdict> {
     with(
         world,
         "cannot pull its image:",
-        "check the image's name and tag in the profile, and images.registry and pullSecrets for a mirror",
+        "check the image's name and tag in the profile, and images.registry and pullSecrets for a mirror; then `arcctl up`",
     )
 }
 
@@ -204,6 +204,6 @@ fn memory(world: &World) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "give it more with resources.runner or resources.docker of the pool",
+        "give it more with resources.runner or resources.docker of the pool, then `arcctl up`",
     ))
 }

@@ -1,8 +1,11 @@
 //! What of an object the checks look at, and nothing else: environments, tokens in a status, and annotations of others
 //! never get into the world, nor into a bundle. Pure: no I/O.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use super::world::{SecretShape, Shape};
 
 /// The fields that are kept, by path; what is below one of them is kept whole. `*` goes into every entry of a list.
 const KEPT: &[&str] = &[
@@ -39,6 +42,8 @@ const KEPT: &[&str] = &[
     "status.containerStatuses",
     "status.initContainerStatuses",
     "status.notAfter",
+    "status.numberReady",
+    "status.desiredNumberScheduled",
     "webhooks.*.name",
     "webhooks.*.clientConfig.caBundle",
     "webhooks.*.clientConfig.service",
@@ -64,6 +69,33 @@ pub(super) fn slim(object: &Value) -> Value {
         }
     }
     kept
+}
+
+/// The values themselves go no further than this.
+pub(super) fn shape(secret: &Value) -> SecretShape {
+    let shape = |value: &Value| {
+        let decoded = value.as_str().and_then(|it| STANDARD.decode(it).ok());
+        let text = decoded
+            .and_then(|it| String::from_utf8(it).ok())
+            .unwrap_or_default();
+        match (text.trim().is_empty(), text.trim().len() == text.len()) {
+            (true, _) => Shape::Empty,
+            (false, true) => Shape::Whole,
+            (false, false) => Shape::Spaced,
+        }
+    };
+    SecretShape {
+        version: secret["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        keys: secret["data"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
+    }
 }
 
 /// What stands for a certificate.

@@ -31,6 +31,8 @@ pub struct World {
     pub at_aws: AtAws,
     /// The API server's version.
     pub kubernetes: Known<(u32, u32)>,
+    /// The agent of EKS Pod Identity.
+    pub role_agent: Known<Option<Value>>,
     /// The nodes.
     pub nodes: Known<Vec<Value>>,
     /// The pods of cert-manager's namespace.
@@ -61,6 +63,8 @@ pub struct World {
     pub runner_events: Known<Vec<Value>>,
     /// The `Runner` objects.
     pub runners: Known<Vec<Value>>,
+    /// The names of the `RunnerReplicaSets`: the first part of each of their runners' names.
+    pub runner_sets: Known<BTreeSet<String>>,
     /// The autoscalers.
     pub autoscalers: Known<Vec<Value>>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
@@ -103,6 +107,8 @@ pub struct AtAws {
 pub struct Wiring {
     /// How many kinds of nodes there are, by their security groups.
     pub networks: usize,
+    /// Whether EKS itself runs what the nodes need, the agent of Pod Identity included.
+    pub auto_mode: bool,
     /// What is unwise in what others wrote.
     pub advice: Vec<String>,
     /// The role's trust policy, where there is a role.
@@ -165,6 +171,8 @@ pub struct Registered {
     pub name: String,
     /// Whether it is online.
     pub online: bool,
+    /// Whether it has a job.
+    pub busy: bool,
     /// Its labels.
     pub labels: Vec<String>,
 }

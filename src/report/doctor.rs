@@ -51,8 +51,18 @@ pub fn has_advice(findings: &[Finding]) -> bool {
         .any(|it| it.severity == Severity::Advice && it.verdict.is_wrong())
 }
 
+/// Those of the checks that something was done for which hold now.
+pub fn fixed(findings: &[Finding], tried: &[&'static str]) -> Vec<&'static str> {
+    let holds = |id: &&&str| {
+        findings
+            .iter()
+            .any(|it| it.id == **id && it.verdict == Verdict::Holds)
+    };
+    tried.iter().filter(holds).copied().collect()
+}
+
 /// The JSON document.
-pub fn document(findings: &[Finding], error: Option<&Error>) -> Value {
+pub fn document(findings: &[Finding], fixed: &[&str], error: Option<&Error>) -> Value {
     let count = |word: &str| {
         findings
             .iter()
@@ -75,6 +85,7 @@ pub fn document(findings: &[Finding], error: Option<&Error>) -> Value {
             "holds": count("holds"), "broken": count("broken"),
             "skipped": count("skipped"), "unknown": count("unknown"),
         },
+        "fixed": fixed,
         "error": error.map(Error::document),
     })
 }
@@ -89,9 +100,12 @@ pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
     }
 }
 
-/// For people: the roots, each with what follows from it on one line; with `verbose` every check.
-pub fn text(findings: &[Finding], verbose: bool) -> String {
+/// For people: what was mended, the roots, each with what follows from it on one line; with `verbose` every check.
+pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
     let mut text = String::new();
+    if !fixed.is_empty() {
+        put(&mut text, &format!("Mended: {}.", fixed.join(", ")));
+    }
     let mut roots: Vec<&Finding> = findings
         .iter()
         .filter(|it| it.verdict.is_wrong() && it.follows.is_none())

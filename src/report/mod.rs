@@ -7,5 +7,6 @@ pub mod markdown;
 pub mod plan;
 pub mod run;
 pub mod schedule;
+pub mod screen;
 pub mod smoke;
 pub mod status;

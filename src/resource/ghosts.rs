@@ -1,4 +1,6 @@
-//! What pools that went left at GitHub: runners by the names that were recorded, once they are offline.
+//! What pools left at GitHub: runners by the names that were recorded, or that a diagnosis found, once they are offline.
+
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     context::{Context, scope},
@@ -7,23 +9,35 @@ use super::{
 };
 use crate::{clients::github::Runner, error::Result, execute::inventory};
 
-/// What is left at GitHub. A runner that is still online or has a job is one whose end GitHub has not noticed yet.
-pub(super) async fn remains(context: &Context) -> Result<Observed> {
-    let recorded = inventory::runners(&context.kube, &context.profile.name).await?;
-    if recorded.is_empty() {
+/// The names of the runners that are to go.
+async fn names<'a>(
+    context: &Context,
+    only: Option<&'a BTreeSet<String>>,
+) -> Result<Cow<'a, BTreeSet<String>>> {
+    Ok(match only {
+        Some(only) => Cow::Borrowed(only),
+        None => Cow::Owned(inventory::runners(&context.kube, &context.profile.name).await?),
+    })
+}
+
+/// What is left at GitHub. A runner that is still online or has a job is one whose end GitHub has not noticed yet; but
+/// one that was found offline, and is back, is left.
+pub(super) async fn remains(
+    context: &Context,
+    only: Option<&BTreeSet<String>>,
+) -> Result<Observed> {
+    let named = names(context, only).await?;
+    if named.is_empty() {
         return Ok(Observed::Absent);
     }
     if let Some(why) = &context.removal.without_github {
         return Ok(stays(format!("GitHub cannot be asked: {why}")));
     }
-    let left = match context.runners().await {
-        Ok(runners) => runners
-            .iter()
-            .filter(|it| recorded.contains(&it.name))
-            .cloned()
-            .collect::<Vec<Runner>>(),
-        Err(error) => return Err(error),
-    };
+    let runners = context.runners().await?;
+    let left: Vec<&Runner> = runners
+        .iter()
+        .filter(|it| named.contains(&it.name) && (only.is_none() || can_go(it)))
+        .collect();
     Ok(match left.iter().find(|it| can_go(it)) {
         _ if left.is_empty() => Observed::Absent,
         Some(_) => ours(Readiness::Ready),
@@ -40,13 +54,13 @@ pub(super) async fn remains(context: &Context) -> Result<Observed> {
 }
 
 /// Removes those that are offline.
-pub(super) async fn delete(context: &Context) -> Result<()> {
-    let recorded = inventory::runners(&context.kube, &context.profile.name).await?;
+pub(super) async fn delete(context: &Context, only: Option<&BTreeSet<String>>) -> Result<()> {
+    let named = names(context, only).await?;
     let scope = scope(&context.profile)?;
     let runners = context.github.runners(scope).await?;
     for runner in runners
         .iter()
-        .filter(|it| recorded.contains(&it.name) && can_go(it))
+        .filter(|it| named.contains(&it.name) && can_go(it))
     {
         context.github.remove_runner(scope, runner.id).await?;
     }

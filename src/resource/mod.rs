@@ -41,7 +41,7 @@ pub use helm_release::newest_release;
 pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
 pub use webhook_state::{has_endpoint, issued, without_authority};
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,6 +134,8 @@ pub enum Resource {
     Ghosts {
         /// The profile.
         profile: String,
+        /// Only these runners; none: those whose names are on record.
+        only: Option<BTreeSet<String>>,
     },
 }
 

@@ -71,7 +71,7 @@ impl Resource {
             Self::Probe(probe) => probe.object().remains(context).await,
             Self::Drain(drain) => drain.remains(context).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
-            Self::Ghosts { .. } => super::ghosts::remains(context).await,
+            Self::Ghosts { only, .. } => super::ghosts::remains(context, only.as_ref()).await,
             Self::Aws(aws) => Box::pin(aws.remains(context)).await,
             Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
                 Ok(Observed::Absent)
@@ -90,7 +90,7 @@ impl Resource {
             Self::Probe(probe) => probe.object().delete(context).await,
             Self::Drain(drain) => drain.delete(context).await,
             Self::Webhooks(webhooks) => webhooks.delete(context).await,
-            Self::Ghosts { .. } => super::ghosts::delete(context).await,
+            Self::Ghosts { only, .. } => super::ghosts::delete(context, only.as_ref()).await,
             Self::Aws(aws) => aws.delete(context).await,
             Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
                 Ok(())

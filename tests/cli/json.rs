@@ -343,7 +343,7 @@ fn doctor_document() -> Value {
     };
     let findings = [finding("first", None), finding("second", Some("first"))];
     let error = report::doctor::error(&findings);
-    report::doctor::document(&findings, error.as_ref())
+    report::doctor::document(&findings, &["helm-usable"], error.as_ref())
 }
 
 /// A pool whose job ran and one whose job has failed.

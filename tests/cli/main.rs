@@ -7,6 +7,7 @@ mod desired;
 mod docs;
 mod github;
 mod json;
+mod probe;
 mod profiles;
 mod repository;
 mod schedule_oracle;

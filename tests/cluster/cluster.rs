@@ -160,7 +160,7 @@ impl Cluster {
         outputs.extend([ended.stdout.clone(), ended.stderr.clone()]);
     }
 
-    fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         // A torture of hours is not to meet a new build half-way.
         let program = std::env::var_os("ARCCTL_TORTURE_PROGRAM")
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_arcctl").into());

@@ -5,7 +5,10 @@ use std::path::Path;
 use arcctl_sandbox::github::Token;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Ended};
+use crate::{
+    cluster::{Cluster, Ended},
+    in_actions::{a_doctor_with_findings, a_failed_up, a_good_up},
+};
 
 const SYSTEM: &str = "actions-runner-system";
 const MODE: &str = "containerMode: dind";
@@ -15,7 +18,8 @@ fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     let cluster = Cluster::with_faults(&[]);
     let profile = cluster.profile("arcctl", &[]);
     nothing_is_installed(&cluster, &profile);
-    up(&cluster, &profile);
+    crate::many::a_sample(&cluster);
+    a_good_up(&cluster, &profile);
     all_is_well(&cluster, &profile);
 
     an_expired_token(&cluster, &profile);
@@ -49,6 +53,7 @@ fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     let wait = ["wait", "pod", "--for=delete", "--timeout=60s", "-l"];
     let label = ["app.kubernetes.io/name=actions-runner-controller"];
     cluster.kubectl(&[&["-n", SYSTEM][..], &wait[..], &label[..]].concat(), None);
+    a_doctor_with_findings(&cluster, &profile, "controller-scaled");
     let document = doctor(&cluster, &profile);
     is_root(&document, "controller-scaled", 1);
     assert_eq!(
@@ -64,7 +69,7 @@ fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     let selector = format!("nodeSelector: {{disk: fast}}\n    {MODE}");
     let edits = [("runners: 5m", "runners: 4s"), (MODE, selector.as_str())];
     let faulty = cluster.profile("unschedulable", &edits);
-    let _late = cluster.up(&faulty, &[]).expect(6);
+    a_failed_up(&cluster, &faulty);
     is_root(&doctor(&cluster, &faulty), "pods-schedulable", 1);
     let pods = ["-n", "actions-runner", "get", "pods", "-o", "name"];
     let pending = ["--field-selector=status.phase=Pending"];

@@ -9,6 +9,7 @@ use std::{
 
 use arcctl::doctor::{Choice, bundle::unpack, judge};
 use arcctl_sandbox::{
+    github::{NewRunner, Owner},
     proxy::{Effect, Fault, Matching, Nth, System},
     world::{Options, Pace},
 };
@@ -18,6 +19,7 @@ use crate::{
     account::Account,
     cluster::{Cluster, Ended},
     doctor::{all_is_well, check, doctor, is_root, roots, run, up},
+    doctor_cases::stale,
 };
 
 const SYSTEM: &str = "actions-runner-system";
@@ -43,6 +45,7 @@ fn what_arcctl_made_is_mended_and_what_a_runner_needs_is_tried() {
     a_stale_authority(&cluster, &profile);
     a_lost_secret(&cluster, &profile);
     a_stuck_finalizer(&cluster, &profile);
+    ghosts(&cluster, &profile);
     all_is_well(&cluster, &profile);
     an_unknown_image(&cluster, &profile);
     cluster.finish();
@@ -62,6 +65,8 @@ fn mended(cluster: &Cluster, profile: &Path, id: &str) {
     let ended = run(cluster, profile, &["--fix", "--yes"]);
     let document = ended.expect(0);
     assert_eq!(check(&document, id)["verdict"], "holds", "{document:#}");
+    let fixed = document["fixed"].as_array().unwrap();
+    assert!(fixed.iter().any(|it| it == id), "{fixed:?}");
     assert!(
         ended.stderr.contains(&format!("mends {id}")),
         "{}",
@@ -183,29 +188,7 @@ fn an_expired_session(cluster: &Cluster, profile: &Path) {
 
 /// What injects certificates hears nothing any more, and a webhook has an old one.
 fn a_stale_authority(cluster: &Cluster, profile: &Path) {
-    let of = ["-l", "app.kubernetes.io/component=cainjector"];
-    let deaf = [
-        "-n",
-        "cert-manager",
-        "annotate",
-        "pod",
-        "arcctl-sandbox/deaf=true",
-    ];
-    cluster.kubectl(&[&deaf[..], &of].concat(), None);
-    let old = cluster.certificate_authority();
-    let patch = format!(
-        r#"[{{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": "{old}"}}]"#
-    );
-    let configuration = "actions-runner-controller-validating-webhook-configuration";
-    let what = [
-        "patch",
-        "validatingwebhookconfiguration",
-        configuration,
-        "--type=json",
-        "-p",
-        &patch,
-    ];
-    cluster.kubectl(&what, None);
+    stale(cluster);
     let document = doctor(cluster, profile);
     is_root(&document, "webhook-trusted", 1);
     mended(cluster, profile, "webhook-trusted");
@@ -236,7 +219,7 @@ fn a_stuck_finalizer(cluster: &Cluster, profile: &Path) {
         "it is there already"
     );
     let archive = std::fs::read(&path).unwrap();
-    it_is_seen_later(&archive);
+    it_is_seen_later(&archive, "broken");
     nothing_secret(cluster, &archive);
     // The same verdicts, with no cluster and no profile.
     let offline = cluster.arcctl_with(
@@ -266,6 +249,9 @@ fn a_stuck_finalizer(cluster: &Cluster, profile: &Path) {
         None,
     );
     up(cluster, profile);
+    let after = path.with_file_name("after.tar.gz");
+    let _well = run(cluster, profile, &["--bundle", after.to_str().unwrap()]).expect(0);
+    it_is_seen_later(&std::fs::read(&after).unwrap(), "holds");
 }
 
 fn no_controller(cluster: &Cluster) {
@@ -291,16 +277,18 @@ fn no_controller(cluster: &Cluster) {
     cluster.kubectl(&[&wait[..], &label].concat(), None);
 }
 
-fn it_is_seen_later(archive: &[u8]) {
-    let mut world = unpack(archive).unwrap();
-    world.now += jiff::SignedDuration::from_mins(11);
-    let findings = judge(&world, &Choice::default());
+/// What the check `nothing-stuck-deleting` says of it eleven minutes later.
+fn it_is_seen_later(archive: &[u8], word: &str) {
+    let mut seen = unpack(archive).unwrap();
+    seen.now += jiff::SignedDuration::from_mins(11);
+    let findings = judge(&seen, &Choice::default());
     let stuck = findings
         .iter()
         .find(|it| it.id == "nothing-stuck-deleting")
         .unwrap();
-    assert_eq!(stuck.verdict.word(), "broken");
-    assert_eq!(stuck.follows, Some("controller-scaled"));
+    assert_eq!(stuck.verdict.word(), word);
+    let follows = (word == "broken").then_some("controller-scaled");
+    assert_eq!(stuck.follows, follows);
 }
 
 fn nothing_secret(cluster: &Cluster, archive: &[u8]) {
@@ -316,6 +304,44 @@ fn nothing_secret(cluster: &Cluster, archive: &[u8]) {
         !text.contains("RUNNER_TOKEN"),
         "the runners' environment is in the bundle"
     );
+}
+
+/// Two offline runners without a pod: one that this cluster's controller made, one that another cluster may have made.
+fn ghosts(cluster: &Cluster, profile: &Path) {
+    let sets = ["-n", RUNNERS, "get", "runnerreplicasets", "-o", "name"];
+    let sets = cluster.kubectl(&sets, None);
+    let (_, set) = sets.lines().next().unwrap().rsplit_once('/').unwrap();
+    let (ours, theirs) = (format!("{set}-ghost"), "basic-other-ghost".to_owned());
+    let (github, owner) = (cluster.world().github(), Owner::enterprise("dogecompany"));
+    for name in [&ours, &theirs] {
+        let runner = NewRunner {
+            name: name.clone(),
+            labels: ["t3a.large", "ubuntu-22.04", "v2.306.0"]
+                .map(str::to_owned)
+                .into(),
+            group: None,
+            ephemeral: true,
+        };
+        let id = github.add_runner(&owner, runner).unwrap();
+        assert!(github.set_runner(id, false, false));
+    }
+    let here = |name: &String| github.runners().iter().any(|it| it.name == *name);
+    // Advice, and nobody can be asked here.
+    assert_eq!(run(cluster, profile, &["--fix"]).code, 64);
+    assert!(here(&ours) && here(&theirs));
+    let ended = run(cluster, profile, &["--fix", "--yes"]);
+    let document = ended.expect(0);
+    assert!(!here(&ours), "{}", ended.stderr);
+    assert!(here(&theirs), "what may be another cluster's stays");
+    let told = format!("runner `{ours}` is removed at GitHub");
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&theirs), "{}", ended.stderr);
+    // The other is still told of, so the check is not mended.
+    assert_eq!(check(&document, "no-ghost-runners")["verdict"], "broken");
+    assert_eq!(document["fixed"], serde_json::json!([]));
+    let found = github.runners();
+    let theirs = found.iter().find(|it| it.name == theirs).unwrap();
+    assert!(github.remove_runner(theirs.id));
 }
 
 fn an_unknown_image(cluster: &Cluster, profile: &Path) {

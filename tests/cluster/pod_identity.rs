@@ -14,6 +14,7 @@ use crate::{
     account::Account,
     aws::{assert_unchanged, denied, ids, on},
     cluster::Cluster,
+    doctor::{check, run},
 };
 use arcctl_sandbox::proxy::Nth;
 
@@ -49,11 +50,12 @@ fn pods_get_their_role_by_an_association() {
         ended.stderr
     );
     assert_made(&cluster, &account);
-    make_agent(&cluster);
+    the_doctor_sees_the_agent(&cluster, &file);
     assert_unchanged(&cluster, &file);
     let ended = cluster.plan(&file, &[]);
     assert!(!ended.stderr.contains("add-on"), "{}", ended.stderr);
     drift_is_mended(&cluster, &account, &file);
+    the_doctor_sees_drift(&cluster, &account, &file);
     another_s_is_left(&cluster, &account);
     from_irsa_and_back(&cluster, &account, &file);
     by_name_and_context(&cluster, &account);
@@ -143,6 +145,50 @@ fn make_agent(cluster: &Cluster) {
         },
     });
     let _said = cluster.kubectl(&["create", "-f", "-"], Some(&agent.to_string()));
+}
+
+/// The agent is missing, as the add-on is; the fix's own command is AWS's, which would make what is made here.
+fn the_doctor_sees_the_agent(cluster: &Cluster, file: &std::path::Path) {
+    let look = || {
+        let document = run(cluster, file, &["--only", "pod-identity-agent"]).expect(0);
+        check(&document, "pod-identity-agent").clone()
+    };
+    let missing = look();
+    assert_eq!(missing["verdict"], "broken");
+    let fix = missing["fix"].as_str().unwrap();
+    assert!(
+        fix.contains(
+            "`aws eks create-addon --cluster-name runners --addon-name eks-pod-identity-agent`"
+        ),
+        "{fix}"
+    );
+    make_agent(cluster);
+    assert_eq!(look()["verdict"], "holds");
+}
+
+/// An association that gives another role is told, and mended by the command that is printed, or by `--fix`; one of
+/// somebody else's is known to be wrong, and left.
+fn the_doctor_sees_drift(cluster: &Cluster, account: &Account, file: &std::path::Path) {
+    let id = "pod-identity-association";
+    let look = |more: &[&str]| run(cluster, file, &[&["--only", id][..], more].concat());
+    let other = format!("arn:aws:iam::{ACCOUNT}:role/other");
+    for fixed in [false, true] {
+        account.set_association_role(ACCOUNT_OF_RUNNERS, &other);
+        let document = look(&[]).expect(1);
+        let found = check(&document, id);
+        assert!(found["found"].to_string().contains("roleArn"), "{found}");
+        if fixed {
+            let document = look(&["--fix", "--yes"]).expect(0);
+            assert_eq!(document["fixed"], json!([id]));
+        } else {
+            assert!(found["fix"].to_string().contains("`arcctl up`"), "{found}");
+            cluster.up(file, &[]).expect(0);
+            let document = look(&[]).expect(0);
+            assert_eq!(check(&document, id)["verdict"], "holds");
+        }
+        let found = account.association(ACCOUNT_OF_RUNNERS).unwrap();
+        assert_ne!(found.role_arn(), Some(other.as_str()));
+    }
 }
 
 fn drift_is_mended(cluster: &Cluster, account: &Account, file: &std::path::Path) {

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde_json::json;
 
-use super::{FAULTS, findings, healthy, ids};
+use super::{FAULTS, findings, healthy, ids, where_it_applies};
 use crate::{
     doctor::bundle::{pack, unpack},
     report,
@@ -29,7 +29,7 @@ fn nothing_secret_is_in_a_bundle() {
     let variable = variable.as_object().unwrap().clone();
     world.profile.pools[0].env.push(variable);
     world.advice.push(CANARIES[3].to_owned());
-    let report = report::doctor::document(&findings(&world), None);
+    let report = report::doctor::document(&findings(&world), &[], None);
     assert!(serde_json::to_string(&world).unwrap().contains("canary"));
     let archive = pack(&world, &report).unwrap();
     let mut text = Vec::new();
@@ -46,7 +46,7 @@ fn nothing_secret_is_in_a_bundle() {
 #[test]
 fn a_bundle_is_judged_as_the_world_was() {
     for (id, fault) in FAULTS {
-        let mut world = healthy();
+        let mut world = where_it_applies(id);
         fault(&mut world);
         let again = unpack(&pack(&world, &json!({})).unwrap()).unwrap();
         let (before, after) = (findings(&world), findings(&again));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::worlds::NOW;
+use super::worlds::{NOW, by_association, healthy};
 use crate::{
     desired::{Facts, autoscaler, probe::State},
     doctor::{
@@ -13,6 +13,7 @@ use crate::{
     },
     error::{Error, ErrorKind, System},
     resource::{
+        aws::PodIdentityAssociation,
         difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
     },
@@ -75,6 +76,15 @@ pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
         "involvedObject": {"kind": "Runner", "name": "basic-a"}})
 }
 
+/// The healthy world in which a check applies.
+pub(super) fn where_it_applies(id: &str) -> World {
+    if id.starts_with("pod-identity-") {
+        by_association()
+    } else {
+        healthy()
+    }
+}
+
 /// A fault for each check, by the check's id.
 pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("profile-wise", |it| it.advice.push("unwise".into())),
@@ -91,6 +101,10 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("role-trusts-runners", |it| {
         observe(it, "iam-role/", differs("trustPolicy[Arcctl1].Condition"));
     }),
+    ("pod-identity-association", |it| {
+        observe(it, PodIdentityAssociation::KIND, Observed::Absent);
+    }),
+    ("pod-identity-agent", |it| it.role_agent = Ok(None)),
     ("role-policies", |it| {
         observe(it, "iam-role/", differs("managedPolicies[arn]"));
     }),

@@ -154,3 +154,45 @@ fn configurations_of_a_release_that_is_gone_go() {
         ["webhooks/actions-runner-system/actions-runner-controller"]
     );
 }
+
+/// Two runners that are offline and have no pod: one of a set that is here, one that another cluster may have made.
+#[test]
+fn only_ghosts_that_this_clusters_controller_made_are_removed() {
+    let mut world = installed();
+    let registered = world.registered.as_mut().unwrap();
+    let mut ghost = registered[0].clone();
+    ghost.online = false;
+    for name in ["basic-set-gone1", "basic-other-gone2"] {
+        ghost.name = name.into();
+        registered.push(ghost.clone());
+    }
+    let mended = of(&world);
+    assert_eq!(ids(&mended), ["offline-runners/github/dogecompany"]);
+    assert_eq!(
+        mended.notes,
+        ["runner `basic-set-gone1` is removed at GitHub"]
+    );
+    assert_eq!(mended.checks, ["no-ghost-runners"]);
+
+    // An event is of this cluster's own runner.
+    let mut told = world.clone();
+    told.runner_events = Ok(vec![serde_json::json!({
+        "reason": "RegistrationTokenUpdated", "involvedObject": {"kind": "Runner", "name": "basic-other-gone2"}})]);
+    assert_eq!(of(&told).notes.len(), 2);
+    // The controller still has it, and takes it off itself.
+    let mut waiting = world.clone();
+    let runners = waiting.runners.as_mut().unwrap();
+    runners.push(serde_json::json!({"metadata": {"name": "basic-set-gone1"}}));
+    assert_eq!(ids(&of(&waiting)), [""; 0]);
+    // A job that still runs.
+    let mut busy = world.clone();
+    busy.registered
+        .as_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|it| it.busy = true);
+    assert_eq!(ids(&of(&busy)), [""; 0]);
+    // A pool that arcctl did not make.
+    world.recorded = Ok(std::collections::BTreeSet::new());
+    assert_eq!(ids(&of(&world)), [""; 0]);
+}

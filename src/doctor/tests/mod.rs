@@ -19,9 +19,9 @@ use crate::{
     error::{Error, ErrorKind, System},
     report,
 };
-use faults::FAULTS;
+use faults::{FAULTS, where_it_applies};
 use variants::VARIANTS;
-use worlds::healthy;
+use worlds::{by_association, healthy};
 
 fn findings(world: &World) -> Vec<Finding> {
     judge(world, &Choice::default())
@@ -34,13 +34,16 @@ fn ids(findings: &[Finding], word: &str) -> Vec<&'static str> {
 
 #[test]
 fn in_a_healthy_world_every_check_holds() {
-    let findings = findings(&healthy());
-    let other: Vec<&Finding> = findings
-        .iter()
-        .filter(|it| it.verdict.word() != "holds")
-        .collect();
-    assert!(other.is_empty(), "{other:#?}");
-    assert!(report::doctor::error(&findings).is_none());
+    for (world, elsewhere) in [
+        (healthy(), BY_ASSOCIATION),
+        (by_association(), &["oidc-provider"][..]),
+    ] {
+        let findings = findings(&world);
+        assert_eq!(ids(&findings, "skipped"), elsewhere);
+        let other: Vec<&Finding> = findings.iter().filter(|it| it.verdict.is_wrong()).collect();
+        assert!(other.is_empty(), "{other:#?}");
+        assert!(report::doctor::error(&findings).is_none());
+    }
 }
 
 #[test]
@@ -49,13 +52,13 @@ fn every_check_has_a_fault_that_breaks_it_and_says_what_mends_it() {
     let there: BTreeSet<&str> = checks().iter().map(|it| it.id).collect();
     assert_eq!(faulty.iter().copied().collect::<BTreeSet<_>>(), there);
     for (id, fault) in FAULTS {
-        let mut world = healthy();
+        let mut world = where_it_applies(id);
         fault(&mut world);
         let findings = findings(&world);
         assert!(ids(&findings, "broken").contains(id), "{id}: {findings:#?}");
         let finding = findings.iter().find(|it| it.id == *id).unwrap();
         assert_eq!(finding.follows, None, "{id} is the root");
-        let document = report::doctor::document(&findings, None);
+        let document = report::doctor::document(&findings, &[], None);
         let shown = document["checks"]
             .as_array()
             .unwrap()
@@ -101,6 +104,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     at_aws.caller,
     at_aws.cluster,
     at_aws.wiring,
+    role_agent,
     kubernetes,
     nodes,
     cert_manager_pods,
@@ -117,6 +121,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     runner_pods,
     runner_events,
     runners,
+    runner_sets,
     autoscalers,
     service_monitors,
     prometheus_rules,
@@ -129,25 +134,32 @@ const FACTS: &[(&str, Hide)] = facts!(
     resources,
 );
 
+/// What a profile that gives its role by the OIDC provider has nothing to do with.
+const BY_ASSOCIATION: &[&str] = &["pod-identity-association", "pod-identity-agent"];
+
 /// Judged from the profile alone, without which there is no report at all: they are always known.
 const ALWAYS_KNOWN: [&str; 1] = ["profile-wise"];
 
 #[test]
 fn what_could_not_be_found_out_never_holds() {
-    let mut dark = healthy();
-    for (_, hide) in FACTS {
-        hide(&mut dark);
+    for (mut dark, elsewhere) in [
+        (healthy(), BY_ASSOCIATION),
+        (by_association(), &["oidc-provider"][..]),
+    ] {
+        for (_, hide) in FACTS {
+            hide(&mut dark);
+        }
+        let findings = findings(&dark);
+        assert_eq!(ids(&findings, "holds"), ALWAYS_KNOWN);
+        assert_eq!(ids(&findings, "skipped"), elsewhere);
+        assert_eq!(ids(&findings, "broken"), [""; 0]);
+        assert_eq!(
+            ids(&findings, "unknown").len(),
+            checks().len() - ALWAYS_KNOWN.len() - elsewhere.len()
+        );
+        let error = report::doctor::error(&findings).unwrap();
+        assert_eq!(error.kind, ErrorKind::Failed);
     }
-    let findings = findings(&dark);
-    assert_eq!(ids(&findings, "holds"), ALWAYS_KNOWN);
-    assert_eq!(ids(&findings, "skipped"), [""; 0]);
-    assert_eq!(ids(&findings, "broken"), [""; 0]);
-    assert_eq!(
-        ids(&findings, "unknown").len(),
-        checks().len() - ALWAYS_KNOWN.len()
-    );
-    let error = report::doctor::error(&findings).unwrap();
-    assert_eq!(error.kind, ErrorKind::Failed);
 }
 
 /// Each check depends on a fact, and says that it cannot tell without it; what is broken never holds in the dark.
@@ -161,7 +173,7 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
         let word = |world: &World| judge(world, &choice)[0].verdict.word();
         let mut needs = Vec::new();
         for (fact, hide) in FACTS {
-            let (mut well, mut ill) = (healthy(), healthy());
+            let (mut well, mut ill) = (where_it_applies(id), where_it_applies(id));
             hide(&mut well);
             if word(&well) == "unknown" {
                 needs.push(*fact);
@@ -181,7 +193,7 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
 #[test]
 fn a_world_is_the_same_once_it_was_written_and_read() {
     for (id, fault) in FAULTS {
-        let mut world = healthy();
+        let mut world = where_it_applies(id);
         fault(&mut world);
         let text = serde_json::to_string(&world).unwrap();
         let again: World = serde_json::from_str(&text).unwrap();
@@ -221,10 +233,10 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
     assert_eq!(follows("runner-pods-run"), Some("runners-register"));
     assert_eq!(follows("runners-register"), Some("nodes-reach-server"));
     assert_eq!(follows("nodes-reach-server"), None);
-    let text = report::doctor::text(&findings, false);
+    let text = report::doctor::text(&findings, &[], false);
     assert!(text.starts_with("  ✗ nodes-reach-server:"), "{text}");
     assert_eq!(text.matches("✗").count(), 1, "{text}");
-    let verbose = report::doctor::text(&findings, true);
+    let verbose = report::doctor::text(&findings, &[], true);
     assert!(
         verbose.contains("follows: runner-pods-run ← runners-register ← nodes-reach-server: "),
         "{verbose}"
@@ -244,14 +256,14 @@ fn the_report_leads_with_the_root_and_folds_what_follows() {
         fault(&mut world);
     }
     let findings = findings(&world);
-    let text = report::doctor::text(&findings, false);
+    let text = report::doctor::text(&findings, &[], false);
     assert!(text.starts_with("  ✗ controller-scaled:"), "{text}");
     assert!(
         text.contains("follows: controller-runs, webhook-reachable, webhook-answers"),
         "{text}"
     );
     assert!(!text.contains("✗ webhook-answers"), "{text}");
-    let verbose = report::doctor::text(&findings, true);
+    let verbose = report::doctor::text(&findings, &[], true);
     assert!(
         verbose.contains("follows: webhook-answers ← controller-scaled: not yet"),
         "{verbose}"
@@ -306,5 +318,46 @@ fn only_and_skip_choose_by_id_and_by_category() {
     };
     assert_eq!(chosen(&["tools"], &[]), (None, vec!["helm-usable"]));
     assert_eq!(chosen(&["webhooks"], &["webhook-answers"]).1.len(), 3);
+    // What is left out both ways is left out.
+    assert_eq!(chosen(&["helm-usable"], &["tools"]), (None, Vec::new()));
+    let both = chosen(&["tools", "nodes-ready"], &[]).1;
+    assert_eq!(both, ["helm-usable", "nodes-ready"]);
+    assert_eq!(chosen(&[], &["aws"]).1.len(), {
+        checks().iter().filter(|it| it.category != "aws").count()
+    });
+    assert_eq!(chosen(&["tools"], &["typo"]).0.as_deref(), Some("typo"));
     assert_eq!(chosen(&["nonsense"], &[]).0.as_deref(), Some("nonsense"));
+}
+
+/// A cause that was not looked at explains nothing: what is left leads by itself.
+#[test]
+fn what_follows_from_a_check_that_is_skipped_becomes_a_root() {
+    let mut world = healthy();
+    for id in ["controller-scaled", "webhook-answers"] {
+        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
+    }
+    let choice = Choice {
+        only: Vec::new(),
+        skip: vec!["controller-scaled".into()],
+    };
+    let found = judge(&world, &choice);
+    let answers = found.iter().find(|it| it.id == "webhook-answers").unwrap();
+    assert_eq!(answers.follows, None);
+}
+
+#[test]
+fn fixed_is_what_something_was_done_for_and_holds_now() {
+    let mut world = healthy();
+    FAULTS
+        .iter()
+        .find(|it| it.0 == "webhook-trusted")
+        .unwrap()
+        .1(&mut world);
+    let found = findings(&world);
+    let fixed = report::doctor::fixed(&found, &["secret-complete", "webhook-trusted"]);
+    assert_eq!(fixed, ["secret-complete"]);
+    let document = report::doctor::document(&found, &fixed, None);
+    assert_eq!(document["fixed"], serde_json::json!(["secret-complete"]));
+    let text = report::doctor::text(&found, &fixed, false);
+    assert!(text.starts_with("Mended: secret-complete.\n"), "{text}");
 }

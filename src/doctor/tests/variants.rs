@@ -28,6 +28,7 @@ pub(super) const VARIANTS: &[Fault] = &[
         it.registered.as_mut().unwrap().push(Registered {
             name: "basic-elsewhere".into(),
             online: false,
+            busy: false,
             labels: vec!["of-another-cluster".into()],
         });
     },

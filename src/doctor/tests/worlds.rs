@@ -24,6 +24,7 @@ use crate::{
     profile::{Auto, Monitoring, load},
     resource::{
         Id,
+        aws::PodIdentityAssociation,
         observed::{Observed, Present, Readiness},
     },
 };
@@ -74,6 +75,7 @@ fn at_aws() -> AtAws {
         cluster: Ok(Some("runners".into())),
         wiring: Ok(Some(Wiring {
             networks: 1,
+            auto_mode: false,
             advice: Vec::new(),
             trust_policy: Some(TrustPolicy {
                 role: "actions-runner-role".into(),
@@ -96,6 +98,23 @@ pub(super) fn healthy() -> World {
     // Reading the profile takes longer than judging it.
     static HEALTHY: LazyLock<World> = LazyLock::new(make);
     HEALTHY.clone()
+}
+
+/// The same with the role by Pod Identity, of which other checks are.
+pub(super) fn by_association() -> World {
+    let mut world = healthy();
+    let aws = world.profile.aws.as_mut().unwrap();
+    aws.pod_identity = aws.irsa.take();
+    let agent = json!({"status": {"numberReady": 2, "desiredNumberScheduled": 2}});
+    world.role_agent = Ok(Some(agent));
+    let resources = world.resources.as_mut().unwrap();
+    resources.retain(|it| it.id.kind() != "oidc-provider");
+    resources.push(resource(
+        PodIdentityAssociation::KIND,
+        "actions-runner",
+        "runner",
+    ));
+    world
 }
 
 #[expect(clippy::too_many_lines, reason = "one entry per fact of a world")]
@@ -128,6 +147,7 @@ fn make() -> World {
         helm: Ok(()),
         at_aws: at_aws(),
         kubernetes: Ok((1, 36)),
+        role_agent: Ok(None),
         nodes: Ok(vec![
             json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
         ]),
@@ -166,6 +186,7 @@ fn make() -> World {
         runners: Ok(vec![
             json!({"kind": "Runner", "metadata": {"name": "basic-a"}}),
         ]),
+        runner_sets: Ok(BTreeSet::from(["basic-set".to_owned()])),
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
         probe: Some(Ok(vec![probed(State::Good)])),
@@ -181,6 +202,7 @@ fn make() -> World {
         registered: Ok(vec![Registered {
             name: "basic-a".into(),
             online: true,
+            busy: false,
             labels: runner_labels(&profile.pools[0]),
         }]),
         recorded: Ok(BTreeSet::new()),

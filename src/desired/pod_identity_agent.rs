@@ -1,0 +1,54 @@
+//! The agent of EKS Pod Identity, an add-on that hands out the roles on each node: what is wrong with it. Pure: no I/O.
+
+use serde_json::Value;
+
+/// The name of the add-on, and of its `DaemonSet`.
+pub const NAME: &str = "eks-pod-identity-agent";
+
+/// What is wrong with it, and what mends that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// What was found.
+    pub found: String,
+    /// What mends it.
+    pub fix: String,
+}
+
+/// What is wrong with the agent in `cluster`; none: nothing. A chart may have given it another name, so this is advice.
+pub fn lack(agent: Option<&Value>, cluster: &str) -> Option<Lack> {
+    let Some(agent) = agent else {
+        return Some(Lack {
+            found: format!(
+                "the add-on `{NAME}`, which gives pods their role, is not in the cluster"
+            ),
+            fix: format!(
+                "add it: `aws eks create-addon --cluster-name {cluster} --addon-name {NAME}`"
+            ),
+        });
+    };
+    let count = |key: &str| agent["status"][key].as_u64().unwrap_or_default();
+    let (ready, wanted) = (count("numberReady"), count("desiredNumberScheduled"));
+    (ready < wanted).then(|| Lack {
+        found: format!(
+            "the agent of Pod Identity runs on {ready} of {wanted} nodes: on the others the runners get no role"
+        ),
+        fix: format!("see why: `kubectl -n kube-system describe daemonset {NAME}`"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_that_is_missing_or_not_on_every_node_is_told() {
+        let of = |ready: u64, wanted: u64| json!({"status": {"numberReady": ready, "desiredNumberScheduled": wanted}});
+        let absent = lack(None, "runners").unwrap();
+        assert!(absent.fix.contains("--cluster-name runners"), "{absent:?}");
+        let behind = lack(Some(&of(1, 2)), "runners").unwrap();
+        assert!(behind.found.contains("1 of 2 nodes"), "{behind:?}");
+        assert_eq!(lack(Some(&of(2, 2)), "runners"), None);
+    }
+}
