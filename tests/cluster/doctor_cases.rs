@@ -75,6 +75,14 @@ pub(crate) const ROUNDS: &[Round] = &[
     round(&[case("certificate-lasts", not_renewed, Follow::Printed)]),
     round(&[case("webhook-trusted", stale_authority, Follow::Printed)]),
     round(IMAGES),
+    round(&[case(
+        "runner-memory-suffices",
+        out_of_memory,
+        Follow::Asked("give it more with resources.runner", |it| {
+            edit(it, &[("memory: 6Gi", "memory: 7Gi")]);
+            up(&it.cluster, &it.profile.borrow());
+        }),
+    )]),
     round(&[
         case("nodes-ready", cordoned, Follow::Printed),
         case(
@@ -86,7 +94,6 @@ pub(crate) const ROUNDS: &[Round] = &[
     round(&[
         case("resources-ours", unlabelled, Follow::Printed),
         case("no-ghost-runners", a_ghost, Follow::Printed),
-        case("reservations-end", reserved, Follow::Printed),
     ]),
     round(OTHERS_AT_AWS),
     Round {
@@ -132,7 +139,7 @@ pub(crate) const ROUNDS: &[Round] = &[
         |it| {
             token(
                 it,
-                Token::administrator().expiring_in(Duration::from_hours(24)),
+                Token::administrator().expiring_in(Duration::from_hours(240)),
             );
         },
         Follow::Asked("make a token", Scene::back),
@@ -155,14 +162,8 @@ pub(crate) const ROUNDS: &[Round] = &[
     )]),
     round(MONITORING_WANTED),
     round(&[case("monitoring-there", as_before, Follow::Printed)]),
-    round(&[case(
-        "runner-memory-suffices",
-        out_of_memory,
-        Follow::Asked("give it more with resources.runner", |it| {
-            edit(it, &[("memory: 6Gi", "memory: 7Gi")]);
-            up(&it.cluster, &it.profile.borrow());
-        }),
-    )]),
+    // The last, since the pool is at its maximum for a while after it.
+    round(&[case("reservations-end", reserved, Follow::Printed)]),
 ];
 
 /// All of it is taken back by one `arcctl up`, which each of them prints.
@@ -326,11 +327,14 @@ const OTHERS_AT_AWS: &[Case] = &[
         "trust-policy-has-room",
         |it| {
             let mut trust = it.account.trust(ROLE);
+            let issuer = it.account.issuer();
+
             let anyone = json!({
                 "Sid": "Anyone", "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
-                "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/THEIRS"},
+                "Principal": {"Federated": format!("arn:aws:iam::123456789012:oidc-provider/{issuer}")},
             });
             let statements = trust["Statement"].as_array_mut().unwrap();
+            statements.retain(|it| !is_theirs(it));
             statements.push(anyone);
             statements.extend(foreign(11));
             it.account.set_trust(ROLE, &trust);
@@ -338,10 +342,6 @@ const OTHERS_AT_AWS: &[Case] = &[
         Follow::Asked("take out statements of clusters that are gone", |it| {
             let mut trust = it.account.trust(ROLE);
             let statements = trust["Statement"].as_array_mut().unwrap();
-            let is_theirs = |it: &Value| {
-                let sid = it["Sid"].as_str().unwrap_or_default();
-                sid == "Anyone" || sid.starts_with("Foreign")
-            };
             statements.retain(|it| !is_theirs(it));
             it.account.set_trust(ROLE, &trust);
         }),
@@ -357,7 +357,7 @@ const OTHERS_AT_AWS: &[Case] = &[
 const HERE: &[Case] = &[
     case(
         "profile-wise",
-        |it| edit(it, &[("    max: 16", "    max: 2")]),
+        |it| edit(it, &[("runner:v2.306.0-ubuntu-22.04", "runner:latest")]),
         Follow::Both("see each line", Scene::back),
     ),
     case(
@@ -402,6 +402,12 @@ fn token(scene: &Scene, token: Token) {
     scene.cluster.keep_secret(&text);
     let mut variables = scene.variables.borrow_mut();
     variables.push(("ARCCTL_GITHUB_TOKEN".into(), text));
+}
+
+/// Whether a statement is none of arcctl's.
+fn is_theirs(statement: &Value) -> bool {
+    let sid = statement["Sid"].as_str().unwrap_or_default();
+    sid == "Anyone" || sid.starts_with("Foreign")
 }
 
 fn owner() -> Owner {
@@ -501,7 +507,12 @@ fn reserved(scene: &Scene) {
 
 fn no_tokens(scene: &Scene) {
     proxied(scene, System::GitHub, "registration-token", 500, None);
-    lose_a_pod(scene);
+    // A controller that is new asks for a token, and a runner that is new needs one.
+    scene.kubectl("-n actions-runner-system rollout restart deployment/actions-runner-controller");
+    scene.kubectl("-n actions-runner-system rollout status deployment/actions-runner-controller --timeout=60s");
+    let runners = scene.kubectl("-n actions-runner get runners -o name");
+    let runner = runners.lines().next().unwrap();
+    scene.kubectl(&format!("-n actions-runner delete {runner} --wait=false"));
 }
 
 fn expired_session(scene: &Scene) {
