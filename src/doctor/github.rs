@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -9,7 +10,11 @@ use super::{
     check::{Check, Severity, Verdict, known},
     world::{Registered, World},
 };
-use crate::{desired::runners::runner_labels, error::System, resource::observed::Observed};
+use crate::{
+    desired::runners::runner_labels,
+    error::System,
+    resource::observed::{Observed, Readiness},
+};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -86,6 +91,9 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// How long the pod of a new runner may take to be online, where others of its pool are.
+const TURNOVER: SignedDuration = SignedDuration::from_mins(2);
+
 const FIX_GHOSTS: &str = "remove them at GitHub with `arcctl doctor --fix`";
 
 fn credential(world: &World) -> Result<Verdict, Verdict> {
@@ -130,11 +138,40 @@ pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
             continue;
         };
         let verdict = of(&present.readiness);
-        if verdict != Verdict::Holds {
-            return Ok(verdict);
+        if verdict == Verdict::Holds
+            || matches!(present.readiness, Readiness::Progressing { .. })
+                && is_turnover(world, proof.id.name())?
+        {
+            continue;
         }
+        return Ok(verdict);
     }
     Ok(Verdict::Holds)
+}
+
+/// Whether a pool lacks runners only because they come and go, as they do with each job: some are online, and those of
+/// its pods that are not have just begun.
+fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
+    let pods = known(&world.runner_pods)?;
+    let online: BTreeSet<&str> = known(&world.registered)?
+        .iter()
+        .filter(|it| it.online)
+        .map(|it| it.name.as_str())
+        .collect();
+    let (there, others): (Vec<&Value>, Vec<&Value>) = pods
+        .iter()
+        .filter(|it| it["metadata"]["labels"]["runner-deployment-name"] == pool)
+        .partition(|it| {
+            let name = it["metadata"]["name"].as_str();
+            name.is_some_and(|it| online.contains(it))
+        });
+    let has_begun = |pod: &&Value| {
+        let created = pod["metadata"]["creationTimestamp"].as_str();
+        created
+            .and_then(|it| it.parse::<Timestamp>().ok())
+            .is_some_and(|it| world.now.duration_since(it) < TURNOVER)
+    };
+    Ok(!there.is_empty() && !others.is_empty() && others.iter().all(has_begun))
 }
 
 /// A runner at GitHub that is offline, and has no pod and no `Runner` in this cluster.

@@ -361,3 +361,30 @@ fn fixed_is_what_something_was_done_for_and_holds_now() {
     let text = report::doctor::text(&found, &fixed, false);
     assert!(text.starts_with("Mended: secret-complete.\n"), "{text}");
 }
+
+#[test]
+fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {
+    let word = |change: fn(&mut World)| {
+        let mut world = healthy();
+        variants::turnover(&mut world);
+        change(&mut world);
+        let found = findings(&world);
+        let online = found.iter().find(|it| it.id == "runners-online").unwrap();
+        online.verdict.word()
+    };
+    assert_eq!(word(|_| {}), "holds");
+    let old: fn(&mut World) = |it| {
+        let pods = it.runner_pods.as_mut().unwrap();
+        pods[1]["metadata"]["creationTimestamp"] = serde_json::json!("2026-11-24T11:57:00Z");
+    };
+    assert_eq!(word(old), "broken");
+    assert_eq!(
+        word(|it| it.registered.as_mut().unwrap()[0].online = false),
+        "broken"
+    );
+    // No pod comes at all: a quota, or a controller that makes none.
+    assert_eq!(
+        word(|it| drop(it.runner_pods.as_mut().unwrap().pop())),
+        "broken"
+    );
+}

@@ -3,11 +3,22 @@
 use serde_json::json;
 
 use super::{
-    faults::{Fault, token_event},
+    faults::{Fault, not_yet, token_event},
     worlds::{NOW, ready_pod},
 };
 use crate::desired::probe::State;
-use crate::doctor::world::{Registered, Shape};
+use crate::doctor::world::{Registered, Shape, World};
+
+/// A job has just ended: its runner's pod is replaced by one that is not online yet.
+pub(super) fn turnover(world: &mut World) {
+    let pods = world.runner_pods.as_mut().unwrap();
+    let labels = json!({"runner-deployment-name": "basic"});
+    pods[0]["metadata"]["labels"] = labels.clone();
+    let mut new = ready_pod("basic-b", &labels);
+    new["metadata"]["creationTimestamp"] = json!("2026-11-24T11:59:10Z");
+    pods.push(new);
+    not_yet(world, "registration");
+}
 
 /// What differs between installations that are well, each alone and every two together.
 pub(super) const VARIANTS: &[Fault] = &[
@@ -38,6 +49,7 @@ pub(super) const VARIANTS: &[Fault] = &[
         it.runner_events.as_mut().unwrap().push(old);
     },
     |it| it.runners.as_mut().unwrap()[0]["metadata"]["deletionTimestamp"] = json!(NOW),
+    turnover,
     |it| it.profile.monitoring = None,
     |it| {
         if let Some(monitoring) = &mut it.profile.monitoring {
