@@ -207,6 +207,7 @@ fn untouched(desired: &[Desired], action: Option<Action>) -> Vec<StepResult> {
     let step = |desired: &Desired| StepResult {
         id: desired.id.clone(),
         action,
+        written: false,
         elapsed: std::time::Duration::ZERO,
         error: None,
     };

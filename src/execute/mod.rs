@@ -118,6 +118,8 @@ pub struct StepResult {
     pub id: Id,
     /// What was done, or tried; `None` when it was not started.
     pub action: Option<Action>,
+    /// Whether something was written, however the step ended.
+    pub written: bool,
     /// How long it took.
     pub elapsed: Duration,
     /// Why it did not succeed.
@@ -151,6 +153,7 @@ fn not_started(desired: &Desired) -> StepResult {
     StepResult {
         id: desired.id.clone(),
         action: None,
+        written: false,
         elapsed: Duration::ZERO,
         error: None,
     }
@@ -229,7 +232,7 @@ async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) 
         return not_started(desired);
     }
     let started = Clock::now();
-    let (action, outcome) = run.run().await;
+    let (done, outcome) = run.run().await;
     if outcome.is_ok()
         && let Some(gate) = gates.get(&desired.id)
     {
@@ -237,7 +240,8 @@ async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) 
     }
     StepResult {
         id: desired.id.clone(),
-        action: Some(action),
+        action: Some(done.action),
+        written: done.written,
         elapsed: started.elapsed(),
         error: outcome.err(),
     }
@@ -327,6 +331,7 @@ mod tests {
         let result = |error: Error| StepResult {
             id: id.clone(),
             action: Some(Action::Create),
+            written: true,
             elapsed: Duration::ZERO,
             error: Some(error),
         };

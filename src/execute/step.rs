@@ -50,6 +50,14 @@ pub(super) struct StepRun<'a> {
     pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
+/// What a step has done by its end.
+pub(super) struct Done {
+    /// What was done, or tried.
+    pub(super) action: Action,
+    /// Whether a write came to its end.
+    pub(super) written: bool,
+}
+
 /// What one look at the resource led to.
 enum Look {
     /// It is as wanted and does its work.
@@ -68,14 +76,17 @@ enum Next {
 }
 
 impl StepRun<'_> {
-    /// Works on the step until it is proven. The action is what was done, or tried.
-    pub(super) async fn run(mut self) -> (Action, Result<()>) {
-        let mut done = Action::Keep;
+    /// Works on the step until it is proven.
+    pub(super) async fn run(mut self) -> (Done, Result<()>) {
+        let mut done = Done {
+            action: Action::Keep,
+            written: false,
+        };
         let outcome = self.until_proven(&mut done).await;
         (done, outcome)
     }
 
-    async fn until_proven(&mut self, done: &mut Action) -> Result<()> {
+    async fn until_proven(&mut self, done: &mut Done) -> Result<()> {
         let mut changes: Option<std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>> = None;
         let mut ticks = tokio::time::interval(self.desired.resource.interval());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,6 +106,7 @@ impl StepRun<'_> {
             let look = match look {
                 Ok(Look::Write(_)) if !self.may_write => return Err(self.changed()),
                 Ok(Look::Write(action)) => self.write(action, done).await.map(|()| {
+                    done.written = true;
                     applied += 1;
                     Look::Write(action)
                 }),
@@ -158,9 +170,9 @@ impl StepRun<'_> {
         }
     }
 
-    async fn write(&self, action: Action, done: &mut Action) -> Result<()> {
-        if *done == Action::Keep {
-            *done = action;
+    async fn write(&self, action: Action, done: &mut Done) -> Result<()> {
+        if done.action == Action::Keep {
+            done.action = action;
         }
         let id = self.desired.id.clone();
         self.send(Event::Started { id, action });

@@ -260,6 +260,7 @@ mod tests {
         let result = |name: &str, error| StepResult {
             id: Id::new("namespace", None, name),
             action: Some(Action::Create),
+            written: true,
             elapsed: Duration::from_secs(1),
             error,
         };

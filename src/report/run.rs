@@ -66,12 +66,9 @@ impl Run {
         }
     }
 
-    /// How many resources were written.
+    /// How many resources were written, those included whose step then failed.
     pub fn changed(&self) -> usize {
-        let written = |it: &&StepResult| {
-            it.error.is_none() && it.action.is_some_and(|action| action != Action::Keep)
-        };
-        self.steps.iter().filter(written).count()
+        self.steps.iter().filter(|it| it.written).count()
     }
 
     /// Whether any step was begun: none is where the person who was asked said no.

@@ -235,6 +235,7 @@ fn run_document() -> Value {
     let step = |action, error| StepResult {
         id: Id::new("namespace", None, "x"),
         action,
+        written: action.is_some(),
         elapsed: Duration::from_millis(1500),
         error,
     };
