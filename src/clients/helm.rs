@@ -310,11 +310,16 @@ impl Helm {
         }
         self.processes.fetch_add(1, Ordering::Relaxed);
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-        if let (Some(values), Some(mut stdin)) = (values, child.stdin.take()) {
-            // A helm that refuses its arguments closes stdin early; its exit code tells more than this error.
-            let _ignored = stdin.write_all(values.to_string().as_bytes()).await;
-        }
-        let output = tokio::time::timeout(PROCESS_TIMEOUT, child.wait_with_output())
+        let stdin = child.stdin.take();
+        let given = async {
+            if let (Some(values), Some(mut stdin)) = (values, stdin) {
+                // A helm that refuses its arguments closes stdin early; its exit code tells more than this error.
+                let _ignored = stdin.write_all(values.to_string().as_bytes()).await;
+            }
+        };
+        // Both at once: a helm that first writes much, or reads nothing, is not waited for beyond its time.
+        let both = async { tokio::join!(given, child.wait_with_output()).1 };
+        let output = tokio::time::timeout(PROCESS_TIMEOUT, both)
             .await
             .map_err(|_| failed(format!("no end after {} s", PROCESS_TIMEOUT.as_secs())))?
             .map_err(|error| failed(error.to_string()))?;

@@ -60,14 +60,20 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The ARN that an access entry of EKS has: of the role, and not of its session.
+    /// The name of the role whose session this is.
+    pub fn role(&self) -> Option<&str> {
+        let (_, session) = self.arn.split_once(":assumed-role/")?;
+        session.split('/').next()
+    }
+
+    /// The ARN that an access entry of EKS has: of the role, and not of its session. The path of a role is not in it: its
+    /// session's ARN does not have it.
     pub fn principal(&self) -> String {
-        let session = self.arn.split_once(":sts:").and_then(|(start, rest)| {
-            let (account, resource) = rest.trim_start_matches(':').split_once(':')?;
-            let role = resource.strip_prefix("assumed-role/")?.split('/').next()?;
-            Some(format!("{start}:iam::{account}:role/{role}"))
-        });
-        session.unwrap_or_else(|| self.arn.clone())
+        let role = self.role().zip(self.arn.split_once(":sts::"));
+        role.map_or_else(
+            || self.arn.clone(),
+            |(role, (start, _))| format!("{start}:iam::{}:role/{role}", self.account),
+        )
     }
 }
 

@@ -144,8 +144,12 @@ impl Login {
     pub fn unknown(&self) -> String {
         let (name, region) = (&self.cluster.name, &self.cluster.region);
         let principal = self.caller.principal();
+        // A session's ARN has lost the path of its role, which roles of IAM Identity Center always have.
+        let path = self.caller.role().map_or_else(String::new, |role| {
+            format!(" (its whole ARN, with a path if it has one, is in `aws iam get-role --role-name {role} --query Role.Arn`)")
+        });
         format!(
-            "`{principal}` has no access entry in EKS cluster `{name}`: have its administrator run `aws eks create-access-entry --region {region} --cluster-name {name} --principal-arn {principal}` and associate an access policy with it, or use another AWS_PROFILE"
+            "`{principal}` has no access entry in EKS cluster `{name}`: have its administrator run `aws eks create-access-entry --region {region} --cluster-name {name} --principal-arn {principal}`{path} and associate an access policy with it, or use another AWS_PROFILE"
         )
     }
 
