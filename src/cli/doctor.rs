@@ -12,9 +12,12 @@ use super::{
     doctor_parts::parts,
     doctor_probe,
     output::{Format, Output},
-    profile_file,
+    print_error,
+    profile_file::{self, ProfileFile},
     run_limit::RunLimit,
+    session::target,
     stop_on_signals,
+    up::READING,
 };
 use crate::{
     doctor::{
@@ -26,12 +29,8 @@ use crate::{
         world::World,
     },
     error::{Error, ErrorKind, Result, System},
-    profile::KubeDuration,
     report,
 };
-
-/// How long a probe may take, with the waiting for the lease and the taking away.
-const PROBE_LIMIT: KubeDuration = KubeDuration::from_secs(180);
 
 /// Say what is wrong, why, and what mends it
 #[derive(Args)]
@@ -119,6 +118,9 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
             output.result(&text);
         }
     }
+    if let Some(error) = error.as_ref().filter(|_| output.is_json()) {
+        print_error(output, error);
+    }
     let actions = &global.actions;
     actions.annotate(|_| report::github::of_findings(&findings));
     actions.summarize(&report::markdown::doctor(&findings, global.profile_name()));
@@ -138,11 +140,11 @@ async fn world(
     output: Output,
 ) -> Result<(World, Vec<&'static str>)> {
     let mut tried = Vec::new();
-    let writes = args.probe || args.fix;
-    // What only reads is ended by the signal itself.
-    let stop = writes.then(stop_on_signals);
-    let mut seen = Box::pin(look(args, global, stop.as_ref(), output)).await?;
-    if let Some(stop) = stop.filter(|_| args.fix) {
+    let stop = stop_on_signals();
+    // Once: standard input cannot be read again.
+    let file = profile_file::read(global, output)?;
+    let mut seen = Box::pin(look(args, global, file.clone(), &stop, output)).await?;
+    if args.fix {
         let (parts, world) = seen;
         let wanted = parts.desired.as_deref().unwrap_or_default();
         let mends = mends(&world, &judge(&world, choice), wanted);
@@ -162,7 +164,7 @@ async fn world(
             return Ok((world, tried));
         }
         tried = mends.checks;
-        seen = Box::pin(look(args, global, Some(&stop), output)).await?;
+        seen = Box::pin(look(args, global, file, &stop, output)).await?;
     }
     Ok((seen.1, tried))
 }
@@ -170,20 +172,25 @@ async fn world(
 async fn look(
     args: &DoctorArgs,
     global: &GlobalArgs,
-    stop: Option<&Stop>,
+    file: ProfileFile,
+    stop: &Stop,
     output: Output,
 ) -> Result<(Parts, World)> {
-    let file = profile_file::read(global, output)?;
-    let mut parts = Box::pin(parts(global, file, output)).await;
-    if let Some(stop) = stop.filter(|_| args.probe) {
-        let limit = RunLimit::new(PROBE_LIMIT, stop.clone(), output);
+    let limit = RunLimit::looking(stop.clone(), output);
+    let read = async { Ok(Box::pin(parts(global, file, output)).await) };
+    let mut parts = limit.within(READING, read).await?;
+    if args.probe {
         parts.probe = Some(match &parts.context {
-            Ok(context) => Box::pin(doctor_probe::run(context, stop, output)).await,
+            Ok(context) => {
+                output.note(target(context, parts.eks.as_ref()));
+                Box::pin(doctor_probe::run(context, stop, output)).await
+            }
             Err(error) => Err(error.clone()),
         });
         limit.stopped()?;
     }
-    let world = Box::pin(gather(&parts)).await;
+    let read = async { Ok(Box::pin(gather(&parts)).await) };
+    let world = limit.within(READING, read).await?;
     Ok((parts, world))
 }
 

@@ -114,7 +114,7 @@ enum Command {
     Up(up::UpArgs),
     /// Show releases, certificate and pools on one screen
     Status(status::StatusArgs),
-    /// Say what is wrong, why, and what mends it; write nothing
+    /// Say what is wrong, why, and what mends it; write nothing unless asked to
     Doctor(doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(schedule::ScheduleArgs),

@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// A loaded profile, and the directory its file names are relative to.
+#[derive(Clone)]
 pub(super) struct ProfileFile {
     /// The profile.
     pub profile: Profile,

@@ -50,7 +50,12 @@ impl RunLimit {
 
     /// Of a command that only reads.
     pub(super) fn reading(output: Output) -> Self {
-        Self::new(READING_LIMIT, stop_on_signals(), output)
+        Self::looking(stop_on_signals(), output)
+    }
+
+    /// Of the reading in a command that may write too.
+    pub(super) fn looking(stop: watch::Sender<Option<Stop>>, output: Output) -> Self {
+        Self::new(READING_LIMIT, stop, output)
     }
 
     /// When the run ends.

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{GlobalArgs, output::Output, profile_file};
+use super::{GlobalArgs, output::Output, print_error, profile_file};
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{
@@ -33,6 +33,9 @@ pub(super) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> R
     if output.is_json() {
         let name = &file.profile.name;
         output.document(&document(name, args.days, &pools, wrong.as_ref()));
+        if let Some(error) = &wrong {
+            print_error(output, error);
+        }
         return Ok(wrong.map_or(0, |it| it.kind.exit_code()));
     }
     output.result(&text(&pools));

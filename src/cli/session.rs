@@ -190,35 +190,28 @@ impl Session {
 
     /// The first line of a command that writes: what it is about to change.
     pub(super) fn target(&self) -> String {
-        let github = &self.context.profile.github;
-        let scope = github
-            .enterprise
-            .as_ref()
-            .map(|it| format!("enterprise {it}"))
-            .or_else(|| {
-                github
-                    .organization
-                    .as_ref()
-                    .map(|it| format!("organization {it}"))
-            })
-            .or_else(|| {
-                github
-                    .repository
-                    .as_ref()
-                    .map(|it| format!("repository {it}"))
-            })
-            .unwrap_or_default();
-        format!(
-            "profile {} on {}, {scope} at {}",
-            self.context.profile.name,
-            cluster_words(
-                &self.context.kube,
-                self.eks.as_ref(),
-                self.context.kubernetes
-            ),
-            self.context.github.base(),
-        )
+        target(&self.context, self.eks.as_ref())
     }
+}
+
+/// What a command that writes is about to change.
+pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
+    let github = &context.profile.github;
+    let levels = [
+        ("enterprise", &github.enterprise),
+        ("organization", &github.organization),
+        ("repository", &github.repository),
+    ];
+    let scope = levels
+        .into_iter()
+        .find_map(|(level, name)| Some(format!("{level} {}", name.as_ref()?)))
+        .unwrap_or_default();
+    format!(
+        "profile {} on {}, {scope} at {}",
+        context.profile.name,
+        cluster_words(&context.kube, eks, context.kubernetes),
+        context.github.base(),
+    )
 }
 
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {

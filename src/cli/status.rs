@@ -11,8 +11,10 @@ use super::{
     connection::{Connection, cluster_words},
     output::{BAD, GOOD, Output, paint},
     profile_file,
+    run_limit::RunLimit,
     state::{Runners, State},
     stop_on_signals,
+    up::READING,
 };
 use crate::{
     error::{Error, ErrorKind, Result, System},
@@ -48,14 +50,18 @@ pub(super) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         .hint("leave out one of them"));
     }
     let file = profile_file::read(global, output)?;
-    let connection = Box::pin(Connection::open(global, &file.profile)).await?;
-    let version = connection.kube.version().await?;
-    output.note(format!(
-        "profile {} on {}",
-        file.profile.name,
-        cluster_words(&connection.kube, connection.eks.as_ref(), version)
-    ));
-    let state = Box::pin(State::open(file, &args.pool, connection, output)).await?;
+    let limit = RunLimit::reading(output);
+    let opened = async {
+        let connection = Box::pin(Connection::open(global, &file.profile)).await?;
+        let version = connection.kube.version().await?;
+        output.note(format!(
+            "profile {} on {}",
+            file.profile.name,
+            cluster_words(&connection.kube, connection.eks.as_ref(), version)
+        ));
+        State::open(file, &args.pool, connection, output).await
+    };
+    let state = limit.within(READING, opened).await?;
     let mut watch = Watch {
         state: &state,
         output,
@@ -65,8 +71,12 @@ pub(super) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
     if args.watch {
         return Box::pin(watch.until_stopped()).await;
     }
-    let runners = watch.runners().await;
-    let status = watch.read(runners.as_ref(), true).await?;
+    let read = async {
+        let runners = watch.runners().await;
+        let status = watch.read(runners.as_ref(), true).await?;
+        Ok((runners, status))
+    };
+    let (runners, status) = limit.within(READING, read).await?;
     if runners.is_some() {
         let registered = status.pools.iter().filter_map(|it| it.registered).sum();
         global.actions.set("runners-registered", registered);
