@@ -19,7 +19,10 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result, System},
     execute::Stop,
-    report::{self, status::Status},
+    report::{
+        self,
+        status::{PoolStatus, Status},
+    },
 };
 
 /// How often GitHub, which cannot be watched, is asked while somebody watches.
@@ -85,6 +88,17 @@ pub(super) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         output.document(&report::status::document(&status));
     } else {
         output.result(&report::status::text(&status, output.verbosity > 0));
+        let lacks =
+            |it: &&PoolStatus| it.desired.is_some_and(|it| it > 0) && it.registered == Some(0);
+        let (lacking, pools) = (
+            status.pools.iter().filter(lacks).count(),
+            status.pools.len(),
+        );
+        if lacking > 0 {
+            output.note(format!(
+                "{lacking} of {pools} pools have no runner registered: `arcctl doctor` says why"
+            ));
+        }
     }
     Ok(0)
 }

@@ -60,8 +60,11 @@ impl KubeFailure {
     }
 
     /// After which pause the call is made again; `None` where that does not help. The pause that a busy server asks for is
-    /// kept if it is a short one.
+    /// kept if it is a short one. A server that was silent is asked once more: the line may have been lost.
     pub(super) fn again(&self, call: Call, attempt: u32) -> Option<Duration> {
+        if matches!(self.reply, Reply::Silence) && attempt > 1 {
+            return None;
+        }
         let asked = self.status().and_then(|it| it.details.as_ref());
         let asked = asked.map_or(0, |it| it.retry_after_seconds);
         let asked = Duration::from_secs(asked.into());
@@ -193,7 +196,7 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_policy;
+    use super::*;
 
     #[test]
     fn a_policy_is_no_lack_of_rights() {
@@ -213,5 +216,19 @@ mod tests {
         ] {
             assert!(!is_policy(rights), "{rights}");
         }
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_twice_and_a_busy_one_more_often() {
+        let silent = KubeFailure {
+            what: "read something".into(),
+            reply: Reply::Silence,
+            login: None,
+        };
+        assert!(silent.again(Call::Read, 1).is_some());
+        assert!(silent.again(Call::DryRun, 1).is_some());
+        assert!(silent.again(Call::Read, 2).is_none());
+        assert!(silent.again(Call::Write, 1).is_none());
+        assert!(2 * CALL_TIMEOUT < Duration::from_mins(1));
     }
 }

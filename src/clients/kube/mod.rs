@@ -30,8 +30,8 @@ use crate::error::{Error, ErrorKind, Result, System};
 /// The field manager of everything arcctl applies (DESIGN 5).
 pub const FIELD_MANAGER: &str = "arcctl";
 
-/// How long one call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one call may take: twice that is less than a minute, the shortest time that a person gives a run.
+const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How often a call that only met a busy server is made.
 const ATTEMPTS: u32 = 4;
