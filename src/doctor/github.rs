@@ -13,7 +13,10 @@ use super::{
 use crate::{
     desired::runners::runner_labels,
     error::System,
-    resource::observed::{Observed, Readiness},
+    resource::{
+        observed::{Observed, Readiness},
+        pod_readiness,
+    },
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -165,11 +168,13 @@ fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
             let name = it["metadata"]["name"].as_str();
             name.is_some_and(|it| online.contains(it))
         });
+    let events = known(&world.runner_events)?;
     let has_begun = |pod: &&Value| {
         let created = pod["metadata"]["creationTimestamp"].as_str();
         created
             .and_then(|it| it.parse::<Timestamp>().ok())
             .is_some_and(|it| world.now.duration_since(it) < TURNOVER)
+            && !matches!(pod_readiness(pod, events), Readiness::Stuck { .. })
     };
     Ok(!there.is_empty() && !others.is_empty() && others.iter().all(has_begun))
 }

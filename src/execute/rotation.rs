@@ -73,6 +73,8 @@ pub fn mark_put_back(desired: &[Desired], steps: &mut [StepResult], failure: &Er
         let error = Error::new(failure.kind, failure.system, message)
             .object(&step.id)
             .cause("the new one was not proven");
+        // What is as it was before has not changed.
+        step.written = false;
         step.error = Some(match &failure.hint {
             Some(hint) => error.hint(hint),
             None => error,

@@ -1,4 +1,4 @@
-//! Tests on a real control plane, started by `arcctl-sandbox`. Two at a time (Makefile): they mostly wait, and two cores
+//! Tests on a real control plane, started by `arcctl-sandbox`. Three at a time (Makefile): they mostly wait, and two cores
 //! are not enough for more.
 #![expect(
     clippy::disallowed_methods,
