@@ -28,6 +28,9 @@ by_hand() {
     --dry-run=client -o yaml | kubectl apply -f -
   helm upgrade --install actions-runner-controller bench/actions-runner-controller --version 0.23.7 \
     --namespace actions-runner-system --values "$files/values/actions-runner-controller.yaml" --wait
+  # The webhook answers some time after its pod is ready: what a person does then is to try again.
+  # Deployments first, as on the page: an autoscaler that comes first finds nothing, and looks again a minute later.
+  until kubectl apply $(printf -- '-f %s ' "$files"/runners/runner-deployment.*); do sleep 0.5; done
   kubectl apply -f "$files/runners"
   until [ "$(kubectl -n actions-runner get pods -o name | wc -l)" -ge 2 ]; do sleep 0.2; done
   kubectl -n actions-runner wait --for=condition=Ready pods --all --timeout=120s
