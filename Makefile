@@ -13,11 +13,12 @@ bin := $(CARGO_TARGET_DIR)/debug
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-# The simulated repository gets the workflow as a push would bring it.
-smoke = dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && arcctl render "$$dir" -q -f "$$ARCCTL_SANDBOX_PROFILE" > /dev/null && arcctl-sandbox commit "$$dir/.github/workflows/arcctl-smoke.yaml" && arcctl smoke -f "$$ARCCTL_SANDBOX_PROFILE" --repository dogecompany/app
-
-demo: tools build ## a bare control plane becomes registered runners and bare again, on this machine
-	@$(bin)/arcctl-sandbox run -- bash -c 'arcctl up -f "$$ARCCTL_SANDBOX_PROFILE" --yes && arcctl status -f "$$ARCCTL_SANDBOX_PROFILE" && arcctl doctor -f "$$ARCCTL_SANDBOX_PROFILE" && $(smoke) && arcctl teardown -f "$$ARCCTL_SANDBOX_PROFILE" --yes'
+# Only the tools that the demo runs.
+demo: ## a bare EKS cluster becomes registered runners and bare again, on this machine
+	@test -x $(bin)/arcctl || echo "demo: the first time builds etcd, Kubernetes, helm, moto and arcctl: tens of minutes on two cores; after that it takes a minute or two" >&2
+	@tools/install.sh helm3 etcd kubernetes moto
+	@cargo build --locked --workspace --bin arcctl --bin arcctl-sandbox
+	@$(bin)/arcctl-sandbox run --aws -- tools/demo.sh $(bin)
 
 test: tools lint unit cluster ## everything CI runs
 

@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Interrupted,
     /// Terminated by SIGTERM: exit 143.
     Terminated,
+    /// Its terminal went away (SIGHUP): exit 129, as shells tell of what that signal ended.
+    HungUp,
 }
 
 impl ErrorKind {
@@ -63,6 +65,7 @@ impl ErrorKind {
             Self::InvalidProfile => 65,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::HungUp => 129,
         }
     }
 
@@ -74,7 +77,7 @@ impl ErrorKind {
             Self::Locked => "locked",
             Self::TimedOut => "timed-out",
             Self::Refused => "refused",
-            Self::Interrupted | Self::Terminated => "interrupted",
+            Self::Interrupted | Self::Terminated | Self::HungUp => "interrupted",
         }
     }
 }
@@ -160,6 +163,17 @@ impl Error {
     #[must_use]
     pub fn passing(mut self, passing: bool) -> Self {
         self.passing = passing;
+        self
+    }
+
+    /// The error without a secret: what the other side says may repeat what it was sent.
+    #[must_use]
+    pub fn without(mut self, secret: &crate::secret::Secret) -> Self {
+        self.message = secret.redact(&self.message);
+        self.hint = self.hint.map(|it| secret.redact(&it));
+        for cause in &mut self.causes {
+            *cause = secret.redact(cause);
+        }
         self
     }
 

@@ -7,6 +7,8 @@
 //!
 //! The modules below stand in that order.
 
+pub mod account;
+
 pub mod profile;
 
 pub mod policy;
@@ -20,6 +22,7 @@ pub mod clients;
 pub mod doctor;
 pub mod error;
 pub mod execute;
+pub mod log;
 pub mod plan;
 pub mod report;
 pub mod secret;

@@ -30,7 +30,7 @@ pub(crate) fn run(data: &[u8]) {
         partition: "aws",
         account: "111122223333",
         issuer: ISSUER,
-        subject: "system:serviceaccount:actions-runner:runner",
+        subjects: &["system:serviceaccount:actions-runner:runner".to_owned()],
     })];
     drop(advice(&document, &sid, ISSUER));
     let result = merged(&document, &sid, &own).unwrap_or_else(|| document.clone());

@@ -34,11 +34,7 @@ pub(crate) fn run(data: &[u8]) {
     };
     match release_record::newest(&[secret(&payload)]) {
         Ok(Some(record)) => {
-            drop(manifest::objects(
-                &record.manifest,
-                "the release",
-                "actions-runner-system",
-            ));
+            drop(manifest::objects(&record.manifest, "the release"));
         }
         Ok(None) => panic!("a Secret is there, and no release is read"),
         Err(reason) => assert!(!reason.is_empty()),

@@ -52,6 +52,9 @@ pub(crate) fn run(data: &[u8]) {
                 from: time(weekly, number(it[1], it[2])),
                 to: time(weekly, number(it[3], it[4])),
                 min: u32::from(it[0] >> 1),
+                days: None,
+                repeat: None,
+                until: None,
             }
         });
     let schedule = Schedule {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow};
+use arcctl_facts::Table;
 use flate2::{Compression, GzBuilder};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -22,8 +23,8 @@ struct Chart {
     name: &'static str,
     version: &'static str,
     app_version: &'static str,
-    /// The directory below `tests/data/crds` and the one in the package its files go to.
-    crds: (&'static str, &'static str),
+    /// What is known of its custom resources, and the directory of the package that their definitions go to.
+    crds: (fn() -> &'static Table, &'static str),
 }
 
 const CHARTS: [Chart; 4] = [
@@ -31,25 +32,25 @@ const CHARTS: [Chart; 4] = [
         name: "actions-runner-controller",
         version: "0.23.7",
         app_version: "0.27.6",
-        crds: ("actions-runner-controller-0.23.7", "crds"),
+        crds: (arcctl_facts::actions_runner_controller_0_23_7, "crds"),
     },
     Chart {
         name: "actions-runner-controller",
         version: "0.23.3",
         app_version: "0.27.4",
-        crds: ("actions-runner-controller-0.23.3", "crds"),
+        crds: (arcctl_facts::actions_runner_controller_0_23_3, "crds"),
     },
     Chart {
         name: "cert-manager",
         version: "v1.21.1",
         app_version: "v1.21.1",
-        crds: ("cert-manager-v1.21.1", "files/crds"),
+        crds: (arcctl_facts::cert_manager_1_21_1, "files/crds"),
     },
     Chart {
         name: "cert-manager",
         version: "v1.12.0",
         app_version: "v1.12.0",
-        crds: ("cert-manager-v1.21.1", "files/crds"),
+        crds: (arcctl_facts::cert_manager_1_21_1, "files/crds"),
     },
 ];
 
@@ -227,15 +228,21 @@ impl Chart {
             directory.join("values.yaml")
         };
         contents.insert("values.yaml".into(), read(&values)?);
-        let crds = root.join("../tests/data/crds").join(self.crds.0);
-        for (from, to) in [
-            (directory.join("templates"), "templates"),
-            (crds, self.crds.1),
-        ] {
-            for file in list(&from)? {
-                let name = file.file_name().context("a file has no name")?;
-                contents.insert(Path::new(to).join(name), read(&file)?);
-            }
+        for file in list(&directory.join("templates"))? {
+            let name = file.file_name().context("a file has no name")?;
+            contents.insert(Path::new("templates").join(name), read(&file)?);
+        }
+        let (table, crds) = self.crds;
+        for kind in table().kinds() {
+            let definition = table().definition(kind).context("a kind has no schema")?;
+            let name = definition["metadata"]["name"]
+                .as_str()
+                .context("a CRD has no name")?;
+            let text = serde_saphyr::to_string(&definition)?;
+            contents.insert(
+                Path::new(crds).join(format!("{name}.yaml")),
+                format!("---\n{text}").into_bytes(),
+            );
         }
         Ok(contents)
     }

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::objects::{Event, LEASE, Objects, text};
 
-/// How often a held Lease is renewed.
-const RENEW: Duration = Duration::from_secs(2);
+/// Into how many parts the duration of a Lease is divided by its renewals: 15 s are renewed every 2 s (client-go).
+const RENEWALS: u32 = 7;
 
 /// One candidate's view of a Lease.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Leader {
     ) -> Result<bool> {
         if let Some((holder, renewed)) = &self.held
             && holder == identity
-            && renewed.elapsed() < RENEW
+            && renewed.elapsed() < duration / RENEWALS
         {
             return Ok(true);
         }

@@ -19,6 +19,7 @@ pub mod moto;
 mod objects;
 pub mod openapi;
 pub mod pod_identity;
+pub mod policy;
 pub mod processes;
 pub mod proxy;
 mod query;

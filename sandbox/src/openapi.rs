@@ -1,5 +1,5 @@
-//! Checks requests and answers against GitHub's own `OpenAPI` description, and against a short list of our own for what
-//! that file lacks.
+//! Checks requests and answers against the facts of GitHub's `OpenAPI` description (the crate `arcctl-facts`), and against a
+//! short list for what that description lacks.
 //!
 //! Pure: no I/O.
 
@@ -11,9 +11,6 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::query::{percent_decode, query_pairs};
-
-/// GitHub's description, cut down to what arcctl speaks.
-const GITHUB: &str = include_str!("../../tests/data/openapi/ghes-3.19-actions.json");
 
 /// What GitHub's description lacks, each entry with its source.
 const EXTRA: &str = include_str!("github/extra_schemas.json");
@@ -56,8 +53,10 @@ pub struct AnswerView<'a> {
     pub body: &'a [u8],
 }
 
-static DESCRIPTION: LazyLock<Result<OpenApi, String>> =
-    LazyLock::new(|| OpenApi::parse(GITHUB, EXTRA).map_err(|error| format!("{error:#}")));
+static DESCRIPTION: LazyLock<Result<OpenApi, String>> = LazyLock::new(|| {
+    OpenApi::parse(&arcctl_facts::github_rest_document(), EXTRA)
+        .map_err(|error| format!("{error:#}"))
+});
 
 impl OpenApi {
     /// The description of GitHub's REST API, parsed once.
@@ -68,8 +67,7 @@ impl OpenApi {
         }
     }
 
-    fn parse(main: &str, extra: &str) -> anyhow::Result<Self> {
-        let main: Value = serde_json::from_str(main).context("GitHub's file is not JSON")?;
+    fn parse(main: &Value, extra: &str) -> anyhow::Result<Self> {
         let extra: Value = serde_json::from_str(extra).context("our own list is not JSON")?;
         let mut components = main["components"].clone();
         strict(&mut components["schemas"]);
@@ -86,7 +84,7 @@ impl OpenApi {
                     .iter()
                     .any(|o| o.method == method_upper && o.template == *template)
                 {
-                    bail!("`{method} {template}` is in GitHub's file: remove it from ours");
+                    bail!("`{method} {template}` is in GitHub's description: remove it from ours");
                 }
                 if description["x-source"].as_str().is_none_or(str::is_empty) {
                     bail!("`{method} {template}` of our own list names no source (`x-source`)");
@@ -106,9 +104,47 @@ impl OpenApi {
         })
     }
 
-    /// An example body from GitHub's file, for answers too large to write by hand.
-    pub fn example(&self, name: &str) -> Value {
-        self.components["examples"][name]["value"].clone()
+    /// A body of a named type with every field there, for answers too large to write by hand: null where that is allowed, else
+    /// the first value of its kind.
+    pub fn sample(&self, name: &str) -> Value {
+        let schema = self.resolve(&self.components["schemas"][name]);
+        // Of a type that may be null, the other form is wanted.
+        self.sampled(schema["anyOf"].get(0).unwrap_or(schema))
+    }
+
+    fn sampled(&self, schema: &Value) -> Value {
+        let schema = self.resolve(schema);
+        for key in ["anyOf", "allOf"] {
+            if let Some(members) = schema[key].as_array() {
+                let null = members.iter().any(|it| it["type"] == "null");
+                return match members.first() {
+                    Some(first) if !null => self.sampled(first),
+                    _ => Value::Null,
+                };
+            }
+        }
+        let first = schema["enum"].get(0).or(schema.get("default"));
+        match (first, schema["type"].as_str()) {
+            (Some(value), _) => value.clone(),
+            (None, Some("integer" | "number")) => json!(1),
+            (None, Some("boolean")) => json!(false),
+            (None, Some("array")) => {
+                let least = schema["minItems"].as_u64().unwrap_or_default();
+                (0..least).map(|_| self.sampled(&schema["items"])).collect()
+            }
+            (None, Some("object")) => schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, property)| (name.clone(), self.sampled(property)))
+                .collect(),
+            (None, _) => json!(match schema["format"].as_str() {
+                Some("date-time") => "2026-01-01T00:00:00Z",
+                Some("uri") => "https://api.github.com/",
+                Some("email") => "nobody@example.com",
+                _ => "simulated",
+            }),
+        }
     }
 
     /// What is wrong with a request; empty when nothing is.
@@ -280,7 +316,10 @@ impl OpenApi {
             .as_str()
             .and_then(|path| path.strip_prefix("#/components"))
         {
-            Some(pointer) => self.components.pointer(pointer).unwrap_or(&Value::Null),
+            Some(pointer) => match self.components.pointer(pointer) {
+                Some(target) => self.resolve(target),
+                None => &Value::Null,
+            },
             None => value,
         }
     }

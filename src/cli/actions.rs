@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{output::Output, session::variable};
+use super::{environment::variable, output::Output};
 use crate::{
     error::Error,
     profile::{Loaded, Problem},
@@ -17,6 +17,7 @@ use crate::{
         markdown,
         run::Run,
     },
+    secret::text::masked,
 };
 
 /// What is gathered while a command runs. Outside of GitHub Actions nobody looks at it.
@@ -107,7 +108,7 @@ impl Actions {
         append("GITHUB_OUTPUT", &outputs, None, output);
         append(
             "GITHUB_STEP_SUMMARY",
-            &gathered.summary,
+            &masked(&gathered.summary),
             Some(github::SUMMARY),
             output,
         );

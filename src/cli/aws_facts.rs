@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{Filter, Instance};
 use aws_sdk_iam::error::ProvideErrorMetadata;
 
 use super::session::eks_facts;
 use crate::{
     clients::{
-        aws::{Aws, cluster::EksCluster, failure::Asked},
+        aws::{Aws, cluster::EksCluster, failure::Asked, network::Interface},
         kube::{Kube, Selection, Target},
     },
     desired::{
@@ -21,9 +20,6 @@ use crate::{
     profile::{Profile, RoleVia, RunnerRole},
     resource::aws::NO_SUCH_ENTITY,
 };
-
-/// How many instances are asked for at once.
-const INSTANCES: usize = 100;
 
 /// What is known, and what is unwise.
 pub(super) struct Found {
@@ -46,18 +42,25 @@ pub(super) async fn read(
     kube: &Kube,
     profile: &Profile,
 ) -> Result<Found> {
-    let nodes = instances(aws, kube).await?;
-    let ids = nodes.iter().filter_map(|it| it.subnet_id.clone());
-    let cidrs = cidrs(aws, ids.chain(eks.subnets.clone()).collect()).await?;
+    let interfaces = aws.interfaces(&instances(kube).await?).await?;
+    let ids = interfaces.iter().filter_map(|it| it.subnet.clone());
+    let subnets = aws
+        .subnets(ids.chain(eks.subnets.clone()).collect())
+        .await?;
+    // Pods of an IPv6 cluster have addresses of IPv6, and reach what has none of IPv4 by their node's.
+    let networks = |id: &String| -> Vec<String> {
+        let Some(subnet) = subnets.get(id) else {
+            return Vec::new();
+        };
+        let v6 = subnet.v6.iter().filter(|_| eks.ipv6);
+        subnet.v4.iter().chain(v6).cloned().collect()
+    };
     let groups = eks.security_group.iter().chain(&eks.other_groups);
     let facts = AwsFacts {
         control_plane_groups: groups.cloned().collect(),
-        control_plane_subnets: eks
-            .subnets
-            .iter()
-            .filter_map(|it| cidrs.get(it).cloned())
-            .collect(),
-        nodes: networks(&nodes, &cidrs),
+        control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),
+        nodes: node_networks(&interfaces, networks),
+        ipv6: eks.ipv6,
     };
     let mut advice = Vec::new();
     if facts.nodes.is_empty() {
@@ -87,94 +90,31 @@ pub(super) async fn read(
 
 /// The instances behind the cluster's nodes: those of managed groups, of self-managed ones and of Karpenter alike. What
 /// is no instance of EC2 (Fargate) has no security group of its own to change.
-async fn instances(aws: &Aws, kube: &Kube) -> Result<Vec<Instance>> {
+async fn instances(kube: &Kube) -> Result<Vec<String>> {
     let nodes = kube.list(&Selection::all("v1", "Node")).await?;
-    let ids: Vec<String> = nodes
+    Ok(nodes
         .iter()
         .filter_map(|it| it["spec"]["providerID"].as_str())
         .filter_map(|it| it.strip_prefix("aws://")?.rsplit('/').next())
         .filter(|it| it.starts_with("i-"))
         .map(str::to_owned)
-        .collect();
-    let mut found = Vec::new();
-    for ids in ids.chunks(INSTANCES) {
-        // A filter and not the ids themselves: a node whose instance is just gone must not fail the rest.
-        let filter = Filter::builder()
-            .name("instance-id")
-            .set_values(Some(ids.to_vec()))
-            .build();
-        let pages: Vec<_> = aws
-            .ec2()
-            .describe_instances()
-            .filters(filter)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                Asked {
-                    what: "read the EC2 instances of the cluster's nodes",
-                    action: "ec2:DescribeInstances",
-                    resource: "*",
-                }
-                .failed(&error)
-            })?;
-        found.extend(
-            pages
-                .into_iter()
-                .flat_map(|it| it.instances.unwrap_or_default()),
-        );
-    }
-    Ok(found)
-}
-
-/// The CIDRs of subnets.
-async fn cidrs(aws: &Aws, ids: BTreeSet<String>) -> Result<BTreeMap<String, String>> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let filter = Filter::builder()
-        .name("subnet-id")
-        .set_values(Some(ids.into_iter().collect()))
-        .build();
-    let subnets: Vec<_> = aws
-        .ec2()
-        .describe_subnets()
-        .filters(filter)
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(|error| {
-            Asked {
-                what: "read the subnets of the cluster",
-                action: "ec2:DescribeSubnets",
-                resource: "*",
-            }
-            .failed(&error)
-        })?;
-    Ok(subnets
-        .into_iter()
-        .filter_map(|it| Some((it.subnet_id?, it.cidr_block?)))
         .collect())
 }
 
-/// The nodes by their security groups.
-fn networks(nodes: &[Instance], cidrs: &BTreeMap<String, String>) -> Vec<NodeNetwork> {
-    let mut found: BTreeMap<BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
-    for node in nodes {
-        let groups = node.security_groups().iter();
-        let groups: BTreeSet<String> = groups.filter_map(|it| it.group_id.clone()).collect();
-        let subnets = found.entry(groups).or_default();
-        subnets.extend(node.subnet_id().and_then(|it| cidrs.get(it).cloned()));
+/// The network interfaces of nodes by their security groups.
+fn node_networks(
+    interfaces: &[Interface],
+    networks: impl Fn(&String) -> Vec<String>,
+) -> Vec<NodeNetwork> {
+    let mut found: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
+    for interface in interfaces.iter().filter(|it| !it.groups.is_empty()) {
+        let subnets = found.entry(&interface.groups).or_default();
+        subnets.extend(interface.subnet.iter().flat_map(&networks));
     }
     found
         .into_iter()
-        .filter(|(groups, _)| !groups.is_empty())
         .map(|(groups, subnets)| NodeNetwork {
-            groups: groups.into_iter().collect(),
+            groups: groups.iter().cloned().collect(),
             subnets: subnets.into_iter().collect(),
         })
         .collect()
@@ -248,5 +188,46 @@ async fn role(
     let advice = advice
         .into_iter()
         .map(|it| format!("in the trust policy of the IAM role `{name}`, {it}"));
-    Ok((live.arn().to_owned(), advice.collect(), size))
+    let elsewhere = elsewhere(runner, via, live.path());
+    Ok((
+        live.arn().to_owned(),
+        elsewhere.into_iter().chain(advice).collect(),
+        size,
+    ))
+}
+
+/// A role is found by its name, and its path cannot be changed: where the profile says another one, that is told.
+fn elsewhere(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
+    let given = runner.path.as_deref().filter(|it| *it != live)?;
+    let (role, key) = (&runner.role, via.key());
+    Some(format!(
+        "the IAM role `{role}` is there with the path `{live}`, and aws.{key}.path says `{given}`: IAM cannot move a role, so it is used where it is; write `path: {live}` or name another role"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_the_role_does_not_have_is_told() {
+        let runner = |path: Option<&str>| RunnerRole {
+            role: "r".into(),
+            service_account: "s".into(),
+            managed_policies: Vec::new(),
+            path: path.map(str::to_owned),
+            permissions_boundary: None,
+            buckets: Vec::new(),
+        };
+        for (given, live, told) in [
+            (Some("/ci/"), "/", true),
+            (Some("/"), "/ci/", true),
+            (Some("/ci/"), "/CI/", true),
+            (Some("/ci/"), "/ci/", false),
+            (None, "/ci/", false),
+        ] {
+            let found = elsewhere(&runner(given), RoleVia::Irsa, live);
+            assert_eq!(found.is_some(), told, "{given:?} {live}");
+        }
+    }
 }

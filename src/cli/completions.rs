@@ -17,6 +17,6 @@ pub(super) struct CompletionsArgs {
 pub(super) fn run(args: &CompletionsArgs, output: Output) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "arcctl", &mut script);
-    output.result(&String::from_utf8_lossy(&script));
+    output.generated(&String::from_utf8_lossy(&script));
     0
 }

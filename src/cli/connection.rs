@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use super::{GlobalArgs, session::variable};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{
+    GlobalArgs,
+    environment::{hidden_variables, shared_files, variable},
+};
 use crate::{
     clients::{
         aws::{
@@ -14,9 +19,9 @@ use crate::{
         same_cluster,
     },
     desired::removal::is_at_aws,
-    error::{Error, Result, System},
+    error::{Error, ErrorKind, Result, System},
     execute::inventory::Inventory,
-    profile::{Cluster, Profile},
+    profile::{Cluster, Profile, TokenSource},
 };
 
 /// The cluster, and AWS where the profile names something of it.
@@ -34,16 +39,27 @@ pub(super) struct Connection {
 impl Connection {
     /// Finds the cluster of `profile`. Nothing is asked of its API server yet.
     pub(super) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
-        Self::to(global, &profile.cluster, aws(profile).await).await
+        Self::hiding(global, profile, hidden_variables(&profile.token_sources())).await
     }
 
-    /// Finds `cluster`, by EKS where it names that.
+    /// The same; what signs in does not see the variables `hidden`.
+    pub(super) async fn hiding(
+        global: &GlobalArgs,
+        profile: &Profile,
+        hidden: Vec<String>,
+    ) -> Result<Self> {
+        let aws = aws(profile, hidden.clone()).await?;
+        Self::to(global, &profile.cluster, hidden, aws).await
+    }
+
+    /// Finds `cluster`, by EKS where it names that; what signs in does not see the variables `hidden`.
     pub(super) async fn to(
         global: &GlobalArgs,
         cluster: &Cluster,
+        hidden: Vec<String>,
         aws: Option<Aws>,
     ) -> Result<Self> {
-        let mut access = named_access(global, cluster);
+        let mut access = named_access(global, cluster, hidden);
         let is_named = access.kubeconfig.is_some() || access.context.is_some();
         let mut eks = None;
         if let (Some(name), Some(aws)) = (&cluster.eks, &aws) {
@@ -61,6 +77,19 @@ impl Connection {
             access = access.pinned();
         }
         let kube = Kube::connect(&access).await?;
+        match &eks {
+            Some(eks) if !is_named => tracing::info!(
+                "EKS cluster {} in {}: the API server is {}",
+                eks.name,
+                eks.region,
+                kube.server
+            ),
+            _ => tracing::info!(
+                "context {} of the kubeconfig: the API server is {}",
+                access.context.as_deref().unwrap_or("(the current one)"),
+                kube.server
+            ),
+        }
         Ok(Self {
             access,
             kube,
@@ -89,7 +118,8 @@ impl Connection {
             .object(id)
             .hint("name the cluster: cluster.eks and cluster.region in the profile, or --eks and --region"));
         };
-        let aws = Aws::new(region.as_deref()).await;
+        let files = shared_files(self.access.hidden.clone());
+        let aws = Aws::new(region.as_deref(), &files, authorities()?).await;
         let found = aws.cluster(name).await?;
         same_cluster::check(&self.access, &found).await?;
         (self.aws, self.eks) = (Some(aws), Some(found));
@@ -98,12 +128,13 @@ impl Connection {
 }
 
 /// The way to `cluster` that the command line and the profile name, without EKS.
-pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster) -> Access {
+pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<String>) -> Access {
     Access {
         kubeconfig: global.kubeconfig.clone(),
         listed: listed(variable("KUBECONFIG").as_deref()),
         context: global.context.clone().or_else(|| cluster.context.clone()),
         login: None,
+        hidden,
     }
 }
 
@@ -121,23 +152,21 @@ async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Acce
         listed: Vec::new(),
         context: Some(login.context().to_owned()),
         login: Some(Arc::new(login)),
+        hidden: Vec::new(),
     })
 }
 
-/// AWS, where the profile names something of it.
-pub(super) async fn aws(profile: &Profile) -> Option<Aws> {
-    let github = &profile.github;
-    let mut sources = github
-        .token
-        .iter()
-        .chain(github.app.iter().map(|app| &app.private_key));
-    let needed = profile.cluster.eks.is_some()
-        || sources.any(|it| it.secrets_manager.is_some() || it.ssm.is_some());
-    if needed {
-        Some(Aws::new(profile.cluster.region.as_deref()).await)
-    } else {
-        None
+/// AWS, where the profile names something of it; what signs in there does not see the variables `hidden`.
+pub(super) async fn aws(profile: &Profile, hidden: Vec<String>) -> Result<Option<Aws>> {
+    let sources = profile.token_sources();
+    let stored = |it: &TokenSource| it.secrets_manager.is_some() || it.ssm.is_some();
+    let needed = profile.cluster.eks.is_some() || sources.iter().any(|it| stored(it));
+    if !needed {
+        return Ok(None);
     }
+    let region = profile.cluster.region.as_deref();
+    let files = shared_files(hidden);
+    Ok(Some(Aws::new(region, &files, authorities()?).await))
 }
 
 /// The cluster as a person knows it.
@@ -149,5 +178,35 @@ pub(super) fn cluster_words(kube: &Kube, eks: Option<&EksCluster>, version: (u32
             eks.name, eks.region, eks.account
         ),
         None => format!("cluster {} ({version})", kube.server.trim_end_matches('/')),
+    }
+}
+
+/// Names a file of authorities for AWS.
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The authorities that AWS's certificates are checked against, where the environment names a file of them: as for the aws
+/// CLI, `AWS_CA_BUNDLE` takes the place of this machine's own. The SDK does not read it (aws-sdk-rust#1362).
+pub(super) fn authorities() -> Result<Option<Vec<u8>>> {
+    let Some(path) = variable(AWS_CA_BUNDLE) else {
+        return Ok(None);
+    };
+    let wrong = |cause: String| {
+        Error::new(
+            ErrorKind::Usage,
+            System::Aws,
+            format!("cannot use the certificates of `{path}`"),
+        )
+        .object(AWS_CA_BUNDLE)
+        .cause(cause)
+        .hint(format!(
+            "name a file with certificates in PEM form in {AWS_CA_BUNDLE}, or unset it"
+        ))
+    };
+    let text = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(found) if found.is_empty() => Err(wrong("no certificate is in it".into())),
+        Ok(_) => Ok(Some(text)),
+        Err(error) => Err(wrong(error.to_string())),
     }
 }

@@ -21,15 +21,16 @@ use super::{
 };
 use crate::{
     doctor::{
-        Choice,
+        Choice, Finding,
         bundle::{pack, unpack},
+        check::Verdict,
         gather::{Parts, gather},
         judge,
         mend::mends,
         world::World,
     },
     error::{Error, ErrorKind, Result, System},
-    report,
+    log, report,
 };
 
 /// Say what is wrong, why, and what mends it
@@ -94,6 +95,7 @@ pub(super) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
         None => Box::pin(world(args, global, &choice, output)).await?,
     };
     let findings = judge(&world, &choice);
+    findings.iter().for_each(log_finding);
     let fixed = report::doctor::fixed(&findings, &tried);
     let error = report::doctor::error(&findings);
     if let Some(path) = &args.bundle {
@@ -192,6 +194,16 @@ async fn look(
     let read = async { Ok(Box::pin(gather(&parts)).await) };
     let world = limit.within(READING, read).await?;
     Ok((parts, world))
+}
+
+/// What a check found, for the log.
+fn log_finding(finding: &Finding) {
+    log::step(&finding.id).in_scope(|| match &finding.verdict {
+        Verdict::Holds => tracing::info!("holds"),
+        Verdict::Skipped { why } => tracing::info!("skipped: {why}"),
+        Verdict::Unknown { why, .. } => tracing::info!("unknown: {why}"),
+        Verdict::Broken { found, .. } => tracing::info!("broken: {}", found),
+    });
 }
 
 /// What was seen when the bundle was made.

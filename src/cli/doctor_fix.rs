@@ -71,6 +71,7 @@ pub(super) async fn run(
         limit: LIMIT.get(),
         timeouts: &session.context.profile.timeouts,
         stop,
+        paused: tokio::sync::watch::Sender::new(false),
     };
     let (_, error) = execute(&session, &options, &limit, output).await;
     match error {

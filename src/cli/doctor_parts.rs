@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 
 use super::{
-    GlobalArgs, aws_facts,
+    GlobalArgs, accounts, aws_facts,
     connection::{self, Connection},
+    environment, foreign,
     output::Output,
     profile_file::ProfileFile,
     session, sign_in,
@@ -24,11 +25,15 @@ use crate::{
     },
     error::System,
     profile::Profile,
-    resource::{aws::writes::Writes, context::Context, removal::Removal},
+    resource::{account::Account, aws::writes::Writes, context::Context, removal::Removal},
     secret::Secret,
 };
 
 /// What can be set up; what cannot is a fact that is not known.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one thing after the other that has to be set up"
+)]
 pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output) -> Parts {
     let profile = &file.profile;
     let Reached {
@@ -38,11 +43,11 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         eks,
         cluster,
     } = Box::pin(reach(global, profile)).await;
-    let hidden = credential::variables(&profile.github);
-    let helm = Helm::new(session::variable("PATH").as_deref(), access, hidden);
+    let hidden = environment::hidden_variables(&profile.token_sources());
+    let helm = Helm::new(environment::variable("PATH").as_deref(), access, hidden);
     let ca_bundle = sign_in::ca_bundle(&file);
     let sources = Sources {
-        variable: &session::variable,
+        variable: &environment::variable,
         directory: &file.directory,
         kube: kube.as_ref().ok(),
         aws: aws.as_ref(),
@@ -51,6 +56,13 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     if let Ok(loaded) = &credential {
         output.mask(&loaded.credential);
     }
+    let bundle = ca_bundle.as_ref().ok().and_then(Option::as_deref);
+    let accounts = Box::pin(accounts::accounts(profile, &sources, bundle, output)).await;
+    // Without one of them GitHub is not asked at all: which one it is, the error says.
+    let (credential, accounts) = match accounts {
+        Ok(accounts) => (credential, accounts),
+        Err(error) => (credential.and(Err(error)), Vec::new()),
+    };
     let (facts, at_aws) = match (&kube, &ca_bundle) {
         (Ok(kube), Ok(ca)) => {
             let known = Box::pin(facts(kube, aws.as_ref(), eks.as_ref(), profile, ca.clone()));
@@ -73,7 +85,15 @@ pub(super) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
     let desired = facts.and_then(|facts| session::wanted(profile, &facts));
     let (known, credential) = usable(credential);
-    let context = clients(&file, &kube, aws, helm, ca_bundle, credential, kubernetes);
+    let context = clients(
+        &file,
+        &kube,
+        aws,
+        helm,
+        ca_bundle,
+        (credential, accounts),
+        kubernetes,
+    );
     Parts {
         advice: file.advice,
         profile: file.profile,
@@ -112,7 +132,13 @@ async fn facts(
         }
     };
     let (facts, found) = tokio::join!(
-        Box::pin(session::facts(kube, None, profile, ca_bundle)),
+        Box::pin(session::facts(
+            kube,
+            None,
+            profile,
+            ca_bundle,
+            foreign::For::Doctor
+        )),
         Box::pin(found)
     );
     let facts = facts.map(|(facts, _)| Facts {
@@ -166,13 +192,24 @@ async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
         },
         // A credential that is stored at AWS, and helm, are judged without the cluster too.
         Err(error) => Reached {
-            access: connection::named_access(global, &profile.cluster),
+            access: connection::named_access(
+                global,
+                &profile.cluster,
+                environment::hidden_variables(&profile.token_sources()),
+            ),
             cluster: match &profile.cluster.eks {
                 Some(_) if error.system == System::Aws => Err(error.clone()),
                 name => Ok(name.clone()),
             },
             kube: Err(error),
-            aws: connection::aws(profile).await,
+            // Why there is none is said by the cluster's check.
+            aws: connection::aws(
+                profile,
+                environment::hidden_variables(&profile.token_sources()),
+            )
+            .await
+            .ok()
+            .flatten(),
             eks: None,
         },
     }
@@ -184,7 +221,7 @@ fn clients(
     aws: Option<Aws>,
     helm: Known<Helm>,
     ca_bundle: Known<Option<String>>,
-    credential: Credential,
+    (credential, accounts): (Credential, Vec<Account>),
     kubernetes: Option<(u32, u32)>,
 ) -> Known<Context> {
     let url = file.profile.github.url.as_deref();
@@ -196,6 +233,7 @@ fn clients(
         helm: helm?,
         github: GitHub::new(url, credential.clone(), ca_bundle?.as_deref())?,
         credential,
+        accounts,
         adopt: false,
         started: jiff::Timestamp::now(),
         kubernetes: kubernetes.unwrap_or_default(),
@@ -203,5 +241,7 @@ fn clients(
         rotation: Mutex::default(),
         removal: Removal::default(),
         listing: tokio::sync::Mutex::default(),
+        events: tokio::sync::Mutex::default(),
+        remarks: crate::resource::remarks::Remarks::only_looking(),
     })
 }

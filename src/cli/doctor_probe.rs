@@ -13,7 +13,10 @@ use crate::{
     desired::{Desired, Goal, Phase, names, probe::jobs},
     doctor::world::{Known, Probed},
     error::{Error, Result, System},
-    execute::{self, Options, StepResult, inventory, lease::Lease},
+    execute::{
+        self, Options, StepResult, inventory,
+        lease::{Hold, Lease},
+    },
     resource::{Probe, Resource, context::Context},
 };
 
@@ -25,7 +28,7 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the Jobs, and says what their pods saw.
 pub(super) async fn run(context: &Context, stop: &Stop, output: Output) -> Known<Vec<Probed>> {
-    for name in [names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE] {
+    for name in context.profile.namespaces() {
         let target = Target::cluster("v1", "Namespace", name);
         if context.kube.get(&target).await?.is_none() {
             return Err(Error::failed(
@@ -42,15 +45,19 @@ pub(super) async fn run(context: &Context, stop: &Stop, output: Output) -> Known
         .into_iter()
         .map(|(pool, job)| (pool, step(job)))
         .collect();
+    let hold = Hold {
+        stop: stop.clone(),
+        paused: watch::Sender::new(false),
+    };
     let lease = Lease::acquire(
         &context.kube,
-        names::SYSTEM_NAMESPACE,
+        &profile.controller.namespace,
         &profile.name,
         &holder(),
-        stop.clone(),
+        hold.clone(),
     )
     .await?;
-    let probed = recorded(context, &steps, stop, output).await;
+    let probed = recorded(context, &steps, &hold, output).await;
     lease.release().await;
     probed
 }
@@ -68,15 +75,15 @@ fn step(job: serde_json::Value) -> Desired {
 async fn recorded(
     context: &Context,
     steps: &[(String, Desired)],
-    stop: &Stop,
+    hold: &Hold,
     output: Output,
 ) -> Known<Vec<Probed>> {
     let (kube, profile) = (&context.kube, &context.profile);
     let desired: Vec<Desired> = steps.iter().map(|(_, it)| it.clone()).collect();
     inventory::record(kube, profile, &desired).await?;
     // What a killed run left would answer for it.
-    remove(context, &desired, output).await?;
-    let results = make(context, &desired, stop, output).await;
+    remove(context, &desired, hold, output).await?;
+    let results = make(context, &desired, hold, output).await;
     let mut probed = Vec::new();
     for ((pool, desired), result) in steps.iter().zip(results) {
         probed.push(Probed {
@@ -88,7 +95,7 @@ async fn recorded(
             },
         });
     }
-    match remove(context, &desired, output).await {
+    match remove(context, &desired, hold, output).await {
         Ok(()) => {
             let ids: BTreeSet<String> = desired.iter().map(|it| it.id.to_string()).collect();
             inventory::forget(kube, profile, &ids).await?;
@@ -105,7 +112,7 @@ async fn recorded(
 async fn make(
     context: &Context,
     desired: &[Desired],
-    stop: &Stop,
+    hold: &Hold,
     output: Output,
 ) -> Vec<Option<StepResult>> {
     let progress = RefCell::new(Progress::new(output));
@@ -113,7 +120,7 @@ async fn make(
     let runs = desired.iter().zip(&stops).map(|(desired, stop)| {
         let progress = &progress;
         async move {
-            let options = options(context, LIMIT, stop.clone());
+            let options = options(context, LIMIT, stop.clone(), hold);
             let mut on_event = |event: &execute::Event| progress.borrow_mut().event(event);
             let desired = std::slice::from_ref(desired);
             let ended = execute::execute(desired, context, &options, &mut on_event).await;
@@ -121,7 +128,7 @@ async fn make(
         }
     });
     let mut runs = Box::pin(join_all(runs));
-    let mut stopped = stop.subscribe();
+    let mut stopped = hold.stop.subscribe();
     let why = tokio::select! {
         results = &mut runs => return results,
         why = stopped.wait_for(Option::is_some) => why.ok().and_then(|it| *it),
@@ -134,7 +141,7 @@ async fn make(
 }
 
 /// Takes them away, whatever stopped the rest.
-async fn remove(context: &Context, desired: &[Desired], output: Output) -> Result<()> {
+async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Output) -> Result<()> {
     let gone: Vec<Desired> = desired
         .iter()
         .map(|it| Desired {
@@ -142,7 +149,7 @@ async fn remove(context: &Context, desired: &[Desired], output: Output) -> Resul
             ..it.clone()
         })
         .collect();
-    let options = options(context, REMOVAL_LIMIT, watch::Sender::new(None));
+    let options = options(context, REMOVAL_LIMIT, watch::Sender::new(None), hold);
     let mut progress = Progress::new(output);
     let mut on_event = |event: &execute::Event| match event {
         // That nothing was left is not worth a line.
@@ -153,7 +160,7 @@ async fn remove(context: &Context, desired: &[Desired], output: Output) -> Resul
     execute::first_error(&steps).map_or(Ok(()), |error| Err(error.clone()))
 }
 
-fn options(context: &Context, limit: Duration, stop: Stop) -> Options<'_> {
+fn options<'a>(context: &'a Context, limit: Duration, stop: Stop, hold: &Hold) -> Options<'a> {
     Options {
         adopt: false,
         may_write: true,
@@ -161,5 +168,6 @@ fn options(context: &Context, limit: Duration, stop: Stop) -> Options<'_> {
         limit,
         timeouts: &context.profile.timeouts,
         stop,
+        paused: hold.paused.clone(),
     }
 }

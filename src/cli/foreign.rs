@@ -10,7 +10,10 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::{Auto, Profile},
-    resource::owner,
+    resource::{
+        other_controllers::{Meeting, OtherController, others},
+        owner,
+    },
 };
 
 /// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
@@ -21,14 +24,85 @@ pub(super) const RULES: &str = "prometheusrules.monitoring.coreos.com";
 
 const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
 
-/// Whether a cert-manager is there that arcctl did not install, and so is used and left alone. What cannot stand beside
-/// arcctl's own is an error.
-pub(super) async fn look(kube: &Kube, profile: &Profile) -> Result<bool> {
+/// What there is of others.
+pub(super) struct Looked {
+    /// Whether a cert-manager is there that arcctl did not install, and so is used and left alone.
+    pub cert_manager: bool,
+    /// What is unwise.
+    pub advice: Vec<String>,
+}
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// A run that may write: what cannot stand beside arcctl's own is an error.
+    Run,
+    /// The doctor, which has checks of its own for it.
+    Doctor,
+}
+
+/// What others have in this cluster.
+pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Looked> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
     let configurations = kube.list(&selection).await?;
-    refuse_other_controller(&configurations)?;
-    refuse_controller_without_helm(kube, profile, &configurations).await?;
-    cert_manager(kube, profile, &configurations).await
+    let mut advice = Vec::new();
+    if whom == For::Run {
+        advice = beside_others(kube, profile, &configurations).await?;
+        refuse_controller_without_helm(kube, profile, &configurations).await?;
+    }
+    Ok(Looked {
+        cert_manager: cert_manager(kube, profile, &configurations).await?,
+        advice,
+    })
+}
+
+/// The controllers of others, and what comes of each: advice, or an end.
+async fn beside_others(
+    kube: &Kube,
+    profile: &Profile,
+    configurations: &[Value],
+) -> Result<Vec<String>> {
+    let others = others(configurations, profile);
+    let meets = others.iter().any(|it| it.shares(profile).is_some());
+    let installed = meets && is_installed(kube, profile).await?;
+    let mut advice = Vec::new();
+    for other in others {
+        let gone = missing_service(kube, &other).await?;
+        match other.meets(profile, gone.as_ref(), installed) {
+            Meeting::Apart => {}
+            Meeting::Told(words) => advice.push(words),
+            Meeting::Refused(error) => return Err(error),
+        }
+    }
+    Ok(advice)
+}
+
+/// Whether arcctl's own controller is there.
+async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
+    let known = inventory::read(kube, inventory::Home::of(profile)).await?;
+    let controller = &profile.controller;
+    let id = format!(
+        "helm-release/{}/{}",
+        controller.namespace, controller.release
+    );
+    let name = controller.full_name();
+    let deployment = Target::namespaced("apps/v1", "Deployment", &controller.namespace, &name);
+    Ok(known.records.contains_key(&id) && kube.get(&deployment).await?.is_some())
+}
+
+/// The Service of another controller that is not there. Another team's namespace need not be ours to read: what may not
+/// be seen is taken to be there.
+async fn missing_service(kube: &Kube, other: &OtherController) -> Result<Option<Target>> {
+    for (namespace, name) in &other.services {
+        let target = Target::namespaced("v1", "Service", namespace, name);
+        match kube.get(&target).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Some(target)),
+            Err(error) if error.kind == ErrorKind::Unauthorized => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// What must be made where its kind is not known.
@@ -61,30 +135,6 @@ pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -
     Ok(())
 }
 
-/// Two controllers would reconcile the same runners, with one set of CRDs: another release or namespace than arcctl's
-/// is refused.
-fn refuse_other_controller(configurations: &[Value]) -> Result<()> {
-    let own = format!("{}-validating-webhook-configuration", names::CONTROLLER);
-    let other = with(configurations, ".actions.summerwind.dev")
-        .into_iter()
-        .find(|it| {
-            name(it) != own
-                || services(it).any(|service| service["namespace"] != names::SYSTEM_NAMESPACE)
-        });
-    match other {
-        None => Ok(()),
-        Some(other) => Err(second(
-            "an Actions Runner Controller",
-            other,
-            &format!(
-                "arcctl has its controller as release `{}` in namespace `{}`: take this one away first, or leave the cluster to it",
-                names::CONTROLLER,
-                names::SYSTEM_NAMESPACE
-            ),
-        )),
-    }
-}
-
 /// Installed by kubectl, by Argo CD or with another storage driver of helm, a controller has no record that tells whose
 /// it is, and helm would fail half-way or take it without a word.
 async fn refuse_controller_without_helm(
@@ -92,25 +142,28 @@ async fn refuse_controller_without_helm(
     profile: &Profile,
     configurations: &[Value],
 ) -> Result<()> {
-    let Some(there) = with(configurations, ".actions.summerwind.dev")
-        .into_iter()
-        .next()
-    else {
+    let controller = &profile.controller;
+    let own = format!(
+        "{}-validating-webhook-configuration",
+        controller.full_name()
+    );
+    let Some(there) = configurations.iter().find(|it| name(it) == own) else {
         return Ok(());
     };
-    let namespace = names::SYSTEM_NAMESPACE;
+    let namespace = &controller.namespace;
     let records = Selection::namespaced("v1", "Secret", namespace)
-        .labelled(format!("owner=helm,name={}", names::CONTROLLER));
+        .labelled(format!("owner=helm,name={}", controller.release));
     if !kube.list(&records).await?.is_empty() {
         return Ok(());
     }
-    let deployment = Target::namespaced("apps/v1", "Deployment", namespace, names::CONTROLLER);
+    let full_name = controller.full_name();
+    let deployment = Target::namespaced("apps/v1", "Deployment", namespace, &full_name);
     if kube.get(&deployment).await?.is_none() {
         // What an uninstallation left: helm takes it again.
         return Ok(());
     }
-    let id = format!("helm-release/{namespace}/{}", names::CONTROLLER);
-    let inventory = inventory::read(kube, &profile.name).await?;
+    let id = format!("helm-release/{namespace}/{}", controller.release);
+    let inventory = inventory::read(kube, inventory::Home::of(profile)).await?;
     if inventory.records.contains_key(&id) {
         return Ok(());
     }
@@ -119,15 +172,15 @@ async fn refuse_controller_without_helm(
         there,
         "helm has no record of it, so it cannot be taken over: take it away with what installed it (kubectl, Argo CD, helm with another storage driver), keep the CRDs, and run this again",
     )
-    .cause(format!("{deployment} is there, and no record of a release `{}`", names::CONTROLLER)))
+    .cause(format!("{deployment} is there, and no record of a release `{}`", controller.release)))
 }
 
 /// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
 pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
-    let pools: BTreeSet<&str> = profile.pools.iter().map(|it| it.name.as_str()).collect();
     let is_rival = |it: &&Value| {
+        let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
         let target = it["spec"]["scaleTargetRef"]["name"].as_str();
-        target.is_some_and(|target| pools.contains(target) && name(it) != target)
+        target.is_some_and(|target| profile.pool(namespace, target).is_some() && name(it) != target)
     };
     let whole = |it: &Value| {
         // The items of a list do not say what they are.
@@ -156,7 +209,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
             Auto::Auto | Auto::Always => Ok(false),
         };
     };
-    let releases = Selection::namespaced("v1", "Secret", names::CERT_MANAGER_NAMESPACE)
+    let releases = Selection::namespaced("v1", "Secret", &profile.cert_manager.namespace)
         .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
     let records = kube.list(&releases).await?;
     if install == Auto::Always {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::watch;
-
 use super::{observation, output::Output, run_limit::RunLimit, session::Session, up::holder};
 use crate::{
-    desired::{Goal, names},
+    desired::Goal,
     error::Result,
-    execute::{StepResult, Stop, inventory, lease::Lease},
+    execute::{
+        StepResult, inventory,
+        lease::{Hold, Lease},
+    },
     resource::Id,
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn forget_gone(
         .collect();
     let mut before = BTreeSet::new();
     if !session.gone.is_empty() {
-        let known = inventory::read(kube, &profile.name).await?;
+        let known = inventory::read(kube, inventory::Home::of(profile)).await?;
         let left = observation::left_behind(context, &known.records, &session.desired).await?;
         before = left.gone;
         gone.extend(before.iter().cloned());
@@ -47,24 +48,19 @@ pub(super) async fn forget_gone(
 
 /// Takes off the inventory what a killed run took away, where nothing else is to be done. That it cannot is no failure of
 /// this run: everything is as wanted, and the next run that writes does it.
-pub(super) async fn tidy(
-    session: &Session,
-    limit: &RunLimit,
-    stop: &watch::Sender<Option<Stop>>,
-    output: Output,
-) {
+pub(super) async fn tidy(session: &Session, limit: &RunLimit, hold: Hold, output: Output) {
     if session.gone.is_empty() {
         return;
     }
-    let (kube, profile) = (&session.context.kube, &session.context.profile.name);
+    let (kube, profile) = (&session.context.kube, &session.context.profile);
     let holder = holder();
     let tidied = async {
         let lease = Lease::acquire(
             kube,
-            names::SYSTEM_NAMESPACE,
-            profile,
+            &profile.controller.namespace,
+            &profile.name,
             &holder,
-            stop.clone(),
+            hold,
         )
         .await?;
         let forgotten = forget_gone(session, &[]).await;

@@ -20,6 +20,6 @@ pub(super) fn run(output: Output) -> Result<u8> {
                     .hint("this is a defect of arcctl: please report it")
             })?;
     }
-    output.result(&String::from_utf8_lossy(&page));
+    output.generated(&String::from_utf8_lossy(&page));
     Ok(0)
 }

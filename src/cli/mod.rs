@@ -1,14 +1,18 @@
 //! What the user types: one file per command. Arguments and environment are read here and nowhere else.
 
+mod accounts;
 mod actions;
+mod at_once;
 mod aws_facts;
 mod completions;
 mod confirm;
 mod connection;
+mod consequences;
 mod doctor;
 mod doctor_fix;
 mod doctor_parts;
 mod doctor_probe;
+mod environment;
 mod foreign;
 mod forget;
 mod man;
@@ -17,6 +21,7 @@ mod output;
 mod own_fault;
 mod permissions;
 mod plan;
+mod pod_trials;
 mod pool_names;
 mod profile_file;
 mod progress;
@@ -30,22 +35,32 @@ mod schedule;
 mod schema;
 mod session;
 mod sign_in;
+mod signals;
 mod smoke;
 mod state;
 mod status;
 mod teardown;
 mod up;
+mod usage;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, ErrorKind, Result, System},
+    log,
     report::run::Run,
 };
-use output::{BAD, Color, Format, GOOD, Output, paint};
+use output::{BAD, Color, Format, GOOD, Masks, Output, paint};
+use signals::stop_on_signals;
+use usage::usage;
 
 /// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
 #[derive(Parser)]
@@ -86,15 +101,20 @@ pub struct GlobalArgs {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: Color,
-    /// Say more: what is unchanged too
+    /// Show unchanged resources and log decisions (-vv: requests to all systems and helm's arguments, -vvv: retries and
+    /// watch events). `ARCCTL_LOG` in the environment names a file for the whole log
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Say less: only the result and errors
+    /// Show only the result and errors
     #[arg(short, long, global = true, action = ArgAction::Count)]
     quiet: u8,
+    /// In GitHub Actions: ask GitHub's log to hide the credential; only needed where it is not one of the workflow's
+    /// secrets. The credential goes to stderr for that, so do not use it where stderr is kept (`2>&1`, `tee`)
+    #[arg(long, global = true)]
+    mask: bool,
     /// The profile's name, once it is read: documents of failures have it too.
     #[arg(skip)]
-    profile: std::sync::OnceLock<String>,
+    profile: Arc<OnceLock<String>>,
     /// What is left behind in GitHub Actions.
     #[arg(skip)]
     actions: actions::Actions,
@@ -181,10 +201,23 @@ pub fn main() -> ExitCode {
     let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
         - i8::try_from(global.quiet).unwrap_or(i8::MAX);
     let mut output = Output::new(global.output, global.color, verbosity);
-    if session::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
-        output = output.in_actions();
+    if environment::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+        output = output.in_actions(if global.mask {
+            Masks::Asked
+        } else {
+            Masks::Never
+        });
+    } else if global.mask {
+        output.note("advice: `--mask` does nothing outside GitHub Actions");
     }
     own_fault::tell_panics(output);
+    let profile = Arc::clone(&cli.global.profile);
+    at_once::prepare(output, cli.command.name(), move || {
+        profile.get().cloned().unwrap_or_default()
+    });
+    if let Err(error) = start_log(output) {
+        return fail(output, &cli, &error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -202,6 +235,14 @@ pub fn main() -> ExitCode {
     };
     global.actions.finish(output);
     code
+}
+
+/// Begins the log.
+fn start_log(output: Output) -> Result<()> {
+    let file = environment::variable(log::VARIABLE);
+    let file = file.map(|it| log::open(Path::new(&it))).transpose()?;
+    log::start(output.verbosity, file, move |line| output.error(line));
+    Ok(())
 }
 
 async fn run(cli: &Cli, output: Output) -> Result<u8> {
@@ -269,131 +310,17 @@ fn print_error(output: Output, error: &Error) {
     }
 }
 
-/// clap's own messages: help and version are results, everything else is wrong usage (exit 64).
-fn usage(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind as Kind;
-    if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) {
-        drop(error.print());
-        return ExitCode::SUCCESS;
-    }
-    let arguments: Vec<String> = std::env::args().collect();
-    if asks_for_json(&arguments) {
-        let text = error.to_string();
-        let said: Vec<&str> = text
-            .lines()
-            .map(str::trim)
-            .take_while(|it| !it.is_empty())
-            .collect();
-        let first = said.join(" ").replace("error: ", "");
-        let error = Error::new(ErrorKind::Usage, System::Local, first).hint("see `arcctl --help`");
-        Output::new(Format::Json, Color::Auto, 0).document(&usage_document(&arguments, &error));
-    }
-    drop(error.print());
-    ExitCode::from(ErrorKind::Usage.exit_code())
-}
-
-/// Whether arguments that clap refuses ask for JSON, in any spelling that clap knows.
-fn asks_for_json(arguments: &[String]) -> bool {
-    let next = arguments.iter().skip(1).map(String::as_str);
-    arguments
-        .iter()
-        .map(String::as_str)
-        .zip(next.map(Some).chain([None]))
-        .any(|(argument, next)| {
-            let value = if let Some(value) = argument.strip_prefix("--output") {
-                value
-            } else if let Some(flags) = argument.strip_prefix('-') {
-                match flags.trim_start_matches(['v', 'q']).strip_prefix('o') {
-                    Some(value) => value,
-                    None => return false,
-                }
-            } else {
-                return false;
-            };
-            match value {
-                "" => next == Some("json"),
-                "json" => !argument.starts_with("--"),
-                _ => value == "=json",
-            }
-        })
-}
-
-/// The document of the command that was meant, as far as that can be seen.
-fn usage_document(arguments: &[String], error: &Error) -> Value {
-    let meant = arguments
-        .iter()
-        .skip(1)
-        .find(|it| Cli::command().find_subcommand(it).is_some());
-    failure(meant.map_or("", String::as_str), "", error)
-}
-
 /// What a signal handler and the executor share.
 type Stop = tokio::sync::watch::Sender<Option<crate::execute::Stop>>;
 
-/// What SIGINT and SIGTERM set: a request to stop; the second one ends the process at once.
-fn stop_on_signals() -> Stop {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = Stop::new(None);
-    let set = stop.clone();
-    tokio::spawn(async move {
-        let (Ok(mut interrupts), Ok(mut terms)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return;
-        };
-        let mut asked = false;
-        loop {
-            let (reason, code) = tokio::select! {
-                _ = interrupts.recv() => (crate::execute::Stop::Interrupted, 130),
-                _ = terms.recv() => (crate::execute::Stop::Terminated, 143),
-            };
-            if asked {
-                #[expect(clippy::exit, reason = "the second Ctrl-C means: now")]
-                std::process::exit(code);
-            }
-            asked = true;
-            set.send_replace(Some(reason));
-        }
-    });
-    stop
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn json_is_asked_for_in_every_spelling() {
-        let asks = |text: &str| {
-            let arguments: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            asks_for_json(&arguments)
-        };
-        for text in [
-            "-o json",
-            "-o=json",
-            "-ojson",
-            "-vo=json",
-            "--output json",
-            "--output=json",
-        ] {
-            assert!(asks(&format!("arcctl plan --bogus {text}")), "{text}");
-        }
-        for text in [
-            "-o",
-            "-o human",
-            "-o=human",
-            "--outputjson",
-            "-f=json",
-            "json",
-            "--output",
-        ] {
-            assert!(!asks(&format!("arcctl plan --bogus {text}")), "{text}");
-        }
     }
 }

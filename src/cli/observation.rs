@@ -3,27 +3,34 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
+use tracing::Instrument as _;
 
-use super::session::Session;
+use super::{consequences, session::Session};
 use crate::{
     desired::{
         Desired, Goal,
         removal::{self, Records},
     },
     error::{Error, Result},
+    log,
     plan::{Action, Plan, Step, decide, refusals},
-    resource::{context::Context, observed::Observed},
+    resource::{Resource, context::Context, crds_leave, observed::Observed},
 };
 
 /// How many resources are observed at a time.
-const CONCURRENT: usize = 32;
+pub(super) const CONCURRENT: usize = 32;
 
 /// The plan of `session`: phases in order, since later ones need what earlier ones tell (the Secret's version).
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is read before a plan, in its order"
+)]
 pub(super) async fn plan(session: &Session, adopt: bool) -> Result<Plan> {
     let mut phases: Vec<_> = session.desired.iter().map(|it| it.phase).collect();
     phases.sort_unstable();
     phases.dedup();
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());
+    let mut leaving = BTreeSet::new();
     for phase in phases {
         let desired: Vec<_> = session
             .desired
@@ -32,33 +39,106 @@ pub(super) async fn plan(session: &Session, adopt: bool) -> Result<Plan> {
             .collect();
         let mut observed = stream::iter(desired)
             .map(|desired| async move {
-                let observed = match desired.goal {
-                    Goal::There => desired.resource.observe(&session.context).await,
-                    Goal::Gone | Goal::Yields => desired.resource.remains(&session.context).await,
+                let observed = async {
+                    match desired.goal {
+                        Goal::There => desired.resource.observe(&session.context).await,
+                        Goal::Gone | Goal::Yields => {
+                            desired.resource.remains(&session.context).await
+                        }
+                    }
                 };
-                (desired, observed)
+                (desired, observed.instrument(log::step(&desired.id)).await)
             })
             .buffered(CONCURRENT);
         while let Some((desired, observed)) = observed.next().await {
+            let reason = observed
+                .as_ref()
+                .ok()
+                .and_then(|it| is_leaving(desired, it));
             match observed.and_then(|it| decide(desired, &it, adopt)) {
-                Ok(step) => steps.push(step),
+                Ok(mut step) => {
+                    let namespace = desired.id.namespace().unwrap_or_default();
+                    if let Some(reason) = reason {
+                        made_anew(&mut step, &reason);
+                        if desired.id.kind() == "namespace" {
+                            leaving.insert(desired.id.name().to_owned());
+                        }
+                    } else if leaving.contains(namespace) && step.action != Action::Delete {
+                        made_anew(
+                            &mut step,
+                            &format!("namespace `{namespace}` is being deleted"),
+                        );
+                    }
+                    let remark = session.context.remarks.of(desired.id.as_str());
+                    step.note = step.note.or(remark);
+                    steps.push(step);
+                }
                 Err(error) if error.kind == crate::error::ErrorKind::Refused => refused.push(error),
                 Err(error) => return Err(error),
             }
         }
     }
     postpone_proofs(&mut steps);
-    match refusals(refused) {
-        Some(error) => Err(error),
-        None => Ok(Plan {
+    if let Some(error) = refusals(refused) {
+        Err(error)
+    } else {
+        let mut plan = Plan {
             profile: session.context.profile.name.clone(),
             steps,
-        }),
+        };
+        consequences::tell(session, &mut plan).await?;
+        plan.steps.iter().for_each(log_decision);
+        Ok(plan)
+    }
+}
+
+/// What is decided for a step, and why, for the log.
+fn log_decision(step: &Step) {
+    let paths: Vec<&str> = step.differences.iter().map(|it| it.path.as_str()).collect();
+    let why = match (&step.note, paths.is_empty()) {
+        (Some(note), _) => format!(": {note}"),
+        (None, false) => format!(": {}", paths.join(", ")),
+        (None, true) => String::new(),
+    };
+    let decided = match step.action {
+        Action::Create => "to be created",
+        Action::Update => "to be updated",
+        Action::Delete => "to be deleted",
+        Action::Keep if step.ready => "unchanged and ready",
+        Action::Keep => "unchanged, not ready",
+        Action::Later => "decided once what comes before it is done",
+    };
+    log::step(&step.id).in_scope(|| tracing::info!("{decided}{why}"));
+}
+
+/// Why what is there now is no longer there when its turn comes: it is being deleted.
+fn is_leaving(desired: &Desired, observed: &Observed) -> Option<String> {
+    if desired.goal != Goal::There {
+        return None;
+    }
+    match (&desired.resource, observed) {
+        // An object does its work by being there: it is not ready only while it goes.
+        (Resource::Object(_), Observed::Present(present)) => {
+            present.readiness.reason().map(str::to_owned)
+        }
+        (Resource::Crds(_), observed) => crds_leave(observed).map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// What is there now goes, or its namespace does, before it is made anew.
+fn made_anew(step: &mut Step, reason: &str) {
+    step.ready = false;
+    step.differences = Vec::new();
+    if !step.proof {
+        step.action = Action::Create;
+        step.note = Some(format!("made again once it has gone: {reason}"));
     }
 }
 
 /// A proof has nothing to write. While something else is to be written, one that does not hold is decided later;
-/// otherwise it stays, not ready, and is waited for.
+/// otherwise it stays, not ready, and is waited for. One that says what it lacks is written to: so runners that never started
+/// make room.
 fn postpone_proofs(steps: &mut [Step]) {
     let writes = steps
         .iter()
@@ -66,8 +146,10 @@ fn postpone_proofs(steps: &mut [Step]) {
     for step in steps.iter_mut().filter(|it| it.proof) {
         step.action = if writes && !step.ready {
             Action::Later
-        } else {
+        } else if step.differences.is_empty() {
             Action::Keep
+        } else {
+            Action::Update
         };
     }
 }
@@ -111,9 +193,15 @@ pub(super) async fn present(
     context: &Context,
     desired: Vec<Desired>,
 ) -> Result<Vec<(Desired, Step)>> {
+    let mut observed = stream::iter(desired)
+        .map(|desired| async move {
+            let observed = desired.resource.remains(context).await?;
+            Ok::<_, Error>((desired, observed))
+        })
+        .buffered(CONCURRENT);
     let mut found = Vec::new();
-    for desired in desired {
-        let observed = desired.resource.remains(context).await?;
+    while let Some(next) = observed.next().await {
+        let (desired, observed) = next?;
         if !matches!(observed, Observed::Absent) {
             let step = decide(&desired, &observed, false)?;
             found.push((desired, step));

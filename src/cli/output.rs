@@ -1,19 +1,24 @@
-//! Where a command writes: the result to stdout, the rest to stderr. The only place that prints.
+//! Where a command writes: the result to stdout, the rest to stderr. The only place that prints, so the place where what
+//! is secret is taken out of what others said: events, policies, charts.
 
 use std::{
     fs::File,
     io::{IsTerminal, Write},
     os::fd::{AsFd, BorrowedFd},
+    sync::{Mutex, PoisonError},
 };
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use dialoguer::console::Term;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     clients::credential::Credential,
+    error::Error,
     report::{github, screen::fitted},
+    secret::{text::masked, value::told},
 };
 
 /// The form of the result.
@@ -38,6 +43,15 @@ pub(super) enum Color {
     Never,
 }
 
+/// Whether GitHub's log is asked to hide the credential (`--mask`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Masks {
+    /// Nobody asked for it.
+    Never,
+    /// Somebody did.
+    Asked,
+}
+
 /// stdout and stderr of this run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -47,11 +61,16 @@ pub(super) struct Output {
     pub verbosity: i8,
     /// Whether a step of GitHub Actions runs this.
     pub in_actions: bool,
+    /// Whether GitHub's log is asked to hide the credential.
+    masks: Masks,
     /// Whether GitHub's runner reads stdout.
     stdout_is_read: bool,
     /// Whether it reads stderr.
     stderr_is_read: bool,
 }
+
+/// Whether stdout has something of this run.
+static WRITTEN: Mutex<bool> = Mutex::new(false);
 
 /// The colours of words in human output.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -87,15 +106,17 @@ impl Output {
             format,
             verbosity,
             in_actions: false,
+            masks: Masks::Never,
             stdout_is_read: false,
             stderr_is_read: false,
         }
     }
 
     /// The same, in a step of GitHub Actions: its runner reads both streams, where they do not go to a file.
-    pub(super) fn in_actions(self) -> Self {
+    pub(super) fn in_actions(self, masks: Masks) -> Self {
         Self {
             in_actions: true,
+            masks,
             stdout_is_read: !is_file(std::io::stdout().as_fd()),
             stderr_is_read: !is_file(std::io::stderr().as_fd()),
             ..self
@@ -109,6 +130,11 @@ impl Output {
 
     /// Writes the result for people. A reader that went away (`| head`) is not an error.
     pub(super) fn result(self, text: &str) {
+        self.generated(&masked(text));
+    }
+
+    /// Writes what arcctl makes of itself alone: nothing is taken out of it.
+    pub(super) fn generated(self, text: &str) {
         if self.stdout_is_read {
             self.write(&guarded(text));
         } else {
@@ -121,12 +147,20 @@ impl Output {
         reason = "what is written belongs to a run's output"
     )]
     fn write(self, text: &str) {
-        let mut stdout = anstream::stdout().lock();
-        drop(
-            stdout
-                .write_all(text.as_bytes())
-                .and_then(|()| stdout.flush()),
-        );
+        // The end at once holds the lock for good: nothing comes after its document.
+        let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+        *written = true;
+        put(text);
+    }
+
+    /// Ends the process, with the document unless there is one already, and the error.
+    pub(super) fn end(self, document: Option<&Value>, error: &Error, code: u8) -> ! {
+        let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = document.filter(|_| !*written) {
+            put(&self.json(document));
+        }
+        super::print_error(self, error);
+        std::process::exit(code.into());
     }
 
     #[expect(
@@ -144,6 +178,7 @@ impl Output {
     )]
     /// Writes the result over what the screen shows.
     pub(super) fn screen(self, text: &str, footer: &str) {
+        let text = &masked(text);
         let size = Term::stdout().size_checked();
         let text = match size {
             Some((rows, columns)) => fitted(text, footer, rows.into(), columns.into()),
@@ -161,14 +196,21 @@ impl Output {
 
     /// Writes the result as JSON.
     pub(super) fn document(self, document: &impl Serialize) {
-        let text = serde_json::to_string_pretty(document).unwrap_or_else(|_| "{}".into());
+        let text = self.json(document);
+        self.write(&text);
+    }
+
+    fn json(self, document: &impl Serialize) -> String {
+        let document = serde_json::to_value(document).map(|it| told(&it));
+        let text = document.and_then(|it| serde_json::to_string_pretty(&it));
+        let text = text.unwrap_or_else(|_| "{}".into());
         // No other form for a file: it says the same.
         let text = if self.stdout_is_read {
             github::guarded_json(&text)
         } else {
             text
         };
-        self.write(&format!("{text}\n"));
+        format!("{text}\n")
     }
 
     /// Writes a line beside the result.
@@ -181,6 +223,7 @@ impl Output {
     /// Writes a line beside the result that `-q` does not take away.
     pub(super) fn error(self, text: impl std::fmt::Display) {
         let text = text.to_string();
+        let text = masked(&text);
         if self.stderr_is_read {
             self.line(&guarded(&text));
         } else {
@@ -189,18 +232,20 @@ impl Output {
     }
 
     /// Tells GitHub's runner a command. On stderr, beside what it is about; the runner reads both streams, and stdout is
-    /// the result's. Nothing where stderr goes to a file: nobody would read it there, and a mask has a secret in it.
+    /// the result's. Nothing where stderr goes to a file: nobody would read it there.
     pub(super) fn command(self, command: &str) {
         if self.stderr_is_read {
-            self.line(command);
+            self.line(&masked(command));
         }
     }
 
-    /// Has GitHub's log hide the credential, before anything can say it.
+    /// Has GitHub's log hide the credential, before anything can say it; only where that is asked for. The command has the
+    /// credential in it, and whether the runner reads it cannot be found out: `2>&1` in a `$(…)`, `| tee` and a program
+    /// that runs this one look like the runner's own pipe.
     pub(super) fn mask(self, credential: &Credential) {
-        if self.stderr_is_read {
+        if self.masks == Masks::Asked && self.stderr_is_read {
             for command in github::masks(credential) {
-                self.command(&command);
+                self.line(&command);
             }
         }
     }
@@ -213,6 +258,15 @@ impl Output {
         let mut stderr = anstream::stderr().lock();
         drop(writeln!(stderr, "{text}"));
     }
+}
+
+fn put(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    drop(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    );
 }
 
 /// `text` in which no line is a command to GitHub's runner, with and without its colours.

@@ -86,7 +86,7 @@ pub(super) async fn provoked(credential: &crate::clients::credential::Credential
     }
     let data = credential.secret_data().into_iter();
     let secret: String = data.map(|(_, value)| value).collect();
-    match super::session::variable("ARCCTL_FAULT").as_deref() {
+    match super::environment::variable("ARCCTL_FAULT").as_deref() {
         Some("panic") => panic!("the token is {secret}"),
         Some("words") => panic!("words of the program"),
         Some("task") => drop(tokio::spawn(async move { panic!("{secret}") }).await),

@@ -5,7 +5,8 @@ use clap::Args;
 use super::{
     GlobalArgs, observation,
     output::Output,
-    profile_file,
+    pod_trials::try_pods,
+    print_error, profile_file,
     removal_session::{self, RemovalArgs},
     run_limit::RunLimit,
     session::Session,
@@ -58,29 +59,54 @@ pub(super) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
             observation::plan(&session, false).await
         };
         let plan = RunLimit::reading(output).within(READING, read).await?;
-        return Ok(show(&plan, args.detailed_exitcode, global, output));
+        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
     }
     let file = profile_file::read(global, output)?;
-    let plan = if args.offline {
-        offline(&file, output)?
-    } else {
-        let read = async {
-            let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
-            output.note(session.target());
-            observation::plan(&session, args.adopt).await
-        };
-        RunLimit::reading(output).within(READING, read).await?
+    if args.offline {
+        let plan = offline(&file, output)?;
+        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
+    }
+    let read = async {
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        output.note(session.target());
+        let (plan, trials) = tokio::join!(
+            observation::plan(&session, args.adopt),
+            Box::pin(try_pods(&session))
+        );
+        let plan = plan?;
+        trials.tell(&plan, output);
+        let error = trials.check(&plan).err();
+        Ok((plan, error))
     };
-    Ok(show(&plan, args.detailed_exitcode, global, output))
+    let (plan, error) = RunLimit::reading(output).within(READING, read).await?;
+    Ok(show(
+        &plan,
+        args.detailed_exitcode,
+        error.as_ref(),
+        global,
+        output,
+    ))
 }
 
-/// Prints a plan; the exit code.
-fn show(plan: &Plan, detailed: bool, global: &GlobalArgs, output: Output) -> u8 {
+/// Prints a plan, and the error that carrying it out would end with; the exit code.
+fn show(
+    plan: &Plan,
+    detailed: bool,
+    error: Option<&Error>,
+    global: &GlobalArgs,
+    output: Output,
+) -> u8 {
     global.actions.summarize(&report::markdown::plan(plan));
     if output.is_json() {
-        output.document(&report::plan::document(&plan.profile, Some(plan), None));
+        output.document(&report::plan::document(&plan.profile, Some(plan), error));
     } else {
         output.result(&report::plan::text(plan, output.verbosity > 0));
+    }
+    if let Some(error) = error {
+        global.actions.failure(error);
+        global.actions.summarize(&report::markdown::failure(error));
+        print_error(output, error);
+        return error.kind.exit_code();
     }
     if detailed && !plan.is_unchanged() {
         2
@@ -118,6 +144,7 @@ fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
         ready: false,
         proof: it.resource.is_proof(),
         note: None,
+        consequences: Vec::new(),
     });
     Ok(Plan {
         profile: file.profile.name.clone(),

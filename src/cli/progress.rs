@@ -38,7 +38,8 @@ pub(super) struct Progress {
 impl Progress {
     /// A display on stderr.
     pub(super) fn new(output: Output) -> Self {
-        let live = (is_live() && output.verbosity >= 0).then(MultiProgress::new);
+        // Lines of the log would be written over a live display.
+        let live = (is_live() && output.verbosity == 0).then(MultiProgress::new);
         let waits = Waits::default();
         let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
         Self {
@@ -54,6 +55,7 @@ impl Progress {
 
     /// Shows one event.
     pub(super) fn event(&mut self, event: &Event) {
+        super::at_once::note(event);
         match event {
             Event::Phase(phase) => self.phase(*phase),
             Event::Started { id, action } => {

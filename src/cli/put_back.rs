@@ -15,7 +15,7 @@ pub(super) async fn put_back(
     session: &Session,
     options: &Options<'_>,
     failure: &mut Error,
-    steps: &mut [StepResult],
+    steps: &mut Vec<StepResult>,
     on_event: &mut dyn FnMut(&execute::Event),
 ) {
     let ends = [
@@ -32,10 +32,14 @@ pub(super) async fn put_back(
         );
         return;
     }
-    let again = rotation::put_back(&session.desired, &session.context, options, on_event).await;
+    let again = rotation::put_back(&session.desired, &session.context, options, steps, on_event);
+    let again = again.await;
     let back = "the new credential was not proven: the Secret has the old one again";
     failure.causes.push(match &again {
         PutBack::Done => format!("{back}, and the controller works with it"),
+        PutBack::NotRestarted => {
+            format!("{back}; the controller was not restarted, and works with it still")
+        }
         PutBack::SecretOnly(error) => format!(
             "{back}; the controller is not seen to work with it: {}",
             error.document().message

@@ -1,10 +1,10 @@
 //! What a teardown says before it asks, and the runner it refuses to take away.
 
-use super::{output::Output, session::variable};
+use super::{environment::variable, output::Output, removal_session::in_namespaces_of_pools};
 use crate::{
-    clients::kube::{Selection, Target},
+    clients::kube::Target,
     desired::{
-        Desired, Goal, names,
+        Desired, Goal,
         removal::{self, Records},
     },
     error::{Error, ErrorKind, Result, System},
@@ -65,8 +65,8 @@ pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
         output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
         return Ok(());
     }
-    let pods = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE);
-    let pods = context.kube.list(&pods).await?;
+    let pods = in_namespaces_of_pools(context.removal.recorded.iter(), "v1", "Pod");
+    let pods = context.kube.list_each(&pods).await?;
     for runner in context.runners().await?.iter().filter(|it| it.busy) {
         if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
             output.note(format!(

@@ -1,15 +1,18 @@
 //! What a teardown works with, and which way out it takes where the controller or GitHub cannot do their part.
 
-use std::sync::Mutex;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use clap::Args;
 
 use super::{
-    GlobalArgs, observation,
+    GlobalArgs,
+    accounts::accounts,
+    environment::{hidden_variables, variable},
+    observation,
     output::Output,
     removal_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
     removal_source::{Source, from_inventory, from_profile, use_secret},
-    session::{Session, variable},
+    session::Session,
 };
 use crate::{
     clients::{
@@ -20,11 +23,13 @@ use crate::{
     },
     desired::{
         Desired, names,
-        removal::{self, Wish},
+        removal::{self, Records, Wish},
     },
     error::{Error, ErrorKind, Result},
+    profile::Profile,
     resource::{
-        Resource,
+        Id, Resource,
+        account::Account,
         aws::writes::Writes,
         context::{Context, scope},
         removal::Removal,
@@ -65,6 +70,10 @@ impl RemovalArgs {
 }
 
 /// Connects and makes the list of what is to go: only what is there.
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is read before a teardown, in its order"
+)]
 pub(super) async fn open(
     args: &RemovalArgs,
     global: &GlobalArgs,
@@ -72,7 +81,7 @@ pub(super) async fn open(
 ) -> Result<Session> {
     let source = match &args.name {
         Some(name) => Box::pin(from_inventory(name, args, global)).await?,
-        None => from_profile(global, output).await?,
+        None => Box::pin(from_profile(global, output)).await?,
     };
     let Source {
         kube,
@@ -80,12 +89,19 @@ pub(super) async fn open(
         records,
         ..
     } = &source;
-    let hidden = credential::variables(&profile.github);
+    let hidden = hidden_variables(&profile.token_sources());
     let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
     say_what_stays(records, &profile.name, output);
-    let (credential, github, lost) = Box::pin(connect(&source, output)).await?;
-    let runs = controller_runs(kube).await?;
-    let left = runners_left(kube).await?;
+    let (credential, github, mut lost) = Box::pin(connect(&source, output)).await?;
+    let accounts = match Box::pin(of_pools(&source, output)).await {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            lost = lost.or(Some(error));
+            Vec::new()
+        }
+    };
+    let runs = controller_runs(kube, profile).await?;
+    let left = runners_left(kube, records).await?;
     let mut removal = Removal::new(args.force, source.recorded.clone());
     if left > 0 {
         removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
@@ -98,7 +114,7 @@ pub(super) async fn open(
         crds: args.crds,
         repair: !runs,
     };
-    let all = removal::teardown(records, &profile.name, wish);
+    let all = removal::teardown(records, profile, wish);
     let context = Context {
         kubernetes: kube.version().await?,
         profile: source.profile,
@@ -109,10 +125,13 @@ pub(super) async fn open(
         helm,
         github,
         credential,
+        accounts,
         adopt: false,
         secret_version: Mutex::default(),
         rotation: Mutex::default(),
         listing: tokio::sync::Mutex::default(),
+        events: tokio::sync::Mutex::default(),
+        remarks: crate::resource::remarks::Remarks::default(),
         removal,
     };
     let desired = there(&context, all).await?;
@@ -177,23 +196,55 @@ async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub,
     Ok((credential, github, lost))
 }
 
+/// The GitHub of the pools that have one of their own, where it takes their credentials.
+async fn of_pools(source: &Source, output: Output) -> Result<Vec<Account>> {
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let ca_bundle = source.ca_bundle.as_deref();
+    let accounts = accounts(&source.profile, &sources, ca_bundle, output).await?;
+    for account in &accounts {
+        account.github.registration(scope(&account.part)?).await?;
+    }
+    Ok(accounts)
+}
+
 /// Whether a pod of the controller is ready.
-async fn controller_runs(kube: &Kube) -> Result<bool> {
+async fn controller_runs(kube: &Kube, profile: &Profile) -> Result<bool> {
     let target = Target::namespaced(
         "apps/v1",
         "Deployment",
-        names::SYSTEM_NAMESPACE,
-        names::CONTROLLER,
+        &profile.controller.namespace,
+        &profile.controller.full_name(),
     );
     let live = kube.get(&target).await?;
     Ok(live.is_some_and(|it| it["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0))
 }
 
-/// How many runners are left in the runners' namespace.
-async fn runners_left(kube: &Kube) -> Result<usize> {
-    let selection =
-        Selection::namespaced(names::ARC_API_VERSION, "Runner", names::RUNNER_NAMESPACE);
-    Ok(kube.list(&selection).await?.len())
+/// How many runners are left in the namespaces of the pools that are on record.
+async fn runners_left(kube: &Kube, records: &Records) -> Result<usize> {
+    let runners = in_namespaces_of_pools(records.keys(), names::ARC_API_VERSION, "Runner");
+    Ok(kube.list_each(&runners).await?.len())
+}
+
+/// The objects of a kind in the namespaces of the pools among `ids`, and in the one where pools are that say nothing.
+pub(super) fn in_namespaces_of_pools<'a>(
+    ids: impl Iterator<Item = &'a String>,
+    api_version: &str,
+    kind: &str,
+) -> Vec<Selection> {
+    let pools = ids.filter_map(|id| Id::parse(id));
+    let pools = pools.filter(|id| id.kind() == "runner-deployment");
+    let namespaces: BTreeSet<String> = pools
+        .filter_map(|id| id.namespace().map(str::to_owned))
+        .chain([names::RUNNER_NAMESPACE.to_owned()])
+        .collect();
+    let each = namespaces.iter();
+    each.map(|it| Selection::namespaced(api_version, kind, it))
+        .collect()
 }
 
 /// Why the controller cannot take its runners away.
@@ -215,7 +266,7 @@ async fn by_hand(
     let secret = Target::namespaced(
         "v1",
         "Secret",
-        names::SYSTEM_NAMESPACE,
+        &source.profile.controller.namespace,
         names::CONTROLLER_SECRET,
     );
     let Some(secret) = source.kube.get(&secret).await? else {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     GlobalArgs,
     connection::{self, Connection},
+    environment::{hidden_variables, shared_files},
     output::Output,
     profile_file,
     removal_session::RemovalArgs,
@@ -26,9 +27,9 @@ use crate::{
         removal::{self, Records},
     },
     error::{Error, Result, System},
-    execute::inventory,
+    execute::inventory::{self, Home, Inventory},
     policy,
-    profile::{Cluster, KubernetesSecretKey, Profile, TokenSource},
+    profile::{App, Cluster, KubernetesSecretKey, Profile, TokenSource},
     resource::{Resource, aws::rules_of},
 };
 
@@ -50,7 +51,7 @@ pub(super) struct Source {
 pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<Source> {
     let file = profile_file::read(global, output)?;
     let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
-    let known = inventory::read(&connection.kube, &file.profile.name).await?;
+    let known = inventory::read(&connection.kube, Home::of(&file.profile)).await?;
     connection.reach(&known).await?;
     let bundle = ca_bundle(&file)?;
     let lost = known.records.is_empty() && file.profile.aws.is_some();
@@ -112,6 +113,8 @@ pub(super) async fn from_inventory(
     args: &RemovalArgs,
     global: &GlobalArgs,
 ) -> Result<Source> {
+    // Which variables the profile names is not known before the inventory is read.
+    let hidden = hidden_variables(&[]);
     let cluster = Cluster {
         eks: args.eks.clone(),
         region: args.region.clone(),
@@ -122,11 +125,14 @@ pub(super) async fn from_inventory(
             eks: Some(_),
             region,
             ..
-        } => Some(Aws::new(region.as_deref()).await),
+        } => {
+            let files = shared_files(hidden.clone());
+            Some(Aws::new(region.as_deref(), &files, connection::authorities()?).await)
+        }
         _ => None,
     };
-    let mut connection = Connection::to(global, &cluster, aws).await?;
-    let found = inventory::read(&connection.kube, name).await?;
+    let mut connection = Connection::to(global, &cluster, hidden, aws).await?;
+    let found = found_by_name(&connection.kube, name).await?;
     connection.reach(&found).await?;
     let Connection {
         access,
@@ -145,17 +151,18 @@ pub(super) async fn from_inventory(
     let secret = Target::namespaced(
         "v1",
         "Secret",
-        names::SYSTEM_NAMESPACE,
+        &profile.controller.namespace,
         names::CONTROLLER_SECRET,
     );
     if let Some(secret) = kube.get(&secret).await? {
         use_secret(&mut profile, &secret);
     }
+    use_pool_secrets(&kube, &mut profile).await?;
     Ok(Source {
         access,
         aws: match aws {
             Some(aws) => Some(aws),
-            None => connection::aws(&profile).await,
+            None => connection::aws(&profile, hidden_variables(&profile.token_sources())).await?,
         },
         eks,
         recorded: found.records.keys().cloned().collect(),
@@ -167,32 +174,90 @@ pub(super) async fn from_inventory(
     })
 }
 
+/// The inventory of a profile of which only the name is known: in the default namespace, or else wherever there is one.
+async fn found_by_name(kube: &Kube, name: &str) -> Result<Inventory> {
+    let home = |namespace| Home {
+        namespace,
+        profile: name,
+    };
+    let found = inventory::read(kube, home(names::SYSTEM_NAMESPACE)).await?;
+    if found.profile.is_some() {
+        return Ok(found);
+    }
+    match inventory::homes(kube, name).await?.as_slice() {
+        [] => Ok(found),
+        [namespace] => inventory::read(kube, home(namespace)).await,
+        several => Err(Error::failed(
+            System::Kubernetes,
+            format!("there are several inventories of a profile `{name}` on this cluster"),
+        )
+        .object(format!("config-map/{}/arcctl-{name}", several[0]))
+        .cause(format!("in the namespaces {}", several.join(", ")))
+        .hint(
+            "name the profile's file with -f: its `controller.namespace` tells which one is meant",
+        )),
+    }
+}
+
 /// The certificate authority of the server, where `up` has put it into the cluster.
 async fn made_ca_bundle(kube: &Kube, profile: &Profile) -> Result<Option<String>> {
     if profile.github.ca_bundle.is_none() {
         return Ok(None);
     }
-    let target = Target::namespaced("v1", "ConfigMap", names::SYSTEM_NAMESPACE, names::CA_BUNDLE);
+    let target = Target::namespaced(
+        "v1",
+        "ConfigMap",
+        &profile.controller.namespace,
+        names::CA_BUNDLE,
+    );
     let live = kube.get(&target).await?;
     Ok(live.and_then(|it| Some(it["data"][names::CA_BUNDLE_KEY].as_str()?.to_owned())))
 }
 
 pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {
+    let namespace = profile.controller.namespace.clone();
+    let github = &mut profile.github;
+    let place = (namespace.as_str(), names::CONTROLLER_SECRET);
+    use_made(place, secret, &mut github.token, &mut github.app);
+}
+
+/// The same for the pools that have a credential of their own.
+pub(super) async fn use_pool_secrets(kube: &Kube, profile: &mut Profile) -> Result<()> {
+    for pool in &mut profile.pools {
+        let Some(name) = pool.credential_secret() else {
+            continue;
+        };
+        let secret = Target::namespaced("v1", "Secret", &pool.namespace, &name);
+        if let Some(secret) = kube.get(&secret).await?
+            && let Some(github) = &mut pool.github
+        {
+            let place = (pool.namespace.as_str(), name.as_str());
+            use_made(place, &secret, &mut github.token, &mut github.app);
+        }
+    }
+    Ok(())
+}
+
+/// Has a credential read from the Secret that `up` has put it into.
+fn use_made(
+    (namespace, name): (&str, &str),
+    secret: &Value,
+    token: &mut Option<TokenSource>,
+    app: &mut Option<App>,
+) {
     let key = |key: &str| {
         (!secret["data"][key].is_null()).then(|| TokenSource {
             kubernetes_secret: Some(KubernetesSecretKey {
-                namespace: names::SYSTEM_NAMESPACE.into(),
-                name: names::CONTROLLER_SECRET.into(),
+                namespace: namespace.into(),
+                name: name.into(),
                 key: key.into(),
             }),
             ..TokenSource::default()
         })
     };
     if let Some(source) = key("github_token") {
-        profile.github.token = Some(source);
-    } else if let (Some(source), Some(app)) =
-        (key("github_app_private_key"), profile.github.app.as_mut())
-    {
+        *token = Some(source);
+    } else if let (Some(source), Some(app)) = (key("github_app_private_key"), app.as_mut()) {
         app.private_key = source;
     }
 }

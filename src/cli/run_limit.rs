@@ -112,10 +112,9 @@ impl RunLimit {
 
 /// A run that a signal ended before its first step.
 fn stopped(stop: Stop, doing: Option<&str>) -> Error {
-    let (kind, word) = match stop {
-        Stop::Terminated => (ErrorKind::Terminated, "terminated"),
-        _ => (ErrorKind::Interrupted, "interrupted"),
-    };
+    let (kind, word) = stop
+        .signal()
+        .unwrap_or((ErrorKind::Interrupted, "interrupted"));
     let error = Error::new(kind, System::Local, format!("{word} before the first step"));
     let error = match doing {
         Some(doing) => error.cause(format!("it was {doing}")),

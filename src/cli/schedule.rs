@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{
         Pool, Schedule,
+        lint::windows_over,
         schedule::{ScheduleError, calendar, clock_changes, horizon, overrides, verify},
     },
     report::schedule::{Calendar, PoolCalendar, document, error, text},
@@ -25,6 +26,9 @@ pub(super) struct ScheduleArgs {
 pub(super) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(global, output)?;
     let now = Timestamp::now();
+    for over in windows_over(&file.profile, now) {
+        output.note(format!("advice: {over}"));
+    }
     let pools = file.profile.pools.iter();
     let pools = pools
         .map(|pool| of_pool(pool, now, args.days))

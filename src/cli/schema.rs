@@ -5,6 +5,7 @@ use crate::profile::schema;
 
 /// Prints the JSON Schema of the profile.
 pub(super) fn run(output: Output) -> u8 {
-    output.document(&schema());
+    let text = serde_json::to_string_pretty(&schema()).unwrap_or_else(|_| "{}".into());
+    output.generated(&format!("{text}\n"));
     0
 }

@@ -7,8 +7,11 @@ use std::{
 };
 
 use super::{
-    GlobalArgs, aws_facts,
+    GlobalArgs,
+    accounts::{accounts, accounts_of_gone_pools, audits},
+    aws_facts,
     connection::{Connection, cluster_words},
+    environment::{hidden_variables, registries, variable},
     foreign, observation,
     output::Output,
     profile_file::ProfileFile,
@@ -18,18 +21,19 @@ use super::{
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
-        credential::{self, Credential},
-        github::{Audit, GitHub},
+        credential::{Credential, Sources},
+        github::GitHub,
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
     desired::{Desired, DesiredError, EksFacts, Facts, desired, names, removal::Records},
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
-    profile::Profile,
+    profile::{Profile, lint::windows_over},
     resource::{
         aws::writes::Writes,
         context::{Context, scope},
+        references,
         removal::Removal,
     },
     secret::Secret,
@@ -47,17 +51,12 @@ pub(super) struct Session {
     eks: Option<EksCluster>,
 }
 
-/// A variable of the environment.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the environment is read in cli/ and passed down"
-)]
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|it| !it.is_empty())
-}
-
 impl Session {
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one thing after the other that has to be set up"
+    )]
     pub(super) async fn open(
         global: &GlobalArgs,
         file: ProfileFile,
@@ -66,32 +65,63 @@ impl Session {
     ) -> Result<Self> {
         let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let Connection { kube, aws, eks, .. } = &connection;
-        let helm_must_not_see = credential::variables(&file.profile.github);
+        let helm_must_not_see = hidden_variables(&file.profile.token_sources());
         let helm = Helm::new(
             variable("PATH").as_deref(),
             connection.access.clone(),
             helm_must_not_see,
-        )?;
+        )?
+        .signed_in(registries());
         helm.binary()?;
         let SignedIn {
             credential,
             github,
             ca_bundle,
         } = Box::pin(at_github(&file, kube, aws.as_ref(), output)).await?;
+        let sources = Sources {
+            variable: &variable,
+            directory: &file.directory,
+            kube: Some(kube),
+            aws: aws.as_ref(),
+        };
+        let mut accounts = Box::pin(accounts(
+            &file.profile,
+            &sources,
+            ca_bundle.as_deref(),
+            output,
+        ))
+        .await?;
         // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
-        let (audit, facts) = tokio::join!(
-            Box::pin(audit_with_groups(&github, &file.profile)),
-            Box::pin(facts(kube, at_aws, &file.profile, ca_bundle.clone()))
+        let (audit, facts, missing) = tokio::join!(
+            Box::pin(audits(&github, &file.profile, &accounts)),
+            Box::pin(facts(
+                kube,
+                at_aws,
+                &file.profile,
+                ca_bundle.clone(),
+                foreign::For::Run,
+            )),
+            Box::pin(references::missing(kube, &file.profile))
         );
         #[cfg(debug_assertions)]
         super::own_fault::provoked(&credential).await;
         let (audit, (facts, advice)) = (audit?, facts?);
-        for advice in advice.into_iter().chain(audit.advice) {
+        for advice in advice.into_iter().chain(audit.advice).chain(missing) {
             output.note(format!("advice: {advice}"));
         }
         let desired = wanted(&file.profile, &facts)?;
-        let inventory = inventory::read(kube, &file.profile.name).await?;
+        let inventory = inventory::read(kube, inventory::Home::of(&file.profile)).await?;
+        accounts.extend(
+            Box::pin(accounts_of_gone_pools(
+                &file.profile,
+                &inventory,
+                &sources,
+                ca_bundle.as_deref(),
+                output,
+            ))
+            .await?,
+        );
         Box::pin(connection.reach(&inventory)).await?;
         let Connection { kube, aws, eks, .. } = connection;
         let context = Context {
@@ -102,12 +132,15 @@ impl Session {
             helm,
             github,
             credential,
+            accounts,
             adopt,
             started: facts.now,
             kubernetes: facts.kubernetes.unwrap_or_default(),
             secret_version: Mutex::default(),
             rotation: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
+            events: tokio::sync::Mutex::default(),
+            remarks: crate::resource::remarks::Remarks::default(),
             removal: Removal::default(),
         };
         let mut session = Self {
@@ -182,9 +215,13 @@ impl Session {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
-        let (facts, _) = Box::pin(facts(kube, at_aws, profile, ca_bundle)).await?;
+        let (facts, _) =
+            Box::pin(facts(kube, at_aws, profile, ca_bundle, foreign::For::Run)).await?;
         self.desired = wanted(&self.context.profile, &facts)?;
-        let inventory = inventory::read(&self.context.kube, &self.context.profile.name).await?;
+        let inventory = {
+            let home = inventory::Home::of(&self.context.profile);
+            inventory::read(&self.context.kube, home).await?
+        };
         self.add_left_behind(&inventory.records, output).await
     }
 
@@ -228,36 +265,13 @@ pub(super) fn wanted_error(error: &DesiredError) -> Error {
     .hint("correct the profile")
 }
 
-pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
-    let scope = scope(profile)?;
-    let owner = profile.github.token_owner.as_deref();
-    github.audit(scope, owner).await
-}
-
-/// The audit, and what the runner groups let the runners do; what cannot be read of these is said.
-async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
-    let mut audit = audit(github, profile).await?;
-    match github.group_findings(profile).await {
-        Ok(findings) => {
-            if let Some(error) = github.group_error(profile, &findings) {
-                return Err(error);
-            }
-            audit.advice.extend(findings.advice);
-        }
-        Err(error) => audit.advice.push(format!(
-            "whether the runner groups take these runners could not be found out: {}",
-            error.document().message
-        )),
-    }
-    Ok(audit)
-}
-
 /// The facts, and what is unwise in them.
 pub(super) async fn facts(
     kube: &Kube,
     at_aws: Option<(&Aws, &EksCluster)>,
     profile: &Profile,
     ca_bundle: Option<String>,
+    whom: foreign::For,
 ) -> Result<(Facts, Vec<String>)> {
     let eks = at_aws.map(|(_, eks)| eks);
     let at_aws = async {
@@ -268,17 +282,17 @@ pub(super) async fn facts(
             None => Ok(None),
         }
     };
-    let autoscalers = Selection::namespaced(
+    let autoscalers = in_each(
+        profile,
         names::ARC_API_VERSION,
         "HorizontalRunnerAutoscaler",
-        names::RUNNER_NAMESPACE,
     );
     let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, foreign::MONITORS),
         has_crd(kube, foreign::RULES),
-        foreign::look(kube, profile),
-        kube.list(&autoscalers),
+        foreign::look(kube, profile, whom),
+        kube.list_each(&autoscalers),
         at_aws,
     );
     let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
@@ -291,14 +305,18 @@ pub(super) async fn facts(
         it.facts
     });
     let autoscalers = autoscalers?;
+    let foreign = foreign?;
+    let now = jiff::Timestamp::now();
+    advice.extend(foreign.advice);
+    advice.extend(windows_over(profile, now));
     let facts = Facts {
-        now: jiff::Timestamp::now(),
+        now,
         kubernetes: Some(kubernetes),
         aws,
         runner_role_arn,
         service_monitor_crd: Some(monitors),
         prometheus_rule_crd: Some(rules),
-        foreign_cert_manager: Some(foreign?),
+        foreign_cert_manager: Some(foreign.cert_manager),
         ca_bundle,
         live_overrides: live_overrides(&autoscalers, profile),
         rivals: foreign::rivals(&autoscalers, profile),
@@ -306,6 +324,14 @@ pub(super) async fn facts(
         ..Facts::default()
     };
     Ok((facts, advice))
+}
+
+/// The objects of a kind in each namespace of the pools.
+pub(super) fn in_each(profile: &Profile, api_version: &str, kind: &str) -> Vec<Selection> {
+    let namespaces = profile.runner_namespaces().into_iter();
+    namespaces
+        .map(|namespace| Selection::namespaced(api_version, kind, namespace))
+        .collect()
 }
 
 pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
@@ -335,7 +361,8 @@ fn live_overrides(
         .filter_map(|it| {
             let name = it["metadata"]["name"].as_str()?.to_owned();
             let overrides = it["spec"]["scheduledOverrides"].clone();
-            let known = profile.pools.iter().any(|pool| pool.name == name);
+            let namespace = it["metadata"]["namespace"].as_str()?;
+            let known = profile.pool(namespace, &name).is_some();
             (known && !overrides.is_null()).then_some((name, overrides))
         })
         .collect()

@@ -1,6 +1,6 @@
 //! How a command signs in to GitHub: with the credential that the profile names, and by its certificates.
 
-use super::{output::Output, profile_file::ProfileFile, session::variable};
+use super::{environment::variable, output::Output, profile_file::ProfileFile};
 use crate::{
     clients::{
         aws::Aws,

@@ -11,11 +11,11 @@ use clap::Args;
 use super::{
     GlobalArgs,
     connection::{Connection, cluster_words},
+    environment::{hidden_variables_and, variable},
     output::{BAD, CHANGE, DIM, GOOD, Output, paint},
     pool_names, print_error,
     profile_file::{self, ProfileFile},
     run_limit::RunLimit,
-    session::variable,
     sign_in::{SignedIn, at_github},
     stop_on_signals,
 };
@@ -141,7 +141,8 @@ async fn open(
     repository: &str,
     output: Output,
 ) -> Result<Session> {
-    let connection = Box::pin(Connection::open(global, &file.profile)).await?;
+    let hidden = hidden_variables_and(&file.profile.token_sources(), args.token_env.as_deref());
+    let connection = Box::pin(Connection::hiding(global, &file.profile, hidden)).await?;
     let (kube, aws) = (connection.kube, connection.aws);
     let SignedIn {
         credential,

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
-    connection::Connection, output::Output, pool_names, profile_file::ProfileFile,
-    sign_in::at_github,
+    accounts::accounts, connection::Connection, environment::variable, output::Output, pool_names,
+    profile_file::ProfileFile, session::in_each, sign_in::at_github,
 };
 use crate::{
     clients::{
+        credential::Sources,
         github::GitHub,
         kube::{Kube, Selection, Target},
     },
@@ -18,7 +19,7 @@ use crate::{
     error::{Error, Result},
     profile::{Pool, Profile, schedule::moment},
     report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
-    resource::{is_ready, newest_release},
+    resource::{account::Account, is_ready, newest_release},
 };
 
 /// The label that the controller gives to a pool's pods (reference: arc.md 2.1).
@@ -41,6 +42,7 @@ pub(super) struct State {
     file: ProfileFile,
     pools: Vec<Pool>,
     github: Result<GitHub>,
+    accounts: Vec<Account>,
 }
 
 /// What was counted of a pool's pods.
@@ -62,11 +64,30 @@ impl State {
         let pools = chosen(&file.profile, only)?;
         let kube = connection.kube;
         let github = Box::pin(at_github(&file, &kube, connection.aws.as_ref(), output)).await;
+        let sources = Sources {
+            variable: &variable,
+            directory: &file.directory,
+            kube: Some(&kube),
+            aws: connection.aws.as_ref(),
+        };
+        let found = match &github {
+            Ok(own) => {
+                let bundle = own.ca_bundle.as_deref();
+                Box::pin(accounts(&file.profile, &sources, bundle, output)).await
+            }
+            Err(_) => Ok(Vec::new()),
+        };
+        // Without one of the credentials GitHub is not asked, as without the profile's.
+        let (github, accounts) = match (github.map(|it| it.github), found) {
+            (Ok(github), Ok(accounts)) => (Ok(github), accounts),
+            (Ok(_), Err(error)) | (Err(error), _) => (Err(error), Vec::new()),
+        };
         Ok(Self {
             kube,
             file,
             pools,
-            github: github.map(|it| it.github),
+            github,
+            accounts,
         })
     }
 
@@ -81,7 +102,16 @@ impl State {
         let Some(scope) = self.file.profile.github.scope() else {
             return Ok(Runners::new());
         };
-        let seen = github.runners(scope).await?.into_iter().map(|it| {
+        let others = self.accounts.iter().map(|it| async move {
+            let Some(scope) = it.part.github.scope() else {
+                return Ok(Vec::new());
+            };
+            it.github.runners(scope).await
+        });
+        let (own, others) =
+            tokio::try_join!(github.runners(scope), futures::future::try_join_all(others))?;
+        let all = own.into_iter().chain(others.into_iter().flatten());
+        let seen = all.map(|it| {
             let online = it.status == "online";
             let busy = it.busy;
             (it.name, Seen { online, busy })
@@ -92,16 +122,22 @@ impl State {
     /// What keeps jobs from the runners by their groups at GitHub, if anything does.
     pub(super) async fn group_fault(&self) -> Result<Option<Error>> {
         let github = self.github.as_ref().map_err(Clone::clone)?;
-        let findings = github.group_findings(&self.file.profile).await?;
-        Ok(github.group_error(&self.file.profile, &findings))
+        let own = self.file.profile.own_part();
+        let findings = github.group_findings(&own).await?;
+        let mut error = github.group_error(&own, &findings);
+        for it in &self.accounts {
+            let findings = it.github.group_findings(&it.part).await?;
+            error = error.or_else(|| it.github.group_error(&it.part, &findings));
+        }
+        Ok(error)
     }
 
     /// What changes when the state does.
     pub(super) fn selections(&self) -> Vec<Selection> {
-        vec![self.pods(), autoscalers()]
+        self.pods().into_iter().chain(self.autoscalers()).collect()
     }
 
-    fn pods(&self) -> Selection {
+    fn pods(&self) -> Vec<Selection> {
         let all = self.pools.len() == self.file.profile.pools.len();
         let names: Vec<&str> = self.pools.iter().map(|it| it.name.as_str()).collect();
         let labelled = if all {
@@ -109,14 +145,17 @@ impl State {
         } else {
             format!("{POOL} in ({})", names.join(","))
         };
-        Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE).labelled(labelled)
+        in_each(&self.file.profile, "v1", "Pod")
+            .into_iter()
+            .map(|it| it.labelled(&labelled))
+            .collect()
     }
 
     /// The state now, and what is unwise in it.
     pub(super) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
         let ((releases, advice), certificate, desired, tallies) = tokio::try_join!(
-            releases(&self.kube, self.profile()),
-            certificate(&self.kube),
+            releases(&self.kube, &self.file.profile),
+            certificate(&self.kube, &self.file.profile),
             self.desired(),
             self.tallies(runners),
         )?;
@@ -144,10 +183,18 @@ impl State {
         Ok((status, advice))
     }
 
+    fn autoscalers(&self) -> Vec<Selection> {
+        in_each(
+            &self.file.profile,
+            names::ARC_API_VERSION,
+            "HorizontalRunnerAutoscaler",
+        )
+    }
+
     /// What the autoscalers ask for, by pool.
     async fn desired(&self) -> Result<HashMap<String, u64>> {
         let mut desired = HashMap::new();
-        let see = |autoscaler: &Value| {
+        let mut see = |autoscaler: &Value| {
             if let (Some(name), Some(replicas)) = (
                 autoscaler["metadata"]["name"].as_str(),
                 autoscaler["status"]["desiredReplicas"].as_u64(),
@@ -155,14 +202,16 @@ impl State {
                 desired.insert(name.to_owned(), replicas);
             }
         };
-        self.kube.each(&autoscalers(), see).await?;
+        for selection in self.autoscalers() {
+            self.kube.each(&selection, &mut see).await?;
+        }
         Ok(desired)
     }
 
     /// The pods of each pool, counted page by page.
     async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Tally>> {
         let mut tallies: HashMap<String, Tally> = HashMap::new();
-        let see = |pod: &Value| {
+        let mut see = |pod: &Value| {
             let metadata = &pod["metadata"];
             let (Some(pool), Some(name)) =
                 (metadata["labels"][POOL].as_str(), metadata["name"].as_str())
@@ -181,17 +230,11 @@ impl State {
                 tally.registered += usize::from(marked);
             }
         };
-        self.kube.each(&self.pods(), see).await?;
+        for selection in self.pods() {
+            self.kube.each(&selection, &mut see).await?;
+        }
         Ok(tallies)
     }
-}
-
-fn autoscalers() -> Selection {
-    Selection::namespaced(
-        names::ARC_API_VERSION,
-        "HorizontalRunnerAutoscaler",
-        names::RUNNER_NAMESPACE,
-    )
 }
 
 fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
@@ -201,16 +244,18 @@ fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
 }
 
 /// The releases, and a word on those that are another profile's.
-async fn releases(kube: &Kube, profile: &str) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
+async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
     let (mut found, mut advice) = (Vec::new(), Vec::new());
+    let controller = &profile.controller;
     for (namespace, name) in [
-        (names::CERT_MANAGER_NAMESPACE, names::CERT_MANAGER),
-        (names::SYSTEM_NAMESPACE, names::CONTROLLER),
+        (profile.cert_manager.namespace.as_str(), names::CERT_MANAGER),
+        (controller.namespace.as_str(), controller.release.as_str()),
     ] {
         if let Some(record) = newest_release(kube, namespace, name).await? {
-            if let Some(other) = record.profile.as_ref().filter(|it| *it != profile) {
+            if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {
                 advice.push(format!(
-                    "advice: release `{name}` belongs to the profile `{other}`, not to `{profile}`"
+                    "advice: release `{name}` belongs to the profile `{other}`, not to `{}`",
+                    profile.name
                 ));
             }
             found.push(ReleaseStatus {
@@ -223,12 +268,12 @@ async fn releases(kube: &Kube, profile: &str) -> Result<(Vec<ReleaseStatus>, Vec
     Ok((found, advice))
 }
 
-async fn certificate(kube: &Kube) -> Result<Option<CertificateStatus>> {
-    let name = format!("{}-serving-cert", names::CONTROLLER);
+async fn certificate(kube: &Kube, profile: &Profile) -> Result<Option<CertificateStatus>> {
+    let name = profile.controller.serving_certificate();
     let target = Target::namespaced(
         "cert-manager.io/v1",
         "Certificate",
-        names::SYSTEM_NAMESPACE,
+        &profile.controller.namespace,
         &name,
     );
     let live = kube.get(&target).await?;

@@ -177,8 +177,9 @@ impl Watch<'_> {
         tokio::select! {
             ended = self.watch() => ended.map(|never| match never {}),
             reason = stopped.wait_for(Option::is_some) => {
-                let terminated = reason.is_ok_and(|it| *it == Some(Stop::Terminated));
-                Ok(if terminated { ErrorKind::Terminated } else { ErrorKind::Interrupted }.exit_code())
+                let stop = reason.ok().and_then(|it| *it);
+                let kind = stop.and_then(Stop::signal).map_or(ErrorKind::Interrupted, |(kind, _)| kind);
+                Ok(kind.exit_code())
             }
         }
     }

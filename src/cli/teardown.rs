@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
+use tokio::sync::watch;
 
 use super::{
     GlobalArgs, Stop, confirm, observation,
@@ -14,11 +15,11 @@ use super::{
     run_limit::RunLimit,
     session::Session,
     stop_on_signals,
-    up::{Ended, READING, ended, holder, kept, not_started},
+    up::{Ended, READING, ended, holder, kept, not_started, say_remarks},
 };
 use crate::{
     clients::kube::Target,
-    desired::{Desired, Phase, names},
+    desired::{Desired, Phase},
     error::Result,
     execute::{self, Options, StepResult, lease::Lease},
     plan::Plan,
@@ -105,8 +106,12 @@ async fn attempt(
         limit: args.timeout.get(),
         timeouts: &session.context.profile.timeouts,
         stop,
+        paused: watch::Sender::new(false),
     };
-    Ok(execute(session, &options, limit, output).await)
+    let before = session.context.remarks.all();
+    let ended = execute(session, &options, limit, output).await;
+    say_remarks(session, &before, output);
+    Ok(ended)
 }
 
 /// All phases under the lease; last, without it, what arcctl remembers, and the namespace that holds both.
@@ -159,15 +164,15 @@ async fn lease(
     limit: &RunLimit,
 ) -> Result<Option<Lease>> {
     let kube = &session.context.kube;
-    let namespace = Target::cluster("v1", "Namespace", names::SYSTEM_NAMESPACE);
+    let home = &session.context.profile.controller.namespace;
+    let namespace = Target::cluster("v1", "Namespace", home);
     let taken = async {
         match kube.get(&namespace).await? {
             Some(live) if live["metadata"]["deletionTimestamp"].is_null() => {}
             _ => return Ok(None),
         }
         let profile = &session.context.profile.name;
-        let stop = options.stop.clone();
-        Lease::acquire(kube, names::SYSTEM_NAMESPACE, profile, &holder(), stop)
+        Lease::acquire(kube, home, profile, &holder(), options.hold())
             .await
             .map(Some)
     };

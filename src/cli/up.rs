@@ -1,27 +1,29 @@
 //! `arcctl up`: plan, ask, execute, prove.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use clap::Args;
 use tokio::sync::watch;
 
 use super::{
-    GlobalArgs, confirm,
+    GlobalArgs, confirm, consequences,
+    environment::variable,
     forget::{forget_gone, tidy},
     observation,
     output::{DIM, Output, paint},
     permissions::{check_permissions, writes},
+    pod_trials::{check_pods, try_pods},
     print_error, profile_file,
     progress::Progress,
     put_back::put_back,
     removal_advice,
     run_limit::RunLimit,
-    session::{Session, variable},
+    session::Session,
     stop_on_signals,
 };
 use crate::{
     clients::requests::Counts,
-    desired::{Desired, Goal, Phase, names},
+    desired::{Desired, Goal, Phase},
     error::{Error, ErrorKind, Result},
     execute::{self, Options, StepResult, inventory, lease::Lease},
     plan::{Action, Plan},
@@ -133,9 +135,19 @@ async fn attempts(
     output: Output,
 ) -> Result<Ended> {
     for attempt in 1.. {
-        let plan = observation::plan(session, args.adopt);
-        let plan = limit.within(READING, plan).await?;
+        let read = async {
+            let (plan, trials) = tokio::join!(
+                observation::plan(session, args.adopt),
+                Box::pin(try_pods(session))
+            );
+            let plan = plan?;
+            trials.tell(&plan, output);
+            let possible = trials.check(&plan);
+            Ok((plan, possible))
+        };
+        let (plan, possible) = limit.within(READING, read).await?;
         global.actions.summarize(&report::markdown::plan(&plan));
+        possible?;
         if !plan.is_unchanged() {
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
@@ -158,14 +170,20 @@ async fn attempts(
             limit: args.timeout.get(),
             timeouts: &session.context.profile.timeouts,
             stop: stop.clone(),
+            paused: watch::Sender::new(false),
         };
+        let before = session.context.remarks.all();
         let (steps, error) = if plan.is_proven() {
             (kept(session), None)
         } else {
             execute(session, &options, limit, output).await
         };
+        say_remarks(session, &before, output);
+        if error.is_none() {
+            consequences::say_what_is_left(&plan, output);
+        }
         if plan.is_unchanged() && error.is_none() {
-            tidy(session, limit, stop, output).await;
+            tidy(session, limit, options.hold(), output).await;
         }
         let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
         if !stale || attempt >= PLANS {
@@ -176,6 +194,15 @@ async fn attempts(
         limit.within(READING, session.refresh(output)).await?;
     }
     Ok((not_started(&session.desired), None))
+}
+
+/// What has come to be known of the resources since `before`: what was known then is in the plan.
+pub(super) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, output: Output) {
+    for (id, remark) in session.context.remarks.all() {
+        if before.get(&id) != Some(&remark) {
+            output.note(format!("advice: `{id}`: {remark}"));
+        }
+    }
 }
 
 /// What can be found out before the first write is: permissions, helm's version, and the charts themselves.
@@ -269,15 +296,16 @@ async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Re
     let holder = holder();
     let lease = Lease::acquire(
         kube,
-        names::SYSTEM_NAMESPACE,
+        &session.context.profile.controller.namespace,
         profile,
         &holder,
-        options.stop.clone(),
+        options.hold(),
     );
     let lease = limit.within("waiting for the lease", lease).await?;
     // The plan once more, now that nobody else writes: what is refused is refused before the next write.
     let recorded = async {
-        observation::plan(session, options.adopt).await?;
+        let plan = observation::plan(session, options.adopt).await?;
+        Box::pin(check_pods(session, &plan)).await?;
         inventory::record(kube, &session.context.profile, &session.desired).await
     };
     match limit.within("making the plan again", recorded).await {
@@ -308,7 +336,7 @@ pub(super) fn requests(session: &Session) -> Requests {
             .aws
             .as_ref()
             .map_or_else(Counts::default, |aws| aws.requests.snapshot()),
-        github: session.context.github.requests.snapshot(),
+        github: session.context.github_requests(),
         helm: session.context.helm.processes(),
     }
 }
@@ -326,9 +354,7 @@ fn finish(run: &Run, desired: &[Desired], global: &GlobalArgs, output: Output) -
         let pools: Vec<String> = desired
             .iter()
             .filter_map(|it| match &it.resource {
-                Resource::Registration(pool) => {
-                    Some(format!("pool {} online (at least {})", pool.pool, pool.min))
-                }
+                Resource::Registration(pool) => Some(pool.promise(jiff::Timestamp::now())),
                 _ => None,
             })
             .collect();

@@ -75,11 +75,14 @@ const FOR_CLOUD: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 const FOR_ENTERPRISE_SERVER: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
 
 /// The variables of the environment that hold a credential: nothing that arcctl starts needs to see them.
-pub fn variables(github: &GitHub) -> Vec<String> {
-    let app = github.app.as_ref().map(|app| &app.private_key);
-    let sources = github.token.iter().chain(app);
-    let known = FOR_CLOUD.into_iter().chain(FOR_ENTERPRISE_SERVER);
+pub fn variables(sources: &[&TokenSource]) -> Vec<String> {
+    // The last is the one that our own examples name.
+    let known = FOR_CLOUD
+        .into_iter()
+        .chain(FOR_ENTERPRISE_SERVER)
+        .chain(["ARCCTL_GITHUB_TOKEN"]);
     sources
+        .iter()
         .filter_map(|it| it.env.clone())
         .chain(known.map(str::to_owned))
         .collect()
@@ -215,6 +218,8 @@ fn checked(
             missing(key, &format!("{from} is empty")).hint("put the token there, and nothing else")
         );
     }
+    crate::log::hide(&secret);
+    tracing::info!("the value of github.{key} is read from {from}");
     if cut {
         advice.push(format!(
             "{from} has white space around the value of github.{key}: it was cut off"

@@ -91,6 +91,7 @@ mod tests {
             vpc: None,
             reach: Reach::Public,
             auto_mode: false,
+            ipv6: false,
         }
     }
 

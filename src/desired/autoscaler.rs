@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Desired, DesiredError, Facts, Goal, Phase, names};
 use crate::{
     profile::{
-        Metric, MetricType, Pool, Profile, Step,
+        GitHub, Metric, MetricType, Pool, Profile, Step, Trigger,
         schedule::{self, Override},
     },
     resource::{KubeObject, Resource},
@@ -18,23 +18,38 @@ const HORIZON_LEFT_DAYS: i64 = 90;
 /// The autoscaler of `pool`. Without `scaling` it has no metrics: the controller then keeps the minimum, because it
 /// has no default metric since app 0.23.
 pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value, DesiredError> {
+    let github = profile.github_of(pool);
     let mut spec = Map::new();
     let mut set = |key: &str, value: Value| spec.insert(key.into(), value);
     set(
         "scaleTargetRef",
         json!({"kind": "RunnerDeployment", "name": pool.name}),
     );
+    if let Some(secret) = pool.credential_secret() {
+        set(
+            "githubAPICredentialsFrom",
+            json!({"secretRef": {"name": secret}}),
+        );
+    }
     set("minReplicas", pool.min.into());
     set("maxReplicas", pool.max.into());
     if let Some(scaling) = &pool.scaling {
-        set(
-            "metrics",
-            scaling
-                .metrics
-                .iter()
-                .map(|metric| metric_value(profile, metric))
-                .collect(),
-        );
+        if !scaling.metrics.is_empty() {
+            set(
+                "metrics",
+                scaling
+                    .metrics
+                    .iter()
+                    .map(|metric| metric_value(&github, metric))
+                    .collect(),
+            );
+        }
+        if !scaling.triggers.is_empty() {
+            set(
+                "scaleUpTriggers",
+                scaling.triggers.iter().map(trigger_value).collect(),
+            );
+        }
         if let Some(delay) = scaling.scale_down_delay {
             set("scaleDownDelaySecondsAfterScaleOut", delay.as_secs().into());
         }
@@ -45,7 +60,7 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
     Ok(json!({
         "apiVersion": names::ARC_API_VERSION,
         "kind": "HorizontalRunnerAutoscaler",
-        "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &pool.name),
+        "metadata": names::metadata(profile, Some(&pool.namespace), &pool.name),
         "spec": spec,
     }))
 }
@@ -67,15 +82,16 @@ pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
         })
 }
 
-/// The minimum in force at `facts.now`.
-pub fn min_now(pool: &Pool, facts: &Facts) -> u32 {
-    pool.schedule
-        .as_ref()
-        .map_or(pool.min, |schedule| schedule.min_at(pool.min, facts.now))
+fn trigger_value(trigger: &Trigger) -> Value {
+    let mut value = json!({"githubEvent": {"workflowJob": {}}, "amount": trigger.amount});
+    if let Some(duration) = trigger.duration {
+        value["duration"] = duration.to_string().into();
+    }
+    value
 }
 
 /// Thresholds and factors are strings there, adjustments integers.
-fn metric_value(profile: &Profile, metric: &Metric) -> Value {
+fn metric_value(github: &GitHub, metric: &Metric) -> Value {
     let kind = match metric.kind {
         MetricType::PercentageRunnersBusy => "PercentageRunnersBusy",
         MetricType::TotalNumberOfQueuedAndInProgressWorkflowRuns => {
@@ -84,7 +100,7 @@ fn metric_value(profile: &Profile, metric: &Metric) -> Value {
     };
     let mut value = json!({"type": kind});
     if !metric.repositories.is_empty() {
-        value["repositoryNames"] = repository_names(profile, &metric.repositories);
+        value["repositoryNames"] = repository_names(github, &metric.repositories);
     }
     for (direction, step) in [("Up", metric.scale_up), ("Down", metric.scale_down)] {
         let Some(Step {
@@ -109,8 +125,8 @@ fn metric_value(profile: &Profile, metric: &Metric) -> Value {
 }
 
 /// The controller puts the organization before each name: one written as ORG/NAME loses its first part.
-fn repository_names(profile: &Profile, repositories: &[String]) -> Value {
-    let owner = profile.github.organization.as_deref();
+fn repository_names(github: &GitHub, repositories: &[String]) -> Value {
+    let owner = github.organization.as_deref();
     let bare = |name: &String| match (name.split_once('/'), owner) {
         (Some((first, rest)), Some(owner)) if first == owner => rest.to_owned(),
         _ => name.clone(),
@@ -141,7 +157,9 @@ pub(super) fn scheduled_overrides(
             pool: pool.name.clone(),
             source,
         })?;
-    Ok(Some(overrides.iter().map(override_value).collect()))
+    // A window of one day in four years may have none for now.
+    let none = overrides.is_empty();
+    Ok((!none).then(|| overrides.iter().map(override_value).collect()))
 }
 
 fn override_value(entry: &Override) -> Value {

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    Desired, EksFacts, Facts, Phase, named, names,
+    Desired, EksFacts, Facts, Phase, named,
     placeholder::{self, Placeholder},
     security_groups,
 };
 use crate::{
-    clients::aws::partition::Partition,
+    account::Partition,
     policy::{self, BucketGrant, Trust},
     profile::{Bucket, Profile, RoleVia, RunnerRole},
     resource::{
@@ -28,11 +28,14 @@ pub struct AwsFacts {
     pub control_plane_groups: Vec<String>,
     /// The CIDRs of the subnets that its control plane is in.
     pub control_plane_subnets: Vec<String>,
-    /// The networks of its nodes, one for each set of security groups.
+    /// The networks of its nodes and pods, one for each set of security groups.
     pub nodes: Vec<NodeNetwork>,
+    /// Whether its pods have addresses of IPv6.
+    pub ipv6: bool,
 }
 
-/// Nodes with the same security groups.
+/// Network interfaces of nodes with the same security groups: with custom networking of the VPC CNI, pods have others than
+/// their node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeNetwork {
     /// Their security groups, sorted.
@@ -51,6 +54,7 @@ pub(super) struct Known {
     pub(super) control_plane_groups: Vec<String>,
     pub(super) control_plane_subnets: Vec<String>,
     pub(super) nodes: Vec<NodeNetwork>,
+    pub(super) ipv6: bool,
 }
 
 impl Known {
@@ -77,6 +81,7 @@ impl Known {
                     groups: vec![text(placeholder::NODE_SECURITY_GROUP)],
                     subnets: Vec::new(),
                 }],
+                ipv6: false,
             };
         };
         Self {
@@ -91,6 +96,7 @@ impl Known {
             control_plane_groups: networks.control_plane_groups.clone(),
             control_plane_subnets: networks.control_plane_subnets.clone(),
             nodes: networks.nodes.clone(),
+            ipv6: networks.ipv6,
         }
     }
 }
@@ -141,18 +147,22 @@ pub(super) fn resource(id: Id, resource: AwsResource) -> Desired {
 }
 
 /// The statement that lets the runners take on the role.
-fn trust((via, role): (RoleVia, &RunnerRole), known: &Known) -> Value {
-    let (namespace, account) = (names::RUNNER_NAMESPACE, &role.service_account);
+fn trust(profile: &Profile, (via, role): (RoleVia, &RunnerRole), known: &Known) -> Value {
+    let (namespaces, account) = (profile.runner_namespaces(), &role.service_account);
+    let subjects: Vec<String> = namespaces
+        .iter()
+        .map(|namespace| format!("system:serviceaccount:{namespace}:{account}"))
+        .collect();
     match via {
         RoleVia::Irsa => policy::trust_statement(Trust {
             sid: &known.sid,
             partition: &known.partition,
             account: &known.account,
             issuer: &known.issuer,
-            subject: &format!("system:serviceaccount:{namespace}:{account}"),
+            subjects: &subjects,
         }),
         RoleVia::PodIdentity => {
-            policy::pod_identity_statement(&known.sid, &known.cluster, namespace, account)
+            policy::pod_identity_statement(&known.sid, &known.cluster, &namespaces, account)
         }
     }
 }
@@ -172,24 +182,26 @@ fn provider(profile: &Profile, known: &Known) -> Desired {
 }
 
 /// What gives the role to the pods of the service account.
-fn association(profile: &Profile, runner: &RunnerRole, known: &Known, facts: &Facts) -> Desired {
+fn association(
+    profile: &Profile,
+    runner: &RunnerRole,
+    namespace: &str,
+    known: &Known,
+    facts: &Facts,
+) -> Desired {
     let account = &runner.service_account;
     let association = PodIdentityAssociation {
         cluster: profile.cluster.eks.clone().unwrap_or_default(),
-        namespace: names::RUNNER_NAMESPACE.into(),
+        namespace: namespace.into(),
         service_account: account.clone(),
         role_arn: actual_role_arn(runner, known, facts),
         sid: known.sid.clone(),
         profile: profile.name.clone(),
     };
-    let id = Id::new(
-        PodIdentityAssociation::KIND,
-        Some(names::RUNNER_NAMESPACE),
-        account,
-    );
+    let id = Id::new(PodIdentityAssociation::KIND, Some(namespace), account);
     let mut result = resource(id, AwsResource::Association(association));
     // Whether it works is tried with a pod of this account.
-    let account = Id::new("service-account", Some(names::RUNNER_NAMESPACE), account);
+    let account = Id::new("service-account", Some(namespace), account);
     result.after.push(account);
     result
 }
@@ -203,11 +215,12 @@ fn role_resources(
     let name = role_name(runner);
     let role = IamRole {
         name: name.to_owned(),
+        arn: runner.role.starts_with("arn:").then(|| runner.role.clone()),
         create: !runner.role.starts_with("arn:"),
         path: runner.path.clone(),
         permissions_boundary: runner.permissions_boundary.clone(),
         sid: known.sid.clone(),
-        trust: trust((via, runner), known),
+        trust: trust(profile, (via, runner), known),
         managed_policies: runner.managed_policies.clone(),
         profile: profile.name.clone(),
     };
@@ -239,10 +252,14 @@ fn role_resources(
             resource(id, AwsResource::BucketPolicy(policy)).after(&role)
         })
         .collect();
-    let association = (via == RoleVia::PodIdentity)
-        .then(|| association(profile, runner, known, facts).after(&role));
+    let namespaces = (via == RoleVia::PodIdentity).then(|| profile.runner_namespaces());
+    let associations: Vec<Desired> = namespaces
+        .into_iter()
+        .flatten()
+        .map(|namespace| association(profile, runner, namespace, known, facts).after(&role))
+        .collect();
     result.extend([role, policy]);
-    result.extend(association);
+    result.extend(associations);
     result.extend(buckets);
     result
 }
@@ -277,7 +294,7 @@ pub(super) fn documents(profile: &Profile, facts: &Facts) -> Vec<(String, Value)
     let document = |statements: Vec<Value>| serde_json::json!({"Version": "2012-10-17", "Statement": statements});
     let mut result = vec![(
         format!("aws/trust-policy.{}.json", role_name(runner)),
-        document(vec![trust((via, runner), &known)]),
+        document(vec![trust(profile, (via, runner), &known)]),
     )];
     if !runner.buckets.is_empty() {
         result.push((

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, image, names, version};
+use super::{Facts, image, merge, names, version};
 use crate::{
     profile::{Auto, Profile},
     resource::{Chart, CrdSet},
@@ -52,9 +52,35 @@ pub fn crds(profile: &Profile) -> CrdSet {
     }
 }
 
-/// The values of its release: without CRDs, and without the start-up check, because helm waits for hooks in any case
-/// and arcctl proves readiness itself.
+/// What `certManager.values` may not set although this profile's release does not: other names than the chart's own are
+/// not found again, and CRDs never belong to a release.
+const RESERVED: [&str; 5] = [
+    "crds",
+    "fullnameOverride",
+    "installCRDs",
+    "nameOverride",
+    "namespace",
+];
+
+/// The values of its release: what arcctl sets, then `certManager.values`.
 pub fn values(profile: &Profile) -> Value {
+    let mut values = own_values(profile);
+    // Collisions are the lint's to report; here what arcctl sets stays.
+    let theirs = merge::without(&profile.cert_manager.values, &RESERVED);
+    merge::merge(&mut values, &theirs);
+    values.into()
+}
+
+/// The paths in `certManager.values` that arcctl sets itself, for the lint.
+pub fn values_collisions(profile: &Profile) -> Vec<String> {
+    // Of the keys that are nobody's to set the profile's own lint tells.
+    let theirs = merge::without(&profile.cert_manager.values, &RESERVED);
+    merge::merge(&mut own_values(profile), &theirs)
+}
+
+/// Without CRDs, and without the start-up check, because helm waits for hooks in any case and arcctl proves readiness
+/// itself.
+fn own_values(profile: &Profile) -> Map<String, Value> {
     let mut values = crd_values(profile, false);
     values.insert("startupapicheck".into(), json!({"enabled": false}));
     let images = profile.images.as_ref();
@@ -77,7 +103,7 @@ pub fn values(profile: &Profile) -> Value {
             values.insert(component.into(), json!({"image": repository(component)}));
         }
     }
-    values.into()
+    values
 }
 
 fn crd_values(profile: &Profile, enabled: bool) -> Map<String, Value> {

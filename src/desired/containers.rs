@@ -55,6 +55,10 @@ fn add_mode(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
                 spec.insert("dockerVarRunVolumeSizeLimit".into(), "50M".into());
             }
         }
+        // `dockerEnabled` stays as it is: without a container for it, the daemon starts in the runner's own.
+        ContainerMode::DindInRunner => {
+            spec.insert("dockerdWithinRunnerContainer".into(), true.into());
+        }
         // With the node's own daemon there is no other: the runner gets its socket (see `add_volumes`).
         ContainerMode::Dood | ContainerMode::None => {
             spec.insert("dockerEnabled".into(), false.into());

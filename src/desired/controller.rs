@@ -17,12 +17,13 @@ const SERVICE_MONITOR_MAP_SINCE: (u64, u64, u64) = (0, 23, 5);
 
 /// What `controller.values` may not set although this profile does not: names, certificate and scope are what arcctl
 /// proves and finds the controller by.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     "authSecret",
     "certManagerEnabled",
     "fullnameOverride",
     "githubEnterpriseServerURL",
     "githubURL",
+    "leaderElectionId",
     "nameOverride",
     "scope",
     "webhookPort",
@@ -81,6 +82,7 @@ pub fn values_collisions(profile: &Profile, facts: &Facts) -> Vec<String> {
     collisions
 }
 
+#[expect(clippy::too_many_lines, reason = "one value after the other")]
 fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     let controller = &profile.controller;
     let mut values = Map::new();
@@ -111,6 +113,26 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
             .map(|name| json!({"name": name}))
             .collect(),
     );
+    if let Some(namespace) = &controller.watch_namespace {
+        set(
+            "scope",
+            json!({"singleNamespace": true, "watchNamespace": namespace}),
+        );
+    }
+    if controller.release != names::CONTROLLER {
+        // The chart's default is one name for all: of two controllers in one namespace only one would ever lead.
+        set("leaderElectionId", controller.full_name().into());
+    }
+    if profile.has_triggers() {
+        // Its service and ingress are the user's, under `controller.values`; the token is in arcctl's own Secret.
+        set(
+            "githubWebhookServer",
+            json!({
+                "enabled": true,
+                "secret": {"enabled": true, "create": false, "name": names::WEBHOOK_SECRET},
+            }),
+        );
+    }
     set("env", environment(profile).into());
     if profile.github.ca_bundle.is_some() {
         set("additionalVolumes", json!([ca_bundle::volume()]));

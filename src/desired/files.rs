@@ -56,6 +56,7 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
                 placeholders_at_aws.extend(aws.values().iter().flat_map(placeholder::find));
             }
             Resource::ControllerSecret(_)
+            | Resource::Secret(_)
             | Resource::Crds(_)
             | Resource::Probe(_)
             | Resource::Restart(_)
@@ -122,7 +123,7 @@ fn secret(profile: &Profile) -> String {
          # source; a rendered file never holds the value.\n\
          # apiVersion: v1\n# kind: Secret\n# metadata:\n#   name: {}\n#   namespace: {}\n# stringData:\n{data}",
         names::CONTROLLER_SECRET,
-        names::SYSTEM_NAMESPACE,
+        profile.controller.namespace,
     )
 }
 
@@ -147,7 +148,7 @@ fn readme(
             text,
             "\nThe Secret `{}` in `{}` is the profile's own source: someone else manages it.\n",
             names::CONTROLLER_SECRET,
-            names::SYSTEM_NAMESPACE
+            profile.controller.namespace
         );
     }
     let _ = write!(
@@ -221,6 +222,10 @@ fn step(resource: &Desired) -> Option<String> {
         Resource::ControllerSecret(_) => {
             format!("the Secret, with your credential: see `{}`", path(resource))
         }
+        Resource::Secret(secret) => format!(
+            "the Secret `{}` in `{}`, which `arcctl up` makes: no file has its value",
+            secret.name, secret.namespace
+        ),
         Resource::Crds(CrdSet {
             chart, templated, ..
         }) => {

@@ -1,6 +1,6 @@
 //! Image references: the mirror, and what a tag says of the operating system. Pure: no I/O.
 
-use crate::profile::Images;
+use crate::profile::{Images, image};
 
 /// The Docker group of the runner images before Ubuntu 22.04.
 const GROUP_20_04: u32 = 1001;
@@ -42,43 +42,20 @@ fn official(host: &str, path: &str) -> String {
     }
 }
 
-/// The Ubuntu release that `image` names, as (22, 4).
-pub fn ubuntu(image: &str) -> Option<(u32, u32)> {
-    let bytes = image.split('@').next().unwrap_or_default().as_bytes();
-    (0..bytes.len().saturating_sub(4)).find_map(|start| {
-        let [tens, ones, b'.', month_tens, month_ones] = bytes[start..start + 5] else {
-            return None;
-        };
-        let digits = [tens, ones, month_tens, month_ones];
-        let part_of_more =
-            |at: Option<&u8>| at.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
-        let before = start.checked_sub(1).and_then(|at| bytes.get(at));
-        if !digits.iter().all(u8::is_ascii_digit)
-            || part_of_more(before)
-            || bytes.get(start + 5).is_some_and(u8::is_ascii_digit)
-        {
-            return None;
-        }
-        let number = |tens: u8, ones: u8| u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
-        let release = (number(tens, ones), number(month_tens, month_ones));
-        matches!(release, (14.., 4 | 10)).then_some(release)
-    })
-}
-
 /// The group of the runner user, for mounted volumes.
-pub fn fs_group(image: &str) -> Option<u32> {
-    ubuntu(image).map(|release| if release >= (22, 4) { 1001 } else { 1000 })
+pub fn fs_group(reference: &str) -> Option<u32> {
+    image::ubuntu_of(reference).map(|release| if release >= (22, 4) { 1001 } else { 1000 })
 }
 
 /// The group of the docker socket, where the image needs another than the controller gives it: the last release knows
 /// only the texts `22.04` and `20.04` (reference: arc.md 2.1).
-pub fn docker_group(image: &str) -> Option<u32> {
-    let needed = if ubuntu(image)? >= (22, 4) {
+pub fn docker_group(reference: &str) -> Option<u32> {
+    let needed = if image::ubuntu_of(reference)? >= (22, 4) {
         GROUP_22_04
     } else {
         GROUP_20_04
     };
-    let given = if image.contains("22.04") {
+    let given = if reference.contains("22.04") {
         GROUP_22_04
     } else {
         GROUP_20_04
@@ -132,22 +109,26 @@ mod tests {
         );
     }
 
+    /// The lint and the manifests read a reference alike: the tag says it before the name does.
     #[test]
-    fn the_ubuntu_release_is_read_from_the_tag() {
-        for (image, expected) in [
-            (
-                "summerwind/actions-runner:v2.306.0-ubuntu-22.04",
-                Some((22, 4)),
-            ),
-            ("ubuntu-24.04/runner@sha256:20.04", Some((24, 4))),
-            ("runner:ubuntu-20.04-v3", Some((20, 4))),
-            ("runner:v2.306.0", None),
-            ("runner:v1.22.04", None),
-            ("runner:22.041", None),
-            ("runner:99.99", None),
-            ("", None),
+    fn the_tag_counts_before_the_name() {
+        for (image, group, docker) in [
+            ("hub/ubuntu-20.04/runner:v2.336.0-ubuntu-22.04", 1001, None),
+            ("hub/ubuntu-22.04/runner:ubuntu-20.04", 1000, Some(1001)),
+            ("hub/ubuntu-22.04/runner:v1-ubuntu-24.04", 1001, None),
+            ("m.example:5000/ubuntu-24.04:v2.336.0", 1001, Some(121)),
+            ("20.04.example.com/runner:ubuntu-22.04", 1001, None),
         ] {
-            assert_eq!(ubuntu(image), expected, "{image}");
+            assert_eq!(fs_group(image), Some(group), "{image}");
+            assert_eq!(docker_group(image), docker, "{image}");
+        }
+        for image in [
+            "runner:v2.306.0",
+            "runner:v1.22.04",
+            "22.04.example.com/runner:v3",
+            "",
+        ] {
+            assert_eq!(fs_group(image), None, "{image}");
         }
     }
 

@@ -3,7 +3,11 @@
 
 use serde_json::Value;
 
-use super::{DesiredError, Facts, containers, controller, instance_type, runners, strict};
+use super::{
+    DesiredError, Facts, cert_manager, chart_values, containers, controller, instance_type,
+    own_keys::{Place, instead},
+    pod_rules, runners, strict,
+};
 use crate::profile::{
     ContainerMode, Pool, Profile, ResourceRequirements, Severity, lint::Finding, path::Path,
     quantity::Amount,
@@ -16,6 +20,12 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     let pools = Path::root().key("pools");
     for (index, pool) in profile.pools.iter().enumerate() {
         let base = pools.index(index);
+        let rules = pod_rules::check(profile, pool, &base);
+        // What a rule of pods says of a place says more than that no such field is there.
+        let is_told = |it: &Finding| {
+            let mut told = rules.iter().filter(|rule| rule.severity == Severity::Error);
+            told.any(|rule| rule.path == it.path)
+        };
         findings.extend(
             strict::check_pool(pool, version)
                 .into_iter()
@@ -24,10 +34,15 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
                         "the CRDs of chart {version} say so; the API server would refuse it"
                     );
                     finding(&base, &problem.path, problem.message, hint)
-                }),
+                })
+                .filter(|it| !is_told(it)),
         );
         match runners::template_collisions(profile, pool) {
-            Ok(paths) => findings.extend(paths.iter().map(|path| own(&base.key("template"), path))),
+            Ok(paths) => findings.extend(
+                paths
+                    .iter()
+                    .map(|path| own(&base.key("template"), Place::Template, path)),
+            ),
             // Told at its own line, by `capacity`.
             Err(DesiredError::UnknownInstanceType { .. }) => {}
             Err(error) => findings.push(finding(
@@ -37,12 +52,25 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
                 "correct this pool".into(),
             )),
         }
+        findings.extend(rules);
         findings.extend(capacity(pool, &base));
         findings.extend(environment(profile, pool, &base));
     }
     let values = Path::root().key("controller").key("values");
     let collisions = controller::values_collisions(profile, &Facts::default());
-    findings.extend(collisions.iter().map(|path| own(&values, path)));
+    findings.extend(
+        collisions
+            .iter()
+            .map(|path| own(&values, Place::Controller, path)),
+    );
+    let values = Path::root().key("certManager").key("values");
+    let collisions = cert_manager::values_collisions(profile);
+    findings.extend(
+        collisions
+            .iter()
+            .map(|path| own(&values, Place::CertManager, path)),
+    );
+    findings.extend(chart_values::check(profile));
     findings
 }
 
@@ -149,14 +177,9 @@ fn environment(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
     findings
 }
 
-fn own(base: &Path, path: &str) -> Finding {
+fn own(base: &Path, place: Place, path: &str) -> Finding {
     let message = format!("`{path}` is set by arcctl itself");
-    finding(
-        base,
-        path,
-        message,
-        "take it out here: another key of the profile sets it, or it is not to be changed".into(),
-    )
+    finding(base, path, message, instead(place, path))
 }
 
 fn finding(base: &Path, path: &str, message: String, hint: String) -> Finding {

@@ -4,6 +4,7 @@ pub mod autoscaler;
 pub mod aws;
 mod ca_bundle;
 pub mod cert_manager;
+mod chart_values;
 mod containers;
 pub mod controller;
 mod eks_facts;
@@ -14,14 +15,19 @@ pub mod lint;
 mod merge;
 pub mod monitoring;
 pub mod names;
+mod own_keys;
 mod phase;
 pub mod placeholder;
+pub mod pod;
 pub mod pod_identity_agent;
+mod pod_rules;
 pub mod probe;
 mod proxy;
 pub mod quantity;
+pub mod references;
 pub mod removal;
 pub mod runners;
+mod secrets;
 mod security_groups;
 mod service_account;
 pub mod strict;
@@ -30,14 +36,13 @@ pub mod workflow;
 
 pub use eks_facts::EksFacts;
 pub use phase::Phase;
+pub use secrets::manages_secret;
 
 use serde_json::{Value, json};
 
 use crate::{
-    profile::{KubernetesSecretKey, Pool, Profile, schedule::ScheduleError},
-    resource::{
-        ControllerSecret, HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof,
-    },
+    profile::{Pool, Profile, schedule::ScheduleError},
+    resource::{HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof},
 };
 
 /// What is known of the world when the desired resources are made. A fact that is not known is a named placeholder in
@@ -164,23 +169,27 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
         result.extend(rivals);
         let pods = named(
             Phase::Runners,
-            Id::new("runner-pods", Some(names::RUNNER_NAMESPACE), &pool.name),
-            Resource::RunnerPods(online(pool, facts)),
+            Id::new("runner-pods", Some(&pool.namespace), &pool.name),
+            Resource::RunnerPods(online(pool)),
         )
         .after(&autoscaler);
         result.extend([runners, autoscaler, pods]);
     }
-    result.extend(profile.pools.iter().map(|pool| registration(pool, facts)));
+    result.extend(profile.pools.iter().map(registration));
     Ok(result)
 }
 
 /// The namespaces; cert-manager's only where arcctl installs it.
 pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
     let cert_manager =
-        cert_manager::installs(profile, facts).then_some(names::CERT_MANAGER_NAMESPACE);
-    cert_manager
-        .into_iter()
-        .chain([names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE])
+        cert_manager::installs(profile, facts).then_some(profile.cert_manager.namespace.as_str());
+    let mut all: Vec<&str> = cert_manager.into_iter().collect();
+    for name in profile.namespaces() {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all.into_iter()
         .map(|name| {
             let metadata = names::metadata(profile, None, name);
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
@@ -193,7 +202,7 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         Phase::Wiring,
         Id::new(
             "webhook",
-            Some(names::CERT_MANAGER_NAMESPACE),
+            Some(&profile.cert_manager.namespace),
             "cert-manager-webhook",
         ),
         Resource::Webhook(WebhookProof::CertManager),
@@ -208,7 +217,7 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     );
     let release = HelmRelease {
         name: names::CERT_MANAGER.into(),
-        namespace: names::CERT_MANAGER_NAMESPACE.into(),
+        namespace: profile.cert_manager.namespace.clone(),
         chart: cert_manager::chart(profile),
         values: cert_manager::values(profile),
         profile: profile.name.clone(),
@@ -225,20 +234,7 @@ fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         Id::new("crds", None, names::CONTROLLER),
         Resource::Crds(controller::crds(profile)),
     )];
-    result.push(named(
-        Phase::Wiring,
-        Id::new(
-            "secret",
-            Some(names::SYSTEM_NAMESPACE),
-            names::CONTROLLER_SECRET,
-        ),
-        Resource::ControllerSecret(ControllerSecret {
-            namespace: names::SYSTEM_NAMESPACE.into(),
-            name: names::CONTROLLER_SECRET.into(),
-            profile: profile.name.clone(),
-            managed: manages_secret(profile),
-        }),
-    ));
+    result.extend(secrets::all(profile));
     result.extend(
         wiring_objects(profile, facts)
             .into_iter()
@@ -251,7 +247,7 @@ fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
 pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
     let mut result = Vec::new();
     if profile.github.ca_bundle.is_some() {
-        let namespaces = [names::SYSTEM_NAMESPACE, names::RUNNER_NAMESPACE];
+        let namespaces = profile.namespaces().into_iter();
         result.extend(namespaces.map(|name| ca_bundle::config_map(profile, facts, name)));
     }
     if let Some(role) = profile.runner_role() {
@@ -260,63 +256,51 @@ pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
     result
 }
 
-/// Whether arcctl writes the Secret `controller-manager`: in every case but one, where that very Secret is the
-/// profile's source, and so someone else's. A Secret elsewhere is copied like any other source.
-pub fn manages_secret(profile: &Profile) -> bool {
-    let github = &profile.github;
-    let sources = github
-        .token
-        .iter()
-        .chain(github.app.iter().map(|app| &app.private_key));
-    let controllers = |secret: &KubernetesSecretKey| {
-        secret.namespace == names::SYSTEM_NAMESPACE && secret.name == names::CONTROLLER_SECRET
-    };
-    !sources
-        .filter_map(|source| source.kubernetes_secret.as_ref())
-        .any(controllers)
-}
-
 fn controller_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    let controller = &profile.controller;
     let release = self::release(
         Phase::Controller,
         HelmRelease {
-            name: names::CONTROLLER.into(),
-            namespace: names::SYSTEM_NAMESPACE.into(),
+            name: controller.release.clone(),
+            namespace: controller.namespace.clone(),
             chart: controller::chart(profile),
             values: controller::values(profile, facts),
             profile: profile.name.clone(),
         },
     );
     let proof = WebhookProof::Controller {
-        namespace: names::SYSTEM_NAMESPACE.into(),
-        release: names::CONTROLLER.into(),
-        runner_namespace: names::RUNNER_NAMESPACE.into(),
-        replicas: profile.controller.replicas,
+        namespace: controller.namespace.clone(),
+        release: controller.release.clone(),
+        runner_namespace: profile
+            .runner_namespaces()
+            .first()
+            .map_or_else(|| names::RUNNER_NAMESPACE.into(), |it| (*it).into()),
     };
-    let service = format!("{}-webhook", names::CONTROLLER);
+    let service = controller.webhook_service();
     let proof = named(
         Phase::Controller,
-        Id::new("webhook", Some(names::SYSTEM_NAMESPACE), &service),
+        Id::new("webhook", Some(&controller.namespace), &service),
         Resource::Webhook(proof),
     )
     .after(&release);
     vec![release, proof]
 }
 
-fn registration(pool: &Pool, facts: &Facts) -> Desired {
+fn registration(pool: &Pool) -> Desired {
     named(
         Phase::Registration,
         Id::new("registration", Some("github"), &pool.name),
-        Resource::Registration(online(pool, facts)),
+        Resource::Registration(online(pool)),
     )
 }
 
 /// How many runners of a pool must be there, and what they promise.
-fn online(pool: &Pool, facts: &Facts) -> Registration {
+fn online(pool: &Pool) -> Registration {
     Registration {
-        namespace: names::RUNNER_NAMESPACE.into(),
+        namespace: pool.namespace.clone(),
         pool: pool.name.clone(),
-        min: autoscaler::min_now(pool, facts),
+        min: pool.min,
+        schedule: pool.schedule.clone(),
         labels: runners::runner_labels(pool),
     }
 }
@@ -367,4 +351,4 @@ impl Desired {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,18 +4,16 @@ use serde_json::{Map, Value, json};
 
 use crate::{profile::Profile, resource::Id};
 
+pub use crate::profile::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE};
+
 /// The namespace of cert-manager.
 pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
-/// The namespace of the controller, its Secret, the lease and the inventory.
-pub const SYSTEM_NAMESPACE: &str = "actions-runner-system";
-/// The namespace of the runners.
-pub const RUNNER_NAMESPACE: &str = "actions-runner";
 /// The release and the chart of cert-manager.
 pub const CERT_MANAGER: &str = "cert-manager";
-/// The release and the chart of the controller.
-pub const CONTROLLER: &str = "actions-runner-controller";
 /// The Secret with the controller's GitHub credential.
 pub const CONTROLLER_SECRET: &str = "controller-manager";
+/// The Secret that GitHub signs its events with, as the chart names it.
+pub const WEBHOOK_SECRET: &str = "github-webhook-server";
 /// The `ConfigMap` with the certificate authority of the GitHub server.
 pub const CA_BUNDLE: &str = "arcctl-github-ca";
 /// The key in it.
@@ -52,8 +50,8 @@ pub fn object_id(manifest: &Value) -> Id {
 }
 
 /// The id of what makes the runners of `pool`.
-pub fn pool_id(pool: &str) -> Id {
-    Id::new("runner-deployment", Some(RUNNER_NAMESPACE), pool)
+pub fn pool_id(namespace: &str, pool: &str) -> Id {
+    Id::new("runner-deployment", Some(namespace), pool)
 }
 
 fn kebab(kind: &str) -> String {

@@ -119,7 +119,7 @@ fn job(profile: &Profile, pool: &Pool, pod: &Value) -> Value {
     json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &name),
+        "metadata": names::metadata(profile, Some(&pool.namespace), &name),
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": DEADLINE,
@@ -143,7 +143,7 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
         .filter(|(name, _)| VARIABLES.contains(&name.as_str()))
         .map(|(name, value)| json!({"name": name, "value": value}))
         .collect();
-    let role_by = profile.runner_role().map_or("", |(via, _)| via.key());
+    let role_by = profile.role_of(pool).map_or("", |(via, _)| via.key());
     let (host, port, api) = server(profile.github.url.as_deref());
     environment.extend(
         [

@@ -27,29 +27,33 @@ pub struct Wish {
 }
 
 /// Everything that a teardown of `profile` takes away.
-pub fn teardown(records: &Records, profile: &str, wish: Wish) -> Vec<Desired> {
+pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired> {
     let mut all = records.clone();
     // Marks tell whose a namespace is, also where a run died before there was an inventory.
-    for name in [
-        names::RUNNER_NAMESPACE,
-        names::CERT_MANAGER_NAMESPACE,
-        names::SYSTEM_NAMESPACE,
-    ] {
+    let cert_manager = profile.cert_manager.namespace.as_str();
+    for name in profile.namespaces().into_iter().chain([cert_manager]) {
         let id = Id::new("namespace", None, name);
         let details = json!({"apiVersion": "v1", "kind": "Namespace"});
         all.entry(id.to_string()).or_insert(details);
     }
+    let (controller, profile) = (&profile.controller, profile.name.as_str());
     let mut result: Vec<Desired> = all
         .iter()
         .filter(|(id, _)| wish.crds || !id.starts_with("crds/"))
         .filter_map(|(id, details)| gone(id, details, profile))
         .collect();
+    for step in &mut result {
+        // arcctl's memory is in it.
+        if step.id.kind() == "namespace" && step.id.name() == controller.namespace {
+            step.phase = Phase::Memory;
+        }
+    }
     let webhooks = Webhooks {
-        namespace: names::SYSTEM_NAMESPACE.into(),
-        release: names::CONTROLLER.into(),
+        namespace: controller.namespace.clone(),
+        release: controller.release.clone(),
     };
     if wish.repair {
-        let id = Id::new("webhooks", Some(names::SYSTEM_NAMESPACE), names::CONTROLLER);
+        let id = Id::new("webhooks", Some(&controller.namespace), &controller.release);
         result.push(step(Phase::Repair, id, Resource::Webhooks(webhooks)));
     }
     let id = Id::new("offline-runners", Some("github"), profile);
@@ -58,7 +62,7 @@ pub fn teardown(records: &Records, profile: &str, wish: Wish) -> Vec<Desired> {
         only: None,
     };
     result.push(step(Phase::Deregistration, id, ghosts));
-    result.extend(memory(profile));
+    result.extend(memory(&controller.namespace, profile));
     in_order(&mut result);
     result.sort_by_key(|it| it.phase);
     result
@@ -98,8 +102,8 @@ pub fn is_at_aws(id: &str) -> bool {
     Id::parse(id).is_some_and(|it| it.is_at_aws())
 }
 
-/// What is at AWS goes from the outside to the inside: what names a role before the role, roles before the
-/// provider that they trust.
+/// What must have gone before: a pool's autoscaler before the pool; at AWS from the outside to the inside, what names a
+/// role before the role, roles before the provider that they trust.
 fn in_order(steps: &mut [Desired]) {
     let ids = |kinds: &[&str]| -> Vec<Id> {
         let ids = steps.iter().map(|it| it.id.clone());
@@ -111,8 +115,15 @@ fn in_order(steps: &mut [Desired]) {
         PodIdentityAssociation::KIND,
     ]);
     let roles = ids(&["iam-role"]);
+    let autoscalers = ids(&["horizontal-runner-autoscaler"]);
     for step in steps {
         match step.id.kind() {
+            // An autoscaler would scale its pool up again.
+            "runner-deployment" => {
+                let its =
+                    |it: &&Id| it.name() == step.id.name() && it.namespace() == step.id.namespace();
+                step.after.extend(autoscalers.iter().filter(its).cloned());
+            }
             "iam-role" => step.after.extend(policies.iter().cloned()),
             "oidc-provider" => step.after.extend(roles.iter().cloned()),
             _ => {}
@@ -130,16 +141,16 @@ pub fn records(desired: &[Desired]) -> Records {
 }
 
 /// What arcctl remembers, and the namespace it is in: last, for whoever dies before it runs again from there.
-fn memory(profile: &str) -> Vec<Desired> {
+fn memory(home: &str, profile: &str) -> Vec<Desired> {
     let name = format!("arcctl-{profile}");
-    let namespace = Id::new("namespace", None, names::SYSTEM_NAMESPACE);
+    let namespace = Id::new("namespace", None, home);
     [
         ("config-map", "v1", "ConfigMap"),
         ("lease", "coordination.k8s.io/v1", "Lease"),
     ]
     .into_iter()
     .filter_map(|(id, version, kind)| {
-        let id = Id::new(id, Some(names::SYSTEM_NAMESPACE), &name);
+        let id = Id::new(id, Some(home), &name);
         let details = json!({"apiVersion": version, "kind": kind});
         let resource = record::resource(&id, &details, profile)?;
         let mut step = step(Phase::Memory, id, resource);
@@ -169,7 +180,6 @@ fn phase(id: &Id) -> Phase {
         ("helm-release", names::CERT_MANAGER) => Phase::Issuer,
         ("helm-release", _) => Phase::Uninstall,
         ("crds", _) => Phase::Crds,
-        ("namespace", names::SYSTEM_NAMESPACE) => Phase::Memory,
         ("namespace", _) => Phase::Namespaces,
         (
             "secret" | "service-account" | "config-map" | "role" | "role-binding" | "job"
@@ -228,13 +238,17 @@ mod tests {
         .into()
     }
 
+    fn profile() -> Profile {
+        crate::desired::tests::profile(&json!({"name": "p"}))
+    }
+
     fn ids(steps: &[Desired]) -> Vec<&str> {
         steps.iter().map(|it| it.id.as_str()).collect()
     }
 
     #[test]
     fn a_teardown_goes_from_the_runners_to_the_namespaces() {
-        let steps = teardown(&recorded(), "p", Wish::default());
+        let steps = teardown(&recorded(), &profile(), Wish::default());
         assert_eq!(
             ids(&steps),
             [
@@ -252,7 +266,7 @@ mod tests {
                 "lease/actions-runner-system/arcctl-p",
             ]
         );
-        let with = |crds, repair| teardown(&recorded(), "p", Wish { crds, repair });
+        let with = |crds, repair| teardown(&recorded(), &profile(), Wish { crds, repair });
         assert!(ids(&with(true, false)).contains(&"crds/-/cert-manager"));
         assert_eq!(with(false, true)[0].phase, Phase::Repair);
     }
@@ -269,6 +283,7 @@ mod tests {
                 "job/actions-runner/arcctl-probe-old",
             ]
         );
+        assert_eq!(steps[1].after, [steps[0].id.clone()]);
         assert!(left_behind(&recorded(), &steps, &profile).is_empty());
     }
 
@@ -311,7 +326,7 @@ mod tests {
 
     #[test]
     fn at_aws_policies_go_before_roles_and_roles_before_the_provider() {
-        let steps = teardown(&at_aws(), "p", Wish::default());
+        let steps = teardown(&at_aws(), &profile(), Wish::default());
         let after = |id: &str| {
             let step = steps.iter().find(|it| it.id.as_str() == id).unwrap();
             assert_eq!(step.phase, Phase::Aws);

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{DesiredError, containers, image, merge, names};
-use crate::profile::{Pool, Profile, Scope};
+use crate::profile::{Metadata, Pool, Profile, Scope};
 
 /// The node label of the EC2 instance type.
 const INSTANCE_TYPE_LABEL: &str = "node.kubernetes.io/instance-type";
@@ -43,16 +43,51 @@ pub fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Value, Desire
     // Collisions are the lint's to report; here what arcctl sets stays.
     merge::merge(&mut spec, &merge::without(&pool.template, &RESERVED));
     let mut template = json!({"spec": spec});
-    if let Some((via, role)) = profile.runner_role() {
-        let given = format!("{} {}", via.key(), role.role);
-        template["metadata"] = json!({"annotations": {names::ROLE_ANNOTATION: given}});
+    let metadata = pod_metadata(profile, pool);
+    if !metadata.is_empty() {
+        template["metadata"] = metadata.into();
     }
     Ok(json!({
         "apiVersion": names::ARC_API_VERSION,
         "kind": "RunnerDeployment",
-        "metadata": names::metadata(profile, Some(names::RUNNER_NAMESPACE), &pool.name),
+        "metadata": metadata_of(profile, pool),
         "spec": {"template": template},
     }))
+}
+
+/// The `RunnerDeployment`'s own metadata: what marks it as arcctl's, and the pool's.
+fn metadata_of(profile: &Profile, pool: &Pool) -> Map<String, Value> {
+    let mut metadata = names::metadata(profile, Some(&pool.namespace), &pool.name);
+    let theirs = fields(&pool.metadata, &[]);
+    // What marks it stays; the lint refuses a label that would be in its place.
+    merge::merge(&mut metadata, &theirs);
+    metadata
+}
+
+/// The metadata of the pool's pods: the controller hands on what the template has.
+fn pod_metadata(profile: &Profile, pool: &Pool) -> Map<String, Value> {
+    let role = profile.role_of(pool).map(|(via, role)| {
+        (
+            names::ROLE_ANNOTATION,
+            format!("{} {}", via.key(), role.role),
+        )
+    });
+    fields(&pool.pod_metadata, role.as_slice())
+}
+
+/// Labels and annotations as an object has them, with `more` annotations.
+fn fields(metadata: &Metadata, more: &[(&str, String)]) -> Map<String, Value> {
+    let text = |(key, value): (&String, &String)| (key.clone(), Value::from(value.as_str()));
+    let labels: Map<String, Value> = metadata.labels.iter().map(text).collect();
+    let mut annotations: Map<String, Value> = metadata.annotations.iter().map(text).collect();
+    for (key, value) in more {
+        annotations.insert((*key).to_owned(), value.as_str().into());
+    }
+    [("labels", labels), ("annotations", annotations)]
+        .into_iter()
+        .filter(|(_, entries)| !entries.is_empty())
+        .map(|(key, entries)| (key.to_owned(), entries.into()))
+        .collect()
 }
 
 /// The paths in the pool's `template` that arcctl sets itself, for the lint.
@@ -71,14 +106,21 @@ pub fn template_collisions(profile: &Profile, pool: &Pool) -> Result<Vec<String>
 }
 
 /// `spec.template.spec` without the pass-through.
-fn own_spec(profile: &Profile, pool: &Pool) -> Result<Map<String, Value>, DesiredError> {
-    let (scope, name) = match profile.github.scope().ok_or(DesiredError::Scope)? {
+pub(super) fn own_spec(profile: &Profile, pool: &Pool) -> Result<Map<String, Value>, DesiredError> {
+    let github = profile.github_of(pool);
+    let (scope, name) = match github.scope().ok_or(DesiredError::Scope)? {
         Scope::Enterprise(name) => ("enterprise", name),
         Scope::Organization(name) => ("organization", name),
         Scope::Repository(name) => ("repository", name),
     };
     let mut spec = Map::new();
     spec.insert(scope.into(), name.into());
+    if let Some(secret) = pool.credential_secret() {
+        spec.insert(
+            "githubAPICredentialsFrom".into(),
+            json!({"secretRef": {"name": secret}}),
+        );
+    }
     spec.insert(
         "image".into(),
         image::mirrored(profile.images.as_ref(), &pool.image).into(),
@@ -117,11 +159,11 @@ fn add_pod(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     if let Some(group) = pool.fs_group.or_else(|| image::fs_group(&pool.image)) {
         spec.insert("securityContext".into(), json!({"fsGroup": group}));
     }
-    if let Some((_, role)) = profile.runner_role() {
-        spec.insert(
-            "serviceAccountName".into(),
-            role.service_account.as_str().into(),
-        );
+    let of_role = profile
+        .runner_role()
+        .map(|(_, role)| role.service_account.as_str());
+    if let Some(name) = pool.service_account.as_deref().or(of_role) {
+        spec.insert("serviceAccountName".into(), name.into());
     }
 }
 

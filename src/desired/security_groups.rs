@@ -6,6 +6,7 @@ use super::{
     aws::{Known, NodeNetwork, resource},
 };
 use crate::{
+    account::Network,
     profile::{Aws, GithubServer, Profile},
     resource::{
         Id,
@@ -16,7 +17,7 @@ use crate::{
 /// What the rules are for by which nodes reach the GitHub server.
 pub const TO_SERVER: &str = "the runners reach the GitHub server";
 /// What the rule is for by which the API server reaches the webhooks.
-pub const TO_WEBHOOKS: &str = "the API server reaches the controller's webhooks";
+pub const TO_WEBHOOKS: &str = "the API server reaches the webhooks of the controller";
 
 /// The port of GitHub.
 const HTTPS: u16 = 443;
@@ -48,10 +49,14 @@ pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
     let server = aws.github_server.as_ref();
     let group = server.and_then(|it| it.security_group.as_deref());
     let cidr = server.and_then(|it| it.cidr.as_deref());
+    let is_server = |peer: &Peer| match peer {
+        Peer::Group(peer) => group == Some(peer.as_str()),
+        Peer::Cidr(peer) => cidr.is_some_and(|it| Network::same(it, peer)),
+    };
     match rule.direction {
         Direction::Ingress if group == Some(rule.group.as_str()) => rule.port == HTTPS,
         Direction::Ingress => rule.port == profile.controller.webhook_port,
-        Direction::Egress => rule.port == HTTPS && [group, cidr].contains(&Some(rule.peer.name())),
+        Direction::Egress => rule.port == HTTPS && is_server(&rule.peer),
     }
 }
 
@@ -60,6 +65,12 @@ impl Known {
     fn own_group<'a>(&self, network: &'a NodeNetwork) -> Option<&'a String> {
         let own = |it: &&String| !self.control_plane_groups.contains(it);
         network.groups.iter().find(own).or(network.groups.first())
+    }
+
+    /// The addresses of what is only known by its group. Where pods have addresses of IPv6, what they reach may too.
+    fn anywhere(&self) -> Vec<String> {
+        let both = ["0.0.0.0/0", "::/0"].map(str::to_owned);
+        if self.ipv6 { both.into() } else { Vec::new() }
     }
 }
 
@@ -71,7 +82,7 @@ fn connections(profile: &Profile, aws: &Aws, known: &Known) -> Vec<SecurityGroup
             continue;
         };
         let server = aws.github_server.iter();
-        let server = server.flat_map(|server| to_server(profile, server, network, own, &known.sid));
+        let server = server.flat_map(|server| to_server(profile, server, network, own, known));
         for rule in server.chain(to_webhooks(profile, known, network, own)) {
             // Nodes of several kinds may need the same rule: then one that does for all of them is looked for.
             match rules.iter_mut().find(|it| it.is_same(&rule)) {
@@ -93,7 +104,7 @@ fn to_server(
     server: &GithubServer,
     network: &NodeNetwork,
     own: &str,
-    sid: &str,
+    known: &Known,
 ) -> Vec<SecurityGroupRule> {
     let out = |peer, peers, addresses| SecurityGroupRule {
         group: own.to_owned(),
@@ -105,7 +116,7 @@ fn to_server(
         addresses,
         purpose: TO_SERVER.to_owned(),
         instead: None,
-        sid: sid.to_owned(),
+        sid: known.sid.clone(),
         profile: profile.name.clone(),
     };
     let mut rules = Vec::new();
@@ -123,15 +134,13 @@ fn to_server(
         rules.push(out(
             Peer::Group(group.clone()),
             vec![group.clone()],
-            Vec::new(),
+            known.anywhere(),
         ));
     }
     if let Some(cidr) = &server.cidr {
-        rules.push(out(
-            Peer::Cidr(cidr.clone()),
-            Vec::new(),
-            vec![cidr.clone()],
-        ));
+        // As EC2 keeps it: a rule is found again by its text.
+        let cidr = Network::canonical(cidr);
+        rules.push(out(Peer::Cidr(cidr.clone()), Vec::new(), vec![cidr]));
     }
     rules
 }

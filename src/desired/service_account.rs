@@ -3,20 +3,33 @@
 use serde_json::{Value, json};
 
 use super::{Facts, names, placeholder};
-use crate::profile::{ContainerMode, Profile, RoleVia, RunnerRole};
+use crate::profile::{ContainerMode, Pool, Profile, RoleVia, RunnerRole};
 
 /// The annotation that EKS's pod identity webhook reads.
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
-/// The `ServiceAccount`; with container mode kubernetes also its Role and `RoleBinding`, which the controller makes only
+/// The `ServiceAccount` in each namespace of the pools; with container mode kubernetes also its Role and `RoleBinding`, which the controller makes only
 /// for accounts of its own (reference: arc.md 2.1).
 pub(super) fn objects(
     profile: &Profile,
     (via, runner): (RoleVia, &RunnerRole),
     facts: &Facts,
 ) -> Vec<Value> {
+    profile
+        .runner_namespaces()
+        .into_iter()
+        .flat_map(|namespace| of_namespace(profile, (via, runner), facts, namespace))
+        .collect()
+}
+
+fn of_namespace(
+    profile: &Profile,
+    (via, runner): (RoleVia, &RunnerRole),
+    facts: &Facts,
+    namespace: &str,
+) -> Vec<Value> {
     let name = &runner.service_account;
-    let metadata = || names::metadata(profile, Some(names::RUNNER_NAMESPACE), name);
+    let metadata = || names::metadata(profile, Some(namespace), name);
     let mut account = metadata();
     // With Pod Identity the association names the role.
     if via == RoleVia::Irsa {
@@ -29,7 +42,9 @@ pub(super) fn objects(
     }
     let mut objects =
         vec![json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})];
-    if uses_kubernetes_mode(profile) {
+    let runs_job_pods = |pool: &Pool| matches!(pool.container_mode, ContainerMode::Kubernetes(_));
+    let of_role = |pool: &&Pool| profile.role_of(pool).is_some();
+    if profile.pools.iter().filter(of_role).any(runs_job_pods) {
         objects.push(json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
@@ -48,7 +63,7 @@ pub(super) fn objects(
             "metadata": metadata(),
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             "subjects": [
-                {"kind": "ServiceAccount", "name": name, "namespace": names::RUNNER_NAMESPACE},
+                {"kind": "ServiceAccount", "name": name, "namespace": namespace},
             ],
         }));
     }

@@ -86,19 +86,22 @@ pub fn text(profile: &Profile) -> String {
 fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
     let mode = &pool.container_mode;
     let mut steps = vec![(COMMAND, "echo \"this is $RUNNER_NAME\"".to_owned())];
-    if matches!(mode, ContainerMode::Dind | ContainerMode::Dood) {
+    if matches!(
+        mode,
+        ContainerMode::Dind | ContainerMode::DindInRunner | ContainerMode::Dood
+    ) {
         steps.push((DOCKER, "docker version".to_owned()));
     }
     // In the mode `kubernetes` a job is a pod of its own, with another service account.
     let Some((via, role)) = profile
-        .runner_role()
+        .role_of(pool)
         .filter(|_| !matches!(mode, ContainerMode::Kubernetes(_)))
     else {
         return steps;
     };
     let role = role.role.rsplit('/').next().unwrap_or_default();
     steps.push((ROLE, in_the_runner(via, role)));
-    if matches!(mode, ContainerMode::Dind) {
+    if matches!(mode, ContainerMode::Dind | ContainerMode::DindInRunner) {
         let image = mirrored(profile.images.as_ref(), AWS_CLI);
         steps.push((ROLE_IN_DOCKER, in_docker(via, role, &image)));
     }
@@ -212,6 +215,7 @@ mod tests {
         let pool = |mode: Value| json!([{"name": "a", "image": "r:1", "min": 0, "max": 1, "containerMode": mode}]);
         for (mode, steps) in [
             ("dind", &[COMMAND, DOCKER, ROLE, ROLE_IN_DOCKER][..]),
+            ("dindInRunner", &[COMMAND, DOCKER, ROLE, ROLE_IN_DOCKER]),
             ("dood", &[COMMAND, DOCKER, ROLE]),
             ("none", &[COMMAND, ROLE]),
         ] {

@@ -4,12 +4,10 @@ use serde_json::Value;
 
 use super::{
     check::{Check, Severity, Verdict, known},
+    runners::{another_credential, unreached},
     world::World,
 };
-use crate::{
-    desired::names,
-    profile::schedule::{equivalent, parse_live},
-};
+use crate::profile::schedule::{equivalent, parse_live};
 
 /// How far ahead a schedule must be in the cluster for runners to come and go as they should.
 const NEAR: i64 = 7;
@@ -17,8 +15,14 @@ const NEAR: i64 = 7;
 /// With less than this left, `up` writes a new one (DESIGN 3).
 const HORIZON: i64 = 90;
 
-/// For how long the controller's last failure counts: it is repeated at every sync.
-const RECENT_SECONDS: i64 = 600;
+/// Within how many of the controller's sync periods a failure must have come to count: it is repeated at every one, and a
+/// success makes no event.
+const RECENT_SYNCS: i64 = 3;
+
+/// How long a failure that is repeated may be without a new event, beside the sync period: of one object client-go lets a
+/// program write 25 events at once, and then one in five minutes (client-go, `tools/record/events_cache.go`:
+/// `defaultSpamBurst`, `defaultSpamQPS`).
+const EVENTS_APART: i64 = 300;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -31,6 +35,9 @@ pub(super) const CHECKS: &[Check] = &[
             "github-credential",
             "secret-clean",
             "controller-reads-secret",
+            "controller-scaled",
+            "controller-runs",
+            "runners-register",
             "nodes-reach-server",
             "probe-connects",
             "probe-trusts",
@@ -65,25 +72,46 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn works(world: &World) -> Result<Verdict, Verdict> {
-    let recent = |it: &&Value| {
-        let last = it["lastTimestamp"]
-            .as_str()
-            .and_then(|it| it.parse::<jiff::Timestamp>().ok());
-        last.is_some_and(|it| world.now.duration_since(it).as_secs() < RECENT_SECONDS)
+    let period = world.profile.controller.sync_period.as_secs();
+    let period = i64::try_from(period).unwrap_or(i64::MAX);
+    let recent = period
+        .saturating_mul(RECENT_SYNCS)
+        .max(period.saturating_add(EVENTS_APART));
+    let last = |it: &Value| {
+        let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
+        time.and_then(|it| it.parse::<jiff::Timestamp>().ok())
     };
-    let found: Vec<String> = known(&world.runner_events)?
+    let is_recent =
+        |it: &&Value| last(it).is_some_and(|it| world.now.duration_since(it).as_secs() < recent);
+    let failures: Vec<&Value> = known(&world.runner_events)?
         .iter()
-        .filter(|it| it["reason"] == "RunnerAutoscalingFailure" && recent(it))
+        .filter(|it| it["reason"] == "RunnerAutoscalingFailure" && is_recent(it))
+        .collect();
+    let said = |it: &Value| it["message"].as_str().unwrap_or_default().to_owned();
+    let found: Vec<String> = failures
+        .iter()
         .map(|it| {
             let name = it["involvedObject"]["name"].as_str().unwrap_or_default();
-            let said = it["message"].as_str().unwrap_or_default();
-            format!("autoscaler `{name}`: {said}")
+            format!("autoscaler `{name}`: {}", said(it))
         })
         .collect();
-    Ok(Verdict::unless(
-        &found,
-        "correct `scaling` of the pool, or the credential; then run `arcctl up`",
-    ))
+    let fix = if failures.iter().any(|it| did_not_get_through(&said(it))) {
+        unreached(world)
+    } else {
+        another_credential(world).unwrap_or_else(|| {
+            "correct `scaling` of the pool, or the credential, as GitHub's words say; then run `arcctl up`"
+                .to_owned()
+        })
+    };
+    Ok(Verdict::unless(&found, &fix))
+}
+
+/// Whether the controller's words are of a call that had no answer: Go's `net/url` writes the method of one so, and the
+/// controller's GitHub client that of an answer in capitals.
+fn did_not_get_through(said: &str) -> bool {
+    ["Get", "Post", "Delete"]
+        .iter()
+        .any(|method| said.contains(&format!("{method} \"http")))
 }
 
 /// The pool's autoscaler.
@@ -141,14 +169,16 @@ fn reservations(world: &World) -> Result<Verdict, Verdict> {
             let said = format!(
                 "autoscaler `{name}` holds {held} reservations, and its pool has {max} runners at most"
             );
-            found.push((name, said));
+            found.push((name, pool.namespace.as_str(), said));
         }
     }
-    let first = found.first().map(|(pool, _)| *pool).unwrap_or_default();
+    let (first, namespace) = found
+        .first()
+        .map(|(pool, namespace, _)| (*pool, *namespace))
+        .unwrap_or_default();
     let fix = format!(
-        "they end by themselves; sooner with `kubectl -n {} patch horizontalrunnerautoscaler {first} --type=merge -p '{{\"spec\":{{\"capacityReservations\":null}}}}'`; which jobs were never reported as completed say the webhook's deliveries at GitHub",
-        names::RUNNER_NAMESPACE
+        "they end by themselves; sooner with `kubectl -n {namespace} patch horizontalrunnerautoscaler {first} --type=merge -p '{{\"spec\":{{\"capacityReservations\":null}}}}'`; which jobs were never reported as completed say the webhook's deliveries at GitHub"
     );
-    let found: Vec<String> = found.into_iter().map(|(_, said)| said).collect();
+    let found: Vec<String> = found.into_iter().map(|(_, _, said)| said).collect();
     Ok(Verdict::unless(&found, &fix))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::{
     error::{Error, Result, System},
-    profile::redacted,
+    secret::value::redacted,
 };
 
 /// The world in the archive.
@@ -38,7 +38,7 @@ pub fn pack(world: &World, report: &Value) -> Result<Vec<u8>> {
         ("report.json", report.clone()),
         (WORLD, value),
     ] {
-        let text = serde_json::to_vec_pretty(&redacted(&value)).map_err(|it| failed(&it))?;
+        let text = serde_json::to_vec_pretty(&shown(&value)).map_err(|it| failed(&it))?;
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o600);
@@ -84,6 +84,15 @@ pub fn unpack(archive: &[u8]) -> Result<World> {
         .cause(error)
         .hint(format!("judge it with the arcctl that made it: {by}"))
     })
+}
+
+/// What is given away of a document. Of the Secret it has no values, only whether there are some (`slim::shape`).
+fn shown(value: &Value) -> Value {
+    let mut shown = redacted(value);
+    if let (Some(secret), Some(shown)) = (value.get("secret"), shown.get_mut("secret")) {
+        *shown = secret.clone();
+    }
+    shown
 }
 
 fn failed(error: &impl ToString) -> Error {

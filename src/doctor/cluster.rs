@@ -10,7 +10,10 @@ use super::{
 use crate::{
     desired::removal::is_at_aws,
     error::System,
-    resource::observed::{Observed, Ownership},
+    resource::{
+        crds_leave,
+        observed::{Observed, Ownership, Readiness},
+    },
 };
 
 const NO_CLUSTER: &[&str] = &["api-server-answers"];
@@ -66,6 +69,9 @@ pub(super) const CHECKS: &[Check] = &[
             "github-credential",
             "webhooks-not-orphaned",
             "resources-ours",
+            "cert-manager-scaled",
+            "controller-scaled",
+            "controller-replicas",
         ],
         judge: unchanged,
     },
@@ -125,12 +131,48 @@ fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
 }
 
 fn there(world: &World) -> Result<Verdict, Verdict> {
-    let absent: Vec<String> = observed(world)?
+    let all = observed(world)?;
+    let absent: Vec<String> = all
         .iter()
         .filter(|(resource, it)| matches!(it, Observed::Absent) && !is_monitoring(&resource.id))
         .map(|(resource, _)| format!("`{}` is not there", resource.id))
         .collect();
-    Ok(Verdict::unless(&absent, "make it with `arcctl up`"))
+    let leaving = all.iter().find_map(|(resource, it)| leaving(resource, it));
+    Ok(match leaving {
+        // What is in it goes with it: until it has gone, nothing can be made there.
+        Some((said, fix)) => Verdict::unless(
+            &[vec![said], absent].concat(),
+            &format!("{fix}; then `arcctl up`"),
+        ),
+        None => Verdict::unless(&absent, "make it with `arcctl up`"),
+    })
+}
+
+/// A namespace, or a set of CRDs, that is being deleted, and what it waits for.
+fn leaving(resource: &Resource, observed: &Observed) -> Option<(String, String)> {
+    let Observed::Present(present) = observed else {
+        return None;
+    };
+    let reason = present.readiness.reason()?;
+    if crds_leave(observed).is_some() {
+        let fix = match &present.readiness {
+            Readiness::Stuck { hint, .. } => hint.clone(),
+            _ => "wait until it has gone".to_owned(),
+        };
+        return Some((format!("`{}`: {reason}", resource.id), fix));
+    }
+    if resource.id.kind() != "namespace" {
+        return None;
+    }
+    let look = format!(
+        "what it waits for shows `kubectl get namespace {} -o yaml` under status.conditions",
+        resource.id.name()
+    );
+    let fix = match &present.readiness {
+        Readiness::Stuck { hint, .. } => format!("{hint}; {look}"),
+        _ => look,
+    };
+    Some((format!("`{}`: {reason}", resource.id), fix))
 }
 
 fn ours(world: &World) -> Result<Verdict, Verdict> {

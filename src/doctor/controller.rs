@@ -5,11 +5,15 @@ use serde_json::Value;
 use super::{
     cert_manager::of,
     check::{Check, Severity, Verdict, known},
+    webhooks::controllers_log,
     world::{Shape, World},
 };
 use crate::{
     desired::{names, version::triple},
-    resource::{is_ready, pod_readiness, worst_readiness},
+    resource::{
+        is_ready, observed::Readiness, other_controllers::others, pod_readiness, rollout,
+        worst_readiness,
+    },
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -32,7 +36,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "controller-fits-kubernetes",
         category: "controller",
-        severity: Severity::Required,
+        severity: Severity::Advice,
         claim: "the controller's version runs on this Kubernetes",
         causes: &["api-server-answers"],
         judge: fits,
@@ -41,7 +45,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "controller-scaled",
         category: "controller",
         severity: Severity::Required,
-        claim: "the controller's Deployment is there and not scaled to 0",
+        claim: "the controller's Deployment is there, and not scaled to 0",
         causes: &["api-server-answers", "resources-there"],
         judge: scaled,
     },
@@ -49,7 +53,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "controller-runs",
         category: "controller",
         severity: Severity::Required,
-        claim: "the controller's pods run",
+        claim: "a pod of the controller runs",
         causes: &[
             "api-server-answers",
             "controller-scaled",
@@ -59,6 +63,29 @@ pub(super) const CHECKS: &[Check] = &[
             "nodes-ready",
         ],
         judge: runs,
+    },
+    // One pod leads and the others wait to: what is short of the profile explains nothing of runners.
+    Check {
+        id: "controller-replicas",
+        category: "controller",
+        severity: Severity::Required,
+        claim: "the controller has the replicas of the profile, and each of them runs",
+        causes: &[
+            "api-server-answers",
+            "controller-scaled",
+            "controller-runs",
+            "controller-fits-kubernetes",
+            "nodes-ready",
+        ],
+        judge: replicas,
+    },
+    Check {
+        id: "controllers-apart",
+        category: "controller",
+        severity: Severity::Required,
+        claim: "no other Actions Runner Controller looks at the same runners",
+        causes: &["api-server-answers"],
+        judge: apart,
     },
     Check {
         id: "controller-reads-secret",
@@ -83,9 +110,11 @@ const CREDENTIALS: [&[&str]; 3] = [
 
 fn complete(world: &World) -> Result<Verdict, Verdict> {
     let fix = "write it with `arcctl up`";
+    let namespace = &world.profile.controller.namespace;
+    let name = format!("Secret `{namespace}/{}`", names::CONTROLLER_SECRET);
     let Some(secret) = known(&world.secret)? else {
         return Ok(Verdict::broken(
-            "Secret `actions-runner-system/controller-manager` is not there: the controller's next pod waits for it for ever",
+            format!("{name} is not there: the controller's next pod waits for it for ever"),
             fix,
         ));
     };
@@ -94,7 +123,7 @@ fn complete(world: &World) -> Result<Verdict, Verdict> {
         Verdict::Holds
     } else {
         Verdict::broken(
-            "Secret `actions-runner-system/controller-manager` has neither github_token nor all keys of a GitHub App",
+            format!("{name} has neither github_token nor all keys of a GitHub App"),
             fix,
         )
     })
@@ -133,33 +162,66 @@ fn fits(world: &World) -> Result<Verdict, Verdict> {
             "image `{image}` does not tell its version"
         )));
     };
-    Ok(if triple(number) < (0, 27, 6) && kubernetes >= (1, 27) {
-        Verdict::broken(
-            format!(
-                "image `{image}` panics on Kubernetes {}.{}: it needs v0.27.6",
-                kubernetes.0, kubernetes.1
-            ),
-            "set controller.chartVersion to 0.23.7 and run `arcctl up`",
+    if triple(number) >= (0, 27, 6) || kubernetes < (1, 27) {
+        return Ok(Verdict::Holds);
+    }
+    let (major, minor) = kubernetes;
+    let pods = pods(world)?;
+    let found = if pods.iter().any(|it| has_panicked(it)) {
+        format!("image `{image}` panics on Kubernetes {major}.{minor}")
+    } else if !pods.is_empty() && pods.iter().all(|it| is_ready(it)) {
+        format!(
+            "image `{image}` is known to panic on Kubernetes {major}.{minor}; none of its pods has done so yet"
         )
     } else {
-        Verdict::Holds
-    })
+        // Whatever keeps them from running is told by another check, and this is not its cause.
+        return Ok(Verdict::skipped(format!(
+            "the pods of image `{image}` do not run, and none of them has panicked"
+        )));
+    };
+    Ok(Verdict::broken(
+        found,
+        "set controller.chartVersion to 0.23.7, which has v0.27.6, and run `arcctl up`",
+    ))
+}
+
+/// How a Go program ends that panics (source: Go's runtime, `panic.go`); one that the kernel ends for its memory has 137,
+/// one that gives its lease up 1.
+const GO_PANIC: i64 = 2;
+
+/// Whether the manager of a pod has ended with a panic.
+fn has_panicked(pod: &Value) -> bool {
+    let statuses = pod["status"]["containerStatuses"].as_array();
+    statuses
+        .into_iter()
+        .flatten()
+        .filter(|it| it["name"] == "manager")
+        .flat_map(|it| [&it["state"]["terminated"], &it["lastState"]["terminated"]])
+        .any(|it| it["exitCode"] == GO_PANIC)
 }
 
 fn scaled(world: &World) -> Result<Verdict, Verdict> {
-    let name = names::CONTROLLER;
+    let (namespace, name) = (
+        &world.profile.controller.namespace,
+        world.profile.controller.full_name(),
+    );
     Ok(match known(&world.controller)? {
         None => Verdict::broken(
-            format!("Deployment `actions-runner-system/{name}` is not there"),
+            format!("Deployment `{namespace}/{name}` is not there"),
             "make it with `arcctl up`",
         ),
-        Some(it) if it["spec"]["replicas"] == 0 => Verdict::broken(
-            format!(
-                "Deployment `actions-runner-system/{name}` is scaled to 0: no runner is made, and none can be deleted"
-            ),
-            "set it right with `arcctl up`",
-        ),
-        Some(_) => Verdict::Holds,
+        Some(it) => {
+            let wanted = world.profile.controller.replicas;
+            match it["spec"]["replicas"].as_u64() {
+                Some(0) if wanted != 0 => Verdict::broken(
+                    format!(
+                        "Deployment `{namespace}/{name}` is scaled to 0: no runner is made, and none can be deleted"
+                    ),
+                    "set it right with `arcctl up`",
+                ),
+                _ => Verdict::Holds,
+            }
+        }
     })
 }
 
@@ -171,8 +233,12 @@ fn pods(world: &World) -> Result<Vec<&Value>, Verdict> {
             Some("Failed" | "Succeeded")
         ) || !pod["metadata"]["deletionTimestamp"].is_null()
     };
-    let ours =
-        |pod: &&Value| pod["metadata"]["labels"]["app.kubernetes.io/name"] == names::CONTROLLER;
+    let ours = |pod: &&Value| {
+        let labels = &pod["metadata"]["labels"];
+        let release = labels["app.kubernetes.io/instance"].as_str();
+        labels["app.kubernetes.io/name"] == names::CONTROLLER
+            && release.is_none_or(|it| it == world.profile.controller.release)
+    };
     Ok(known(&world.controller_pods)?
         .iter()
         .filter(|it| ours(it) && !ended(it))
@@ -182,14 +248,124 @@ fn pods(world: &World) -> Result<Vec<&Value>, Verdict> {
 fn runs(world: &World) -> Result<Verdict, Verdict> {
     let (pods, events) = (pods(world)?, known(&world.controller_events)?);
     if pods.is_empty() {
+        if let Some(deployment) = known(&world.controller)?
+            && let stuck @ Readiness::Stuck { .. } = rollout::readiness(deployment, &[], events)
+        {
+            return Ok(of(&stuck, &controllers_log(world)));
+        }
         return Ok(Verdict::broken(
             "the controller has no pod",
-            "see why with `kubectl -n actions-runner-system describe deploy,replicaset`",
+            format!(
+                "see why with `kubectl -n {} describe deploy,replicaset`",
+                world.profile.controller.namespace
+            ),
         ));
     }
-    Ok(of(&worst_readiness(
-        pods.iter().map(|it| pod_readiness(it, events)),
-    )))
+    if pods.iter().any(|it| is_ready(it)) {
+        return Ok(Verdict::Holds);
+    }
+    Ok(of(
+        &worst_readiness(pods.iter().map(|it| pod_readiness(it, events))),
+        &controllers_log(world),
+    ))
+}
+
+/// How many of the controller's pods are ready, where it is some and not as many as the profile says: the leader is among
+/// them, or one of them leads once the lease of the last one is over.
+pub(super) fn some_are_ready(world: &World) -> Result<Option<usize>, Verdict> {
+    let ready = pods(world)?.into_iter().filter(|it| is_ready(it)).count();
+    let wanted = usize::try_from(world.profile.controller.replicas).unwrap_or(usize::MAX);
+    Ok((1..wanted).contains(&ready).then_some(ready))
+}
+
+fn replicas(world: &World) -> Result<Verdict, Verdict> {
+    let controller = &world.profile.controller;
+    let (namespace, name) = (&controller.namespace, controller.full_name());
+    let wanted = controller.replicas;
+    let Some(deployment) = known(&world.controller)? else {
+        return Ok(Verdict::skipped("the controller is not there"));
+    };
+    match deployment["spec"]["replicas"].as_u64() {
+        Some(0) => return Ok(Verdict::skipped("the controller is scaled to 0")),
+        Some(live) if live != u64::from(wanted) => {
+            return Ok(Verdict::broken(
+                format!(
+                    "Deployment `{namespace}/{name}` is scaled to {live}, and the profile says {wanted}"
+                ),
+                "set it right with `arcctl up`",
+            ));
+        }
+        _ => {}
+    }
+    let (pods, events) = (pods(world)?, known(&world.controller_events)?);
+    let waiting: Vec<&&Value> = pods.iter().filter(|it| !is_ready(it)).collect();
+    let Some(ready) = some_are_ready(world)? else {
+        // None: that is told by `controller-runs`. All, and more that do not come, as in a rollout that is stuck.
+        return Ok(match waiting.len() {
+            0 if !pods.is_empty() => Verdict::Holds,
+            count if count == pods.len() => Verdict::skipped("no pod of the controller runs"),
+            _ => worst_of(world, &waiting, events),
+        });
+    };
+    let short = if waiting.is_empty() {
+        of(
+            &rollout::readiness(deployment, &[], events),
+            &controllers_log(world),
+        )
+    } else {
+        worst_of(world, &waiting, events)
+    };
+    let told = format!(
+        "{ready} of {wanted} pods of the controller {} ready, and one of them makes the runners",
+        if ready == 1 { "is" } else { "are" }
+    );
+    Ok(match short {
+        Verdict::Broken {
+            found,
+            fix,
+            refused,
+        } => Verdict::Broken {
+            found: format!("{told}: {found}"),
+            fix,
+            refused,
+        },
+        _ => Verdict::broken(
+            told,
+            format!("see why with `kubectl -n {namespace} describe deploy,replicaset`"),
+        ),
+    })
+}
+
+/// What the worst of `waiting` waits for.
+fn worst_of(world: &World, waiting: &[&&Value], events: &[Value]) -> Verdict {
+    let each = waiting.iter().map(|it| pod_readiness(it, events));
+    of(&worst_readiness(each), &controllers_log(world))
+}
+
+fn apart(world: &World) -> Result<Verdict, Verdict> {
+    // Whose Service may not be read, in another team's namespace, is taken to be there.
+    let missing = world.missing_services.as_ref().ok();
+    let (mut found, mut fixes) = (Vec::new(), Vec::new());
+    for other in others(known(&world.webhooks)?, &world.profile) {
+        let is_gone = |(namespace, name): &(String, String)| {
+            missing.is_some_and(|it| it.contains(&format!("{namespace}/{name}")))
+        };
+        // What is left of one is told by `webhooks-not-orphaned`.
+        if other.services.iter().any(is_gone) {
+            continue;
+        }
+        if let Some(shared) = other.shares(&world.profile) {
+            found.push(format!(
+                "another controller {}",
+                other.words(&world.profile, &shared)
+            ));
+            let fix = other.way_out(&world.profile);
+            if !fixes.contains(&fix) {
+                fixes.push(fix);
+            }
+        }
+    }
+    Ok(Verdict::unless(&found, &fixes.join("; ")))
 }
 
 fn fresh(world: &World) -> Result<Verdict, Verdict> {

@@ -7,8 +7,10 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use super::{
+    at_github::{audit, authenticated, groups, registered},
+    gather_cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks},
     slim::{digest, shape, slim},
-    world::{AtAws, Groups, Known, Probed, Registered, Resource, World},
+    world::{AtAws, Known, Probed, Resource, World},
 };
 use crate::{
     clients::aws::cluster::EksCluster,
@@ -17,14 +19,14 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     execute::inventory,
     profile::Profile,
-    resource::context::{Context, scope},
+    resource::context::Context,
 };
 
 /// How long one fact may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How many resources are observed at a time.
-const CONCURRENT: usize = 32;
+pub(super) const CONCURRENT: usize = 32;
 
 /// What the command line has set up, as far as it could.
 pub struct Parts {
@@ -59,24 +61,30 @@ pub async fn gather(parts: &Parts) -> World {
     let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
-    let (cert_manager, system, runners) = (
-        names::CERT_MANAGER_NAMESPACE,
-        names::SYSTEM_NAMESPACE,
-        names::RUNNER_NAMESPACE,
-    );
+    let controller = &parts.profile.controller;
+    let system = controller.namespace.as_str();
+    let namespaces = parts.profile.runner_namespaces();
     let of = |kind, namespace| Selection::namespaced("v1", kind, namespace);
-    let arc = |kind| Selection::namespaced(names::ARC_API_VERSION, kind, runners);
-    let serving = format!("{}-serving-cert", names::CONTROLLER);
+    let of_runners = |api: &'static str, kind: &'static str| {
+        let each: Vec<_> = namespaces
+            .iter()
+            .map(|namespace| list(Selection::namespaced(api, kind, namespace)))
+            .collect();
+        async move {
+            let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
+            found.map(|it| it.into_iter().flatten().collect::<Vec<_>>())
+        }
+    };
+    let arc = |kind| of_runners(names::ARC_API_VERSION, kind);
+    let (full_name, serving) = (controller.full_name(), controller.serving_certificate());
     let cluster = async {
         tokio::join!(
             within("ask the API server's version", version(kube)),
             list(Selection::all("v1", "Node")),
-            list(of("Pod", cert_manager)),
-            list(of("Event", cert_manager)),
             list(of("Pod", system)),
             list(of("Event", system)),
-            list(of("Pod", runners)),
-            list(of("Event", runners)),
+            of_runners("v1", "Pod"),
+            of_runners("v1", "Event"),
         )
     };
     let objects = async {
@@ -85,7 +93,7 @@ pub async fn gather(parts: &Parts) -> World {
                 "apps/v1",
                 "Deployment",
                 system,
-                names::CONTROLLER
+                &full_name
             )),
             get(Target::namespaced(
                 "cert-manager.io/v1",
@@ -110,9 +118,9 @@ pub async fn gather(parts: &Parts) -> World {
                 "EndpointSlice",
                 system
             )),
-            list(arc("Runner")),
-            list(arc("HorizontalRunnerAutoscaler")),
-            list(arc("RunnerReplicaSet")),
+            arc("Runner"),
+            arc("HorizontalRunnerAutoscaler"),
+            arc("RunnerReplicaSet"),
             get(Target::namespaced(
                 "apps/v1",
                 "DaemonSet",
@@ -140,6 +148,8 @@ pub async fn gather(parts: &Parts) -> World {
         objects,
         monitoring,
         (webhooks, missing_services),
+        cert_manager,
+        (pod_trials, node_groups),
         audit,
         groups,
         registered,
@@ -150,6 +160,8 @@ pub async fn gather(parts: &Parts) -> World {
         objects,
         monitoring,
         webhooks(kube),
+        cert_manager(kube),
+        async { tokio::join!(pod_trials(parts), nodes_at_aws(parts)) },
         within("audit the credential at GitHub", audit(parts)),
         within("read the runner groups at GitHub", groups(parts)),
         within("list the runners at GitHub", registered(parts)),
@@ -162,16 +174,20 @@ pub async fn gather(parts: &Parts) -> World {
         now: jiff::Timestamp::now(),
         kubernetes: cluster.0,
         nodes: cluster.1,
-        cert_manager_pods: cluster.2,
-        cert_manager_events: cluster.3,
-        controller_pods: cluster.4,
-        controller_events: cluster.5,
+        cert_manager_namespace: cert_manager.namespace,
+        cert_manager: cert_manager.deployments,
+        cert_manager_pods: cert_manager.pods,
+        cert_manager_events: cert_manager.events,
+        controller_pods: cluster.2,
+        controller_events: cluster.3,
         // A probe that is still going is no runner.
-        runner_pods: cluster.6.map(|mut pods| {
+        runner_pods: cluster.4.map(|mut pods| {
             pods.retain(|it| it["metadata"]["labels"][probe::LABEL].is_null());
             pods
         }),
-        runner_events: cluster.7,
+        runner_events: cluster.5,
+        pod_trials,
+        node_groups,
         controller: objects.0.map(|it| it.as_ref().map(slim)),
         certificate: objects.1.map(|it| it.as_ref().map(slim)),
         serving_ca: objects.2.map(ca),
@@ -202,7 +218,7 @@ pub async fn gather(parts: &Parts) -> World {
 }
 
 /// What hangs is not known, and the rest is still told.
-async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
+pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
     match tokio::time::timeout(DEADLINE, fact).await {
         Ok(fact) => fact,
         Err(_) => Err(Error::new(
@@ -210,7 +226,7 @@ async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T
             System::Local,
             format!("no answer within {} s to: {what}", DEADLINE.as_secs()),
         )
-        .hint("run it again; if it stays, something between drops the packets")),
+        .hint("what was asked did not answer: `kubectl version` tries the API server, `arcctl doctor --only github` GitHub; a firewall or proxy between may drop the connection")),
     }
 }
 
@@ -218,7 +234,7 @@ async fn version(kube: &Known<Kube>) -> Result<(u32, u32)> {
     kube.as_ref().map_err(Clone::clone)?.version().await
 }
 
-async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
+pub(super) async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
     let found = kube.as_ref().map_err(Clone::clone)?.list(selection).await?;
     Ok(found.iter().map(slim).collect())
 }
@@ -228,96 +244,14 @@ fn name(object: &Value) -> String {
     name.unwrap_or_default().to_owned()
 }
 
-async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
+pub(super) async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
     kube.as_ref().map_err(Clone::clone)?.get(target).await
-}
-
-/// The webhook configurations of the controller and cert-manager, and the Services they miss.
-async fn webhooks(kube: &Known<Kube>) -> (Known<Vec<Value>>, Known<BTreeSet<String>>) {
-    let mut found = Vec::new();
-    for kind in [
-        "MutatingWebhookConfiguration",
-        "ValidatingWebhookConfiguration",
-    ] {
-        let selection = Selection::all("admissionregistration.k8s.io/v1", kind);
-        match within("list webhook configurations", listed(kube, &selection)).await {
-            Ok(all) => found.extend(all.into_iter().filter(concerns).map(|mut it| {
-                it["kind"] = kind.into();
-                it
-            })),
-            Err(error) => return (Err(error.clone()), Err(error)),
-        }
-    }
-    let services: BTreeSet<(String, String)> = found
-        .iter()
-        .flat_map(|it| it["webhooks"].as_array().into_iter().flatten())
-        .map(|it| &it["clientConfig"]["service"])
-        .filter_map(|it| {
-            Some((
-                it["namespace"].as_str()?.to_owned(),
-                it["name"].as_str()?.to_owned(),
-            ))
-        })
-        .collect();
-    let mut missing = BTreeSet::new();
-    for (namespace, name) in services {
-        let target = Target::namespaced("v1", "Service", &namespace, &name);
-        match within("read a Service", got(kube, &target)).await {
-            Ok(Some(_)) => {}
-            Ok(None) => drop(missing.insert(format!("{namespace}/{name}"))),
-            Err(error) => return (Ok(found), Err(error)),
-        }
-    }
-    (Ok(found), Ok(missing))
-}
-
-fn concerns(configuration: &Value) -> bool {
-    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
-    webhooks.any(|it| {
-        let name = it["name"].as_str().unwrap_or_default();
-        name.ends_with(".actions.summerwind.dev") || name.ends_with("webhook.cert-manager.io")
-    })
-}
-
-/// The clients, where there is a credential to ask GitHub with.
-fn authenticated(parts: &Parts) -> Result<&Context> {
-    parts.credential.as_ref().map_err(Clone::clone)?;
-    parts.context.as_ref().map_err(Clone::clone)
-}
-
-async fn audit(parts: &Parts) -> Result<Vec<String>> {
-    let context = authenticated(parts)?;
-    let owner = parts.profile.github.token_owner.as_deref();
-    let audit = context.github.audit(scope(&parts.profile)?, owner).await?;
-    Ok(audit.advice)
-}
-
-async fn groups(parts: &Parts) -> Result<Groups> {
-    let github = &authenticated(parts)?.github;
-    let found = github.group_findings(&parts.profile).await?;
-    let error = github.group_error(&parts.profile, &found);
-    Ok(Groups {
-        broken: found.broken,
-        advice: found.advice,
-        fix: error.and_then(|it| it.hint).unwrap_or_default(),
-    })
 }
 
 async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
     let kube = parts.kube.as_ref().map_err(Clone::clone)?;
-    let found = inventory::read(kube, &parts.profile.name).await?;
+    let found = inventory::read(kube, inventory::Home::of(&parts.profile)).await?;
     Ok(found.records.into_keys().collect())
-}
-
-async fn registered(parts: &Parts) -> Result<Vec<Registered>> {
-    let runners = authenticated(parts)?.runners().await?;
-    let of = |it: &crate::clients::github::Runner| Registered {
-        name: it.name.clone(),
-        online: it.status == "online",
-        busy: it.busy,
-        labels: it.labels.iter().map(|label| label.name.clone()).collect(),
-    };
-    Ok(runners.iter().map(of).collect())
 }
 
 /// Observes all that is wanted, phase by phase: the release needs what the Secret tells.

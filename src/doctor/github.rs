@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     cert_manager::of,
     check::{Check, Severity, Verdict, known},
+    webhooks::controllers_log,
     world::{Registered, World},
 };
 use crate::{
@@ -140,7 +141,7 @@ pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
         let Observed::Present(present) = known(&proof.observed)? else {
             continue;
         };
-        let verdict = of(&present.readiness);
+        let verdict = of(&present.readiness, &controllers_log(world));
         if verdict == Verdict::Holds
             || matches!(present.readiness, Readiness::Progressing { .. })
                 && is_turnover(world, proof.id.name())?

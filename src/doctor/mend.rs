@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, check::Verdict, world::World};
+use super::{
+    Finding,
+    check::Verdict,
+    world::{Known, World},
+};
 use crate::{
     desired::{Desired, Goal, Phase, names},
     resource::{Id, Resource, Restart, Webhooks, aws::PodIdentityAssociation, observed::Observed},
@@ -21,12 +25,17 @@ const CURES: &[(&str, &[&str])] = &[
     ("secret-complete", &["secret", CONTROLLER]),
     ("secret-clean", &["secret", CONTROLLER]),
     ("controller-scaled", &[CONTROLLER]),
+    ("controller-replicas", &[CONTROLLER]),
     ("controller-reads-secret", &[CONTROLLER]),
-    ("webhooks-not-orphaned", &[CONTROLLER]),
+    ("webhooks-not-orphaned", &[CONTROLLER, CERT_MANAGER]),
+    ("cert-manager-scaled", &[CERT_MANAGER]),
 ];
 
 /// The controller's release, and after it the proof that its webhooks answer.
 const CONTROLLER: &str = "controller";
+
+/// The release of cert-manager.
+const CERT_MANAGER: &str = "cert-manager";
 
 /// What is to be done, in the order of its phases, and which checks it is for.
 #[derive(Debug, Default)]
@@ -70,6 +79,8 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
             for step in steps
                 .filter(is_ours)
                 .filter(|it| lacks(world, &it.id, kind))
+                // A pod that only waits is not brought by another upgrade.
+                .filter(|it| check != "controller-replicas" || differs(world, &it.id))
             {
                 mends.add(check, step);
             }
@@ -87,24 +98,43 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
     }
     let injector = format!(
         "helm-release/{}/{}",
-        names::CERT_MANAGER_NAMESPACE,
+        world.profile.cert_manager.namespace,
         names::CERT_MANAGER
     );
+    // An injector that is scaled to nothing has no pod to start anew.
     if let Some(check) = broken("webhook-trusted")
         && recorded.contains(&injector)
+        && broken("cert-manager-scaled").is_none()
     {
         mends.add(check, &restart(world));
     }
-    let webhooks =
-        |it: &&Desired| is_of(it, CONTROLLER) || matches!(it.resource, Resource::Restart(_));
-    if mends.steps.iter().any(|it| webhooks(&it)) {
-        let proof = desired.iter().find(|it| {
-            it.id.kind() == "webhook" && it.id.namespace() == Some(names::SYSTEM_NAMESPACE)
-        });
-        mends.steps.extend(proof.cloned());
-    }
+    add_proofs(world, &mut mends, desired);
     mends.steps.sort_by_key(|it| it.phase);
     mends
+}
+
+/// After a release, or a restart, the proof that its webhooks answer.
+fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
+    let restarts = |it: &Desired| matches!(it.resource, Resource::Restart(_));
+    let controllers = world.profile.controller.webhook_service();
+    for (is_mended, service) in [
+        (
+            mends.steps.iter().any(|it| is_of(it, CERT_MANAGER)),
+            "cert-manager-webhook",
+        ),
+        (
+            mends
+                .steps
+                .iter()
+                .any(|it| is_of(it, CONTROLLER) || restarts(it)),
+            controllers.as_str(),
+        ),
+    ] {
+        let proof = desired
+            .iter()
+            .find(|it| it.id.kind() == "webhook" && it.id.name() == service);
+        mends.steps.extend(proof.filter(|_| is_mended).cloned());
+    }
 }
 
 /// What has the credential in it, or is started with it, is only written with one that GitHub takes.
@@ -114,7 +144,12 @@ fn may_mend(world: &World, kind: &str) -> bool {
 
 fn is_of(desired: &Desired, kind: &str) -> bool {
     match kind {
-        CONTROLLER => desired.id.kind() == "helm-release" && desired.id.name() == names::CONTROLLER,
+        CONTROLLER => {
+            matches!(&desired.resource, Resource::Release(it) if it.chart.name == names::CONTROLLER)
+        }
+        CERT_MANAGER => {
+            desired.id.kind() == "helm-release" && desired.id.name() == names::CERT_MANAGER
+        }
         kind => desired.id.kind() == kind,
     }
 }
@@ -122,14 +157,9 @@ fn is_of(desired: &Desired, kind: &str) -> bool {
 /// Whether it is missing or different. The controller's release carries the version of the Secret, which may only differ
 /// once that is mended: whether it has anything to do is decided when it comes to it.
 fn lacks(world: &World, id: &Id, kind: &str) -> bool {
-    let resources = world
-        .resources
-        .as_ref()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let observed = resources.iter().find(|it| it.id == *id);
-    match observed.map(|it| &it.observed) {
-        Some(Ok(Observed::Absent)) => kind != CONTROLLER,
+    match observed(world, id) {
+        // A chart is installed by `up`, not by a repair.
+        Some(Ok(Observed::Absent)) => ![CONTROLLER, CERT_MANAGER].contains(&kind),
         Some(Ok(Observed::Present(present))) => {
             kind == CONTROLLER || !present.differences.is_empty()
         }
@@ -137,13 +167,22 @@ fn lacks(world: &World, id: &Id, kind: &str) -> bool {
     }
 }
 
+/// Whether it is there and different.
+fn differs(world: &World, id: &Id) -> bool {
+    matches!(observed(world, id), Some(Ok(Observed::Present(it))) if !it.differences.is_empty())
+}
+
+fn observed<'a>(world: &'a World, id: &Id) -> Option<&'a Known<Observed>> {
+    let resources = world.resources.as_ref().map(Vec::as_slice);
+    let mut resources = resources.unwrap_or_default().iter();
+    resources.find(|it| it.id == *id).map(|it| &it.observed)
+}
+
 /// The webhook configurations of a controller's release that is gone.
 fn orphans(world: &World) -> Option<Desired> {
-    let id = Id::new(
-        "helm-release",
-        Some(names::SYSTEM_NAMESPACE),
-        names::CONTROLLER,
-    );
+    let controller = &world.profile.controller;
+    let (namespace, name) = (&controller.namespace, &controller.release);
+    let id = Id::new("helm-release", Some(namespace), name);
     let release = world
         .resources
         .as_ref()
@@ -154,16 +193,16 @@ fn orphans(world: &World) -> Option<Desired> {
     let mut configurations = world.webhooks.as_ref().ok()?.iter();
     let is_left = configurations.any(|it| {
         let annotations = &it["metadata"]["annotations"];
-        annotations["meta.helm.sh/release-name"] == names::CONTROLLER
-            && annotations["meta.helm.sh/release-namespace"] == names::SYSTEM_NAMESPACE
+        annotations["meta.helm.sh/release-name"] == **name
+            && annotations["meta.helm.sh/release-namespace"] == **namespace
     });
     (is_gone && is_left).then(|| Desired {
-        id: Id::new("webhooks", Some(names::SYSTEM_NAMESPACE), names::CONTROLLER),
+        id: Id::new("webhooks", Some(namespace), name),
         phase: Phase::Repair,
         after: Vec::new(),
         resource: Resource::Webhooks(Webhooks {
-            namespace: names::SYSTEM_NAMESPACE.into(),
-            release: names::CONTROLLER.into(),
+            namespace: namespace.clone(),
+            release: name.clone(),
         }),
         goal: Goal::Gone,
     })
@@ -171,10 +210,15 @@ fn orphans(world: &World) -> Option<Desired> {
 
 /// The runners at GitHub that a controller of this cluster made for pools of this profile, and that have no pod any more.
 fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -> Option<Desired> {
+    let is_recorded = |pool: &str| {
+        let own = world.profile.pools.iter().filter(|it| it.name == pool);
+        own.into_iter()
+            .any(|it| recorded.contains(names::pool_id(&it.namespace, pool).as_str()))
+    };
     let ours: BTreeSet<String> = super::github::ghosts(world)
         .ok()?
         .into_iter()
-        .filter(|it| it.surely_ours && recorded.contains(names::pool_id(it.pool).as_str()))
+        .filter(|it| it.surely_ours && is_recorded(it.pool))
         .map(|it| it.name.to_owned())
         .collect();
     if ours.is_empty() {
@@ -200,12 +244,13 @@ fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -
 /// What injects certificates starts anew, and looks at everything.
 fn restart(world: &World) -> Desired {
     let deployment = format!("{}-cainjector", names::CERT_MANAGER);
+    let namespace = &world.profile.cert_manager.namespace;
     Desired {
-        id: Id::new("restart", Some(names::CERT_MANAGER_NAMESPACE), &deployment),
+        id: Id::new("restart", Some(namespace), &deployment),
         phase: Phase::Wiring,
         after: Vec::new(),
         resource: Resource::Restart(Restart {
-            namespace: names::CERT_MANAGER_NAMESPACE.into(),
+            namespace: namespace.clone(),
             deployment,
             since: world.now,
         }),

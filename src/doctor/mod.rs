@@ -1,5 +1,6 @@
 //! What is wrong, why, and what mends it. Facts are gathered once (`gather`); every check is a pure function of them.
 
+mod at_github;
 mod autoscaling;
 mod aws;
 pub mod bundle;
@@ -8,6 +9,7 @@ pub mod check;
 mod cluster;
 mod controller;
 pub mod gather;
+mod gather_cluster;
 mod github;
 mod local;
 pub mod mend;

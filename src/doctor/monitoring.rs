@@ -110,7 +110,7 @@ fn monitors<'a>(world: &'a World, chosen: &Monitoring) -> Result<Option<Vec<&'a 
     }
     let is_ours = |it: &&Value| {
         let name = it["metadata"]["name"].as_str().unwrap_or_default();
-        name.starts_with(names::CONTROLLER)
+        name.starts_with(&world.profile.controller.full_name())
     };
     Ok(Some(
         known(&world.monitors)?.iter().filter(is_ours).collect(),
@@ -165,7 +165,15 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
         .map_or(Value::Null, |it| it["metadata"]["labels"].clone());
     let mut unread = Vec::new();
     for (name, key, labels) in &labelled {
-        if !all.iter().any(|it| reads(it, key, labels, &namespace)) {
+        if !all.iter().any(|it| {
+            reads(
+                it,
+                &world.profile.controller.namespace,
+                key,
+                labels,
+                &namespace,
+            )
+        }) {
             let wants: Vec<String> = all.iter().map(|it| wants(it, key)).collect();
             unread.push(format!("nobody selects the {name}: {}", wants.join(", ")));
         }
@@ -177,11 +185,11 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// Whether a Prometheus reads an object of the controller's namespace with these labels.
-fn reads(prometheus: &Value, key: &str, labels: &Value, namespace: &Value) -> bool {
+fn reads(prometheus: &Value, home: &str, key: &str, labels: &Value, namespace: &Value) -> bool {
     let spec = &prometheus["spec"];
     let place = &spec[format!("{key}NamespaceSelector")];
     let here = if place.is_null() {
-        prometheus["metadata"]["namespace"] == names::SYSTEM_NAMESPACE
+        prometheus["metadata"]["namespace"] == home
     } else {
         matches(place, namespace)
     };
@@ -262,7 +270,15 @@ mod tests {
             json!({"metadata": {"namespace": namespace, "name": "p"},
                 "spec": {"ruleSelector": {}, "ruleNamespaceSelector": place}})
         };
-        let reads = |prometheus: &Value| reads(prometheus, "rule", &json!({}), &json!({"a": "b"}));
+        let reads = |prometheus: &Value| {
+            reads(
+                prometheus,
+                "actions-runner-system",
+                "rule",
+                &json!({}),
+                &json!({"a": "b"}),
+            )
+        };
         assert!(reads(&prometheus("actions-runner-system", Value::Null)));
         assert!(!reads(&prometheus("monitoring", Value::Null)));
         assert!(reads(&prometheus("monitoring", json!({}))));

@@ -16,13 +16,17 @@ const KEPT: &[&str] = &[
     "metadata.labels",
     "metadata.finalizers",
     "metadata.creationTimestamp",
+    "metadata.generation",
     "metadata.deletionTimestamp",
+    "metadata.annotations.actions-runner/id",
+    "metadata.annotations.actions-runner/unregistration-request-timestamp",
     "metadata.annotations.arcctl.dev/secret-version",
     "metadata.annotations.meta.helm.sh/release-name",
     "metadata.annotations.meta.helm.sh/release-namespace",
     "spec.nodeName",
     "spec.unschedulable",
     "spec.replicas",
+    "spec.selector.matchLabels",
     "spec.minReplicas",
     "spec.maxReplicas",
     "spec.scheduledOverrides",
@@ -36,6 +40,11 @@ const KEPT: &[&str] = &[
     "spec.template.spec.containers.*.name",
     "spec.template.spec.containers.*.image",
     "status.phase",
+    "status.observedGeneration",
+    "status.replicas",
+    "status.updatedReplicas",
+    "status.availableReplicas",
+    "status.registration.expiresAt",
     "status.reason",
     "status.message",
     "status.conditions",
@@ -47,6 +56,7 @@ const KEPT: &[&str] = &[
     "webhooks.*.name",
     "webhooks.*.clientConfig.caBundle",
     "webhooks.*.clientConfig.service",
+    "webhooks.*.namespaceSelector.matchLabels",
     "endpoints.*.conditions",
     "reason",
     "message",
@@ -133,7 +143,11 @@ fn copy(from: &Value, to: &mut Value, steps: &[&str]) {
             copy(entry, kept, rest);
         }
     } else if let Some(value) = from.get(*step).filter(|it| !it.is_null()) {
-        copy(value, &mut to[*step], rest);
+        let mut kept = to.get_mut(*step).map(Value::take).unwrap_or_default();
+        copy(value, &mut kept, rest);
+        if !kept.is_null() {
+            to[*step] = kept;
+        }
     }
 }
 

@@ -35,6 +35,10 @@ pub struct World {
     pub role_agent: Known<Option<Value>>,
     /// The nodes.
     pub nodes: Known<Vec<Value>>,
+    /// The namespace in which cert-manager's webhook is called; where it has none, arcctl's own.
+    pub cert_manager_namespace: Known<String>,
+    /// The Deployments of cert-manager's parts.
+    pub cert_manager: Known<Vec<Value>>,
     /// The pods of cert-manager's namespace.
     pub cert_manager_pods: Known<Vec<Value>>,
     /// Its events.
@@ -65,6 +69,10 @@ pub struct World {
     pub runners: Known<Vec<Value>>,
     /// The names of the `RunnerReplicaSets`: the first part of each of their runners' names.
     pub runner_sets: Known<BTreeSet<String>>,
+    /// What the API server says to a pod of each pool, which is only tried.
+    pub pod_trials: Known<Vec<PodTrial>>,
+    /// The security groups of the cluster's nodes, where the profile leads to AWS.
+    pub node_groups: Known<Vec<String>>,
     /// The autoscalers.
     pub autoscalers: Known<Vec<Value>>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
@@ -131,6 +139,26 @@ pub struct Probed {
     pub pool: String,
     /// Its answers.
     pub said: Known<Vec<Answer>>,
+}
+
+/// What the API server says to a pod like those of a pool, which is only tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PodTrial {
+    /// The pool.
+    pub pool: String,
+    /// Why it refuses it, and what mends that; `None`: it does not, or there is no namespace to ask for.
+    pub refused: Known<Option<Refused>>,
+}
+
+/// A refusal of a pod.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// The API server's words.
+    pub said: String,
+    /// What mends it.
+    pub fix: String,
+    /// Whether it only says that other pods take all the room.
+    pub lacks_room: bool,
 }
 
 /// A Secret without its values.

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    clients::kube::{Kube, Mode, Target},
+    clients::kube::{Kube, Mode, Selection, Target},
     desired::{
         Desired,
-        names::SYSTEM_NAMESPACE,
+        names::pool_id,
         removal::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
-    profile::Profile,
+    profile::{Pool, Profile},
     resource::owner,
 };
 
@@ -29,13 +29,41 @@ const PROFILE: &str = "profile";
 /// Before a pool's name: the names its runners have at GitHub, while it goes.
 const RUNNERS: &str = "runners.";
 
-fn target(profile: &str) -> Target {
-    Target::namespaced(
-        "v1",
-        "ConfigMap",
-        SYSTEM_NAMESPACE,
-        &format!("arcctl-{profile}"),
-    )
+/// Where an inventory is: in the namespace of the controller, under the profile's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    /// The namespace of the controller.
+    pub namespace: &'a str,
+    /// The profile's name.
+    pub profile: &'a str,
+}
+
+impl<'a> Home<'a> {
+    /// That of a profile.
+    pub fn of(profile: &'a Profile) -> Self {
+        Self {
+            namespace: &profile.controller.namespace,
+            profile: &profile.name,
+        }
+    }
+
+    fn target(self) -> Target {
+        let name = format!("arcctl-{}", self.profile);
+        Target::namespaced("v1", "ConfigMap", self.namespace, &name)
+    }
+}
+
+/// The namespaces in which an inventory of `profile` is: where the profile's name is known, and not which namespace was
+/// prescribed for its controller.
+pub async fn homes(kube: &Kube, profile: &str) -> Result<Vec<String>> {
+    let labels = format!("{}=arcctl,{}={profile}", owner::MANAGED_BY, owner::PROFILE);
+    let all = Selection::all("v1", "ConfigMap").labelled(labels);
+    let name = format!("arcctl-{profile}");
+    let found = kube.list(&all).await?;
+    let found = found.iter().filter(|it| it["metadata"]["name"] == *name);
+    Ok(found
+        .filter_map(|it| Some(it["metadata"]["namespace"].as_str()?.to_owned()))
+        .collect())
 }
 
 /// What an inventory says.
@@ -47,9 +75,9 @@ pub struct Inventory {
     pub profile: Option<Profile>,
 }
 
-/// The inventory of `profile`; an empty one where there is none.
-pub async fn read(kube: &Kube, profile: &str) -> Result<Inventory> {
-    let target = target(profile);
+/// The inventory of a profile; an empty one where there is none.
+pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
+    let target = home.target();
     let Some(live) = kube.get(&target).await? else {
         return Ok(Inventory::default());
     };
@@ -89,7 +117,7 @@ fn parsed<T: serde::de::DeserializeOwned>(
 /// Adds what is about to be created to the record, and keeps what is left to be taken away; writes only when that is
 /// something new.
 pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Result<()> {
-    let known = read(kube, &profile.name).await?;
+    let known = read(kube, Home::of(profile)).await?;
     let mut all = known.records.clone();
     all.extend(records(desired));
     let kept = kept(profile, known.profile.as_ref(), &all);
@@ -101,7 +129,7 @@ pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Resu
 
 /// Takes `ids` off the record: they are gone.
 pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> Result<()> {
-    let known = read(kube, &profile.name).await?;
+    let known = read(kube, Home::of(profile)).await?;
     let mut left = known.records.clone();
     left.retain(|id, _| !ids.contains(id));
     if left == known.records {
@@ -128,21 +156,44 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
         cluster,
         github: profile.github.clone(),
         cert_manager: crate::profile::CertManager::default(),
-        controller: crate::profile::Controller::default(),
+        controller: crate::profile::Controller {
+            namespace: profile.controller.namespace.clone(),
+            release: profile.controller.release.clone(),
+            watch_namespace: profile.controller.watch_namespace.clone(),
+            ..crate::profile::Controller::default()
+        },
         charts: crate::profile::Charts::default(),
         images: None,
         proxy: None,
         aws: None,
-        pools: Vec::new(),
+        pools: accounts(profile, known, records),
         monitoring: None,
         timeouts: profile.timeouts.clone(),
     }
 }
 
+/// The pools that have a GitHub of their own, without the rest of them: those of the profile, and those that go and are
+/// not gone.
+fn accounts(profile: &Profile, known: Option<&Profile>, records: &Records) -> Vec<Pool> {
+    let own = profile.pools.iter();
+    let going = known.into_iter().flat_map(|it| &it.pools).filter(|it| {
+        let id = pool_id(&it.namespace, &it.name);
+        records.contains_key(id.as_str()) && profile.pool(&it.namespace, &it.name).is_none()
+    });
+    let bare = |pool: &Pool| Pool {
+        name: pool.name.clone(),
+        github: pool.github.clone(),
+        namespace: pool.namespace.clone(),
+        ..Pool::default()
+    };
+    let all = own.chain(going).filter(|it| it.github.is_some());
+    all.map(bare).collect()
+}
+
 async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> {
     let ids: Vec<&String> = records.keys().collect();
     let text = |value: serde_json::Result<String>| value.unwrap_or_default();
-    let target = target(&profile.name);
+    let target = Home::of(profile).target();
     let manifest = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -164,8 +215,8 @@ async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> 
 }
 
 /// The names of runners whose pools go.
-pub async fn runners(kube: &Kube, profile: &str) -> Result<BTreeSet<String>> {
-    let target = target(profile);
+pub async fn runners(kube: &Kube, home: Home<'_>) -> Result<BTreeSet<String>> {
+    let target = home.target();
     let live = kube.get(&target).await?.unwrap_or_default();
     let keys = live["data"].as_object().into_iter().flatten();
     let mut names = BTreeSet::new();
@@ -178,11 +229,11 @@ pub async fn runners(kube: &Kube, profile: &str) -> Result<BTreeSet<String>> {
 /// Adds the names of a pool's runners; without an inventory there is nowhere to.
 pub async fn remember_runners(
     kube: &Kube,
-    profile: &str,
+    home: Home<'_>,
     pool: &str,
     names: impl Iterator<Item = &str>,
 ) -> Result<()> {
-    let target = target(profile);
+    let target = home.target();
     let Some(live) = kube.get(&target).await? else {
         return Ok(());
     };

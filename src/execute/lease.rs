@@ -1,29 +1,36 @@
 //! The lease that keeps two runs on one cluster apart (DESIGN 5): 15 s, renewed, released at the end.
 //!
-//! Whether a holder still lives is judged by its renewals, seen on this machine's own monotonic clock: two machines'
-//! clocks need not agree. Only a renewal that is older than any such disagreement is taken for a dead run's at once.
+//! Only what this machine's monotonic clock has seen decides: a lease is taken over once its record has not changed for
+//! as long as it lasts. No time that is written in it counts, since two machines' clocks need not agree.
+//!
+//! A holder that cannot renew it, because the API server does not answer, stops writing in time and waits. Once the API
+//! server answers again the run goes on, if it is still the holder.
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::{
     sync::{oneshot, watch},
     time::{Instant, MissedTickBehavior},
 };
 
-use super::Stop;
+use super::{
+    Stop,
+    lease_record::{
+        DURATION, Holder, Look, Seen, description, is_held, locked, manifest, micro_time,
+    },
+};
 use crate::{
     clients::kube::{Kube, Mode, Target},
-    error::{Error, ErrorKind, Result, System},
-    resource::owner,
+    error::Result,
 };
-
-/// How long a holder may be silent, in seconds.
-const DURATION: u64 = 15;
 
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(4);
+
+/// How often that is tried again while nothing may be written.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How long one renewal may take, so that three fit into the lease's time.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(3);
@@ -34,14 +41,15 @@ const KEPT: Duration = Duration::from_secs(DURATION - 3);
 /// How often a silent holder is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// By how much the clocks of two machines may disagree, in seconds.
-const SKEW: i64 = 60;
+/// For how long the API server may not answer while the lease is waited for.
+const OUTAGE: Duration = Duration::from_secs(30);
 
 /// A lease that this run holds.
 pub struct Lease {
     kube: Kube,
     target: Target,
     holder: Arc<str>,
+    hold: Hold,
     /// The dead run it was taken over from.
     pub taken_over: Option<String>,
     stop: Option<oneshot::Sender<()>>,
@@ -50,13 +58,14 @@ pub struct Lease {
 
 impl Lease {
     /// Takes the lease `arcctl-<profile>` in `namespace` for `holder`. A live holder is an error; a silent one is waited
-    /// for once, until its time is over. When the lease is lost later, `stop` says so, and the run is to end.
+    /// for once, until its time is over. While it cannot be renewed later, `hold` says so, and nothing is to be written;
+    /// when another run has it, `hold` says that the run is to end.
     pub async fn acquire(
         kube: &Kube,
         namespace: &str,
         profile: &str,
         holder: &str,
-        stop: watch::Sender<Option<Stop>>,
+        hold: Hold,
     ) -> Result<Self> {
         let target = Target::namespaced(
             "coordination.k8s.io/v1",
@@ -64,52 +73,23 @@ impl Lease {
             namespace,
             &format!("arcctl-{profile}"),
         );
-        let mut seen: Option<(Value, Instant)> = None;
-        let mut taken_over;
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            let live = kube.get(&target).await?;
-            taken_over = None;
-            if let Some(live) = live.as_ref().filter(|it| is_held(it)) {
-                let renewal = live["spec"]["renewTime"].clone();
-                match &seen {
-                    _ if is_long_ago(&renewal, Timestamp::now()) => {}
-                    None => {
-                        seen = Some((renewal, Instant::now()));
-                        continue;
-                    }
-                    Some((first, _)) if *first != renewal => return Err(locked(&target, live)),
-                    Some((_, since)) if since.elapsed() < duration(live) => continue,
-                    Some(_) => {}
-                }
-                taken_over = Some(description(live));
-            }
-            let manifest = manifest(&target, profile, holder, live.as_ref());
-            let taken = match &live {
-                None => kube.create(&manifest, Mode::Commit).await,
-                Some(_) => kube.replace(&manifest).await,
-            };
-            match taken {
-                Ok(_) => break,
-                // Another run was faster: look again.
-                Err(failure) if failure.code() == Some(409) => {}
-                Err(failure) => return Err(failure.about(&target)),
-            }
-        }
+        let (mine, taken_over) = take(kube, &target, profile, holder).await?;
         let (end, ended) = oneshot::channel();
         let renewals = tokio::spawn(renew(
             kube.clone(),
             target.clone(),
-            holder.to_owned(),
-            stop,
+            Holder {
+                identity: holder.to_owned(),
+                since: mine["acquireTime"].clone(),
+            },
+            hold.clone(),
             ended,
         ));
         Ok(Self {
             kube: kube.clone(),
             target,
             holder: holder.into(),
+            hold,
             taken_over,
             stop: Some(end),
             renewals: Some(renewals),
@@ -119,6 +99,7 @@ impl Lease {
     /// Ends the renewals and keeps the lease, which goes with its namespace; what is left to do fits into its time.
     pub async fn keep(mut self) {
         self.end_renewals().await;
+        self.hold.paused.send_replace(false);
     }
 
     /// Gives the lease back.
@@ -144,35 +125,106 @@ impl Lease {
     }
 }
 
-/// Renews until the run ends; a lease that another holds, or that could not be renewed in time, stops the run.
+/// Takes the lease; returns its record, and the dead run it was taken over from.
+async fn take(
+    kube: &Kube,
+    target: &Target,
+    profile: &str,
+    holder: &str,
+) -> Result<(Value, Option<String>)> {
+    let mut seen = Seen::default();
+    let (mut mine, mut failing) = (Value::Null, None);
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let live = match kube.get(target).await {
+            Ok(live) => live,
+            Err(error) => {
+                let since = *failing.get_or_insert_with(Instant::now);
+                if !error.passing || since.elapsed() > OUTAGE {
+                    return Err(error);
+                }
+                // Nor could its holder renew it meanwhile.
+                seen = Seen::default();
+                continue;
+            }
+        };
+        failing = None;
+        let held = live.as_ref().filter(|it| is_held(it));
+        match held.map(|it| seen.look(it, &mine)) {
+            Some(Look::Mine) => return Ok((mine, None)),
+            Some(Look::Wait) => continue,
+            Some(Look::Alive(live)) => return Err(locked(target, live)),
+            Some(Look::Silent) | None => {}
+        }
+        let taken_over = held.map(description);
+        let manifest = manifest(target, profile, holder, live.as_ref());
+        mine = manifest["spec"].clone();
+        let taken = match &live {
+            None => kube.create(&manifest, Mode::Commit).await,
+            Some(_) => kube.replace(&manifest).await,
+        };
+        match taken {
+            Ok(_) => return Ok((mine, taken_over)),
+            // Another run was faster, or no answer came: look again.
+            Err(failure) if matches!(failure.code(), None | Some(409)) => {}
+            Err(failure) => return Err(failure.about(target)),
+        }
+    }
+}
+
+/// What a run is told of its lease.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// Set when another run has it: this one is to end.
+    pub stop: watch::Sender<Option<Stop>>,
+    /// Set while it is not renewed: nothing is to be written.
+    pub paused: watch::Sender<bool>,
+}
+
+/// Renews until the run ends. While that does not succeed the run is paused, in time before another may take the lease;
+/// a lease that another holds, or that is gone, stops the run.
 async fn renew(
     kube: Kube,
     target: Target,
-    holder: String,
-    stop: watch::Sender<Option<Stop>>,
+    holder: Holder,
+    hold: Hold,
     mut ended: oneshot::Receiver<()>,
 ) {
-    let mut ticks = tokio::time::interval(RENEWAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
     let mut renewed = Instant::now();
+    let mut next = renewed + RENEWAL;
     loop {
         tokio::select! {
             _ = &mut ended => return,
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep_until(next) => {}
         }
         let began = Instant::now();
-        match tokio::time::timeout(RENEWAL_LIMIT, renew_once(&kube, &target, &holder)).await {
-            Ok(Renewal::Done) => renewed = began,
-            Ok(Renewal::Lost) => break,
-            // It is tried again with the next tick.
-            Ok(Renewal::Failed) | Err(_) => {}
-        }
-        if renewed.elapsed() + RENEWAL > KEPT {
-            break;
+        let renewal = tokio::time::timeout(RENEWAL_LIMIT, renew_once(&kube, &target, &holder));
+        let renewal = tokio::select! {
+            _ = &mut ended => return,
+            renewal = renewal => renewal.unwrap_or(Renewal::Failed),
+            // It does not come in time: what is written next must not meet another run.
+            () = tokio::time::sleep_until(renewed + KEPT), if !*hold.paused.borrow() => Renewal::Failed,
+        };
+        match renewal {
+            Renewal::Done => {
+                renewed = began;
+                hold.paused.send_if_modified(std::mem::take);
+                next = began + RENEWAL;
+            }
+            Renewal::Lost => break,
+            Renewal::Failed => {
+                // Nothing is begun that could still be written when another run may begin.
+                if renewed.elapsed() + RETRY + RENEWAL_LIMIT >= KEPT {
+                    hold.paused
+                        .send_if_modified(|paused| !std::mem::replace(paused, true));
+                }
+                next = Instant::now() + RETRY;
+            }
         }
     }
-    stop.send_if_modified(|stop| {
+    hold.stop.send_if_modified(|stop| {
         let first = stop.is_none();
         stop.get_or_insert(Stop::LeaseLost);
         first
@@ -185,9 +237,9 @@ enum Renewal {
     Lost,
 }
 
-async fn renew_once(kube: &Kube, target: &Target, holder: &str) -> Renewal {
+async fn renew_once(kube: &Kube, target: &Target, holder: &Holder) -> Renewal {
     match kube.get(target).await {
-        Ok(Some(mut live)) if live["spec"]["holderIdentity"] == json!(holder) => {
+        Ok(Some(mut live)) if holder.has(&live) => {
             live["spec"]["renewTime"] = json!(micro_time(Timestamp::now()));
             match kube.replace(&live).await {
                 Ok(_) => Renewal::Done,
@@ -199,112 +251,14 @@ async fn renew_once(kube: &Kube, target: &Target, holder: &str) -> Renewal {
     }
 }
 
-fn manifest(target: &Target, profile: &str, holder: &str, live: Option<&Value>) -> Value {
-    let now = micro_time(Timestamp::now());
-    let transitions = live
-        .and_then(|it| it["spec"]["leaseTransitions"].as_i64())
-        .unwrap_or(-1)
-        + 1;
-    let mut manifest = json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {
-            "name": target.name,
-            "namespace": target.namespace,
-            "labels": {owner::MANAGED_BY: "arcctl", owner::PROFILE: profile},
-        },
-        "spec": {
-            "holderIdentity": holder,
-            "leaseDurationSeconds": DURATION,
-            "acquireTime": now,
-            "renewTime": now,
-            "leaseTransitions": transitions,
-        },
-    });
-    if let Some(live) = live {
-        manifest["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-    }
-    manifest
-}
-
-/// Whether a run has the lease and has not given it back.
-fn is_held(live: &Value) -> bool {
-    live["spec"]["holderIdentity"]
-        .as_str()
-        .is_some_and(|it| !it.is_empty())
-}
-
-/// Whether a renewal is so old at `now` that no disagreement of clocks explains it; one without a time is.
-fn is_long_ago(renewal: &Value, now: Timestamp) -> bool {
-    let time = renewal.as_str().and_then(|it| it.parse::<Timestamp>().ok());
-    let limit = SignedDuration::from_secs(DURATION.cast_signed() + SKEW);
-    time.is_none_or(|time| now.duration_since(time) > limit)
-}
-
-/// How long the holder of `live` may be silent.
-fn duration(live: &Value) -> Duration {
-    let seconds = live["spec"]["leaseDurationSeconds"].as_u64();
-    Duration::from_secs(seconds.unwrap_or(DURATION))
-}
-
-/// Who holds `live`, since when.
-fn description(live: &Value) -> String {
-    let text = |key: &str| live["spec"][key].as_str().unwrap_or("?").to_owned();
-    format!(
-        "{} held it since {}, last renewed {}",
-        text("holderIdentity"),
-        text("acquireTime"),
-        text("renewTime")
-    )
-}
-
-fn locked(target: &Target, live: &Value) -> Error {
-    Error::new(
-        ErrorKind::Locked,
-        System::Kubernetes,
-        "another run of arcctl works on this cluster",
-    )
-    .object(target.to_string().replace('`', ""))
-    .cause(description(live).replacen(" held ", " holds ", 1))
-    .hint("wait for that run to end, then run this again")
-}
-
-/// A time as Lease has it: with microseconds.
-fn micro_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_a_renewal_older_than_any_skew_is_a_dead_runs() {
-        let renewal = json!("2026-01-01T00:00:00.000000Z");
-        let long_ago = |now: &str| is_long_ago(&renewal, now.parse().unwrap());
-        assert!(!long_ago("2026-01-01T00:00:16Z"), "the clocks may disagree");
-        assert!(!long_ago("2026-01-01T00:01:15Z"));
-        assert!(long_ago("2026-01-01T00:01:16Z"));
-        assert!(!long_ago("2025-12-31T23:00:00Z"), "its clock is ahead");
-        assert!(is_long_ago(&Value::Null, Timestamp::now()));
-    }
-
-    #[test]
-    fn a_lease_that_was_given_back_is_free() {
-        assert!(!is_held(&json!({"spec": {"holderIdentity": ""}})));
-        assert!(!is_held(&json!({"spec": {}})));
-        assert!(is_held(&json!({"spec": {"holderIdentity": "a"}})));
-    }
-
-    #[test]
     fn the_run_stops_before_another_may_begin() {
         assert!(KEPT < Duration::from_secs(DURATION));
-        assert!(RENEWAL + RENEWAL_LIMIT < KEPT);
-    }
-
-    #[test]
-    fn times_have_microseconds() {
-        let time: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
-        assert_eq!(micro_time(time), "2026-01-01T00:00:00.500000Z");
+        // One renewal may fail without a pause.
+        assert!(RENEWAL + RENEWAL_LIMIT + RETRY + RENEWAL_LIMIT < KEPT);
     }
 }

@@ -5,6 +5,8 @@
 mod event;
 pub mod inventory;
 pub mod lease;
+mod lease_record;
+mod limit;
 pub mod rotation;
 mod step;
 
@@ -18,23 +20,19 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+use tracing::Instrument as _;
 
 pub use event::Event;
 
 use crate::{
     desired::{Desired, Goal, Phase},
     error::{Error, ErrorKind, System},
+    log,
     plan::Action,
     profile::Timeouts,
     resource::{Id, context::Context},
 };
 use step::StepRun;
-
-/// How long the base phase may take: it only creates small objects.
-const BASE_LIMIT: Duration = Duration::from_mins(1);
-
-/// How long each phase may take in which things go, beside those that wait for jobs and for GitHub.
-const REMOVAL_LIMIT: Duration = Duration::from_mins(5);
 
 /// Why a run is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +41,30 @@ pub enum Stop {
     Interrupted,
     /// SIGTERM.
     Terminated,
-    /// The lease was not renewed in time, or another run has it.
+    /// SIGHUP: the terminal went away.
+    HungUp,
+    /// Another run has the lease, or it is gone.
     LeaseLost,
     /// Another step failed.
     Failed,
 }
 
 impl Stop {
+    /// The kind of error of a run that a signal ended, and the word for it; `None` where it was no signal.
+    pub const fn signal(self) -> Option<(ErrorKind, &'static str)> {
+        match self {
+            Self::Interrupted => Some((ErrorKind::Interrupted, "interrupted")),
+            Self::Terminated => Some((ErrorKind::Terminated, "terminated")),
+            Self::HungUp => Some((ErrorKind::HungUp, "stopped, since its terminal went away,")),
+            Self::LeaseLost | Self::Failed => None,
+        }
+    }
+
     fn error(self, id: &Id, reason: Option<&str>) -> Error {
         let kind = match self {
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Terminated => ErrorKind::Terminated,
+            Self::HungUp => ErrorKind::HungUp,
             Self::LeaseLost => ErrorKind::Locked,
             Self::Failed => ErrorKind::Failed,
         };
@@ -86,9 +97,19 @@ pub struct Options<'a> {
     pub timeouts: &'a Timeouts,
     /// Set when the run is to stop.
     pub stop: watch::Sender<Option<Stop>>,
+    /// Set while the lease is not renewed: nothing is written until it is.
+    pub paused: watch::Sender<bool>,
 }
 
 impl Options<'_> {
+    /// What the lease tells the run.
+    pub fn hold(&self) -> lease::Hold {
+        lease::Hold {
+            stop: self.stop.clone(),
+            paused: self.paused.clone(),
+        }
+    }
+
     /// The error of a run that was interrupted, also where every step in work still ended well.
     pub fn stopped(&self) -> Option<Error> {
         let (kind, message) = match *self.stop.borrow() {
@@ -100,9 +121,13 @@ impl Options<'_> {
                 ErrorKind::Terminated,
                 "terminated before everything was done",
             ),
+            Some(Stop::HungUp) => (
+                ErrorKind::HungUp,
+                "the terminal went away before everything was done",
+            ),
             Some(Stop::LeaseLost) => (
                 ErrorKind::Locked,
-                "this run lost its lease: it was not renewed in time, or another run took it over",
+                "this run lost its lease: another run took it over, or it was deleted",
             ),
             _ => return None,
         };
@@ -134,19 +159,31 @@ pub async fn execute(
     on_event: &mut dyn FnMut(&Event),
 ) -> Vec<StepResult> {
     let mut results = Vec::new();
-    let mut phases: Vec<Phase> = desired.iter().map(|it| it.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    for phase in phases {
-        let steps: Vec<&Desired> = desired.iter().filter(|it| it.phase == phase).collect();
+    let stage = |it: &Desired| stage(it.phase, desired);
+    let mut stages: Vec<Phase> = desired.iter().map(stage).collect();
+    stages.sort_unstable();
+    stages.dedup();
+    for phase in stages {
+        let steps: Vec<&Desired> = desired.iter().filter(|it| stage(it) == phase).collect();
         if results.iter().any(|it: &StepResult| it.error.is_some()) {
             results.extend(steps.into_iter().map(not_started));
             continue;
         }
         on_event(&Event::Phase(phase));
-        results.extend(run_phase(phase, &steps, context, options, on_event).await);
+        results.extend(run_stage(&steps, context, options, on_event).await);
     }
     results
+}
+
+/// The phase beside which the steps of `phase` run. Pools that go make room for those that come: on nodes that are full
+/// a renamed pool would else wait for ever, and one pool with a bad image would keep every removed one. All that they
+/// need is the controller's webhook, which is proven before the runners' phase.
+fn stage(phase: Phase, desired: &[Desired]) -> Phase {
+    let makes_pools = |it: &Desired| it.phase == Phase::Runners && it.goal == Goal::There;
+    match phase {
+        Phase::Autoscalers | Phase::Drain if desired.iter().any(makes_pools) => Phase::Runners,
+        other => other,
+    }
 }
 
 fn not_started(desired: &Desired) -> StepResult {
@@ -159,14 +196,12 @@ fn not_started(desired: &Desired) -> StepResult {
     }
 }
 
-async fn run_phase(
-    phase: Phase,
+async fn run_stage(
     steps: &[&Desired],
     context: &Context,
     options: &Options<'_>,
     on_event: &mut dyn FnMut(&Event),
 ) -> Vec<StepResult> {
-    let (deadline, limit) = phase_deadline(phase, options);
     let (sender, mut events) = mpsc::unbounded_channel();
     let gates: HashMap<&Id, watch::Sender<bool>> = steps
         .iter()
@@ -175,6 +210,7 @@ async fn run_phase(
     let mut running: FuturesUnordered<_> = steps
         .iter()
         .map(|desired| {
+            let (deadline, limit) = limit::of_phase(desired.phase, options);
             let run = StepRun {
                 desired,
                 context,
@@ -183,6 +219,7 @@ async fn run_phase(
                 deadline,
                 limit,
                 stop: options.stop.subscribe(),
+                paused: options.paused.subscribe(),
                 events: sender.clone(),
             };
             run_after(run, &gates)
@@ -232,7 +269,7 @@ async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) 
         return not_started(desired);
     }
     let started = Clock::now();
-    let (done, outcome) = run.run().await;
+    let (done, outcome) = run.run().instrument(log::step(&desired.id)).await;
     if outcome.is_ok()
         && let Some(gate) = gates.get(&desired.id)
     {
@@ -263,25 +300,6 @@ fn report(result: &StepResult, steps: &[&Desired], on_event: &mut dyn FnMut(&Eve
             elapsed,
         }),
         (None, None) => {}
-    }
-}
-
-/// The end of a phase: its own limit, or that of the run where it comes first.
-fn phase_deadline(phase: Phase, options: &Options<'_>) -> (Instant, Duration) {
-    let limit = match phase {
-        Phase::Preflight | Phase::Base => BASE_LIMIT,
-        Phase::Wiring => options.timeouts.cert_manager.get(),
-        Phase::Controller => options.timeouts.controller.get(),
-        Phase::Runners => options.timeouts.runners.get(),
-        Phase::Registration | Phase::Deregistration => options.timeouts.registration.get(),
-        Phase::Drain => options.timeouts.drain.get(),
-        _ => REMOVAL_LIMIT,
-    };
-    let own = Instant::now() + limit;
-    if own <= options.deadline {
-        (own, limit)
-    } else {
-        (options.deadline, options.limit)
     }
 }
 
@@ -317,6 +335,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pools_that_go_make_room_while_others_come() {
+        let step = |phase, goal| Desired {
+            id: Id::new("runner-deployment", Some("n"), "a"),
+            phase,
+            after: Vec::new(),
+            resource: crate::resource::Resource::Drain(crate::resource::Drain {
+                namespace: "n".into(),
+                pool: "a".into(),
+            }),
+            goal,
+        };
+        let coming = [
+            step(Phase::Runners, Goal::There),
+            step(Phase::Drain, Goal::Gone),
+        ];
+        assert_eq!(stage(Phase::Drain, &coming), Phase::Runners);
+        assert_eq!(stage(Phase::Autoscalers, &coming), Phase::Runners);
+        assert_eq!(stage(Phase::Aws, &coming), Phase::Aws);
+        let teardown = [step(Phase::Drain, Goal::Gone)];
+        assert_eq!(stage(Phase::Drain, &teardown), Phase::Drain);
+    }
+
+    #[test]
     fn a_run_that_lost_its_lease_says_so_and_where_it_was() {
         let timeouts = Timeouts::default();
         let options = Options {
@@ -326,6 +367,7 @@ mod tests {
             limit: Duration::ZERO,
             timeouts: &timeouts,
             stop: watch::Sender::new(Some(Stop::LeaseLost)),
+            paused: watch::Sender::new(false),
         };
         let id = Id::new("crds", None, "cert-manager");
         let result = |error: Error| StepResult {

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Event, Stop};
+use super::{Event, Stop, limit::Limit};
 use crate::{
     desired::{Desired, Goal},
     error::{Error, ErrorKind, Result, System},
@@ -45,8 +45,9 @@ pub(super) struct StepRun<'a> {
     pub(super) adopt: bool,
     pub(super) may_write: bool,
     pub(super) deadline: Instant,
-    pub(super) limit: Duration,
+    pub(super) limit: Limit,
     pub(super) stop: watch::Receiver<Option<Stop>>,
+    pub(super) paused: watch::Receiver<bool>,
     pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
@@ -102,6 +103,10 @@ impl StepRun<'_> {
             let Ok(look) = look else {
                 return Err(self.timed_out(&last));
             };
+            if matches!(look, Ok(Look::Write(_))) && *self.paused.borrow() {
+                self.until_renewed(&mut last).await?;
+                continue;
+            }
             // A write is never cut off: its calls and processes have time limits of their own.
             let look = match look {
                 Ok(Look::Write(_)) if !self.may_write => return Err(self.changed()),
@@ -114,7 +119,11 @@ impl StepRun<'_> {
             };
             match self.next(look, &mut last, &mut failures)? {
                 Next::Proven => return Ok(()),
-                Next::AtOnce => continue,
+                Next::AtOnce => {
+                    // What was just written is looked at often.
+                    pause = self.desired.resource.interval();
+                    continue;
+                }
                 Next::Wait if self.desired.goal != Goal::There => applied = 0,
                 Next::Wait => {}
             }
@@ -138,6 +147,18 @@ impl StepRun<'_> {
                 _ = self.stop.changed() => {}
                 () = tokio::time::sleep_until(self.deadline) => return Err(self.timed_out(&last)),
             }
+        }
+    }
+
+    /// Waits until the lease is renewed: until then another run may take it.
+    async fn until_renewed(&mut self, last: &mut Readiness) -> Result<()> {
+        let reason = "the lease of this run is not renewed, since the API server does not answer; nothing is written until it is";
+        self.waits_for(last, Readiness::progressing(reason));
+        let (mut paused, mut stop) = (self.paused.clone(), self.stop.clone());
+        tokio::select! {
+            _ = paused.wait_for(|paused| !paused) => Ok(()),
+            _ = stop.wait_for(Option::is_some) => Err(self.stopped(last)),
+            () = tokio::time::sleep_until(self.deadline) => Err(self.timed_out(last)),
         }
     }
 
@@ -256,6 +277,31 @@ impl StepRun<'_> {
         }
     }
 
+    /// The one next place to look where no cause is known.
+    fn next_place(&self) -> String {
+        let place = match (self.desired.resource.system(), self.desired.goal) {
+            (System::Kubernetes | System::Helm, Goal::There) => {
+                "the cause is not known yet: `arcctl doctor` looks at the pods, events and logs behind it"
+            }
+            (System::Kubernetes | System::Helm, Goal::Gone | Goal::Yields) => {
+                return format!(
+                    "the cause is not known yet: `kubectl {}` shows the finalizers and conditions that hold it",
+                    self.desired.resource.look(&self.desired.id)
+                );
+            }
+            (System::Aws, _) => {
+                "the cause is not known yet: CloudTrail in the AWS console has the requests"
+            }
+            (System::GitHub, _) => {
+                "the cause is not known yet: `arcctl doctor` compares the runners with GitHub's list"
+            }
+            (System::Local | System::Profile, _) => {
+                "the cause is not known yet: `arcctl doctor` looks at everything"
+            }
+        };
+        place.to_owned()
+    }
+
     fn waits_for(&self, last: &mut Readiness, readiness: Readiness) {
         if last.reason() != readiness.reason() {
             let reason = readiness.reason().unwrap_or_default().to_owned();
@@ -273,10 +319,20 @@ impl StepRun<'_> {
     }
 
     fn timed_out(&self, last: &Readiness) -> Error {
-        let limit = crate::profile::KubeDuration::from_secs(self.limit.as_secs());
+        let limit = self.limit;
         let hint = match last {
-            Readiness::Stuck { hint, .. } if !hint.is_empty() => format!("{hint}; then run the same command again: it continues"),
-            _ => "run the same command again: it continues; `--timeout` and `timeouts` in the profile give it longer".into(),
+            Readiness::Stuck { hint, .. } if !hint.is_empty() => {
+                format!("{hint}; then run the same command again: it continues")
+            }
+            // Nothing says that something is wrong: it may only be slow.
+            _ => {
+                let longer = limit.longer().map(|it| format!("; {it}"));
+                format!(
+                    "{}, and the same command again continues{}",
+                    self.next_place(),
+                    longer.unwrap_or_default()
+                )
+            }
         };
         let mut error = Error::new(
             ErrorKind::TimedOut,

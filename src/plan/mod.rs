@@ -1,5 +1,6 @@
 //! What would be done: data, made from observations. Pure: no I/O.
 
+pub mod consequence;
 mod refusal;
 
 use serde::Serialize;
@@ -61,6 +62,9 @@ pub struct Step {
     /// Why it stays although everything goes, or what is waited for before it goes.
     #[serde(skip)]
     pub note: Option<String>,
+    /// What else happens when it is done: which pods are started anew, which runners are replaced.
+    #[serde(skip)]
+    pub consequences: Vec<String>,
 }
 
 /// What would be done, in order.
@@ -127,6 +131,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         ready,
         proof: desired.resource.is_proof(),
         note: None,
+        consequences: Vec::new(),
     };
     if desired.goal == Goal::Gone {
         return Ok(decide_removal(observed, step));
@@ -141,7 +146,13 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
     let ready = present.readiness == Readiness::Ready;
     match &present.ownership {
         Ownership::Ours | Ownership::Shared { .. } if present.differences.is_empty() => {
-            Ok(step(Action::Keep, Vec::new(), false, ready))
+            // What a proof waits for is told where it is waited for.
+            let waits = present.readiness.reason();
+            let waits = waits.filter(|_| !desired.resource.is_proof());
+            Ok(Step {
+                note: waits.map(|it| format!("not ready: {it}")),
+                ..step(Action::Keep, Vec::new(), false, ready)
+            })
         }
         Ownership::Ours | Ownership::Shared { .. } => Ok(step(
             Action::Update,
@@ -183,7 +194,7 @@ fn decide_removal(
             )
         },
         Ownership::Shared { because } => Step {
-            note: Some(format!("only this of it goes: {because}")),
+            note: Some(format!("only arcctl's part is removed: {because}")),
             ..step(Action::Update, present.differences.clone(), false, true)
         },
         Ownership::Foreign { evidence } => stays(evidence),
@@ -342,7 +353,10 @@ mod tests {
         let shared = action(&present(Ownership::Shared { because }, true));
         assert_eq!(shared.action, Action::Update);
         assert_eq!(shared.differences.len(), 1);
-        assert_eq!(shared.note.unwrap(), "only this of it goes: others use it");
+        assert_eq!(
+            shared.note.unwrap(),
+            "only arcctl's part is removed: others use it"
+        );
         for ownership in [
             Ownership::Foreign {
                 evidence: "made by kubectl".into(),

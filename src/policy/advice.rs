@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Document;
+use super::{AUDIENCE, Document, name_of};
 
 /// Foreign statements of a trust policy that let this cluster's service accounts in too easily: without a condition on
 /// the audience, or with a subject that is a wildcard.
@@ -13,9 +13,7 @@ pub fn advice(document: &Document, sid: &str, issuer: &str) -> Vec<String> {
     });
     foreign
         .flat_map(|statement| {
-            let name = statement
-                .sid()
-                .map_or_else(|| "a statement without Sid".to_owned(), |sid| format!("the statement `{sid}`"));
+            let name = name_of(document, statement);
             let audience = values(&statement.value, &format!("{issuer}:aud")).is_empty();
             let subjects = values(&statement.value, &format!("{issuer}:sub"));
             let open = subjects.is_empty();
@@ -34,6 +32,16 @@ pub fn advice(document: &Document, sid: &str, issuer: &str) -> Vec<String> {
         })
         .flatten()
         .collect()
+}
+
+/// Whether a statement of a trust policy is for clients of the provider of `issuer` other than STS only.
+pub fn only_for_other_clients(statement: &Value, issuer: &str) -> bool {
+    let key = format!("{}:aud", issuer.to_ascii_lowercase());
+    let clients = values(statement, &key);
+    !clients.is_empty()
+        && clients
+            .iter()
+            .all(|(operator, client)| operator.ends_with("StringEquals") && client != AUDIENCE)
 }
 
 /// Whether the statement trusts the OIDC provider of `issuer`.

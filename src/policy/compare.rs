@@ -1,6 +1,6 @@
 //! What a statement means, whatever the order it is written in. Pure: no I/O.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -14,8 +14,75 @@ pub fn same(left: &Value, right: &Value) -> bool {
 
 /// Where a statement differs in meaning from the one that is wanted, under `path`.
 pub fn difference_of(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
+    let mut spelling = Spelling::default();
+    spelling.learn(from);
+    spelling.learn(to);
     let (from, to) = (canonical(from), canonical(to));
     difference::differences(&json!({path: from}), &json!({path: to}))
+        .into_iter()
+        .map(|it| Difference {
+            path: spelling.path(it.path),
+            from: spelling.value(it.from),
+            to: spelling.value(it.to),
+        })
+        .collect()
+}
+
+/// How names without case are written, by their form in lower case: a person is shown what IAM shows. Of two ways the
+/// one that is wanted counts.
+#[derive(Default)]
+struct Spelling(BTreeMap<String, String>);
+
+impl Spelling {
+    fn learn(&mut self, statement: &Value) {
+        for field in ["Action", "NotAction"] {
+            let texts = statement[field].as_array().cloned();
+            for text in texts.unwrap_or_else(|| vec![statement[field].clone()]) {
+                self.add(text.as_str().unwrap_or_default());
+            }
+        }
+        let operators = statement["Condition"].as_object().into_iter().flatten();
+        for (_, keys) in operators {
+            let keys = keys.as_object().into_iter().flatten();
+            keys.for_each(|(key, _)| self.add(key));
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        let folded = text.to_ascii_lowercase();
+        if folded != text {
+            self.0.insert(folded, text.to_owned());
+        }
+    }
+
+    fn name(&self, text: String) -> String {
+        self.0.get(&text).cloned().unwrap_or(text)
+    }
+
+    fn path(&self, path: String) -> String {
+        let ends = |(folded, _): &(&String, &String)| {
+            let end = format!(".{folded}");
+            path.ends_with(&end) || path.contains(&format!("{end}["))
+        };
+        match self.0.iter().find(ends) {
+            Some((folded, spelled)) => {
+                path.replacen(&format!(".{folded}"), &format!(".{spelled}"), 1)
+            }
+            None => path,
+        }
+    }
+
+    fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.name(text)),
+            Value::Array(list) => list.into_iter().map(|it| self.value(it)).collect(),
+            Value::Object(map) => map
+                .into_iter()
+                .map(|(key, value)| (self.name(key), self.value(value)))
+                .collect(),
+            other => other,
+        }
+    }
 }
 
 /// The statement in the one form that all ways to write it share.
@@ -109,4 +176,39 @@ fn set(value: &Value, fold: impl Fn(&str) -> String) -> Value {
         single => text(single).map(|it| [it].into()),
     };
     texts.map_or_else(|| value.clone(), |texts| texts.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_as_they_are_written() {
+        let statement = |key: &str, action: &str, value: &str| json!({"Action": action, "Condition": {"StringEquals": {key: value}}});
+        let key = "oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub";
+        let from = statement(
+            &key.to_lowercase(),
+            "sts:assumerole",
+            "system:serviceaccount:a:b",
+        );
+        let to = statement(
+            key,
+            "sts:AssumeRoleWithWebIdentity",
+            "system:serviceaccount:a:c",
+        );
+        let found = difference_of("trustPolicy", &from, &to);
+        let shown: Vec<_> = found
+            .iter()
+            .map(|it| (it.path.as_str(), it.to.to_string()))
+            .collect();
+        let path = format!("trustPolicy.Condition.StringEquals.{key}[0]");
+        assert!(
+            shown.contains(&(
+                "trustPolicy.Action[0]",
+                "\"sts:AssumeRoleWithWebIdentity\"".into()
+            )),
+            "{shown:?}"
+        );
+        assert!(shown.iter().any(|(it, _)| *it == path), "{shown:?}");
+    }
 }

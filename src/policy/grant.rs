@@ -15,21 +15,29 @@ pub struct Trust<'a> {
     pub account: &'a str,
     /// The issuer without its scheme: `oidc.eks.REGION.amazonaws.com/id/…`.
     pub issuer: &'a str,
-    /// `system:serviceaccount:NAMESPACE:NAME`.
-    pub subject: &'a str,
+    /// `system:serviceaccount:NAMESPACE:NAME`, for each namespace of the runners.
+    pub subjects: &'a [String],
 }
 
 /// The audience of EKS's tokens, and the client id of the OIDC provider.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// The statement of a trust policy that lets one service account of one cluster take on the role.
+/// A condition's value: the one, or a list of which any one will do (IAM user guide, "condition operators").
+fn one_or_all<T: serde::Serialize>(values: &[T]) -> Value {
+    match values {
+        [one] => json!(one),
+        all => json!(all),
+    }
+}
+
+/// The statement of a trust policy that lets the service accounts of the runners of one cluster take on the role.
 pub fn trust_statement(trust: Trust<'_>) -> Value {
     let Trust {
         sid,
         partition,
         account,
         issuer,
-        subject,
+        subjects,
     } = trust;
     json!({
         "Sid": sid,
@@ -38,14 +46,19 @@ pub fn trust_statement(trust: Trust<'_>) -> Value {
         "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": {"StringEquals": {
             format!("{issuer}:aud"): AUDIENCE,
-            format!("{issuer}:sub"): subject,
+            format!("{issuer}:sub"): one_or_all(subjects),
         }},
     })
 }
 
 /// The statement of a trust policy that lets EKS give the role to the pods of one service account of one cluster, by its
 /// ARN: EKS says whose they are in tags of the session.
-pub fn pod_identity_statement(sid: &str, cluster: &str, namespace: &str, account: &str) -> Value {
+pub fn pod_identity_statement(
+    sid: &str,
+    cluster: &str,
+    namespaces: &[&str],
+    account: &str,
+) -> Value {
     json!({
         "Sid": sid,
         "Effect": "Allow",
@@ -53,7 +66,7 @@ pub fn pod_identity_statement(sid: &str, cluster: &str, namespace: &str, account
         "Action": ["sts:AssumeRole", "sts:TagSession"],
         "Condition": {"StringEquals": {
             "aws:RequestTag/eks-cluster-arn": cluster,
-            "aws:RequestTag/kubernetes-namespace": namespace,
+            "aws:RequestTag/kubernetes-namespace": one_or_all(namespaces),
             "aws:RequestTag/kubernetes-service-account": account,
         }},
     })

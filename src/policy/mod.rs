@@ -9,9 +9,10 @@ mod compare;
 mod document;
 mod grant;
 mod merge;
+mod others;
 mod quota;
 
-pub use advice::advice;
+pub use advice::{advice, only_for_other_clients};
 pub use compare::{difference_of, same};
 pub use document::{Document, PolicyError, Statement};
 pub use grant::{
@@ -19,7 +20,11 @@ pub use grant::{
     trust_statement,
 };
 pub use merge::{differences, is_own, merged, without};
-pub use quota::{BUCKET_POLICY_LIMIT, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge};
+pub use others::{Orphan, is_granted, name_of, orphans};
+pub use quota::{
+    ATTACHED_POLICIES_LIMIT, ATTACHED_POLICIES_QUOTA, BUCKET_POLICY_LIMIT, ROLE_POLICIES_LIMIT,
+    TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge,
+};
 
 use sha2::{Digest, Sha256};
 

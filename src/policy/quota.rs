@@ -7,6 +7,13 @@ pub const TRUST_POLICY_LIMIT: usize = 4096;
 /// The bytes of a bucket's policy, which cannot be raised.
 pub const BUCKET_POLICY_LIMIT: usize = 20 * 1024;
 
+/// The characters of all inline policies of a role together, which cannot be raised. Source: IAM user guide, quotas.
+pub const ROLE_POLICIES_LIMIT: usize = 10_240;
+/// The managed policies of a role where nobody asked AWS for more.
+pub const ATTACHED_POLICIES_QUOTA: usize = 10;
+/// The most that AWS grants.
+pub const ATTACHED_POLICIES_LIMIT: usize = 25;
+
 /// A document that would not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it would have {size} characters, and {quota} are allowed")]

@@ -97,6 +97,11 @@ impl<'a> Image<'a> {
     }
 }
 
+/// The Ubuntu release that a reference names; `None` for what is no reference, too.
+pub fn ubuntu_of(reference: &str) -> Option<(u32, u32)> {
+    Image::parse(reference)?.ubuntu()
+}
+
 /// A runner version, as `v2.306.0`.
 pub fn runner_version(text: &str) -> Option<(u64, u64, u64)> {
     let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');

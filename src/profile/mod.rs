@@ -9,12 +9,14 @@ mod duration;
 pub mod image;
 pub mod lint;
 mod load;
+mod metadata;
+mod names;
+pub mod object_names;
 pub mod path;
 mod problem;
 pub mod quantity;
 pub mod schedule;
 mod schema;
-mod secret;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -23,11 +25,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use names::{is_runner_namespace, runner_namespace};
+
 pub use duration::KubeDuration;
 pub use load::{Loaded, ProfileErrors, load, load_with};
+pub use metadata::Metadata;
+pub use names::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE, full_name};
 pub use problem::{Problem, Severity, render};
 pub use schema::schema;
-pub(crate) use secret::redacted;
 
 /// The whole scenario of one cluster: where it is, who its GitHub is, which runners it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,7 +105,7 @@ pub struct Cluster {
     /// The AWS region of the EKS cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"),
+        regex(pattern = r"^[a-z]{2,8}(-[a-z]+)+-[0-9]{1,2}$"),
         extend("patternErrorMessage" = "an AWS region, for example `ap-northeast-2`")
     )]
     pub region: Option<String>,
@@ -150,6 +155,54 @@ pub struct GitHub {
     /// The private certificate authority of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<FileSource>,
+}
+
+/// The scope and the credential of a pool, where they are not the profile's. What is left out is the profile's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PoolGitHub {
+    /// The slug of the enterprise; at most one of enterprise, organization and repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[^/\s]+$"),
+        extend("patternErrorMessage" = "a name without `/` and spaces")
+    )]
+    pub enterprise: Option<String>,
+    /// The organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[^/\s]+$"),
+        extend("patternErrorMessage" = "a name without `/` and spaces")
+    )]
+    pub organization: Option<String>,
+    /// The repository, as OWNER/NAME.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[^/\s]+/[^/\s]+$"),
+        extend("patternErrorMessage" = "OWNER/NAME")
+    )]
+    pub repository: Option<String>,
+    /// Where the personal access token is; never the token itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenSource>,
+    /// A GitHub App instead of a token; not for enterprise scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// The login the token must belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_owner: Option<String>,
+}
+
+impl PoolGitHub {
+    /// Whether it names a credential.
+    pub const fn has_credential(&self) -> bool {
+        self.token.is_some() || self.app.is_some()
+    }
+
+    /// Whether it names a scope.
+    pub const fn has_scope(&self) -> bool {
+        self.enterprise.is_some() || self.organization.is_some() || self.repository.is_some()
+    }
 }
 
 /// Where a secret value is; exactly one key.
@@ -218,7 +271,7 @@ pub struct FileSource {
 }
 
 /// Whether and which cert-manager is installed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct CertManager {
     /// `auto` uses a working one and installs otherwise.
@@ -229,6 +282,15 @@ pub struct CertManager {
         extend("patternErrorMessage" = "an exact version, for example `v1.21.1`")
     )]
     pub chart_version: String,
+    /// The namespace of its release; where it is somebody else's, it is found wherever it is.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`, with a letter or digit at both ends")
+    )]
+    pub namespace: String,
+    /// Passed through to the chart; what arcctl sets itself is an error here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
 }
 
 impl Default for CertManager {
@@ -236,6 +298,8 @@ impl Default for CertManager {
         Self {
             install: Auto::Auto,
             chart_version: "v1.21.1".into(),
+            namespace: "cert-manager".into(),
+            values: Map::new(),
         }
     }
 }
@@ -274,6 +338,26 @@ pub struct Controller {
     /// The image of the docker sidecar; the chart's default floats.
     #[schemars(length(min = 1))]
     pub docker_image: String,
+    /// The namespace of the controller, and of arcctl's own inventory and lease.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`")
+    )]
+    pub namespace: String,
+    /// The name of the controller's release.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a release: 1 to 53 characters of a-z, 0-9 and `-`")
+    )]
+    pub release: String,
+    /// The only namespace that the controller looks at, where others have controllers of their own beside it; every
+    /// namespace where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`")
+    )]
+    pub watch_namespace: Option<String>,
     /// Passed through to the chart; what arcctl sets itself is an error here.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub values: Map<String, Value>,
@@ -287,6 +371,9 @@ impl Default for Controller {
             webhook_port: 9443,
             sync_period: KubeDuration::from_secs(60),
             docker_image: "docker:28-dind".into(),
+            namespace: SYSTEM_NAMESPACE.into(),
+            release: CONTROLLER.into(),
+            watch_namespace: None,
             values: Map::new(),
         }
     }
@@ -456,13 +543,13 @@ pub struct GithubServer {
         extend("patternErrorMessage" = "a security group id, for example `sg-0123456789abcdef0`")
     )]
     pub security_group: Option<String>,
-    /// Its addresses, where it is outside AWS.
+    /// Its addresses, where it is outside AWS: a CIDR of IPv4 or IPv6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
 }
 
 /// A set of runners that scale together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Pool {
     /// The name of its `RunnerDeployment` and `HorizontalRunnerAutoscaler`.
@@ -471,6 +558,19 @@ pub struct Pool {
         extend("patternErrorMessage" = "1 to 40 characters of a-z, 0-9 and `-`, with a letter or digit at both ends")
     )]
     pub name: String,
+    /// Whose its runners are, and with which credential, where that is not the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github: Option<PoolGitHub>,
+    /// The namespace of its runners.
+    #[serde(
+        default = "runner_namespace",
+        skip_serializing_if = "is_runner_namespace"
+    )]
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`")
+    )]
+    pub namespace: String,
     /// An EC2 instance type: node selector, a runner label, and the default resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -500,6 +600,15 @@ pub struct Pool {
     /// When another minimum holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// Labels and annotations of the `RunnerDeployment`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub metadata: Metadata,
+    /// Labels and annotations of the runner pods, for example for Vault, Karpenter or a policy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pod_metadata: Metadata,
+    /// An existing `ServiceAccount` for the runner pods, used and never written; in place of the one of the role in `aws`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// How jobs run containers.
     #[serde(default)]
     pub container_mode: ContainerMode,
@@ -538,13 +647,43 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scaling {
-    /// One metric, or `PercentageRunnersBusy` and then `TotalNumberOfQueuedAndInProgressWorkflowRuns`.
-    #[schemars(length(min = 1, max = 2))]
+    /// One metric, or `PercentageRunnersBusy` and then `TotalNumberOfQueuedAndInProgressWorkflowRuns`; may be left out
+    /// beside `triggers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
     pub metrics: Vec<Metric>,
+    /// Runners for each job that GitHub tells of by webhook; exactly one, where there is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1))]
+    pub triggers: Vec<Trigger>,
     /// How long after adding runners none is removed; 10m where left out (the controller's default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down_delay: Option<KubeDuration>,
 }
+
+/// Runners that are added for each event that GitHub sends to the controller's webhook server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Trigger {
+    /// The event of a job that is queued and whose labels the pool has; written as `{}`.
+    pub workflow_job: WorkflowJob,
+    /// How many runners it adds.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub amount: u32,
+    /// How long they are kept for it, where its end is never told; 10m where left out (the controller's default).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<KubeDuration>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// The event `workflow_job`, the only one that works since app 0.27 (reference: arc.md 2.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowJob {}
 
 /// One measure of need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -601,28 +740,74 @@ pub struct Schedule {
     pub windows: Vec<Window>,
 }
 
-/// One window: weekly (`Ddd HH:MM`) or daily (a quoted `HH:MM`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// One window: daily (`HH:MM`), on days of the week (`days`, or `Ddd HH:MM`), or dated (`YYYY-MM-DD HH:MM`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Window {
     /// What it is called in `status` and `schedule`.
     #[schemars(length(min = 1))]
     pub name: String,
+    /// The days on which a window of `HH:MM` opens, for example `Mon-Fri` or `Sat, Sun`; every day where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)(-(Mon|Tue|Wed|Thu|Fri|Sat|Sun))?(, ?(Mon|Tue|Wed|Thu|Fri|Sat|Sun)(-(Mon|Tue|Wed|Thu|Fri|Sat|Sun))?)*$"),
+        extend("patternErrorMessage" = "days and ranges of days, for example `Mon-Fri` or `Sat, Sun`")
+    )]
+    pub days: Option<String>,
     /// When it opens.
     #[schemars(
-        regex(pattern = r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):[0-5][0-9]$"),
-        extend("patternErrorMessage" = "`HH:MM` for every day, or `Ddd HH:MM` for every week, for example `Sat 00:00`")
+        regex(pattern = r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) |[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) )?([01][0-9]|2[0-3]):[0-5][0-9]$"),
+        extend("patternErrorMessage" = "`HH:MM` for every day (or those in `days`), `Ddd HH:MM` for every week, for example `Sat 00:00`, or `YYYY-MM-DD HH:MM` for a date")
     )]
     pub from: String,
     /// When it closes.
     #[schemars(
-        regex(pattern = r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):[0-5][0-9]$"),
-        extend("patternErrorMessage" = "`HH:MM` for every day, or `Ddd HH:MM` for every week, for example `Sat 00:00`")
+        regex(pattern = r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) |[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) )?([01][0-9]|2[0-3]):[0-5][0-9]$"),
+        extend("patternErrorMessage" = "`HH:MM` for every day (or those in `days`), `Ddd HH:MM` for every week, for example `Sat 00:00`, or `YYYY-MM-DD HH:MM` for a date")
     )]
     pub to: String,
+    /// How a dated window comes back; once where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+    /// The last date on which it opens, for a window that comes back; for ever where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"),
+        extend("patternErrorMessage" = "a date, for example `2027-03-01`")
+    )]
+    pub until: Option<String>,
     /// The fewest runners while it is open.
     #[schemars(range(min = 0, max = 10000))]
     pub min: u32,
+}
+
+/// When it is open, in the words of the profile.
+impl std::fmt::Display for Window {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(days) = &self.days {
+            write!(formatter, "{days} ")?;
+        }
+        write!(formatter, "from {} to {}", self.from, self.to)?;
+        match self.repeat {
+            Some(Repeat::Monthly) => formatter.write_str(", every month")?,
+            Some(Repeat::Yearly) => formatter.write_str(", every year")?,
+            None => {}
+        }
+        if let Some(until) = &self.until {
+            write!(formatter, ", until {until}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How a dated window comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Repeat {
+    /// On the same day of each month that has it.
+    Monthly,
+    /// On the same date of each year that has it.
+    Yearly,
 }
 
 /// How jobs run containers.
@@ -632,6 +817,8 @@ pub enum ContainerMode {
     /// A docker daemon beside the runner, privileged.
     #[default]
     Dind,
+    /// A docker daemon in the runner's own container, privileged; the image must bring it, as `actions-runner-dind` does.
+    DindInRunner,
     /// The docker daemon of the node; no EKS node has one since 1.24.
     Dood,
     /// No docker.
@@ -756,6 +943,15 @@ impl Profile {
     /// The role of the runner pods, and how they take it on.
     pub fn runner_role(&self) -> Option<(RoleVia, &RunnerRole)> {
         self.aws.as_ref().and_then(Aws::runner_role)
+    }
+
+    /// The role of the pods of `pool`: none where they run as a `ServiceAccount` of their own.
+    pub fn role_of(&self, pool: &Pool) -> Option<(RoleVia, &RunnerRole)> {
+        self.runner_role()
+            .filter(|(_, role)| match &pool.service_account {
+                Some(own) => *own == role.service_account,
+                None => true,
+            })
     }
 }
 

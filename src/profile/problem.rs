@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{
-    secret::{MASK, mask, mask_line},
-    tree::{Position, Span},
-};
+use super::tree::{Position, Span};
+use crate::secret::text::{MASK, Manner, masked_source, masked_strictly as mask};
 
 /// The widest snippet shown; longer lines are cut around the place.
 const WIDTH: usize = 96;
@@ -44,6 +42,11 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
     text.push('\n');
     let lines: Vec<&str> = source.lines().collect();
     let secrets = secret_columns(source);
+    // What is no YAML is known line by line only.
+    let masked = match secrets {
+        Some(_) => Vec::new(),
+        None => masked_source(source, Manner::Strict),
+    };
     let width = problems
         .iter()
         .map(|problem| problem.line)
@@ -58,7 +61,9 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
             .get(problem.line.saturating_sub(1))
             .copied()
             .unwrap_or_default();
-        let (line, column) = snippet(source_line, problem, secrets.as_ref());
+        let masked = masked.get(problem.line.saturating_sub(1));
+        let masked = masked.map(String::as_str).unwrap_or_default();
+        let (line, column) = snippet(source_line, problem, secrets.as_ref(), masked);
         if problem.line != shown_line || source_line.chars().count() > WIDTH {
             let _ = write!(text, "\n  {:>width$} | {line}", problem.line);
             shown_line = problem.line;
@@ -139,7 +144,12 @@ fn secret_columns(source: &str) -> Option<SecretColumns> {
 }
 
 /// The line as it is shown, and the column (from 0) of the place in it.
-fn snippet(line: &str, problem: &Problem, secrets: Option<&SecretColumns>) -> (String, usize) {
+fn snippet(
+    line: &str,
+    problem: &Problem,
+    secrets: Option<&SecretColumns>,
+    masked: &str,
+) -> (String, usize) {
     let column = problem.column.saturating_sub(1);
     let (before, after): (Vec<_>, Vec<_>) = line
         .chars()
@@ -171,10 +181,12 @@ fn snippet(line: &str, problem: &Problem, secrets: Option<&SecretColumns>) -> (S
         text
     };
     let (before, after) = if secrets.is_some() {
-        (mask(&shown(before)), mask(&shown(after)))
+        (
+            mask(&shown(before)).into_owned(),
+            mask(&shown(after)).into_owned(),
+        )
     } else {
         // Only the whole line has the key that tells a secret.
-        let masked = mask_line(line);
         let cut = masked
             .char_indices()
             .nth(column)
@@ -214,9 +226,9 @@ impl Problem {
         Self {
             line: at.line,
             column: at.column,
-            path: mask(path),
+            path: mask(path).into_owned(),
             message: mask(message).replace('\n', " "),
-            hint: hint.map(mask),
+            hint: hint.map(|it| mask(it).into_owned()),
             severity,
         }
     }
@@ -269,8 +281,11 @@ mod tests {
             "github: {token: {value: hunter2}, urll: x}\n",
             "github: {privateKey: 'hunter2', urll: x}\n",
             "github: {token: hunter2, urll: \"x}\n",
+            "a:\n  password: |\n\thunter2\n  b: {\n",
+            "a:\n  password:\n    hunter2\n  b: {\n",
         ] {
-            let text = render(&[problem(1, 27)], source, "p.yaml");
+            let line = source.lines().position(|it| it.contains("hunter2"));
+            let text = render(&[problem(line.unwrap() + 1, 27)], source, "p.yaml");
             assert!(!text.contains("hunter2"), "{text}");
         }
     }

@@ -16,6 +16,11 @@ impl Amount {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// Whether nothing of it is smaller than one.
+    pub const fn is_whole(self) -> bool {
+        self.0 % 1_000_000_000 == 0
+    }
+
     /// Reads `500m`, `1.5`, `6Gi`, `1e3`; `None` for what Kubernetes refuses, and for negative ones, which mean nothing
     /// here.
     pub fn parse(text: &str) -> Option<Self> {

@@ -12,6 +12,7 @@ use crate::{
         check::{Severity, Verdict},
     },
     error::Error,
+    secret::text::masked,
 };
 
 /// What one check is in the report.
@@ -141,8 +142,10 @@ fn put(text: &mut String, line: &str) {
     let _ignored = writeln!(text, "{line}");
 }
 
-/// Text for an attribute or an element; what XML 1.0 has no character for is shown as one that stands for it.
+/// Text for an attribute or an element; what XML 1.0 has no character for is shown as one that stands for it. Secrets are
+/// hidden before: once quotes are `&quot;`, JSON within a text is not seen as that.
 fn escaped(text: &str) -> String {
+    let text = &masked(text);
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -2,11 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{
-    doctor::said,
-    plan::{name, shown},
-    run::Run,
-};
+use super::{change::shown, doctor::said, plan::name, run::Run};
 use crate::{
     doctor::{
         Finding,
@@ -39,7 +35,7 @@ pub fn plan(plan: &Plan) -> String {
         let mut changes: Vec<String> = differences
             .iter()
             .map(|it| {
-                let (from, to) = (shown(&it.from), shown(&it.to));
+                let (from, to) = shown(&it.from, &it.to);
                 format!("{}: {} → {}", code(&it.path), code(&from), code(&to))
             })
             .collect();
@@ -49,6 +45,9 @@ pub fn plan(plan: &Plan) -> String {
                 _ => "taken over (--adopt)",
             };
             changes.insert(0, word.into());
+        }
+        for consequence in step.consequences.iter().rev() {
+            changes.insert(0, plain(consequence));
         }
         changes.extend(step.note.as_deref().map(plain));
         row(
@@ -238,6 +237,7 @@ mod tests {
             ready: true,
             proof: false,
             note: None,
+            consequences: Vec::new(),
         }
     }
 

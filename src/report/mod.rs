@@ -1,5 +1,6 @@
 //! Plans, runs, smokes and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
+mod change;
 pub mod doctor;
 pub mod github;
 pub mod junit;

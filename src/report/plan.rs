@@ -4,13 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::change::shown;
 use crate::{
     error::Error,
     plan::{Action, Plan, Step},
 };
-
-/// How long a value may be in text.
-const WIDTH: usize = 60;
 
 /// The JSON document; without a plan, of a failure.
 pub fn document(profile: &str, plan: Option<&Plan>, error: Option<&Error>) -> Value {
@@ -53,8 +51,11 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
             }
             continue;
         }
+        for consequence in &step.consequences {
+            let _ignored = writeln!(text, "            {consequence}");
+        }
         for difference in &step.differences {
-            let (from, to) = (shown(&difference.from), shown(&difference.to));
+            let (from, to) = shown(&difference.from, &difference.to);
             let _ignored = writeln!(text, "            {}  {from} -> {to}", difference.path);
         }
     }
@@ -104,17 +105,4 @@ pub const fn name(action: Action) -> &'static str {
         Action::Keep => "keep",
         Action::Later => "later",
     }
-}
-
-pub(super) fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Null => "(none)".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let text = text.replace("${SECRET_VERSION}", "(known once the Secret is written)");
-    if text.chars().count() <= WIDTH {
-        return text;
-    }
-    text.chars().take(WIDTH - 1).collect::<String>() + "…"
 }

@@ -1,18 +1,21 @@
 //! What the verbs of a resource work with: the clients, the credential, and what this run has learnt.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::rotation::Rotation;
+use serde_json::Value;
+
+use super::{account::Account, rotation::Rotation};
 use crate::{
     clients::{
         aws::Aws,
         credential::Credential,
         github::{GitHub, Runner},
         helm::Helm,
-        kube::Kube,
+        kube::{Kube, Selection},
     },
     error::{Error, ErrorKind, Result, System},
     profile::{Profile, Scope},
@@ -28,6 +31,16 @@ const LISTING_AGE_PER_PAGE: Duration = Duration::from_millis(100);
 
 /// All runners of the scope, and when they were listed.
 pub type Listing = tokio::sync::Mutex<Option<(Instant, Arc<Vec<Runner>>)>>;
+
+/// How long one listing of a namespace's events serves all that ask for it.
+const EVENTS_AGE: Duration = Duration::from_millis(900);
+
+/// What of a namespace's events is read: warnings, and the one failure that the controller calls `Normal` (reference:
+/// arc.md 2.3). A busy namespace has thousands of others.
+const TELLING: [&str; 2] = ["type!=Normal", "reason=RunnerAutoscalingFailure"];
+
+/// The newest listing of each namespace's events, and when it was made.
+pub type Events = tokio::sync::Mutex<HashMap<String, (Instant, Arc<Vec<Value>>)>>;
 
 /// The clients and facts of one run.
 pub struct Context {
@@ -45,6 +58,8 @@ pub struct Context {
     pub github: GitHub,
     /// The credential that goes into the controller's Secret.
     pub credential: Credential,
+    /// The GitHub of pools that have one of their own.
+    pub accounts: Vec<Account>,
     /// Whether what was made by hand is taken over (`--adopt`).
     pub adopt: bool,
     /// When this run began, by this machine's clock: what was said before is not its cause.
@@ -57,8 +72,12 @@ pub struct Context {
     pub rotation: Mutex<Rotation>,
     /// The newest listing of GitHub's runners.
     pub listing: Listing,
+    /// The newest listings of events.
+    pub events: Events,
     /// What a run knows that takes things away.
     pub removal: super::removal::Removal,
+    /// What this run remembers of the resources it has looked at.
+    pub remarks: super::remarks::Remarks,
 }
 
 impl Context {
@@ -90,16 +109,36 @@ impl Context {
         *self.listing.lock().await = None;
     }
 
-    /// All runners of the profile's scope: one listing serves the pools that ask at the same time.
+    /// The events of a namespace that can tell why something does not come: one listing serves all that ask at the same
+    /// time, the pools of a namespace above all.
+    pub async fn events(&self, namespace: &str) -> Result<Arc<Vec<Value>>> {
+        let mut listings = self.events.lock().await;
+        if let Some((taken, events)) = listings.get(namespace)
+            && taken.elapsed() < EVENTS_AGE
+        {
+            return Ok(Arc::clone(events));
+        }
+        let mut events = Vec::new();
+        for fields in TELLING {
+            let selection = Selection::namespaced("v1", "Event", namespace).with_fields(fields);
+            self.kube
+                .each(&selection, |it| events.push(it.clone()))
+                .await?;
+        }
+        let events = Arc::new(events);
+        listings.insert(namespace.into(), (Instant::now(), Arc::clone(&events)));
+        Ok(events)
+    }
+
+    /// All runners of the profile's scope, and of the accounts of its pools: one listing serves the pools that ask at the same time.
     pub async fn runners(&self) -> Result<Arc<Vec<Runner>>> {
-        let scope = scope(&self.profile)?;
         let mut listing = self.listing.lock().await;
         if let Some((taken, runners)) = listing.as_ref()
             && taken.elapsed() < age(runners.len())
         {
             return Ok(Arc::clone(runners));
         }
-        let runners = Arc::new(self.github.runners(scope).await?);
+        let runners = self.list_runners().await?;
         *listing = Some((Instant::now(), Arc::clone(&runners)));
         Ok(runners)
     }

@@ -6,15 +6,19 @@
 use serde_json::{Value, json};
 
 use super::{
+    cert_manager_proof,
     context::Context,
+    controller_leader::{election, leader, led_by_another},
     observed::Readiness,
-    pod_reason,
+    pod_reason, rollout, webhook_server,
     webhook_state::{self, without_authority},
     webhook_words::short,
 };
 use crate::{
     clients::kube::{Mode, Selection, Target},
+    desired::names,
     error::Result,
+    profile::full_name,
 };
 
 const CERTIFICATES: &str = "cert-manager.io/v1";
@@ -29,8 +33,6 @@ pub(super) struct Proof<'a> {
     pub release: &'a str,
     /// Where a `RunnerDeployment` is tried.
     pub runner_namespace: &'a str,
-    /// How many pods serve the webhooks.
-    pub replicas: u32,
 }
 
 impl Proof<'_> {
@@ -55,12 +57,7 @@ impl Proof<'_> {
 
     /// The chart's full name (reference: arc.md 1.4).
     fn full_name(&self) -> String {
-        let name = if self.release.contains("actions-runner-controller") {
-            self.release.to_owned()
-        } else {
-            format!("{}-actions-runner-controller", self.release)
-        };
-        name.chars().take(63).collect()
+        full_name(self.release)
     }
 
     fn configuration(&self, kind: &str) -> String {
@@ -70,13 +67,27 @@ impl Proof<'_> {
     /// The first thing that is not as it must be.
     pub(super) async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let certificate = self.certificate(context).await?;
-        let pods = self.pods(context).await?;
+        let selection = Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels());
+        let name = self.full_name();
+        let deployment = Target::namespaced("apps/v1", "Deployment", self.namespace, &name);
+        let (pods, deployment) =
+            tokio::try_join!(context.kube.list(&selection), context.kube.get(&deployment))?;
+        let Some(deployment) = deployment else {
+            return Ok(Readiness::progressing(format!(
+                "Deployment `{name}` is not there yet"
+            )));
+        };
+        // The release has been compared with the profile; one that is taken over is as somebody else made it.
+        let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1).max(1);
+        let running = self.pods(context, &pods, &deployment, replicas).await?;
         // A pod that waits for the certificate's Secret is stuck too, but that is the consequence.
-        let waits_for_certificate = pods.reason().is_some_and(|it| it.contains("-serving-cert"));
-        if matches!(pods, Readiness::Stuck { .. }) && !waits_for_certificate {
-            return Ok(pods);
+        let waits_for_certificate = running
+            .reason()
+            .is_some_and(|it| it.contains("-serving-cert"));
+        if matches!(running, Readiness::Stuck { .. }) && !waits_for_certificate {
+            return Ok(running);
         }
-        for step in [certificate, pods, self.bundles(context).await?] {
+        for step in [certificate, running, self.bundles(context).await?] {
             if step != Readiness::Ready {
                 return Ok(step);
             }
@@ -86,13 +97,41 @@ impl Proof<'_> {
             return Ok(endpoints);
         }
         // The API server spreads its calls over the pods: each has to answer.
-        for _ in 0..self.replicas.saturating_mul(2).min(8) {
+        for _ in 0..replicas.saturating_mul(2).min(8) {
             let step = self.admission(context).await?;
             if step != Readiness::Ready {
                 return Ok(step);
             }
         }
-        Ok(Readiness::Ready)
+        let server = webhook_server::readiness(context).await?;
+        if server != Readiness::Ready {
+            return Ok(server);
+        }
+        self.leader(context, &pods, &deployment).await
+    }
+
+    /// Every pod answers webhooks; only the one that leads makes runners.
+    async fn leader(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        deployment: &Value,
+    ) -> Result<Readiness> {
+        let Some(name) = election(deployment) else {
+            return Ok(Readiness::Ready);
+        };
+        let target = Target::namespaced("coordination.k8s.io/v1", "Lease", self.namespace, &name);
+        let lease = context.kube.get(&target).await?;
+        let name = format!("{}/{name}", self.namespace);
+        let readiness = leader(&name, lease.as_ref(), pods);
+        if readiness == Readiness::Ready {
+            return Ok(readiness);
+        }
+        let all = Selection::namespaced("v1", "Pod", self.namespace)
+            .labelled("app.kubernetes.io/name=actions-runner-controller");
+        let all = context.kube.list(&all).await?;
+        let another = led_by_another(&name, lease.as_ref(), &all, self.release);
+        Ok(another.unwrap_or(readiness))
     }
 
     async fn certificate(&self, context: &Context) -> Result<Readiness> {
@@ -111,23 +150,19 @@ impl Proof<'_> {
                 ),
             ),
             Err(None) => Readiness::stuck(
-                format!("{target} is not issued, and nothing works on it"),
-                "check that cert-manager's controller runs: `kubectl -n cert-manager get pods`",
+                format!("cert-manager has not picked up {target}"),
+                format!("check that {}", cert_manager_runs(context).await),
             ),
         })
     }
 
-    async fn pods(&self, context: &Context) -> Result<Readiness> {
-        let selection = Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels());
-        let name = self.full_name();
-        let deployment = Target::namespaced("apps/v1", "Deployment", self.namespace, &name);
-        let (pods, deployment) =
-            tokio::try_join!(context.kube.list(&selection), context.kube.get(&deployment))?;
-        let Some(deployment) = deployment else {
-            return Ok(Readiness::progressing(format!(
-                "Deployment `{name}` is not there yet"
-            )));
-        };
+    async fn pods(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        deployment: &Value,
+        replicas: u64,
+    ) -> Result<Readiness> {
         // An evicted pod stays as Failed, and is none of those that serve.
         let ended = |pod: &Value| {
             matches!(
@@ -135,24 +170,25 @@ impl Proof<'_> {
                 Some("Failed" | "Succeeded")
             )
         };
-        let pods: Vec<Value> = pods.into_iter().filter(|it| !ended(it)).collect();
-        let ready = pods.iter().filter(|it| pod_reason::is_ready(it)).count();
+        let pods = pods.iter().filter(|it| !ended(it));
+        let ready = pods.clone().filter(|it| pod_reason::is_ready(it)).count();
         let live: Vec<&Value> = pods
-            .iter()
             .filter(|it| it["metadata"]["deletionTimestamp"].is_null())
             .collect();
-        let wanted = usize::try_from(self.replicas).unwrap_or(usize::MAX);
-        let rolled_out = is_rolled_out(&deployment, self.replicas);
+        let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
+        let rolled_out = is_rolled_out(deployment, replicas);
         if ready >= wanted && live.len() == ready && rolled_out {
             return Ok(Readiness::Ready);
         }
         if live.is_empty() {
-            return Ok(Readiness::progressing("the controller has no pod yet"));
+            let events = context.events(self.namespace).await?;
+            return Ok(match rollout::readiness(deployment, &[], &events) {
+                // Its conditions and its ReplicaSets' events tell of pods that nobody may make.
+                refused @ Readiness::Stuck { .. } => refused,
+                _ => Readiness::progressing("the controller has no pod yet"),
+            });
         }
-        let events = context
-            .kube
-            .list(&Selection::namespaced("v1", "Event", self.namespace))
-            .await?;
+        let events = context.events(self.namespace).await?;
         let worst = pod_reason::worst(live.iter().map(|it| pod_reason::readiness(it, &events)));
         Ok(match worst {
             Readiness::Ready => {
@@ -207,7 +243,7 @@ impl Proof<'_> {
             return Ok(if failure.is_unauthorized() {
                 Readiness::unauthorized(&failure.about(&self.target()))
             } else {
-                refused(&failure.said())
+                self.refused(context, &failure.said()).await
             });
         }
         match context.kube.create(&self.probe(false), Mode::DryRun).await {
@@ -218,9 +254,26 @@ impl Proof<'_> {
                 Some(status) if status.reason == "Invalid" && names_the_scope(status) => {
                     Readiness::Ready
                 }
-                _ => refused(&failure.said()),
+                _ => self.refused(context, &failure.said()).await,
             }),
         }
+    }
+
+    async fn refused(&self, context: &Context, said: &str) -> Readiness {
+        if let Some(passes) = not_answered(said) {
+            return passes;
+        }
+        let (namespace, name) = (self.namespace, self.full_name());
+        Readiness::stuck(
+            format!(
+                "the API server does not take the certificate of the controller's webhook: {}",
+                of_certificate(said)
+            ),
+            format!(
+                "see what cert-manager says of it with `kubectl -n {namespace} describe certificate {name}-serving-cert`, and check that {}",
+                cert_manager_runs(context).await
+            ),
+        )
     }
 
     fn target(&self) -> Target {
@@ -249,11 +302,11 @@ impl Proof<'_> {
 
 /// Whether all pods of a Deployment are of its newest template. Until its controller has seen a change, the old pods are
 /// all Ready, with the old token.
-fn is_rolled_out(deployment: &Value, replicas: u32) -> bool {
+fn is_rolled_out(deployment: &Value, replicas: u64) -> bool {
     let status = &deployment["status"];
     let count = |key: &str| status[key].as_u64().unwrap_or(0);
     status["observedGeneration"] == deployment["metadata"]["generation"]
-        && count("updatedReplicas") >= u64::from(replicas)
+        && count("updatedReplicas") >= replicas
         && count("replicas") == count("updatedReplicas")
 }
 
@@ -266,9 +319,75 @@ fn names_the_scope(status: &kube::core::Status) -> bool {
         .is_some_and(|details| details.causes.iter().any(|cause| cause.field == field))
 }
 
-fn refused(said: &str) -> Readiness {
-    Readiness::progressing(format!(
-        "the controller's webhook does not answer: {}",
-        short(said)
-    ))
+/// How it is seen that cert-manager's controller runs, wherever it is installed.
+async fn cert_manager_runs(context: &Context) -> String {
+    let namespace = cert_manager_proof::namespace(&context.kube).await;
+    let namespace = namespace.ok().flatten();
+    format!(
+        "cert-manager's controller runs: `kubectl -n {} get pods`",
+        namespace
+            .as_deref()
+            .unwrap_or(names::CERT_MANAGER_NAMESPACE)
+    )
+}
+
+/// What Go says of a certificate that it does not take.
+const CERTIFICATE: &str = "x509: ";
+
+/// That the webhook does not answer, or serves an authority's certificate that is no longer known: both pass. `None` where
+/// its certificate itself is wrong.
+fn not_answered(said: &str) -> Option<Readiness> {
+    if !said.contains(CERTIFICATE) {
+        return Some(Readiness::progressing(format!(
+            "the controller's webhook does not answer: {}",
+            short(said)
+        )));
+    }
+    // The webhook configurations have the CA of the Secret by now: it is the pods that are behind (findings: lab.md 10).
+    said.contains("signed by unknown authority").then(|| {
+        Readiness::progressing(
+            "the controller's pods still serve the certificate from before; the kubelet brings the new one into their volume within about a minute",
+        )
+    })
+}
+
+/// The words about the certificate, without the call that was not made.
+fn of_certificate(said: &str) -> &str {
+    said.find(CERTIFICATE).map_or(said, |at| &said[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unknown_authority_is_a_volume_that_is_late() {
+        let call = "Internal error occurred: failed calling webhook \"mutate.runnerdeployment\": failed to call webhook: Post \"https://x\": ";
+        let of = |words: &str| not_answered(&format!("{call}{words}"));
+        let late = of(
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x\")",
+        );
+        assert!(
+            late.unwrap()
+                .reason()
+                .unwrap()
+                .contains("within about a minute")
+        );
+        let silent = of("dial tcp 10.0.0.1:443: connect: connection refused");
+        assert!(
+            silent
+                .unwrap()
+                .reason()
+                .unwrap()
+                .contains("does not answer")
+        );
+        for words in [
+            "x509: certificate has expired or is not yet valid: current time 2026-11-24T12:00:00Z is after 2026-11-01T00:00:00Z",
+            "x509: certificate is valid for a.n.svc, not b.n.svc",
+        ] {
+            let said = format!("tls: failed to verify certificate: {words}");
+            assert_eq!(of(&said), None, "{words}");
+            assert_eq!(of_certificate(&format!("{call}{said}")), words);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ControllerSecret,
+    as_it_is::{AS_IT_IS, TAKEN_OVER, is_left, is_marked, mark_goes},
     context::Context,
     difference::{Difference, missing},
     observed::{Observed, Ownership, Present, Readiness},
@@ -61,6 +62,15 @@ impl ControllerSecret {
             }});
             differences.extend(missing(&live, &metadata));
         }
+        if is_left(context.adopt, &ownership, &live) {
+            let id = format!("secret/{}/{}", self.namespace, self.name);
+            context.remarks.defer(&id, differences.clone());
+            if ownership == Ownership::Ours {
+                differences.clear();
+            }
+        } else if ownership == Ownership::Ours && is_marked(&live) {
+            differences.push(mark_goes());
+        }
         // The pod template carries the version: it is known only while nothing will change it (DESIGN 5).
         let settled = differences.is_empty() && ownership == Ownership::Ours;
         let version = live["metadata"]["resourceVersion"].as_str();
@@ -80,6 +90,10 @@ impl ControllerSecret {
             return self.keep(context, live.is_some()).await;
         }
         if let Some(live) = live {
+            let ownership = owner::of_object(&live, &self.profile);
+            if is_left(context.adopt, &ownership, &live) {
+                return self.mark(context).await;
+            }
             self.take(context, &live).await?;
             let wanted = data(context);
             let old = live["data"].as_object().into_iter().flatten();
@@ -110,7 +124,7 @@ impl ControllerSecret {
             .kube
             .apply(&manifest, Mode::Commit)
             .await
-            .map_err(|failure| failure.about(&target))?;
+            .map_err(|failure| without_values(failure.about(&target), context))?;
         context.learn_secret_version(applied["metadata"]["resourceVersion"].as_str());
         Ok(())
     }
@@ -158,6 +172,25 @@ impl ControllerSecret {
         }
         let patch = json!({"metadata": {"annotations": {RESOURCE_POLICY: "keep"}}});
         context.kube.merge(&target, &patch).await.map(|_| ())
+    }
+
+    /// Makes it arcctl's by its labels, keeps helm from deleting it, and leaves what it holds.
+    async fn mark(&self, context: &Context) -> Result<()> {
+        let target = self.target();
+        let marks = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "labels": {owner::MANAGED_BY: "arcctl", owner::PROFILE: self.profile},
+                "annotations": {RESOURCE_POLICY: "keep", TAKEN_OVER: AS_IT_IS},
+            },
+        });
+        match context.kube.apply(&marks, Mode::Commit).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.about(&target)),
+        }
     }
 
     /// Takes a Secret over that is there: whose it is, is looked at once more, and the keys of another kind of
@@ -210,6 +243,25 @@ fn data(context: &Context) -> Map<String, Value> {
         .map(|(key, text)| (key.to_owned(), encode(text)))
         .collect()
 }
+
+/// The error without the values that were sent: a policy may quote the whole object that it refuses, in base64 as the API
+/// has them or decoded.
+fn without_values(mut error: Error, context: &Context) -> Error {
+    for value in data(context).values().filter_map(Value::as_str) {
+        let decoded = STANDARD.decode(value).ok();
+        let decoded = decoded.and_then(|it| String::from_utf8(it).ok());
+        for text in [Some(value.to_owned()), decoded].into_iter().flatten() {
+            // An id is no secret, and too short to be one.
+            if text.len() >= SECRET_LENGTH {
+                error = error.without(&Secret::trimmed(&text).0);
+            }
+        }
+    }
+    error
+}
+
+/// The shortest value that is taken for a secret.
+const SECRET_LENGTH: usize = 16;
 
 fn hidden(path: String, there: bool) -> Difference {
     let shown = || Value::String("(hidden)".into());

@@ -55,9 +55,15 @@ impl CrdSet {
         }
         let mut differences = Vec::new();
         let mut pending = Vec::new();
+        let mut leaving = None;
         for (name, live) in &live {
             match live {
                 None => differences.push(changed(name, Value::Null, &self.label())),
+                // It is made anew once it has gone: until then the API server takes no object of its kind.
+                Some(live) if live["metadata"]["deletionTimestamp"].is_string() => {
+                    let held = objects_of(context, live).await.unwrap_or_default();
+                    leaving.get_or_insert_with(|| terminating(live, &held));
+                }
                 Some(live) => {
                     differences.extend(self.compare(name, live));
                     if !established(live) {
@@ -66,7 +72,7 @@ impl CrdSet {
                 }
             }
         }
-        let readiness = match pending.as_slice() {
+        let readiness = leaving.unwrap_or_else(|| match pending.as_slice() {
             [] => Readiness::Ready,
             [name] => Readiness::progressing(format!("CRD `{name}` is not Established yet")),
             names => Readiness::progressing(format!(
@@ -74,7 +80,7 @@ impl CrdSet {
                 names.len(),
                 names[0]
             )),
-        };
+        });
         // CRDs are shared by everybody who has such objects: they are taken over, and stay at teardown.
         Ok(Observed::Present(Present {
             differences,
@@ -108,7 +114,7 @@ impl CrdSet {
             }
         };
         let what = format!("chart `{}`", self.label());
-        let crds: Vec<Value> = objects(&text, &what, "")?
+        let crds: Vec<Value> = objects(&text, &what)?
             .into_iter()
             .filter(|it| it["kind"] == KIND)
             .collect();
@@ -214,30 +220,93 @@ impl CrdSet {
     }
 }
 
+/// Why CRDs are about to go, by what was observed of them.
+pub fn crds_leave(observed: &Observed) -> Option<&str> {
+    let Observed::Present(present) = observed else {
+        return None;
+    };
+    let reason = present.readiness.reason()?;
+    (reason.starts_with("CRD `") && reason.contains(LEAVES)).then_some(reason)
+}
+
+/// How a reason goes on whose CRD is being deleted.
+const LEAVES: &str = "` is being deleted";
+
+/// What a CRD that is being deleted waits for: the API server says it in a condition, and does not say of which of its
+/// objects (`there`).
+fn terminating(live: &Value, there: &[Value]) -> Readiness {
+    let name = live["metadata"]["name"].as_str().unwrap_or_default();
+    let conditions = live["status"]["conditions"].as_array();
+    let said = conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Terminating" && it["status"] == "True")
+        .and_then(|it| it["message"].as_str())
+        .map(|it| format!(": {it}"))
+        .unwrap_or_default();
+    let reason = format!("CRD `{name}{LEAVES}{said}");
+    let held = |it: &&Value| it["metadata"]["finalizers"].is_array();
+    let Some(held) = there.iter().find(held) else {
+        return Readiness::progressing(reason);
+    };
+    let finalizers: Vec<&str> = held["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let namespace = match held["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("-n {namespace} "),
+        None => String::new(),
+    };
+    let object = held["metadata"]["name"].as_str().unwrap_or_default();
+    Readiness::stuck(
+        format!(
+            "{reason}; {} waits for {}",
+            described(live, held),
+            finalizers.join(", ")
+        ),
+        format!(
+            "let the program whose finalizer it is take it off; if that program is gone: `kubectl {namespace}patch {name} {object} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'`, also for each other object of the kind"
+        ),
+    )
+}
+
 /// An object of the kind that `crd` defines, of those that somebody has made.
 async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+    let group = crd["spec"]["group"].as_str().unwrap_or_default();
+    let found = objects_of(context, crd).await?;
+    Ok(found
+        .iter()
+        .find(|it| !is_owned_within(it, group))
+        .map(|it| described(crd, it)))
+}
+
+/// The objects of the kind that `crd` defines; none where no version of it is served.
+async fn objects_of(context: &Context, crd: &Value) -> Result<Vec<Value>> {
     let spec = &crd["spec"];
     let served = spec["versions"].as_array().into_iter().flatten();
     let Some(version) = served
         .filter(|it| it["served"] == true)
         .find_map(|it| it["name"].as_str())
     else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
     let selection = Selection::all(&format!("{group}/{version}"), &kind);
-    let found = context.kube.list(&selection).await?;
-    Ok(found
-        .iter()
-        .find(|it| !is_owned_within(it, &group))
-        .map(|it| {
-            let metadata = &it["metadata"];
-            match metadata["namespace"].as_str() {
-                Some(namespace) => format!("{kind} `{namespace}/{}`", text(&metadata["name"])),
-                None => format!("{kind} `{}`", text(&metadata["name"])),
-            }
-        }))
+    context.kube.list(&selection).await
+}
+
+/// An object of the kind that `crd` defines, for a person.
+fn described(crd: &Value, object: &Value) -> String {
+    let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default();
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default();
+    match metadata["namespace"].as_str() {
+        Some(namespace) => format!("{kind} `{namespace}/{name}`"),
+        None => format!("{kind} `{name}`"),
+    }
 }
 
 /// Whether another object of these CRDs has made it. That one is found itself where it is there; where it is gone, this
@@ -281,4 +350,41 @@ fn spec_hash(crd: &Value) -> String {
         .iter()
         .take(16)
         .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crd_that_is_being_deleted_says_what_holds_it() {
+        let crd = json!({
+            "metadata": {"name": "runners.actions.summerwind.dev", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"names": {"kind": "Runner"}},
+            "status": {"conditions": [
+                {"type": "Established", "status": "True"},
+                {"type": "Terminating", "status": "True", "message": "CustomResource deletion is in progress"},
+            ]},
+        });
+        let alone = terminating(&crd, &[]);
+        let reason = "CRD `runners.actions.summerwind.dev` is being deleted: CustomResource deletion is in progress";
+        assert_eq!(alone, Readiness::progressing(reason));
+        let runner = json!({"metadata": {"namespace": "n", "name": "a", "finalizers": ["f", "g"]}});
+        let held = terminating(&crd, &[json!({"metadata": {"name": "b"}}), runner]);
+        let Readiness::Stuck {
+            reason: said, hint, ..
+        } = &held
+        else {
+            panic!("{held:?}");
+        };
+        assert_eq!(*said, format!("{reason}; Runner `n/a` waits for f, g"));
+        assert!(
+            hint.contains("kubectl -n n patch runners.actions.summerwind.dev a --type=merge"),
+            "{hint}"
+        );
+        let observed = |readiness| Observed::Present(Present::same(readiness));
+        assert_eq!(crds_leave(&observed(alone)), Some(reason));
+        let new = Readiness::progressing("CRD `x` is not Established yet");
+        assert_eq!(crds_leave(&observed(new)), None);
+    }
 }

@@ -6,7 +6,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::desired::quantity::canonical;
+use crate::{
+    desired::quantity::canonical,
+    secret::{
+        text::Manner,
+        value::{Standing, hidden, told},
+    },
+};
 
 /// One field that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +26,31 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// That `path` has `from` and is to have `to`; what must not be seen is hidden.
+    pub(super) fn of(path: &str, from: &Value, to: &Value) -> Self {
+        let standing = Standing::at(path);
+        let shown = |value: &Value| match value {
+            Value::Null => Value::Null,
+            // Two values are told apart by their shapes too: `***` here is a text that is partly hidden.
+            _ if standing.hides() && !value.is_boolean() => Value::String(HIDDEN.into()),
+            value => hidden(value, standing, Manner::Lenient),
+        };
+        Self {
+            path: path.into(),
+            from: shown(from),
+            to: shown(to),
+        }
+    }
+
+    /// Hides what is there and what is wanted.
+    pub(super) fn hide(&mut self) {
+        for value in [&mut self.from, &mut self.to] {
+            if !value.is_null() {
+                *value = HIDDEN.into();
+            }
+        }
+    }
+
     /// That a whole object goes: as much of it as makes it again with `kubectl apply`.
     pub fn whole(live: &Value) -> Self {
         let mut metadata = serde_json::Map::new();
@@ -34,7 +65,7 @@ impl Difference {
                 "apiVersion": live["apiVersion"],
                 "kind": live["kind"],
                 "metadata": metadata,
-                "spec": live["spec"],
+                "spec": told(&live["spec"]),
             }),
             to: Value::Null,
         }
@@ -55,10 +86,22 @@ const SERVER_FIELDS: [&str; 7] = [
     "status",
 ];
 
+/// Whether `path` is written by the API server and controllers alone.
+pub(super) fn is_server_field(path: &str) -> bool {
+    SERVER_FIELDS.contains(&path)
+}
+
 /// Where `from` and `to` differ in meaning.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     walk("", from, to, &mut found);
+    found
+}
+
+/// The same of the part of two objects that is at `path`.
+pub(super) fn differences_at(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk(path, from, to, &mut found);
     found
 }
 
@@ -70,7 +113,7 @@ pub fn missing(live: &Value, wanted: &Value) -> Vec<Difference> {
     found
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.into()
     } else {
@@ -79,33 +122,11 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn push(path: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {
-    found.push(Difference {
-        path: path.into(),
-        from: hidden(path, from),
-        to: hidden(path, to),
-    });
-}
-
-/// `value` without what must not be seen in it.
-fn hidden(path: &str, value: &Value) -> Value {
-    match value {
-        Value::Null => Value::Null,
-        _ if sensitive(path) => Value::String(HIDDEN.into()),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (key.clone(), hidden(&join(path, key), value)))
-            .collect(),
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .map(|(index, value)| hidden(&place(path, index, value), value))
-            .collect(),
-        other => other.clone(),
-    }
+    found.push(Difference::of(path, from, to));
 }
 
 /// The path of an entry of a list: by its name, where it has one.
-fn place(path: &str, index: usize, entry: &Value) -> String {
+pub(super) fn place(path: &str, index: usize, entry: &Value) -> String {
     match entry["name"].as_str() {
         Some(name) => format!("{path}[{name}]"),
         None => format!("{path}[{index}]"),
@@ -246,41 +267,6 @@ fn is_quantity(path: &str) -> bool {
 fn same_quantity(left: &str, right: &str) -> bool {
     canonical(left) == canonical(right)
 }
-
-/// Whether a field's name says that its value must not be seen; of an environment variable, its own name.
-fn sensitive(path: &str) -> bool {
-    let (rest, last) = path.rsplit_once('.').unwrap_or(("", path));
-    let named = rest.rsplit_once('[').filter(|_| last == "value");
-    let name = named.map_or(last, |(_, name)| name).to_lowercase();
-    !HARMLESS.iter().any(|word| name.contains(word))
-        && SECRET.iter().any(|word| name.contains(word))
-}
-
-/// Words in the names of secret values.
-const SECRET: [&str; 11] = [
-    "access_key",
-    "api_key",
-    "auth",
-    "token",
-    "password",
-    "passwd",
-    "secret",
-    "private_key",
-    "privatekey",
-    "apikey",
-    "credential",
-];
-
-/// Names with such a word whose values are no secrets.
-const HARMLESS: [&str; 7] = [
-    "author",
-    "secretname",
-    "secret-version",
-    "secretkeyref",
-    "authsecret",
-    "automountserviceaccounttoken",
-    "pullsecrets",
-];
 
 #[cfg(test)]
 mod tests {

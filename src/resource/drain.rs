@@ -1,20 +1,30 @@
-//! A pool that goes: scaled to nothing, its jobs waited for, its `RunnerDeployment` deleted.
+//! A pool that goes: scaled to nothing, its jobs waited for, its runners removed at GitHub and then in the cluster, its
+//! `RunnerDeployment` deleted.
+//!
+//! The controller is not waited for: its own scale-down ends one or two sync periods later when the runners are young
+//! (seen with ARC v0.27.4). What it is waited for is that it makes no new runners, and that it lets go of the old ones.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     Drain,
     context::Context,
+    leaving::{self, Leaving, Way, decide},
     observed::{Observed, Ownership, Present, Readiness},
     owner,
     removal::{ending, ours, runner_deployment},
+    runner_removal::{is_ending, named},
 };
 use crate::{
-    clients::kube::{Selection, Target},
+    clients::{
+        github::Runner,
+        kube::{Selection, Target},
+    },
     desired::names,
-    error::{Error, ErrorKind, Result, System},
+    error::{ErrorKind, Result},
     execute::inventory,
 };
 
@@ -26,22 +36,18 @@ pub(super) struct Pool {
 }
 
 /// What to do next with a pool.
-#[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// Nothing is left.
     Gone,
-    /// It is scaled to this many runners: those that have a job.
-    Scale(u64),
-    /// These runners are taken away by arcctl itself.
-    TakeAway(Vec<String>),
+    /// It is scaled to nothing: the controller makes no new runners, and asks GitHub before it ends one.
+    Scale,
+    /// These runners are removed; GitHub's ids of those that it lists.
+    Remove(Vec<String>, HashMap<String, u64>),
     /// Its `RunnerDeployment` is deleted.
     Delete,
     /// Something has to end first.
     Wait(Readiness),
 }
-
-/// What GitHub says of the runners that have a job; `Err` is why it cannot be asked.
-pub(super) type Busy = Result<HashSet<String>, String>;
 
 impl Drain {
     fn pool(&self, kind: &str, version: &str) -> Selection {
@@ -61,7 +67,7 @@ impl Drain {
         runner_deployment(&self.namespace, &self.pool)
     }
 
-    pub(super) async fn read(&self, context: &Context) -> Result<Pool> {
+    async fn read(&self, context: &Context) -> Result<Pool> {
         let target = self.target();
         let (runners, pods) = (
             self.pool("Runner", names::ARC_API_VERSION),
@@ -99,7 +105,7 @@ impl Drain {
         Ok(match self.next(context, &pool).await? {
             Next::Gone => Observed::Absent,
             Next::Wait(readiness) => ours(readiness),
-            Next::Scale(_) | Next::TakeAway(_) | Next::Delete => ours(Readiness::Ready),
+            Next::Scale | Next::Remove(..) | Next::Delete => ours(Readiness::Ready),
         })
     }
 
@@ -114,16 +120,18 @@ impl Drain {
             return Ok(());
         }
         match (self.next(context, &pool).await?, deployment) {
-            (Next::Scale(replicas), Some(live)) => {
+            (Next::Scale, Some(live)) => {
                 self.remember(context, &pool).await?;
                 let version = &live["metadata"]["resourceVersion"];
-                let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}});
+                let patch =
+                    json!({"metadata": {"resourceVersion": version}, "spec": {"replicas": 0}});
                 context.kube.merge(&target, &patch).await.map(|_| ())
             }
             (Next::Delete, Some(live)) => context.kube.delete_exactly(&target, live).await,
-            (Next::TakeAway(names), _) => {
+            (Next::Remove(names, at_github), _) => {
                 self.remember(context, &pool).await?;
-                self.take_away(context, &pool, &names).await
+                self.remove_runners(context, &pool, &names, &at_github)
+                    .await
             }
             _ => Ok(()),
         }
@@ -133,47 +141,50 @@ impl Drain {
     /// run: no prefix tells whose a runner is.
     async fn remember(&self, context: &Context, pool: &Pool) -> Result<()> {
         let names = pool.runners.iter().chain(&pool.pods).filter_map(name);
-        let profile = &context.profile.name;
-        inventory::remember_runners(&context.kube, profile, &self.pool, names).await
+        let home = inventory::Home::of(&context.profile);
+        inventory::remember_runners(&context.kube, home, &self.pool, names).await
     }
 
     async fn next(&self, context: &Context, pool: &Pool) -> Result<Next> {
-        let idle = pool.runners.is_empty() && pool.pods.is_empty();
-        let deployment = pool.deployment.as_ref();
-        if let Some(live) = deployment.filter(|it| ending(it).is_none()) {
-            let jobs = self.jobs(context, pool).await?;
-            // Never below the runners with a job: what goes first is not arcctl's to choose.
-            if live["spec"]["replicas"].as_u64().unwrap_or(1) > jobs {
-                return Ok(Next::Scale(jobs));
+        let removal = &context.removal;
+        let none_left = pool.runners.is_empty() && pool.pods.is_empty();
+        let live = pool.deployment.as_ref().filter(|it| ending(it).is_none());
+        if let Some(live) = live {
+            if live["spec"]["replicas"].as_u64().unwrap_or(1) > 0 {
+                return Ok(Next::Scale);
             }
-            // The controller may not have looked at it yet: its replica sets follow.
-            if idle {
-                return Ok(if self.has_runners_to_come(context, live).await? {
-                    Next::Wait(Readiness::progressing("the controller scales it to 0"))
-                } else {
-                    Next::Delete
-                });
+            // A runner that is removed before its replica set is at 0 is made again.
+            if removal.by_hand.is_none() && self.has_runners_to_come(context, live).await? {
+                let reason = "the controller scales it to 0";
+                return Ok(Next::Wait(Readiness::progressing(reason)));
             }
-        } else if idle {
-            return Ok(match deployment.and_then(ending) {
-                Some(reason) => Next::Wait(Readiness::progressing(reason)),
-                None => Next::Gone,
+        }
+        if none_left {
+            return Ok(match (live, pool.deployment.as_ref().and_then(ending)) {
+                (Some(_), _) => Next::Delete,
+                (None, Some(reason)) => Next::Wait(Readiness::progressing(reason)),
+                (None, None) => Next::Gone,
             });
         }
-        let busy = self.busy(context, pool).await?;
-        Ok(decide(
-            &left(pool),
-            &busy,
-            context.removal.force,
-            context.removal.by_hand.as_deref(),
-        ))
+        let at_github = self.at_github(context, pool).await?;
+        let known = at_github.as_ref().map(|_| ()).map_err(String::as_str);
+        let runners = at_github.as_deref().unwrap_or_default();
+        let left = leaving(context, pool, runners);
+        let way = Way {
+            force: removal.force,
+            by_hand: removal.by_hand.as_deref(),
+        };
+        Ok(match decide(&left, known, way) {
+            leaving::Next::Wait(readiness) => Next::Wait(readiness),
+            leaving::Next::Remove(names) => {
+                let ids = runners.iter().map(|it| (it.name.clone(), it.id)).collect();
+                Next::Remove(names, ids)
+            }
+        })
     }
 
     /// Whether a replica set of the pool still asks for runners; without a controller none will come.
     async fn has_runners_to_come(&self, context: &Context, deployment: &Value) -> Result<bool> {
-        if context.removal.by_hand.is_some() {
-            return Ok(false);
-        }
         let sets =
             Selection::namespaced(names::ARC_API_VERSION, "RunnerReplicaSet", &self.namespace);
         let sets = context.kube.list(&sets).await?;
@@ -188,40 +199,20 @@ impl Drain {
             .any(|it| it["spec"]["replicas"].as_i64().unwrap_or(1) > 0))
     }
 
-    /// How many runners are to end a job before they go; not known is not none, but by the controller's own care.
-    async fn jobs(&self, context: &Context, pool: &Pool) -> Result<u64> {
-        if context.removal.force || context.removal.by_hand.is_some() {
-            return Ok(0);
-        }
-        let busy = self.busy(context, pool).await?;
-        let busy = busy.map_err(|why| {
-            Error::failed(
-                System::GitHub,
-                format!(
-                    "whether runners of pool `{}` have a job is not known",
-                    self.pool
-                ),
-            )
-            .object(self.target().to_string().replace('`', ""))
-            .cause(why)
-            .hint("mend that, or end the jobs with `arcctl teardown --force`")
-            .passing(true)
-        })?;
-        Ok(u64::try_from(busy.len()).unwrap_or(u64::MAX))
-    }
-
-    async fn busy(&self, context: &Context, pool: &Pool) -> Result<Busy> {
+    /// Those of the pool's runners that GitHub lists; an error that is a text says why it cannot be asked.
+    async fn at_github(
+        &self,
+        context: &Context,
+        pool: &Pool,
+    ) -> Result<std::result::Result<Vec<Runner>, String>> {
         if let Some(why) = &context.removal.without_github {
             return Ok(Err(why.clone()));
         }
+        let names = left(pool);
         match context.runners().await {
             Ok(runners) => {
-                let names = left(pool);
-                let busy = runners.iter().filter(|it| it.busy);
-                Ok(Ok(busy
-                    .filter(|it| names.contains(&it.name))
-                    .map(|it| it.name.clone())
-                    .collect()))
+                let own = runners.iter().filter(|it| names.contains(it.name.as_str()));
+                Ok(Ok(own.cloned().collect()))
             }
             Err(error) if error.kind == ErrorKind::Unauthorized => Err(error),
             Err(error) => Ok(Err(format!(
@@ -237,107 +228,25 @@ fn name(object: &Value) -> Option<&str> {
     object["metadata"]["name"].as_str()
 }
 
-/// The names of the runners that are left, sorted.
-fn left(pool: &Pool) -> Vec<String> {
-    let mut names: Vec<String> = pool
-        .runners
-        .iter()
-        .chain(&pool.pods)
-        .filter_map(name)
-        .map(str::to_owned)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+/// The names of the runners that are left.
+fn left(pool: &Pool) -> BTreeSet<&str> {
+    let objects = pool.runners.iter().chain(&pool.pods);
+    objects.filter_map(name).collect()
 }
 
-/// What to do with the runners that are left of a pool that is scaled to nothing.
-fn decide(left: &[String], busy: &Busy, force: bool, by_hand: Option<&str>) -> Next {
-    let is_busy = |name: &&String| busy.as_ref().is_ok_and(|busy| busy.contains(*name));
-    let (working, idle): (Vec<&String>, Vec<&String>) = left.iter().partition(is_busy);
-    let owned = |names: Vec<&String>| names.into_iter().cloned().collect();
-    match (busy, by_hand) {
-        (Err(why), Some(_)) if !force => Next::Wait(Readiness::stuck(
-            format!("whether its runners have a job is not known: {why}"),
-            "mend that, or take them away as they are with `arcctl teardown --force`",
-        )),
-        (_, Some(_)) if force => Next::TakeAway(left.to_vec()),
-        (_, Some(_)) if !idle.is_empty() => Next::TakeAway(owned(idle)),
-        _ if force && !working.is_empty() => Next::TakeAway(owned(working)),
-        _ if working.is_empty() => Next::Wait(Readiness::progressing(format!(
-            "{} are left, among them `{}`",
-            count(left.len()),
-            left.first().map_or("", String::as_str)
-        ))),
-        _ => Next::Wait(Readiness::stuck(
-            format!(
-                "{} with a job: `{}`",
-                count(working.len()),
-                working
-                    .iter()
-                    .map(|it| it.as_str())
-                    .collect::<Vec<_>>()
-                    .join("`, `")
-            ),
-            "wait for the jobs to end with a longer `--timeout` or `timeouts.drain`, or end them with `arcctl teardown --force`",
-        )),
-    }
-}
-
-fn count(runners: usize) -> String {
-    match runners {
-        1 => "1 runner".to_owned(),
-        more => format!("{more} runners"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn jobs_are_waited_for_and_only_ended_by_force() {
-        let left = names(&["a", "b"]);
-        let busy: Busy = Ok(HashSet::from(["b".to_owned()]));
-        let Next::Wait(Readiness::Stuck { reason, .. }) = decide(&left, &busy, false, None) else {
-            panic!("a job is not waited for");
-        };
-        assert_eq!(reason, "1 runner with a job: `b`");
-        assert_eq!(
-            decide(&left, &busy, true, None),
-            Next::TakeAway(names(&["b"]))
-        );
-        let gone = Some("the controller does not run");
-        assert_eq!(
-            decide(&left, &busy, false, gone),
-            Next::TakeAway(names(&["a"]))
-        );
-        assert_eq!(
-            decide(&left, &busy, true, gone),
-            Next::TakeAway(left.clone())
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_taken_for_idle() {
-        let left = names(&["a"]);
-        let unknown: Busy = Err("no answer".into());
-        let gone = Some("the controller does not run");
-        assert!(matches!(
-            decide(&left, &unknown, false, gone),
-            Next::Wait(Readiness::Stuck { .. })
-        ));
-        assert_eq!(
-            decide(&left, &unknown, true, gone),
-            Next::TakeAway(left.clone())
-        );
-        assert!(matches!(
-            decide(&left, &unknown, false, None),
-            Next::Wait(Readiness::Progressing { .. })
-        ));
-    }
+/// What is known of each runner that is left.
+fn leaving(context: &Context, pool: &Pool, at_github: &[Runner]) -> Vec<Leaving> {
+    let now = Timestamp::now();
+    let one = |name: &str| {
+        let (runner, pod) = (named(&pool.runners, name), named(&pool.pods, name));
+        let listed = at_github.iter().find(|it| it.name == name);
+        let busy = listed.map(|it| it.busy || context.removal.is_busy(name));
+        Leaving {
+            name: name.to_owned(),
+            state: leaving::state(pod, busy, now),
+            // A pod whose Runner is gone is the garbage collector's.
+            ending: runner.is_none_or(is_ending),
+        }
+    };
+    left(pool).into_iter().map(one).collect()
 }

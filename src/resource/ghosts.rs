@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
-    context::{Context, scope},
+    context::Context,
     observed::{Observed, Readiness},
     removal::{ours, stays},
 };
@@ -16,7 +16,9 @@ async fn names<'a>(
 ) -> Result<Cow<'a, BTreeSet<String>>> {
     Ok(match only {
         Some(only) => Cow::Borrowed(only),
-        None => Cow::Owned(inventory::runners(&context.kube, &context.profile.name).await?),
+        None => Cow::Owned(
+            inventory::runners(&context.kube, inventory::Home::of(&context.profile)).await?,
+        ),
     })
 }
 
@@ -56,13 +58,13 @@ pub(super) async fn remains(
 /// Removes those that are offline.
 pub(super) async fn delete(context: &Context, only: Option<&BTreeSet<String>>) -> Result<()> {
     let named = names(context, only).await?;
-    let scope = scope(&context.profile)?;
-    let runners = context.github.runners(scope).await?;
+    context.forget_runners().await;
+    let runners = context.runners().await?;
     for runner in runners
         .iter()
         .filter(|it| named.contains(&it.name) && can_go(it))
     {
-        context.github.remove_runner(scope, runner.id).await?;
+        context.remove_runner(runner).await?;
     }
     context.forget_runners().await;
     Ok(())

@@ -1,31 +1,23 @@
 //! A Helm release: compared by its own record and by the live objects, so that an unchanged run starts no helm.
 
-use futures::{StreamExt, TryStreamExt, stream};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     HelmRelease,
+    as_it_is::{AS_IT_IS, TAKEN_OVER, is_left},
     context::Context,
-    difference::{Difference, differences, missing},
-    manifest::objects,
+    difference::{Difference, differences},
+    manifest_drift::Drift,
     observed::{Observed, Ownership, Present, Readiness},
+    owner,
+    release_lock::Holder,
     release_record::{ReleaseRecord, newest, with_credential},
+    removal::release_id,
 };
 use crate::{
     clients::kube::{Kube, Selection, Target},
     error::{Error, Result, System},
 };
-
-/// How long a `pending-*` or `uninstalling` release is taken for the work of a live helm, in seconds. One of arcctl's
-/// own ends after 180 s at the latest (clients/helm.rs), also where the arcctl that started it was killed.
-const OWN_HELM: i64 = 190;
-
-/// The same of a release made by hand: helm waits for 5 minutes where nothing else is said.
-const OTHER_HELM: i64 = 310;
-
-/// How many live objects are read at a time.
-const CONCURRENT_READS: usize = 16;
 
 /// What stands in the values for the version of the controller's Secret while that is not known.
 const SECRET_VERSION: &str = "${SECRET_VERSION}";
@@ -36,29 +28,48 @@ impl HelmRelease {
         vec![records(&self.namespace, &self.name)]
     }
 
+    fn id(&self) -> String {
+        release_id(&self.namespace, &self.name)
+    }
+
     async fn record(&self, context: &Context) -> Result<Option<ReleaseRecord>> {
         newest_release(&context.kube, &self.namespace, &self.name).await
     }
 
     /// Compares the release's record with what is wanted, and the live objects with its manifest.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
-        let Some(record) = self.record(context).await? else {
-            return Ok(Observed::Absent);
+        let record = self.record(context).await?;
+        let Some(record) = record.filter(|it| it.status != "uninstalled") else {
+            return self.before_installation(context).await;
         };
-        if matches!(record.status.as_str(), "uninstalled") {
-            return Ok(Observed::Absent);
-        }
         let ownership = record.ownership(&self.profile);
-        if let Some(readiness) = at_work(&record, Timestamp::now().as_second()) {
+        let holder = Self::holder(context, &record);
+        // Told by the plan, before anything else is written.
+        if record.status == "uninstalling" {
+            return Err(self.half_uninstalled(holder));
+        }
+        if holder == Holder::Alive {
             return Ok(Observed::Present(Present {
                 differences: Vec::new(),
-                readiness,
+                readiness: self.at_work(&record),
                 ownership,
             }));
         }
         let mut differences = self.compare(&record, &self.known_values(context));
+        if is_left_as_it_is(context, &record, &ownership) {
+            context.remarks.defer(&self.id(), differences.clone());
+            if ownership == Ownership::Ours {
+                return Ok(Observed::Present(Present::same(Readiness::Ready)));
+            }
+        }
         if differences.is_empty() && ownership == Ownership::Ours {
-            differences = self.drift(context, &record).await?;
+            let (accepted, drift): (Vec<Drift>, Vec<Drift>) = self
+                .drift(context, &record)
+                .await?
+                .into_iter()
+                .partition(|it| record.accepted.contains(&it.difference.path));
+            self.tell(context, &accepted);
+            differences = drift.into_iter().map(|it| it.difference).collect();
         }
         Ok(Observed::Present(Present {
             differences,
@@ -91,26 +102,6 @@ impl HelmRelease {
         found
     }
 
-    /// What someone changed by hand in the objects of the release.
-    async fn drift(&self, context: &Context, record: &ReleaseRecord) -> Result<Vec<Difference>> {
-        let what = format!("the manifest of release `{}`", self.name);
-        let manifests = objects(&record.manifest, &what, &self.namespace)?;
-        let found: Vec<Vec<Difference>> = stream::iter(manifests)
-            .map(|manifest| async move {
-                let Some(target) = Target::of(&manifest) else {
-                    return Ok(Vec::new());
-                };
-                let live = context.kube.get(&target).await?;
-                Ok::<_, Error>(drift_of(&target, live.as_ref(), &manifest))
-            })
-            .buffer_unordered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
-        let mut found: Vec<Difference> = found.into_iter().flatten().collect();
-        found.sort_by(|left, right| left.path.cmp(&right.path));
-        Ok(found)
-    }
-
     /// The values, with what this run has learnt in place of the placeholder.
     fn known_values(&self, context: &Context) -> Value {
         match context.secret_version() {
@@ -119,31 +110,86 @@ impl HelmRelease {
         }
     }
 
-    /// Installs or upgrades the release, after a dead run's lock is taken away.
+    /// Installs or upgrades the release, after a dead run's lock is taken away. What one upgrade does not mend another
+    /// does not either: it is left as it is, so that the good revisions stay in the history.
     pub async fn apply(&self, context: &Context) -> Result<()> {
-        if let Some(record) = self.record(context).await?
-            && is_unfinished(&record)
-        {
+        let record = self.record(context).await?;
+        let values = self.known_values(context);
+        if let Some(record) = &record {
+            let ownership = record.ownership(&self.profile);
+            if is_left_as_it_is(context, record, &ownership) {
+                return self.mark(context, record).await;
+            }
             if record.status == "uninstalling" {
-                return Err(self.half_uninstalled());
+                return Err(self.half_uninstalled(Self::holder(context, record)));
             }
-            if let Some(readiness) = at_work(&record, Timestamp::now().as_second()) {
-                let reason = readiness.reason().unwrap_or_default().to_owned();
-                return Err(Error::failed(System::Kubernetes, reason).passing(true));
+            self.unlock(context, record).await?;
+            if context.remarks.was_upgraded(&self.id(), &values) {
+                return self.after_upgrade(context, record, &values).await;
             }
-            // The record of an unfinished revision is helm's lock; the objects stay, and the next upgrade takes them.
-            let lock = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
-            context.kube.delete(&lock).await?;
         }
         let release = Self {
-            values: self.known_values(context),
+            values: values.clone(),
             ..self.clone()
         };
-        context.helm.upgrade(&release).await.map_err(|error| {
-            error.object(format!("helm-release/{}/{}", self.namespace, self.name))
-        })?;
-        self.mend(context).await?;
-        self.forget_credentials(context).await
+        if context.adopt && record.is_none() {
+            self.take_what_is_there(context).await?;
+        }
+        let revision = record.map_or(1, |it| it.next_revision());
+        context
+            .helm
+            .upgrade(&release, revision)
+            .await
+            .map_err(|error| error.object(self.id()))?;
+        context.remarks.upgraded(&self.id(), &values);
+        self.forget_credentials(context).await?;
+        let Some(record) = self.record(context).await? else {
+            return Ok(());
+        };
+        self.mend(context, &record).await?;
+        let left = self.drift(context, &record).await?;
+        self.accept(context, &record, &left).await
+    }
+
+    /// This run has upgraded the release to just these values, and still or again it is not as wanted.
+    async fn after_upgrade(
+        &self,
+        context: &Context,
+        record: &ReleaseRecord,
+        values: &Value,
+    ) -> Result<()> {
+        let differences = self.compare(record, values);
+        if differences.is_empty() {
+            let mut left = self.drift(context, record).await?;
+            left.retain(|it| !record.accepted.contains(&it.difference.path));
+            return self.accept(context, record, &left).await;
+        }
+        let paths: Vec<&str> = differences.iter().map(|it| it.path.as_str()).collect();
+        Err(Error::failed(
+            System::Helm,
+            format!(
+                "release `{}` is not as the profile says after an upgrade",
+                self.name
+            ),
+        )
+        .object(self.id())
+        .cause(format!("these differ: {}", paths.join(", ")))
+        .hint(format!(
+            "somebody else upgrades it too: see who and when with `helm -n {} history {}`, end that, and run the same command again",
+            self.namespace, self.name
+        )))
+    }
+
+    /// Makes the release arcctl's by the labels of its newest record, and changes nothing else: helm gives the labels on
+    /// to the next revision, the annotation not.
+    async fn mark(&self, context: &Context, record: &ReleaseRecord) -> Result<()> {
+        let target = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
+        let patch = json!({"metadata": {
+            "resourceVersion": record.version(),
+            "labels": {owner::PROFILE: self.profile},
+            "annotations": {TAKEN_OVER: AS_IT_IS},
+        }});
+        context.kube.merge(&target, &patch).await.map(|_| ())
     }
 
     /// A release that was taken over keeps its old revisions, with the credential that was given as a value: they go.
@@ -160,42 +206,31 @@ impl HelmRelease {
     }
 
     /// Helm neither upgrades nor installs over what an uninstallation left (reference: observed.md 9).
-    fn half_uninstalled(&self) -> Error {
+    fn half_uninstalled(&self, holder: Holder) -> Error {
         let (name, namespace) = (&self.name, &self.namespace);
-        Error::failed(
-            System::Helm,
-            format!("release `{name}` was being uninstalled, and that did not end"),
-        )
-        .object(format!("helm-release/{namespace}/{name}"))
-        .hint(format!(
-            "end it: `helm -n {namespace} uninstall {name} --no-hooks`; then run the same command again"
-        ))
-    }
-
-    /// Helm 3 compares custom resources with its last manifest and not with what is live: what was edited by hand in a
-    /// Certificate or an Issuer is put back here.
-    async fn mend(&self, context: &Context) -> Result<()> {
-        let Some(record) = self.record(context).await? else {
-            return Ok(());
+        let end = format!("`helm -n {namespace} uninstall {name} --no-hooks`");
+        let (said, hint) = match holder {
+            Holder::Alive => (
+                format!("release `{name}` is being uninstalled"),
+                format!(
+                    "wait until that has ended (`helm -n {namespace} status {name}`); if no helm runs any more, end it with {end}; then run the same command again"
+                ),
+            ),
+            Holder::Nobody | Holder::Watched | Holder::Gone => (
+                format!("release `{name}` was being uninstalled, and that did not end"),
+                format!("end it: {end}; then run the same command again"),
+            ),
         };
-        let what = format!("the manifest of release `{}`", self.name);
-        for manifest in objects(&record.manifest, &what, &self.namespace)? {
-            let Some(target) = Target::of(&manifest).filter(|it| is_custom(it.kind.group())) else {
-                continue;
-            };
-            if let Some(live) = context.kube.get(&target).await?
-                && !missing(&live, &manifest).is_empty()
-            {
-                context.kube.merge(&target, &manifest).await?;
-            }
-        }
-        Ok(())
+        Error::failed(System::Helm, said)
+            .object(self.id())
+            .hint(hint)
     }
 }
 
-/// Whether a group is none of Kubernetes' own.
-fn is_custom(group: &str) -> bool {
-    group.contains('.') && !group.ends_with(".k8s.io") || group == "cert-manager.io"
+/// Whether this run takes the release over without an upgrade, which would restart its pods. One that does not work
+/// (failed, half uninstalled) is upgraded.
+fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Ownership) -> bool {
+    record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)
 }
 
 fn records(namespace: &str, name: &str) -> Selection {
@@ -214,58 +249,12 @@ pub async fn newest_release(
             System::Helm,
             format!("cannot read the record of release `{name}`"),
         )
-        .object(format!("helm-release/{namespace}/{name}"))
+        .object(release_id(namespace, name))
         .cause(cause)
         .hint(format!(
             "look at it with `helm -n {namespace} history {name}`"
         ))
     })
-}
-
-fn is_unfinished(record: &ReleaseRecord) -> bool {
-    record.status.starts_with("pending-") || record.status == "uninstalling"
-}
-
-/// Whether a live helm is at work on the release.
-pub(super) fn at_work(record: &ReleaseRecord, now: i64) -> Option<Readiness> {
-    let since = now - record.modified?;
-    let longest = match record.profile {
-        Some(_) => OWN_HELM,
-        None => OTHER_HELM,
-    };
-    (is_unfinished(record) && since < longest).then(|| {
-        Readiness::progressing(format!(
-            "another helm is at work on the release ({}, since {since} s)",
-            record.status
-        ))
-    })
-}
-
-fn drift_of(target: &Target, live: Option<&Value>, manifest: &Value) -> Vec<Difference> {
-    let name = format!("live.{}/{}", target.kind.name(), target.name);
-    match live {
-        None => vec![Difference {
-            path: name,
-            from: Value::Null,
-            to: json!("present"),
-        }],
-        Some(live) => missing(live, &without_write_only(manifest))
-            .into_iter()
-            .map(|found| Difference {
-                path: format!("{name}.{}", found.path),
-                ..found
-            })
-            .collect(),
-    }
-}
-
-/// What the API server takes but never gives back.
-fn without_write_only(manifest: &Value) -> Value {
-    let mut manifest = manifest.clone();
-    if let Some(map) = manifest.as_object_mut() {
-        map.remove("stringData");
-    }
-    manifest
 }
 
 fn fill(value: Value, version: &str) -> Value {

@@ -4,36 +4,30 @@ use serde_json::Value;
 
 use crate::error::{Error, Result, System};
 
-/// Kinds that have no namespace, among those that the two charts make.
-const CLUSTER_KINDS: [&str; 10] = [
-    "APIService",
-    "ClusterIssuer",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "PersistentVolume",
-    "PriorityClass",
-    "ValidatingWebhookConfiguration",
-];
-
-/// The objects of `text`, the output of `what`; those without a namespace get `namespace`, where their kind has one.
+/// The objects of `text`, the output of `what`, as they are written; those of a list one by one, as helm installs them.
 ///
 /// Documents are read one at a time: a chart's CRDs together are larger than a parser's guard against hostile input.
-pub fn objects(text: &str, what: &str, namespace: &str) -> Result<Vec<Value>> {
+pub fn objects(text: &str, what: &str) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for document in documents(text) {
-        let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
-            Error::failed(System::Helm, format!("{what} is not YAML"))
-                .cause(error)
-                .hint("check the chart with `helm template`")
-        })?;
-        if object.is_object() {
-            objects.push(placed(object, what, namespace)?);
-        }
+        let object: Value =
+            serde_saphyr::from_str_with_options(&document, reading()).map_err(|error| {
+                Error::failed(System::Helm, format!("{what} is not YAML"))
+                    .cause(error)
+                    .hint("check the chart with `helm template`")
+            })?;
+        add(object, what, &mut objects)?;
     }
     Ok(objects)
+}
+
+/// As helm reads it, by YAML 1.1 (sigs.k8s.io/yaml): `0440` is octal, `yes` is true, of a key twice the last one counts.
+fn reading() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        strict_booleans: false,
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+    }
 }
 
 /// The documents of a YAML stream. Helm 3 puts the files of `crds/` together without a separator, where they have none
@@ -61,20 +55,29 @@ fn documents(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-fn placed(mut object: Value, what: &str, namespace: &str) -> Result<Value> {
-    let in_namespace = !CLUSTER_KINDS.contains(&object["kind"].as_str().unwrap_or_default());
-    let Some(metadata) = object["metadata"].as_object_mut() else {
+fn add(mut object: Value, what: &str, objects: &mut Vec<Value>) -> Result<()> {
+    if !object.is_object() {
+        return Ok(());
+    }
+    let is_list = object["kind"]
+        .as_str()
+        .is_some_and(|it| it.ends_with("List"));
+    if is_list
+        && object["items"].is_array()
+        && let Value::Array(items) = object["items"].take()
+    {
+        return items.into_iter().try_for_each(|it| add(it, what, objects));
+    }
+    if !object["metadata"].is_object() {
         return Err(Error::failed(
             System::Helm,
             format!("{what} has an object without `metadata`"),
         )
         .cause(format!("its kind is {}", object["kind"]))
         .hint("check the chart with `helm template`"));
-    };
-    if in_namespace && metadata.get("namespace").is_none_or(Value::is_null) {
-        metadata.insert("namespace".into(), namespace.into());
     }
-    Ok(object)
+    objects.push(object);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -84,22 +87,47 @@ mod tests {
     #[test]
     fn files_put_together_without_a_separator_are_documents_of_their_own() {
         let text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\napiVersion: v1\nkind: B\nmetadata: {name: b}\n";
-        assert_eq!(objects(text, "the chart", "x").unwrap().len(), 2);
+        assert_eq!(objects(text, "the chart").unwrap().len(), 2);
     }
 
     #[test]
-    fn documents_are_split_and_placed() {
+    fn documents_are_split() {
         let text = "---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n\n---\nkind: ClusterRole\nmetadata: {name: b}\n";
-        let found = objects(text, "the chart", "x").unwrap();
+        let found = objects(text, "the chart").unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0]["metadata"]["namespace"], "x");
-        assert!(found[1]["metadata"]["namespace"].is_null());
+        assert_eq!(
+            found[1],
+            serde_json::json!({"kind": "ClusterRole", "metadata": {"name": "b"}})
+        );
+    }
+
+    #[test]
+    fn it_is_read_as_helm_reads_it() {
+        let text = "kind: A\nmetadata: {name: a}\nmode: 0440\nother: 0o400\nword: yes\nquoted: 'no'\na: 1\na: 2\n";
+        let found = objects(text, "the chart").unwrap();
+        let wanted = serde_json::json!([288, 256, true, "no", 2]);
+        let read: Vec<_> = ["mode", "other", "word", "quoted", "a"]
+            .iter()
+            .map(|it| found[0][*it].clone())
+            .collect();
+        assert_eq!(serde_json::Value::from(read), wanted);
+    }
+
+    #[test]
+    fn the_objects_of_a_list_are_objects_of_their_own() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {kind: A, metadata: {name: a}}\n- kind: BList\n  items: [{kind: B, metadata: {name: b}}]\n---\nkind: List\nmetadata: {}\nitems: []\n---\nkind: AllowList\nmetadata: {name: c}\n";
+        let found = objects(text, "the chart").unwrap();
+        let names: Vec<_> = found
+            .iter()
+            .map(|it| it["metadata"]["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["a", "b", "c"]);
     }
 
     #[test]
     fn what_is_no_object_is_refused() {
         for text in ["kind: Service\n", "kind: Service\nmetadata: N\n"] {
-            let error = objects(text, "the chart", "x").unwrap_err();
+            let error = objects(text, "the chart").unwrap_err();
             assert!(
                 error
                     .to_string()

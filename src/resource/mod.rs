@@ -3,48 +3,77 @@
 //! This file is the data: what a resource is, and what an observation of it can say. A new kind is a file here, an arm
 //! of [`Resource`], and the compiler lists the rest.
 
+pub mod account;
 mod adoption;
+mod as_it_is;
 pub mod aws;
 mod cert_manager_proof;
 pub mod context;
+mod controller_leader;
 mod controller_proof;
 mod controller_secret;
 mod crd_set;
 pub mod difference;
 mod drain;
-mod drain_by_hand;
+mod earlier;
+mod earlier_runners;
+mod field_owners;
 mod ghosts;
 mod helm_release;
 mod kube_object;
+mod lack;
+mod leaving;
 pub mod manifest;
+mod manifest_drift;
 mod namespace;
 pub mod observed;
+pub mod other_controllers;
+mod own_fields;
+mod own_secret;
 pub mod owner;
 pub mod permission;
 pub mod pod_reason;
+pub mod pod_refusal;
 mod pod_role;
+pub mod pod_trial;
 mod probe;
+mod quota_fit;
 pub mod record;
+pub mod references;
 mod registration;
+mod release_conflicts;
+mod release_drift;
+mod release_lock;
 pub mod release_record;
 mod release_removal;
+pub mod remarks;
 pub mod removal;
 mod restart;
+pub mod rollout;
 pub mod rotation;
 mod runner_pods;
+mod runner_removal;
+mod runner_tokens;
+mod users;
 mod verbs;
+mod webhook_server;
 mod webhook_state;
 mod webhook_words;
 mod webhooks;
 
+pub use cert_manager_proof::webhook_namespace as cert_manager_namespace;
+pub use crd_set::crds_leave;
 pub use helm_release::newest_release;
 pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
-pub use webhook_state::{has_endpoint, issued, without_authority};
+pub use runner_tokens::waits_for_token;
+pub use webhook_state::{has_endpoint, issued, services, without_authority};
 
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::profile::Schedule;
 
 /// The name of a resource in plans, reports and errors: `kind/namespace/name`; cluster-wide things have `-` in place
 /// of the namespace (DESIGN 2).
@@ -110,6 +139,8 @@ pub enum Resource {
     Object(KubeObject),
     /// The Secret the controller reads its GitHub credential from.
     ControllerSecret(ControllerSecret),
+    /// A Secret of arcctl's beside that one.
+    Secret(OwnSecret),
     /// The `CustomResourceDefinitions` of a chart.
     Crds(CrdSet),
     /// A Helm release.
@@ -194,6 +225,33 @@ pub struct ControllerSecret {
     pub profile: String,
     /// Whether arcctl writes it; otherwise someone else does, and it is only kept from a chart's next upgrade.
     pub managed: bool,
+    /// The namespaces of the runners that prove a changed credential.
+    pub runner_namespaces: Vec<String>,
+}
+
+/// A Secret of arcctl's beside the controller's. Its values are not part of this type either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnSecret {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The profile that owns it.
+    pub profile: String,
+    /// What it holds.
+    pub content: SecretContent,
+}
+
+/// What a Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretContent {
+    /// What GitHub signs its events with; made once, at random.
+    WebhookToken,
+    /// The credential of a pool, by the pool's name.
+    Credential {
+        /// The pool.
+        pool: String,
+    },
 }
 
 /// Where a chart is, and which version.
@@ -247,8 +305,6 @@ pub enum WebhookProof {
         release: String,
         /// Where a `RunnerDeployment` is tried.
         runner_namespace: String,
-        /// How many controller pods serve the webhooks.
-        replicas: u32,
     },
 }
 
@@ -259,8 +315,11 @@ pub struct Registration {
     pub namespace: String,
     /// The pool.
     pub pool: String,
-    /// The fewest that must be online: the minimum in force now.
+    /// The fewest that must be online outside every window.
     pub min: u32,
+    /// The windows in which another minimum holds. Which one does is asked at each look: a question of `up` may be left
+    /// unanswered over the edge of a window, and a wait may reach over one.
+    pub schedule: Option<Schedule>,
     /// The labels each must have.
     pub labels: Vec<String>,
 }

@@ -10,10 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Resource, WebhookProof, aws::AwsResource};
+use super::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource};
 use crate::{
     clients::kube::{Kind, Target},
-    desired::names::{CONTROLLER, RUNNER_NAMESPACE},
+    desired::names::CONTROLLER,
 };
 
 /// One right, as RBAC knows it.
@@ -133,17 +133,16 @@ const OF_A_POOL: [(&str, &str, &[&str]); 4] = [
     ),
 ];
 
-/// What a run that writes needs for itself: its lease and its inventory.
-pub fn needed_by_a_run(namespace: &str) -> BTreeSet<Permission> {
+/// What a run that writes needs for itself: its lease and its inventory, which a run that only `removes` does not make.
+pub fn needed_by_a_run(namespace: &str, removes: bool) -> BTreeSet<Permission> {
     let lease = Kind::new("coordination.k8s.io/v1", "Lease");
     let inventory = Kind::new("v1", "ConfigMap");
-    let rights = |kind: &Kind, verbs: [&'static str; 3]| {
-        verbs.map(|verb| Permission::new(verb, kind, Some(namespace)))
-    };
-    rights(&lease, ["get", "create", "update"])
-        .into_iter()
-        .chain(rights(&inventory, ["get", "create", "patch"]))
-        .collect()
+    let right = |kind: &Kind, verb: &'static str| Permission::new(verb, kind, Some(namespace));
+    let of_the_lease = ["get", "create", "update"].map(|verb| right(&lease, verb));
+    let of_the_inventory = ["get", "patch"].map(|verb| right(&inventory, verb));
+    let made = (!removes).then(|| right(&inventory, "create"));
+    let rights = of_the_lease.into_iter().chain(of_the_inventory);
+    rights.chain(made).collect()
 }
 
 /// The rights that writing `resource` needs.
@@ -160,17 +159,21 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apps/v1", "Deployment");
             [Permission::new("patch", &kind, Some(&restart.namespace))].into()
         }
-        Resource::Probe(_) => {
+        Resource::Probe(probe) => {
             let kind = Kind::new("batch/v1", "Job");
-            write(&kind, Some(RUNNER_NAMESPACE)).into()
+            write(&kind, Some(probe.namespace())).into()
         }
         Resource::ControllerSecret(secret) => {
             let mut rights =
                 BTreeSet::from(write(&Kind::new("v1", "Secret"), Some(&secret.namespace)));
             // A replaced credential is proven by a fresh registration: an idle runner makes room for it.
             let runner = Kind::new("actions.summerwind.dev/v1alpha1", "Runner");
-            rights.insert(Permission::new("delete", &runner, Some(RUNNER_NAMESPACE)));
+            let deletes = secret.runner_namespaces.iter();
+            rights.extend(deletes.map(|it| Permission::new("delete", &runner, Some(it))));
             rights
+        }
+        Resource::Secret(secret) => {
+            write(&Kind::new("v1", "Secret"), Some(&secret.namespace)).into()
         }
         Resource::Crds(_) => {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
@@ -188,15 +191,9 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
             [Permission::new("create", &kind, Some(runner_namespace))].into()
         }
-        Resource::RunnerPods(pool) | Resource::Registration(pool) => OF_A_POOL
-            .iter()
-            .flat_map(|(version, kind, verbs)| {
-                let kind = Kind::new(version, kind);
-                let right =
-                    move |verb: &&'static str| Permission::new(verb, &kind, Some(&pool.namespace));
-                verbs.iter().map(right)
-            })
-            .collect(),
+        Resource::RunnerPods(pool) | Resource::Registration(pool) => {
+            of_a_pool(resource, &pool.namespace)
+        }
         // Its probe is a dry run too.
         Resource::Aws(AwsResource::Association(it)) => [Permission::new(
             "create",
@@ -211,6 +208,44 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
     }
 }
 
+/// The rights that removing a pool's runners needs beside, where arcctl does the controller's part or ends jobs: it deletes
+/// their pods and takes the finalizers away.
+pub fn needed_by_hand(drain: &Drain) -> BTreeSet<Permission> {
+    let kinds = [
+        Kind::new("v1", "Pod"),
+        Kind::new("actions.summerwind.dev/v1alpha1", "Runner"),
+    ];
+    let rights = kinds.iter().flat_map(|kind| {
+        let right = |verb| Permission::new(verb, kind, Some(&drain.namespace));
+        ["get", "patch", "delete"].map(right)
+    });
+    rights.collect()
+}
+
+/// The rights that removing runners of earlier templates needs, where they never started and hold the room.
+pub(super) fn to_make_room(namespace: &str) -> [Permission; 3] {
+    let arc = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
+    [
+        ("patch", arc("RunnerReplicaSet")),
+        ("delete", arc("Runner")),
+        ("delete", Kind::new("v1", "Pod")),
+    ]
+    .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
+}
+
+/// What is read of a pool; a runner's pod is tried too, and a dry run needs the right to the real thing.
+fn of_a_pool(resource: &Resource, namespace: &str) -> BTreeSet<Permission> {
+    let read = OF_A_POOL.iter().flat_map(|(version, kind, verbs)| {
+        let kind = Kind::new(version, kind);
+        verbs
+            .iter()
+            .map(move |verb| Permission::new(verb, &kind, Some(namespace)))
+    });
+    let tried = matches!(resource, Resource::RunnerPods(_))
+        .then(|| Permission::new("create", &Kind::new("v1", "Pod"), Some(namespace)));
+    read.chain(tried).collect()
+}
+
 /// The rights that taking `resource` away needs.
 pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
     let right = |verb, kind: &Kind, namespace: Option<&str>| Permission::new(verb, kind, namespace);
@@ -219,12 +254,10 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
             .map(|it| right("delete", &it.kind, it.namespace.as_deref()))
             .into_iter()
             .collect(),
-        Resource::ControllerSecret(secret) => [right(
-            "delete",
-            &Kind::new("v1", "Secret"),
-            Some(&secret.namespace),
-        )]
-        .into(),
+        Resource::ControllerSecret(ControllerSecret { namespace, .. })
+        | Resource::Secret(OwnSecret { namespace, .. }) => {
+            [right("delete", &Kind::new("v1", "Secret"), Some(namespace))].into()
+        }
         Resource::Crds(_) => {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             [right("delete", &kind, None)].into()
@@ -237,9 +270,10 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
             })
             .collect(),
         Resource::Drain(drain) => {
-            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
-            ["patch", "delete"]
-                .map(|verb| right(verb, &kind, Some(&drain.namespace)))
+            let kind = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
+            let (pool, runner) = (kind("RunnerDeployment"), kind("Runner"));
+            [("patch", &pool), ("delete", &pool), ("delete", &runner)]
+                .map(|(verb, kind)| right(verb, kind, Some(&drain.namespace)))
                 .into()
         }
         _ => BTreeSet::new(),

@@ -8,13 +8,11 @@ use super::{
     observed::{Observed, Present, Readiness},
     owner, pod_reason,
     removal::ending,
+    rollout::newest_failed_create,
 };
 use crate::{
     clients::kube::{Selection, Target},
-    desired::{
-        names,
-        probe::{Answer, answers},
-    },
+    desired::probe::{Answer, answers},
     error::{Error, Result, System},
 };
 
@@ -30,8 +28,15 @@ impl Probe {
         self.job["metadata"]["name"].as_str().unwrap_or_default()
     }
 
+    /// The pool's.
+    pub(super) fn namespace(&self) -> &str {
+        self.job["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
     fn pods(&self) -> Selection {
-        Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE)
+        Selection::namespaced("v1", "Pod", self.namespace())
             .labelled(format!("batch.kubernetes.io/job-name={}", self.name()))
     }
 
@@ -42,7 +47,7 @@ impl Probe {
 
     /// Ready is: its pod has ended.
     pub(super) async fn observe(&self, context: &Context) -> Result<Observed> {
-        let target = Target::namespaced("batch/v1", "Job", names::RUNNER_NAMESPACE, self.name());
+        let target = Target::namespaced("batch/v1", "Job", self.namespace(), self.name());
         let Some(live) = context.kube.get(&target).await? else {
             return Ok(Observed::Absent);
         };
@@ -59,18 +64,28 @@ impl Probe {
     async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let pods = context.kube.list(&self.pods()).await?;
         let Some(pod) = pods.first() else {
-            return Ok(Readiness::progressing("the probe has no pod yet"));
+            let events = context.events(self.namespace()).await?;
+            let own = events.iter().filter(|it| {
+                let about = &it["involvedObject"];
+                about["kind"] == "Job" && about["name"] == self.name()
+            });
+            return Ok(newest_failed_create(own).map_or_else(
+                || Readiness::progressing("the probe has no pod yet"),
+                |said| {
+                    Readiness::stuck(
+                        format!("the API server refuses the probe's pod: {said}"),
+                        "the probe's pod has no resources, labels or docker of the runners': change the policy or quota of the namespace for it, or leave --probe out",
+                    )
+                },
+            ));
         };
         match pod["status"]["phase"].as_str() {
             Some("Succeeded" | "Failed") => return Ok(Readiness::Ready),
             Some("Running") => return Ok(Readiness::progressing("the probe runs")),
             _ => {}
         }
-        let events = Selection::namespaced("v1", "Event", names::RUNNER_NAMESPACE);
-        Ok(pod_reason::readiness(
-            pod,
-            &context.kube.list(&events).await?,
-        ))
+        let events = context.events(self.namespace()).await?;
+        Ok(pod_reason::readiness(pod, &events))
     }
 
     /// What the pod that has ended said.
@@ -89,7 +104,7 @@ impl Probe {
             System::Kubernetes,
             "the probe's pod ended without an answer",
         )
-        .object(format!("job/{}/{}", names::RUNNER_NAMESPACE, self.name()))
+        .object(format!("job/{}/{}", self.namespace(), self.name()))
         .cause(format!("{reason}, exit code {code}"))
         .hint("the runners' image must have bash and curl: the probe runs in it"))
     }

@@ -15,12 +15,13 @@ pub fn details(resource: &Resource) -> Option<Value> {
         })),
         Resource::Probe(_) => Some(json!({"apiVersion": "batch/v1", "kind": "Job"})),
         Resource::ControllerSecret(secret) => Some(json!({"managed": secret.managed})),
+        Resource::Secret(_) => Some(json!({"managed": true})),
         Resource::Crds(crds) => Some(json!({
             "chart": crds.chart.name,
             "version": crds.chart.version,
             "names": crds.names,
         })),
-        Resource::Release(_) => Some(json!({})),
+        Resource::Release(release) => Some(leaders(&release.values)),
         Resource::Aws(resource) => Some(aws::record::details(resource)),
         Resource::Webhook(_)
         | Resource::RunnerPods(_)
@@ -30,6 +31,18 @@ pub fn details(resource: &Resource) -> Option<Value> {
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => None,
     }
+}
+
+/// Which of a release's values say where the Leases of its leaders are, which outlive it.
+fn leaders(values: &Value) -> Value {
+    let mut kept = json!({});
+    if let Some(id) = values["leaderElectionId"].as_str() {
+        kept["leaderElectionId"] = json!(id);
+    }
+    if let Some(namespace) = values["global"]["leaderElection"]["namespace"].as_str() {
+        kept["global"] = json!({"leaderElection": {"namespace": namespace}});
+    }
+    kept
 }
 
 /// The resource that `id` and its `details` stand for: enough to delete it. `None` where they do not say enough.
@@ -45,7 +58,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             name: id.name().into(),
             namespace: id.namespace()?.into(),
             chart: chart(id.name().into(), String::new()),
-            values: Value::Null,
+            values: details.clone(),
             profile: profile.into(),
         })),
         "secret" => Some(Resource::ControllerSecret(ControllerSecret {
@@ -53,6 +66,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             name: id.name().into(),
             profile: profile.into(),
             managed: details["managed"] != false,
+            runner_namespaces: Vec::new(),
         })),
         "crds" => Some(Resource::Crds(CrdSet {
             chart: chart(text(&details["chart"])?, text(&details["version"])?),

@@ -1,6 +1,6 @@
 //! That the runners of a pool are online at GitHub, by name, with the labels the pool promises.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::json;
 
@@ -9,11 +9,13 @@ use super::{
     context::{Context, scope},
     difference::Difference,
     observed::{Observed, Present, Readiness},
+    pod_trial::Trial,
+    webhook_words::short,
 };
 use crate::{
     clients::{
         github::Runner,
-        kube::{Selection, Target},
+        kube::{Mode, Selection, Target},
     },
     error::Result,
 };
@@ -21,9 +23,26 @@ use crate::{
 const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
 
 impl Registration {
+    /// The minimum in force at a time.
+    pub fn min_at(&self, at: jiff::Timestamp) -> u32 {
+        let schedule = self.schedule.as_ref();
+        schedule.map_or(self.min, |it| it.min_at(self.min, at))
+    }
+
+    /// What a run that has ended well has shown of it at a time.
+    pub fn promise(&self, at: jiff::Timestamp) -> String {
+        format!("pool {} online (at least {})", self.pool, self.min_at(at))
+    }
+
+    /// The minimum in force now.
+    pub(super) fn min_now(&self) -> u32 {
+        self.min_at(jiff::Timestamp::now())
+    }
+
     /// Whether the runners are online; after a rotation also whether one of them has registered since.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
-        let open = context.rotation().is_open();
+        // A credential of the pool itself reaches the controller without a restart: nothing of it is gone back to.
+        let open = context.rotation().is_open() && !context.has_own_account(&self.pool);
         if open && !context.rotation().is_accepted() {
             context
                 .github
@@ -33,7 +52,7 @@ impl Registration {
         }
         let readiness = self.readiness(context).await?;
         let mut present = Present::same(readiness);
-        if !open || self.min == 0 || present.readiness != Readiness::Ready {
+        if !open || self.min_now() == 0 || present.readiness != Readiness::Ready {
             return Ok(Observed::Present(present));
         }
         let before = match context.rotation().before(&self.pool) {
@@ -42,7 +61,12 @@ impl Registration {
             Some(Some(before)) => Some(before.clone()),
         };
         let Some(before) = before else {
-            if self.idle(context).await?.is_none() {
+            if self.refuses_more(context).await {
+                return Ok(Observed::Present(present));
+            }
+            if let Some(refused) = self.refusal(context).await {
+                present.readiness = refused;
+            } else if self.idle(context).await?.is_none() {
                 present.readiness = Readiness::progressing(format!(
                     "all runners of pool `{}` are busy: one that is idle is replaced, to prove the new credential",
                     self.pool
@@ -67,6 +91,42 @@ impl Registration {
             ));
         }
         Ok(Observed::Present(present))
+    }
+
+    /// Whether no pod would come in the place of a runner that is deleted: then none is, and GitHub's word that it takes
+    /// the new credential is the proof.
+    async fn refuses_more(&self, context: &Context) -> bool {
+        let trial = Box::pin(self.try_pod(context, &BTreeSet::new())).await;
+        let Trial::Refused(refusal) = trial else {
+            return false;
+        };
+        if refusal.is_lasting() {
+            let id = format!("registration/github/{}", self.pool);
+            let said = format!(
+                "GitHub takes the new credential; no runner of pool `{}` was replaced to see one register with it, since the API server refuses new runner pods: {}",
+                self.pool, refusal.said
+            );
+            context.remarks.say(&id, Some(said));
+        }
+        refusal.is_lasting()
+    }
+
+    /// Why no runner can be made in the place of one that is deleted, by a dry run: what another controller has left may
+    /// match this namespace, and not the one where the controller's webhooks are proven.
+    async fn refusal(&self, context: &Context) -> Option<Readiness> {
+        let probe = json!({
+            "apiVersion": RUNNERS,
+            "kind": "RunnerDeployment",
+            "metadata": {"generateName": "arcctl-probe-", "namespace": self.namespace},
+            "spec": {"template": {"spec": {"organization": "arcctl-probe"}}},
+        });
+        let failure = context.kube.create(&probe, Mode::DryRun).await.err()?;
+        let said = failure.said();
+        Some(Readiness::progressing(format!(
+            "namespace `{}` takes no new runners: {}",
+            self.namespace,
+            short(&said)
+        )))
     }
 
     /// Deletes one idle runner, so that the controller registers another with the new credential. The controller waits
@@ -98,9 +158,15 @@ impl Registration {
         Ok(context.runners().await?.iter().filter(online).count())
     }
 
-    /// A runner of the pool that is online and has no job.
+    /// A runner of the pool's newest template that is online and has no job: in the place of one of an earlier template,
+    /// which goes anyway, none would come.
     async fn idle(&self, context: &Context) -> Result<Option<String>> {
-        let mine = self.names(context).await?;
+        let Ok(pods) = self.newest_pods(context).await? else {
+            return Ok(None);
+        };
+        let stays = |it: &&serde_json::Value| it["metadata"]["deletionTimestamp"].is_null();
+        let name = |it: &serde_json::Value| it["metadata"]["name"].as_str().map(str::to_owned);
+        let mine: HashSet<String> = pods.iter().filter(stays).filter_map(name).collect();
         let idle = |it: &&Runner| it.status == "online" && !it.busy && mine.contains(&it.name);
         Ok(context
             .runners()
@@ -114,7 +180,7 @@ impl Registration {
     pub async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let pods = match self.newest_pods(context).await? {
             Ok(pods) => pods,
-            Err(_) if self.min == 0 => return Ok(Readiness::Ready),
+            Err(_) if self.min_now() == 0 => return Ok(Readiness::Ready),
             Err(reason) => return Ok(reason),
         };
         let names: HashSet<&str> = pods
@@ -127,20 +193,18 @@ impl Registration {
             .filter(|it| names.contains(it.name.as_str()))
             .collect();
         let online: Vec<&&Runner> = mine.iter().filter(|it| it.status == "online").collect();
-        let wanted = usize::try_from(self.min).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
         let promising = online
             .iter()
-            .filter(|it| self.lacking(it).is_none())
+            .filter(|it| self.is_left(context) || self.lacking(it).is_none())
             .count();
         if promising >= wanted {
             return Ok(Readiness::Ready);
         }
         // Only for the reason: what cannot be read of the groups is no news of the runners.
         if online.is_empty()
-            && let Ok(Some((reason, hint))) = context
-                .github
-                .group_trouble(&context.profile, &self.pool)
-                .await
+            && let (github, profile) = context.github_of(&self.pool)
+            && let Ok(Some((reason, hint))) = github.group_trouble(profile, &self.pool).await
         {
             return Ok(Readiness::stuck(reason, hint));
         }
@@ -168,5 +232,27 @@ impl Registration {
                 .any(|it| it.name.eq_ignore_ascii_case(label))
         };
         self.labels.iter().find(|label| !has(label))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minimum_that_is_told_is_the_one_in_force() {
+        let schedule = json!({"timeZone": "Asia/Seoul", "windows": [
+            {"name": "weekend", "from": "Sat 00:00", "to": "Mon 00:00", "min": 1}]});
+        let pool = Registration {
+            namespace: "actions-runner".into(),
+            pool: "basic".into(),
+            min: 2,
+            schedule: Some(serde_json::from_value(schedule).unwrap()),
+            labels: Vec::new(),
+        };
+        let at = |time: &str| pool.promise(time.parse().unwrap());
+        // A Sunday and a Tuesday.
+        assert_eq!(at("2026-11-22T03:00:00Z"), "pool basic online (at least 1)");
+        assert_eq!(at("2026-11-24T03:00:00Z"), "pool basic online (at least 2)");
     }
 }

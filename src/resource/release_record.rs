@@ -3,10 +3,10 @@
 //! Reading it starts no helm process (DESIGN 5). Format: base64 of gzip of JSON, in the Secret's own base64
 //! (helm 3 and 4, storage driver `secret`).
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{observed::Ownership, owner};
 
@@ -39,9 +39,48 @@ pub struct ReleaseRecord {
     pub values: Value,
     /// The rendered objects.
     pub manifest: String,
+    /// The revision that arcctl made it as. Labels go on to later revisions, so that another number here is a revision
+    /// that somebody else made.
+    made_as: Option<u64>,
+    /// What an upgrade did not mend, by the paths of the differences.
+    pub(super) accepted: BTreeSet<String>,
+    /// The Secret's metadata, to name just this one.
+    pub(super) seen: Value,
 }
 
+/// The label with the revision that arcctl makes a record as.
+pub const REVISION: &str = "arcctl.dev/revision";
+
+/// The annotation with the paths of what an upgrade did not mend.
+pub(super) const ACCEPTED: &str = "arcctl.dev/not-mended";
+
 impl ReleaseRecord {
+    /// Whether a helm has begun with this revision and not ended.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.status.starts_with("pending-") || self.status == "uninstalling"
+    }
+
+    /// Whether a helm that arcctl started made this revision.
+    pub(super) fn is_of_arcctl(&self) -> bool {
+        self.profile.is_some() && self.made_as == Some(self.revision)
+    }
+
+    /// The revision that helm makes next. Helm takes the number of the lock that is taken away again.
+    pub(super) fn next_revision(&self) -> u64 {
+        if self.status.starts_with("pending-") {
+            self.revision
+        } else {
+            self.revision + 1
+        }
+    }
+
+    /// The version of the record itself, as the API server has it.
+    pub(super) fn version(&self) -> &str {
+        self.seen["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
     /// Whose the release is, seen from `profile`.
     pub(super) fn ownership(&self, profile: &str) -> Ownership {
         match &self.profile {
@@ -66,8 +105,8 @@ pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
 pub(super) fn with_credential(secrets: &[Value]) -> Vec<String> {
     secrets
         .iter()
-        .filter(|it| it["metadata"]["labels"][owner::PROFILE].is_null())
         .filter_map(|it| record(it).ok())
+        .filter(|record| !record.is_of_arcctl())
         .filter(|record| {
             let given = record.values["authSecret"].as_object();
             given.into_iter().flatten().any(|(key, value)| {
@@ -105,6 +144,12 @@ fn record(secret: &Value) -> Result<ReleaseRecord, String> {
         chart_version: text(&release["chart"]["metadata"]["version"]),
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),
+        made_as: labels[REVISION].as_str().and_then(|it| it.parse().ok()),
+        accepted: secret["metadata"]["annotations"][ACCEPTED]
+            .as_str()
+            .and_then(|it| serde_json::from_str(it).ok())
+            .unwrap_or_default(),
+        seen: json!({"metadata": secret["metadata"]}),
         secret: name,
     })
 }
@@ -121,10 +166,8 @@ fn decode(data: &str) -> Result<Value, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
-
-    use serde_json::json;
 
     use super::*;
 
@@ -132,7 +175,7 @@ mod tests {
         given(revision, status, &json!({"a": 1}))
     }
 
-    fn given(revision: &str, status: &str, values: &Value) -> Value {
+    pub(in crate::resource) fn given(revision: &str, status: &str, values: &Value) -> Value {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let release =
             json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": values, "manifest": "x"});
@@ -158,7 +201,12 @@ mod tests {
         let token = json!({"authSecret": {"github_token": "x"}});
         let mut ours = given("3", "superseded", &token);
         ours["metadata"]["labels"][owner::PROFILE] = json!("a");
+        ours["metadata"]["labels"][REVISION] = json!("3");
+        // Taken over: it has the profile's label, and is still one that was made by hand.
+        let mut adopted = given("4", "superseded", &token);
+        adopted["metadata"]["labels"][owner::PROFILE] = json!("a");
         let secrets = [
+            adopted,
             given("1", "superseded", &token),
             given(
                 "2",
@@ -167,7 +215,7 @@ mod tests {
             ),
             ours,
         ];
-        assert_eq!(with_credential(&secrets), ["r.v1"]);
+        assert_eq!(with_credential(&secrets), ["r.v4", "r.v1"]);
     }
 
     #[test]

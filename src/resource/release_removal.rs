@@ -1,34 +1,20 @@
 //! A Helm release that goes: uninstalled where nobody else needs it, and with it what its programs made by themselves.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
     HelmRelease, Webhooks,
     context::Context,
-    helm_release::{at_work, newest_release},
+    helm_release::newest_release,
     observed::{Observed, Ownership, Present, Readiness},
-    owner,
     removal::{ours, release_id, stays},
-    webhooks::is_of_release,
 };
 use crate::{
     clients::kube::{Selection, Target},
     desired::names,
     error::Result,
+    profile::full_name,
 };
-
-const ISSUER: &str = "cert-manager.io/v1";
-
-/// What cert-manager does for others.
-const ISSUED: [&str; 3] = ["Certificate", "ClusterIssuer", "Issuer"];
-
-/// What the controller does for others.
-const SERVED: [&str; 3] = [
-    "RunnerDeployment",
-    "RunnerSet",
-    "HorizontalRunnerAutoscaler",
-];
 
 /// Whose the release is, by helm's record of it; without one, by what is known of it; `None` where nothing is.
 pub(super) async fn owner(
@@ -38,11 +24,11 @@ pub(super) async fn owner(
     profile: &str,
 ) -> Result<Option<Ownership>> {
     let record = newest_release(&context.kube, namespace, name).await?;
-    Ok(match record.filter(|it| it.status != "uninstalled") {
-        Some(record) => Some(record.ownership(profile)),
-        None if context.removal.was_ours(&release_id(namespace, name)) => Some(Ownership::Ours),
-        None => None,
-    })
+    let record = record.filter(|it| it.status != "uninstalled");
+    Ok(record.map(|it| it.ownership(profile)).or_else(|| {
+        let known = context.removal.was_ours(&release_id(namespace, name));
+        known.then_some(Ownership::Ours)
+    }))
 }
 
 impl HelmRelease {
@@ -57,6 +43,8 @@ impl HelmRelease {
             return self.leftovers(context).await;
         };
         let ownership = record.ownership(&self.profile);
+        let leases = leases(&self.namespace, &self.name, &record.values);
+        context.removal.saw_leases(&id, leases);
         context
             .removal
             .learn(&self.namespace, ownership != Ownership::Ours);
@@ -70,10 +58,10 @@ impl HelmRelease {
         context.removal.saw(&id);
         if let Some(user) = self.user(context).await? {
             context.removal.learn(&self.namespace, true);
-            return Ok(stays(format!("{user} needs it")));
+            return Ok(stays(format!("{user} needs it, and is not arcctl's")));
         }
         Ok(ours(
-            at_work(&record, Timestamp::now().as_second()).unwrap_or(Readiness::Ready),
+            self.held(context, &record).unwrap_or(Readiness::Ready),
         ))
     }
 
@@ -126,22 +114,21 @@ impl HelmRelease {
         }
         .configurations(context)
         .await?;
-        let lease = |namespace: &str, name: &str| {
-            Target::namespaced("coordination.k8s.io/v1", "Lease", namespace, name)
-        };
-        let secret = |name: &str| Target::namespaced("v1", "Secret", &self.namespace, name);
-        let targets = if self.name == names::CERT_MANAGER {
-            vec![
-                lease("kube-system", "cert-manager-controller"),
-                lease("kube-system", "cert-manager-cainjector-leader-election"),
-                secret("cert-manager-webhook-ca"),
-            ]
+        let id = release_id(&self.namespace, &self.name);
+        let leases = context
+            .removal
+            .leases(&id)
+            .unwrap_or_else(|| leases(&self.namespace, &self.name, &self.values));
+        let leases = leases.into_iter().map(|(namespace, name)| {
+            Target::namespaced("coordination.k8s.io/v1", "Lease", &namespace, &name)
+        });
+        let secret = if self.name == names::CERT_MANAGER {
+            "cert-manager-webhook-ca".to_owned()
         } else {
-            vec![
-                lease(&self.namespace, &self.name),
-                secret(&format!("{}-serving-cert", self.name)),
-            ]
+            format!("{}-serving-cert", full_name(&self.name))
         };
+        let secret = Target::namespaced("v1", "Secret", &self.namespace, &secret);
+        let targets = leases.chain([secret]);
         for target in targets {
             if let Some(live) = context.kube.get(&target).await?
                 && self.made(&live)
@@ -158,37 +145,65 @@ impl HelmRelease {
         let metadata = &live["metadata"];
         let holder = live["spec"]["holderIdentity"].as_str().unwrap_or_default();
         if live["kind"] == "Lease" {
-            return holder.is_empty() || holder.starts_with(&format!("{}-", self.name));
+            return holder.is_empty()
+                || [full_name(&self.name), self.name.clone()]
+                    .iter()
+                    .any(|name| holder.starts_with(&format!("{name}-")));
         }
-        let certificate = format!("{}-serving-cert", self.name);
+        let certificate = format!("{}-serving-cert", full_name(&self.name));
         metadata["annotations"]["cert-manager.io/certificate-name"] == certificate.as_str()
             || metadata["annotations"]["cert-manager.io/allow-direct-injection"] == "true"
     }
+}
 
-    /// Who else needs the release: the first that is found.
-    async fn user(&self, context: &Context) -> Result<Option<String>> {
-        let (version, kinds) = if self.name == names::CERT_MANAGER {
-            (ISSUER, ISSUED)
-        } else {
-            (names::ARC_API_VERSION, SERVED)
+/// The Leases, as namespace and name, by which the programs of a release with these values elect their leaders (source: the
+/// templates of the two charts, and the names in cert-manager's `cmd/controller` and `cmd/cainjector`).
+fn leases(namespace: &str, release: &str, values: &Value) -> Vec<(String, String)> {
+    let given = |value: &Value, otherwise: &str| {
+        let text = value.as_str().filter(|it| !it.is_empty());
+        text.unwrap_or(otherwise).to_owned()
+    };
+    if release == names::CERT_MANAGER {
+        let place = given(
+            &values["global"]["leaderElection"]["namespace"],
+            "kube-system",
+        );
+        return [
+            "cert-manager-controller",
+            "cert-manager-cainjector-leader-election",
+        ]
+        .map(|name| (place.clone(), name.to_owned()))
+        .into();
+    }
+    let name = given(&values["leaderElectionId"], &full_name(release));
+    vec![(namespace.to_owned(), name)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn leases_are_where_the_values_put_them() {
+        let of = |release: &str, values: &Value| {
+            let all = leases("n", release, values).into_iter();
+            all.map(|(place, name)| format!("{place}/{name}"))
+                .collect::<Vec<_>>()
         };
-        let controller_stays = context.removal.stays(names::SYSTEM_NAMESPACE);
-        for kind in kinds {
-            for live in context.kube.list(&Selection::all(version, kind)).await? {
-                let own = owner::of_object(&live, &self.profile) == Ownership::Ours
-                    || !controller_stays
-                        && is_of_release(&live, names::SYSTEM_NAMESPACE, names::CONTROLLER)
-                    || is_of_release(&live, &self.namespace, &self.name);
-                if !own {
-                    let text = |key: &str| live["metadata"][key].as_str().unwrap_or_default();
-                    return Ok(Some(format!(
-                        "{kind} `{}/{}`",
-                        text("namespace"),
-                        text("name")
-                    )));
-                }
-            }
-        }
-        Ok(None)
+        let (cert_manager, controller) = (names::CERT_MANAGER, names::CONTROLLER);
+        assert_eq!(of(controller, &json!({})), ["n/actions-runner-controller"]);
+        assert_eq!(of(controller, &json!({"leaderElectionId": "x"})), ["n/x"]);
+        let kube_system = [
+            "kube-system/cert-manager-controller",
+            "kube-system/cert-manager-cainjector-leader-election",
+        ];
+        assert_eq!(of(cert_manager, &Value::Null), kube_system);
+        let own = json!({"global": {"leaderElection": {"namespace": "cert-manager"}}});
+        assert_eq!(
+            of(cert_manager, &own),
+            kube_system.map(|it| it.replace("kube-system", "cert-manager"))
+        );
     }
 }

@@ -1,24 +1,28 @@
 //! What a run knows that takes things away, and what all kinds of objects have in common when they go.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use super::{
-    ControllerSecret, KubeObject, Webhooks,
+    ControllerSecret, KubeObject, OwnSecret, Webhooks,
     context::Context,
     namespace,
     observed::{Observed, Ownership, Present, Readiness},
-    owner, release_removal,
+    owner, release_removal, services,
 };
 use crate::{
     clients::kube::Target,
     desired::names,
     error::{Error, Result, System},
 };
+
+/// For how long GitHub's refusal to remove a runner counts more than a listing, which may be older than it arrives.
+const BUSY_FOR: Duration = Duration::from_secs(5);
 
 /// What a run knows that takes things away.
 #[derive(Debug, Default)]
@@ -35,6 +39,10 @@ pub struct Removal {
     staying: Mutex<BTreeSet<String>>,
     /// Ids that this run has seen to be this profile's.
     seen: Mutex<BTreeSet<String>>,
+    /// The Leases, as namespace and name, of the programs of releases, by the releases' ids.
+    leases: Mutex<HashMap<String, Vec<(String, String)>>>,
+    /// The runners that GitHub refused to remove since they have a job, and when.
+    busy: Mutex<HashMap<String, Instant>>,
 }
 
 impl Removal {
@@ -61,6 +69,37 @@ impl Removal {
     pub(super) fn saw(&self, id: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(id.to_owned());
+    }
+
+    /// Remembers which Leases the programs of the release `id` have, for when its record is gone.
+    pub(super) fn saw_leases(&self, id: &str, leases: Vec<(String, String)>) {
+        let mut known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.to_owned(), leases);
+    }
+
+    /// The Leases of the programs of the release `id`, where its record was seen.
+    pub(super) fn leases(&self, id: &str) -> Option<Vec<(String, String)>> {
+        let known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(id).cloned()
+    }
+
+    /// Whether a Lease is of the programs of a release that was seen.
+    pub(super) fn knows_lease(&self, namespace: &str, name: &str) -> bool {
+        let known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = known.values().flatten();
+        all.any(|it| it.0 == namespace && it.1 == name)
+    }
+
+    /// Remembers that GitHub refused to remove the runner `name`, since it has a job.
+    pub(super) fn saw_busy(&self, name: &str) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.insert(name.to_owned(), Instant::now());
+    }
+
+    /// Whether GitHub refused a moment ago to remove the runner `name`.
+    pub(super) fn is_busy(&self, name: &str) -> bool {
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.get(name).is_some_and(|it| it.elapsed() < BUSY_FOR)
     }
 
     /// Whether what has the id `id` was this profile's: by the inventory, or as this run has seen.
@@ -145,7 +184,7 @@ impl KubeObject {
     fn address(&self) -> Result<Target> {
         Target::of(&self.manifest).ok_or_else(|| {
             Error::failed(System::Local, "a record has no kind or no name").hint(
-                "look at the inventory: the ConfigMap `arcctl-PROFILE` in actions-runner-system",
+                "look at the inventory: the ConfigMap `arcctl-PROFILE` in the controller's namespace",
             )
         })
     }
@@ -185,6 +224,23 @@ impl KubeObject {
             return namespace::delete(context, &target).await;
         }
         delete_own(context, &target).await
+    }
+}
+
+impl OwnSecret {
+    fn address(&self) -> Target {
+        Target::namespaced("v1", "Secret", &self.namespace, &self.name)
+    }
+
+    /// What is left of it.
+    pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let live = context.kube.get(&self.address()).await?;
+        Ok(of_object(live.as_ref(), &self.profile))
+    }
+
+    /// Deletes it where it is this profile's.
+    pub(super) async fn delete(&self, context: &Context) -> Result<()> {
+        delete_own(context, &self.address()).await
     }
 }
 
@@ -256,17 +312,10 @@ async fn service_called(
     context: &Context,
     configurations: &[(Target, Value)],
 ) -> Result<Option<String>> {
-    let mut called = BTreeSet::new();
-    for (_, live) in configurations {
-        for webhook in live["webhooks"].as_array().into_iter().flatten() {
-            let service = &webhook["clientConfig"]["service"];
-            if let (Some(namespace), Some(name)) =
-                (service["namespace"].as_str(), service["name"].as_str())
-            {
-                called.insert((namespace, name));
-            }
-        }
-    }
+    let called: BTreeSet<(&str, &str)> = configurations
+        .iter()
+        .flat_map(|(_, live)| services(live))
+        .collect();
     for (namespace, name) in called {
         let service = Target::namespaced("v1", "Service", namespace, name);
         if context.kube.get(&service).await?.is_some() {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Resource, WebhookProof, cert_manager_proof,
+    Id, Resource, WebhookProof,
+    aws::AwsResource,
+    cert_manager_proof,
     context::Context,
     controller_proof::Proof,
     observed::{Observed, Present},
@@ -19,6 +21,7 @@ impl Resource {
         let readiness = match self {
             Self::Object(object) => return object.observe(context).await,
             Self::ControllerSecret(secret) => return secret.observe(context).await,
+            Self::Secret(secret) => return secret.observe(context).await,
             Self::Crds(crds) => return crds.observe(context).await,
             Self::Release(release) => return release.observe(context).await,
             Self::Aws(aws) => return aws.observe(context).await,
@@ -29,7 +32,9 @@ impl Resource {
                 Some(proof) => proof.readiness(context).await?,
                 None => cert_manager_proof::readiness(context).await?,
             },
-            Self::RunnerPods(registration) => registration.pods_readiness(context).await?,
+            Self::RunnerPods(registration) => {
+                return Box::pin(registration.observe_pods(context)).await;
+            }
             Self::Registration(registration) => return registration.observe(context).await,
             Self::Probe(probe) => return probe.observe(context).await,
             Self::Restart(restart) => return restart.observe(context).await,
@@ -42,22 +47,22 @@ impl Resource {
     }
 
     /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply, but that a replaced
-    /// credential is proven by a fresh registration.
+    /// credential is proven by a fresh registration, and that runners which never started make room for new ones.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) => object.apply(context).await,
             Self::ControllerSecret(secret) => secret.apply(context).await,
+            Self::Secret(secret) => secret.apply(context).await,
             Self::Crds(crds) => crds.apply(context).await,
             Self::Release(release) => release.apply(context).await,
             Self::Aws(aws) => aws.apply(context).await,
             Self::Registration(registration) => registration.make_room(context).await,
             Self::Probe(probe) => probe.object().apply(context).await,
             Self::Restart(restart) => restart.apply(context).await,
-            Self::Webhook(_)
-            | Self::RunnerPods(_)
-            | Self::Drain(_)
-            | Self::Webhooks(_)
-            | Self::Ghosts { .. } => Ok(()),
+            Self::RunnerPods(registration) => {
+                Box::pin(registration.make_room_for_pods(context)).await
+            }
+            Self::Webhook(_) | Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => Ok(()),
         }
     }
 
@@ -66,6 +71,7 @@ impl Resource {
         match self {
             Self::Object(object) => object.remains(context).await,
             Self::ControllerSecret(secret) => secret.remains(context).await,
+            Self::Secret(secret) => secret.remains(context).await,
             Self::Crds(crds) => crds.remains(context).await,
             Self::Release(release) => release.remains(context).await,
             Self::Probe(probe) => probe.object().remains(context).await,
@@ -85,6 +91,7 @@ impl Resource {
         match self {
             Self::Object(object) => object.delete(context).await,
             Self::ControllerSecret(secret) => secret.delete(context).await,
+            Self::Secret(secret) => secret.delete(context).await,
             Self::Crds(crds) => crds.delete(context).await,
             Self::Release(release) => release.delete(context).await,
             Self::Probe(probe) => probe.object().delete(context).await,
@@ -116,6 +123,34 @@ impl Resource {
         }
     }
 
+    /// What kubectl is given to show what is left of it, as the API server has it.
+    pub fn look(&self, id: &Id) -> String {
+        let namespaced = |kinds: &str, what: &str| match id.namespace() {
+            Some(namespace) => format!("-n {namespace} get {kinds} {what} -o yaml"),
+            None => format!("get {kinds} {what} -o yaml"),
+        };
+        match self {
+            Self::Crds(crds) => namespaced("crds", &crds.names.join(" ")),
+            Self::Release(_) => {
+                let label = format!("-l app.kubernetes.io/instance={}", id.name());
+                namespaced("deployments,replicasets,pods", &label)
+            }
+            Self::Drain(drain) => {
+                let label = format!("-l runner-deployment-name={}", drain.pool);
+                namespaced("runners,pods", &label)
+            }
+            Self::Webhooks(_) => {
+                "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml"
+                    .to_owned()
+            }
+            Self::Object(object) => {
+                let kind = object.manifest["kind"].as_str().unwrap_or_default();
+                namespaced(&kind.to_lowercase(), id.name())
+            }
+            _ => namespaced(&id.kind().replace('-', ""), id.name()),
+        }
+    }
+
     /// Whether it is only observed, never written.
     pub const fn is_proof(&self) -> bool {
         matches!(
@@ -136,9 +171,11 @@ impl Resource {
                 })
                 .into_iter()
                 .collect(),
-            Self::ControllerSecret(_) | Self::Aws(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
-                Vec::new()
-            }
+            Self::ControllerSecret(_)
+            | Self::Secret(_)
+            | Self::Aws(_)
+            | Self::Webhooks(_)
+            | Self::Ghosts { .. } => Vec::new(),
             Self::Crds(crds) => crds.selections(),
             Self::Release(release) => release.selections(),
             Self::Webhook(proof) => {
@@ -168,7 +205,8 @@ impl Resource {
     /// How long the pause between two looks becomes, when nothing changes.
     pub const fn longest_interval(&self) -> Duration {
         match self {
-            Self::Webhook(_) => Duration::from_secs(1),
+            // S3 is taken to be late by two seconds: of readings further apart each would be the first.
+            Self::Webhook(_) | Self::Aws(AwsResource::BucketPolicy(_)) => Duration::from_secs(1),
             _ => Duration::from_secs(5),
         }
     }
@@ -181,12 +219,10 @@ fn controller(proof: &WebhookProof) -> Option<Proof<'_>> {
             namespace,
             release,
             runner_namespace,
-            replicas,
         } => Some(Proof {
             namespace,
             release,
             runner_namespace,
-            replicas: *replicas,
         }),
     }
 }

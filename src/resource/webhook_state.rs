@@ -29,6 +29,16 @@ pub fn without_authority<'a>(
         .map(|it| it["name"].as_str().unwrap_or_default())
 }
 
+/// The Services that a configuration's webhooks call, by namespace and name.
+pub fn services(configuration: &Value) -> impl Iterator<Item = (&str, &str)> {
+    configuration["webhooks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|it| &it["clientConfig"]["service"])
+        .filter_map(|it| Some((it["namespace"].as_str()?, it["name"].as_str()?)))
+}
+
 /// Whether a slice of `service` has an endpoint that is ready.
 pub fn has_endpoint(slices: &[Value], service: &str) -> bool {
     slices

@@ -16,7 +16,7 @@ impl Smoking<'_> {
             let deployment = Target::namespaced(
                 names::ARC_API_VERSION,
                 "RunnerDeployment",
-                names::RUNNER_NAMESPACE,
+                &pool.namespace,
                 &pool.name,
             );
             if self.clients.kube.get(&deployment).await?.is_none() {
@@ -26,8 +26,7 @@ impl Smoking<'_> {
                 )
                 .object(format!(
                     "runner-deployment/{}/{}",
-                    names::RUNNER_NAMESPACE,
-                    pool.name
+                    pool.namespace, pool.name
                 ))
                 .hint("`arcctl up` makes it"));
             }
@@ -37,11 +36,14 @@ impl Smoking<'_> {
         Ok(())
     }
 
+    /// The pods of runners of these pools, in the namespaces of the profile's pools.
+    pub(super) fn pods_of(&self, pools: &[&str]) -> Vec<Selection> {
+        let namespaces = self.request.profile.runner_namespaces().into_iter();
+        namespaces.map(|it| pods_of(it, pools)).collect()
+    }
+
     /// The pods of the profile's pools that are there now; all that were ever seen are kept too.
     pub(super) async fn current_pods(&mut self) -> Result<Pods> {
-        let selection = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE)
-            .labelled("runner-deployment-name");
-        let pods = self.clients.kube.list(&selection).await?;
         let pools = &self.request.profile.pools;
         let of = |pod: &serde_json::Value| {
             let meta = &pod["metadata"];
@@ -49,7 +51,13 @@ impl Smoking<'_> {
             let known = pools.iter().any(|it| it.name == pool);
             known.then(|| Some((meta["name"].as_str()?.to_owned(), pool.to_owned())))?
         };
-        let pods: Pods = pods.iter().filter_map(of).collect();
+        let mut pods = Pods::new();
+        // A page at a time: of thousands of runners only the names are kept.
+        let mut see = |it: &serde_json::Value| pods.extend(of(it));
+        let names: Vec<&str> = pools.iter().map(|it| it.name.as_str()).collect();
+        for selection in self.pods_of(&names) {
+            self.clients.kube.each(&selection, &mut see).await?;
+        }
         self.pods.extend(pods.clone());
         Ok(pods)
     }
@@ -89,5 +97,29 @@ impl Smoking<'_> {
             workflow::run_name(request.nonce)
         ));
         Ok(())
+    }
+}
+
+/// How many pools a selector names: a longer one does not fit into a URL.
+const NAMED: usize = 50;
+
+/// The runners' pods of these pools in a namespace; of all pools, where there are too many to name.
+fn pods_of(namespace: &str, pools: &[&str]) -> Selection {
+    let selection = Selection::namespaced("v1", "Pod", namespace);
+    match pools.len() {
+        1..=NAMED => selection.labelled(format!("runner-deployment-name in ({})", pools.join(","))),
+        _ => selection.labelled("runner-deployment-name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_pods_of_the_pools_are_listed() {
+        let labels = |pools: &[&str]| pods_of("n", pools).labels.unwrap();
+        assert_eq!(labels(&["a", "b"]), "runner-deployment-name in (a,b)");
+        assert_eq!(labels(&["a"; NAMED + 1]), "runner-deployment-name");
     }
 }

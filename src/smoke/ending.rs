@@ -19,14 +19,14 @@ impl Smoking<'_> {
         Place {
             repository: &self.request.repository.full_name,
             run: self.run.as_ref().map_or("", |it| &it.html_url),
+            namespace: self.pools.first().map_or("", |it| &it.namespace),
         }
     }
 
     pub(super) fn stopped(&self, stop: Stop) -> Error {
-        let (kind, word) = match stop {
-            Stop::Terminated => (ErrorKind::Terminated, "terminated"),
-            _ => (ErrorKind::Interrupted, "interrupted"),
-        };
+        let (kind, word) = stop
+            .signal()
+            .unwrap_or((ErrorKind::Interrupted, "interrupted"));
         Error::new(kind, System::Local, format!("{word} while waiting"))
             .cause(&self.reason)
             .hint("run the same command again")
@@ -126,6 +126,10 @@ impl Smoking<'_> {
                     ..PoolStory::default()
                 };
             }
+            let place = Place {
+                namespace: &pool.namespace,
+                ..place
+            };
             let mut story = story::story(&pool.name, &labels, job, &self.pods, &place);
             if let Some((after, by)) = self.replaced.get(&pool.name) {
                 story.replaced = Some(*after);

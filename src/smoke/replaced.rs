@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Smoking, Stage};
 use crate::{
-    clients::{github::Runner, kube::Selection},
-    desired::names,
+    clients::github::Runner,
     error::Result,
     profile::{Pool, schedule::moment},
     resource::is_ready,
@@ -27,9 +26,13 @@ struct After<'a> {
 impl Smoking<'_> {
     /// Looks whether the runners that had a job are replaced.
     pub(super) async fn replace(&mut self) -> Result<String> {
-        let selection = Selection::namespaced("v1", "Pod", names::RUNNER_NAMESPACE)
-            .labelled("runner-deployment-name");
-        let pods = self.clients.kube.list(&selection).await?;
+        let open = self.pools.iter().map(|it| it.name.as_str());
+        let open: Vec<&str> = open.filter(|it| !self.replaced.contains_key(*it)).collect();
+        let mut pods: Vec<Value> = Vec::new();
+        let mut see = |pod: &Value| pods.push(outline(pod));
+        for selection in self.pods_of(&open) {
+            self.clients.kube.each(&selection, &mut see).await?;
+        }
         let mut waits = None;
         let mut online = None;
         let stories = self.stories();
@@ -128,6 +131,19 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// What of a pod is looked at here: of thousands no more is kept.
+fn outline(pod: &Value) -> Value {
+    let metadata = &pod["metadata"];
+    json!({
+        "metadata": {
+            "name": metadata["name"],
+            "labels": {"runner-deployment-name": metadata["labels"]["runner-deployment-name"]},
+            "deletionTimestamp": metadata["deletionTimestamp"],
+        },
+        "status": {"conditions": pod["status"]["conditions"]},
+    })
+}
+
 fn name(pod: &Value) -> Option<&str> {
     pod["metadata"]["name"].as_str()
 }
@@ -139,7 +155,6 @@ fn is_ephemeral(pool: &Pool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

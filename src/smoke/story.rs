@@ -56,6 +56,8 @@ pub(super) struct Place<'a> {
     pub repository: &'a str,
     /// The run's page.
     pub run: &'a str,
+    /// Where the pool's runners are.
+    pub namespace: &'a str,
 }
 
 /// The state of a job that says how it ended, once it has.
@@ -185,7 +187,8 @@ fn failed_job(pool: &str, conclusion: &str, job: &Job, place: &Place<'_>) -> Err
     let log = page(job, place);
     let hint = match step {
         Some(workflow::DOCKER) => format!(
-            "read the log at {log}; `kubectl -n actions-runner logs POD -c docker` of another runner of the pool shows what its dockerd says"
+            "read the log at {log}; `kubectl -n {} logs POD -c docker` of another runner of the pool shows what its dockerd says",
+            place.namespace
         ),
         Some(workflow::ROLE) => format!(
             "read the log at {log}; `arcctl plan` shows whether role, trust policy and OIDC provider are as they must be, and a runner that was started before them has to be deleted"
@@ -257,6 +260,7 @@ mod tests {
     const PLACE: Place<'_> = Place {
         repository: "o/r",
         run: "https://x/run",
+        namespace: "ci",
     };
 
     fn job(changes: &Value) -> Job {

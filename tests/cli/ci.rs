@@ -138,9 +138,28 @@ fn a_plan_is_in_the_summary() {
 }
 
 #[test]
-fn the_credential_is_masked_before_all_else_and_never_written_to_a_file() {
+fn the_credential_is_never_told_unless_that_is_asked_for() {
     let directory = workspace(&text("profiles/repository.yaml"));
-    let output = step(directory.path(), &["doctor"]);
+    for arguments in [
+        &["doctor"][..],
+        &["plan"],
+        &["up", "--yes"],
+        &["doctor", "-o", "json"],
+    ] {
+        let output = step(directory.path(), arguments);
+        let all = [output.stdout, output.stderr].concat();
+        let all = String::from_utf8(all).unwrap();
+        assert!(
+            !all.contains("canary") && !all.contains("add-mask"),
+            "{all}"
+        );
+    }
+}
+
+#[test]
+fn the_credential_is_masked_on_request_before_all_else_and_never_written_to_a_file() {
+    let directory = workspace(&text("profiles/repository.yaml"));
+    let output = step(directory.path(), &["doctor", "--mask"]);
     let told = String::from_utf8(output.stderr.clone()).unwrap();
     let with: Vec<&str> = told.lines().filter(|it| it.contains("canary")).collect();
     assert_eq!(with, [format!("::add-mask::{TOKEN}")]);
@@ -162,7 +181,7 @@ fn the_credential_is_masked_before_all_else_and_never_written_to_a_file() {
     );
 
     let log = directory.path().join("log");
-    command(&directory.path().join("runners"), &["doctor"])
+    command(&directory.path().join("runners"), &["doctor", "--mask"])
         .env("GITHUB_ACTIONS", "true")
         .env("ARCCTL_GITHUB_TOKEN", TOKEN)
         .stderr(fs::File::create(&log).unwrap())

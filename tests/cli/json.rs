@@ -223,6 +223,7 @@ fn plan_document() -> Value {
         ready: false,
         proof: false,
         note: None,
+        consequences: Vec::new(),
     };
     let plan = Plan {
         profile: "x".into(),

@@ -93,6 +93,40 @@ fn unwise_profiles_load_with_advice() {
     }
 }
 
+/// What looks like a fault and is none.
+#[test]
+fn what_works_is_told_nothing_of() {
+    let many = fs::read_to_string(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cli/profiles/advice/scaling_asks_too_often.yaml"),
+    )
+    .unwrap();
+    let seldom = many.replace("pools:\n", "controller: {syncPeriod: 10m}\npools:\n");
+    assert_ne!(seldom, many);
+    let enough = many.replace("pools:\n", "controller: {syncPeriod: 1m12s}\npools:\n");
+    let role = "apiVersion: arcctl.dev/v1
+name: dogecompany
+cluster: {eks: runners, region: eu-west-1}
+github: {organization: dogecompany, token: {env: TOKEN}}
+aws:
+  irsa: {role: MyAWSServiceRoleForRunners, serviceAccount: runner}
+pools:
+  - name: basic
+    image: summerwind/actions-runner:v2.336.0-ubuntu-22.04
+    min: 1
+    max: 4
+    scaling: {metrics: [{type: PercentageRunnersBusy}]}
+";
+    let arn = role.replace(
+        "MyAWSServiceRoleForRunners",
+        "\"arn:aws:iam::111122223333:role/ci/NotAWSReservedSSO_Admin\"",
+    );
+    for text in [role, &arn, &seldom, &enough] {
+        let loaded = load(text, "arcctl.yaml").unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(loaded.advice, [], "{text}");
+    }
+}
+
 #[test]
 fn no_error_shows_a_secret() {
     for (name, text) in files("tests/cli/profiles/invalid")

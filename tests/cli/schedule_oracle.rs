@@ -18,7 +18,7 @@ use std::{env, ops::Range};
 
 use arcctl::{
     desired::{Facts, autoscaler::autoscaler},
-    profile::{Pool, Profile, Schedule, Window, load},
+    profile::{Pool, Profile, Repeat, Schedule, Window, load},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -64,26 +64,72 @@ const ZONES: [&str; 24] = [
 /// How many of them, from the first on, are in the sample.
 const SAMPLE: usize = 8;
 
-type Shape = (&'static str, &'static [(&'static str, &'static str, u32)]);
+/// Its times, what else there is of it (`days=`, `repeat=`, `until=`, divided by `;`), and its minimum.
+type Meant = (&'static str, &'static str, &'static str, u32);
 
-const SHAPES: [Shape; 4] = [
-    ("weekend", &[("Sat 00:00", "Mon 00:00", 1)]),
-    ("overnight", &[("20:00", "08:00", 1)]),
+type Shape = (&'static str, &'static [Meant]);
+
+const SHAPES: [Shape; 8] = [
+    ("weekend", &[("Sat 00:00", "Mon 00:00", "", 1)]),
+    ("overnight", &[("20:00", "08:00", "", 1)]),
     (
         "overlapping",
         &[
-            ("01:30", "03:30", 1),
-            ("Sat 23:00", "Sun 02:30", 3),
-            ("00:00", "12:00", 4),
-            ("Fri 18:00", "Mon 07:00", 2),
+            ("01:30", "03:30", "", 1),
+            ("Sat 23:00", "Sun 02:30", "", 3),
+            ("00:00", "12:00", "", 4),
+            ("Fri 18:00", "Mon 07:00", "", 2),
         ],
     ),
     (
         "in the hour that is skipped",
         &[
-            ("Sun 02:15", "Sun 02:45", 5),
-            ("02:00", "02:59", 7),
-            ("00:30", "00:15", 6),
+            ("Sun 02:15", "Sun 02:45", "", 5),
+            ("02:00", "02:59", "", 7),
+            ("00:30", "00:15", "", 6),
+        ],
+    ),
+    (
+        "on days",
+        &[
+            ("23:30", "00:30", "days=Wed", 6),
+            ("08:00", "18:00", "days=Mon-Fri", 5),
+            ("20:00", "08:00", "days=Sat-Mon", 3),
+            ("00:00", "00:00", "days=Sat, Sun", 1),
+        ],
+    ),
+    (
+        "on dates",
+        &[
+            ("2024-03-29 18:00", "2024-04-02 08:00", "", 4),
+            ("2024-01-31 02:30", "2024-01-31 03:30", "repeat=monthly", 5),
+            ("2024-02-29 00:00", "2024-03-01 00:00", "repeat=yearly", 6),
+            ("2023-12-24 18:00", "2024-01-02 08:00", "repeat=yearly", 2),
+            ("2033-06-01 00:00", "2033-08-01 00:00", "", 7),
+        ],
+    ),
+    (
+        "until a date",
+        &[
+            ("Sat 00:00", "Mon 00:00", "until=2024-06-15", 1),
+            ("20:00", "08:00", "until=2024-10-27", 2),
+            ("09:00", "17:00", "days=Tue-Thu;until=2025-01-15", 5),
+            (
+                "2024-01-01 00:00",
+                "2024-01-03 00:00",
+                "repeat=monthly;until=2024-11-01",
+                4,
+            ),
+        ],
+    ),
+    (
+        "of all kinds",
+        &[
+            ("2024-10-26 12:00", "2024-10-28 12:00", "", 8),
+            ("2024-01-01 00:00", "2024-01-02 12:00", "repeat=monthly", 4),
+            ("12:00", "11:00", "days=Fri-Sun", 3),
+            ("Mon 06:00", "Mon 07:00", "", 7),
+            ("22:00", "05:00", "", 2),
         ],
     ),
 ];
@@ -164,37 +210,122 @@ impl Minimums {
 }
 
 /// The profile's meaning: the last window first, so that an earlier one paints over it.
-fn meant(windows: &[(&str, &str, u32)], offsets: &Offsets, range: Range<i64>) -> Minimums {
+fn meant(windows: &[Meant], offsets: &Offsets, range: Range<i64>) -> Minimums {
     let mut minimums = Minimums::new(range.clone());
-    for (from, to, min) in windows.iter().rev() {
+    for (from, to, rest, min) in windows.iter().rev() {
         let ((day, from), (to_day, to)) = (read(from), read(to));
-        let period = if day.is_some() { 7 } else { 1 };
-        // 1970-01-01 was a Thursday.
-        let first = (range.start.div_euclid(DAY) - 9).div_euclid(7) * 7 + 4;
-        let begin = first + day.unwrap_or(0);
-        let days = (to_day.unwrap_or(0) - day.unwrap_or(0)) * DAY + to - from;
-        let length = days.rem_euclid(period * DAY);
-        let mut date = begin;
-        while date * DAY < range.end + 2 * DAY {
-            let opens = date * DAY + from;
-            let start = offsets.minute(opens);
-            let end = offsets.minute(opens + length);
-            minimums.paint(start, end, *min);
-            date += period;
+        let option = |name: &str| {
+            let found = rest.split(';').find_map(|it| it.strip_prefix(name));
+            found.map(str::to_owned)
+        };
+        let (days, repeat) = (option("days="), option("repeat="));
+        let until = option("until=").map_or(i64::MAX, |it| number_of(&it));
+        let length = match (day, to_day) {
+            (On::Date(first), On::Date(last)) => (last - first) * DAY + to - from,
+            (On::Weekday(first), On::Weekday(last)) => {
+                ((last - first) * DAY + to - from).rem_euclid(7 * DAY)
+            }
+            _ if from == to => DAY,
+            _ => (to - from).rem_euclid(DAY),
+        };
+        let opens = |date: i64| match day {
+            On::Any => days
+                .as_ref()
+                .is_none_or(|days| is_one_of(weekday(date), days)),
+            On::Weekday(day) => weekday(date) == day,
+            On::Date(first) => {
+                let ((_, month, day), (_, first_month, first_day)) = (civil(date), civil(first));
+                date >= first
+                    && match repeat.as_deref() {
+                        None => date == first,
+                        Some("monthly") => day == first_day,
+                        Some(_) => (month, day) == (first_month, first_day),
+                    }
+            }
+        };
+        for date in range.start.div_euclid(DAY) - MARGIN..range.end.div_euclid(DAY) + 2 {
+            if date <= until && opens(date) {
+                let local = date * DAY + from;
+                minimums.paint(offsets.minute(local), offsets.minute(local + length), *min);
+            }
         }
     }
     minimums
 }
 
-/// `Ddd HH:MM` or `HH:MM`: days after Monday, and minutes.
-fn read(time: &str) -> (Option<i64>, i64) {
+/// More days than any of the windows is long.
+const MARGIN: i64 = 62;
+
+const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+fn place(name: &str) -> i64 {
+    i64::try_from(NAMES.iter().position(|it| *it == name).unwrap()).unwrap()
+}
+
+/// Days after Monday. 1970-01-01 was a Thursday.
+fn weekday(date: i64) -> i64 {
+    (date + 3).rem_euclid(7)
+}
+
+fn is_one_of(day: i64, days: &str) -> bool {
+    days.split(", ").any(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (place(first), place(last));
+        (day - first).rem_euclid(7) <= (last - first).rem_euclid(7)
+    })
+}
+
+const fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+const fn length_of(year: i64, month: i64) -> i64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Year, month and day of a date in days since 1970-01-01, by counting.
+fn civil(mut days: i64) -> (i64, i64, i64) {
+    let (mut year, mut month) = (1970, 1);
+    while days >= 365 + i64::from(is_leap(year)) {
+        days -= 365 + i64::from(is_leap(year));
+        year += 1;
+    }
+    while days >= length_of(year, month) {
+        days -= length_of(year, month);
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+/// Days since 1970-01-01 of `YYYY-MM-DD`.
+fn number_of(date: &str) -> i64 {
+    let parts: Vec<i64> = date.split('-').map(|it| it.parse().unwrap()).collect();
+    let years: i64 = (1970..parts[0])
+        .map(|it| 365 + i64::from(is_leap(it)))
+        .sum();
+    let months: i64 = (1..parts[1]).map(|it| length_of(parts[0], it)).sum();
+    years + months + parts[2] - 1
+}
+
+#[derive(Clone, Copy)]
+enum On {
+    Any,
+    Weekday(i64),
+    Date(i64),
+}
+
+/// `Ddd HH:MM`, `YYYY-MM-DD HH:MM` or `HH:MM`: the day, and minutes.
+fn read(time: &str) -> (On, i64) {
     let (day, clock) = match time.split_once(' ') {
-        Some((day, clock)) => (Some(day), clock),
-        None => (None, time),
+        Some((day, clock)) if day.len() == 3 => (On::Weekday(place(day)), clock),
+        Some((day, clock)) => (On::Date(number_of(day)), clock),
+        None => (On::Any, time),
     };
-    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let day =
-        day.map(|it| i64::try_from(names.iter().position(|name| *name == it).unwrap()).unwrap());
     let (hours, minutes) = clock.split_once(':').unwrap();
     (
         day,
@@ -237,15 +368,27 @@ fn done(autoscaler: &Value, range: Range<i64>) -> Minimums {
     minimums
 }
 
-fn with_schedule(profile: &Profile, zone: &str, windows: &[(&str, &str, u32)]) -> Pool {
+fn with_schedule(profile: &Profile, zone: &str, windows: &[Meant]) -> Pool {
     let windows = windows
         .iter()
         .enumerate()
-        .map(|(index, (from, to, min))| Window {
-            name: format!("w{index}"),
-            from: (*from).into(),
-            to: (*to).into(),
-            min: *min,
+        .map(|(index, (from, to, rest, min))| {
+            let option = |name: &str| {
+                let found = rest.split(';').find_map(|it| it.strip_prefix(name));
+                found.map(str::to_owned)
+            };
+            Window {
+                name: format!("w{index}"),
+                days: option("days="),
+                from: (*from).into(),
+                to: (*to).into(),
+                repeat: option("repeat=").map(|it| match it.as_str() {
+                    "monthly" => Repeat::Monthly,
+                    _ => Repeat::Yearly,
+                }),
+                until: option("until="),
+                min: *min,
+            }
         });
     let mut pool = profile.pools[0].clone();
     pool.min = BASE;
@@ -260,7 +403,10 @@ fn with_schedule(profile: &Profile, zone: &str, windows: &[(&str, &str, u32)]) -
 fn compare(profile: &Profile, zone_name: &str, shape: Shape, days: i64) -> (usize, usize) {
     let zone = TimeZone::get(zone_name).unwrap();
     let range = BEGIN..BEGIN + days * DAY;
-    let offsets = Offsets::of(&zone, range.start - 20 * DAY..range.end + 20 * DAY);
+    let offsets = Offsets::of(
+        &zone,
+        range.start - (MARGIN + 2) * DAY..range.end + (MARGIN + 4) * DAY,
+    );
     let wanted = meant(shape.1, &offsets, range.clone());
     let pool = with_schedule(profile, zone_name, shape.1);
     let mut facts = Facts::default();
@@ -330,7 +476,10 @@ fn the_controller_does_what_the_profile_means_at_every_minute() {
 fn an_endless_recurrence_is_seen_to_be_wrong() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
     let range = BEGIN..BEGIN + 120 * DAY;
-    let offsets = Offsets::of(&zone, range.start - 20 * DAY..range.end + 20 * DAY);
+    let offsets = Offsets::of(
+        &zone,
+        range.start - (MARGIN + 2) * DAY..range.end + (MARGIN + 4) * DAY,
+    );
     let wanted = meant(SHAPES[1].1, &offsets, range.clone());
     let endless = serde_json::json!({"spec": {"scheduledOverrides": [{
         "startTime": "2024-01-01T20:00:00+01:00", "endTime": "2024-01-02T08:00:00+01:00",

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, future::Future};
 
-use arcctl_sandbox::{cloud::ACCOUNT, proxy::System};
+use arcctl_sandbox::{
+    cloud::{ACCOUNT, rules::OWNER},
+    proxy::System,
+};
 use aws_credential_types::Credentials;
 use aws_sdk_eks::types::PodIdentityAssociation;
 use aws_smithy_http_client::{
@@ -16,22 +19,22 @@ use crate::cluster::Cluster;
 
 /// The account. Its calls go through the proxy, and are counted.
 pub(crate) struct Account {
-    runtime: Runtime,
-    iam: aws_sdk_iam::Client,
-    ec2: aws_sdk_ec2::Client,
+    pub(crate) runtime: Runtime,
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) ec2: aws_sdk_ec2::Client,
     s3: aws_sdk_s3::Client,
     eks: aws_sdk_eks::Client,
 }
 
 macro_rules! client {
-    ($sdk:ident, $url:expr $(, $setting:ident)?) => {
+    ($sdk:ident, $url:expr, $key:expr $(, $setting:ident)?) => {
         $sdk::Client::from_conf(
             $sdk::Config::builder()
                 .behavior_version($sdk::config::BehaviorVersion::latest())
                 .region($sdk::config::Region::new("ap-northeast-2"))
                 .endpoint_url($url)
                 $(.$setting(true))?
-                .credentials_provider(Credentials::new("sandbox", "sandbox", None, None, "test"))
+                .credentials_provider(Credentials::new($key, "sandbox", None, None, "test"))
                 .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
                 .build(),
         )
@@ -39,18 +42,28 @@ macro_rules! client {
 }
 
 impl Account {
+    /// The account as its owner, whose changes IAM shows at once.
     pub(crate) fn of(cluster: &Cluster) -> Self {
+        Self::signed_by(cluster, OWNER)
+    }
+
+    /// The account as a colleague, whose changes IAM shows late.
+    pub(crate) fn colleague(cluster: &Cluster) -> Self {
+        Self::signed_by(cluster, "colleague")
+    }
+
+    fn signed_by(cluster: &Cluster, key: &str) -> Self {
         let url = cluster.world().proxy(System::Aws).unwrap().url();
         Self {
             runtime: Runtime::new().unwrap(),
-            iam: client!(aws_sdk_iam, &url),
-            ec2: client!(aws_sdk_ec2, &url),
-            s3: client!(aws_sdk_s3, &url, force_path_style),
-            eks: client!(aws_sdk_eks, &url),
+            iam: client!(aws_sdk_iam, &url, key),
+            ec2: client!(aws_sdk_ec2, &url, key),
+            s3: client!(aws_sdk_s3, &url, key, force_path_style),
+            eks: client!(aws_sdk_eks, &url, key),
         }
     }
 
-    fn run<T, E: std::fmt::Debug>(&self, call: impl Future<Output = Result<T, E>>) -> T {
+    pub(crate) fn run<T, E: std::fmt::Debug>(&self, call: impl Future<Output = Result<T, E>>) -> T {
         self.runtime.block_on(call).unwrap()
     }
 
@@ -126,11 +139,18 @@ impl Account {
         answer.group_id().unwrap().to_owned()
     }
 
-    /// Puts an instance into these groups only.
+    /// Puts an instance into these groups only. At AWS the primary interface follows; at moto it does not.
     pub(crate) fn set_groups(&self, instance: &str, groups: &[&str]) {
-        let groups = groups.iter().map(ToString::to_string).collect();
+        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
         let call = self.ec2.modify_instance_attribute().instance_id(instance);
-        self.run(call.set_groups(Some(groups)).send());
+        self.run(call.set_groups(Some(groups.clone())).send());
+        let found = self.run(self.ec2.describe_instances().instance_ids(instance).send());
+        for interface in found.reservations()[0].instances()[0].network_interfaces() {
+            let id = interface.network_interface_id().unwrap();
+            let call = self.ec2.modify_network_interface_attribute();
+            let call = call.network_interface_id(id);
+            self.run(call.set_groups(Some(groups.clone())).send());
+        }
     }
 
     /// Lets TCP to these ports into `group` from a network.
@@ -219,6 +239,17 @@ impl Account {
         self.run(update.role_arn(role).send());
     }
 
+    /// Has the role of an association lead to a further one.
+    pub(crate) fn set_association_target(&self, account: &str, target: &str) {
+        let found = self.association(account).unwrap();
+        let update = self
+            .eks
+            .update_pod_identity_association()
+            .cluster_name("runners");
+        let update = update.association_id(found.association_id().unwrap());
+        self.run(update.target_role_arn(target).send());
+    }
+
     fn provider(issuer: &str) -> String {
         format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
     }
@@ -232,18 +263,27 @@ impl Account {
         answer.client_id_list().to_vec()
     }
 
-    /// Makes `client` the only client of the provider.
-    pub(crate) fn set_client(&self, issuer: &str, client: &str) {
-        let call = self.iam.delete_open_id_connect_provider();
-        self.run(
-            call.open_id_connect_provider_arn(Self::provider(issuer))
-                .send(),
-        );
+    /// A provider that somebody else made.
+    pub(crate) fn make_provider(&self, issuer: &str, client: &str) {
         let call = self
             .iam
             .create_open_id_connect_provider()
             .url(format!("https://{issuer}"));
         self.run(call.client_id_list(client).send());
+    }
+
+    pub(crate) fn delete_provider(&self, issuer: &str) {
+        let call = self.iam.delete_open_id_connect_provider();
+        self.run(
+            call.open_id_connect_provider_arn(Self::provider(issuer))
+                .send(),
+        );
+    }
+
+    /// Makes `client` the only client of the provider.
+    pub(crate) fn set_client(&self, issuer: &str, client: &str) {
+        self.delete_provider(issuer);
+        self.make_provider(issuer, client);
     }
 
     /// Revokes what may come into `group` on `port` from the group `from`; moto takes the description for a part of the

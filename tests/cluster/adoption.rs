@@ -1,11 +1,11 @@
 //! An installation that was made by hand, as the blog makes it: refused, and taken over with `--adopt`.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, settled};
 
 const SYSTEM: &str = "actions-runner-system";
 
@@ -13,7 +13,8 @@ const SYSTEM: &str = "actions-runner-system";
 fn a_hand_made_installation_is_refused_and_adopted() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
-    install_by_hand(&cluster);
+    install_by_hand(&cluster, &cluster.tokens()[0]);
+    cluster.kubectl(&["apply", "-f", "-"], Some(RUNNERS));
     another_autoscaler(&cluster);
     let before = everything(&cluster);
     refused(&cluster, &profile);
@@ -24,12 +25,13 @@ fn a_hand_made_installation_is_refused_and_adopted() {
     );
     planned(&cluster, &profile);
     adopted(&cluster, &profile);
+    rolled(&cluster, &profile);
     watched(&cluster, &profile);
     cluster.finish();
 }
 
-/// The commands of the blog, with its versions and values: the token is among them.
-fn install_by_hand(cluster: &Cluster) {
+/// The commands of the blog but for the runners, with its versions and values: the token is among them.
+pub(crate) fn install_by_hand(cluster: &Cluster, token: &str) {
     let environment = cluster.world().environment();
     let github = &environment["ARCCTL_SANDBOX_GITHUB_URL"];
     let charts = cluster.charts_url();
@@ -61,15 +63,14 @@ fn install_by_hand(cluster: &Cluster) {
     install("cert-manager", "cert-manager", "v1.12.0", &values);
     let values = json!({
         "githubEnterpriseServerURL": github,
-        "authSecret": {"create": true, "github_token": cluster.tokens()[0]},
+        "authSecret": {"create": true, "github_token": token},
     });
     install("actions-runner-controller", SYSTEM, "0.23.3", &values);
     cluster.kubectl(&["create", "namespace", "actions-runner"], None);
     cluster.webhook_serves();
-    cluster.kubectl(&["apply", "-f", "-"], Some(RUNNERS));
 }
 
-const RUNNERS: &str = "
+pub(crate) const RUNNERS: &str = "
 apiVersion: actions.summerwind.dev/v1alpha1
 kind: RunnerDeployment
 metadata: {name: basic, namespace: actions-runner}
@@ -197,22 +198,91 @@ fn planned(cluster: &Cluster, profile: &Path) {
     );
 }
 
+/// The pods that run, by their ids.
+fn pods(cluster: &Cluster) -> BTreeMap<String, String> {
+    let format = "jsonpath={range .items[*]}{.metadata.uid} {.metadata.name}{\"\\n\"}{end}";
+    let text = cluster.kubectl(&["get", "pods", "-A", "-o", format], None);
+    text.lines()
+        .filter_map(|it| it.split_once(' '))
+        .map(|(id, name)| (id.to_owned(), name.to_owned()))
+        .collect()
+}
+
+fn template(cluster: &Cluster) -> Value {
+    cluster.get("runnerdeployment", "actions-runner", "basic")["spec"]["template"].clone()
+}
+
+/// Taken over as it is: nothing is started anew, and what would be is told by its name.
 fn adopted(cluster: &Cluster, profile: &Path) {
     let uid = |cluster: &Cluster| {
         cluster.get("secret", SYSTEM, "controller-manager")["metadata"]["uid"].clone()
     };
-    let secret = uid(cluster);
+    let (secret, before, runners) = (uid(cluster), pods(cluster), template(cluster));
+    assert!(before.len() >= 4, "{before:?}");
     let ended = cluster.up(profile, &["--adopt"]);
     assert_eq!(ended.expect(0)["outcome"], "ok");
+    let after = pods(cluster);
+    for (id, name) in &before {
+        assert!(after.contains_key(id), "pod {name} is another one now");
+    }
+    assert_eq!(template(cluster), runners);
+    let lines: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|it| it.contains("taken over as it is"))
+        .collect();
+    let of = |id: &str| {
+        *lines
+            .iter()
+            .find(|it| it.contains(id))
+            .unwrap_or_else(|| panic!("{}", ended.stderr))
+    };
+    assert!(
+        of("helm-release/actions-runner-system")
+            .contains("restarts the pods of release `actions-runner-controller`"),
+        "{lines:#?}"
+    );
+    let replaced = of("runner-deployment/actions-runner/basic");
+    assert!(
+        replaced.contains("replaces 1 runner (`basic-") && replaced.contains("none has a job"),
+        "{replaced}"
+    );
     assert_eq!(
         autoscalers(cluster).trim(),
         "horizontalrunnerautoscaler.actions.summerwind.dev/basic"
     );
+    let hra = cluster.get("horizontalrunnerautoscaler", "actions-runner", "basic");
+    assert_eq!(hra["spec"]["maxReplicas"], 16);
     assert_eq!(
         uid(cluster),
         secret,
         "the Secret was deleted and made again"
     );
+    let again = cluster.up(profile, &["--adopt"]).expect(0);
+    assert_eq!(again["changed"], 0, "{again:#}");
+    assert_eq!(again["requests"]["kubernetes"]["writes"], 0);
+    assert_eq!(template(cluster), runners);
+}
+
+/// The next plain run makes it as the profile says; a runner that has a job ends it.
+fn rolled(cluster: &Cluster, profile: &Path) {
+    let github = cluster.world().github();
+    let busy = github.runners()[0].clone();
+    github.set_runner(busy.id, true, true);
+    let working = pods(cluster)
+        .into_iter()
+        .find(|(_, name)| *name == busy.name);
+    let (working, _) = working.unwrap_or_else(|| panic!("no pod of runner {}", busy.name));
+    let human = cluster.arcctl(&["plan", "-f", profile.to_str().unwrap()]);
+    assert_eq!(human.code, 0, "{}", human.stderr);
+    assert_snapshot!(
+        "taken_over_and_not_changed",
+        without_version(&settled(&human.stdout))
+    );
+    let ended = cluster.up(profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert!(pods(cluster).contains_key(&working), "a job was ended");
+    github.set_runner(busy.id, true, false);
     cluster.assert_secret_is(&cluster.tokens()[0]);
     // The revision made by hand had the token in its values.
     for (name, record) in cluster.release_records("owner=helm,name=actions-runner-controller") {
@@ -221,11 +291,9 @@ fn adopted(cluster: &Cluster, profile: &Path) {
             "the token is in {name}"
         );
     }
-    let runners = cluster.get("runnerdeployment", "actions-runner", "basic");
-    let labels = &runners["spec"]["template"]["spec"]["labels"];
+    let runners = template(cluster);
+    let labels = &runners["spec"]["labels"];
     assert!(!labels.to_string().contains("ubuntu-20.04"), "{labels}");
-    let hra = cluster.get("horizontalrunnerautoscaler", "actions-runner", "basic");
-    assert_eq!(hra["spec"]["maxReplicas"], 16);
     let file = profile.to_str().unwrap();
     let status = cluster
         .arcctl(&["status", "-f", file, "-o", "json"])
@@ -237,4 +305,12 @@ fn adopted(cluster: &Cluster, profile: &Path) {
     assert_eq!(again["changed"], 0, "{again:#}");
     assert_eq!(again["requests"]["kubernetes"]["writes"], 0);
     assert_eq!(again["requests"]["helm"], 0);
+}
+
+/// The version of the Secret differs from run to run.
+fn without_version(text: &str) -> String {
+    let version = regex::Regex::new(r#"secret-version":"\d+""#).unwrap();
+    version
+        .replace_all(text, r#"secret-version":"N""#)
+        .into_owned()
 }

@@ -208,14 +208,11 @@ fn pods_without_the_role_are_named() {
         arcctl_sandbox::pod_identity::NAME,
     ];
     let _said = cluster.kubectl(&webhook, None);
-    let ended = cluster.up(&file, &[]);
-    let error = &ended.expect(6)["error"];
+    let late = "were started before their service account had its role";
+    let document = cluster.up_until(&file, &[], late).document();
+    let error = &document["error"];
     assert_eq!(error["object"], "runner-pods/actions-runner/basic");
     let message = error["message"].as_str().unwrap();
-    assert!(
-        message.contains("were started before their service account had its role"),
-        "{message}"
-    );
     assert!(
         message.contains("container `runner` has no AWS_ROLE_ARN"),
         "{message}"

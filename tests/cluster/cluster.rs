@@ -14,7 +14,7 @@ use arcctl_sandbox::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::running::Running;
+use crate::{running::Running, waiting::PATIENCE};
 
 /// A running sandbox.
 pub(crate) struct Cluster {
@@ -156,14 +156,8 @@ impl Cluster {
 
     /// Remembers what arcctl wrote, for the end of the test.
     pub(crate) fn keep(&self, ended: &Ended) {
-        // A runner of GitHub Actions takes these lines for its own, and shows them to nobody.
-        let shown = |text: &str| -> String {
-            text.split_inclusive('\n')
-                .filter(|it| !it.starts_with("::add-mask::"))
-                .collect()
-        };
         let mut outputs = self.outputs.lock().unwrap();
-        outputs.extend([&ended.stdout, &ended.stderr].map(|it| shown(it)));
+        outputs.extend([&ended.stdout, &ended.stderr].map(String::clone));
     }
 
     pub(crate) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -273,10 +267,28 @@ impl Cluster {
         });
         let arguments = ["create", "--dry-run=server", "-f", "-"];
         let tries = || self.try_tool("kubectl", &arguments, Some(&probe.to_string()));
-        let end = Instant::now() + Duration::from_mins(1);
+        let end = Instant::now() + PATIENCE;
         while let Err(said) = tries() {
             assert!(Instant::now() < end, "{said}");
             std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Scales the controller; to 0, once its pods are gone.
+    pub(crate) fn scale_controller(&self, replicas: u32) {
+        let of = |words: &[&str]| {
+            let namespace = ["-n", "actions-runner-system"];
+            self.kubectl(&[&namespace, words].concat(), None)
+        };
+        let replicas_flag = format!("--replicas={replicas}");
+        of(&[
+            "scale",
+            "deployment/actions-runner-controller",
+            &replicas_flag,
+        ]);
+        if replicas == 0 {
+            let label = "app.kubernetes.io/instance=actions-runner-controller";
+            of(&["wait", "--for=delete", "--timeout=5m", "pods", "-l", label]);
         }
     }
 

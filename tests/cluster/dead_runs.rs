@@ -22,6 +22,8 @@ fn what_dead_runs_leave_is_put_right_and_signals_end_a_run() {
     for status in ["failed", "pending-rollback", "pending-upgrade"] {
         a_release_is_recovered(&cluster, file, status);
     }
+    a_silent_helm_keeps_its_lock(&cluster, file);
+    half_uninstalled(&cluster, file);
     terminated(&cluster, file);
     stopped_at_once(&cluster, file);
     without_github(&cluster, file);
@@ -29,8 +31,17 @@ fn what_dead_runs_leave_is_put_right_and_signals_end_a_run() {
     cluster.finish();
 }
 
+/// Who has started a helm.
+#[derive(Clone, Copy, PartialEq)]
+enum Helm {
+    /// arcctl, which gives its revision a label.
+    Arcctl,
+    /// A person: helm takes the labels of the revision before.
+    ByHand,
+}
+
 /// Adds a revision with `status` to the controller's release, as a helm that died leaves it.
-fn leave(cluster: &Cluster, status: &str, modified: i64) {
+fn leave(cluster: &Cluster, helm: Helm, status: &str, modified: i64) -> String {
     let list = cluster.kubectl(
         &[
             "-n",
@@ -83,7 +94,91 @@ fn leave(cluster: &Cluster, status: &str, modified: i64) {
     ] {
         secret["metadata"]["labels"][key] = json!(value);
     }
+    if helm == Helm::Arcctl {
+        secret["metadata"]["labels"]["arcctl.dev/revision"] = json!(next.to_string());
+    }
     cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+    secret["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// A person's `helm upgrade --wait --timeout 10m` is silent for minutes: its lock stays.
+fn a_silent_helm_keeps_its_lock(cluster: &Cluster, file: &str) {
+    let now = jiff::Timestamp::now().as_second();
+    let lock = leave(cluster, Helm::ByHand, "pending-upgrade", now - 400);
+    let arguments = ["up", "-f", file, "--yes", "-o", "json", "--timeout", "20s"];
+    let ended = cluster.arcctl(&arguments);
+    assert_eq!(ended.expect(6)["outcome"], "timed-out");
+    let way_out = format!("kubectl -n {SYSTEM} delete secret {lock}");
+    assert!(ended.stderr.contains(&way_out), "{}", ended.stderr);
+    let secret = cluster.get("secret", SYSTEM, &lock);
+    assert_eq!(secret["metadata"]["labels"]["status"], "pending-upgrade");
+    // Hours later it is surely gone.
+    cluster.kubectl(&["-n", SYSTEM, "delete", "secret", &lock], None);
+    leave(cluster, Helm::ByHand, "pending-upgrade", now - 7200);
+    hold_lease(cluster);
+    let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("waiting 15 s to be sure"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(ended.changed(), [RELEASE]);
+}
+
+/// An uninstallation that was killed: told by `plan`, and by `up` before it writes anything else.
+fn half_uninstalled(cluster: &Cluster, file: &str) {
+    let mark = |status: &str, age: i64| {
+        let label = "owner=helm,name=actions-runner-controller";
+        let list = cluster.kubectl(
+            &["-n", SYSTEM, "get", "secrets", "-l", label, "-o", "name"],
+            None,
+        );
+        let number = |it: &&str| {
+            it.rsplit_once(".v")
+                .and_then(|(_, it)| it.parse::<u64>().ok())
+        };
+        let newest = list.lines().max_by_key(number).unwrap();
+        let status = format!("status={status}");
+        let modified = format!("modifiedAt={}", jiff::Timestamp::now().as_second() - age);
+        let set = [
+            "-n",
+            SYSTEM,
+            "label",
+            "--overwrite",
+            newest,
+            &status,
+            &modified,
+        ];
+        cluster.kubectl(&set, None);
+    };
+    cluster.kubectl(
+        &["-n", SYSTEM, "delete", "secret", "controller-manager"],
+        None,
+    );
+    for (age, said) in [
+        (
+            5,
+            "release `actions-runner-controller` is being uninstalled",
+        ),
+        (400, "was being uninstalled, and that did not end"),
+    ] {
+        mark("uninstalling", age);
+        let writes = cluster.kubernetes_writes();
+        for command in [&["plan"][..], &["up", "--yes"]] {
+            let ended = cluster.arcctl(&[command, &["-f", file, "-o", "json"]].concat());
+            let error = ended.expect(1)["error"].clone();
+            assert!(error["message"].as_str().unwrap().contains(said), "{error}");
+            let hint = error["hint"].as_str().unwrap();
+            let way_out =
+                "helm -n actions-runner-system uninstall actions-runner-controller --no-hooks";
+            assert!(hint.contains(way_out), "{hint}");
+        }
+        assert_eq!(cluster.kubernetes_writes(), writes);
+    }
+    mark("deployed", 400);
+    let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
 }
 
 fn deployment_id(cluster: &Cluster) -> Value {
@@ -95,7 +190,7 @@ fn a_release_is_recovered(cluster: &Cluster, file: &str, status: &str) {
     let before = deployment_id(cluster);
     if status == "pending-upgrade" {
         // Of a live helm, as far as can be seen.
-        leave(cluster, status, now);
+        let lock = leave(cluster, Helm::Arcctl, status, now);
         let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json", "--timeout", "4s"]);
         assert_eq!(ended.expect(6)["outcome"], "timed-out");
         assert!(
@@ -105,8 +200,9 @@ fn a_release_is_recovered(cluster: &Cluster, file: &str, status: &str) {
             "{}",
             ended.stderr
         );
+        cluster.kubectl(&["-n", SYSTEM, "delete", "secret", &lock], None);
     }
-    leave(cluster, status, now - 400);
+    leave(cluster, Helm::Arcctl, status, now - 400);
     hold_lease(cluster);
     let ended = cluster.arcctl(&["up", "-f", file, "--yes", "-o", "json"]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
@@ -128,10 +224,10 @@ fn a_release_is_recovered(cluster: &Cluster, file: &str, status: &str) {
     assert_eq!(status["info"]["status"], "deployed");
 }
 
-/// A dead run's lease: it was renewed long ago.
+/// A dead run's lease: nobody renews it. It lasts a second, so that it need not be waited for as long as a real one.
 fn hold_lease(cluster: &Cluster) {
     let patch = json!({"spec": {
-        "holderIdentity": "alice@laptop (process 1)", "renewTime": "2026-01-01T00:00:00.000000Z",
+        "holderIdentity": "alice@laptop (process 1)", "leaseDurationSeconds": 1,
     }});
     let arguments = [
         "-n",
@@ -156,12 +252,13 @@ fn terminated(cluster: &Cluster, file: &str) {
     let busy = github.runners()[0].id;
     github.set_runner(busy, true, true);
     let mut run = cluster.arcctl_in_background(&["teardown", "-f", file, "--yes", "-o", "json"]);
-    run.wait_for("runner with a job");
+    run.wait_for("runner still has a job");
     run.signal("TERM");
     let asked = Instant::now();
     let ended = run.end();
+    // The job would end in minutes.
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        asked.elapsed() < Duration::from_secs(15),
         "{:?}",
         asked.elapsed()
     );
@@ -178,7 +275,7 @@ fn terminated(cluster: &Cluster, file: &str) {
 
 /// Waits until a write to `path` has come to `proxy`, which does not answer it.
 fn wait_for_write(proxy: &Proxy, path: &str) {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + crate::waiting::PATIENCE;
     let came =
         |it: &Record| it.kind == Kind::Write && it.path.contains(path) && it.status.is_none();
     while !proxy.requests().iter().any(came) {
@@ -202,7 +299,7 @@ fn stopped_at_once(cluster: &Cluster, file: &str) {
     let asked = Instant::now();
     let ended = run.end();
     assert!(
-        asked.elapsed() < Duration::from_secs(2),
+        asked.elapsed() < Duration::from_secs(10),
         "{:?}",
         asked.elapsed()
     );

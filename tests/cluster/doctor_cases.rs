@@ -24,6 +24,11 @@ pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("nothing-stuck-deleting", MENDS, "it_is_seen_later"),
     ("monitoring-selected", MONITORING, "selected"),
     (
+        "controllers-apart",
+        SCOPES,
+        "where_two_controllers_would_meet_the_way_out_is_told",
+    ),
+    (
         "pod-identity-association",
         POD_IDENTITY,
         "the_doctor_sees_drift",
@@ -39,6 +44,7 @@ const DOCTOR: &str = include_str!("doctor.rs");
 const MENDS: &str = include_str!("doctor_mends.rs");
 const MONITORING: &str = include_str!("monitoring.rs");
 const POD_IDENTITY: &str = include_str!("pod_identity.rs");
+const SCOPES: &str = include_str!("scopes.rs");
 
 /// Checks whose fault or mend a sandbox on loopback cannot have, and why. Their verdicts are tested on worlds made by hand
 /// (src/doctor/tests), the probe's script in tests/cli/probe.rs.
@@ -54,7 +60,7 @@ pub(crate) const NOT_REAL: &[(&str, &str)] = &[
     ),
     (
         "autoscaler-works",
-        "a failure counts for ten minutes, which a test does not wait for",
+        "a failure counts for three sync periods of the controller, which a test does not wait for",
     ),
 ];
 
@@ -72,6 +78,31 @@ const fn round(cases: &'static [Case]) -> Round {
 pub(crate) const ROUNDS: &[Round] = &[
     round(DRIFT),
     round(CONTROLLER_GONE),
+    round(&[case(
+        "controller-replicas",
+        |it| {
+            it.kubectl(
+                "-n actions-runner-system scale deploy actions-runner-controller --replicas=1",
+            );
+        },
+        Follow::Printed,
+    )]),
+    round(&[case(
+        "controller-fits-kubernetes",
+        |it| {
+            it.kubectl("-n actions-runner-system set image deploy/actions-runner-controller manager=summerwind/actions-runner-controller:v0.27.4");
+        },
+        Follow::Printed,
+    )]),
+    round(&[case(
+        "runner-pods-admitted",
+        |it| {
+            it.kubectl("-n actions-runner create quota compute --hard=limits.cpu=40");
+        },
+        Follow::Asked("set resources.", |it| {
+            it.kubectl("-n actions-runner delete resourcequota compute");
+        }),
+    )]),
     round(&[case("certificate-lasts", not_renewed, Follow::Printed)]),
     round(&[case("webhook-trusted", stale_authority, Follow::Printed)]),
     round(IMAGES),
@@ -205,7 +236,7 @@ const DRIFT: &[Case] = &[
         "api-reaches-webhook",
         |it| {
             let cloud = it.cluster.world().cloud().unwrap();
-            let words = "arcctl dogecompany: the API server reaches the controller's webhooks";
+            let words = "arcctl dogecompany: the API server reaches the webhooks of the controller";
             it.account
                 .revoke(&cloud.node_group, 9443, &cloud.cluster_group, words);
         },
@@ -260,13 +291,6 @@ const CONTROLLER_GONE: &[Case] = &[
         Follow::Root("controller-scaled"),
     ),
     case(
-        "controller-fits-kubernetes",
-        |it| {
-            it.kubectl("-n actions-runner-system set image deploy/actions-runner-controller manager=summerwind/actions-runner-controller:v0.27.4");
-        },
-        Follow::Printed,
-    ),
-    case(
         "secret-complete",
         |it| {
             it.kubectl("-n actions-runner-system delete secret controller-manager");
@@ -278,14 +302,19 @@ const CONTROLLER_GONE: &[Case] = &[
         |it| {
             it.kubectl("-n actions-runner-system delete certificate --all");
         },
-        Follow::Printed,
+        Follow::Root("cert-manager-scaled"),
     ),
     case(
-        "cert-manager-answers",
+        "cert-manager-scaled",
         |it| {
             it.kubectl("-n cert-manager scale deploy cert-manager-webhook --replicas=0");
         },
         Follow::Printed,
+    ),
+    case(
+        "cert-manager-answers",
+        as_before,
+        Follow::Root("cert-manager-scaled"),
     ),
 ];
 
@@ -317,7 +346,7 @@ const IMAGES: &[Case] = &[
             );
         },
         // The same `arcctl up` takes it back.
-        Follow::Asked("check the image's name and tag", as_before),
+        Follow::Asked("check certManager.chartVersion", as_before),
     ),
 ];
 
@@ -382,7 +411,7 @@ const MONITORING_WANTED: &[Case] = &[
             let operator = crate::monitoring::operator();
             let apply = ["apply", "--server-side", "-f", "-"];
             it.cluster.kubectl(&apply, Some(&operator));
-            it.kubectl("wait crd --all --for=condition=Established --timeout=30s");
+            it.kubectl("wait crd --all --for=condition=Established --timeout=5m");
         }),
     ),
     case(
@@ -475,9 +504,10 @@ fn lose_a_pod(scene: &Scene) {
 }
 
 fn unlabelled(scene: &Scene) {
-    scene.kubectl(&format!(
-        "-n actions-runner label serviceaccount {ROLE} app.kubernetes.io/managed-by- arcctl.dev/profile-"
-    ));
+    // Of an account that does what is wanted it does not matter whose it is; of the autoscaler it does.
+    scene.kubectl(
+        "-n actions-runner label horizontalrunnerautoscaler basic app.kubernetes.io/managed-by- arcctl.dev/profile-",
+    );
 }
 
 /// A runner of this cluster whose pod and `Runner` are gone, and which GitHub has not forgotten.
@@ -509,7 +539,9 @@ fn no_tokens(scene: &Scene) {
     proxied(scene, System::GitHub, "registration-token", 500, None);
     // A controller that is new asks for a token, and a runner that is new needs one.
     scene.kubectl("-n actions-runner-system rollout restart deployment/actions-runner-controller");
-    scene.kubectl("-n actions-runner-system rollout status deployment/actions-runner-controller --timeout=60s");
+    scene.kubectl(
+        "-n actions-runner-system rollout status deployment/actions-runner-controller --timeout=5m",
+    );
     let runners = scene.kubectl("-n actions-runner get runners -o name");
     let runner = runners.lines().next().unwrap();
     scene.kubectl(&format!("-n actions-runner delete {runner} --wait=false"));

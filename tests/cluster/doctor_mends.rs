@@ -205,7 +205,7 @@ fn a_lost_secret(cluster: &Cluster, profile: &Path) {
 
 /// Nobody takes the finalizer off a runner that goes. That it takes too long is judged eleven minutes later, from a bundle.
 fn a_stuck_finalizer(cluster: &Cluster, profile: &Path) {
-    no_controller(cluster);
+    cluster.scale_controller(0);
     let runners = cluster.kubectl(&["-n", RUNNERS, "get", "runners", "-o", "name"], None);
     let runner = runners.lines().next().unwrap();
     cluster.kubectl(&["-n", RUNNERS, "delete", runner, "--wait=false"], None);
@@ -244,7 +244,7 @@ fn a_stuck_finalizer(cluster: &Cluster, profile: &Path) {
             "wait",
             "--for=delete",
             runner,
-            "--timeout=90s",
+            "--timeout=5m",
         ],
         None,
     );
@@ -252,29 +252,6 @@ fn a_stuck_finalizer(cluster: &Cluster, profile: &Path) {
     let after = path.with_file_name("after.tar.gz");
     let _well = run(cluster, profile, &["--bundle", after.to_str().unwrap()]).expect(0);
     it_is_seen_later(&std::fs::read(&after).unwrap(), "holds");
-}
-
-fn no_controller(cluster: &Cluster) {
-    let scale = [
-        "-n",
-        SYSTEM,
-        "scale",
-        "deploy",
-        "actions-runner-controller",
-        "--replicas=0",
-    ];
-    cluster.kubectl(&scale, None);
-    let wait = [
-        "-n",
-        SYSTEM,
-        "wait",
-        "pod",
-        "--for=delete",
-        "--timeout=60s",
-        "-l",
-    ];
-    let label = ["app.kubernetes.io/name=actions-runner-controller"];
-    cluster.kubectl(&[&wait[..], &label].concat(), None);
 }
 
 /// What the check `nothing-stuck-deleting` says of it eleven minutes later.
@@ -355,7 +332,7 @@ fn an_unknown_image(cluster: &Cluster, profile: &Path) {
         patch,
     ];
     cluster.kubectl(&[&["-n", RUNNERS][..], &what].concat(), None);
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + crate::waiting::PATIENCE;
     loop {
         let document = doctor(cluster, profile);
         if roots(&document) == ["images-pullable"] {

@@ -244,7 +244,7 @@ fn the_permissions(cluster: &Cluster, profile: &Path) {
 }
 
 /// Keeps `value` in the simulated Secrets Manager (`kind` is `None`) or SSM.
-fn keep(cluster: &Cluster, name: &str, value: &str, kind: Option<ParameterType>) {
+pub(crate) fn keep(cluster: &Cluster, name: &str, value: &str, kind: Option<ParameterType>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -36,7 +36,7 @@ fn a_cert_manager_that_is_there_is_left_alone_and_a_late_webhook_waited_for() {
     cluster.kubectl(&apply, Some(&manifests));
     let wait = ["-n", "cert-manager", "wait", "deployment", "--all"];
     cluster.kubectl(
-        &[&wait[..], &["--for=condition=Available", "--timeout=60s"]].concat(),
+        &[&wait[..], &["--for=condition=Available", "--timeout=5m"]].concat(),
         None,
     );
     let before = specifications(&cluster);

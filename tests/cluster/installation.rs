@@ -92,7 +92,10 @@ fn fresh(cluster: &Cluster, profile: &Path) {
     for step in fresh["steps"].as_array().unwrap() {
         assert_eq!(step["outcome"], "ok", "{step}");
     }
-    let first = ended.stderr.lines().next().unwrap();
+    // `-v` logs before it.
+    let is_logged = |line: &&str| line.contains("Z info ") || line.contains("Z debug ");
+    let mut lines = ended.stderr.lines().skip_while(is_logged);
+    let first = lines.next().unwrap();
     assert!(
         first.starts_with("profile dogecompany on cluster https://"),
         "{first}"

@@ -46,7 +46,7 @@ fn another_run_holds_the_lease(cluster: &Cluster, profile: &Path) {
             times.replace_all(&failure, "TIME")
         );
     });
-    // A holder that died long ago is not waited for.
+    // What it says of its last renewal is not believed: it is silent, and waited for once.
     hold_lease(cluster, "2026-01-01T00:00:00Z".parse().unwrap());
 }
 
@@ -68,8 +68,8 @@ fn hold_lease(cluster: &Cluster, renewed: jiff::Timestamp) {
 }
 
 fn the_certificate_never_comes(cluster: &Cluster, profile: &Path) {
-    let ended = cluster.up(profile, &[]);
-    let document = ended.expect(6);
+    let ended = cluster.up_until(profile, &[], "is not issued");
+    let document = ended.document();
     assert_eq!(document["outcome"], "timed-out");
     assert_snapshot!("a_certificate_that_never_comes", ended.failure());
     let outcome = |id: &str| -> &Value {
@@ -88,11 +88,12 @@ fn the_certificate_never_comes(cluster: &Cluster, profile: &Path) {
 }
 
 fn the_run_has_a_deadline(cluster: &Cluster, profile: &Path) {
+    // The phase's own limit is five minutes.
     let started = Instant::now();
-    let ended = cluster.up(profile, &["--timeout", "8s"]);
+    let ended = cluster.up(profile, &["--timeout", "15s"]);
     assert_eq!(ended.expect(6)["outcome"], "timed-out");
     assert!(
-        started.elapsed() < Duration::from_secs(12),
+        started.elapsed() < Duration::from_mins(1),
         "{:?}",
         started.elapsed()
     );
@@ -108,8 +109,9 @@ fn interrupted(cluster: &Cluster, profile: &Path) {
     run.interrupt();
     let asked = Instant::now();
     let ended = run.end();
+    // The phase's own limit is minutes.
     assert!(
-        asked.elapsed() < Duration::from_secs(3),
+        asked.elapsed() < Duration::from_secs(15),
         "{:?}",
         asked.elapsed()
     );

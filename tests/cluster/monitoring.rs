@@ -90,7 +90,7 @@ fn alerts_and_dashboard_are_made_mended_and_taken_away() {
     let cluster = Cluster::fast();
     cluster.kubectl(&["apply", "--server-side", "-f", "-"], Some(&operator()));
     let established = ["wait", "crd", "--all", "--for=condition=Established"];
-    cluster.kubectl(&[&established[..], &["--timeout=30s"]].concat(), None);
+    cluster.kubectl(&[&established[..], &["--timeout=5m"]].concat(), None);
     let profile = with(&cluster, "arcctl", "{labels: {release: prom}}");
     made(&cluster, &profile);
     mended(&cluster, &profile);

@@ -107,7 +107,7 @@ fn a_missing_rule_is_said(cluster: &Cluster, file: &Path) {
         .unwrap()
         .remove_fault(fault);
     let rule = format!(
-        "cannot add the rule `TCP 9443 from {control}` (the API server reaches the controller's webhooks) to the security group `{node}`"
+        "cannot add the rule `TCP 9443 from {control}` (the API server reaches the webhooks of the controller) to the security group `{node}`"
     );
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with(&rule), "{message}");

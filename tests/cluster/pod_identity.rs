@@ -56,6 +56,7 @@ fn pods_get_their_role_by_an_association() {
     assert!(!ended.stderr.contains("add-on"), "{}", ended.stderr);
     drift_is_mended(&cluster, &account, &file);
     the_doctor_sees_drift(&cluster, &account, &file);
+    a_role_made_a_moment_ago_is_given(&cluster, &account, &file);
     another_s_is_left(&cluster, &account);
     from_irsa_and_back(&cluster, &account, &file);
     by_name_and_context(&cluster, &account);
@@ -217,6 +218,32 @@ fn drift_is_mended(cluster: &Cluster, account: &Account, file: &std::path::Path)
     assert!(proxy.remove_fault(update));
     assert_eq!(cluster.up(file, &[]).expect(0)["changed"], 1);
     assert_unchanged(cluster, file);
+    // With a target, pods get that role in place of the one the profile names.
+    let target = format!("arn:aws:iam::{ACCOUNT}:role/target");
+    account.set_association_target(ACCOUNT_OF_RUNNERS, &target);
+    let planned = cluster.plan(file, &[]).planned();
+    assert!(
+        planned.contains(&format!("targetRoleArn: \"{target}\" -> null")),
+        "{planned}"
+    );
+    assert_eq!(cluster.up(file, &[]).expect(0)["changed"], 1);
+    let found = account.association(ACCOUNT_OF_RUNNERS).unwrap();
+    assert_eq!(found.target_role_arn(), None);
+    assert_unchanged(cluster, file);
+}
+
+/// The association is changed to a role that EKS does not see yet.
+fn a_role_made_a_moment_ago_is_given(cluster: &Cluster, account: &Account, file: &std::path::Path) {
+    let rules = cluster.world().aws_rules().unwrap();
+    rules.set_window(std::time::Duration::from_secs(9));
+    let renamed = profile(cluster, "renamed", "podIdentity", "a-policy-of-roles");
+    cluster.up(&renamed, &[]).expect(0);
+    let found = account.association(ACCOUNT_OF_RUNNERS).unwrap();
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/a-policy-of-roles");
+    assert_eq!(found.role_arn(), Some(role.as_str()));
+    rules.set_window(std::time::Duration::from_secs(1));
+    cluster.up(file, &[]).expect(0);
+    assert_unchanged(cluster, file);
 }
 
 /// An association of somebody else's with another role is refused, and stays.
@@ -230,6 +257,8 @@ fn another_s_is_left(cluster: &Cluster, account: &Account) {
     );
     let error = &cluster.up(&file, &[]).expect(7)["error"];
     assert_eq!(error["system"], "aws");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("its `roleArn` is "), "{message}");
     let hint = error["hint"].as_str().unwrap();
     assert!(
         hint.contains("aws eks delete-pod-identity-association"),

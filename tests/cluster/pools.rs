@@ -23,13 +23,13 @@ fn a_pool_that_does_not_come_says_why() {
     let soon = ("runners: 5m", "runners: 4s");
     let selector = format!("nodeSelector: {{disk: fast}}\n    {MODE}");
     let unschedulable = cluster.profile("unschedulable", &[soon, (MODE, &selector)]);
-    let ended = cluster.up(&unschedulable, &[]);
+    let ended = cluster.up_until(&unschedulable, &[], "is unschedulable");
     assert_eq!(ended.expect(6)["outcome"], "timed-out");
     assert_snapshot!("an_unschedulable_pool", ended.failure());
     remove_pool(&cluster);
 
     let unpullable = cluster.profile("unpullable", &[soon, (IMAGE, MIRROR)]);
-    let ended = cluster.up(&unpullable, &[]);
+    let ended = cluster.up_until(&unpullable, &[], "cannot pull its image");
     assert_eq!(ended.expect(6)["outcome"], "timed-out");
     assert_snapshot!("an_image_that_never_pulls", ended.failure());
     remove_pool(&cluster);
@@ -55,7 +55,7 @@ fn remove_pool(cluster: &Cluster) {
         "--all",
         "--for=delete",
     ];
-    cluster.kubectl(&[&wait[..], &["--timeout=60s"]].concat(), None);
+    cluster.kubectl(&[&wait[..], &["--timeout=5m"]].concat(), None);
 }
 
 /// The group is changed while its runners are waited for: the wait says so, and so does `status`.

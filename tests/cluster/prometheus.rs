@@ -157,13 +157,13 @@ impl Prometheus {
         prometheus
     }
 
-    /// Waits until `holds`, and fails with `what` after half a minute.
+    /// Waits until `holds`, and fails with `what` after minutes.
     async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + crate::waiting::PATIENCE;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         while !holds().await {
             self.group.check().unwrap();
-            assert!(Instant::now() < deadline, "not within 30 s: {what}");
+            assert!(Instant::now() < deadline, "it does not come: {what}");
             tick.tick().await;
         }
     }

@@ -47,6 +47,7 @@ fn whatever_fails_after_the_secret_was_written_the_old_token_is_put_back() {
     up(&cluster, &profile, &old);
     no_runner_comes(&cluster, &old);
     the_controller_does_not_come(&cluster, &old);
+    an_interruption_ends_putting_back(&cluster, &old);
     assert_ne!(up(&cluster, &profile, &old)["changed"], 0);
     assert_eq!(up(&cluster, &profile, &old)["changed"], 0);
     cluster.finish();
@@ -68,7 +69,7 @@ fn not_proven(cluster: &Cluster, profile: &Path) -> Ended {
 
 /// GitHub shows no runners for a while: its listing is empty.
 fn no_runner_comes(cluster: &Cluster, old: &str) {
-    let soon = ("registration: 5m", "registration: 3s");
+    let soon = ("registration: 5m", "registration: 8s");
     let profile = cluster.profile("registration", &[soon]);
     let github = cluster.world().proxy(System::GitHub).unwrap();
     let empty = r#"200={"total_count": 0, "runners": []}@GET:/actions/runners?"#;
@@ -82,24 +83,59 @@ fn no_runner_comes(cluster: &Cluster, old: &str) {
 /// Its image is not to be had, so that going back does not bring it either; what runs is the pod of before.
 fn the_controller_does_not_come(cluster: &Cluster, old: &str) {
     let before = controller_pod(cluster);
-    let profile = cluster.profile(
-        "controller",
-        &[
-            ("controller: 5m", "controller: 4s"),
-            (
-                "dockerImage: docker:28-dind\n",
-                "dockerImage: docker:28-dind\n  values: {image: {repository: mirror.example.com/controller}}\n",
-            ),
-        ],
-    );
+    let profile = without_image(cluster, "4s");
     let ended = not_proven(cluster, &profile);
     // Which step is not ready, and why, depends on how fast helm is.
     let failure = ended.failure();
+    // Both waits for it are in the document: the run's, and that of putting the old token back.
+    let document = ended.document();
+    let steps = document["steps"].as_array().unwrap();
+    // Each is four seconds, of which helm and the webhook have a part.
+    let waited: f64 = steps.iter().filter_map(|it| it["seconds"].as_f64()).sum();
+    assert!(waited > 7.0, "{document:#}");
     let back = "the Secret has the old one again; the controller is not seen to work with it: ";
     assert!(failure.contains(back), "{failure}");
     cluster.assert_secret_is(old);
     let now = controller_pod(cluster);
     assert!(now.contains(before.trim()), "{before} is gone: {now}");
+}
+
+/// A profile whose controller has an image that is not to be had, which is waited for so long.
+fn without_image(cluster: &Cluster, limit: &str) -> std::path::PathBuf {
+    let limit = format!("controller: {limit}");
+    cluster.profile(
+        "controller",
+        &[
+            ("controller: 5m", &limit),
+            (
+                "dockerImage: docker:28-dind\n",
+                "dockerImage: docker:28-dind\n  values: {image: {repository: mirror.example.com/controller}}\n",
+            ),
+        ],
+    )
+}
+
+/// Putting the old token back is a part of the run: a Ctrl-C reaches it.
+fn an_interruption_ends_putting_back(cluster: &Cluster, old: &str) {
+    let profile = without_image(cluster, "20s");
+    let token = new_token(cluster);
+    let variables = [("ARCCTL_GITHUB_TOKEN", token.as_str())];
+    let mut run = cluster.arcctl_in_background_with(&arguments(&profile), &variables);
+    run.wait_for(WRITTEN);
+    run.wait_for(WRITTEN);
+    let asked = std::time::Instant::now();
+    run.interrupt();
+    let ended = run.end();
+    let took = asked.elapsed();
+    assert!(took < std::time::Duration::from_secs(15), "{took:?}");
+    cluster.keep(&ended);
+    assert_eq!(ended.expect(6)["outcome"], "timed-out");
+    let failure = ended.failure();
+    assert!(
+        failure.contains("the Secret has the old one again"),
+        "{failure}"
+    );
+    cluster.assert_secret_is(old);
 }
 
 fn new_token(cluster: &Cluster) -> String {

@@ -5,13 +5,10 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::cluster::Ended;
-
-/// How long a line is waited for.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::{cluster::Ended, waiting::PATIENCE};
 
 /// A run that goes on.
 pub(crate) struct Running {

@@ -207,7 +207,7 @@ fn run_settled(text: &str) -> String {
     let text = regex::Regex::new(r"\d+(\.\d)? s\b")
         .unwrap()
         .replace_all(text, "N s");
-    let text = regex::Regex::new(r"/(runs|jobs)/\d+")
+    let text = regex::Regex::new(r"/(runs|jobs|job)/\d+")
         .unwrap()
         .replace_all(&text, "/$1/ID");
     settled(&text)

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use arcctl_sandbox::github::{NewRunner, Owner};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Ended};
+use crate::{
+    cluster::{Cluster, Ended},
+    waiting::until,
+};
 
 const RUNNERS: &str = "actions-runner";
 const SYSTEM: &str = "actions-runner-system";
@@ -268,22 +271,18 @@ fn a_job_is_waited_for(cluster: &Cluster, file: &str) {
     let github = cluster.world().github();
     let busy = github.runners()[0].clone();
     github.set_runner(busy.id, true, true);
-    let waited = teardown(cluster, &["-f", file, "--timeout", "8s"]);
-    assert_eq!(
-        waited.expect(6)["outcome"],
-        "timed-out",
-        "{}",
-        waited.stderr
-    );
-    assert!(
-        waited
-            .stderr
-            .contains(&format!("1 runner with a job: `{}`", busy.name)),
-        "{}",
-        waited.stderr
-    );
-    let pods = cluster.kubectl(&["-n", RUNNERS, "get", "pods", "-o", "name"], None);
-    assert_eq!(pods.trim(), format!("pod/{}", busy.name));
+    let arguments = ["teardown", "--yes", "-o", "json", "-f", file];
+    let mut waiting = cluster.arcctl_in_background(&arguments);
+    waiting.wait_for(&format!("1 runner still has a job: `{}`", busy.name));
+    until("only the runner with a job is left", || {
+        let pods = cluster.kubectl(&["-n", RUNNERS, "get", "pods", "-o", "name"], None);
+        pods.trim() == format!("pod/{}", busy.name)
+    });
+    assert!(waiting.is_alive(), "it waits for the job");
+    waiting.interrupt();
+    let waited = waiting.end();
+    cluster.keep(&waited);
+    assert_eq!(waited.expect(130)["outcome"], "interrupted");
     let forced = teardown(cluster, &["-f", file, "--force"]);
     assert_eq!(forced.expect(0)["outcome"], "ok", "{}", forced.stderr);
     assert!(
@@ -392,21 +391,14 @@ fn what_others_use_stays() {
 /// Also while its controller is down, when webhooks that answer nobody would be repaired.
 fn another_profile_leaves_it_alone(cluster: &Cluster) {
     let other = cluster.profile("other", &[("name: dogecompany", "name: other")]);
-    let scale = |replicas: &str| {
-        let deployment = "deployment/actions-runner-controller";
-        cluster.kubectl(&["-n", SYSTEM, "scale", deployment, replicas], None);
-    };
-    scale("--replicas=0");
-    let pods = "app.kubernetes.io/instance=actions-runner-controller";
-    let gone = ["-n", SYSTEM, "wait", "--for=delete", "pods", "-l", pods];
-    cluster.kubectl(&gone, None);
+    cluster.scale_controller(0);
     let before = cluster.kubectl(&["get", WEBHOOKS, "-o", "name"], None);
     assert!(before.contains("actions-runner-controller"), "{before}");
     let ended = teardown(cluster, &["-f", other.to_str().unwrap()]);
     assert_eq!(ended.expect(0)["changed"], 0, "{}", ended.stderr);
     let after = cluster.kubectl(&["get", WEBHOOKS, "-o", "name"], None);
     assert_eq!(before, after);
-    scale("--replicas=2");
+    cluster.scale_controller(2);
 }
 
 /// As Argo CD, kubectl or another storage driver of helm leave it: nothing says that it is this profile's.

@@ -41,6 +41,38 @@ impl Api {
         self.act("iam", "2010-05-08", action, arguments).await
     }
 
+    /// What a form is answered with, whatever that is: status and body.
+    pub(super) async fn reading(
+        &self,
+        service: &str,
+        form: &[(&'static str, String)],
+    ) -> Result<(u16, Vec<u8>)> {
+        let mut form: Vec<(&str, &str)> =
+            form.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        form.push(("Version", "2010-05-08"));
+        let answer = self
+            .client
+            .post(&self.url)
+            .query(&form)
+            .header("authorization", authorization(service, "sandbox"))
+            .send()
+            .await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.bytes().await?.to_vec()))
+    }
+
+    /// The policy of a bucket, or that it has none: status and body.
+    pub(super) async fn bucket_policy(&self, bucket: &str) -> Result<(u16, Vec<u8>)> {
+        let answer = self
+            .client
+            .get(format!("{}/{bucket}?policy", self.url))
+            .header("authorization", authorization("s3", "sandbox"))
+            .send()
+            .await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.bytes().await?.to_vec()))
+    }
+
     async fn act(
         &self,
         service: &str,
@@ -58,6 +90,15 @@ impl Api {
     pub(super) async fn eks(&self, path: &str, body: &Value) -> Result<String> {
         let request = self.client.post(format!("{}{path}", self.url)).json(body);
         self.send(request, "eks", path).await
+    }
+
+    /// Makes a bucket.
+    pub(super) async fn bucket(&self, name: &str) -> Result<()> {
+        let place = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        let request = self.client.put(format!("{}/{name}", self.url)).body(place);
+        self.send(request, "s3", "CreateBucket").await.map(drop)
     }
 
     async fn send(

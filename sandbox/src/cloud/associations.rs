@@ -43,6 +43,13 @@ impl Associations {
         })
     }
 
+    /// The tags of the one that has `id`.
+    pub(crate) fn tags(&self, id: &str) -> Value {
+        let state = self.state();
+        let found = state.all.get(id);
+        found.map_or(Value::Null, |(_, it)| it["tags"].clone())
+    }
+
     /// What EKS would say to `request`; `None` where it is about something else. Roles are moto's.
     pub(crate) async fn answer(
         &self,
@@ -128,10 +135,14 @@ impl State {
         match *method {
             Method::POST => {
                 *since = Instant::now();
-                for key in ["roleArn", "disableSessionTags"] {
+                for key in ["roleArn", "targetRoleArn", "disableSessionTags"] {
                     if !given[key].is_null() {
                         association[key] = given[key].clone();
                     }
+                }
+                // An empty one takes the target role away (aws-controllers-k8s/eks-controller#164).
+                if association["targetRoleArn"] == "" {
+                    association["targetRoleArn"] = Value::Null;
                 }
             }
             Method::DELETE => {

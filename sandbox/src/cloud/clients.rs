@@ -1,11 +1,39 @@
-//! The clients of an OIDC provider, to which moto cannot add one: the proxy before moto makes the provider anew with one
-//! more.
+//! The clients of an OIDC provider, to which moto can neither add one nor take one away: the proxy before moto makes the
+//! provider anew with other clients.
 
 use super::api::{Api, texts};
 
-/// Adds what the form `arguments` of `AddClientIDToOpenIDConnectProvider` asks for; the answer's status and body.
-pub(crate) async fn add(moto: &Api, arguments: &[(String, String)]) -> (u16, String) {
-    match added(moto, arguments).await {
+/// What is done with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is added.
+    Add,
+    /// It is taken away.
+    Remove,
+}
+
+impl Change {
+    /// What an action of IAM does.
+    pub(crate) fn of(action: &str) -> Option<Self> {
+        match action {
+            "AddClientIDToOpenIDConnectProvider" => Some(Self::Add),
+            "RemoveClientIDFromOpenIDConnectProvider" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+/// Does what the form `arguments` asks for; the answer's status and body.
+pub(crate) async fn change(
+    moto: &Api,
+    change: Change,
+    arguments: &[(String, String)],
+) -> (u16, String) {
+    match changed(moto, change, arguments).await {
+        Ok(()) if change == Change::Remove => (
+            200,
+            "<RemoveClientIDFromOpenIDConnectProviderResponse/>".into(),
+        ),
         Ok(()) => (200, "<AddClientIDToOpenIDConnectProviderResponse/>".into()),
         Err(error) => (
             404,
@@ -16,7 +44,7 @@ pub(crate) async fn add(moto: &Api, arguments: &[(String, String)]) -> (u16, Str
     }
 }
 
-async fn added(moto: &Api, arguments: &[(String, String)]) -> anyhow::Result<()> {
+async fn changed(moto: &Api, change: Change, arguments: &[(String, String)]) -> anyhow::Result<()> {
     let argument = |name: &str| {
         let found = arguments.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value.as_str())
@@ -38,7 +66,10 @@ async fn added(moto: &Api, arguments: &[(String, String)]) -> anyhow::Result<()>
         given.extend(numbered.map(|(index, it)| (format!("{name}.member.{index}"), it)));
     };
     let mut clients: Vec<String> = texts(&part("ClientIDList"), "member").collect();
-    clients.push(client.to_owned());
+    clients.retain(|it| it != client);
+    if change == Change::Add {
+        clients.push(client.to_owned());
+    }
     list("ClientIDList", clients);
     list(
         "ThumbprintList",

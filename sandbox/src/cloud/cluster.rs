@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::request;
 use serde_json::{Value, json};
 
-use super::{CLUSTER, Cloud, api::Api, associations::Associations, clients};
+use super::{CLUSTER, Cloud, api::Api, associations::Associations, clients, rules::Rules};
 use crate::query::query_pairs;
 
 /// An answer in moto's place: status, headers, body.
@@ -27,6 +27,8 @@ pub struct Supplement {
     pub authority: String,
     /// The cluster's network.
     pub cloud: Cloud,
+    /// AWS's rules, which moto does not know.
+    pub rules: Arc<Rules>,
 }
 
 impl Supplement {
@@ -37,9 +39,9 @@ impl Supplement {
         action: Option<&str>,
         body: &[u8],
     ) -> Option<Answer> {
-        if action == Some("AddClientIDToOpenIDConnectProvider") {
+        if let Some(change) = action.and_then(clients::Change::of) {
             let arguments = query_pairs(std::str::from_utf8(body).unwrap_or_default());
-            let (status, text) = clients::add(&self.moto, &arguments).await;
+            let (status, text) = clients::change(&self.moto, change, &arguments).await;
             return Some((
                 status,
                 vec![("content-type", "text/xml".into())],
@@ -104,6 +106,7 @@ mod tests {
                 node_group: "sg-2".into(),
                 server_group: "sg-3".into(),
             },
+            rules: Arc::new(Rules::new(std::time::Duration::ZERO)),
         }
     }
 

@@ -10,6 +10,7 @@ mod clients;
 pub use self::api::Api;
 pub(crate) use self::api::{authorization, text};
 pub mod cluster;
+pub mod rules;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -25,6 +26,9 @@ pub const ACCOUNT: &str = "123456789012";
 
 /// The identity of the sandbox's environment: an administrator of account and cluster.
 pub const ADMINISTRATOR: &str = "arn:aws:iam::123456789012:user/sandbox";
+
+/// A bucket that the runners of a profile may use.
+pub const BUCKET: &str = "runners-artifacts";
 
 /// The made-up account.
 #[derive(Clone, Debug)]
@@ -72,15 +76,16 @@ impl Cloud {
             let made = api.ec2("CreateSubnet", &arguments).await?;
             subnets.push(api::text(&made, "subnetId")?);
         }
-        let cluster_group = group(&api, &vpc, "eks-cluster-sg-runners", "the cluster's").await?;
-        let node_group = group(&api, &vpc, "runners-node", "the nodes'").await?;
-        let server_group = group(&api, &vpc, "github-server", "the GitHub server's").await?;
+        let cluster_group = group(&api, &vpc, "eks-cluster-sg-runners", "cluster").await?;
+        let node_group = group(&api, &vpc, "runners-node", "nodes").await?;
+        let server_group = group(&api, &vpc, "github-server", "GitHub server").await?;
         allow_all(&api, &cluster_group, &cluster_group).await?;
         for port in ["443", "10250"] {
             allow(&api, &node_group, &cluster_group, port).await?;
         }
         allow_all(&api, &node_group, &node_group).await?;
         instances(&api, nodes, &subnets, &node_group).await?;
+        api.bucket(BUCKET).await?;
         let body = json!({
             "name": CLUSTER, "version": "1.36",
             "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/runners-cluster"),
@@ -109,7 +114,7 @@ async fn user(api: &Api, name: &str) -> Result<AccessKey> {
 }
 
 async fn group(api: &Api, vpc: &str, name: &str, whose: &str) -> Result<String> {
-    let description = format!("{whose} group");
+    let description = format!("group of the {whose}");
     let arguments = [
         ("VpcId", vpc),
         ("GroupName", name),

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -28,8 +29,10 @@ enum State {
         web: String,
         id: i64,
         job: Option<(Taken, Instant)>,
+        /// When it sees that GitHub has removed it: with the end of its long poll.
+        removed: Option<Instant>,
     },
-    /// It has done its one job.
+    /// It has done its one job, or GitHub has removed it.
     Done,
     /// It could not register, and gave up.
     Failed,
@@ -50,6 +53,7 @@ pub(super) async fn run(
         objects,
         public: settings.public.clone(),
         broker: settings.broker.clone(),
+        cut_off: Arc::clone(&settings.cut_off),
         http,
         delays,
         faults,
@@ -72,6 +76,8 @@ struct Agents {
     http: Client,
     /// Where jobs come from.
     broker: Option<Broker>,
+    /// Whether the nodes reach no server.
+    cut_off: Arc<AtomicBool>,
     delays: Delays,
     faults: Faults,
     states: HashMap<String, State>,
@@ -92,7 +98,7 @@ impl Agents {
             .cloned()
             .collect();
         for id in ended {
-            if let Some(State::Online { web, id, job }) = self.states.remove(&id) {
+            if let Some(State::Online { web, id, job, .. }) = self.states.remove(&id) {
                 if let (Some(broker), Some((taken, _))) = (&self.broker, job) {
                     broker.lose(taken);
                 }
@@ -130,11 +136,21 @@ impl Agents {
             ("https://github.com/", Some(public)) => format!("{}/", public.trim_end_matches('/')),
             (other, _) => other.to_owned(),
         };
-        *state = match github::register(&self.http, &web, &runner).await {
+        let registered = if self.cut_off.load(Ordering::Relaxed) {
+            Err("the server is not reached".to_owned())
+        } else {
+            github::register(&self.http, &web, &runner).await
+        };
+        *state = match registered {
             Ok(id) => {
                 // A connection that cannot be reported is made again by nobody: the runner stays offline.
                 let _offline = github::tell(&self.http, &web, id, true, false).await;
-                State::Online { web, id, job: None }
+                State::Online {
+                    web,
+                    id,
+                    job: None,
+                    removed: None,
+                }
             }
             Err(_) if attempt < ATTEMPTS => State::Starting(Instant::now() + RETRY, attempt + 1),
             Err(_) => State::Failed,
@@ -146,25 +162,41 @@ impl Agents {
         let Some(broker) = self.broker.clone() else {
             return;
         };
-        let Some(State::Online { id, job, .. }) = self.states.get_mut(uid(pod)) else {
+        let Some(State::Online {
+            id, job, removed, ..
+        }) = self.states.get_mut(uid(pod))
+        else {
             return;
         };
+        let is_known = u64::try_from(*id).is_ok_and(|id| broker.knows(id));
         match *job {
+            None if !is_known => {
+                let due = *removed.get_or_insert(Instant::now() + self.delays.poll);
+                if Instant::now() >= due {
+                    self.end(pod).await;
+                }
+            }
             None => {
                 let taken = u64::try_from(*id).ok().and_then(|id| broker.take(id));
-                *job = taken.map(|taken| (taken, Instant::now() + self.delays.job));
+                let length = broker.length().unwrap_or(self.delays.job);
+                *job = taken.map(|taken| (taken, Instant::now() + length));
             }
             Some((taken, due)) if Instant::now() >= due => {
                 *job = None;
                 if broker.finish(taken) {
-                    self.states.insert(uid(pod).to_owned(), State::Done);
-                    let ended = ended(pod);
-                    // A pod that is gone already needs no status.
-                    let _gone = self.objects.merge_status(&POD, at(pod), &ended).await;
+                    self.end(pod).await;
                 }
             }
             Some(_) => {}
         }
+    }
+
+    /// The runner's program ends well, and with it its pod.
+    async fn end(&mut self, pod: &Value) {
+        self.states.insert(uid(pod).to_owned(), State::Done);
+        let ended = ended(pod);
+        // A pod that is gone already needs no status.
+        let _gone = self.objects.merge_status(&POD, at(pod), &ended).await;
     }
 }
 

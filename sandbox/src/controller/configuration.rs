@@ -67,7 +67,7 @@ async fn value_of(objects: &Objects, namespace: &str, variable: &Value) -> Resul
     ))
 }
 
-fn from(args: &[&str], environment: &BTreeMap<String, String>) -> Configuration {
+pub(super) fn from(args: &[&str], environment: &BTreeMap<String, String>) -> Configuration {
     let flag = |name: &str, default: &str| {
         let start = format!("--{name}=");
         let value = args

@@ -95,7 +95,7 @@ impl Reconciler {
                 .await?;
         }
         if live.len() > desired {
-            self.shrink(set, &live, desired).await?;
+            self.scale_down(set, &live, snapshot).await?;
         }
         let is_up = |runner: &&&Value| text(runner, "/status/phase") == "Running";
         let ready = live.iter().filter(is_up).count();
@@ -108,28 +108,10 @@ impl Reconciler {
         });
         self.status(&REPLICA_SET, set, &status).await
     }
-
-    /// Removes the Runners that are not busy first, and among them the youngest.
-    async fn shrink(&self, set: &Value, live: &[&Value], desired: usize) -> Result<()> {
-        let spec = &set["spec"]["template"]["spec"];
-        let listed = self.listed(spec).await.unwrap_or_default();
-        let is_busy = |name: &str| listed.iter().any(|one| one.busy && one.name == name);
-        let mut by_use = live.to_vec();
-        by_use.sort_by_key(|runner| {
-            (
-                !is_busy(at(runner).1),
-                text(runner, "/metadata/creationTimestamp").to_owned(),
-            )
-        });
-        for runner in by_use.iter().skip(desired) {
-            self.objects.delete(&RUNNER, at(runner)).await?;
-        }
-        Ok(())
-    }
 }
 
 /// The replicas that an object asks for; one, when it does not say.
-fn replicas(object: &Value) -> i64 {
+pub(super) fn replicas(object: &Value) -> i64 {
     object["spec"]["replicas"].as_i64().unwrap_or(1)
 }
 

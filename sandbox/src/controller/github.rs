@@ -1,6 +1,7 @@
 //! The calls that the controller, and the runner inside a pod, make to GitHub. Only to one on loopback.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use super::configuration::Configuration;
-use super::{Delays, GitHubSettings};
+use super::{Credentials, Delays, GitHubSettings};
 use crate::objects::text;
 
 const USER_AGENT: &str = "actions-runner-controller";
@@ -22,6 +23,11 @@ const USER_AGENT: &str = "actions-runner-controller";
 pub(super) struct Scope(String);
 
 impl Scope {
+    /// As in the API's paths.
+    pub(super) fn path(&self) -> &str {
+        &self.0
+    }
+
     /// The scope in the spec of a runner.
     pub(super) fn of(spec: &Value) -> Option<Self> {
         let given = |field: &str| spec[field].as_str().filter(|value| !value.is_empty());
@@ -67,6 +73,9 @@ pub(super) struct GitHub {
     api: String,
     pub(super) web: String,
     authorization: String,
+    cut_off: Arc<AtomicBool>,
+    timeout: Duration,
+    credentials: Credentials,
 }
 
 impl GitHub {
@@ -97,6 +106,9 @@ impl GitHub {
             api,
             web: format!("{}/", web.trim_end_matches('/')),
             authorization,
+            cut_off: Arc::clone(&settings.cut_off),
+            timeout: delays.github_timeout,
+            credentials: settings.credentials.clone(),
         })
     }
 
@@ -161,15 +173,24 @@ impl GitHub {
         let verb = method.as_str();
         let verb = format!("{}{}", &verb[..1], verb[1..].to_lowercase());
         let failed = |cause: &str| format!("{verb} \"{url}\": {cause}");
-        if self.authorization.contains(['\n', '\r']) {
+        let own = self.credentials.for_call(url);
+        let authorization = own.map_or_else(
+            || self.authorization.clone(),
+            |token| format!("Bearer {token}"),
+        );
+        if authorization.contains(['\n', '\r']) {
             let value = "invalid header field value for \"Authorization\"";
             return Err(failed(&format!("net/http: {value}")));
         }
         on_loopback(url).map_err(|cause| failed(&cause))?;
+        if self.cut_off.load(Ordering::Relaxed) {
+            tokio::time::sleep(self.timeout).await;
+            return Err(failed("context deadline exceeded"));
+        }
         let request = self
             .http
             .request(method, url)
-            .header("authorization", &self.authorization)
+            .header("authorization", authorization)
             .header("accept", "application/vnd.github+json")
             .header("user-agent", USER_AGENT);
         let answer = request

@@ -1,8 +1,8 @@
 //! The controller's pods: one webhook server for each that runs, and one of them the leader.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -26,8 +26,8 @@ pub(super) const PODS: &str = "app.kubernetes.io/name=actions-runner-controller"
 
 const SERVICE: Kind = Kind::new("", "v1", "services", "Service");
 
-/// The pod that leads: its unique id, and what it was started with.
-pub(super) type Leading = Option<(String, Arc<Configuration>)>;
+/// The pods that lead, one for each controller of the cluster: their unique ids, and what they were started with.
+pub(super) type Leading = Vec<(String, Arc<Configuration>)>;
 
 /// Follows the controller's pods.
 pub(super) struct Manager {
@@ -48,6 +48,8 @@ struct Instance {
     configuration: Arc<Configuration>,
     certificate: String,
     served: Option<(String, String, AdmissionServer)>,
+    /// The certificate that the Secret has by now and the pod's volume not yet, and since when.
+    coming: Option<(String, Instant)>,
 }
 
 impl Manager {
@@ -140,6 +142,7 @@ impl Manager {
             configuration: Arc::new(configuration),
             certificate: certificate.to_owned(),
             served: None,
+            coming: None,
         };
         self.instances.insert(uid(pod).to_owned(), instance);
         Ok(())
@@ -177,9 +180,20 @@ impl Manager {
             };
             let Ok(leaf) = leaf(&secret) else { continue };
             if let Some((_, served, server)) = &mut instance.served {
-                if *served != leaf.certificate {
+                if *served == leaf.certificate {
+                    instance.coming = None;
+                    continue;
+                }
+                // The real one reads a file of its volume, which the kubelet writes anew at its own pace.
+                let new = || (leaf.certificate.clone(), Instant::now());
+                let (coming, since) = instance.coming.get_or_insert_with(new);
+                if *coming != leaf.certificate {
+                    (*coming, *since) = new();
+                }
+                if since.elapsed() >= self.delays.volume_refresh {
                     server.replace_certificate(&leaf)?;
                     *served = leaf.certificate;
+                    instance.coming = None;
                 }
                 continue;
             }
@@ -200,8 +214,11 @@ impl Manager {
         Ok(())
     }
 
-    /// Has the longest-running pod lead, unless another one does; the Lease of a dead leader has to expire first.
+    /// Has the longest-running pod of each controller lead, unless another one does; the Lease of a dead leader has to
+    /// expire first.
     async fn elect(&mut self) -> Result<Leading> {
+        let mut leading = Leading::new();
+        let mut led = HashSet::new();
         let mut by_age: Vec<_> = self.instances.iter().collect();
         by_age.sort_by_key(|(id, instance)| (instance.started, (*id).clone()));
         for (id, instance) in by_age {
@@ -209,6 +226,9 @@ impl Manager {
                 instance.namespace.clone(),
                 instance.configuration.lease.clone(),
             );
+            if led.contains(&lease) {
+                continue;
+            }
             let (holder, leader) = self.leaders.entry(lease.clone()).or_default();
             if holder != id && self.instances.contains_key(holder) {
                 continue;
@@ -220,10 +240,11 @@ impl Manager {
                 .await?
             {
                 holder.clone_from(id);
-                return Ok(Some((id.clone(), Arc::clone(&instance.configuration))));
+                leading.push((id.clone(), Arc::clone(&instance.configuration)));
+                led.insert(lease);
             }
         }
-        Ok(None)
+        Ok(leading)
     }
 }
 

@@ -16,14 +16,20 @@ use crate::objects::{
 pub(super) const LABEL: &str = "actions-runner";
 
 const ID: &str = "actions-runner/id";
-const REQUESTED: &str = "actions-runner/unregistration-request-timestamp";
+/// On a pod, or the Runner that owns it: it is to leave GitHub.
+pub(super) const REQUESTED: &str = "actions-runner/unregistration-request-timestamp";
+
+/// On a pod: it has left GitHub.
+pub(super) const COMPLETED: &str = "actions-runner/unregistration-complete-timestamp";
+
 const WAITS: &str = "actions-runner/runner-completion-wait-start-timestamp";
 
 impl Reconciler {
     /// Brings a pod one step on.
     pub(super) async fn reconcile_pod(&mut self, pod: &Value) -> Result<()> {
         if !is_deleted(pod) {
-            return self.note_registration(pod).await;
+            self.note_registration(pod).await?;
+            return self.leave_github(pod).await;
         }
         if !has_finalizer(pod, FINALIZER) || self.waits(uid(pod)) {
             return Ok(());
@@ -47,6 +53,21 @@ impl Reconciler {
         } else {
             self.wait(&turn, self.delays.registration_check);
         }
+        Ok(())
+    }
+
+    /// A pod that was asked to leaves GitHub, once it is known to be there; it is deleted by its owner.
+    async fn leave_github(&mut self, pod: &Value) -> Result<()> {
+        let is_asked = annotation(pod, REQUESTED).is_some() && annotation(pod, COMPLETED).is_none();
+        let turn = format!("leaving of {}", uid(pod));
+        if !is_asked || annotation(pod, ID).is_none() || self.waits(&turn) {
+            return Ok(());
+        }
+        if matches!(self.unregister(pod).await, Ok(true)) {
+            let now = objects::seconds(Timestamp::now());
+            return self.annotate(pod, COMPLETED, &now).await;
+        }
+        self.wait(&turn, self.delays.unregistration_retry);
         Ok(())
     }
 
@@ -128,7 +149,7 @@ impl Reconciler {
     }
 }
 
-fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
     pod["metadata"]["annotations"][name].as_str()
 }
 

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use super::configuration::Configuration;
 use super::github::{GitHub, Listed, Scope, Token};
 use super::manager::Leading;
-use super::{AUTOSCALER, DEPLOYMENT, Delays, GitHubSettings, REPLICA_SET, RUNNER, pods};
+use super::{
+    AUTOSCALER, Credentials, DEPLOYMENT, Delays, GitHubSettings, REPLICA_SET, RUNNER, pods,
+};
 use crate::objects::{self, Event, Objects, POD};
 
 /// What the leader knows from pass to pass.
@@ -19,6 +23,7 @@ pub(super) struct Reconciler {
     pub(super) objects: Objects,
     pub(super) configuration: Arc<Configuration>,
     pub(super) github: GitHub,
+    credentials: Credentials,
     pub(super) delays: Delays,
     /// Registration tokens, by scope.
     pub(super) tokens: HashMap<Scope, Token>,
@@ -48,12 +53,13 @@ pub(super) async fn run(
     loop {
         let leading = leader.borrow_and_update().clone();
         let lead = async {
-            match &leading {
-                None => std::future::pending().await,
-                Some((_, configuration)) => {
-                    lead(&objects, configuration, &settings, delays, changed).await;
-                }
+            if leading.is_empty() {
+                return std::future::pending().await;
             }
+            let each = leading.iter().map(|(_, configuration)| {
+                lead(&objects, configuration, &settings, delays, changed)
+            });
+            futures::future::join_all(each).await;
         };
         tokio::select! {
             () = lead => {}
@@ -77,6 +83,7 @@ async fn lead(
         objects: objects.clone(),
         configuration: Arc::clone(configuration),
         github,
+        credentials: settings.credentials.clone(),
         delays,
         tokens: HashMap::new(),
         not_before: HashMap::new(),
@@ -96,6 +103,7 @@ async fn lead(
 impl Reconciler {
     async fn pass(&mut self) -> Result<()> {
         let snapshot = self.snapshot().await?;
+        self.read_credentials(&snapshot.deployments).await?;
         // One object's trouble is no other's: the first error is reported after all had their turn.
         let mut outcome = Ok(());
         for pod in &snapshot.pods {
@@ -123,6 +131,28 @@ impl Reconciler {
             );
         }
         outcome
+    }
+
+    /// Reads the Secrets of `githubAPICredentialsFrom`, anew in each pass as the real one does (reference: arc.md 1.3). One
+    /// that is not there is no credential.
+    async fn read_credentials(&self, deployments: &[Value]) -> Result<()> {
+        for deployment in deployments {
+            let spec = &deployment["spec"]["template"]["spec"];
+            let name = objects::text(spec, "/githubAPICredentialsFrom/secretRef/name");
+            let Some(scope) = Scope::of(spec).filter(|_| !name.is_empty()) else {
+                continue;
+            };
+            let namespace = objects::at(deployment).0;
+            let secret = self
+                .objects
+                .get(&objects::SECRET, (namespace, name))
+                .await?;
+            let data = secret.unwrap_or_default();
+            let token = STANDARD.decode(objects::text(&data, "/data/github_token"));
+            let token = String::from_utf8(token.unwrap_or_default()).unwrap_or_default();
+            self.credentials.learn(scope.path().to_owned(), token);
+        }
+        Ok(())
     }
 
     async fn snapshot(&self) -> Result<Snapshot> {

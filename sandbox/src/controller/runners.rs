@@ -9,7 +9,7 @@ use super::reconciler::{Reconciler, Snapshot};
 use super::{RUNNER, runner_pod};
 use crate::objects::{self, POD, at, has_finalizer, is_deleted, text, uid, without_finalizer};
 
-/// Holds a Runner until its pod is gone.
+/// Holds a Runner until the controller has seen that it is being deleted.
 pub(super) const FINALIZER: &str = "runner.actions.summerwind.dev";
 
 /// A token that expires sooner is replaced.
@@ -24,7 +24,7 @@ impl Reconciler {
     ) -> Result<()> {
         let pod = snapshot.pods.iter().find(|pod| at(pod) == at(runner));
         if is_deleted(runner) {
-            return self.end_runner(runner, pod).await;
+            return self.end_runner(runner).await;
         }
         let Some(pod) = pod else {
             return self.start_runner(runner).await;
@@ -75,7 +75,12 @@ impl Reconciler {
             self.event(&runner, "Normal", "RegistrationTokenUpdated", words)
                 .await;
         }
-        let mut pod = runner_pod::build(&runner, &self.configuration, &self.github.web);
+        // What cannot be made is only logged by the controller, and tried again.
+        let built = runner_pod::build(&runner, &self.configuration, &self.github.web);
+        let Ok(mut pod) = built else {
+            self.wait(uid(&runner), self.delays.token_retry);
+            return Ok(());
+        };
         pod["metadata"]["annotations"]["actions-runner-controller/token-expires-at"] =
             objects::seconds(token.expires).into();
         self.objects.create(&POD, at(&runner).0, &pod).await?;
@@ -84,15 +89,11 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn end_runner(&self, runner: &Value, pod: Option<&Value>) -> Result<()> {
-        match pod {
-            Some(pod) if is_deleted(pod) => {}
-            Some(pod) => self.objects.delete(&POD, at(pod)).await?,
-            None if has_finalizer(runner, FINALIZER) => {
-                let patch = without_finalizer(runner, FINALIZER);
-                self.objects.merge(&RUNNER, at(runner), &patch).await?;
-            }
-            None => {}
+    /// Its pod goes by its owner reference; the pod's own finalizer holds it until the runner has left GitHub.
+    async fn end_runner(&self, runner: &Value) -> Result<()> {
+        if has_finalizer(runner, FINALIZER) {
+            let patch = without_finalizer(runner, FINALIZER);
+            self.objects.merge(&RUNNER, at(runner), &patch).await?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 //!
 //! Pure: no I/O.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use rustls::pki_types::SignatureVerificationAlgorithm;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
+use super::owner::Owner;
 use super::refusal::Refusal;
 use super::state::State;
 use super::token::{App, HOUR, Token, TokenKind};
@@ -45,13 +48,25 @@ pub(super) fn authenticate(state: &State, call: &Call<'_>) -> Result<App, Refusa
     Ok(app.clone())
 }
 
-/// `POST /app/installations/{id}/access_tokens`.
-pub(super) fn access_token(state: &mut State, app: &App, id: &str) -> Result<Answer, Refusal> {
+/// `POST /app/installations/{id}/access_tokens`: all that the installation may do and reach, or the part of it that is asked
+/// for. More than that is refused (docs.github.com: "Create an installation access token for an app").
+pub(super) fn access_token(
+    state: &mut State,
+    app: &App,
+    id: &str,
+    body: &Value,
+) -> Result<Answer, Refusal> {
     let installations = app.installations.iter();
     let found = installations.clone().find(|one| one.id.to_string() == id);
     let installation = found.ok_or(Refusal::NotFound)?;
-    let token = Token::installation(&app.slug, &[]).administering(installation.owners.clone());
-    let permissions = installation.permissions.clone();
+    let permissions = granted(&installation.permissions, &body["permissions"])?;
+    let owners = reached(&installation.owners, &body["repositories"])?;
+    let selection = if body["repositories"].is_null() {
+        "all"
+    } else {
+        "selected"
+    };
+    let token = Token::installation(&app.slug, &[]).administering(owners);
     let token = Token {
         kind: TokenKind::Installation(permissions.clone()),
         ..token
@@ -61,10 +76,58 @@ pub(super) fn access_token(state: &mut State, app: &App, id: &str) -> Result<Ans
         "token": token.value,
         "expires_at": token.expires_at.map(|end| end.to_string()),
         "permissions": permissions,
-        "repository_selection": "all",
+        "repository_selection": selection,
     });
     state.tokens.push(token);
     Ok(Answer::created(body))
+}
+
+/// The permissions of a token: those that are asked for, if the installation has them at that level.
+fn granted(
+    has: &BTreeMap<String, String>,
+    asked: &Value,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let Some(asked) = asked.as_object() else {
+        return Ok(has.clone());
+    };
+    let level = |(name, level): (&String, &Value)| {
+        let level = level.as_str().unwrap_or_default();
+        let enough = match has.get(name).map(String::as_str) {
+            Some("write") => true,
+            Some(other) => other == level,
+            None => false,
+        };
+        enough
+            .then(|| (name.clone(), level.to_owned()))
+            .ok_or_else(|| {
+                Refusal::Unprocessable(
+                    "The permissions requested are not granted to this installation.".to_owned(),
+                )
+            })
+    };
+    asked.iter().map(level).collect()
+}
+
+/// What a token reaches: of the repositories those that are asked for.
+fn reached(has: &BTreeSet<Owner>, asked: &Value) -> Result<BTreeSet<Owner>, Refusal> {
+    let Some(asked) = asked.as_array() else {
+        return Ok(has.clone());
+    };
+    let named = |owner: &&Owner, wanted: &str| matches!(owner, Owner::Repository(_, name) if name.eq_ignore_ascii_case(wanted));
+    let repository = |wanted: &Value| {
+        let wanted = wanted.as_str().unwrap_or_default();
+        has.iter()
+            .find(|owner| named(owner, wanted))
+            .cloned()
+            .ok_or_else(|| {
+                Refusal::Unprocessable(
+                "There is at least one repository that does not exist or is not accessible to the \
+                 parent installation."
+                    .to_owned(),
+            )
+            })
+    };
+    asked.iter().map(repository).collect()
 }
 
 fn decoded(part: &str) -> Result<Value, Refusal> {

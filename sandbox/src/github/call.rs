@@ -160,6 +160,9 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
+        if let Refusal::Told(told) = refusal {
+            return told.answer();
+        }
         let status = refusal.status();
         let mut body = json!({
             "message": refusal.message(),

@@ -1,4 +1,4 @@
-//! Large bodies made from the examples in GitHub's own description: users, repositories, organizations, runs, jobs.
+//! Large bodies: users, repositories, organizations, runs, jobs. Each is a sample of its type, with what clients read set.
 //!
 //! Pure: no I/O.
 
@@ -14,7 +14,7 @@ use crate::openapi::OpenApi;
 /// The branch of every repository.
 pub(super) const DEFAULT_BRANCH: &str = "main";
 
-/// The examples, adapted to where the client reaches this GitHub.
+/// Bodies that name where the client reaches this GitHub.
 pub(super) struct Examples<'a> {
     pub(super) api: &'a OpenApi,
     /// Where the client reaches this API.
@@ -47,23 +47,27 @@ impl Examples<'_> {
     }
 
     pub(super) fn user(&self, login: &str) -> Value {
-        let name = "private-user-response-with-public-and-private-profile-information";
-        let mut user = self.adapted(name, &[("octocat", login)]);
+        let mut user = self.sample("PrivateUser");
         user["login"] = json!(login);
+        user["type"] = json!("User");
+        user["url"] = json!(format!("{}/users/{login}", self.base));
+        user["html_url"] = json!(self.page(login));
         user
     }
 
     pub(super) fn app(&self, app: &App) -> Value {
-        let mut body = self.adapted("integration", &[("octoapp", &app.slug)]);
+        let mut body = self.sample("Integration");
+        body["slug"] = json!(app.slug);
+        body["html_url"] = json!(self.page(&format!("apps/{}", app.slug)));
         body["id"] = json!(app.id);
         body["name"] = json!(app.slug);
         body
     }
 
     pub(super) fn organization(&self, login: &str) -> Value {
-        let mut list = self.adapted("organization-targets", &[("octo-org", login)]);
-        let mut organization = list["organizations"][0].take();
+        let mut organization = self.sample("OrganizationSimple");
         organization["login"] = json!(login);
+        organization["url"] = json!(format!("{}/orgs/{login}", self.base));
         organization
     }
 
@@ -75,7 +79,7 @@ impl Examples<'_> {
             "id": organization["id"],
             "node_id": organization["node_id"],
             "url": organization["url"],
-            "html_url": format!("https://github.com/{login}"),
+            "html_url": self.page(login),
             "type": "Organization",
         })
     }
@@ -83,31 +87,35 @@ impl Examples<'_> {
     /// A repository, by `OWNER/NAME`.
     pub(super) fn repository(&self, full_name: &str) -> Value {
         let (owner, name) = full_name.split_once('/').unwrap_or((full_name, full_name));
-        let pairs = [("octocat", owner), ("Hello-World", name)];
-        let mut list = self.adapted("minimal-repository-paginated", &pairs);
-        // The example carries a field that the schema does not have.
-        if let Some(repository) = list["repositories"][0].as_object_mut() {
-            repository.remove("template_repository");
-            repository.insert("default_branch".to_owned(), json!(DEFAULT_BRANCH));
-            repository.insert("private".to_owned(), json!(true));
-            repository.insert("visibility".to_owned(), json!("private"));
-            let permissions = json!({"admin": true, "push": true, "pull": true});
-            repository.insert("permissions".to_owned(), permissions);
+        let mut body = self.sample("MinimalRepository");
+        for (key, value) in [
+            ("name", json!(name)),
+            ("full_name", json!(full_name)),
+            ("url", json!(format!("{}/repos/{full_name}", self.base))),
+            ("html_url", json!(self.page(full_name))),
+            ("default_branch", json!(DEFAULT_BRANCH)),
+            ("private", json!(true)),
+            ("visibility", json!("private")),
+            (
+                "permissions",
+                json!({"admin": true, "push": true, "pull": true}),
+            ),
+        ] {
+            body[key] = value;
         }
-        list["repositories"][0].take()
+        body["owner"]["login"] = json!(owner);
+        body["owner"]["type"] = json!("Organization");
+        body
     }
 
     pub(super) fn run(&self, run: &Run) -> Value {
-        let id = run.id.to_string();
-        let pairs = [
-            ("octo-org/octo-repo", run.repository.as_str()),
-            ("30433642", &id),
-        ];
-        let mut list = self.adapted("workflow-run-paginated", &pairs);
-        let mut body = list["workflow_runs"][0].take();
+        let mut body = self.sample("WorkflowRun");
+        let page = format!("{}/actions/runs/{}", run.repository, run.id);
         let repository = self.repository(&run.repository);
         for (key, value) in [
             ("id", json!(run.id)),
+            ("url", json!(format!("{}/repos/{page}", self.base))),
+            ("html_url", json!(self.page(&page))),
             ("name", json!(run.workflow)),
             ("display_title", json!(run.title)),
             ("event", json!("workflow_dispatch")),
@@ -127,13 +135,8 @@ impl Examples<'_> {
     }
 
     pub(super) fn job(&self, state: &State, run: &Run, job: &Job) -> Value {
-        let id = job.id.to_string();
-        let pairs = [
-            ("octo-org/octo-repo", run.repository.as_str()),
-            ("29679449", &id),
-        ];
-        let mut list = self.adapted("job-paginated", &pairs);
-        let mut body = list["jobs"][0].take();
+        let mut body = self.sample("Job");
+        let page = format!("{}/actions/runs/{}", run.repository, run.id);
         let runner = job.runner.as_ref();
         let group = runner.map(|(.., group)| *group);
         let named = state.groups.iter().find(|it| Some(it.id) == group);
@@ -155,6 +158,11 @@ impl Examples<'_> {
         for (key, value) in [
             ("id", json!(job.id)),
             ("run_id", json!(run.id)),
+            ("run_url", json!(format!("{}/repos/{page}", self.base))),
+            (
+                "html_url",
+                json!(self.page(&format!("{page}/job/{}", job.id))),
+            ),
             ("name", json!(job.name)),
             ("workflow_name", json!(run.workflow)),
             ("head_branch", json!(run.reference)),
@@ -179,23 +187,18 @@ impl Examples<'_> {
         body
     }
 
-    fn adapted(&self, example: &str, pairs: &[(&str, &str)]) -> Value {
-        let mut body = self.api.example(example);
-        replace(&mut body, &[("https://api.github.com", self.base)]);
-        replace(&mut body, pairs);
-        body
+    fn sample(&self, name: &str) -> Value {
+        self.api.sample(name)
     }
-}
 
-fn replace(value: &mut Value, pairs: &[(&str, &str)]) {
-    match value {
-        Value::String(text) => {
-            for (from, to) in pairs {
-                *text = text.replace(from, to);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, pairs)),
-        Value::Object(object) => object.values_mut().for_each(|item| replace(item, pairs)),
-        _ => {}
+    /// Where a person looks at it.
+    fn page(&self, path: &str) -> String {
+        let server = self.base.trim_end_matches("/api/v3");
+        let server = if self.version.is_some() {
+            server
+        } else {
+            "https://github.com"
+        };
+        format!("{server}/{path}")
     }
 }

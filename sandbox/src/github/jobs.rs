@@ -10,6 +10,7 @@ use super::owner::Owner;
 use super::server::Shared;
 use super::state::{Runner, State};
 use super::workflow_file::Template;
+use super::workflows::Run;
 
 /// A job of a run.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct ActionsFaults {
     pub failing_step: Option<String>,
     /// Each job ends as a failure, and none of its steps did.
     pub lost: bool,
+    /// How long a job runs, where not as long as usual.
+    pub length: Option<Duration>,
 }
 
 impl Job {
@@ -59,6 +62,21 @@ impl Job {
             created_at: now,
             started_at: None,
             completed_at: (!runs).then_some(now),
+        }
+    }
+
+    /// A job that waits for a runner with these labels.
+    pub(super) fn queued(id: u64, labels: Vec<String>) -> Self {
+        Self {
+            id,
+            name: "build".to_owned(),
+            conclusion: None,
+            labels,
+            steps: vec![("build".to_owned(), None)],
+            runner: None,
+            created_at: Timestamp::now(),
+            started_at: None,
+            completed_at: None,
         }
     }
 
@@ -106,6 +124,19 @@ impl Job {
 #[derive(Clone)]
 pub(crate) struct Broker(Arc<Shared>);
 
+/// What GitHub tells of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct JobEvent {
+    /// The job's id.
+    pub(crate) job: u64,
+    /// OWNER/NAME.
+    pub(crate) repository: String,
+    /// What the job asks for.
+    pub(crate) labels: Vec<String>,
+    /// `queued`, `in_progress` or `completed`.
+    pub(crate) status: &'static str,
+}
+
 /// A job that a runner has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
@@ -122,6 +153,32 @@ impl Broker {
     /// A job for an idle runner, if one that fits has been queued for long enough.
     pub(crate) fn take(&self, runner: u64) -> Option<Taken> {
         self.0.state().take(runner)
+    }
+
+    /// Whether a runner is registered.
+    pub(crate) fn knows(&self, runner: u64) -> bool {
+        self.0.state().runners.contains_key(&runner)
+    }
+
+    /// How long a job runs, where not as long as usual.
+    pub(crate) fn length(&self) -> Option<Duration> {
+        self.0.state().actions.length
+    }
+
+    /// The jobs as GitHub's webhook tells of them.
+    pub(crate) fn events(&self) -> Vec<JobEvent> {
+        let state = self.0.state();
+        let of = |run: &Run| {
+            let repository = run.repository.clone();
+            let event = move |job: &Job| JobEvent {
+                job: job.id,
+                repository: repository.clone(),
+                labels: job.labels.clone(),
+                status: job.status(),
+            };
+            run.jobs.iter().map(event).collect::<Vec<_>>()
+        };
+        state.runs.values().flat_map(of).collect()
     }
 
     /// The runner has done the job; whether it is gone with it.

@@ -18,6 +18,7 @@ mod token;
 mod workflow_file;
 mod workflows;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,8 +26,9 @@ use jiff::Timestamp;
 use rustls::ServerConfig;
 
 pub use self::jobs::{ActionsFaults, Job};
-pub(crate) use self::jobs::{Broker, Taken};
+pub(crate) use self::jobs::{Broker, JobEvent, Taken};
 pub use self::owner::Owner;
+pub use self::refusal::{Refusing, Told};
 use self::server::Shared;
 use self::state::State;
 pub use self::state::{Group, NewRunner, RateLimit, Runner};
@@ -177,6 +179,17 @@ impl GitHub {
             .retain(|known| known.value != token);
     }
 
+    /// The permissions of the installation tokens that were made, in order.
+    pub fn installation_tokens(&self) -> Vec<BTreeMap<String, String>> {
+        let state = self.shared.state();
+        let tokens = state.tokens.iter();
+        let permissions = tokens.filter_map(|token| match &token.kind {
+            TokenKind::Installation(permissions) => Some(permissions.clone()),
+            TokenKind::Classic(_) | TokenKind::FineGrained(_) => None,
+        });
+        permissions.collect()
+    }
+
     /// Adds an App.
     pub fn add_app(&self, app: App) {
         self.shared.state().apps.push(app);
@@ -273,6 +286,11 @@ impl GitHub {
         self.shared.state().secondary_limit = retry_after;
     }
 
+    /// Refuses from now on as `refusing` says, or no longer.
+    pub fn set_refusing(&self, refusing: Option<Refusing>) {
+        self.shared.state().refusing = refusing;
+    }
+
     /// Commits a workflow to the default branch of a repository, in the place of one of the same name.
     pub fn commit(&self, repository: &str, file: &str, text: &str) -> anyhow::Result<()> {
         self.shared.state().commit(repository, file, text)
@@ -310,6 +328,25 @@ impl GitHub {
     /// All workflow runs, by id.
     pub fn runs(&self) -> Vec<Run> {
         self.shared.state().runs.values().cloned().collect()
+    }
+
+    /// Queues a run of one job that asks for `labels`, as a push does, and returns the run's id.
+    pub fn queue(&self, repository: &str, labels: &[&str]) -> u64 {
+        let mut state = self.shared.state();
+        let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+        let job = Job::queued(state.new_id(), labels);
+        let id = state.new_id();
+        let run = Run {
+            id,
+            repository: repository.to_owned(),
+            workflow: "push.yaml".to_owned(),
+            title: "a push".to_owned(),
+            reference: "main".to_owned(),
+            created_at: Timestamp::now(),
+            jobs: vec![job],
+        };
+        state.runs.insert(id, run);
+        id
     }
 
     /// Cancels all workflow runs that have not ended, as somebody does on their pages.

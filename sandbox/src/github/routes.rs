@@ -9,7 +9,7 @@ use super::access::{authenticate, not_accessible, spend};
 use super::call::{Answer, Call};
 use super::examples::Examples;
 use super::owner::Owner;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Told};
 use super::state::State;
 use super::token::{Token, TokenKind};
 use super::{apps, groups, runners, workflows};
@@ -23,6 +23,8 @@ pub(super) struct Outcome {
     pub(super) accepted_scopes: &'static [&'static str],
     /// The permission another token could have made it with.
     pub(super) accepted_permission: Option<&'static str>,
+    /// What is told whatever was asked.
+    pub(super) told: Option<Told>,
 }
 
 /// Answers a call.
@@ -33,7 +35,17 @@ pub(super) fn dispatch(state: &mut State, call: &Call<'_>, examples: &Examples<'
         token: None,
         accepted_scopes: &[],
         accepted_permission: None,
+        told: None,
     };
+    if let Some(refusing) = &mut state.refusing
+        && refusing.refuses(call.path)
+    {
+        let told = refusing.told;
+        outcome.told = Some(told);
+        outcome.answer = Refusal::Told(told).into();
+        outcome.token = call.token().and_then(|it| state.token(it)).cloned();
+        return outcome;
+    }
     let result = match segments.as_slice() {
         ["app", rest @ ..] => app(state, call, rest, examples),
         // github.com tells this to anybody; a server in private mode does not.
@@ -66,7 +78,7 @@ fn app(
     match (call.method, rest) {
         (&Method::GET, []) => Ok(Answer::ok(examples.app(&app))),
         (&Method::POST, ["installations", id, "access_tokens"]) => {
-            apps::access_token(state, &app, id)
+            apps::access_token(state, &app, id, &call.json()?)
         }
         _ => Err(Refusal::NotFound),
     }

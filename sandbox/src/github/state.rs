@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::jobs::ActionsFaults;
 use super::owner::Owner;
+use super::refusal::Refusing;
 use super::token::{App, HOUR, Token, after, random};
 use super::workflow_file::Workflow;
 use super::workflows::Run;
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) actions: ActionsFaults,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) secondary_limit: Option<Duration>,
+    pub(super) refusing: Option<Refusing>,
     pub(super) violations: Vec<String>,
     pub(super) requests: u64,
     last_id: u64,

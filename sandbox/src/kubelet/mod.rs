@@ -2,6 +2,7 @@
 //! they need, become Running, and go. No container ever runs; the shell command of a Job runs on this
 //! machine instead.
 
+mod claims;
 mod command;
 mod delays;
 mod events;

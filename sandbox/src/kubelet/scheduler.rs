@@ -17,6 +17,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
 use super::Failed;
+use super::claims::{self, Obstacle};
 use super::events::{Note, Recorder};
 use super::schedule::{self, Demand};
 use super::{shown, status};
@@ -67,6 +68,15 @@ async fn reconcile(pod: Arc<Pod>, context: Arc<Context>) -> Result<Action, Faile
         .is_some_and(|spec| spec.scheduling_gates.is_some());
     if pod.metadata.deletion_timestamp.is_some() || is_gated {
         return Ok(Action::await_change());
+    }
+    if let Some(obstacle) = claims::obstacle(&context.client, &pod).await? {
+        if let Obstacle::Said(reason) = obstacle {
+            let nodes = context.nodes.state().len();
+            context
+                .refuse(&pod, &claims::on_no_node(nodes, &reason))
+                .await?;
+        }
+        return Ok(Action::requeue(RETRY));
     }
     let chosen = {
         let nodes = context.nodes.state();

@@ -33,7 +33,7 @@ pub enum Kind {
 
 /// Whether the kind of a request can be told without its body.
 pub(super) fn needs_body(system: System, method: &Method) -> bool {
-    system == System::Aws && *method == Method::POST
+    system == System::Aws && (*method == Method::POST || *method == Method::PUT)
 }
 
 /// What a request does; `body` is empty where it is not needed.

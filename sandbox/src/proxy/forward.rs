@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode, Version, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 
 use super::Shared;
-use super::classify::{action, classify, needs_body};
+use super::classify::{System, action, classify, needs_body};
 use super::fault::Effect;
 use super::refusal::refusal;
 use super::upstream::Link;
-use crate::cloud::cluster::Supplement;
+use crate::cloud::cluster::{Answer, Supplement};
+use crate::cloud::rules::{After, Judged};
 use crate::listen::{Body, BoxError, Connection, Unanswered, whole};
 
 /// Answers one request.
@@ -33,7 +34,8 @@ pub(super) async fn handle(
     };
     let kind = classify(shared.system, &parts, &known);
     // AWS's older services have one path for everything: a fault tells their calls by the action.
-    let action = action(&parts, &known).filter(|_| needs_body(shared.system, &parts.method));
+    let is_form = shared.system == System::Aws && parts.method == Method::POST;
+    let action = action(&parts, &known).filter(|_| is_form);
     let (index, effect) = shared.arrived(kind, &parts, action.as_deref());
     let effect = match effect {
         Some(Effect::Respond {
@@ -56,39 +58,71 @@ pub(super) async fn handle(
         }
         other => other,
     };
-    if let Some(supplement) = &shared.supplement
-        && let Some((status, headers, body)) =
-            supplement.answer(&parts, action.as_deref(), &known).await
-    {
-        shared.answered(index, status);
-        let mut response = Response::new(whole(body));
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        insert(
-            &mut response,
-            headers.iter().map(|(name, value)| (*name, value.as_str())),
-        );
+    let Some(supplement) = shared.supplement.clone() else {
+        let response = passed_on(&shared, &link, index, Request::from_parts(parts, body)).await;
         return returned(&shared, &connection, response, effect).await;
-    }
-    let lacking = shared
-        .supplement
-        .clone()
-        .filter(|_| Supplement::concerns(&parts));
-    let response = match link.send(Request::from_parts(parts, body)).await {
-        Ok(response) => response,
+    };
+    let (bytes, after) = match supplement
+        .rules
+        .before(&parts, &known, &supplement.moto)
+        .await
+    {
+        Judged::Forward(bytes, after) => (bytes, after),
+        Judged::Answer(answer) => {
+            shared.answered(index, answer.0);
+            return returned(&shared, &connection, made(answer), effect).await;
+        }
+    };
+    let known = Bytes::from(bytes);
+    let lacking = Supplement::concerns(&parts);
+    let answer = supplement.answer(&parts, action.as_deref(), &known).await;
+    let response = if let Some(answer) = answer {
+        shared.answered(index, answer.0);
+        made(answer)
+    } else {
+        let request = if known.is_empty() {
+            Request::from_parts(parts, body)
+        } else {
+            let mut parts = parts;
+            parts.headers.insert(CONTENT_LENGTH, known.len().into());
+            Request::from_parts(parts, whole(known))
+        };
+        passed_on(&shared, &link, index, request).await
+    };
+    let response = completed(&supplement, lacking, after, response).await?;
+    returned(&shared, &connection, response, effect).await
+}
+
+/// The answer of the system behind the proxy.
+async fn passed_on(
+    shared: &Shared,
+    link: &Link,
+    index: usize,
+    request: Request<Body>,
+) -> Response<Body> {
+    match link.send(request).await {
+        Ok(response) => {
+            shared.answered(index, response.status().as_u16());
+            response.map(|body| body.map_err(BoxError::from).boxed())
+        }
         Err(error) => {
             shared.answered(index, 502);
             let mut response = Response::new(whole(format!("sandbox proxy: {error:#}\n")));
             *response.status_mut() = StatusCode::BAD_GATEWAY;
-            return Ok(response);
+            response
         }
-    };
-    shared.answered(index, response.status().as_u16());
-    let response = response.map(|body| body.map_err(BoxError::from).boxed());
-    let response = match lacking {
-        Some(supplement) => completed(&supplement, response).await?,
-        None => response,
-    };
-    returned(&shared, &connection, response, effect).await
+    }
+}
+
+/// An answer in the system's place.
+fn made((status, headers, body): Answer) -> Response<Body> {
+    let mut response = Response::new(whole(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    insert(
+        &mut response,
+        headers.iter().map(|(name, value)| (*name, value.as_str())),
+    );
+    response
 }
 
 /// The other side's answer, with what a fault does to it.
@@ -125,15 +159,25 @@ async fn returned(
     Ok(Response::from_parts(parts, body))
 }
 
-/// The answer with what its system does not know.
+/// The answer with what moto does not know, as AWS would show it.
 async fn completed(
     supplement: &Supplement,
+    lacking: bool,
+    after: After,
     response: Response<Body>,
 ) -> Result<Response<Body>, Unanswered> {
     let (mut parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
-    let body = supplement.complete(&body).map_or(body, Bytes::from);
+    let moto = &supplement.moto;
+    let status = parts.status.as_u16();
+    let shown = supplement.rules.after(after, status, &body, moto).await;
+    let shown = if lacking {
+        supplement.complete(&body)
+    } else {
+        shown
+    };
     parts.headers.remove(CONTENT_LENGTH);
+    let body = shown.map_or(body, Bytes::from);
     Ok(Response::from_parts(parts, whole(body)))
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::Helm;
-use crate::tools;
+use super::{Helm, profile};
+use crate::{cloud::Cloud, tools};
 
 /// Variables by name.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -39,6 +39,31 @@ pub(super) fn path(directory: &Path, helm: Helm) -> Result<String> {
         .chain(own)
         .chain(std::env::split_paths(&path));
     Ok(std::env::join_paths(path)?.to_string_lossy().into_owned())
+}
+
+/// Writes the profiles for the cluster as EKS knows it, made from `text`: one of runners that use nothing of AWS, and one
+/// with a role, a bucket and the way to the GitHub server.
+pub(super) fn profiles(directory: &Path, text: &str, cloud: &Cloud) -> Result<Environment> {
+    let profiles = [
+        (
+            "ARCCTL_SANDBOX_EKS_PROFILE",
+            "eks-profile.yaml",
+            profile::through_eks(text),
+        ),
+        (
+            "ARCCTL_SANDBOX_AWS_PROFILE",
+            "aws-profile.yaml",
+            profile::with_aws(text, &cloud.server_group),
+        ),
+    ];
+    let mut variables = Environment::new();
+    for (name, file, text) in profiles {
+        let path = directory.join(file);
+        std::fs::write(&path, text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        variables.insert(name.to_owned(), path.display().to_string());
+    }
+    Ok(variables)
 }
 
 #[cfg(test)]

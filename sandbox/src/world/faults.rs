@@ -1,5 +1,7 @@
 //! What goes wrong, as the command line says it: `AREA:FAULT`. Pure: no I/O.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -21,6 +23,8 @@ pub(super) struct Faults {
     pub(super) actions: ActionsFaults,
     pub(super) proxies: Vec<(System, Fault)>,
     pub(super) charts_down: bool,
+    /// Whether the nodes, and what runs on them, reach none of the sandbox's servers; tests set it.
+    pub(super) cut_off: Arc<AtomicBool>,
     /// Certificates are issued this much later than usual.
     pub(super) issue_late: Option<Duration>,
 }
@@ -94,9 +98,10 @@ fn set_controller(faults: &mut controller::Faults, fault: &str) -> Result<()> {
         ("webhook-refuses", "") => faults.webhook_refuses = true,
         ("crash-after", value) => faults.crash_after = Some(duration(value)?),
         ("never-register", "") => faults.never_register = true,
+        ("sync", value) => faults.sync = Some(duration(value)?),
         _ => bail!(
             "`{fault}` is not a fault of the controller: write `webhook-late=5s`, \
-             `webhook-never`, `webhook-refuses`, `crash-after=5s` or `never-register`"
+             `webhook-never`, `webhook-refuses`, `crash-after=5s`, `never-register` or `sync=1m`"
         ),
     }
     Ok(())
@@ -107,8 +112,9 @@ fn set_actions(faults: &mut ActionsFaults, fault: &str) -> Result<()> {
         ("never-assign", "") => faults.never_assign = true,
         ("step-fails", name) if !name.is_empty() => faults.failing_step = Some(name.to_owned()),
         ("lost", "") => faults.lost = true,
+        ("take", length) => faults.length = Some(duration(length)?),
         _ => bail!(
-            "`{fault}` is not a fault of jobs: write `never-assign`, `step-fails=NAME` or `lost`"
+            "`{fault}` is not a fault of jobs: write `never-assign`, `step-fails=NAME`, `lost` or `take=30s`"
         ),
     }
     Ok(())
@@ -151,6 +157,7 @@ mod tests {
             ("controller:crash-after=soon", "write for example `5s`"),
             ("controller:never-register=1", "`never-register`"),
             ("actions:step-fails", "`step-fails=NAME`"),
+            ("actions:take", "write for example `5s`"),
         ] {
             let error = parse(spec).err().map(|error| format!("{error:#}"));
             assert!(

@@ -1,6 +1,7 @@
 //! The whole sandbox: what is real, what stands in for the rest, and the environment in which a
 //! program finds it.
 
+mod aws;
 mod environment;
 mod faults;
 mod profile;
@@ -20,14 +21,13 @@ use self::proxies::Proxies;
 use crate::authenticator::Authenticator;
 use crate::cert_manager;
 use crate::chart_repository::ChartRepository;
-use crate::cloud::{Cloud, associations::Associations};
+use crate::cloud::{Cloud, rules::Rules};
 use crate::control_plane::ControlPlane;
 use crate::controller::{self, GitHubSettings};
 use crate::egress::Egress;
 use crate::github::{self, GitHub};
 use crate::kubelet::{self, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
-use crate::pod_identity::PodIdentity;
 use crate::processes::ProcessGroup;
 use crate::proxy::{Proxy, System};
 
@@ -90,7 +90,7 @@ pub struct World {
     egress: Egress,
     github: GitHub,
     charts: ChartRepository,
-    aws: Option<Aws>,
+    aws: Option<aws::Aws>,
     proxies: Proxies,
     kubelet: Option<Kubelet>,
     stand_ins: JoinSet<()>,
@@ -100,14 +100,6 @@ pub struct World {
     _lock: File,
     // Last, so that the files go after everything that uses them.
     _temporary: Vec<TempDir>,
-}
-
-/// The simulated AWS, and who authenticates its users at the cluster.
-struct Aws {
-    cloud: Cloud,
-    authenticator: Authenticator,
-    associations: Arc<Associations>,
-    _pod_identity: PodIdentity,
 }
 
 impl World {
@@ -140,7 +132,7 @@ impl World {
             ControlPlane::start(&processes, &directory, &socket, whose.as_deref()).await?;
         let client = control_plane.client();
         let moto = moto.as_ref();
-        let aws = aws(&processes, moto, authenticator, &client, &mut options.nodes).await?;
+        let aws = aws::start(&processes, moto, authenticator, &client, &mut options).await?;
         egress.attach(client.clone());
         for (namespace, service, fault) in &faults.egress {
             egress.set_fault(namespace, service, Some(*fault));
@@ -158,9 +150,10 @@ impl World {
         .await?;
         github.set_actions_faults(faults.actions.clone());
         let mut charts = ChartRepository::start().await?;
-        let account = moto
-            .zip(aws.as_ref())
-            .map(|(moto, aws)| (moto, &aws.cloud, Arc::clone(&aws.associations)));
+        let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
+            let associations = Arc::clone(&aws.associations);
+            (moto, &aws.cloud, associations, Arc::clone(&aws.rules))
+        });
         let proxies = Proxies::start(&control_plane, &github, &charts, account).await?;
         if faults.charts_down {
             charts.down().await;
@@ -171,12 +164,8 @@ impl World {
             environment(&directory, &control_plane, &github, &proxies, options.helm)?;
         if let (Some(proxy), Some(aws)) = (&proxies.aws, &aws) {
             environment.extend(moto::environment(&proxy.url(), &aws.cloud.key));
-            let path = directory.join("eks-profile.yaml");
             let text = profile::text(&proxies.github.url(), &proxies.charts.url());
-            std::fs::write(&path, profile::through_eks(&text))
-                .with_context(|| format!("cannot write `{}`", path.display()))?;
-            let name = "ARCCTL_SANDBOX_EKS_PROFILE".to_owned();
-            environment.insert(name, path.display().to_string());
+            environment.extend(environment::profiles(&directory, &text, &aws.cloud)?);
         }
         Ok(Self {
             control_plane,
@@ -223,6 +212,11 @@ impl World {
     /// The account that the cluster is in; `None` without AWS.
     pub fn cloud(&self) -> Option<&Cloud> {
         self.aws.as_ref().map(|it| &it.cloud)
+    }
+
+    /// AWS's rules, which moto does not know; `None` without AWS.
+    pub fn aws_rules(&self) -> Option<&Rules> {
+        self.aws.as_ref().map(|it| &*it.rules)
     }
 
     /// Who authenticates AWS's users at the cluster; `None` without AWS.
@@ -272,28 +266,6 @@ async fn authenticator(moto: Option<&Moto>) -> Result<Option<Authenticator>> {
     }
 }
 
-/// Makes the account once moto answers; each of `nodes` gets the instance it runs on.
-async fn aws(
-    processes: &ProcessGroup,
-    moto: Option<&Moto>,
-    authenticator: Option<Authenticator>,
-    client: &kube::Client,
-    nodes: &mut [NodeSpec],
-) -> Result<Option<Aws>> {
-    let Some((moto, authenticator)) = moto.zip(authenticator) else {
-        return Ok(None);
-    };
-    moto.wait(processes).await?;
-    let cloud = Cloud::make(&moto.url(), nodes).await?;
-    let associations = Arc::<Associations>::default();
-    Ok(Some(Aws {
-        cloud,
-        authenticator,
-        associations: Arc::clone(&associations),
-        _pod_identity: PodIdentity::start(client, associations).await?,
-    }))
-}
-
 fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
     kubelet::Settings {
         nodes: options.nodes.clone(),
@@ -302,7 +274,7 @@ fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
             Pace::Fast => kubelet::Delays::fast(),
         },
         faults: faults.kubelet.clone(),
-        cut_off: Arc::default(),
+        cut_off: Arc::clone(&faults.cut_off),
     }
 }
 
@@ -315,7 +287,7 @@ fn stand_ins(
     options: &Options,
     faults: Faults,
 ) -> JoinSet<()> {
-    let (mut cert_manager, controller) = match options.pace {
+    let (mut cert_manager, mut controller) = match options.pace {
         Pace::Realistic => (
             cert_manager::Delays::realistic(),
             controller::Delays::realistic(),
@@ -323,6 +295,9 @@ fn stand_ins(
         Pace::Fast => (cert_manager::Delays::fast(), controller::Delays::fast()),
     };
     cert_manager.issue += faults.issue_late.unwrap_or_default();
+    if let Some(period) = faults.controller.sync {
+        (controller.resync, controller.poll) = (period, period);
+    }
     let public = match options.github {
         github::Mode::Cloud => Some(proxies.github.url()),
         github::Mode::EnterpriseServer(_) => None,
@@ -330,6 +305,7 @@ fn stand_ins(
     let settings = GitHubSettings {
         public,
         broker: Some(github.broker()),
+        cut_off: faults.cut_off,
         ..GitHubSettings::default()
     };
     let mut tasks = JoinSet::new();

@@ -1,7 +1,7 @@
 //! The profile that a newcomer and the tests use: the reference profile, pointed at the sandbox.
 //! Pure: no I/O.
 
-use crate::cloud::CLUSTER;
+use crate::cloud::{BUCKET, CLUSTER};
 use crate::moto::REGION;
 
 const TEMPLATE: &str = include_str!("../../profile.yaml");
@@ -20,6 +20,17 @@ pub(super) fn through_eks(text: &str) -> String {
     text.replace(&context, &eks)
 }
 
+/// The same with what the runners use of AWS: a role, a bucket, and the way to the GitHub server, whose security group is
+/// `server`.
+pub(super) fn with_aws(text: &str, server: &str) -> String {
+    let aws = format!(
+        "aws:\n  irsa:\n    role: actions-runner-role\n    serviceAccount: actions-runner-role\n    \
+         buckets:\n      - {{name: {BUCKET}, access: readWrite, apply: true}}\n  \
+         githubServer: {{securityGroup: {server}}}\n\npools:\n"
+    );
+    through_eks(text).replace("\npools:\n", &format!("\n{aws}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +42,16 @@ mod tests {
         let profile: Value = serde_saphyr::from_str(&text).unwrap();
         let cluster = serde_json::json!({"eks": CLUSTER, "region": REGION});
         assert_eq!(profile["cluster"], cluster);
+    }
+
+    #[test]
+    fn aws_comes_beside_eks() {
+        let text = with_aws(&text("http://127.0.0.1:1", "http://127.0.0.1:2/"), "sg-1");
+        let profile: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(profile["cluster"]["eks"], CLUSTER);
+        assert_eq!(profile["aws"]["githubServer"]["securityGroup"], "sg-1");
+        assert_eq!(profile["aws"]["irsa"]["buckets"][0]["name"], BUCKET);
+        assert!(profile["pools"].is_array());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::chart_repository::ChartRepository;
-use crate::cloud::{Api, Cloud, associations::Associations, cluster::Supplement};
+use crate::cloud::{Api, Cloud, associations::Associations, cluster::Supplement, rules::Rules};
 use crate::control_plane::ControlPlane;
 use crate::github::GitHub;
 use crate::moto::Moto;
@@ -25,7 +25,7 @@ impl Proxies {
         control_plane: &ControlPlane,
         github: &GitHub,
         charts: &ChartRepository,
-        moto: Option<(&Moto, &Cloud, Arc<Associations>)>,
+        moto: Option<(&Moto, &Cloud, Arc<Associations>, Arc<Rules>)>,
     ) -> Result<Self> {
         let leaf = control_plane
             .authority()
@@ -39,13 +39,14 @@ impl Proxies {
         };
         let kubernetes = Proxy::start(control_plane.url(), kubernetes).await?;
         let aws = match moto {
-            Some((moto, cloud, associations)) => {
+            Some((moto, cloud, associations, rules)) => {
                 let supplement = Supplement {
                     moto: Api::new(&moto.url())?,
                     associations,
                     endpoint: kubernetes.url(),
                     authority: control_plane.authority().certificate().to_owned(),
                     cloud: cloud.clone(),
+                    rules,
                 };
                 let options = proxy::Options {
                     supplement: Some(Arc::new(supplement)),

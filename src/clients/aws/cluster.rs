@@ -2,11 +2,14 @@
 
 use aws_sdk_eks::{
     operation::describe_cluster::DescribeClusterError,
-    types::{Cluster, ClusterStatus, ComputeConfigResponse, VpcConfigResponse},
+    types::{Cluster, ClusterStatus, ComputeConfigResponse, IpFamily, VpcConfigResponse},
 };
 
-use super::{Aws, failure::Asked, partition::Partition};
-use crate::error::{Error, ErrorKind, Result, System};
+use super::{Aws, failure::Asked};
+use crate::{
+    account::Partition,
+    error::{Error, ErrorKind, Result, System},
+};
 
 /// What EKS tells of a cluster that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct EksCluster {
     pub subnets: Vec<String>,
     /// Its VPC.
     pub vpc: Option<String>,
+    /// Whether its pods and services have addresses of IPv6.
+    pub ipv6: bool,
     /// From where its API server can be reached.
     pub reach: Reach,
     /// Whether EKS runs its nodes (Auto Mode), with the agent of Pod Identity built in.
@@ -129,6 +134,7 @@ fn unusable(message: String, object: &str) -> Error {
     Error::new(ErrorKind::Failed, System::Aws, message).object(object)
 }
 
+#[expect(clippy::too_many_lines, reason = "each answer of EKS")]
 fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
     let object = format!("cluster/{name}");
     let state = |text: &str| {
@@ -185,6 +191,10 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
             .and_then(|it| it.cluster_security_group_id())
             .map(str::to_owned),
         vpc: network.and_then(|it| it.vpc_id()).map(str::to_owned),
+        ipv6: cluster
+            .kubernetes_network_config()
+            .and_then(|it| it.ip_family())
+            == Some(&IpFamily::Ipv6),
         reach: network.map_or(Reach::Public, reach),
         auto_mode: cluster
             .compute_config()

@@ -1,16 +1,21 @@
-//! Counts each attempt of a call as a read or a write, by the name of its operation.
+//! Counts each attempt of a call as a read or a write, by the name of its operation, and logs it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use aws_sdk_sts::{
     config::{
-        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
     },
     error::BoxError,
 };
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::{orchestrator::Metadata, retries::RequestAttempts};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use crate::clients::requests::{Call, Counter};
+use crate::{
+    clients::requests::{Call, Counter},
+    log,
+};
 
 /// What the names of the operations begin with that change nothing.
 const READS: [&str; 8] = [
@@ -34,8 +39,39 @@ impl Intercept for Counting {
     ) -> Result<(), BoxError> {
         let operation = bag.load::<Metadata>().map_or("", Metadata::name);
         self.0.count(kind(operation));
+        bag.interceptor_state().store_put(Sent(Instant::now()));
         Ok(())
     }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // What was not sent, for want of credentials, is in the error that the user gets.
+        let Some(Sent(began)) = bag.load::<Sent>() else {
+            return Ok(());
+        };
+        let (service, operation) = bag
+            .load::<Metadata>()
+            .map_or(("", ""), |it| (it.service(), it.name()));
+        let action = format!("{} {operation}", service.to_lowercase());
+        let attempt = bag
+            .load::<RequestAttempts>()
+            .map_or(1, RequestAttempts::attempts);
+        let status = context.response().map(|it| it.status().as_u16());
+        log::answered("aws", action, status.ok_or("no answer"), *began, attempt);
+        Ok(())
+    }
+}
+
+/// When an attempt was sent.
+#[derive(Debug)]
+struct Sent(Instant);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
 }
 
 /// An operation that is not known to be harmless is a write.

@@ -6,6 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::advice;
 use crate::error::{Error, ErrorKind, System};
 
 /// How much of AWS's own words an error quotes.
@@ -105,6 +106,17 @@ impl Asked<'_> {
         }
     }
 
+    /// All items of all pages.
+    pub async fn all<T, E>(
+        self,
+        pages: impl Future<Output = Result<Vec<T>, SdkError<E, HttpResponse>>>,
+    ) -> crate::error::Result<Vec<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        pages.await.map_err(|error| self.failed(&error))
+    }
+
     fn error(self, kind: ErrorKind) -> Error {
         Error::new(kind, System::Aws, format!("cannot {}", self.what)).object(self.resource)
     }
@@ -143,13 +155,14 @@ impl Asked<'_> {
                 "check that the identity which `aws sts get-caller-identity` shows may do `{action}` on `{resource}`, and that no policy of the organization or the resource forbids it"
             ));
         }
-        let passing = busy || status >= 500;
-        self.failed_to(said).passing(passing).hint(if busy {
-            "AWS limits the rate of requests: run the command again in a minute"
-        } else if passing {
-            "run the command again; if it stays, look at the AWS Health Dashboard"
+        let conflict = advice::is_conflict(code);
+        let passing = busy || conflict || status >= 500;
+        self.failed_to(said).passing(passing).hint(if conflict || !passing {
+            advice::hint(code, resource)
+        } else if busy {
+            "AWS limits the rate of requests: run the command again in a minute".to_owned()
         } else {
-            "check the profile's `aws` and `cluster` sections for it"
+            "the service failed: the AWS Health Dashboard shows whether it is known; run the command again later".to_owned()
         })
     }
 
@@ -186,6 +199,13 @@ impl Asked<'_> {
             _ if sso => unauthorized
                 .cause(format!("the single sign-on session cannot be used: {last}"))
                 .hint("run `aws sso login`, with `--profile` where AWS_PROFILE names one"),
+            _ if chain.iter().any(|it| it.contains("cached Login token") || it.contains("login/cache")) => unauthorized
+                .cause(format!("the session of `aws login` cannot be used: {last}"))
+                .hint("run `aws login`, with `--profile` where AWS_PROFILE names one"),
+            // The SDK for Rust does not ask for a code (aws-sdk-rust#527).
+            _ if chain.iter().any(|it| it.contains("AssumeRole") || it.contains("AccessDenied")) => unauthorized
+                .cause(format!("the role that the AWS profile names cannot be assumed: {last}"))
+                .hint("where that profile has `mfa_serial`, let the aws CLI ask for the code and hand on what it gets: `eval \"$(aws configure export-credentials --format env)\"`, with `--profile` where AWS_PROFILE names one; else let the role trust this identity"),
             CredentialsError::CredentialsNotLoaded(_) => self.no_credentials(),
             CredentialsError::InvalidConfiguration(_) => unauthorized
                 .cause(format!("the AWS configuration cannot be used: {last}"))
@@ -292,10 +312,55 @@ mod tests {
             ("", 502, true),
             ("MalformedPolicyDocument", 400, false),
             ("AccessDenied", 403, false),
+            ("ConcurrentModification", 409, true),
+            ("ConcurrentModificationException", 409, true),
+            ("OperationAborted", 409, true),
+            ("LimitExceeded", 409, false),
+            ("EntityAlreadyExists", 409, false),
         ] {
             let error = ASKED.refused(Some(code), None, status);
             assert_eq!(error.passing, passes, "{code} {status}");
         }
+    }
+
+    #[test]
+    fn what_to_do_depends_on_what_is_known() {
+        for (code, words) in [
+            ("MalformedPolicyDocument", "its message names the part"),
+            ("LimitExceeded", "Service Quotas"),
+            ("NoSuchBucket", "not in this account and region"),
+            ("InvalidParameterValue", "the value that AWS names"),
+            ("PermanentRedirect", "another region"),
+            ("Whatever", "not known beyond AWS's own words"),
+        ] {
+            let error = ASKED.refused(Some(code), Some("no"), 400);
+            let hint = error.hint.unwrap();
+            assert!(hint.contains(words), "{code}: {hint}");
+            assert!(!error.passing, "{code}");
+        }
+        for (code, status, words) in [
+            ("OperationAborted", 409, "at the same time"),
+            ("ConcurrentModificationException", 409, "at the same time"),
+            ("SlowDown", 503, "limits the rate"),
+            ("InternalFailure", 500, "the service failed"),
+        ] {
+            let error = ASKED.refused(Some(code), Some("no"), status);
+            let hint = error.hint.unwrap();
+            assert!(hint.contains(words), "{code}: {hint}");
+            assert!(error.passing, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_role_behind_mfa_is_told_how() {
+        let said = "User: u is not authorized to perform: sts:AssumeRole (AccessDenied)";
+        let error = ASKED.without_credentials(&CredentialsError::provider_error(said));
+        assert_eq!(error.kind, ErrorKind::Unauthorized);
+        let hint = error.hint.unwrap();
+        assert!(
+            hint.contains("mfa_serial") && hint.contains("export-credentials"),
+            "{hint}"
+        );
     }
 
     #[test]

@@ -3,16 +3,22 @@
 //! Who calls is found by the SDK's own chain: environment, profiles, single sign-on, web identity, containers,
 //! `AWS_ENDPOINT_URL` (docs/decisions/0004-the-sdk-reads-its-environment.md). Every attempt has a timeout and is counted.
 
+mod advice;
+pub mod buckets;
 pub mod cluster;
 mod counting;
 pub mod failure;
 pub mod login;
-pub mod partition;
+pub mod network;
+pub mod shared_files;
 pub mod stored;
 mod token;
+#[cfg(test)]
+pub(crate) mod wire;
 
 use std::{
-    sync::{Arc, OnceLock},
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -20,10 +26,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout
 use aws_smithy_http_client::{
     Builder, Connector,
     proxy::ProxyConfig,
-    tls::{self, rustls_provider::CryptoMode},
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-use self::counting::Counting;
+use self::{counting::Counting, shared_files::SharedFiles};
 use super::requests::Counter;
 
 /// How long a connection may take.
@@ -50,6 +56,8 @@ pub struct Aws {
     s3: OnceLock<aws_sdk_s3::Client>,
     ssm: OnceLock<aws_sdk_ssm::Client>,
     secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
+    /// The regions of buckets that are not in this one.
+    bucket_regions: Mutex<HashMap<String, String>>,
 }
 
 /// A typed client, made once, whose attempts are counted.
@@ -69,17 +77,23 @@ macro_rules! client {
 
 impl Aws {
     /// Reads the usual configuration for `region`, or for the region that it names. No call is made yet, unless the
-    /// region has to be asked of the machine arcctl runs on.
-    pub async fn new(region: Option<&str>) -> Self {
+    /// region has to be asked of the machine arcctl runs on. What `files` have started does not see what they hide.
+    /// `authorities` (PEM) take the place of this machine's, as `AWS_CA_BUNDLE` has the aws CLI do it.
+    pub async fn new(
+        region: Option<&str>,
+        files: &SharedFiles,
+        authorities: Option<Vec<u8>>,
+    ) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(CALL_TIMEOUT)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client())
+            .http_client(http_client(authorities))
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .profile_files(files.rewritten());
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
@@ -97,13 +111,18 @@ impl Aws {
             s3: OnceLock::new(),
             ssm: OnceLock::new(),
             secrets_manager: OnceLock::new(),
+            bucket_regions: Mutex::default(),
         }
     }
 
-    /// Clients whose calls are answered by `http`.
+    /// Clients whose calls `connector` answers.
     #[cfg(test)]
-    pub(crate) fn answered_by(http: aws_sdk_sts::config::SharedHttpClient) -> Self {
+    pub(crate) fn answered_by(
+        connector: impl aws_smithy_runtime_api::client::http::HttpConnector + Clone + 'static,
+    ) -> Self {
         use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+        use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+        let http = http_client_fn(move |_, _| SharedHttpConnector::new(connector.clone()));
         let credentials = Credentials::new("test", "test", None, None, "test");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -117,6 +136,20 @@ impl Aws {
     /// The region, where one is known.
     pub fn region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
+    }
+
+    /// The region of a bucket, where S3 has named another one than this.
+    fn bucket_region(&self, bucket: &str) -> Option<String> {
+        // A poisoned lock only means that another task panicked; the map is still whole.
+        let known = self.bucket_regions.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.get(bucket).cloned()
+    }
+
+    fn set_bucket_region(&self, bucket: &str, region: &str) {
+        let known = self.bucket_regions.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        known.insert(bucket.to_owned(), region.to_owned());
     }
 
     /// Where the credentials come from.
@@ -163,15 +196,21 @@ impl Aws {
 }
 
 /// One HTTP client for all services: rustls with ring, and through a proxy where the environment names one, as for GitHub.
-fn http_client() -> aws_sdk_sts::config::SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+fn http_client(authorities: Option<Vec<u8>>) -> aws_sdk_sts::config::SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
         builder.set_connector_settings(settings.cloned());
         if let Some(components) = components {
             builder.set_sleep_impl(components.sleep_impl());
         }
-        builder
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build()
+        let mut builder = builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+        if let Some(authorities) = &authorities {
+            let store = TrustStore::empty().with_pem_certificate(authorities.clone());
+            // Building it fails only with a provider that is not compiled in: then this machine's authorities stay.
+            if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {
+                builder.set_tls_context(context);
+            }
+        }
+        builder.build()
     })
 }

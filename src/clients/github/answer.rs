@@ -5,6 +5,8 @@ use http::{HeaderMap, StatusCode};
 use jiff::{Timestamp, fmt::strtime};
 use serde_json::Value;
 
+use super::ground::Ground;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
@@ -16,6 +18,8 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
     /// When it was received, by this machine's clock.
     pub received: Timestamp,
+    /// Whether the same call had succeeded before, in this run.
+    pub succeeded_before: bool,
 }
 
 /// Which of GitHub's limits is reached.
@@ -25,6 +29,8 @@ pub(super) enum Limit {
     Primary,
     /// Too many at once.
     Secondary,
+    /// Too many attempts to log in with wrong tokens.
+    Logins,
 }
 
 impl Answer {
@@ -72,7 +78,20 @@ impl Answer {
             return Some((Limit::Primary, until.unwrap_or_else(|| later(3600))));
         }
         // Without either header the documented pause is a minute.
-        (self.status == StatusCode::TOO_MANY_REQUESTS).then(|| (Limit::Secondary, later(60)))
+        let limit = match self.ground() {
+            Some(Ground::PrimaryLimit) => {
+                let reset = self.number("x-ratelimit-reset");
+                let until = reset.and_then(|it| Timestamp::from_second(it).ok());
+                return Some((Limit::Primary, until.unwrap_or_else(|| later(60))));
+            }
+            Some(Ground::SecondaryLimit) => Some(Limit::Secondary),
+            Some(Ground::TooManyLogins) => Some(Limit::Logins),
+            _ if self.status == StatusCode::TOO_MANY_REQUESTS => Some(Limit::Secondary),
+            // What was allowed a moment ago, and is refused without a word, is too much at once (hub4j/github-api#2267).
+            None if self.succeeded_before && self.is_json() => Some(Limit::Secondary),
+            _ => None,
+        };
+        limit.map(|it| (it, later(60)))
     }
 
     /// The scopes of the token, which only tokens that have scopes are told.
@@ -99,12 +118,31 @@ impl Answer {
         Some(self.received.duration_since(server).as_secs())
     }
 
+    fn text(&self, key: &str) -> Option<String> {
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        let text = body.get(key)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// GitHub's message.
+    pub(super) fn message(&self) -> Option<String> {
+        self.text("message")
+    }
+
+    /// The address of what GitHub says more of it.
+    pub(super) fn description(&self) -> Option<String> {
+        self.text("documentation_url")
+    }
+
     /// What the other side said, with what its administrator asks for.
     pub(super) fn said(&self) -> String {
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let message = match body["message"].as_str() {
-            Some(message) => message.trim_end_matches('.'),
-            None => self.status.canonical_reason().unwrap_or("no message"),
+        let message = match self.message() {
+            Some(message) => message.trim_end_matches('.').to_owned(),
+            None => self
+                .status
+                .canonical_reason()
+                .unwrap_or("no message")
+                .to_owned(),
         };
         let request = self
             .header("x-github-request-id")
@@ -129,6 +167,7 @@ pub(super) mod tests {
                 .collect(),
             body: Vec::new(),
             received: "2026-11-23T12:00:00Z".parse().unwrap(),
+            succeeded_before: false,
         }
     }
 
@@ -149,6 +188,26 @@ pub(super) mod tests {
                 Some(expected)
             );
         }
+    }
+
+    #[test]
+    fn a_limit_without_headers_is_known_by_its_words_and_by_what_succeeded_before() {
+        let until = "2026-11-23T12:01:00Z".parse().unwrap();
+        let mut said = answer(403, &[("content-type", "application/json")]);
+        said.body = br#"{"message": "You have exceeded a secondary rate limit."}"#.to_vec();
+        assert_eq!(said.limit(), Some((Limit::Secondary, until)));
+        let mut empty = answer(403, &[]);
+        assert_eq!(empty.limit(), None);
+        empty.succeeded_before = true;
+        assert_eq!(empty.limit(), Some((Limit::Secondary, until)));
+        // What is told as something else is that, whatever was before.
+        said.succeeded_before = true;
+        said.body = br#"{"message": "Resource not accessible by integration"}"#.to_vec();
+        assert_eq!(said.limit(), None);
+        let mut page = answer(403, &[("content-type", "text/html")]);
+        page.body = b"<html>Forbidden</html>".to_vec();
+        page.succeeded_before = true;
+        assert_eq!(page.limit(), None);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::{
     GitHub, OLDEST, Product, TokenKind, Version,
     answer::Answer,
+    app::Purpose,
+    forbidden::{missing_permission, missing_scope, not_for_enterprises},
+    ground::Ground,
     hidden,
-    refusal::{
-        Case, missing_permission, missing_scope, not_for_enterprises, not_github, token_page,
-    },
+    misplaced::misplaced,
+    refusal::{Case, not_github, token_page, unauthorized},
     scope::{describe, permission},
 };
 use crate::{
@@ -65,8 +67,9 @@ pub(super) struct User {
 impl GitHub {
     /// Asks all that can be known before anything is written. `owner` is the login that the token must belong to.
     pub async fn audit(&self, scope: Scope<'_>, owner: Option<&str>) -> Result<Audit> {
+        self.token_fits()?;
         kind_fits(&self.case(scope))?;
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
         // Boxed: the calls side by side make a large future, and all callers' would be as large.
         let mut audit = Box::pin(self.examine(scope, owner, &bearer))
             .await
@@ -125,6 +128,18 @@ impl GitHub {
         Ok(audit)
     }
 
+    /// Whether the credential is one at all; nothing that is none is sent anywhere.
+    fn token_fits(&self) -> Result<()> {
+        match misplaced(&self.credential) {
+            None => Ok(()),
+            Some(it) => Err(
+                unauthorized(format!("the value of github.token is {}", it.is))
+                    .object(&self.server.api)
+                    .hint(it.hint),
+            ),
+        }
+    }
+
     async fn ask(&self, path: &str, bearer: &Secret) -> Result<Answer> {
         self.attempt(Call::Read, &Method::GET, path, bearer).await
     }
@@ -140,7 +155,10 @@ impl GitHub {
 
     /// Whether the App's installation has the permission. That its token lasts for an hour is nothing to tell of.
     async fn granted(&self, case: &Case<'_>) -> Result<()> {
-        let granted = self.current_installation().await?.permissions;
+        let granted = self
+            .current_installation(Purpose::Runners(case.scope))
+            .await?
+            .permissions;
         let has = |key: &str| granted.get(key).is_some_and(|level| level == "write");
         let lacks = permission(case.scope).is_some_and(|needed| !has(needed.key));
         match missing_permission(case).filter(|_| lacks) {
@@ -229,12 +247,8 @@ impl GitHub {
     /// Who the token speaks for.
     async fn user(&self, scope: Scope<'_>, bearer: &Secret) -> Result<(Answer, User)> {
         let answer = self.ask("user", bearer).await?;
-        // Of all tokens only an installation's speaks for no user; limits and single sign-on have headers of their own.
-        let nobody = answer.status == StatusCode::FORBIDDEN
-            && answer.is_json()
-            && answer.limit().is_none()
-            && answer.header("x-github-sso").is_none()
-            && answer.scopes().is_none();
+        // Of all tokens only an installation's speaks for no user.
+        let nobody = answer.ground() == Some(Ground::NotForIntegrations);
         if nobody && self.kind == TokenKind::Unknown {
             return Err(installation_token(&self.case(scope)));
         }

@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{GitHub, Runner, hidden, scope::prefix};
+use super::{GitHub, Runner, app::Purpose, hidden, scope::prefix};
 use crate::{clients::requests::Call, error::Result, profile::Scope};
 
 /// The largest page GitHub serves.
@@ -71,7 +71,7 @@ impl GitHub {
             prefix(scope)
         );
         let (tag, known) = self.pages.find(&path).unzip();
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
         let answer = self
             .attempt_if_changed(Call::Read, &Method::GET, &path, &bearer, tag.as_deref())
             .await?;

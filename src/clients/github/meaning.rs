@@ -51,7 +51,7 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer, server: &Server, what: 
             serde_json::error::Category::Data => format!("at line {line}, column {column}, something is missing or of another type"),
             _ => format!("at line {line}, column {column}, it is no JSON"),
         })
-        .hint("run it again; if it stays, something between changes the answers, or the server is older or newer than arcctl knows")
+        .hint(format!("see with `curl -i {}/meta` whether something between changes the answers; else the server is older or newer than arcctl knows", server.api))
     })
 }
 
@@ -143,6 +143,7 @@ fn received(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer
         headers: map,
         body: body.to_vec(),
         received: Timestamp::UNIX_EPOCH,
+        succeeded_before: false,
     })
 }
 

@@ -8,11 +8,14 @@ mod app;
 mod app_token;
 mod audit;
 mod certificate;
+mod forbidden;
+mod ground;
 mod group_access;
 mod group_reading;
 mod groups;
 mod listing;
 mod meaning;
+mod misplaced;
 mod pause;
 mod refusal;
 mod removal;
@@ -24,8 +27,9 @@ mod workflow_refusal;
 mod workflows;
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{Method, StatusCode, header};
@@ -35,7 +39,7 @@ use serde_json::Value;
 
 use self::{
     answer::Answer,
-    app::Installation,
+    app::{Installation, Purpose},
     group_reading::Groups,
     listing::Pages,
     meaning::{read, refused},
@@ -61,6 +65,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, System},
+    log,
     profile::Scope,
     secret::Secret,
 };
@@ -107,11 +112,13 @@ pub struct GitHub {
     credential: Credential,
     kind: TokenKind,
     has_bundle: bool,
-    installation: tokio::sync::Mutex<Option<Installation>>,
+    installations: tokio::sync::Mutex<HashMap<String, Installation>>,
     gate: Gate,
     pages: Pages,
     groups: Groups,
     rests_until: Mutex<Option<Timestamp>>,
+    /// The calls that have succeeded, by kind.
+    succeeded: Mutex<HashSet<String>>,
     /// The calls made.
     pub requests: Arc<Counter>,
 }
@@ -145,11 +152,12 @@ impl GitHub {
             kind: TokenKind::of(&credential),
             credential,
             has_bundle: ca_bundle.is_some(),
-            installation: tokio::sync::Mutex::default(),
+            installations: tokio::sync::Mutex::default(),
             gate: Gate::default(),
             pages: Pages::default(),
             groups: Groups::default(),
             rests_until: Mutex::default(),
+            succeeded: Mutex::default(),
             requests: Arc::default(),
         })
     }
@@ -179,38 +187,17 @@ impl GitHub {
         read(answer, &self.server, what)
     }
 
-    /// What calls are made with: the token, or the App's installation token.
-    async fn bearer(&self) -> Result<Secret> {
+    /// What calls for `purpose` are made with: the token, or the App's installation token for that.
+    async fn bearer(&self, purpose: Purpose<'_>) -> Result<Secret> {
         match &self.credential {
             Credential::Token(token) => Ok(token.clone()),
-            Credential::App { .. } => Ok(self.current_installation().await?.token),
+            Credential::App { .. } => Ok(self.current_installation(purpose).await?.token),
         }
-    }
-
-    /// The App's installation with a token that lasts for a while.
-    async fn current_installation(&self) -> Result<Installation> {
-        let Credential::App {
-            id,
-            installation_id,
-            private_key,
-        } = &self.credential
-        else {
-            return Err(Error::failed(System::Local, "a token has no installation"));
-        };
-        let mut kept = self.installation.lock().await;
-        if let Some(installation) = kept.as_ref().filter(|it| it.is_fresh(Timestamp::now())) {
-            return Ok(installation.clone());
-        }
-        let made = self
-            .new_installation(id, installation_id, private_key)
-            .await?;
-        *kept = Some(made.clone());
-        Ok(made)
     }
 
     /// Makes a call that changes nothing, about `scope`, and turns a refusal into an error.
     async fn call(&self, method: &Method, path: &str, scope: Scope<'_>) -> Result<Answer> {
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
         let answer = self.attempt(Call::Read, method, path, &bearer).await?;
         if answer.is_taken() {
             return Ok(answer);
@@ -289,7 +276,11 @@ impl GitHub {
         loop {
             self.gate.pass().await;
             self.requests.count(call);
+            let began = Instant::now();
             let reply = self.once(method, path, with, bearer).await;
+            let status = reply.as_ref().map(|it| it.status.as_u16());
+            let action = format_args!("{method} /{path}");
+            log::answered("github", action, status, began, attempt);
             if let Some((_, until)) = reply.as_ref().ok().and_then(Answer::limit) {
                 *self
                     .rests_until
@@ -302,7 +293,13 @@ impl GitHub {
                 Err(error) => (harmless && may_pass(error)).then(|| backoff(attempt)),
             };
             match (again, reply) {
-                (Some(length), _) if attempt < ATTEMPTS => pause(length).await,
+                (Some(length), reply) if attempt < ATTEMPTS => {
+                    match reply {
+                        Ok(answer) => log::again("github", answer.status, length),
+                        Err(error) => log::again("github", error, length),
+                    }
+                    pause(length).await;
+                }
                 (_, Ok(answer)) => return Ok(answer),
                 (_, Err(error)) => {
                     return Err(unreachable(&error, &self.server, self.has_bundle).await);
@@ -339,21 +336,42 @@ impl GitHub {
         let headers = std::mem::take(response.headers_mut());
         let status = response.status();
         let body = response.bytes().await?.to_vec();
-        Ok(Answer {
+        let mut answer = Answer {
             status,
             headers,
             body,
             received,
-        })
+            succeeded_before: false,
+        };
+        let kind = kind_of_call(method, path);
+        let mut succeeded = self
+            .succeeded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if answer.is_taken() {
+            succeeded.insert(kind);
+        } else {
+            answer.succeeded_before = succeeded.contains(&kind);
+        }
+        Ok(answer)
     }
 }
 
+/// A call without what differs from one to the next of its kind: numbers, the query.
+fn kind_of_call(method: &Method, path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let step = |it: &str| {
+        if it.bytes().all(|it| it.is_ascii_digit()) {
+            "#".to_owned()
+        } else {
+            it.to_owned()
+        }
+    };
+    let steps: Vec<String> = path.split('/').map(step).collect();
+    format!("{method} {}", steps.join("/"))
+}
+
 /// The error without what a call was made with: what the other side says may repeat what it was sent.
-fn hidden(mut error: Error, bearer: &Secret) -> Error {
-    error.message = bearer.redact(&error.message);
-    error.hint = error.hint.map(|it| bearer.redact(&it));
-    for cause in &mut error.causes {
-        *cause = bearer.redact(cause);
-    }
-    error
+fn hidden(error: Error, bearer: &Secret) -> Error {
+    error.without(bearer)
 }

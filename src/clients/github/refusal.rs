@@ -1,12 +1,14 @@
-//! What a refusal means: status, headers and kind of token to one message and one way out (reference: arc.md 5,
-//! "Status reading"). The text of an answer is quoted and never searched. Pure: no I/O.
+//! What a refusal means: status, headers, GitHub's own words and the kind of token to one message and one way out
+//! (reference: arc.md 5, "Status reading"). Pure: no I/O.
 
 use http::StatusCode;
 use jiff::Timestamp;
 
 use super::{
     answer::{Answer, Limit},
-    scope::{administrator, classic_scopes, describe, key, permission},
+    forbidden::forbidden,
+    ground::Ground,
+    scope::{administrator, describe, key},
     server::{Product, Server},
     token_kind::TokenKind,
 };
@@ -52,13 +54,21 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
         moved(answer, server)
     } else if let Some((limit, until)) = answer.limit() {
         limited(limit, until).cause(answer.said())
+    } else if answer.ground() == Some(Ground::Maintenance) {
+        Error::failed(
+            System::GitHub,
+            format!("GitHub at `{api}` is in maintenance mode"),
+        )
+        .cause(format!("it answered {}", status.as_u16()))
+        .hint("run it again once the server's administrator has ended the maintenance")
+        .passing(true)
     } else if status.is_server_error() {
         Error::failed(System::GitHub, format!("GitHub at `{api}` failed at every try"))
             .cause(answer.said())
             .hint(match server.product {
                 Product::Cloud => "look at https://www.githubstatus.com, and run it again later".to_owned(),
                 Product::EnterpriseServer => format!(
-                    "run it again later; if it stays, look at `{}/status` and give the request's id to the server's administrator",
+                    "look at `{}/status`, give the request's id to the server's administrator, and run it again after that",
                     server.web
                 ),
             })
@@ -131,6 +141,12 @@ fn limited(limit: Limit, until: Timestamp) -> Error {
             format!("GitHub asks for a pause until {until} (its secondary rate limit)"),
             "run it again after that; other programs with this login may be asking too much at once",
         ),
+        Limit::Logins => (
+            format!(
+                "GitHub blocks this account's tokens until about {until}: too many attempts with a wrong token"
+            ),
+            "find the program that still uses an old token of this login, and run it again after that",
+        ),
     };
     Error::failed(System::GitHub, message)
         .hint(hint)
@@ -171,118 +187,6 @@ pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     ))
     .hint(format!(
         "it is mistyped, revoked, expired, or of {other}: {new}"
-    ))
-}
-
-/// A 403 that is no limit.
-pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
-    let target = describe(case.scope);
-    if let Some(sso) = answer.header("x-github-sso") {
-        let url = sso.split_once("url=").map_or("", |(_, url)| url.trim());
-        return unauthorized(format!(
-            "the GitHub token is not authorized for the single sign-on that guards {target}"
-        ))
-        .hint(if url.is_empty() {
-            format!(
-                "authorize it with `Configure SSO` at {}/settings/tokens",
-                case.server.web
-            )
-        } else {
-            format!("as the token's owner, open {url} and authorize it")
-        });
-    }
-    if let Some(scopes) = answer.scopes() {
-        return missing_scope(&scopes, case).unwrap_or_else(|| {
-            unauthorized(format!("the GitHub token has the scope for {target}, and still may not manage its runners"))
-                .hint(format!(
-                    "its owner must be {}; a policy against classic tokens or a list of allowed addresses refuses like this too",
-                    administrator(case.scope)
-                ))
-        });
-    }
-    missing_permission(case).unwrap_or_else(|| {
-        let scope = classic_scopes(case.scope)[0];
-        unauthorized(format!(
-            "{} may not manage the runners of {target}",
-            case.kind.describe()
-        ))
-        .hint(format!(
-            "use a classic token with `{scope}` of {}",
-            administrator(case.scope)
-        ))
-    })
-}
-
-/// A token with scopes that has none of those the level needs.
-pub(super) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error> {
-    let needed = classic_scopes(case.scope);
-    if scopes.iter().any(|it| needed.contains(&it.as_str())) {
-        return None;
-    }
-    let has = if scopes.is_empty() {
-        "it has no scopes".to_owned()
-    } else {
-        format!("it has `{}`", scopes.join("`, `"))
-    };
-    let error = unauthorized(format!(
-        "the GitHub token lacks the scope `{}` that {} needs",
-        needed[0],
-        describe(case.scope)
-    ));
-    Some(error.object(&case.server.api).cause(has).hint(format!(
-        "tick `{}` for it at {}/settings/tokens, as {}; its value stays the same",
-        needed[0],
-        case.server.web,
-        administrator(case.scope)
-    )))
-}
-
-/// A credential with permissions that lacks the one the level needs; `None` for other kinds of credential.
-pub(super) fn missing_permission(case: &Case<'_>) -> Option<Error> {
-    if !case.kind.has_permissions() {
-        return None;
-    }
-    let target = describe(case.scope);
-    let Some(needed) = permission(case.scope) else {
-        return Some(not_for_enterprises(case));
-    };
-    let error = unauthorized(format!(
-        "{} may not manage the runners of {target}",
-        case.kind.describe()
-    ));
-    let owner = match case.scope {
-        Scope::Repository(_) => "the repository's owner",
-        Scope::Enterprise(_) | Scope::Organization(_) => "the organization",
-    };
-    let hint = if case.kind == TokenKind::App {
-        format!(
-            "give the App the {}, accept it where the App is installed, and check that {target} is among what it is installed for",
-            needed.title
-        )
-    } else {
-        format!(
-            "give it the {} at {}; its resource owner must be {owner}, and {} must have made it",
-            needed.title,
-            token_page(case.server, case.kind),
-            administrator(case.scope)
-        )
-    };
-    Some(error.object(&case.server.api).hint(hint))
-}
-
-/// Only tokens with scopes can manage the runners of an enterprise.
-pub(super) fn not_for_enterprises(case: &Case<'_>) -> Error {
-    unauthorized(format!(
-        "{} cannot manage the runners of {}: GitHub takes classic tokens only for an enterprise",
-        case.kind.describe(),
-        describe(case.scope)
-    ))
-    .object(&case.server.api)
-    .hint(format!(
-        "make a classic token with `{}` at {}/settings/tokens, as {}; or name an organization in the profile",
-        classic_scopes(case.scope)[0],
-        case.server.web,
-        administrator(case.scope)
     ))
 }
 
@@ -361,7 +265,8 @@ mod tests {
     #[test]
     fn a_403_in_spite_of_the_scope_is_told_as_that() {
         let error = told(403, &[JSON, ("x-oauth-scopes", "admin:org, repo")]);
-        assert!(error.message.contains("has the scope"), "{error}");
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("the token has the scope"), "{hint}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use super::{GitHub, scope::prefix};
+use super::{GitHub, Runner, app::Purpose, hidden, listing::RunnerPage, scope::prefix};
 use crate::{clients::requests::Call, error::Result, profile::Scope};
 
 /// What became of a runner that was to be removed.
@@ -15,10 +15,26 @@ pub enum Removed {
 }
 
 impl GitHub {
+    /// The runner of `scope` with this name, as GitHub has it now. A name of a Kubernetes object needs no encoding in a
+    /// query.
+    pub async fn runner_named(&self, scope: Scope<'_>, name: &str) -> Result<Option<Runner>> {
+        let path = format!("{}/actions/runners?name={name}", prefix(scope));
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
+        let answer = self
+            .attempt(Call::Read, &Method::GET, &path, &bearer)
+            .await?;
+        if !answer.is_taken() {
+            return Err(self.refused(&answer, scope, &bearer).await);
+        }
+        let page = self.json(&answer, "the list of runners");
+        let page: RunnerPage = page.map_err(|error| hidden(error, &bearer))?;
+        Ok(page.runners.into_iter().find(|it| it.name == name))
+    }
+
     /// Removes the runner `id` of `scope`; one that is not there is removed.
     pub async fn remove_runner(&self, scope: Scope<'_>, id: u64) -> Result<Removed> {
         let path = format!("{}/actions/runners/{id}", prefix(scope));
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
         let answer = self
             .attempt(Call::Write, &Method::DELETE, &path, &bearer)
             .await?;

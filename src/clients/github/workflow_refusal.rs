@@ -5,7 +5,10 @@ use http::StatusCode;
 
 use super::{
     answer::Answer,
-    refusal::{Case, common, forbidden, missing_scope, not_github, unauthenticated, unauthorized},
+    forbidden::{missing_scope, next_place, told},
+    ground::Ground,
+    refusal::{Case, common, not_github, unauthenticated, unauthorized},
+    scope::describe,
     server::Server,
     token_kind::TokenKind,
 };
@@ -70,17 +73,9 @@ pub(super) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
     };
     let error = match answer.status {
         StatusCode::UNAUTHORIZED => unauthenticated(answer, &of_runners),
-        StatusCode::FORBIDDEN if answer.header("x-github-sso").is_some() => {
-            forbidden(answer, &of_runners)
-        }
-        StatusCode::FORBIDDEN => lacking().unwrap_or_else(|| {
-            unauthorized(format!(
-                "{} may not run workflows of repository `{}`",
-                case.kind.describe(),
-                case.repository
-            ))
-            .hint(NEEDS)
-        }),
+        StatusCode::FORBIDDEN => by_its_words(answer, case)
+            .or_else(lacking)
+            .unwrap_or_else(|| may_not(answer, case, &of_runners)),
         // To a token without the scope, what is private is not there.
         StatusCode::NOT_FOUND => match (lacking(), case.asked) {
             (Some(error), Asked::Repository) => error,
@@ -99,6 +94,29 @@ pub(super) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
     error
         .object(format!("repository/{}", case.repository))
         .cause(answer.said())
+}
+
+/// A 403 that GitHub gives a reason for which has to do with neither runners nor workflows.
+fn by_its_words(answer: &Answer, case: &WorkflowCase<'_>) -> Option<Error> {
+    let target = describe(Scope::Repository(case.repository));
+    told(answer.ground()?, answer, case.server, case.kind, &target)
+}
+
+/// A 403 of rights, or one that nobody explains.
+fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &Case<'_>) -> Error {
+    let (who, repository) = (case.kind.describe(), case.repository);
+    match answer.ground() {
+        Some(
+            Ground::NotForIntegrations | Ground::NotForFineGrainedTokens | Ground::NotAdministrator,
+        ) => unauthorized(format!(
+            "{who} may not run workflows of repository `{repository}`"
+        ))
+        .hint(NEEDS),
+        _ => unauthorized(format!(
+            "GitHub refuses to let {who} run workflows of repository `{repository}`"
+        ))
+        .hint(next_place(answer, of_runners)),
+    }
 }
 
 fn not_found(case: &WorkflowCase<'_>) -> Error {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     GitHub, With,
     answer::Answer,
+    app::Purpose,
     hidden,
     listing::PAGE,
     workflow_refusal::{Asked, WorkflowCase, workflow_refusal},
@@ -124,7 +125,7 @@ impl GitHub {
     ) -> Result<()> {
         let path = format!("repos/{name}/actions/workflows/{file}/dispatches");
         let body = json!({"ref": reference, "inputs": inputs});
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Workflows(name)).await?;
         let answer = self
             .attempt_with(
                 Call::Write,
@@ -192,7 +193,7 @@ impl GitHub {
     /// Asks GitHub to end the run `id`; one that has ended is as wanted.
     pub async fn cancel(&self, name: &str, id: u64) -> Result<()> {
         let path = format!("repos/{name}/actions/runs/{id}/cancel");
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Workflows(name)).await?;
         let answer = self
             .attempt(Call::Write, &Method::POST, &path, &bearer)
             .await?;
@@ -203,7 +204,7 @@ impl GitHub {
     }
 
     async fn look(&self, name: &str, asked: Asked<'_>, path: &str) -> Result<Answer> {
-        let bearer = self.bearer().await?;
+        let bearer = self.bearer(Purpose::Workflows(name)).await?;
         let answer = self
             .attempt(Call::Read, &Method::GET, path, &bearer)
             .await?;
@@ -221,7 +222,7 @@ impl GitHub {
             asked,
         };
         let error = workflow_refusal(answer, &case);
-        match self.bearer().await {
+        match self.bearer(Purpose::Workflows(name)).await {
             Ok(bearer) => hidden(error, &bearer),
             Err(error) => error,
         }

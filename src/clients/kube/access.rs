@@ -24,6 +24,8 @@ pub struct Access {
     pub context: Option<String>,
     /// Who shows the cluster who this is, where that is EKS by its name.
     pub login: Option<Arc<Login>>,
+    /// The variables that a program which the kubeconfig names (`exec`) does not get to see.
+    pub hidden: Vec<String>,
 }
 
 impl Access {
@@ -88,12 +90,34 @@ impl Access {
             Err(error) => Err(error),
         };
         match read {
-            Ok(config) => Ok(config),
+            Ok(mut config) => {
+                self.hide(&mut config);
+                Ok(config)
+            }
             // In a pod there is no kubeconfig; one that is there and cannot be read is not passed over.
             Err(error) if self.context.is_none() && is_absent(&error) => {
                 Config::incluster().map_err(|_| unreadable(&error))
             }
             Err(error) => Err(unreadable(&error)),
+        }
+    }
+}
+
+impl Access {
+    /// Keeps the hidden variables from the programs that sign in: kube gives them the whole environment otherwise. What
+    /// the kubeconfig itself gives a program under such a name is the program's own.
+    fn hide(&self, config: &mut Config) {
+        if let Some(exec) = &mut config.auth_info.exec {
+            let gives = |name: &String| {
+                let mut entries = exec.env.iter().flatten();
+                entries.any(|it| it.get("name") == Some(name) && it.contains_key("value"))
+            };
+            let hidden = self.hidden.iter().filter(|it| !gives(it)).cloned();
+            exec.drop_env = Some(hidden.collect());
+        }
+        if let Some(provider) = &mut config.auth_info.auth_provider {
+            let names = self.hidden.join(" ");
+            provider.config.insert("cmd-drop-env".into(), names);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         requests::Call,
     },
     error::{Error, ErrorKind, System},
+    secret::text::masked,
 };
 
 /// A call that did not succeed, before anything is known of what it was for.
@@ -47,13 +48,24 @@ impl KubeFailure {
         }
     }
 
-    /// What the server said, once.
+    /// The fields that the server names as wrong.
+    pub fn fields(&self) -> Vec<String> {
+        let details = self.status().and_then(|it| it.details.as_ref());
+        details
+            .into_iter()
+            .flat_map(|it| &it.causes)
+            .map(|it| it.field.clone())
+            .filter(|it| !it.is_empty())
+            .collect()
+    }
+
+    /// What the server said, once. A policy may quote the whole object, so nothing secret of it is repeated.
     pub fn said(&self) -> String {
         match &self.reply {
             Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
             Reply::SignedOut(error) => error.document().message,
             Reply::Refused(error) => match error.as_ref() {
-                kube::Error::Api(status) => status.message.clone(),
+                kube::Error::Api(status) => masked(&status.message).into_owned(),
                 other => innermost(other),
             },
         }
@@ -145,10 +157,16 @@ impl KubeFailure {
             Some(403) => "grant what docs/rbac.yaml lists to this user, or use another --context",
             Some(409) => "something else writes to it at the same time: run the command again",
             Some(400 | 422) => {
-                "the API server does not accept this object: check the profile's values for it"
+                "correct the field that the API server names: it comes from the profile, or from the chart's values in it"
+            }
+            Some(405) => {
+                "the API server takes no object of this kind now, as while its CustomResourceDefinition is being deleted: `kubectl get crds` shows those that are there; run the command again once it is there again"
+            }
+            Some(413) => {
+                "the object is larger than the API server takes: shorten what the profile passes through to it"
             }
             Some(_) => {
-                "run the command again; if it stays, look at the API server's events with `kubectl get events -A`"
+                "the API server failed: `kubectl get --raw '/readyz?verbose'` shows what of it; run the command again after that"
             }
             None if self.is_unauthenticated() => {
                 "renew what this kubeconfig context authenticates with, for example `aws sso login`"
@@ -170,11 +188,18 @@ impl KubeFailure {
     }
 }
 
-/// The API server says the same 403 of both: its authorizers name the user and what they may not do, admission does not.
+/// The API server says the same 403 of both: its authorizers say what a user cannot do, and RBAC's own admission what they
+/// may not grant, right after `forbidden: `; what comes after a policy's own name is the policy's words, whatever they are.
 fn is_policy(message: &str) -> bool {
-    let refused = message.starts_with("admission webhook ") || message.contains(" is forbidden: ");
-    let rights = message.contains("\" cannot ") || message.contains("attempting to grant");
-    refused && !rights
+    if message.starts_with("admission webhook ") {
+        return true;
+    }
+    let Some((_, said)) = message.split_once(" is forbidden: ") else {
+        return false;
+    };
+    let of_a_user = said.starts_with("User \"") || said.starts_with("user \"");
+    let rights = said.contains("\" cannot ") || said.contains("attempting to grant");
+    !(of_a_user && rights)
 }
 
 /// The Status of a refused call, where the server sent one.
@@ -205,12 +230,17 @@ mod tests {
             "runnerdeployments.actions.summerwind.dev \"basic\" is forbidden: exceeded quota: runners, requested: count/runnerdeployments.actions.summerwind.dev=1, used: 0, limited: 0",
             "secrets \"controller-manager\" is forbidden: unable to create new content in namespace actions-runner-system because it is being terminated",
             "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": privileged",
+            "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'all' denied request: label \"team\" cannot be empty",
+            "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'who' with binding 'all' denied request: User \"ci\" cannot create pods here",
+            "admission webhook \"validation.gatekeeper.sh\" denied the request: [quotas] container \"runner\" cannot exceed 2 CPU",
+            "admission webhook \"x\" denied the request: user \"ci\" is attempting to grant itself more",
         ] {
             assert!(is_policy(policy), "{policy}");
         }
         for rights in [
             "secrets is forbidden: User \"tester\" cannot list resource \"secrets\" in API group \"\" at the cluster scope",
             "clusterroles.rbac.authorization.k8s.io \"x\" is forbidden: user \"tester\" (groups=[\"a\"]) is attempting to grant RBAC permissions not currently held",
+            "pods is forbidden: User \"is forbidden: me\" cannot create resource \"pods\" in API group \"\" in the namespace \"x\": Access Denied",
             "forbidden: User \"system:anonymous\" cannot get path \"/version\"",
             "Forbidden",
         ] {

@@ -4,28 +4,36 @@
 
 mod access;
 mod failure;
+mod kinds;
 mod reads;
+mod request_log;
 mod target;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{Api, Client, api::DynamicObject};
+use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
-use self::failure::{Reply, innermost};
 pub use self::{
     access::Access,
     failure::{KubeFailure, status},
     target::{Kind, Selection, Target},
     writes::Mode,
 };
+use self::{
+    failure::{Reply, innermost},
+    request_log::{ATTEMPT, RequestLog},
+};
 use super::{
     aws::login::Login,
     pause::pause,
     requests::{Call, Counter},
 };
-use crate::error::{Error, ErrorKind, Result, System};
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    log,
+};
 
 /// The field manager of everything arcctl applies (DESIGN 5).
 pub const FIELD_MANAGER: &str = "arcctl";
@@ -45,6 +53,7 @@ pub struct Kube {
     /// The calls made.
     pub requests: Arc<Counter>,
     login: Option<Arc<Login>>,
+    kinds: kinds::Kinds,
 }
 
 impl Kube {
@@ -55,7 +64,7 @@ impl Kube {
         // Repeating is `call`'s work, where it is counted and has a limit.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|error| {
+        let builder = ClientBuilder::try_from(config).map_err(|error| {
             let kind = match &error {
                 kube::Error::Auth(_) => ErrorKind::Unauthorized,
                 _ => ErrorKind::Failed,
@@ -69,10 +78,11 @@ impl Kube {
             .hint("check the certificate authority and credentials of the kubeconfig's context; renew single sign-on, for example with `aws sso login`")
         })?;
         Ok(Self {
-            client,
+            client: builder.with_layer(&RequestLog).build(),
             server,
             requests: Arc::default(),
             login: access.login.clone(),
+            kinds: kinds::Kinds::default(),
         })
     }
 
@@ -106,13 +116,17 @@ impl Kube {
                 return Err(failed(Reply::SignedOut(Box::new(error))));
             }
             self.requests.count(kind);
-            let failure = match tokio::time::timeout(CALL_TIMEOUT, make()).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
-                Err(_) => failed(Reply::Silence),
-            };
+            let failure =
+                match tokio::time::timeout(CALL_TIMEOUT, ATTEMPT.scope(attempt, make())).await {
+                    Ok(Ok(value)) => return Ok(value),
+                    Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
+                    Err(_) => failed(Reply::Silence),
+                };
             match failure.again(kind, attempt) {
-                Some(length) if attempt < ATTEMPTS => pause(length).await,
+                Some(length) if attempt < ATTEMPTS => {
+                    log::again("kubernetes", failure.said(), length);
+                    pause(length).await;
+                }
                 _ => return Err(failure),
             }
             attempt += 1;
@@ -179,6 +193,7 @@ mod tests {
             server: address.to_string(),
             requests: Arc::default(),
             login: None,
+            kinds: kinds::Kinds::default(),
         }
     }
 

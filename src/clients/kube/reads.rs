@@ -2,6 +2,7 @@
 
 use futures::{Stream, StreamExt};
 use kube::{
+    ResourceExt as _,
     api::{DynamicObject, ListParams, PostParams},
     discovery::{ApiGroup, Discovery, Scope, verbs},
     runtime::{WatchStreamExt, watcher},
@@ -49,6 +50,13 @@ impl Kube {
         }
     }
 
+    /// The objects of several selections, asked for at the same time.
+    pub async fn list_each(&self, selections: &[Selection]) -> Result<Vec<Value>> {
+        let lists = selections.iter().map(|selection| self.list(selection));
+        let lists = futures::future::try_join_all(lists).await?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
     /// Shows each object of a selection to `see`, a page at a time: many of them need no more memory than a page. None
     /// where the kind is not there.
     pub async fn each(&self, selection: &Selection, mut see: impl FnMut(&Value)) -> Result<()> {
@@ -78,6 +86,19 @@ impl Kube {
 
     /// The kinds of objects that a namespace can hold and that can be listed.
     pub async fn namespaced_kinds(&self) -> Result<Vec<Kind>> {
+        let kinds = self.listable_kinds().await?;
+        let namespaced = kinds.into_iter().filter(|it| it.0 == Scope::Namespaced);
+        Ok(namespaced.map(|it| it.1).collect())
+    }
+
+    /// The kinds that can be listed and whose API group `is_wanted`.
+    pub async fn kinds_of(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Kind>> {
+        let kinds = self.listable_kinds().await?;
+        let wanted = kinds.into_iter().filter(|it| is_wanted(it.1.group()));
+        Ok(wanted.map(|it| it.1).collect())
+    }
+
+    async fn listable_kinds(&self) -> Result<Vec<(Scope, Kind)>> {
         let found = self
             .call(Call::Read, "ask for its kinds of objects", || {
                 Discovery::new(self.client.clone()).run_aggregated()
@@ -87,10 +108,8 @@ impl Kube {
         Ok(found
             .groups()
             .flat_map(ApiGroup::recommended_resources)
-            .filter(|(_, can)| {
-                can.scope == Scope::Namespaced && can.supports_operation(verbs::LIST)
-            })
-            .map(|(resource, _)| Kind { resource })
+            .filter(|(_, can)| can.supports_operation(verbs::LIST))
+            .map(|(resource, can)| (can.scope, Kind { resource }))
             .collect())
     }
 
@@ -145,9 +164,26 @@ impl Kube {
             // A watch that ended or failed is opened again, with pauses that grow.
             watcher::watcher(api, config)
                 .default_backoff()
-                .map(|_| ())
+                .map({
+                    let name = selection.kind.name().to_owned();
+                    move |event| log_event(&name, &event)
+                })
                 .boxed()
         });
         futures::stream::select_all(streams.collect::<Vec<_>>())
+    }
+}
+
+/// What a watch of `kind` tells, for the log.
+fn log_event(kind: &str, event: &watcher::Result<watcher::Event<DynamicObject>>) {
+    match event {
+        Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+            tracing::trace!("kubernetes watch: {kind} `{}` is there", object.name_any());
+        }
+        Ok(watcher::Event::Delete(object)) => {
+            tracing::trace!("kubernetes watch: {kind} `{}` is gone", object.name_any());
+        }
+        Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+        Err(error) => tracing::trace!("kubernetes watch of {kind} is opened again: {error}"),
     }
 }

@@ -128,6 +128,23 @@ impl Kube {
         .map_err(|failure| failure.about(target))
     }
 
+    /// What the object would be with `patch` merged into it: tried, not done. Unlike an apply this takes lists with
+    /// the same key twice, as the API server itself does, and drops fields that it does not know.
+    pub async fn try_merge(&self, target: &Target, patch: &Value) -> Result<Value, KubeFailure> {
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let parameters = PatchParams {
+            dry_run: true,
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..Default::default()
+        };
+        let patch = Patch::Merge(patch);
+        self.call(Call::DryRun, &format!("try a change of {target}"), || {
+            api.patch(&target.name, &parameters, &patch)
+        })
+        .await
+        .map(|object| to_value(&object))
+    }
+
     /// Deletes the object in the background; absent is success.
     pub async fn delete(&self, target: &Target) -> Result<()> {
         self.delete_with(target, &DeleteParams::background()).await
@@ -143,14 +160,17 @@ impl Kube {
         self.delete_with(target, &parameters).await
     }
 
+    /// Deletes the pod that was read as `live`, whatever has been noted on it since; its containers have its grace period.
+    pub async fn delete_pod(&self, target: &Target, live: &Value) -> Result<()> {
+        let parameters = DeleteParams::background().preconditions(same_uid(live));
+        self.delete_with(target, &parameters).await
+    }
+
     /// Deletes the pod that was read as `live` without waiting for its containers.
     pub async fn kill_pod(&self, target: &Target, live: &Value) -> Result<()> {
         let parameters = DeleteParams::background()
             .grace_period(0)
-            .preconditions(Preconditions {
-                resource_version: None,
-                uid: live["metadata"]["uid"].as_str().map(str::to_owned),
-            });
+            .preconditions(same_uid(live));
         self.delete_with(target, &parameters).await
     }
 
@@ -166,5 +186,13 @@ impl Kube {
             Err(failure) if failure.code() == Some(404) => Ok(()),
             Err(failure) => Err(failure.about(target)),
         }
+    }
+}
+
+/// Only the object that was read as `live`, and not one that has its name by now.
+fn same_uid(live: &Value) -> Preconditions {
+    Preconditions {
+        resource_version: None,
+        uid: live["metadata"]["uid"].as_str().map(str::to_owned),
     }
 }

@@ -212,8 +212,8 @@ fn windows(profile: &Profile, rules: bool) -> Value {
         for window in &schedule.windows {
             let _ = writeln!(
                 text,
-                "  - {}: minimum {}, from {} to {} ({})",
-                window.name, window.min, window.from, window.to, schedule.time_zone
+                "  - {}: minimum {}, {window} ({})",
+                window.name, window.min, schedule.time_zone
             );
         }
     }

@@ -6,7 +6,10 @@
 
 use jiff::Timestamp;
 
-use crate::profile::schedule::Override;
+use crate::profile::{
+    Pool,
+    schedule::{Override, first_disagreement},
+};
 
 /// The series that holds the minimum in force, by pool.
 pub const IN_FORCE: &str = "arcctl:min_replicas:in_force";
@@ -37,8 +40,16 @@ fn active(entry: &Override) -> String {
     format!("vector({}) == 1", factors.join(" * "))
 }
 
-/// The instant at which the last dated override ends, in seconds; `None` where the schedule has no end.
-pub(super) fn end(overrides: &[Override]) -> Option<i64> {
-    let ends: Option<Vec<_>> = overrides.iter().map(Override::last_end).collect();
-    ends?.into_iter().max().map(Timestamp::as_second)
+/// The instant, in seconds, at which dated overrides come to their end although the schedule goes on; `None` where they
+/// do not.
+pub(super) fn end(overrides: &[Override], pool: &Pool, now: Timestamp) -> Option<i64> {
+    let differs = first_disagreement(overrides, pool.schedule.as_ref()?, pool.min, now)?;
+    let last = overrides
+        .iter()
+        .map(Override::last_end)
+        .collect::<Option<Vec<_>>>();
+    let last = last.and_then(|ends| ends.into_iter().max());
+    let last = last.filter(|last| *last > now);
+    // After the last of them nothing is right any more, even where the profile's next window is days away.
+    Some(last.map_or(differs, |last| last.min(differs)).as_second())
 }

@@ -31,6 +31,8 @@ pub const SIDECAR: (&str, &str) = ("grafana_dashboard", "1");
 struct Scheduled<'a> {
     pool: &'a crate::profile::Pool,
     overrides: Vec<Override>,
+    /// When dated overrides end although the schedule goes on, in seconds.
+    ends: Option<i64>,
 }
 
 /// Whether something of the Prometheus operator is wanted: a fact that is not known counts as absent.
@@ -90,7 +92,7 @@ fn metadata(
     name: &str,
     label: Option<(&str, &str)>,
 ) -> Value {
-    let mut metadata = names::metadata(profile, Some(names::SYSTEM_NAMESPACE), name);
+    let mut metadata = names::metadata(profile, Some(&profile.controller.namespace), name);
     let mut labels = json!({});
     if let Some((key, value)) = label {
         labels[key] = value.into();
@@ -110,7 +112,12 @@ fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a
     let of = |pool| {
         let live = autoscaler::scheduled_overrides(pool, facts)?;
         let overrides = live.as_ref().and_then(parse_live).unwrap_or_default();
-        Ok(Scheduled { pool, overrides })
+        let ends = minimum::end(&overrides, pool, facts.now);
+        Ok(Scheduled {
+            pool,
+            overrides,
+            ends,
+        })
     };
     profile.pools.iter().map(of).collect()
 }

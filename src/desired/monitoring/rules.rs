@@ -4,13 +4,18 @@
 //! name, unless told otherwise: no expression here looks at a namespace. Both controller pods are scraped, and only the
 //! one that leads counts: everything is aggregated by pool.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{
     Scheduled,
     minimum::{self, IN_FORCE},
 };
-use crate::{desired::names, profile::Profile};
+use crate::{
+    desired::names,
+    profile::{Controller, Profile},
+};
 
 /// The label of the controller's metrics that names the autoscaler, and so the pool.
 const POOL: &str = "horizontalrunnerautoscaler";
@@ -32,7 +37,7 @@ struct Alert {
     hold: &'static str,
     expression: String,
     summary: &'static str,
-    description: &'static str,
+    description: Cow<'static, str>,
 }
 
 /// Recordings first: the alerts read them, and the rules of a group are evaluated in order.
@@ -48,11 +53,15 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
     for pool in pools {
         let expression = minimum::expression(&pool.overrides, pool.pool.min);
         rules.push(recording(IN_FORCE, pool, expression));
-        if let Some(end) = minimum::end(&pool.overrides) {
+        if let Some(end) = pool.ends {
             rules.push(recording(ENDS, pool, format!("vector({end})")));
         }
     }
-    rules.extend(alerts().iter().map(|it| alert(profile, it)));
+    rules.extend(
+        alerts(&profile.controller)
+            .iter()
+            .map(|it| alert(profile, it)),
+    );
     json!([{"name": format!("arcctl-{}", profile.name), "rules": rules}])
 }
 
@@ -66,9 +75,9 @@ fn alert(profile: &Profile, alert: &Alert) -> Value {
     })
 }
 
-fn alerts() -> Vec<Alert> {
+fn alerts(controller: &Controller) -> Vec<Alert> {
     let mut alerts = of_the_pools();
-    alerts.extend(of_the_controller());
+    alerts.extend(of_the_controller(controller));
     alerts
 }
 
@@ -87,7 +96,7 @@ fn of_the_pools() -> Vec<Alert> {
             // A pool whose minimum is its maximum is always there.
             expression: format!("{desired} >= on ({POOL}) ({limit} > on ({POOL}) {IN_FORCE})"),
             summary: "Pool {{ $labels.horizontalrunnerautoscaler }} has been at its maximum for 15 minutes",
-            description: "The autoscaler asks for as many runners as `max` allows, {{ $value }}: jobs may be waiting. Raise `max` of the pool in the profile and run `arcctl up`, if the nodes hold more.",
+            description: "The autoscaler asks for as many runners as `max` allows, {{ $value }}: jobs may be waiting. Raise `max` of the pool in the profile and run `arcctl up`, if the nodes hold more.".into(),
         },
         Alert {
             name: "ArcctlRunnersNotRegistered",
@@ -99,7 +108,7 @@ fn of_the_pools() -> Vec<Alert> {
                 "max by ({POOL}) (max_over_time({registered}[10m])) < on ({POOL}) min by ({POOL}) (min_over_time(horizontalrunnerautoscaler_runners[10m])) and on ({POOL}) {IN_FORCE}"
             ),
             summary: "Runners of pool {{ $labels.horizontalrunnerautoscaler }} do not register at GitHub",
-            description: "Of all runners of the pool only {{ $value }} were registered at any time in ten minutes. `arcctl doctor` says why.",
+            description: "Of all runners of the pool only {{ $value }} were registered at any time in ten minutes. `arcctl doctor` says why.".into(),
         },
         Alert {
             name: "ArcctlMinimumNotMet",
@@ -110,7 +119,7 @@ fn of_the_pools() -> Vec<Alert> {
                 "(max by ({POOL}) (max_over_time({registered}[5m])) or {desired}) < on ({POOL}) {IN_FORCE}"
             ),
             summary: "Pool {{ $labels.horizontalrunnerautoscaler }} has fewer runners than its minimum in force",
-            description: "There are {{ $value }} runners; `arcctl schedule` has the minimum, `arcctl doctor` says what keeps them away.",
+            description: "There are {{ $value }} runners; `arcctl schedule` has the minimum, `arcctl doctor` says what keeps them away.".into(),
         },
         Alert {
             name: "ArcctlPoolWithoutMetrics",
@@ -118,7 +127,7 @@ fn of_the_pools() -> Vec<Alert> {
             hold: "15m",
             expression: format!("{IN_FORCE} unless on ({POOL}) {limit}"),
             summary: "Nothing is known of pool {{ $labels.horizontalrunnerautoscaler }}",
-            description: "Prometheus has no metric of its autoscaler, so that no other alert of the pool can fire: the controller does not run, or is not scraped. `arcctl doctor` tells the two apart.",
+            description: "Prometheus has no metric of its autoscaler, so that no other alert of the pool can fire: the controller does not run, or is not scraped. `arcctl doctor` tells the two apart.".into(),
         },
         Alert {
             name: "ArcctlScheduleEnds",
@@ -126,16 +135,19 @@ fn of_the_pools() -> Vec<Alert> {
             hold: "1h",
             expression: format!("{ENDS} - time() < {SCHEDULE_DAYS} * 86400"),
             summary: "The schedule of pool {{ $labels.horizontalrunnerautoscaler }} ends in {{ $value | humanizeDuration }}",
-            description: "Where clocks change, the windows are dated and end. `arcctl up` writes the next ones.",
+            description: "Where clocks change, and for windows with a date, the overrides are dated and end. `arcctl up` writes the next ones.".into(),
         },
     ]
 }
 
-fn of_the_controller() -> Vec<Alert> {
-    let (controller, certificate) = (
-        names::CONTROLLER,
-        format!("{}-serving-cert", names::CONTROLLER),
-    );
+fn of_the_controller(controller: &Controller) -> Vec<Alert> {
+    let namespace = &controller.namespace;
+    let (log, certificate) = (controller.log_command(), controller.serving_certificate());
+    let lease = if controller.release == names::CONTROLLER {
+        controller.release.clone()
+    } else {
+        controller.full_name()
+    };
     vec![
         Alert {
             name: "ArcctlReconcileErrors",
@@ -143,15 +155,15 @@ fn of_the_controller() -> Vec<Alert> {
             hold: "10m",
             expression: "sum by (controller) (rate(controller_runtime_reconcile_errors_total{controller=~\"(runner|horizontalrunnerautoscaler).*\"}[5m])) > 0".into(),
             summary: "{{ $labels.controller }} has been failing for 10 minutes",
-            description: "{{ $value | humanize }} errors a second. `arcctl doctor` says why; the log is `kubectl -n actions-runner-system logs deploy/actions-runner-controller -c manager`.",
+            description: format!("{{{{ $value | humanize }}}} errors a second. `arcctl doctor` says why; the log is `{log}`.").into(),
         },
         Alert {
             name: "ArcctlNoLeader",
             severity: "critical",
             hold: "5m",
-            expression: format!("max(leader_election_master_status{{name=\"{controller}\"}}) == 0"),
+            expression: format!("max(leader_election_master_status{{name=\"{lease}\"}}) == 0"),
             summary: "No pod of the Actions Runner Controller leads",
-            description: "The pods run and none of them works: nothing is scaled, and no runner replaced. See who holds the lease: `kubectl -n actions-runner-system get lease actions-runner-controller`.",
+            description: format!("The pods run and none of them works: nothing is scaled, and no runner replaced. See who holds the lease: `kubectl -n {namespace} get lease {lease}`.").into(),
         },
         Alert {
             name: "ArcctlGitHubCallsRunOut",
@@ -160,7 +172,7 @@ fn of_the_controller() -> Vec<Alert> {
             // A server without a limit tells none, and the metric is 0.
             expression: "max(github_rate_limit_remaining) < 0.1 * max(github_rate_limit)".into(),
             summary: "Less than a tenth of the API calls that GitHub allows are left",
-            description: "{{ $value }} calls are left in this hour; without them nothing is scaled. Raise `controller.syncPeriod`, or use a GitHub App.",
+            description: "{{ $value }} calls are left in this hour; without them nothing is scaled. Raise `controller.syncPeriod`, or use a GitHub App.".into(),
         },
         Alert {
             name: "ArcctlCertificateEnds",
@@ -170,7 +182,7 @@ fn of_the_controller() -> Vec<Alert> {
                 "min(certmanager_certificate_expiration_timestamp_seconds{{name=\"{certificate}\"}}) - time() < {CERTIFICATE_DAYS} * 86400"
             ),
             summary: "The certificate of the controller's webhooks ends in {{ $value | humanizeDuration }}",
-            description: "cert-manager should have renewed it. After its end no runner can be made or changed. See `kubectl -n actions-runner-system describe certificate actions-runner-controller-serving-cert`.",
+            description: format!("cert-manager should have renewed it. After its end no runner can be made or changed. See `kubectl -n {namespace} describe certificate {certificate}`.").into(),
         },
     ]
 }

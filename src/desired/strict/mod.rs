@@ -2,15 +2,15 @@
 //!
 //! What the API server does with `fieldValidation=Strict` against the real CRDs: unknown fields, types, required
 //! fields, enums, patterns, duplicate keys of list maps. Beyond it, `null` (which the server drops: a key left empty), and
-//! the few values that the CRDs leave open and the controller or the pod then refuses. The schemas are the CRDs' without
-//! their descriptions, made by the test `write_schema_data` (`tests/cli/desired/schema_data.rs`).
+//! the few values that the CRDs leave open and the controller or the pod then refuses. The fields and their types are
+//! tables of the crate `arcctl-facts`.
 
 mod rules;
 mod walk;
 
-use std::{collections::BTreeMap, io::Read as _, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use flate2::read::GzDecoder;
+use arcctl_facts::Table;
 use serde_json::{Value, json};
 
 use super::{names, version};
@@ -18,24 +18,28 @@ use crate::profile::Pool;
 
 /// The CRDs changed with this chart, and hardly since; before it they are those of 0.23.0.
 const NEW_SINCE: (u64, u64, u64) = (0, 23, 5);
-const DATA_0_23_3: &[u8] = include_bytes!("../data/crds-0.23.3.json.gz");
-const DATA_0_23_7: &[u8] = include_bytes!("../data/crds-0.23.7.json.gz");
 
 /// By kind, the schema of the whole object.
-type Schemas = BTreeMap<String, Value>;
-static OLD: LazyLock<Schemas> = LazyLock::new(|| decode(DATA_0_23_3));
-static NEW: LazyLock<Schemas> = LazyLock::new(|| decode(DATA_0_23_7));
+type Schemas = BTreeMap<&'static str, Value>;
+static OLD: LazyLock<Schemas> =
+    LazyLock::new(|| schemas_of(arcctl_facts::actions_runner_controller_0_23_3()));
+static NEW: LazyLock<Schemas> =
+    LazyLock::new(|| schemas_of(arcctl_facts::actions_runner_controller_0_23_7()));
 
-/// Embedded data that a test has read cannot be unreadable; were it so, no kind would be known, and every check fail.
-fn decode(data: &[u8]) -> Schemas {
-    let mut text = String::new();
-    let mut schemas: Schemas = match GzDecoder::new(data).read_to_string(&mut text) {
-        Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
-        Err(_) => Schemas::new(),
-    };
-    // CRDs leave metadata to Kubernetes, which has rules of its own for it.
-    for schema in schemas.values_mut() {
-        schema["properties"]["metadata"] = walk::object_meta();
+/// The schemas of the kinds that arcctl writes.
+fn schemas_of(table: &'static Table) -> Schemas {
+    let mut schemas = Schemas::new();
+    for kind in ["HorizontalRunnerAutoscaler", "RunnerDeployment"] {
+        let Some(mut schema) = table.schema(kind) else {
+            continue;
+        };
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            // Only the controller writes it: in a manifest it is an unknown field.
+            properties.remove("status");
+            // CRDs leave metadata to Kubernetes, which has rules of its own for it.
+            properties.insert("metadata".into(), walk::object_meta());
+        }
+        schemas.insert(kind, schema);
     }
     schemas
 }
@@ -68,7 +72,7 @@ pub fn check(manifest: &Value, chart_version: &str) -> Vec<SchemaProblem> {
         });
     }
     let Some(schema) = schemas.get(kind) else {
-        let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
+        let known: Vec<&str> = schemas.keys().copied().collect();
         let message = format!("unknown kind `{kind}`{}", walk::did_you_mean(kind, &known));
         problems.push(SchemaProblem {
             path: "kind".into(),

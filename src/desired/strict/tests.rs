@@ -34,7 +34,7 @@ fn only(manifest: &Value) -> String {
 #[test]
 fn both_data_files_hold_both_kinds() {
     for version in ["0.23.3", "0.23.7"] {
-        let kinds: Vec<_> = schemas(version).keys().map(String::as_str).collect();
+        let kinds: Vec<_> = schemas(version).keys().copied().collect();
         assert_eq!(kinds, ["HorizontalRunnerAutoscaler", "RunnerDeployment"]);
     }
 }

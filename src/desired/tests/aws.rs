@@ -36,6 +36,7 @@ fn facts(partition: &str, region: &str, nodes: Vec<NodeNetwork>) -> Facts {
             ..EksFacts::default()
         }),
         aws: Some(AwsFacts {
+            ipv6: false,
             control_plane_groups: vec!["sg-cluster".into()],
             control_plane_subnets: vec!["10.0.0.0/24".into()],
             nodes,

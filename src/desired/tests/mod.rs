@@ -4,7 +4,9 @@ mod aws;
 mod charts;
 mod monitoring;
 mod order;
+mod pools;
 mod runners;
+mod scopes;
 
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use super::Facts;
 use crate::profile::Profile;
 
 /// A profile with one pool; `changes` is merged over it, `null` removes.
-pub(super) fn profile(changes: &Value) -> Profile {
+pub(crate) fn profile(changes: &Value) -> Profile {
     let mut profile = json!({
         "apiVersion": "arcctl.dev/v1",
         "name": "test",
@@ -25,7 +27,7 @@ pub(super) fn profile(changes: &Value) -> Profile {
 }
 
 /// The same with changes of the pool only.
-fn with_pool(changes: &Value) -> Profile {
+pub(super) fn with_pool(changes: &Value) -> Profile {
     let mut pool = json!({"name": "basic", "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});
     patch(&mut pool, changes);
     profile(&json!({"pools": [pool]}))

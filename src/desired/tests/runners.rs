@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{autoscaler, profile, runner, variables, with_pool};
-use crate::desired::{DesiredError, Facts, autoscaler::min_now, runners};
+use crate::desired::{DesiredError, Facts, online, runners};
 
 #[test]
 fn without_a_single_scope_there_is_no_runner() {
@@ -384,15 +384,9 @@ fn live_overrides_stay_while_they_say_the_same() {
 #[test]
 fn the_minimum_in_force_is_the_open_windows() {
     let profile = with_pool(&weekend());
-    let at = |now: &str| {
-        min_now(
-            &profile.pools[0],
-            &Facts {
-                now: now.parse().unwrap(),
-                ..Facts::default()
-            },
-        )
-    };
+    // What is made before a window opens is looked at while it is open.
+    let wanted = online(&profile.pools[0]);
+    let at = |now: &str| wanted.min_at(now.parse().unwrap());
     assert_eq!(at("2026-11-20T14:59:59Z"), 1);
     assert_eq!(at("2026-11-20T15:00:00Z"), 0);
     assert_eq!(at("2026-11-22T15:00:00Z"), 1);

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{FAULTS, findings, healthy, ids, where_it_applies};
 use crate::{
     doctor::bundle::{pack, unpack},
+    error::{Error, System},
     report,
+    secret::canaries,
 };
 
 /// Made-up secrets, in the places where a careless object has one.
@@ -41,6 +43,54 @@ fn nothing_secret_is_in_a_bundle() {
     }
     assert!(text.contains("NPM_TOKEN"));
     assert!(!text.contains("canary"), "a secret got into the bundle");
+}
+
+#[test]
+fn no_shape_of_a_secret_gets_into_a_bundle() {
+    let mut world = healthy();
+    let values: Map<String, Value> = canaries::values()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    world.profile.controller.values.extend(values.clone());
+    world.profile.pools[0].template = values.clone();
+    let events: Vec<Value> = canaries::messages()
+        .into_iter()
+        .map(|it| json!({"reason": "Failed", "involvedObject": {"name": "x"}, "message": it}))
+        .collect();
+    for known in [
+        &mut world.runner_events,
+        &mut world.controller_events,
+        &mut world.cert_manager_events,
+    ] {
+        *known = Ok(events.clone());
+    }
+    world.advice.extend(canaries::messages());
+    world.monitors = Ok(vec![Value::Object(values)]);
+    let error = |it: &String| Error::failed(System::Kubernetes, it).cause(it).hint(it);
+    let mut errors = canaries::messages()
+        .iter()
+        .map(error)
+        .collect::<Vec<_>>()
+        .into_iter();
+    world.nodes = Err(errors.next().unwrap());
+    world.slices = Err(errors.next().unwrap());
+    world.audit = Err(errors.next().unwrap());
+    let report = report::doctor::document(&findings(&world), &[], errors.next().as_ref());
+    let archive = pack(&world, &report).unwrap();
+    let mut text = Vec::new();
+    let mut plain = flate2::read::GzDecoder::new(archive.as_slice());
+    plain.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    for form in canaries::forms() {
+        if let Some(at) = text.find(&form) {
+            let around = &text[at.saturating_sub(200)..at + 100];
+            panic!("`{form}` got into the bundle: {around}");
+        }
+    }
+    // What is no secret is there still.
+    assert!(text.contains("github_webhook_secret_token") && text.contains("postgres://"));
+    unpack(&archive).unwrap();
 }
 
 #[test]

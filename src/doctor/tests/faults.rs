@@ -9,7 +9,7 @@ use crate::{
     desired::{Facts, autoscaler, probe::State},
     doctor::{
         slim::digest,
-        world::{Shape, Wiring, World},
+        world::{Refused, Shape, Wiring, World},
     },
     error::{Error, ErrorKind, System},
     resource::{
@@ -39,7 +39,7 @@ pub(super) fn present(change: impl FnOnce(&mut Present)) -> Observed {
 }
 
 /// A field that is not as wanted.
-fn differs(path: &str) -> Observed {
+pub(super) fn differs(path: &str) -> Observed {
     present(|it| {
         it.differences.push(Difference {
             path: path.into(),
@@ -56,6 +56,15 @@ fn probe_fails(world: &mut World, step: &str) {
     for answer in answers.filter(|it| it.step == step) {
         answer.state = State::Bad;
     }
+}
+
+/// The API server refuses the pods of the pool.
+pub(super) fn refuse_pods(world: &mut World, said: &str, lacks_room: bool) {
+    world.pod_trials.as_mut().unwrap()[0].refused = Ok(Some(Refused {
+        said: said.into(),
+        fix: "set resources.docker".into(),
+        lacks_room,
+    }));
 }
 
 /// What was read at AWS.
@@ -144,7 +153,11 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("resources-unchanged", |it| {
         observe(it, "namespace", differs("spec"));
     }),
+    ("cert-manager-scaled", |it| {
+        it.cert_manager.as_mut().unwrap()[1]["spec"]["replicas"] = json!(0);
+    }),
     ("cert-manager-runs", |it| {
+        it.cert_manager.as_mut().unwrap()[2]["status"]["availableReplicas"] = json!(0);
         it.cert_manager_pods.as_mut().unwrap()[0]["status"] = json!({"phase": "Pending"});
     }),
     ("cert-manager-answers", |it| {
@@ -169,8 +182,21 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.controller.as_mut().unwrap().as_mut().unwrap()["spec"]["replicas"] = json!(0);
     }),
     ("controller-runs", |it| it.controller_pods = Ok(Vec::new())),
+    ("controller-replicas", |it| {
+        it.controller_pods.as_mut().unwrap()[1]["status"] = json!({"phase": "Pending"});
+    }),
     ("controller-reads-secret", |it| {
         it.secret.as_mut().unwrap().as_mut().unwrap().version = "8".into();
+    }),
+    ("controllers-apart", |it| {
+        it.webhooks.as_mut().unwrap().push(json!({
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "team-actions-runner-controller-validating-webhook-configuration"},
+            "webhooks": [{
+                "name": "validate.runner.actions.summerwind.dev",
+                "clientConfig": {"service": {"namespace": "team", "name": "team-webhook"}},
+            }],
+        }));
     }),
     ("webhooks-not-orphaned", |it| {
         let service = "actions-runner-system/actions-runner-controller-webhook";
@@ -206,6 +232,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         let registered = it.registered.as_mut().unwrap();
         registered[0].online = false;
         registered[0].name = "basic-gone".into();
+    }),
+    ("runner-pods-admitted", |it| {
+        refuse_pods(it, "must specify limits.cpu", false);
     }),
     ("pods-schedulable", |it| {
         it.runner_pods.as_mut().unwrap()[0]["status"] = json!({"conditions": [{"type": "PodScheduled",

@@ -28,6 +28,7 @@ fn wanted(world: &World) -> Vec<Desired> {
         now: world.now,
         eks: Some(eks),
         aws: Some(AwsFacts {
+            ipv6: false,
             control_plane_groups: vec!["sg-3".into()],
             control_plane_subnets: Vec::new(),
             nodes: vec![node],

@@ -1,8 +1,10 @@
 //! Checks against worlds made by hand: a healthy one, one with each fault, one of which nothing is known.
 
 mod bundle;
+mod causes;
 mod faults;
 mod mends;
+mod pods;
 mod variants;
 mod worlds;
 
@@ -44,6 +46,17 @@ fn in_a_healthy_world_every_check_holds() {
         assert!(other.is_empty(), "{other:#?}");
         assert!(report::doctor::error(&findings).is_none());
     }
+}
+
+/// A proof may say what it lacks as a difference: nobody has changed anything.
+#[test]
+fn what_a_proof_lacks_is_no_drift() {
+    let mut world = healthy();
+    let resources = world.resources.as_mut().unwrap();
+    for it in resources.iter_mut().filter(|it| it.proof) {
+        it.observed = Ok(faults::differs("room"));
+    }
+    assert!(!ids(&findings(&world), "broken").contains(&"resources-unchanged"));
 }
 
 #[test]
@@ -107,6 +120,8 @@ const FACTS: &[(&str, Hide)] = facts!(
     role_agent,
     kubernetes,
     nodes,
+    cert_manager_namespace,
+    cert_manager,
     cert_manager_pods,
     cert_manager_events,
     controller,
@@ -122,6 +137,8 @@ const FACTS: &[(&str, Hide)] = facts!(
     runner_events,
     runners,
     runner_sets,
+    pod_trials,
+    node_groups,
     autoscalers,
     service_monitors,
     prometheus_rules,
@@ -360,31 +377,4 @@ fn fixed_is_what_something_was_done_for_and_holds_now() {
     assert_eq!(document["fixed"], serde_json::json!(["secret-complete"]));
     let text = report::doctor::text(&found, &fixed, false);
     assert!(text.starts_with("Mended: secret-complete.\n"), "{text}");
-}
-
-#[test]
-fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {
-    let word = |change: fn(&mut World)| {
-        let mut world = healthy();
-        variants::turnover(&mut world);
-        change(&mut world);
-        let found = findings(&world);
-        let online = found.iter().find(|it| it.id == "runners-online").unwrap();
-        online.verdict.word()
-    };
-    assert_eq!(word(|_| {}), "holds");
-    let old: fn(&mut World) = |it| {
-        let pods = it.runner_pods.as_mut().unwrap();
-        pods[1]["metadata"]["creationTimestamp"] = serde_json::json!("2026-11-24T11:57:00Z");
-    };
-    assert_eq!(word(old), "broken");
-    assert_eq!(
-        word(|it| it.registered.as_mut().unwrap()[0].online = false),
-        "broken"
-    );
-    // No pod comes at all: a quota, or a controller that makes none.
-    assert_eq!(
-        word(|it| drop(it.runner_pods.as_mut().unwrap().pop())),
-        "broken"
-    );
 }

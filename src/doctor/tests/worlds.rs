@@ -17,8 +17,8 @@ use crate::{
     doctor::{
         slim::digest,
         world::{
-            AtAws, Groups, Probed, Registered, Resource, SecretShape, Shape, TrustPolicy, Wiring,
-            World,
+            AtAws, Groups, PodTrial, Probed, Registered, Resource, SecretShape, Shape, TrustPolicy,
+            Wiring, World,
         },
     },
     profile::{Auto, Monitoring, load},
@@ -36,6 +36,16 @@ pub(super) fn ready_pod(name: &str, labels: &Value) -> Value {
         "metadata": {"name": name, "namespace": "n", "uid": name, "labels": labels,
             "annotations": {"arcctl.dev/secret-version": "7"}},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+/// The Deployment of one of cert-manager's parts.
+pub(super) fn cert_manager_part(part: &str) -> Value {
+    json!({
+        "metadata": {"name": format!("cert-manager-{part}"), "namespace": "cert-manager", "generation": 1,
+            "labels": {"app.kubernetes.io/component": part, "app.kubernetes.io/instance": "cert-manager"}},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app.kubernetes.io/component": part}}},
+        "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
     })
 }
 
@@ -151,14 +161,23 @@ fn make() -> World {
         nodes: Ok(vec![
             json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
         ]),
-        cert_manager_pods: Ok(vec![ready_pod("cert-manager", &json!({}))]),
+        cert_manager_namespace: Ok("cert-manager".into()),
+        cert_manager: Ok(["controller", "cainjector", "webhook"]
+            .map(cert_manager_part)
+            .into()),
+        cert_manager_pods: Ok(vec![ready_pod(
+            "cert-manager-webhook",
+            &json!({"app.kubernetes.io/component": "webhook"}),
+        )]),
         cert_manager_events: Ok(Vec::new()),
         controller: Ok(Some(json!({"spec": {"replicas": 2,
             "template": {"spec": {"containers": [manager]}}}}))),
-        controller_pods: Ok(vec![ready_pod(
-            "controller",
-            &json!({"app.kubernetes.io/name": "actions-runner-controller"}),
-        )]),
+        controller_pods: Ok(["controller-a", "controller-b"]
+            .map(|name| {
+                let labels = json!({"app.kubernetes.io/name": "actions-runner-controller"});
+                ready_pod(name, &labels)
+            })
+            .into()),
         controller_events: Ok(Vec::new()),
         certificate: Ok(Some(json!({"status": {"notAfter": "2027-02-01T00:00:00Z",
             "conditions": [{"type": "Ready", "status": "True"}]}}))),
@@ -187,6 +206,11 @@ fn make() -> World {
             json!({"kind": "Runner", "metadata": {"name": "basic-a"}}),
         ]),
         runner_sets: Ok(BTreeSet::from(["basic-set".to_owned()])),
+        pod_trials: Ok(vec![PodTrial {
+            pool: "basic".into(),
+            refused: Ok(None),
+        }]),
+        node_groups: Ok(vec!["sg-nodes".into()]),
         autoscalers: Ok(vec![autoscaler]),
         service_monitors: Ok(true),
         probe: Some(Ok(vec![probed(State::Good)])),

@@ -46,7 +46,7 @@ fn own() -> Value {
         partition: "aws",
         account: ACCOUNT,
         issuer: ISSUER,
-        subject: SUBJECT,
+        subjects: &[SUBJECT.to_owned()],
     })
 }
 
@@ -208,7 +208,7 @@ fn a_difference_names_the_statement_and_the_field() {
     let [difference] = found.as_slice() else {
         panic!("{found:?}")
     };
-    let key = format!("{ISSUER}:sub").to_ascii_lowercase();
+    let key = format!("{ISSUER}:sub");
     let path = format!("trustPolicy[{}].Condition.StringEquals.{key}[0]", sid());
     assert_eq!((&difference.path, &difference.to), (&path, &json!(SUBJECT)));
 }

@@ -3,6 +3,7 @@
 //! The walk also makes the value that becomes a [`super::Profile`]. Where something is wrong it puts in a neutral
 //! value and remembers the path, so that the rules of [`super::lint`] can still be asked about all the rest.
 
+mod forms;
 mod neutral;
 mod secrets;
 mod words;
@@ -15,14 +16,14 @@ use super::{
     path::Path,
     problem::{Problem, Severity},
     schema,
-    secret::looks_secret,
     tree::{Content, Entry, Meaning, Node, Position, Scalar},
 };
+use crate::secret::{name::is_secret, shape::is_refused};
 use neutral::{neutral, repaired, resolve};
 use secrets::SECRET_KEYS;
 pub(super) use secrets::secrets;
 pub(super) use words::similar;
-use words::{first_sentence, hint, home, name, shown};
+use words::{first_sentence, hint, home, name, said_of_a_map, said_otherwise, shown, stands_for};
 
 /// What a walk gives.
 pub(super) struct Checked {
@@ -76,7 +77,7 @@ impl Walk {
     fn node(&mut self, node: &Node, at: Position, schema: &'static Value, path: &Path) -> Value {
         let schema = resolve(schema);
         if let Content::Scalar(scalar) = &node.value
-            && looks_secret(&scalar.text)
+            && is_refused(&scalar.text)
         {
             self.literal_secret(node, path);
             return neutral(schema, path);
@@ -147,7 +148,7 @@ impl Walk {
                 Some("give it a value or remove the key".into()),
             ),
             Content::Scalar(scalar) => {
-                let hint = hint(scalar, wanted);
+                let hint = hint(scalar, wanted, schema);
                 let shown = shown(node, path).unwrap_or_else(|| "this".into());
                 (
                     node.span.start,
@@ -158,7 +159,11 @@ impl Walk {
             _ => (
                 at,
                 format!("{name} wants {wanted}, and this is {}", node.kind()),
-                None,
+                said_of_a_map(node, path).or_else(|| {
+                    let is_text = wanted == "text" && !path.last_key().is_some_and(is_secret);
+                    let meant = is_text.then(|| forms::meant_by(node, schema)).flatten();
+                    meant.map(|it| format!("write `{it}`"))
+                }),
             ),
         };
         self.report(at, path, message, hint.as_deref());
@@ -224,6 +229,8 @@ impl Walk {
         let (meant, hint) = if entry.key == "<<" {
             let hint = "merge keys are not read; an alias (`*name`) for a whole value is";
             (Some("<<"), Some(hint.to_owned()))
+        } else if let Some(hint) = said_otherwise(&entry.key, path) {
+            (stands_for(&entry.key, &known), Some(hint))
         } else if let Some(close) = close {
             (Some(close), Some(format!("did you mean `{close}`?")))
         } else {
@@ -240,7 +247,7 @@ impl Walk {
             hint.as_deref(),
         );
         if let Content::Scalar(scalar) = &entry.node.value
-            && looks_secret(&scalar.text)
+            && is_refused(&scalar.text)
         {
             self.literal_secret(&entry.node, path);
         }
@@ -342,7 +349,10 @@ impl Walk {
                 Some(value) => format!("{} is {value} and must be {wanted}", name(path)),
                 None => format!("{} must be {wanted}", name(path)),
             };
-            self.report(node.span.start, path, message, None);
+            // What could be a secret is not said again.
+            let meant = shown(node, path).and_then(|_| forms::meant(text, schema));
+            let hint = meant.map(|it| format!("did you mean `{it}`?"));
+            self.report(node.span.start, path, message, hint.as_deref());
             // Of all texts only a duration is read by its type.
             let duration = says.is_some_and(|says| says.contains("duration"));
             return if duration {

@@ -4,7 +4,10 @@ use super::{
     super::{Aws, Profile, RunnerRole},
     Path, Report,
 };
-use crate::clients::aws::partition::Partition;
+use crate::account::{
+    Arn, Network, Partition,
+    constraints::{ROLE_NAME, is_path},
+};
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
     let Some(aws) = &profile.aws else { return };
@@ -27,6 +30,13 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
         partitions(role, region, &path.key(via.key()), report);
     }
     server(aws, &path.key("githubServer"), report);
+    if aws.github_server.is_some() && profile.github.url.is_none() {
+        report.advice(
+            path.key("githubServer"),
+            "the profile has no server of its own: github.com is not in this network",
+            "add `github.url`, or remove `githubServer`",
+        );
+    }
 }
 
 fn pod_identity(aws: &Aws, path: &Path, report: &mut Report) {
@@ -55,7 +65,8 @@ fn partitions(given: &RunnerRole, region: &str, path: &Path, report: &mut Report
     let role = std::iter::once((path.key("role"), &given.role));
     for (path, arn) in role.chain(policies).chain(boundary) {
         let other = arn.strip_prefix("arn:").and_then(|it| it.split(':').next());
-        if let Some(other) = other.filter(|it| it.starts_with("aws") && *it != own) {
+        // A partition that this version does not know is taken as it is given.
+        if let Some(other) = other.filter(|it| Partition::is_known(it) && *it != own) {
             report.error(
                 path,
                 format!("`{arn}` is of the partition `{other}`, and `{region}` is in `{own}`"),
@@ -66,15 +77,15 @@ fn partitions(given: &RunnerRole, region: &str, path: &Path, report: &mut Report
 }
 
 fn role_names(given: &RunnerRole, path: &Path, report: &mut Report) {
-    let role_name = |name: &str| {
-        (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
-    };
     let role = &given.role;
-    if role.starts_with("arn:") {
-        if !is_arn(role, "iam", "role/") {
+    if is_of_aws(given) {
+        report.error(
+            path.key("role"),
+            format!("`{role}` is a role of AWS's own, which nobody else may change or take on"),
+            "name a role of yours, or one that arcctl may create",
+        );
+    } else if role.starts_with("arn:") {
+        if !is_arn(role, "iam", "role") {
             report.error(
                 path.key("role"),
                 format!("`{role}` is not the ARN of a role"),
@@ -93,19 +104,56 @@ fn role_names(given: &RunnerRole, path: &Path, report: &mut Report) {
                 );
             }
         }
-    } else if !role_name(role) {
+    } else if ROLE_NAME.check(role).is_err() {
         report.error(
             path.key("role"),
             format!("`{role}` is not the name of a role"),
-            "use up to 64 letters, digits and `+=,.@_-`",
+            name_of_role(role),
         );
     }
     policies(given, path, report);
 }
 
+/// Whether AWS makes roles of this name or path: docs.aws.amazon.com, "Service-linked roles", and IAM Identity Center's.
+fn is_of_aws(given: &RunnerRole) -> bool {
+    let name = given.role.rsplit('/').next().unwrap_or_default();
+    let own = given.path.clone().unwrap_or_default();
+    let places = [format!("/{}", given.role), own];
+    name.starts_with("AWSServiceRoleFor")
+        || name.starts_with("AWSReservedSSO_")
+        || ["/aws-service-role/", "/aws-reserved/"]
+            .iter()
+            .any(|it| places.iter().any(|place| place.contains(it)))
+}
+
+/// What to write for a name that IAM does not take; nothing is offered that the next run would refuse.
+fn name_of_role(role: &str) -> String {
+    let is_name = |name: &str| ROLE_NAME.check(name).is_ok();
+    let bare = role.trim_matches('/');
+    let form = "up to 64 letters, digits and `+=,.@_-`";
+    match bare.rsplit_once('/') {
+        None if is_name(bare) => format!("write `{bare}`"),
+        None => format!("use {form}"),
+        Some((above, name)) if is_name(name) && is_path(&format!("/{above}/")) => {
+            format!("write `role: {name}` and `path: /{above}/`")
+        }
+        Some(_) => {
+            format!(
+                "write the name alone, {form}, and what is before it as `path: /…/`, without spaces"
+            )
+        }
+    }
+}
+
 fn policies(given: &RunnerRole, path: &Path, report: &mut Report) {
     for (index, policy) in given.managed_policies.iter().enumerate() {
-        if !is_arn(policy, "iam", "policy/") {
+        if given.managed_policies[..index].contains(policy) {
+            report.advice(
+                path.key("managedPolicies").index(index),
+                format!("the policy `{policy}` is here twice"),
+                "keep one of them",
+            );
+        } else if !is_arn(policy, "iam", "policy") {
             report.error(
                 path.key("managedPolicies").index(index),
                 format!("`{policy}` is not the ARN of a policy"),
@@ -116,7 +164,7 @@ fn policies(given: &RunnerRole, path: &Path, report: &mut Report) {
     if let Some(boundary) = given
         .permissions_boundary
         .as_ref()
-        .filter(|boundary| !is_arn(boundary, "iam", "policy/"))
+        .filter(|boundary| !is_arn(boundary, "iam", "policy"))
     {
         report.error(
             path.key("permissionsBoundary"),
@@ -124,15 +172,11 @@ fn policies(given: &RunnerRole, path: &Path, report: &mut Report) {
             "write `arn:aws:iam::ACCOUNT:policy/NAME`",
         );
     }
-    if let Some(role_path) = &given.path
-        && !(role_path.starts_with('/')
-            && role_path.ends_with('/')
-            && !role_path.contains(char::is_whitespace))
-    {
+    if let Some(role_path) = given.path.as_ref().filter(|it| !is_path(it)) {
         report.error(
             path.key("path"),
             format!("`{role_path}` is not a path of IAM"),
-            "begin and end it with `/`",
+            "begin and end it with `/`, and write up to 512 characters of printable ASCII without spaces",
         );
     }
 }
@@ -175,42 +219,34 @@ fn server(aws: &Aws, path: &Path, report: &mut Report) {
             "there is a `securityGroup` already",
             "keep one of them",
         ),
-        (None, Some(cidr)) if !is_cidr(cidr) => {
-            report.error(
-                path.key("cidr"),
-                format!("`{cidr}` is not a CIDR"),
-                "write for example `10.1.0.0/16`",
-            );
-        }
-        _ => {}
+        (None, Some(cidr)) => network(cidr, &path.key("cidr"), report),
+        (Some(_), None) => {}
     }
 }
 
-fn is_arn(text: &str, service: &str, resource: &str) -> bool {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let [arn, partition, of, _, account, rest] = parts.as_slice() else {
-        return false;
+fn network(cidr: &str, path: &Path, report: &mut Report) {
+    let Some(network) = Network::parse(cidr) else {
+        report.error(
+            path.clone(),
+            format!("`{cidr}` is not a CIDR"),
+            "write for example `10.1.0.0/16`",
+        );
+        return;
     };
-    *arn == "arn"
-        && partition.starts_with("aws")
-        && *of == service
-        && (*account == "aws"
-            || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())))
-        && rest
-            .strip_prefix(resource)
-            .is_some_and(|name| !name.is_empty())
+    let kept = network.to_string();
+    if kept != cidr {
+        report.advice(
+            path.clone(),
+            format!("EC2 keeps `{cidr}` as `{kept}`"),
+            format!("write `{kept}`"),
+        );
+    }
 }
 
-fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return false;
-    };
-    let Ok(length) = length.parse::<u8>() else {
-        return false;
-    };
-    match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(_)) => length <= 32,
-        Ok(std::net::IpAddr::V6(_)) => length <= 128,
-        Err(_) => false,
-    }
+fn is_arn(text: &str, service: &str, kind: &str) -> bool {
+    Arn::parse(text).is_some_and(|it| {
+        it.service == service
+            && (it.account == "aws" || it.has_account())
+            && it.of_type(kind).is_some()
+    })
 }

@@ -14,9 +14,45 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
         );
     }
     identity(profile, report);
+    prescribed(profile, report);
     proxy(profile, report);
     mirrors(profile, report);
     timeouts(profile, report);
+}
+
+/// Namespaces that belong to the cluster itself.
+const RESERVED_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// Prescribed namespaces, and what the controller sees of them.
+fn prescribed(profile: &Profile, report: &mut Report) {
+    let controller = &profile.controller;
+    let path = Path::from(["controller"]);
+    let mut named = vec![(path.key("namespace"), &controller.namespace)];
+    let pools = Path::from(["pools"]);
+    for (index, pool) in profile.pools.iter().enumerate() {
+        named.push((pools.index(index).key("namespace"), &pool.namespace));
+        if let Some(watched) = &controller.watch_namespace
+            && *watched != pool.namespace
+        {
+            report.error(
+                pools.index(index).key("namespace"),
+                format!(
+                    "the controller looks at namespace `{watched}` only (`controller.watchNamespace`), and the runners of pool `{}` are in `{}`",
+                    pool.name, pool.namespace
+                ),
+                format!("write `namespace: {watched}`, or remove `controller.watchNamespace`"),
+            );
+        }
+    }
+    for (path, name) in named {
+        if RESERVED_NAMESPACES.contains(&name.as_str()) {
+            report.error(
+                path,
+                format!("`{name}` is the cluster's own namespace"),
+                "name another one; it is made where it is not there",
+            );
+        }
+    }
 }
 
 fn identity(profile: &Profile, report: &mut Report) {

@@ -1,20 +1,58 @@
 //! Rules about the GitHub server, the scope and the credential. Pure.
 
 use super::{
-    super::{KubernetesSecretKey, Profile, Scope, TokenSource},
+    super::{
+        GitHub, KubernetesSecretKey, Pool, PoolGitHub, Profile, Scope, TokenSource, object_names,
+    },
     Path, Report,
     url::Url,
 };
+use crate::account::Arn;
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
-    scope(profile, report);
+    let github = Path::from(["github"]);
+    scope(&profile.github, &github, report);
     server(profile, report);
-    credential(profile, report);
+    credential(&profile.github, &github, report);
+    for (index, pool) in profile.pools.iter().enumerate() {
+        let path = Path::from(["pools"]).index(index).key("github");
+        if let Some(own) = &pool.github {
+            of_pool(profile, pool, own, &path, report);
+        }
+    }
 }
 
-fn scope(profile: &Profile, report: &mut Report) {
-    let github = &profile.github;
-    let path = Path::from(["github"]);
+/// A pool's own scope and credential.
+fn of_pool(profile: &Profile, pool: &Pool, own: &PoolGitHub, path: &Path, report: &mut Report) {
+    if !own.has_scope() && !own.has_credential() {
+        let without = "it has neither a scope nor a credential, and everything is the profile's";
+        return report.error(
+            path.clone(),
+            without,
+            "add `enterprise`, `organization`, `repository`, `token` or `app`, or remove `github`",
+        );
+    }
+    let merged = profile.github_of(pool);
+    scope(&merged, path, report);
+    let mut named = merged.clone();
+    named.token.clone_from(&own.token);
+    named.app.clone_from(&own.app);
+    named.token_owner.clone_from(&own.token_owner);
+    credential(&named, path, report);
+    if own.has_credential() {
+        return;
+    }
+    // An installation of an App is of one account, and a fine-grained token too (docs.github.com).
+    if merged.app.is_some() {
+        report.error(
+            path.clone(),
+            "the profile's App is installed in one account, and this pool's scope is another one",
+            "add `app` with the installation in this scope, or `token`",
+        );
+    }
+}
+
+fn scope(github: &GitHub, path: &Path, report: &mut Report) {
     let given = [
         ("enterprise", &github.enterprise),
         ("organization", &github.organization),
@@ -27,11 +65,11 @@ fn scope(profile: &Profile, report: &mut Report) {
         .collect();
     match given.as_slice() {
         [] => report.error(
-            path,
+            path.clone(),
             "nobody is named whose runners these are",
             "write exactly one of `enterprise`, `organization` and `repository` (OWNER/NAME)",
         ),
-        [_] => {}
+        [_] => names(github, path, report),
         [first, others @ ..] => {
             for other in others {
                 report.error(
@@ -42,6 +80,69 @@ fn scope(profile: &Profile, report: &mut Report) {
             }
         }
     }
+}
+
+/// Whether it may be the name of a repository; `.git` is only in addresses for git.
+pub(super) fn is_repository(name: &str) -> bool {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
+    !name.is_empty() && name.chars().all(is_part) && name.strip_suffix(".git").is_none()
+}
+
+/// Whether it may be the name of an account: of an organization, a user, an enterprise.
+fn is_account(name: &str) -> bool {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "_-".contains(it);
+    !name.is_empty() && name.chars().all(is_part)
+}
+
+/// Names as they are in GitHub's addresses.
+fn names(github: &GitHub, path: &Path, report: &mut Report) {
+    let accounts = [
+        ("enterprise", &github.enterprise),
+        ("organization", &github.organization),
+        ("tokenOwner", &github.token_owner),
+    ];
+    for (key, name) in accounts {
+        // GitHub Apps are users with `[bot]` behind their name.
+        let plain = name.as_deref().map(|it| it.trim_end_matches("[bot]"));
+        if let (Some(name), false) = (name, plain.is_none_or(is_account)) {
+            let hint = match name.trim_start_matches('@') {
+                short if is_account(short) => format!("write `{short}`"),
+                _ if key == "tokenOwner" => {
+                    "write the login, which is in the address of the user's page".into()
+                }
+                _ => "write it as in its address: letters, digits and `-`".into(),
+            };
+            report.error(
+                path.key(key),
+                format!("`{name}` is no name of GitHub's"),
+                hint,
+            );
+        }
+    }
+    let parts = github
+        .repository
+        .as_deref()
+        .and_then(|it| it.split_once('/'));
+    if let Some((owner, name)) = parts
+        && !(is_account(owner) && is_repository(name))
+    {
+        let hint = offered(owner, name).map_or_else(
+            || "write OWNER/NAME, as in its address".to_owned(),
+            |short| format!("write `{short}`, as in its address"),
+        );
+        report.error(
+            path.key("repository"),
+            format!("`{owner}/{name}` is no repository of GitHub's"),
+            hint,
+        );
+    }
+}
+
+/// The repository that an address for git or a mention is of, where it can be one.
+fn offered(owner: &str, name: &str) -> Option<String> {
+    let owner = owner.rsplit([':', '@']).next()?;
+    let name = name.trim_end_matches(".git");
+    (is_account(owner) && is_repository(name)).then(|| format!("{owner}/{name}"))
 }
 
 fn server(profile: &Profile, report: &mut Report) {
@@ -103,9 +204,7 @@ fn server(profile: &Profile, report: &mut Report) {
     }
 }
 
-fn credential(profile: &Profile, report: &mut Report) {
-    let github = &profile.github;
-    let path = Path::from(["github"]);
+fn credential(github: &GitHub, path: &Path, report: &mut Report) {
     // Without either, the environment has one, under the names that `gh` has for it.
     if github.token.is_some() && github.app.is_some() {
         report.error(
@@ -118,18 +217,17 @@ fn credential(profile: &Profile, report: &mut Report) {
         source(token, &path.key("token"), report);
     }
     let Some(app) = &github.app else { return };
-    let path = path.key("app");
-    source(&app.private_key, &path.key("privateKey"), report);
+    source(&app.private_key, &path.key("app").key("privateKey"), report);
     if matches!(github.scope(), Some(Scope::Enterprise(_))) {
         report.error(
-            path.clone(),
+            path.key("app"),
             "GitHub does not let an App register runners of an enterprise",
             "use a classic token with `manage_runners:enterprise`, or the scope `organization`",
         );
     }
     if github.token_owner.is_some() && github.token.is_none() {
         report.advice(
-            Path::from(["github", "tokenOwner"]),
+            path.key("tokenOwner"),
             "`tokenOwner` means nothing with an App",
             "remove it",
         );
@@ -180,14 +278,54 @@ fn source(source: &TokenSource, path: &Path, report: &mut Report) {
             );
         }
     }
+    stored(source, path, report);
     if let Some(secret) = &source.kubernetes_secret {
         secret_key(secret, &path.key("kubernetesSecret"), report);
     }
 }
 
+/// Names in AWS's stores (their API references: `GetSecretValue`, `GetParameter`).
+fn stored(source: &TokenSource, path: &Path, report: &mut Report) {
+    for (key, value, marks, kind) in [
+        (
+            "secretsManager",
+            &source.secrets_manager,
+            "/_+=.@!-",
+            "secret",
+        ),
+        ("ssm", &source.ssm, "/_.-", "parameter"),
+    ] {
+        let Some(value) = value.as_deref().filter(|it| !it.trim().is_empty()) else {
+            continue;
+        };
+        let is_name = |text: &str| {
+            text.chars()
+                .all(|it| it.is_ascii_alphanumeric() || marks.contains(it))
+        };
+        let fits = if value.starts_with("arn:") {
+            Arn::parse(value).is_some_and(|it| it.has_account() && !it.region.is_empty())
+        } else {
+            // A parameter may be asked for by its version or label.
+            let name = if key == "ssm" {
+                value.split(':').next().unwrap_or_default()
+            } else {
+                value
+            };
+            is_name(name)
+        };
+        if !fits {
+            report.error(
+                path.key(key),
+                format!("this is neither the name nor the ARN of a {kind}"),
+                format!("write its name, or `arn:aws:…:REGION:ACCOUNT:…`; the whole {kind} is the credential, no key of it"),
+            );
+        }
+    }
+}
+
 fn secret_key(secret: &KubernetesSecretKey, path: &Path, report: &mut Report) {
     for (key, value) in [("namespace", &secret.namespace), ("name", &secret.name)] {
-        if !is_object_name(value) {
+        if !object_names::is_object_name(value) {
             report.error(
                 path.key(key),
                 format!("the {key} of a Secret is made of a-z, 0-9, `-` and `.`"),
@@ -202,14 +340,4 @@ fn secret_key(secret: &KubernetesSecretKey, path: &Path, report: &mut Report) {
             "name the key of the Secret that holds the value",
         );
     }
-}
-
-/// Whether Kubernetes takes it as the name of an object.
-pub(super) fn is_object_name(name: &str) -> bool {
-    (1..=253).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
-        && !name.starts_with(['-', '.'])
-        && !name.ends_with(['-', '.'])
 }

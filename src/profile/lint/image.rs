@@ -32,6 +32,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     version(profile, &image, path, report);
     labels(pool, &image, path, report);
     docker_group(profile, pool, &image, path, report);
+    docker_daemon(pool, &image, path, report);
 }
 
 fn version(profile: &Profile, image: &image::Image<'_>, path: &Path, report: &mut Report) {
@@ -105,6 +106,25 @@ fn docker_group(
         "the name does not tell which Ubuntu this is; the controller then gives the docker socket to group 1001, and images of 22.04 and later need 121",
         "put the release in the tag (`…-ubuntu-22.04`), or set `template: {dockerEnv: [{name: DOCKER_GROUP_GID, value: \"121\"}]}`",
     );
+}
+
+/// The controller's project builds its images twice: with a docker daemon they are called `…-dind` and `…-dind-rootless`.
+fn docker_daemon(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mut Report) {
+    let brings_it =
+        image.repository.contains("dind") || image.tag.is_some_and(|tag| tag.contains("dind"));
+    match pool.container_mode {
+        ContainerMode::DindInRunner if !brings_it => report.advice(
+            path.key("image"),
+            "with `dindInRunner` the docker daemon comes from this image, and its name does not say that it has one",
+            "use an image with dockerd, for example `summerwind/actions-runner-dind`",
+        ),
+        ContainerMode::Dind if brings_it => report.advice(
+            path.key("containerMode"),
+            "the image brings its own docker daemon, and `dind` starts another one beside it",
+            "write `containerMode: dindInRunner`, or use the image without `dind`",
+        ),
+        _ => {}
+    }
 }
 
 fn release((year, month): (u32, u32)) -> String {

@@ -7,6 +7,7 @@ mod aws;
 mod cluster;
 mod github;
 mod image;
+mod metadata;
 mod monitoring;
 mod passthrough;
 mod pools;
@@ -15,6 +16,9 @@ mod scaling;
 mod schedule;
 mod url;
 mod versions;
+
+pub use passthrough::kept_value;
+pub use schedule::over as windows_over;
 
 use super::{Profile, path::Path, problem::Severity};
 

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Keys of the chart's values that a profile says in its own words, or that arcctl relies on.
-const VALUES: [(&str, &str); 17] = [
+const VALUES: [(&str, &str); 18] = [
     ("replicaCount", "use `controller.replicas`"),
     ("webhookPort", "use `controller.webhookPort`"),
     ("syncPeriod", "use `controller.syncPeriod`"),
@@ -37,58 +37,269 @@ const VALUES: [(&str, &str); 17] = [
     ),
     (
         "fullnameOverride",
-        "remove it: arcctl finds the controller by its name",
+        "use `controller.release`: arcctl finds the controller by its name",
     ),
     (
         "nameOverride",
-        "remove it: arcctl finds the controller by its name",
+        "use `controller.release`: arcctl finds the controller by its name",
     ),
-    ("scope", "remove it: the controller watches all namespaces"),
+    (
+        "leaderElectionId",
+        "remove it: it follows from `controller.release`",
+    ),
+    ("scope", "use `controller.watchNamespace`"),
+];
+
+/// The same of cert-manager's chart.
+const CERT_MANAGER_VALUES: [(&str, &str); 7] = [
+    (
+        "crds",
+        "remove it: arcctl applies the CRDs itself, outside the release",
+    ),
+    (
+        "installCRDs",
+        "remove it: arcctl applies the CRDs itself, outside the release",
+    ),
+    (
+        "startupapicheck.enabled",
+        "remove it: helm would wait for this check, and arcctl makes a stricter one itself",
+    ),
+    ("global.imagePullSecrets", "use `images.pullSecrets`"),
+    ("namespace", "use `certManager.namespace`"),
+    (
+        "nameOverride",
+        "remove it: arcctl finds cert-manager by the names that its chart gives",
+    ),
+    (
+        "fullnameOverride",
+        "remove it: arcctl finds cert-manager by the names that its chart gives",
+    ),
 ];
 
 /// Keys of a runner's template that a profile says in its own words, or that are someone else's.
-const TEMPLATE: [(&str, &str); 16] = [
+const TEMPLATE: [(&str, &str); 17] = [
     (
         "replicas",
         "remove it: the autoscaler owns the number; use `min` and `max`",
     ),
     ("effectiveTime", "remove it: the controller owns it"),
     ("image", "use the pool's `image`"),
-    ("labels", "use the pool's `labels`"),
+    (
+        "labels",
+        "use the pool's `labels`; labels of the pods are `podMetadata.labels`",
+    ),
     ("group", "use the pool's `group`"),
-    ("enterprise", "use `github.enterprise`"),
-    ("organization", "use `github.organization`"),
-    ("repository", "use `github.repository`"),
+    (
+        "enterprise",
+        "use `github.enterprise`, the profile's or the pool's",
+    ),
+    (
+        "organization",
+        "use `github.organization`, the profile's or the pool's",
+    ),
+    (
+        "repository",
+        "use `github.repository`, the profile's or the pool's",
+    ),
     ("containerMode", "use the pool's `containerMode`"),
     ("dockerEnabled", "use the pool's `containerMode`"),
     (
         "dockerdWithinRunnerContainer",
-        "use the pool's `containerMode`",
+        "use the pool's `containerMode: dindInRunner`",
     ),
     ("workVolumeClaimTemplate", "use the pool's `containerMode`"),
-    (
-        "serviceAccountName",
-        "use `serviceAccount` in `aws.irsa` or `aws.podIdentity`",
-    ),
+    ("serviceAccountName", "use the pool's `serviceAccount`"),
     (
         "githubAPICredentialsFrom",
-        "use `github.token` or `github.app`",
+        "use the pool's `github.token` or `github.app`",
     ),
     ("resources", "use the pool's `resources.runner`"),
     (
         "dockerdContainerResources",
         "use the pool's `resources.docker`",
     ),
+    (
+        "ephemeralContainers",
+        "remove it: Kubernetes adds them to pods that run, with `kubectl debug`",
+    ),
 ];
+
+/// What people write in a template and the CRD does not have there, and where it goes instead; first those that a profile
+/// has a key for, then those of the container, then those that the controller has no way to set (reference: arc.md 2.1).
+const NOT_IN_A_TEMPLATE: [(&str, &str); 50] = [
+    ("metadata", "use the pool's `podMetadata`"),
+    ("podMetadata", "move it one level up, beside `template`"),
+    ("podLabels", "use the pool's `podMetadata.labels`"),
+    ("podAnnotations", "use the pool's `podMetadata.annotations`"),
+    ("annotations", "use the pool's `podMetadata.annotations`"),
+    ("serviceAccount", "use the pool's `serviceAccount`"),
+    (
+        "spec",
+        "write what is in `spec` here, directly below `template`",
+    ),
+    (
+        "template",
+        "write what is in its `spec` here, directly below `template`",
+    ),
+    ("podSecurityContext", "write `securityContext`"),
+    ("fsGroup", "use the pool's `fsGroup`"),
+    ("sidecars", "write `sidecarContainers`"),
+    ("extraVolumes", "write `volumes`"),
+    ("extraVolumeMounts", "write `volumeMounts`"),
+    (
+        "command",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "args",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "lifecycle",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "livenessProbe",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "readinessProbe",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "startupProbe",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "ports",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    ("hostNetwork", CANNOT),
+    ("hostPID", CANNOT),
+    ("hostIPC", CANNOT),
+    ("hostname", CANNOT),
+    (
+        "nodeName",
+        "use the pool's `nodeSelector`: the controller hands no node's name on",
+    ),
+    (
+        "restartPolicy",
+        "remove it: the controller always sets `Never`",
+    ),
+    ("schedulerName", CANNOT),
+    ("schedulingGates", CANNOT),
+    ("shareProcessNamespace", CANNOT),
+    (
+        "strategy",
+        "remove it: the controller always replaces all runners of a pool at once",
+    ),
+    ("activeDeadlineSeconds", CANNOT),
+    ("hostUsers", CANNOT),
+    ("hostnameOverride", CANNOT),
+    ("os", CANNOT),
+    ("overhead", CANNOT),
+    ("preemptionPolicy", CANNOT),
+    ("readinessGates", CANNOT),
+    ("resourceClaims", CANNOT),
+    ("setHostnameAsFQDN", CANNOT),
+    ("subdomain", CANNOT),
+    ("priority", "write `priorityClassName`"),
+    (
+        "volumeClaimTemplates",
+        "write `volumes` with an `ephemeral` volume: only a RunnerSet has such claims",
+    ),
+    (
+        "selector",
+        "remove it: the controller finds the pool's runners by labels of its own",
+    ),
+    (
+        "workingDir",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "volumeDevices",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "stdin",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "tty",
+        "write it in `containers`, in an entry of the name `runner`",
+    ),
+    (
+        "privileged",
+        "write it in `containers`, in an entry of the name `runner`, under `securityContext`",
+    ),
+    (
+        "capabilities",
+        "write it in `containers`, in an entry of the name `runner`, under `securityContext`",
+    ),
+    (
+        "containerSecurityContext",
+        "write it in `containers`, in an entry of the name `runner`, as `securityContext`",
+    ),
+];
+
+/// Why a field of pods cannot be had.
+const CANNOT: &str =
+    "remove it: the controller hands no such field to its pods, so runners cannot have it";
+
+/// What a profile says in place of a value of a chart (`controller` or `certManager`), where it is not the user's to set.
+pub fn kept_value(section: &str, dotted: &str) -> Option<&'static str> {
+    let known: &[(&str, &'static str)] = if section == "certManager" {
+        &CERT_MANAGER_VALUES
+    } else {
+        &VALUES
+    };
+    let covers = |key: &str| {
+        let rest = dotted.strip_prefix(key);
+        rest.is_some_and(|it| it.is_empty() || it.starts_with('.'))
+    };
+    known
+        .iter()
+        .find(|(key, _)| covers(key))
+        .map(|(_, hint)| *hint)
+}
 
 pub(super) fn check_values(profile: &Profile, report: &mut Report) {
     let path = Path::from(["controller", "values"]);
     collisions(&profile.controller.values, &VALUES, &path, report);
+    let theirs = &profile.cert_manager.values;
+    let path = Path::from(["certManager", "values"]);
+    collisions(theirs, &CERT_MANAGER_VALUES, &path, report);
+    if theirs.get("cainjector").and_then(|it| it.get("enabled")) == Some(&Value::Bool(false)) {
+        report.error(
+            path.key("cainjector").key("enabled"),
+            "without the CA injector no webhook gets the certificate authority that it is trusted by",
+            "remove it",
+        );
+    }
+    // In the network of a node the port is the node's, and kubelet has that one (cert-manager's document on EKS).
+    let webhook = |key: &str| theirs.get("webhook").and_then(|it| it.get(key));
+    let port = webhook("securePort").and_then(Value::as_u64);
+    if webhook("hostNetwork") == Some(&Value::Bool(true)) && port.is_none_or(|it| it == 10250) {
+        report.error(
+            path.key("webhook").key("hostNetwork"),
+            "in the node's network cert-manager's webhook cannot have port 10250: kubelet listens there",
+            "add `securePort: 10260` beside it",
+        );
+    }
 }
 
 pub(super) fn check_template(pool: &Pool, path: &Path, report: &mut Report) {
     let path = path.key("template");
     collisions(&pool.template, &TEMPLATE, &path, report);
+    for (key, hint) in NOT_IN_A_TEMPLATE {
+        if pool.template.contains_key(key) {
+            report.error(
+                path.key(key),
+                format!("`{key}` is no field of a runner's template"),
+                hint,
+            );
+        }
+    }
     if pool.template.get("ephemeral") == Some(&Value::Bool(false)) {
         report.advice(
             path.key("ephemeral"),
@@ -116,6 +327,61 @@ fn collisions(
             value = found.as_object();
             if keys.peek().is_none() {
                 report.error(place.clone(), format!("`{key}` is set by arcctl"), *hint);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::schema;
+    use super::*;
+
+    /// Whether the schema has a key: `a.b` from its root, or from a pool.
+    fn exists(schema: &Value, key: &str) -> bool {
+        fn below<'a>(schema: &'a Value, place: &'a Value, key: &str) -> Option<&'a Value> {
+            let mut place = place;
+            loop {
+                let referred = place["$ref"].as_str();
+                let one = place["anyOf"].as_array().and_then(|it| it.first());
+                place = match (referred, one) {
+                    (Some(name), _) => schema.pointer(name.trim_start_matches('#'))?,
+                    (None, Some(one)) => one,
+                    (None, None) => break,
+                };
+            }
+            place["properties"].get(key)
+        }
+        let from = |root: Option<&Value>| {
+            key.split('.')
+                .try_fold(root?, |place, part| below(schema, place, part))
+                .map(|_| ())
+        };
+        let pool = below(schema, schema, "pools").map(|it| &it["items"]);
+        from(Some(schema)).is_some() || from(pool).is_some()
+    }
+
+    #[test]
+    fn what_a_pass_through_may_not_set_has_a_key_or_a_reason() {
+        let schema = schema();
+        assert!(exists(&schema, "controller.watchNamespace"));
+        assert!(exists(&schema, "github.organization"));
+        assert!(exists(&schema, "podMetadata.labels"));
+        assert!(!exists(&schema, "controller.scope"));
+        let all = VALUES.iter().chain(&CERT_MANAGER_VALUES).chain(&TEMPLATE);
+        for (key, hint) in all.chain(&NOT_IN_A_TEMPLATE) {
+            let Some(rest) = hint.strip_prefix("use ") else {
+                let starts = ["remove it: ", "write ", "move it "];
+                let says =
+                    |start: &&str| hint.strip_prefix(*start).is_some_and(|it| !it.is_empty());
+                assert!(starts.iter().any(says), "{key}: {hint}");
+                continue;
+            };
+            let named = rest.split('`').skip(1).step_by(2);
+            let named: Vec<&str> = named.map(|it| it.split(':').next().unwrap_or(it)).collect();
+            assert!(!named.is_empty(), "{key}: {hint}");
+            for name in named {
+                assert!(exists(&schema, name), "{key}: {name}");
             }
         }
     }

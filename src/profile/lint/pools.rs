@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{ContainerMode, Pool, Profile, Scope, secret::names_secret},
-    Path, Report,
-    github::is_object_name,
-    image, passthrough, resources, scaling, schedule,
+    super::{
+        ContainerMode, Pool, Profile, Scope,
+        object_names::{self, is_object_name},
+    },
+    Path, Report, image, metadata, passthrough, resources, scaling, schedule,
 };
+use crate::secret::{name::is_secret, shape::is_credential};
 
 /// The node label of the instance type, which `instanceType` selects by.
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
@@ -28,6 +30,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
         labels(pool, &path.key("labels"), report);
         container_mode(profile, pool, &path, report);
         placement(pool, &path, report);
+        service_account(profile, pool, &path, report);
+        metadata::check(profile, pool, &path, report);
         image::check(profile, pool, &path, report);
         scaling::check(profile, pool, &path, report);
         schedule::check(pool, &path, report);
@@ -78,7 +82,9 @@ fn size(pool: &Pool, path: &Path, report: &mut Report) {
 }
 
 fn group(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
-    if let (Some(group), Some(Scope::Repository(_))) = (&pool.group, profile.github.scope()) {
+    if let (Some(group), Some(Scope::Repository(_))) =
+        (&pool.group, profile.github_of(pool).scope())
+    {
         report.error(
             path.key("group"),
             format!("runners of a repository are in no group, and `{group}` is given"),
@@ -184,7 +190,7 @@ fn container_mode(profile: &Profile, pool: &Pool, path: &Path, report: &mut Repo
             }
             resources::quantity(&mode.work_volume.size, volume.key("size"), report);
         }
-        ContainerMode::Dind | ContainerMode::None => {}
+        ContainerMode::Dind | ContainerMode::DindInRunner | ContainerMode::None => {}
     }
     if !docker && pool.shared_tmp {
         report.advice(
@@ -203,6 +209,49 @@ fn container_mode(profile: &Profile, pool: &Pool, path: &Path, report: &mut Repo
             path.key("resources").key("docker"),
             "only `dind` has a docker container",
             "remove it",
+        );
+    }
+}
+
+fn service_account(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
+    let Some(name) = &pool.service_account else {
+        return;
+    };
+    let path = path.key("serviceAccount");
+    if !is_object_name(name) {
+        report.error(
+            path,
+            format!("`{name}` is not the name of a ServiceAccount"),
+            format!("write {}", object_names::OBJECT_NAME),
+        );
+        return;
+    }
+    if let Some((via, role)) = profile.runner_role() {
+        if role.service_account == *name {
+            report.advice(
+                path,
+                format!(
+                    "the runners run as `{name}` already, by `aws.{}`",
+                    via.key()
+                ),
+                "remove it",
+            );
+        } else {
+            report.advice(
+                path,
+                format!(
+                    "pods that run as `{name}` do not get the role of `aws.{}`, which is for `{}`",
+                    via.key(),
+                    role.service_account
+                ),
+                "remove it if these runners need the role",
+            );
+        }
+    } else if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
+        report.advice(
+            path,
+            format!("`{name}` needs rights to run jobs in pods; the controller gives them only to accounts of its own"),
+            "give it a Role for pods, pods/exec, pods/log, jobs and secrets, or remove `serviceAccount`",
         );
     }
 }
@@ -232,7 +281,7 @@ fn placement(pool: &Pool, path: &Path, report: &mut Report) {
         let (Some(name), Some(value)) = (text("name"), text("value")) else {
             continue;
         };
-        if names_secret(name) && !value.is_empty() {
+        if (is_secret(name) || is_credential(value)) && !value.is_empty() {
             report.advice(
                 path.key("env").index(index).key("name"),
                 format!("`{name}` looks like a secret, and everyone who can read this file or a pod reads it"),

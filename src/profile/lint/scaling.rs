@@ -1,8 +1,11 @@
 //! Rules about when a pool grows and shrinks: what the controller computes, checked before it computes it. Pure.
 
 use super::{
-    super::{Metric, MetricType, Pool, Profile, Scaling, Scope, Step},
+    super::{
+        GitHub, KubeDuration, Metric, MetricType, Pool, Profile, Scaling, Scope, Step, Trigger,
+    },
     Path, Report,
+    github::is_repository,
 };
 
 /// What the controller takes where a profile says nothing.
@@ -12,17 +15,86 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     let Some(scaling) = &pool.scaling else { return };
     let metrics = path.key("scaling").key("metrics");
     order(scaling, &metrics, report);
+    if scaling.metrics.is_empty() && scaling.triggers.is_empty() {
+        report.error(
+            metrics.clone(),
+            "`scaling` has neither metrics nor triggers",
+            "add `metrics` or `triggers`, or remove `scaling`: the number then stays at `min`",
+        );
+    }
+    for (index, trigger) in scaling.triggers.iter().enumerate() {
+        let path = path.key("scaling").key("triggers").index(index);
+        self::trigger(profile, pool, *trigger, &path, report);
+    }
+    let github = profile.github_of(pool);
     for (index, metric) in scaling.metrics.iter().enumerate() {
         let path = metrics.index(index);
         match metric.kind {
             MetricType::PercentageRunnersBusy => busy(metric, &path, report),
             MetricType::TotalNumberOfQueuedAndInProgressWorkflowRuns => {
-                queued(profile, metric, &path, report);
+                let sync = profile.controller.sync_period;
+                queued(&github, metric, sync, &path, report);
             }
         }
     }
     never_leaves_zero(profile, pool, scaling, path, report);
 }
+
+/// What GitHub sends to the webhook server adds runners (reference: arc.md 2.3).
+fn trigger(profile: &Profile, pool: &Pool, trigger: Trigger, path: &Path, report: &mut Report) {
+    if trigger.amount > pool.max {
+        report.error(
+            path.key("amount"),
+            format!(
+                "`amount` {} is more than the pool's `max` {}: a job could never get that many",
+                trigger.amount, pool.max
+            ),
+            "raise `max` or lower `amount`",
+        );
+    } else if trigger.amount > 1 {
+        report.advice(
+            path.key("amount"),
+            format!("each job adds {} runners, and needs one", trigger.amount),
+            "write 1, where no other pool answers for the rest",
+        );
+    }
+    let sync = profile.controller.sync_period.as_secs();
+    match trigger.duration.map(KubeDuration::as_secs) {
+        Some(0) => report.error(
+            path.key("duration"),
+            "`duration` is 0: the runner would be gone before it has the job",
+            "write how long a job may wait for its runner, for example 30m",
+        ),
+        Some(seconds) if seconds <= sync => report.error(
+            path.key("duration"),
+            format!(
+                "`duration` is not longer than `controller.syncPeriod` ({}): the runner can be gone before the controller looks",
+                profile.controller.sync_period
+            ),
+            "write how long a job may wait for its runner, for example 30m",
+        ),
+        Some(seconds) if seconds > LONGEST_RESERVATION => report.advice(
+            path.key("duration"),
+            "where GitHub's word that a job ended is lost, its runner is kept that long",
+            "write about as long as a job may wait for its runner, for example 30m",
+        ),
+        _ => {}
+    }
+    let server = &profile.controller.values;
+    if server
+        .get("githubWebhookServer")
+        .is_none_or(|it| it.get("ingress").is_none() && it.get("service").is_none())
+    {
+        report.advice(
+            path.clone(),
+            "GitHub has to reach the webhook server, and the chart makes only a Service inside the cluster for it",
+            "give it an address under `controller.values`: `githubWebhookServer.ingress` or `githubWebhookServer.service`; then add the webhook at GitHub, for the event `Workflow jobs`, with the secret that `up` makes",
+        );
+    }
+}
+
+/// A day: no job of GitHub's waits longer for its runner (docs.github.com: usage limits).
+const LONGEST_RESERVATION: u64 = 24 * 3600;
 
 fn order(scaling: &Scaling, path: &Path, report: &mut Report) {
     use MetricType::{
@@ -63,7 +135,19 @@ fn busy(metric: &Metric, path: &Path, report: &mut Report) {
     let threshold = |step: Option<Step>| step.and_then(|step| step.threshold);
     let up = threshold(metric.scale_up).unwrap_or(DEFAULT_THRESHOLDS.0);
     let down = threshold(metric.scale_down).unwrap_or(DEFAULT_THRESHOLDS.1);
-    if down >= up {
+    if threshold(metric.scale_up) == Some(0.0) {
+        report.error(
+            path.key("scaleUp").key("threshold"),
+            "from a share of 0 on runners are always added, up to `max`",
+            "write the share of busy runners from which on there are too few, for example 0.75",
+        );
+    } else if threshold(metric.scale_down) == Some(0.0) {
+        report.advice(
+            path.key("scaleDown").key("threshold"),
+            "no share is below 0: the pool grows up to `max`, and no runner is ever removed",
+            "where it is to shrink again, write the share of busy runners below which there are too many, for example 0.25",
+        );
+    } else if down >= up {
         let key = if threshold(metric.scale_down).is_some() {
             "scaleDown"
         } else {
@@ -109,8 +193,8 @@ fn by(step: &Step, up: bool, path: &Path, report: &mut Report) {
     }
 }
 
-fn queued(profile: &Profile, metric: &Metric, path: &Path, report: &mut Report) {
-    match profile.github.scope() {
+fn queued(github: &GitHub, metric: &Metric, sync: KubeDuration, path: &Path, report: &mut Report) {
+    match github.scope() {
         Some(Scope::Enterprise(_)) => report.error(
             path.key("type"),
             "the controller cannot count the jobs of an enterprise",
@@ -128,14 +212,10 @@ fn queued(profile: &Profile, metric: &Metric, path: &Path, report: &mut Report) 
         ),
         _ => {}
     }
-    for (index, repository) in metric.repositories.iter().enumerate() {
-        if repository.is_empty() || repository.contains(['/', ' ']) {
-            report.error(
-                path.key("repositories").index(index),
-                format!("`{repository}` is not the name of a repository"),
-                "write NAME without its owner: the organization is put before it",
-            );
-        }
+    let path_of_names = path.key("repositories");
+    repositories(&metric.repositories, &path_of_names, report);
+    if github.url.is_none() {
+        calls(&metric.repositories, sync, &path_of_names, report);
     }
     for (key, step) in [
         ("scaleUp", &metric.scale_up),
@@ -151,6 +231,56 @@ fn queued(profile: &Profile, metric: &Metric, path: &Path, report: &mut Report) 
     }
 }
 
+fn repositories(names: &[String], path: &Path, report: &mut Report) {
+    for (index, name) in names.iter().enumerate() {
+        let path = path.index(index);
+        let earlier = names[..index].iter();
+        if name.is_empty() || name.contains(['/', ' ']) {
+            report.error(
+                path,
+                format!("`{name}` is not the name of a repository"),
+                "write NAME without its owner: the organization is put before it",
+            );
+        } else if !is_repository(name) {
+            report.error(
+                path,
+                format!("`{name}` is not the name of a repository, and patterns are not read"),
+                "write each repository by its name, without `.git`",
+            );
+        } else if earlier.clone().any(|it| it.eq_ignore_ascii_case(name)) {
+            report.error(
+                path,
+                format!("`{name}` is here twice, and its jobs would be counted twice"),
+                "keep one of them",
+            );
+        }
+    }
+}
+
+/// Each look asks for the runs of each repository, queued and in progress (reference: arc.md 2.3).
+fn calls(names: &[String], sync: KubeDuration, path: &Path, report: &mut Report) {
+    let each_look = u64::try_from(names.len())
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2);
+    let in_an_hour = each_look.saturating_mul(3600);
+    // A period of 0 is an error of its own.
+    let calls = in_an_hour / sync.as_secs().max(1);
+    if calls > CALLS_OF_AN_HOUR {
+        let enough = KubeDuration::from_secs(in_an_hour.div_ceil(CALLS_OF_AN_HOUR));
+        report.advice(
+            path.clone(),
+            format!(
+                "the controller asks GitHub for the runs of each of {} repositories every {sync}: {calls} calls an hour, and github.com answers {CALLS_OF_AN_HOUR}",
+                names.len()
+            ),
+            format!("use `triggers`, or raise `controller.syncPeriod` to {enough} or more"),
+        );
+    }
+}
+
+/// What github.com answers to one token (docs.github.com, "Rate limits for the REST API").
+const CALLS_OF_AN_HOUR: u64 = 5000;
+
 /// Of zero runners none is busy: the share is not a number, and the controller stays where it is.
 fn never_leaves_zero(
     profile: &Profile,
@@ -159,14 +289,19 @@ fn never_leaves_zero(
     path: &Path,
     report: &mut Report,
 ) {
+    // What a job adds does not depend on how many runners there are.
+    if !scaling.triggers.is_empty() {
+        return;
+    }
     let only_busy = scaling
         .metrics
         .iter()
-        .all(|metric| metric.kind == MetricType::PercentageRunnersBusy);
+        .all(|metric| metric.kind == MetricType::PercentageRunnersBusy)
+        && !scaling.metrics.is_empty();
     if !only_busy || pool.max == 0 {
         return;
     }
-    let hint = match profile.github.scope() {
+    let hint = match profile.github_of(pool).scope() {
         Some(Scope::Enterprise(_)) => "write at least 1: an enterprise has no other metric",
         _ => {
             "write at least 1, or add `TotalNumberOfQueuedAndInProgressWorkflowRuns` as the second metric"

@@ -1,10 +1,12 @@
 //! Rules about the windows of a pool. Pure.
 
+use jiff::Timestamp;
+
 use super::{
     super::{
-        Pool, Schedule,
+        Pool, Profile, Repeat, Schedule, Window,
         check::similar,
-        schedule::{ScheduleError, week},
+        schedule::{ScheduleError, holds_back_later, is_covered, times},
     },
     Path, Report,
 };
@@ -38,34 +40,58 @@ pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {
                 "give each window a name of its own",
             );
         }
-        match week(window) {
-            Err(ScheduleError::MixedPeriod(_)) => report.error(
-                path.key("to"),
-                "one end names a day and the other does not",
-                "write both as `Ddd HH:MM` (weekly) or both as `HH:MM` (daily)",
-            ),
-            Err(ScheduleError::Empty(_)) => report.error(
-                path.key("to"),
-                "the window closes when it opens",
-                "for a minimum that always holds set the pool's `min`",
-            ),
-            Ok(_) if window.min == pool.min && !masks_later(schedule, index) => report.advice(
-                path.key("min"),
-                format!(
-                    "the window changes nothing: the pool's `min` is {} as well",
-                    pool.min
-                ),
-                "remove the window, or change its `min`",
-            ),
-            // What is no time at all is the schema's to say.
-            Ok(_) | Err(_) => {}
+        if let Err(error) = times(window) {
+            meaning(&error, &path, report);
+        } else {
+            if window.min == pool.min && !holds_back_later(&schedule.windows, index) {
+                report.advice(
+                    path.key("min"),
+                    format!(
+                        "the window changes nothing: the pool's `min` is {} as well",
+                        pool.min
+                    ),
+                    "remove the window, or change its `min`",
+                );
+            }
+            days_that_some_lack(window, &path, report);
         }
         shadowed(schedule, index, &path, report);
     }
 }
 
+/// Abbreviations that the IANA database has as zones without daylight saving, and where people mean one that has it.
+const WITHOUT_SUMMER: [(&str, &str); 3] = [
+    ("EST", "America/New_York"),
+    ("MST", "America/Denver"),
+    ("GMT", "Europe/London"),
+];
+
+/// Names that are zones, and not those that one would think.
+fn zone_as_meant(name: &str, path: &Path, report: &mut Report) {
+    let upper = name.to_ascii_uppercase();
+    if let Some((_, place)) = WITHOUT_SUMMER.iter().find(|(it, _)| *it == upper) {
+        report.advice(
+            path.clone(),
+            format!("`{name}` has no daylight saving: its hours are an hour off all summer"),
+            format!("write the place, for example `{place}`, or `UTC` if no place is meant"),
+        );
+    }
+    let offset = upper.strip_prefix("ETC/GMT").unwrap_or_default();
+    let turned = match offset.split_at_checked(1) {
+        Some(("+", hours)) if hours != "0" => format!("{hours} hours behind UTC"),
+        Some(("-", hours)) if hours != "0" => format!("{hours} hours ahead of UTC"),
+        _ => return,
+    };
+    report.advice(
+        path.clone(),
+        format!("`{name}` is {turned}: the signs of these names are turned round"),
+        "write a place that keeps this time, for example `Asia/Seoul`",
+    );
+}
+
 fn zone(schedule: &Schedule, path: &Path, report: &mut Report) {
     if schedule.zone().is_ok() {
+        zone_as_meant(&schedule.time_zone, &path.key("timeZone"), report);
         return;
     }
     let known: Vec<String> = jiff::tz::db()
@@ -101,46 +127,113 @@ fn zone(schedule: &Schedule, path: &Path, report: &mut Report) {
     );
 }
 
+/// What the types do not say of a window's times.
+fn meaning(error: &ScheduleError, path: &Path, report: &mut Report) {
+    match error {
+        ScheduleError::MixedPeriod(_) => report.error(
+            path.key("to"),
+            "`from` and `to` are of different forms",
+            "write both as `HH:MM` (daily), both as `Ddd HH:MM` (weekly) or both as `YYYY-MM-DD HH:MM` (dated)",
+        ),
+        ScheduleError::Empty(_) => report.error(
+            path.key("to"),
+            "the window closes when it opens",
+            "for a minimum that always holds set the pool's `min`; for whole days write `days: Sat-Sun` beside `00:00` and `00:00`",
+        ),
+        ScheduleError::EndsFirst(_) => report.error(
+            path.key("to"),
+            "the window ends before it begins",
+            "make `to` later than `from`",
+        ),
+        ScheduleError::DaysTwice(_) => report.error(
+            path.key("days"),
+            "`days` and the times both name days",
+            "write `from` and `to` as `HH:MM`, or remove `days`",
+        ),
+        ScheduleError::RepeatWithoutDate(_) => report.error(
+            path.key("repeat"),
+            "`repeat` is for windows with a date: this one comes back by itself",
+            "write `from` and `to` as `YYYY-MM-DD HH:MM`, or remove `repeat`",
+        ),
+        ScheduleError::UntilOfOnce(_) => report.error(
+            path.key("until"),
+            "the window opens once, and ends with `to`",
+            "remove `until`, or add `repeat: monthly` or `repeat: yearly`",
+        ),
+        ScheduleError::NeverOpens(_) => report.error(
+            path.key("until"),
+            "`until` is before the window first opens: it never does",
+            "make `until` the last date on which it opens",
+        ),
+        ScheduleError::TooLong { days, .. } => report.error(
+            path.key("to"),
+            format!("the window is longer than {days} days, and would run into its next occurrence"),
+            "make it shorter, or repeat it less often",
+        ),
+        ScheduleError::BadTime { text, .. } => {
+            // What has the form of a date and is none; other forms are the schema's to refuse.
+            let is_form = text.len() == 10 || (text.len() == 16 && text.get(10..11) == Some(" "));
+            if is_form && text.starts_with(|it: char| it.is_ascii_digit()) {
+                report.error(
+                    path.clone(),
+                    format!("`{text}` is in no calendar"),
+                    "write a day that its month has",
+                );
+            }
+        }
+        ScheduleError::UnknownTimeZone(_) | ScheduleError::OutOfRange(_) => {}
+    }
+}
+
+/// As in the controller, and in RFC 5545: a month or a year without the day has no occurrence.
+fn days_that_some_lack(window: &Window, path: &Path, report: &mut Report) {
+    let day = window
+        .from
+        .get(8..10)
+        .and_then(|day| day.parse::<u8>().ok());
+    match (window.repeat, day) {
+        (Some(Repeat::Monthly), Some(day)) if day > 28 => report.advice(
+            path.key("from"),
+            format!("months without a day {day} are left out"),
+            "choose a day up to 28 for every month",
+        ),
+        (Some(Repeat::Yearly), Some(29)) if window.from.get(5..7) == Some("02") => report.advice(
+            path.key("from"),
+            "years without a 29 February are left out",
+            "choose another day for every year",
+        ),
+        _ => {}
+    }
+}
+
+/// What is over: it never opens again. For those who know the time; the rules above do not.
+pub fn over(profile: &Profile, now: Timestamp) -> Vec<String> {
+    let schedules = profile.pools.iter().filter_map(|pool| {
+        let schedule = pool.schedule.as_ref()?;
+        Some((pool, schedule))
+    });
+    let over = schedules.flat_map(|(pool, schedule)| {
+        schedule.windows.iter().filter_map(move |window| {
+            let since = schedule.over_since(window, now)?;
+            let since = since.to_zoned_datetime(schedule.zone().ok()?);
+            Some(format!(
+                "the window `{}` of pool `{}` is over since {}, and never opens again: remove it from the profile",
+                window.name,
+                pool.name,
+                since.strftime("%Y-%m-%d %H:%M %Z")
+            ))
+        })
+    });
+    over.collect()
+}
+
 /// A window that is only open while earlier ones are is never in force.
 fn shadowed(schedule: &Schedule, index: usize, path: &Path, report: &mut Report) {
-    let Ok(own) = week(&schedule.windows[index]) else {
-        return;
-    };
-    let mut earlier: Vec<(i64, i64)> = schedule.windows[..index]
-        .iter()
-        .filter_map(|window| week(window).ok())
-        .flatten()
-        .collect();
-    earlier.sort_unstable();
-    let covered = |(start, end): (i64, i64)| {
-        let reached = earlier.iter().fold(start, |reached, &(from, to)| {
-            if from <= reached {
-                reached.max(to)
-            } else {
-                reached
-            }
-        });
-        reached >= end
-    };
-    if index > 0 && own.iter().all(|&range| covered(range)) {
+    if is_covered(&schedule.windows, index) {
         report.error(
             path.clone(),
             format!("the window `{}` is never in force: the first window that is open wins, and an earlier one always is", schedule.windows[index].name),
             "put it before them, or remove it",
         );
     }
-}
-
-/// Whether a window that follows is held back by this one.
-fn masks_later(schedule: &Schedule, index: usize) -> bool {
-    let Ok(own) = week(&schedule.windows[index]) else {
-        return false;
-    };
-    let later = schedule.windows[index + 1..]
-        .iter()
-        .filter_map(|window| week(window).ok())
-        .flatten();
-    later
-        .into_iter()
-        .any(|(start, end)| own.iter().any(|&(from, to)| from < end && start < to))
 }

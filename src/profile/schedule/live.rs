@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::Value;
 
 use super::{
-    Frequency, HORIZON_DAYS, Override, Schedule, active_at, moment::boundaries, overrides::later,
-    window::Occurrences, zoned,
+    Frequency, HORIZON_DAYS, Override, Schedule, active_at, moment::boundaries,
+    occurrences::Occurrences, overrides::later, zoned,
 };
 
 /// Reads `spec.scheduledOverrides` of a `HorizontalRunnerAutoscaler`.
@@ -57,7 +57,8 @@ fn parse_one(entry: &Value) -> Option<Override> {
 /// Whether live overrides give the profile's minimum at every instant from now on, for at least `horizon_days`.
 ///
 /// Dated overrides end some day; what counts is that nothing is wrong until they do: from the first instant at which
-/// the two disagree no live occurrence may begin, and that instant is at least `horizon_days` away.
+/// the two disagree no live override may be active against the profile, and that instant is at least `horizon_days`
+/// away.
 pub fn equivalent(
     live: &[Override],
     schedule: Option<&Schedule>,
@@ -65,8 +66,38 @@ pub fn equivalent(
     now: Timestamp,
     horizon_days: i64,
 ) -> bool {
-    let days = |days: i64| SignedDuration::from_hours(24 * days);
     let enough = later(now, days(horizon_days));
+    let Some(disagreements) = disagreements(live, schedule, base_min, now, enough) else {
+        return false;
+    };
+    disagreements
+        .iter()
+        .all(|&at| at >= enough && active_at(live, at).is_none())
+}
+
+/// The first instant from `now` on at which live overrides do not give the profile's minimum: where dated ones have come
+/// to their end. `None` where they never differ.
+pub fn first_disagreement(
+    live: &[Override],
+    schedule: &Schedule,
+    base_min: u32,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // Five years show a 29 February too.
+    let far = later(now, days(5 * 366));
+    let disagreements = disagreements(live, Some(schedule), base_min, now, far)?;
+    disagreements.first().copied()
+}
+
+/// The instants, from `now` until `to` at least, at which live overrides and the profile begin to differ, or differ in
+/// another way. `None` for a schedule without meaning.
+fn disagreements(
+    live: &[Override],
+    schedule: Option<&Schedule>,
+    base_min: u32,
+    now: Timestamp,
+    to: Timestamp,
+) -> Option<Vec<Timestamp>> {
     // Far enough to see a clock change, and the end of everything dated (within ten years).
     let last_end = live
         .iter()
@@ -74,17 +105,13 @@ pub fn equivalent(
         .max()
         .unwrap_or(now);
     let end = later(
-        enough.max(later(now, days(HORIZON_DAYS))).max(last_end),
+        to.max(later(now, days(HORIZON_DAYS))).max(last_end),
         days(15),
     )
     .min(later(now, days(3660)));
-    let Ok(wanted) = schedule.map_or(Ok(Vec::new()), |schedule| schedule.occurrences(now, end))
-    else {
-        return false;
-    };
-    let starts_after = |at: Timestamp| {
-        live.iter()
-            .any(|entry| entry.last_start(end).is_some_and(|start| start > at))
+    let wanted = match schedule {
+        Some(schedule) => schedule.occurrences(now, end).ok()?,
+        None => Vec::new(),
     };
     let mut instants = boundaries(&wanted, now, end);
     instants.extend(
@@ -93,13 +120,17 @@ pub fn equivalent(
     );
     instants.sort_unstable();
     instants.dedup();
-    let disagreement = instants.into_iter().find(|&at| {
+    instants.retain(|&at| {
         let wanted_min = open_at(&wanted, at)
             .and_then(|index| schedule?.windows.get(index))
             .map_or(base_min, |window| window.min);
         active_at(live, at).map_or(base_min, |index| live[index].min) != wanted_min
     });
-    disagreement.is_none_or(|at| at >= enough && !starts_after(at))
+    Some(instants)
+}
+
+fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * days)
 }
 
 fn open_at(windows: &[Occurrences], at: Timestamp) -> Option<usize> {

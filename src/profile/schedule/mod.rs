@@ -1,13 +1,15 @@
 //! Wall-clock windows and what the controller makes of them. Pure: no I/O, no clock; the time is an argument.
 //!
-//! A profile says "Saturday 00:00 to Monday 00:00 in Asia/Seoul"; the controller knows instants that recur every 24
-//! or 168 hours. [`overrides`] turns the first into the second, [`active_at`] is the controller's own rule over the
+//! A profile says "Saturday 00:00 to Monday 00:00 in Asia/Seoul", "Monday to Friday", or a date; the controller knows
+//! instants that recur every 24 or 168 hours, or not at all. [`overrides`] turns the first into the second, [`active_at`] is the controller's own rule over the
 //! result, [`Schedule::window_at`] the profile's, and the tests hold the two against each other. [`moment`] is what a
 //! person is told; [`equivalent`] decides whether what is live may stay, [`verify`]
 //! compares what is rendered with the profile.
 
+mod coverage;
 mod live;
 mod moment;
+mod occurrences;
 mod overrides;
 mod verify;
 mod window;
@@ -18,21 +20,18 @@ mod tests;
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use thiserror::Error;
 
-pub use live::{equivalent, parse_live};
+pub(super) use coverage::{holds_back_later, is_covered};
+pub use live::{equivalent, first_disagreement, parse_live};
 pub use moment::{
     ActiveWindow, ClockChange, Moment, NextChange, Stretch, calendar, clock_changes, moment,
 };
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
 pub use verify::{Mismatch, Verified, verify};
-pub use window::{Period, WallTime};
+pub(super) use window::times;
+pub use window::{Day, Period, WallTime};
 
 use super::{Schedule, Window};
-use window::Occurrences;
-
-/// The minutes of a week, from Monday 00:00, in which a window is open; clock changes left aside.
-pub(super) fn week(window: &Window) -> Result<Vec<(i64, i64)>, ScheduleError> {
-    Ok(window::times(window)?.week())
-}
+use occurrences::Occurrences;
 
 /// Why a schedule has no meaning; a profile that [`super::load`] has accepted has none of these.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,20 +39,45 @@ pub enum ScheduleError {
     /// The time zone is not in the IANA database.
     #[error("unknown time zone `{0}`")]
     UnknownTimeZone(String),
-    /// A time is neither `HH:MM` nor `Ddd HH:MM`.
-    #[error("window `{window}`: `{text}` is not a time")]
+    /// A time, a date or a list of days that is none.
+    #[error("window `{window}`: `{text}` is not a time, a date or a list of days")]
     BadTime {
         /// The window's name.
         window: String,
         /// What stands there.
         text: String,
     },
-    /// One end is weekly and the other daily.
-    #[error("window `{0}`: one of `from` and `to` names a day, the other does not")]
+    /// One end is daily, weekly or dated and the other is not.
+    #[error("window `{0}`: `from` and `to` are of different forms")]
     MixedPeriod(String),
     /// The window opens when it closes.
     #[error("window `{0}`: `from` and `to` are the same")]
     Empty(String),
+    /// A dated window closes before it opens.
+    #[error("window `{0}`: it ends before it begins")]
+    EndsFirst(String),
+    /// Both `days` and the times name days.
+    #[error("window `{0}`: `days` and its times both name days")]
+    DaysTwice(String),
+    /// What comes back by itself is to be repeated.
+    #[error("window `{0}`: `repeat` is only for windows with a date")]
+    RepeatWithoutDate(String),
+    /// What does not come back has a last day.
+    #[error("window `{0}`: it opens once, and `until` says when it opens for the last time")]
+    UntilOfOnce(String),
+    /// The last day is before the first.
+    #[error("window `{0}`: `until` is before it first opens")]
+    NeverOpens(String),
+    /// An occurrence would run into the next one.
+    #[error(
+        "window `{window}`: it is longer than {days} days, and would run into its next occurrence"
+    )]
+    TooLong {
+        /// The window's name.
+        window: String,
+        /// The most days it may be open.
+        days: i64,
+    },
     /// A time so far away that the calendar ends.
     #[error("the time {0} is outside the calendar")]
     OutOfRange(Timestamp),
@@ -72,7 +96,7 @@ impl Schedule {
     pub fn window_at(&self, at: Timestamp) -> Option<&Window> {
         let zone = self.zone().ok()?;
         self.windows.iter().find(|window| {
-            window::occurrences(window, &zone, at, at)
+            occurrences::occurrences(window, &zone, at, at)
                 .is_ok_and(|occurrences| occurrences.open_at(at))
         })
     }
@@ -80,6 +104,12 @@ impl Schedule {
     /// The minimum in force at an instant, `base_min` outside every window.
     pub fn min_at(&self, base_min: u32, at: Timestamp) -> u32 {
         self.window_at(at).map_or(base_min, |window| window.min)
+    }
+
+    /// When a window closes for the last time; `None` while it will open again, and for one without meaning.
+    pub fn over_since(&self, window: &Window, now: Timestamp) -> Option<Timestamp> {
+        let (zone, times) = (self.zone().ok()?, times(window).ok()?);
+        times.last_end(&zone).filter(|end| *end <= now)
     }
 
     /// The occurrences of every window, in the order of the profile, that touch the time from `from` to `to`.
@@ -91,7 +121,7 @@ impl Schedule {
         let zone = self.zone()?;
         self.windows
             .iter()
-            .map(|window| window::occurrences(window, &zone, from, to))
+            .map(|window| occurrences::occurrences(window, &zone, from, to))
             .collect()
     }
 }

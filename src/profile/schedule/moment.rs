@@ -4,10 +4,14 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
-use super::{Schedule, ScheduleError, overrides::later, window::Occurrences, zoned};
+use super::{Schedule, ScheduleError, occurrences::Occurrences, overrides::later, zoned};
 
-/// Long enough to see the next change of any weekly or daily schedule, clock changes included.
-const LOOK_AHEAD: SignedDuration = SignedDuration::from_hours(16 * 24);
+/// How many days ahead the next change is looked for, one after the other until it is found: enough for any weekly or
+/// daily schedule, clock changes included; for a monthly one; for a yearly one; for a 29 February and far dates.
+const LOOK_AHEAD_DAYS: [i64; 4] = [16, 100, 800, 3660];
+
+/// From so far away on a time is told with its date: a weekday alone would be the next one.
+const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A stretch of time with one minimum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Moment {
     pub min: u32,
     /// The next change; absent when nothing will change.
     pub next: Option<NextChange>,
+    /// The instant this is told of.
+    pub at: Timestamp,
 }
 
 /// A window that is in force.
@@ -148,9 +154,18 @@ pub(super) fn boundaries(
 
 /// What holds now and what comes next. A schedule without meaning counts as none.
 pub fn moment(schedule: Option<&Schedule>, base_min: u32, now: Timestamp) -> Moment {
-    let stretches = schedule
-        .and_then(|schedule| calendar(schedule, base_min, now, later(now, LOOK_AHEAD)).ok())
-        .unwrap_or_default();
+    let ahead = |days: i64| {
+        let end = later(now, SignedDuration::from_hours(24 * days));
+        let stretches = schedule.and_then(|it| calendar(it, base_min, now, end).ok());
+        stretches.unwrap_or_default()
+    };
+    let mut stretches = Vec::new();
+    for days in LOOK_AHEAD_DAYS {
+        stretches = ahead(days);
+        if stretches.len() != 1 {
+            break;
+        }
+    }
     let mut stretches = stretches.into_iter();
     let (current, next) = (stretches.next(), stretches.next());
     let min = current.as_ref().map_or(base_min, |stretch| stretch.min);
@@ -169,6 +184,7 @@ pub fn moment(schedule: Option<&Schedule>, base_min: u32, now: Timestamp) -> Mom
             window: stretch.window,
             min: stretch.min,
         }),
+        at: now,
     }
 }
 
@@ -180,11 +196,13 @@ impl fmt::Display for Moment {
             self.min,
         )?;
         if let Some(next) = &self.next {
-            write!(
-                formatter,
-                " until {}, then ",
-                next.at.strftime("%a %H:%M %Z")
-            )?;
+            let near = next.at.timestamp().duration_since(self.at) < NEAR;
+            let form = if near {
+                "%a %H:%M %Z"
+            } else {
+                "%a %Y-%m-%d %H:%M %Z"
+            };
+            write!(formatter, " until {}, then ", next.at.strftime(form))?;
             write_state(formatter, next.window.as_deref(), next.min)?;
         }
         Ok(())
@@ -219,6 +237,7 @@ mod tests {
             from: from.into(),
             to: to.into(),
             min,
+            ..Window::default()
         };
         Schedule {
             time_zone: "Asia/Seoul".into(),
@@ -262,6 +281,43 @@ mod tests {
             )
             .to_string(),
             "min 2 until Sat 00:00 KST, then weekend (min 1)"
+        );
+    }
+
+    #[test]
+    fn what_is_far_away_is_told_with_its_date() {
+        let told = |at: &str, windows: Vec<Window>| {
+            let schedule = Schedule {
+                time_zone: "Asia/Seoul".into(),
+                windows,
+            };
+            moment(Some(&schedule), 2, at.parse().unwrap()).to_string()
+        };
+        let dated = |repeat| Window {
+            name: "holidays".into(),
+            from: "2026-12-24 18:00".into(),
+            to: "2027-01-02 08:00".into(),
+            repeat,
+            ..Window::default()
+        };
+        assert_eq!(
+            told("2026-11-22T12:00:00+09:00", vec![dated(None)]),
+            "min 2 until Thu 2026-12-24 18:00 KST, then holidays (min 0)"
+        );
+        assert_eq!(
+            told("2026-12-24T18:00:00+09:00", vec![dated(None)]),
+            "holidays (min 0) until Sat 2027-01-02 08:00 KST, then min 2"
+        );
+        assert_eq!(
+            told("2027-01-02T08:00:00+09:00", vec![dated(None)]),
+            "min 2"
+        );
+        assert_eq!(
+            told(
+                "2027-01-02T08:00:00+09:00",
+                vec![dated(Some(crate::profile::Repeat::Yearly))]
+            ),
+            "min 2 until Fri 2027-12-24 18:00 KST, then holidays (min 0)"
         );
     }
 

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{
-    Schedule, ScheduleError,
-    window::{Occurrences, Period},
+    Schedule, ScheduleError, Window,
+    occurrences::Occurrences,
+    window::{Period, Times, times},
     zoned,
 };
 
@@ -110,47 +111,96 @@ pub fn active_at(overrides: &[Override], at: Timestamp) -> Option<usize> {
 
 /// The overrides that give a schedule's windows.
 ///
-/// Where the zone's offset changes no more, each window is one recurrence for ever. Elsewhere it is a list of dated
-/// ones, each as long as the offset holds, with the occurrences in which a clock changes in between as single ones,
-/// over [`HORIZON_DAYS`] from an anchor that moves in steps.
+/// Where the zone's offset changes no more, each window of times of day is one recurrence (one for each of its days),
+/// for ever or until its last day. Elsewhere it is a list of dated ones, each as long as the offset holds, with the
+/// occurrences in which a clock changes in between as single ones, over [`HORIZON_DAYS`] from an anchor that moves in
+/// steps.
+///
+/// A window with a date is single overrides in every zone, as far as the same horizon. The controller's own `Monthly`
+/// and `Yearly` count months in UTC, where the first of the month in Seoul is the last of the month before, and its
+/// limit of a month's length changes with the present month (reference: arc.md 2.3).
 pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, ScheduleError> {
     let zone = schedule.zone()?;
-    let Anchor { constant, from, to } = anchor(&zone, now);
     let mut result = Vec::new();
-    for (window, occurrences) in schedule.windows.iter().zip(schedule.occurrences(from, to)?) {
-        let runs = if constant {
-            let first = occurrences.spans.iter().find(|(start, _)| *start >= from);
-            first
-                .map(|&(start, end)| Run {
-                    start,
-                    end,
-                    count: 0,
-                })
-                .into_iter()
-                .collect()
-        } else {
-            runs(&occurrences)
-        };
-        let frequency = match occurrences.period {
-            Period::Daily => Frequency::Daily,
-            Period::Weekly => Frequency::Weekly,
-        };
-        result.extend(runs.into_iter().map(|run| Override {
-            name: window.name.clone(),
-            start: zoned(run.start, &zone),
-            end: zoned(run.end, &zone),
-            min: window.min,
-            frequency: (run.count != 1).then_some(frequency),
-            until: (run.count > 1).then(|| later(run.start, frequency.length() * (run.count - 1))),
-        }));
+    for window in &schedule.windows {
+        let times = times(window)?;
+        let recurrences = times.recurrences();
+        if recurrences.is_empty() {
+            let (from, horizon) = stepped(now);
+            // What opens once is written however far away it is.
+            let once = times.last_end(&zone).filter(|_| window.repeat.is_none());
+            let to = once.map_or(horizon, |end| end.max(horizon));
+            let dated = times.occurrences(&zone, from, to)?.spans.into_iter();
+            result.extend(dated.map(|(start, end)| single(window, start, end, &zone)));
+        }
+        for (period, times) in recurrences {
+            result.extend(recurring(window, times, period, &zone, now)?);
+        }
     }
     Ok(result)
 }
 
-/// Where the dated overrides that [`overrides`] makes at `now` end; `None` where they recur for ever.
+fn single(window: &Window, start: Timestamp, end: Timestamp, zone: &TimeZone) -> Override {
+    Override {
+        name: window.name.clone(),
+        start: zoned(start, zone),
+        end: zoned(end, zone),
+        min: window.min,
+        frequency: None,
+        until: None,
+    }
+}
+
+/// The overrides of a window that opens every day, or every week on one day.
+fn recurring(
+    window: &Window,
+    times: Times,
+    period: Period,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Vec<Override>, ScheduleError> {
+    let Anchor { constant, from, to } = anchor(zone, now);
+    let frequency = match period {
+        Period::Daily => Frequency::Daily,
+        Period::Weekly => Frequency::Weekly,
+    };
+    let occurrences = times.occurrences(zone, from, to)?;
+    if constant {
+        let first = occurrences.spans.iter().find(|(start, _)| *start >= from);
+        let endless = first.map(|&(start, end)| Override {
+            frequency: Some(frequency),
+            until: times.last_start(zone),
+            ..single(window, start, end, zone)
+        });
+        return Ok(endless.into_iter().collect());
+    }
+    let of_run = |run: Run| Override {
+        frequency: (run.count > 1).then_some(frequency),
+        until: (run.count > 1).then(|| later(run.start, frequency.length() * (run.count - 1))),
+        ..single(window, run.start, run.end, zone)
+    };
+    Ok(runs(&occurrences, period).into_iter().map(of_run).collect())
+}
+
+/// Where the dated overrides that [`overrides`] makes at `now` end; `None` where nothing comes after them, or they recur
+/// for ever.
 pub fn horizon(schedule: &Schedule, now: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
-    let anchor = anchor(&schedule.zone()?, now);
-    Ok((!anchor.constant).then_some(anchor.to))
+    let zone = schedule.zone()?;
+    let (anchor, stepped) = (anchor(&zone, now), stepped(now).1);
+    let mut result: Option<Timestamp> = None;
+    for window in &schedule.windows {
+        let times = times(window)?;
+        let end = match (times.recurrences().is_empty(), window.repeat) {
+            (true, None) => continue,
+            (true, Some(_)) => stepped,
+            (false, _) if anchor.constant => continue,
+            (false, _) => anchor.to,
+        };
+        if times.last_end(&zone).is_none_or(|last| last > end) {
+            result = Some(result.map_or(end, |known| known.min(end)));
+        }
+    }
+    Ok(result)
 }
 
 /// The time whose occurrences are made into overrides.
@@ -172,14 +222,23 @@ fn anchor(zone: &TimeZone, now: Timestamp) -> Anchor {
     let (from, length) = if let Some(from) = since {
         (from, SETTLED_DAYS)
     } else {
-        let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
-        (later(epoch, days(STEP_DAYS * steps)), HORIZON_DAYS)
+        (stepped(now).0, HORIZON_DAYS)
     };
     Anchor {
         constant: since.is_some(),
         from,
         to: later(from, days(length)),
     }
+}
+
+/// The time in which dated overrides are made: it moves in steps.
+fn stepped(now: Timestamp) -> (Timestamp, Timestamp) {
+    let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
+    let from = Timestamp::from_second(EPOCH + steps * STEP_DAYS * 86400).unwrap_or_default();
+    (
+        from,
+        later(from, SignedDuration::from_hours(24 * HORIZON_DAYS)),
+    )
 }
 
 /// The instant since which the zone's offset stays what it is at `now`; `None` when it will change again.
@@ -213,12 +272,12 @@ pub(super) fn later(at: Timestamp, duration: SignedDuration) -> Timestamp {
 struct Run {
     start: Timestamp,
     end: Timestamp,
-    /// How many; 0 stands for no end.
+    /// How many.
     count: i32,
 }
 
-fn runs(occurrences: &Occurrences) -> Vec<Run> {
-    let period = occurrences.period.length();
+fn runs(occurrences: &Occurrences, period: Period) -> Vec<Run> {
+    let period = period.length();
     let mut runs: Vec<Run> = Vec::new();
     for &(start, end) in &occurrences.spans {
         let continues = runs.last_mut().filter(|run| {

@@ -38,6 +38,7 @@ fn schedule(zone: &str, windows: &[(&str, &str, u32)]) -> Schedule {
             from: (*from).into(),
             to: (*to).into(),
             min: *min,
+            ..Window::default()
         });
     Schedule {
         time_zone: zone.into(),

@@ -110,6 +110,7 @@ mod tests {
                 from: "20:00".into(),
                 to: "08:00".into(),
                 min: 1,
+                ..Window::default()
             }],
         }
     }

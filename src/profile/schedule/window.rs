@@ -1,14 +1,22 @@
-//! When a window opens and closes: its wall-clock times, and the instants they fall on. Pure.
+//! A window's wall-clock times, read from the words of the profile. Pure.
 
 use jiff::{
-    SignedDuration, Timestamp, ToSpan,
+    SignedDuration,
     civil::{Date, Time, Weekday},
-    tz::TimeZone,
 };
 
 use super::{ScheduleError, Window};
+use crate::profile::Repeat;
 
-/// How often a window opens.
+/// The longest monthly window: the controller counts a month from today, and February has 28 days
+/// (reference: `schedule.go` of the controller). arcctl writes dates, and keeps to the same limit, because a longer one
+/// would run into its next.
+const LONGEST_MONTHLY: i64 = 28;
+
+/// The longest yearly window.
+const LONGEST_YEARLY: i64 = 365;
+
+/// How often a recurrence of the controller comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
     /// Every day.
@@ -25,48 +33,61 @@ impl Period {
             Self::Weekly => SignedDuration::from_hours(7 * 24),
         }
     }
-
-    const fn days(self) -> i64 {
-        match self {
-            Self::Daily => 1,
-            Self::Weekly => 7,
-        }
-    }
 }
 
-/// One end of a window: `HH:MM`, or `Ddd HH:MM`.
+/// One end of a window: `HH:MM`, `Ddd HH:MM` or `YYYY-MM-DD HH:MM`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallTime {
-    /// The day, in a weekly window.
-    pub weekday: Option<Weekday>,
+    /// What stands before the time of day.
+    pub day: Day,
     /// The time of day.
     pub time: Time,
 }
 
+/// Which day one end of a window is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Day {
+    /// It does not say.
+    Any,
+    /// A day of the week.
+    Weekday(Weekday),
+    /// A date.
+    Date(Date),
+}
+
 impl WallTime {
-    /// Reads the form of the profile; `None` when it is something else.
+    /// Reads the form of the profile; `None` when it is something else, or a date that no calendar has.
     pub fn parse(text: &str) -> Option<Self> {
         let (day, time) = match text.split_once(' ') {
-            Some((day, time)) => (Some(weekday(day)?), time),
-            None => (None, text),
+            Some((day, time)) => {
+                let weekday = weekday(day).map(Day::Weekday);
+                (weekday.or_else(|| Some(Day::Date(date(day)?)))?, time)
+            }
+            None => (Day::Any, text),
         };
         let (hour, minute) = time.split_once(':')?;
-        let two_digits = |part: &str| {
-            (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
-                .then(|| part.parse().ok())
-                .flatten()
-        };
-        let time = Time::new(two_digits(hour)?, two_digits(minute)?, 0, 0).ok()?;
-        Some(Self { weekday: day, time })
+        let time = Time::new(digits(hour, 2)?, digits(minute, 2)?, 0, 0).ok()?;
+        Some(Self { day, time })
     }
 
-    /// Minutes since the period began (Monday 00:00 in a week).
-    fn minutes(self) -> i64 {
-        let days = self
-            .weekday
-            .map_or(0, |day| i64::from(day.to_monday_zero_offset()));
-        days * 24 * 60 + i64::from(self.time.hour()) * 60 + i64::from(self.time.minute())
+    /// Minutes since 00:00.
+    pub(super) fn minutes(self) -> i64 {
+        i64::from(self.time.hour()) * 60 + i64::from(self.time.minute())
     }
+}
+
+/// `YYYY-MM-DD`.
+pub(super) fn date(text: &str) -> Option<Date> {
+    let mut parts = text.splitn(3, '-');
+    let year = digits(parts.next()?, 4)?;
+    let (month, day) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    Date::new(year, month, day).ok()
+}
+
+fn digits<T: std::str::FromStr>(text: &str, count: usize) -> Option<T> {
+    (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 fn weekday(text: &str) -> Option<Weekday> {
@@ -82,137 +103,169 @@ fn weekday(text: &str) -> Option<Weekday> {
     })
 }
 
+/// Days of the week, Monday first.
+pub(super) type Weekdays = [bool; 7];
+
+/// `Mon-Fri`, `Sat-Mon`, `Mon, Wed, Fri`, and mixtures.
+fn weekdays(text: &str) -> Option<Weekdays> {
+    let mut days = [false; 7];
+    for part in text.split(',') {
+        let (first, last) = part
+            .trim()
+            .split_once('-')
+            .unwrap_or((part.trim(), part.trim()));
+        let (mut day, last) = (weekday(first)?, weekday(last)?);
+        days[place(day)] = true;
+        while day != last {
+            day = day.next();
+            days[place(day)] = true;
+        }
+    }
+    Some(days)
+}
+
+/// The place of a day in [`Weekdays`].
+pub(super) fn place(day: Weekday) -> usize {
+    usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
+}
+
 /// A window's times, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// When it opens.
-    pub(crate) from: WallTime,
-    /// When it closes.
-    pub(crate) to: WallTime,
-    /// How often.
-    pub(crate) period: Period,
+    /// The time of day when it opens.
+    pub(super) from: WallTime,
+    /// The time of day when it closes.
+    pub(super) to: WallTime,
+    /// The days between the date it opens on and the date it closes on.
+    pub(super) days_open: i64,
+    /// The dates it opens on.
+    pub(super) opens: Opens,
+    /// The last one.
+    pub(super) until: Option<Date>,
 }
 
-impl Times {
-    /// The days between the date it opens on and the date it closes on.
-    fn days_open(self) -> i64 {
-        let wall_minutes =
-            (self.to.minutes() - self.from.minutes()).rem_euclid(self.period.days() * 24 * 60);
-        let into_day = i64::from(self.from.time.hour()) * 60 + i64::from(self.from.time.minute());
-        (into_day + wall_minutes) / (24 * 60)
-    }
-
-    /// The minutes of a week in which it is open, as half-open ranges; clock changes left aside.
-    pub(crate) fn week(self) -> Vec<(i64, i64)> {
-        let (length, count) = match self.period {
-            Period::Daily => (1440, 7),
-            Period::Weekly => (7 * 1440, 1),
-        };
-        let (from, to) = (self.from.minutes(), self.to.minutes());
-        let pieces = if from < to {
-            [(from, to), (0, 0)]
-        } else {
-            [(from, length), (0, to)]
-        };
-        (0..count)
-            .flat_map(|day| pieces.map(|(start, end)| (start + day * length, end + day * length)))
-            .filter(|(start, end)| start < end)
-            .collect()
-    }
+/// The dates a window opens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opens {
+    /// Days of the week.
+    On(Weekdays),
+    /// A date, and those it comes back on.
+    From(Date, Option<Repeat>),
 }
 
 /// Reads a window's times.
 pub(crate) fn times(window: &Window) -> Result<Times, ScheduleError> {
-    let read = |text: &str| {
-        WallTime::parse(text).ok_or_else(|| ScheduleError::BadTime {
-            window: window.name.clone(),
-            text: text.to_owned(),
-        })
+    let name = || window.name.clone();
+    let bad = |text: &str| ScheduleError::BadTime {
+        window: window.name.clone(),
+        text: text.to_owned(),
     };
+    let read = |text: &str| WallTime::parse(text).ok_or_else(|| bad(text));
     let (from, to) = (read(&window.from)?, read(&window.to)?);
-    let period = match (from.weekday, to.weekday) {
-        (None, None) => Period::Daily,
-        (Some(_), Some(_)) => Period::Weekly,
-        _ => return Err(ScheduleError::MixedPeriod(window.name.clone())),
-    };
-    if from == to {
-        return Err(ScheduleError::Empty(window.name.clone()));
-    }
-    Ok(Times { from, to, period })
-}
-
-/// The times a window is open, earliest first: from the start on, and no longer at the end.
-#[derive(Clone, Debug)]
-pub(crate) struct Occurrences {
-    /// How often it opens.
-    pub(crate) period: Period,
-    /// Start and end of each.
-    pub(crate) spans: Vec<(Timestamp, Timestamp)>,
-}
-
-impl Occurrences {
-    /// Whether the window is open.
-    pub(crate) fn open_at(&self, at: Timestamp) -> bool {
-        let begun = self.spans.partition_point(|(start, _)| *start <= at);
-        // On the night an hour is repeated an occurrence may reach into the next one: the last two are looked at.
-        self.spans[..begun]
-            .iter()
-            .rev()
-            .take(2)
-            .any(|(_, end)| at < *end)
-    }
-}
-
-/// The occurrences of a window that touch the time from `from` to `to`, both included.
-///
-/// A wall time that a clock change skips or repeats means what jiff's `compatible` rule says: after the gap, and the
-/// first of the two. An occurrence that a gap swallows whole does not happen.
-pub(crate) fn occurrences(
-    window: &Window,
-    zone: &TimeZone,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Occurrences, ScheduleError> {
-    let times = times(window)?;
-    let out_of_range = |at: Timestamp| move |_: jiff::Error| ScheduleError::OutOfRange(at);
-    let days = times.period.days();
-    // One period and a day of slack before: what is open at `from` began at most that long ago.
-    let mut date = from
-        .to_zoned_datetime(zone.clone())
-        .date()
-        .checked_sub((days + 1).days())
-        .map_err(out_of_range(from))?;
-    if let Some(weekday) = times.from.weekday {
-        let back = i64::from(date.weekday().since(weekday));
-        date = date.checked_sub(back.days()).map_err(out_of_range(from))?;
-    }
-    let last = to
-        .to_zoned_datetime(zone.clone())
-        .date()
-        .checked_add(1.day())
-        .map_err(out_of_range(to))?;
-    let mut spans = Vec::new();
-    while date <= last {
-        let closes = date
-            .checked_add(times.days_open().days())
-            .map_err(out_of_range(to))?;
-        let start = instant(zone, date, times.from.time).map_err(out_of_range(to))?;
-        let end = instant(zone, closes, times.to.time).map_err(out_of_range(to))?;
-        if start < end && start <= to && end > from {
-            spans.push((start, end));
+    let (opens, days_open) = match (from.day, to.day) {
+        (Day::Any, Day::Any) => {
+            if from == to && window.days.is_none() {
+                return Err(ScheduleError::Empty(name()));
+            }
+            let days = match &window.days {
+                Some(days) => weekdays(days).ok_or_else(|| bad(days))?,
+                None => [true; 7],
+            };
+            (Opens::On(days), i64::from(to.time <= from.time))
         }
-        date = date.checked_add(days.days()).map_err(out_of_range(to))?;
-    }
-    // A gap can move a start past a later one's only when days are skipped altogether; the order is still promised.
-    spans.sort_unstable();
-    Ok(Occurrences {
-        period: times.period,
-        spans,
-    })
+        (Day::Weekday(_) | Day::Date(_), Day::Weekday(_) | Day::Date(_))
+            if window.days.is_some() =>
+        {
+            return Err(ScheduleError::DaysTwice(name()));
+        }
+        (Day::Weekday(first), Day::Weekday(last)) => {
+            if from == to {
+                return Err(ScheduleError::Empty(name()));
+            }
+            let mut days = [false; 7];
+            days[place(first)] = true;
+            let between = i64::from(last.since(first));
+            let between = if between == 0 && to.time < from.time {
+                7
+            } else {
+                between
+            };
+            (Opens::On(days), between)
+        }
+        (Day::Date(first), Day::Date(last)) => {
+            if (last, to.time) <= (first, from.time) {
+                return Err(ScheduleError::EndsFirst(name()));
+            }
+            let between = (last - first).get_days();
+            (Opens::From(first, window.repeat), i64::from(between))
+        }
+        _ => return Err(ScheduleError::MixedPeriod(name())),
+    };
+    let until = match &window.until {
+        Some(until) => Some(date(until).ok_or_else(|| bad(until))?),
+        None => None,
+    };
+    let times = Times {
+        from,
+        to,
+        days_open,
+        opens,
+        until,
+    };
+    times.check(window)?;
+    Ok(times)
 }
 
-fn instant(zone: &TimeZone, date: Date, time: Time) -> Result<Timestamp, jiff::Error> {
-    zone.to_timestamp(date.to_datetime(time))
+impl Times {
+    fn check(self, window: &Window) -> Result<(), ScheduleError> {
+        let name = || window.name.clone();
+        match self.opens {
+            Opens::On(_) if window.repeat.is_some() => {
+                Err(ScheduleError::RepeatWithoutDate(name()))
+            }
+            Opens::From(_, None) if self.until.is_some() => Err(ScheduleError::UntilOfOnce(name())),
+            Opens::From(first, Some(_)) if self.until.is_some_and(|until| until < first) => {
+                Err(ScheduleError::NeverOpens(name()))
+            }
+            Opens::From(_, Some(repeat)) => {
+                let longest = match repeat {
+                    Repeat::Monthly => LONGEST_MONTHLY,
+                    Repeat::Yearly => LONGEST_YEARLY,
+                };
+                if self.minutes_open() > longest * 24 * 60 {
+                    return Err(ScheduleError::TooLong {
+                        window: name(),
+                        days: longest,
+                    });
+                }
+                Ok(())
+            }
+            Opens::On(_) | Opens::From(_, None) => Ok(()),
+        }
+    }
+
+    /// How long it is open; clock changes left aside.
+    pub(super) fn minutes_open(self) -> i64 {
+        self.days_open * 24 * 60 + self.to.minutes() - self.from.minutes()
+    }
+
+    /// The same, once for each recurrence that the controller needs for it: every day, or every week on one day.
+    /// Nothing for dates.
+    pub(super) fn recurrences(self) -> Vec<(Period, Self)> {
+        let Opens::On(days) = self.opens else {
+            return Vec::new();
+        };
+        if days == [true; 7] {
+            return vec![(Period::Daily, self)];
+        }
+        let on = |day: usize| {
+            let mut only = [false; 7];
+            only[day] = true;
+            let opens = Opens::On(only);
+            (Period::Weekly, Self { opens, ..self })
+        };
+        (0..7).filter(|&day| days[day]).map(on).collect()
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +278,7 @@ mod tests {
             from: from.into(),
             to: to.into(),
             min: 1,
+            ..Window::default()
         }
     }
 
@@ -240,56 +294,102 @@ mod tests {
             "Sat  00:00",
             "+1:00",
             "08:00 ",
+            "2026-02-30 08:00",
+            "2026-2-3 08:00",
+            "26-02-03 08:00",
+            "2026-12-24T18:00",
+            "2026-12-24",
         ] {
             assert_eq!(WallTime::parse(text), None, "{text}");
         }
         let midnight = WallTime::parse("Sat 00:00").unwrap();
-        assert_eq!(
-            (midnight.weekday, midnight.minutes()),
-            (Some(Weekday::Saturday), 5 * 24 * 60)
-        );
+        assert_eq!(midnight.day, Day::Weekday(Weekday::Saturday));
         assert_eq!(WallTime::parse("23:59").unwrap().minutes(), 23 * 60 + 59);
+        let eve = WallTime::parse("2028-02-29 18:30").unwrap();
+        assert_eq!(eve.day, Day::Date(jiff::civil::date(2028, 2, 29)));
     }
 
     #[test]
-    fn mixed_and_empty_windows_are_refused() {
+    fn ranges_of_days_may_wrap_and_be_joined() {
+        let names = |text: &str| {
+            weekdays(text).map(|days| {
+                let all = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+                let open = all.iter().zip(days).filter(|(_, open)| *open);
+                open.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+            })
+        };
+        assert_eq!(names("Mon-Fri").as_deref(), Some("Mon Tue Wed Thu Fri"));
+        assert_eq!(names("Sat-Mon").as_deref(), Some("Mon Sat Sun"));
+        assert_eq!(names("Tue").as_deref(), Some("Tue"));
         assert_eq!(
-            times(&window("Sat 00:00", "08:00")),
-            Err(ScheduleError::MixedPeriod("w".into()))
+            names("Mon, Wed,Fri-Sat").as_deref(),
+            Some("Mon Wed Fri Sat")
         );
         assert_eq!(
-            times(&window("08:00", "08:00")),
-            Err(ScheduleError::Empty("w".into()))
+            names("Wed-Tue").as_deref(),
+            Some("Mon Tue Wed Thu Fri Sat Sun")
         );
+        for text in ["", "mon", "Mon-", "Mon–Fri", "Mon-Fri-Sun", "Mo"] {
+            assert_eq!(names(text), None, "{text}");
+        }
     }
 
     #[test]
-    fn a_skipped_hour_opens_late_or_not_at_all() {
-        let zone = TimeZone::get("America/New_York").unwrap();
-        // 2026-03-08 02:00 to 03:00 does not exist there: 07:00Z is both ends.
-        let at: Timestamp = "2026-03-08T06:59:00Z".parse().unwrap();
-        let around = |window: &Window| {
-            occurrences(window, &zone, at, at + SignedDuration::from_hours(2))
-                .unwrap()
-                .spans
+    fn what_has_no_meaning_is_refused() {
+        let of = |change: &dyn Fn(&mut Window)| {
+            let mut window = window("2026-12-24 18:00", "2026-12-26 08:00");
+            change(&mut window);
+            times(&window)
         };
-        assert_eq!(around(&window("02:00", "03:00")), []);
-        let late = around(&window("02:30", "03:45"));
-        assert_eq!(late[0].0.to_string(), "2026-03-08T07:30:00Z");
-        assert_eq!(late[0].1.to_string(), "2026-03-08T07:45:00Z");
+        let w = || "w".to_owned();
+        assert!(of(&|_| ()).is_ok());
+        let set = |from: &'static str, to: &'static str| {
+            move |it: &mut Window| {
+                it.from = from.into();
+                it.to = to.into();
+            }
+        };
+        for (from, to) in [("Sat 00:00", "08:00"), ("Sat 00:00", "2026-12-24 18:00")] {
+            assert_eq!(of(&set(from, to)), Err(ScheduleError::MixedPeriod(w())));
+        }
+        assert_eq!(of(&set("08:00", "08:00")), Err(ScheduleError::Empty(w())));
+        for to in ["2026-12-24 18:00", "2026-12-24 08:00", "2025-12-26 08:00"] {
+            let result = of(&|it| it.to = to.into());
+            assert_eq!(result, Err(ScheduleError::EndsFirst(w())), "{to}");
+        }
+        let result = of(&|it| it.days = Some("Mon-Fri".into()));
+        assert_eq!(result, Err(ScheduleError::DaysTwice(w())));
+        let result = of(&|it| it.until = Some("2027-03-01".into()));
+        assert_eq!(result, Err(ScheduleError::UntilOfOnce(w())));
+        let result = of(&|it| {
+            it.until = Some("2026-12-23".into());
+            it.repeat = Some(Repeat::Yearly);
+        });
+        assert_eq!(result, Err(ScheduleError::NeverOpens(w())));
+        let result = of(&|it| {
+            it.to = "2027-01-21 18:01".into();
+            it.repeat = Some(Repeat::Monthly);
+        });
+        assert_eq!(
+            result,
+            Err(ScheduleError::TooLong {
+                window: w(),
+                days: 28
+            })
+        );
+        let result = of(&|it| {
+            set("08:00", "18:00")(it);
+            it.repeat = Some(Repeat::Monthly);
+        });
+        assert_eq!(result, Err(ScheduleError::RepeatWithoutDate(w())));
     }
 
     #[test]
-    fn the_end_is_no_longer_open() {
-        let zone = TimeZone::get("Asia/Seoul").unwrap();
-        let end: Timestamp = "2026-11-22T15:00:00Z".parse().unwrap();
-        let open = |at| {
-            occurrences(&window("Sat 00:00", "Mon 00:00"), &zone, at, at)
-                .unwrap()
-                .open_at(at)
-        };
-        assert!(open(end - SignedDuration::from_nanos(1)));
-        assert!(!open(end));
-        assert!(open("2026-11-20T15:00:00Z".parse().unwrap()));
+    fn with_days_the_same_time_is_a_whole_day() {
+        let mut weekend = window("00:00", "00:00");
+        weekend.days = Some("Sat-Sun".into());
+        let times = times(&weekend).unwrap();
+        assert_eq!(times.minutes_open(), 24 * 60);
+        assert_eq!(times.recurrences().len(), 2);
     }
 }

@@ -8,8 +8,12 @@ use serde_saphyr::granit_parser::{
 
 use super::{Content, Entry, Malformed, Node, Position, Scalar, Span};
 
-/// More nodes than any honest profile has; aliases multiply.
-const MAX_NODES: usize = 200_000;
+/// What a profile may weigh with all its copies: more than any honest one has. Aliases multiply, and an anchor is a copy
+/// itself, so each copy is weighed before it is made.
+const MAX_WEIGHT: usize = 200_000;
+
+/// So many characters of a text weigh as much as a node.
+const TEXT: usize = 64;
 
 /// Reads one YAML document; `Ok(None)` when there is nothing but comments.
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
@@ -24,8 +28,8 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
 #[derive(Default)]
 struct Builder {
     open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
-    nodes: usize,
+    anchors: HashMap<usize, (Node, usize)>,
+    weight: usize,
     documents: usize,
     root: Option<Node>,
 }
@@ -37,6 +41,8 @@ struct Open {
     content: Content,
     /// The key that waits for its value.
     key: Option<(String, Span)>,
+    /// What it weighs so far.
+    weight: usize,
 }
 
 impl Builder {
@@ -55,6 +61,7 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = self.plain(style, tag.as_deref(), span)?;
+                let weight = 1 + text.len() / TEXT;
                 let scalar = Content::Scalar(Scalar {
                     text: text.into_owned(),
                     plain,
@@ -65,6 +72,8 @@ impl Builder {
                         value: scalar,
                     },
                     anchor,
+                    weight,
+                    1,
                 )?;
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -87,19 +96,28 @@ impl Builder {
                             value: open.content,
                         },
                         open.anchor,
+                        open.weight,
+                        1,
                     )?;
                 }
             }
-            Event::Alias(id) => {
-                let node = self.anchors.get(&id).cloned().ok_or_else(|| {
-                    Malformed::new(span.start, "an alias inside its own anchor", "write it out")
-                })?;
-                self.nodes += node.count();
-                self.add(Node { span, ..node }, 0)?;
-            }
+            Event::Alias(id) => self.copy(id, span)?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts a copy of what an anchor names here.
+    fn copy(&mut self, id: usize, span: Span) -> Result<(), Malformed> {
+        let known = self.anchors.get(&id).map(|(_, weight)| *weight);
+        let weight = known.ok_or_else(|| {
+            Malformed::new(span.start, "an alias inside its own anchor", "write it out")
+        })?;
+        self.weigh(weight, span)?;
+        match self.anchors.get(&id).cloned() {
+            Some((node, _)) => self.add(Node { span, ..node }, 0, weight, 0),
+            None => Ok(()),
+        }
     }
 
     /// Whether a scalar is plain; an explicit tag may say that it is text, no other means anything here.
@@ -122,25 +140,42 @@ impl Builder {
             anchor,
             content,
             key: None,
+            weight: 1,
         });
     }
 
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Malformed> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
+    /// Counts what is made or copied next.
+    fn weigh(&mut self, weight: usize, span: Span) -> Result<(), Malformed> {
+        self.weight = self.weight.saturating_add(weight);
+        if self.weight > MAX_WEIGHT {
             return Err(Malformed::new(
-                node.span.start,
+                span.start,
                 "the profile is too large",
                 "use fewer aliases",
             ));
         }
+        Ok(())
+    }
+
+    /// Puts a node where it belongs: `weight` is what a copy of it weighs, `made` what of it is new. Text that is
+    /// written out is as long as the file; only copies of it are weighed.
+    fn add(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        weight: usize,
+        made: usize,
+    ) -> Result<(), Malformed> {
+        self.weigh(made, node.span)?;
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.weigh(weight, node.span)?;
+            self.anchors.insert(anchor, (node.clone(), weight));
         }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
         };
+        open.weight = open.weight.saturating_add(weight);
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map(entries) => match open.key.take() {

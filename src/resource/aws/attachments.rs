@@ -7,11 +7,19 @@ use aws_sdk_iam::{Client, types::Role};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{NO_SUCH_ENTITY, oidc_provider::tag};
-use crate::{clients::aws::failure::Asked, error::Result, resource::difference::Difference};
-
-/// How long the value of a tag may be.
-const TAG_VALUE: usize = 256;
+use super::{
+    NO_SUCH_ENTITY,
+    oidc_provider::tag,
+    trust_policy::TrustPolicy,
+    writes::{failed_at_role, failed_at_what_is_there},
+};
+use crate::{
+    account::constraints::TAG,
+    clients::aws::failure::Asked,
+    error::{Error, Result, System},
+    policy::{ATTACHED_POLICIES_LIMIT, ATTACHED_POLICIES_QUOTA},
+    resource::difference::Difference,
+};
 
 /// What is attached to a role, and what is to be.
 #[derive(Debug)]
@@ -32,6 +40,29 @@ fn key(prefix: &str, policy: &str) -> String {
     format!("{prefix}{number:016x}")
 }
 
+/// Whether there is a managed policy `policy`.
+pub(super) async fn is_there(iam: &Client, policy: &str) -> Result<bool> {
+    match iam.get_policy().policy_arn(policy).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(false),
+        Err(error) => Err(Asked {
+            what: &format!("find the managed policy `{policy}`"),
+            action: "iam:GetPolicy",
+            resource: policy,
+        }
+        .failed(&error)),
+    }
+}
+
+fn missing(policy: &str) -> Error {
+    Error::failed(
+        System::Aws,
+        format!("there is no managed policy `{policy}`"),
+    )
+    .object(policy)
+    .hint("create it, or correct `managedPolicies` under aws.irsa or aws.podIdentity in the profile: `aws iam list-policies` lists those there are")
+}
+
 impl Attachments {
     /// Reads what `role` has; `sid` tells what this cluster and profile attached.
     pub(super) async fn read(
@@ -40,34 +71,51 @@ impl Attachments {
         sid: &str,
         wanted: &[String],
     ) -> Result<Self> {
-        let live: Vec<_> = iam
+        let listed = iam
             .list_attached_role_policies()
             .role_name(role.role_name())
             .into_paginator()
             .items()
             .send()
             .try_collect()
-            .await
-            .map_err(|error| {
-                Asked {
+            .await;
+        let live: Vec<_> = match listed {
+            Ok(live) => live,
+            // A role that was made a moment ago has none, and is not known everywhere at IAM.
+            Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Vec::new(),
+            Err(error) => {
+                return Err(Asked {
                     what: &format!("see which policies the IAM role `{}` has", role.role_name()),
                     action: "iam:ListAttachedRolePolicies",
                     resource: role.arn(),
                 }
-                .failed(&error)
-            })?;
-        let prefix = format!("arcctl.dev/attached/{}/", sid.trim_start_matches("Arcctl"));
+                .failed(&error));
+            }
+        };
+        let found = Self::to_come(sid, wanted);
         let tags = role.tags().iter();
         let tags = tags.map(|it| (it.key().to_owned(), it.value().to_owned()));
         Ok(Self {
             live: live.into_iter().filter_map(|it| it.policy_arn).collect(),
-            tagged: tags.filter(|(key, _)| key.starts_with(&prefix)).collect(),
+            tagged: tags
+                .filter(|(key, _)| key.starts_with(&found.prefix))
+                .collect(),
+            ..found
+        })
+    }
+
+    /// Those of a role that is not there yet.
+    pub(super) fn to_come(sid: &str, wanted: &[String]) -> Self {
+        let prefix = format!("arcctl.dev/attached/{}/", sid.trim_start_matches("Arcctl"));
+        Self {
+            live: BTreeSet::new(),
+            tagged: BTreeMap::new(),
             wanted: wanted
                 .iter()
                 .map(|it| (it.clone(), key(&prefix, it)))
                 .collect(),
             prefix,
-        })
+        }
     }
 
     fn to_attach(&self) -> impl Iterator<Item = (&String, &String)> {
@@ -102,6 +150,45 @@ impl Attachments {
         self.live.iter().find(|it| !ours(it))
     }
 
+    /// What IAM would refuse to attach is said by the plan: a policy that is not there, and one too many.
+    pub(super) async fn check(&self, role: &TrustPolicy<'_>) -> Result<()> {
+        let coming = self.to_attach().count();
+        if coming == 0 {
+            return Ok(());
+        }
+        for (policy, _) in self.to_attach() {
+            if !is_there(role.iam, policy).await? {
+                return Err(missing(policy));
+            }
+        }
+        let count = self.live.len() - self.to_detach().count() + coming;
+        if count <= ATTACHED_POLICIES_QUOTA {
+            return Ok(());
+        }
+        let known = role.account_quota("AttachedPoliciesPerRoleQuota").await?;
+        let quota = known.unwrap_or(ATTACHED_POLICIES_QUOTA);
+        if count <= quota {
+            return Ok(());
+        }
+        let name = role.role;
+        let fewer = if self.live.is_empty() {
+            "list fewer `managedPolicies` in the profile".to_owned()
+        } else {
+            format!(
+                "detach what nobody needs (`aws iam list-attached-role-policies --role-name {name}`)"
+            )
+        };
+        Err(Error::failed(
+            System::Aws,
+            format!("the IAM role `{name}` has no room for the managed policies of the profile; nothing was written"),
+        )
+        .object(name)
+        .cause(format!("it would have {count}, and {quota} are allowed"))
+        .hint(format!(
+            "{fewer}, put several policies into one, or raise the quota `Managed policies attached to an IAM role` (up to {ATTACHED_POLICIES_LIMIT})"
+        )))
+    }
+
     /// Where it differs from what is wanted.
     pub(super) fn differences(&self) -> Vec<Difference> {
         let path = |policy: &str| format!("managedPolicies[{policy}]");
@@ -131,24 +218,24 @@ impl Attachments {
             self.mark(iam, role, policy, key).await?;
             let request = iam.attach_role_policy().role_name(role).policy_arn(policy);
             request.send().await.map_err(|error| {
-                Asked {
+                let asked = Asked {
                     what: &format!("attach the policy `{policy}` to the IAM role `{role}`"),
                     action: "iam:AttachRolePolicy",
                     resource: role,
-                }
-                .failed(&error)
+                };
+                failed_at_what_is_there(asked, &error)
             })?;
         }
         self.detach(iam, role).await?;
         for (key, _) in self.to_untag() {
             let request = iam.untag_role().role_name(role).tag_keys(key);
             request.send().await.map_err(|error| {
-                Asked {
+                let asked = Asked {
                     what: &format!("take a tag from the IAM role `{role}`"),
                     action: "iam:UntagRole",
                     resource: role,
-                }
-                .failed(&error)
+                };
+                failed_at_role(asked, &error)
             })?;
         }
         Ok(())
@@ -178,15 +265,16 @@ impl Attachments {
         if self.tagged.contains_key(key) {
             return Ok(());
         }
-        let value: String = policy.chars().take(TAG_VALUE).collect();
+        // It only tells: which policy it is follows from the key.
+        let value = TAG.fitted(policy);
         let request = iam.tag_role().role_name(role).tags(tag(key, &value)?);
         request.send().await.map(drop).map_err(|error| {
-            Asked {
+            let asked = Asked {
                 what: &format!("tag the IAM role `{role}`"),
                 action: "iam:TagRole",
                 resource: role,
-            }
-            .failed(&error)
+            };
+            failed_at_role(asked, &error)
         })
     }
 }

@@ -1,20 +1,32 @@
 //! Our statements in the policy of a bucket of the own account.
 
+use aws_config::Region;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
-    BucketPolicy, not_yet, shared,
+    BucketPolicy,
+    documents::{FRESH, Lateness, READINGS, Shared},
+    not_yet, shared,
+    trust_policy::TrustPolicy,
     writes::{Verdict, Writes},
 };
 use crate::{
-    clients::aws::{Aws, failure::Asked},
+    account::Arn,
+    clients::aws::{Aws, buckets::in_region, failure::Asked},
     error::{Error, Result, System},
-    policy::{BUCKET_POLICY_LIMIT, Document, TooLarge, differences, merged, without},
+    policy::{
+        BUCKET_POLICY_LIMIT, Document, TooLarge, differences, is_granted, merged, orphans, without,
+    },
     resource::{
         observed::{Observed, Ownership, Present, Readiness},
-        removal::ours,
+        removal::{ours, stays},
     },
 };
+
+/// The seconds in which S3 may not know a role yet.
+const NEW: i64 = 120;
 
 impl BucketPolicy {
     fn asked<'a>(&'a self, what: &'a str, action: &'a str) -> Asked<'a> {
@@ -25,14 +37,37 @@ impl BucketPolicy {
         }
     }
 
+    /// What its writes are remembered by: a role may have the bucket's name.
+    pub(super) fn key(&self) -> String {
+        format!("s3://{}", self.bucket)
+    }
+
+    /// It, which others write too.
+    pub(super) fn shared<'a>(&'a self, key: &'a str) -> Shared<'a> {
+        let bucket = &self.bucket;
+        Shared {
+            key,
+            object: bucket,
+            sid: &self.sid,
+            what: format!("the policy of the bucket `{bucket}`"),
+            shows: format!("aws s3api get-bucket-policy --bucket {bucket}"),
+            writes: format!("aws s3api put-bucket-policy --bucket {bucket} --policy file://…"),
+            lateness: Lateness::S3,
+        }
+    }
+
     /// The policy's text; empty where the bucket has none, and where there is no bucket any more if that is `fine`.
     async fn live(&self, aws: &Aws, fine: bool) -> Result<String> {
-        let request = aws
-            .s3()
-            .get_bucket_policy()
-            .bucket(&self.bucket)
-            .expected_bucket_owner(&self.account);
-        match request.send().await {
+        let read = |region: Option<Region>| {
+            aws.s3()
+                .get_bucket_policy()
+                .bucket(&self.bucket)
+                .expected_bucket_owner(&self.account)
+                .customize()
+                .config_override(in_region(region))
+                .send()
+        };
+        match aws.at_bucket(&self.bucket, read).await {
             Ok(output) => Ok(output.policy.unwrap_or_default()),
             Err(error) if error.code() == Some("NoSuchBucketPolicy") => Ok(String::new()),
             Err(error) if fine && error.code() == Some("NoSuchBucket") => Ok(String::new()),
@@ -61,16 +96,24 @@ impl BucketPolicy {
     /// Compares our statements with what is wanted.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws, false).await?;
-        let found = differences(
-            "policy",
-            &self.document(&live)?,
-            &self.sid,
-            &self.statements,
-        );
-        if let Verdict::NotYet(reason) =
-            writes.judge_document(&self.bucket, &live, found.is_empty())
-        {
+        let document = self.document(&live)?;
+        let found = if is_granted(&document, &self.sid, &self.statements) {
+            Vec::new()
+        } else {
+            differences("policy", &document, &self.sid, &self.statements)
+        };
+        let key = self.key();
+        let shared = self.shared(&key);
+        let verdict = writes.judge_document(&shared, &live, found.is_empty());
+        if let Verdict::NotYet(reason) = verdict {
             return Ok(not_yet(reason));
+        }
+        // What does not fit, or would not be taken, is said by the plan, not found out by a run.
+        let wanted = merged(&document, &self.sid, &self.statements).filter(|_| !found.is_empty());
+        if let Some(wanted) = wanted {
+            self.check(&wanted)?;
+            // The first of the readings that must agree before it is written.
+            writes.agrees(&shared, &live);
         }
         Ok(Observed::Present(Present {
             differences: found,
@@ -79,12 +122,8 @@ impl BucketPolicy {
         }))
     }
 
-    /// Puts our statements in, and leaves those of others.
-    pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
-        let live = self.live(aws, false).await?;
-        let Some(document) = merged(&self.document(&live)?, &self.sid, &self.statements) else {
-            return Ok(());
-        };
+    /// Refuses what S3 would not take.
+    fn check(&self, document: &Document) -> Result<()> {
         TooLarge::check(document.text().len(), BUCKET_POLICY_LIMIT).map_err(|error| {
             Error::failed(
                 System::Aws,
@@ -94,26 +133,108 @@ impl BucketPolicy {
             .cause(error)
             .hint("take out statements that nobody needs any more")
         })?;
-        writes.record(&self.bucket, &live);
-        self.put(aws, &document).await
+        let Some(orphan) = orphans(document, &self.sid).into_iter().next() else {
+            return Ok(());
+        };
+        Err(self.shared(&self.key()).orphaned(&orphan))
     }
 
-    async fn put(&self, aws: &Aws, document: &Document) -> Result<()> {
+    /// Puts our statements in, and leaves those of others.
+    pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        self.write(aws, &self.statements, writes).await
+    }
+
+    /// Takes our statements out, and the policy where nothing else is in it.
+    pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        self.write(aws, &[], writes).await
+    }
+
+    /// Puts `own` in place of our statements, and leaves those of others. Writes nothing where it is so already.
+    async fn write(&self, aws: &Aws, own: &[Value], writes: &Writes) -> Result<()> {
+        let key = self.key();
+        let shared = self.shared(&key);
+        for _ in 0..READINGS {
+            let read = Instant::now();
+            let live = self.live(aws, own.is_empty()).await?;
+            let document = self.document(&live)?;
+            if is_granted(&document, &self.sid, own) {
+                return Ok(());
+            }
+            let Some(document) = merged(&document, &self.sid, own) else {
+                return Ok(());
+            };
+            if !own.is_empty() {
+                self.check(&document)?;
+            } else if !orphans(&document, &self.sid).is_empty() {
+                // S3 would not take the rest back: it stays as it is.
+                return Ok(());
+            }
+            if !writes.agrees(&shared, &live) {
+                return Err(shared.disagrees());
+            }
+            if read.elapsed() > FRESH {
+                continue;
+            }
+            // Before the call: one that ends in an error may have been done.
+            writes.record_document(&shared, &live);
+            return if document.statements.is_empty() {
+                self.delete_whole(aws, writes).await
+            } else {
+                self.put(aws, &document.text(), writes).await
+            };
+        }
+        Err(shared.too_slow())
+    }
+
+    async fn put(&self, aws: &Aws, text: &str, writes: &Writes) -> Result<()> {
         let what = format!("write the policy of the bucket `{}`", self.bucket);
-        aws.s3()
-            .put_bucket_policy()
-            .bucket(&self.bucket)
-            .expected_bucket_owner(&self.account)
-            .policy(document.text())
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| {
-                // S3 refuses a principal that it does not know yet: the role may be a moment old.
-                let late = error.code() == Some("MalformedPolicy");
-                let failed = self.asked(&what, "s3:PutBucketPolicy").failed(&error);
-                if late { failed.passing(true) } else { failed }
-            })
+        let put = |region: Option<Region>| {
+            aws.s3()
+                .put_bucket_policy()
+                .bucket(&self.bucket)
+                .expected_bucket_owner(&self.account)
+                .policy(text)
+                .customize()
+                .config_override(in_region(region))
+                .send()
+        };
+        let answer = aws.at_bucket(&self.bucket, put).await;
+        let Err(error) = writes.answered(&self.key(), answer) else {
+            return Ok(());
+        };
+        let failed = self.asked(&what, "s3:PutBucketPolicy").failed(&error);
+        if error.code() != Some("MalformedPolicy") {
+            return Err(failed);
+        }
+        // S3 refuses a principal that it does not know yet: the role may be a moment old.
+        if self.is_role_new(aws).await? {
+            return Err(failed.passing(true));
+        }
+        Err(failed.hint(format!(
+            "look for the statement that S3 does not take: `aws s3api get-bucket-policy --bucket {}` shows those of others, `arcctl render DIR` writes the ones of this profile",
+            self.bucket
+        )))
+    }
+
+    /// Whether the role that the statements are for is so young that S3 may not know it.
+    async fn is_role_new(&self, aws: &Aws) -> Result<bool> {
+        let arn = self
+            .statements
+            .first()
+            .and_then(|it| it["Principal"]["AWS"].as_str());
+        let Some(arn) = arn.and_then(Arn::parse) else {
+            return Ok(false);
+        };
+        let role = TrustPolicy {
+            iam: aws.iam(),
+            role: arn.name(),
+            sid: &self.sid,
+        };
+        // IAM shows a new role late, too.
+        Ok(role.role().await?.is_none_or(|it| {
+            let age = jiff::Timestamp::now().as_second() - it.create_date().secs();
+            age < NEW
+        }))
     }
 
     /// What is left of our statements.
@@ -121,34 +242,43 @@ impl BucketPolicy {
         let live = self.live(aws, true).await?;
         let document = self.document(&live)?;
         let own = differences("policy", &document, &self.sid, &[]);
-        if let Verdict::NotYet(reason) = writes.judge_document(&self.bucket, &live, own.is_empty())
-        {
+        let key = self.key();
+        let shared_document = self.shared(&key);
+        let verdict = writes.judge_document(&shared_document, &live, own.is_empty());
+        if let Verdict::NotYet(reason) = verdict {
             return Ok(ours(Readiness::progressing(reason)));
+        }
+        if !own.is_empty() {
+            // The first of the readings that must agree before it is written.
+            writes.agrees(&shared_document, &live);
         }
         Ok(match without(&document, &self.sid) {
             None => Observed::Absent,
             Some(rest) if rest.statements.is_empty() => ours(Readiness::Ready),
-            Some(_) => shared(own, "others have statements in it"),
+            Some(rest) => match orphans(&rest, &self.sid).into_iter().next() {
+                None => shared(own, "others have statements in it"),
+                Some(orphan) => stays(format!(
+                    "S3 refuses a policy that names a deleted user or role: remove `{}` from {}, and run the same command again",
+                    orphan.principal, orphan.statement
+                )),
+            },
         })
     }
 
-    /// Takes our statements out, and the policy where nothing else is in it.
-    pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
-        let live = self.live(aws, true).await?;
-        let Some(rest) = without(&self.document(&live)?, &self.sid) else {
-            return Ok(());
-        };
-        writes.record(&self.bucket, &live);
-        if !rest.statements.is_empty() {
-            return self.put(aws, &rest).await;
-        }
+    async fn delete_whole(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let what = format!("delete the policy of the bucket `{}`", self.bucket);
-        aws.s3()
-            .delete_bucket_policy()
-            .bucket(&self.bucket)
-            .expected_bucket_owner(&self.account)
-            .send()
-            .await
+        let delete = |region: Option<Region>| {
+            aws.s3()
+                .delete_bucket_policy()
+                .bucket(&self.bucket)
+                .expected_bucket_owner(&self.account)
+                .customize()
+                .config_override(in_region(region))
+                .send()
+        };
+        let answer = aws.at_bucket(&self.bucket, delete).await;
+        writes
+            .answered(&self.key(), answer)
             .map(drop)
             .map_err(|error| self.asked(&what, "s3:DeleteBucketPolicy").failed(&error))
     }

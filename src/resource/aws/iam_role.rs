@@ -6,16 +6,18 @@ use serde_json::{Value, json};
 
 use super::{
     ALREADY_EXISTS, IamRole,
-    attachments::Attachments,
+    attachments::{Attachments, is_there},
     not_yet,
     oidc_provider::{is_made, tags},
+    refused_text,
     trust_policy::TrustPolicy,
-    writes::{Verdict, Writes},
+    writes::{Verdict, Writes, failed_at_role},
 };
 use crate::{
+    account::constraints::{ROLE_DESCRIPTION, ROLE_NAME, SID, TAG},
     clients::aws::{Aws, failure::Asked},
     error::{Error, Result, System},
-    policy::{Document, differences, merged},
+    policy::{Document, differences, is_granted, merged},
     resource::{
         difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
@@ -41,44 +43,94 @@ impl IamRole {
 
     /// Compares its trust policy, its managed policies and, where it is ours, its permissions boundary.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        self.check()?;
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
-            return match writes.judge(&self.name, "", false) {
+            return match writes.judge(&self.name, false) {
                 Verdict::NotYet(reason) => Ok(not_yet(reason)),
-                Verdict::Counts if self.create => Ok(Observed::Absent),
+                Verdict::Counts if self.create => {
+                    // What IAM would refuse of it is said by the plan, not found out by a run.
+                    let to_come = Attachments::to_come(&self.sid, &self.managed_policies);
+                    to_come.check(&trust_policy).await?;
+                    self.check_boundary(aws).await?;
+                    Ok(Observed::Absent)
+                }
                 Verdict::Counts => Err(self.missing()),
             };
         };
+        self.check_identity(&role)?;
         let document = trust_policy.document(&role)?;
-        let mut found = differences(
-            "trustPolicy",
-            &document,
-            &self.sid,
-            std::slice::from_ref(&self.trust),
-        );
+        let own = std::slice::from_ref(&self.trust);
+        let mut found = if is_granted(&document, &self.sid, own) {
+            Vec::new()
+        } else {
+            differences("trustPolicy", &document, &self.sid, own)
+        };
         let shown = role.assume_role_policy_document().unwrap_or_default();
-        if let Verdict::NotYet(reason) = writes.judge_document(&self.name, shown, found.is_empty())
-        {
+        let verdict = writes.judge_document(&trust_policy.shared(), shown, found.is_empty());
+        if let Verdict::NotYet(reason) = verdict {
             return Ok(not_yet(reason));
         }
-        // What does not fit is said by the plan, not found out by a run.
-        if let Some(longer) = merged(&document, &self.sid, std::slice::from_ref(&self.trust)) {
-            trust_policy.check_size(&longer, role.arn()).await?;
+        // What does not fit, or would not be taken, is said by the plan, not found out by a run.
+        if let Some(wanted) = trust_policy.wanted(&document, own) {
+            trust_policy.check_principals(&wanted, role.arn())?;
+            trust_policy.check_size(&wanted, role.arn()).await?;
+            // The first of the readings that must agree before it is written.
+            writes.agrees(&trust_policy.shared(), shown);
         }
         let attachments = self.attachments(aws, &role).await?;
+        attachments.check(&trust_policy).await?;
         let attached = attachments.differences();
-        let shown = format!("{attachments:?}");
-        if let Verdict::NotYet(reason) = writes.judge(&self.attached(), &shown, attached.is_empty())
-        {
+        if let Verdict::NotYet(reason) = writes.judge(&self.attached(), attached.is_empty()) {
             return Ok(not_yet(reason));
         }
         found.extend(attached);
-        found.extend(self.boundary(&role));
+        if let Some(boundary) = self.boundary(&role) {
+            self.check_boundary(aws).await?;
+            found.push(boundary);
+        }
         Ok(Observed::Present(Present {
             differences: found,
             readiness: Readiness::Ready,
             ownership: Ownership::Ours,
         }))
+    }
+
+    /// A role is found by its name, which says neither path nor account: what was asked for is compared with what is there.
+    fn check_identity(&self, role: &Role) -> Result<()> {
+        let Some(given) = &self.arn else {
+            return Ok(());
+        };
+        if role.arn() == given {
+            return Ok(());
+        }
+        Err(Error::failed(
+            System::Aws,
+            format!("there is no IAM role `{given}`"),
+        )
+        .object(given)
+        .cause(format!("the role of that name is `{}`", role.arn()))
+        .hint("write the ARN that `aws iam get-role` shows under `role` of aws.irsa or aws.podIdentity in the profile"))
+    }
+
+    /// What IAM would not take is told before the first write.
+    fn check(&self) -> Result<()> {
+        let texts = [
+            (ROLE_NAME, self.name.clone()),
+            (ROLE_DESCRIPTION, self.description()),
+            (TAG, self.profile.clone()),
+            (SID, self.sid.clone()),
+        ];
+        for (constraint, text) in texts {
+            constraint
+                .check(&text)
+                .map_err(|error| refused_text(&self.name, &error))?;
+        }
+        Ok(())
+    }
+
+    fn description(&self) -> String {
+        format!("The runners of the arcctl profile {}", self.profile)
     }
 
     fn missing(&self) -> Error {
@@ -88,6 +140,32 @@ impl IamRole {
         )
         .object(&self.name)
         .hint("a role given by its ARN is not made: create it, or give the runners a role by its name")
+    }
+
+    /// IAM has the role and does not show it at each reading yet: that passes, and counts as no write.
+    fn unseen(&self, reason: &str) -> Error {
+        let message = format!("the IAM role `{}` is not visible yet", self.name);
+        Error::failed(System::Aws, message)
+            .object(&self.name)
+            .cause(reason)
+            .hint("IAM shows a new role everywhere after some seconds; CloudTrail in the AWS console tells whether somebody removes it")
+            .passing(true)
+    }
+
+    /// IAM refuses a permissions boundary that is not there.
+    async fn check_boundary(&self, aws: &Aws) -> Result<()> {
+        let Some(boundary) = &self.permissions_boundary else {
+            return Ok(());
+        };
+        if is_there(aws.iam(), boundary).await? {
+            return Ok(());
+        }
+        Err(Error::failed(
+            System::Aws,
+            format!("there is no policy `{boundary}` for the permissions boundary of the IAM role `{}`", self.name),
+        )
+        .object(boundary)
+        .hint("create it, or correct `permissionsBoundary` under aws.irsa or aws.podIdentity in the profile: `aws iam list-policies` lists those there are"))
     }
 
     /// What the writes of attachments are remembered by.
@@ -120,10 +198,10 @@ impl IamRole {
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
-            return if self.create {
-                self.make(aws, writes).await
-            } else {
-                Err(self.missing())
+            return match writes.judge(&self.name, false) {
+                Verdict::NotYet(reason) => Err(self.unseen(reason)),
+                Verdict::Counts if self.create => self.make(aws, writes).await,
+                Verdict::Counts => Err(self.missing()),
             };
         };
         trust_policy
@@ -134,8 +212,13 @@ impl IamRole {
         }
         let attachments = self.attachments(aws, &role).await?;
         if !attachments.differences().is_empty() {
-            writes.record(&self.attached(), &format!("{attachments:?}"));
-            attachments.apply(aws.iam(), &self.name).await?;
+            writes.record(&self.attached());
+            let applied = attachments.apply(aws.iam(), &self.name).await;
+            if applied.is_err() {
+                // Each of its calls may be made again: what is seen counts.
+                writes.forget(&self.attached());
+            }
+            return applied;
         }
         Ok(())
     }
@@ -154,17 +237,17 @@ impl IamRole {
             .role_name(&self.name)
             .set_path(self.path.clone())
             .set_permissions_boundary(self.permissions_boundary.clone())
-            .description(format!(
-                "The runners of the arcctl profile {}",
-                self.profile
-            ))
+            .description(self.description())
             .assume_role_policy_document(document.text())
             .set_tags(Some(tags(&self.profile, &self.sid)?));
-        writes.record(&self.name, "");
-        match request.send().await {
+        writes.record(&self.name);
+        match writes.answered(&self.name, request.send().await) {
             Ok(_) => Ok(()),
-            // Another run was first, or IAM showed it late: the next look merges.
-            Err(error) if error.code() == Some(ALREADY_EXISTS) => Ok(()),
+            // Another run was first, or IAM shows it late: the next look that sees it merges.
+            Err(error) if error.code() == Some(ALREADY_EXISTS) => {
+                writes.record(&self.name);
+                Err(self.unseen("it is there already"))
+            }
             Err(error) => Err(self
                 .asked(
                     &format!("create the IAM role `{}`", self.name),
@@ -187,8 +270,7 @@ impl IamRole {
             .await
             .map(drop)
             .map_err(|error| {
-                self.asked(&what, "iam:PutRolePermissionsBoundary")
-                    .failed(&error)
+                failed_at_role(self.asked(&what, "iam:PutRolePermissionsBoundary"), &error)
             })
     }
 }

@@ -1,33 +1,41 @@
 //! What arcctl manages at AWS: one file per kind, three verbs, as for the rest.
 //!
-//! IAM shows a write late, and writes a policy as a whole: [`writes`] keeps both from being taken for somebody's change.
+//! IAM shows a write late, and writes a policy as a whole: [`writes`] and [`documents`] keep both from being taken for
+//! somebody's change.
 
 mod attachments;
 mod bucket_policy;
+mod documents;
 mod iam_role;
+mod node_groups;
 mod oidc_provider;
+mod oidc_removal;
 mod pod_identity;
 pub(super) mod record;
 mod role_policy;
 mod role_removal;
 mod rule;
+mod rule_reading;
 mod security_group_rule;
 #[cfg(test)]
 mod tests;
 mod trust_policy;
 pub mod writes;
 
+pub use node_groups::node_groups;
 pub use rule::{Direction, Peer};
-pub use security_group_rule::rules_of;
+pub use rule_reading::rules_of;
 
 use serde_json::Value;
 
 use super::{
+    Id,
     context::Context,
     difference::Difference,
     observed::{Observed, Ownership, Present, Readiness},
 };
 use crate::{
+    account::constraints::Refused,
     clients::aws::Aws,
     error::{Error, Result, System},
 };
@@ -78,6 +86,8 @@ pub struct OidcProvider {
 pub struct IamRole {
     /// Its name.
     pub name: String,
+    /// The ARN that the profile gives it, where it gives one.
+    pub arn: Option<String>,
     /// Whether it is made where it is missing; one given by ARN is not.
     pub create: bool,
     /// The path of one that is made.
@@ -177,14 +187,29 @@ impl AwsResource {
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let aws = aws(context)?;
         let writes = &context.aws_writes;
-        match self {
+        let observed = match self {
             Self::Provider(provider) => Box::pin(provider.observe(aws, writes)).await,
             Self::Role(role) => Box::pin(role.observe(aws, writes)).await,
             Self::RolePolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.observe(aws, writes)).await,
             Self::Association(it) => Box::pin(it.observe(aws, &context.kube, writes)).await,
             Self::Rule(rule) => Box::pin(rule.observe(aws, writes)).await,
-        }
+        };
+        self.tell(context);
+        observed
+    }
+
+    /// Says what this run has seen of other writers of the same document.
+    fn tell(&self, context: &Context) {
+        let (id, key) = match self {
+            Self::Role(role) => (Id::new("iam-role", None, &role.name), role.name.clone()),
+            Self::BucketPolicy(policy) => {
+                (Id::new("bucket-policy", None, &policy.bucket), policy.key())
+            }
+            _ => return,
+        };
+        let told = context.aws_writes.told(&key);
+        context.remarks.say(id.as_str(), told);
     }
 
     /// Makes it as wanted; doing so twice is as once.
@@ -205,14 +230,16 @@ impl AwsResource {
     pub async fn remains(&self, context: &Context) -> Result<Observed> {
         let aws = aws(context)?;
         let (writes, removal) = (&context.aws_writes, &context.removal);
-        match self {
+        let remains = match self {
             Self::Provider(provider) => Box::pin(provider.remains(aws, writes, removal)).await,
             Self::Role(role) => Box::pin(role.remains(aws, writes, removal)).await,
             Self::RolePolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
             Self::BucketPolicy(policy) => Box::pin(policy.remains(aws, writes)).await,
             Self::Association(it) => Box::pin(it.remains(aws, writes)).await,
             Self::Rule(rule) => Box::pin(rule.remains(aws, writes)).await,
-        }
+        };
+        self.tell(context);
+        remains
     }
 
     /// Takes away what is arcctl's of it; what is not there any more is taken away already.
@@ -250,6 +277,13 @@ fn aws(context: &Context) -> Result<&Aws> {
         Error::failed(System::Aws, "there is no connection to AWS")
             .hint("name the cluster in the profile: cluster.eks and cluster.region")
     })
+}
+
+/// A text that AWS would not take, of something that arcctl is to make: told before the first write.
+fn refused_text(object: &str, error: &Refused) -> Error {
+    Error::failed(System::Aws, format!("`{object}` cannot be written: {error}"))
+        .object(object)
+        .hint("correct the name of it in the profile; where the profile does not say it, report this as a bug")
 }
 
 /// What goes in part: where others use the rest.

@@ -10,6 +10,7 @@ use aws_sdk_eks::{
         create_pod_identity_association::CreatePodIdentityAssociationError,
         delete_pod_identity_association::DeletePodIdentityAssociationError,
         describe_pod_identity_association::DescribePodIdentityAssociationError,
+        update_pod_identity_association::UpdatePodIdentityAssociationError,
     },
     types::PodIdentityAssociation as Live,
 };
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::{
     MANAGED_BY, PROFILE, PodIdentityAssociation, SID, not_yet,
-    writes::{Verdict, Writes},
+    writes::{Verdict, Writes, failed},
 };
 use crate::{
     clients::{
@@ -113,7 +114,14 @@ impl PodIdentityAssociation {
             from: json!(true),
             to: json!(false),
         });
-        role.into_iter().chain(tags).collect()
+        // With one, pods get that role by way of the other.
+        let target = live.target_role_arn().filter(|it| !it.is_empty());
+        let target = target.map(|it| Difference {
+            path: "targetRoleArn".into(),
+            from: json!(it),
+            to: json!(null),
+        });
+        role.into_iter().chain(tags).chain(target).collect()
     }
 
     /// Compares it, and tries whether new pods get the role.
@@ -126,16 +134,14 @@ impl PodIdentityAssociation {
         let live = self.live(aws).await?;
         let differences = live.as_ref().map(|it| self.differences(it));
         let as_wanted = differences.as_ref().is_some_and(Vec::is_empty);
-        if let Verdict::NotYet(reason) =
-            writes.judge(&self.words(), &shown(live.as_ref()), as_wanted)
-        {
+        if let Verdict::NotYet(reason) = writes.judge(&self.words(), as_wanted) {
             return Ok(not_yet(reason));
         }
         let (Some(live), Some(differences)) = (live, differences) else {
             return Ok(Observed::Absent);
         };
         if !as_wanted && !self.is_ours(&live) {
-            return Err(self.somebody_else_s(&live));
+            return Err(self.somebody_else_s(&live, &differences));
         }
         let readiness = if as_wanted {
             self.readiness(kube).await
@@ -149,15 +155,22 @@ impl PodIdentityAssociation {
         }))
     }
 
-    fn somebody_else_s(&self, live: &Live) -> Error {
+    fn somebody_else_s(&self, live: &Live, differences: &[Difference]) -> Error {
         let (cluster, id) = (&self.cluster, live.association_id().unwrap_or_default());
+        let found: Vec<String> = differences
+            .iter()
+            .map(|it| format!("its `{}` is {} instead of {}", it.path, it.from, it.to))
+            .collect();
         Error::new(
             ErrorKind::Refused,
             System::Aws,
-            format!("{} is not arcctl's, and gives another role", self.words()),
+            format!(
+                "{} was not made by arcctl, and is not as the profile says",
+                self.words()
+            ),
         )
         .object(live.association_arn().unwrap_or_default())
-        .cause(format!("its role is {}", live.role_arn().unwrap_or_default()))
+        .cause(found.join("; "))
         .hint(format!(
             "name another account under aws.podIdentity.serviceAccount, or delete it: `aws eks delete-pod-identity-association --cluster-name {cluster} --association-id {id}`"
         ))
@@ -192,30 +205,49 @@ impl PodIdentityAssociation {
     /// Creates it, or gives it the role of the profile where it is ours.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let live = self.live(aws).await?;
-        writes.record(&self.words(), &shown(live.as_ref()));
-        let Some(live) = live else {
-            return self.create(aws).await;
+        if let Some(live) = &live {
+            let differences = self.differences(live);
+            if differences.is_empty() {
+                return Ok(());
+            }
+            if !self.is_ours(live) {
+                return Err(self.somebody_else_s(live, &differences));
+            }
+        }
+        writes.record(&self.words());
+        let written = match &live {
+            Some(live) => self.update(aws, live).await,
+            None => self.create(aws).await,
         };
-        if self.differences(&live).is_empty() {
-            return Ok(());
+        if written.is_err() {
+            // It may be written again: what is seen counts.
+            writes.forget(&self.words());
         }
-        if !self.is_ours(&live) {
-            return Err(self.somebody_else_s(&live));
-        }
+        written
+    }
+
+    async fn update(&self, aws: &Aws, live: &Live) -> Result<()> {
         let what = format!("change {}", self.words());
-        aws.eks()
+        let request = aws
+            .eks()
             .update_pod_identity_association()
             .cluster_name(&self.cluster)
             .association_id(live.association_id().unwrap_or_default())
             .role_arn(&self.role_arn)
-            .disable_session_tags(false)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| {
-                self.asked(&what, "eks:UpdatePodIdentityAssociation")
-                    .failed(&error)
-            })
+            // An empty one takes a target role away.
+            .set_target_role_arn(live.target_role_arn().map(|_| String::new()))
+            .disable_session_tags(false);
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let late = match error.as_service_error() {
+            Some(UpdatePodIdentityAssociationError::InvalidParameterException(it)) => {
+                is_about_a_role(it.message())
+            }
+            _ => false,
+        };
+        let asked = self.asked(&what, "eks:UpdatePodIdentityAssociation");
+        Err(failed(asked, &error, late))
     }
 
     async fn create(&self, aws: &Aws) -> Result<()> {
@@ -233,24 +265,20 @@ impl PodIdentityAssociation {
             .service_account(&self.service_account)
             .role_arn(&self.role_arn)
             .set_tags(Some(HashMap::from(tags)));
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let late = match error.as_service_error() {
+            // Another run was first, or EKS showed it late: the next look compares.
+            Some(CreatePodIdentityAssociationError::ResourceInUseException(_)) => return Ok(()),
+            Some(CreatePodIdentityAssociationError::InvalidParameterException(it)) => {
+                is_about_a_role(it.message())
+            }
+            _ => false,
+        };
         let what = format!("create {}", self.words());
         let asked = self.asked(&what, "eks:CreatePodIdentityAssociation");
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // Another run was first, or EKS showed it late: the next look compares.
-                Some(CreatePodIdentityAssociationError::ResourceInUseException(_)) => Ok(()),
-                // EKS may see a role later than IAM shows it.
-                Some(CreatePodIdentityAssociationError::InvalidParameterException(it))
-                    if it
-                        .message()
-                        .is_some_and(|it| it.to_lowercase().contains("role")) =>
-                {
-                    Err(asked.failed(&error).passing(true))
-                }
-                _ => Err(asked.failed(&error)),
-            },
-        }
+        Err(failed(asked, &error, late))
     }
 
     /// What is left of what arcctl made.
@@ -259,7 +287,7 @@ impl PodIdentityAssociation {
         if live.is_none() {
             return Ok(Observed::Absent);
         }
-        if let Verdict::NotYet(reason) = writes.judge(&self.words(), &shown(live.as_ref()), false) {
+        if let Verdict::NotYet(reason) = writes.judge(&self.words(), false) {
             return Ok(ours(Readiness::progressing(reason)));
         }
         Ok(ours(Readiness::Ready))
@@ -270,7 +298,7 @@ impl PodIdentityAssociation {
         let Some(live) = self.live(aws).await?.filter(|it| self.is_ours(it)) else {
             return Ok(());
         };
-        writes.record(&self.words(), &shown(Some(&live)));
+        writes.record(&self.words());
         let what = format!("delete {}", self.words());
         let request = aws
             .eks()
@@ -293,9 +321,7 @@ impl PodIdentityAssociation {
     }
 }
 
-/// What tells one state of it from another.
-fn shown(live: Option<&Live>) -> String {
-    live.map_or_else(String::new, |it| {
-        format!("{:?} {:?}", it.role_arn(), it.disable_session_tags())
-    })
+/// Whether EKS says that the role is not there: it may see one later than IAM shows it.
+fn is_about_a_role(said: Option<&str>) -> bool {
+    said.is_some_and(|it| it.to_lowercase().contains("role"))
 }

@@ -6,7 +6,7 @@ use super::{
     AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation,
     RolePolicy, SecurityGroupRule,
 };
-use crate::resource::Id;
+use crate::{account::Network, resource::Id};
 
 /// What deleting `resource` needs beside its id.
 pub(crate) fn details(resource: &AwsResource) -> Value {
@@ -45,6 +45,7 @@ pub(crate) fn resource(id: &Id, details: &Value, profile: &str) -> Option<AwsRes
         }),
         "iam-role" => AwsResource::Role(IamRole {
             name,
+            arn: None,
             create: details["create"].as_bool()?,
             path: None,
             permissions_boundary: None,
@@ -81,7 +82,7 @@ pub(crate) fn resource(id: &Id, details: &Value, profile: &str) -> Option<AwsRes
 fn rule(id: &Id, details: &Value, sid: String, profile: String) -> Option<SecurityGroupRule> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let peer = &details["peer"];
-    let cidr = || text(&peer["cidr"]).map(Peer::Cidr);
+    let cidr = || text(&peer["cidr"]).map(|it| Peer::Cidr(Network::canonical(&it)));
     let group = id.namespace()?.to_owned();
     Some(SecurityGroupRule {
         groups: vec![group.clone()],

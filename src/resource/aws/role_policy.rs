@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::{
     NO_SUCH_ENTITY, RolePolicy, not_yet, shared,
-    writes::{Verdict, Writes},
+    writes::{Verdict, Writes, failed_at_role},
 };
 use crate::{
     clients::aws::{Aws, failure::Asked},
     error::{Error, Result, System},
-    policy::{Document, differences, is_own, merged, without},
+    policy::{Document, ROLE_POLICIES_LIMIT, TooLarge, differences, is_own, merged, without},
     resource::{
         difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
@@ -66,6 +66,56 @@ impl RolePolicy {
         })
     }
 
+    /// Refuses what would not fit beside the other inline policies of the role.
+    async fn check_size(&self, aws: &Aws, live: Option<&str>) -> Result<()> {
+        let document = match live {
+            Some(text) => self.document(text)?,
+            None => Document::empty(),
+        };
+        let document = merged(&document, &self.sid, &self.statements).unwrap_or(document);
+        let mut size = document.size();
+        for name in self.others(aws).await? {
+            let other = Self {
+                name,
+                ..self.clone()
+            };
+            if let Some(text) = other.live(aws).await? {
+                size += other.document(&text)?.size();
+            }
+        }
+        TooLarge::check(size, ROLE_POLICIES_LIMIT).map_err(|error| {
+            Error::failed(
+                System::Aws,
+                format!(
+                    "the inline policies of the IAM role `{}` have no room for what the runners may do with buckets; nothing was written",
+                    self.role
+                ),
+            )
+            .object(self.object())
+            .cause(error)
+            .hint(format!(
+                "list fewer `buckets` in the profile and grant the rest by a managed policy (`managedPolicies`), or take out inline policies that nobody needs: `aws iam list-role-policies --role-name {}`",
+                self.role
+            ))
+        })
+    }
+
+    /// The other inline policies of the role.
+    async fn others(&self, aws: &Aws) -> Result<Vec<String>> {
+        let request = aws.iam().list_role_policies().role_name(&self.role);
+        let listed = request.into_paginator().items().send().try_collect().await;
+        let names: Vec<String> = match listed {
+            Ok(names) => names,
+            // The role is not there yet.
+            Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Vec::new(),
+            Err(error) => {
+                let what = format!("see the inline policies of the IAM role `{}`", self.role);
+                return Err(self.asked(&what, "iam:ListRolePolicies").failed(&error));
+            }
+        };
+        Ok(names.into_iter().filter(|it| *it != self.name).collect())
+    }
+
     /// Compares it with the statements that are wanted; without any it is not to be there.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws).await?;
@@ -79,9 +129,12 @@ impl RolePolicy {
             None => Vec::new(),
         };
         let as_wanted = found.is_empty() && live.is_none() == self.statements.is_empty();
-        let shown = live.clone().unwrap_or_default();
-        if let Verdict::NotYet(reason) = writes.judge(&self.object(), &shown, as_wanted) {
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), as_wanted) {
             return Ok(not_yet(reason));
+        }
+        // What does not fit is said by the plan, not found out by a run.
+        if !as_wanted && !self.statements.is_empty() {
+            self.check_size(aws, live.as_deref()).await?;
         }
         if live.is_none() && !self.statements.is_empty() {
             return Ok(Observed::Absent);
@@ -96,7 +149,7 @@ impl RolePolicy {
     /// Writes it, or takes it away where no statement is wanted.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let live = self.live(aws).await?;
-        writes.record(&self.object(), live.as_deref().unwrap_or_default());
+        writes.record(&self.object());
         if self.statements.is_empty() {
             return self.delete(aws, writes).await;
         }
@@ -107,28 +160,24 @@ impl RolePolicy {
         let Some(document) = merged(&document, &self.sid, &self.statements) else {
             return Ok(());
         };
-        self.put(aws, &document).await
+        self.put(aws, &document, writes).await
     }
 
-    async fn put(&self, aws: &Aws, document: &Document) -> Result<()> {
+    async fn put(&self, aws: &Aws, document: &Document, writes: &Writes) -> Result<()> {
         let what = format!(
             "write the policy `{}` of the IAM role `{}`",
             self.name, self.role
         );
-        aws.iam()
+        let request = aws
+            .iam()
             .put_role_policy()
             .role_name(&self.role)
             .policy_name(&self.name)
-            .policy_document(document.text())
-            .send()
-            .await
+            .policy_document(document.text());
+        writes
+            .answered(&self.object(), request.send().await)
             .map(drop)
-            .map_err(|error| {
-                // The role may have been made a moment ago, and be shown late.
-                let late = error.code() == Some(NO_SUCH_ENTITY);
-                let failed = self.asked(&what, "iam:PutRolePolicy").failed(&error);
-                if late { failed.passing(true) } else { failed }
-            })
+            .map_err(|error| failed_at_role(self.asked(&what, "iam:PutRolePolicy"), &error))
     }
 
     /// What is left of it: our statements, and perhaps those of others.
@@ -138,7 +187,7 @@ impl RolePolicy {
         };
         let document = self.document(&text)?;
         let own = differences("policy", &document, &self.sid, &[]);
-        if let Verdict::NotYet(reason) = writes.judge(&self.object(), &text, own.is_empty()) {
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), own.is_empty()) {
             return Ok(ours(Readiness::progressing(reason)));
         }
         Ok(match without(&document, &self.sid) {
@@ -165,9 +214,9 @@ impl RolePolicy {
         let Some(rest) = without(&self.document(&text)?, &self.sid) else {
             return Ok(());
         };
-        writes.record(&self.object(), &text);
+        writes.record(&self.object());
         if !rest.statements.is_empty() {
-            return self.put(aws, &rest).await;
+            return self.put(aws, &rest, writes).await;
         }
         let what = format!(
             "delete the policy `{}` of the IAM role `{}`",
@@ -178,7 +227,7 @@ impl RolePolicy {
             .delete_role_policy()
             .role_name(&self.role)
             .policy_name(&self.name);
-        match request.send().await {
+        match writes.answered(&self.object(), request.send().await) {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(()),
             Err(error) => Err(self.asked(&what, "iam:DeleteRolePolicy").failed(&error)),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clients::aws::Aws,
     error::Result,
-    policy::{Document, differences, is_own},
+    policy::{Document, differences, is_own, orphans},
     resource::{
         difference::Difference,
         observed::{Observed, Readiness},
@@ -70,22 +70,21 @@ impl IamRole {
             return Ok(Observed::Absent);
         };
         let statements = left.role.assume_role_policy_document().unwrap_or_default();
-        let attached = format!("{:?}", left.attachments);
+        let trust_policy = self.trust_policy(aws);
+        let shared_document = trust_policy.shared();
         for verdict in [
-            writes.judge_document(&self.name, statements, left.own.is_empty()),
-            writes.judge(
-                &self.attached(),
-                &attached,
-                left.attachments.differences().is_empty(),
-            ),
+            writes.judge_document(&shared_document, statements, left.own.is_empty()),
+            writes.judge(&self.attached(), !left.attachments.is_attached()),
         ] {
             if let Verdict::NotYet(reason) = verdict {
                 return Ok(ours(Readiness::progressing(reason)));
             }
         }
+        // The first of the readings that must agree before it is written.
+        writes.agrees(&shared_document, statements);
         let part = self.part(aws, &left).await?;
         let trusts = !left.own.is_empty();
-        let keeps_it = trusts && !matches!(part, Part::Whole) && self.is_alone(&left.document);
+        let keeps_it = trusts && !matches!(part, Part::Whole) && self.held(&left).is_some();
         removal.learn(&format!("iam-role/-/{}", self.name), keeps_it);
         Ok(match part {
             Part::None => Observed::Absent,
@@ -95,9 +94,25 @@ impl IamRole {
         })
     }
 
-    /// Whether no statement is anybody else's.
-    fn is_alone(&self, document: &Document) -> bool {
-        document.statements.iter().all(|it| is_own(it, &self.sid))
+    /// Why arcctl's statement cannot be taken out of the trust policy, where it cannot.
+    fn held(&self, left: &Left) -> Option<String> {
+        let document = &left.document;
+        if left.own.is_empty() {
+            return None;
+        }
+        if document.statements.iter().all(|it| is_own(it, &self.sid)) {
+            return Some(
+                "and with it arcctl's statement in its trust policy, since IAM takes none without statements: \
+                 give it another one, or delete the role with `aws iam delete-role`"
+                    .into(),
+            );
+        }
+        let orphan = orphans(document, &self.sid).into_iter().next()?;
+        Some(format!(
+            "and with it arcctl's statement in its trust policy, since IAM takes none with a principal that is gone: \
+             take `{}` out of {}, and run the same command again",
+            orphan.principal, orphan.statement
+        ))
     }
 
     async fn part(&self, aws: &Aws, left: &Left) -> Result<Part> {
@@ -111,18 +126,15 @@ impl IamRole {
             "arcctl did not make it".to_owned()
         };
         let mut found = left.attachments.differences();
-        let held = !left.own.is_empty() && self.is_alone(&left.document);
-        if !held {
+        let held = self.held(left);
+        if held.is_none() {
             found.extend(left.own.iter().cloned());
         }
         if !found.is_empty() {
             return Ok(Part::Some(found, because));
         }
-        Ok(if held {
-            Part::Stays(format!(
-                "{because}; and with it arcctl's statement in its trust policy, since IAM takes none without statements: \
-                 give it another one, or delete the role with `aws iam delete-role`"
-            ))
+        Ok(if let Some(held) = held {
+            Part::Stays(format!("{because}; {held}"))
         } else if made {
             Part::Stays(because)
         } else {
@@ -206,32 +218,38 @@ impl IamRole {
             Part::None | Part::Stays(_) => Ok(()),
             Part::Whole if left.attachments.is_attached() => {
                 // The next look decides again: detaching took its time.
-                self.remember(&left.attachments, writes);
-                left.attachments.detach(aws.iam(), &self.name).await
+                writes.record(&self.attached());
+                let detached = left.attachments.detach(aws.iam(), &self.name).await;
+                self.unless_failed(detached, writes)
             }
             Part::Whole => self.delete_role(aws, &left.role, writes).await,
             Part::Some(..) => {
-                if !left.own.is_empty() {
+                if !left.own.is_empty() && self.held(&left).is_none() {
                     self.trust_policy(aws).write(&[], writes).await?;
                 }
                 if left.attachments.differences().is_empty() {
                     return Ok(());
                 }
-                self.remember(&left.attachments, writes);
-                left.attachments.apply(aws.iam(), &self.name).await
+                writes.record(&self.attached());
+                let applied = left.attachments.apply(aws.iam(), &self.name).await;
+                self.unless_failed(applied, writes)
             }
         }
     }
 
-    fn remember(&self, attachments: &Attachments, writes: &Writes) {
-        writes.record(&self.attached(), &format!("{attachments:?}"));
+    /// What has failed may be done again: then what is seen counts.
+    fn unless_failed(&self, outcome: Result<()>, writes: &Writes) -> Result<()> {
+        if outcome.is_err() {
+            writes.forget(&self.attached());
+        }
+        outcome
     }
 
     async fn delete_role(&self, aws: &Aws, role: &Role, writes: &Writes) -> Result<()> {
         let before = role.assume_role_policy_document().unwrap_or_default();
-        writes.record(&self.name, before);
+        writes.record_document(&self.trust_policy(aws).shared(), before);
         let request = aws.iam().delete_role().role_name(&self.name);
-        match request.send().await {
+        match writes.answered(&self.name, request.send().await) {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(()),
             Err(error) => {

@@ -1,6 +1,8 @@
 //! Whether rules of security groups let a connection through. Pure: no I/O.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
+
+use crate::account::Network;
 
 /// Which way a connection goes, as the group with the rule sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ impl fmt::Display for Direction {
 /// A rule that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LiveRule {
+    /// The group that it is a rule of.
+    pub(super) home: String,
     /// Its id.
     pub(super) id: String,
     /// Whether it is about connections that go out.
@@ -70,6 +74,10 @@ pub(super) struct LiveRule {
     pub(super) to_port: i32,
     /// The addresses of the other side.
     pub(super) cidr: Option<String>,
+    /// The prefix list of the other side.
+    pub(super) prefix_list: Option<String>,
+    /// The networks in that prefix list, once it has been read.
+    pub(super) listed: Vec<String>,
     /// The group of the other side.
     pub(super) group: Option<String>,
     /// Whether its tags say that it is this cluster and profile's.
@@ -78,12 +86,31 @@ pub(super) struct LiveRule {
 
 impl LiveRule {
     /// Whether it is about TCP connections to `port` in `direction`.
-    fn concerns(&self, direction: Direction, port: u16) -> bool {
+    pub(super) fn concerns(&self, direction: Direction, port: u16) -> bool {
         let port = i32::from(port);
         let tcp = matches!(self.protocol.as_str(), "tcp" | "6")
             && (self.from_port == -1 || (self.from_port..=self.to_port).contains(&port));
         self.egress == (direction == Direction::Egress) && (self.protocol == "-1" || tcp)
     }
+
+    /// Whether it is the rule with exactly this other side.
+    pub(super) fn is_with(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Group(group) => self.group.as_ref() == Some(group),
+            Peer::Cidr(cidr) => self.cidr.as_ref().is_some_and(|it| Network::same(it, cidr)),
+        }
+    }
+
+    fn networks(&self) -> impl Iterator<Item = Network> {
+        let texts = self.cidr.iter().chain(&self.listed);
+        texts.filter_map(|it| Network::parse(it))
+    }
+}
+
+/// Whether `addresses` say nothing: there are none, or they are everybody's.
+pub(super) fn are_unknown(addresses: &[String]) -> bool {
+    let everything = |it: &String| Network::parse(it).is_some_and(|it| it.is_everything());
+    addresses.iter().all(everything)
 }
 
 /// Whether `rules` let TCP connections to `port` through: by naming one of `peers`, or by covering all of `addresses`.
@@ -99,39 +126,20 @@ pub(super) fn covered(
         .filter(|it| it.concerns(direction, port))
         .collect();
     let named = |rule: &&LiveRule| rule.group.as_ref().is_some_and(|it| peers.contains(it));
-    let covers = |rule: &&LiveRule, address: &str| {
-        rule.cidr.as_deref().is_some_and(|it| contains(it, address))
-    };
-    // Every address is a part of this one, also where the addresses are not known.
-    let everything = |rule: &&LiveRule| rule.cidr.as_deref() == Some("0.0.0.0/0");
-    rules.iter().any(named)
-        || rules.iter().any(everything)
-        || (!addresses.is_empty()
-            && addresses
-                .iter()
-                .all(|address| rules.iter().any(|rule| covers(rule, address))))
-}
-
-/// Whether the CIDR `outer` contains all of `inner`.
-fn contains(outer: &str, inner: &str) -> bool {
-    let (Some((outer, long)), Some((inner, longer))) = (network(outer), network(inner)) else {
-        return false;
-    };
-    outer.1 == inner.1 && long <= longer && {
-        let bits = outer.1 - long;
-        bits >= 128 || outer.0 >> bits == inner.0 >> bits
+    if rules.iter().any(named) {
+        return true;
     }
-}
-
-/// An address with the number of its bits, and how many of them are the network's.
-fn network(cidr: &str) -> Option<((u128, u32), u32)> {
-    let (address, length) = cidr.split_once('/')?;
-    let number = match address.parse().ok()? {
-        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
-        IpAddr::V6(address) => (u128::from(address), 128),
+    let networks: Vec<Network> = rules.iter().flat_map(|it| it.networks()).collect();
+    let everything = ["0.0.0.0/0".to_owned()];
+    // Where the addresses are not known, everything has to be let through.
+    let addresses = if addresses.is_empty() {
+        &everything
+    } else {
+        addresses
     };
-    let length = length.parse().ok().filter(|it| *it <= number.1)?;
-    Some((number, length))
+    addresses
+        .iter()
+        .all(|it| Network::parse(it).is_some_and(|it| it.is_covered_by(&networks)))
 }
 
 #[cfg(test)]
@@ -208,18 +216,48 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_its_parts() {
-        for (outer, inner, expected) in [
-            ("0.0.0.0/0", "10.0.0.1/32", true),
-            ("10.0.0.0/8", "10.255.0.0/16", true),
-            ("10.0.0.0/16", "10.0.0.0/8", false),
-            ("10.0.0.0/8", "11.0.0.0/8", false),
-            ("::/0", "2001:db8::/32", true),
-            ("2001:db8::/32", "2001:db8:1::/48", true),
-            ("10.0.0.0/33", "10.0.0.0/33", false),
-            ("nonsense", "10.0.0.0/8", false),
-        ] {
-            assert_eq!(contains(outer, inner), expected, "{outer} {inner}");
-        }
+    fn an_ipv4_rule_covers_no_ipv6() {
+        let both = ["10.1.0.0/24", "2001:db8:1::/64"];
+        let v4 = rule("tcp", 443, 443, Some("0.0.0.0/0"), None);
+        let v6 = rule("tcp", 443, 443, Some("2001:DB8::/32"), None);
+        assert!(!passes(std::slice::from_ref(&v4), &both));
+        assert!(!passes(std::slice::from_ref(&v6), &both));
+        assert!(passes(&[v4, v6], &both));
+    }
+
+    #[test]
+    fn a_prefix_list_covers_what_is_in_it() {
+        let list = |networks: &[&str]| LiveRule {
+            prefix_list: Some("pl-1".into()),
+            listed: networks.iter().map(ToString::to_string).collect(),
+            ..rule("tcp", 443, 443, None, None)
+        };
+        assert!(passes(
+            &[list(&["192.0.2.0/24", "10.1.0.0/16"])],
+            &["10.1.0.0/24"]
+        ));
+        assert!(passes(
+            &[list(&["10.1.0.0/25", "10.1.0.128/25"])],
+            &["10.1.0.0/24"]
+        ));
+        assert!(!passes(&[list(&["10.2.0.0/16"])], &["10.1.0.0/24"]));
+        assert!(
+            !passes(&[list(&[])], &["10.1.0.0/24"]),
+            "it has not been read"
+        );
+        assert!(
+            !passes(&[list(&["10.1.0.0/16"])], &[]),
+            "the addresses are not known"
+        );
+    }
+
+    #[test]
+    fn a_rule_is_found_in_whichever_form_its_network_is_written() {
+        let live = rule("tcp", 443, 443, Some("100.68.0.0/18"), None);
+        assert!(live.is_with(&Peer::Cidr("100.68.0.18/18".into())));
+        assert!(!live.is_with(&Peer::Cidr("100.68.0.0/19".into())));
+        let live = rule("tcp", 443, 443, Some("2001:db8::/32"), None);
+        assert!(live.is_with(&Peer::Cidr("2001:0DB8:0::/32".into())));
+        assert!(!live.is_with(&Peer::Group("2001:db8::/32".into())));
     }
 }

@@ -3,17 +3,16 @@
 use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
     types::{
-        Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Ec2Rule, Tag,
-        TagSpecification, UserIdGroupPair,
+        IpPermission, IpRange, Ipv6Range, ResourceType, Tag, TagSpecification, UserIdGroupPair,
     },
 };
 
 use super::{
-    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule, not_yet,
-    rule::{LiveRule, covered},
+    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule, not_yet, refused_text,
     writes::{Verdict, Writes},
 };
 use crate::{
+    account::constraints::{RULE_DESCRIPTION, TAG},
     clients::aws::{Aws, failure::Asked},
     error::{Error, Result},
     resource::{
@@ -32,46 +31,28 @@ impl SecurityGroupRule {
         format!("{} {}", self.group, self.words())
     }
 
-    /// The rules of the groups that share its network interfaces.
-    async fn live(&self, aws: &Aws) -> Result<Vec<LiveRule>> {
-        let groups = Filter::builder()
-            .name("group-id")
-            .set_values(Some(self.groups.clone()))
-            .build();
-        let rules: Vec<Ec2Rule> = aws
-            .ec2()
-            .describe_security_group_rules()
-            .filters(groups)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                Asked {
-                    what: &format!(
-                        "read the rules of the security groups {}",
-                        self.groups.join(", ")
-                    ),
-                    action: "ec2:DescribeSecurityGroupRules",
-                    resource: &self.group,
-                }
-                .failed(&error)
-            })?;
-        Ok(rules.iter().map(|it| live(it, &self.sid)).collect())
+    /// What EC2 would not take is told before the first write.
+    fn check(&self) -> Result<()> {
+        let texts = [
+            (RULE_DESCRIPTION, self.description()),
+            (TAG, self.profile.clone()),
+            (TAG, self.sid.clone()),
+        ];
+        for (constraint, text) in texts {
+            constraint
+                .check(&text)
+                .map_err(|error| refused_text(&self.group, &error))?;
+        }
+        Ok(())
     }
 
     /// Whether the connection gets through, by whichever rule.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        self.check()?;
         let rules = self.live(aws).await?;
-        let through = covered(
-            &rules,
-            self.direction,
-            self.port,
-            &self.peers,
-            &self.addresses,
-        );
-        if let Verdict::NotYet(reason) = writes.judge(&self.object(), "", through) {
+        self.check_group(aws, &rules).await?;
+        let through = self.is_covered(aws, rules).await?;
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), through) {
             return Ok(not_yet(reason));
         }
         Ok(if through {
@@ -83,7 +64,7 @@ impl SecurityGroupRule {
 
     /// Adds the rule, tagged. One that is there already is none of our doing.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
-        writes.record(&self.object(), "");
+        writes.record(&self.object());
         let tags = self.tags();
         let permission = self.permission();
         let what = format!(
@@ -149,9 +130,13 @@ impl SecurityGroupRule {
             .build()
     }
 
+    fn description(&self) -> String {
+        format!("arcctl {}: {}", self.profile, self.purpose)
+    }
+
     fn permission(&self) -> IpPermission {
         let port = i32::from(self.port);
-        let description = format!("arcctl {}: {}", self.profile, self.purpose);
+        let description = self.description();
         let permission = IpPermission::builder()
             .ip_protocol("tcp")
             .from_port(port)
@@ -179,25 +164,13 @@ impl SecurityGroupRule {
         .build()
     }
 
-    /// The ids of the rule itself: those that arcctl made, as their tags say.
-    async fn own(&self, aws: &Aws) -> Result<Vec<String>> {
-        let exact = |it: &LiveRule| {
-            it.ours
-                && it.egress == (self.direction == Direction::Egress)
-                && it.from_port == i32::from(self.port)
-                && [&it.cidr, &it.group].contains(&&Some(self.peer.name().to_owned()))
-        };
-        let rules = self.live(aws).await?.into_iter();
-        Ok(rules.filter(exact).map(|it| it.id).collect())
-    }
-
     /// What is left of it: what nobody made, or somebody revoked, is gone.
     pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let own = self.own(aws).await?;
         if own.is_empty() {
             return Ok(Observed::Absent);
         }
-        if let Verdict::NotYet(reason) = writes.judge(&self.object(), &own.join(" "), false) {
+        if let Verdict::NotYet(reason) = writes.judge(&self.object(), false) {
             return Ok(ours(Readiness::progressing(reason)));
         }
         Ok(ours(Readiness::Ready))
@@ -209,7 +182,7 @@ impl SecurityGroupRule {
         if own.is_empty() {
             return Ok(());
         }
-        writes.record(&self.object(), &own.join(" "));
+        writes.record(&self.object());
         let what = format!(
             "revoke the rule `{}` of the security group `{}`",
             self.words(),
@@ -273,72 +246,5 @@ where
             Err(asked.failed(&error))
         }
         _ => Ok(()),
-    }
-}
-
-/// The rules that were made for `sid`, by their tags alone.
-pub async fn rules_of(aws: &Aws, sid: &str, profile: &str) -> Result<Vec<SecurityGroupRule>> {
-    let tagged = Filter::builder()
-        .name(format!("tag:{SID}"))
-        .values(sid)
-        .build();
-    let request = aws.ec2().describe_security_group_rules().filters(tagged);
-    let found: Vec<Ec2Rule> = request
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(|error| {
-            Asked {
-                what: "find the security group rules that arcctl made",
-                action: "ec2:DescribeSecurityGroupRules",
-                resource: "*",
-            }
-            .failed(&error)
-        })?;
-    let made = |rule: &Ec2Rule| {
-        let live = live(rule, sid);
-        let peer = live.group.map(Peer::Group).or(live.cidr.map(Peer::Cidr))?;
-        let group = rule.group_id()?.to_owned();
-        Some(SecurityGroupRule {
-            groups: vec![group.clone()],
-            group,
-            direction: if live.egress {
-                Direction::Egress
-            } else {
-                Direction::Ingress
-            },
-            port: u16::try_from(live.from_port).ok()?,
-            peer,
-            peers: Vec::new(),
-            addresses: Vec::new(),
-            purpose: String::new(),
-            instead: None,
-            sid: sid.to_owned(),
-            profile: profile.to_owned(),
-        })
-    };
-    Ok(found.iter().filter_map(made).collect())
-}
-
-/// What counts of a rule.
-fn live(rule: &Ec2Rule, sid: &str) -> LiveRule {
-    let tagged = |it: &Tag| it.key() == Some(SID) && it.value() == Some(sid);
-    LiveRule {
-        id: rule.security_group_rule_id().unwrap_or_default().to_owned(),
-        egress: rule.is_egress().unwrap_or(false),
-        protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
-        from_port: rule.from_port().unwrap_or(-1),
-        to_port: rule.to_port().unwrap_or(-1),
-        cidr: rule
-            .cidr_ipv4()
-            .or_else(|| rule.cidr_ipv6())
-            .map(str::to_owned),
-        group: rule
-            .referenced_group_info()
-            .and_then(|it| it.group_id())
-            .map(str::to_owned),
-        ours: rule.tags().iter().any(tagged),
     }
 }

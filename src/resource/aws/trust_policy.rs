@@ -1,7 +1,7 @@
 //! Our statement in the trust policy of a role.
 //!
-//! IAM writes the whole document and knows no compare-and-swap. So a write is made from a fresh reading only, it is
-//! read back, and it counts when nobody can replace it any more who read before it (see `writes`).
+//! IAM writes the whole document, knows no compare-and-swap, and shows what was there before for many seconds: when it is
+//! written, and when that counts, is in `documents`.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::{Client, types::Role};
@@ -10,16 +10,16 @@ use tokio::time::Instant;
 
 use super::{
     NO_SUCH_ENTITY,
-    writes::{FRESH, Writes},
+    documents::{FRESH, Lateness, READINGS, Shared},
+    writes::{Writes, failed_at_role},
 };
 use crate::{
     clients::aws::failure::Asked,
     error::{Error, ErrorKind, Result, System},
-    policy::{Document, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge, merged},
+    policy::{
+        Document, TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge, is_granted, merged, orphans,
+    },
 };
-
-/// How often a reading may be too old to write from.
-const READINGS: u32 = 5;
 
 /// The trust policy of one role.
 #[derive(Clone, Copy)]
@@ -37,6 +37,22 @@ impl TrustPolicy<'_> {
             what,
             action,
             resource: self.role,
+        }
+    }
+
+    /// Its document, which others write too.
+    pub(super) fn shared(&self) -> Shared<'_> {
+        let role = self.role;
+        Shared {
+            key: role,
+            object: role,
+            sid: self.sid,
+            what: format!("the trust policy of the IAM role `{role}`"),
+            shows: format!("aws iam get-role --role-name {role}"),
+            writes: format!(
+                "aws iam update-assume-role-policy --role-name {role} --policy-document file://…"
+            ),
+            lateness: Lateness::IAM,
         }
     }
 
@@ -68,60 +84,67 @@ impl TrustPolicy<'_> {
         })
     }
 
+    /// What is to be written for `own`: the document with it, where it differs from `live`.
+    pub(super) fn wanted(&self, live: &Document, own: &[Value]) -> Option<Document> {
+        if is_granted(live, self.sid, own) {
+            return None;
+        }
+        merged(live, self.sid, own)
+    }
+
+    /// Refuses to write a document that AWS would not take back: a principal that is gone is in a statement of others.
+    pub(super) fn check_principals(&self, document: &Document, object: &str) -> Result<()> {
+        let Some(orphan) = orphans(document, self.sid).into_iter().next() else {
+            return Ok(());
+        };
+        Err(self.shared().orphaned(&orphan).object(object))
+    }
+
     /// Puts `own` in place of our statements, and leaves those of others. Writes nothing where it is so already.
     pub(super) async fn write(&self, own: &[Value], writes: &Writes) -> Result<()> {
+        let shared = self.shared();
         for _ in 0..READINGS {
             let read = Instant::now();
             let Some(role) = self.role().await? else {
-                return Err(self.passing("it is not there (any more, or yet)"));
+                return Err(shared.not_yet("the role is not there (any more, or yet)"));
             };
-            let Some(document) = merged(&self.document(&role)?, self.sid, own) else {
+            let Some(document) = self.wanted(&self.document(&role)?, own) else {
                 return Ok(());
             };
             if document.statements.is_empty() {
                 // IAM takes no policy without statements: the role stays as it is, or goes as a whole.
                 return Ok(());
             }
+            self.check_principals(&document, role.arn())?;
             if !own.is_empty() {
                 self.check_size(&document, role.arn()).await?;
+            }
+            let before = role.assume_role_policy_document().unwrap_or_default();
+            if !writes.agrees(&shared, before) {
+                return Err(shared.disagrees());
             }
             if read.elapsed() > FRESH {
                 continue;
             }
-            let before = role.assume_role_policy_document().unwrap_or_default();
             // Before the call: one that ends in an error may have been done.
-            writes.record(self.role, before);
-            return self.update(&document.text()).await;
+            writes.record_document(&shared, before);
+            return self.update(&document.text(), writes).await;
         }
-        Err(self.passing("AWS answers too slowly to write from a fresh reading"))
+        Err(shared.too_slow())
     }
 
-    fn passing(&self, cause: &str) -> Error {
-        Error::failed(
-            System::Aws,
-            format!(
-                "cannot write the trust policy of the IAM role `{}`",
-                self.role
-            ),
-        )
-        .object(self.role)
-        .cause(cause)
-        .hint("run the same command again: it continues")
-        .passing(true)
-    }
-
-    async fn update(&self, text: &str) -> Result<()> {
+    async fn update(&self, text: &str, writes: &Writes) -> Result<()> {
         let what = format!("write the trust policy of the IAM role `{}`", self.role);
-        self.iam
+        let request = self
+            .iam
             .update_assume_role_policy()
             .role_name(self.role)
-            .policy_document(text)
-            .send()
-            .await
+            .policy_document(text);
+        writes
+            .answered(self.role, request.send().await)
             .map(drop)
             .map_err(|error| {
-                self.asked(&what, "iam:UpdateAssumeRolePolicy")
-                    .failed(&error)
+                failed_at_role(self.asked(&what, "iam:UpdateAssumeRolePolicy"), &error)
             })
     }
 
@@ -149,22 +172,26 @@ impl TrustPolicy<'_> {
         })
     }
 
-    /// The account's quota.
     async fn quota(&self) -> Result<usize> {
+        let known = self.account_quota("AssumeRolePolicySizeQuota").await?;
+        Ok(known.unwrap_or(TRUST_POLICY_QUOTA))
+    }
+
+    /// A quota of the account, as IAM names it.
+    pub(super) async fn account_quota(&self, name: &str) -> Result<Option<usize>> {
         let output = self
             .iam
             .get_account_summary()
             .send()
             .await
             .map_err(|error| {
-                let what = "read how long a trust policy may be in this account";
+                let what = "read the quotas of IAM in this account";
                 self.asked(what, "iam:GetAccountSummary").failed(&error)
             })?;
-        let known = output.summary_map().and_then(|map| {
+        Ok(output.summary_map().and_then(|map| {
             map.iter()
-                .find(|(key, _)| key.as_str() == "AssumeRolePolicySizeQuota")
+                .find(|(key, _)| key.as_str() == name)
                 .and_then(|(_, value)| usize::try_from(*value).ok())
-        });
-        Ok(known.unwrap_or(TRUST_POLICY_QUOTA))
+        }))
     }
 }

@@ -5,4 +5,3 @@
 
 mod profiles;
 mod reference;
-mod schema_data;

@@ -6,9 +6,9 @@ use arcctl::{
     desired::{DesiredError, Facts, desired, files::files, placeholder, strict},
     profile::{
         AccessMode, ApiVersion, Auto, Aws, Cluster, ContainerMode, FileSource, GitHub, Images,
-        KubeDuration, KubernetesMode, Metric, MetricType, Monitoring, Pool, PoolResources, Profile,
-        Proxy, ResourceRequirements, RunnerRole, Scaling, Schedule, Step, TokenSource, Window,
-        WorkVolume,
+        KubeDuration, KubernetesMode, Metadata, Metric, MetricType, Monitoring, Pool,
+        PoolResources, Profile, Proxy, Repeat, ResourceRequirements, RunnerRole, Scaling, Schedule,
+        Step, TokenSource, Window, WorkVolume,
     },
     resource::Resource,
 };
@@ -32,6 +32,7 @@ fn container_mode() -> impl Strategy<Value = ContainerMode> {
         });
     prop_oneof![
         Just(ContainerMode::Dind),
+        Just(ContainerMode::DindInRunner),
         Just(ContainerMode::Dood),
         Just(ContainerMode::None),
         kubernetes,
@@ -86,6 +87,7 @@ fn scaling() -> impl Strategy<Value = Scaling> {
         });
     (vec(metric, 1..3), option::of(0_u64..100_000)).prop_map(|(metrics, delay)| Scaling {
         metrics,
+        triggers: Vec::new(),
         scale_down_delay: delay.map(KubeDuration::from_secs),
     })
 }
@@ -98,16 +100,44 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         "UTC",
         "Nowhere/Else",
     ]);
-    let day = || select(vec!["", "Mon ", "Wed ", "Sat ", "Sun "]);
+    let day = || {
+        select(vec![
+            "",
+            "",
+            "",
+            "Mon ",
+            "Wed ",
+            "Sat ",
+            "Sun ",
+            "2026-12-24 ",
+            "2027-01-31 ",
+            "2026-02-30 ",
+        ])
+    };
     let time = || {
         (day(), 0_u32..24, select(vec![0_u32, 30]))
             .prop_map(|(d, h, m)| format!("{d}{h:02}:{m:02}"))
     };
-    let window =
-        ("[a-z]{1,8}", time(), time(), 0_u32..9).prop_map(|(name, from, to, min)| Window {
+    let window = (
+        ("[a-z]{1,8}", time(), time(), 0_u32..9),
+        option::of(select(vec![
+            "Mon-Fri",
+            "Sat-Mon",
+            "Sun",
+            "Mon, Wed,Fri",
+            "Mo",
+            "",
+        ])),
+        option::of(select(vec![Repeat::Monthly, Repeat::Yearly])),
+        option::of(select(vec!["2027-03-01", "2024-02-29", "2027-02-30", "x"])),
+    )
+        .prop_map(|((name, from, to, min), days, repeat, until)| Window {
             name,
+            days: days.map(str::to_owned),
             from,
             to,
+            repeat,
+            until: until.map(str::to_owned),
             min,
         });
     (zone, vec(window, 1..4)).prop_map(|(zone, windows)| Schedule {
@@ -165,6 +195,22 @@ fn template() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
+fn metadata() -> impl Strategy<Value = Metadata> {
+    let entries = || {
+        let key = select(vec![
+            "team",
+            "example.com/team",
+            "app.kubernetes.io/managed-by",
+        ]);
+        proptest::collection::btree_map(key.prop_map(str::to_owned), "[a-z]{0,4}", 0..3)
+    };
+    (entries(), entries()).prop_map(|(labels, annotations)| Metadata {
+        labels,
+        annotations,
+    })
+}
+
+#[expect(clippy::too_many_lines, reason = "one generator")]
 fn pool() -> impl Strategy<Value = Pool> {
     let first = (
         "[a-z][a-z0-9-]{0,8}[a-z0-9]",
@@ -189,15 +235,23 @@ fn pool() -> impl Strategy<Value = Pool> {
         template(),
         vec("[a-z]{1,4}", 0..2),
         any::<bool>(),
+        (
+            metadata(),
+            metadata(),
+            option::of(select(vec!["runner", "deployer"])),
+        ),
     );
     (first, second).prop_map(|(first, second)| {
         let (name, instance_type, image, labels, (min, max), scaling, schedule, container_mode) =
             first;
-        let (shared_tmp, resources, stop, fs_group, template, image_pull_secrets, tolerant) =
+        let (shared_tmp, resources, stop, fs_group, template, image_pull_secrets, tolerant, own) =
             second;
+        let (metadata, pod_metadata, service_account) = own;
         let object = |value: Value| value.as_object().cloned().unwrap();
         Pool {
             name,
+            github: None,
+            namespace: "actions-runner".into(),
             instance_type: instance_type.map(str::to_owned),
             image,
             labels,
@@ -206,6 +260,9 @@ fn pool() -> impl Strategy<Value = Pool> {
             max,
             scaling,
             schedule,
+            metadata,
+            pod_metadata,
+            service_account: service_account.map(str::to_owned),
             container_mode,
             shared_tmp,
             resources: resources.map(|(runner, docker)| PoolResources { runner, docker }),
@@ -256,7 +313,7 @@ fn github() -> impl Strategy<Value = GitHub> {
 }
 
 prop_compose! {
-    fn profile()(
+    pub(crate) fn profile()(
         github in github(),
         pools in vec(pool(), 1..4),
         chart in select(vec!["0.23.3", "0.23.4", "0.23.5", "0.23.7"]),
@@ -282,7 +339,12 @@ prop_compose! {
             name: "any".into(),
             cluster: Cluster { context: Some("c".into()), ..Cluster::default() },
             github,
-            cert_manager: arcctl::profile::CertManager { install, chart_version: cert_manager.into() },
+            cert_manager: arcctl::profile::CertManager {
+                install,
+                chart_version: cert_manager.into(),
+                namespace: if proxied { "infra".into() } else { "cert-manager".into() },
+                values: json!({"webhook": {"securePort": 10260}}).as_object().cloned().unwrap(),
+            },
             controller,
             charts: arcctl::profile::Charts::default(),
             images: registry.map(|name| Images { registry: Some(name.into()), pull_secrets: vec!["s".into()] }),

@@ -127,7 +127,8 @@ async fn an_installation_token_is_made_once_and_lists_runners() {
     assert!(client.runners(ENTERPRISE).await.is_err());
     let runners = client.runners(ORGANIZATION).await.unwrap();
     assert_eq!(runners.len(), 0);
-    // The token, and one listing each.
+    assert_eq!(client.runners(ORGANIZATION).await.unwrap().len(), 0);
+    // No App can do anything for an enterprise; the token, and two listings.
     assert_eq!(client.requests.snapshot().reads, 3);
 }
 
@@ -163,4 +164,41 @@ async fn a_clock_that_is_wrong_and_a_suspended_installation_are_told() {
         table.row(name, &text);
     }
     table.compare("app_clock");
+}
+
+#[tokio::test]
+async fn a_token_of_an_app_may_do_no_more_than_it_is_for() {
+    // An App that may do much more, and is installed on more.
+    let much = Known {
+        permissions: &[
+            ("administration", "write"),
+            ("organization_self_hosted_runners", "write"),
+            ("contents", "write"),
+            ("actions", "write"),
+            ("members", "write"),
+        ],
+        ..GOOD
+    };
+    let github = stand_in(enterprise_server()).await;
+    github.add_owner(Owner::repository("dogecompany", "other"));
+    install(&github, &much);
+    let client = client(Server::of(Some(&github.url())), credential("123", "77"));
+    client.audit(ORGANIZATION, None).await.unwrap();
+    client.runners(REPOSITORY).await.unwrap();
+    let workflow = client.repository("dogecompany/app").await;
+    assert!(workflow.is_ok(), "{workflow:?}");
+    let granted: Vec<Vec<String>> = github
+        .installation_tokens()
+        .into_iter()
+        .map(|it| it.into_keys().collect())
+        .collect();
+    assert_eq!(
+        granted,
+        [
+            vec!["organization_self_hosted_runners".to_owned()],
+            vec!["administration".to_owned()],
+            vec!["actions".to_owned()],
+        ]
+    );
+    assert_eq!(github.violations(), Vec::<String>::new());
 }

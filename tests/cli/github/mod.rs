@@ -8,15 +8,19 @@
 
 mod app;
 mod app_key;
+mod aws_sign_in;
 mod calls;
 mod canary;
 mod canned;
+mod children;
 mod groups;
 mod levels;
 mod listing;
 mod meanings;
+mod misplaced;
 mod network;
 mod own_fault;
+mod refusals;
 mod routes;
 mod workflows;
 

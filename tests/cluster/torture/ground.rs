@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long a cluster's own controllers may take to be done.
-const SETTLING: Duration = Duration::from_secs(25);
+const SETTLING: Duration = Duration::from_mins(2);
 
 /// No run in a sandbox without delays takes as long.
 const LONGEST_RUN: &str = "3m";
@@ -224,7 +224,8 @@ impl Ground {
         }
     }
 
-    /// Lets the time pass in which a dead run or its helm could still be alive: their marks become older.
+    /// Lets the time pass in which a dead run or its helm could still be alive: the lease lasts a second, helm's marks become
+    /// older.
     pub(crate) fn age(&self) {
         self.cluster.block_on(async {
             let client = self.cluster.world().kube();
@@ -234,7 +235,7 @@ impl Ground {
                 let status = metadata["labels"]["status"].as_str().unwrap_or_default();
                 let unfinished = status.starts_with("pending") || status == "uninstalling";
                 let (group, patch) = if object["kind"] == "Lease" && name.starts_with("arcctl-") {
-                    ("apis/coordination.k8s.io/v1", json!({"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}))
+                    ("apis/coordination.k8s.io/v1", json!({"spec": {"leaseDurationSeconds": 1}}))
                 } else if object["type"] == "helm.sh/release.v1" && unfinished {
                     ("api/v1", json!({"metadata": {"labels": {"modifiedAt": "1767225600", "createdAt": "1767225600"}}}))
                 } else {

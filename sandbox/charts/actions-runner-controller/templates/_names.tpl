@@ -36,3 +36,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if semverCompare "<0.23.5" .Chart.Version }}{{ if .Values.metrics.serviceMonitor }}yes{{ end }}
 {{- else }}{{ if .Values.metrics.serviceMonitor.enable }}yes{{ end }}{{ end }}
 {{- end }}
+
+{{- define "arc.webhookServer" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ printf "%s-github-webhook-server" .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s-github-webhook-server" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "arc.webhookServerSelectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 }}
+app.kubernetes.io/instance: {{ .Release.Name }}-github-webhook-server
+{{- end }}
+
+{{- define "arc.webhookServerLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "arc.webhookServerSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}

@@ -180,3 +180,38 @@ async fn what_is_not_there_and_what_is_not_administered_look_the_same() {
     );
     assert_eq!(github.violations(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_is_told_whatever_is_asked_has_only_the_headers_that_the_original_has() {
+    for told in Told::ALL {
+        let github = start().await;
+        github.set_refusing(Some(Refusing {
+            told,
+            path: "/user".to_owned(),
+            after: 1,
+            times: Some(1),
+        }));
+        assert_eq!(get(&github, "/user").await.status, 200, "{told:?}");
+        let answer = get(&github, "/user").await;
+        assert!(
+            [403, 429, 503].contains(&answer.status.as_u16()),
+            "{told:?}"
+        );
+        assert_eq!(answer.header("retry-after"), None, "{told:?}");
+        assert_ne!(
+            answer.header("x-ratelimit-remaining"),
+            Some("0"),
+            "{told:?}"
+        );
+        let of_github = answer.header("x-github-request-id").is_some();
+        let bare = [
+            Told::Empty,
+            Told::Empty429,
+            Told::Maintenance,
+            Told::FirewallPage,
+        ];
+        assert_eq!(of_github, !bare.contains(&told), "{told:?}");
+        assert_eq!(get(&github, "/user").await.status, 200, "{told:?}");
+        assert_eq!(github.violations(), Vec::<String>::new(), "{told:?}");
+    }
+}

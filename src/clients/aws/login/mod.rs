@@ -19,7 +19,10 @@ use super::{
     failure::Asked,
     token,
 };
-use crate::error::{Error, ErrorKind, Result, System};
+use crate::{
+    clients::scratch::Scratch,
+    error::{Error, ErrorKind, Result, System},
+};
 
 /// A token this old is made anew. What is left of its time is enough for the longest helm process.
 const RENEWED: Duration = Duration::from_mins(9);
@@ -35,7 +38,7 @@ pub struct Login {
     cluster: EksCluster,
     caller: Caller,
     credentials: Option<SharedCredentialsProvider>,
-    directory: tempfile::TempDir,
+    directory: Scratch,
     term: Mutex<Option<Term>>,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -64,9 +67,7 @@ impl Login {
         credentials: Option<SharedCredentialsProvider>,
         clock: impl Fn() -> SystemTime + Send + Sync + 'static,
     ) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("arcctl-eks-")
-            .tempdir()
+        let directory = Scratch::new("arcctl-eks-")
             .map_err(|error| local("make a directory for the cluster's kubeconfig", error))?;
         let login = Self {
             cluster,

@@ -64,6 +64,7 @@ async fn login(provider: Provider) -> Clocked {
         vpc: None,
         reach: Reach::Private,
         auto_mode: false,
+        ipv6: false,
     };
     let caller = Caller {
         account: "111122223333".into(),

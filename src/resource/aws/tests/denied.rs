@@ -3,15 +3,14 @@
 
 use std::{future::Future, pin::Pin};
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde_json::Value;
 
 use super::{
-    super::{Direction, writes::Writes},
-    denying::{Denying, There},
+    denied_networks,
+    denying::{Denying, OURS, There},
     samples::{
-        ATTACHED, MADE, MARK, association, attaching, bounded, bucket, document, foreign,
-        live_rule, provider, role, role_policy, rule, statement,
+        ATTACHED, CLIENT, MADE, MARK, POLICY, attaching, bounded, bucket, document, foreign,
+        provider, role, role_policy, statement,
     },
 };
 use crate::{
@@ -22,19 +21,6 @@ use crate::{
 
 pub(super) type Call = for<'a> fn(&'a Aws) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// A call as a case: what runs, as a function of the clients.
-macro_rules! call {
-    (|$aws:ident, $writes:ident| $run:expr) => {
-        |$aws| {
-            Box::pin(async move {
-                let $writes = &Writes::default();
-                let _ = $writes;
-                $run.await.map(drop)
-            })
-        }
-    };
-}
-
 /// The permission, the resource of the hint, what is there, and what runs.
 pub(super) type Case = (&'static str, &'static str, There, Call);
 
@@ -44,8 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
         attachments(),
         providers(),
         policies(),
-        rules(),
-        associations(),
+        denied_networks::rules(),
+        denied_networks::associations(),
         account(),
     ];
     all.into_iter().flatten().collect()
@@ -59,6 +45,7 @@ pub(super) fn there(statements: &[Value], more: &'static str) -> There {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn roles() -> Vec<Case> {
     const ARN: &str = "arn:aws:iam::111122223333:role/r";
     let nothing = There::default;
@@ -92,7 +79,12 @@ fn roles() -> Vec<Case> {
             "iam:UpdateAssumeRolePolicy",
             "r",
             there(&[foreign()], ""),
-            call!(|aws, writes| role().apply(aws, writes)),
+            call!(|aws, writes| async {
+                let role = role();
+                let shown = document(&[foreign()]).to_string();
+                writes.agreed(&role.trust_policy(aws).shared(), &shown);
+                role.apply(aws, writes).await
+            }),
         ),
         (
             "iam:PutRolePermissionsBoundary",
@@ -141,6 +133,18 @@ fn attachments() -> Vec<Case> {
             call!(|aws, writes| attaching().apply(aws, writes)),
         ),
         (
+            "iam:GetPolicy",
+            POLICY,
+            ours(""),
+            call!(|aws, writes| attaching().observe(aws, writes)),
+        ),
+        (
+            "iam:GetPolicy",
+            POLICY,
+            There::default(),
+            call!(|aws, writes| bounded().observe(aws, writes)),
+        ),
+        (
             "iam:DetachRolePolicy",
             "r",
             attached.clone(),
@@ -155,11 +159,16 @@ fn attachments() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn providers() -> Vec<Case> {
     const ARN: &str = "arn:aws:iam::111122223333:oidc-provider/i";
     let nothing = There::default;
     let with = |clients| There {
-        provider: Some(clients),
+        provider: Some((clients, OURS)),
+        ..There::default()
+    };
+    let of_others = |clients, tags| There {
+        provider: Some((clients, tags)),
         ..There::default()
     };
     let sts = || with("<member>sts.amazonaws.com</member>");
@@ -175,6 +184,24 @@ fn providers() -> Vec<Case> {
             ARN,
             nothing(),
             call!(|aws, writes| provider().apply(aws, writes)),
+        ),
+        (
+            "iam:TagOpenIDConnectProvider",
+            ARN,
+            of_others("<member>x</member>", ""),
+            call!(|aws, writes| provider().apply(aws, writes)),
+        ),
+        (
+            "iam:RemoveClientIDFromOpenIDConnectProvider",
+            ARN,
+            of_others("<member>sts.amazonaws.com</member>", CLIENT),
+            call!(|aws, writes| provider().delete(aws, writes, &Removal::default())),
+        ),
+        (
+            "iam:UntagOpenIDConnectProvider",
+            ARN,
+            of_others("<member>sts.amazonaws.com</member>", CLIENT),
+            call!(|aws, writes| provider().delete(aws, writes, &Removal::default())),
         ),
         (
             "iam:AddClientIDToOpenIDConnectProvider",
@@ -232,95 +259,20 @@ fn policies() -> Vec<Case> {
             "s3:PutBucketPolicy",
             "b.example",
             nothing(),
-            call!(|aws, writes| bucket().apply(aws, writes)),
+            call!(|aws, writes| async {
+                writes.agreed(&bucket().shared(&bucket().key()), "");
+                bucket().apply(aws, writes).await
+            }),
         ),
         (
             "s3:DeleteBucketPolicy",
             "b.example",
             written(),
-            call!(|aws, writes| bucket().delete(aws, writes)),
-        ),
-    ]
-}
-
-fn rules() -> Vec<Case> {
-    const IN: Direction = Direction::Ingress;
-    const OUT: Direction = Direction::Egress;
-    let nothing = There::default;
-    let with = |egress| There {
-        rules: live_rule(egress),
-        ..There::default()
-    };
-    vec![
-        (
-            "ec2:DescribeSecurityGroupRules",
-            "sg-1",
-            nothing(),
-            call!(|aws, writes| rule(IN).observe(aws, writes)),
-        ),
-        (
-            "ec2:AuthorizeSecurityGroupIngress",
-            "sg-1",
-            nothing(),
-            call!(|aws, writes| rule(IN).apply(aws, writes)),
-        ),
-        (
-            "ec2:AuthorizeSecurityGroupEgress",
-            "sg-1",
-            nothing(),
-            call!(|aws, writes| rule(OUT).apply(aws, writes)),
-        ),
-        (
-            "ec2:RevokeSecurityGroupIngress",
-            "sg-1",
-            with(false),
-            call!(|aws, writes| rule(IN).delete(aws, writes)),
-        ),
-        (
-            "ec2:RevokeSecurityGroupEgress",
-            "sg-1",
-            with(true),
-            call!(|aws, writes| rule(OUT).delete(aws, writes)),
-        ),
-    ]
-}
-
-fn associations() -> Vec<Case> {
-    let nothing = There::default;
-    let other = || There {
-        association: Some("x"),
-        ..There::default()
-    };
-    vec![
-        (
-            "eks:ListPodIdentityAssociations",
-            "runners",
-            nothing(),
-            call!(|aws, writes| association().remains(aws, writes)),
-        ),
-        (
-            "eks:DescribePodIdentityAssociation",
-            "runners",
-            other(),
-            call!(|aws, writes| association().remains(aws, writes)),
-        ),
-        (
-            "eks:CreatePodIdentityAssociation",
-            "runners",
-            nothing(),
-            call!(|aws, writes| association().apply(aws, writes)),
-        ),
-        (
-            "eks:UpdatePodIdentityAssociation",
-            "runners",
-            other(),
-            call!(|aws, writes| association().apply(aws, writes)),
-        ),
-        (
-            "eks:DeletePodIdentityAssociation",
-            "runners",
-            other(),
-            call!(|aws, writes| association().delete(aws, writes)),
+            call!(|aws, writes| async {
+                let shown = document(&[statement()]).to_string();
+                writes.agreed(&bucket().shared(&bucket().key()), &shown);
+                bucket().delete(aws, writes).await
+            }),
         ),
     ]
 }
@@ -361,7 +313,7 @@ async fn each_denied_call_names_what_it_lacks() {
     for (permission, resource, there, call) in cases() {
         let operation = permission.split(':').nth(1).unwrap().to_owned();
         let wire = Denying { operation, there };
-        let aws = Aws::answered_by(SharedHttpClient::new(wire));
+        let aws = Aws::answered_by(wire);
         let error: Error = match call(&aws).await {
             Ok(()) => panic!("{permission} was not asked for"),
             Err(error) => error,

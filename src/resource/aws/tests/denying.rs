@@ -1,13 +1,12 @@
 //! An AWS that says no to one operation, in each service's own words, and answers the others.
 
 use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    },
+    http::{HttpConnector, HttpConnectorFuture},
     orchestrator::{HttpRequest, HttpResponse},
-    runtime_components::RuntimeComponents,
 };
 use serde_json::{Value, json};
+
+use crate::clients::aws::wire::operation;
 
 /// The tag that says that something is ours.
 pub(super) const OURS: &str =
@@ -20,8 +19,8 @@ pub(super) struct There {
     pub(super) role: Option<(Value, &'static str)>,
     /// The managed policies attached to it.
     pub(super) attached: &'static str,
-    /// The clients of the provider.
-    pub(super) provider: Option<&'static str>,
+    /// The clients of the provider, and its tags.
+    pub(super) provider: Option<(&'static str, &'static str)>,
     /// The policy in the role, and that of the bucket.
     pub(super) policy: Option<Value>,
     /// The rules of the security group.
@@ -35,36 +34,6 @@ pub(super) struct There {
 pub(super) struct Denying {
     pub(super) operation: String,
     pub(super) there: There,
-}
-
-/// The operation that is asked for, as IAM names it.
-fn operation(request: &HttpRequest) -> String {
-    if let Some(target) = request.headers().get("x-amz-target") {
-        return target.rsplit('.').next().unwrap().to_owned();
-    }
-    let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
-    if let Some((_, action)) = body.split_once("Action=") {
-        return action.split('&').next().unwrap().to_owned();
-    }
-    let url = reqwest::Url::parse(request.uri()).unwrap();
-    let (method, path) = (request.method(), url.path());
-    match path.split_once("/pod-identity-associations") {
-        Some((_, "" | "/")) if method == "GET" => "ListPodIdentityAssociations".into(),
-        Some((_, "" | "/")) => "CreatePodIdentityAssociation".into(),
-        Some(_) => {
-            let verb = match method {
-                "GET" => "Describe",
-                "DELETE" => "Delete",
-                _ => "Update",
-            };
-            format!("{verb}PodIdentityAssociation")
-        }
-        None if path.starts_with("/clusters/") => "DescribeCluster".into(),
-        None => {
-            let verb = method[..1].to_owned() + &method[1..].to_lowercase();
-            format!("{verb}BucketPolicy")
-        }
-    }
 }
 
 const NOTHING: &str =
@@ -89,9 +58,13 @@ impl Denying {
                 ))
             }),
             "ListAttachedRolePolicies" => whole(&format!("<AttachedPolicies>{}</AttachedPolicies><IsTruncated>false</IsTruncated>", there.attached)),
-            "GetOpenIDConnectProvider" => there.provider.map_or_else(none, |clients| {
-                whole(&format!("<ClientIDList>{clients}</ClientIDList><Tags>{OURS}</Tags>"))
+            "GetOpenIDConnectProvider" => there.provider.map_or_else(none, |(clients, tags)| {
+                whole(&format!("<ClientIDList>{clients}</ClientIDList><Tags>{tags}</Tags>"))
             }),
+            "GetPolicy" => whole("<Policy><PolicyName>x</PolicyName></Policy>"),
+            "DescribeSecurityGroups" => (200, "<DescribeSecurityGroupsResponse><securityGroupInfo/></DescribeSecurityGroupsResponse>".into()),
+            "GetManagedPrefixListEntries" => (200, "<GetManagedPrefixListEntriesResponse><entrySet/></GetManagedPrefixListEntriesResponse>".into()),
+            "DescribeNetworkInterfaces" => (200, "<DescribeNetworkInterfacesResponse><networkInterfaceSet/></DescribeNetworkInterfacesResponse>".into()),
             // What AWS grants to an account that asked for more.
             "GetAccountSummary" => whole("<SummaryMap><entry><key>AssumeRolePolicySizeQuota</key><value>4096</value></entry></SummaryMap>"),
             "ListRolePolicies" => whole("<PolicyNames/><IsTruncated>false</IsTruncated>"),
@@ -122,13 +95,18 @@ impl Denying {
         let xml =
             |code: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
         match self.operation.as_str() {
-            it if it.contains("SecurityGroup") => (
-                "",
-                format!(
-                    "<Response><Errors>{}</Errors></Response>",
-                    xml("UnauthorizedOperation")
-                ),
-            ),
+            it if ["SecurityGroup", "PrefixList", "NetworkInterface"]
+                .iter()
+                .any(|part| it.contains(part)) =>
+            {
+                (
+                    "",
+                    format!(
+                        "<Response><Errors>{}</Errors></Response>",
+                        xml("UnauthorizedOperation")
+                    ),
+                )
+            }
             it if it.ends_with("BucketPolicy") => ("", xml("AccessDenied")),
             it if it.contains("PodIdentity")
                 || it == "DescribeCluster"
@@ -170,15 +148,5 @@ impl HttpConnector for Denying {
             HttpResponse::new(status.try_into().unwrap(), text.into())
         };
         HttpConnectorFuture::ready(Ok(response))
-    }
-}
-
-impl HttpClient for Denying {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }

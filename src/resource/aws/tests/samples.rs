@@ -9,11 +9,13 @@ use super::super::{
 
 /// The statement that is ours.
 pub(super) const SID: &str = "Arcctl0000000000000000";
-const POLICY: &str = "arn:aws:iam::111122223333:policy/x";
+pub(super) const POLICY: &str = "arn:aws:iam::111122223333:policy/x";
 pub(super) const ATTACHED: &str = "<member><PolicyName>x</PolicyName><PolicyArn>arn:aws:iam::111122223333:policy/x</PolicyArn></member>";
 /// What tells that arcctl made it.
 pub(super) const MADE: &str =
     "<Tags><member><Key>arcctl.dev/sid</Key><Value>Arcctl0000000000000000</Value></member></Tags>";
+/// What tells that arcctl added STS to the clients of a provider.
+pub(super) const CLIENT: &str = "<member><Key>arcctl.dev/client/0000000000000000</Key><Value>sts.amazonaws.com</Value></member>";
 /// What tells that arcctl attached [`POLICY`].
 pub(super) const MARK: &str = "<Tags><member><Key>arcctl.dev/attached/0000000000000000/737bec41a7eb16c5</Key><Value>x</Value></member></Tags>";
 
@@ -32,6 +34,7 @@ pub(super) fn document(statements: &[Value]) -> Value {
 pub(super) fn role() -> IamRole {
     IamRole {
         name: "r".into(),
+        arn: None,
         create: true,
         path: None,
         permissions_boundary: None,
@@ -88,9 +91,27 @@ pub(super) fn rule(direction: Direction) -> SecurityGroupRule {
 /// The same rule as EC2 shows it.
 pub(super) fn live_rule(egress: bool) -> String {
     format!(
-        "<item><securityGroupRuleId>sgr-1</securityGroupRuleId><isEgress>{egress}</isEgress><ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort>\
+        "<item><securityGroupRuleId>sgr-1</securityGroupRuleId><groupId>sg-1</groupId><isEgress>{egress}</isEgress><ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort>\
          <cidrIpv4>10.0.0.0/8</cidrIpv4><tagSet><item><key>arcctl.dev/sid</key><value>{SID}</value></item></tagSet></item>"
     )
+}
+
+/// A way out on 443 that somebody else made.
+pub(super) fn rule_of_others(peer: &str) -> String {
+    format!(
+        "<item><securityGroupRuleId>sgr-2</securityGroupRuleId><groupId>sg-1</groupId><isEgress>true</isEgress><ipProtocol>tcp</ipProtocol>\
+         <fromPort>443</fromPort><toPort>443</toPort>{peer}</item>"
+    )
+}
+
+/// A way out to a group whose addresses are not known.
+pub(super) fn to_group() -> SecurityGroupRule {
+    SecurityGroupRule {
+        peer: Peer::Group("sg-9".into()),
+        peers: vec!["sg-9".into()],
+        addresses: Vec::new(),
+        ..rule(Direction::Egress)
+    }
 }
 
 pub(super) fn association() -> PodIdentityAssociation {

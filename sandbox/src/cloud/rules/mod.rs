@@ -1,0 +1,408 @@
+//! AWS's rules, which moto does not know. The proxy before moto asks them about each call: they refuse it, change what
+//! moto is given (as AWS stores it), or change what moto answers (as AWS shows it).
+//!
+//! Each rule is in one place and names its source: [`text`] (characters and lengths), [`document`] (policies),
+//! [`network`] (rules of security groups), [`late`] (what IAM shows late, and conflicts), [`principals`], [`places`] (regions of buckets,
+//! managed instances), [`permissions`] (what an identity may do).
+
+mod call;
+mod document;
+mod late;
+mod network;
+mod permissions;
+mod places;
+mod principals;
+mod refusal;
+mod text;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use http::request::Parts;
+use serde_json::Value;
+
+use self::{
+    call::{Call, encoded},
+    document::Kind,
+    late::Late,
+    permissions::Permissions,
+    places::Places,
+    principals::Principals,
+    refusal::Refusal,
+};
+use super::{
+    api::{Api, text as first, texts},
+    associations::Associations,
+    cluster::Answer,
+};
+use crate::query::percent_decode;
+
+pub use self::{call::OWNER, permissions::allows, places::Told};
+
+/// How long IAM may show what was there before a write.
+pub const WINDOW: Duration = Duration::from_secs(10);
+
+/// The rules, and what they remember of the account.
+#[derive(Debug)]
+pub struct Rules(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    window: Duration,
+    late: Late,
+    places: Places,
+    principals: Principals,
+    permissions: Permissions,
+    associations: Option<Arc<Associations>>,
+}
+
+/// What is to happen to a call.
+pub(crate) enum Judged {
+    /// It is answered here.
+    Answer(Answer),
+    /// It goes on with this body, and its answer comes back with this.
+    Forward(Vec<u8>, After),
+}
+
+/// What is done with the answer.
+pub(crate) struct After {
+    call: Call,
+    before: Vec<(Vec<(&'static str, String)>, late::Reading)>,
+}
+
+impl Rules {
+    /// Rules by which IAM shows a write up to `window` late.
+    pub fn new(window: Duration) -> Self {
+        Self(Mutex::new(State {
+            window,
+            late: Late::default(),
+            places: Places::default(),
+            principals: Principals::default(),
+            permissions: Permissions::default(),
+            associations: None,
+        }))
+    }
+
+    /// The associations of Pod Identity, whose tags conditions may be about.
+    pub(crate) fn know(&self, associations: Arc<Associations>) {
+        self.state().associations = Some(associations);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long IAM may show what was there before; nothing is late, and no writers meet, with none.
+    pub fn set_window(&self, window: Duration) {
+        self.state().window = window;
+    }
+
+    /// The bucket lives in `region`, which calls that go elsewhere are `told`.
+    pub fn place_bucket(&self, bucket: &str, region: &str, told: Told) {
+        self.state().places.moved(bucket, region, told);
+    }
+
+    /// The instance is EKS's own (Auto Mode).
+    pub fn manage_instance(&self, id: &str) {
+        self.state().places.managed.insert(id.to_owned());
+    }
+
+    /// From now on whoever is not the owner may do what `policy` allows, and nothing else.
+    pub fn allow_only(&self, policy: &Value) {
+        self.state().permissions.limit(Some(policy));
+    }
+
+    /// Everybody may do everything again.
+    pub fn allow_all(&self) {
+        self.state().permissions.limit(None);
+    }
+
+    /// What a policy allows and nobody has used by it: the `Sid` of each statement, with the action.
+    pub fn unused(&self, policy: &Value) -> Vec<(String, String)> {
+        self.state().permissions.unused(policy)
+    }
+
+    /// What is to happen to a call, before moto gets it.
+    pub(crate) async fn before(&self, request: &Parts, body: &[u8], moto: &Api) -> Judged {
+        let Some(mut call) = Call::read(request, body) else {
+            let nothing = After {
+                call: Call::default(),
+                before: Vec::new(),
+            };
+            return Judged::Forward(body.to_vec(), nothing);
+        };
+        match self.judge(&mut call, moto).await {
+            Ok(Some((status, answer))) => {
+                let headers = vec![("content-type", "text/xml".to_owned())];
+                Judged::Answer((status, headers, answer))
+            }
+            Ok(None) => {
+                let body = if network::concerns(&call) {
+                    call.form()
+                } else {
+                    body.to_vec()
+                };
+                let before = self.readings(&call, moto).await;
+                Judged::Forward(body, After { call, before })
+            }
+            Err(refusal) => Judged::Answer(refusal.answer(&call.service)),
+        }
+    }
+
+    /// Refuses a call, or answers it with what was there before.
+    async fn judge(
+        &self,
+        call: &mut Call,
+        moto: &Api,
+    ) -> std::result::Result<Option<late::Reading>, Refusal> {
+        self.permitted(call, moto).await?;
+        let refused = {
+            let mut state = self.state();
+            let window = state.window;
+            let late = &mut state.late;
+            let shown = if call.is_owner() {
+                None
+            } else {
+                late.shown(call, window)
+            };
+            if shown.is_some() {
+                return Ok(shown);
+            }
+            let met = if call.is_owner() {
+                None
+            } else {
+                late.refused(call, window)
+            };
+            text::refused(call)
+                .or(met)
+                .or_else(|| state.places.refused(call))
+        };
+        if let Some(refusal) = refused {
+            return Err(refusal);
+        }
+        self.document(call, moto).await?;
+        if call.action == "AttachRolePolicy" {
+            attachable(call, moto).await?;
+        }
+        if let Some(boundary) = call.argument("PermissionsBoundary") {
+            bounding(boundary, moto).await?;
+        }
+        if network::concerns(call) {
+            network::canonical(call)?;
+            if call.action.starts_with("Authorize") {
+                let filter = [
+                    ("Filter.1.Name", "group-id"),
+                    ("Filter.1.Value.1", network::group(call).unwrap_or_default()),
+                ];
+                let there = moto.ec2("DescribeSecurityGroupRules", &filter).await;
+                if let Some(refusal) = network::duplicate(call, &there.unwrap_or_default()) {
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses what the identity may not do.
+    async fn permitted(&self, call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
+        if call.is_owner() || !self.state().permissions.is_limited() {
+            return Ok(());
+        }
+        let requests = permissions::requests(call, moto, &self.tags(call)).await;
+        match self.state().permissions.denied(call, &requests) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// The tags of the association of Pod Identity that a call is about.
+    fn tags(&self, call: &Call) -> Value {
+        let id = call.path.rsplit('/').next().unwrap_or_default();
+        let associations = self.state().associations.clone();
+        associations.map_or(Value::Null, |it| it.tags(id))
+    }
+
+    /// Refuses a policy document that AWS would not take.
+    async fn document(&self, call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
+        let Some((kind, text)) = document::written(call) else {
+            return Ok(());
+        };
+        let room = match kind {
+            Kind::Trust => document::TRUST,
+            Kind::Inline => document::INLINE.saturating_sub(others(call, moto).await),
+            Kind::Bucket => document::BUCKET,
+        };
+        if let Some(refusal) = document::refused(kind, &text, room) {
+            return Err(refusal);
+        }
+        for principal in principals::named(&text) {
+            if principals::is_id(&principal) {
+                return Err(principals::refusal(kind, &principal));
+            }
+            let Some((action, argument, name)) = principals::question(&principal) else {
+                continue;
+            };
+            let answer = moto.iam(action, &[(argument, &name)]).await;
+            let id = answer
+                .ok()
+                .and_then(|it| first(&it, "RoleId").or_else(|_| first(&it, "UserId")).ok());
+            let mut state = self.state();
+            let new = state.late.is_new(&name, state.window) && !call.is_owner();
+            match id.filter(|_| !new) {
+                Some(id) => state.principals.remember(&principal, &id),
+                None => return Err(principals::refusal(kind, &principal)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the readings that a call changes say before it.
+    async fn readings(
+        &self,
+        call: &Call,
+        moto: &Api,
+    ) -> Vec<(Vec<(&'static str, String)>, late::Reading)> {
+        let reads = ["Get", "List"].iter().any(|it| call.action.starts_with(it));
+        if reads || call.is_owner() || self.state().window.is_zero() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for form in late::changed(call) {
+            let reading = match form.as_slice() {
+                [(late::BUCKET, bucket)] => moto.bucket_policy(bucket).await,
+                form => moto.reading("iam", form).await,
+            };
+            if let Ok(reading) = reading {
+                found.push((form, reading));
+            }
+        }
+        found
+    }
+
+    /// What AWS would show in place of moto's answer.
+    pub(crate) async fn after(
+        &self,
+        after: After,
+        status: u16,
+        body: &[u8],
+        moto: &Api,
+    ) -> Option<Vec<u8>> {
+        let After { call, before } = after;
+        if !(200..300).contains(&status) {
+            return None;
+        }
+        {
+            let mut state = self.state();
+            for (form, reading) in before {
+                state.late.remember(&form, reading);
+            }
+            if !call.is_owner() {
+                state.late.created(&call);
+            }
+            match call.action.as_str() {
+                "CreateBucket" => state.places.created(&call),
+                "DescribeInstances" => {
+                    let answer = String::from_utf8_lossy(body);
+                    return Some(state.places.visible(&call, &answer).into_bytes());
+                }
+                _ => {}
+            }
+        }
+        match call.action.as_str() {
+            "GetRole" | "ListRoles" | "GetBucketPolicy" => self.with_ids(body, moto).await,
+            _ => None,
+        }
+    }
+
+    /// An answer with documents in it, with the ids of the principals that are gone.
+    async fn with_ids(&self, body: &[u8], moto: &Api) -> Option<Vec<u8>> {
+        const DOCUMENT: &str = "<AssumeRolePolicyDocument>";
+        let answer = String::from_utf8_lossy(body).into_owned();
+        let plain = answer.trim_start().starts_with('{');
+        let documents: Vec<String> = if plain {
+            vec![answer.clone()]
+        } else {
+            let pieces = answer.split(DOCUMENT).skip(1);
+            pieces
+                .filter_map(|it| it.split('<').next())
+                .map(str::to_owned)
+                .collect()
+        };
+        let mut result = answer;
+        for written in documents {
+            let text = if plain {
+                written.clone()
+            } else {
+                percent_decode(&written)
+            };
+            let mut gone = Vec::new();
+            let known = self.state().principals.known(&text);
+            for (arn, id) in known {
+                let Some((action, argument, name)) = principals::question(&arn) else {
+                    continue;
+                };
+                let there = moto.iam(action, &[(argument, &name)]).await;
+                if !there.is_ok_and(|it| it.contains(&id)) {
+                    gone.push((arn, id));
+                }
+            }
+            if !gone.is_empty() {
+                let shown = principals::orphaned(&text, &gone);
+                let shown = if plain { shown } else { encoded(&shown) };
+                result = result.replace(&written, &shown);
+            }
+        }
+        Some(result.into_bytes())
+    }
+}
+
+/// How much room the other inline policies of the role take.
+async fn others(call: &Call, moto: &Api) -> usize {
+    let role = call.argument("RoleName").unwrap_or_default();
+    let own = call.argument("PolicyName").unwrap_or_default();
+    let listed = moto.iam("ListRolePolicies", &[("RoleName", role)]).await;
+    let listed = listed.unwrap_or_default();
+    let mut sum = 0;
+    for name in texts(&listed, "member").filter(|it| it != own) {
+        let asked = [("RoleName", role), ("PolicyName", &name)];
+        let policy = moto.iam("GetRolePolicy", &asked).await;
+        let document = policy.and_then(|it| first(&it, "PolicyDocument"));
+        sum += document.map_or(0, |it| document::size(&percent_decode(&it)));
+    }
+    sum
+}
+
+/// A role has ten managed policies at most (IAM user guide, quotas).
+async fn attachable(call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
+    let role = call.argument("RoleName").unwrap_or_default();
+    let listed: Result<String> = moto
+        .iam("ListAttachedRolePolicies", &[("RoleName", role)])
+        .await;
+    let listed: Vec<String> = texts(&listed.unwrap_or_default(), "PolicyArn").collect();
+    let own = call.argument("PolicyArn").unwrap_or_default();
+    if listed.len() < document::ATTACHED || listed.iter().any(|it| it == own) {
+        return Ok(());
+    }
+    let said = format!(
+        "Cannot exceed quota for PoliciesPerRole: {}",
+        document::ATTACHED
+    );
+    Err(Refusal::new(409, "LimitExceeded", said))
+}
+
+/// A permissions boundary must be there; moto looks at its form only. What AWS itself makes, moto does not have (IAM API
+/// reference, `CreateRole`: `NoSuchEntity`; its words: openshift/rosa's tests).
+async fn bounding(boundary: &str, moto: &Api) -> std::result::Result<(), Refusal> {
+    let of_aws = boundary.starts_with("arn:aws:iam::aws:");
+    if of_aws
+        || moto
+            .iam("GetPolicy", &[("PolicyArn", boundary)])
+            .await
+            .is_ok()
+    {
+        return Ok(());
+    }
+    let said = format!("Scope ARN: {boundary} does not exist or is not attachable.");
+    Err(Refusal::new(404, "NoSuchEntity", said))
+}

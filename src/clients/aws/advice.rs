@@ -1,0 +1,146 @@
+//! What to do when AWS does not accept a request, by the code of its answer. Where a code tells nothing, the hint says so
+//! and names the one next place. Pure: no I/O.
+//!
+//! Source of the codes: the service models of IAM, EC2, EKS, S3, Secrets Manager and SSM.
+
+/// Somebody else changes the same thing at this moment: it passes. Sources: service model of IAM (409), S3's list of error
+/// codes.
+const CONFLICTS: &[&str] = &[
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+    "ConditionalRequestConflict",
+    "OperationAborted",
+];
+
+/// Ends of codes and what they call for; the first that fits.
+const KNOWN: &[(&[&str], &str)] = &[
+    (
+        &[
+            "NotFound",
+            "NotFoundException",
+            "NoSuchEntity",
+            "NoSuchBucket",
+            "NotFoundFault",
+            "ParameterNotFound",
+        ],
+        "it is not in this account and region: `aws sts get-caller-identity` shows the account, cluster.region in the profile is the region",
+    ),
+    (
+        &[
+            "LimitExceeded",
+            "LimitExceededException",
+            "ServiceQuotaExceededException",
+            "QuotaExceeded",
+        ],
+        "the account's quota is used up: raise it in the AWS console under Service Quotas, or remove what is not needed",
+    ),
+    (
+        &[
+            "MalformedPolicyDocument",
+            "MalformedPolicy",
+            "InvalidPolicyDocument",
+        ],
+        "AWS does not take the policy: its message names the part; one that names a deleted principal has to lose that statement first",
+    ),
+    (
+        CONFLICTS,
+        "something else changes it at the same time: run the same command again in a minute; CloudTrail in the AWS console names who",
+    ),
+    (
+        &[
+            "ResourceInUseException",
+            "DeleteConflict",
+            "DependencyViolation",
+        ],
+        "something else uses it: CloudTrail in the AWS console names who; run the same command again after that",
+    ),
+    (
+        &[
+            "AlreadyExists",
+            "EntityAlreadyExists",
+            "ResourceInUse",
+            "InvalidPermission.Duplicate",
+            "InvalidGroup.Duplicate",
+        ],
+        "something of that name is there already: rename it in the profile, or take the other one over",
+    ),
+    (
+        &[
+            "PermanentRedirect",
+            "AuthorizationHeaderMalformed",
+            "IllegalLocationConstraintException",
+        ],
+        "it lives in another region than cluster.region in the profile names",
+    ),
+    (
+        &["DecryptionFailure", "KMSAccessDeniedException"],
+        "allow `kms:Decrypt` on its key to the identity that `aws sts get-caller-identity` shows",
+    ),
+    (
+        &[
+            "InvalidParameterValue",
+            "InvalidParameterException",
+            "ValidationError",
+            "ValidationException",
+            "InvalidInput",
+            "InvalidParameterCombination",
+            "InvalidAMIID.Malformed",
+            "InvalidGroupId.Malformed",
+        ],
+        "correct the value that AWS names under `aws` or `cluster` in the profile",
+    ),
+];
+
+/// Whether `code` says that somebody else changes the same thing at this moment.
+pub(super) fn is_conflict(code: &str) -> bool {
+    CONFLICTS.contains(&code)
+}
+
+/// What to do after `code` about `resource`.
+pub(super) fn hint(code: &str, resource: &str) -> String {
+    let known = KNOWN.iter().find(|(codes, _)| {
+        codes
+            .iter()
+            .any(|it| code.ends_with(it) || code.contains(&format!("{it}.")))
+    });
+    known.map_or_else(
+        || {
+            format!(
+                "the cause is not known beyond AWS's own words: CloudTrail in the AWS console has the request, by its time and `{resource}`"
+            )
+        },
+        |(_, hint)| (*hint).to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_chooses_the_hint() {
+        for (code, expected) in [
+            ("InvalidGroup.NotFound", "not in this account"),
+            ("NoSuchEntity", "not in this account"),
+            ("ResourceNotFoundException", "not in this account"),
+            ("RulesPerSecurityGroupLimitExceeded", "quota"),
+            ("LimitExceeded", "quota"),
+            ("MalformedPolicyDocument", "policy"),
+            ("OperationAborted", "changes it at the same time"),
+            ("ConditionalRequestConflict", "changes it at the same time"),
+            ("DependencyViolation", "uses it"),
+            ("EntityAlreadyExists", "there already"),
+            ("PermanentRedirect", "another region"),
+            ("DecryptionFailure", "kms:Decrypt"),
+            ("InvalidParameterValue", "correct the value"),
+        ] {
+            let hint = hint(code, "role/x");
+            assert!(hint.contains(expected), "{code}: {hint}");
+        }
+        let unknown = hint("Teapot", "role/x");
+        assert!(
+            unknown.contains("not known") && unknown.contains("role/x"),
+            "{unknown}"
+        );
+    }
+}

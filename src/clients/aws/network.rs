@@ -1,0 +1,322 @@
+//! The networks of a cluster at EC2: the instances of its nodes with their network interfaces, subnets, prefix lists.
+//!
+//! Which interfaces the pods of a node use is as the VPC CNI has it. Sources: aws/amazon-vpc-cni-k8s, README (tags of
+//! interfaces) and `setUnmanagedENIs` (the value is `true`, the first interface is used in any case), release v1.7.10 (only
+//! the first network card); EC2 user guide, "EFA interfaces" (one that is `efa-only` has no address).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{
+    Filter, Instance, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment as Attachment,
+};
+
+use super::{Aws, failure::Asked};
+use crate::error::Result;
+
+/// How many instances or interfaces are asked for at once.
+const AT_ONCE: usize = 100;
+
+/// The tag of an interface that the VPC CNI leaves alone, and its value.
+const NOT_FOR_PODS: (&str, &str) = ("node.k8s.amazonaws.com/no_manage", "true");
+
+/// The networks of a subnet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subnet {
+    /// Of IPv4.
+    pub v4: Vec<String>,
+    /// Of IPv6.
+    pub v6: Vec<String>,
+}
+
+/// A network interface: its security groups and its subnet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interface {
+    /// Its security groups.
+    pub groups: BTreeSet<String>,
+    /// Its subnet.
+    pub subnet: Option<String>,
+}
+
+/// An interface of a node's instance.
+#[derive(Clone, Debug)]
+struct Attached {
+    /// Its id, where it is not the first one of its instance, which nodes use in any case.
+    further: Option<String>,
+    interface: Interface,
+}
+
+fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
+    let values = values.into_iter().collect();
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build()
+}
+
+impl Aws {
+    /// The network interfaces of instances that nodes and their pods use. With custom networking of the VPC CNI the further
+    /// ones have groups and subnets of their own. Those for storage, management or another network of pods are left out:
+    /// by their tag, their type or their network card. Instances that EKS runs itself (Auto Mode) are shown
+    /// only where they are asked for.
+    pub async fn interfaces(&self, instances: &[String]) -> Result<Vec<Interface>> {
+        let mut found = Vec::new();
+        for ids in instances.chunks(AT_ONCE) {
+            // A filter and not the ids themselves: a node whose instance is just gone must not fail the rest.
+            let request = self
+                .ec2()
+                .describe_instances()
+                .include_managed_resources(true)
+                .filters(filter("instance-id", ids.to_vec()));
+            let asked = Asked {
+                what: "read the EC2 instances of the cluster's nodes",
+                action: "ec2:DescribeInstances",
+                resource: "*",
+            };
+            let pages = request.into_paginator().items().send();
+            let reservations = asked.all(pages.try_collect()).await?;
+            let all = reservations
+                .into_iter()
+                .flat_map(|it| it.instances.unwrap_or_default());
+            found.extend(all.flat_map(|it| of_instance(&it)));
+        }
+        self.used(found).await
+    }
+
+    /// Those that are not tagged as left alone. Asked only where that makes a difference: most further interfaces are in the
+    /// groups and the subnet of a first one.
+    async fn used(&self, attached: Vec<Attached>) -> Result<Vec<Interface>> {
+        let first: BTreeSet<Interface> = attached
+            .iter()
+            .filter(|it| it.further.is_none())
+            .map(|it| it.interface.clone())
+            .collect();
+        let matters = |it: &&Attached| !first.contains(&it.interface);
+        let further = attached.iter().filter(matters);
+        let ids: Vec<String> = further.filter_map(|it| it.further.clone()).collect();
+        let mut unused = BTreeSet::new();
+        for ids in ids.chunks(AT_ONCE) {
+            unused.extend(self.left_alone(ids).await?);
+        }
+        let is_used = |it: &Attached| !it.further.as_ref().is_some_and(|id| unused.contains(id));
+        let used = attached.into_iter().filter(is_used);
+        Ok(used.map(|it| it.interface).collect())
+    }
+
+    /// Which of the interfaces `ids` are tagged as left alone.
+    async fn left_alone(&self, ids: &[String]) -> Result<Vec<String>> {
+        let (key, value) = NOT_FOR_PODS;
+        let request = self
+            .ec2()
+            .describe_network_interfaces()
+            .filters(filter("network-interface-id", ids.to_vec()))
+            .filters(filter(&format!("tag:{key}"), [value.to_owned()]));
+        let asked = Asked {
+            what: "read the network interfaces of the cluster's nodes",
+            action: "ec2:DescribeNetworkInterfaces",
+            resource: "*",
+        };
+        let pages = request.into_paginator().items().send();
+        let found = asked.all(pages.try_collect()).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|it| it.network_interface_id)
+            .collect())
+    }
+
+    /// The networks of subnets, by their ids.
+    pub async fn subnets(&self, ids: BTreeSet<String>) -> Result<BTreeMap<String, Subnet>> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let request = self
+            .ec2()
+            .describe_subnets()
+            .filters(filter("subnet-id", ids));
+        let asked = Asked {
+            what: "read the subnets of the cluster",
+            action: "ec2:DescribeSubnets",
+            resource: "*",
+        };
+        let pages = request.into_paginator().items().send();
+        let subnets = asked.all(pages.try_collect()).await?;
+        let networks = |it: aws_sdk_ec2::types::Subnet| {
+            let v6 = it.ipv6_cidr_block_association_set.unwrap_or_default();
+            let subnet = Subnet {
+                v4: it.cidr_block.into_iter().collect(),
+                v6: v6.into_iter().filter_map(|it| it.ipv6_cidr_block).collect(),
+            };
+            Some((it.subnet_id?, subnet))
+        };
+        Ok(subnets.into_iter().filter_map(networks).collect())
+    }
+
+    /// The networks in a prefix list.
+    pub async fn prefix_list(&self, id: &str) -> Result<Vec<String>> {
+        let request = self
+            .ec2()
+            .get_managed_prefix_list_entries()
+            .prefix_list_id(id);
+        let asked = Asked {
+            what: &format!("read the prefix list `{id}` that a security group rule names"),
+            action: "ec2:GetManagedPrefixListEntries",
+            resource: id,
+        };
+        let pages = request.into_paginator().items().send();
+        let entries = asked.all(pages.try_collect()).await?;
+        Ok(entries.into_iter().filter_map(|it| it.cidr).collect())
+    }
+
+    /// The addresses of what is in a security group, each as a network of one.
+    pub async fn addresses_in(&self, group: &str) -> Result<Vec<String>> {
+        let request = self
+            .ec2()
+            .describe_network_interfaces()
+            .filters(filter("group-id", [group.to_owned()]));
+        let asked = Asked {
+            what: &format!("read the addresses of what is in the security group `{group}`"),
+            action: "ec2:DescribeNetworkInterfaces",
+            resource: "*",
+        };
+        let pages = request.into_paginator().items().send();
+        let interfaces = asked.all(pages.try_collect()).await?;
+        let addresses = interfaces.into_iter().flat_map(|it| {
+            let v4 = it.private_ip_address.map(|it| format!("{it}/32"));
+            let v6 = it.ipv6_addresses.unwrap_or_default().into_iter();
+            let v6 = v6
+                .filter_map(|it| it.ipv6_address)
+                .map(|it| format!("{it}/128"));
+            v4.into_iter().chain(v6).collect::<Vec<_>>()
+        });
+        Ok(addresses.collect())
+    }
+}
+
+/// The interfaces of an instance that pods may use; where none is told, its own groups and subnet.
+fn of_instance(instance: &Instance) -> Vec<Attached> {
+    let told = instance.network_interfaces();
+    if told.is_empty() {
+        let groups = instance.security_groups().iter();
+        let interface = Interface {
+            groups: groups.filter_map(|it| it.group_id.clone()).collect(),
+            subnet: instance.subnet_id.clone(),
+        };
+        let further = None;
+        return vec![Attached { further, interface }];
+    }
+    let may_have_pods = |it: &&InstanceNetworkInterface| is_first(it) || may_be_used(it);
+    told.iter()
+        .filter(may_have_pods)
+        .map(|it| {
+            let groups = it.groups().iter();
+            Attached {
+                further: it.network_interface_id.clone().filter(|_| !is_first(it)),
+                interface: Interface {
+                    groups: groups.filter_map(|it| it.group_id.clone()).collect(),
+                    subnet: it.subnet_id.clone(),
+                },
+            }
+        })
+        .collect()
+}
+
+/// Where an interface is: the network card, and the place on it.
+fn place(interface: &InstanceNetworkInterface) -> (i32, i32) {
+    let attachment = interface.attachment();
+    let card = attachment.and_then(Attachment::network_card_index);
+    let device = attachment.and_then(Attachment::device_index);
+    (card.unwrap_or(0), device.unwrap_or(0))
+}
+
+fn is_first(interface: &InstanceNetworkInterface) -> bool {
+    place(interface) == (0, 0)
+}
+
+/// Whether pods may have addresses of it.
+fn may_be_used(interface: &InstanceNetworkInterface) -> bool {
+    place(interface).0 == 0 && interface.interface_type() != Some("efa-only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::aws::wire::{Wire, answer, field, operation};
+
+    /// An interface of an instance as EC2 shows it.
+    fn interface(id: &str, group: &str, (card, device): (u32, u32), kind: &str) -> String {
+        format!(
+            "<item><networkInterfaceId>{id}</networkInterfaceId><subnetId>subnet-1</subnetId><interfaceType>{kind}</interfaceType>\
+             <groupSet><item><groupId>{group}</groupId></item></groupSet>\
+             <attachment><deviceIndex>{device}</deviceIndex><networkCardIndex>{card}</networkCardIndex></attachment></item>"
+        )
+    }
+
+    /// EC2 with one instance that has `interfaces`, of which those of `tagged` are left alone.
+    fn ec2(interfaces: &[String], tagged: &'static [&'static str]) -> Wire {
+        let all = interfaces.concat();
+        Wire::new(move |request| {
+            if operation(request) == "DescribeInstances" {
+                return answer(
+                    200,
+                    format!(
+                        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>\
+                         <networkInterfaceSet>{all}</networkInterfaceSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"
+                    ),
+                );
+            }
+            let key = field(request, "Filter.2.Name");
+            assert_eq!(key.as_deref(), Some("tag:node.k8s.amazonaws.com/no_manage"));
+            let value = field(request, "Filter.2.Value.1");
+            assert_eq!(value.as_deref(), Some("true"));
+            let asked = (1..9).filter_map(|it| field(request, &format!("Filter.1.Value.{it}")));
+            let found: Vec<String> = asked
+                .filter(|it| tagged.contains(&it.as_str()))
+                .map(|it| format!("<item><networkInterfaceId>{it}</networkInterfaceId></item>"))
+                .collect();
+            let found = found.concat();
+            answer(
+                200,
+                format!(
+                    "<DescribeNetworkInterfacesResponse><networkInterfaceSet>{found}</networkInterfaceSet></DescribeNetworkInterfacesResponse>"
+                ),
+            )
+        })
+    }
+
+    async fn groups(wire: &Wire) -> BTreeSet<String> {
+        let found = wire.aws().interfaces(&["i-1".to_owned()]).await.unwrap();
+        found.into_iter().flat_map(|it| it.groups).collect()
+    }
+
+    fn set(groups: &[&str]) -> BTreeSet<String> {
+        groups.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn only_what_pods_use_counts() {
+        let all = [
+            interface("eni-0", "sg-node", (0, 0), "interface"),
+            interface("eni-1", "sg-pods", (0, 1), "interface"),
+            interface("eni-2", "sg-storage", (0, 2), "interface"),
+            interface("eni-3", "sg-efa", (0, 3), "efa-only"),
+            interface("eni-4", "sg-card", (1, 1), "interface"),
+            interface("eni-5", "sg-trunk", (0, 4), "trunk"),
+        ];
+        // That of the first interface counts for nothing.
+        let wire = ec2(&all, &["eni-0", "eni-2"]);
+        assert_eq!(
+            groups(&wire).await,
+            set(&["sg-node", "sg-pods", "sg-trunk"])
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_more_is_asked_where_all_are_alike() {
+        let all = [
+            interface("eni-0", "sg-node", (0, 0), "interface"),
+            interface("eni-1", "sg-node", (0, 1), "interface"),
+        ];
+        let wire = ec2(&all, &[]);
+        assert_eq!(groups(&wire).await, set(&["sg-node"]));
+        assert_eq!(wire.asked(), ["DescribeInstances"]);
+    }
+}

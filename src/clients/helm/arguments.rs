@@ -1,0 +1,121 @@
+//! The argv of helm's commands. No secret and no value is ever in them. Pure: no I/O.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::resource::{Chart, HelmRelease, owner::PROFILE, release_record::REVISION};
+
+/// The argv of `helm pull` for `chart`, to a file in `directory`.
+pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["pull".into()];
+    if chart.location.starts_with("oci://") {
+        let location = chart.location.trim_end_matches('/');
+        let named = location.ends_with(&format!("/{}", chart.name));
+        arguments.push(if named {
+            location.into()
+        } else {
+            format!("{location}/{}", chart.name).into()
+        });
+    } else {
+        arguments.extend([
+            chart.name.clone().into(),
+            "--repo".into(),
+            chart.location.clone().into(),
+        ]);
+    }
+    arguments.extend(["--version".into(), chart.version.clone().into()]);
+    arguments.extend(["--destination".into(), directory.into()]);
+    arguments
+}
+
+/// The argv of `helm upgrade --install` for `release`. Waits, hooks and CRDs are arcctl's own work.
+/// The label with the revision tells
+/// arcctl's own revisions from those by hand, which take the labels of the one before.
+pub(super) fn upgrade_arguments(
+    release: &HelmRelease,
+    revision: u64,
+    chart: &Path,
+    major: u32,
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        vec!["upgrade".into(), release.name.clone().into(), chart.into()];
+    arguments.extend([
+        "--install".into(),
+        "--skip-crds".into(),
+        "--history-max".into(),
+        "5".into(),
+    ]);
+    arguments.extend(["--namespace".into(), release.namespace.clone().into()]);
+    arguments.extend([
+        "--labels".into(),
+        format!("{PROFILE}={},{REVISION}={revision}", release.profile).into(),
+    ]);
+    arguments.extend([
+        "--timeout".into(),
+        "150s".into(),
+        "--values".into(),
+        "-".into(),
+    ]);
+    if major >= 4 {
+        // What someone edited by hand belongs to another field manager; the release takes it back (drift).
+        arguments.extend(["--server-side=true".into(), "--force-conflicts".into()]);
+    }
+    arguments
+}
+
+/// The argv of `helm template` for `release`, its values on stdin.
+pub(super) fn render_arguments(
+    release: &HelmRelease,
+    chart: &Path,
+    version: (u32, u32),
+) -> Vec<OsString> {
+    vec![
+        "template".into(),
+        release.name.clone().into(),
+        chart.into(),
+        "--namespace".into(),
+        release.namespace.clone().into(),
+        "--skip-crds".into(),
+        "--no-hooks".into(),
+        "--kube-version".into(),
+        format!("{}.{}.0", version.0, version.1).into(),
+        "--values".into(),
+        "-".into(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release() -> HelmRelease {
+        HelmRelease {
+            name: "actions-runner-controller".into(),
+            namespace: "actions-runner-system".into(),
+            chart: Chart {
+                name: "actions-runner-controller".into(),
+                version: "0.23.7".into(),
+                location: "https://charts.example".into(),
+            },
+            values: serde_json::json!({"replicaCount": 2}),
+            profile: "demo".into(),
+        }
+    }
+
+    #[test]
+    fn values_are_not_in_the_arguments() {
+        let arguments = upgrade_arguments(&release(), 7, Path::new("/charts/arc.tgz"), 3);
+        assert!(
+            arguments
+                .iter()
+                .all(|it| !it.to_string_lossy().contains("replicaCount"))
+        );
+        assert!(arguments.ends_with(&["--values".into(), "-".into()]));
+        assert!(arguments.contains(&"arcctl.dev/profile=demo,arcctl.dev/revision=7".into()));
+    }
+
+    #[test]
+    fn helm_4_takes_fields_back_that_were_edited_by_hand() {
+        let arguments = upgrade_arguments(&release(), 7, Path::new("/charts/arc.tgz"), 4);
+        assert!(arguments.contains(&"--force-conflicts".into()));
+    }
+}

@@ -1,0 +1,79 @@
+//! Charts as files: downloaded once a run, or the path that the profile names.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Helm, arguments::pull_arguments, output::described};
+use crate::{
+    error::{Error, Result, System},
+    resource::Chart,
+};
+
+impl Helm {
+    /// The chart as a file: downloaded once a run, or the path that the profile names.
+    pub(super) async fn pull(&self, chart: &Chart) -> Result<PathBuf> {
+        let remote = ["http://", "https://", "oci://"]
+            .iter()
+            .any(|it| chart.location.starts_with(it));
+        let key = format!("{}-{}", chart.name, chart.version);
+        if !remote {
+            let path = PathBuf::from(&chart.location);
+            let package = path.join(format!("{key}.tgz"));
+            let path = if package.is_file() { package } else { path };
+            return self.checked(chart, path).await;
+        }
+        let cell = Arc::clone(self.charts.lock().await.entry(key.clone()).or_default());
+        cell.get_or_try_init(|| self.download(chart, &key))
+            .await
+            .cloned()
+    }
+
+    /// A chart that is given as a path, once helm has said that it is the one that the profile names.
+    async fn checked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
+        let arguments = vec!["show".into(), "chart".into(), path.clone().into()];
+        let what = format!("read chart `{}` from `{}`", chart.name, path.display());
+        let hint = "name a chart's directory, its package, or a directory with `NAME-VERSION.tgz` under `charts` in the profile";
+        let text = self
+            .run(&what, arguments, false, None)
+            .await
+            .map_err(|error| error.object(path.display()).hint(hint))?;
+        let (name, version) = (described(&text, "name"), described(&text, "version"));
+        if name == chart.name && version == chart.version.trim_start_matches('v') {
+            return Ok(path);
+        }
+        Err(Error::failed(
+            System::Helm,
+            format!("`{}` is another chart than the profile names", path.display()),
+        )
+        .object(path.display())
+        .cause(format!("it is {name} {version}; the profile names {} {}", chart.name, chart.version))
+        .hint("set chartVersion in the profile to that of the chart, or name another path under `charts`"))
+    }
+
+    async fn download(&self, chart: &Chart, key: &str) -> Result<PathBuf> {
+        let directory = self.home.path().join(key);
+        let what = format!("fetch chart `{key}` from `{}`", chart.location);
+        std::fs::create_dir_all(&directory).map_err(|error| {
+            Error::failed(System::Local, format!("cannot {what}"))
+                .cause(error)
+                .hint("check that the directory for temporary files (TMPDIR) can be written")
+        })?;
+        self.run(&what, pull_arguments(chart, &directory), false, None)
+            .await
+            .map_err(|error| {
+                error.object(&chart.location).hint(
+                    "check that the chart repository is reachable and has this version, or name a mirror under `charts` in the profile",
+                )
+            })?;
+        let mut entries = std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries.next().map(|entry| entry.path()).ok_or_else(|| {
+            Error::failed(
+                System::Helm,
+                format!("helm fetched nothing for chart `{key}`"),
+            )
+            .hint("run `helm pull` with this chart and version by hand to see why")
+        })
+    }
+}

@@ -1,0 +1,352 @@
+//! The `helm` binary (v3 and v4): argv, stdin and JSON. The only file that starts a process.
+//!
+//! Helm gets directories of its own, values on stdin, and a process group of its own, so that a Ctrl-C at the
+//! terminal does not end it in the middle of a write. No secret is ever in its argv or values.
+
+mod arguments;
+mod charts;
+mod hint;
+mod output;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{Mutex, OnceCell},
+};
+
+use self::{
+    arguments::{render_arguments, upgrade_arguments},
+    hint::hint,
+    output::{last_words, supported},
+};
+use super::{kube::Access, scratch::Scratch};
+use crate::{
+    error::{Error, Result, System},
+    log,
+    resource::{Chart, HelmRelease},
+};
+
+/// How long one helm process may run: an upgrade of either chart takes seconds, a chart comes over the network.
+const PROCESS_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// Variables that would name helm another cluster, user or namespace than arcctl's.
+const ELSEWHERE: [&str; 9] = [
+    "HELM_KUBEAPISERVER",
+    "HELM_KUBEASGROUPS",
+    "HELM_KUBEASUSER",
+    "HELM_KUBECAFILE",
+    "HELM_KUBECONTEXT",
+    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+    "HELM_KUBETLS_SERVER_NAME",
+    "HELM_KUBETOKEN",
+    "HELM_NAMESPACE",
+];
+
+/// The helm binary and how it reaches the cluster.
+pub struct Helm {
+    binary: Option<PathBuf>,
+    access: Access,
+    hidden: Vec<String>,
+    registries: Option<PathBuf>,
+    home: Scratch,
+    charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
+    major: OnceCell<u32>,
+    processes: AtomicU64,
+}
+
+impl Helm {
+    /// Looks for `helm` in `search_path` (the value of PATH). Nothing is started.
+    /// `hidden` are variables that helm does not need to see: the one that holds the token.
+    pub fn new(search_path: Option<&str>, access: Access, hidden: Vec<String>) -> Result<Self> {
+        let binary = search_path.and_then(find_helm);
+        let home = Scratch::new("arcctl-helm-").map_err(|error| {
+            Error::failed(System::Local, "cannot make a directory for helm")
+                .cause(error)
+                .hint("check that the directory for temporary files (TMPDIR) can be written")
+        })?;
+        Ok(Self {
+            binary,
+            access,
+            hidden,
+            registries: None,
+            home,
+            charts: Mutex::default(),
+            major: OnceCell::new(),
+            processes: AtomicU64::new(0),
+        })
+    }
+
+    /// The same with the registries that the user has signed in to by `helm registry login`: `file` is where helm keeps
+    /// them. Nothing else of the user's configuration reaches this helm.
+    #[must_use]
+    pub fn signed_in(mut self, file: Option<PathBuf>) -> Self {
+        self.registries = file.filter(|it| it.is_file());
+        self
+    }
+
+    /// How many helm processes were started.
+    pub fn processes(&self) -> u64 {
+        self.processes.load(Ordering::Relaxed)
+    }
+
+    /// Where helm is, or an error that says how to get it.
+    pub fn binary(&self) -> Result<&Path> {
+        self.binary.as_deref().ok_or_else(|| {
+            Error::failed(System::Helm, "there is no `helm` in PATH")
+                .hint("install helm 3.13 or newer, or helm 4, and make sure that it is in PATH")
+        })
+    }
+
+    /// Installs or upgrades `release`, which becomes `revision`.
+    pub async fn upgrade(&self, release: &HelmRelease, revision: u64) -> Result<()> {
+        let chart = self.pull(&release.chart).await?;
+        let arguments = upgrade_arguments(release, revision, &chart, self.major().await?);
+        let what = format!(
+            "install chart `{}` as release `{}`",
+            release.chart.name, release.name
+        );
+        // A webhook that is just coming up refuses an upgrade; the same command again heals it (reference: observed.md 3).
+        self.run(&what, arguments, true, Some(&release.values))
+            .await
+            .map(|_| ())
+            .map_err(|error| error.passing(true))
+    }
+
+    /// Uninstalls `release`; what it does not find is gone.
+    pub async fn uninstall(&self, release: &HelmRelease) -> Result<()> {
+        let arguments = [
+            "uninstall",
+            &release.name,
+            "--namespace",
+            &release.namespace,
+        ]
+        .into_iter()
+        .chain(["--ignore-not-found", "--no-hooks", "--timeout", "150s"])
+        .map(OsString::from)
+        .collect();
+        self.run(
+            &format!("uninstall release `{}`", release.name),
+            arguments,
+            true,
+            None,
+        )
+        .await
+        .map(|_| ())
+        .map_err(|error| error.passing(true))
+    }
+
+    /// The `CustomResourceDefinitions` that `chart` has in `crds/`, as YAML documents.
+    pub async fn show_crds(&self, chart: &Chart) -> Result<String> {
+        let path = self.pull(chart).await?;
+        let arguments = vec!["show".into(), "crds".into(), path.into()];
+        self.run(
+            &format!("read the CRDs of chart `{}`", chart.name),
+            arguments,
+            false,
+            None,
+        )
+        .await
+    }
+
+    /// The templates of `chart`, rendered with `values` for Kubernetes `version`.
+    pub async fn template(
+        &self,
+        chart: &Chart,
+        values: &Value,
+        version: (u32, u32),
+    ) -> Result<String> {
+        let path = self.pull(chart).await?;
+        let arguments = vec![
+            "template".into(),
+            chart.name.clone().into(),
+            path.into(),
+            "--kube-version".into(),
+            format!("{}.{}.0", version.0, version.1).into(),
+            "--values".into(),
+            "-".into(),
+        ];
+        self.run(
+            &format!("render chart `{}`", chart.name),
+            arguments,
+            false,
+            Some(values),
+        )
+        .await
+    }
+
+    /// The objects of `release` as its chart and values make them for Kubernetes `version`, without its CRDs and hooks.
+    pub async fn render(&self, release: &HelmRelease, version: (u32, u32)) -> Result<String> {
+        let path = self.pull(&release.chart).await?;
+        let arguments = render_arguments(release, &path, version);
+        let what = format!("render chart `{}`", release.chart.name);
+        self.run(&what, arguments, false, Some(&release.values))
+            .await
+    }
+
+    /// Asks helm for its version and fetches `chart`: what a first write would otherwise find missing. One after the
+    /// other: what an old helm says of a chart is not the news.
+    pub async fn fetch(&self, chart: &Chart) -> Result<()> {
+        self.major().await?;
+        self.pull(chart).await.map(|_| ())
+    }
+
+    /// The major version, asked once.
+    async fn major(&self) -> Result<u32> {
+        self.major
+            .get_or_try_init(|| async {
+                let arguments = vec!["version".into(), "--short".into()];
+                let text = self
+                    .run("ask helm for its version", arguments, false, None)
+                    .await?;
+                tracing::info!("helm {} at {}", text.trim(), self.binary()?.display());
+                supported(text.trim()).map_err(|cause| {
+                    Error::failed(System::Helm, "this helm cannot be used")
+                        .cause(cause)
+                        .hint("install helm 3.13 or newer, or helm 4, and make sure that it comes first in PATH")
+                })
+            })
+            .await
+            .copied()
+    }
+
+    /// The process, not started yet.
+    fn command(
+        &self,
+        binary: &Path,
+        arguments: &[OsString],
+        has_values: bool,
+    ) -> tokio::process::Command {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that starts a process"
+        )]
+        let mut command = tokio::process::Command::new(binary);
+        command
+            .args(arguments)
+            .env("HELM_CACHE_HOME", self.home.path().join("cache"))
+            .env("HELM_CONFIG_HOME", self.home.path().join("config"))
+            .env("HELM_DATA_HOME", self.home.path().join("data"))
+            .env("HELM_DRIVER", "secret")
+            .stdin(if has_values {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(file) = &self.registries {
+            command.env("HELM_REGISTRY_CONFIG", file);
+        }
+        // What could lead helm elsewhere than arcctl goes.
+        for name in ELSEWHERE
+            .into_iter()
+            .chain(self.hidden.iter().map(String::as_str))
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    async fn run(
+        &self,
+        what: &str,
+        mut arguments: Vec<OsString>,
+        cluster: bool,
+        values: Option<&Value>,
+    ) -> Result<String> {
+        let binary = self.binary()?;
+        if cluster {
+            arguments.extend(self.access.helm_flags().await?);
+        }
+        let failed = |cause: String| {
+            let hint = hint(&cause);
+            Error::failed(System::Helm, format!("cannot {what}"))
+                .cause(cause)
+                .hint(hint)
+        };
+        let mut command = self.command(binary, &arguments, values.is_some());
+        self.processes.fetch_add(1, Ordering::Relaxed);
+        let argv: Vec<_> = arguments.iter().map(|it| it.to_string_lossy()).collect();
+        let action = argv.join(" ");
+        tracing::trace!("helm {action}: starts");
+        let began = Instant::now();
+        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let stdin = child.stdin.take();
+        let given = async {
+            if let (Some(values), Some(mut stdin)) = (values, stdin) {
+                // A helm that refuses its arguments closes stdin early; its exit code tells more than this error.
+                let _ignored = stdin.write_all(values.to_string().as_bytes()).await;
+            }
+        };
+        // Both at once: a helm that first writes much, or reads nothing, is not waited for beyond its time.
+        let both = async { tokio::join!(given, child.wait_with_output()).1 };
+        let output = tokio::time::timeout(PROCESS_TIMEOUT, both)
+            .await
+            .map_err(|_| failed(format!("no end after {} s", PROCESS_TIMEOUT.as_secs())))?
+            .map_err(|error| failed(error.to_string()))?;
+        log::request("helm", action, output.status, began, 1);
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(failed(last_words(&output.stderr)))
+    }
+}
+
+/// Where `helm` is in `search_path`.
+fn find_helm(search_path: &str) -> Option<PathBuf> {
+    std::env::split_paths(search_path)
+        .map(|directory| directory.join("helm"))
+        .find(|it| it.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Prints what it is told where the registries are, and describes every chart as `a` 1.0.0.
+    const PROGRAM: &str = "#!/bin/sh\ncase \"$*\" in 'show chart'*) printf 'name: a\\nversion: 1.0.0\\n' ;; *) echo \"$HELM_REGISTRY_CONFIG in $HELM_CONFIG_HOME\" ;; esac\n";
+
+    #[tokio::test]
+    async fn helm_sees_the_registries_that_the_user_has_signed_in_to_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let (program, registries) = (
+            directory.path().join("helm"),
+            directory.path().join("config.json"),
+        );
+        std::fs::write(&program, PROGRAM).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(&registries, "{}").unwrap();
+        let chart = Chart {
+            name: "a".into(),
+            version: "1.0.0".into(),
+            location: directory.path().display().to_string(),
+        };
+        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new())
+            .unwrap()
+            .signed_in(Some(registries.clone()));
+        let said = helm.show_crds(&chart).await.unwrap();
+        assert!(said.starts_with(registries.to_str().unwrap()), "{said}");
+        assert!(said.contains("arcctl-helm-"), "{said}");
+        // A file that is not there is no reason to hide what helm finds by itself.
+        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new())
+            .unwrap()
+            .signed_in(Some(directory.path().join("none")));
+        assert!(helm.registries.is_none());
+    }
+}

@@ -1,0 +1,76 @@
+//! The Secrets: the controller's, those of pools with a credential of their own, and the webhook server's. Pure: no I/O.
+
+use super::{Desired, Phase, named, names};
+use crate::{
+    profile::{KubernetesSecretKey, Profile},
+    resource::{ControllerSecret, Id, OwnSecret, Resource, SecretContent},
+};
+
+/// All of them; no value is part of any.
+pub(super) fn all(profile: &Profile) -> Vec<Desired> {
+    let mut result = vec![named(
+        Phase::Wiring,
+        Id::new(
+            "secret",
+            Some(&profile.controller.namespace),
+            names::CONTROLLER_SECRET,
+        ),
+        Resource::ControllerSecret(ControllerSecret {
+            namespace: profile.controller.namespace.clone(),
+            name: names::CONTROLLER_SECRET.into(),
+            profile: profile.name.clone(),
+            managed: manages_secret(profile),
+            runner_namespaces: profile
+                .runner_namespaces()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        }),
+    )];
+    for pool in &profile.pools {
+        if let Some(name) = pool.credential_secret() {
+            let content = SecretContent::Credential {
+                pool: pool.name.clone(),
+            };
+            result.push(own_secret(profile, &pool.namespace, &name, content));
+        }
+    }
+    if profile.has_triggers() {
+        result.push(own_secret(
+            profile,
+            &profile.controller.namespace,
+            names::WEBHOOK_SECRET,
+            SecretContent::WebhookToken,
+        ));
+    }
+    result
+}
+
+fn own_secret(profile: &Profile, namespace: &str, name: &str, content: SecretContent) -> Desired {
+    named(
+        Phase::Wiring,
+        Id::new("secret", Some(namespace), name),
+        Resource::Secret(OwnSecret {
+            namespace: namespace.into(),
+            name: name.into(),
+            profile: profile.name.clone(),
+            content,
+        }),
+    )
+}
+
+/// Whether arcctl writes the Secret `controller-manager`: in every case but one, where that very Secret is the
+/// profile's source, and so someone else's. A Secret elsewhere is copied like any other source.
+pub fn manages_secret(profile: &Profile) -> bool {
+    let github = &profile.github;
+    let sources = github
+        .token
+        .iter()
+        .chain(github.app.iter().map(|app| &app.private_key));
+    let controllers = |secret: &KubernetesSecretKey| {
+        secret.namespace == profile.controller.namespace && secret.name == names::CONTROLLER_SECRET
+    };
+    !sources
+        .filter_map(|source| source.kubernetes_secret.as_ref())
+        .any(controllers)
+}

@@ -1,0 +1,106 @@
+//! What a pool says of its objects: metadata, service account, docker in the runner; and cert-manager's values.
+
+use serde_json::{Value, json};
+
+use super::{profile, runner, with_pool};
+use crate::desired::{Facts, cert_manager, desired, runners};
+
+#[test]
+fn docker_in_the_runner_is_one_field() {
+    let spec = runner(&with_pool(&json!({
+        "containerMode": "dindInRunner", "image": "r:v1", "gracefulStop": "90s",
+        "template": {"dockerMTU": 1400, "dockerRegistryMirror": "https://m.example"},
+    })));
+    assert_eq!(
+        spec,
+        json!({"organization": "o", "image": "r:v1", "dockerdWithinRunnerContainer": true,
+            "env": [{"name": "RUNNER_GRACEFUL_STOP_TIMEOUT", "value": "90"}],
+            "terminationGracePeriodSeconds": 110,
+            "dockerMTU": 1400, "dockerRegistryMirror": "https://m.example"})
+    );
+}
+
+#[test]
+fn metadata_reaches_the_deployment_and_its_pods() {
+    let profile = with_pool(&json!({
+        "metadata": {"labels": {"team": "ci", "app.kubernetes.io/managed-by": "helm"}, "annotations": {"a": "b"}},
+        "podMetadata": {"labels": {"cost": "12"}, "annotations": {"karpenter.sh/do-not-disrupt": "true"}},
+    }));
+    let manifest = runners::runner_deployment(&profile, &profile.pools[0]).unwrap();
+    assert_eq!(
+        manifest["metadata"],
+        json!({"name": "basic", "namespace": "actions-runner", "annotations": {"a": "b"},
+            "labels": {"app.kubernetes.io/managed-by": "arcctl", "arcctl.dev/profile": "test", "team": "ci"}})
+    );
+    assert_eq!(
+        manifest["spec"]["template"]["metadata"],
+        json!({"labels": {"cost": "12"}, "annotations": {"karpenter.sh/do-not-disrupt": "true"}})
+    );
+}
+
+#[test]
+fn a_service_account_of_the_pool_takes_the_place_of_the_role_s() {
+    let role = json!({"irsa": {"role": "r", "serviceAccount": "s"}});
+    let pool = |account: Value| {
+        let mut changed = with_pool(&json!({"serviceAccount": account}));
+        changed.aws = serde_json::from_value(role.clone()).unwrap();
+        runners::runner_deployment(&changed, &changed.pools[0]).unwrap()["spec"]["template"].clone()
+    };
+    let own = pool(json!("deployer"));
+    assert_eq!(own["spec"]["serviceAccountName"], "deployer");
+    assert_eq!(own.get("metadata"), None, "it does not have the role");
+    for account in [json!(null), json!("s")] {
+        let with_role = pool(account);
+        assert_eq!(with_role["spec"]["serviceAccountName"], "s");
+        assert_eq!(
+            with_role["metadata"]["annotations"]["arcctl.dev/role"],
+            "irsa r"
+        );
+    }
+    assert_eq!(
+        runner(&with_pool(&json!({"serviceAccount": "d"})))["serviceAccountName"],
+        "d"
+    );
+}
+
+#[test]
+fn cert_managers_values_are_merged_and_what_arcctl_sets_stays() {
+    let of = |changes: Value| cert_manager::values(&profile(&changes));
+    let values = of(json!({"certManager": {"values": {
+        "webhook": {"hostNetwork": true, "securePort": 10260}, "tolerations": [{"operator": "Exists"}],
+        "crds": {"enabled": true}, "startupapicheck": {"enabled": true, "timeout": "2m"},
+    }}}));
+    assert_eq!(
+        values,
+        json!({"crds": {"enabled": false}, "startupapicheck": {"enabled": false, "timeout": "2m"},
+            "webhook": {"hostNetwork": true, "securePort": 10260}, "tolerations": [{"operator": "Exists"}]})
+    );
+    let mirrored = of(json!({"images": {"registry": "m.example"},
+        "certManager": {"values": {"webhook": {"replicaCount": 2}}}}));
+    assert_eq!(mirrored["webhook"]["replicaCount"], 2);
+    assert_eq!(
+        mirrored["webhook"]["image"]["repository"],
+        "m.example/jetstack/cert-manager-webhook"
+    );
+}
+
+#[test]
+fn cert_manager_is_installed_where_the_profile_says() {
+    let profile = profile(&json!({"certManager": {"namespace": "infra"}}));
+    let ids: Vec<String> = desired(&profile, &Facts::default())
+        .unwrap()
+        .iter()
+        .map(|it| it.id.to_string())
+        .collect();
+    for id in [
+        "namespace/-/infra",
+        "helm-release/infra/cert-manager",
+        "webhook/infra/cert-manager-webhook",
+    ] {
+        assert!(ids.iter().any(|it| it == id), "{id}: {ids:?}");
+    }
+    assert!(
+        !ids.iter().any(|it| it == "namespace/-/cert-manager"),
+        "{ids:?}"
+    );
+}

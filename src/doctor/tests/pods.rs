@@ -1,0 +1,66 @@
+//! The runners' pods and what is registered of them.
+
+use super::{
+    super::{check::Verdict, slim::slim, world::World},
+    findings, variants,
+    worlds::healthy,
+};
+
+#[test]
+fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {
+    let word = |change: fn(&mut World)| {
+        let mut world = healthy();
+        variants::turnover(&mut world);
+        change(&mut world);
+        let found = findings(&world);
+        let online = found.iter().find(|it| it.id == "runners-online").unwrap();
+        online.verdict.word()
+    };
+    assert_eq!(word(|_| {}), "holds");
+    let old: fn(&mut World) = |it| {
+        let pods = it.runner_pods.as_mut().unwrap();
+        pods[1]["metadata"]["creationTimestamp"] = serde_json::json!("2026-11-24T11:57:00Z");
+    };
+    assert_eq!(word(old), "broken");
+    assert_eq!(
+        word(|it| it.registered.as_mut().unwrap()[0].online = false),
+        "broken"
+    );
+    // No pod comes at all: a quota, or a controller that makes none.
+    assert_eq!(
+        word(|it| drop(it.runner_pods.as_mut().unwrap().pop())),
+        "broken"
+    );
+}
+
+#[test]
+fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
+    let schedulable = |annotations: serde_json::Value| {
+        let mut world = healthy();
+        let pod = &mut world.runner_pods.as_mut().unwrap()[0];
+        pod["metadata"]["namespace"] = "ci".into();
+        pod["metadata"]["annotations"] = annotations;
+        pod["status"] = serde_json::json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
+            "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
+        // The world has what is kept of an object, and no more.
+        *pod = slim(pod);
+        let found = findings(&world);
+        let found = found.iter().find(|it| it.id == "pods-schedulable").unwrap();
+        match &found.verdict {
+            Verdict::Broken { fix, .. } => fix.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let asked = "actions-runner/unregistration-request-timestamp";
+    let left = schedulable(serde_json::json!({ (asked): "t" }));
+    assert_eq!(
+        left,
+        "delete what never started: `kubectl -n ci delete pod basic-a`"
+    );
+    // One that is wanted is not.
+    let wanted = schedulable(serde_json::json!({}));
+    assert!(wanted.starts_with("add nodes that fit"), "{wanted}");
+    // Of one that had registered the controller sees the end.
+    let registered = schedulable(serde_json::json!({ (asked): "t", "actions-runner/id": "7" }));
+    assert!(registered.starts_with("add nodes that fit"), "{registered}");
+}

@@ -1,0 +1,117 @@
+//! How long a phase may take, and what gives it longer. Pure but for the clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Options;
+use crate::{desired::Phase, profile::KubeDuration};
+
+/// How long the base phase may take: it creates small objects, and waits for a namespace that is being deleted. The API
+/// server looks again at one that is not empty yet after up to a minute, several times where it is busy.
+const BASE: Duration = Duration::from_mins(5);
+
+/// How long each phase may take in which things go, beside those that wait for jobs and for GitHub.
+const REMOVAL: Duration = Duration::from_mins(5);
+
+/// A limit, and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// How long.
+    pub(super) length: Duration,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A key of the profile.
+    Key(&'static str),
+    /// `--timeout`.
+    Run,
+    /// arcctl itself: more time would not help.
+    Fixed,
+}
+
+impl Limit {
+    /// What gives the phase longer; nothing for what takes seconds where everything is well.
+    pub(super) fn longer(self) -> Option<String> {
+        match self.source {
+            Source::Key(key) => Some(format!("`timeouts.{key}` in the profile gives it longer")),
+            Source::Run => Some("`--timeout` gives the run longer".to_owned()),
+            Source::Fixed => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        KubeDuration::from_secs(self.length.as_secs()).fmt(formatter)
+    }
+}
+
+/// The end of a phase: its own limit, or that of the run where it comes first.
+pub(super) fn of_phase(phase: Phase, options: &Options<'_>) -> (Instant, Limit) {
+    let timeouts = options.timeouts;
+    let (length, source) = match phase {
+        Phase::Preflight | Phase::Base => (BASE, Source::Fixed),
+        Phase::Wiring => (timeouts.cert_manager.get(), Source::Key("certManager")),
+        Phase::Controller => (timeouts.controller.get(), Source::Key("controller")),
+        Phase::Runners => (timeouts.runners.get(), Source::Key("runners")),
+        Phase::Registration | Phase::Deregistration => {
+            (timeouts.registration.get(), Source::Key("registration"))
+        }
+        Phase::Drain => (timeouts.drain.get(), Source::Key("drain")),
+        _ => (REMOVAL, Source::Fixed),
+    };
+    let own = Instant::now() + length;
+    if own <= options.deadline {
+        (own, Limit { length, source })
+    } else {
+        let limit = Limit {
+            length: options.limit,
+            source: Source::Run,
+        };
+        (options.deadline, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::profile::Timeouts;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_gives_longer_is_the_limit_that_applied() {
+        let timeouts = Timeouts::default();
+        let longer = |phase, run: Duration| {
+            let options = Options {
+                adopt: false,
+                may_write: true,
+                deadline: Instant::now() + run,
+                limit: run,
+                timeouts: &timeouts,
+                stop: watch::Sender::new(None),
+                paused: watch::Sender::new(false),
+            };
+            of_phase(phase, &options).1.longer()
+        };
+        let hours = Duration::from_hours(9);
+        for (phase, key) in [
+            (Phase::Wiring, "timeouts.certManager"),
+            (Phase::Controller, "timeouts.controller"),
+            (Phase::Runners, "timeouts.runners"),
+            (Phase::Registration, "timeouts.registration"),
+            (Phase::Drain, "timeouts.drain"),
+        ] {
+            assert!(
+                longer(phase, hours).is_some_and(|it| it.contains(key)),
+                "{phase:?}"
+            );
+            let run = longer(phase, Duration::from_secs(1));
+            assert!(run.is_some_and(|it| it.contains("--timeout")), "{phase:?}");
+        }
+        assert_eq!(longer(Phase::Base, hours), None);
+    }
+}

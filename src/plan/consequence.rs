@@ -1,0 +1,261 @@
+//! What else happens when a resource is changed: which pods are started anew, which runners are replaced.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Plan, Step};
+use crate::{
+    desired::Desired,
+    resource::{Id, Resource, difference::Difference},
+};
+
+/// One consequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// All runners of a pool are replaced.
+    Runners {
+        /// The namespace of its `RunnerDeployment`.
+        namespace: String,
+        /// The pool.
+        pool: String,
+    },
+    /// One idle runner is replaced, to prove a new credential by a fresh registration.
+    OneRunner,
+    /// The pods of a Deployment are started anew, one after the other.
+    Pods {
+        /// The Deployment, or the release it is of.
+        what: String,
+    },
+}
+
+/// The values of the two charts that do not reach the pods (source: where their templates use them,
+/// actions-runner-controller 0.23.7 and cert-manager v1.21.1). Of a key that is not here the pods are taken to depend.
+const BESIDE_PODS: [&str; 20] = [
+    "admissionWebHooks",
+    "authSecret.annotations",
+    "authSecret.create",
+    "authSecret.github_",
+    "cainjector.replicaCount",
+    "certManagerEnabled",
+    "crds",
+    "githubWebhookServer",
+    "installCRDs",
+    "labels",
+    "metrics.serviceAnnotations",
+    "metrics.serviceMonitor",
+    "podDisruptionBudget",
+    "rbac",
+    "replicaCount",
+    "service.",
+    "serviceAccount.annotations",
+    "startupapicheck",
+    "webhook.replicaCount",
+    "webhook.timeoutSeconds",
+];
+
+/// What follows when `desired` is changed by `differences`.
+pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Consequence> {
+    let paths = || differences.iter().map(|it| it.path.as_str());
+    match &desired.resource {
+        Resource::Object(object) if object.manifest["kind"] == "RunnerDeployment" => paths()
+            .any(is_of_template)
+            .then(|| Consequence::Runners {
+                namespace: desired.id.namespace().unwrap_or_default().to_owned(),
+                pool: desired.id.name().to_owned(),
+            })
+            .into_iter()
+            .collect(),
+        Resource::ControllerSecret(_) => paths()
+            .any(|it| it.starts_with("data."))
+            .then_some(Consequence::OneRunner)
+            .into_iter()
+            .collect(),
+        Resource::Release(release) => {
+            let mut what: BTreeSet<String> = paths().filter_map(deployment).collect();
+            if paths().any(is_of_pods) {
+                what.insert(format!("of release `{}`", release.name));
+            }
+            what.into_iter()
+                .map(|what| Consequence::Pods { what })
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether `plan` has the controller make pods of a pool: all of them anew, or more of them; or only waits for pods that
+/// are missing.
+pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
+    let of = |kind: &str| {
+        let id = Id::new(kind, Some(namespace), pool);
+        plan.steps.iter().find(move |it| it.id == id.as_str())
+    };
+    let changes = |step: &Step, counts: fn(&Difference) -> bool| match step.action {
+        Action::Create | Action::Later => true,
+        Action::Update => step.differences.iter().any(counts),
+        Action::Keep | Action::Delete => false,
+    };
+    of("runner-deployment").is_some_and(|it| changes(it, |it| is_of_template(&it.path)))
+        || of("horizontal-runner-autoscaler").is_some_and(|it| changes(it, raises_minimum))
+        || plan.is_unchanged() && of("runner-pods").is_some_and(|it| !it.ready)
+}
+
+/// The controller makes a new set of runners for every change of the template (reference: arc.md 2.1).
+fn is_of_template(path: &str) -> bool {
+    path == "spec" || path.starts_with("spec.template")
+}
+
+fn raises_minimum(difference: &Difference) -> bool {
+    let number = |it: &serde_json::Value| it.as_u64().unwrap_or(0);
+    difference.path == "spec.minReplicas" && number(&difference.to) > number(&difference.from)
+}
+
+/// The Deployment whose template has drifted: putting it back starts its pods anew.
+fn deployment(path: &str) -> Option<String> {
+    let rest = path.strip_prefix("live.Deployment/")?;
+    let (name, _) = rest.split_once(".spec.template")?;
+    Some(format!("of Deployment `{name}`"))
+}
+
+/// Whether the pods depend on a field of the release.
+fn is_of_pods(path: &str) -> bool {
+    match path.strip_prefix("values.") {
+        Some(key) => !BESIDE_PODS.iter().any(|it| key.starts_with(it)),
+        None => path == "chart.version",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        desired::{Goal, Phase},
+        resource::{Chart, HelmRelease, Id, KubeObject},
+    };
+
+    fn release() -> Desired {
+        Desired {
+            id: Id::new("helm-release", Some("n"), "arc"),
+            phase: Phase::Controller,
+            after: Vec::new(),
+            resource: Resource::Release(HelmRelease {
+                name: "arc".into(),
+                namespace: "n".into(),
+                chart: Chart {
+                    name: "arc".into(),
+                    version: "1".into(),
+                    location: String::new(),
+                },
+                values: json!({}),
+                profile: "p".into(),
+            }),
+            goal: Goal::There,
+        }
+    }
+
+    fn of(desired: &Desired, paths: &[&str]) -> Vec<Consequence> {
+        let differences: Vec<Difference> = paths
+            .iter()
+            .map(|path| Difference {
+                path: (*path).into(),
+                from: Value::Null,
+                to: json!(1),
+            })
+            .collect();
+        consequences(desired, &differences)
+    }
+
+    #[test]
+    fn values_beside_the_pods_restart_nothing() {
+        let pods = |what: &str| Consequence::Pods { what: what.into() };
+        for path in [
+            "values.replicaCount",
+            "values.authSecret.github_token",
+            "values.metrics.serviceMonitor.enable",
+            "live.Service/a.spec.ports",
+            "live.Deployment/a.spec.replicas",
+            "status",
+        ] {
+            assert_eq!(of(&release(), &[path]), [], "{path}");
+        }
+        for path in [
+            "values.syncPeriod",
+            "values.podAnnotations.arcctl.dev/secret-version",
+            "chart.version",
+            "values.unknown",
+        ] {
+            assert_eq!(
+                of(&release(), &[path]),
+                [pods("of release `arc`")],
+                "{path}"
+            );
+        }
+        assert_eq!(
+            of(
+                &release(),
+                &["live.Deployment/a.spec.template.spec.containers[x].image"]
+            ),
+            [pods("of Deployment `a`")]
+        );
+    }
+
+    #[test]
+    fn only_the_template_of_a_pool_replaces_its_runners() {
+        let pool = Desired {
+            id: Id::new("runner-deployment", Some("n"), "basic"),
+            resource: Resource::Object(KubeObject {
+                manifest: json!({"kind": "RunnerDeployment"}),
+            }),
+            ..release()
+        };
+        assert_eq!(of(&pool, &["metadata.labels.a"]), []);
+        let all = Consequence::Runners {
+            namespace: "n".into(),
+            pool: "basic".into(),
+        };
+        assert_eq!(of(&pool, &["spec.template.spec.labels[1]"]), [all]);
+    }
+
+    #[test]
+    fn pods_are_made_where_their_template_or_their_number_changes() {
+        let step = |kind: &str, action: Action, path: &str, ready: bool| Step {
+            id: format!("{kind}/n/basic"),
+            kind: kind.into(),
+            name: "basic".into(),
+            phase: Phase::Runners,
+            action,
+            differences: vec![Difference {
+                path: path.into(),
+                from: json!(1),
+                to: json!(2),
+            }],
+            adopts: false,
+            ready,
+            proof: false,
+            note: None,
+            consequences: Vec::new(),
+        };
+        let makes = |steps: Vec<Step>| {
+            let profile = "p".into();
+            makes_pods(&Plan { profile, steps }, "n", "basic")
+        };
+        let (pool, scaler, pods) = (
+            "runner-deployment",
+            "horizontal-runner-autoscaler",
+            "runner-pods",
+        );
+        let one = |kind, action, path| makes(vec![step(kind, action, path, true)]);
+        assert!(one(pool, Action::Create, "") && one(scaler, Action::Create, ""));
+        assert!(one(pool, Action::Update, "spec.template.spec.image"));
+        assert!(one(scaler, Action::Update, "spec.minReplicas"));
+        assert!(!one(pool, Action::Update, "metadata.labels.team"));
+        assert!(!one(scaler, Action::Update, "spec.maxReplicas"));
+        assert!(!one(pool, Action::Keep, "spec.template.spec.image"));
+        // Pods are missing: a run with nothing else to do would only wait for them.
+        let missing = || step(pods, Action::Keep, "", false);
+        assert!(makes(vec![missing()]));
+        let other = step("secret", Action::Update, "data.github_token", true);
+        assert!(!makes(vec![missing(), other]));
+    }
+}

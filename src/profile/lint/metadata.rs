@@ -1,0 +1,174 @@
+//! Rules about labels and annotations: their form, whose they are, and who reads them where. Pure.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{Metadata, Pool, Profile, object_names},
+    Path, Report,
+};
+
+/// The label of everything that arcctl owns, and the beginning of its others.
+const ARCCTL: [&str; 2] = ["app.kubernetes.io/managed-by", "arcctl.dev/"];
+
+/// What the controller gives to runner pods and finds them by (reference: arc.md 2.1, its `constants.go`).
+const CONTROLLER: [&str; 7] = [
+    "actions-runner",
+    "actions-runner-controller/",
+    "actions-runner/",
+    "pod-template-hash",
+    "runner-deployment-name",
+    "runner-template-hash",
+    "sync-time",
+];
+
+/// Keys that their programs read from annotations of pods only (documents of Karpenter, Cluster Autoscaler, the Vault
+/// agent injector, Prometheus' usual scrape rules and Multus).
+const ANNOTATIONS: [&str; 6] = [
+    "karpenter.sh/do-not-disrupt",
+    "karpenter.sh/do-not-evict",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "vault.hashicorp.com/",
+    "prometheus.io/",
+    "k8s.v1.cni.cncf.io/",
+];
+
+/// Beginnings of keys that EKS reads from `ServiceAccounts` and never from pods (amazon-eks-pod-identity-webhook, README).
+const OF_SERVICE_ACCOUNTS: [&str; 2] = ["eks.amazonaws.com/role-arn", "eks.amazonaws.com/audience"];
+
+/// The longest that all annotations of an object may be together (`TotalAnnotationSizeLimitB`).
+const ANNOTATIONS_SIZE: usize = 256 * 1024;
+
+pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
+    let own = path.key("metadata");
+    labels(&pool.metadata.labels, &own.key("labels"), &ARCCTL, report);
+    annotations(&pool.metadata, &own, &ARCCTL, report);
+    let pods = path.key("podMetadata");
+    let taken = [&ARCCTL[1..], &CONTROLLER[..]].concat();
+    labels(
+        &pool.pod_metadata.labels,
+        &pods.key("labels"),
+        &taken,
+        report,
+    );
+    annotations(&pool.pod_metadata, &pods, &taken, report);
+    misplaced(profile, pool, &pods, report);
+}
+
+/// Labels: `taken` are keys, or beginnings of keys where they end with `/`, that are not the user's to set.
+pub(super) fn labels(
+    labels: &BTreeMap<String, String>,
+    path: &Path,
+    taken: &[&str],
+    report: &mut Report,
+) {
+    for (key, value) in labels {
+        let path = path.key(key);
+        if !key_is_fine("label", key, key, &path, taken, report) {
+            continue;
+        }
+        if !object_names::is_label_value(value) {
+            report.error(
+                path,
+                format!("`{value}` cannot be the value of a label"),
+                format!("write {}", object_names::VALUE),
+            );
+        }
+    }
+}
+
+fn annotations(metadata: &Metadata, path: &Path, taken: &[&str], report: &mut Report) {
+    let path = path.key("annotations");
+    for key in metadata.annotations.keys() {
+        // Annotations are looked at in lower case.
+        let plain = key.to_lowercase();
+        key_is_fine("annotation", key, &plain, &path.key(key), taken, report);
+    }
+    let size: usize = metadata
+        .annotations
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    if size > ANNOTATIONS_SIZE {
+        report.error(
+            path,
+            format!(
+                "these annotations are {size} bytes long, and Kubernetes takes {ANNOTATIONS_SIZE}"
+            ),
+            "shorten them",
+        );
+    }
+}
+
+fn key_is_fine(
+    kind: &str,
+    key: &str,
+    plain: &str,
+    path: &Path,
+    taken: &[&str],
+    report: &mut Report,
+) -> bool {
+    let is_taken = |it: &&str| key == *it || it.ends_with('/') && key.starts_with(*it);
+    if let Some(by) = taken.iter().find(|it| is_taken(it)) {
+        let whose = if ARCCTL.contains(by) {
+            "arcctl"
+        } else {
+            "the controller"
+        };
+        report.error(
+            path.clone(),
+            format!(
+                "`{key}` is a{} {kind} that {whose} sets itself",
+                if kind == "annotation" { "n" } else { "" }
+            ),
+            "remove it",
+        );
+        return false;
+    }
+    if !object_names::is_key(plain) {
+        report.error(
+            path.clone(),
+            format!(
+                "`{key}` cannot be the name of a{} {kind}",
+                if kind == "annotation" { "n" } else { "" }
+            ),
+            format!("write {}", object_names::KEY),
+        );
+        return false;
+    }
+    true
+}
+
+/// What nobody would read where it stands.
+fn misplaced(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
+    for key in pool.pod_metadata.labels.keys() {
+        let is_read = |it: &&&str| key == **it || it.ends_with('/') && key.starts_with(**it);
+        if ANNOTATIONS.iter().any(|it| is_read(&it)) {
+            report.advice(
+                path.key("labels").key(key),
+                format!("`{key}` is read from annotations, and this is a label"),
+                "move it to `podMetadata.annotations`",
+            );
+        }
+    }
+    let both = [
+        ("labels", &pool.pod_metadata.labels),
+        ("annotations", &pool.pod_metadata.annotations),
+    ];
+    for (place, entries) in both {
+        for key in entries
+            .keys()
+            .filter(|key| OF_SERVICE_ACCOUNTS.contains(&key.as_str()))
+        {
+            let hint = if profile.cluster.eks.is_some() {
+                "use `aws.irsa`, or annotate the ServiceAccount that the pool's `serviceAccount` names"
+            } else {
+                "annotate the ServiceAccount that the pool's `serviceAccount` names"
+            };
+            report.advice(
+                path.key(place).key(key),
+                format!("`{key}` has an effect on a ServiceAccount only, and this is a pod"),
+                hint,
+            );
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The names that a profile may prescribe, where it does not, and what follows from them. Pure.
+
+use super::{Controller, GitHub, Pool, Profile, TokenSource};
+
+/// The namespace of the controller, its Secret, the lease and the inventory, where the profile names no other.
+pub const SYSTEM_NAMESPACE: &str = "actions-runner-system";
+/// The namespace of a pool's runners, where the pool names no other.
+pub const RUNNER_NAMESPACE: &str = "actions-runner";
+/// The chart of the controller, and its release where the profile names no other.
+pub const CONTROLLER: &str = "actions-runner-controller";
+
+pub(super) fn runner_namespace() -> String {
+    RUNNER_NAMESPACE.into()
+}
+
+pub(super) fn is_runner_namespace(name: &str) -> bool {
+    name == RUNNER_NAMESPACE
+}
+
+/// The full name that the chart makes of a release's name, and begins its objects' names with (reference: arc.md 1.4).
+pub fn full_name(release: &str) -> String {
+    let name = if release.contains(CONTROLLER) {
+        release.to_owned()
+    } else {
+        format!("{release}-{CONTROLLER}")
+    };
+    let name: String = name.chars().take(63).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
+/// The name of the controller's webhook Service, by its full name (reference: arc.md 1.4).
+pub(super) fn webhook_service(full_name: &str) -> String {
+    format!("{}-webhook", full_name.chars().take(55).collect::<String>())
+}
+
+impl Controller {
+    /// The name of the Deployment, and the start of its other objects' names.
+    pub fn full_name(&self) -> String {
+        full_name(&self.release)
+    }
+
+    /// The name of the certificate that its webhooks show, and of its Secret.
+    pub fn serving_certificate(&self) -> String {
+        format!("{}-serving-cert", self.full_name())
+    }
+
+    /// The name of the Service that the API server calls.
+    pub fn webhook_service(&self) -> String {
+        webhook_service(&self.full_name())
+    }
+
+    /// The name of the webhook server's Deployment and Service (reference: arc.md 1.4).
+    pub fn webhook_server(&self) -> String {
+        let name: String = self.full_name().chars().take(63).collect();
+        format!("{name}-github-webhook-server")
+    }
+
+    /// The command that shows its log.
+    pub fn log_command(&self) -> String {
+        format!(
+            "kubectl -n {} logs deploy/{} -c manager",
+            self.namespace,
+            self.full_name()
+        )
+    }
+}
+
+impl Pool {
+    /// The Secret with its credential, where it has one of its own.
+    pub fn credential_secret(&self) -> Option<String> {
+        let own = self.github.as_ref().filter(|it| it.has_credential());
+        own.map(|_| format!("arcctl-github-{}", self.name))
+    }
+}
+
+impl Profile {
+    /// The namespaces of the pools, each once, in the order of the profile.
+    pub fn runner_namespaces(&self) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        for pool in &self.pools {
+            if !found.contains(&pool.namespace.as_str()) {
+                found.push(&pool.namespace);
+            }
+        }
+        found
+    }
+
+    /// The namespaces of the controller and of the pools, each once.
+    pub fn namespaces(&self) -> Vec<&str> {
+        let mut found = vec![self.controller.namespace.as_str()];
+        let pools = self.runner_namespaces().into_iter();
+        found.extend(pools.filter(|it| *it != self.controller.namespace));
+        found
+    }
+
+    /// The GitHub of a pool: its own scope and credential on the profile's server, and the profile's where it has none.
+    pub fn github_of(&self, pool: &Pool) -> GitHub {
+        let mut github = self.github.clone();
+        let Some(own) = &pool.github else {
+            return github;
+        };
+        if own.has_scope() {
+            github.enterprise.clone_from(&own.enterprise);
+            github.organization.clone_from(&own.organization);
+            github.repository.clone_from(&own.repository);
+        }
+        if own.has_credential() {
+            github.token.clone_from(&own.token);
+            github.app.clone_from(&own.app);
+            github.token_owner = None;
+        }
+        if own.token_owner.is_some() {
+            github.token_owner.clone_from(&own.token_owner);
+        }
+        github
+    }
+
+    /// The profile for each GitHub that pools have of their own: that one in place of the profile's, and only its pools.
+    pub fn parts(&self) -> Vec<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        for pool in self.pools.iter().filter(|it| it.github.is_some()) {
+            let github = self.github_of(pool);
+            if let Some(known) = parts.iter_mut().find(|it| it.github == github) {
+                known.pools.push(pool.clone());
+            } else {
+                parts.push(Self {
+                    github,
+                    pools: vec![pool.clone()],
+                    ..self.clone()
+                });
+            }
+        }
+        parts
+    }
+
+    /// Where the credentials of the profile and of its pools come from.
+    pub fn token_sources(&self) -> Vec<&TokenSource> {
+        let own = (&self.github.token, &self.github.app);
+        let pools = self.pools.iter().filter_map(|it| it.github.as_ref());
+        std::iter::once(own)
+            .chain(pools.map(|it| (&it.token, &it.app)))
+            .flat_map(|(token, app)| token.iter().chain(app.iter().map(|it| &it.private_key)))
+            .collect()
+    }
+
+    /// The pools whose GitHub is the profile's.
+    #[must_use]
+    pub fn own_part(&self) -> Self {
+        let mut part = self.clone();
+        part.pools.retain(|it| it.github.is_none());
+        part
+    }
+
+    /// Whether a pool is scaled by what GitHub sends: then the controller's webhook server is there.
+    pub fn has_triggers(&self) -> bool {
+        let scaling = self.pools.iter().filter_map(|it| it.scaling.as_ref());
+        scaling.into_iter().any(|it| !it.triggers.is_empty())
+    }
+
+    /// The pool of a name in a namespace.
+    pub fn pool(&self, namespace: &str, name: &str) -> Option<&Pool> {
+        self.pools
+            .iter()
+            .find(|it| it.namespace == namespace && it.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_adds_its_own_name_where_the_release_lacks_it() {
+        assert_eq!(full_name("actions-runner-controller"), CONTROLLER);
+        assert_eq!(
+            full_name("team-actions-runner-controller"),
+            "team-actions-runner-controller"
+        );
+        assert_eq!(full_name("arc"), "arc-actions-runner-controller");
+        let long = "a".repeat(53);
+        let name = full_name(&long);
+        assert_eq!(name.len(), 63);
+        assert_eq!(
+            webhook_service(&name),
+            format!("{long}-a-webhook"),
+            "at most 63 characters"
+        );
+    }
+}

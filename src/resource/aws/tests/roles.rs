@@ -1,0 +1,128 @@
+//! What IAM would refuse of a role is said before the role is made.
+
+use super::{
+    super::{IamRole, writes::Writes},
+    samples::{POLICY, document, foreign, role},
+};
+use crate::{
+    clients::aws::wire::{Wire, answer, field, of_iam, operation, refused_by_iam},
+    error::{Error, Result},
+    resource::observed::Observed,
+};
+
+/// What a role may name that is there.
+const THERE: &str = "arn:aws:iam::111122223333:policy/there";
+
+/// IAM without the role, or with one, and with one managed policy.
+fn iam(role: Option<&'static str>) -> Wire {
+    Wire::new(move |request| {
+        let operation = operation(request);
+        match operation.as_str() {
+            "GetRole" => match role {
+                None => {
+                    refused_by_iam(404, "NoSuchEntity", "The role with name r cannot be found.")
+                }
+                Some(more) => {
+                    let trust = document(&[foreign()]).to_string().replace('"', "&quot;");
+                    of_iam(
+                        &operation,
+                        &format!(
+                            "<Role><Path>/</Path><RoleName>r</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::111122223333:role/r</Arn>\
+                         <CreateDate>2026-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument>{more}</Role>"
+                        ),
+                    )
+                }
+            },
+            "GetPolicy" => {
+                let policy = field(request, "PolicyArn").unwrap();
+                if policy.starts_with(THERE) {
+                    of_iam(&operation, "<Policy><PolicyName>x</PolicyName></Policy>")
+                } else {
+                    let said = format!("Policy {policy} was not found.");
+                    refused_by_iam(404, "NoSuchEntity", &said)
+                }
+            }
+            "ListAttachedRolePolicies" => of_iam(&operation, "<IsTruncated>false</IsTruncated>"),
+            "GetAccountSummary" => of_iam(
+                &operation,
+                "<SummaryMap><entry><key>AttachedPoliciesPerRoleQuota</key><value>10</value></entry></SummaryMap>",
+            ),
+            other => answer(500, format!("{other} is not expected")),
+        }
+    })
+}
+
+async fn observed(wire: &Wire, role: &IamRole) -> Result<Observed> {
+    role.observe(&wire.aws(), &Writes::default()).await
+}
+
+async fn refused(wire: &Wire, role: &IamRole) -> Error {
+    match observed(wire, role).await {
+        Err(error) => error,
+        Ok(found) => panic!("{found:?}"),
+    }
+}
+
+fn with(policies: usize) -> IamRole {
+    IamRole {
+        managed_policies: (0..policies).map(|it| format!("{THERE}{it}")).collect(),
+        ..role()
+    }
+}
+
+fn bounded(boundary: &str) -> IamRole {
+    IamRole {
+        permissions_boundary: Some(boundary.into()),
+        ..role()
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_to_be_made_is_checked_before() {
+    let absent = || iam(None);
+    let missing = IamRole {
+        managed_policies: vec![THERE.into(), POLICY.into()],
+        ..role()
+    };
+    let error = refused(&absent(), &missing).await;
+    assert_eq!(
+        error.message,
+        format!("there is no managed policy `{POLICY}`")
+    );
+
+    let error = refused(&absent(), &with(11)).await;
+    assert_eq!(error.causes, ["it would have 11, and 10 are allowed"]);
+    let hint = error.hint.unwrap();
+    assert!(hint.starts_with("list fewer `managedPolicies`"), "{hint}");
+
+    let error = refused(&absent(), &bounded(POLICY)).await;
+    assert!(
+        error.message.contains("permissions boundary") && error.message.contains(POLICY),
+        "{error:?}"
+    );
+    assert!(error.hint.unwrap().contains("`permissionsBoundary`"));
+
+    for fine in [role(), with(10), bounded(THERE)] {
+        let found = observed(&absent(), &fine).await.unwrap();
+        assert!(matches!(found, Observed::Absent), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn so_is_another_boundary_of_a_role_that_arcctl_made() {
+    const MADE: &str = super::samples::MADE;
+    let error = refused(&iam(Some(MADE)), &bounded(POLICY)).await;
+    assert!(error.message.contains("permissions boundary"), "{error:?}");
+    let found = observed(&iam(Some(MADE)), &bounded(THERE)).await.unwrap();
+    let Observed::Present(present) = found else {
+        panic!("{found:?}")
+    };
+    let paths: Vec<&str> = present
+        .differences
+        .iter()
+        .map(|it| it.path.as_str())
+        .collect();
+    assert!(paths.contains(&"permissionsBoundary"), "{paths:?}");
+    // That of a role of others is theirs.
+    observed(&iam(Some("")), &bounded(POLICY)).await.unwrap();
+}

@@ -1,0 +1,187 @@
+//! What comes of another controller that looks at the same runners: whether a run may go on, and what a person is told.
+//! Pure: no I/O.
+
+use super::OtherController;
+use crate::{
+    clients::kube::Target,
+    desired::names,
+    error::{Error, ErrorKind, System},
+    profile::Profile,
+    resource::owner,
+};
+
+/// What comes of another controller in the cluster.
+#[derive(Debug)]
+pub enum Meeting {
+    /// It concerns nothing of the profile.
+    Apart,
+    /// The run goes on, and says this.
+    Told(String),
+    /// The run ends before its first write.
+    Refused(Error),
+}
+
+impl OtherController {
+    /// Whether a run may go on beside it. `gone` is a Service of it that is not there. Before arcctl's own controller is
+    /// there (`installed`), a second one is not made; once it is, an end helps nobody: a credential may have to be rotated,
+    /// or a pool be changed, whoever came later. What is left of one refuses every runner: steps that need one wait for its
+    /// end and say so (`controller_proof`), and no idle runner is given up for a new credential (`registration`).
+    pub fn meets(&self, profile: &Profile, gone: Option<&Target>, installed: bool) -> Meeting {
+        let shared = self.shares(profile);
+        let Some(shared) = shared else {
+            return gone.map_or(Meeting::Apart, |service| {
+                Meeting::Told(format!(
+                    "webhook configuration `{}` of another controller calls {service}, which is not there: all runners of namespace {} are refused",
+                    self.configuration,
+                    self.watches.as_deref().unwrap_or_default(),
+                ))
+            });
+        };
+        if let Some(service) = gone {
+            return if installed {
+                Meeting::Told(format!(
+                    "another Actions Runner Controller is gone, or is being installed again, and its webhook configuration `{}` is there: it calls {service}, which does not exist, and refuses every change of runners in {shared}. This run goes on as far as it can; {}",
+                    self.configuration,
+                    self.way_out_of_leftovers()
+                ))
+            } else {
+                Meeting::Refused(self.leftover(service))
+            };
+        }
+        let (words, way) = (self.words(profile, &shared), self.way_out(profile));
+        if installed {
+            return Meeting::Told(format!(
+                "another Actions Runner Controller {words}. This run goes on; the way out: {way}"
+            ));
+        }
+        let error = Error::new(
+            ErrorKind::Refused,
+            System::Kubernetes,
+            "two controllers would look at the same runners",
+        )
+        .object(self.object())
+        .cause(format!("another Actions Runner Controller {words}"));
+        Meeting::Refused(error.hint(way))
+    }
+
+    fn object(&self) -> String {
+        format!("validating-webhook-configuration/-/{}", self.configuration)
+    }
+
+    /// What an uninstalled controller left refuses every runner that it matches.
+    fn leftover(&self, service: &Target) -> Error {
+        Error::new(
+            ErrorKind::Refused,
+            System::Kubernetes,
+            "the webhook configuration of another Actions Runner Controller is there, and the controller is not",
+        )
+        .object(self.object())
+        .cause(format!("its {service} does not exist, and so it refuses every runner"))
+        .hint(self.way_out_of_leftovers())
+    }
+
+    fn way_out_of_leftovers(&self) -> String {
+        let mutating = self
+            .configuration
+            .replace("-validating-webhook-", "-mutating-webhook-");
+        format!(
+            "if that controller was taken away, remove what it left: `kubectl delete validatingwebhookconfiguration/{} mutatingwebhookconfiguration/{mutating}`",
+            self.configuration
+        )
+    }
+
+    /// Which one it is, where it looks, and what then happens to runners; to come after what it is called.
+    pub fn words(&self, profile: &Profile, shared: &str) -> String {
+        format!(
+            "({}) looks at {shared} too: {}",
+            self.who(),
+            self.effect(profile)
+        )
+    }
+
+    /// What runs it and what installed it, as the chart names them: its namespace may not be ours to read.
+    fn who(&self) -> String {
+        let place = self.place();
+        let deployment = self
+            .configuration
+            .strip_suffix("-validating-webhook-configuration");
+        let Some(deployment) = deployment else {
+            return format!(
+                "webhook configuration `{}`, namespace {place}",
+                self.configuration
+            );
+        };
+        let release = self.release.as_ref().map_or_else(
+            || "not installed by helm".to_owned(),
+            |(_, release)| format!("release `{release}` of helm"),
+        );
+        format!("Deployment `{place}/{deployment}`, {release}")
+    }
+
+    /// What happens to the runners that both look at.
+    fn effect(&self, profile: &Profile) -> String {
+        let controller = &profile.controller;
+        let in_our_namespace = self
+            .services
+            .iter()
+            .any(|(namespace, _)| *namespace == controller.namespace);
+        // A release of another name has a Lease of its own.
+        let may_share = in_our_namespace && controller.release == names::CONTROLLER;
+        let while_both_run = if may_share {
+            "it is in the same namespace, and where it has the same Lease (the chart's `leaderElectionId`) only one of the two leads, and makes all runners with its own credential and values"
+        } else {
+            "both make and end the runners there, each with its own credential and values, and may replace the other's for ever"
+        };
+        format!("{while_both_run}; while its webhook does not answer, no runner can be made there")
+    }
+
+    /// How both can stay, or how the other goes without harm to its runners.
+    pub fn way_out(&self, profile: &Profile) -> String {
+        let pools = profile.runner_namespaces();
+        match (&self.watches, &profile.controller.watch_namespace, pools.as_slice()) {
+            (Some(theirs), None, [ours]) if theirs != ours => format!(
+                "set `controller.watchNamespace: {ours}` in the profile: each controller then has a namespace of its own, and both stay"
+            ),
+            (Some(theirs), None, _) if !pools.contains(&theirs.as_str()) => "put all pools into one namespace with `pools[].namespace`, and set `controller.watchNamespace` to it: each controller then has a namespace of its own, and both stay".into(),
+            (Some(theirs), _, _) => format!(
+                "namespace `{theirs}` has a controller already: give the pools another one with `pools[].namespace`, and set `controller.watchNamespace` to it; or {}",
+                self.uninstall()
+            ),
+            (None, ours, _) => {
+                let limit = match (ours, pools.as_slice()) {
+                    (Some(_), _) => String::new(),
+                    (None, [one]) => format!(", and `controller.watchNamespace: {one}` in the profile"),
+                    (None, _) => ", and `controller.watchNamespace` in the profile".into(),
+                };
+                let how = self.release.as_ref().map_or_else(String::new, |(namespace, release)| format!(
+                    " (`helm -n {namespace} upgrade {release} CHART --version ITS-VERSION --reuse-values --set scope.singleNamespace=true,scope.watchNamespace=NAMESPACE`)"
+                ));
+                format!(
+                    "{}; or keep both: set its chart's values `scope.singleNamespace: true` and `scope.watchNamespace`{how}{limit}",
+                    self.uninstall()
+                )
+            }
+        }
+    }
+
+    /// How it goes: its own runners first, while it can still take them off GitHub.
+    fn uninstall(&self) -> String {
+        let place = self
+            .watches
+            .as_ref()
+            .map_or_else(|| "-A".to_owned(), |theirs| format!("-n {theirs}"));
+        let first = format!(
+            "delete first what is its own of `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until its runners are gone from `kubectl get runners {place}`",
+            owner::PROFILE
+        );
+        match &self.release {
+            Some((namespace, release)) => {
+                format!("take it away: {first}, then `helm -n {namespace} uninstall {release}`")
+            }
+            None => format!(
+                "take it away with what installed it (namespace {}): {first}",
+                self.place()
+            ),
+        }
+    }
+}

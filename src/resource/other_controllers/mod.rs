@@ -1,0 +1,127 @@
+//! The Actions Runner Controllers of others in the same cluster, as their webhook configurations tell: those are the
+//! only objects that every controller has and that are found without knowing its namespace. Pure: no I/O.
+//!
+//! Webhook configurations are cluster-wide and named by the release; a controller with `scope.singleNamespace` has a
+//! `namespaceSelector` in each of its webhooks (reference: arc.md 1.1, 1.2).
+
+mod meeting;
+#[cfg(test)]
+mod tests;
+
+pub use meeting::Meeting;
+
+use serde_json::Value;
+
+use super::services;
+use crate::profile::Profile;
+
+/// What the names of the controller's webhooks end with.
+pub const WEBHOOKS: &str = ".actions.summerwind.dev";
+
+/// The labels by which charts select one namespace: the second is that of charts before 0.23.5.
+const NAMESPACE_LABELS: [&str; 2] = ["kubernetes.io/metadata.name", "name"];
+
+/// The controller of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherController {
+    /// Its webhook configuration.
+    pub configuration: String,
+    /// The release that helm installed it as, by namespace and name; none where something else did.
+    pub release: Option<(String, String)>,
+    /// The Services that this calls, by namespace and name.
+    pub services: Vec<(String, String)>,
+    /// The only namespace that it looks at; none where it looks at all.
+    pub watches: Option<String>,
+}
+
+/// Whether a configuration is of an Actions Runner Controller.
+pub fn is_controllers(configuration: &Value) -> bool {
+    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+    webhooks.any(|it| {
+        let name = it["name"].as_str();
+        name.is_some_and(|name| name.ends_with(WEBHOOKS))
+    })
+}
+
+/// The controllers that are not the profile's, by their validating webhook configurations.
+pub fn others(configurations: &[Value], profile: &Profile) -> Vec<OtherController> {
+    let controller = &profile.controller;
+    let own = format!(
+        "{}-validating-webhook-configuration",
+        controller.full_name()
+    );
+    let named = configurations.iter().filter(|it| is_controllers(it));
+    let validating = named.filter(|it| {
+        let name = it["metadata"]["name"].as_str().unwrap_or_default();
+        it["kind"] != "MutatingWebhookConfiguration" && !name.contains("-mutating-webhook-")
+    });
+    let found = validating.map(|it| OtherController {
+        configuration: it["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        release: release(it),
+        services: {
+            let mut all: Vec<(String, String)> = services(it)
+                .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+                .collect();
+            all.dedup();
+            all
+        },
+        watches: watched(it),
+    });
+    found
+        .filter(|it| {
+            it.configuration != own
+                || it
+                    .services
+                    .iter()
+                    .any(|(namespace, _)| *namespace != controller.namespace)
+        })
+        .collect()
+}
+
+/// The release that helm's own notes name.
+fn release(configuration: &Value) -> Option<(String, String)> {
+    let noted = |key: &str| {
+        let annotations = &configuration["metadata"]["annotations"];
+        annotations[format!("meta.helm.sh/release-{key}")]
+            .as_str()
+            .map(str::to_owned)
+    };
+    noted("namespace").zip(noted("name"))
+}
+
+/// The one namespace that all its webhooks select.
+fn watched(configuration: &Value) -> Option<String> {
+    let webhooks = configuration["webhooks"].as_array()?;
+    let mut selected = webhooks.iter().map(|it| {
+        let labels = it["namespaceSelector"]["matchLabels"].as_object()?;
+        let name = NAMESPACE_LABELS.iter().find_map(|key| labels.get(*key))?;
+        Some(name.as_str()?.to_owned())
+    });
+    let first = selected.next()??;
+    selected
+        .all(|it| it.as_ref() == Some(&first))
+        .then_some(first)
+}
+
+impl OtherController {
+    /// The first namespace of the profile's pools that it looks at too; of all others where the profile's controller
+    /// looks at every namespace.
+    pub fn shares(&self, profile: &Profile) -> Option<String> {
+        match (&self.watches, &profile.controller.watch_namespace) {
+            (None, None) => Some("every namespace".into()),
+            (None, Some(ours)) => Some(format!("namespace `{ours}`")),
+            (Some(theirs), None) => Some(format!("namespace `{theirs}`")),
+            (Some(theirs), Some(ours)) => (theirs == ours).then(|| format!("namespace `{ours}`")),
+        }
+    }
+
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        let mut namespaces: Vec<&str> = self.services.iter().map(|(it, _)| it.as_str()).collect();
+        namespaces.dedup();
+        namespaces.join(", ")
+    }
+}

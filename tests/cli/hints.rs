@@ -1,0 +1,96 @@
+//! What is advised where no cause is known: it says so, and names the one next place to look. A hint that only repeats what
+//! the person did, or sends them in a circle, is none.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the source has failed"
+)]
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::repository::{files_in, text};
+
+/// What marks a hint as one for an unknown cause.
+const UNKNOWN: &str = "the cause is not known";
+
+/// The places that can be looked at next.
+const PLACES: [&str; 6] = [
+    "`arcctl doctor`",
+    "`kubectl ",
+    "`helm ",
+    "`aws ",
+    "CloudTrail",
+    "audit log",
+];
+
+/// Advice that was given for everything, and helped with nothing.
+const EMPTY: [&str; 9] = [
+    "give it longer",
+    "check that helm works",
+    "use a classic token with",
+    "check the profile's `aws`",
+    "check the profile's values",
+    "if it stays",
+    "wait a minute",
+    "`arcctl up` says why",
+    "try again later",
+];
+
+/// Where hints for a failure come from; the doctor's fixes are held against its own rules.
+const AREAS: [&str; 3] = ["src/clients/", "src/execute/", "src/cli/"];
+
+/// The texts in the source of the product, by file.
+fn texts() -> BTreeMap<String, Vec<String>> {
+    let literal = Regex::new(r#""((?:[^"\\]|\\.)*)""#).unwrap();
+    let mut found = BTreeMap::new();
+    for path in AREAS.into_iter().flat_map(|it| files_in(it, "rs")) {
+        if path.contains("/tests") {
+            continue;
+        }
+        let source = text(&path);
+        let product = source
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        let lines: Vec<&str> = product
+            .lines()
+            .filter(|it| !it.trim_start().starts_with("//"))
+            .collect();
+        let code = lines.join("\n");
+        let texts = literal.captures_iter(&code).map(|it| it[1].to_owned());
+        found.insert(path, texts.collect());
+    }
+    found
+}
+
+#[test]
+fn where_no_cause_is_known_one_next_place_is_named() {
+    let mut fallbacks = Vec::new();
+    for (path, texts) in texts() {
+        for text in texts.into_iter().filter(|it| it.contains(UNKNOWN)) {
+            let places: Vec<_> = PLACES.iter().filter(|it| text.contains(**it)).collect();
+            assert_eq!(places.len(), 1, "{path}: `{text}` names {places:?}");
+            assert!(
+                !text.contains("run the same command again"),
+                "{path}: {text}"
+            );
+            fallbacks.push(text);
+        }
+    }
+    // Kubernetes both ways, AWS twice, GitHub, helm, and the rest.
+    assert!(fallbacks.len() >= 6, "{fallbacks:#?}");
+}
+
+#[test]
+fn no_hint_is_one_for_everything() {
+    let mut found = Vec::new();
+    for (path, texts) in texts() {
+        for text in texts {
+            let empty = EMPTY.iter().find(|it| text.contains(**it));
+            found.extend(empty.map(|it| format!("{path}: `{it}` in `{text}`")));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}

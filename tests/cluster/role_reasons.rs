@@ -1,0 +1,217 @@
+//! What the roles of `docs/rbac.yaml` grant and the runs of their test do not use, each with its reason.
+
+/// A right that these runs need not use: the resource, the verbs, and what does use it.
+pub(crate) type Elsewhere = (&'static str, &'static [&'static str], &'static str);
+
+/// What the daily commands need, and these runs do not use.
+pub(crate) const DAILY: &[Elsewhere] = &[
+    // Watches begin where a run has something to wait for.
+    ("configmaps", &["list", "watch"], WAITED_FOR),
+    ("serviceaccounts", &["list", "watch"], WAITED_FOR),
+    ("deployments.apps", &["list", "watch"], WAITED_FOR),
+    ("pods", &["watch"], WAITED_FOR),
+    ("jobs.batch", &["list", "watch"], WAITED_FOR),
+    (
+        "certificates.cert-manager.io",
+        &["list", "watch"],
+        WAITED_FOR,
+    ),
+    (
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        &["watch"],
+        WAITED_FOR,
+    ),
+    (
+        "horizontalrunnerautoscalers.actions.summerwind.dev",
+        &["list", "watch"],
+        WAITED_FOR,
+    ),
+    (
+        "runnerdeployments.actions.summerwind.dev",
+        &["list", "watch"],
+        WAITED_FOR,
+    ),
+    ("persistentvolumeclaims", &["get", "create"], NAMED),
+    ("secrets", &["get"], NAMED),
+    ("priorityclasses.scheduling.k8s.io", &["get"], NAMED),
+    ("runtimeclasses.node.k8s.io", &["get"], NAMED),
+    ("storageclasses.storage.k8s.io", &["get"], NAMED),
+    (
+        "roles.rbac.authorization.k8s.io",
+        &["get", "list", "watch", "patch", "delete"],
+        KUBERNETES_MODE,
+    ),
+    (
+        "rolebindings.rbac.authorization.k8s.io",
+        &["get", "list", "watch", "patch", "delete"],
+        KUBERNETES_MODE,
+    ),
+    // What a profile gets or no longer has comes and goes with the next `up`.
+    ("serviceaccounts", &["create", "delete"], COMES_AND_GOES),
+    (
+        "configmaps",
+        &["get", "create", "patch", "delete"],
+        COMES_AND_GOES,
+    ),
+    (
+        "endpointslices.discovery.k8s.io",
+        &["list"],
+        "what serves the webhooks of a cert-manager that comes",
+    ),
+    (
+        "prometheusrules.monitoring.coreos.com",
+        &["list", "watch", "create", "delete"],
+        COMES_AND_GOES,
+    ),
+    (
+        "leases.coordination.k8s.io",
+        &["create"],
+        "a lease that somebody has deleted",
+    ),
+    (
+        "runnerreplicasets.actions.summerwind.dev",
+        &["patch"],
+        "runners that never started, on full nodes (room.rs has it, with this role)",
+    ),
+];
+
+/// What an installation needs beside, and these runs do not use.
+pub(crate) const INSTALL: &[Elsewhere] = &[
+    (
+        "customresourcedefinitions.apiextensions.k8s.io",
+        &["list", "watch"],
+        WAITED_FOR,
+    ),
+    (
+        "secrets",
+        &["get", "patch", "delete"],
+        "helm's records: of an upgrade, beyond its history, of a dead run, with a credential in their values, and taken over",
+    ),
+    // No calls of their own: they let helm's `create` of roles and bindings pass.
+    (
+        "clusterroles.rbac.authorization.k8s.io",
+        &["escalate", "bind"],
+        "rights that this user has not",
+    ),
+    (
+        "roles.rbac.authorization.k8s.io",
+        &["escalate", "bind"],
+        "rights that this user has not",
+    ),
+    // Helm 3 patches what differs; helm 4 applies every object each time.
+    ("services", &["patch"], CHANGED),
+    ("serviceaccounts", &["patch"], CHANGED),
+    (
+        "deployments.apps",
+        &["patch"],
+        "another version or other values; doctor --fix: cert-manager's injector starts anew",
+    ),
+    (
+        "clusterroles.rbac.authorization.k8s.io",
+        &["patch"],
+        CHANGED,
+    ),
+    (
+        "clusterrolebindings.rbac.authorization.k8s.io",
+        &["patch"],
+        CHANGED,
+    ),
+    (
+        "roles.rbac.authorization.k8s.io",
+        &["create", "patch"],
+        CHANGED,
+    ),
+    (
+        "rolebindings.rbac.authorization.k8s.io",
+        &["create", "patch"],
+        CHANGED,
+    ),
+    ("servicemonitors.monitoring.coreos.com", &["patch"], CHANGED),
+];
+
+/// What a teardown needs, and these runs do not use.
+pub(crate) const TEARDOWN: &[Elsewhere] = &[
+    // Seen with no call of these runs, which have helm 3; without them an uninstall by helm 4 ends early and leaves pods
+    // (`role::they_are_enough_for_helm_4_too`).
+    (
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        &["get"],
+        OF_A_CHART,
+    ),
+    (
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        &["get"],
+        OF_A_CHART,
+    ),
+    (
+        "clusterroles.rbac.authorization.k8s.io",
+        &["get"],
+        OF_A_CHART,
+    ),
+    (
+        "clusterrolebindings.rbac.authorization.k8s.io",
+        &["get"],
+        OF_A_CHART,
+    ),
+    ("services", &["get"], OF_A_CHART),
+    ("serviceaccounts", &["get"], OF_A_CHART),
+    ("deployments.apps", &["get"], OF_A_CHART),
+    ("certificates.cert-manager.io", &["get"], OF_A_CHART),
+    ("issuers.cert-manager.io", &["get"], OF_A_CHART),
+    ("poddisruptionbudgets.policy", &["get"], OF_A_CHART),
+    (
+        "servicemonitors.monitoring.coreos.com",
+        &["get"],
+        OF_A_CHART,
+    ),
+    (
+        "configmaps",
+        &["get", "delete"],
+        "in the runners' namespace: `github.caBundle`",
+    ),
+    (
+        "gateways.gateway.networking.k8s.io",
+        &["list"],
+        "where the cluster has the Gateway API",
+    ),
+    ("pods", &["watch"], WAITED_FOR),
+    ("runners.actions.summerwind.dev", &["watch"], WAITED_FOR),
+    (
+        "customresourcedefinitions.apiextensions.k8s.io",
+        &["list", "watch"],
+        WAITED_FOR,
+    ),
+    (
+        "leases.coordination.k8s.io",
+        &["create"],
+        "a lease that somebody has deleted",
+    ),
+    (
+        "jobs.batch",
+        &["get", "delete"],
+        "what a `doctor --probe` that was killed has left",
+    ),
+    (
+        "roles.rbac.authorization.k8s.io",
+        &["get", "delete"],
+        KUBERNETES_MODE,
+    ),
+    (
+        "rolebindings.rbac.authorization.k8s.io",
+        &["get", "delete"],
+        KUBERNETES_MODE,
+    ),
+];
+
+const WAITED_FOR: &str = "an object that is not ready, or not gone, at the first look";
+
+const OF_A_CHART: &str =
+    "an object of a chart that helm looks at before it deletes it; not seen with helm 3";
+
+const CHANGED: &str = "an object of a chart that another version or other values change";
+
+const COMES_AND_GOES: &str = "an object that the profile has since, or no longer asks for";
+
+const NAMED: &str = "what a pool of the profile names";
+
+const KUBERNETES_MODE: &str = "pools with containerMode kubernetes";
