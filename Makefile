@@ -42,7 +42,7 @@ unit: ## the tests that need no control plane
 
 cluster: build ## the tests on a real control plane
 	@cargo test --locked --workspace --test webhook --quiet
-	@cargo test --locked --workspace --test cluster -- --test-threads 3
+	@tools/cluster.sh
 
 fuzz: ## runs each fuzz target for ten minutes, guided by coverage
 	@tools/fuzz.sh 600
@@ -51,7 +51,7 @@ versions: tools build ## builds three older Kubernetes minors and runs the insta
 	@for pins in $(sort $(notdir $(wildcard tools/versions/*))); do \
 	  tools/install.sh "$$pins"; echo "versions: $$pins"; \
 	  ARCCTL_SANDBOX_TOOLS="$(CURDIR)/.tools/$$pins" \
-	    cargo test --locked --workspace --test cluster -- --test-threads 3 installation versions; \
+	    tools/cluster.sh installation versions; \
 	done
 
 # Optimised, since a million cases take an hour otherwise; only arcctl and proptest are built anew.
