@@ -45,6 +45,9 @@ impl Account {
         let attach = self.ec2.attach_network_interface().instance_id(instance);
         let attach = attach.network_interface_id(&id).device_index(1);
         self.run(attach.send());
+        // moto puts an interface that is attached into the groups of its instance too; EC2 does not.
+        let own = self.ec2.modify_network_interface_attribute();
+        self.run(own.network_interface_id(&id).groups(group).send());
         id
     }
 
