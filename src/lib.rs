@@ -5,9 +5,17 @@
 //!      load, lint (pure)    (pure)              reads      (pure)        writes    (pure)
 //! ```
 //!
-//! The modules below stand in that order.
+//! The modules stand in the order of their imports, from the lowest to the highest.
 
-pub mod account;
+pub mod secret;
+
+pub mod error;
+
+pub mod log;
+
+pub mod units;
+
+pub mod diff;
 
 pub mod profile;
 
@@ -15,15 +23,28 @@ pub mod policy;
 
 pub mod desired;
 
+pub mod clients;
+
+pub mod inventory;
+
 pub mod resource;
 
-pub mod cli;
-pub mod clients;
-pub mod doctor;
-pub mod error;
-pub mod execute;
-pub mod log;
 pub mod plan;
-pub mod report;
-pub mod secret;
+
+pub(crate) mod observe;
+
+pub mod execute;
+
+pub mod doctor;
+
 pub mod smoke;
+
+pub mod report;
+
+pub(crate) mod terminal;
+
+pub(crate) mod session;
+
+pub(crate) mod run;
+
+pub mod cli;

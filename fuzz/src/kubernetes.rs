@@ -1,8 +1,9 @@
 //! Objects as an API server may return them: with anything in any place.
 
 use arcctl::{
+    diff,
     profile::schedule::parse_live,
-    resource::{difference, owner, pod_reason},
+    resource::{kubernetes::ownership, pods::status},
 };
 use serde_json::Value;
 
@@ -14,18 +15,18 @@ pub(crate) fn run(data: &[u8]) {
     let [live, wanted, events @ ..] = objects.as_slice() else {
         return;
     };
-    let _: bool = pod_reason::is_ready(live);
-    drop(pod_reason::readiness(live, events));
-    drop(owner::of_object(live, "ci"));
+    let _: bool = status::is_ready(live);
+    drop(status::readiness(live, events));
+    drop(ownership::of_object(live, "ci"));
     drop(parse_live(live));
     assert!(
-        difference::differences(live, live).is_empty(),
+        diff::differences(live, live).is_empty(),
         "an object differs from itself"
     );
     assert!(
-        difference::missing(live, live).is_empty(),
+        diff::missing(live, live).is_empty(),
         "an object lacks what it has"
     );
-    drop(difference::differences(live, wanted));
-    drop(difference::missing(live, wanted));
+    drop(diff::differences(live, wanted));
+    drop(diff::missing(live, wanted));
 }

@@ -1,7 +1,7 @@
 //! A profile: any text is refused with its line, or becomes manifests.
 
 use arcctl::{
-    desired::{Facts, files, lint},
+    desired::{Facts, lint, render},
     profile::load_with,
 };
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ pub(crate) fn run(data: &[u8]) {
         ..Facts::default()
     };
     // What is a word of the profile's and still cannot be rendered would have to be refused where it is loaded.
-    let rendered = files::files(&loaded.profile, &facts)
+    let rendered = render::files(&loaded.profile, &facts)
         .unwrap_or_else(|error| panic!("a profile that loads is not rendered: {error}"));
     assert!(!rendered.is_empty());
 }

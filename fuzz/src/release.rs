@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use arcctl::resource::{manifest, release_record};
+use arcctl::resource::helm::{manifest, record};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(crate) fn run(data: &[u8]) {
             STANDARD.encode(STANDARD.encode(packed.finish().unwrap()))
         }
     };
-    match release_record::newest(&[secret(&payload)]) {
+    match record::newest(&[secret(&payload)]) {
         Ok(Some(record)) => {
             drop(manifest::objects(&record.manifest, "the release"));
         }

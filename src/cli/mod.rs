@@ -1,65 +1,24 @@
 //! What the user types: one file per command. Arguments and environment are read here and nowhere else.
 
-mod accounts;
-mod actions;
-mod at_once;
-mod aws_facts;
-mod completions;
-mod confirm;
-mod connection;
-mod consequences;
-mod doctor;
-mod doctor_fix;
-mod doctor_parts;
-mod doctor_probe;
-mod environment;
-mod foreign;
-mod forget;
-mod man;
-mod observation;
-mod output;
-mod own_fault;
-mod permissions;
-mod plan;
-mod pod_trials;
-mod pool_names;
-mod profile_file;
-mod progress;
-mod put_back;
-mod removal_advice;
-mod removal_session;
-mod removal_source;
-mod render;
-mod run_limit;
-mod schedule;
-mod schema;
-mod session;
-mod sign_in;
-mod signals;
-mod smoke;
-mod state;
-mod status;
-mod teardown;
-mod up;
+pub(crate) mod commands;
 mod usage;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, ErrorKind, Result, System},
     log,
     report::run::Run,
+    terminal::{
+        args::GlobalArgs,
+        environment,
+        output::{Format, Masks, Output},
+        panic, second_signal,
+    },
 };
-use output::{BAD, Color, Format, GOOD, Masks, Output, paint};
-use signals::stop_on_signals;
 use usage::usage;
 
 /// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
@@ -77,77 +36,28 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
-#[derive(clap::Args, Clone)]
-pub struct GlobalArgs {
-    /// The profile; `-` is stdin
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "PROFILE",
-        default_value = "arcctl.yaml"
-    )]
-    file: PathBuf,
-    /// The form of the result on stdout
-    #[arg(short, long, global = true, value_enum, default_value = "human")]
-    output: Format,
-    /// The kubeconfig; by the usual rules where left out
-    #[arg(long, global = true, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig, before the profile's own
-    #[arg(long, global = true, value_name = "NAME")]
-    context: Option<String>,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, default_value = "auto")]
-    color: Color,
-    /// Show unchanged resources and log decisions (-vv: requests to all systems and helm's arguments, -vvv: retries and
-    /// watch events). `ARCCTL_LOG` in the environment names a file for the whole log
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    verbose: u8,
-    /// Show only the result and errors
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    quiet: u8,
-    /// In GitHub Actions: ask GitHub's log to hide the credential; only needed where it is not one of the workflow's
-    /// secrets. The credential goes to stderr for that, so do not use it where stderr is kept (`2>&1`, `tee`)
-    #[arg(long, global = true)]
-    mask: bool,
-    /// The profile's name, once it is read: documents of failures have it too.
-    #[arg(skip)]
-    profile: Arc<OnceLock<String>>,
-    /// What is left behind in GitHub Actions.
-    #[arg(skip)]
-    actions: actions::Actions,
-}
-
-impl GlobalArgs {
-    fn profile_name(&self) -> &str {
-        self.profile.get().map_or("", String::as_str)
-    }
-}
-
 #[derive(Subcommand)]
 enum Command {
     /// Show what `up` would change, field by field; write nothing
-    Plan(plan::PlanArgs),
+    Plan(commands::plan::PlanArgs),
     /// Plan, ask, execute, prove
-    Up(up::UpArgs),
+    Up(commands::up::UpArgs),
     /// Show releases, certificate and pools on one screen
-    Status(status::StatusArgs),
+    Status(commands::status::StatusArgs),
     /// Say what is wrong, why, and what mends it; write nothing unless asked to
-    Doctor(doctor::DoctorArgs),
+    Doctor(commands::doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
-    Schedule(schedule::ScheduleArgs),
+    Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
-    Smoke(smoke::SmokeArgs),
+    Smoke(commands::smoke::SmokeArgs),
     /// Write everything as files, without any network
-    Render(render::RenderArgs),
+    Render(commands::render::RenderArgs),
     /// Drain, deregister, and remove what arcctl owns
-    Teardown(teardown::TeardownArgs),
+    Teardown(commands::teardown::TeardownArgs),
     /// Print the JSON Schema of the profile
     Schema,
     /// Print the completion script of a shell
-    Completions(completions::CompletionsArgs),
+    Completions(commands::completions::CompletionsArgs),
     /// Print the man page
     Man,
 }
@@ -190,7 +100,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
 
 /// Runs the program: parses, dispatches, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    own_fault::keep_memory();
+    panic::keep_memory();
     // The provider is installed once; a second installation would only mean that it is there already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let cli = match Cli::try_parse() {
@@ -210,11 +120,10 @@ pub fn main() -> ExitCode {
     } else if global.mask {
         output.note("advice: `--mask` does nothing outside GitHub Actions");
     }
-    own_fault::tell_panics(output);
+    panic::tell_panics(output);
     let profile = Arc::clone(&cli.global.profile);
-    at_once::prepare(output, cli.command.name(), move || {
-        profile.get().cloned().unwrap_or_default()
-    });
+    let name = move || profile.get().cloned().unwrap_or_default();
+    second_signal::prepare(output, cli.command.name(), name, failure);
     if let Err(error) = start_log(output) {
         return fail(output, &cli, &error);
     }
@@ -228,7 +137,7 @@ pub fn main() -> ExitCode {
             return fail(output, &cli, &error);
         }
     };
-    let code = match own_fault::caught(|| runtime.block_on(run(&cli, output))) {
+    let code = match panic::caught(|| runtime.block_on(run(&cli, output))) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => fail(output, &cli, &error),
         Err(fault) => leave(output, &cli, &fault),
@@ -256,24 +165,24 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         return Err(error.hint("only `arcctl doctor` has one; `-o json` is for all commands"));
     }
     match &cli.command {
-        Command::Plan(args) => Box::pin(plan::run(args, global, output)).await,
-        Command::Up(args) => Box::pin(up::run(args, global, output)).await,
-        Command::Status(args) => Box::pin(status::run(args, global, output)).await,
-        Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
-        Command::Schedule(args) => schedule::run(args, global, output),
-        Command::Smoke(args) => Box::pin(smoke::run(args, global, output)).await,
-        Command::Render(args) => render::run(args, global, output),
-        Command::Teardown(args) => Box::pin(teardown::run(args, global, output)).await,
-        Command::Schema => Ok(schema::run(output)),
-        Command::Completions(args) => Ok(completions::run(args, output)),
-        Command::Man => man::run(output),
+        Command::Plan(args) => Box::pin(commands::plan::run(args, global, output)).await,
+        Command::Up(args) => Box::pin(commands::up::run(args, global, output)).await,
+        Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,
+        Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
+        Command::Schedule(args) => commands::schedule::run(args, global, output),
+        Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
+        Command::Render(args) => commands::render::run(args, global, output),
+        Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
+        Command::Schema => Ok(commands::schema::run(output)),
+        Command::Completions(args) => Ok(commands::completions::run(args, output)),
+        Command::Man => commands::man::run(output),
     }
 }
 
 /// Prints the error where it belongs: the document to stdout, the text to stderr.
 fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     let code = leave(output, cli, error);
-    print_error(output, error);
+    output.print_error(error);
     code
 }
 
@@ -292,26 +201,6 @@ fn leave(output: Output, cli: &Cli, error: &Error) -> ExitCode {
         .summarize(&crate::report::markdown::failure(error));
     ExitCode::from(error.kind.exit_code())
 }
-
-/// The one printer of errors.
-fn print_error(output: Output, error: &Error) {
-    // The text of an invalid profile is a report of its own, with its own first line.
-    let text = error
-        .message
-        .strip_prefix("error: ")
-        .unwrap_or(&error.message)
-        .trim_end();
-    output.error(format!("{} {text}", paint(BAD, "error:")));
-    for cause in &error.causes {
-        output.error(format!("  caused by: {cause}"));
-    }
-    if let Some(hint) = &error.hint {
-        output.error(format!("\n{} {hint}", paint(GOOD, "hint:")));
-    }
-}
-
-/// What a signal handler and the executor share.
-type Stop = tokio::sync::watch::Sender<Option<crate::execute::Stop>>;
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use serde_json::Value;
 
-use super::{
-    Cli, failure,
-    output::{Color, Format, Output},
+use super::{Cli, failure};
+use crate::{
+    error::{Error, ErrorKind, System},
+    terminal::output::{Color, Format, Output},
 };
-use crate::error::{Error, ErrorKind, System};
 
 /// clap's own messages: help and version are results, everything else is wrong usage (exit 64).
 pub(super) fn usage(error: &clap::Error) -> ExitCode {

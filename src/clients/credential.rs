@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    aws::{Aws, stored::Stored},
+    aws::{Aws, secret_store::Stored},
     kube::{Kube, Target},
 };
 use crate::{

@@ -4,13 +4,20 @@
 use serde_json::Value;
 
 use super::{
-    DesiredError, Facts, cert_manager, chart_values, containers, controller, instance_type,
-    own_keys::{Place, instead},
-    pod_rules, runners, strict,
+    DesiredError, Facts,
+    charts::{
+        cert_manager, controller,
+        own_keys::{Place, instead},
+        passthrough,
+    },
+    crd_schema,
+    pool::{containers, instance_type, pod_rules, runner_deployment},
 };
-use crate::profile::{
-    ContainerMode, Pool, Profile, ResourceRequirements, Severity, lint::Finding, path::Path,
-    quantity::Amount,
+use crate::{
+    profile::{
+        ContainerMode, Pool, Profile, ResourceRequirements, Severity, lint::Finding, path::Path,
+    },
+    units::quantity::Amount,
 };
 
 /// Everything that the API server would refuse, or that two would set.
@@ -27,7 +34,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             told.any(|rule| rule.path == it.path)
         };
         findings.extend(
-            strict::check_pool(pool, version)
+            crd_schema::check_pool(pool, version)
                 .into_iter()
                 .map(|problem| {
                     let hint = format!(
@@ -37,7 +44,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
                 })
                 .filter(|it| !is_told(it)),
         );
-        match runners::template_collisions(profile, pool) {
+        match runner_deployment::template_collisions(profile, pool) {
             Ok(paths) => findings.extend(
                 paths
                     .iter()
@@ -70,7 +77,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             .iter()
             .map(|path| own(&values, Place::CertManager, path)),
     );
-    findings.extend(chart_values::check(profile));
+    findings.extend(passthrough::check(profile));
     findings
 }
 

@@ -1,40 +1,19 @@
 //! Profile and facts → resources. Pure: no I/O. One file per area.
 
-pub mod autoscaler;
 pub mod aws;
-mod ca_bundle;
-pub mod cert_manager;
-mod chart_values;
-mod containers;
-pub mod controller;
-mod eks_facts;
-pub mod files;
-pub mod image;
-pub mod instance_type;
+pub mod charts;
+pub mod crd_schema;
 pub mod lint;
-mod merge;
 pub mod monitoring;
 pub mod names;
-mod own_keys;
 mod phase;
 pub mod placeholder;
-pub mod pod;
-pub mod pod_identity_agent;
-mod pod_rules;
-pub mod probe;
-mod proxy;
-pub mod quantity;
-pub mod references;
-pub mod removal;
-pub mod runners;
+pub mod pool;
+pub mod render;
 mod secrets;
-mod security_groups;
-mod service_account;
-pub mod strict;
-pub mod version;
-pub mod workflow;
+pub mod teardown;
 
-pub use eks_facts::EksFacts;
+pub use aws::eks_facts::EksFacts;
 pub use phase::Phase;
 pub use secrets::manages_secret;
 
@@ -156,13 +135,16 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             .map(|manifest| object(Phase::Controller, manifest)),
     );
     for pool in &profile.pools {
-        let runners = object(Phase::Runners, runners::runner_deployment(profile, pool)?);
+        let runners = object(
+            Phase::Runners,
+            pool::runner_deployment::runner_deployment(profile, pool)?,
+        );
         let mut autoscaler = object(
             Phase::Runners,
-            autoscaler::autoscaler(profile, pool, facts)?,
+            pool::autoscaler::autoscaler(profile, pool, facts)?,
         );
         autoscaler.after.push(runners.id.clone());
-        let rivals: Vec<Desired> = autoscaler::rivals(pool, facts).collect();
+        let rivals: Vec<Desired> = pool::autoscaler::rivals(pool, facts).collect();
         autoscaler
             .after
             .extend(rivals.iter().map(|it| it.id.clone()));
@@ -181,8 +163,8 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
 
 /// The namespaces; cert-manager's only where arcctl installs it.
 pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
-    let cert_manager =
-        cert_manager::installs(profile, facts).then_some(profile.cert_manager.namespace.as_str());
+    let cert_manager = charts::cert_manager::installs(profile, facts)
+        .then_some(profile.cert_manager.namespace.as_str());
     let mut all: Vec<&str> = cert_manager.into_iter().collect();
     for name in profile.namespaces() {
         if !all.contains(&name) {
@@ -207,19 +189,19 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         ),
         Resource::Webhook(WebhookProof::CertManager),
     );
-    if !cert_manager::installs(profile, facts) {
+    if !charts::cert_manager::installs(profile, facts) {
         return vec![proof];
     }
     let crds = named(
         Phase::Wiring,
         Id::new("crds", None, names::CERT_MANAGER),
-        Resource::Crds(cert_manager::crds(profile)),
+        Resource::Crds(charts::cert_manager::crds(profile)),
     );
     let release = HelmRelease {
         name: names::CERT_MANAGER.into(),
         namespace: profile.cert_manager.namespace.clone(),
-        chart: cert_manager::chart(profile),
-        values: cert_manager::values(profile),
+        chart: charts::cert_manager::chart(profile),
+        values: charts::cert_manager::values(profile),
         profile: profile.name.clone(),
     };
     let release = self::release(Phase::Wiring, release).after(&crds);
@@ -232,7 +214,7 @@ fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     let mut result = vec![named(
         Phase::Wiring,
         Id::new("crds", None, names::CONTROLLER),
-        Resource::Crds(controller::crds(profile)),
+        Resource::Crds(charts::controller::crds(profile)),
     )];
     result.extend(secrets::all(profile));
     result.extend(
@@ -248,10 +230,10 @@ pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
     let mut result = Vec::new();
     if profile.github.ca_bundle.is_some() {
         let namespaces = profile.namespaces().into_iter();
-        result.extend(namespaces.map(|name| ca_bundle::config_map(profile, facts, name)));
+        result.extend(namespaces.map(|name| pool::ca_bundle::config_map(profile, facts, name)));
     }
     if let Some(role) = profile.runner_role() {
-        result.extend(service_account::objects(profile, role, facts));
+        result.extend(pool::service_account::objects(profile, role, facts));
     }
     result
 }
@@ -263,8 +245,8 @@ fn controller_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         HelmRelease {
             name: controller.release.clone(),
             namespace: controller.namespace.clone(),
-            chart: controller::chart(profile),
-            values: controller::values(profile, facts),
+            chart: charts::controller::chart(profile),
+            values: charts::controller::values(profile, facts),
             profile: profile.name.clone(),
         },
     );
@@ -301,7 +283,7 @@ fn online(pool: &Pool) -> Registration {
         pool: pool.name.clone(),
         min: pool.min,
         schedule: pool.schedule.clone(),
-        labels: runners::runner_labels(pool),
+        labels: pool::runner_deployment::runner_labels(pool),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::snapshot::World;
 use crate::{
     error::{Error, Result, System},
     secret::value::redacted,

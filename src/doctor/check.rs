@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::world::{Known, World};
+use super::snapshot::{Known, World};
 use crate::error::{Error, ErrorKind};
 
 /// One check.

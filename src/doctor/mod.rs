@@ -1,44 +1,32 @@
 //! What is wrong, why, and what mends it. Facts are gathered once (`gather`); every check is a pure function of them.
 
-mod at_github;
-mod autoscaling;
-mod aws;
 pub mod bundle;
-mod cert_manager;
 pub mod check;
-mod cluster;
-mod controller;
-pub mod gather;
-mod gather_cluster;
-mod github;
-mod local;
-pub mod mend;
-mod monitoring;
-mod network;
-mod runners;
-mod slim;
-mod webhooks;
-pub mod world;
+pub mod checks;
+pub mod collect;
+pub mod fix;
+mod redact;
+pub mod snapshot;
 
 use serde::Serialize;
 
 use check::{Check, Severity, Verdict};
-use world::World;
+use snapshot::World;
 
 /// All checks, in the order in which they are shown; the areas stand in the order of cause and effect.
 pub fn checks() -> Vec<&'static Check> {
     [
-        local::CHECKS,
-        aws::CHECKS,
-        network::CHECKS,
-        cluster::CHECKS,
-        cert_manager::CHECKS,
-        controller::CHECKS,
-        webhooks::CHECKS,
-        github::CHECKS,
-        runners::CHECKS,
-        autoscaling::CHECKS,
-        monitoring::CHECKS,
+        checks::tools::CHECKS,
+        checks::aws::CHECKS,
+        checks::network::CHECKS,
+        checks::cluster::CHECKS,
+        checks::cert_manager::CHECKS,
+        checks::controller::CHECKS,
+        checks::webhooks::CHECKS,
+        checks::github::CHECKS,
+        checks::runners::CHECKS,
+        checks::autoscaling::CHECKS,
+        checks::monitoring::CHECKS,
     ]
     .into_iter()
     .flatten()

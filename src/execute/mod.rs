@@ -2,12 +2,10 @@
 //!
 //! The first failure stops the run: writes in flight end, waits are abandoned, the rest is not started.
 
+mod deadline;
 mod event;
-pub mod inventory;
 pub mod lease;
-mod lease_record;
-mod limit;
-pub mod rotation;
+pub mod rollback;
 mod step;
 
 use std::{
@@ -210,7 +208,7 @@ async fn run_stage(
     let mut running: FuturesUnordered<_> = steps
         .iter()
         .map(|desired| {
-            let (deadline, limit) = limit::of_phase(desired.phase, options);
+            let (deadline, limit) = deadline::of_phase(desired.phase, options);
             let run = StepRun {
                 desired,
                 context,

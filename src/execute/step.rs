@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Event, Stop, limit::Limit};
+use super::{Event, Stop, deadline::Limit};
 use crate::{
     desired::{Desired, Goal},
     error::{Error, ErrorKind, Result, System},

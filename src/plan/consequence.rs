@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, Step};
 use crate::{
     desired::Desired,
-    resource::{Id, Resource, difference::Difference},
+    diff::Difference,
+    resource::{Id, Resource},
 };
 
 /// One consequence.

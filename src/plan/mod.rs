@@ -7,17 +7,16 @@ use serde::Serialize;
 
 pub use refusal::refusals;
 
-use refusal::{foreign, other_profile, rival};
-
 use crate::{
     desired::{Desired, Goal, Phase},
+    diff::Difference,
     error::Error,
     resource::{
         Resource,
-        difference::Difference,
         observed::{Observed, Ownership, Readiness},
     },
 };
+use refusal::{foreign, other_profile, rival};
 
 /// What is done with one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::resource::difference::{self, Difference};
+use crate::diff::{self, Difference};
 
 /// Whether two statements say the same: lists are sets, one value is a list of one, names of actions and condition keys
 /// have no case, and a `StringLike` without a wildcard is a `StringEquals`. In doubt they differ.
@@ -18,7 +18,7 @@ pub fn difference_of(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
     spelling.learn(from);
     spelling.learn(to);
     let (from, to) = (canonical(from), canonical(to));
-    difference::differences(&json!({path: from}), &json!({path: to}))
+    diff::differences(&json!({path: from}), &json!({path: to}))
         .into_iter()
         .map(|it| Difference {
             path: spelling.path(it.path),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Document, Statement, difference_of, same};
-use crate::resource::difference::Difference;
+use crate::diff::Difference;
 
 /// Whether a statement is ours: its `Sid` begins with the one of this cluster and profile.
 pub fn is_own(statement: &Statement, sid: &str) -> bool {

@@ -4,26 +4,26 @@
 //! IAM has no compare-and-swap on a trust policy and no way to write one statement: whoever writes, writes it all. So
 //! what is foreign is kept as the text it was, not as what a parser made of it.
 
-mod advice;
 mod compare;
 mod document;
-mod grant;
+pub(crate) mod lint;
 mod merge;
 mod others;
-mod quota;
+mod size;
+mod statements;
 
-pub use advice::{advice, only_for_other_clients};
 pub use compare::{difference_of, same};
 pub use document::{Document, PolicyError, Statement};
-pub use grant::{
-    AUDIENCE, BucketGrant, Trust, bucket_policy, pod_identity_statement, role_policy,
-    trust_statement,
-};
+pub use lint::{advice, only_for_other_clients};
 pub use merge::{differences, is_own, merged, without};
 pub use others::{Orphan, is_granted, name_of, orphans};
-pub use quota::{
+pub use size::{
     ATTACHED_POLICIES_LIMIT, ATTACHED_POLICIES_QUOTA, BUCKET_POLICY_LIMIT, ROLE_POLICIES_LIMIT,
     TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA, TooLarge,
+};
+pub use statements::{
+    AUDIENCE, BucketGrant, Trust, bucket_policy, pod_identity_statement, role_policy,
+    trust_statement,
 };
 
 use sha2::{Digest, Sha256};

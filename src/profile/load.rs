@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::{
-    Profile, check,
+    Profile,
+    diagnostic::{Problem, Severity, render},
     lint::{Finding, lint},
     path::Path,
-    problem::{Problem, Severity, render},
-    tree::{self, Node, Position},
+    validate,
+    yaml::{self, Node, Position},
 };
 
 /// A profile that can work.
@@ -64,7 +65,7 @@ pub fn load_with(
     more: &dyn Fn(&Profile) -> Vec<Finding>,
 ) -> Result<Loaded, ProfileErrors> {
     let tree = read(text).map_err(|problem| ProfileErrors::new(vec![problem], text, file_name))?;
-    let checked = check::check(&tree);
+    let checked = validate::check(&tree);
     let mut problems = checked.problems;
     let profile = serde_json::from_value::<Profile>(checked.value);
     match &profile {
@@ -112,7 +113,7 @@ pub fn load_with(
 }
 
 fn read(text: &str) -> Result<Node, Problem> {
-    match tree::parse(text) {
+    match yaml::parse(text) {
         Ok(Some(tree)) => Ok(tree),
         Ok(None) => {
             let hint = "begin with `apiVersion: arcctl.dev/v1`, or let `arcctl init` write one";

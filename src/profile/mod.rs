@@ -4,20 +4,17 @@
 //! none uses `flatten` or `untagged`, which lose line numbers. A new key is a field here and, where it can be wrong
 //! in a way its type does not say, a rule in [`lint`].
 
-mod check;
-mod duration;
-pub mod image;
+mod diagnostic;
 pub mod lint;
 mod load;
 mod metadata;
 mod names;
 pub mod object_names;
 pub mod path;
-mod problem;
-pub mod quantity;
 pub mod schedule;
 mod schema;
-mod tree;
+mod validate;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -27,11 +24,11 @@ use serde_json::{Map, Value};
 
 use names::{is_runner_namespace, runner_namespace};
 
-pub use duration::KubeDuration;
+pub use crate::units::duration::KubeDuration;
+pub use diagnostic::{Problem, Severity, render};
 pub use load::{Loaded, ProfileErrors, load, load_with};
 pub use metadata::Metadata;
 pub use names::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE, full_name};
-pub use problem::{Problem, Severity, render};
 pub use schema::schema;
 
 /// The whole scenario of one cluster: where it is, who its GitHub is, which runners it has.

@@ -215,10 +215,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        desired::Phase,
-        error::System,
-        report::run::Requests,
-        resource::{Id, difference::Difference},
+        desired::Phase, diff::Difference, error::System, report::run::Requests, resource::Id,
     };
 
     fn step(action: Action) -> Step {

@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    desired::workflow,
+    desired::render::workflow,
     error::Error,
     smoke::{PoolStory, Smoke, Step},
 };

@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::{difference::Difference, observed::Ownership};
+use super::observed::Ownership;
+use crate::diff::Difference;
 
 /// Marks what was taken over and not changed yet.
 pub(super) const TAKEN_OVER: &str = "arcctl.dev/taken-over";

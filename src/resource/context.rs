@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{account::Account, rotation::Rotation};
+use super::{
+    aws::consistency::Writes,
+    runners::{account::Account, rotation::Rotation},
+};
 use crate::{
     clients::{
         aws::Aws,
@@ -19,7 +22,6 @@ use crate::{
     },
     error::{Error, ErrorKind, Result, System},
     profile::{Profile, Scope},
-    resource::aws::writes::Writes,
 };
 
 /// How long one listing of GitHub's runners serves all pools, at least.
@@ -75,7 +77,7 @@ pub struct Context {
     /// The newest listings of events.
     pub events: Events,
     /// What a run knows that takes things away.
-    pub removal: super::removal::Removal,
+    pub removal: super::deletion::Removal,
     /// What this run remembers of the resources it has looked at.
     pub remarks: super::remarks::Remarks,
 }

@@ -3,70 +3,29 @@
 //! This file is the data: what a resource is, and what an observation of it can say. A new kind is a file here, an arm
 //! of [`Resource`], and the compiler lists the rest.
 
-pub mod account;
-mod adoption;
 mod as_it_is;
 pub mod aws;
-mod cert_manager_proof;
 pub mod context;
-mod controller_leader;
-mod controller_proof;
-mod controller_secret;
-mod crd_set;
-pub mod difference;
-mod drain;
-mod earlier;
-mod earlier_runners;
-mod field_owners;
-mod ghosts;
-mod helm_release;
-mod kube_object;
-mod lack;
-mod leaving;
-pub mod manifest;
-mod manifest_drift;
-mod namespace;
+pub mod deletion;
+mod dispatch;
+pub mod helm;
+pub mod kubernetes;
 pub mod observed;
 pub mod other_controllers;
-mod own_fields;
-mod own_secret;
-pub mod owner;
-pub mod permission;
-pub mod pod_reason;
-pub mod pod_refusal;
-mod pod_role;
-pub mod pod_trial;
-mod probe;
-mod quota_fit;
+pub mod pods;
 pub mod record;
-pub mod references;
-mod registration;
-mod release_conflicts;
-mod release_drift;
-mod release_lock;
-pub mod release_record;
-mod release_removal;
 pub mod remarks;
-pub mod removal;
-mod restart;
-pub mod rollout;
-pub mod rotation;
-mod runner_pods;
-mod runner_removal;
-mod runner_tokens;
-mod users;
-mod verbs;
-mod webhook_server;
-mod webhook_state;
-mod webhook_words;
+pub mod runners;
 mod webhooks;
 
-pub use cert_manager_proof::webhook_namespace as cert_manager_namespace;
-pub use crd_set::crds_leave;
-pub use helm_release::newest_release;
-pub use pod_reason::{is_ready, readiness as pod_readiness, worst as worst_readiness};
-pub use runner_tokens::waits_for_token;
-pub use webhook_state::{has_endpoint, issued, services, without_authority};
+pub use helm::release::newest_release;
+pub use kubernetes::crds::crds_leave;
+pub use pods::status::{is_ready, readiness as pod_readiness, worst as worst_readiness};
+pub use runners::tokens::waits_for_token;
+pub use webhooks::{
+    cert_manager::webhook_namespace as cert_manager_namespace,
+    readiness::{has_endpoint, issued, services, without_authority},
+};
 
 use std::{collections::BTreeSet, fmt};
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::difference::Difference;
-use crate::error::Error;
+use crate::{diff::Difference, error::Error};
 
 /// What is there now, already compared with what is wanted.
 #[derive(Clone, Debug, Serialize, Deserialize)]

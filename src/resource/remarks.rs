@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::difference::Difference;
+use crate::diff::Difference;
 
 /// See the module.
 #[derive(Debug, Default)]

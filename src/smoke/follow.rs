@@ -4,12 +4,12 @@ use tokio::time::Instant;
 
 use super::{
     APPEARS, DOUBT, HEARTBEAT, Smoking, Stage,
-    cause::{Queue, why_queued},
-    story::{self, Pods, PoolStory},
+    job_report::{self, Pods, PoolStory},
+    queue_reason::{Queue, why_queued},
 };
 use crate::{
     clients::github::Job,
-    desired::workflow,
+    desired::render::workflow,
     error::{Error, ErrorKind, Result, System},
     profile::Pool,
 };
@@ -62,7 +62,7 @@ impl Smoking<'_> {
         // What no waiting changes ends it now; a job that has ended badly is no reason to leave the others.
         let goes_on = |it: &PoolStory| {
             let mut jobs = self.jobs.iter();
-            jobs.any(|job| job.name == it.pool && !story::is_over(job))
+            jobs.any(|job| job.name == it.pool && !job_report::is_over(job))
         };
         let mut going = self.stories().into_iter().filter(goes_on);
         if let Some(error) = going.find_map(|it| it.error) {
@@ -74,11 +74,11 @@ impl Smoking<'_> {
     /// Says of each job once who took it.
     fn tell_who(&mut self) {
         for job in self.jobs.clone() {
-            let Some(runner) = story::runner(&job) else {
+            let Some(runner) = job_report::runner(&job) else {
                 continue;
             };
             if self.told.insert(job.name.clone()) {
-                let story = story::story(
+                let story = job_report::story(
                     &job.name,
                     &job.labels,
                     Some(&job),
@@ -114,18 +114,18 @@ impl Smoking<'_> {
         let jobs: Vec<(&Pool, &Job)> = pools.filter_map(|it| Some((it, job(it)?))).collect();
         let queued = jobs
             .iter()
-            .find(|(_, job)| story::runner(job).is_none() && !story::is_over(job))
+            .find(|(_, job)| job_report::runner(job).is_none() && !job_report::is_over(job))
             .map(|(pool, job)| (*pool, (*job).clone()));
         if let Some((pool, job)) = queued {
             return self.queued(pool, &job, pods).await;
         }
         self.cause = None;
-        let running = jobs.iter().find(|(_, job)| !story::is_over(job));
+        let running = jobs.iter().find(|(_, job)| !job_report::is_over(job));
         Ok(match running {
             Some((pool, job)) => format!(
                 "pool {}: {} runs the job",
                 pool.name,
-                story::runner(job).unwrap_or_default()
+                job_report::runner(job).unwrap_or_default()
             ),
             None => format!("the run is `{}` at GitHub", state.unwrap_or_default()),
         })

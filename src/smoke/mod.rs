@@ -2,12 +2,12 @@
 //!
 //! A run that is not followed to its end, because of a Ctrl-C, a deadline or an error, is cancelled at GitHub.
 
-mod begin;
-mod cause;
-mod ending;
+mod cleanup;
+mod dispatch;
 mod follow;
-mod replaced;
-mod story;
+mod job_report;
+mod queue_reason;
+mod replacement;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,9 +28,9 @@ use crate::{
     execute::Stop,
     profile::{KubeDuration, Pool, Profile},
 };
-use cause::Cause;
-use story::Pods;
-pub use story::{PoolStory, Step};
+use job_report::Pods;
+pub use job_report::{PoolStory, Step};
+use queue_reason::Cause;
 
 /// How long a dispatched run may take to appear.
 const APPEARS: Duration = Duration::from_mins(1);

@@ -13,25 +13,27 @@ use crate::repository::{files, files_in, root, text};
 
 /// What is a function of its arguments alone.
 const PURE: &[&str] = &[
-    "src/account/",
+    "src/units/",
+    "src/diff.rs",
     "src/profile/",
     "src/policy/",
     "src/desired/",
     "src/report/",
     "src/plan/",
     "src/secret/",
+    "src/doctor/checks/",
     "src/clients/aws/advice.rs",
-    "src/clients/github/answer.rs",
-    "src/clients/github/certificate.rs",
-    "src/clients/github/forbidden.rs",
-    "src/clients/github/ground.rs",
-    "src/clients/github/groups.rs",
-    "src/clients/github/misplaced.rs",
-    "src/clients/github/refusal.rs",
+    "src/clients/github/response.rs",
+    "src/clients/github/error/issuer.rs",
+    "src/clients/github/error/forbidden.rs",
+    "src/clients/github/error/reason.rs",
+    "src/clients/github/groups/mod.rs",
+    "src/clients/github/auth/misplaced.rs",
+    "src/clients/github/error/mod.rs",
     "src/clients/github/scope.rs",
     "src/clients/github/server.rs",
-    "src/clients/github/token_kind.rs",
-    "src/clients/github/workflow_refusal.rs",
+    "src/clients/github/auth/token_kind.rs",
+    "src/clients/github/error/workflow.rs",
     "src/clients/helm/hint.rs",
     "src/clients/kube/target.rs",
 ];
@@ -62,7 +64,7 @@ const LONGER: [(&str, &str); 2] = [
         "one declaration per key of the profile, in the profile's order: the reading is the point, and most is doc comments",
     ),
     (
-        "src/profile/check/mod.rs",
+        "src/profile/validate/mod.rs",
         "one walk over tree and schema; to be split by kind of value",
     ),
 ];
@@ -86,7 +88,10 @@ fn pure_modules_do_no_io() {
         let text = text(&path);
         for (number, line) in product(&text).lines().enumerate() {
             let code = line.split("//").next().unwrap();
-            for word in IMPURE.iter().filter(|it| code.contains(**it)) {
+            let of_clients = path.starts_with("src/clients/");
+            let is_its_own = |word: &str| of_clients && word.starts_with("clients::");
+            let words = IMPURE.iter().filter(|it| code.contains(**it));
+            for word in words.filter(|it| !is_its_own(it)) {
                 found.push(format!("{path}:{}: `{word}`", number + 1));
             }
         }

@@ -17,10 +17,10 @@ fn in_source() -> BTreeSet<String> {
     let named = Regex::new(r#""((?:iam|ec2|s3|eks|ssm|secretsmanager):[A-Z][A-Za-z]+)""#).unwrap();
     let places = files_in("src/", "rs").into_iter().filter(|path| {
         path.starts_with("src/resource/aws/")
-            || path == "src/cli/aws_facts.rs"
+            || path == "src/session/aws_facts.rs"
             || path == "src/clients/aws/network.rs"
             || path == "src/clients/aws/cluster.rs"
-            || path == "src/clients/aws/stored.rs"
+            || path == "src/clients/aws/secret_store.rs"
     });
     places
         .flat_map(|path| {
@@ -86,9 +86,9 @@ fn each_call_names_its_permission() {
     let mut found = BTreeSet::new();
     for path in files_in("src/", "rs") {
         if path.starts_with("src/resource/aws/") && !path.contains("/tests/")
-            || path == "src/cli/aws_facts.rs"
+            || path == "src/session/aws_facts.rs"
             || path == "src/clients/aws/network.rs"
-            || path == "src/clients/aws/stored.rs"
+            || path == "src/clients/aws/secret_store.rs"
         {
             found.extend(calls(&path));
         }

@@ -39,7 +39,14 @@ const EMPTY: [&str; 9] = [
 ];
 
 /// Where hints for a failure come from; the doctor's fixes are held against its own rules.
-const AREAS: [&str; 3] = ["src/clients/", "src/execute/", "src/cli/"];
+const AREAS: [&str; 6] = [
+    "src/clients/",
+    "src/execute/",
+    "src/terminal/",
+    "src/session/",
+    "src/run/",
+    "src/cli/",
+];
 
 /// The texts in the source of the product, by file.
 fn texts() -> BTreeMap<String, Vec<String>> {

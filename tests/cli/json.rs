@@ -14,6 +14,7 @@ use std::{
 use arcctl::{
     clients::requests::Counts,
     desired::Phase,
+    diff::Difference,
     doctor::{
         Finding,
         check::{Severity, Verdict},
@@ -31,7 +32,7 @@ use arcctl::{
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     },
-    resource::{Id, difference::Difference},
+    resource::Id,
     smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
 };
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use arcctl::desired::probe::{Answer, State, answers};
+use arcctl::desired::pool::probe::{Answer, State, answers};
 
 /// A made-up token, which must be sent and never said.
 const TOKEN: &str = "eyJ-canary";
@@ -46,7 +46,7 @@ fn said(variables: &[(&str, &str)]) -> Answer {
     let directory = tempfile::tempdir().unwrap();
     let message = directory.path().join("message");
     let status = Command::new("bash")
-        .args(["-c", include_str!("../../src/desired/probe.sh")])
+        .args(["-c", include_str!("../../src/desired/pool/probe.sh")])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("TMPDIR", directory.path())

@@ -17,7 +17,7 @@
 use std::{env, ops::Range};
 
 use arcctl::{
-    desired::{Facts, autoscaler::autoscaler},
+    desired::{Facts, pool::autoscaler::autoscaler},
     profile::{Pool, Profile, Repeat, Schedule, Window, load},
 };
 use jiff::{Timestamp, tz::TimeZone};

@@ -2,7 +2,12 @@
 //! tries before was refused too.
 
 use arcctl::{
-    desired::{Facts, controller, lint::lint, pod::runner_pod, runners::runner_deployment},
+    desired::{
+        Facts,
+        charts::controller,
+        lint::lint,
+        pool::{pod::runner_pod, runner_deployment::runner_deployment},
+    },
     profile::{Pool, Profile, load_with},
 };
 use arcctl_sandbox::controller::pod_of;

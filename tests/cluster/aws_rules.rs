@@ -370,7 +370,10 @@ fn nodes_of_auto_mode_and_of_custom_networking_get_their_rules() {
     let created = created_rules(&fresh);
     for group in [&node, &pods] {
         let rule = format!("security-group-rule/{group}/ingress-9443-from-{control}");
-        assert!(created.contains(&rule), "{created:#?}");
+        assert!(
+            created.contains(&rule),
+            "{rule}, nodes {node}, pods {pods}: {created:#?}"
+        );
     }
     assert!(
         !created.iter().any(|it| it.contains(&storage)),

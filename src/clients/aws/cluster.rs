@@ -5,10 +5,10 @@ use aws_sdk_eks::{
     types::{Cluster, ClusterStatus, ComputeConfigResponse, IpFamily, VpcConfigResponse},
 };
 
-use super::{Aws, failure::Asked};
+use super::{Aws, error::Asked};
 use crate::{
-    account::Partition,
     error::{Error, ErrorKind, Result, System},
+    units::Partition,
 };
 
 /// What EKS tells of a cluster that can be used.

@@ -4,14 +4,14 @@
 //! `AWS_ENDPOINT_URL` (docs/decisions/0004-the-sdk-reads-its-environment.md). Every attempt has a timeout and is counted.
 
 mod advice;
+pub mod auth;
 pub mod buckets;
 pub mod cluster;
-mod counting;
-pub mod failure;
-pub mod login;
+pub mod error;
+mod interceptor;
 pub mod network;
+pub mod secret_store;
 pub mod shared_files;
-pub mod stored;
 mod token;
 #[cfg(test)]
 pub(crate) mod wire;
@@ -29,7 +29,9 @@ use aws_smithy_http_client::{
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-use self::{counting::Counting, shared_files::SharedFiles};
+use interceptor::Counting;
+use shared_files::SharedFiles;
+
 use super::requests::Counter;
 
 /// How long a connection may take.

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
     Filter, Instance, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment as Attachment,
 };
 
-use super::{Aws, failure::Asked};
+use super::{Aws, error::Asked};
 use crate::error::Result;
 
 /// How many instances or interfaces are asked for at once.

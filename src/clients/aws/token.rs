@@ -15,7 +15,7 @@ use aws_sigv4::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{account::Partition, secret::Secret};
+use crate::{secret::Secret, units::Partition};
 
 /// What EKS reads the token by.
 const PREFIX: &str = "k8s-aws-v1.";

@@ -3,27 +3,15 @@
 //! A thin client over reqwest (docs/decisions/0002): a token is only ever sent to the one host it is for, redirects are
 //! not followed, and a refusal is read from status and headers, not guessed from text (reference: arc.md 5).
 
-mod answer;
-mod app;
-mod app_token;
-mod audit;
-mod certificate;
-mod forbidden;
-mod ground;
-mod group_access;
-mod group_reading;
+pub mod auth;
+mod endpoints;
+mod error;
 mod groups;
-mod listing;
-mod meaning;
-mod misplaced;
-mod pause;
-mod refusal;
-mod removal;
+mod response;
+mod retry;
+mod runners;
 mod scope;
 mod server;
-mod token_kind;
-mod unreachable;
-mod workflow_refusal;
 mod workflows;
 
 use std::{
@@ -37,31 +25,22 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::{
-    answer::Answer,
-    app::{Installation, Purpose},
-    group_reading::Groups,
-    listing::Pages,
-    meaning::{read, refused},
-    pause::{ATTEMPTS, Gate, asked},
-    refusal::Case,
-    scope::prefix,
-    unreachable::{may_pass, unreachable},
+use auth::app::{Installation, Purpose};
+use endpoints::{read, refused};
+use error::{
+    Case,
+    connect::{may_pass, unreachable},
 };
-pub use self::{
-    audit::Audit,
-    group_access::GroupAccess,
-    groups::GroupFindings,
-    meaning::{Asker, Question, meaning},
-    removal::Removed,
-    server::{OLDEST, Product, Server, Version},
-    token_kind::TokenKind,
-    workflows::{Job, JobStep, Repository, Run},
-};
+use groups::read::Groups;
+use response::Answer;
+use retry::{ATTEMPTS, Gate, asked};
+use runners::Pages;
+use scope::prefix;
+
 use super::{
     credential::Credential,
-    pause::{backoff, pause},
     requests::{Call, Counter},
+    retry::{backoff, pause},
 };
 use crate::{
     error::{Error, Result, System},
@@ -69,6 +48,12 @@ use crate::{
     profile::Scope,
     secret::Secret,
 };
+pub use auth::{audit::Audit, token_kind::TokenKind};
+pub use endpoints::{Asker, Question, meaning};
+pub use groups::{GroupFindings, access::GroupAccess};
+pub use runners::remove::Removed;
+pub use server::{OLDEST, Product, Server, Version};
+pub use workflows::{Job, JobStep, Repository, Run};
 
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{
     GitHub, With,
-    answer::Answer,
-    app::Purpose,
+    auth::app::Purpose,
+    error::workflow::{Asked, WorkflowCase, workflow_refusal},
     hidden,
-    listing::PAGE,
-    workflow_refusal::{Asked, WorkflowCase, workflow_refusal},
+    response::Answer,
+    runners::PAGE,
 };
 use crate::{clients::requests::Call, error::Result};
 

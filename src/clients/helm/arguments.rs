@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use crate::resource::{Chart, HelmRelease, owner::PROFILE, release_record::REVISION};
+use crate::resource::{Chart, HelmRelease, helm::record::REVISION, kubernetes::ownership::PROFILE};
 
 /// The argv of `helm pull` for `chart`, to a file in `directory`.
 pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {

@@ -26,11 +26,10 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-use self::{
-    arguments::{render_arguments, upgrade_arguments},
-    hint::hint,
-    output::{last_words, supported},
-};
+use arguments::{render_arguments, upgrade_arguments};
+use hint::hint;
+use output::{last_words, supported};
+
 use super::{kube::Access, scratch::Scratch};
 use crate::{
     error::{Error, Result, System},

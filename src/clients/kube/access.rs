@@ -7,9 +7,9 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::failure::innermost;
+use super::error::innermost;
 use crate::{
-    clients::aws::login::Login,
+    clients::aws::auth::Login,
     error::{Error, Result, System},
 };
 

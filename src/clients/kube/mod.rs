@@ -3,7 +3,7 @@
 //! Every call has a timeout, is counted, and is repeated when the server was only busy. An error names the object.
 
 mod access;
-mod failure;
+mod error;
 mod kinds;
 mod reads;
 mod request_log;
@@ -15,20 +15,17 @@ use std::{sync::Arc, time::Duration};
 use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
-pub use self::{
-    access::Access,
-    failure::{KubeFailure, status},
-    target::{Kind, Selection, Target},
-    writes::Mode,
-};
-use self::{
-    failure::{Reply, innermost},
-    request_log::{ATTEMPT, RequestLog},
-};
+pub use access::Access;
+pub use error::{KubeFailure, status};
+use error::{Reply, innermost};
+use request_log::{ATTEMPT, RequestLog};
+pub use target::{Kind, Selection, Target};
+pub use writes::Mode;
+
 use super::{
-    aws::login::Login,
-    pause::pause,
+    aws::auth::Login,
     requests::{Call, Counter},
+    retry::pause,
 };
 use crate::{
     error::{Error, ErrorKind, Result, System},

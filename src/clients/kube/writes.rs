@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     FIELD_MANAGER, Kind, Kube, Target,
-    failure::{KubeFailure, Reply},
+    error::{KubeFailure, Reply},
     to_value,
 };
 use crate::{clients::requests::Call, error::Result};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::minimum::IN_FORCE;
+use super::min_replicas::IN_FORCE;
 use crate::{desired::names, profile::Profile};
 
 /// The pools that are chosen at the top.

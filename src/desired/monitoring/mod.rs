@@ -3,16 +3,16 @@
 //! The `ServiceMonitor` comes with the controller's chart (`desired::controller`).
 
 mod dashboard;
-mod minimum;
+mod min_replicas;
 mod rules;
 
-pub use minimum::IN_FORCE;
+pub use min_replicas::IN_FORCE;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{DesiredError, Facts, autoscaler, names};
+use super::{DesiredError, Facts, names, pool::autoscaler};
 use crate::profile::{
     Auto, Monitoring, Profile,
     schedule::{Override, parse_live},
@@ -112,7 +112,7 @@ fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a
     let of = |pool| {
         let live = autoscaler::scheduled_overrides(pool, facts)?;
         let overrides = live.as_ref().and_then(parse_live).unwrap_or_default();
-        let ends = minimum::end(&overrides, pool, facts.now);
+        let ends = min_replicas::end(&overrides, pool, facts.now);
         Ok(Scheduled {
             pool,
             overrides,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Scheduled,
-    minimum::{self, IN_FORCE},
+    min_replicas::{self, IN_FORCE},
 };
 use crate::{
     desired::names,
@@ -51,7 +51,7 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
     };
     let mut rules = Vec::new();
     for pool in pools {
-        let expression = minimum::expression(&pool.overrides, pool.pool.min);
+        let expression = min_replicas::expression(&pool.overrides, pool.pool.min);
         rules.push(recording(IN_FORCE, pool, expression));
         if let Some(end) = pool.ends {
             rules.push(recording(ENDS, pool, format!("vector({end})")));

@@ -7,7 +7,7 @@ use crate::{
     desired::{
         Desired, EksFacts, Facts,
         aws::{AwsFacts, NodeNetwork},
-        desired, files,
+        desired, render,
     },
     profile::Profile,
     resource::{
@@ -101,7 +101,7 @@ fn all_arns_are_of_the_cluster_s_partition() {
             // Offline the partition follows from the region alone.
             for facts in [known, Facts::default()] {
                 let mut texts = vec![format!("{:?}", desired(&profile, &facts).unwrap())];
-                let rendered = files::files(&profile, &facts).unwrap();
+                let rendered = render::files(&profile, &facts).unwrap();
                 texts.extend(rendered.into_iter().map(|(_, text)| text));
                 let all = texts.concat();
                 let mut arns = all.split("arn:").filter(|it| it.starts_with("aws"));
@@ -215,7 +215,7 @@ fn a_rule_for_several_sets_of_groups_is_made_once() {
 fn the_workflow_passes_on_what_the_role_comes_by() {
     let workflow = |key: &str| {
         let profile = on_eks("ap-northeast-2", &json!({key: role("aws")}));
-        let files = files::files(&profile, &Facts::default()).unwrap();
+        let files = render::files(&profile, &Facts::default()).unwrap();
         let found = files
             .into_iter()
             .find(|(path, _)| path.starts_with(".github/workflows/"));

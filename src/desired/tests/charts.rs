@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::profile;
-use crate::desired::{Facts, cert_manager, controller};
+use crate::desired::{
+    Facts,
+    charts::{cert_manager, controller},
+};
 
 fn controller_values(changes: &Value, facts: &Facts) -> Value {
     controller::values(&profile(changes), facts)

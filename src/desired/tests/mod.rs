@@ -49,16 +49,17 @@ fn patch(target: &mut Value, changes: &Value) {
 
 /// `spec.template.spec` of the only pool's `RunnerDeployment`, strictly checked.
 fn runner(profile: &Profile) -> Value {
-    let manifest = super::runners::runner_deployment(profile, &profile.pools[0]).unwrap();
-    let problems = super::strict::check(&manifest, &profile.controller.chart_version);
+    let manifest =
+        super::pool::runner_deployment::runner_deployment(profile, &profile.pools[0]).unwrap();
+    let problems = super::crd_schema::check(&manifest, &profile.controller.chart_version);
     assert_eq!(problems, []);
     manifest["spec"]["template"]["spec"].clone()
 }
 
 /// `spec` of the only pool's autoscaler, strictly checked.
 fn autoscaler(profile: &Profile, facts: &Facts) -> Value {
-    let manifest = super::autoscaler::autoscaler(profile, &profile.pools[0], facts).unwrap();
-    let problems = super::strict::check(&manifest, &profile.controller.chart_version);
+    let manifest = super::pool::autoscaler::autoscaler(profile, &profile.pools[0], facts).unwrap();
+    let problems = super::crd_schema::check(&manifest, &profile.controller.chart_version);
     assert_eq!(problems, []);
     manifest["spec"].clone()
 }

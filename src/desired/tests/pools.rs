@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{profile, runner, with_pool};
-use crate::desired::{Facts, cert_manager, desired, runners};
+use crate::desired::{Facts, charts::cert_manager, desired, pool::runner_deployment};
 
 #[test]
 fn docker_in_the_runner_is_one_field() {
@@ -26,7 +26,7 @@ fn metadata_reaches_the_deployment_and_its_pods() {
         "metadata": {"labels": {"team": "ci", "app.kubernetes.io/managed-by": "helm"}, "annotations": {"a": "b"}},
         "podMetadata": {"labels": {"cost": "12"}, "annotations": {"karpenter.sh/do-not-disrupt": "true"}},
     }));
-    let manifest = runners::runner_deployment(&profile, &profile.pools[0]).unwrap();
+    let manifest = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap();
     assert_eq!(
         manifest["metadata"],
         json!({"name": "basic", "namespace": "actions-runner", "annotations": {"a": "b"},
@@ -44,7 +44,7 @@ fn a_service_account_of_the_pool_takes_the_place_of_the_role_s() {
     let pool = |account: Value| {
         let mut changed = with_pool(&json!({"serviceAccount": account}));
         changed.aws = serde_json::from_value(role.clone()).unwrap();
-        runners::runner_deployment(&changed, &changed.pools[0]).unwrap()["spec"]["template"].clone()
+        runner_deployment::runner_deployment(&changed, &changed.pools[0]).unwrap()["spec"]["template"].clone()
     };
     let own = pool(json!("deployer"));
     assert_eq!(own["spec"]["serviceAccountName"], "deployer");

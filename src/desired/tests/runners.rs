@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{autoscaler, profile, runner, variables, with_pool};
-use crate::desired::{DesiredError, Facts, online, runners};
+use crate::desired::{DesiredError, Facts, online, pool::runner_deployment};
 
 #[test]
 fn without_a_single_scope_there_is_no_runner() {
     for github in [json!({"organization": null}), json!({"enterprise": "e"})] {
         let profile = profile(&json!({"github": github}));
-        let error = runners::runner_deployment(&profile, &profile.pools[0]).unwrap_err();
+        let error = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap_err();
         assert_eq!(error, DesiredError::Scope);
     }
 }
@@ -31,7 +31,7 @@ fn each_scope_has_its_field() {
 #[test]
 fn an_unknown_instance_type_needs_resources() {
     let unknown = with_pool(&json!({"instanceType": "t9z.huge"}));
-    let error = runners::runner_deployment(&unknown, &unknown.pools[0]).unwrap_err();
+    let error = runner_deployment::runner_deployment(&unknown, &unknown.pools[0]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "pool `basic`: the instance type `t9z.huge` is not in arcctl's table; set `resources.runner` of the pool"
@@ -76,7 +76,7 @@ fn what_the_profile_leaves_out_is_left_out() {
 #[test]
 fn nobody_but_the_controller_sets_replicas_and_effective_time() {
     let profile = profile(&json!({}));
-    let manifest = runners::runner_deployment(&profile, &profile.pools[0]).unwrap();
+    let manifest = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap();
     let keys: Vec<_> = manifest["spec"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["template"]);
 }
@@ -230,7 +230,7 @@ fn a_given_fs_group_wins_over_the_images() {
 fn another_role_or_way_to_it_takes_new_pods() {
     let annotation = |key: &str, role: &str| {
         let profile = profile(&json!({"aws": {key: {"role": role, "serviceAccount": "sa"}}}));
-        let manifest = runners::runner_deployment(&profile, &profile.pools[0]).unwrap();
+        let manifest = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap();
         manifest["spec"]["template"]["metadata"]["annotations"]["arcctl.dev/role"].clone()
     };
     assert_eq!(annotation("irsa", "r"), "irsa r");
@@ -254,7 +254,7 @@ fn a_template_is_merged_and_its_collisions_named() {
         "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}),
     );
     assert_eq!(
-        runners::template_collisions(&good, &good.pools[0]),
+        runner_deployment::template_collisions(&good, &good.pools[0]),
         Ok(vec![])
     );
     let spec = runner(&good);
@@ -270,7 +270,7 @@ fn a_template_is_merged_and_its_collisions_named() {
         "volumeMounts": [{"name": "mine", "mountPath": "/tmp"}]}),
     );
     assert_eq!(
-        runners::template_collisions(&bad, &bad.pools[0]).unwrap(),
+        runner_deployment::template_collisions(&bad, &bad.pools[0]).unwrap(),
         [
             "image",
             "securityContext.fsGroup",
@@ -324,7 +324,7 @@ fn a_schedule_that_cannot_be_read_is_an_error() {
     let profile = with_pool(&json!({"schedule": {"timeZone": "Mars/Olympus",
         "windows": [{"name": "w", "from": "00:00", "to": "01:00", "min": 0}]}}));
     let error =
-        super::super::autoscaler::autoscaler(&profile, &profile.pools[0], &Facts::default());
+        super::super::pool::autoscaler::autoscaler(&profile, &profile.pools[0], &Facts::default());
     assert_eq!(
         error.unwrap_err().to_string(),
         "pool `basic`: `schedule` cannot be used: unknown time zone `Mars/Olympus`; correct the schedule"

@@ -37,7 +37,7 @@ fn triggers_bring_the_webhook_server_and_leave_metrics_out() {
     assert_eq!(hra["scaleUpTriggers"], trigger);
     assert_eq!(hra["metrics"], serde_json::Value::Null);
     assert_eq!(hra["minReplicas"], 0);
-    let values = crate::desired::controller::values(&profile, &Facts::default());
+    let values = crate::desired::charts::controller::values(&profile, &Facts::default());
     let secret = json!({"enabled": true, "create": false, "name": "github-webhook-server"});
     assert_eq!(
         values["githubWebhookServer"],
@@ -70,7 +70,7 @@ fn prescribed_names_reach_every_object() {
     }
     let old = |id: &&&str| id.contains("actions-runner-system") || id.contains("/actions-runner/");
     assert_eq!(ids.iter().find(old), None);
-    let values = crate::desired::controller::values(&profile, &Facts::default());
+    let values = crate::desired::charts::controller::values(&profile, &Facts::default());
     assert_eq!(
         values["scope"],
         json!({"singleNamespace": true, "watchNamespace": "ci"})

@@ -8,7 +8,7 @@ use super::{
     worlds::{NOW, healthy, resource},
 };
 use crate::{
-    doctor::{Choice, Finding, Verdict, judge, world::World},
+    doctor::{Choice, Finding, Verdict, judge, snapshot::World},
     report,
     resource::observed::{Observed, Ownership, Present, Readiness},
 };

@@ -6,15 +6,18 @@ use serde_json::json;
 
 use super::worlds::{NOW, by_association, healthy};
 use crate::{
-    desired::{Facts, autoscaler, probe::State},
+    desired::{
+        Facts,
+        pool::{autoscaler, probe::State},
+    },
+    diff::Difference,
     doctor::{
-        slim::digest,
-        world::{Refused, Shape, Wiring, World},
+        redact::digest,
+        snapshot::{Refused, Shape, Wiring, World},
     },
     error::{Error, ErrorKind, System},
     resource::{
         aws::PodIdentityAssociation,
-        difference::Difference,
         observed::{Observed, Ownership, Present, Readiness},
     },
 };

@@ -8,8 +8,8 @@ use crate::{
         desired,
     },
     doctor::{
-        mend::{Mends, mends},
-        world::World,
+        fix::{Mends, mends},
+        snapshot::World,
     },
     resource::observed::Observed,
 };
@@ -49,7 +49,7 @@ fn installed() -> World {
     for it in &wanted {
         like.id = it.id.clone();
         like.proof = it.resource.is_proof();
-        like.purpose = crate::doctor::gather::purpose(it);
+        like.purpose = crate::doctor::collect::purpose(it);
         resources.push(like.clone());
     }
     assert!(rule.iter().any(|it| it.purpose.is_some()));

@@ -14,10 +14,10 @@ use super::{
     Choice, Finding,
     check::Severity,
     checks, judge,
-    world::{Probed, World},
+    snapshot::{Probed, World},
 };
 use crate::{
-    desired::probe::State,
+    desired::pool::probe::State,
     error::{Error, ErrorKind, System},
     report,
 };

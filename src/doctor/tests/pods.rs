@@ -1,10 +1,7 @@
 //! The runners' pods and what is registered of them.
 
-use super::{
-    super::{check::Verdict, slim::slim, world::World},
-    findings, variants,
-    worlds::healthy,
-};
+use super::{findings, variants, worlds::healthy};
+use crate::doctor::{check::Verdict, redact::slim, snapshot::World};
 
 #[test]
 fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {

@@ -6,8 +6,10 @@ use super::{
     faults::{Fault, not_yet, token_event},
     worlds::{NOW, ready_pod},
 };
-use crate::desired::probe::State;
-use crate::doctor::world::{Registered, Shape, World};
+use crate::{
+    desired::pool::probe::State,
+    doctor::snapshot::{Registered, Shape, World},
+};
 
 /// A job has just ended: its runner's pod is replaced by one that is not online yet.
 pub(super) fn turnover(world: &mut World) {
@@ -78,7 +80,7 @@ pub(super) const VARIANTS: &[Fault] = &[
         it.at_aws.caller = Ok(None);
         it.at_aws.cluster = Ok(None);
         it.at_aws.wiring = Ok(None);
-        let kept = |id: &str| !crate::desired::removal::is_at_aws(id);
+        let kept = |id: &str| !crate::desired::teardown::is_at_aws(id);
         it.resources
             .as_mut()
             .unwrap()

@@ -9,14 +9,17 @@ use serde_json::{Value, json};
 
 use crate::{
     desired::{
-        Facts, autoscaler,
+        Facts,
         aws::{TO_SERVER, TO_WEBHOOKS},
-        probe::{Answer, State},
-        runners::runner_labels,
+        pool::{
+            autoscaler,
+            probe::{Answer, State},
+            runner_deployment::runner_labels,
+        },
     },
     doctor::{
-        slim::digest,
-        world::{
+        redact::digest,
+        snapshot::{
             AtAws, Groups, PodTrial, Probed, Registered, Resource, SecretShape, Shape, TrustPolicy,
             Wiring, World,
         },

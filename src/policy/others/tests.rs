@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::{Trust, bucket_policy, trust_statement};
 use super::*;
+use crate::policy::{Trust, bucket_policy, trust_statement};
 
 const SID: &str = "Arcctl0000000000000000";
 const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/A";

@@ -1,12 +1,12 @@
 //! Rules about IAM and EC2 that need no AWS to check. Pure.
 
-use super::{
-    super::{Aws, Profile, RunnerRole},
-    Path, Report,
-};
-use crate::account::{
-    Arn, Network, Partition,
-    constraints::{ROLE_NAME, is_path},
+use super::{Path, Report};
+use crate::{
+    profile::{Aws, Profile, RunnerRole},
+    units::{
+        Arn, Network, Partition,
+        aws_limits::{ROLE_NAME, is_path},
+    },
 };
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {

@@ -1,6 +1,7 @@
 //! Rules about the cluster, its proxy, its mirrors and the waiting times. Pure.
 
-use super::{super::Profile, Path, Report, url::Url};
+use super::{Path, Report, url::Url};
+use crate::profile::Profile;
 
 /// The one name that is taken: the inventory is the `ConfigMap` `arcctl-NAME`, and `github.caBundle` is in this one.
 const TAKEN: &str = "github-ca";

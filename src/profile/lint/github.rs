@@ -1,13 +1,12 @@
 //! Rules about the GitHub server, the scope and the credential. Pure.
 
-use super::{
-    super::{
+use super::{Path, Report, url::Url};
+use crate::{
+    profile::{
         GitHub, KubernetesSecretKey, Pool, PoolGitHub, Profile, Scope, TokenSource, object_names,
     },
-    Path, Report,
-    url::Url,
+    units::Arn,
 };
-use crate::account::Arn;
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
     let github = Path::from(["github"]);

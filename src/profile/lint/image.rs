@@ -1,8 +1,9 @@
 //! Rules about a pool's image: what it is, what its labels say of it, what its docker group needs. Pure.
 
-use super::{
-    super::{ContainerMode, Pool, Profile, image},
-    Path, Report,
+use super::{Path, Report};
+use crate::{
+    profile::{ContainerMode, Pool, Profile},
+    units::image,
 };
 
 /// The oldest runner that github.com lets register (enforced since 2026-09-25).

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::{Metadata, Pool, Profile, object_names},
-    Path, Report,
-};
+use super::{Path, Report};
+use crate::profile::{Metadata, Pool, Profile, object_names};
 
 /// The label of everything that arcctl owns, and the beginning of its others.
 const ARCCTL: [&str; 2] = ["app.kubernetes.io/managed-by", "arcctl.dev/"];

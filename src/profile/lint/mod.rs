@@ -20,7 +20,7 @@ mod versions;
 pub use passthrough::kept_value;
 pub use schedule::over as windows_over;
 
-use super::{Profile, path::Path, problem::Severity};
+use super::{Profile, diagnostic::Severity, path::Path};
 
 /// What a rule has found.
 #[derive(Clone, Debug, PartialEq, Eq)]

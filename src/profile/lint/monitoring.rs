@@ -1,6 +1,7 @@
 //! Rules about `monitoring`. Pure.
 
-use super::{super::Profile, Path, Report, metadata};
+use super::{Path, Report, metadata};
+use crate::profile::Profile;
 
 /// The label of everything that arcctl owns, and the beginning of its others.
 const RESERVED: [&str; 2] = ["app.kubernetes.io/managed-by", "arcctl.dev/"];

@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    super::{Pool, Profile},
-    Path, Report,
-};
+use super::{Path, Report};
+use crate::profile::{Pool, Profile};
 
 /// Keys of the chart's values that a profile says in its own words, or that arcctl relies on.
 const VALUES: [(&str, &str); 18] = [

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{
-    super::{
+use super::{Path, Report, image, metadata, passthrough, resources, scaling, schedule};
+use crate::{
+    profile::{
         ContainerMode, Pool, Profile, Scope,
         object_names::{self, is_object_name},
     },
-    Path, Report, image, metadata, passthrough, resources, scaling, schedule,
+    secret::{name::is_secret, shape::is_credential},
 };
-use crate::secret::{name::is_secret, shape::is_credential};
 
 /// The node label of the instance type, which `instanceType` selects by.
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";

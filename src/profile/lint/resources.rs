@@ -2,12 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    super::{
-        Pool, ResourceRequirements,
-        quantity::{Amount, compare},
-    },
-    Path, Report,
+use super::{Path, Report};
+use crate::{
+    profile::{Pool, ResourceRequirements},
+    units::quantity::{Amount, compare},
 };
 
 pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {

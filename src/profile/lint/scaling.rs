@@ -1,11 +1,8 @@
 //! Rules about when a pool grows and shrinks: what the controller computes, checked before it computes it. Pure.
 
-use super::{
-    super::{
-        GitHub, KubeDuration, Metric, MetricType, Pool, Profile, Scaling, Scope, Step, Trigger,
-    },
-    Path, Report,
-    github::is_repository,
+use super::{Path, Report, github::is_repository};
+use crate::profile::{
+    GitHub, KubeDuration, Metric, MetricType, Pool, Profile, Scaling, Scope, Step, Trigger,
 };
 
 /// What the controller takes where a profile says nothing.

@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{
-    super::{
-        Pool, Profile, Repeat, Schedule, Window,
-        check::similar,
-        schedule::{ScheduleError, holds_back_later, is_covered, times},
-    },
-    Path, Report,
+use super::{Path, Report};
+use crate::profile::{
+    Pool, Profile, Repeat, Schedule, Window,
+    schedule::{ScheduleError, holds_back_later, is_covered, times},
+    validate::similar,
 };
 
 pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {

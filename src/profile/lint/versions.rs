@@ -1,8 +1,9 @@
 //! Rules about the versions and the ports of what is installed. Pure.
 
-use super::{
-    super::{Auto, Profile, image::Image},
-    Path, Report,
+use super::{Path, Report};
+use crate::{
+    profile::{Auto, Profile},
+    units::image::Image,
 };
 
 /// The chart of the controller's last release, and the release in it.

@@ -6,9 +6,9 @@
 //! person is told; [`equivalent`] decides whether what is live may stay, [`verify`]
 //! compares what is rendered with the profile.
 
+mod calendar;
 mod coverage;
-mod live;
-mod moment;
+mod existing;
 mod occurrences;
 mod overrides;
 mod verify;
@@ -20,11 +20,11 @@ mod tests;
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use thiserror::Error;
 
-pub(super) use coverage::{holds_back_later, is_covered};
-pub use live::{equivalent, first_disagreement, parse_live};
-pub use moment::{
+pub use calendar::{
     ActiveWindow, ClockChange, Moment, NextChange, Stretch, calendar, clock_changes, moment,
 };
+pub(super) use coverage::{holds_back_later, is_covered};
+pub use existing::{equivalent, first_disagreement, parse_live};
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
 pub use verify::{Mismatch, Verified, verify};
 pub(super) use window::times;

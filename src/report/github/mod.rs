@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::run::Run;
 use crate::{
     clients::credential::Credential,
     doctor::{
@@ -15,7 +16,6 @@ use crate::{
     },
     error::Error,
     profile::{Problem, Severity},
-    report::run::Run,
 };
 
 /// How many annotations of a level GitHub shows of one step.

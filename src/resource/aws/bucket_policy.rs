@@ -7,22 +7,22 @@ use tokio::time::Instant;
 
 use super::{
     BucketPolicy,
+    consistency::{Verdict, Writes},
     documents::{FRESH, Lateness, READINGS, Shared},
+    iam::trust_policy::TrustPolicy,
     not_yet, shared,
-    trust_policy::TrustPolicy,
-    writes::{Verdict, Writes},
 };
 use crate::{
-    account::Arn,
-    clients::aws::{Aws, buckets::in_region, failure::Asked},
+    clients::aws::{Aws, buckets::in_region, error::Asked},
     error::{Error, Result, System},
     policy::{
         BUCKET_POLICY_LIMIT, Document, TooLarge, differences, is_granted, merged, orphans, without,
     },
     resource::{
+        deletion::{ours, stays},
         observed::{Observed, Ownership, Present, Readiness},
-        removal::{ours, stays},
     },
+    units::Arn,
 };
 
 /// The seconds in which S3 may not know a role yet.

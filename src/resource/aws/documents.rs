@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::writes::{Entry, LATE, UNSEEN, Verdict, Write, Writes};
+use super::consistency::{Entry, LATE, UNSEEN, Verdict, Write, Writes};
 use crate::{
     error::{Error, System},
     policy::{Document, Orphan, is_own, name_of},
@@ -71,7 +71,7 @@ impl Lateness {
 }
 
 /// A document that others write as a whole too.
-pub(super) struct Shared<'a> {
+pub(crate) struct Shared<'a> {
     /// What its writes are remembered by.
     pub(super) key: &'a str,
     /// What messages name it by.

@@ -3,24 +3,17 @@
 //! IAM shows a write late, and writes a policy as a whole: [`writes`] and [`documents`] keep both from being taken for
 //! somebody's change.
 
-mod attachments;
 mod bucket_policy;
+pub mod consistency;
 mod documents;
-mod iam_role;
+pub mod iam;
 mod node_groups;
-mod oidc_provider;
-mod oidc_removal;
-mod pod_identity;
 pub(super) mod record;
-mod role_policy;
-mod role_removal;
 mod rule;
 mod rule_reading;
 mod security_group_rule;
 #[cfg(test)]
 mod tests;
-mod trust_policy;
-pub mod writes;
 
 pub use node_groups::node_groups;
 pub use rule::{Direction, Peer};
@@ -31,13 +24,13 @@ use serde_json::Value;
 use super::{
     Id,
     context::Context,
-    difference::Difference,
     observed::{Observed, Ownership, Present, Readiness},
 };
 use crate::{
-    account::constraints::Refused,
     clients::aws::Aws,
+    diff::Difference,
     error::{Error, Result, System},
+    units::aws_limits::Refused,
 };
 
 /// IAM's word for what is not there.

@@ -6,7 +6,7 @@ use super::{
     AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation,
     RolePolicy, SecurityGroupRule,
 };
-use crate::{account::Network, resource::Id};
+use crate::{resource::Id, units::Network};
 
 /// What deleting `resource` needs beside its id.
 pub(crate) fn details(resource: &AwsResource) -> Value {

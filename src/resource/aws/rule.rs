@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::account::Network;
+use crate::units::Network;
 
 /// Which way a connection goes, as the group with the rule sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{
     rule::{LiveRule, are_unknown, covered},
 };
 use crate::{
-    clients::aws::{Aws, failure::Asked},
+    clients::aws::{Aws, error::Asked},
     error::{Error, Result, System},
 };
 

@@ -8,17 +8,18 @@ use aws_sdk_ec2::{
 };
 
 use super::{
-    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule, not_yet, refused_text,
-    writes::{Verdict, Writes},
+    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule,
+    consistency::{Verdict, Writes},
+    not_yet, refused_text,
 };
 use crate::{
-    account::constraints::{RULE_DESCRIPTION, TAG},
-    clients::aws::{Aws, failure::Asked},
+    clients::aws::{Aws, error::Asked},
     error::{Error, Result},
     resource::{
+        deletion::ours,
         observed::{Observed, Present, Readiness},
-        removal::ours,
     },
+    units::aws_limits::{RULE_DESCRIPTION, TAG},
 };
 
 impl SecurityGroupRule {

@@ -7,7 +7,7 @@ use crate::{
     desired::names,
     error::{Error, ErrorKind, System},
     profile::Profile,
-    resource::owner,
+    resource::kubernetes::ownership,
 };
 
 /// What comes of another controller in the cluster.
@@ -172,7 +172,7 @@ impl OtherController {
             .map_or_else(|| "-A".to_owned(), |theirs| format!("-n {theirs}"));
         let first = format!(
             "delete first what is its own of `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until its runners are gone from `kubectl get runners {place}`",
-            owner::PROFILE
+            ownership::PROFILE
         );
         match &self.release {
             Some((namespace, release)) => {

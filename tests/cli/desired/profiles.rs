@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arcctl::{
-    desired::{DesiredError, Facts, desired, files::files, placeholder, strict},
+    desired::{DesiredError, Facts, crd_schema, desired, placeholder, render::files},
     profile::{
         AccessMode, ApiVersion, Auto, Aws, Cluster, ContainerMode, FileSource, GitHub, Images,
         KubeDuration, KubernetesMode, Metadata, Metric, MetricType, Monitoring, Pool,
@@ -388,7 +388,7 @@ proptest! {
                 for resource in resources {
                     let Resource::Object(object) = resource.resource else { continue };
                     if object.manifest["apiVersion"] == "actions.summerwind.dev/v1alpha1" {
-                        prop_assert_eq!(strict::check(&object.manifest, &profile.controller.chart_version), []);
+                        prop_assert_eq!(crd_schema::check(&object.manifest, &profile.controller.chart_version), []);
                         checked += 1;
                     }
                 }

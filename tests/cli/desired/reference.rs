@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use arcctl::{
-    desired::{Facts, desired, files::files, lint::lint, strict},
+    desired::{Facts, crd_schema, desired, lint::lint, render::files},
     profile::{Profile, load_with},
     resource::{Id, Resource},
 };
@@ -91,7 +91,11 @@ fn the_manifests_of_shipped_profiles_pass_the_strict_check_of_both_charts() {
                 .collect();
             assert_eq!(manifests.len(), 2 * profile.pools.len(), "{name}");
             for manifest in manifests {
-                assert_eq!(strict::check(&manifest, version), [], "{name} {version}");
+                assert_eq!(
+                    crd_schema::check(&manifest, version),
+                    [],
+                    "{name} {version}"
+                );
             }
         }
     }
@@ -115,7 +119,7 @@ fn the_misspellings_of_the_scenario_are_caught() {
         },
     });
     for version in ["0.23.3", "0.23.7"] {
-        let found: Vec<_> = strict::check(&manifest, version)
+        let found: Vec<_> = crd_schema::check(&manifest, version)
             .into_iter()
             .map(|problem| (problem.path, problem.message))
             .collect();

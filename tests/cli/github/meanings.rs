@@ -159,8 +159,8 @@ async fn each_row_has_its_message_whatever_the_text_says() {
 /// The messages that the code has, each as an expression that matches it.
 fn refusals() -> Vec<String> {
     let code = [
-        include_str!("../../../src/clients/github/refusal.rs"),
-        include_str!("../../../src/clients/github/forbidden.rs"),
+        include_str!("../../../src/clients/github/error/mod.rs"),
+        include_str!("../../../src/clients/github/error/forbidden.rs"),
     ]
     .map(|it| it.split("#[cfg(test)]").next().unwrap_or_default())
     .concat();

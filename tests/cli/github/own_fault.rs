@@ -57,7 +57,7 @@ async fn a_panic_is_told_as_an_error_without_its_values() {
     assert_eq!(document["error"]["system"], "local");
     let stderr = String::from_utf8(ended.stderr).unwrap();
     let told = &stderr[stderr.find("error: ").unwrap()..];
-    let place = Regex::new(r"src/cli/own_fault\.rs:\d+:\d+").unwrap();
+    let place = Regex::new(r"src/terminal/panic\.rs:\d+:\d+").unwrap();
     assert!(place.is_match(told), "{told}");
     let mut table = Table::default();
     table.row("a panic with a token in it", &place.replace(told, "PLACE"));

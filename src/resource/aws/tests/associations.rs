@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{super::writes::Writes, samples::association};
+use super::samples::association;
 use crate::{
     clients::aws::wire::{Wire, answer, operation},
     error::ErrorKind,
-    resource::observed::{Observed, Readiness},
+    resource::{
+        aws::consistency::Writes,
+        observed::{Observed, Readiness},
+    },
 };
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clients::aws::Aws,
     error::{Error, ErrorKind, Result},
-    resource::removal::Removal,
+    resource::deletion::Removal,
 };
 
 pub(super) type Call = for<'a> fn(&'a Aws) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;

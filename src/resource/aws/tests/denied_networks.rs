@@ -1,11 +1,11 @@
 //! The calls about networks and Pod Identity that may be denied.
 
 use super::{
-    super::Direction,
     denied::Case,
     denying::There,
     samples::{association, live_rule, rule, rule_of_others, to_group},
 };
+use crate::resource::aws::Direction;
 
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(super) fn rules() -> Vec<Case> {

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    super::writes::Writes,
     denied::{cases, there},
     denying::Denying,
     samples::{foreign, role},
 };
-use crate::{clients::aws::Aws, resource::observed::Observed};
+use crate::{
+    clients::aws::Aws,
+    resource::{aws::consistency::Writes, observed::Observed},
+};
 
 /// What the cases of tests/cluster deny instead, since the nodes must be known for them.
 const IN_A_CLUSTER: [&str; 2] = ["ec2:DescribeInstances", "ec2:DescribeSubnets"];

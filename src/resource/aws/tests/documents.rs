@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{
-    super::{
+use super::samples::bucket;
+use crate::resource::{
+    Resource,
+    aws::{
         AwsResource,
+        consistency::{Verdict, Writes},
         documents::{FRESH, Lateness, Shared},
-        writes::{Verdict, Writes},
     },
-    samples::bucket,
 };
-use crate::resource::Resource;
 
 fn paused(work: impl Future<Output = ()>) {
     super::late_iam::paused().block_on(work);

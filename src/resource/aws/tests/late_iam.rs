@@ -17,13 +17,13 @@ use aws_smithy_runtime_api::client::{
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::super::{IamRole, writes::Writes};
 use crate::{
     clients::aws::Aws,
     policy::{Document, Trust, own_sid, trust_statement},
     resource::{
+        aws::{IamRole, consistency::Writes},
+        deletion::Removal,
         observed::{Observed, Ownership, Readiness},
-        removal::Removal,
     },
 };
 

@@ -5,7 +5,7 @@ macro_rules! call {
     (|$aws:ident, $writes:ident| $run:expr) => {
         |$aws| {
             Box::pin(async move {
-                let $writes = &$crate::resource::aws::writes::Writes::default();
+                let $writes = &$crate::resource::aws::consistency::Writes::default();
                 let _ = $writes;
                 $run.await.map(drop)
             })

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::{
-    super::writes::Writes,
     denying::OURS,
     samples::{CLIENT, SID, provider},
 };
 use crate::{
     clients::aws::wire::{Wire, field, of_iam, operation},
     resource::{
+        aws::consistency::Writes,
+        deletion::Removal,
         observed::{Observed, Ownership, Readiness},
-        removal::Removal,
     },
 };
 

@@ -7,16 +7,14 @@
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{
-    super::writes::Writes,
-    late_iam::{Iam, paused, role, run, sids, statements, take_out},
-};
+use super::late_iam::{Iam, paused, role, run, sids, statements, take_out};
 use crate::{
     clients::aws::Aws,
     policy::Document,
     resource::{
+        aws::consistency::Writes,
+        deletion::Removal,
         observed::{Observed, Ownership},
-        removal::Removal,
     },
 };
 

@@ -1,13 +1,13 @@
 //! What IAM would refuse of a role is said before the role is made.
 
-use super::{
-    super::{IamRole, writes::Writes},
-    samples::{POLICY, document, foreign, role},
-};
+use super::samples::{POLICY, document, foreign, role};
 use crate::{
     clients::aws::wire::{Wire, answer, field, of_iam, operation, refused_by_iam},
     error::{Error, Result},
-    resource::observed::Observed,
+    resource::{
+        aws::{IamRole, consistency::Writes},
+        observed::Observed,
+    },
 };
 
 /// What a role may name that is there.

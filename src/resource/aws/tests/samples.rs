@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{
+use crate::resource::aws::{
     BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation, RolePolicy,
     SecurityGroupRule,
 };

@@ -1,0 +1,233 @@
+//! `arcctl doctor`: reads everything once, and says what is wrong, why, and what mends it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    doctor::{
+        Choice, Finding,
+        bundle::{pack, unpack},
+        check::Verdict,
+        collect::{Parts, gather},
+        fix::mends,
+        judge,
+        snapshot::World,
+    },
+    error::{Error, ErrorKind, Result, System},
+    log, report,
+    run::{READING, doctor_fix, doctor_probe},
+    session::{doctor::parts, target},
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::{Format, Output},
+        profile_file::{self, ProfileFile},
+        prompt,
+        signals::{StopSender, stop_on_signals},
+    },
+};
+
+/// Say what is wrong, why, and what mends it
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Only these checks or categories
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Not these checks or categories
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Exit with 3 when only advice is broken
+    #[arg(long, value_enum, default_value = "required")]
+    fail_on: FailOn,
+    /// Run a short-lived pod like the runners', which tries what they need: GitHub's name, connection, certificate and
+    /// API, and the role at AWS
+    #[arg(long)]
+    probe: bool,
+    /// Write what was seen, redacted, into an archive (.tar.gz) that a maintainer can judge
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Mend what arcctl made and is safe to make again: show it, ask, do it, and look again
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: go ahead without asking
+    #[arg(short, long, requires = "fix")]
+    yes: bool,
+    /// Judge such an archive instead of a cluster
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "bundle", "fix"])]
+    from: Option<PathBuf>,
+}
+
+/// What makes the exit code of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A required check that is broken or unknown.
+    Required,
+    /// Advice too.
+    Advice,
+}
+
+/// Prints the report.
+pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    let choice = Choice {
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+    };
+    if let Some(word) = choice.unknown() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            format!("`{word}` is neither a check nor a category"),
+        )
+        .hint("docs/doctor.md lists both"));
+    }
+    let started = Instant::now();
+    if args.fix {
+        prompt::check(args.yes)?;
+    }
+    let (world, tried) = match &args.from {
+        Some(path) => (bundled(path)?, Vec::new()),
+        None => Box::pin(world(args, global, &choice, output)).await?,
+    };
+    let findings = judge(&world, &choice);
+    findings.iter().for_each(log_finding);
+    let fixed = report::doctor::fixed(&findings, &tried);
+    let error = report::doctor::error(&findings);
+    if let Some(path) = &args.bundle {
+        let report = report::doctor::document(&findings, &fixed, error.as_ref());
+        write_bundle(path, &pack(&world, &report)?)?;
+        output.note(format!(
+            "{} has what was seen, without secrets: look through it before you give it away",
+            path.display()
+        ));
+    }
+    let advice_fails = args.fail_on == FailOn::Advice;
+    match output.format {
+        Format::Json => {
+            output.document(&report::doctor::document(&findings, &fixed, error.as_ref()));
+        }
+        Format::Junit => {
+            let text = report::junit::text(&findings, advice_fails, started.elapsed());
+            output.result(&text);
+        }
+        Format::Human => {
+            let text = report::doctor::text(&findings, &fixed, output.verbosity > 0);
+            output.result(&text);
+        }
+    }
+    if let Some(error) = error.as_ref().filter(|_| output.is_json()) {
+        output.print_error(error);
+    }
+    let actions = &global.actions;
+    actions.annotate(|_| report::github::of_findings(&findings));
+    actions.summarize(&report::markdown::doctor(&findings, global.profile_name()));
+    Ok(match error {
+        Some(error) => error.kind.exit_code(),
+        None if advice_fails && report::doctor::has_advice(&findings) => 3,
+        None => 0,
+    })
+}
+
+/// What there is: with what a probe sees where one is asked for, and after what `--fix` mends; and the checks that this
+/// was done for.
+async fn world(
+    args: &DoctorArgs,
+    global: &GlobalArgs,
+    choice: &Choice,
+    output: Output,
+) -> Result<(World, Vec<&'static str>)> {
+    let mut tried = Vec::new();
+    let stop = stop_on_signals();
+    // Once: standard input cannot be read again.
+    let file = profile_file::read(global, output)?;
+    let mut seen = Box::pin(look(args, global, file.clone(), &stop, output)).await?;
+    if args.fix {
+        let (parts, world) = seen;
+        let wanted = parts.desired.as_deref().unwrap_or_default();
+        let mends = mends(&world, &judge(&world, choice), wanted);
+        if mends.steps.is_empty() {
+            output.note("there is nothing that --fix mends");
+            return Ok((world, tried));
+        }
+        if !Box::pin(doctor_fix::run(
+            parts,
+            &mends,
+            args.yes,
+            stop.clone(),
+            output,
+        ))
+        .await?
+        {
+            return Ok((world, tried));
+        }
+        tried = mends.checks;
+        seen = Box::pin(look(args, global, file, &stop, output)).await?;
+    }
+    Ok((seen.1, tried))
+}
+
+async fn look(
+    args: &DoctorArgs,
+    global: &GlobalArgs,
+    file: ProfileFile,
+    stop: &StopSender,
+    output: Output,
+) -> Result<(Parts, World)> {
+    let limit = RunLimit::looking(stop.clone(), output);
+    let read = async { Ok(Box::pin(parts(global, file, output)).await) };
+    let mut parts = limit.within(READING, read).await?;
+    if args.probe {
+        parts.probe = Some(match &parts.context {
+            Ok(context) => {
+                output.note(target(context, parts.eks.as_ref()));
+                Box::pin(doctor_probe::run(context, stop, output)).await
+            }
+            Err(error) => Err(error.clone()),
+        });
+        limit.stopped()?;
+    }
+    let read = async { Ok(Box::pin(gather(&parts)).await) };
+    let world = limit.within(READING, read).await?;
+    Ok((parts, world))
+}
+
+/// What a check found, for the log.
+fn log_finding(finding: &Finding) {
+    log::step(&finding.id).in_scope(|| match &finding.verdict {
+        Verdict::Holds => tracing::info!("holds"),
+        Verdict::Skipped { why } => tracing::info!("skipped: {why}"),
+        Verdict::Unknown { why, .. } => tracing::info!("unknown: {why}"),
+        Verdict::Broken { found, .. } => tracing::info!("broken: {}", found),
+    });
+}
+
+/// What was seen when the bundle was made.
+fn bundled(path: &Path) -> Result<World> {
+    let archive = std::fs::read(path).map_err(|error| {
+        Error::failed(System::Local, "cannot read the bundle")
+            .object(path.display())
+            .cause(error)
+            .hint("give the file that `arcctl doctor --bundle FILE` wrote")
+    })?;
+    unpack(&archive).map_err(|it| it.object(path.display()))
+}
+
+/// Only for its owner to read, and never over another file.
+fn write_bundle(path: &Path, archive: &[u8]) -> Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(archive));
+    written.map_err(|error| {
+        Error::failed(System::Local, "cannot write the bundle")
+            .object(path.display())
+            .cause(error)
+            .hint("give --bundle the name of a new file in a directory that you may write to")
+    })
+}

@@ -1,0 +1,13 @@
+//! The commands, a file for each.
+
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod render;
+pub(crate) mod schedule;
+pub(crate) mod schema;
+pub(crate) mod smoke;
+pub(crate) mod status;
+pub(crate) mod teardown;
+pub(crate) mod up;

@@ -1,0 +1,150 @@
+//! `arcctl plan`.
+
+use clap::Args;
+
+use crate::{
+    desired::{Facts, desired, placeholder},
+    error::{Error, ErrorKind, Result, System},
+    observe,
+    plan::{Action, Plan, Step},
+    report,
+    run::{READING, pod_dry_runs::try_pods},
+    session::{
+        Session,
+        teardown::{self, RemovalArgs},
+    },
+    terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
+};
+
+/// Show what `up` would change, field by field; write nothing
+#[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct PlanArgs {
+    /// Lint and render only: no network at all
+    #[arg(long)]
+    offline: bool,
+    /// Exit with 2 when changes are pending
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Plan to take over an installation that was made by hand
+    #[arg(long)]
+    adopt: bool,
+    /// Show what `teardown` would take away
+    #[arg(long, conflicts_with_all = ["offline", "adopt"])]
+    teardown: bool,
+    #[command(flatten)]
+    removal: RemovalArgs,
+}
+
+/// Makes and prints the plan.
+pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    if !args.teardown && args.removal.is_given() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Local,
+            "--name, --force and --crds are about a teardown",
+        )
+        .hint("give --teardown too"));
+    }
+    if args.teardown {
+        let read = async {
+            let session = Box::pin(teardown::open(&args.removal, global, output)).await?;
+            output.note(session.target());
+            observe::plan(&session.context, &session.desired, false).await
+        };
+        let plan = RunLimit::reading(output).within(READING, read).await?;
+        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
+    }
+    let file = profile_file::read(global, output)?;
+    if args.offline {
+        let plan = offline(&file, output)?;
+        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
+    }
+    let read = async {
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        output.note(session.target());
+        let (plan, trials) = tokio::join!(
+            observe::plan(&session.context, &session.desired, args.adopt),
+            Box::pin(try_pods(&session))
+        );
+        let plan = plan?;
+        trials.tell(&plan, output);
+        let error = trials.check(&plan).err();
+        Ok((plan, error))
+    };
+    let (plan, error) = RunLimit::reading(output).within(READING, read).await?;
+    Ok(show(
+        &plan,
+        args.detailed_exitcode,
+        error.as_ref(),
+        global,
+        output,
+    ))
+}
+
+/// Prints a plan, and the error that carrying it out would end with; the exit code.
+fn show(
+    plan: &Plan,
+    detailed: bool,
+    error: Option<&Error>,
+    global: &GlobalArgs,
+    output: Output,
+) -> u8 {
+    global.actions.summarize(&report::markdown::plan(plan));
+    if output.is_json() {
+        output.document(&report::plan::document(&plan.profile, Some(plan), error));
+    } else {
+        output.result(&report::plan::text(plan, output.verbosity > 0));
+    }
+    if let Some(error) = error {
+        global.actions.failure(error);
+        global.actions.summarize(&report::markdown::failure(error));
+        output.print_error(error);
+        return error.kind.exit_code();
+    }
+    if detailed && !plan.is_unchanged() {
+        2
+    } else {
+        0
+    }
+}
+
+/// Everything as if the cluster were empty, with the facts that are not known offline listed.
+fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
+    let facts = Facts {
+        now: jiff::Timestamp::now(),
+        ..Facts::default()
+    };
+    let desired = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;
+    for placeholder in placeholder::needed(&desired) {
+        output.note(format!(
+            "not known offline: {}: {}",
+            placeholder.text(),
+            placeholder.meaning
+        ));
+    }
+    let steps = desired.iter().map(|it| Step {
+        id: it.id.to_string(),
+        kind: it.id.kind().to_owned(),
+        name: it.id.name().to_owned(),
+        phase: it.phase,
+        action: if it.resource.is_proof() {
+            Action::Later
+        } else {
+            Action::Create
+        },
+        differences: Vec::new(),
+        adopts: false,
+        ready: false,
+        proof: it.resource.is_proof(),
+        note: None,
+        consequences: Vec::new(),
+    });
+    Ok(Plan {
+        profile: file.profile.name.clone(),
+        steps: steps.collect(),
+    })
+}

@@ -1,0 +1,85 @@
+//! `arcctl schedule`: the calendar of effective minimums, and whether the controller will keep to it.
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    profile::{
+        Pool, Schedule,
+        lint::windows_over,
+        schedule::{ScheduleError, calendar, clock_changes, horizon, overrides, verify},
+    },
+    report::schedule::{Calendar, PoolCalendar, document, error, text},
+    terminal::{args::GlobalArgs, output::Output, profile_file},
+};
+
+/// Show the calendar of effective minimums in the profile's time zone, and check the controller's overrides against it
+#[derive(Args)]
+pub(crate) struct ScheduleArgs {
+    /// How many days from now
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=366))]
+    days: u16,
+}
+
+/// Prints the calendar. A minute in which the overrides are not what the profile says is an error.
+pub(crate) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    let file = profile_file::read(global, output)?;
+    let now = Timestamp::now();
+    for over in windows_over(&file.profile, now) {
+        output.note(format!("advice: {over}"));
+    }
+    let pools = file.profile.pools.iter();
+    let pools = pools
+        .map(|pool| of_pool(pool, now, args.days))
+        .collect::<Result<Vec<_>>>()?;
+    let wrong = error(&pools);
+    if output.is_json() {
+        let name = &file.profile.name;
+        output.document(&document(name, args.days, &pools, wrong.as_ref()));
+        if let Some(error) = &wrong {
+            output.print_error(error);
+        }
+        return Ok(wrong.map_or(0, |it| it.kind.exit_code()));
+    }
+    output.result(&text(&pools));
+    wrong.map_or(Ok(0), Err)
+}
+
+fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
+    let schedule = pool.schedule.as_ref();
+    let calendar = schedule.map(|it| of_schedule(it, pool.min, now, days));
+    Ok(PoolCalendar {
+        name: pool.name.clone(),
+        min: pool.min,
+        max: pool.max,
+        schedule: calendar.transpose().map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidProfile,
+                System::Profile,
+                format!("the schedule of pool `{}` has no meaning", pool.name),
+            )
+            .cause(error)
+            .hint("correct schedule.timeZone and the windows in the profile")
+        })?,
+    })
+}
+
+fn of_schedule(
+    schedule: &Schedule,
+    min: u32,
+    now: Timestamp,
+    days: u16,
+) -> Result<Calendar, ScheduleError> {
+    let end = now + SignedDuration::from_hours(24 * i64::from(days));
+    // What is dated ends, and is written anew before that.
+    let until = horizon(schedule, now)?.map_or(end, |horizon| horizon.min(end));
+    let overrides = overrides(schedule, now)?;
+    Ok(Calendar {
+        time_zone: schedule.time_zone.clone(),
+        zone: schedule.zone()?,
+        stretches: calendar(schedule, min, now, end)?,
+        clock_changes: clock_changes(schedule, now, end)?,
+        check: verify(schedule, &overrides, min, now, until)?,
+    })
+}

@@ -1,0 +1,86 @@
+//! `arcctl teardown`: drain, deregister, and remove what arcctl owns, in order.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::{
+    error::Result,
+    observe,
+    profile::KubeDuration,
+    report::{self, run::Run},
+    run::{READING, ended, install::Asked, not_started, teardown::attempt},
+    session::teardown::{self, RemovalArgs},
+    terminal::{
+        args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::stop_on_signals,
+    },
+};
+
+/// Drain, deregister, and remove what arcctl owns
+#[derive(Args)]
+pub(crate) struct TeardownArgs {
+    /// Go ahead without asking
+    #[arg(short, long)]
+    yes: bool,
+    /// How long the whole run may take
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    timeout: KubeDuration,
+    #[command(flatten)]
+    removal: RemovalArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    prompt::check(args.yes)?;
+    let started = Instant::now();
+    let stop = stop_on_signals();
+    let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
+    let opened = async {
+        let session = Box::pin(teardown::open(&args.removal, global, output)).await?;
+        output.note(session.target());
+        let plan = observe::plan(&session.context, &session.desired, false).await?;
+        Ok((session, plan))
+    };
+    let (session, plan) = match limit.within(READING, opened).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let run = Run::refused(args.name(global), started.elapsed(), error);
+            return Ok(finish(&run, global, output));
+        }
+    };
+    global.actions.summarize(&report::markdown::plan(&plan));
+    let asked = Asked {
+        yes: args.yes,
+        adopt: false,
+        timeout: args.timeout,
+        actions: &global.actions,
+    };
+    let (steps, error) = match attempt(&asked, &session, &plan, &mut limit, stop, output).await {
+        Ok(ended) => ended,
+        Err(error) => (not_started(&session.desired), Some(error)),
+    };
+    let run = ended(&session, started, steps, error);
+    Ok(finish(&run, global, output))
+}
+
+impl TeardownArgs {
+    /// The profile, as far as it is known before there is a session.
+    fn name<'a>(&'a self, global: &'a GlobalArgs) -> &'a str {
+        self.removal.name().unwrap_or_else(|| global.profile_name())
+    }
+}
+
+fn finish(run: &Run, global: &GlobalArgs, output: Output) -> u8 {
+    global.actions.run(run, "teardown");
+    if output.is_json() {
+        output.document(&run.document());
+    }
+    if let Some(error) = &run.error {
+        output.print_error(error);
+        return error.kind.exit_code();
+    }
+    if !output.is_json() {
+        output.result(&run.removed());
+    }
+    0
+}

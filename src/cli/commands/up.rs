@@ -1,0 +1,120 @@
+//! `arcctl up`: plan, ask, execute, prove.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::{
+    desired::Desired,
+    error::Result,
+    profile::KubeDuration,
+    report::run::Run,
+    resource::Resource,
+    run::{
+        READING, ended,
+        install::{Asked, attempts},
+        not_started,
+    },
+    session::{Session, teardown_advice},
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::{DIM, Output, paint},
+        profile_file, prompt,
+        signals::stop_on_signals,
+    },
+};
+
+/// Plan, ask, execute, prove
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// Go ahead without asking
+    #[arg(short, long)]
+    yes: bool,
+    /// How long the whole run may take
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    timeout: KubeDuration,
+    /// Take over an installation that was made by hand
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    prompt::check(args.yes)?;
+    let started = Instant::now();
+    let file = profile_file::read(global, output)?;
+    let name = file.profile.name.clone();
+    let stop = stop_on_signals();
+    let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
+    let opened = async {
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        output.note(session.target());
+        teardown_advice::refuse_own_runner(&session.context, &session.desired).await?;
+        Ok(session)
+    };
+    let mut session = match limit.within(READING, opened).await {
+        Ok(session) => session,
+        Err(error) => {
+            let run = Run::refused(&name, started.elapsed(), error);
+            return Ok(finish(&run, &[], global, output));
+        }
+    };
+    let asked = Asked {
+        yes: args.yes,
+        adopt: args.adopt,
+        timeout: args.timeout,
+        actions: &global.actions,
+    };
+    let work = attempts(&asked, &mut session, &mut limit, &stop, output);
+    let (steps, error) = match work.await {
+        Ok(ended) => ended,
+        Err(error) => (not_started(&session.desired), Some(error)),
+    };
+    let run = ended(&session, started, steps, error);
+    if output.in_actions && run.error.is_none() && run.is_started() {
+        let registered = limit.within("counting the runners", registered(&session));
+        match registered.await {
+            Ok(count) => global.actions.set("runners-registered", count),
+            Err(error) => output.note(format!(
+                "advice: the output runners-registered is not set: {}",
+                error.document().message
+            )),
+        }
+    }
+    Ok(finish(&run, &session.desired, global, output))
+}
+
+/// How many runners of this profile are online at GitHub.
+async fn registered(session: &Session) -> Result<usize> {
+    let mut count = 0;
+    for desired in &session.desired {
+        if let Resource::Registration(pool) = &desired.resource {
+            count += pool.online(&session.context).await?;
+        }
+    }
+    Ok(count)
+}
+
+fn finish(run: &Run, desired: &[Desired], global: &GlobalArgs, output: Output) -> u8 {
+    global.actions.run(run, "up");
+    if output.is_json() {
+        output.document(&run.document());
+    }
+    if let Some(error) = &run.error {
+        output.print_error(error);
+        return error.kind.exit_code();
+    }
+    if !output.is_json() && run.is_started() {
+        let pools: Vec<String> = desired
+            .iter()
+            .filter_map(|it| match &it.resource {
+                Resource::Registration(pool) => Some(pool.promise(jiff::Timestamp::now())),
+                _ => None,
+            })
+            .collect();
+        output.result(&run.text(&pools.join(", ")));
+        output.note(paint(DIM, "see `arcctl status` for the runners"));
+    }
+    0
+}

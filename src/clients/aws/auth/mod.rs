@@ -1,0 +1,217 @@
+//! How arcctl and helm show an EKS cluster who they are: a kubeconfig of this run whose token is in a file beside it.
+//!
+//! Both files are this user's alone and vanish with the run; kube and helm read the token again at least every minute,
+//! so a run of hours goes on with the token that was renewed.
+
+use std::{
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::{
+    cluster::{Caller, EksCluster, Reach},
+    error::Asked,
+    token,
+};
+use crate::{
+    clients::scratch::Scratch,
+    error::{Error, ErrorKind, Result, System},
+};
+
+/// A token this old is made anew. What is left of its time is enough for the longest helm process.
+const RENEWED: Duration = Duration::from_mins(9);
+
+/// How long before its end a token no longer counts: readers keep it for a minute.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// How long finding credentials may take: single sign-on, an instance's or a container's endpoint.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The way to an EKS cluster.
+pub struct Login {
+    cluster: EksCluster,
+    caller: Caller,
+    credentials: Option<SharedCredentialsProvider>,
+    directory: Scratch,
+    term: Mutex<Option<Term>>,
+    clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+/// For how long a token serves.
+#[derive(Clone, Copy)]
+struct Term {
+    renewal: SystemTime,
+    end: SystemTime,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Login")
+            .field("cluster", &self.cluster.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// Makes the files; `clock` is the time.
+    pub async fn new(
+        cluster: EksCluster,
+        caller: Caller,
+        credentials: Option<SharedCredentialsProvider>,
+        clock: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let directory = Scratch::new("arcctl-eks-")
+            .map_err(|error| local("make a directory for the cluster's kubeconfig", error))?;
+        let login = Self {
+            cluster,
+            caller,
+            credentials,
+            directory,
+            term: Mutex::default(),
+            clock: Box::new(clock),
+        };
+        write(&login.kubeconfig(), &login.kubeconfig_text())?;
+        login.renew().await?;
+        Ok(login)
+    }
+
+    /// The kubeconfig for this cluster.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
+    /// The name of its only context.
+    pub fn context(&self) -> &str {
+        &self.cluster.name
+    }
+
+    /// Renews the token if it is old. One that still serves for a while outlives a renewal that fails.
+    pub async fn renew(&self) -> Result<()> {
+        let mut term = self.term.lock().await;
+        let now = (self.clock)();
+        if term.is_some_and(|it| now < it.renewal) {
+            return Ok(());
+        }
+        match self.make(now).await {
+            Ok(made) => *term = Some(made),
+            Err(_) if term.is_some_and(|it| now + MARGIN < it.end) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn make(&self, now: SystemTime) -> Result<Term> {
+        let what = format!("sign in to EKS cluster `{}`", self.cluster.name);
+        let resource = format!("cluster/{}", self.cluster.name);
+        let asked = Asked {
+            what: &what,
+            action: "sts:GetCallerIdentity",
+            resource: &resource,
+        };
+        let provider = self
+            .credentials
+            .as_ref()
+            .ok_or_else(|| asked.no_credentials())?;
+        let found = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials());
+        let credentials = found
+            .await
+            .map_err(|_| asked.no_credentials())?
+            .map_err(|error| asked.without_credentials(&error))?;
+        let (cluster, region) = (&self.cluster.name, &self.cluster.region);
+        let token = token::token(cluster, region, &credentials, now).map_err(|error| {
+            Error::failed(System::Local, format!("cannot {what}"))
+                .object(&resource)
+                .cause(error)
+                .hint("check the AWS credentials with `aws sts get-caller-identity`")
+        })?;
+        write(&self.token_file(), token.expose())?;
+        let end = credentials
+            .expiry()
+            .map_or(now + token::VALID, |it| it.min(now + token::VALID));
+        Ok(Term {
+            renewal: (now + RENEWED).min(end - MARGIN),
+            end,
+        })
+    }
+
+    /// What to do where the API server does not know this identity.
+    pub fn unknown(&self) -> String {
+        let (name, region) = (&self.cluster.name, &self.cluster.region);
+        let principal = self.caller.principal();
+        // A session's ARN has lost the path of its role, which roles of IAM Identity Center always have.
+        let path = self.caller.role().map_or_else(String::new, |role| {
+            format!(" (its whole ARN, with a path if it has one, is in `aws iam get-role --role-name {role} --query Role.Arn`)")
+        });
+        format!(
+            "`{principal}` has no access entry in EKS cluster `{name}`: have its administrator run `aws eks create-access-entry --region {region} --cluster-name {name} --principal-arn {principal}`{path} and associate an access policy with it, or use another AWS_PROFILE"
+        )
+    }
+
+    /// What to do where the API server cannot be reached.
+    pub fn unreachable(&self) -> String {
+        let (name, region) = (&self.cluster.name, &self.cluster.region);
+        match &self.cluster.reach {
+            Reach::Private => format!(
+                "the endpoint of EKS cluster `{name}` is private: run arcctl inside its VPC or through a VPN to it, or open it with `aws eks update-cluster-config --region {region} --name {name} --resources-vpc-config endpointPublicAccess=true`"
+            ),
+            Reach::From(ranges) => format!(
+                "the endpoint of EKS cluster `{name}` is open to {} only: run arcctl from there, or add this address to the cluster's public access CIDRs",
+                ranges.join(", ")
+            ),
+            Reach::Public => format!(
+                "check that the endpoint of EKS cluster `{name}` is reachable from here, through the proxy if there is one"
+            ),
+        }
+    }
+
+    fn token_file(&self) -> PathBuf {
+        self.directory.path().join("token")
+    }
+
+    /// JSON, which every reader of YAML reads. The token is named and not in it.
+    fn kubeconfig_text(&self) -> String {
+        let name = &self.cluster.name;
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "clusters": [{"name": name, "cluster": {
+                "server": self.cluster.endpoint,
+                "certificate-authority-data": self.cluster.authority,
+            }}],
+            "users": [{"name": name, "user": {"tokenFile": self.token_file()}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        })
+        .to_string()
+    }
+}
+
+/// Replaces the file as a whole, so that nobody reads half of it; nobody else reads it at all.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let new = path.with_extension("new");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&new, path));
+    written.map_err(|error| local("write the kubeconfig of this run", error))
+}
+
+fn local(what: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Failed, System::Local, format!("cannot {what}"))
+        .cause(error)
+        .hint("check that the directory for temporary files (TMPDIR) can be written")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! A GitHub App's installation: the token it gets, kept until shortly before its end, and why it gets none. Each token may
+//! do what it is for and nothing else of what the App may.
+
+use std::collections::BTreeMap;
+
+use http::{Method, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{app_token::assertion, token_kind::TokenKind};
+use crate::{
+    clients::{
+        credential::Credential,
+        github::{
+            GitHub, With,
+            error::{
+                Case, common,
+                forbidden::{missing_permission, not_for_enterprises, told},
+            },
+            hidden,
+            response::Answer,
+            scope::{describe, permission},
+        },
+        requests::Call,
+    },
+    error::{Error, ErrorKind, Result, System},
+    log,
+    profile::Scope,
+    secret::Secret,
+};
+
+/// How long before its end a token is replaced: longer than any one call takes.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far a clock may be off before GitHub refuses what it signs.
+const CLOCK_TOLERANCE: i64 = 60;
+
+/// An installation token and what GitHub said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    pub token: Secret,
+    pub permissions: BTreeMap<String, String>,
+    expires: Timestamp,
+}
+
+impl Installation {
+    /// Whether it is still good for a call at `now`.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        self.expires.duration_since(now) > MARGIN
+    }
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// The runners of a scope.
+    Runners(Scope<'a>),
+    /// The workflows of a repository, `OWNER/NAME`.
+    Workflows(&'a str),
+}
+
+impl Purpose<'_> {
+    /// The least that GitHub is asked for (docs.github.com: "Create an installation access token for an app"); `None` for
+    /// what no App can do.
+    fn wanted(self) -> Option<Value> {
+        let (permissions, repository) = match self {
+            Self::Runners(scope) => {
+                let repository = match scope {
+                    Scope::Repository(name) => Some(name),
+                    Scope::Enterprise(_) | Scope::Organization(_) => None,
+                };
+                (json!({permission(scope)?.key: "write"}), repository)
+            }
+            Self::Workflows(name) => (json!({"actions": "write"}), Some(name)),
+        };
+        let mut wanted = json!({"permissions": permissions});
+        if let Some(name) = repository {
+            let name = name.split_once('/').map_or(name, |(_, name)| name);
+            wanted["repositories"] = json!([name]);
+        }
+        Some(wanted)
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Runners(scope) => describe(scope),
+            Self::Workflows(name) => describe(Scope::Repository(name)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Granted {
+    token: String,
+    expires_at: Timestamp,
+    #[serde(default)]
+    permissions: BTreeMap<String, String>,
+}
+
+impl GitHub {
+    /// The App's installation with a token for `purpose` that lasts for a while.
+    pub(crate) async fn current_installation(&self, purpose: Purpose<'_>) -> Result<Installation> {
+        let Some(wanted) = purpose.wanted() else {
+            return Err(not_for_enterprises(&self.app_case(purpose)));
+        };
+        let key = wanted.to_string();
+        let mut kept = self.installations.lock().await;
+        if let Some(installation) = kept.get(&key).filter(|it| it.is_fresh(Timestamp::now())) {
+            return Ok(installation.clone());
+        }
+        let made = self.new_installation(purpose, &wanted).await?;
+        kept.insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn app_case<'a>(&'a self, purpose: Purpose<'a>) -> Case<'a> {
+        Case {
+            server: &self.server,
+            scope: match purpose {
+                Purpose::Runners(scope) => scope,
+                Purpose::Workflows(name) => Scope::Repository(name),
+            },
+            kind: TokenKind::App,
+            visible: None,
+        }
+    }
+
+    /// Asks for a new installation token.
+    async fn new_installation(&self, purpose: Purpose<'_>, wanted: &Value) -> Result<Installation> {
+        let Credential::App {
+            id,
+            installation_id: installation,
+            private_key,
+        } = &self.credential
+        else {
+            return Err(Error::failed(System::Local, "a token has no installation"));
+        };
+        let proof = assertion(id, private_key, Timestamp::now())?;
+        let path = format!("app/installations/{installation}/access_tokens");
+        // It leaves nothing behind but a token that ends within the hour.
+        let with = With::Body(wanted);
+        let answer = self
+            .attempt_with(Call::Read, &Method::POST, &path, with, &proof)
+            .await?;
+        if answer.status.is_success() {
+            let granted: Granted = self.json(&answer, "the call for an installation token")?;
+            let token = Secret::trimmed(&granted.token).0;
+            log::hide(&token);
+            return Ok(Installation {
+                token,
+                permissions: granted.permissions,
+                expires: granted.expires_at,
+            });
+        }
+        if let Some(error) = common(&answer, &self.server) {
+            return Err(hidden(error, &proof));
+        }
+        let case = self.app_case(purpose);
+        if let Some(error) = not_granted(&answer, purpose, &case) {
+            return Err(hidden(error, &proof));
+        }
+        Err(self.no_token(&answer, purpose, &proof).await)
+    }
+
+    /// Why there is no token.
+    async fn no_token(&self, answer: &Answer, purpose: Purpose<'_>, proof: &Secret) -> Error {
+        let Credential::App {
+            id,
+            installation_id: installation,
+            ..
+        } = &self.credential
+        else {
+            return Error::failed(System::Local, "a token has no installation");
+        };
+        let refused = |message: String, hint: String| {
+            Error::new(ErrorKind::Unauthorized, System::GitHub, message)
+                .object(&self.server.api)
+                .cause(proof.redact(&answer.said()))
+                .hint(hint)
+        };
+        let web = &self.server.web;
+        match answer.status {
+            StatusCode::UNAUTHORIZED => match answer.clock_ahead() {
+                Some(ahead) if ahead.abs() > CLOCK_TOLERANCE => {
+                    let (off, side) = (ahead.abs(), if ahead > 0 { "ahead of" } else { "behind" });
+                    refused(
+                        format!("this machine's clock is {off} seconds {side} GitHub's, and GitHub refuses what App `{id}` signs by it"),
+                        "set this machine's clock (chronyc makestep, timedatectl set-ntp true)".into(),
+                    )
+                }
+                _ => refused(
+                    format!("GitHub does not accept the private key of App `{id}`"),
+                    format!("github.app.privateKey must be a key of the App whose id is in github.app.id; make a new one in the App's settings at {web}"),
+                ),
+            },
+            StatusCode::NOT_FOUND if self.knows_app(proof).await => refused(
+                format!("GitHub App `{id}` has no installation `{installation}`"),
+                "check github.app.installationId: it is the end of the address of the page where the installation is configured; install the App anew if it was removed".into(),
+            ),
+            StatusCode::NOT_FOUND => refused(
+                format!("GitHub at `{}` knows no App `{id}`", self.server.api),
+                "check github.app.id (the number in the App's settings, `App ID`), and that the App is of this server".into(),
+            ),
+            _ => refused(
+                format!("GitHub App `{id}` gets no token for installation `{installation}`"),
+                format!("look at the installation where {}'s owner configures its GitHub Apps: it may be suspended or await an owner's consent", purpose.describe()),
+            ),
+        }
+    }
+
+    async fn knows_app(&self, proof: &Secret) -> bool {
+        let answer = self.attempt(Call::Read, &Method::GET, "app", proof).await;
+        answer.is_ok_and(|it| it.status.is_success())
+    }
+}
+
+/// A refusal that tells what the installation lacks, or why it is kept away.
+fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &Case<'_>) -> Option<Error> {
+    let target = purpose.describe();
+    let message = answer.message().unwrap_or_default().to_lowercase();
+    let error = match answer.status {
+        StatusCode::FORBIDDEN => {
+            told(answer.ground()?, answer, case.server, case.kind, &target)?
+        }
+        StatusCode::UNPROCESSABLE_ENTITY if message.contains("permissions requested") => {
+            match purpose {
+                Purpose::Runners(_) => missing_permission(case)?,
+                Purpose::Workflows(_) => Error::new(
+                    ErrorKind::Unauthorized,
+                    System::GitHub,
+                    format!("the GitHub App may not run workflows of {target}"),
+                )
+                .hint("give the App the repository permission `Actions: read and write` and accept it where the App is installed; or name another token with `--token-env VARIABLE`"),
+            }
+        }
+        StatusCode::UNPROCESSABLE_ENTITY if message.contains("repository") => Error::new(
+            ErrorKind::Unauthorized,
+            System::GitHub,
+            format!("the GitHub App is not installed for {target}"),
+        )
+        .hint(format!("add {target} where the App is installed, or correct github.app.installationId")),
+        _ => return None,
+    };
+    Some(error.object(&case.server.api).cause(answer.said()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_asked_for_with_the_least_that_serves() {
+        let wanted = |purpose: Purpose<'_>| purpose.wanted();
+        assert_eq!(
+            wanted(Purpose::Runners(Scope::Organization("doge"))),
+            Some(json!({"permissions": {"organization_self_hosted_runners": "write"}}))
+        );
+        assert_eq!(
+            wanted(Purpose::Runners(Scope::Repository("doge/app"))),
+            Some(json!({"permissions": {"administration": "write"}, "repositories": ["app"]}))
+        );
+        assert_eq!(
+            wanted(Purpose::Workflows("doge/app")),
+            Some(json!({"permissions": {"actions": "write"}, "repositories": ["app"]}))
+        );
+        assert_eq!(wanted(Purpose::Runners(Scope::Enterprise("doge"))), None);
+    }
+}

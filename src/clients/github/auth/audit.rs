@@ -1,0 +1,391 @@
+//! What is asked before the first write: the server, its version, the credential's kind, rights, owner and end, the rate
+//! limit, and last the one call that proves that runners can register (reference: arc.md 5).
+
+use http::{Method, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{app::Purpose, misplaced::misplaced};
+use crate::{
+    clients::{
+        github::{
+            GitHub, OLDEST, Product, TokenKind, Version,
+            error::{
+                Case,
+                forbidden::{missing_permission, missing_scope, not_for_enterprises},
+                not_github,
+                reason::Ground,
+                token_page, unauthorized,
+            },
+            hidden,
+            response::Answer,
+            scope::{describe, permission},
+        },
+        requests::Call,
+    },
+    error::{Error, ErrorKind, Result, System},
+    profile::Scope,
+    secret::Secret,
+};
+
+/// How long before its end a token is spoken of.
+const SOON: i64 = 30;
+
+/// How long before its end it is refused: it would not last over a weekend.
+const TOO_SOON: i64 = 3;
+
+/// With how many requests left the rate limit is spoken of: the controller asks for a few each minute and pool.
+const FEW_REQUESTS: u64 = 500;
+
+const DAY: i64 = 86_400;
+
+/// The version of the server, in every answer of one.
+const VERSION_HEADER: &str = "x-github-enterprise-version";
+
+/// What is known of a server and a credential after the audit.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// The version of the GitHub Enterprise Server.
+    pub version: Option<String>,
+    /// The kind of the credential.
+    pub kind: TokenKind,
+    /// The login the token belongs to; an App has none.
+    pub login: Option<String>,
+    /// The scopes of the token, for kinds that have scopes.
+    pub scopes: Option<Vec<String>>,
+    /// When the token ends.
+    pub expires: Option<Timestamp>,
+    /// How many requests are left of the rate limit, where there is one.
+    pub remaining: Option<u64>,
+    /// What is unwise, one sentence each.
+    pub advice: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct User {
+    login: String,
+    #[serde(rename = "type", default)]
+    kind: String,
+}
+
+impl GitHub {
+    /// Asks all that can be known before anything is written. `owner` is the login that the token must belong to.
+    pub async fn audit(&self, scope: Scope<'_>, owner: Option<&str>) -> Result<Audit> {
+        self.token_fits()?;
+        kind_fits(&self.case(scope))?;
+        let bearer = self.bearer(Purpose::Runners(scope)).await?;
+        // Boxed: the calls side by side make a large future, and all callers' would be as large.
+        let mut audit = Box::pin(self.examine(scope, owner, &bearer))
+            .await
+            .map_err(|error| hidden(error, &bearer))?;
+        // What the other side says may repeat what it was sent.
+        for text in audit
+            .advice
+            .iter_mut()
+            .chain(&mut audit.login)
+            .chain(&mut audit.version)
+        {
+            *text = bearer.redact(text);
+        }
+        Ok(audit)
+    }
+
+    async fn examine(
+        &self,
+        scope: Scope<'_>,
+        owner: Option<&str>,
+        bearer: &Secret,
+    ) -> Result<Audit> {
+        let case = self.case(scope);
+        let mut audit = Audit {
+            kind: self.kind,
+            ..Audit::default()
+        };
+        let hello = self.hello(scope, bearer).await?;
+        audit.version = self.version(&hello)?;
+        let user = async {
+            match self.kind {
+                TokenKind::App => Ok(None),
+                _ => self.user(scope, bearer).await.map(Some),
+            }
+        };
+        let rate = async {
+            match self.server.product {
+                Product::Cloud => Ok(hello.clone()),
+                Product::EnterpriseServer => self.ask("rate_limit", bearer).await,
+            }
+        };
+        let (user, rate) = tokio::try_join!(user, rate)?;
+        match user {
+            None => self.granted(&case).await?,
+            Some((answer, user)) => {
+                self.rights(&answer, &case, &mut audit)?;
+                audit.advice.extend(self.owned(&user, owner)?);
+                audit.login = Some(user.login);
+            }
+        }
+        if let Some((remaining, advice)) = requests_left(&rate) {
+            audit.remaining = Some(remaining);
+            audit.advice.extend(advice);
+        }
+        self.registration(scope).await?;
+        Ok(audit)
+    }
+
+    /// Whether the credential is one at all; nothing that is none is sent anywhere.
+    fn token_fits(&self) -> Result<()> {
+        match misplaced(&self.credential) {
+            None => Ok(()),
+            Some(it) => Err(
+                unauthorized(format!("the value of github.token is {}", it.is))
+                    .object(&self.server.api)
+                    .hint(it.hint),
+            ),
+        }
+    }
+
+    async fn ask(&self, path: &str, bearer: &Secret) -> Result<Answer> {
+        self.attempt(Call::Read, &Method::GET, path, bearer).await
+    }
+
+    fn case<'a>(&'a self, scope: Scope<'a>) -> Case<'a> {
+        Case {
+            server: &self.server,
+            scope,
+            kind: self.kind,
+            visible: None,
+        }
+    }
+
+    /// Whether the App's installation has the permission. That its token lasts for an hour is nothing to tell of.
+    async fn granted(&self, case: &Case<'_>) -> Result<()> {
+        let granted = self
+            .current_installation(Purpose::Runners(case.scope))
+            .await?
+            .permissions;
+        let has = |key: &str| granted.get(key).is_some_and(|level| level == "write");
+        let lacks = permission(case.scope).is_some_and(|needed| !has(needed.key));
+        match missing_permission(case).filter(|_| lacks) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// The end and the scopes of a token, as far as an answer tells them.
+    fn rights(&self, answer: &Answer, case: &Case<'_>, audit: &mut Audit) -> Result<()> {
+        if let Some(ends) = answer.token_expires() {
+            audit.expires = Some(ends);
+            audit.advice.extend(self.ending(ends, answer.received)?);
+        }
+        audit.scopes = answer.scopes();
+        if let Some(error) = audit.scopes.as_ref().and_then(|it| missing_scope(it, case)) {
+            return Err(error);
+        }
+        if self.kind == TokenKind::OAuth {
+            audit.advice.push(
+                "the GitHub token is of an OAuth app, as `gh auth token` prints one: it ends when somebody logs out there; use a personal access token".into(),
+            );
+        }
+        Ok(())
+    }
+
+    const fn hello_path(&self) -> &'static str {
+        match self.server.product {
+            Product::Cloud => "rate_limit",
+            Product::EnterpriseServer => "meta",
+        }
+    }
+
+    /// The first call. A server of one's own tells its version; github.com has none, its `GET /meta` is long, and its
+    /// rate limit is asked for anyway.
+    async fn hello(&self, scope: Scope<'_>, bearer: &Secret) -> Result<Answer> {
+        let answer = self.ask(self.hello_path(), bearer).await?;
+        match answer.status {
+            status if status.is_success() => Ok(answer),
+            // A server of one's own without a rate limit, where github.com is meant: it is judged by its version.
+            StatusCode::NOT_FOUND if self.server.product == Product::Cloud => Ok(answer),
+            StatusCode::NOT_FOUND => Err(not_github(&answer, &self.server)),
+            _ => Err(self.refused(&answer, scope, bearer).await),
+        }
+    }
+
+    /// The version of the server, which must be one that the controller works with.
+    fn version(&self, hello: &Answer) -> Result<Option<String>> {
+        let body: Value = self.json(hello, &format!("GET /{}", self.hello_path()))?;
+        let api = &self.server.api;
+        let said = body["installed_version"]
+            .as_str()
+            .or_else(|| hello.header(VERSION_HEADER))
+            .and_then(|it| it.rsplit('@').next());
+        let wrong = |message: String, hint: &str| {
+            Err(Error::failed(System::GitHub, message)
+                .object(api)
+                .hint(hint))
+        };
+        match (self.server.product, said) {
+            (Product::Cloud, None) => Ok(None),
+            (Product::Cloud, Some(said)) => wrong(
+                format!(
+                    "a GitHub Enterprise Server ({said}) answers at `{api}`, where the profile means github.com"
+                ),
+                "set github.url in the profile to the address of your server",
+            ),
+            (Product::EnterpriseServer, None) => wrong(
+                format!(
+                    "what answers at `{api}` is no GitHub Enterprise Server: it tells no version"
+                ),
+                "leave github.url out of the profile for github.com; else it must be the server's own address",
+            ),
+            (Product::EnterpriseServer, Some(said)) => match Version::parse(said) {
+                Some(version) if version < OLDEST => wrong(
+                    format!(
+                        "GitHub Enterprise Server at `{api}` is {said}, and Actions Runner Controller needs {OLDEST} or newer"
+                    ),
+                    "upgrade the server; arcctl cannot make runners work on this one",
+                ),
+                _ => Ok(Some(said.to_owned())),
+            },
+        }
+    }
+
+    /// Who the token speaks for.
+    async fn user(&self, scope: Scope<'_>, bearer: &Secret) -> Result<(Answer, User)> {
+        let answer = self.ask("user", bearer).await?;
+        // Of all tokens only an installation's speaks for no user.
+        let nobody = answer.ground() == Some(Ground::NotForIntegrations);
+        if nobody && self.kind == TokenKind::Unknown {
+            return Err(installation_token(&self.case(scope)));
+        }
+        if !answer.is_taken() {
+            return Err(self.refused(&answer, scope, bearer).await);
+        }
+        let user = self.json(&answer, "GET /user")?;
+        Ok((answer, user))
+    }
+
+    /// Whether the token is of the login it should be of; else advice, or an error.
+    fn owned(&self, user: &User, owner: Option<&str>) -> Result<Option<String>> {
+        let login = &user.login;
+        match owner {
+            Some(owner) if login.eq_ignore_ascii_case(owner) => Ok(None),
+            Some(owner) => Err(Error::new(
+                ErrorKind::Unauthorized,
+                System::GitHub,
+                format!("the GitHub token belongs to `{login}`, not to `{owner}`"),
+            )
+            .object(&self.server.api)
+            .hint(format!(
+                "make the token as `{owner}`, or correct github.tokenOwner in the profile"
+            ))),
+            None if user.kind == "User" || user.kind.is_empty() => Ok(Some(format!(
+                "the GitHub token belongs to `{login}`: if that is a person, every runner goes when they leave; use a login for this alone, and name it in github.tokenOwner"
+            ))),
+            None => Ok(None),
+        }
+    }
+
+    /// Advice about a token that ends soon; an error about one that ends within days.
+    fn ending(&self, ends: Timestamp, now: Timestamp) -> Result<Option<String>> {
+        let left = ends.duration_since(now);
+        let days = left.as_secs() / DAY;
+        let date = ends.strftime("%Y-%m-%d %H:%M UTC");
+        if left >= SignedDuration::from_secs(SOON * DAY) {
+            return Ok(None);
+        }
+        let span = match days {
+            0 => "in less than a day".to_owned(),
+            1 => "in 1 day".to_owned(),
+            days => format!("in {days} days"),
+        };
+        if left >= SignedDuration::from_secs(TOO_SOON * DAY) {
+            return Ok(Some(format!(
+                "the GitHub token expires {span}, on {date}, and every runner with it: make a new one before"
+            )));
+        }
+        Err(Error::new(
+            ErrorKind::Unauthorized,
+            System::GitHub,
+            format!("the GitHub token expires {span}, on {date}, and every runner with it"),
+        )
+        .object(&self.server.api)
+        .hint(format!(
+            "make a new one that lasts at {} and put it where github.token in the profile says",
+            token_page(&self.server, self.kind)
+        )))
+    }
+}
+
+/// What a credential's kind rules out without a call.
+fn kind_fits(case: &Case<'_>) -> Result<()> {
+    let enterprise = matches!(case.scope, Scope::Enterprise(_));
+    match case.kind {
+        TokenKind::Installation => Err(installation_token(case)),
+        TokenKind::FineGrained | TokenKind::UserOfApp | TokenKind::App if enterprise => {
+            Err(not_for_enterprises(case))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A token that ends with the job or the hour it was made for.
+fn installation_token(case: &Case<'_>) -> Error {
+    Error::new(
+        ErrorKind::Unauthorized,
+        System::GitHub,
+        "the GitHub token is an installation token, as a job's own GITHUB_TOKEN is: it ends with the job, and the runners with it",
+    )
+    .object(&case.server.api)
+    .hint(format!(
+        "keep a personal access token for {} in a secret of the workflow and name it in github.token; or let arcctl make installation tokens, with github.app",
+        describe(case.scope)
+    ))
+}
+
+/// What is left of the rate limit, and advice if that is little. A server without a limit answers 404.
+fn requests_left(answer: &Answer) -> Option<(u64, Option<String>)> {
+    if !answer.status.is_success() {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let core = &body["resources"]["core"];
+    let remaining = core["remaining"].as_u64()?;
+    let reset = core["reset"]
+        .as_i64()
+        .and_then(|it| Timestamp::from_second(it).ok());
+    let until = reset.map_or_else(String::new, |it| {
+        format!(" until {}", it.strftime("%Y-%m-%d %H:%M UTC"))
+    });
+    let advice = (remaining < FEW_REQUESTS).then(|| {
+        format!("GitHub lets this login ask {remaining} more times{until}: the controller needs these too; give it a login of its own")
+    });
+    Some((remaining, advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::github::response::tests::answer;
+
+    fn limit(remaining: u64) -> Answer {
+        let body = serde_json::json!({"resources": {"core": {"limit": 5000, "remaining": remaining, "reset": 1_795_435_200}}});
+        Answer {
+            body: body.to_string().into_bytes(),
+            ..answer(200, &[("content-type", "application/json")])
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_rate_limit_gives_no_advice() {
+        assert!(requests_left(&answer(404, &[])).is_none());
+        assert!(requests_left(&answer(200, &[])).is_none());
+    }
+
+    #[test]
+    fn few_requests_are_spoken_of_and_many_are_not() {
+        assert_eq!(requests_left(&limit(500)), Some((500, None)));
+        let (remaining, advice) = requests_left(&limit(499)).unwrap();
+        assert_eq!(remaining, 499);
+        assert!(advice.unwrap().contains("499 more times until 2026-11-23"));
+    }
+}

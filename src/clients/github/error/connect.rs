@@ -1,0 +1,193 @@
+//! Why a server could not be reached, by the types of the errors on the way down: name, connection, certificate, time.
+
+use std::{error::Error as StdError, io};
+
+use rustls::CertificateError;
+
+use super::issuer;
+use crate::{
+    clients::github::server::{Product, Server},
+    error::{Error, System},
+    secret::without_userinfo,
+};
+
+/// What went wrong between here and the server.
+#[derive(Debug)]
+enum Fault<'a> {
+    /// Its certificate does not hold.
+    Certificate(&'a CertificateError),
+    /// TLS failed in another way.
+    Tls(&'a rustls::Error),
+    /// Nothing listens.
+    Refused,
+    /// It takes too long.
+    TimedOut,
+    /// Something else.
+    Other,
+}
+
+fn fault<'a>(error: &'a (dyn StdError + 'static), timed_out: bool) -> Fault<'a> {
+    match find::<rustls::Error>(error) {
+        Some(rustls::Error::InvalidCertificate(reason)) => return Fault::Certificate(reason),
+        Some(other) => return Fault::Tls(other),
+        None => {}
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => Fault::Refused,
+        Some(io::ErrorKind::TimedOut) => Fault::TimedOut,
+        _ if timed_out => Fault::TimedOut,
+        _ => Fault::Other,
+    }
+}
+
+/// The first error of a type in the chain. What an `io::Error` wraps is not in its chain, so it is looked into.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|it| find::<T>(it)) {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}
+
+/// Whether trying again may help: a certificate does not become valid by itself, and a timeout has been waited for.
+pub(crate) fn may_pass(error: &reqwest::Error) -> bool {
+    !error.is_builder() && !error.is_timeout() && find::<rustls::Error>(error).is_none()
+}
+
+/// The error that a failed call means. `bundle` says whether the profile names an authority.
+pub(crate) async fn unreachable(error: &reqwest::Error, server: &Server, bundle: bool) -> Error {
+    let api = &server.api;
+    let cannot = |cause: String| {
+        Error::failed(System::GitHub, format!("cannot reach GitHub at `{api}`"))
+            .object(api)
+            .cause(cause)
+    };
+    match fault(error, error.is_timeout()) {
+        Fault::Certificate(reason) => {
+            let issuer = presented_issuer(api).await;
+            untrusted(reason, issuer.as_deref(), server, bundle).object(api)
+        }
+        Fault::Tls(tls) => cannot(tls.to_string())
+            .hint("what listens there does not speak TLS as GitHub does: check github.url, and whether a proxy intercepts"),
+        Fault::Refused => cannot("nothing listens there".into())
+            .hint(format!("check {} and that the server is up", place(server)))
+            .passing(true),
+        Fault::TimedOut => cannot("it does not answer in time".into())
+            .hint("open the way from this machine to port 443 there (firewall, security group, VPN, proxy)")
+            .passing(true),
+        Fault::Other if !resolves(api).await => cannot("its name does not resolve on this machine".into())
+            .hint(format!("check {}, and the DNS of this machine (private zone, VPN)", place(server)))
+            .passing(true),
+        Fault::Other => cannot(without_userinfo(&innermost(error)))
+            .hint(format!("check {} and the network to it (firewall, security group, VPN, proxy)", place(server)))
+            .passing(true),
+    }
+}
+
+const fn place(server: &Server) -> &'static str {
+    match server.product {
+        Product::Cloud => "the access to the internet",
+        Product::EnterpriseServer => "github.url in the profile",
+    }
+}
+
+/// A certificate that is not accepted; `issuer` is who it says has issued it.
+fn untrusted(
+    reason: &CertificateError,
+    issuer: Option<&str>,
+    server: &Server,
+    bundle: bool,
+) -> Error {
+    let api = &server.api;
+    let by = issuer.map_or_else(
+        || "an authority that it does not name".to_owned(),
+        |it| format!("`{it}`"),
+    );
+    let (message, hint) = match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            format!("the certificate of GitHub at `{api}` has expired (issued by {by})"),
+            "the server's administrator must renew it; check this machine's clock as well".to_owned(),
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            format!("the certificate at `{api}` is for another name (issued by {by})"),
+            format!("check {}: it must be the host name in the certificate", place(server)),
+        ),
+        _ if bundle => (
+            format!("the certificate of GitHub at `{api}` is issued by {by}, which github.caBundle does not hold"),
+            "put that authority's certificate (PEM) into the file that github.caBundle names; arcctl, the controller and the runners take it from there".to_owned(),
+        ),
+        _ => (
+            format!("the certificate of GitHub at `{api}` is issued by {by}, which this machine does not trust"),
+            "get that authority's certificate as PEM and name it in the profile, `github.caBundle: {file: ca.pem}`: arcctl, the controller and the runners take it from there".to_owned(),
+        ),
+    };
+    Error::failed(System::GitHub, message).hint(hint)
+}
+
+/// Asks once more without checking the certificate, to name who issued it. No token goes along, nothing is believed.
+async fn presented_issuer(api: &str) -> Option<String> {
+    let client = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .tls_info(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(std::time::Duration::from_secs(5))
+        .build()
+        .ok()?;
+    let answer = client.head(api).send().await.ok()?;
+    let seen = answer.extensions().get::<reqwest::tls::TlsInfo>()?;
+    issuer::issuer(seen.peer_certificate()?)
+}
+
+/// Whether the host has an address here. With a proxy this machine may know none and reach it all the same; then the
+/// call did not fail for that, and the first cause in the chain is shown.
+async fn resolves(api: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(api) else {
+        return true;
+    };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return true;
+    };
+    tokio::net::lookup_host((host, port)).await.is_ok()
+}
+
+/// The last cause of a chain: what the other side or the system said.
+pub(super) fn innermost(error: &dyn StdError) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_io_error_wraps_is_found() {
+        let tls = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(matches!(
+            fault(&wrapped, false),
+            Fault::Certificate(CertificateError::UnknownIssuer)
+        ));
+    }
+
+    #[test]
+    fn a_refused_connection_and_a_timeout_are_told_apart() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(matches!(fault(&refused, false), Fault::Refused));
+        let other = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(matches!(fault(&other, true), Fault::TimedOut));
+        assert!(matches!(fault(&other, false), Fault::Other));
+    }
+}

@@ -1,0 +1,254 @@
+//! What a 403 means that is no limit: GitHub's words, the scopes and the kind of the token decide, and where none of them
+//! tells, that is said. Pure: no I/O.
+
+use super::{Case, reason::Ground, token_page, unauthorized};
+use crate::{
+    clients::github::{
+        auth::token_kind::TokenKind,
+        response::Answer,
+        scope::{administrator, classic_scopes, describe, permission},
+        server::{Product, Server},
+    },
+    error::Error,
+    profile::Scope,
+};
+
+/// A 403 that is no limit.
+pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
+    let target = describe(case.scope);
+    if let Some(ground) = answer.ground()
+        && let Some(error) = told(ground, answer, case.server, case.kind, &target)
+    {
+        return error;
+    }
+    if let Some(scopes) = answer.scopes() {
+        if let Some(error) = missing_scope(&scopes, case) {
+            return error;
+        }
+        if answer.ground() == Some(Ground::NotAdministrator) {
+            return unauthorized(format!(
+                "the GitHub token has the scope for {target}, and its owner may not manage its runners"
+            ))
+            .hint(format!("make its owner {}, or use a token of somebody who is", administrator(case.scope)));
+        }
+    }
+    let lacks = matches!(
+        answer.ground(),
+        Some(
+            Ground::NotForIntegrations | Ground::NotForFineGrainedTokens | Ground::NotAdministrator
+        )
+    );
+    if lacks {
+        return missing_permission(case).unwrap_or_else(|| {
+            unauthorized(format!(
+                "{} may not manage the runners of {target}",
+                case.kind.describe()
+            ))
+            .hint(format!("its owner must be {}", administrator(case.scope)))
+        });
+    }
+    unknown(answer, case, &target)
+}
+
+/// What GitHub's words tell, whatever was asked for.
+pub(crate) fn told(
+    ground: Ground,
+    answer: &Answer,
+    server: &Server,
+    kind: TokenKind,
+    target: &str,
+) -> Option<Error> {
+    if ground == Ground::SingleSignOn {
+        return Some(single_sign_on(answer, server, target));
+    }
+    let (message, hint) = of_the_account(ground, kind)
+        .map(|(message, hint)| (message.to_owned(), hint.to_owned()))
+        .or_else(|| of_the_target(ground, server, target))?;
+    Some(unauthorized(message).hint(hint))
+}
+
+/// What is wrong with the credential's own account, whatever it is used for.
+const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str, &'static str)> {
+    match (ground, kind) {
+        (Ground::SuspendedInstallation, _) => Some((
+            "the installation of the GitHub App is suspended",
+            "have an owner unsuspend it where the organization's GitHub Apps are configured",
+        )),
+        (Ground::SuspendedAccount, _) => Some((
+            "the account of the GitHub token is suspended",
+            "use a token of another account, or have the server's administrator unsuspend this one",
+        )),
+        // What an App's token may be asked, and a user's may not.
+        (Ground::NotForIntegrations, TokenKind::Unknown) => Some((
+            "the GitHub token is that of a GitHub App's installation, and may not do this",
+            "use a personal access token, or let arcctl make installation tokens (github.app)",
+        )),
+        _ => None,
+    }
+}
+
+/// What the owner of the target does not allow.
+fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(String, String)> {
+    let (message, hint) = match ground {
+        Ground::Address => (
+            format!("GitHub does not let this machine's address reach {target}"),
+            "have an owner add the address to the IP allow list in GitHub's settings; the cluster's addresses must be on it too, for the controller and the runners".to_owned(),
+        ),
+        Ground::NoClassicTokens => (
+            format!("the owner of {target} does not allow classic personal access tokens"),
+            "use a GitHub App (github.app) or a fine-grained token; or have an owner allow classic tokens in the settings for personal access tokens".to_owned(),
+        ),
+        Ground::NoSuchFineGrainedTokens => (
+            format!("the owner of {target} does not allow this fine-grained token"),
+            format!("change the token at {} as GitHub's message says", token_page(server, TokenKind::FineGrained)),
+        ),
+        Ground::NoSuchOAuthApp => (
+            format!("the owner of {target} does not allow tokens of this OAuth app"),
+            format!("make a personal access token at {} and put it where github.token in the profile says", token_page(server, TokenKind::Classic)),
+        ),
+        Ground::ManagedUser => (
+            format!("the account of the GitHub token is managed by another enterprise than that of {target}"),
+            "use a token of an account of that enterprise".to_owned(),
+        ),
+        Ground::Repository => (
+            format!("{target} is archived, or access to it is blocked"),
+            format!("look at its page below {}", server.web),
+        ),
+        _ => return None,
+    };
+    Some((message, hint))
+}
+
+fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
+    let header = answer.header("x-github-sso").unwrap_or_default();
+    let url = header.split_once("url=").map_or("", |(_, url)| url.trim());
+    unauthorized(format!(
+        "the GitHub token is not authorized for the single sign-on that guards {target}"
+    ))
+    .hint(if url.is_empty() {
+        format!(
+            "authorize it with `Configure SSO` at {}/settings/tokens",
+            server.web
+        )
+    } else {
+        format!("as the token's owner, open {url} and authorize it")
+    })
+}
+
+/// A refusal whose cause nobody tells.
+fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
+    let reason = match answer.message() {
+        Some(_) => "",
+        None => ", and gives no reason",
+    };
+    let error = unauthorized(format!(
+        "GitHub refuses to let {} manage the runners of {target}{reason}",
+        case.kind.describe()
+    ));
+    let next = next_place(answer, case);
+    error.hint(match answer.scopes() {
+        Some(_) => format!("the token has the scope that is needed; {next}"),
+        None => next,
+    })
+}
+
+/// The one next place to look.
+pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
+    let log = match (case.scope, case.server.product) {
+        (Scope::Organization(name), _) => format!(
+            "an owner finds the refusal in the audit log, {}/organizations/{name}/settings/audit-log",
+            case.server.web
+        ),
+        (Scope::Enterprise(name), _) => format!(
+            "an owner finds the refusal in the audit log, {}/enterprises/{name}/settings/audit-log",
+            case.server.web
+        ),
+        (Scope::Repository(_), Product::EnterpriseServer) => {
+            "the server's administrator finds the refusal in its audit log".to_owned()
+        }
+        (Scope::Repository(_), Product::Cloud) => {
+            "an administrator of the repository's owner finds the refusal in the audit log"
+                .to_owned()
+        }
+    };
+    match answer.header("x-github-request-id") {
+        Some(_) => log,
+        // GitHub gives every answer an id: this one may not be GitHub's.
+        None => format!(
+            "the answer has no request id of GitHub's: ask who runs the proxy before it; {log}"
+        ),
+    }
+}
+
+/// A token with scopes that has none of those the level needs.
+pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error> {
+    let needed = classic_scopes(case.scope);
+    if scopes.iter().any(|it| needed.contains(&it.as_str())) {
+        return None;
+    }
+    let has = if scopes.is_empty() {
+        "it has no scopes".to_owned()
+    } else {
+        format!("it has `{}`", scopes.join("`, `"))
+    };
+    let error = unauthorized(format!(
+        "the GitHub token lacks the scope `{}` that {} needs",
+        needed[0],
+        describe(case.scope)
+    ));
+    Some(error.object(&case.server.api).cause(has).hint(format!(
+        "tick `{}` for it at {}/settings/tokens, as {}; its value stays the same",
+        needed[0],
+        case.server.web,
+        administrator(case.scope)
+    )))
+}
+
+/// A credential with permissions that lacks the one the level needs; `None` for other kinds of credential.
+pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
+    if !case.kind.has_permissions() {
+        return None;
+    }
+    let target = describe(case.scope);
+    let Some(needed) = permission(case.scope) else {
+        return Some(not_for_enterprises(case));
+    };
+    let error = unauthorized(format!(
+        "{} may not manage the runners of {target}",
+        case.kind.describe()
+    ));
+    let owner = match case.scope {
+        Scope::Repository(_) => "the repository's owner",
+        Scope::Enterprise(_) | Scope::Organization(_) => "the organization",
+    };
+    let hint = if case.kind == TokenKind::App {
+        format!(
+            "give the App the {}, accept it where the App is installed, and check that {target} is among what it is installed for",
+            needed.title
+        )
+    } else {
+        format!(
+            "give it the {} at {}; its resource owner must be {owner}, and {} must have made it",
+            needed.title,
+            token_page(case.server, case.kind),
+            administrator(case.scope)
+        )
+    };
+    Some(error.object(&case.server.api).hint(hint))
+}
+
+/// Only tokens with scopes can manage the runners of an enterprise.
+pub(crate) fn not_for_enterprises(case: &Case<'_>) -> Error {
+    unauthorized(format!(
+        "{} cannot manage the runners of {}: GitHub takes classic tokens only for an enterprise",
+        case.kind.describe(),
+        describe(case.scope)
+    ))
+    .object(&case.server.api)
+    .hint(format!(
+        "make a classic token with `{}` at {}/settings/tokens, as {}; or name an organization in the profile",
+        classic_scopes(case.scope)[0],
+        case.server.web,
+        administrator(case.scope)
+    ))
+}

@@ -1,0 +1,300 @@
+//! What a refusal means: status, headers, GitHub's own words and the kind of token to one message and one way out
+//! (reference: arc.md 5, "Status reading"). Pure: no I/O.
+
+pub(crate) mod connect;
+pub(crate) mod forbidden;
+pub(crate) mod issuer;
+pub(crate) mod reason;
+pub(crate) mod workflow;
+
+use http::StatusCode;
+use jiff::Timestamp;
+
+use forbidden::forbidden;
+use reason::Ground;
+
+use super::{
+    auth::token_kind::TokenKind,
+    response::{Answer, Limit},
+    scope::{administrator, describe, key},
+    server::{Product, Server},
+};
+use crate::{
+    error::{Error, ErrorKind, System},
+    profile::Scope,
+};
+
+/// What is known beside the answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case<'a> {
+    /// Who was asked.
+    pub server: &'a Server,
+    /// Whose runners it was about.
+    pub scope: Scope<'a>,
+    /// What was asked with.
+    pub kind: TokenKind,
+    /// After a 404: whether the token sees the organization or repository itself.
+    pub visible: Option<bool>,
+}
+
+/// The error that a refusal means.
+pub(super) fn refusal(answer: &Answer, case: &Case<'_>) -> Error {
+    if let Some(error) = common(answer, case.server) {
+        return error;
+    }
+    let target = describe(case.scope);
+    let error = match answer.status {
+        StatusCode::UNAUTHORIZED => unauthenticated(answer, case),
+        StatusCode::FORBIDDEN => forbidden(answer, case),
+        StatusCode::NOT_FOUND => not_found(case),
+        _ => Error::failed(System::GitHub, format!("GitHub refuses a request for {target}"))
+            .hint("check the names under `github` in the profile; with them right, this is a fault of arcctl: report it with the request's id"),
+    };
+    error.object(&case.server.api).cause(answer.said())
+}
+
+/// What an answer means whatever was asked: it is not GitHub's, it leads elsewhere, it is a limit, the server failed.
+pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
+    let api = &server.api;
+    let status = answer.status;
+    let error = if status.is_redirection() {
+        moved(answer, server)
+    } else if let Some((limit, until)) = answer.limit() {
+        limited(limit, until).cause(answer.said())
+    } else if answer.ground() == Some(Ground::Maintenance) {
+        Error::failed(
+            System::GitHub,
+            format!("GitHub at `{api}` is in maintenance mode"),
+        )
+        .cause(format!("it answered {}", status.as_u16()))
+        .hint("run it again once the server's administrator has ended the maintenance")
+        .passing(true)
+    } else if status.is_server_error() {
+        Error::failed(System::GitHub, format!("GitHub at `{api}` failed at every try"))
+            .cause(answer.said())
+            .hint(match server.product {
+                Product::Cloud => "look at https://www.githubstatus.com, and run it again later".to_owned(),
+                Product::EnterpriseServer => format!(
+                    "look at `{}/status`, give the request's id to the server's administrator, and run it again after that",
+                    server.web
+                ),
+            })
+            .passing(true)
+    } else if !answer.is_json() {
+        not_github(answer, server)
+    } else {
+        return None;
+    };
+    Some(error.object(api))
+}
+
+/// Something else than GitHub's API answered.
+pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
+    let kind = answer.header("content-type").unwrap_or("no type");
+    let status = answer.status.as_u16();
+    Error::failed(System::GitHub, format!("what answers at `{}` is not GitHub's API", server.api))
+        .object(&server.api)
+        .cause(format!("it answered {status} with `{kind}`"))
+        .hint("github.url must be the server's own address, `https://HOST`; a proxy's login or block page looks like this too")
+}
+
+/// A redirect. The token went to the one host it is for, and goes no further.
+fn moved(answer: &Answer, server: &Server) -> Error {
+    let location = answer.header("location").unwrap_or_default();
+    // A location without a host is on the same one.
+    let to = origin(location)
+        .or_else(|| origin(&server.api))
+        .unwrap_or_default();
+    if origin(&server.api).is_some_and(|it| it == to) {
+        return Error::failed(
+            System::GitHub,
+            "GitHub has what the profile names under another name now",
+        )
+        .cause(format!(
+            "GitHub said {}: it moved to {location}",
+            answer.status.as_u16()
+        ))
+        .hint("it was renamed or transferred: put its present name under `github` in the profile");
+    }
+    Error::failed(
+        System::GitHub,
+        format!("`{}` sends to another host, `{to}`, and the token is not sent there", server.api),
+    )
+    .cause(format!("it answered {}", answer.status.as_u16()))
+    .hint(match server.product {
+        Product::EnterpriseServer => format!(
+            "if this is the server's address, write `github.url: {to}`; if it is a login page, reach the server past that proxy"
+        ),
+        Product::Cloud => "a proxy stands between; let this machine reach api.github.com past it".to_owned(),
+    })
+}
+
+/// Scheme, host and port of a URL, in lower case.
+fn origin(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    Some(format!("{scheme}://{host}").to_ascii_lowercase())
+}
+
+fn limited(limit: Limit, until: Timestamp) -> Error {
+    let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let (message, hint) = match limit {
+        Limit::Primary => (
+            format!("GitHub's rate limit for this token is used up until {until}"),
+            "run it again after that; a login's tokens share one limit, so give arcctl and the controller a login of their own",
+        ),
+        Limit::Secondary => (
+            format!("GitHub asks for a pause until {until} (its secondary rate limit)"),
+            "run it again after that; other programs with this login may be asking too much at once",
+        ),
+        Limit::Logins => (
+            format!(
+                "GitHub blocks this account's tokens until about {until}: too many attempts with a wrong token"
+            ),
+            "find the program that still uses an old token of this login, and run it again after that",
+        ),
+    };
+    Error::failed(System::GitHub, message)
+        .hint(hint)
+        .passing(true)
+}
+
+/// Where a token of a kind is made and changed.
+pub(super) fn token_page(server: &Server, kind: TokenKind) -> String {
+    let page = match kind {
+        TokenKind::FineGrained => "personal-access-tokens",
+        _ => "tokens",
+    };
+    format!("{}/settings/{page}", server.web)
+}
+
+/// A question of the credential or its rights.
+pub(super) fn unauthorized(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unauthorized, System::GitHub, message)
+}
+
+/// A 401.
+pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
+    let new = format!(
+        "make a new one at {} and put it where github.token in the profile says",
+        token_page(case.server, case.kind)
+    );
+    if let Some(ended) = answer.token_expires().filter(|it| *it <= answer.received) {
+        let ended = ended.strftime("%Y-%m-%d %H:%M UTC");
+        return unauthorized(format!("the GitHub token expired on {ended}")).hint(new);
+    }
+    let other = match case.server.product {
+        Product::Cloud => "a GitHub Enterprise Server, which github.url must name",
+        Product::EnterpriseServer => "github.com or another server",
+    };
+    unauthorized(format!(
+        "GitHub at `{}` does not accept the token",
+        case.server.api
+    ))
+    .hint(format!(
+        "it is mistyped, revoked, expired, or of {other}: {new}"
+    ))
+}
+
+fn not_found(case: &Case<'_>) -> Error {
+    let (target, key, who) = (
+        describe(case.scope),
+        key(case.scope),
+        administrator(case.scope),
+    );
+    if case.kind == TokenKind::App {
+        return unauthorized(format!("the GitHub App does not reach {target}")).hint(format!(
+            "check {key}, and that github.app.installationId is the installation that has {target}"
+        ));
+    }
+    if case.visible == Some(true) {
+        return unauthorized(format!(
+            "GitHub knows {target}, but this token may not manage its runners"
+        ))
+        .hint(format!(
+            "the token's owner must be {who}: make them one, or use a token of somebody who is"
+        ));
+    }
+    let web = &case.server.web;
+    let error = unauthorized(format!(
+        "GitHub knows no {target}, or hides it from this token"
+    ));
+    error.hint(match case.scope {
+        Scope::Enterprise(_) => format!(
+            "check {key}: the slug is the end of {web}/enterprises/SLUG; the token's owner must be {who}"
+        ),
+        Scope::Organization(_) => format!(
+            "check {key}: it is the end of {web}/ORGANIZATION, and a user's account is none; the token's owner must be {who}"
+        ),
+        Scope::Repository(_) => format!(
+            "check {key}: it is the end of {web}/OWNER/NAME; the token's owner must be {who}"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::response::tests::answer, *};
+
+    const JSON: (&str, &str) = ("content-type", "application/json");
+
+    fn told(status: u16, headers: &[(&str, &str)]) -> Error {
+        let server = Server::of(Some("https://ghe.example"));
+        let case = Case {
+            server: &server,
+            scope: Scope::Organization("doge"),
+            kind: TokenKind::Classic,
+            visible: None,
+        };
+        refusal(&answer(status, headers), &case)
+    }
+
+    #[test]
+    fn a_limit_comes_before_what_else_a_403_may_mean() {
+        let scopes = ("x-oauth-scopes", "repo");
+        let limited = told(403, &[JSON, scopes, ("x-ratelimit-remaining", "0")]);
+        assert_eq!(limited.kind, ErrorKind::Failed);
+        assert!(limited.passing);
+        let left = told(403, &[JSON, scopes, ("x-ratelimit-remaining", "1")]);
+        assert_eq!(left.kind, ErrorKind::Unauthorized);
+        assert!(left.message.contains("lacks the scope `admin:org`"));
+    }
+
+    #[test]
+    fn single_sign_on_comes_before_the_scopes() {
+        let sso = ("x-github-sso", "required; url=https://ghe.example/sso");
+        let error = told(403, &[JSON, sso, ("x-oauth-scopes", "")]);
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("open https://ghe.example/sso "), "{hint}");
+    }
+
+    #[test]
+    fn a_403_in_spite_of_the_scope_is_told_as_that() {
+        let error = told(403, &[JSON, ("x-oauth-scopes", "admin:org, repo")]);
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("the token has the scope"), "{hint}");
+    }
+
+    #[test]
+    fn an_unknown_refusal_is_no_question_of_permission() {
+        let error = told(422, &[JSON]);
+        assert_eq!(error.kind, ErrorKind::Failed);
+        assert!(!error.passing);
+    }
+
+    #[test]
+    fn a_redirect_is_judged_by_scheme_host_and_port() {
+        for (location, elsewhere) in [
+            ("https://ghe.example:8443/x", true),
+            ("http://ghe.example/x", true),
+            ("https://user@ghe.example.evil/x", true),
+            ("https://GHE.example/x", false),
+            ("/x", false),
+        ] {
+            let error = told(301, &[("location", location)]);
+            let message = error.message;
+            assert_eq!(message.contains("another host"), elsewhere, "{location}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a refusal means that is about a repository's workflows: status and headers to one message and one way out
+//! (reference: arc.md 5). Pure: no I/O.
+
+use http::StatusCode;
+
+use super::{
+    Case, common,
+    forbidden::{missing_scope, next_place, told},
+    not_github,
+    reason::Ground,
+    unauthenticated, unauthorized,
+};
+use crate::{
+    clients::github::{
+        auth::token_kind::TokenKind, response::Answer, scope::describe, server::Server,
+    },
+    error::{Error, System},
+    profile::Scope,
+};
+
+/// What was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// The repository itself.
+    Repository,
+    /// That a workflow is run.
+    Dispatch {
+        /// The workflow's file.
+        file: &'a str,
+        /// The branch.
+        reference: &'a str,
+        /// After a 422: whether the workflow is disabled.
+        disabled: Option<bool>,
+    },
+    /// About a run.
+    Run,
+    /// That a run ends.
+    Cancel,
+}
+
+/// What is known beside the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkflowCase<'a> {
+    /// Who was asked.
+    pub server: &'a Server,
+    /// What was asked with.
+    pub kind: TokenKind,
+    /// `OWNER/NAME`.
+    pub repository: &'a str,
+    /// What was asked.
+    pub asked: Asked<'a>,
+}
+
+/// What a token needs to dispatch and follow a run.
+const NEEDS: &str = "dispatching needs a classic token with `repo`, or the repository permission `Actions: read and write`, of somebody who may write there; `--token-env VARIABLE` takes another token than the profile's";
+
+/// The error that a refusal means.
+pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Error {
+    if answer.status.is_success() {
+        return not_github(answer, case.server);
+    }
+    if let Some(error) = common(answer, case.server) {
+        return error;
+    }
+    let of_runners = Case {
+        server: case.server,
+        scope: Scope::Repository(case.repository),
+        kind: case.kind,
+        visible: None,
+    };
+    let lacking = || {
+        let scopes = answer.scopes()?;
+        Some(missing_scope(&scopes, &of_runners)?.hint(NEEDS))
+    };
+    let error = match answer.status {
+        StatusCode::UNAUTHORIZED => unauthenticated(answer, &of_runners),
+        StatusCode::FORBIDDEN => by_its_words(answer, case)
+            .or_else(lacking)
+            .unwrap_or_else(|| may_not(answer, case, &of_runners)),
+        // To a token without the scope, what is private is not there.
+        StatusCode::NOT_FOUND => match (lacking(), case.asked) {
+            (Some(error), Asked::Repository) => error,
+            _ => not_found(case),
+        },
+        StatusCode::UNPROCESSABLE_ENTITY => unprocessable(case),
+        _ => Error::failed(
+            System::GitHub,
+            format!(
+                "GitHub refuses a request for repository `{}`",
+                case.repository
+            ),
+        )
+        .hint("this is a fault of arcctl: report it with the request's id"),
+    };
+    error
+        .object(format!("repository/{}", case.repository))
+        .cause(answer.said())
+}
+
+/// A 403 that GitHub gives a reason for which has to do with neither runners nor workflows.
+fn by_its_words(answer: &Answer, case: &WorkflowCase<'_>) -> Option<Error> {
+    let target = describe(Scope::Repository(case.repository));
+    told(answer.ground()?, answer, case.server, case.kind, &target)
+}
+
+/// A 403 of rights, or one that nobody explains.
+fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &Case<'_>) -> Error {
+    let (who, repository) = (case.kind.describe(), case.repository);
+    match answer.ground() {
+        Some(
+            Ground::NotForIntegrations | Ground::NotForFineGrainedTokens | Ground::NotAdministrator,
+        ) => unauthorized(format!(
+            "{who} may not run workflows of repository `{repository}`"
+        ))
+        .hint(NEEDS),
+        _ => unauthorized(format!(
+            "GitHub refuses to let {who} run workflows of repository `{repository}`"
+        ))
+        .hint(next_place(answer, of_runners)),
+    }
+}
+
+fn not_found(case: &WorkflowCase<'_>) -> Error {
+    let (repository, web) = (case.repository, &case.server.web);
+    match case.asked {
+        Asked::Repository => unauthorized(format!(
+            "GitHub knows no repository `{repository}`, or hides it from this token"
+        ))
+        .hint(format!(
+            "it is the end of {web}/OWNER/NAME; {NEEDS}"
+        )),
+        Asked::Dispatch { file, .. } => Error::failed(
+            System::GitHub,
+            format!("repository `{repository}` has no workflow `.github/workflows/{file}` in its default branch"),
+        )
+        .hint(format!(
+            "`arcctl render DIR` writes it: commit `DIR/.github/workflows/{file}` to the default branch of {web}/{repository}"
+        )),
+        Asked::Run | Asked::Cancel => Error::failed(
+            System::GitHub,
+            format!("repository `{repository}` does not have the run any more"),
+        )
+        .hint("somebody deleted it: run `arcctl smoke` again"),
+    }
+}
+
+fn unprocessable(case: &WorkflowCase<'_>) -> Error {
+    let (repository, web) = (case.repository, &case.server.web);
+    let Asked::Dispatch {
+        file,
+        reference,
+        disabled,
+    } = case.asked
+    else {
+        return Error::failed(
+            System::GitHub,
+            format!("GitHub cannot do what was asked of repository `{repository}`"),
+        )
+        .hint("this is a fault of arcctl: report it with the request's id");
+    };
+    if disabled == Some(true) {
+        return Error::failed(
+            System::GitHub,
+            format!("the workflow `{file}` of repository `{repository}` is disabled"),
+        )
+        .hint(format!(
+            "enable it at {web}/{repository}/actions/workflows/{file}"
+        ));
+    }
+    Error::failed(
+        System::GitHub,
+        format!("GitHub does not dispatch `{file}` of repository `{repository}` on `{reference}`"),
+    )
+    .hint(format!(
+        "it must be the file that `arcctl render DIR` writes, with its trigger `workflow_dispatch` and its inputs: commit it to `{reference}` and to the default branch of {web}/{repository}"
+    ))
+}

@@ -1,0 +1,67 @@
+//! Whether the runners of a group may take jobs of a repository.
+
+use crate::{
+    clients::github::{GitHub, Repository, groups, scope::describe},
+    error::Result,
+    profile::Scope,
+};
+
+/// What a runner group says of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupAccess {
+    /// It takes its jobs.
+    Admitted,
+    /// This is not among those that the group is for: the repository, or at an enterprise its organization.
+    NotSelected(String),
+    /// The repository is public, and the group takes no jobs of public ones.
+    Public,
+    /// There is no such group.
+    NoGroup,
+}
+
+impl GitHub {
+    /// The page on which the runner groups of `scope` are changed.
+    pub fn groups_page(&self, scope: Scope<'_>) -> String {
+        groups::page(scope, &self.server)
+    }
+
+    /// Whether the group `name` of `scope` (the default group without a name) takes jobs of `repository`.
+    pub async fn group_access(
+        &self,
+        scope: Scope<'_>,
+        name: Option<&str>,
+        repository: &Repository,
+    ) -> Result<GroupAccess> {
+        if matches!(scope, Scope::Repository(_)) {
+            return Ok(GroupAccess::Admitted);
+        }
+        let groups = self.runner_groups(scope).await?;
+        let Some(group) = groups.iter().find(|it| it.is_named(name)) else {
+            return Ok(GroupAccess::NoGroup);
+        };
+        if !repository.private && !group.allows_public_repositories {
+            return Ok(GroupAccess::Public);
+        }
+        if group.visibility != "selected" {
+            return Ok(GroupAccess::Admitted);
+        }
+        let full_name = repository.full_name.as_str();
+        let (whom, wanted) = match scope {
+            Scope::Enterprise(_) => {
+                let organization = full_name.split('/').next().unwrap_or_default();
+                (Scope::Organization(organization), organization)
+            }
+            Scope::Organization(_) | Scope::Repository(_) => {
+                (Scope::Repository(full_name), full_name)
+            }
+        };
+        let admitted = self.admitted(scope, group.id).await?;
+        Ok(
+            if admitted.iter().any(|it| it.eq_ignore_ascii_case(wanted)) {
+                GroupAccess::Admitted
+            } else {
+                GroupAccess::NotSelected(describe(whom))
+            },
+        )
+    }
+}

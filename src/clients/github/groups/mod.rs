@@ -1,0 +1,317 @@
+//! What the runner groups at GitHub let the runners of a profile do. Pure: no I/O.
+
+pub(crate) mod access;
+pub(crate) mod read;
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::{
+    scope::describe,
+    server::{Product, Server},
+};
+use crate::{
+    error::{Error, System},
+    profile::{Pool, Profile, Scope},
+};
+
+/// A runner group, as GitHub lists it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct RunnerGroup {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// `all`, `private`, or `selected`.
+    pub visibility: String,
+    /// Whether it is for runners that ask for none.
+    pub default: bool,
+    /// Whether jobs of public repositories may use it.
+    #[serde(default)]
+    pub allows_public_repositories: bool,
+    /// Whether only the workflows below may use it.
+    #[serde(default)]
+    pub restricted_to_workflows: bool,
+    /// These workflows.
+    #[serde(default)]
+    pub selected_workflows: Vec<String>,
+    /// The organizations or repositories (OWNER/NAME) that a `selected` group admits.
+    #[serde(skip)]
+    pub admitted: Option<Vec<String>>,
+}
+
+/// What is wrong with the groups of a profile, and what is unwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFindings {
+    /// Runners or their jobs would wait for ever, one sentence each.
+    pub broken: Vec<String>,
+    /// Advice, one sentence each.
+    pub advice: Vec<String>,
+}
+
+impl RunnerGroup {
+    /// Whether the runners of `pool` are in it.
+    pub(super) fn is_of(&self, pool: &Pool) -> bool {
+        self.is_named(pool.group.as_deref())
+    }
+
+    /// Whether it is the group `name`, or without a name the one for runners that ask for none.
+    pub(super) fn is_named(&self, name: Option<&str>) -> bool {
+        match name {
+            Some(name) => self.name.eq_ignore_ascii_case(name),
+            None => self.default,
+        }
+    }
+}
+
+/// Judges the groups that the pools of `profile` are in.
+pub(super) fn judge(profile: &Profile, groups: &[RunnerGroup], server: &Server) -> GroupFindings {
+    let mut findings = GroupFindings::default();
+    let Some(scope) = profile.github.scope() else {
+        return findings;
+    };
+    let mut seen = BTreeSet::new();
+    for pool in &profile.pools {
+        match groups.iter().find(|it| it.is_of(pool)) {
+            None => findings.broken.extend(missing(pool, groups, scope)),
+            Some(group) => {
+                if seen.insert(group.id) {
+                    of_group(group, scope, server, &mut findings);
+                }
+                findings.broken.extend(not_admitted(group, pool, scope));
+            }
+        }
+    }
+    findings
+}
+
+/// Why no runner of `pool` can register, or none of its jobs can come, if the groups are the reason.
+pub(super) fn trouble(
+    profile: &Profile,
+    pool: &str,
+    groups: &[RunnerGroup],
+    server: &Server,
+) -> Option<String> {
+    let mut one = profile.clone();
+    one.pools.retain(|it| it.name == pool);
+    judge(&one, groups, server).broken.into_iter().next()
+}
+
+/// A pool that names a group which is not there. One without a group is in the default one, which every owner has.
+fn missing(pool: &Pool, groups: &[RunnerGroup], scope: Scope<'_>) -> Option<String> {
+    let group = pool.group.as_ref()?;
+    let there: Vec<String> = groups.iter().map(|it| format!("`{}`", it.name)).collect();
+    Some(format!(
+        "{} has no runner group `{group}`, which pool `{}` names; it has {}",
+        describe(scope),
+        pool.name,
+        there.join(", ")
+    ))
+}
+
+fn of_group(group: &RunnerGroup, scope: Scope<'_>, server: &Server, findings: &mut GroupFindings) {
+    let name = &group.name;
+    let whom = match scope {
+        Scope::Enterprise(_) => "organization",
+        Scope::Organization(_) | Scope::Repository(_) => "repository",
+    };
+    if group.admitted.as_ref().is_some_and(Vec::is_empty) {
+        findings.broken.push(format!(
+            "runner group `{name}` is for selected ones only and admits no {whom}: no job ever comes to its runners"
+        ));
+    }
+    if group.restricted_to_workflows {
+        if group.selected_workflows.is_empty() {
+            findings.broken.push(format!(
+                "runner group `{name}` is restricted to workflows and names none: no job ever comes to its runners"
+            ));
+        } else {
+            findings.advice.push(format!(
+                "runner group `{name}` takes jobs of these workflows only: {}",
+                group.selected_workflows.join(", ")
+            ));
+        }
+    }
+    if group.allows_public_repositories && server.product == Product::Cloud {
+        findings.advice.push(format!(
+            "runner group `{name}` takes jobs of public repositories: whoever opens a pull request there may run code on its runners"
+        ));
+    }
+}
+
+/// A repository whose queue the pool scales by, and whose jobs the group does not take.
+fn not_admitted(group: &RunnerGroup, pool: &Pool, scope: Scope<'_>) -> Option<String> {
+    let (Scope::Organization(organization), Some(admitted)) = (scope, &group.admitted) else {
+        return None;
+    };
+    if admitted.is_empty() {
+        return None;
+    }
+    let is_admitted = |name: &str| {
+        admitted
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(&format!("{organization}/{name}")))
+    };
+    let metrics = pool.scaling.iter().flat_map(|it| &it.metrics);
+    let outside: BTreeSet<String> = metrics
+        .flat_map(|it| &it.repositories)
+        .filter(|it| !is_admitted(it))
+        .map(|it| format!("`{organization}/{it}`"))
+        .collect();
+    if outside.is_empty() {
+        return None;
+    }
+    let outside: Vec<String> = outside.into_iter().collect();
+    Some(format!(
+        "runner group `{}` does not admit {}, whose queue pool `{}` scales by",
+        group.name,
+        outside.join(", "),
+        pool.name
+    ))
+}
+
+/// The page on which the groups are changed.
+pub(super) fn page(scope: Scope<'_>, server: &Server) -> String {
+    let path = match scope {
+        Scope::Enterprise(name) => format!("enterprises/{name}/settings/actions/runner-groups"),
+        Scope::Organization(name) | Scope::Repository(name) => {
+            format!("organizations/{name}/settings/actions/runner-groups")
+        }
+    };
+    format!("{}/{path}", server.web)
+}
+
+/// How they are mended.
+pub(super) fn hint(scope: Scope<'_>, server: &Server) -> String {
+    format!(
+        "make or change it at {}, or name another under `group` of the pool",
+        page(scope, server)
+    )
+}
+
+/// The error that broken groups are.
+pub(super) fn error(findings: &GroupFindings, scope: Scope<'_>, server: &Server) -> Option<Error> {
+    let (first, others) = findings.broken.split_first()?;
+    let mut error = Error::failed(System::GitHub, first).object(&server.api);
+    for other in others {
+        error = error.cause(other);
+    }
+    Some(error.hint(hint(scope, server)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::load;
+
+    fn profile(scope: &str, pool: &str) -> Profile {
+        let text = format!(
+            "apiVersion: arcctl.dev/v1\nname: test\ncluster: {{context: c}}\ngithub: {{{scope}}}\npools:\n- {{name: a, min: 1, max: 1, image: \"summerwind/actions-runner:v2.336.0-ubuntu-22.04\", {pool}}}\n"
+        );
+        load(&text, "test")
+            .unwrap_or_else(|it| panic!("{it:?}"))
+            .profile
+    }
+
+    fn default_group() -> RunnerGroup {
+        RunnerGroup {
+            id: 1,
+            name: "Default".into(),
+            visibility: "all".into(),
+            default: true,
+            ..RunnerGroup::default()
+        }
+    }
+
+    fn judged(profile: &Profile, group: RunnerGroup) -> GroupFindings {
+        judge(profile, &[default_group(), group], &Server::of(None))
+    }
+
+    const QUEUE: &str = "group: ci, scaling: {metrics: [{type: TotalNumberOfQueuedAndInProgressWorkflowRuns, repositories: [app, web]}]}";
+
+    fn ci() -> RunnerGroup {
+        RunnerGroup {
+            id: 2,
+            name: "CI".into(),
+            visibility: "selected".into(),
+            admitted: Some(vec!["doge/App".into(), "doge/web".into()]),
+            default: false,
+            ..default_group()
+        }
+    }
+
+    #[test]
+    fn a_group_that_admits_what_is_named_is_fine() {
+        let organization = profile("organization: doge", QUEUE);
+        assert_eq!(judged(&organization, ci()), GroupFindings::default());
+        let plain = profile("enterprise: doge", "group: default");
+        assert_eq!(judged(&plain, ci()), GroupFindings::default());
+        let none = profile("organization: doge", "labels: []");
+        assert_eq!(judged(&none, ci()), GroupFindings::default());
+    }
+
+    #[test]
+    fn what_keeps_jobs_away_is_broken_and_named() {
+        let organization = profile("organization: doge", QUEUE);
+        for (change, words) in [
+            (
+                (|it| it.name = "other".into()) as fn(&mut RunnerGroup),
+                "organization `doge` has no runner group `ci`, which pool `a` names; it has `Default`, `other`",
+            ),
+            (
+                |it| it.admitted = Some(vec!["doge/app".into()]),
+                "runner group `CI` does not admit `doge/web`, whose queue pool `a` scales by",
+            ),
+            (
+                |it| it.admitted = Some(Vec::new()),
+                "runner group `CI` is for selected ones only and admits no repository",
+            ),
+            (
+                |it| it.restricted_to_workflows = true,
+                "runner group `CI` is restricted to workflows and names none",
+            ),
+        ] {
+            let mut group = ci();
+            change(&mut group);
+            let findings = judged(&organization, group);
+            assert_eq!(findings.broken.len(), 1, "{findings:?}");
+            assert!(findings.broken[0].starts_with(words), "{findings:?}");
+            let scope = Scope::Organization("doge");
+            let error = error(&findings, scope, &Server::of(None)).unwrap();
+            let hint = error.hint.unwrap();
+            assert!(
+                hint.contains("github.com/organizations/doge/settings/actions"),
+                "{hint}"
+            );
+        }
+        let nobody = RunnerGroup {
+            admitted: Some(Vec::new()),
+            ..ci()
+        };
+        let enterprise = profile("enterprise: doge", "group: ci");
+        let findings = judged(&enterprise, nobody);
+        assert!(
+            findings.broken[0].contains("admits no organization"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_open_to_all_or_to_few_is_advice() {
+        let organization = profile("organization: doge", "group: ci");
+        let group = RunnerGroup {
+            allows_public_repositories: true,
+            restricted_to_workflows: true,
+            selected_workflows: vec!["doge/app/.github/workflows/ci.yaml@main".into()],
+            ..ci()
+        };
+        let findings = judged(&organization, group.clone());
+        assert_eq!(findings.broken, [""; 0]);
+        assert!(findings.advice[0].contains("these workflows only: doge/app/"));
+        assert!(findings.advice[1].contains("public repositories"));
+        // A server of one's own shows its public repositories to those who are logged in.
+        let own = Server::of(Some("https://ghe.example"));
+        assert_eq!(judge(&organization, &[group], &own).advice.len(), 1);
+    }
+}

@@ -1,0 +1,121 @@
+//! The runner groups of a scope, and whom those admit that are for selected ones.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{GroupFindings, RunnerGroup};
+use crate::{
+    clients::github::{GitHub, groups, runners::PAGE, scope::prefix},
+    error::{Error, Result},
+    profile::{Profile, Scope},
+};
+
+/// How long what was read serves: groups are changed by hand, and by somebody who then looks at what it has done.
+const AGE: Duration = Duration::from_secs(10);
+
+/// The groups as they were read last.
+pub(crate) type Groups = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RunnerGroup>>)>>;
+
+#[derive(Deserialize)]
+pub(crate) struct Page<T> {
+    total_count: usize,
+    #[serde(
+        alias = "runner_groups",
+        alias = "organizations",
+        alias = "repositories"
+    )]
+    pub(crate) items: Vec<T>,
+}
+
+impl GitHub {
+    /// What the groups let the runners of `profile` do.
+    pub async fn group_findings(&self, profile: &Profile) -> Result<GroupFindings> {
+        let Some(groups) = self.groups_of(profile).await? else {
+            return Ok(GroupFindings::default());
+        };
+        Ok(groups::judge(profile, &groups, &self.server))
+    }
+
+    /// The error that `findings` are, where something is broken.
+    pub fn group_error(&self, profile: &Profile, findings: &GroupFindings) -> Option<Error> {
+        groups::error(findings, profile.github.scope()?, &self.server)
+    }
+
+    /// Why the groups keep the runners of `pool` from registering or from work, and what mends it.
+    pub async fn group_trouble(
+        &self,
+        profile: &Profile,
+        pool: &str,
+    ) -> Result<Option<(String, String)>> {
+        let (Some(scope), Some(groups)) = (profile.github.scope(), self.groups_of(profile).await?)
+        else {
+            return Ok(None);
+        };
+        let trouble = groups::trouble(profile, pool, &groups, &self.server);
+        Ok(trouble.map(|it| (it, groups::hint(scope, &self.server))))
+    }
+
+    /// The groups; none where the scope has none.
+    async fn groups_of(&self, profile: &Profile) -> Result<Option<Arc<Vec<RunnerGroup>>>> {
+        let scope = match profile.github.scope() {
+            None | Some(Scope::Repository(_)) => return Ok(None),
+            Some(scope) => scope,
+        };
+        let mut known = self.groups.lock().await;
+        if let Some((taken, groups)) = known.as_ref()
+            && taken.elapsed() < AGE
+        {
+            return Ok(Some(Arc::clone(groups)));
+        }
+        let mut groups = self.runner_groups(scope).await?;
+        for group in &mut groups {
+            let used = profile.pools.iter().any(|it| group.is_of(it));
+            if used && group.visibility == "selected" {
+                group.admitted = Some(self.admitted(scope, group.id).await?);
+            }
+        }
+        let groups = Arc::new(groups);
+        *known = Some((Instant::now(), Arc::clone(&groups)));
+        Ok(Some(groups))
+    }
+
+    /// The groups of `scope`, without whom they admit.
+    pub(super) async fn runner_groups(&self, scope: Scope<'_>) -> Result<Vec<RunnerGroup>> {
+        let path = format!("{}/actions/runner-groups", prefix(scope));
+        self.all(&path, scope).await
+    }
+
+    /// Whom a group admits: organizations by login, repositories as OWNER/NAME.
+    pub(super) async fn admitted(&self, scope: Scope<'_>, id: u64) -> Result<Vec<String>> {
+        let (list, key) = match scope {
+            Scope::Enterprise(_) => ("organizations", "login"),
+            Scope::Organization(_) | Scope::Repository(_) => ("repositories", "full_name"),
+        };
+        let path = format!("{}/actions/runner-groups/{id}/{list}", prefix(scope));
+        let items: Vec<Value> = self.all(&path, scope).await?;
+        let name = |it: &Value| it[key].as_str().map(str::to_owned);
+        Ok(items.iter().filter_map(name).collect())
+    }
+
+    /// All items of a short list.
+    async fn all<T: DeserializeOwned>(&self, path: &str, scope: Scope<'_>) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        for number in 1.. {
+            let path = format!("{path}?per_page={PAGE}&page={number}");
+            let answer = self.call(&Method::GET, &path, scope).await?;
+            let page: Page<T> = self.json(&answer, "the runner groups")?;
+            let full = page.items.len() >= PAGE;
+            items.extend(page.items);
+            if !full || items.len() >= page.total_count {
+                break;
+            }
+        }
+        Ok(items)
+    }
+}

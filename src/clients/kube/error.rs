@@ -1,0 +1,264 @@
+//! A call that did not succeed: what the server said, whether asking again helps, and the error that it becomes.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::core::Status;
+
+use super::{CALL_TIMEOUT, Selection, Target};
+use crate::{
+    clients::{
+        aws::auth::Login,
+        requests::Call,
+        retry::{LONGEST, backoff},
+    },
+    error::{Error, ErrorKind, System},
+    secret::text::masked,
+};
+
+/// A call that did not succeed, before anything is known of what it was for.
+#[derive(Debug)]
+pub struct KubeFailure {
+    pub(super) what: String,
+    pub(super) reply: Reply,
+    pub(super) login: Option<Arc<Login>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// It was refused, or did not get through.
+    Refused(Box<kube::Error>),
+    /// No answer came in time.
+    Silence,
+    /// It was not asked: there is nobody to ask as any more.
+    SignedOut(Box<Error>),
+}
+
+impl KubeFailure {
+    /// The HTTP status, where the server sent one.
+    pub fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    /// The server's Status.
+    pub fn status(&self) -> Option<&Status> {
+        match &self.reply {
+            Reply::Refused(error) => status(error),
+            Reply::Silence | Reply::SignedOut(_) => None,
+        }
+    }
+
+    /// The fields that the server names as wrong.
+    pub fn fields(&self) -> Vec<String> {
+        let details = self.status().and_then(|it| it.details.as_ref());
+        details
+            .into_iter()
+            .flat_map(|it| &it.causes)
+            .map(|it| it.field.clone())
+            .filter(|it| !it.is_empty())
+            .collect()
+    }
+
+    /// What the server said, once. A policy may quote the whole object, so nothing secret of it is repeated.
+    pub fn said(&self) -> String {
+        match &self.reply {
+            Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
+            Reply::SignedOut(error) => error.document().message,
+            Reply::Refused(error) => match error.as_ref() {
+                kube::Error::Api(status) => masked(&status.message).into_owned(),
+                other => innermost(other),
+            },
+        }
+    }
+
+    /// After which pause the call is made again; `None` where that does not help. The pause that a busy server asks for is
+    /// kept if it is a short one. A server that was silent is asked once more: the line may have been lost.
+    pub(super) fn again(&self, call: Call, attempt: u32) -> Option<Duration> {
+        if matches!(self.reply, Reply::Silence) && attempt > 1 {
+            return None;
+        }
+        let asked = self.status().and_then(|it| it.details.as_ref());
+        let asked = asked.map_or(0, |it| it.retry_after_seconds);
+        let asked = Duration::from_secs(asked.into());
+        (self.is_passing(call) && asked <= LONGEST).then(|| asked.max(backoff(attempt)))
+    }
+
+    /// Whether the call may be repeated: the server was busy, or (for reads) the line was bad.
+    fn is_passing(&self, call: Call) -> bool {
+        match self.code() {
+            Some(429 | 503 | 504) => true,
+            // A dry run that answers 500 met a webhook, and is asked again at the waiter's pace.
+            Some(500) => call == Call::Read,
+            Some(_) => false,
+            // An applied or created object may have arrived: only reads are repeated blindly.
+            None => call != Call::Write && !self.is_unauthenticated(),
+        }
+    }
+
+    /// Whether the credentials could not even be made: an exec plugin that failed, an expired single sign-on.
+    fn is_unauthenticated(&self) -> bool {
+        match &self.reply {
+            Reply::Refused(error) => matches!(**error, kube::Error::Auth(_)),
+            Reply::Silence => false,
+            Reply::SignedOut(_) => true,
+        }
+    }
+
+    /// Whether the caller may not do this: unknown, or without the right. A policy that refuses what is asked for is
+    /// none of this, although it is a 403 too.
+    pub fn is_unauthorized(&self) -> bool {
+        self.kind() == ErrorKind::Unauthorized
+    }
+
+    /// Whether a policy, a quota or the end of a namespace refuses the object, and no lack of rights.
+    fn is_policy(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status.code == 403 && is_policy(&status.message))
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code() {
+            Some(403) if self.is_policy() => ErrorKind::Failed,
+            Some(401 | 403) => ErrorKind::Unauthorized,
+            None if self.is_unauthenticated() => ErrorKind::Unauthorized,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    /// As an error about `target`.
+    pub fn about(&self, target: &Target) -> Error {
+        self.error(&target.to_string())
+    }
+
+    pub(super) fn about_kind(&self, selection: &Selection) -> Error {
+        self.error(&format!("{} objects", selection.kind.name()))
+    }
+
+    pub(super) fn about_server(&self, server: &str) -> Error {
+        self.error(&format!("API server `{server}`"))
+    }
+
+    fn error(&self, object: &str) -> Error {
+        if let Reply::SignedOut(error) = &self.reply {
+            return (**error).clone();
+        }
+        let own = self.login.as_ref().and_then(|login| match self.code() {
+            Some(401) => Some(login.unknown()),
+            None if !self.is_unauthenticated() => Some(login.unreachable()),
+            _ => None,
+        });
+        let hint = match self.code() {
+            Some(401) => {
+                "the API server does not know you: renew the credentials of this kubeconfig context"
+            }
+            Some(403) if self.is_policy() => {
+                "change in the profile what this refuses, or the policy or quota of the cluster that refuses it; then run the command again"
+            }
+            Some(403) => "grant what docs/rbac.yaml lists to this user, or use another --context",
+            Some(409) => "something else writes to it at the same time: run the command again",
+            Some(400 | 422) => {
+                "correct the field that the API server names: it comes from the profile, or from the chart's values in it"
+            }
+            Some(405) => {
+                "the API server takes no object of this kind now, as while its CustomResourceDefinition is being deleted: `kubectl get crds` shows those that are there; run the command again once it is there again"
+            }
+            Some(413) => {
+                "the object is larger than the API server takes: shorten what the profile passes through to it"
+            }
+            Some(_) => {
+                "the API server failed: `kubectl get --raw '/readyz?verbose'` shows what of it; run the command again after that"
+            }
+            None if self.is_unauthenticated() => {
+                "renew what this kubeconfig context authenticates with, for example `aws sso login`"
+            }
+            None => "check that the API server is reachable from here: `kubectl version`",
+        };
+        Error::new(
+            self.kind(),
+            System::Kubernetes,
+            format!("cannot {}", self.what),
+        )
+        .object(object.replace('`', ""))
+        .cause(self.said())
+        .hint(own.unwrap_or_else(|| hint.to_owned()))
+        .passing(
+            !self.is_unauthenticated()
+                && matches!(self.code(), None | Some(404 | 409 | 429 | 500..)),
+        )
+    }
+}
+
+/// The API server says the same 403 of both: its authorizers say what a user cannot do, and RBAC's own admission what they
+/// may not grant, right after `forbidden: `; what comes after a policy's own name is the policy's words, whatever they are.
+fn is_policy(message: &str) -> bool {
+    if message.starts_with("admission webhook ") {
+        return true;
+    }
+    let Some((_, said)) = message.split_once(" is forbidden: ") else {
+        return false;
+    };
+    let of_a_user = said.starts_with("User \"") || said.starts_with("user \"");
+    let rights = said.contains("\" cannot ") || said.contains("attempting to grant");
+    !(of_a_user && rights)
+}
+
+/// The Status of a refused call, where the server sent one.
+pub fn status(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// The last source of an error: the one that says what happened.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    crate::secret::without_userinfo(&current.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_no_lack_of_rights() {
+        for policy in [
+            "admission webhook \"validate.kyverno.svc-fail\" denied the request: labels are missing",
+            "runnerdeployments.actions.summerwind.dev \"basic\" is forbidden: exceeded quota: runners, requested: count/runnerdeployments.actions.summerwind.dev=1, used: 0, limited: 0",
+            "secrets \"controller-manager\" is forbidden: unable to create new content in namespace actions-runner-system because it is being terminated",
+            "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": privileged",
+            "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'all' denied request: label \"team\" cannot be empty",
+            "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'who' with binding 'all' denied request: User \"ci\" cannot create pods here",
+            "admission webhook \"validation.gatekeeper.sh\" denied the request: [quotas] container \"runner\" cannot exceed 2 CPU",
+            "admission webhook \"x\" denied the request: user \"ci\" is attempting to grant itself more",
+        ] {
+            assert!(is_policy(policy), "{policy}");
+        }
+        for rights in [
+            "secrets is forbidden: User \"tester\" cannot list resource \"secrets\" in API group \"\" at the cluster scope",
+            "clusterroles.rbac.authorization.k8s.io \"x\" is forbidden: user \"tester\" (groups=[\"a\"]) is attempting to grant RBAC permissions not currently held",
+            "pods is forbidden: User \"is forbidden: me\" cannot create resource \"pods\" in API group \"\" in the namespace \"x\": Access Denied",
+            "forbidden: User \"system:anonymous\" cannot get path \"/version\"",
+            "Forbidden",
+        ] {
+            assert!(!is_policy(rights), "{rights}");
+        }
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_twice_and_a_busy_one_more_often() {
+        let silent = KubeFailure {
+            what: "read something".into(),
+            reply: Reply::Silence,
+            login: None,
+        };
+        assert!(silent.again(Call::Read, 1).is_some());
+        assert!(silent.again(Call::DryRun, 1).is_some());
+        assert!(silent.again(Call::Read, 2).is_none());
+        assert!(silent.again(Call::Write, 1).is_none());
+        assert!(2 * CALL_TIMEOUT < Duration::from_mins(1));
+    }
+}

@@ -1,0 +1,7 @@
+//! The two charts: their values by version, their CRDs, and what a profile passes through to them. Pure: no I/O.
+
+pub mod cert_manager;
+pub mod controller;
+pub(crate) mod overlay;
+pub(crate) mod own_keys;
+pub(crate) mod passthrough;

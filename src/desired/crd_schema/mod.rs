@@ -1,0 +1,133 @@
+//! Strict validation of the controller's custom resources, offline. Pure: no I/O.
+//!
+//! What the API server does with `fieldValidation=Strict` against the real CRDs: unknown fields, types, required
+//! fields, enums, patterns, duplicate keys of list maps. Beyond it, `null` (which the server drops: a key left empty), and
+//! the few values that the CRDs leave open and the controller or the pod then refuses. The fields and their types are
+//! tables of the crate `arcctl-facts`.
+
+mod rules;
+mod walk;
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use arcctl_facts::Table;
+use serde_json::{Value, json};
+
+use super::names;
+use crate::{profile::Pool, units::version};
+
+/// The CRDs changed with this chart, and hardly since; before it they are those of 0.23.0.
+const NEW_SINCE: (u64, u64, u64) = (0, 23, 5);
+
+/// By kind, the schema of the whole object.
+type Schemas = BTreeMap<&'static str, Value>;
+static OLD: LazyLock<Schemas> =
+    LazyLock::new(|| schemas_of(arcctl_facts::actions_runner_controller_0_23_3()));
+static NEW: LazyLock<Schemas> =
+    LazyLock::new(|| schemas_of(arcctl_facts::actions_runner_controller_0_23_7()));
+
+/// The schemas of the kinds that arcctl writes.
+fn schemas_of(table: &'static Table) -> Schemas {
+    let mut schemas = Schemas::new();
+    for kind in ["HorizontalRunnerAutoscaler", "RunnerDeployment"] {
+        let Some(mut schema) = table.schema(kind) else {
+            continue;
+        };
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            // Only the controller writes it: in a manifest it is an unknown field.
+            properties.remove("status");
+            // CRDs leave metadata to Kubernetes, which has rules of its own for it.
+            properties.insert("metadata".into(), walk::object_meta());
+        }
+        schemas.insert(kind, schema);
+    }
+    schemas
+}
+
+/// Something the API server, the controller or the pod would refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaProblem {
+    /// Where, as `spec.template.spec.tolerations[0].effect`.
+    pub path: String,
+    /// What, and where close, what was meant.
+    pub message: String,
+}
+
+/// Every problem of a `RunnerDeployment` or `HorizontalRunnerAutoscaler` with the CRDs of `chart_version`.
+pub fn check(manifest: &Value, chart_version: &str) -> Vec<SchemaProblem> {
+    let mut problems = Vec::new();
+    let schemas = schemas(chart_version);
+    let kind = manifest
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let api_version = manifest
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if api_version != names::ARC_API_VERSION {
+        problems.push(SchemaProblem {
+            path: "apiVersion".into(),
+            message: format!("`{api_version}` is not `{}`", names::ARC_API_VERSION),
+        });
+    }
+    let Some(schema) = schemas.get(kind) else {
+        let known: Vec<&str> = schemas.keys().copied().collect();
+        let message = format!("unknown kind `{kind}`{}", walk::did_you_mean(kind, &known));
+        problems.push(SchemaProblem {
+            path: "kind".into(),
+            message,
+        });
+        return problems;
+    };
+    walk::check(schema, manifest, &mut problems);
+    rules::check(kind, manifest, &mut problems);
+    problems
+}
+
+/// Every problem of a pool's `template`, `tolerations` and `env`, with paths as the profile has them
+/// (`template.volumes[0].name`).
+pub fn check_pool(pool: &Pool, chart_version: &str) -> Vec<SchemaProblem> {
+    let parts = [
+        ("template.", !pool.template.is_empty(), json!(pool.template)),
+        (
+            "",
+            !pool.tolerations.is_empty(),
+            json!({"tolerations": pool.tolerations}),
+        ),
+        ("", !pool.env.is_empty(), json!({"env": pool.env})),
+    ];
+    let mut problems = Vec::new();
+    for (prefix, present, spec) in parts {
+        if !present {
+            continue;
+        }
+        let manifest = json!({
+            "apiVersion": names::ARC_API_VERSION,
+            "kind": "RunnerDeployment",
+            "spec": {"template": {"spec": spec}},
+        });
+        problems.extend(check(&manifest, chart_version).into_iter().map(|problem| {
+            let path = problem
+                .path
+                .strip_prefix("spec.template.spec.")
+                .unwrap_or(&problem.path);
+            SchemaProblem {
+                path: format!("{prefix}{path}"),
+                message: problem.message,
+            }
+        }));
+    }
+    problems
+}
+
+fn schemas(chart_version: &str) -> &'static Schemas {
+    if version::triple(chart_version) < NEW_SINCE {
+        &OLD
+    } else {
+        &NEW
+    }
+}
+
+#[cfg(test)]
+mod tests;

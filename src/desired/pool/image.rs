@@ -1,0 +1,150 @@
+//! Image references: the mirror, and what a tag says of the operating system. Pure: no I/O.
+
+use crate::{profile::Images, units::image};
+
+/// The Docker group of the runner images before Ubuntu 22.04.
+const GROUP_20_04: u32 = 1001;
+/// The Docker group of the runner images since Ubuntu 22.04.
+const GROUP_22_04: u32 = 121;
+
+/// The reference under which `image` is pulled: `images.registry` takes the place of the registry. A reference without
+/// one means `docker.io`, and one without a namespace `docker.io/library`, as every mirror lays them out. A reference
+/// that already names the mirror stays.
+pub fn mirrored(images: Option<&Images>, image: &str) -> String {
+    let Some(registry) = images.and_then(|images| images.registry.as_deref()) else {
+        return image.to_owned();
+    };
+    let registry = registry.trim_end_matches('/');
+    if image
+        .strip_prefix(registry)
+        .is_some_and(|rest| rest.starts_with('/'))
+    {
+        return image.to_owned();
+    }
+    let path = match image.split_once('/') {
+        Some((host, path)) if is_registry(host) => official(host, path),
+        Some(_) => image.to_owned(),
+        None => official("docker.io", image),
+    };
+    format!("{registry}/{path}")
+}
+
+/// A first component is a registry where it could be a host (the rule of the distribution reference grammar).
+fn is_registry(component: &str) -> bool {
+    component.contains(['.', ':']) || component == "localhost"
+}
+
+fn official(host: &str, path: &str) -> String {
+    if host == "docker.io" && !path.contains('/') {
+        format!("library/{path}")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The group of the runner user, for mounted volumes.
+pub fn fs_group(reference: &str) -> Option<u32> {
+    image::ubuntu_of(reference).map(|release| if release >= (22, 4) { 1001 } else { 1000 })
+}
+
+/// The group of the docker socket, where the image needs another than the controller gives it: the last release knows
+/// only the texts `22.04` and `20.04` (reference: arc.md 2.1).
+pub fn docker_group(reference: &str) -> Option<u32> {
+    let needed = if image::ubuntu_of(reference)? >= (22, 4) {
+        GROUP_22_04
+    } else {
+        GROUP_20_04
+    };
+    let given = if reference.contains("22.04") {
+        GROUP_22_04
+    } else {
+        GROUP_20_04
+    };
+    (needed != given).then_some(needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(image: &str) -> String {
+        let images = Images {
+            registry: Some("mirror.example:5000/hub/".into()),
+            pull_secrets: vec![],
+        };
+        mirrored(Some(&images), image)
+    }
+
+    #[test]
+    fn without_a_mirror_the_image_stays() {
+        assert_eq!(mirrored(None, "docker:28-dind"), "docker:28-dind");
+    }
+
+    #[test]
+    fn the_mirror_takes_the_place_of_the_registry() {
+        for (image, expected) in [
+            ("docker:28-dind", "library/docker:28-dind"),
+            ("docker.io/docker:28-dind", "library/docker:28-dind"),
+            (
+                "summerwind/actions-runner:v2",
+                "summerwind/actions-runner:v2",
+            ),
+            (
+                "docker.io/summerwind/actions-runner:v2",
+                "summerwind/actions-runner:v2",
+            ),
+            ("quay.io/brancz/kube-rbac-proxy", "brancz/kube-rbac-proxy"),
+            ("localhost/a:1", "a:1"),
+            ("registry:5000/a/b@sha256:0", "a/b@sha256:0"),
+        ] {
+            assert_eq!(mirror(image), format!("mirror.example:5000/hub/{expected}"));
+        }
+    }
+
+    #[test]
+    fn an_image_of_the_mirror_stays() {
+        assert_eq!(
+            mirror("mirror.example:5000/hub/a:1"),
+            "mirror.example:5000/hub/a:1"
+        );
+    }
+
+    /// The lint and the manifests read a reference alike: the tag says it before the name does.
+    #[test]
+    fn the_tag_counts_before_the_name() {
+        for (image, group, docker) in [
+            ("hub/ubuntu-20.04/runner:v2.336.0-ubuntu-22.04", 1001, None),
+            ("hub/ubuntu-22.04/runner:ubuntu-20.04", 1000, Some(1001)),
+            ("hub/ubuntu-22.04/runner:v1-ubuntu-24.04", 1001, None),
+            ("m.example:5000/ubuntu-24.04:v2.336.0", 1001, Some(121)),
+            ("20.04.example.com/runner:ubuntu-22.04", 1001, None),
+        ] {
+            assert_eq!(fs_group(image), Some(group), "{image}");
+            assert_eq!(docker_group(image), docker, "{image}");
+        }
+        for image in [
+            "runner:v2.306.0",
+            "runner:v1.22.04",
+            "22.04.example.com/runner:v3",
+            "",
+        ] {
+            assert_eq!(fs_group(image), None, "{image}");
+        }
+    }
+
+    #[test]
+    fn groups_follow_the_release() {
+        assert_eq!(fs_group("r:ubuntu-20.04"), Some(1000));
+        assert_eq!(fs_group("r:ubuntu-22.04"), Some(1001));
+        assert_eq!(fs_group("r:ubuntu-24.04"), Some(1001));
+        assert_eq!(fs_group("r:v3"), None);
+    }
+
+    #[test]
+    fn only_a_group_the_controller_does_not_know_is_set() {
+        assert_eq!(docker_group("r:ubuntu-20.04"), None);
+        assert_eq!(docker_group("r:ubuntu-22.04"), None);
+        assert_eq!(docker_group("r:ubuntu-24.04"), Some(121));
+        assert_eq!(docker_group("r:v3"), None);
+    }
+}

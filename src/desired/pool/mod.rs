@@ -1,0 +1,14 @@
+//! What a pool becomes: its manifests, and the pod that the controller makes for a runner. Pure: no I/O.
+
+pub mod autoscaler;
+pub(crate) mod ca_bundle;
+pub(crate) mod containers;
+pub mod image;
+pub mod instance_type;
+pub mod pod;
+pub(crate) mod pod_rules;
+pub mod probe;
+pub(crate) mod proxy;
+pub mod references;
+pub mod runner_deployment;
+pub(crate) mod service_account;

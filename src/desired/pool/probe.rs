@@ -1,0 +1,283 @@
+//! The Job that tries what a runner needs, from where a runner is: name, connection, certificate and API of GitHub, and
+//! the role at AWS. Pure: no I/O.
+//!
+//! It has the runners' image, service account, node selector, tolerations and certificates; what it finds out is its
+//! termination message, which the API server keeps in the pod's status: no log is read, and nothing secret is said.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{ca_bundle, containers, runner_deployment};
+use crate::{
+    desired::{DesiredError, names},
+    profile::{Pool, Profile},
+};
+
+/// The label of the Job's pods; its value is the pool.
+pub const LABEL: &str = "arcctl.dev/probe";
+
+/// How long the pod may take, in seconds.
+const DEADLINE: u32 = 75;
+
+/// When the cluster itself takes it away, where arcctl was killed, in seconds after its end.
+const KEPT: u32 = 120;
+
+/// Where kubelet takes the termination message from.
+const ANSWERS: &str = "/dev/termination-log";
+
+const SCRIPT: &str = include_str!("probe.sh");
+
+/// What decides where a runner's pod runs, and as whom.
+const LIKE_A_RUNNER: [&str; 8] = [
+    "affinity",
+    "dnsConfig",
+    "dnsPolicy",
+    "hostNetwork",
+    "imagePullSecrets",
+    "nodeSelector",
+    "serviceAccountName",
+    "tolerations",
+];
+
+/// The variables of a runner that decide how it reaches GitHub.
+const VARIABLES: [&str; 7] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// What the probe says of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// `dns`, `tcp`, `tls`, `api` or `aws`.
+    pub step: String,
+    /// Whether it went well.
+    pub state: State,
+    /// What was seen.
+    pub said: String,
+}
+
+/// How a step of the probe went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Well.
+    Good,
+    /// Not.
+    Bad,
+    /// It does not apply.
+    Skipped,
+    /// It could not be tried.
+    Unknown,
+}
+
+/// The Jobs: one for each way in which pools place their pods, with the pool it stands for.
+pub fn jobs(profile: &Profile) -> Result<Vec<(String, Value)>, DesiredError> {
+    let mut found: Vec<(String, Value, Value)> = Vec::new();
+    for pool in &profile.pools {
+        let pod = pod(profile, pool)?;
+        if !found.iter().any(|(_, known, _)| *known == pod) {
+            let job = job(profile, pool, &pod);
+            found.push((pool.name.clone(), pod, job));
+        }
+    }
+    Ok(found
+        .into_iter()
+        .map(|(pool, _, job)| (pool, job))
+        .collect())
+}
+
+/// What the termination message of a probe says; lines that are none of its own are left out.
+pub fn answers(message: &str) -> Vec<Answer> {
+    let parsed = message.lines().filter_map(|line| {
+        let mut words = line.splitn(3, ' ');
+        let step = words.next()?;
+        let state = match words.next()? {
+            "ok" => State::Good,
+            "no" => State::Bad,
+            "skip" => State::Skipped,
+            "unknown" => State::Unknown,
+            _ => return None,
+        };
+        Some(Answer {
+            step: step.to_owned(),
+            state,
+            said: words.next().unwrap_or_default().trim().to_owned(),
+        })
+    });
+    parsed.collect()
+}
+
+fn job(profile: &Profile, pool: &Pool, pod: &Value) -> Value {
+    // The name is the value of a label too.
+    let name: String = format!("arcctl-probe-{}", pool.name)
+        .chars()
+        .take(63)
+        .collect();
+    let mut labels = names::labels(profile);
+    labels[LABEL] = json!(pool.name);
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": names::metadata(profile, Some(&pool.namespace), &name),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": DEADLINE,
+            "ttlSecondsAfterFinished": KEPT,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    })
+}
+
+fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
+    let deployment = runner_deployment::runner_deployment(profile, pool)?;
+    let runner = &deployment["spec"]["template"]["spec"];
+    let mut pod = Map::new();
+    for key in LIKE_A_RUNNER {
+        if let Some(value) = runner.get(key) {
+            pod.insert(key.into(), value.clone());
+        }
+    }
+    let mut environment: Vec<Value> = containers::own_environment(profile, pool)
+        .into_iter()
+        .filter(|(name, _)| VARIABLES.contains(&name.as_str()))
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect();
+    let role_by = profile.role_of(pool).map_or("", |(via, _)| via.key());
+    let (host, port, api) = server(profile.github.url.as_deref());
+    environment.extend(
+        [
+            ("HOST", host),
+            ("PORT", port),
+            ("API", api),
+            ("ROLE_BY", role_by.to_owned()),
+            ("ANSWERS", ANSWERS.to_owned()),
+        ]
+        .map(|(name, value)| json!({"name": name, "value": value})),
+    );
+    let mut container = json!({
+        "name": "probe",
+        "image": runner["image"],
+        "command": ["/bin/bash", "-c", SCRIPT],
+        "env": environment,
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+        "terminationMessagePath": ANSWERS,
+    });
+    if profile.github.ca_bundle.is_some() {
+        container["volumeMounts"] = json!([ca_bundle::runner_mount()]);
+        pod.insert("volumes".into(), json!([ca_bundle::volume()]));
+    }
+    pod.insert("restartPolicy".into(), json!("Never"));
+    pod.insert("containers".into(), json!([container]));
+    Ok(pod.into())
+}
+
+/// Host, port and API of the GitHub that the runners speak to.
+fn server(url: Option<&str>) -> (String, String, String) {
+    let (web, api) = match url {
+        None => ("https://github.com", "https://api.github.com".to_owned()),
+        Some(url) => {
+            let url = url.trim_end_matches('/');
+            (url, format!("{url}/api/v3"))
+        }
+    };
+    let (scheme, rest) = web.split_once("://").unwrap_or(("https", web));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let standard = if scheme == "http" { "80" } else { "443" };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.chars().all(|it| it.is_ascii_digit()) => (host, port),
+        _ => (authority, standard),
+    };
+    (host.to_owned(), port.to_owned(), api)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::load;
+
+    fn profile(edits: &[(&str, &str)]) -> Profile {
+        let mut text = include_str!("../../../profiles/reference.yaml").to_owned();
+        for (from, to) in edits {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        load(&text, "reference").unwrap().profile
+    }
+
+    #[test]
+    fn the_pod_is_placed_as_a_runner_is_and_marked_as_arcctls() {
+        let profile = profile(&[]);
+        let jobs = jobs(&profile).unwrap();
+        let (_, job) = &jobs[0];
+        assert_eq!(job["metadata"]["labels"], names::labels(&profile));
+        assert_eq!(job["spec"]["ttlSecondsAfterFinished"], KEPT);
+        let deployment = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap();
+        let (pod, runner) = (
+            &job["spec"]["template"]["spec"],
+            &deployment["spec"]["template"]["spec"],
+        );
+        for key in ["nodeSelector", "tolerations", "serviceAccountName"] {
+            assert_eq!(pod.get(key), runner.get(key), "{key}");
+        }
+        assert_eq!(pod["containers"][0]["image"], runner["image"]);
+        assert_eq!(pod["restartPolicy"], "Never");
+    }
+
+    #[test]
+    fn pools_that_are_placed_alike_are_tried_once() {
+        let mut profile = profile(&[]);
+        let mut second = profile.pools[0].clone();
+        second.name = "second".into();
+        profile.pools.push(second.clone());
+        assert_eq!(jobs(&profile).unwrap().len(), 1);
+        second.name = "elsewhere".into();
+        second.node_selector.insert("disk".into(), "fast".into());
+        profile.pools.push(second);
+        let pools: Vec<String> = jobs(&profile).unwrap().into_iter().map(|it| it.0).collect();
+        assert_eq!(pools, ["basic", "elsewhere"]);
+    }
+
+    #[test]
+    fn the_servers_port_is_the_urls() {
+        let found = |url| server(url);
+        let expected = |host: &str, port: &str, api: &str| (host.into(), port.into(), api.into());
+        assert_eq!(
+            found(Some("https://ghe.dogecompany.com/")),
+            expected(
+                "ghe.dogecompany.com",
+                "443",
+                "https://ghe.dogecompany.com/api/v3"
+            )
+        );
+        assert_eq!(
+            found(Some("http://127.0.0.1:8080")),
+            expected("127.0.0.1", "8080", "http://127.0.0.1:8080/api/v3")
+        );
+        assert_eq!(
+            found(None),
+            expected("github.com", "443", "https://api.github.com")
+        );
+    }
+
+    #[test]
+    fn answers_are_read_line_by_line() {
+        let found =
+            answers("dns ok 10.0.0.1\ntcp no ghe:443: Connection refused\nnonsense\ntls unknown\n");
+        let states: Vec<(&str, State, &str)> = found
+            .iter()
+            .map(|it| (it.step.as_str(), it.state, it.said.as_str()))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                ("dns", State::Good, "10.0.0.1"),
+                ("tcp", State::Bad, "ghe:443: Connection refused"),
+                ("tls", State::Unknown, ""),
+            ]
+        );
+    }
+}

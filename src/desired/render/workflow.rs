@@ -1,0 +1,258 @@
+//! The workflow that `arcctl smoke` dispatches: a job for each pool, which runs a command on the pool's runners, and
+//! shows docker and the role where the pool has them. Pure: no I/O.
+//!
+//! EKS gives the role to the containers of the pod. Containers that the pod's own dockerd starts get neither the
+//! variables nor the token; both must be passed (reference: arc.md 9).
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{
+    desired::pool::{image::mirrored, runner_deployment::runner_labels},
+    profile::{ContainerMode, Pool, Profile, RoleVia},
+};
+
+/// Its name in `.github/workflows`.
+pub const FILE: &str = "arcctl-smoke.yaml";
+/// Its path in a repository, and below the directory that `render` writes to.
+pub const PATH: &str = ".github/workflows/arcctl-smoke.yaml";
+
+/// The step of each job.
+pub const COMMAND: &str = "a command on the runner";
+/// The step of a pool with docker.
+pub const DOCKER: &str = "docker answers";
+/// The step of a pool with a role.
+pub const ROLE: &str = "the role in the runner";
+/// The step of a pool with a role and a docker daemon of its own.
+pub const ROLE_IN_DOCKER: &str = "the role in a container started by docker";
+
+const AWS_CLI: &str = "amazon/aws-cli:2.15.0";
+const JOB_IMAGE: &str = "ubuntu:22.04";
+
+const HEAD: &str = "\
+# Dispatched by `arcctl smoke`, which finds its run by the nonce in its name. Written by `arcctl render`: commit it to
+# the default branch as .github/workflows/arcctl-smoke.yaml, and again when the pools of the profile change.
+name: arcctl-smoke
+run-name: arcctl smoke ${{ inputs.nonce }}
+on:
+  workflow_dispatch:
+    inputs:
+      nonce: {description: what the run is found by, required: true, type: string}
+      pool: {description: one pool; all of them without, required: false, type: string}
+permissions: {}
+defaults:
+  run: {shell: bash}
+jobs:
+";
+
+/// What the run is called that is dispatched with `nonce`.
+pub fn run_name(nonce: &str) -> String {
+    format!("arcctl smoke {nonce}")
+}
+
+/// What the job of `pool` asks for.
+pub fn job_labels(pool: &Pool) -> Vec<String> {
+    let mut labels = vec!["self-hosted".to_owned()];
+    labels.extend(runner_labels(pool));
+    labels
+}
+
+/// The workflow's text.
+pub fn text(profile: &Profile) -> String {
+    let mut text = HEAD.to_owned();
+    for pool in &profile.pools {
+        let (name, labels) = (&pool.name, Value::from(job_labels(pool)));
+        // Writing to a String cannot fail.
+        let _ignored = write!(
+            text,
+            "  pool-{name}:\n    name: {name:?}\n    if: inputs.pool == '' || inputs.pool == '{name}'\n    \
+             runs-on: {labels}\n    timeout-minutes: 10\n"
+        );
+        if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
+            let image = mirrored(profile.images.as_ref(), JOB_IMAGE);
+            let _ignored = writeln!(text, "    container: {image}");
+        }
+        text.push_str("    steps:\n");
+        for (name, script) in steps(profile, pool) {
+            let _ignored = writeln!(text, "      - name: {name}\n        run: |");
+            for line in script.lines() {
+                let _ignored = writeln!(text, "          {line}");
+            }
+        }
+    }
+    text
+}
+
+/// The steps of a pool's job: names and scripts.
+fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
+    let mode = &pool.container_mode;
+    let mut steps = vec![(COMMAND, "echo \"this is $RUNNER_NAME\"".to_owned())];
+    if matches!(
+        mode,
+        ContainerMode::Dind | ContainerMode::DindInRunner | ContainerMode::Dood
+    ) {
+        steps.push((DOCKER, "docker version".to_owned()));
+    }
+    // In the mode `kubernetes` a job is a pod of its own, with another service account.
+    let Some((via, role)) = profile
+        .role_of(pool)
+        .filter(|_| !matches!(mode, ContainerMode::Kubernetes(_)))
+    else {
+        return steps;
+    };
+    let role = role.role.rsplit('/').next().unwrap_or_default();
+    steps.push((ROLE, in_the_runner(via, role)));
+    if matches!(mode, ContainerMode::Dind | ContainerMode::DindInRunner) {
+        let image = mirrored(profile.images.as_ref(), AWS_CLI);
+        steps.push((ROLE_IN_DOCKER, in_docker(via, role, &image)));
+    }
+    steps
+}
+
+fn in_the_runner(via: RoleVia, role: &str) -> String {
+    format!(
+        "{}\
+         if command -v aws > /dev/null; then\n\
+         \x20 arn=$(aws sts get-caller-identity --query Arn --output text)\n\
+         else\n\
+         {}\
+         fi\n\
+         {}",
+        guard(via),
+        without_aws(via),
+        is_role(role)
+    )
+}
+
+/// Not every runner image has the aws command; STS tells the same for the token itself. That answer holds credentials:
+/// only the ARN is printed. The agent of Pod Identity gives credentials alone, so nothing tells whose they are.
+const fn without_aws(via: RoleVia) -> &'static str {
+    match via {
+        RoleVia::Irsa => {
+            "\x20 domain=amazonaws.com\n\
+             \x20 case $AWS_REGION in cn-*) domain=amazonaws.com.cn ;; esac\n\
+             \x20 arn=$(curl --silent --show-error --fail --max-time 30 \"https://sts.$AWS_REGION.$domain/\" \\\n\
+             \x20   --data Action=AssumeRoleWithWebIdentity --data Version=2011-06-15 \\\n\
+             \x20   --data RoleSessionName=arcctl-smoke --data-urlencode \"RoleArn=$AWS_ROLE_ARN\" \\\n\
+             \x20   --data-urlencode \"WebIdentityToken@$AWS_WEB_IDENTITY_TOKEN_FILE\" |\n\
+             \x20   sed -n 's:.*<Arn>\\(.*\\)</Arn>.*:\\1:p')\n"
+        }
+        RoleVia::PodIdentity => {
+            "\x20 curl --silent --show-error --fail --max-time 30 --output /dev/null \\\n\
+             \x20   --header \"Authorization: $(cat \"$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE\")\" \"$AWS_CONTAINER_CREDENTIALS_FULL_URI\"\n\
+             \x20 echo 'the agent of Pod Identity gives credentials; whose they are is told only to the aws command, which is not in this image'\n\
+             \x20 exit 0\n"
+        }
+    }
+}
+
+fn in_docker(via: RoleVia, role: &str, image: &str) -> String {
+    format!(
+        "# What dockerd starts gets neither the variables nor the token by itself. The token's path is the same in the\n\
+         # runner and in its dockerd, so the mount works as it is.\n\
+         {}\
+         arn=$(docker run --rm -v /var/run/secrets:/var/run/secrets \\\n\
+         \x20 -e {} -e AWS_REGION \\\n\
+         \x20 {image} sts get-caller-identity --query Arn --output text)\n\
+         {}",
+        guard(via),
+        via.variables().join(" -e "),
+        is_role(role)
+    )
+}
+
+/// Without it, a pod that the node lends its own role would look as if it had this one.
+fn guard(via: RoleVia) -> String {
+    let [variable, _] = via.variables();
+    format!(": \"${{{variable}:?the pod was started without the role}}\"\n")
+}
+
+fn is_role(role: &str) -> String {
+    format!("echo \"this is $arn\"\n[[ $arn == *:assumed-role/'{role}'/* ]]")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rendered(pools: &Value) -> Value {
+        rendered_with(pools, "irsa")
+    }
+
+    fn rendered_with(pools: &Value, via: &str) -> Value {
+        let profile = json!({
+            "apiVersion": "arcctl.dev/v1",
+            "name": "test",
+            "cluster": {"context": "c"},
+            "github": {"organization": "o", "token": {"env": "T"}},
+            "images": {"registry": "mirror.example"},
+            "aws": {via: {"role": "arn:aws:iam::111122223333:role/ci/runner", "serviceAccount": "s"}},
+            "pools": pools,
+        });
+        serde_saphyr::from_str(&text(&serde_json::from_value(profile).unwrap())).unwrap()
+    }
+
+    fn names(workflow: &Value, job: &str) -> Vec<String> {
+        let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
+        let name = |it: &Value| it["name"].as_str().unwrap().to_owned();
+        steps.iter().map(name).collect()
+    }
+
+    #[test]
+    fn each_pool_has_a_job_with_its_labels() {
+        let workflow = rendered(&json!([
+            {"name": "a", "image": "r:1", "min": 0, "max": 1, "labels": ["on", "x\"y", "1.0"]},
+        ]));
+        let job = &workflow["jobs"]["pool-a"];
+        assert_eq!(job["runs-on"], json!(["self-hosted", "on", "x\"y", "1.0"]));
+        assert_eq!(job["name"], "a");
+        assert_eq!(workflow["run-name"], run_name("${{ inputs.nonce }}"));
+    }
+
+    #[test]
+    fn steps_are_what_the_container_mode_can_do() {
+        let pool = |mode: Value| json!([{"name": "a", "image": "r:1", "min": 0, "max": 1, "containerMode": mode}]);
+        for (mode, steps) in [
+            ("dind", &[COMMAND, DOCKER, ROLE, ROLE_IN_DOCKER][..]),
+            ("dindInRunner", &[COMMAND, DOCKER, ROLE, ROLE_IN_DOCKER]),
+            ("dood", &[COMMAND, DOCKER, ROLE]),
+            ("none", &[COMMAND, ROLE]),
+        ] {
+            assert_eq!(names(&rendered(&pool(mode.into())), "pool-a"), steps);
+        }
+        let volume = json!({"storageClass": "gp3", "size": "1Gi", "accessMode": "ReadWriteOnce"});
+        let workflow = rendered(&pool(json!({"kubernetes": {"workVolume": volume}})));
+        assert_eq!(names(&workflow, "pool-a"), [COMMAND]);
+        let image = &workflow["jobs"]["pool-a"]["container"];
+        assert_eq!(image, "mirror.example/library/ubuntu:22.04");
+    }
+
+    #[test]
+    fn the_role_is_asked_for_by_name_and_the_image_comes_from_the_mirror() {
+        let workflow = rendered(&json!([{"name": "a", "image": "r:1", "min": 0, "max": 1}]));
+        let script = workflow["jobs"]["pool-a"]["steps"][3]["run"]
+            .as_str()
+            .unwrap();
+        assert!(script.contains("assumed-role/'runner'/"), "{script}");
+        assert!(script.contains("mirror.example/amazon/aws-cli"), "{script}");
+    }
+
+    #[test]
+    fn pod_identity_has_variables_of_its_own() {
+        let pools = json!([{"name": "a", "image": "r:1", "min": 0, "max": 1}]);
+        let workflow = rendered_with(&pools, "podIdentity");
+        for step in [2, 3] {
+            let script = workflow["jobs"]["pool-a"]["steps"][step]["run"]
+                .as_str()
+                .unwrap();
+            assert!(
+                script.contains("${AWS_CONTAINER_CREDENTIALS_FULL_URI:?"),
+                "{script}"
+            );
+            assert!(!script.contains("AWS_ROLE_ARN"), "{script}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Field-level differences between two JSON values. Pure: no I/O.
+//!
+//! Times, quantities and absent-versus-empty are compared by meaning, since the API server and the controllers rewrite
+//! them (reference: arc.md 2.3, 11.15), and values that look secret are hidden.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    secret::{
+        text::Manner,
+        value::{Standing, hidden, told},
+    },
+    units::stored_quantity::canonical,
+};
+
+/// One field that is not as wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The field, `spec.template.spec.image`.
+    pub path: String,
+    /// What is there; `null` where nothing is.
+    pub from: Value,
+    /// What is wanted; `null` where it goes.
+    pub to: Value,
+}
+
+impl Difference {
+    /// That `path` has `from` and is to have `to`; what must not be seen is hidden.
+    pub(super) fn of(path: &str, from: &Value, to: &Value) -> Self {
+        let standing = Standing::at(path);
+        let shown = |value: &Value| match value {
+            Value::Null => Value::Null,
+            // Two values are told apart by their shapes too: `***` here is a text that is partly hidden.
+            _ if standing.hides() && !value.is_boolean() => Value::String(HIDDEN.into()),
+            value => hidden(value, standing, Manner::Lenient),
+        };
+        Self {
+            path: path.into(),
+            from: shown(from),
+            to: shown(to),
+        }
+    }
+
+    /// Hides what is there and what is wanted.
+    pub(super) fn hide(&mut self) {
+        for value in [&mut self.from, &mut self.to] {
+            if !value.is_null() {
+                *value = HIDDEN.into();
+            }
+        }
+    }
+
+    /// That a whole object goes: as much of it as makes it again with `kubectl apply`.
+    pub fn whole(live: &Value) -> Self {
+        let mut metadata = serde_json::Map::new();
+        for key in ["name", "namespace", "labels"] {
+            if let Some(value) = live["metadata"].get(key) {
+                metadata.insert(key.into(), value.clone());
+            }
+        }
+        Self {
+            path: "manifest".into(),
+            from: serde_json::json!({
+                "apiVersion": live["apiVersion"],
+                "kind": live["kind"],
+                "metadata": metadata,
+                "spec": told(&live["spec"]),
+            }),
+            to: Value::Null,
+        }
+    }
+}
+
+/// What takes the place of a value that must not be seen.
+const HIDDEN: &str = "(hidden)";
+
+/// What API server and controllers write themselves, never a difference.
+const SERVER_FIELDS: [&str; 7] = [
+    "metadata.managedFields",
+    "metadata.resourceVersion",
+    "metadata.generation",
+    "metadata.creationTimestamp",
+    "metadata.uid",
+    "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration",
+    "status",
+];
+
+/// Whether `path` is written by the API server and controllers alone.
+pub(super) fn is_server_field(path: &str) -> bool {
+    SERVER_FIELDS.contains(&path)
+}
+
+/// Where `from` and `to` differ in meaning.
+pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk("", from, to, &mut found);
+    found
+}
+
+/// The same of the part of two objects that is at `path`.
+pub(super) fn differences_at(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk(path, from, to, &mut found);
+    found
+}
+
+/// Where `live` lacks what `wanted` says; what `wanted` does not mention is not looked at. List entries are matched by
+/// `name`, where they have one.
+pub fn missing(live: &Value, wanted: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    lacking("", live, wanted, &mut found);
+    found
+}
+
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.into()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn push(path: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {
+    found.push(Difference::of(path, from, to));
+}
+
+/// The path of an entry of a list: by its name, where it has one.
+pub(super) fn place(path: &str, index: usize, entry: &Value) -> String {
+    match entry["name"].as_str() {
+        Some(name) => format!("{path}[{name}]"),
+        None => format!("{path}[{index}]"),
+    }
+}
+
+fn walk(path: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {
+    if SERVER_FIELDS.contains(&path) || same(path, from, to) {
+        return;
+    }
+    match (from, to) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (key, value) in left {
+                walk(
+                    &join(path, key),
+                    value,
+                    right.get(key).unwrap_or(&Value::Null),
+                    found,
+                );
+            }
+            for (key, value) in right.iter().filter(|(key, _)| !left.contains_key(*key)) {
+                walk(&join(path, key), &Value::Null, value, found);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                walk(&place(path, index, right), left, right, found);
+            }
+        }
+        _ => push(path, from, to, found),
+    }
+}
+
+fn lacking(path: &str, live: &Value, wanted: &Value, found: &mut Vec<Difference>) {
+    // Charts write `creationTimestamp: null` and empty `annotations:`: what is null is not mentioned.
+    let not_mentioned = wanted.is_null() || SERVER_FIELDS.contains(&path);
+    if not_mentioned || same(path, live, wanted) || (live.is_null() && is_zero(wanted)) {
+        return;
+    }
+    match (live, wanted) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (key, value) in right {
+                let live = left.get(key).unwrap_or(&Value::Null);
+                lacking(&join(path, key), live, value, found);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            for (index, value) in right.iter().enumerate() {
+                let live = entry(left, value, index);
+                lacking(&place(path, index, value), live, value, found);
+            }
+        }
+        _ => push(path, live, wanted, found),
+    }
+}
+
+/// The entry of `list` that belongs to `wanted`: that of the same key, or of the same place.
+fn entry<'a>(list: &'a [Value], wanted: &Value, index: usize) -> &'a Value {
+    // Mounts of one volume share its name, ports may share theirs: the merge keys of Kubernetes' types tell them apart.
+    for key in ["mountPath", "containerPort", "port", "name"] {
+        if let Some(value) = wanted.get(key) {
+            return list
+                .iter()
+                .find(|entry| entry.get(key) == Some(value))
+                .unwrap_or(&Value::Null);
+        }
+    }
+    list.get(index).unwrap_or(&Value::Null)
+}
+
+/// Whether two values mean the same at `path`. `false`, `0` and `""` are values: a chart's default may be another.
+fn same(path: &str, left: &Value, right: &Value) -> bool {
+    if left == right || (is_nothing(left) && is_nothing(right)) {
+        return true;
+    }
+    match (scalar(left), scalar(right)) {
+        (Some(left), Some(right)) => {
+            left == right
+                || (path.ends_with("Time") && same_time(&left, &right))
+                || (is_quantity(path) && same_quantity(&left, &right))
+        }
+        _ => false,
+    }
+}
+
+/// Nothing at all: absent, `null`, or a container of nothing.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.values().all(is_nothing),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+/// A value that the API server leaves out when it writes a typed object.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        other => is_nothing(other),
+    }
+}
+
+/// A scalar as text: the API server takes `8080` and `"8080"` alike for a port, and writes a number.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn same_time(left: &str, right: &str) -> bool {
+    match (
+        left.parse::<jiff::Timestamp>(),
+        right.parse::<jiff::Timestamp>(),
+    ) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => false,
+    }
+}
+
+fn is_quantity(path: &str) -> bool {
+    [
+        ".requests.",
+        ".limits.",
+        ".capacity.",
+        "sizeLimit",
+        "SizeLimit",
+    ]
+    .iter()
+    .any(|it| path.contains(it))
+}
+
+fn same_quantity(left: &str, right: &str) -> bool {
+    canonical(left) == canonical(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_field_is_named_with_its_path() {
+        let found = differences(
+            &json!({"spec": {"min": 2, "labels": ["a"]}}),
+            &json!({"spec": {"min": 3, "labels": ["a", "b"]}}),
+        );
+        let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, ["spec.labels", "spec.min"]);
+        assert_eq!((&found[1].from, &found[1].to), (&json!(2), &json!(3)));
+    }
+
+    #[test]
+    fn what_the_server_rewrites_is_no_difference() {
+        let found = differences(
+            &json!({"spec": {"startTime": "2023-07-14T15:00:00Z", "selector": null}}),
+            &json!({"spec": {"startTime": "2023-07-15T00:00:00+09:00"}}),
+        );
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn what_is_not_mentioned_is_not_missing() {
+        let live =
+            json!({"spec": {"containers": [{"name": "x"}, {"name": "manager", "image": "a"}]}});
+        assert_eq!(
+            missing(
+                &live,
+                &json!({"spec": {"containers": [{"name": "manager"}]}})
+            ),
+            []
+        );
+        let found = missing(
+            &live,
+            &json!({"spec": {"containers": [{"name": "manager", "image": "b"}]}}),
+        );
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, "spec.containers[manager].image");
+    }
+
+    #[test]
+    fn secret_values_are_hidden() {
+        let found = differences(&json!({}), &json!({"env": {"GITHUB_TOKEN": "ghp_abc"}}));
+        assert!(!format!("{found:?}").contains("ghp_abc"));
+        let found = differences(
+            &json!({"env": [{"name": "API_TOKEN", "value": "old"}]}),
+            &json!({"env": [{"name": "API_TOKEN", "value": "new"}]}),
+        );
+        assert_eq!((found.len(), &found[0].to), (1, &json!(HIDDEN)));
+    }
+}

@@ -1,0 +1,302 @@
+//! Checks of AWS: each says what the `observe` of arcctl's own resources there saw. Pure: no I/O.
+
+use crate::{
+    clients::aws::error::NO_CREDENTIALS,
+    desired::aws::pod_identity_agent,
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::{Resource, World},
+    },
+    error::ErrorKind,
+    policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
+    profile::{RoleVia, RunnerRole},
+    resource::{
+        aws::PodIdentityAssociation,
+        observed::{Observed, Present},
+    },
+};
+
+const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];
+
+/// How long a statement of arcctl's is, with some room.
+const STATEMENT: usize = 450;
+
+const MEND: &str = "set it right with `arcctl up`; `arcctl plan` shows every field";
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "aws-credentials",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "AWS takes the credentials",
+        causes: &[],
+        judge: credentials,
+    },
+    Check {
+        id: "eks-cluster",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "EKS has the cluster that the profile names, and it can be used",
+        causes: &["aws-credentials"],
+        judge: cluster,
+    },
+    Check {
+        id: "oidc-provider",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "IAM trusts the cluster's OIDC issuer, with STS as its client",
+        causes: NOT_ASKED,
+        judge: provider,
+    },
+    Check {
+        id: "role-trusts-runners",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "the role is there, and lets the runners' service account take it on",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "oidc-provider",
+        ],
+        judge: trusts,
+    },
+    Check {
+        id: "pod-identity-association",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "EKS gives the role to the pods of the runners' service account",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "role-trusts-runners",
+        ],
+        judge: association,
+    },
+    Check {
+        id: "pod-identity-agent",
+        category: "aws",
+        severity: Severity::Advice,
+        claim: "the agent that hands out the role runs on every node",
+        causes: NOT_ASKED,
+        judge: agent,
+    },
+    Check {
+        id: "role-policies",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "the role has the policies that the profile gives it",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "role-trusts-runners",
+        ],
+        judge: policies,
+    },
+    Check {
+        id: "bucket-policies",
+        category: "aws",
+        severity: Severity::Required,
+        claim: "the buckets' policies let the role in",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "role-trusts-runners",
+        ],
+        judge: buckets,
+    },
+    Check {
+        id: "trust-policy-has-room",
+        category: "aws",
+        severity: Severity::Advice,
+        claim: "the role's trust policy has room for one more cluster",
+        causes: NOT_ASKED,
+        judge: room,
+    },
+    Check {
+        id: "aws-wise",
+        category: "aws",
+        severity: Severity::Advice,
+        claim: "nothing that others wrote at AWS is unwise",
+        causes: NOT_ASKED,
+        judge: wise,
+    },
+];
+
+/// A call that nobody could sign was not made: whether AWS takes the credentials is not known then.
+fn credentials(world: &World) -> Result<Verdict, Verdict> {
+    let refuses = |error: &crate::error::Error| {
+        if error.causes.iter().any(|it| it == NO_CREDENTIALS) {
+            Verdict::unknown(error)
+        } else {
+            Verdict::of(error)
+        }
+    };
+    let caller = world.at_aws.caller.as_ref().map_err(refuses)?;
+    Ok(match caller {
+        Some(_) => Verdict::Holds,
+        None => Verdict::skipped("the profile names nothing at AWS"),
+    })
+}
+
+fn cluster(world: &World) -> Result<Verdict, Verdict> {
+    known(&world.at_aws.caller)?;
+    let cluster = world.at_aws.cluster.as_ref().map_err(Verdict::of)?;
+    Ok(match cluster {
+        Some(_) => Verdict::Holds,
+        None => Verdict::skipped("the profile names no cluster of EKS"),
+    })
+}
+
+/// The role that the profile asks for, and how pods take it on.
+fn role(world: &World) -> Result<(RoleVia, &RunnerRole), Verdict> {
+    let role = world.profile.runner_role();
+    role.ok_or_else(|| Verdict::skipped("the profile has no aws.irsa and no aws.podIdentity"))
+}
+
+/// The resources of `kind`, and what was seen of each; the first that nothing is known of ends the judging.
+pub(super) fn of_kind<'a>(
+    world: &'a World,
+    kind: &str,
+) -> Result<Vec<(&'a Resource, &'a Observed)>, Verdict> {
+    known(&world.at_aws.wiring)?;
+    known(&world.resources)?
+        .iter()
+        .filter(|it| it.id.kind() == kind)
+        .map(|it| {
+            // That something is somebody else's is known.
+            let judged = it.observed.as_ref().map_err(|error| match error.kind {
+                ErrorKind::Refused => Verdict::refuted(error),
+                _ => Verdict::unknown(error),
+            });
+            Ok((it, judged?))
+        })
+        .collect()
+}
+
+/// What is wrong with the resources of `kind`, looking at the differences that `counts` picks.
+fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec<String>, Verdict> {
+    let of = |present: &Present| {
+        let differs = present.differences.iter().find(|it| counts(&it.path));
+        let differs = differs.map(|it| format!("differs at {}", it.path));
+        differs.or_else(|| present.readiness.reason().map(str::to_owned))
+    };
+    Ok(of_kind(world, kind)?
+        .into_iter()
+        .filter_map(|(resource, observed)| {
+            let what = match observed {
+                Observed::Absent => "is not there".to_owned(),
+                Observed::Present(present) => of(present)?,
+            };
+            Some(format!("`{}` {what}", resource.id))
+        })
+        .collect())
+}
+
+fn provider(world: &World) -> Result<Verdict, Verdict> {
+    if role(world)?.0 == RoleVia::PodIdentity {
+        return Ok(Verdict::skipped("Pod Identity takes no provider"));
+    }
+    Ok(Verdict::unless(
+        &wrong(world, "oidc-provider", |_| true)?,
+        MEND,
+    ))
+}
+
+/// Where the differences of the role's managed policies are.
+fn is_attachment(path: &str) -> bool {
+    path.starts_with("managedPolicies")
+}
+
+fn trusts(world: &World) -> Result<Verdict, Verdict> {
+    role(world)?;
+    let found = wrong(world, "iam-role", |path| !is_attachment(path))?;
+    Ok(Verdict::unless(&found, MEND))
+}
+
+/// Ends the judging where the runners' pods do not get their role by Pod Identity.
+fn by_association(world: &World) -> Result<(), Verdict> {
+    match role(world)?.0 {
+        RoleVia::PodIdentity => Ok(()),
+        RoleVia::Irsa => Err(Verdict::skipped("the profile has no aws.podIdentity")),
+    }
+}
+
+fn association(world: &World) -> Result<Verdict, Verdict> {
+    by_association(world)?;
+    let found = wrong(world, PodIdentityAssociation::KIND, |_| true)?;
+    Ok(Verdict::unless(&found, MEND))
+}
+
+fn agent(world: &World) -> Result<Verdict, Verdict> {
+    by_association(world)?;
+    if known(&world.at_aws.wiring)?
+        .as_ref()
+        .is_some_and(|it| it.auto_mode)
+    {
+        return Ok(Verdict::skipped("EKS Auto Mode has the agent built in"));
+    }
+    let cluster = known(&world.at_aws.cluster)?.as_deref().unwrap_or_default();
+    let agent = known(&world.role_agent)?.as_ref();
+    Ok(match pod_identity_agent::lack(agent, cluster) {
+        None => Verdict::Holds,
+        Some(lack) => Verdict::broken(lack.found, lack.fix),
+    })
+}
+
+fn policies(world: &World) -> Result<Verdict, Verdict> {
+    role(world)?;
+    let mut found = wrong(world, "iam-role", is_attachment)?;
+    found.extend(wrong(world, "iam-role-policy", |_| true)?);
+    Ok(Verdict::unless(&found, MEND))
+}
+
+fn buckets(world: &World) -> Result<Verdict, Verdict> {
+    if role(world)?.1.buckets.iter().all(|it| !it.apply) {
+        return Ok(Verdict::skipped(
+            "no bucket's policy is arcctl's to write: the role's `buckets` have none with `apply`",
+        ));
+    }
+    Ok(Verdict::unless(
+        &wrong(world, "bucket-policy", |_| true)?,
+        MEND,
+    ))
+}
+
+fn room(world: &World) -> Result<Verdict, Verdict> {
+    let wiring = known(&world.at_aws.wiring)?.as_ref();
+    let Some(policy) = wiring.and_then(|it| it.trust_policy.as_ref()) else {
+        return Ok(Verdict::skipped("there is no role"));
+    };
+    // Longer than the usual quota: somebody has asked AWS for more.
+    let quota = if policy.size > TRUST_POLICY_QUOTA {
+        TRUST_POLICY_LIMIT
+    } else {
+        TRUST_POLICY_QUOTA
+    };
+    let size = policy.size;
+    Ok(if size + STATEMENT <= quota {
+        Verdict::Holds
+    } else {
+        Verdict::broken(
+            format!(
+                "the trust policy of the IAM role `{}` has {size} of {quota} characters",
+                policy.role
+            ),
+            "take out statements of clusters that are gone, raise the quota `Role trust policy length` of IAM, or give the runners a role of their own: `role` under aws.irsa or aws.podIdentity",
+        )
+    })
+}
+
+fn wise(world: &World) -> Result<Verdict, Verdict> {
+    Ok(match known(&world.at_aws.wiring)? {
+        Some(wiring) => Verdict::unless(
+            &wiring.advice,
+            "let whoever wrote it correct it: arcctl leaves what is not its own",
+        ),
+        None => Verdict::skipped("the profile has no `aws`"),
+    })
+}

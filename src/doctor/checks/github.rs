@@ -1,0 +1,246 @@
+//! Checks of GitHub: the credential, and the runners as GitHub has them. Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{cert_manager::of, webhooks::controllers_log};
+use crate::{
+    desired::pool::runner_deployment::runner_labels,
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::{Registered, World},
+    },
+    error::System,
+    resource::{
+        observed::{Observed, Readiness},
+        pod_readiness,
+    },
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "github-credential",
+        category: "github",
+        severity: Severity::Required,
+        claim: "GitHub takes the credential, and lets it register runners",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "helm-usable",
+        ],
+        judge: credential,
+    },
+    Check {
+        id: "github-credential-wise",
+        category: "github",
+        severity: Severity::Advice,
+        claim: "the credential lasts, is nobody's own, and may ask often enough",
+        causes: &["github-credential"],
+        judge: wise,
+    },
+    Check {
+        id: "runner-groups",
+        category: "github",
+        severity: Severity::Required,
+        claim: "the pools' runner groups are there, and take the jobs that are meant for them",
+        causes: &["github-credential"],
+        judge: groups,
+    },
+    Check {
+        id: "runner-groups-wise",
+        category: "github",
+        severity: Severity::Advice,
+        claim: "the pools' runner groups are open to neither too many nor too few",
+        causes: &["github-credential", "runner-groups"],
+        judge: groups_wise,
+    },
+    Check {
+        id: "runners-online",
+        category: "github",
+        severity: Severity::Required,
+        claim: "each pool has its minimum of runners online at GitHub",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "runner-groups",
+            "webhooks-not-orphaned",
+            "secret-complete",
+            "secret-clean",
+            "controller-scaled",
+            "controller-runs",
+            "controller-reads-secret",
+            "webhook-answers",
+            "pods-schedulable",
+            "images-pullable",
+            "runners-register",
+            "runner-pods-run",
+            "nodes-reach-server",
+            "probe-connects",
+            "probe-trusts",
+            "probe-is-answered",
+        ],
+        judge: online,
+    },
+    Check {
+        id: "no-ghost-runners",
+        category: "github",
+        severity: Severity::Advice,
+        claim: "GitHub has no offline runner whose pod is gone",
+        causes: &["api-server-answers", "github-credential"],
+        judge: no_ghosts,
+    },
+];
+
+/// How long the pod of a new runner may take to be online, where others of its pool are.
+const TURNOVER: SignedDuration = SignedDuration::from_mins(2);
+
+const FIX_GHOSTS: &str = "remove them at GitHub with `arcctl doctor --fix`";
+
+fn credential(world: &World) -> Result<Verdict, Verdict> {
+    world.audit.as_ref().map_err(|error| match error.system {
+        // Where the credential is stored, or what is needed to ask, did not answer: GitHub was not asked.
+        System::Aws | System::Kubernetes | System::Helm => Verdict::unknown(error),
+        _ => Verdict::of(error),
+    })?;
+    Ok(Verdict::Holds)
+}
+
+fn wise(world: &World) -> Result<Verdict, Verdict> {
+    Ok(Verdict::unless(
+        known(&world.audit)?,
+        "make a token as it says, and name it under github.token in the profile",
+    ))
+}
+
+fn groups(world: &World) -> Result<Verdict, Verdict> {
+    let groups = known(&world.groups)?;
+    Ok(Verdict::unless(&groups.broken, &groups.fix))
+}
+
+fn groups_wise(world: &World) -> Result<Verdict, Verdict> {
+    Ok(Verdict::unless(
+        &known(&world.groups)?.advice,
+        "change it where the group is configured at GitHub, unless it is meant so",
+    ))
+}
+
+fn online(world: &World) -> Result<Verdict, Verdict> {
+    of_pools(world, "registration")
+}
+
+/// The worst of the proofs of `kind`, one per pool: the same that `up` waits for.
+pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
+    let proofs = known(&world.resources)?
+        .iter()
+        .filter(|it| it.id.kind() == kind);
+    for proof in proofs {
+        let Observed::Present(present) = known(&proof.observed)? else {
+            continue;
+        };
+        let verdict = of(&present.readiness, &controllers_log(world));
+        if verdict == Verdict::Holds
+            || matches!(present.readiness, Readiness::Progressing { .. })
+                && is_turnover(world, proof.id.name())?
+        {
+            continue;
+        }
+        return Ok(verdict);
+    }
+    Ok(Verdict::Holds)
+}
+
+/// Whether a pool lacks runners only because they come and go, as they do with each job: some are online, and those of
+/// its pods that are not have just begun.
+fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
+    let pods = known(&world.runner_pods)?;
+    let online: BTreeSet<&str> = known(&world.registered)?
+        .iter()
+        .filter(|it| it.online)
+        .map(|it| it.name.as_str())
+        .collect();
+    let (there, others): (Vec<&Value>, Vec<&Value>) = pods
+        .iter()
+        .filter(|it| it["metadata"]["labels"]["runner-deployment-name"] == pool)
+        .partition(|it| {
+            let name = it["metadata"]["name"].as_str();
+            name.is_some_and(|it| online.contains(it))
+        });
+    let events = known(&world.runner_events)?;
+    let has_begun = |pod: &&Value| {
+        let created = pod["metadata"]["creationTimestamp"].as_str();
+        created
+            .and_then(|it| it.parse::<Timestamp>().ok())
+            .is_some_and(|it| world.now.duration_since(it) < TURNOVER)
+            && !matches!(pod_readiness(pod, events), Readiness::Stuck { .. })
+    };
+    Ok(!there.is_empty() && !others.is_empty() && others.iter().all(has_begun))
+}
+
+/// A runner at GitHub that is offline, and has no pod and no `Runner` in this cluster.
+pub(crate) struct Ghost<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) pool: &'a str,
+    /// Whether this cluster's controller made it: another cluster may have a pool of the same name.
+    pub(crate) surely_ours: bool,
+}
+
+/// The runners that look like a pool's by name and labels, and are neither here nor online.
+pub(crate) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
+    let name = |it: &'_ Value| it["metadata"]["name"].as_str().map(str::to_owned);
+    let (pods, runners) = (known(&world.runner_pods)?, known(&world.runners)?);
+    let here: BTreeSet<String> = pods.iter().chain(runners).filter_map(name).collect();
+    let (sets, events) = (known(&world.runner_sets)?, known(&world.runner_events)?);
+    // Its set's name has a random part of five characters; an event is of this cluster's own runner.
+    let surely_ours = |name: &str| {
+        let set = name.rsplit_once('-').map(|(set, _)| set);
+        set.is_some_and(|it| sets.contains(it))
+            || events.iter().any(|it| it["involvedObject"]["name"] == name)
+    };
+    let pools: Vec<(String, Vec<String>, &str)> = world
+        .profile
+        .pools
+        .iter()
+        .map(|it| (format!("{}-", it.name), runner_labels(it), it.name.as_str()))
+        .collect();
+    let mut found = Vec::new();
+    let offline = |it: &&Registered| !it.online && !it.busy;
+    for runner in known(&world.registered)?.iter().filter(offline) {
+        let of = pools.iter().find(|(start, labels, _)| {
+            runner.name.starts_with(start) && labels.iter().all(|it| runner.labels.contains(it))
+        });
+        if let Some((_, _, pool)) = of.filter(|_| !here.contains(&runner.name)) {
+            found.push(Ghost {
+                name: &runner.name,
+                pool,
+                surely_ours: surely_ours(&runner.name),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn no_ghosts(world: &World) -> Result<Verdict, Verdict> {
+    let ghosts = ghosts(world)?;
+    let words = |it: &Ghost<'_>| {
+        let of = if it.surely_ours {
+            "was made by this cluster's controller, is offline and has no pod"
+        } else {
+            "is offline and has no pod in this cluster"
+        };
+        format!("runner `{}` {of}", it.name)
+    };
+    let found: Vec<String> = ghosts.iter().map(words).collect();
+    let by_hand = "unless another cluster has a pool of this name, remove it in the runner settings at GitHub";
+    let ours = ghosts.iter().filter(|it| it.surely_ours).count();
+    let fix = match ours {
+        0 => by_hand.to_owned(),
+        _ if ours == ghosts.len() => FIX_GHOSTS.to_owned(),
+        _ => format!(
+            "those that this cluster's controller made: {FIX_GHOSTS}; of the others: {by_hand}"
+        ),
+    };
+    Ok(Verdict::unless(&found, &fix))
+}

@@ -1,0 +1,288 @@
+//! Checks of the monitoring that the profile asks for. Pure: no I/O.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    desired::{
+        monitoring::{DASHBOARD, wanted},
+        names,
+    },
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::World,
+    },
+    profile::{Auto, Monitoring},
+    resource::{Id, observed::Observed},
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "service-monitor-possible",
+        category: "monitoring",
+        severity: Severity::Required,
+        claim: "the cluster knows the ServiceMonitor that the profile asks for",
+        causes: &["api-server-answers"],
+        judge: |world| {
+            possible(
+                world,
+                |it| ("serviceMonitor", it.service_monitor),
+                |it| &it.service_monitors,
+                "servicemonitors",
+            )
+        },
+    },
+    Check {
+        id: "alerts-possible",
+        category: "monitoring",
+        severity: Severity::Required,
+        claim: "the cluster knows the PrometheusRule that the profile asks for",
+        causes: &["api-server-answers"],
+        judge: |world| {
+            possible(
+                world,
+                |it| ("alerts", it.alerts),
+                |it| &it.prometheus_rules,
+                "prometheusrules",
+            )
+        },
+    },
+    Check {
+        id: "monitoring-there",
+        category: "monitoring",
+        severity: Severity::Advice,
+        claim: "the ServiceMonitor, the alerts and the dashboard that the profile asks for are there",
+        causes: &[
+            "api-server-answers",
+            "service-monitor-possible",
+            "alerts-possible",
+        ],
+        judge: there,
+    },
+    Check {
+        id: "monitoring-selected",
+        category: "monitoring",
+        severity: Severity::Advice,
+        claim: "a Prometheus reads the ServiceMonitor and the alerts",
+        causes: &["api-server-answers", "monitoring-there"],
+        judge: selected,
+    },
+];
+
+/// Whether a resource is only about monitoring: no runner needs it.
+pub(super) fn is_monitoring(id: &Id) -> bool {
+    id.kind() == "prometheus-rule" || id.kind() == "config-map" && id.name() == DASHBOARD
+}
+
+fn chosen(world: &World) -> Result<&Monitoring, Verdict> {
+    let chosen = world.profile.monitoring.as_ref();
+    chosen.ok_or_else(|| Verdict::skipped("the profile has no `monitoring`"))
+}
+
+fn possible(
+    world: &World,
+    choice: fn(&Monitoring) -> (&'static str, Auto),
+    crd: fn(&World) -> &crate::doctor::snapshot::Known<bool>,
+    plural: &str,
+) -> Result<Verdict, Verdict> {
+    let (key, choice) = choice(chosen(world)?);
+    if choice != Auto::Always {
+        return Ok(Verdict::skipped(format!(
+            "monitoring.{key} is not `always`"
+        )));
+    }
+    Ok(if *known(crd(world))? {
+        Verdict::Holds
+    } else {
+        Verdict::broken(
+            format!("the CRD `{plural}.monitoring.coreos.com` is not there"),
+            format!("install the Prometheus operator, or set monitoring.{key} to auto"),
+        )
+    })
+}
+
+/// The controller's `ServiceMonitors`, where the profile asks for one.
+fn monitors<'a>(world: &'a World, chosen: &Monitoring) -> Result<Option<Vec<&'a Value>>, Verdict> {
+    if !wanted(
+        chosen.service_monitor,
+        Some(*known(&world.service_monitors)?),
+    ) {
+        return Ok(None);
+    }
+    let is_ours = |it: &&Value| {
+        let name = it["metadata"]["name"].as_str().unwrap_or_default();
+        name.starts_with(&world.profile.controller.full_name())
+    };
+    Ok(Some(
+        known(&world.monitors)?.iter().filter(is_ours).collect(),
+    ))
+}
+
+fn there(world: &World) -> Result<Verdict, Verdict> {
+    let chosen = chosen(world)?;
+    let mut missing = Vec::new();
+    if monitors(world, chosen)?.is_some_and(|it| it.is_empty()) {
+        missing.push("the controller has no ServiceMonitor".to_owned());
+    }
+    let resources = known(&world.resources)?.iter();
+    for resource in resources.filter(|it| is_monitoring(&it.id)) {
+        if matches!(known(&resource.observed)?, Observed::Absent) {
+            missing.push(format!("`{}` is not there", resource.id));
+        }
+    }
+    Ok(Verdict::unless(&missing, "make it with `arcctl up`"))
+}
+
+fn selected(world: &World) -> Result<Verdict, Verdict> {
+    let chosen = chosen(world)?;
+    let mut labelled: Vec<(String, &str, Value)> = Vec::new();
+    for monitor in monitors(world, chosen)?.unwrap_or_default() {
+        let name = monitor["metadata"]["name"].as_str().unwrap_or_default();
+        let labels = monitor["metadata"]["labels"].clone();
+        labelled.push((format!("ServiceMonitor `{name}`"), "serviceMonitor", labels));
+    }
+    if wanted(chosen.alerts, Some(*known(&world.prometheus_rules)?)) {
+        let name = format!("PrometheusRule `{}`", names::CONTROLLER);
+        let mut labels = names::labels(&world.profile);
+        for (key, value) in &chosen.labels {
+            labels[key] = json!(value);
+        }
+        labelled.push((name, "rule", labels));
+    }
+    if labelled.is_empty() {
+        return Ok(Verdict::skipped(
+            "there is nothing for a Prometheus to read",
+        ));
+    }
+    let all = known(&world.prometheuses)?;
+    if all.is_empty() {
+        return Ok(Verdict::skipped(
+            "the cluster has no Prometheus of the operator",
+        ));
+    }
+    let namespace = known(&world.system_namespace)?;
+    let namespace = namespace
+        .as_ref()
+        .map_or(Value::Null, |it| it["metadata"]["labels"].clone());
+    let mut unread = Vec::new();
+    for (name, key, labels) in &labelled {
+        if !all.iter().any(|it| {
+            reads(
+                it,
+                &world.profile.controller.namespace,
+                key,
+                labels,
+                &namespace,
+            )
+        }) {
+            let wants: Vec<String> = all.iter().map(|it| wants(it, key)).collect();
+            unread.push(format!("nobody selects the {name}: {}", wants.join(", ")));
+        }
+    }
+    Ok(Verdict::unless(
+        &unread,
+        "put the labels that it selects under `monitoring.labels` in the profile, and run `arcctl up`",
+    ))
+}
+
+/// Whether a Prometheus reads an object of the controller's namespace with these labels.
+fn reads(prometheus: &Value, home: &str, key: &str, labels: &Value, namespace: &Value) -> bool {
+    let spec = &prometheus["spec"];
+    let place = &spec[format!("{key}NamespaceSelector")];
+    let here = if place.is_null() {
+        prometheus["metadata"]["namespace"] == home
+    } else {
+        matches(place, namespace)
+    };
+    here && matches(&spec[format!("{key}Selector")], labels)
+}
+
+fn wants(prometheus: &Value, key: &str) -> String {
+    let metadata = &prometheus["metadata"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    format!(
+        "Prometheus `{}/{}` wants {} in namespaces with {}",
+        text(&metadata["namespace"]),
+        text(&metadata["name"]),
+        prometheus["spec"][format!("{key}Selector")],
+        prometheus["spec"][format!("{key}NamespaceSelector")],
+    )
+}
+
+/// A label selector of Kubernetes: none selects nothing, an empty one everything.
+fn matches(selector: &Value, labels: &Value) -> bool {
+    let Some(selector) = selector.as_object() else {
+        return false;
+    };
+    let none = Map::new();
+    let equal = selector.get("matchLabels").and_then(Value::as_object);
+    let mut equal = equal.unwrap_or(&none).iter();
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    let mut expressions = expressions.into_iter().flatten();
+    equal.all(|(key, value)| labels.get(key) == Some(value))
+        && expressions.all(|it| {
+            let value = it["key"].as_str().and_then(|key| labels.get(key));
+            let among = || {
+                let values = it["values"].as_array();
+                values.is_some_and(|values| value.is_some_and(|it| values.contains(it)))
+            };
+            match it["operator"].as_str() {
+                Some("In") => among(),
+                Some("NotIn") => !among(),
+                Some("Exists") => value.is_some(),
+                Some("DoesNotExist") => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_select_as_in_kubernetes() {
+        let labels = json!({"release": "prom", "team": "ci"});
+        let expression = |operator: &str, values: Value| json!({"matchExpressions": [{"key": "release", "operator": operator, "values": values}]});
+        for selector in [
+            json!({}),
+            json!({"matchLabels": {"release": "prom"}}),
+            expression("In", json!(["other", "prom"])),
+            expression("NotIn", json!(["other"])),
+            expression("Exists", Value::Null),
+        ] {
+            assert!(matches(&selector, &labels), "{selector}");
+        }
+        for selector in [
+            Value::Null,
+            json!({"matchLabels": {"release": "prom", "team": "x"}}),
+            expression("In", json!(["other"])),
+            expression("NotIn", json!(["prom"])),
+            expression("DoesNotExist", Value::Null),
+            expression("Unknown", Value::Null),
+        ] {
+            assert!(!matches(&selector, &labels), "{selector}");
+        }
+    }
+
+    #[test]
+    fn without_a_selector_of_namespaces_only_its_own_is_read() {
+        let prometheus = |namespace: &str, place: Value| {
+            json!({"metadata": {"namespace": namespace, "name": "p"},
+                "spec": {"ruleSelector": {}, "ruleNamespaceSelector": place}})
+        };
+        let reads = |prometheus: &Value| {
+            reads(
+                prometheus,
+                "actions-runner-system",
+                "rule",
+                &json!({}),
+                &json!({"a": "b"}),
+            )
+        };
+        assert!(reads(&prometheus("actions-runner-system", Value::Null)));
+        assert!(!reads(&prometheus("monitoring", Value::Null)));
+        assert!(reads(&prometheus("monitoring", json!({}))));
+        let chosen = |value: &str| prometheus("monitoring", json!({"matchLabels": {"a": value}}));
+        assert!(reads(&chosen("b")) && !reads(&chosen("c")));
+    }
+}

@@ -1,0 +1,190 @@
+//! Checks of the ways that the runners and the API server need. Pure: no I/O.
+
+use super::aws::of_kind;
+use crate::{
+    desired::{
+        aws::{TO_SERVER, TO_WEBHOOKS},
+        pool::probe::State,
+    },
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::{Probed, World},
+    },
+    resource::observed::Observed,
+};
+
+const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "nodes-reach-server",
+        category: "network",
+        severity: Severity::Required,
+        claim: "the security groups let the nodes reach the GitHub server on 443",
+        causes: NOT_ASKED,
+        judge: to_server,
+    },
+    Check {
+        id: "api-reaches-webhook",
+        category: "network",
+        severity: Severity::Required,
+        claim: "the security groups let the API server reach the port of the controller's webhook",
+        causes: NOT_ASKED,
+        judge: to_webhook,
+    },
+    Check {
+        id: "probe-resolves",
+        category: "network",
+        severity: Severity::Required,
+        claim: "a pod like the runners' finds the GitHub server's address",
+        causes: &[
+            "aws-credentials",
+            "eks-cluster",
+            "api-server-answers",
+            "nodes-ready",
+        ],
+        judge: |world| probed(world, "dns"),
+    },
+    Check {
+        id: "probe-connects",
+        category: "network",
+        severity: Severity::Required,
+        claim: "a pod like the runners' connects to the GitHub server",
+        causes: &["api-server-answers", "probe-resolves", "nodes-reach-server"],
+        judge: |world| probed(world, "tcp"),
+    },
+    Check {
+        id: "probe-trusts",
+        category: "network",
+        severity: Severity::Required,
+        claim: "a pod like the runners' trusts the GitHub server's certificate",
+        causes: &["api-server-answers", "probe-resolves", "probe-connects"],
+        judge: |world| probed(world, "tls"),
+    },
+    Check {
+        id: "probe-is-answered",
+        category: "network",
+        severity: Severity::Required,
+        claim: "GitHub's API answers a pod like the runners'",
+        causes: &[
+            "api-server-answers",
+            "probe-resolves",
+            "probe-connects",
+            "probe-trusts",
+        ],
+        judge: |world| probed(world, "api"),
+    },
+    Check {
+        id: "probe-takes-role",
+        category: "network",
+        severity: Severity::Required,
+        claim: "a pod like the runners' takes on its role at AWS",
+        causes: &[
+            "api-server-answers",
+            "oidc-provider",
+            "role-trusts-runners",
+            "pod-identity-association",
+            "pod-identity-agent",
+            "probe-resolves",
+        ],
+        judge: |world| probed(world, "aws"),
+    },
+];
+
+/// What mends each step.
+fn fix(step: &str) -> &'static str {
+    match step {
+        "dns" => {
+            "see why the cluster does not resolve it: the VPC's resolver, CoreDNS, and egress on port 53 of the pods' security groups"
+        }
+        "tcp" => {
+            "let the nodes reach it: `aws.githubServer` in the profile has arcctl make the rules; else routes, network ACLs, and the server's own firewall"
+        }
+        "tls" => {
+            "give the runners the server's certificate authority: `github.caBundle` in the profile, then `arcctl up`"
+        }
+        "aws" => {
+            "set the role right with `arcctl up`, and delete runner pods that were started before it"
+        }
+        _ => {
+            "see what is between: a proxy or a load balancer; `github.url` in the profile must be the server's own"
+        }
+    }
+}
+
+/// What the probes say of one step: the worst of them.
+fn probed(world: &World, step: &str) -> Result<Verdict, Verdict> {
+    if step == "aws" && world.profile.runner_role().is_none() {
+        return Ok(Verdict::skipped(
+            "the profile has no aws.irsa and no aws.podIdentity",
+        ));
+    }
+    let Some(probed) = &world.probe else {
+        return Ok(Verdict::skipped(
+            "not tried: `arcctl doctor --probe` runs a pod for it",
+        ));
+    };
+    let (mut bad, mut unknown, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    for Probed { pool, said } in known(probed)? {
+        let answer = known(said)?.iter().find(|it| it.step == step);
+        let words = |said: &str| format!("from a pod like those of pool `{pool}`: {said}");
+        match answer.map(|it| (it.state, it.said.as_str())) {
+            Some((State::Good, _)) => {}
+            Some((State::Bad, said)) => bad.push(words(said)),
+            Some((State::Skipped, said)) => skipped.push(words(said)),
+            Some((State::Unknown, said)) => unknown.push(words(said)),
+            None => unknown.push(words("the probe ended before it came to this")),
+        }
+    }
+    Ok(match (bad.first(), unknown.first(), skipped.first()) {
+        (Some(_), _, _) => Verdict::unless(&bad, fix(step)),
+        (None, Some(why), _) => Verdict::not_known(why, fix(step)),
+        (None, None, Some(why)) => Verdict::skipped(why),
+        (None, None, None) => Verdict::Holds,
+    })
+}
+
+fn to_server(world: &World) -> Result<Verdict, Verdict> {
+    let aws = world.profile.aws.as_ref();
+    if aws.is_none_or(|it| it.github_server.is_none()) {
+        return Ok(Verdict::skipped(
+            "the profile has no aws.githubServer: which groups are before the server is not known",
+        ));
+    }
+    rules(world, TO_SERVER)
+}
+
+fn to_webhook(world: &World) -> Result<Verdict, Verdict> {
+    if world.profile.aws.is_none() {
+        return Ok(Verdict::skipped(
+            "the profile has no `aws`: the nodes' security groups are not arcctl's to look at",
+        ));
+    }
+    rules(world, TO_WEBHOOKS)
+}
+
+/// The rules that are for `purpose`: there, or let through by others.
+fn rules(world: &World, purpose: &str) -> Result<Verdict, Verdict> {
+    let networks = known(&world.at_aws.wiring)?
+        .as_ref()
+        .map_or(0, |it| it.networks);
+    if networks == 0 {
+        return Err(Verdict::not_known(
+            "the cluster has no node with an EC2 instance: which security groups its nodes have is not known",
+            "run it again once there are nodes",
+        ));
+    }
+    let missing: Vec<String> = of_kind(world, "security-group-rule")?
+        .into_iter()
+        .filter(|(rule, _)| rule.purpose.as_deref() == Some(purpose))
+        .filter_map(|(rule, observed)| match observed {
+            Observed::Absent => Some(format!(
+                "security group `{}` has no rule `{}`, and no other that does",
+                rule.id.namespace().unwrap_or_default(),
+                rule.id.name()
+            )),
+            Observed::Present(present) => present.readiness.reason().map(str::to_owned),
+        })
+        .collect();
+    Ok(Verdict::unless(&missing, "add it with `arcctl up`"))
+}

@@ -1,0 +1,365 @@
+//! Checks of the runners' pods. Pure: no I/O.
+
+use serde_json::Value;
+
+use super::{github::of_pools, webhooks::controllers_log};
+use crate::{
+    desired::names,
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::World,
+    },
+    resource::{
+        observed::{Observed, Ownership, Readiness},
+        pod_readiness, waits_for_token,
+    },
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "runner-pods-admitted",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "the API server takes the runner pods of each pool",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "webhooks-not-orphaned",
+        ],
+        judge: admitted,
+    },
+    Check {
+        id: "pods-schedulable",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "every runner pod has found a node",
+        causes: &["api-server-answers", "nodes-ready"],
+        judge: schedulable,
+    },
+    Check {
+        id: "images-pullable",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "every runner pod can pull its images",
+        causes: &["api-server-answers"],
+        judge: pullable,
+    },
+    Check {
+        id: "runners-register",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "the controller gets a registration token for every runner",
+        causes: &[
+            "api-server-answers",
+            "controller-scaled",
+            "controller-runs",
+            "secret-complete",
+            "secret-clean",
+            "controller-reads-secret",
+            "github-credential",
+            "nodes-reach-server",
+            "probe-connects",
+            "probe-trusts",
+            "probe-is-answered",
+        ],
+        judge: register,
+    },
+    Check {
+        id: "runner-pods-run",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "each pool has its minimum of pods running",
+        causes: &[
+            "api-server-answers",
+            "runner-pods-admitted",
+            "pods-schedulable",
+            "images-pullable",
+            "webhooks-not-orphaned",
+            "controller-scaled",
+            "controller-runs",
+            "webhook-answers",
+            "runners-register",
+            "secret-complete",
+            "github-credential",
+            "autoscaler-works",
+        ],
+        judge: run,
+    },
+    Check {
+        id: "nothing-stuck-deleting",
+        category: "runners",
+        severity: Severity::Required,
+        claim: "no runner waits for its deletion for more than ten minutes",
+        causes: &[
+            "api-server-answers",
+            "controller-scaled",
+            "controller-runs",
+            "webhooks-not-orphaned",
+            "github-credential",
+        ],
+        judge: deleting,
+    },
+    Check {
+        id: "runner-memory-suffices",
+        category: "runners",
+        severity: Severity::Advice,
+        claim: "no runner's container ran out of memory",
+        causes: &["api-server-answers"],
+        judge: memory,
+    },
+];
+
+/// What the API server says to a pod that is only tried. A quota that the pool's own runners use up is as it should be.
+fn admitted(world: &World) -> Result<Verdict, Verdict> {
+    let (mut found, mut fixes) = (Vec::new(), Vec::new());
+    for trial in known(&world.pod_trials)? {
+        let Some(refused) = known(&trial.refused)? else {
+            continue;
+        };
+        if refused.lacks_room && has_its_minimum(world, &trial.pool)? {
+            continue;
+        }
+        found.push(format!("pool `{}`: {}", trial.pool, refused.said));
+        if !fixes.contains(&refused.fix.as_str()) {
+            fixes.push(refused.fix.as_str());
+        }
+    }
+    Ok(Verdict::unless(&found, &fixes.join("; ")))
+}
+
+/// Whether the proof of the pool's pods holds.
+fn has_its_minimum(world: &World, pool: &str) -> Result<bool, Verdict> {
+    let proof = known(&world.resources)?
+        .iter()
+        .find(|it| it.id.kind() == "runner-pods" && it.id.name() == pool);
+    Ok(match proof.map(|it| known(&it.observed)) {
+        Some(Ok(Observed::Present(present))) => present.readiness == Readiness::Ready,
+        _ => false,
+    })
+}
+
+/// What is wrong with the pods that stay, where its words have `part`.
+fn with(world: &World, part: &str, fix: &str) -> Result<Verdict, Verdict> {
+    let events = known(&world.runner_events)?;
+    let stay = known(&world.runner_pods)?
+        .iter()
+        .filter(|it| it["metadata"]["deletionTimestamp"].is_null());
+    let mut found = Vec::new();
+    let (mut left, mut fixes) = (Vec::new(), Vec::new());
+    for pod in stay {
+        let readiness = pod_readiness(pod, events);
+        let Some(reason) = readiness.reason().filter(|it| it.contains(part)) else {
+            continue;
+        };
+        if is_left_behind(pod) {
+            found.push(format!(
+                "{reason}; it belongs to an earlier template of its pool"
+            ));
+            left.push(pod);
+        } else {
+            found.push(reason.to_owned());
+            fixes = vec![fix.to_owned()];
+        }
+    }
+    if let Some(namespace) = left.first().map(|it| namespace(it)) {
+        let names: Vec<&str> = left.iter().map(|it| name(it)).collect();
+        fixes.push(format!(
+            "delete what never started: `kubectl -n {namespace} delete pod {}`",
+            names.join(" ")
+        ));
+    }
+    Ok(Verdict::unless(&found, &fixes.join("; ")))
+}
+
+/// Whether the controller has asked it to leave, and waits for ever: a pod that never started has no registration whose
+/// end it could see (`runner_graceful_stop.go` of ARC v0.27.6: it asks GitHub for the runner each ten seconds, and does
+/// nothing until it is there). One that is deleted goes at once.
+fn is_left_behind(pod: &Value) -> bool {
+    let annotation = |key: &str| pod["metadata"]["annotations"][key].as_str();
+    annotation("actions-runner/unregistration-request-timestamp").is_some()
+        && annotation("actions-runner/id").is_none()
+        && pod["status"]["phase"] == "Pending"
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn namespace(object: &Value) -> &str {
+    object["metadata"]["namespace"].as_str().unwrap_or_default()
+}
+
+fn schedulable(world: &World) -> Result<Verdict, Verdict> {
+    with(
+        world,
+        "is unschedulable:",
+        "add nodes that fit, or change instanceType, nodeSelector, tolerations or resources in the profile; then `arcctl up`",
+    )
+}
+
+fn pullable(world: &World) -> Result<Verdict, Verdict> {
+    with(
+        world,
+        "cannot pull its image:",
+        "check the image's name and tag in the profile, and images.registry and pullSecrets for a mirror; then `arcctl up`",
+    )
+}
+
+/// What the controller last said of each runner's token: it repeats a failure, and says when it is over.
+fn register(world: &World) -> Result<Verdict, Verdict> {
+    let events = known(&world.runner_events)?;
+    let mut found = Vec::new();
+    for runner in known(&world.runners)? {
+        let name = runner["metadata"]["name"].as_str().unwrap_or_default();
+        let newest = events
+            .iter()
+            .filter(|it| {
+                it["involvedObject"]["name"] == name && it["involvedObject"]["kind"] == "Runner"
+            })
+            .filter(|it| {
+                matches!(
+                    it["reason"].as_str(),
+                    Some("FailedUpdateRegistrationToken" | "RegistrationTokenUpdated")
+                )
+            })
+            .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default());
+        if let Some(event) = newest.filter(|it| it["reason"] == "FailedUpdateRegistrationToken") {
+            let said = event["message"].as_str().unwrap_or_default();
+            found.push(format!("Runner `{name}`: {said}"));
+        } else if waits_for_token(runner, world.now) {
+            found.push(format!(
+                "Runner `{name}` has no registration token for more than ten seconds"
+            ));
+        }
+    }
+    Ok(Verdict::unless(&found, &unreached(world)))
+}
+
+/// What lets the controller get tokens. Its events do not say why it gets none, so what can be compared is: whether GitHub
+/// takes the profile's credential, and whether the Secret holds the same. What is left is the way from the nodes.
+pub(super) fn unreached(world: &World) -> String {
+    let command = world.profile.controller.log_command();
+    if world.audit.is_err() {
+        return format!("see what GitHub said in {}", controllers_log(world));
+    }
+    if let Some(fix) = another_credential(world) {
+        return fix;
+    }
+    let aws = world.profile.aws.as_ref();
+    let server = world
+        .profile
+        .github
+        .url
+        .as_deref()
+        .unwrap_or("https://api.github.com");
+    if aws.is_some_and(|it| it.github_server.is_some()) {
+        return format!(
+            "GitHub takes the profile's credential. `arcctl doctor --probe` tries whether the nodes reach {server} (routes, network ACLs, its own firewall, `proxy`) and trust its certificate (`github.caBundle`); what the controller met is in its log: `{command}`"
+        );
+    }
+    let groups = match world.node_groups.as_deref() {
+        Ok([]) | Err(_) => String::new(),
+        Ok(groups) => format!("the nodes' security groups are {}; ", groups.join(", ")),
+    };
+    format!(
+        "GitHub takes the profile's credential. `arcctl doctor --probe` tries whether the nodes reach {server} on TCP 443 and trust its certificate. If they do not reach it: {groups}name the server under `aws.githubServer` in the profile and run `arcctl up`, or set `proxy`; if they do not trust it: set `github.caBundle`; what the controller met is in its log: `{command}`"
+    )
+}
+
+/// What is to be done where the controller's Secret holds another credential than the profile, which GitHub takes; `None`
+/// where it holds the same, or nobody knows.
+pub(super) fn another_credential(world: &World) -> Option<String> {
+    if world.audit.is_err() {
+        return None;
+    }
+    let resources = world.resources.as_ref().ok()?;
+    let secret = resources
+        .iter()
+        .find(|it| it.id.kind() == "secret" && it.id.name() == names::CONTROLLER_SECRET)?;
+    let Ok(Observed::Present(present)) = &secret.observed else {
+        return None;
+    };
+    let differs = present
+        .differences
+        .iter()
+        .any(|it| it.path.starts_with("data."));
+    let command = match present.ownership {
+        Ownership::Foreign { .. } => {
+            "take the Secret over with `arcctl up --adopt`, then write it with `arcctl up`"
+        }
+        _ => "write it with `arcctl up`",
+    };
+    differs.then(|| {
+        format!(
+            "GitHub takes the profile's credential, and Secret `{}/{}` holds another one: {command}",
+            secret.id.namespace().unwrap_or_default(),
+            names::CONTROLLER_SECRET
+        )
+    })
+}
+
+fn run(world: &World) -> Result<Verdict, Verdict> {
+    of_pools(world, "runner-pods")
+}
+
+/// How long a deletion may take: a job is waited for, but then its pod says so.
+const DELETION_SECONDS: i64 = 600;
+
+fn deleting(world: &World) -> Result<Verdict, Verdict> {
+    let late = |it: &&Value| {
+        let since = it["metadata"]["deletionTimestamp"]
+            .as_str()
+            .and_then(|it| it.parse::<jiff::Timestamp>().ok());
+        since.is_some_and(|it| world.now.duration_since(it).as_secs() > DELETION_SECONDS)
+    };
+    let said = |it: &Value| {
+        let name = it["metadata"]["name"].as_str().unwrap_or_default();
+        let kind = it["kind"].as_str().unwrap_or("Pod");
+        let finalizers: Vec<&str> = it["metadata"]["finalizers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        format!("{kind} `{name}` waits for {}", finalizers.join(", "))
+    };
+    let found: Vec<String> = known(&world.runners)?
+        .iter()
+        .chain(known(&world.runner_pods)?)
+        .filter(late)
+        .map(said)
+        .collect();
+    Ok(Verdict::unless(
+        &found,
+        &format!(
+            "the controller takes them away once it runs and GitHub takes its credential: mend these first, then look at its log with `{}`",
+            world.profile.controller.log_command()
+        ),
+    ))
+}
+
+fn memory(world: &World) -> Result<Verdict, Verdict> {
+    let mut found = Vec::new();
+    for pod in known(&world.runner_pods)? {
+        let killed = pod["status"]["containerStatuses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|it| {
+                ["lastState", "state"]
+                    .iter()
+                    .any(|state| it[*state]["terminated"]["reason"] == "OOMKilled")
+            });
+        for container in killed {
+            found.push(format!(
+                "container `{}` of pod `{}` was OOMKilled",
+                container["name"].as_str().unwrap_or_default(),
+                pod["metadata"]["name"].as_str().unwrap_or_default()
+            ));
+        }
+    }
+    Ok(Verdict::unless(
+        &found,
+        "give it more with resources.runner or resources.docker of the pool, then `arcctl up`",
+    ))
+}

@@ -1,0 +1,38 @@
+//! Checks of the profile and of this machine's tools. Pure: no I/O.
+
+use crate::doctor::{
+    check::{Check, Severity, Verdict},
+    snapshot::World,
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "profile-wise",
+        category: "profile",
+        severity: Severity::Advice,
+        claim: "nothing in the profile is unwise",
+        causes: &[],
+        judge: wise,
+    },
+    Check {
+        id: "helm-usable",
+        category: "tools",
+        severity: Severity::Required,
+        claim: "helm is there, and of a version that works",
+        causes: &[],
+        judge: helm,
+    },
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "the type of every check")]
+fn wise(world: &World) -> Result<Verdict, Verdict> {
+    Ok(Verdict::unless(
+        &world.advice,
+        "see each line with `arcctl plan --offline`",
+    ))
+}
+
+fn helm(world: &World) -> Result<Verdict, Verdict> {
+    world.helm.as_ref().map_err(Verdict::of)?;
+    Ok(Verdict::Holds)
+}

@@ -1,0 +1,221 @@
+//! Checks of the admission webhooks. Pure: no I/O.
+
+use super::{cert_manager::of, controller::some_are_ready};
+use crate::{
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::World,
+    },
+    resource::{
+        has_endpoint, is_ready, kubernetes::rollout::cert_manager_parts, observed::Observed,
+        services, without_authority,
+    },
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "webhooks-not-orphaned",
+        category: "webhooks",
+        severity: Severity::Required,
+        claim: "every webhook of the controller and cert-manager has its Service",
+        causes: &["api-server-answers"],
+        judge: orphaned,
+    },
+    Check {
+        id: "webhook-trusted",
+        category: "webhooks",
+        severity: Severity::Required,
+        claim: "the API server trusts the certificate of the controller's webhook",
+        causes: &[
+            "api-server-answers",
+            "resources-there",
+            "cert-manager-scaled",
+            "certificate-issued",
+            "cert-manager-runs",
+        ],
+        judge: trusted,
+    },
+    Check {
+        id: "webhook-reachable",
+        category: "webhooks",
+        severity: Severity::Required,
+        claim: "the controller's webhook Service has a ready endpoint",
+        causes: &["api-server-answers", "controller-scaled", "controller-runs"],
+        judge: reachable,
+    },
+    Check {
+        id: "webhook-answers",
+        category: "webhooks",
+        severity: Severity::Required,
+        claim: "the controller's webhook admits a RunnerDeployment and denies a wrong one",
+        causes: &[
+            "api-server-answers",
+            "webhooks-not-orphaned",
+            "controller-scaled",
+            "controller-runs",
+            "certificate-issued",
+            "webhook-trusted",
+            "webhook-reachable",
+            "api-reaches-webhook",
+        ],
+        judge: answers,
+    },
+];
+
+fn orphaned(world: &World) -> Result<Verdict, Verdict> {
+    let missing = known(&world.missing_services)?;
+    let mut found = Vec::new();
+    let mut commands = Vec::new();
+    for configuration in known(&world.webhooks)? {
+        let mut called =
+            services(configuration).map(|(namespace, name)| format!("{namespace}/{name}"));
+        let Some(service) = called.find(|it| missing.contains(it)) else {
+            continue;
+        };
+        let (kind, name) = (
+            configuration["kind"].as_str().unwrap_or_default(),
+            configuration["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default(),
+        );
+        found.push(format!("{kind} `{name}` calls Service `{service}`, which is not there: all it watches is refused"));
+        commands.push(format!("kubectl delete {} {name}", kind.to_lowercase()));
+    }
+    let by_hand = format!(
+        "if its controller is gone for good: {}",
+        commands.join("; ")
+    );
+    let fix = if mended_by_up(world) {
+        format!("make the Service again with `arcctl up`; {by_hand}")
+    } else if lives(world) {
+        format!(
+            "cert-manager's pods run: make its Service again with what installed it (helm's values are kept: `helm upgrade --reuse-values`; or apply its manifest again); {by_hand}"
+        )
+    } else {
+        by_hand
+    };
+    Ok(Verdict::unless(&found, &fix))
+}
+
+/// Whether a Service that is missing is of the cert-manager that is there and runs: its webhook is meant to be called.
+fn lives(world: &World) -> bool {
+    let (Ok(missing), Ok(namespace)) = (&world.missing_services, &world.cert_manager_namespace)
+    else {
+        return false;
+    };
+    let of_it = missing
+        .iter()
+        .any(|it| it.split_once('/').is_some_and(|(it, _)| it == namespace));
+    let pods = world.cert_manager_pods.iter().flatten();
+    of_it && pods.into_iter().any(is_ready)
+}
+
+/// Whether one of the Services that are missing belongs to a release that the profile asks for and that is there: `up`
+/// installs what is missing of it.
+fn mended_by_up(world: &World) -> bool {
+    let (Ok(missing), Ok(resources)) = (&world.missing_services, &world.resources) else {
+        return false;
+    };
+    let is_missing = |namespace: &str, release: &str| {
+        let service = format!("{namespace}/{release}-webhook");
+        missing.contains(&service)
+    };
+    resources
+        .iter()
+        .filter(|it| it.id.kind() == "helm-release")
+        .filter(|it| matches!(it.observed, Ok(Observed::Present(_))))
+        .any(|it| is_missing(it.id.namespace().unwrap_or_default(), it.id.name()))
+}
+
+fn trusted(world: &World) -> Result<Verdict, Verdict> {
+    let controller = &world.profile.controller;
+    let Some(ca) = known(&world.serving_ca)? else {
+        return Ok(Verdict::broken(
+            format!(
+                "Secret `{}` is not there, or has no ca.crt",
+                controller.serving_certificate()
+            ),
+            format!(
+                "see why cert-manager does not issue it: `kubectl -n {} describe certificate`",
+                controller.namespace
+            ),
+        ));
+    };
+    let mut stale = Vec::new();
+    let full_name = controller.full_name();
+    let own = |name: &str| {
+        let kind = name.strip_prefix(full_name.as_str());
+        kind.is_some_and(|it| {
+            it.ends_with("-webhook-configuration") && it.matches('-').count() == 3
+        })
+    };
+    for configuration in known(&world.webhooks)? {
+        let name = configuration["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default();
+        if own(name) {
+            stale.extend(without_authority(configuration, Some(ca)).map(|webhook| {
+                format!("webhook `{webhook}` of `{name}` does not have the CA of its certificate")
+            }));
+        }
+    }
+    let namespace = known(&world.cert_manager_namespace)?;
+    let injector = cert_manager_parts(known(&world.cert_manager)?)
+        .into_iter()
+        .find_map(|(part, it)| (part == "cainjector").then_some(it).flatten());
+    let injector = injector.and_then(|it| it["metadata"]["name"].as_str());
+    let fix = format!(
+        "restart what injects it: `kubectl -n {namespace} rollout restart deploy/{}`",
+        injector.unwrap_or("cert-manager-cainjector")
+    );
+    Ok(Verdict::unless(&stale, &fix))
+}
+
+fn reachable(world: &World) -> Result<Verdict, Verdict> {
+    let (namespace, service) = (
+        &world.profile.controller.namespace,
+        world.profile.controller.webhook_service(),
+    );
+    let ready = has_endpoint(known(&world.slices)?, &service);
+    Ok(if ready {
+        Verdict::Holds
+    } else {
+        Verdict::broken(
+            format!("Service `{namespace}/{service}` has no ready endpoint"),
+            format!("see why no pod is ready: `kubectl -n {namespace} get pods`"),
+        )
+    })
+}
+
+fn answers(world: &World) -> Result<Verdict, Verdict> {
+    let service = world.profile.controller.webhook_service();
+    let verdict = proof(world, &service, &controllers_log(world))?;
+    // The proof tries every pod, and nothing before all of them are ready.
+    Ok(match some_are_ready(world) {
+        Ok(Some(ready)) if verdict.is_wrong() => Verdict::skipped(format!(
+            "it is only tried where all pods of the controller are ready; of {} there are {ready}: see `controller-replicas`",
+            world.profile.controller.replicas
+        )),
+        _ => verdict,
+    })
+}
+
+/// Where the controller says what it does.
+pub(super) fn controllers_log(world: &World) -> String {
+    let command = world.profile.controller.log_command();
+    format!("the controller's log: `{command}`")
+}
+
+/// What the proof of the webhook behind `service` says: the same that `up` waits for.
+pub(super) fn proof(world: &World, service: &str, look: &str) -> Result<Verdict, Verdict> {
+    let proof = known(&world.resources)?
+        .iter()
+        .find(|it| it.id.kind() == "webhook" && it.id.name() == service);
+    let Some(proof) = proof else {
+        return Ok(Verdict::skipped("the profile asks for no such webhook"));
+    };
+    Ok(match known(&proof.observed)? {
+        Observed::Present(present) => of(&present.readiness, look),
+        Observed::Absent => Verdict::broken("it is not there", "make it with `arcctl up`"),
+    })
+}

@@ -1,0 +1,149 @@
+//! What is read of the cluster beside plain lists: cert-manager wherever it is, the runners' pods as they would be, and the
+//! webhooks with the Services that they miss.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use super::{Parts, got, listed, within};
+use crate::{
+    clients::kube::{Kube, Selection, Target},
+    desired::names,
+    doctor::snapshot::{Known, PodTrial, Refused},
+    error::Result,
+    observe::CONCURRENT,
+    resource::{
+        aws::node_groups,
+        cert_manager_namespace,
+        pods::{dry_run::Trial, refusal::Lasts},
+        services,
+    },
+};
+
+/// What there is of cert-manager, in whatever namespace it is.
+pub(super) struct CertManager {
+    pub(super) namespace: Known<String>,
+    pub(super) deployments: Known<Vec<Value>>,
+    pub(super) pods: Known<Vec<Value>>,
+    pub(super) events: Known<Vec<Value>>,
+}
+
+pub(super) async fn cert_manager(kube: &Known<Kube>) -> CertManager {
+    let found = async {
+        let kind = "ValidatingWebhookConfiguration";
+        let selection = Selection::all("admissionregistration.k8s.io/v1", kind);
+        let found = cert_manager_namespace(&listed(kube, &selection).await?);
+        Ok(found.unwrap_or_else(|| names::CERT_MANAGER_NAMESPACE.to_owned()))
+    };
+    let namespace = match within("list webhook configurations", found).await {
+        Ok(namespace) => namespace,
+        Err(error) => {
+            return CertManager {
+                namespace: Err(error.clone()),
+                deployments: Err(error.clone()),
+                pods: Err(error.clone()),
+                events: Err(error),
+            };
+        }
+    };
+    let list = |version, kind| {
+        let selection = Selection::namespaced(version, kind, &namespace);
+        async move { within("list objects", listed(kube, &selection)).await }
+    };
+    let (deployments, pods, events) = tokio::join!(
+        list("apps/v1", "Deployment"),
+        list("v1", "Pod"),
+        list("v1", "Event")
+    );
+    CertManager {
+        namespace: Ok(namespace),
+        deployments,
+        pods,
+        events,
+    }
+}
+
+/// What the API server says to a pod of each pool. What a run would make first is no reason to refuse.
+pub(super) async fn pod_trials(parts: &Parts) -> Known<Vec<PodTrial>> {
+    let context = parts.context.as_ref().map_err(Clone::clone)?;
+    let desired = parts.desired.as_ref().map_err(Clone::clone)?;
+    let coming: BTreeSet<String> = desired.iter().map(|it| it.id.to_string()).collect();
+    let coming = &coming;
+    let trials = stream::iter(desired)
+        .filter_map(|it| async move {
+            match &it.resource {
+                crate::resource::Resource::RunnerPods(pool) => Some(pool),
+                _ => None,
+            }
+        })
+        .map(|pool| async move {
+            let what = format!("try a runner pod of pool {}", pool.pool);
+            let tried = async { refused(pool.try_pod(context, coming).await) };
+            PodTrial {
+                pool: pool.pool.clone(),
+                refused: within(&what, tried).await,
+            }
+        })
+        .buffered(CONCURRENT);
+    Ok(trials.collect().await)
+}
+
+fn refused(trial: Trial) -> Result<Option<Refused>> {
+    match trial {
+        Trial::Admitted | Trial::TooEarly => Ok(None),
+        Trial::Unknown(error) => Err(error),
+        Trial::Refused(refusal) => Ok(Some(Refused {
+            lacks_room: refusal.lasts == Lasts::UntilRoom,
+            said: refusal.said,
+            fix: refusal.hint,
+        })),
+    }
+}
+
+pub(super) async fn nodes_at_aws(parts: &Parts) -> Known<Vec<String>> {
+    let context = parts.context.as_ref().map_err(Clone::clone)?;
+    let read = async { node_groups(context).await.unwrap_or(Ok(Vec::new())) };
+    within("read the security groups of the nodes", read).await
+}
+
+/// The webhook configurations of the controller and cert-manager, and the Services they miss.
+pub(super) async fn webhooks(kube: &Known<Kube>) -> (Known<Vec<Value>>, Known<BTreeSet<String>>) {
+    let mut found = Vec::new();
+    for kind in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ] {
+        let selection = Selection::all("admissionregistration.k8s.io/v1", kind);
+        match within("list webhook configurations", listed(kube, &selection)).await {
+            Ok(all) => found.extend(all.into_iter().filter(concerns).map(|mut it| {
+                it["kind"] = kind.into();
+                it
+            })),
+            Err(error) => return (Err(error.clone()), Err(error)),
+        }
+    }
+    let called: BTreeSet<(String, String)> = found
+        .iter()
+        .flat_map(services)
+        .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+        .collect();
+    let mut missing = BTreeSet::new();
+    for (namespace, name) in called {
+        let target = Target::namespaced("v1", "Service", &namespace, &name);
+        match within("read a Service", got(kube, &target)).await {
+            Ok(Some(_)) => {}
+            Ok(None) => drop(missing.insert(format!("{namespace}/{name}"))),
+            Err(error) => return (Ok(found), Err(error)),
+        }
+    }
+    (Ok(found), Ok(missing))
+}
+
+fn concerns(configuration: &Value) -> bool {
+    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+    webhooks.any(|it| {
+        let name = it["name"].as_str().unwrap_or_default();
+        name.ends_with(".actions.summerwind.dev") || name.ends_with("webhook.cert-manager.io")
+    })
+}

@@ -1,0 +1,318 @@
+//! Reads the world once for all checks, everything at the same time and each with a deadline. No failure ends it: what
+//! could not be read is a fact that is not known.
+
+pub(crate) mod cluster;
+pub(crate) mod github;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
+use github::{audit, authenticated, groups, registered};
+
+use super::{
+    redact::{digest, shape, slim},
+    snapshot::{AtAws, Known, Probed, Resource, World},
+};
+use crate::{
+    clients::{
+        aws::cluster::EksCluster,
+        kube::{Kube, Selection, Target},
+    },
+    desired::{Desired, aws::pod_identity_agent, monitoring, names, placeholder, pool::probe},
+    error::{Error, ErrorKind, Result, System},
+    inventory,
+    observe::{self, CONCURRENT},
+    profile::Profile,
+    resource::{Resource as Kind, aws::AwsResource, context::Context, observed::Observed},
+};
+
+/// How long one fact may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the command line has set up, as far as it could.
+pub struct Parts {
+    /// The profile.
+    pub profile: Profile,
+    /// What is unwise in it.
+    pub advice: Vec<String>,
+    /// That helm is there.
+    pub helm: Known<()>,
+    /// The API server.
+    pub kube: Known<Kube>,
+    /// That the credential could be read.
+    pub credential: Known<()>,
+    /// The clients.
+    pub context: Known<Context>,
+    /// What is wanted.
+    pub desired: Known<Vec<Desired>>,
+    /// What is known of AWS.
+    pub at_aws: AtAws,
+    /// What the probe saw, where one was asked for.
+    pub probe: Option<Known<Vec<Probed>>>,
+    /// The cluster as EKS describes it.
+    pub eks: Option<EksCluster>,
+}
+
+/// Reads everything.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line per fact that is read, and one per fact that is kept"
+)]
+pub async fn gather(parts: &Parts) -> World {
+    let kube = &parts.kube;
+    let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
+    let get = |target| async move { within("read an object", got(kube, &target)).await };
+    let controller = &parts.profile.controller;
+    let system = controller.namespace.as_str();
+    let namespaces = parts.profile.runner_namespaces();
+    let of = |kind, namespace| Selection::namespaced("v1", kind, namespace);
+    let of_runners = |api: &'static str, kind: &'static str| {
+        let each: Vec<_> = namespaces
+            .iter()
+            .map(|namespace| list(Selection::namespaced(api, kind, namespace)))
+            .collect();
+        async move {
+            let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
+            found.map(|it| it.into_iter().flatten().collect::<Vec<_>>())
+        }
+    };
+    let arc = |kind| of_runners(names::ARC_API_VERSION, kind);
+    let (full_name, serving) = (controller.full_name(), controller.serving_certificate());
+    let cluster = async {
+        tokio::join!(
+            within("ask the API server's version", version(kube)),
+            list(Selection::all("v1", "Node")),
+            list(of("Pod", system)),
+            list(of("Event", system)),
+            of_runners("v1", "Pod"),
+            of_runners("v1", "Event"),
+        )
+    };
+    let objects = async {
+        tokio::join!(
+            get(Target::namespaced(
+                "apps/v1",
+                "Deployment",
+                system,
+                &full_name
+            )),
+            get(Target::namespaced(
+                "cert-manager.io/v1",
+                "Certificate",
+                system,
+                &serving
+            )),
+            get(Target::namespaced("v1", "Secret", system, &serving)),
+            get(Target::namespaced(
+                "v1",
+                "Secret",
+                system,
+                names::CONTROLLER_SECRET
+            )),
+            get(Target::cluster(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "servicemonitors.monitoring.coreos.com"
+            )),
+            list(Selection::namespaced(
+                "discovery.k8s.io/v1",
+                "EndpointSlice",
+                system
+            )),
+            arc("Runner"),
+            arc("HorizontalRunnerAutoscaler"),
+            arc("RunnerReplicaSet"),
+            get(Target::namespaced(
+                "apps/v1",
+                "DaemonSet",
+                "kube-system",
+                pod_identity_agent::NAME
+            )),
+        )
+    };
+    let monitoring = async {
+        let crd = "prometheusrules.monitoring.coreos.com";
+        let of = monitoring::API_VERSION;
+        tokio::join!(
+            get(Target::cluster(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                crd
+            )),
+            list(Selection::namespaced(of, "ServiceMonitor", system)),
+            list(Selection::all(of, "Prometheus")),
+            get(Target::cluster("v1", "Namespace", system)),
+        )
+    };
+    let (
+        cluster,
+        objects,
+        monitoring,
+        (webhooks, missing_services),
+        cert_manager,
+        (pod_trials, node_groups),
+        audit,
+        groups,
+        registered,
+        resources,
+        recorded,
+    ) = tokio::join!(
+        cluster,
+        objects,
+        monitoring,
+        webhooks(kube),
+        cert_manager(kube),
+        async { tokio::join!(pod_trials(parts), nodes_at_aws(parts)) },
+        within("audit the credential at GitHub", audit(parts)),
+        within("read the runner groups at GitHub", groups(parts)),
+        within("list the runners at GitHub", registered(parts)),
+        resources(parts),
+        within("read the inventory", recorded(parts)),
+    );
+    let ca =
+        |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
+    World {
+        now: jiff::Timestamp::now(),
+        kubernetes: cluster.0,
+        nodes: cluster.1,
+        cert_manager_namespace: cert_manager.namespace,
+        cert_manager: cert_manager.deployments,
+        cert_manager_pods: cert_manager.pods,
+        cert_manager_events: cert_manager.events,
+        controller_pods: cluster.2,
+        controller_events: cluster.3,
+        // A probe that is still going is no runner.
+        runner_pods: cluster.4.map(|mut pods| {
+            pods.retain(|it| it["metadata"]["labels"][probe::LABEL].is_null());
+            pods
+        }),
+        runner_events: cluster.5,
+        pod_trials,
+        node_groups,
+        controller: objects.0.map(|it| it.as_ref().map(slim)),
+        certificate: objects.1.map(|it| it.as_ref().map(slim)),
+        serving_ca: objects.2.map(ca),
+        secret: objects.3.map(|it| it.as_ref().map(shape)),
+        service_monitors: objects.4.map(|it| it.is_some()),
+        prometheus_rules: monitoring.0.map(|it| it.is_some()),
+        monitors: monitoring.1,
+        prometheuses: monitoring.2,
+        system_namespace: monitoring.3,
+        slices: objects.5,
+        runners: objects.6,
+        autoscalers: objects.7,
+        runner_sets: objects.8.map(|it| it.iter().map(name).collect()),
+        role_agent: objects.9.map(|it| it.as_ref().map(slim)),
+        webhooks,
+        missing_services,
+        audit,
+        groups,
+        registered,
+        resources,
+        recorded,
+        profile: parts.profile.clone(),
+        advice: parts.advice.clone(),
+        helm: parts.helm.clone(),
+        at_aws: parts.at_aws.clone(),
+        probe: parts.probe.clone(),
+    }
+}
+
+/// What hangs is not known, and the rest is still told.
+pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
+    match tokio::time::timeout(DEADLINE, fact).await {
+        Ok(fact) => fact,
+        Err(_) => Err(Error::new(
+            ErrorKind::TimedOut,
+            System::Local,
+            format!("no answer within {} s to: {what}", DEADLINE.as_secs()),
+        )
+        .hint("what was asked did not answer: `kubectl version` tries the API server, `arcctl doctor --only github` GitHub; a firewall or proxy between may drop the connection")),
+    }
+}
+
+async fn version(kube: &Known<Kube>) -> Result<(u32, u32)> {
+    kube.as_ref().map_err(Clone::clone)?.version().await
+}
+
+pub(super) async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
+    let found = kube.as_ref().map_err(Clone::clone)?.list(selection).await?;
+    Ok(found.iter().map(slim).collect())
+}
+
+fn name(object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str();
+    name.unwrap_or_default().to_owned()
+}
+
+pub(super) async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
+    kube.as_ref().map_err(Clone::clone)?.get(target).await
+}
+
+async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
+    let kube = parts.kube.as_ref().map_err(Clone::clone)?;
+    let found = inventory::read(kube, inventory::Home::of(&parts.profile)).await?;
+    Ok(found.records.into_keys().collect())
+}
+
+/// Observes all that is wanted, phase by phase: the release needs what the Secret tells.
+async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
+    let desired = parts.desired.as_ref().map_err(Clone::clone)?;
+    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    let mut result = Vec::new();
+    for phase in phases {
+        let mut observed = stream::iter(desired.iter().filter(|it| it.phase == phase))
+            .map(|it| async move {
+                let what = format!("observe {}", it.id);
+                Resource {
+                    id: it.id.clone(),
+                    proof: it.resource.is_proof(),
+                    purpose: purpose(it),
+                    observed: within(&what, observed(parts, it)).await,
+                }
+            })
+            .buffered(CONCURRENT);
+        while let Some(resource) = observed.next().await {
+            result.push(resource);
+        }
+    }
+    Ok(result)
+}
+
+/// Whether facts of AWS are missing in it; the Secret's version is learnt on the way.
+fn lacks_facts(desired: &Desired) -> bool {
+    placeholder::needed(std::slice::from_ref(desired))
+        .iter()
+        .any(|it| *it != placeholder::SECRET_VERSION)
+}
+
+/// What a security group rule is for.
+pub(super) fn purpose(desired: &Desired) -> Option<String> {
+    match &desired.resource {
+        Kind::Aws(AwsResource::Rule(rule)) => Some(rule.purpose.clone()),
+        _ => None,
+    }
+}
+
+/// Without a credential, what has to do with one is not known: the Secret, the release that carries its version, the
+/// runners.
+async fn observed(parts: &Parts, desired: &Desired) -> Result<Observed> {
+    // What AWS did not tell is not known of what is made from it, in the cluster too.
+    if let Err(error) = &parts.at_aws.wiring
+        && lacks_facts(desired)
+    {
+        return Err(error.clone());
+    }
+    let context = match &desired.resource {
+        Kind::Object(_) | Kind::Crds(_) | Kind::Webhook(_) | Kind::Aws(_) => {
+            parts.context.as_ref().map_err(Clone::clone)?
+        }
+        _ => authenticated(parts)?,
+    };
+    observe::one(context, desired).await
+}

@@ -1,0 +1,259 @@
+//! What `arcctl doctor --fix` mends: what arcctl itself made, by the record in the inventory, and what is safe to do
+//! again. Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Finding,
+    check::Verdict,
+    snapshot::{Known, World},
+};
+use crate::{
+    desired::{Desired, Goal, Phase, names},
+    resource::{Id, Resource, Restart, Webhooks, aws::PodIdentityAssociation, observed::Observed},
+};
+
+/// The resources that are made as wanted again where a check is broken, by their kind.
+const CURES: &[(&str, &[&str])] = &[
+    ("oidc-provider", &["oidc-provider"]),
+    ("role-trusts-runners", &["iam-role"]),
+    ("pod-identity-association", &[PodIdentityAssociation::KIND]),
+    ("role-policies", &["iam-role", "iam-role-policy"]),
+    ("bucket-policies", &["bucket-policy"]),
+    ("nodes-reach-server", &["security-group-rule"]),
+    ("api-reaches-webhook", &["security-group-rule"]),
+    ("secret-complete", &["secret", CONTROLLER]),
+    ("secret-clean", &["secret", CONTROLLER]),
+    ("controller-scaled", &[CONTROLLER]),
+    ("controller-replicas", &[CONTROLLER]),
+    ("controller-reads-secret", &[CONTROLLER]),
+    ("webhooks-not-orphaned", &[CONTROLLER, CERT_MANAGER]),
+    ("cert-manager-scaled", &[CERT_MANAGER]),
+];
+
+/// The controller's release, and after it the proof that its webhooks answer.
+const CONTROLLER: &str = "controller";
+
+/// The release of cert-manager.
+const CERT_MANAGER: &str = "cert-manager";
+
+/// What is to be done, in the order of its phases, and which checks it is for.
+#[derive(Debug, Default)]
+pub struct Mends {
+    /// The steps.
+    pub steps: Vec<Desired>,
+    /// The checks.
+    pub checks: Vec<&'static str>,
+    /// What a step does not say itself.
+    pub notes: Vec<String>,
+}
+
+impl Mends {
+    fn add(&mut self, check: &'static str, step: &Desired) {
+        if !self.steps.iter().any(|it| it.id == step.id) {
+            self.steps.push(step.clone());
+        }
+        if !self.checks.contains(&check) {
+            self.checks.push(check);
+        }
+    }
+}
+
+/// What mends `findings`; `desired` is everything that is wanted.
+pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends {
+    let mut mends = Mends::default();
+    let Ok(recorded) = &world.recorded else {
+        return mends;
+    };
+    let broken = |id: &str| {
+        findings
+            .iter()
+            .find(|it| it.id == id && matches!(it.verdict, Verdict::Broken { .. }))
+            .map(|it| it.id)
+    };
+    let is_ours = |it: &&Desired| recorded.contains(it.id.as_str());
+    for (check, kinds) in CURES {
+        let Some(check) = broken(check) else { continue };
+        for kind in kinds.iter().filter(|it| may_mend(world, it)) {
+            let steps = desired.iter().filter(|it| is_of(it, kind));
+            for step in steps
+                .filter(is_ours)
+                .filter(|it| lacks(world, &it.id, kind))
+                // A pod that only waits is not brought by another upgrade.
+                .filter(|it| check != "controller-replicas" || differs(world, &it.id))
+            {
+                mends.add(check, step);
+            }
+        }
+    }
+    if let Some(check) = broken("webhooks-not-orphaned")
+        && let Some(step) = orphans(world)
+    {
+        mends.add(check, &step);
+    }
+    if let Some(check) = broken("no-ghost-runners")
+        && let Some(step) = ghosts(world, recorded, &mut mends.notes)
+    {
+        mends.add(check, &step);
+    }
+    let injector = format!(
+        "helm-release/{}/{}",
+        world.profile.cert_manager.namespace,
+        names::CERT_MANAGER
+    );
+    // An injector that is scaled to nothing has no pod to start anew.
+    if let Some(check) = broken("webhook-trusted")
+        && recorded.contains(&injector)
+        && broken("cert-manager-scaled").is_none()
+    {
+        mends.add(check, &restart(world));
+    }
+    add_proofs(world, &mut mends, desired);
+    mends.steps.sort_by_key(|it| it.phase);
+    mends
+}
+
+/// After a release, or a restart, the proof that its webhooks answer.
+fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
+    let restarts = |it: &Desired| matches!(it.resource, Resource::Restart(_));
+    let controllers = world.profile.controller.webhook_service();
+    for (is_mended, service) in [
+        (
+            mends.steps.iter().any(|it| is_of(it, CERT_MANAGER)),
+            "cert-manager-webhook",
+        ),
+        (
+            mends
+                .steps
+                .iter()
+                .any(|it| is_of(it, CONTROLLER) || restarts(it)),
+            controllers.as_str(),
+        ),
+    ] {
+        let proof = desired
+            .iter()
+            .find(|it| it.id.kind() == "webhook" && it.id.name() == service);
+        mends.steps.extend(proof.filter(|_| is_mended).cloned());
+    }
+}
+
+/// What has the credential in it, or is started with it, is only written with one that GitHub takes.
+fn may_mend(world: &World, kind: &str) -> bool {
+    world.audit.is_ok() || !["secret", CONTROLLER].contains(&kind)
+}
+
+fn is_of(desired: &Desired, kind: &str) -> bool {
+    match kind {
+        CONTROLLER => {
+            matches!(&desired.resource, Resource::Release(it) if it.chart.name == names::CONTROLLER)
+        }
+        CERT_MANAGER => {
+            desired.id.kind() == "helm-release" && desired.id.name() == names::CERT_MANAGER
+        }
+        kind => desired.id.kind() == kind,
+    }
+}
+
+/// Whether it is missing or different. The controller's release carries the version of the Secret, which may only differ
+/// once that is mended: whether it has anything to do is decided when it comes to it.
+fn lacks(world: &World, id: &Id, kind: &str) -> bool {
+    match observed(world, id) {
+        // A chart is installed by `up`, not by a repair.
+        Some(Ok(Observed::Absent)) => ![CONTROLLER, CERT_MANAGER].contains(&kind),
+        Some(Ok(Observed::Present(present))) => {
+            kind == CONTROLLER || !present.differences.is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// Whether it is there and different.
+fn differs(world: &World, id: &Id) -> bool {
+    matches!(observed(world, id), Some(Ok(Observed::Present(it))) if !it.differences.is_empty())
+}
+
+fn observed<'a>(world: &'a World, id: &Id) -> Option<&'a Known<Observed>> {
+    let resources = world.resources.as_ref().map(Vec::as_slice);
+    let mut resources = resources.unwrap_or_default().iter();
+    resources.find(|it| it.id == *id).map(|it| &it.observed)
+}
+
+/// The webhook configurations of a controller's release that is gone.
+fn orphans(world: &World) -> Option<Desired> {
+    let controller = &world.profile.controller;
+    let (namespace, name) = (&controller.namespace, &controller.release);
+    let id = Id::new("helm-release", Some(namespace), name);
+    let release = world
+        .resources
+        .as_ref()
+        .ok()?
+        .iter()
+        .find(|it| it.id == id)?;
+    let is_gone = matches!(release.observed, Ok(Observed::Absent));
+    let mut configurations = world.webhooks.as_ref().ok()?.iter();
+    let is_left = configurations.any(|it| {
+        let annotations = &it["metadata"]["annotations"];
+        annotations["meta.helm.sh/release-name"] == **name
+            && annotations["meta.helm.sh/release-namespace"] == **namespace
+    });
+    (is_gone && is_left).then(|| Desired {
+        id: Id::new("webhooks", Some(namespace), name),
+        phase: Phase::Repair,
+        after: Vec::new(),
+        resource: Resource::Webhooks(Webhooks {
+            namespace: namespace.clone(),
+            release: name.clone(),
+        }),
+        goal: Goal::Gone,
+    })
+}
+
+/// The runners at GitHub that a controller of this cluster made for pools of this profile, and that have no pod any more.
+fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -> Option<Desired> {
+    let is_recorded = |pool: &str| {
+        let own = world.profile.pools.iter().filter(|it| it.name == pool);
+        own.into_iter()
+            .any(|it| recorded.contains(names::pool_id(&it.namespace, pool).as_str()))
+    };
+    let ours: BTreeSet<String> = super::checks::github::ghosts(world)
+        .ok()?
+        .into_iter()
+        .filter(|it| it.surely_ours && is_recorded(it.pool))
+        .map(|it| it.name.to_owned())
+        .collect();
+    if ours.is_empty() {
+        return None;
+    }
+    notes.extend(
+        ours.iter()
+            .map(|it| format!("runner `{it}` is removed at GitHub")),
+    );
+    let profile = &world.profile.name;
+    Some(Desired {
+        id: Id::new("offline-runners", Some("github"), profile),
+        phase: Phase::Deregistration,
+        after: Vec::new(),
+        resource: Resource::Ghosts {
+            profile: profile.clone(),
+            only: Some(ours),
+        },
+        goal: Goal::Gone,
+    })
+}
+
+/// What injects certificates starts anew, and looks at everything.
+fn restart(world: &World) -> Desired {
+    let deployment = format!("{}-cainjector", names::CERT_MANAGER);
+    let namespace = &world.profile.cert_manager.namespace;
+    Desired {
+        id: Id::new("restart", Some(namespace), &deployment),
+        phase: Phase::Wiring,
+        after: Vec::new(),
+        resource: Resource::Restart(Restart {
+            namespace: namespace.clone(),
+            deployment,
+            since: world.now,
+        }),
+        goal: Goal::There,
+    }
+}

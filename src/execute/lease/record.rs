@@ -1,0 +1,188 @@
+//! What a lease says: who holds it, how long it lasts, and what looking at it again and again tells.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    clients::kube::Target,
+    error::{Error, ErrorKind, System},
+    resource::kubernetes::ownership,
+};
+
+/// How long a holder may be silent, in seconds.
+pub(super) const DURATION: u64 = 15;
+
+/// Who holds a lease, and since when: two processes of one container image may go by the same name.
+pub(super) struct Holder {
+    pub(super) identity: String,
+    pub(super) since: Value,
+}
+
+impl Holder {
+    /// Whether it holds `live`.
+    pub(super) fn has(&self, live: &Value) -> bool {
+        live["spec"]["holderIdentity"] == *self.identity
+            && live["spec"]["acquireTime"] == self.since
+    }
+}
+
+/// What was seen of another's lease: its record, and since when it has not changed.
+#[derive(Default)]
+pub(super) struct Seen(Option<(Value, Instant)>);
+
+/// What one look at a lease that is held tells.
+#[derive(Debug, PartialEq)]
+pub(super) enum Look<'a> {
+    /// It is this run's: an answer was lost on its way.
+    Mine,
+    /// Its holder may be alive.
+    Wait,
+    /// Its holder has renewed it.
+    Alive(&'a Value),
+    /// Its holder was silent for as long as it lasts.
+    Silent,
+}
+
+impl Seen {
+    /// Looks at `live`, which somebody holds; `mine` is what this run has written last.
+    pub(super) fn look<'a>(&mut self, live: &'a Value, mine: &Value) -> Look<'a> {
+        let record = &live["spec"];
+        match &self.0 {
+            _ if record == mine => Look::Mine,
+            None => {
+                self.0 = Some((record.clone(), Instant::now()));
+                Look::Wait
+            }
+            Some((first, _)) if first != record => Look::Alive(live),
+            Some((_, since)) if since.elapsed() < duration(live) => Look::Wait,
+            Some(_) => Look::Silent,
+        }
+    }
+}
+
+/// The lease as `holder` takes it, in the place of `live`.
+pub(super) fn manifest(
+    target: &Target,
+    profile: &str,
+    holder: &str,
+    live: Option<&Value>,
+) -> Value {
+    let now = micro_time(Timestamp::now());
+    let transitions = live
+        .and_then(|it| it["spec"]["leaseTransitions"].as_i64())
+        .unwrap_or(-1)
+        + 1;
+    let mut manifest = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": target.name,
+            "namespace": target.namespace,
+            "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: profile},
+        },
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        },
+    });
+    if let Some(live) = live {
+        manifest["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+    }
+    manifest
+}
+
+/// Whether a run has the lease and has not given it back.
+pub(super) fn is_held(live: &Value) -> bool {
+    live["spec"]["holderIdentity"]
+        .as_str()
+        .is_some_and(|it| !it.is_empty())
+}
+
+/// How long the holder of `live` may be silent.
+pub(super) fn duration(live: &Value) -> Duration {
+    let seconds = live["spec"]["leaseDurationSeconds"].as_u64();
+    Duration::from_secs(seconds.unwrap_or(DURATION))
+}
+
+/// Who holds `live`, since when.
+pub(super) fn description(live: &Value) -> String {
+    let text = |key: &str| live["spec"][key].as_str().unwrap_or("?").to_owned();
+    format!(
+        "{} held it since {}, last renewed {}",
+        text("holderIdentity"),
+        text("acquireTime"),
+        text("renewTime")
+    )
+}
+
+pub(super) fn locked(target: &Target, live: &Value) -> Error {
+    Error::new(
+        ErrorKind::Locked,
+        System::Kubernetes,
+        "another run of arcctl works on this cluster",
+    )
+    .object(target.to_string().replace('`', ""))
+    .cause(description(live).replacen(" held ", " holds ", 1))
+    .hint("wait for that run to end, then run this again")
+}
+
+/// A time as Lease has it: with microseconds.
+pub(super) fn micro_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lease that alice holds, renewed at `renewed` by her clock.
+    fn held(renewed: &str) -> Value {
+        json!({"spec": {
+            "holderIdentity": "alice", "leaseDurationSeconds": 15, "renewTime": renewed,
+        }})
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_that_is_written_in_it_makes_a_lease_a_dead_runs() {
+        for renewed in ["2001-01-01T00:00:00Z", "2101-01-01T00:00:00Z", "", "soon"] {
+            let (mut seen, lease) = (Seen::default(), held(renewed));
+            assert_eq!(seen.look(&lease, &Value::Null), Look::Wait);
+            tokio::time::advance(Duration::from_secs(14)).await;
+            assert_eq!(seen.look(&lease, &Value::Null), Look::Wait, "{renewed}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert_eq!(seen.look(&lease, &Value::Null), Look::Silent, "{renewed}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_changes_is_a_live_runs_and_an_own_one_is_taken() {
+        let mut seen = Seen::default();
+        let (first, second) = (held("2026-01-01T00:00:00Z"), held("2026-01-01T00:00:04Z"));
+        assert_eq!(seen.look(&first, &Value::Null), Look::Wait);
+        assert_eq!(seen.look(&first, &first["spec"]), Look::Mine);
+        assert_eq!(seen.look(&second, &Value::Null), Look::Alive(&second));
+        // Another took it over in between, with a renewal of the same time.
+        let mut other = first.clone();
+        other["spec"]["holderIdentity"] = json!("bob");
+        assert_eq!(seen.look(&other, &Value::Null), Look::Alive(&other));
+    }
+
+    #[test]
+    fn a_lease_that_was_given_back_is_free() {
+        assert!(!is_held(&json!({"spec": {"holderIdentity": ""}})));
+        assert!(!is_held(&json!({"spec": {}})));
+        assert!(is_held(&json!({"spec": {"holderIdentity": "a"}})));
+    }
+
+    #[test]
+    fn times_have_microseconds() {
+        let time: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        assert_eq!(micro_time(time), "2026-01-01T00:00:00.500000Z");
+    }
+}

@@ -1,0 +1,257 @@
+//! The inventory: what is owned, written before it is created, so that nothing is ever orphaned (DESIGN 5), with all
+//! that is needed to take it away when the profile is lost.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    clients::kube::{Kube, Mode, Selection, Target},
+    desired::{
+        Desired,
+        names::pool_id,
+        teardown::{Records, is_at_aws, records},
+    },
+    error::{Error, Result, System},
+    profile::{Pool, Profile},
+    resource::kubernetes::ownership,
+};
+
+/// The ids of all that is owned.
+const IDS: &str = "resources";
+
+/// What deleting each needs beside its id.
+const DETAILS: &str = "details";
+
+/// The profile without its pools: which GitHub, and where its credential is.
+const PROFILE: &str = "profile";
+
+/// Before a pool's name: the names its runners have at GitHub, while it goes.
+const RUNNERS: &str = "runners.";
+
+/// Where an inventory is: in the namespace of the controller, under the profile's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    /// The namespace of the controller.
+    pub namespace: &'a str,
+    /// The profile's name.
+    pub profile: &'a str,
+}
+
+impl<'a> Home<'a> {
+    /// That of a profile.
+    pub fn of(profile: &'a Profile) -> Self {
+        Self {
+            namespace: &profile.controller.namespace,
+            profile: &profile.name,
+        }
+    }
+
+    fn target(self) -> Target {
+        let name = format!("arcctl-{}", self.profile);
+        Target::namespaced("v1", "ConfigMap", self.namespace, &name)
+    }
+}
+
+/// The namespaces in which an inventory of `profile` is: where the profile's name is known, and not which namespace was
+/// prescribed for its controller.
+pub async fn homes(kube: &Kube, profile: &str) -> Result<Vec<String>> {
+    let labels = format!(
+        "{}=arcctl,{}={profile}",
+        ownership::MANAGED_BY,
+        ownership::PROFILE
+    );
+    let all = Selection::all("v1", "ConfigMap").labelled(labels);
+    let name = format!("arcctl-{profile}");
+    let found = kube.list(&all).await?;
+    let found = found.iter().filter(|it| it["metadata"]["name"] == *name);
+    Ok(found
+        .filter_map(|it| Some(it["metadata"]["namespace"].as_str()?.to_owned()))
+        .collect())
+}
+
+/// What an inventory says.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// What is owned.
+    pub records: Records,
+    /// The profile without its pools, where the inventory has it.
+    pub profile: Option<Profile>,
+}
+
+/// The inventory of a profile; an empty one where there is none.
+pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
+    let target = home.target();
+    let Some(live) = kube.get(&target).await? else {
+        return Ok(Inventory::default());
+    };
+    let data = &live["data"];
+    let ids: Vec<String> = parsed(&target, data, IDS, "[]")?;
+    let mut details: Records = parsed(&target, data, DETAILS, "{}")?;
+    Ok(Inventory {
+        records: ids
+            .into_iter()
+            .map(|id| {
+                let details = details.remove(&id).unwrap_or(Value::Null);
+                (id, details)
+            })
+            .collect(),
+        profile: parsed(&target, data, PROFILE, "null")?,
+    })
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(
+    target: &Target,
+    data: &Value,
+    key: &str,
+    otherwise: &str,
+) -> Result<T> {
+    let text = data[key].as_str().unwrap_or(otherwise);
+    serde_json::from_str(text).map_err(|error| {
+        Error::failed(
+            System::Kubernetes,
+            format!("the inventory {target} cannot be read"),
+        )
+        .object(target.to_string().replace('`', ""))
+        .cause(format!("key `{key}`: {error}"))
+        .hint("it may be of a newer arcctl; or restore it from a backup")
+    })
+}
+
+/// Adds what is about to be created to the record, and keeps what is left to be taken away; writes only when that is
+/// something new.
+pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Result<()> {
+    let known = read(kube, Home::of(profile)).await?;
+    let mut all = known.records.clone();
+    all.extend(records(desired));
+    let kept = kept(profile, known.profile.as_ref(), &all);
+    if all == known.records && known.profile.as_ref() == Some(&kept) {
+        return Ok(());
+    }
+    write(kube, &kept, &all).await
+}
+
+/// Takes `ids` off the record: they are gone.
+pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> Result<()> {
+    let known = read(kube, Home::of(profile)).await?;
+    let mut left = known.records.clone();
+    left.retain(|id, _| !ids.contains(id));
+    if left == known.records {
+        return Ok(());
+    }
+    let kept = kept(profile, known.profile.as_ref(), &left);
+    write(kube, &kept, &left).await
+}
+
+/// What is kept of a profile: which cluster and GitHub, and where the credential is; never a value. Which EKS cluster it
+/// was stays known as long as something is on record at AWS: that leads to the account.
+fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profile {
+    let mut cluster = profile.cluster.clone();
+    if let Some(known) = known.map(|it| &it.cluster)
+        && cluster.eks.is_none()
+        && records.keys().any(|it| is_at_aws(it))
+    {
+        cluster.eks.clone_from(&known.eks);
+        cluster.region.clone_from(&known.region);
+    }
+    Profile {
+        api_version: profile.api_version,
+        name: profile.name.clone(),
+        cluster,
+        github: profile.github.clone(),
+        cert_manager: crate::profile::CertManager::default(),
+        controller: crate::profile::Controller {
+            namespace: profile.controller.namespace.clone(),
+            release: profile.controller.release.clone(),
+            watch_namespace: profile.controller.watch_namespace.clone(),
+            ..crate::profile::Controller::default()
+        },
+        charts: crate::profile::Charts::default(),
+        images: None,
+        proxy: None,
+        aws: None,
+        pools: accounts(profile, known, records),
+        monitoring: None,
+        timeouts: profile.timeouts.clone(),
+    }
+}
+
+/// The pools that have a GitHub of their own, without the rest of them: those of the profile, and those that go and are
+/// not gone.
+fn accounts(profile: &Profile, known: Option<&Profile>, records: &Records) -> Vec<Pool> {
+    let own = profile.pools.iter();
+    let going = known.into_iter().flat_map(|it| &it.pools).filter(|it| {
+        let id = pool_id(&it.namespace, &it.name);
+        records.contains_key(id.as_str()) && profile.pool(&it.namespace, &it.name).is_none()
+    });
+    let bare = |pool: &Pool| Pool {
+        name: pool.name.clone(),
+        github: pool.github.clone(),
+        namespace: pool.namespace.clone(),
+        ..Pool::default()
+    };
+    let all = own.chain(going).filter(|it| it.github.is_some());
+    all.map(bare).collect()
+}
+
+async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> {
+    let ids: Vec<&String> = records.keys().collect();
+    let text = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let target = Home::of(profile).target();
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": target.name,
+            "namespace": target.namespace,
+            "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: profile.name},
+        },
+        "data": {
+            IDS: text(serde_json::to_string(&ids)),
+            DETAILS: text(serde_json::to_string(records)),
+            PROFILE: text(serde_json::to_string(profile)),
+        },
+    });
+    match kube.apply(&manifest, Mode::Commit).await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.about(&target)),
+    }
+}
+
+/// The names of runners whose pools go.
+pub async fn runners(kube: &Kube, home: Home<'_>) -> Result<BTreeSet<String>> {
+    let target = home.target();
+    let live = kube.get(&target).await?.unwrap_or_default();
+    let keys = live["data"].as_object().into_iter().flatten();
+    let mut names = BTreeSet::new();
+    for (key, _) in keys.filter(|(key, _)| key.starts_with(RUNNERS)) {
+        names.extend(parsed::<Vec<String>>(&target, &live["data"], key, "[]")?);
+    }
+    Ok(names)
+}
+
+/// Adds the names of a pool's runners; without an inventory there is nowhere to.
+pub async fn remember_runners(
+    kube: &Kube,
+    home: Home<'_>,
+    pool: &str,
+    names: impl Iterator<Item = &str>,
+) -> Result<()> {
+    let target = home.target();
+    let Some(live) = kube.get(&target).await? else {
+        return Ok(());
+    };
+    if live["metadata"]["deletionTimestamp"].is_string() {
+        return Ok(());
+    }
+    let key = format!("{RUNNERS}{pool}");
+    let known: BTreeSet<String> = parsed(&target, &live["data"], &key, "[]")?;
+    let mut all = known.clone();
+    all.extend(names.map(str::to_owned));
+    if all == known {
+        return Ok(());
+    }
+    let text = serde_json::to_string(&all).unwrap_or_default();
+    let patch = json!({"data": {key: text}});
+    kube.merge(&target, &patch).await.map(|_| ())
+}

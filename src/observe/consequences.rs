@@ -1,0 +1,136 @@
+//! Tells of a plan what else happens: how many runners are replaced, and how many of them have a job.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    clients::kube::Selection,
+    desired::{Desired, names},
+    diff::Difference,
+    error::Result,
+    plan::{
+        Action, Plan,
+        consequence::{Consequence, consequences},
+    },
+    resource::context::Context,
+};
+
+/// How many runners are named.
+const NAMED: usize = 4;
+
+/// Adds to each step of `plan` what follows from it; and to what is taken over as it is, what the next run does.
+pub(crate) async fn tell(context: &Context, desired: &[Desired], plan: &mut Plan) -> Result<()> {
+    for desired in desired {
+        let id = desired.id.to_string();
+        let Some(step) = plan.steps.iter_mut().find(|it| it.id == id) else {
+            continue;
+        };
+        let later = context.remarks.deferred(&id);
+        let differences: &[Difference] = match &later {
+            Some(later) => later,
+            None if step.action == Action::Update => &step.differences,
+            None => continue,
+        };
+        let mut told = Vec::new();
+        for consequence in consequences(desired, differences) {
+            told.push(words(context, &consequence).await?);
+        }
+        if later.is_none() {
+            step.consequences = told;
+            continue;
+        }
+        step.consequences = vec![left(&told)];
+    }
+    Ok(())
+}
+
+/// What the next run does with something that this one takes over as it is.
+fn left(told: &[String]) -> String {
+    let later = match told {
+        [] => "makes these changes".to_owned(),
+        told => told.join(", and "),
+    };
+    format!("{LEFT}: the next `arcctl up`, without --adopt, {later}")
+}
+
+/// How a line begins about what is only taken over.
+pub(crate) const LEFT: &str = "taken over as it is";
+
+async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
+    Ok(match consequence {
+        Consequence::Pods { what } => format!("restarts the pods {what}, one after the other"),
+        Consequence::OneRunner => {
+            "replaces one idle runner, which registers with the new credential".to_owned()
+        }
+        Consequence::Runners { namespace, pool } => runners(context, namespace, pool).await?,
+    })
+}
+
+/// How many runners a pool has now, by name, and how many of them have a job.
+async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<String> {
+    let selection = Selection::namespaced(names::ARC_API_VERSION, "Runner", namespace)
+        .labelled(format!("runner-deployment-name={pool}"));
+    let runners = context.kube.list(&selection).await?;
+    let name = |it: &Value| it["metadata"]["name"].as_str().map(str::to_owned);
+    let names: BTreeSet<String> = runners.iter().filter_map(name).collect();
+    let busy = context.runners().await.map(|all| {
+        all.iter()
+            .filter(|it| it.busy && names.contains(&it.name))
+            .count()
+    });
+    Ok(replaced(&names, busy.map_err(|error| error.message)))
+}
+
+/// What happens to the runners of a pool when its template changes.
+fn replaced(names: &BTreeSet<String>, busy: Result<usize, String>) -> String {
+    if names.is_empty() {
+        return "replaces no runner: the pool has none now".to_owned();
+    }
+    let shown: Vec<String> = names
+        .iter()
+        .take(NAMED)
+        .map(|it| format!("`{it}`"))
+        .collect();
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    let busy = match busy {
+        Ok(0) => "none has a job".to_owned(),
+        Ok(1) => "1 has a job, and ends it first".to_owned(),
+        Ok(busy) => format!("{busy} have a job, and end it first"),
+        Err(why) => format!("how many have a job is not known: {why}"),
+    };
+    format!(
+        "replaces {} ({}{more}); {busy}",
+        count(names.len(), "runner"),
+        shown.join(", ")
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_are_counted_and_named() {
+        let names = |count: usize| {
+            (1..=count)
+                .map(|it| format!("basic-{it}"))
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(
+            replaced(&names(1), Ok(0)),
+            "replaces 1 runner (`basic-1`); none has a job"
+        );
+        assert_eq!(
+            replaced(&names(6), Ok(2)),
+            "replaces 6 runners (`basic-1`, `basic-2`, `basic-3`, `basic-4`, …); 2 have a job, and end it first"
+        );
+        assert!(replaced(&names(2), Err("no answer".into())).ends_with("is not known: no answer"));
+        assert!(replaced(&names(0), Ok(0)).contains("no runner"));
+    }
+}

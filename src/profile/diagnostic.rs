@@ -1,0 +1,296 @@
+//! What is wrong with a profile, and how it is told. Pure: plain text, the caller colours.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::yaml::{Position, Span};
+use crate::secret::text::{MASK, Manner, masked_source, masked_strictly as mask};
+
+/// The widest snippet shown; longer lines are cut around the place.
+const WIDTH: usize = 96;
+
+/// Whether a problem stops everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The result cannot work.
+    Error,
+    /// The result is only unwise.
+    Advice,
+}
+
+/// One thing that is wrong with a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The place in the profile, as `pools[0].min`; empty for the whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether it stops everything.
+    pub severity: Severity,
+}
+
+/// Tells problems with their lines: a header, and each problem below its line of the source.
+///
+/// Nothing that looks like a credential is shown, neither from the source nor from a message.
+pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
+    let mut text = header(problems, file_name);
+    text.push('\n');
+    let lines: Vec<&str> = source.lines().collect();
+    let secrets = secret_columns(source);
+    // What is no YAML is known line by line only.
+    let masked = match secrets {
+        Some(_) => Vec::new(),
+        None => masked_source(source, Manner::Strict),
+    };
+    let width = problems
+        .iter()
+        .map(|problem| problem.line)
+        .max()
+        .unwrap_or(1)
+        .to_string()
+        .len()
+        .max(2);
+    let mut shown_line = 0;
+    for problem in problems {
+        let source_line = lines
+            .get(problem.line.saturating_sub(1))
+            .copied()
+            .unwrap_or_default();
+        let masked = masked.get(problem.line.saturating_sub(1));
+        let masked = masked.map(String::as_str).unwrap_or_default();
+        let (line, column) = snippet(source_line, problem, secrets.as_ref(), masked);
+        if problem.line != shown_line || source_line.chars().count() > WIDTH {
+            let _ = write!(text, "\n  {:>width$} | {line}", problem.line);
+            shown_line = problem.line;
+        }
+        let gutter = format!("\n  {:>width$} | ", "");
+        let indent = " ".repeat(column);
+        let advice = if problem.severity == Severity::Advice {
+            "advice: "
+        } else {
+            ""
+        };
+        let mut message = mask(&problem.message).replace('\n', " ");
+        if let Some(hint) = &problem.hint {
+            let _ = write!(message, "; {}", mask(hint));
+        }
+        let _ = write!(text, "{gutter}{indent}^ {advice}{message}");
+    }
+    text.push('\n');
+    text
+}
+
+fn header(problems: &[Problem], file_name: &str) -> String {
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .count();
+    let advice = problems.len() - errors;
+    let count = |count: usize, one: &str, more: &str| {
+        if count == 1 {
+            format!("1 {one}")
+        } else {
+            format!("{count} {more}")
+        }
+    };
+    match (errors, advice) {
+        (0, _) => format!(
+            "advice for profile `{file_name}`: {}",
+            count(advice, "point", "points")
+        ),
+        (_, 0) => {
+            format!(
+                "error: invalid profile `{file_name}`: {}",
+                count(errors, "problem", "problems")
+            )
+        }
+        _ => format!(
+            "error: invalid profile `{file_name}`: {} and {}",
+            count(errors, "problem", "problems"),
+            count(advice, "point of advice", "points of advice")
+        ),
+    }
+}
+
+/// Per line the columns (from 0) that hold a literal secret; `None` when the source is not YAML.
+type SecretColumns = BTreeMap<usize, Vec<(usize, usize)>>;
+
+fn secret_columns(source: &str) -> Option<SecretColumns> {
+    let tree = super::yaml::parse(source).ok()?;
+    let mut columns = SecretColumns::new();
+    for Span { start, end } in tree
+        .as_ref()
+        .map(super::validate::secrets)
+        .unwrap_or_default()
+    {
+        for line in start.line..=end.line {
+            let from = if line == start.line {
+                start.column - 1
+            } else {
+                0
+            };
+            let to = if line == end.line {
+                end.column - 1
+            } else {
+                usize::MAX
+            };
+            if from < to {
+                columns.entry(line).or_default().push((from, to));
+            }
+        }
+    }
+    Some(columns)
+}
+
+/// The line as it is shown, and the column (from 0) of the place in it.
+fn snippet(
+    line: &str,
+    problem: &Problem,
+    secrets: Option<&SecretColumns>,
+    masked: &str,
+) -> (String, usize) {
+    let column = problem.column.saturating_sub(1);
+    let (before, after): (Vec<_>, Vec<_>) = line
+        .chars()
+        .enumerate()
+        .partition(|(position, _)| *position < column);
+    let shown = |part: Vec<(usize, char)>| {
+        let Some(secrets) = secrets else {
+            return part
+                .into_iter()
+                .map(|(_, character)| character)
+                .collect::<String>();
+        };
+        let ranges = secrets
+            .get(&problem.line)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let (mut text, mut hiding) = (String::new(), false);
+        for (position, character) in part {
+            let hidden = ranges
+                .iter()
+                .any(|(from, to)| (*from..*to).contains(&position));
+            if !hidden {
+                text.push(character);
+            } else if !hiding {
+                text.push_str(MASK);
+            }
+            hiding = hidden;
+        }
+        text
+    };
+    let (before, after) = if secrets.is_some() {
+        (
+            mask(&shown(before)).into_owned(),
+            mask(&shown(after)).into_owned(),
+        )
+    } else {
+        // Only the whole line has the key that tells a secret.
+        let cut = masked
+            .char_indices()
+            .nth(column)
+            .map_or(masked.len(), |(at, _)| at);
+        (masked[..cut].to_owned(), masked[cut..].to_owned())
+    };
+    trim(&before.replace('\t', " "), &after.replace('\t', " "))
+}
+
+/// Cuts a long line around the place.
+fn trim(before: &str, after: &str) -> (String, usize) {
+    let (left, right) = (before.chars().count(), after.chars().count());
+    if left + right <= WIDTH {
+        return (format!("{before}{after}").trim_end().to_owned(), left);
+    }
+    let keep = left.min(WIDTH / 2);
+    let start: String = before.chars().skip(left - keep).collect();
+    let rest = WIDTH - keep;
+    let end: String = after.chars().take(rest).collect();
+    let lead = if keep < left { "…" } else { "" };
+    let tail = if right > rest { "…" } else { "" };
+    (
+        format!("{lead}{start}{end}{tail}"),
+        keep + lead.chars().count(),
+    )
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub(super) fn new(
+        at: Position,
+        path: &str,
+        severity: Severity,
+        message: &str,
+        hint: Option<&str>,
+    ) -> Self {
+        Self {
+            line: at.line,
+            column: at.column,
+            path: mask(path).into_owned(),
+            message: mask(message).replace('\n', " "),
+            hint: hint.map(|it| mask(it).into_owned()),
+            severity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(line: usize, column: usize) -> Problem {
+        Problem {
+            line,
+            column,
+            path: String::new(),
+            message: "wrong".into(),
+            hint: Some("mend it".into()),
+            severity: Severity::Error,
+        }
+    }
+
+    #[test]
+    fn problems_stand_below_their_lines() {
+        let source = "one: 1\ntwo: 2\n";
+        assert_eq!(
+            render(&[problem(2, 6)], source, "p.yaml"),
+            "error: invalid profile `p.yaml`: 1 problem\n\n   2 | two: 2\n     |      ^ wrong; mend it\n"
+        );
+        let beyond = render(&[problem(9, 9), problem(0, 0)], source, "p.yaml");
+        assert!(beyond.contains("2 problems"), "{beyond}");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let source = format!("a: {}x{}\n", "b".repeat(300), "c".repeat(300));
+        let text = render(&[problem(1, 304)], &source, "p.yaml");
+        let mut lines = text.lines().skip(2);
+        let (line, caret) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(line.chars().count() < 110, "{line}");
+        let column = caret
+            .chars()
+            .position(|character| character == '^')
+            .unwrap();
+        assert_eq!(line.chars().nth(column), Some('x'));
+    }
+
+    #[test]
+    fn no_line_shows_a_secret() {
+        for source in [
+            "github: {token: hunter2, urll: x}\n",
+            "github: {token: {value: hunter2}, urll: x}\n",
+            "github: {privateKey: 'hunter2', urll: x}\n",
+            "github: {token: hunter2, urll: \"x}\n",
+            "a:\n  password: |\n\thunter2\n  b: {\n",
+            "a:\n  password:\n    hunter2\n  b: {\n",
+        ] {
+            let line = source.lines().position(|it| it.contains("hunter2"));
+            let text = render(&[problem(line.unwrap() + 1, 27)], source, "p.yaml");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Values and keys in a sentence. Pure.
+
+use serde_json::Value;
+
+use super::{recovery::resolve, secrets::is_hidden, suggestion};
+use crate::profile::{
+    path::{Path, Segment},
+    schema,
+    yaml::{Content, Meaning, Node, Scalar},
+};
+
+/// How alike two words are before one is offered for the other (Jaro-Winkler).
+const ALIKE: f64 = 0.84;
+
+/// How the thing at a path is called in a sentence.
+pub(super) fn name(path: &Path) -> String {
+    match path.last_key() {
+        Some(key) => format!("`{key}`"),
+        None if path.is_root() => "a profile".into(),
+        None => format!("`{path}`"),
+    }
+}
+
+/// A scalar in a sentence; `None` for what could be a secret, and for what is too long.
+pub(super) fn shown(node: &Node, path: &Path) -> Option<String> {
+    let Content::Scalar(scalar) = &node.value else {
+        return None;
+    };
+    let text = scalar.text.as_str();
+    if is_hidden(path, text) || text.chars().count() > 60 || text.contains('\n') {
+        None
+    } else if scalar.plain {
+        Some(format!("`{text}`"))
+    } else {
+        Some(format!("`\"{text}\"`"))
+    }
+}
+
+/// What people write in a pool or a chart's section after other manifests, and the key that says it here.
+const OTHER_WORDS: [(&str, &str, &str); 26] = [
+    ("pools", "podLabels", "write `podMetadata: {labels: {…}}`"),
+    (
+        "pools",
+        "podAnnotations",
+        "write `podMetadata: {annotations: {…}}`",
+    ),
+    (
+        "pools",
+        "annotations",
+        "write `podMetadata: {annotations: {…}}` for the pods, or `metadata: {annotations: {…}}` for the RunnerDeployment",
+    ),
+    ("pools", "serviceAccountName", "write `serviceAccount`"),
+    (
+        "pools",
+        "dockerdWithinRunnerContainer",
+        "write `containerMode: dindInRunner`",
+    ),
+    (
+        "pools",
+        "dockerEnabled",
+        "write `containerMode: none` for runners without docker",
+    ),
+    (
+        "pools",
+        "dockerdContainerResources",
+        "write `resources: {docker: {…}}`",
+    ),
+    ("pools", "minReplicas", "write `min`"),
+    ("pools", "maxReplicas", "write `max`"),
+    ("pools", "scheduledOverrides", "write `schedule`"),
+    ("pools", "metrics", "write `scaling: {metrics: […]}`"),
+    (
+        "pools",
+        "terminationGracePeriodSeconds",
+        "write `gracefulStop`",
+    ),
+    ("pools", "organization", "write it under `github`"),
+    ("pools", "enterprise", "write it under `github`"),
+    ("pools", "repository", "write it under `github`"),
+    (
+        "pools",
+        "githubAPICredentialsFrom",
+        "write it under `github`",
+    ),
+    ("pools", "replicas", "write `min` and `max`"),
+    ("pools", "runnerGroup", "write `group`"),
+    (
+        "pools",
+        "scaleUpTriggers",
+        "write `scaling: {triggers: [{workflowJob: {}}]}`",
+    ),
+    (
+        "pools",
+        "scaleDownDelaySecondsAfterScaleOut",
+        "write `scaling: {scaleDownDelay: …}`",
+    ),
+    ("metrics", "repositoryNames", "write `repositories`"),
+    (
+        "metrics",
+        "scaleUpThreshold",
+        "write `scaleUp: {threshold: …}`",
+    ),
+    (
+        "metrics",
+        "scaleDownThreshold",
+        "write `scaleDown: {threshold: …}`",
+    ),
+    ("metrics", "scaleUpFactor", "write `scaleUp: {factor: …}`"),
+    (
+        "metrics",
+        "scaleDownFactor",
+        "write `scaleDown: {factor: …}`",
+    ),
+    (
+        "triggers",
+        "githubEvent",
+        "write `workflowJob: {}` here, without it",
+    ),
+];
+
+/// Events that the controller scaled by before its version 0.27.
+const OLD_EVENTS: [&str; 3] = ["checkRun", "pullRequest", "push"];
+
+/// The key that has to be there and is written as another one.
+pub(super) fn stands_for<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let is_event = key == "githubEvent" || OLD_EVENTS.contains(&key);
+    let job = known.iter().find(|it| **it == "workflowJob").copied();
+    job.filter(|_| is_event)
+}
+
+/// Fields of a runner's template that are not keys of a pool (reference: arc.md 2.1).
+const OF_THE_TEMPLATE: [&str; 26] = [
+    "affinity",
+    "automountServiceAccountToken",
+    "containers",
+    "dnsConfig",
+    "dnsPolicy",
+    "dockerEnv",
+    "dockerMTU",
+    "dockerRegistryMirror",
+    "dockerVarRunVolumeSizeLimit",
+    "dockerVolumeMounts",
+    "enableServiceLinks",
+    "envFrom",
+    "ephemeral",
+    "hostAliases",
+    "imagePullPolicy",
+    "initContainers",
+    "priorityClassName",
+    "runtimeClassName",
+    "securityContext",
+    "sidecarContainers",
+    "topologySpreadConstraints",
+    "volumeMounts",
+    "volumeSizeLimit",
+    "volumeStorageMedium",
+    "volumes",
+    "workDir",
+];
+
+/// Values of charts that are not keys of their sections.
+const OF_A_CHART: [&str; 14] = [
+    "affinity",
+    "extraArgs",
+    "hostNetwork",
+    "labels",
+    "logLevel",
+    "nodeSelector",
+    "podAnnotations",
+    "podLabels",
+    "priorityClassName",
+    "resources",
+    "securityContext",
+    "tolerations",
+    "topologySpreadConstraints",
+    "webhook",
+];
+
+/// What to write for a key that other manifests have at this place, before anything is guessed.
+pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
+    let segments = path.segments();
+    let section = match segments.as_slice() {
+        [Segment::Key(list), Segment::Index(_), Segment::Key(_)] if list == "pools" => "pools",
+        [Segment::Key(section), Segment::Key(_)] => section.as_str(),
+        [
+            Segment::Key(pools),
+            Segment::Index(_),
+            Segment::Key(_),
+            Segment::Key(list),
+            Segment::Index(_),
+            Segment::Key(_),
+        ] if pools == "pools" => list.as_str(),
+        _ => return None,
+    };
+    if section == "triggers" && OLD_EVENTS.contains(&key) {
+        return Some("write `workflowJob: {}`: no other event scales since app 0.27".into());
+    }
+    if section == "pools" && OF_THE_TEMPLATE.contains(&key) {
+        return Some(format!(
+            "it belongs under `template`: `template: {{{key}: …}}`"
+        ));
+    }
+    if ["certManager", "controller"].contains(&section) && OF_A_CHART.contains(&key) {
+        return Some(format!("it belongs under `{section}.values`"));
+    }
+    let other = OTHER_WORDS
+        .iter()
+        .find(|(place, word, _)| *place == section && *word == key);
+    other.map(|(_, _, hint)| (*hint).to_owned())
+}
+
+/// What to write where a map stands in the place of the runner's labels.
+pub(super) fn said_of_a_map(node: &Node, path: &Path) -> Option<String> {
+    let of_a_pool = path.last_key() == Some("labels") && path.through("pools");
+    let hint = "these are the runner's labels at GitHub; labels of its pods are `podMetadata: {labels: {…}}`";
+    (of_a_pool && matches!(node.value, Content::Map(_))).then(|| hint.to_owned())
+}
+
+/// The section, or the list's items, where a key is known.
+pub(super) fn home(key: &str) -> Option<String> {
+    let knows = |schema: &'static Value| {
+        let properties = resolve(schema).get("properties")?;
+        properties.get(key)
+    };
+    let root = schema::shared();
+    let sections = root.get("properties").and_then(Value::as_object)?;
+    sections.iter().find_map(|(name, section)| {
+        let items = resolve(section).get("items");
+        match items {
+            Some(items) => knows(items).map(|_| format!("{name}[]")),
+            None => knows(section).map(|_| name.clone()),
+        }
+    })
+}
+
+pub(super) fn hint(scalar: &Scalar, wanted: &str, schema: &'static Value) -> Option<String> {
+    let meaning_without_quotes = Scalar {
+        text: scalar.text.clone(),
+        plain: true,
+    };
+    match (wanted, scalar.meaning()) {
+        ("text", Meaning::Whole(_) | Meaning::Number(_) | Meaning::Boolean(_)) => {
+            let rule = |key: &str| schema.get(key).and_then(Value::as_str);
+            let fits = rule("pattern")
+                .and_then(schema::pattern)
+                .is_none_or(|it| it.is_match(&scalar.text));
+            // In quotes it would be refused again.
+            Some(
+                match suggestion::meant(&scalar.text, schema).filter(|_| !fits) {
+                    Some(meant) => format!("write `{meant}`"),
+                    None if !fits => {
+                        format!("write {}", rule("patternErrorMessage").unwrap_or("text"))
+                    }
+                    None => format!("put it in quotes: `\"{}\"`", scalar.text),
+                },
+            )
+        }
+        ("a whole number" | "a number", Meaning::Text(_)) if !scalar.plain => matches!(
+            meaning_without_quotes.meaning(),
+            Meaning::Whole(_) | Meaning::Number(_)
+        )
+        .then(|| "remove the quotes".into()),
+        ("`true` or `false`", Meaning::Text("yes" | "on")) => Some("write `true`".into()),
+        ("`true` or `false`", Meaning::Text("no" | "off")) => Some("write `false`".into()),
+        ("a list", _) => {
+            Some(format!("write `[{}]`", scalar.text)).filter(|_| scalar.text.chars().count() < 40)
+        }
+        _ => None,
+    }
+}
+
+/// A description as a hint: its first sentence, without the full stop.
+pub(super) fn first_sentence(text: &str) -> String {
+    let sentence = text
+        .split(". ")
+        .next()
+        .unwrap_or(text)
+        .trim_end_matches('.')
+        .replace('\n', " ");
+    let mut characters = sentence.chars();
+    let first = characters
+        .next()
+        .map(|first| first.to_lowercase().to_string())
+        .unwrap_or_default();
+    format!("it is {first}{}", characters.as_str())
+}
+
+/// The known word that a wrong one was probably meant to be.
+pub(in crate::profile) fn similar<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
+    let wanted = plain(word);
+    let scored = known.iter().map(|candidate| {
+        let candidate_plain = plain(candidate);
+        let score = if candidate_plain == wanted {
+            2.0
+        } else {
+            strsim::jaro_winkler(&wanted, &candidate_plain)
+        };
+        (score, *candidate)
+    });
+    scored
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,328 @@
+//! The association of EKS Pod Identity that gives the role to the pods of a service account.
+//!
+//! EKS has one at most for each service account, and shows and uses a new one late: that it works is tried with a pod
+//! that is never made.
+
+use std::collections::HashMap;
+
+use aws_sdk_eks::{
+    operation::{
+        create_pod_identity_association::CreatePodIdentityAssociationError,
+        delete_pod_identity_association::DeletePodIdentityAssociationError,
+        describe_pod_identity_association::DescribePodIdentityAssociationError,
+        update_pod_identity_association::UpdatePodIdentityAssociationError,
+    },
+    types::PodIdentityAssociation as Live,
+};
+use serde_json::json;
+
+use crate::{
+    clients::{
+        aws::{Aws, error::Asked},
+        kube::{Kube, Mode},
+    },
+    diff::Difference,
+    error::{Error, ErrorKind, Result, System},
+    profile::RoleVia,
+    resource::{
+        aws::{
+            MANAGED_BY, PROFILE, PodIdentityAssociation, SID,
+            consistency::{Verdict, Writes, failed},
+            not_yet,
+        },
+        deletion::ours,
+        observed::{Observed, Ownership, Present, Readiness},
+        pods::role,
+    },
+};
+
+impl PodIdentityAssociation {
+    /// The first part of its id.
+    pub const KIND: &str = "pod-identity-association";
+
+    fn asked<'a>(&'a self, what: &'a str, action: &'a str) -> Asked<'a> {
+        Asked {
+            what,
+            action,
+            resource: &self.cluster,
+        }
+    }
+
+    /// Its account, for messages.
+    fn words(&self) -> String {
+        let (namespace, account) = (&self.namespace, &self.service_account);
+        format!("the Pod Identity association of service account `{namespace}/{account}`")
+    }
+
+    async fn live(&self, aws: &Aws) -> Result<Option<Live>> {
+        let what = format!("list {}", self.words());
+        let list = aws
+            .eks()
+            .list_pod_identity_associations()
+            .cluster_name(&self.cluster)
+            .namespace(&self.namespace)
+            .service_account(&self.service_account);
+        let list = list.send().await.map_err(|error| {
+            self.asked(&what, "eks:ListPodIdentityAssociations")
+                .failed(&error)
+        })?;
+        let Some(id) = list
+            .associations()
+            .iter()
+            .find_map(|it| it.association_id())
+        else {
+            return Ok(None);
+        };
+        let what = format!("read {}", self.words());
+        let read = aws
+            .eks()
+            .describe_pod_identity_association()
+            .cluster_name(&self.cluster)
+            .association_id(id);
+        match read.send().await {
+            Ok(answer) => Ok(answer.association),
+            // It went in between.
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    DescribePodIdentityAssociationError::is_resource_not_found_exception,
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self
+                .asked(&what, "eks:DescribePodIdentityAssociation")
+                .failed(&error)),
+        }
+    }
+
+    fn is_ours(&self, live: &Live) -> bool {
+        live.tags()
+            .and_then(|it| it.get(SID))
+            .is_some_and(|it| *it == self.sid)
+    }
+
+    /// What is not as wanted. Without tags of the session the statement of the role's trust policy lets nobody in.
+    fn differences(&self, live: &Live) -> Vec<Difference> {
+        let role = live.role_arn() != Some(self.role_arn.as_str());
+        let tags = live.disable_session_tags() == Some(true);
+        let role = role.then(|| Difference {
+            path: "roleArn".into(),
+            from: json!(live.role_arn()),
+            to: json!(self.role_arn),
+        });
+        let tags = tags.then(|| Difference {
+            path: "disableSessionTags".into(),
+            from: json!(true),
+            to: json!(false),
+        });
+        // With one, pods get that role by way of the other.
+        let target = live.target_role_arn().filter(|it| !it.is_empty());
+        let target = target.map(|it| Difference {
+            path: "targetRoleArn".into(),
+            from: json!(it),
+            to: json!(null),
+        });
+        role.into_iter().chain(tags).chain(target).collect()
+    }
+
+    /// Compares it, and tries whether new pods get the role.
+    pub(crate) async fn observe(
+        &self,
+        aws: &Aws,
+        kube: &Kube,
+        writes: &Writes,
+    ) -> Result<Observed> {
+        let live = self.live(aws).await?;
+        let differences = live.as_ref().map(|it| self.differences(it));
+        let as_wanted = differences.as_ref().is_some_and(Vec::is_empty);
+        if let Verdict::NotYet(reason) = writes.judge(&self.words(), as_wanted) {
+            return Ok(not_yet(reason));
+        }
+        let (Some(live), Some(differences)) = (live, differences) else {
+            return Ok(Observed::Absent);
+        };
+        if !as_wanted && !self.is_ours(&live) {
+            return Err(self.somebody_else_s(&live, &differences));
+        }
+        let readiness = if as_wanted {
+            self.readiness(kube).await
+        } else {
+            Readiness::Ready
+        };
+        Ok(Observed::Present(Present {
+            differences,
+            readiness,
+            ownership: Ownership::Ours,
+        }))
+    }
+
+    fn somebody_else_s(&self, live: &Live, differences: &[Difference]) -> Error {
+        let (cluster, id) = (&self.cluster, live.association_id().unwrap_or_default());
+        let found: Vec<String> = differences
+            .iter()
+            .map(|it| format!("its `{}` is {} instead of {}", it.path, it.from, it.to))
+            .collect();
+        Error::new(
+            ErrorKind::Refused,
+            System::Aws,
+            format!(
+                "{} was not made by arcctl, and is not as the profile says",
+                self.words()
+            ),
+        )
+        .object(live.association_arn().unwrap_or_default())
+        .cause(found.join("; "))
+        .hint(format!(
+            "name another account under aws.podIdentity.serviceAccount, or delete it: `aws eks delete-pod-identity-association --cluster-name {cluster} --association-id {id}`"
+        ))
+    }
+
+    /// Whether EKS gives the role to a pod that is only tried. Where such a pod is refused by somebody's policy, the
+    /// runners' own pods show it later.
+    async fn readiness(&self, kube: &Kube) -> Readiness {
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"generateName": "arcctl-probe-", "namespace": self.namespace},
+            "spec": {
+                "serviceAccountName": self.service_account,
+                "containers": [{"name": "probe", "image": "arcctl.invalid/probe"}],
+            },
+        });
+        match kube.create(&pod, Mode::DryRun).await {
+            Ok(admitted) => match role::lacks(&admitted, RoleVia::PodIdentity) {
+                Some(_) => Readiness::progressing(
+                    "EKS does not give the role to new pods yet, or its webhook `pod-identity-webhook` does not answer",
+                ),
+                None => Readiness::Ready,
+            },
+            Err(failure) if failure.said().contains("service account") => {
+                Readiness::progressing(format!("a new pod cannot be tried: {}", failure.said()))
+            }
+            Err(_) => Readiness::Ready,
+        }
+    }
+
+    /// Creates it, or gives it the role of the profile where it is ours.
+    pub(crate) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        let live = self.live(aws).await?;
+        if let Some(live) = &live {
+            let differences = self.differences(live);
+            if differences.is_empty() {
+                return Ok(());
+            }
+            if !self.is_ours(live) {
+                return Err(self.somebody_else_s(live, &differences));
+            }
+        }
+        writes.record(&self.words());
+        let written = match &live {
+            Some(live) => self.update(aws, live).await,
+            None => self.create(aws).await,
+        };
+        if written.is_err() {
+            // It may be written again: what is seen counts.
+            writes.forget(&self.words());
+        }
+        written
+    }
+
+    async fn update(&self, aws: &Aws, live: &Live) -> Result<()> {
+        let what = format!("change {}", self.words());
+        let request = aws
+            .eks()
+            .update_pod_identity_association()
+            .cluster_name(&self.cluster)
+            .association_id(live.association_id().unwrap_or_default())
+            .role_arn(&self.role_arn)
+            // An empty one takes a target role away.
+            .set_target_role_arn(live.target_role_arn().map(|_| String::new()))
+            .disable_session_tags(false);
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let late = match error.as_service_error() {
+            Some(UpdatePodIdentityAssociationError::InvalidParameterException(it)) => {
+                is_about_a_role(it.message())
+            }
+            _ => false,
+        };
+        let asked = self.asked(&what, "eks:UpdatePodIdentityAssociation");
+        Err(failed(asked, &error, late))
+    }
+
+    async fn create(&self, aws: &Aws) -> Result<()> {
+        let tags = [
+            (MANAGED_BY, "arcctl"),
+            (PROFILE, self.profile.as_str()),
+            (SID, self.sid.as_str()),
+        ];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let request = aws
+            .eks()
+            .create_pod_identity_association()
+            .cluster_name(&self.cluster)
+            .namespace(&self.namespace)
+            .service_account(&self.service_account)
+            .role_arn(&self.role_arn)
+            .set_tags(Some(HashMap::from(tags)));
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let late = match error.as_service_error() {
+            // Another run was first, or EKS showed it late: the next look compares.
+            Some(CreatePodIdentityAssociationError::ResourceInUseException(_)) => return Ok(()),
+            Some(CreatePodIdentityAssociationError::InvalidParameterException(it)) => {
+                is_about_a_role(it.message())
+            }
+            _ => false,
+        };
+        let what = format!("create {}", self.words());
+        let asked = self.asked(&what, "eks:CreatePodIdentityAssociation");
+        Err(failed(asked, &error, late))
+    }
+
+    /// What is left of what arcctl made.
+    pub(crate) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
+        let live = self.live(aws).await?.filter(|it| self.is_ours(it));
+        if live.is_none() {
+            return Ok(Observed::Absent);
+        }
+        if let Verdict::NotYet(reason) = writes.judge(&self.words(), false) {
+            return Ok(ours(Readiness::progressing(reason)));
+        }
+        Ok(ours(Readiness::Ready))
+    }
+
+    /// Deletes it where its tags say that arcctl made it.
+    pub(crate) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
+        let Some(live) = self.live(aws).await?.filter(|it| self.is_ours(it)) else {
+            return Ok(());
+        };
+        writes.record(&self.words());
+        let what = format!("delete {}", self.words());
+        let request = aws
+            .eks()
+            .delete_pod_identity_association()
+            .cluster_name(&self.cluster)
+            .association_id(live.association_id().unwrap_or_default());
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    DeletePodIdentityAssociationError::is_resource_not_found_exception,
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self
+                .asked(&what, "eks:DeletePodIdentityAssociation")
+                .failed(&error)),
+        }
+    }
+}
+
+/// Whether EKS says that the role is not there: it may see one later than IAM shows it.
+fn is_about_a_role(said: Option<&str>) -> bool {
+    said.is_some_and(|it| it.to_lowercase().contains("role"))
+}

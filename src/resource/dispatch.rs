@@ -1,0 +1,229 @@
+//! The verbs of every kind, and what a waiter must know of it.
+
+use std::time::Duration;
+
+use super::{
+    Id, Resource, WebhookProof,
+    aws::AwsResource,
+    context::Context,
+    observed::{Observed, Present},
+    webhooks::{cert_manager, controller::Proof},
+};
+use crate::{
+    clients::kube::{Selection, Target},
+    error::{Result, System},
+};
+
+impl Resource {
+    /// Reads what is there and compares it with what is wanted. Changes nothing.
+    pub async fn observe(&self, context: &Context) -> Result<Observed> {
+        let readiness = match self {
+            Self::Object(object) => return object.observe(context).await,
+            Self::ControllerSecret(secret) => return secret.observe(context).await,
+            Self::Secret(secret) => return secret.observe(context).await,
+            Self::Crds(crds) => return crds.observe(context).await,
+            Self::Release(release) => return release.observe(context).await,
+            Self::Aws(aws) => return aws.observe(context).await,
+            Self::Webhook(WebhookProof::CertManager) => cert_manager::readiness(context).await?,
+            Self::Webhook(proof) => match controller(proof) {
+                Some(proof) => proof.readiness(context).await?,
+                None => cert_manager::readiness(context).await?,
+            },
+            Self::RunnerPods(registration) => {
+                return Box::pin(registration.observe_pods(context)).await;
+            }
+            Self::Registration(registration) => return registration.observe(context).await,
+            Self::Probe(probe) => return probe.observe(context).await,
+            Self::Restart(restart) => return restart.observe(context).await,
+            // These only ever go; what remains of them is all there is to see.
+            Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
+                return Box::pin(self.remains(context)).await;
+            }
+        };
+        Ok(Observed::Present(Present::same(readiness)))
+    }
+
+    /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply, but that a replaced
+    /// credential is proven by a fresh registration, and that runners which never started make room for new ones.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) => object.apply(context).await,
+            Self::ControllerSecret(secret) => secret.apply(context).await,
+            Self::Secret(secret) => secret.apply(context).await,
+            Self::Crds(crds) => crds.apply(context).await,
+            Self::Release(release) => release.apply(context).await,
+            Self::Aws(aws) => aws.apply(context).await,
+            Self::Registration(registration) => registration.make_room(context).await,
+            Self::Probe(probe) => probe.object().apply(context).await,
+            Self::Restart(restart) => restart.apply(context).await,
+            Self::RunnerPods(registration) => {
+                Box::pin(registration.make_room_for_pods(context)).await
+            }
+            Self::Webhook(_) | Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => Ok(()),
+        }
+    }
+
+    /// Reads what is left of it, and whose that is by its marks. Ready means that it can go now.
+    pub async fn remains(&self, context: &Context) -> Result<Observed> {
+        match self {
+            Self::Object(object) => object.remains(context).await,
+            Self::ControllerSecret(secret) => secret.remains(context).await,
+            Self::Secret(secret) => secret.remains(context).await,
+            Self::Crds(crds) => crds.remains(context).await,
+            Self::Release(release) => release.remains(context).await,
+            Self::Probe(probe) => probe.object().remains(context).await,
+            Self::Drain(drain) => drain.remains(context).await,
+            Self::Webhooks(webhooks) => webhooks.remains(context).await,
+            Self::Ghosts { only, .. } => {
+                super::runners::offline::remains(context, only.as_ref()).await
+            }
+            Self::Aws(aws) => Box::pin(aws.remains(context)).await,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
+                Ok(Observed::Absent)
+            }
+        }
+    }
+
+    /// Takes away what is this profile's at the moment of deletion; absent is success. Whether it is gone is what
+    /// [`Resource::remains`] says.
+    pub async fn delete(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) => object.delete(context).await,
+            Self::ControllerSecret(secret) => secret.delete(context).await,
+            Self::Secret(secret) => secret.delete(context).await,
+            Self::Crds(crds) => crds.delete(context).await,
+            Self::Release(release) => release.delete(context).await,
+            Self::Probe(probe) => probe.object().delete(context).await,
+            Self::Drain(drain) => drain.delete(context).await,
+            Self::Webhooks(webhooks) => webhooks.delete(context).await,
+            Self::Ghosts { only, .. } => {
+                super::runners::offline::delete(context, only.as_ref()).await
+            }
+            Self::Aws(aws) => aws.delete(context).await,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes away what is somebody else's and stands in arcctl's way, as the plan has shown it.
+    pub async fn delete_foreign(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Object(object) if context.adopt => object.delete_foreign(context).await,
+            other => other.delete(context).await,
+        }
+    }
+
+    /// Whose word it is that it is not ready.
+    pub const fn system(&self) -> System {
+        match self {
+            Self::Release(_) => System::Helm,
+            Self::Aws(_) => System::Aws,
+            Self::Registration(_) | Self::Ghosts { .. } => System::GitHub,
+            _ => System::Kubernetes,
+        }
+    }
+
+    /// What kubectl is given to show what is left of it, as the API server has it.
+    pub fn look(&self, id: &Id) -> String {
+        let namespaced = |kinds: &str, what: &str| match id.namespace() {
+            Some(namespace) => format!("-n {namespace} get {kinds} {what} -o yaml"),
+            None => format!("get {kinds} {what} -o yaml"),
+        };
+        match self {
+            Self::Crds(crds) => namespaced("crds", &crds.names.join(" ")),
+            Self::Release(_) => {
+                let label = format!("-l app.kubernetes.io/instance={}", id.name());
+                namespaced("deployments,replicasets,pods", &label)
+            }
+            Self::Drain(drain) => {
+                let label = format!("-l runner-deployment-name={}", drain.pool);
+                namespaced("runners,pods", &label)
+            }
+            Self::Webhooks(_) => {
+                "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml"
+                    .to_owned()
+            }
+            Self::Object(object) => {
+                let kind = object.manifest["kind"].as_str().unwrap_or_default();
+                namespaced(&kind.to_lowercase(), id.name())
+            }
+            _ => namespaced(&id.kind().replace('-', ""), id.name()),
+        }
+    }
+
+    /// Whether it is only observed, never written.
+    pub const fn is_proof(&self) -> bool {
+        matches!(
+            self,
+            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_)
+        )
+    }
+
+    /// What to watch while waiting for it.
+    pub fn selections(&self) -> Vec<Selection> {
+        match self {
+            Self::Object(object) => Target::of(&object.manifest)
+                .map(|target| Selection {
+                    kind: target.kind,
+                    namespace: target.namespace,
+                    labels: None,
+                    fields: Some(format!("metadata.name={}", target.name)),
+                })
+                .into_iter()
+                .collect(),
+            Self::ControllerSecret(_)
+            | Self::Secret(_)
+            | Self::Aws(_)
+            | Self::Webhooks(_)
+            | Self::Ghosts { .. } => Vec::new(),
+            Self::Crds(crds) => crds.selections(),
+            Self::Release(release) => release.selections(),
+            Self::Webhook(proof) => {
+                controller(proof).map_or_else(cert_manager::selections, |it| it.selections())
+            }
+            Self::RunnerPods(registration) | Self::Registration(registration) => {
+                registration.selections()
+            }
+            Self::Probe(probe) => probe.selections(),
+            Self::Restart(restart) => restart.selections(),
+            Self::Drain(drain) => drain.selections(),
+        }
+    }
+
+    /// How often to look without a change: what cannot be watched (GitHub, a webhook's listener) is asked.
+    pub const fn interval(&self) -> Duration {
+        match self {
+            Self::Webhook(_) => Duration::from_millis(400),
+            Self::Registration(_) | Self::Aws(_) | Self::Ghosts { .. } => {
+                Duration::from_millis(600)
+            }
+            Self::Release(_) | Self::Drain(_) => Duration::from_secs(1),
+            _ => Duration::from_secs(3),
+        }
+    }
+
+    /// How long the pause between two looks becomes, when nothing changes.
+    pub const fn longest_interval(&self) -> Duration {
+        match self {
+            // S3 is taken to be late by two seconds: of readings further apart each would be the first.
+            Self::Webhook(_) | Self::Aws(AwsResource::BucketPolicy(_)) => Duration::from_secs(1),
+            _ => Duration::from_secs(5),
+        }
+    }
+}
+
+fn controller(proof: &WebhookProof) -> Option<Proof<'_>> {
+    match proof {
+        WebhookProof::CertManager => None,
+        WebhookProof::Controller {
+            namespace,
+            release,
+            runner_namespace,
+        } => Some(Proof {
+            namespace,
+            release,
+            runner_namespace,
+        }),
+    }
+}

@@ -1,0 +1,187 @@
+//! What helm would stumble over when it installs a release: objects of the chart's names that are there already and are
+//! not marked as this release's. Found by rendering the chart, so that the plan names all of them; helm names the first,
+//! when half of the installation is done.
+//!
+//! Helm's rule (helm.sh/helm, pkg/action/validate.go, `checkOwnership`): the label `app.kubernetes.io/managed-by: Helm`
+//! and the two annotations with the release's name and namespace.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use super::{manifest::objects, release::newest_release};
+use crate::{
+    clients::kube::Target,
+    desired::names::CONTROLLER,
+    diff::Difference,
+    error::{Error, ErrorKind, Result, System},
+    resource::{
+        HelmRelease,
+        context::Context,
+        deletion::release_id,
+        kubernetes::ownership::MANAGED_BY,
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+
+/// How many objects are read at a time.
+const CONCURRENT_READS: usize = 16;
+
+/// An object that is in the way.
+struct InTheWay {
+    target: Target,
+    /// The release that it is marked as, name and namespace.
+    release: Option<(String, String)>,
+}
+
+impl InTheWay {
+    fn whose(&self) -> String {
+        match &self.release {
+            Some((name, namespace)) => format!("release {name} in namespace {namespace}"),
+            None => "no release".to_owned(),
+        }
+    }
+}
+
+impl HelmRelease {
+    /// What the release is before it is installed: absent, or somebody else's objects are in its place.
+    pub(super) async fn before_installation(&self, context: &Context) -> Result<Observed> {
+        let id = release_id(&self.namespace, &self.name);
+        if context.remarks.is_clear(&id) {
+            return Ok(Observed::Absent);
+        }
+        let found = match self.in_the_way(context).await {
+            Ok(found) => found,
+            // Without the chart there is no installation either; fetching it before the first write says why.
+            Err(error) if error.system == System::Helm => {
+                context.remarks.say(
+                    &id,
+                    Some(format!(
+                        "whether objects of this chart are there already is not known: {}",
+                        error.message
+                    )),
+                );
+                return Ok(Observed::Absent);
+            }
+            Err(error) => return Err(error),
+        };
+        if found.is_empty() {
+            context.remarks.clear(&id);
+            return Ok(Observed::Absent);
+        }
+        self.refuse_installed(context, &found).await?;
+        let own = format!("release {} in namespace {}", self.name, self.namespace);
+        let difference = |it: &InTheWay| {
+            let path = format!("live.{}/{}", it.target.kind.name(), it.target.name);
+            Difference::of(&path, &it.whose().into(), &own.clone().into())
+        };
+        Ok(Observed::Present(Present {
+            differences: found.iter().map(difference).collect(),
+            readiness: Readiness::Ready,
+            ownership: Ownership::Foreign {
+                evidence: format!(
+                    "helm would not install it over what is there: {}",
+                    found
+                        .iter()
+                        .map(|it| format!("{} of {}", it.target, it.whose()))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            },
+        }))
+    }
+
+    /// Marks what is in the way as this release's, so that helm takes it (`--adopt`).
+    pub(super) async fn take_what_is_there(&self, context: &Context) -> Result<()> {
+        let found = self.in_the_way(context).await?;
+        self.refuse_installed(context, &found).await?;
+        let marks = json!({"metadata": {
+            "labels": {MANAGED_BY: "Helm"},
+            "annotations": {RELEASE_NAME: self.name, RELEASE_NAMESPACE: self.namespace},
+        }});
+        for it in found {
+            context.kube.merge(&it.target, &marks).await?;
+        }
+        Ok(())
+    }
+
+    async fn in_the_way(&self, context: &Context) -> Result<Vec<InTheWay>> {
+        let text = context.helm.render(self, context.kubernetes).await?;
+        let what = format!("chart `{}`", self.chart.name);
+        let found: Vec<Option<InTheWay>> = stream::iter(objects(&text, &what)?)
+            .map(|manifest| async move {
+                let Some(target) = context.kube.place(&manifest, &self.namespace).await? else {
+                    return Ok(None);
+                };
+                let live = context.kube.get(&target).await?;
+                Ok::<_, Error>(live.and_then(|live| self.stumbles(target, &live)))
+            })
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The object, where helm would not take it.
+    fn stumbles(&self, target: Target, live: &Value) -> Option<InTheWay> {
+        let metadata = &live["metadata"];
+        let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
+        let release = annotation(RELEASE_NAME).zip(annotation(RELEASE_NAMESPACE));
+        let own = (self.name.clone(), self.namespace.clone());
+        let is_own = release.as_ref() == Some(&own) && metadata["labels"][MANAGED_BY] == "Helm";
+        (!is_own).then_some(InTheWay { target, release })
+    }
+
+    /// What another release has that is installed cannot be taken from it: its next upgrade would undo it, its removal
+    /// take it away.
+    async fn refuse_installed(&self, context: &Context, found: &[InTheWay]) -> Result<()> {
+        let mut releases: Vec<&(String, String)> =
+            found.iter().filter_map(|it| it.release.as_ref()).collect();
+        releases.sort();
+        releases.dedup();
+        for (name, namespace) in releases {
+            if (name, namespace) == (&self.name, &self.namespace) {
+                continue;
+            }
+            let record = newest_release(&context.kube, namespace, name).await?;
+            if record.is_none_or(|it| it.status == "uninstalled") {
+                continue;
+            }
+            let of = |it: &&InTheWay| {
+                it.release
+                    .as_ref()
+                    .is_some_and(|own| (&own.0, &own.1) == (name, namespace))
+            };
+            let objects: Vec<String> = found
+                .iter()
+                .filter(of)
+                .map(|it| it.target.to_string())
+                .collect();
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Kubernetes,
+                format!("release `{name}` in namespace `{namespace}` has what release `{}` would install", self.name),
+            )
+            .object(release_id(&self.namespace, &self.name))
+            .cause(objects.join(", "))
+            .hint(self.beside(name, namespace)));
+        }
+        Ok(())
+    }
+
+    /// How this release and one that has its names can both be, or which goes.
+    fn beside(&self, name: &str, namespace: &str) -> String {
+        let uninstall = format!(
+            "uninstall it first, where nothing uses it: `helm -n {namespace} uninstall {name}`"
+        );
+        if self.chart.name == CONTROLLER {
+            format!(
+                "set `controller.release` in the profile to another name: both then have objects of their own; or {uninstall}"
+            )
+        } else {
+            format!("{uninstall}; or leave this cluster to it")
+        }
+    }
+}

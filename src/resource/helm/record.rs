@@ -1,0 +1,227 @@
+//! Helm's own record of a release: the Secret `sh.helm.release.v1.NAME.vN`. Pure: no I/O.
+//!
+//! Reading it starts no helm process (DESIGN 5). Format: base64 of gzip of JSON, in the Secret's own base64
+//! (helm 3 and 4, storage driver `secret`).
+
+use std::{collections::BTreeSet, io::Read};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::resource::{kubernetes::ownership, observed::Ownership};
+
+/// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The values of `authSecret` in which the chart takes a credential (reference: arc.md 1.2).
+const CREDENTIALS: [&str; 3] = [
+    "github_token",
+    "github_app_private_key",
+    "github_basicauth_password",
+];
+
+/// One revision of a release.
+#[derive(Clone, Debug)]
+pub struct ReleaseRecord {
+    /// The name of the Secret.
+    pub secret: String,
+    /// `deployed`, `failed`, `pending-install`, …
+    pub status: String,
+    /// The revision.
+    pub revision: u64,
+    /// When it was written last, as seconds since 1970.
+    pub modified: Option<i64>,
+    /// The profile that made it.
+    pub profile: Option<String>,
+    /// The chart's version.
+    pub chart_version: String,
+    /// The values that were given.
+    pub values: Value,
+    /// The rendered objects.
+    pub manifest: String,
+    /// The revision that arcctl made it as. Labels go on to later revisions, so that another number here is a revision
+    /// that somebody else made.
+    made_as: Option<u64>,
+    /// What an upgrade did not mend, by the paths of the differences.
+    pub(super) accepted: BTreeSet<String>,
+    /// The Secret's metadata, to name just this one.
+    pub(super) seen: Value,
+}
+
+/// The label with the revision that arcctl makes a record as.
+pub const REVISION: &str = "arcctl.dev/revision";
+
+/// The annotation with the paths of what an upgrade did not mend.
+pub(super) const ACCEPTED: &str = "arcctl.dev/not-mended";
+
+impl ReleaseRecord {
+    /// Whether a helm has begun with this revision and not ended.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.status.starts_with("pending-") || self.status == "uninstalling"
+    }
+
+    /// Whether a helm that arcctl started made this revision.
+    pub(super) fn is_of_arcctl(&self) -> bool {
+        self.profile.is_some() && self.made_as == Some(self.revision)
+    }
+
+    /// The revision that helm makes next. Helm takes the number of the lock that is taken away again.
+    pub(super) fn next_revision(&self) -> u64 {
+        if self.status.starts_with("pending-") {
+            self.revision
+        } else {
+            self.revision + 1
+        }
+    }
+
+    /// The version of the record itself, as the API server has it.
+    pub(super) fn version(&self) -> &str {
+        self.seen["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
+    /// Whose the release is, seen from `profile`.
+    pub(super) fn ownership(&self, profile: &str) -> Ownership {
+        match &self.profile {
+            Some(name) if name == profile => Ownership::Ours,
+            Some(name) => Ownership::OtherProfile { name: name.clone() },
+            None => Ownership::Foreign {
+                evidence: format!("chart version {}, installed by hand", self.chart_version),
+            },
+        }
+    }
+}
+
+/// The newest revision among the Secrets of a release; an error says what cannot be read.
+pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
+    match secrets.iter().max_by_key(|it| revision(it)) {
+        Some(secret) => record(secret).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The older revisions that were made by hand and have a GitHub credential in their values: the names of their Secrets.
+pub(super) fn with_credential(secrets: &[Value]) -> Vec<String> {
+    secrets
+        .iter()
+        .filter_map(|it| record(it).ok())
+        .filter(|record| !record.is_of_arcctl())
+        .filter(|record| {
+            let given = record.values["authSecret"].as_object();
+            given.into_iter().flatten().any(|(key, value)| {
+                CREDENTIALS.contains(&key.as_str())
+                    && value.as_str().is_some_and(|it| !it.is_empty())
+            })
+        })
+        .map(|record| record.secret)
+        .collect()
+}
+
+fn revision(secret: &Value) -> u64 {
+    secret["metadata"]["labels"]["version"]
+        .as_str()
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(0)
+}
+
+fn record(secret: &Value) -> Result<ReleaseRecord, String> {
+    let labels = &secret["metadata"]["labels"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = text(&secret["metadata"]["name"]);
+    let release = secret["data"]["release"]
+        .as_str()
+        .ok_or_else(|| format!("Secret `{name}` has no key `release`"))
+        .and_then(|data| decode(data).map_err(|error| format!("Secret `{name}`: {error}")))?;
+    Ok(ReleaseRecord {
+        status: text(&labels["status"]),
+        revision: revision(secret),
+        modified: labels["modifiedAt"]
+            .as_str()
+            .or(labels["createdAt"].as_str())
+            .and_then(|it| it.parse().ok()),
+        profile: labels[ownership::PROFILE].as_str().map(str::to_owned),
+        chart_version: text(&release["chart"]["metadata"]["version"]),
+        values: release["config"].clone(),
+        manifest: text(&release["manifest"]),
+        made_as: labels[REVISION].as_str().and_then(|it| it.parse().ok()),
+        accepted: secret["metadata"]["annotations"][ACCEPTED]
+            .as_str()
+            .and_then(|it| serde_json::from_str(it).ok())
+            .unwrap_or_default(),
+        seen: json!({"metadata": secret["metadata"]}),
+        secret: name,
+    })
+}
+
+fn decode(data: &str) -> Result<Value, String> {
+    let outer = STANDARD.decode(data).map_err(|error| error.to_string())?;
+    let inner = STANDARD.decode(outer).map_err(|error| error.to_string())?;
+    let mut json = Vec::new();
+    flate2::read::GzDecoder::new(inner.as_slice())
+        .take(MOST_BYTES)
+        .read_to_end(&mut json)
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn secret(revision: &str, status: &str) -> Value {
+        given(revision, status, &json!({"a": 1}))
+    }
+
+    pub(in crate::resource) fn given(revision: &str, status: &str, values: &Value) -> Value {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let release =
+            json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": values, "manifest": "x"});
+        packed.write_all(release.to_string().as_bytes()).unwrap();
+        let data = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
+        json!({
+            "metadata": {"name": format!("r.v{revision}"), "labels": {"version": revision, "status": status}},
+            "data": {"release": data},
+        })
+    }
+
+    #[test]
+    fn the_highest_revision_counts_as_a_number() {
+        let found = newest(&[secret("9", "superseded"), secret("10", "deployed")])
+            .unwrap()
+            .unwrap();
+        assert_eq!((found.revision, found.status.as_str()), (10, "deployed"));
+        assert_eq!(found.values, json!({"a": 1}));
+    }
+
+    #[test]
+    fn only_revisions_made_by_hand_with_a_credential_are_found() {
+        let token = json!({"authSecret": {"github_token": "x"}});
+        let mut ours = given("3", "superseded", &token);
+        ours["metadata"]["labels"][ownership::PROFILE] = json!("a");
+        ours["metadata"]["labels"][REVISION] = json!("3");
+        // Taken over: it has the profile's label, and is still one that was made by hand.
+        let mut adopted = given("4", "superseded", &token);
+        adopted["metadata"]["labels"][ownership::PROFILE] = json!("a");
+        let secrets = [
+            adopted,
+            given("1", "superseded", &token),
+            given(
+                "2",
+                "superseded",
+                &json!({"authSecret": {"github_token": ""}}),
+            ),
+            ours,
+        ];
+        assert_eq!(with_credential(&secrets), ["r.v4", "r.v1"]);
+    }
+
+    #[test]
+    fn a_broken_record_is_an_error_and_not_an_absent_release() {
+        let broken = json!({"metadata": {"name": "x"}, "data": {"release": "!!"}});
+        assert!(newest(&[broken]).is_err());
+        assert!(newest(&[]).unwrap().is_none());
+    }
+}

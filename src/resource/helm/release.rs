@@ -1,0 +1,272 @@
+//! A Helm release: compared by its own record and by the live objects, so that an unchanged run starts no helm.
+
+use serde_json::{Value, json};
+
+use super::{
+    lock::Holder,
+    manifest_drift::Drift,
+    record::{ReleaseRecord, newest, with_credential},
+};
+use crate::{
+    clients::kube::{Kube, Selection, Target},
+    diff::{Difference, differences},
+    error::{Error, Result, System},
+    resource::{
+        HelmRelease,
+        as_it_is::{AS_IT_IS, TAKEN_OVER, is_left},
+        context::Context,
+        deletion::release_id,
+        kubernetes::ownership,
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+/// What stands in the values for the version of the controller's Secret while that is not known.
+const SECRET_VERSION: &str = "${SECRET_VERSION}";
+
+impl HelmRelease {
+    /// What a watch must look at to see this release change.
+    pub fn selections(&self) -> Vec<Selection> {
+        vec![records(&self.namespace, &self.name)]
+    }
+
+    fn id(&self) -> String {
+        release_id(&self.namespace, &self.name)
+    }
+
+    async fn record(&self, context: &Context) -> Result<Option<ReleaseRecord>> {
+        newest_release(&context.kube, &self.namespace, &self.name).await
+    }
+
+    /// Compares the release's record with what is wanted, and the live objects with its manifest.
+    pub async fn observe(&self, context: &Context) -> Result<Observed> {
+        let record = self.record(context).await?;
+        let Some(record) = record.filter(|it| it.status != "uninstalled") else {
+            return self.before_installation(context).await;
+        };
+        let ownership = record.ownership(&self.profile);
+        let holder = Self::holder(context, &record);
+        // Told by the plan, before anything else is written.
+        if record.status == "uninstalling" {
+            return Err(self.half_uninstalled(holder));
+        }
+        if holder == Holder::Alive {
+            return Ok(Observed::Present(Present {
+                differences: Vec::new(),
+                readiness: self.at_work(&record),
+                ownership,
+            }));
+        }
+        let mut differences = self.compare(&record, &self.known_values(context));
+        if is_left_as_it_is(context, &record, &ownership) {
+            context.remarks.defer(&self.id(), differences.clone());
+            if ownership == Ownership::Ours {
+                return Ok(Observed::Present(Present::same(Readiness::Ready)));
+            }
+        }
+        if differences.is_empty() && ownership == Ownership::Ours {
+            let (accepted, drift): (Vec<Drift>, Vec<Drift>) = self
+                .drift(context, &record)
+                .await?
+                .into_iter()
+                .partition(|it| record.accepted.contains(&it.difference.path));
+            self.tell(context, &accepted);
+            differences = drift.into_iter().map(|it| it.difference).collect();
+        }
+        Ok(Observed::Present(Present {
+            differences,
+            readiness: Readiness::Ready,
+            ownership,
+        }))
+    }
+
+    fn compare(&self, record: &ReleaseRecord, values: &Value) -> Vec<Difference> {
+        let mut found = Vec::new();
+        if record.status != "deployed" {
+            found.push(Difference {
+                path: "status".into(),
+                from: json!(record.status),
+                to: json!("deployed"),
+            });
+        }
+        let plain = |version: &str| version.trim_start_matches('v').to_owned();
+        if plain(&record.chart_version) != plain(&self.chart.version) {
+            found.push(Difference {
+                path: "chart.version".into(),
+                from: json!(record.chart_version),
+                to: json!(self.chart.version),
+            });
+        }
+        found.extend(differences(
+            &json!({"values": record.values}),
+            &json!({"values": values}),
+        ));
+        found
+    }
+
+    /// The values, with what this run has learnt in place of the placeholder.
+    fn known_values(&self, context: &Context) -> Value {
+        match context.secret_version() {
+            Some(version) => fill(self.values.clone(), &version),
+            None => self.values.clone(),
+        }
+    }
+
+    /// Installs or upgrades the release, after a dead run's lock is taken away. What one upgrade does not mend another
+    /// does not either: it is left as it is, so that the good revisions stay in the history.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        let record = self.record(context).await?;
+        let values = self.known_values(context);
+        if let Some(record) = &record {
+            let ownership = record.ownership(&self.profile);
+            if is_left_as_it_is(context, record, &ownership) {
+                return self.mark(context, record).await;
+            }
+            if record.status == "uninstalling" {
+                return Err(self.half_uninstalled(Self::holder(context, record)));
+            }
+            self.unlock(context, record).await?;
+            if context.remarks.was_upgraded(&self.id(), &values) {
+                return self.after_upgrade(context, record, &values).await;
+            }
+        }
+        let release = Self {
+            values: values.clone(),
+            ..self.clone()
+        };
+        if context.adopt && record.is_none() {
+            self.take_what_is_there(context).await?;
+        }
+        let revision = record.map_or(1, |it| it.next_revision());
+        context
+            .helm
+            .upgrade(&release, revision)
+            .await
+            .map_err(|error| error.object(self.id()))?;
+        context.remarks.upgraded(&self.id(), &values);
+        self.forget_credentials(context).await?;
+        let Some(record) = self.record(context).await? else {
+            return Ok(());
+        };
+        self.mend(context, &record).await?;
+        let left = self.drift(context, &record).await?;
+        self.accept(context, &record, &left).await
+    }
+
+    /// This run has upgraded the release to just these values, and still or again it is not as wanted.
+    async fn after_upgrade(
+        &self,
+        context: &Context,
+        record: &ReleaseRecord,
+        values: &Value,
+    ) -> Result<()> {
+        let differences = self.compare(record, values);
+        if differences.is_empty() {
+            let mut left = self.drift(context, record).await?;
+            left.retain(|it| !record.accepted.contains(&it.difference.path));
+            return self.accept(context, record, &left).await;
+        }
+        let paths: Vec<&str> = differences.iter().map(|it| it.path.as_str()).collect();
+        Err(Error::failed(
+            System::Helm,
+            format!(
+                "release `{}` is not as the profile says after an upgrade",
+                self.name
+            ),
+        )
+        .object(self.id())
+        .cause(format!("these differ: {}", paths.join(", ")))
+        .hint(format!(
+            "somebody else upgrades it too: see who and when with `helm -n {} history {}`, end that, and run the same command again",
+            self.namespace, self.name
+        )))
+    }
+
+    /// Makes the release arcctl's by the labels of its newest record, and changes nothing else: helm gives the labels on
+    /// to the next revision, the annotation not.
+    async fn mark(&self, context: &Context, record: &ReleaseRecord) -> Result<()> {
+        let target = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
+        let patch = json!({"metadata": {
+            "resourceVersion": record.version(),
+            "labels": {ownership::PROFILE: self.profile},
+            "annotations": {TAKEN_OVER: AS_IT_IS},
+        }});
+        context.kube.merge(&target, &patch).await.map(|_| ())
+    }
+
+    /// A release that was taken over keeps its old revisions, with the credential that was given as a value: they go.
+    async fn forget_credentials(&self, context: &Context) -> Result<()> {
+        let secrets = context
+            .kube
+            .list(&records(&self.namespace, &self.name))
+            .await?;
+        for name in with_credential(&secrets) {
+            let target = Target::namespaced("v1", "Secret", &self.namespace, &name);
+            context.kube.delete(&target).await?;
+        }
+        Ok(())
+    }
+
+    /// Helm neither upgrades nor installs over what an uninstallation left (reference: observed.md 9).
+    fn half_uninstalled(&self, holder: Holder) -> Error {
+        let (name, namespace) = (&self.name, &self.namespace);
+        let end = format!("`helm -n {namespace} uninstall {name} --no-hooks`");
+        let (said, hint) = match holder {
+            Holder::Alive => (
+                format!("release `{name}` is being uninstalled"),
+                format!(
+                    "wait until that has ended (`helm -n {namespace} status {name}`); if no helm runs any more, end it with {end}; then run the same command again"
+                ),
+            ),
+            Holder::Nobody | Holder::Watched | Holder::Gone => (
+                format!("release `{name}` was being uninstalled, and that did not end"),
+                format!("end it: {end}; then run the same command again"),
+            ),
+        };
+        Error::failed(System::Helm, said)
+            .object(self.id())
+            .hint(hint)
+    }
+}
+
+/// Whether this run takes the release over without an upgrade, which would restart its pods. One that does not work
+/// (failed, half uninstalled) is upgraded.
+fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Ownership) -> bool {
+    record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)
+}
+
+fn records(namespace: &str, name: &str) -> Selection {
+    Selection::namespaced("v1", "Secret", namespace).labelled(format!("owner=helm,name={name}"))
+}
+
+/// The newest record of a release; `None` where it is not installed.
+pub async fn newest_release(
+    kube: &Kube,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<ReleaseRecord>> {
+    let secrets = kube.list(&records(namespace, name)).await?;
+    newest(&secrets).map_err(|cause| {
+        Error::failed(
+            System::Helm,
+            format!("cannot read the record of release `{name}`"),
+        )
+        .object(release_id(namespace, name))
+        .cause(cause)
+        .hint(format!(
+            "look at it with `helm -n {namespace} history {name}`"
+        ))
+    })
+}
+
+fn fill(value: Value, version: &str) -> Value {
+    match value {
+        Value::String(text) if text == SECRET_VERSION => Value::String(version.into()),
+        Value::Array(list) => list.into_iter().map(|it| fill(it, version)).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, fill(value, version)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,209 @@
+//! A Helm release that goes: uninstalled where nobody else needs it, and with it what its programs made by themselves.
+
+use serde_json::Value;
+
+use super::release::newest_release;
+use crate::{
+    clients::kube::{Selection, Target},
+    desired::names,
+    error::Result,
+    profile::full_name,
+    resource::{
+        HelmRelease, Webhooks,
+        context::Context,
+        deletion::{ours, release_id, stays},
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+/// Whose the release is, by helm's record of it; without one, by what is known of it; `None` where nothing is.
+pub(crate) async fn owner(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    profile: &str,
+) -> Result<Option<Ownership>> {
+    let record = newest_release(&context.kube, namespace, name).await?;
+    let record = record.filter(|it| it.status != "uninstalled");
+    Ok(record.map(|it| it.ownership(profile)).or_else(|| {
+        let known = context.removal.was_ours(&release_id(namespace, name));
+        known.then_some(Ownership::Ours)
+    }))
+}
+
+impl HelmRelease {
+    /// What is left of it: its record, else its pods, else what its programs made.
+    pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let record = newest_release(&context.kube, &self.namespace, &self.name).await?;
+        let id = release_id(&self.namespace, &self.name);
+        let Some(record) = record.filter(|it| it.status != "uninstalled") else {
+            if !context.removal.was_ours(&id) {
+                return Ok(Observed::Absent);
+            }
+            return self.leftovers(context).await;
+        };
+        let ownership = record.ownership(&self.profile);
+        let leases = leases(&self.namespace, &self.name, &record.values);
+        context.removal.saw_leases(&id, leases);
+        context
+            .removal
+            .learn(&self.namespace, ownership != Ownership::Ours);
+        if ownership != Ownership::Ours {
+            return Ok(Observed::Present(Present {
+                ownership,
+                ..Present::same(Readiness::Ready)
+            }));
+        }
+        // Once it is uninstalled nothing else says whose the rest is.
+        context.removal.saw(&id);
+        if let Some(user) = self.user(context).await? {
+            context.removal.learn(&self.namespace, true);
+            return Ok(stays(format!("{user} needs it, and is not arcctl's")));
+        }
+        Ok(ours(
+            self.held(context, &record).unwrap_or(Readiness::Ready),
+        ))
+    }
+
+    /// What a release leaves when it is uninstalled: pods that still end, and then what they made.
+    async fn leftovers(&self, context: &Context) -> Result<Observed> {
+        let pods = Selection::namespaced("v1", "Pod", &self.namespace)
+            .labelled(format!("app.kubernetes.io/instance={}", self.name));
+        let pods = context.kube.list(&pods).await?;
+        if let Some(pod) = pods.first() {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            return Ok(ours(Readiness::progressing(format!(
+                "pod `{name}` of the release still ends"
+            ))));
+        }
+        Ok(match self.by_products(context).await?.as_slice() {
+            [] => Observed::Absent,
+            _ => ours(Readiness::Ready),
+        })
+    }
+
+    /// Uninstalls it, or deletes what it left. Looked at once more: it may have changed hands or found a user.
+    pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
+        let Observed::Present(present) = self.remains(context).await? else {
+            return Ok(());
+        };
+        if present.ownership != Ownership::Ours || present.readiness != Readiness::Ready {
+            return Ok(());
+        }
+        if newest_release(&context.kube, &self.namespace, &self.name)
+            .await?
+            .is_some()
+        {
+            return context
+                .helm
+                .uninstall(self)
+                .await
+                .map_err(|error| error.object(release_id(&self.namespace, &self.name)));
+        }
+        for (target, live) in self.by_products(context).await? {
+            context.kube.delete_exactly(&target, &live).await?;
+        }
+        Ok(())
+    }
+
+    /// What the release's programs made and no uninstallation takes away.
+    async fn by_products(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Webhooks {
+            namespace: self.namespace.clone(),
+            release: self.name.clone(),
+        }
+        .configurations(context)
+        .await?;
+        let id = release_id(&self.namespace, &self.name);
+        let leases = context
+            .removal
+            .leases(&id)
+            .unwrap_or_else(|| leases(&self.namespace, &self.name, &self.values));
+        let leases = leases.into_iter().map(|(namespace, name)| {
+            Target::namespaced("coordination.k8s.io/v1", "Lease", &namespace, &name)
+        });
+        let secret = if self.name == names::CERT_MANAGER {
+            "cert-manager-webhook-ca".to_owned()
+        } else {
+            format!("{}-serving-cert", full_name(&self.name))
+        };
+        let secret = Target::namespaced("v1", "Secret", &self.namespace, &secret);
+        let targets = leases.chain([secret]);
+        for target in targets {
+            if let Some(live) = context.kube.get(&target).await?
+                && self.made(&live)
+            {
+                found.push((target, live));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether `live` was made by this release's programs: a Lease was held by one of its pods, a Secret is of its
+    /// certificate.
+    fn made(&self, live: &Value) -> bool {
+        let metadata = &live["metadata"];
+        let holder = live["spec"]["holderIdentity"].as_str().unwrap_or_default();
+        if live["kind"] == "Lease" {
+            return holder.is_empty()
+                || [full_name(&self.name), self.name.clone()]
+                    .iter()
+                    .any(|name| holder.starts_with(&format!("{name}-")));
+        }
+        let certificate = format!("{}-serving-cert", full_name(&self.name));
+        metadata["annotations"]["cert-manager.io/certificate-name"] == certificate.as_str()
+            || metadata["annotations"]["cert-manager.io/allow-direct-injection"] == "true"
+    }
+}
+
+/// The Leases, as namespace and name, by which the programs of a release with these values elect their leaders (source: the
+/// templates of the two charts, and the names in cert-manager's `cmd/controller` and `cmd/cainjector`).
+fn leases(namespace: &str, release: &str, values: &Value) -> Vec<(String, String)> {
+    let given = |value: &Value, otherwise: &str| {
+        let text = value.as_str().filter(|it| !it.is_empty());
+        text.unwrap_or(otherwise).to_owned()
+    };
+    if release == names::CERT_MANAGER {
+        let place = given(
+            &values["global"]["leaderElection"]["namespace"],
+            "kube-system",
+        );
+        return [
+            "cert-manager-controller",
+            "cert-manager-cainjector-leader-election",
+        ]
+        .map(|name| (place.clone(), name.to_owned()))
+        .into();
+    }
+    let name = given(&values["leaderElectionId"], &full_name(release));
+    vec![(namespace.to_owned(), name)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn leases_are_where_the_values_put_them() {
+        let of = |release: &str, values: &Value| {
+            let all = leases("n", release, values).into_iter();
+            all.map(|(place, name)| format!("{place}/{name}"))
+                .collect::<Vec<_>>()
+        };
+        let (cert_manager, controller) = (names::CERT_MANAGER, names::CONTROLLER);
+        assert_eq!(of(controller, &json!({})), ["n/actions-runner-controller"]);
+        assert_eq!(of(controller, &json!({"leaderElectionId": "x"})), ["n/x"]);
+        let kube_system = [
+            "kube-system/cert-manager-controller",
+            "kube-system/cert-manager-cainjector-leader-election",
+        ];
+        assert_eq!(of(cert_manager, &Value::Null), kube_system);
+        let own = json!({"global": {"leaderElection": {"namespace": "cert-manager"}}});
+        assert_eq!(
+            of(cert_manager, &own),
+            kube_system.map(|it| it.replace("kube-system", "cert-manager"))
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! Who else needs a release: what others made that its programs work on. While there is any, it is not uninstalled.
+
+use serde_json::Value;
+
+use crate::{
+    clients::kube::{Kind, Selection},
+    desired::names,
+    error::{ErrorKind, Result},
+    resource::{
+        HelmRelease, context::Context, kubernetes::ownership, observed::Ownership,
+        webhooks::is_of_release,
+    },
+};
+
+/// What asks a program for something. An object that one of these kinds owns asks for nothing of its own: its owner does.
+const OF_CERT_MANAGER: [(&str, &str); 6] = [
+    ("cert-manager.io/v1", "Issuer"),
+    ("cert-manager.io/v1", "ClusterIssuer"),
+    ("cert-manager.io/v1", "Certificate"),
+    // Also made by csi-driver, istio-csr and the like, for which nobody has a Certificate (cert-manager.io/docs/usage).
+    ("cert-manager.io/v1", "CertificateRequest"),
+    ("acme.cert-manager.io/v1", "Order"),
+    ("acme.cert-manager.io/v1", "Challenge"),
+];
+
+const OF_THE_CONTROLLER: [&str; 5] = [
+    "RunnerDeployment",
+    "RunnerSet",
+    "HorizontalRunnerAutoscaler",
+    "RunnerReplicaSet",
+    "Runner",
+];
+
+/// What asks cert-manager for a certificate by an annotation (cert-manager.io/docs/usage: ingress, gateway).
+const ANNOTATED: [(&str, &str); 2] = [
+    ("networking.k8s.io/v1", "Ingress"),
+    ("gateway.networking.k8s.io/v1", "Gateway"),
+];
+
+const ASKING: [&str; 3] = [
+    "cert-manager.io/issuer",
+    "cert-manager.io/cluster-issuer",
+    "kubernetes.io/tls-acme",
+];
+
+/// What cert-manager's injector writes a CA into, by an annotation (cert-manager.io/docs/concepts/ca-injector).
+const INJECTED: [(&str, &str); 3] = [
+    (
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+    ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+    ),
+    ("apiregistration.k8s.io/v1", "APIService"),
+];
+
+const INJECTING: [&str; 3] = [
+    "cert-manager.io/inject-ca-from",
+    "cert-manager.io/inject-ca-from-secret",
+    "cert-manager.io/inject-apiserver-ca",
+];
+
+/// cert-manager's own groups; a group below its domain that is none of these is of an add-on: trust-manager's Bundles,
+/// approver-policy's policies, issuers for other authorities.
+const OWN_GROUPS: [&str; 2] = ["cert-manager.io", "acme.cert-manager.io"];
+
+const DOMAIN: &str = ".cert-manager.io";
+
+impl HelmRelease {
+    /// Who else needs the release: the first that is found.
+    pub(super) async fn user(&self, context: &Context) -> Result<Option<String>> {
+        if self.name != names::CERT_MANAGER {
+            let kinds = OF_THE_CONTROLLER.map(|kind| Kind::new(names::ARC_API_VERSION, kind));
+            return self.first_of_others(context, &kinds).await;
+        }
+        let kinds = OF_CERT_MANAGER.map(|(version, kind)| Kind::new(version, kind));
+        if let Some(user) = self.first_of_others(context, &kinds).await? {
+            return Ok(Some(user));
+        }
+        for (kinds, annotations) in [(&ANNOTATED[..], ASKING), (&INJECTED[..], INJECTING)] {
+            for (version, kind) in kinds {
+                let kind = Kind::new(version, kind);
+                let asks = |live: &Value| {
+                    let given = &live["metadata"]["annotations"];
+                    let asks = annotations.iter().any(|it| given[*it].is_string());
+                    asks && !self.is_own(context, live)
+                };
+                if let Some(user) = first(context, &kind, asks).await? {
+                    return Ok(Some(user));
+                }
+            }
+        }
+        self.add_on(context).await
+    }
+
+    /// The first object of these kinds that is not arcctl's, and that none of these kinds owns: with its owner it goes,
+    /// also where the garbage collector has not come to it yet.
+    async fn first_of_others(&self, context: &Context, kinds: &[Kind]) -> Result<Option<String>> {
+        for kind in kinds {
+            let is_user = |live: &Value| !self.is_own(context, live) && !is_owned_by(live, kinds);
+            if let Some(user) = first(context, kind, is_user).await? {
+                return Ok(Some(user));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Programs beside cert-manager that ask it for certificates, by what they are asked for themselves.
+    async fn add_on(&self, context: &Context) -> Result<Option<String>> {
+        for kind in context.kube.kinds_of(&is_of_an_add_on).await? {
+            let user = match first(context, &kind, |_| true).await {
+                // What may not be looked at may be somebody's.
+                Err(error) if error.kind == ErrorKind::Unauthorized => {
+                    let (plural, group) = (kind.plural(), kind.group());
+                    Some(format!(
+                        "one of the `{plural}.{group}`, which this user may not list,"
+                    ))
+                }
+                other => other?,
+            };
+            if user.is_some() {
+                return Ok(user);
+            }
+        }
+        // Their pods' certificates are asked for by the driver, and gone with the pods.
+        let drivers = Kind::new("storage.k8s.io/v1", "CSIDriver");
+        let of_cert_manager = |live: &Value| {
+            let name = live["metadata"]["name"].as_str().unwrap_or_default();
+            name.ends_with(DOMAIN)
+        };
+        first(context, &drivers, of_cert_manager).await
+    }
+
+    /// Whether `live` is this profile's, or of a release of it that goes.
+    fn is_own(&self, context: &Context, live: &Value) -> bool {
+        let controller = &context.profile.controller;
+        let controller_stays = context.removal.stays(&controller.namespace);
+        // A controller for one namespace does nothing for the runners of others.
+        let is_controller = self.name == controller.release;
+        let elsewhere = controller.watch_namespace.as_ref().is_some_and(|watched| {
+            is_controller && live["metadata"]["namespace"] != watched.as_str()
+        });
+        elsewhere
+            || ownership::of_object(live, &self.profile) == Ownership::Ours
+            || !controller_stays && is_of_release(live, &controller.namespace, &controller.release)
+            || is_of_release(live, &self.namespace, &self.name)
+    }
+}
+
+/// Whether a group is of a program that works with cert-manager, and not cert-manager's own.
+fn is_of_an_add_on(group: &str) -> bool {
+    group.ends_with(DOMAIN) && !OWN_GROUPS.contains(&group)
+}
+
+/// Whether an object of one of `kinds` owns `live`.
+fn is_owned_by(live: &Value, kinds: &[Kind]) -> bool {
+    let owners = live["metadata"]["ownerReferences"].as_array();
+    owners.into_iter().flatten().any(|owner| {
+        let version = owner["apiVersion"].as_str().unwrap_or_default();
+        let group = version.rsplit_once('/').map_or("", |it| it.0);
+        kinds
+            .iter()
+            .any(|it| it.group() == group && owner["kind"] == it.name())
+    })
+}
+
+async fn first(
+    context: &Context,
+    kind: &Kind,
+    is_user: impl Fn(&Value) -> bool,
+) -> Result<Option<String>> {
+    let mut found = None;
+    context
+        .kube
+        .each(&everywhere(kind), |live| {
+            if found.is_none() && is_user(live) {
+                found = Some(named(kind, live));
+            }
+        })
+        .await?;
+    Ok(found)
+}
+
+fn everywhere(kind: &Kind) -> Selection {
+    Selection {
+        kind: kind.clone(),
+        namespace: None,
+        labels: None,
+        fields: None,
+    }
+}
+
+fn named(kind: &Kind, live: &Value) -> String {
+    let metadata = &live["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default();
+    match metadata["namespace"].as_str() {
+        Some(namespace) => format!("{} `{namespace}/{name}`", kind.name()),
+        None => format!("{} `{name}`", kind.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn groups_below_the_domain_are_of_add_ons() {
+        for group in [
+            "trust.cert-manager.io",
+            "policy.cert-manager.io",
+            "awspca.cert-manager.io",
+        ] {
+            assert!(is_of_an_add_on(group), "{group}");
+        }
+        for group in [
+            "cert-manager.io",
+            "acme.cert-manager.io",
+            "apps",
+            "x.example.io",
+        ] {
+            assert!(!is_of_an_add_on(group), "{group}");
+        }
+    }
+
+    #[test]
+    fn only_a_request_that_nothing_of_cert_manager_owns_is_somebodys() {
+        let kinds = OF_CERT_MANAGER.map(|(version, kind)| Kind::new(version, kind));
+        let of = |version: &str, kind: &str| {
+            let owner = json!({"apiVersion": version, "kind": kind, "uid": "1"});
+            is_owned_by(&json!({"metadata": {"ownerReferences": [owner]}}), &kinds)
+        };
+        assert!(of("cert-manager.io/v1", "Certificate"));
+        assert!(of("cert-manager.io/v1", "CertificateRequest"));
+        assert!(of("acme.cert-manager.io/v1", "Order"));
+        // csi-driver's, and one of somebody's own kind of this name.
+        assert!(!of("v1", "Pod"));
+        assert!(!of("example.io/v1", "Certificate"));
+        // istio-csr's.
+        assert!(!is_owned_by(
+            &json!({"metadata": {"name": "istio-csr-x"}}),
+            &kinds
+        ));
+    }
+
+    #[test]
+    fn a_user_is_named_as_kubectl_finds_it() {
+        let kind = Kind::new("trust.cert-manager.io/v1alpha1", "Bundle");
+        let live = json!({"metadata": {"name": "b", "namespace": "n"}});
+        assert_eq!(named(&kind, &live), "Bundle `n/b`");
+        let live = json!({"metadata": {"name": "b"}});
+        assert_eq!(named(&kind, &live), "Bundle `b`");
+    }
+}

@@ -1,0 +1,348 @@
+//! What the API server must let this user do before a resource is written. Pure: no I/O.
+//!
+//! Asked before the first write, so that a missing right does not leave half an installation (docs/rbac.yaml grants
+//! them all).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    clients::kube::{Kind, Target},
+    desired::names::CONTROLLER,
+    resource::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource},
+};
+
+/// One right, as RBAC knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    verb: &'static str,
+    group: String,
+    resource: String,
+    namespace: Option<String>,
+}
+
+impl Permission {
+    fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
+        Self {
+            verb,
+            group: kind.group().to_owned(),
+            resource: kind.plural().to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    /// What it is a right to, as `kubectl` names it: `deployments.apps`.
+    fn object(&self) -> String {
+        match self.group.as_str() {
+            "" => self.resource.clone(),
+            group => format!("{}.{group}", self.resource),
+        }
+    }
+
+    /// The question to the API server.
+    pub fn review(&self) -> Value {
+        json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {"name": ""},
+            "spec": {"resourceAttributes": {
+                "verb": self.verb,
+                "group": self.group,
+                "resource": self.resource,
+                "namespace": self.namespace,
+            }},
+        })
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.verb, self.object())?;
+        match &self.namespace {
+            Some(namespace) => write!(formatter, " in namespace {namespace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One line for each resource, with all that is lacking of it: `create, patch secrets in namespace a, b`.
+pub fn by_resource(permissions: &[&Permission]) -> Vec<String> {
+    let mut places: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for it in permissions {
+        let place = (it.object(), it.namespace.as_deref());
+        places.entry(place).or_default().push(it.verb);
+    }
+    let mut lines: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for ((object, namespace), verbs) in places {
+        let namespaces = lines.entry((object, verbs)).or_default();
+        namespaces.extend(namespace);
+    }
+    let line = |((object, verbs), namespaces): (_, Vec<&str>)| {
+        let (object, verbs): (String, Vec<&str>) = (object, verbs);
+        let all = format!("{} {object}", verbs.join(", "));
+        match namespaces.as_slice() {
+            [] => all,
+            some => format!("{all} in namespace {}", some.join(", ")),
+        }
+    };
+    lines.into_iter().map(line).collect()
+}
+
+/// Kinds that the charts make: the kind, and whether it is namespaced.
+const OF_A_RELEASE: [(&str, &str, bool); 10] = [
+    ("v1", "Secret", true),
+    ("v1", "Service", true),
+    ("v1", "ServiceAccount", true),
+    ("apps/v1", "Deployment", true),
+    ("rbac.authorization.k8s.io/v1", "Role", true),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", true),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", false),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", false),
+    (
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        false,
+    ),
+];
+
+/// Kinds that the controller's chart makes beside them (reference: arc.md 1.4).
+const OF_THE_CONTROLLER: [&str; 2] = ["Certificate", "Issuer"];
+
+/// What is read of a pool, and what of it is watched while the run waits.
+const OF_A_POOL: [(&str, &str, &[&str]); 4] = [
+    ("v1", "Pod", &["list", "watch"]),
+    ("v1", "Event", &["list"]),
+    (
+        "actions.summerwind.dev/v1alpha1",
+        "Runner",
+        &["list", "watch"],
+    ),
+    (
+        "actions.summerwind.dev/v1alpha1",
+        "RunnerReplicaSet",
+        &["list"],
+    ),
+];
+
+/// What a run that writes needs for itself: its lease and its inventory, which a run that only `removes` does not make.
+pub fn needed_by_a_run(namespace: &str, removes: bool) -> BTreeSet<Permission> {
+    let lease = Kind::new("coordination.k8s.io/v1", "Lease");
+    let inventory = Kind::new("v1", "ConfigMap");
+    let right = |kind: &Kind, verb: &'static str| Permission::new(verb, kind, Some(namespace));
+    let of_the_lease = ["get", "create", "update"].map(|verb| right(&lease, verb));
+    let of_the_inventory = ["get", "patch"].map(|verb| right(&inventory, verb));
+    let made = (!removes).then(|| right(&inventory, "create"));
+    let rights = of_the_lease.into_iter().chain(of_the_inventory);
+    rights.chain(made).collect()
+}
+
+/// The rights that writing `resource` needs.
+pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
+    let write = |kind: &Kind, namespace: Option<&str>| {
+        ["create", "patch"].map(|verb| Permission::new(verb, kind, namespace))
+    };
+    match resource {
+        Resource::Object(object) => Target::of(&object.manifest)
+            .into_iter()
+            .flat_map(|target| write(&target.kind, target.namespace.as_deref()))
+            .collect(),
+        Resource::Restart(restart) => {
+            let kind = Kind::new("apps/v1", "Deployment");
+            [Permission::new("patch", &kind, Some(&restart.namespace))].into()
+        }
+        Resource::Probe(probe) => {
+            let kind = Kind::new("batch/v1", "Job");
+            write(&kind, Some(probe.namespace())).into()
+        }
+        Resource::ControllerSecret(secret) => {
+            let mut rights =
+                BTreeSet::from(write(&Kind::new("v1", "Secret"), Some(&secret.namespace)));
+            // A replaced credential is proven by a fresh registration: an idle runner makes room for it.
+            let runner = Kind::new("actions.summerwind.dev/v1alpha1", "Runner");
+            let deletes = secret.runner_namespaces.iter();
+            rights.extend(deletes.map(|it| Permission::new("delete", &runner, Some(it))));
+            rights
+        }
+        Resource::Secret(secret) => {
+            write(&Kind::new("v1", "Secret"), Some(&secret.namespace)).into()
+        }
+        Resource::Crds(_) => {
+            let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+            write(&kind, None).into()
+        }
+        Resource::Release(release) => of_a_release(&release.namespace, &release.name),
+        // The probes are dry runs, which need the right to the real thing.
+        Resource::Webhook(WebhookProof::CertManager) => {
+            let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
+            [Permission::new("create", &kind, Some("default"))].into()
+        }
+        Resource::Webhook(WebhookProof::Controller {
+            runner_namespace, ..
+        }) => {
+            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
+            [Permission::new("create", &kind, Some(runner_namespace))].into()
+        }
+        Resource::RunnerPods(pool) | Resource::Registration(pool) => {
+            of_a_pool(resource, &pool.namespace)
+        }
+        // Its probe is a dry run too.
+        Resource::Aws(AwsResource::Association(it)) => [Permission::new(
+            "create",
+            &Kind::new("v1", "Pod"),
+            Some(&it.namespace),
+        )]
+        .into(),
+        // AWS says no when it is asked; it has no question that costs nothing and is always right.
+        Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
+            BTreeSet::new()
+        }
+    }
+}
+
+/// The rights that removing a pool's runners needs beside, where arcctl does the controller's part or ends jobs: it deletes
+/// their pods and takes the finalizers away.
+pub fn needed_by_hand(drain: &Drain) -> BTreeSet<Permission> {
+    let kinds = [
+        Kind::new("v1", "Pod"),
+        Kind::new("actions.summerwind.dev/v1alpha1", "Runner"),
+    ];
+    let rights = kinds.iter().flat_map(|kind| {
+        let right = |verb| Permission::new(verb, kind, Some(&drain.namespace));
+        ["get", "patch", "delete"].map(right)
+    });
+    rights.collect()
+}
+
+/// The rights that removing runners of earlier templates needs, where they never started and hold the room.
+pub(crate) fn to_make_room(namespace: &str) -> [Permission; 3] {
+    let arc = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
+    [
+        ("patch", arc("RunnerReplicaSet")),
+        ("delete", arc("Runner")),
+        ("delete", Kind::new("v1", "Pod")),
+    ]
+    .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
+}
+
+/// What is read of a pool; a runner's pod is tried too, and a dry run needs the right to the real thing.
+fn of_a_pool(resource: &Resource, namespace: &str) -> BTreeSet<Permission> {
+    let read = OF_A_POOL.iter().flat_map(|(version, kind, verbs)| {
+        let kind = Kind::new(version, kind);
+        verbs
+            .iter()
+            .map(move |verb| Permission::new(verb, &kind, Some(namespace)))
+    });
+    let tried = matches!(resource, Resource::RunnerPods(_))
+        .then(|| Permission::new("create", &Kind::new("v1", "Pod"), Some(namespace)));
+    read.chain(tried).collect()
+}
+
+/// The rights that taking `resource` away needs.
+pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
+    let right = |verb, kind: &Kind, namespace: Option<&str>| Permission::new(verb, kind, namespace);
+    match resource {
+        Resource::Object(object) => Target::of(&object.manifest)
+            .map(|it| right("delete", &it.kind, it.namespace.as_deref()))
+            .into_iter()
+            .collect(),
+        Resource::ControllerSecret(ControllerSecret { namespace, .. })
+        | Resource::Secret(OwnSecret { namespace, .. }) => {
+            [right("delete", &Kind::new("v1", "Secret"), Some(namespace))].into()
+        }
+        Resource::Crds(_) => {
+            let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+            [right("delete", &kind, None)].into()
+        }
+        Resource::Release(release) => OF_A_RELEASE
+            .iter()
+            .map(|(version, kind, namespaced)| {
+                let namespace = namespaced.then_some(release.namespace.as_str());
+                right("delete", &Kind::new(version, kind), namespace)
+            })
+            .collect(),
+        Resource::Drain(drain) => {
+            let kind = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
+            let (pool, runner) = (kind("RunnerDeployment"), kind("Runner"));
+            [("patch", &pool), ("delete", &pool), ("delete", &runner)]
+                .map(|(verb, kind)| right(verb, kind, Some(&drain.namespace)))
+                .into()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// What helm writes for a release: the chart's objects, and the records in Secrets, of which old ones go.
+fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
+    let write = |kind: &Kind, namespaced: bool| {
+        ["create", "patch"].map(|verb| Permission::new(verb, kind, namespaced.then_some(namespace)))
+    };
+    let mut all: BTreeSet<Permission> = OF_A_RELEASE
+        .iter()
+        .flat_map(|(version, kind, namespaced)| write(&Kind::new(version, kind), *namespaced))
+        .collect();
+    let records = Kind::new("v1", "Secret");
+    all.extend(
+        ["list", "update", "delete"].map(|verb| Permission::new(verb, &records, Some(namespace))),
+    );
+    if name == CONTROLLER {
+        let made = OF_THE_CONTROLLER.map(|kind| Kind::new("cert-manager.io/v1", kind));
+        all.extend(made.iter().flat_map(|kind| write(kind, true)));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::KubeObject;
+
+    #[test]
+    fn what_is_lacking_of_one_resource_is_one_line() {
+        let kind = Kind::new("apps/v1", "Deployment");
+        let secret = Kind::new("v1", "Secret");
+        let lacking = [
+            Permission::new("create", &kind, Some("n")),
+            Permission::new("create", &secret, None),
+            Permission::new("patch", &kind, Some("n")),
+            Permission::new("patch", &kind, Some("m")),
+            Permission::new("create", &kind, Some("o")),
+            Permission::new("patch", &kind, Some("o")),
+        ];
+        let lines = by_resource(&lacking.iter().collect::<Vec<_>>());
+        assert_eq!(
+            lines,
+            [
+                "create, patch deployments.apps in namespace n, o",
+                "patch deployments.apps in namespace m",
+                "create secrets",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_permission_reads_as_rbac_writes_it() {
+        let manifest = json!({
+            "apiVersion": "actions.summerwind.dev/v1alpha1",
+            "kind": "RunnerDeployment",
+            "metadata": {"name": "a", "namespace": "n"},
+        });
+        let found = needed(&Resource::Object(KubeObject { manifest }));
+        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "create runnerdeployments.actions.summerwind.dev in namespace n",
+                "patch runnerdeployments.actions.summerwind.dev in namespace n",
+            ]
+        );
+    }
+}

@@ -1,0 +1,390 @@
+//! The `CustomResourceDefinitions` of a chart: applied server-side, never part of a release (DESIGN 5).
+//!
+//! Whether they are as the chart has them is seen without the chart: each carries the chart's version and a hash of
+//! its own spec, as the API server gave it back from the apply.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::ownership;
+use crate::{
+    clients::kube::{Mode, Selection, Target},
+    diff::Difference,
+    error::{Error, Result, System},
+    resource::{
+        CrdSet,
+        context::Context,
+        deletion::{ending, ours, stays},
+        helm::manifest::objects,
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+/// Which chart a CRD came from, `NAME-VERSION`.
+const CHART: &str = "arcctl.dev/chart";
+
+/// The hash of its spec at that time.
+const SPEC_HASH: &str = "arcctl.dev/spec-hash";
+
+/// Keeps a CRD when a release that once had it no longer does: cert-manager's before v1.15 would delete everybody's
+/// Certificates (reference: observed.md 9).
+const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+const API_VERSION: &str = "apiextensions.k8s.io/v1";
+const KIND: &str = "CustomResourceDefinition";
+
+impl CrdSet {
+    fn label(&self) -> String {
+        format!("{}-{}", self.chart.name, self.chart.version)
+    }
+
+    /// What a watch must look at to see them become Established.
+    pub fn selections(&self) -> Vec<Selection> {
+        vec![Selection::all(API_VERSION, KIND).labelled("app.kubernetes.io/managed-by=arcctl")]
+    }
+
+    /// Reads each CRD and compares its marks.
+    pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
+        let reads = self.names.iter().map(|name| {
+            let target = Target::cluster(API_VERSION, KIND, name);
+            async move { Ok::<_, Error>((name, context.kube.get(&target).await?)) }
+        });
+        let live = futures::future::try_join_all(reads).await?;
+        if live.iter().all(|(_, live)| live.is_none()) {
+            return Ok(Observed::Absent);
+        }
+        let mut differences = Vec::new();
+        let mut pending = Vec::new();
+        let mut leaving = None;
+        for (name, live) in &live {
+            match live {
+                None => differences.push(changed(name, Value::Null, &self.label())),
+                // It is made anew once it has gone: until then the API server takes no object of its kind.
+                Some(live) if live["metadata"]["deletionTimestamp"].is_string() => {
+                    let held = objects_of(context, live).await.unwrap_or_default();
+                    leaving.get_or_insert_with(|| terminating(live, &held));
+                }
+                Some(live) => {
+                    differences.extend(self.compare(name, live));
+                    if !established(live) {
+                        pending.push(name.as_str());
+                    }
+                }
+            }
+        }
+        let readiness = leaving.unwrap_or_else(|| match pending.as_slice() {
+            [] => Readiness::Ready,
+            [name] => Readiness::progressing(format!("CRD `{name}` is not Established yet")),
+            names => Readiness::progressing(format!(
+                "{} CRDs are not Established yet, among them `{}`",
+                names.len(),
+                names[0]
+            )),
+        });
+        // CRDs are shared by everybody who has such objects: they are taken over, and stay at teardown.
+        Ok(Observed::Present(Present {
+            differences,
+            readiness,
+            ownership: Ownership::Ours,
+        }))
+    }
+
+    fn compare(&self, name: &str, live: &Value) -> Option<Difference> {
+        let annotations = &live["metadata"]["annotations"];
+        if annotations[CHART] != json!(self.label()) {
+            return Some(changed(name, annotations[CHART].clone(), &self.label()));
+        }
+        let hash = spec_hash(live);
+        (annotations[SPEC_HASH] != json!(hash)).then(|| Difference {
+            path: format!("{name}.spec"),
+            from: json!("changed by hand"),
+            to: json!(self.label()),
+        })
+    }
+
+    /// Takes the CRDs out of the chart and applies them.
+    pub async fn apply(&self, context: &Context) -> Result<()> {
+        let text = match &self.templated {
+            None => context.helm.show_crds(&self.chart).await?,
+            Some(values) => {
+                context
+                    .helm
+                    .template(&self.chart, values, context.kubernetes)
+                    .await?
+            }
+        };
+        let what = format!("chart `{}`", self.label());
+        let crds: Vec<Value> = objects(&text, &what)?
+            .into_iter()
+            .filter(|it| it["kind"] == KIND)
+            .collect();
+        if let Some(name) = self
+            .names
+            .iter()
+            .find(|name| !crds.iter().any(|it| it["metadata"]["name"] == ***name))
+        {
+            return Err(
+                Error::failed(System::Helm, format!("{what} has no CRD `{name}`")).hint(
+                    "check the chart's version in the profile, and the mirror under `charts`",
+                ),
+            );
+        }
+        let applies = crds.iter().map(|crd| self.apply_one(context, crd));
+        futures::future::try_join_all(applies).await.map(|_| ())
+    }
+
+    async fn apply_one(&self, context: &Context, crd: &Value) -> Result<()> {
+        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+        let target = Target::cluster(API_VERSION, KIND, name);
+        let mut manifest = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": name,
+                "labels": {"app.kubernetes.io/managed-by": "arcctl"},
+                "annotations": {CHART: self.label(), RESOURCE_POLICY: "keep"},
+            },
+            "spec": crd["spec"],
+        });
+        // cert-manager's webhook CA is injected by annotation; the chart's own annotations are kept.
+        for (key, value) in crd["metadata"]["annotations"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            manifest["metadata"]["annotations"][key] = value.clone();
+        }
+        let about = |failure: crate::clients::kube::KubeFailure| failure.about(&target);
+        let wanted = context
+            .kube
+            .apply(&manifest, Mode::DryRun)
+            .await
+            .map_err(about)?;
+        manifest["metadata"]["annotations"][SPEC_HASH] = json!(spec_hash(&wanted));
+        context
+            .kube
+            .apply(&manifest, Mode::Commit)
+            .await
+            .map_err(about)?;
+        Ok(())
+    }
+}
+
+impl CrdSet {
+    /// Which of the CRDs arcctl applied are left; all of them stay where an object of any of them is.
+    pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
+        let mut left = Observed::Absent;
+        for (_, live) in self.applied(context).await? {
+            if let Some(object) = first_object(context, &live).await? {
+                return Ok(stays(format!(
+                    "{object} is of a kind that would go with it"
+                )));
+            }
+            let ending = ending(&live).map_or(Readiness::Ready, Readiness::progressing);
+            left = match left {
+                Observed::Present(found) if found.readiness == Readiness::Ready => {
+                    Observed::Present(found)
+                }
+                _ => ours(ending),
+            };
+        }
+        Ok(left)
+    }
+
+    /// Deletes those that have no object.
+    pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
+        for (target, live) in self.applied(context).await? {
+            if ending(&live).is_none() && first_object(context, &live).await?.is_none() {
+                context.kube.delete_exactly(&target, &live).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that carry arcctl's marks of this chart.
+    async fn applied(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Vec::new();
+        for name in &self.names {
+            let target = Target::cluster(API_VERSION, KIND, name);
+            if let Some(live) = context.kube.get(&target).await? {
+                let metadata = &live["metadata"];
+                let chart = metadata["annotations"][CHART].as_str().unwrap_or_default();
+                if metadata["labels"][ownership::MANAGED_BY] == "arcctl"
+                    && chart.starts_with(&format!("{}-", self.chart.name))
+                {
+                    found.push((target, live));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Why CRDs are about to go, by what was observed of them.
+pub fn crds_leave(observed: &Observed) -> Option<&str> {
+    let Observed::Present(present) = observed else {
+        return None;
+    };
+    let reason = present.readiness.reason()?;
+    (reason.starts_with("CRD `") && reason.contains(LEAVES)).then_some(reason)
+}
+
+/// How a reason goes on whose CRD is being deleted.
+const LEAVES: &str = "` is being deleted";
+
+/// What a CRD that is being deleted waits for: the API server says it in a condition, and does not say of which of its
+/// objects (`there`).
+fn terminating(live: &Value, there: &[Value]) -> Readiness {
+    let name = live["metadata"]["name"].as_str().unwrap_or_default();
+    let conditions = live["status"]["conditions"].as_array();
+    let said = conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Terminating" && it["status"] == "True")
+        .and_then(|it| it["message"].as_str())
+        .map(|it| format!(": {it}"))
+        .unwrap_or_default();
+    let reason = format!("CRD `{name}{LEAVES}{said}");
+    let held = |it: &&Value| it["metadata"]["finalizers"].is_array();
+    let Some(held) = there.iter().find(held) else {
+        return Readiness::progressing(reason);
+    };
+    let finalizers: Vec<&str> = held["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let namespace = match held["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("-n {namespace} "),
+        None => String::new(),
+    };
+    let object = held["metadata"]["name"].as_str().unwrap_or_default();
+    Readiness::stuck(
+        format!(
+            "{reason}; {} waits for {}",
+            described(live, held),
+            finalizers.join(", ")
+        ),
+        format!(
+            "let the program whose finalizer it is take it off; if that program is gone: `kubectl {namespace}patch {name} {object} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'`, also for each other object of the kind"
+        ),
+    )
+}
+
+/// An object of the kind that `crd` defines, of those that somebody has made.
+async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+    let group = crd["spec"]["group"].as_str().unwrap_or_default();
+    let found = objects_of(context, crd).await?;
+    Ok(found
+        .iter()
+        .find(|it| !is_owned_within(it, group))
+        .map(|it| described(crd, it)))
+}
+
+/// The objects of the kind that `crd` defines; none where no version of it is served.
+async fn objects_of(context: &Context, crd: &Value) -> Result<Vec<Value>> {
+    let spec = &crd["spec"];
+    let served = spec["versions"].as_array().into_iter().flatten();
+    let Some(version) = served
+        .filter(|it| it["served"] == true)
+        .find_map(|it| it["name"].as_str())
+    else {
+        return Ok(Vec::new());
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+    let selection = Selection::all(&format!("{group}/{version}"), &kind);
+    context.kube.list(&selection).await
+}
+
+/// An object of the kind that `crd` defines, for a person.
+fn described(crd: &Value, object: &Value) -> String {
+    let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default();
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default();
+    match metadata["namespace"].as_str() {
+        Some(namespace) => format!("{kind} `{namespace}/{name}`"),
+        None => format!("{kind} `{name}`"),
+    }
+}
+
+/// Whether another object of these CRDs has made it. That one is found itself where it is there; where it is gone, this
+/// one is the garbage collector's, which may take a while.
+fn is_owned_within(object: &Value, group: &str) -> bool {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    let domain = |it: &str| it.rsplit('.').take(2).collect::<Vec<_>>().join(".");
+    owners.into_iter().flatten().any(|it| {
+        let owner = it["apiVersion"].as_str().and_then(|it| it.split_once('/'));
+        it["controller"] == true && owner.is_some_and(|(it, _)| domain(it) == domain(group))
+    })
+}
+
+fn changed(name: &str, from: Value, to: &str) -> Difference {
+    Difference {
+        path: name.into(),
+        from,
+        to: json!(to),
+    }
+}
+
+fn established(live: &Value) -> bool {
+    live["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+}
+
+/// A hash of the spec, without the CA that cert-manager's cainjector writes into a conversion webhook.
+fn spec_hash(crd: &Value) -> String {
+    let mut spec = crd["spec"].clone();
+    if let Some(client) = spec
+        .pointer_mut("/conversion/webhook/clientConfig")
+        .and_then(Value::as_object_mut)
+    {
+        client.remove("caBundle");
+    }
+    let digest = Sha256::digest(spec.to_string().as_bytes());
+    digest
+        .iter()
+        .take(16)
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crd_that_is_being_deleted_says_what_holds_it() {
+        let crd = json!({
+            "metadata": {"name": "runners.actions.summerwind.dev", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"names": {"kind": "Runner"}},
+            "status": {"conditions": [
+                {"type": "Established", "status": "True"},
+                {"type": "Terminating", "status": "True", "message": "CustomResource deletion is in progress"},
+            ]},
+        });
+        let alone = terminating(&crd, &[]);
+        let reason = "CRD `runners.actions.summerwind.dev` is being deleted: CustomResource deletion is in progress";
+        assert_eq!(alone, Readiness::progressing(reason));
+        let runner = json!({"metadata": {"namespace": "n", "name": "a", "finalizers": ["f", "g"]}});
+        let held = terminating(&crd, &[json!({"metadata": {"name": "b"}}), runner]);
+        let Readiness::Stuck {
+            reason: said, hint, ..
+        } = &held
+        else {
+            panic!("{held:?}");
+        };
+        assert_eq!(*said, format!("{reason}; Runner `n/a` waits for f, g"));
+        assert!(
+            hint.contains("kubectl -n n patch runners.actions.summerwind.dev a --type=merge"),
+            "{hint}"
+        );
+        let observed = |readiness| Observed::Present(Present::same(readiness));
+        assert_eq!(crds_leave(&observed(alone)), Some(reason));
+        let new = Readiness::progressing("CRD `x` is not Established yet");
+        assert_eq!(crds_leave(&observed(new)), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Where an object that arcctl applies is not as a dry run of the apply would make it, in what is arcctl's: what its
+//! manifest says, and what arcctl applied once and no longer says. Pure: no I/O.
+//!
+//! A dry run also shows what admission webhooks do to every request (a label, a time in an annotation): that is theirs,
+//! and different each time.
+
+use serde_json::Value;
+
+use super::field_owners::FieldOwners;
+use crate::{
+    clients::kube::FIELD_MANAGER,
+    diff::{Difference, differences_at, is_server_field, join},
+};
+
+/// Where `live` is not as `wanted`, which applying `manifest` would make of it.
+pub(super) fn own_differences(manifest: &Value, live: &Value, wanted: &Value) -> Vec<Difference> {
+    let applied = |entry: &Value| {
+        entry["manager"] == FIELD_MANAGER
+            && entry["operation"] == "Apply"
+            && entry["subresource"].is_null()
+    };
+    let mut found = Vec::new();
+    let owned = FieldOwners::those(live, applied);
+    walk("", manifest, &owned, live, wanted, &mut found);
+    found
+}
+
+fn walk(
+    path: &str,
+    manifest: &Value,
+    owned: &FieldOwners<'_>,
+    live: &Value,
+    wanted: &Value,
+    found: &mut Vec<Difference>,
+) {
+    if is_server_field(path) || live == wanted {
+        return;
+    }
+    let (Value::Object(left), Value::Object(right)) = (live, wanted) else {
+        // Compared by meaning, as everywhere.
+        found.extend(differences_at(path, live, wanted));
+        return;
+    };
+    let keys = left
+        .keys()
+        .chain(right.keys().filter(|it| !left.contains_key(*it)));
+    for key in keys {
+        let (said, owned) = (&manifest[key], owned.field(key));
+        if said.is_null() && owned.is_nobody() {
+            continue;
+        }
+        walk(
+            &join(path, key),
+            said,
+            &owned,
+            &live[key],
+            &wanted[key],
+            found,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paths(manifest: &Value, live: &Value, wanted: &Value) -> Vec<String> {
+        own_differences(manifest, live, wanted)
+            .into_iter()
+            .map(|it| it.path)
+            .collect()
+    }
+
+    #[test]
+    fn what_a_webhook_does_to_every_request_is_no_difference() {
+        let manifest = json!({"metadata": {"labels": {"mine": "1"}}, "spec": {"max": 2}});
+        let live = json!({"metadata": {"labels": {"mine": "1"}, "annotations": {"seen": "1"}}, "spec": {"max": 2}});
+        let mut wanted = live.clone();
+        wanted["metadata"]["annotations"]["seen"] = json!("2");
+        wanted["metadata"]["labels"]["policy"] = json!("new");
+        wanted["spec"]["defaulted"] = json!(true);
+        assert!(paths(&manifest, &live, &wanted).is_empty());
+        wanted["spec"]["max"] = json!(3);
+        assert_eq!(paths(&manifest, &live, &wanted), ["spec.max"]);
+    }
+
+    #[test]
+    fn what_arcctl_no_longer_says_is_a_difference() {
+        let entry = |operation: &str| json!({"manager": "arcctl", "operation": operation, "fieldsV1": {"f:spec": {"f:old": {}}}});
+        let mut live =
+            json!({"metadata": {"managedFields": [entry("Apply")]}, "spec": {"old": 1, "max": 2}});
+        let (manifest, wanted) = (json!({"spec": {"max": 2}}), json!({"spec": {"max": 2}}));
+        assert_eq!(paths(&manifest, &live, &wanted), ["spec.old"]);
+        // A webhook that acted on arcctl's request writes in its name, but as an update.
+        live["metadata"]["managedFields"] = json!([entry("Update")]);
+        assert!(paths(&manifest, &live, &wanted).is_empty());
+    }
+}

@@ -1,0 +1,199 @@
+//! A runner's pod is tried before anything waits for it: the controller would only write to its log that the API server
+//! refuses it (actions-runner-controller, `processRunnerCreation`: an error of `Create` makes no event).
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    quota,
+    refusal::{Lasts, Refusal, Tried, claims, is_pod_security, missing_account},
+};
+use crate::{
+    clients::kube::{KubeFailure, Mode, Selection, Target},
+    desired::pool::pod::{runner_pod, with_default_account},
+    error::{Error, ErrorKind, System},
+    profile::{AccessMode, ContainerMode, KubernetesMode, Pool, WorkVolume},
+    resource::{Registration, context::Context},
+};
+
+/// What came of trying a pod.
+#[derive(Clone, Debug)]
+pub enum Trial {
+    /// The API server would take it.
+    Admitted,
+    /// It would not.
+    Refused(Refusal),
+    /// Its namespace is not there yet: there is nothing to ask.
+    TooEarly,
+    /// It could not be tried.
+    Unknown(Error),
+}
+
+impl Registration {
+    /// Has the API server judge a runner's pod of this pool, without making it. `coming` are the ids of what the run
+    /// makes before the pods: a service account among them is no reason to refuse.
+    pub async fn try_pod(&self, context: &Context, coming: &BTreeSet<String>) -> Trial {
+        let Some(pool) = context.profile.pools.iter().find(|it| it.name == self.pool) else {
+            return Trial::TooEarly;
+        };
+        let pod = match runner_pod(&context.profile, pool) {
+            Ok(pod) => pod,
+            Err(error) => {
+                let error = Error::new(
+                    ErrorKind::InvalidProfile,
+                    System::Profile,
+                    error.to_string(),
+                );
+                return Trial::Unknown(error.hint("correct the profile"));
+            }
+        };
+        let failure = match context.kube.create(&pod, Mode::DryRun).await {
+            Ok(admitted) => return self.fits(context, pool, &admitted).await,
+            Err(failure) => failure,
+        };
+        let comes = missing_account(&failure.said())
+            .is_some_and(|account| coming.contains(&format!("service-account/{account}")));
+        let failure = if comes {
+            let pod = with_default_account(&pod);
+            match context.kube.create(&pod, Mode::DryRun).await {
+                Ok(admitted) => return self.fits(context, pool, &admitted).await,
+                Err(failure) => failure,
+            }
+        } else {
+            failure
+        };
+        if let Some(untried) = untried(&failure, &pod) {
+            return untried;
+        }
+        let fits = if is_pod_security(&failure.said()) {
+            fitting_modes(context, pool).await
+        } else {
+            Vec::new()
+        };
+        let fields = failure.fields();
+        let tried = Tried {
+            pool: &self.pool,
+            pods: self.min_now(),
+            pod: &pod,
+            fields: &fields,
+        };
+        Trial::Refused(tried.refusal(&failure.said(), &fits))
+    }
+
+    /// Whether the claims of its ephemeral volumes may be made, and the pool's minimum fits too, of which one pod is
+    /// admitted. Who may not read quotas meets them later, pod by pod.
+    async fn fits(&self, context: &Context, pool: &Pool, admitted: &Value) -> Trial {
+        let claims = claims::of_pod(admitted);
+        for (volume, claim) in &claims {
+            let Err(failure) = context.kube.create(claim, Mode::DryRun).await else {
+                continue;
+            };
+            if let Some(untried) = untried(&failure, claim) {
+                return untried;
+            }
+            let tried = claims::Tried {
+                pool: &self.pool,
+                pods: self.min_now(),
+                namespace: &self.namespace,
+                volume,
+                key: &claim_key(pool, volume),
+            };
+            return Trial::Refused(tried.refusal(&failure.said()));
+        }
+        if self.min_now() < 2 && claims.len() < 2 {
+            return Trial::Admitted;
+        }
+        let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
+        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        quota::refusal(&quotas, admitted, self.min_now(), &self.pool)
+            .map_or(Trial::Admitted, Trial::Refused)
+    }
+}
+
+/// What is no judgement of `tried`: no namespace, no right, no answer.
+fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
+    let judged = matches!(failure.code(), Some(400 | 403 | 409 | 422));
+    let by_webhook = failure.said().contains("failed calling webhook");
+    if failure.code() == Some(404) {
+        return Some(Trial::TooEarly);
+    }
+    if failure.is_unauthorized() || !judged && !by_webhook {
+        return Some(match Target::of(tried) {
+            Some(target) => Trial::Unknown(failure.about(&target)),
+            None => Trial::TooEarly,
+        });
+    }
+    None
+}
+
+/// Where the profile says what a volume of the pool's pods claims.
+fn claim_key(pool: &Pool, volume: &str) -> String {
+    match &pool.container_mode {
+        ContainerMode::Kubernetes(_) if volume == "work" => {
+            "containerMode.kubernetes.workVolume".to_owned()
+        }
+        _ => format!("volume `{volume}` under template.volumes"),
+    }
+}
+
+impl Refusal {
+    /// Whether it must be mended before anything is made that waits for the pods.
+    pub fn is_lasting(&self) -> bool {
+        self.lasts == Lasts::UntilChanged
+    }
+}
+
+/// The error of a run that would wait for pods which nobody can make; `None` where there is no such pool.
+pub fn error<'a>(refused: impl Iterator<Item = (&'a Registration, &'a Refusal)>) -> Option<Error> {
+    let mut refused = refused;
+    let (pool, refusal) = refused.next()?;
+    let first = Error::failed(
+        System::Kubernetes,
+        format!(
+            "the API server refuses the runner pods of pool `{}`",
+            pool.pool
+        ),
+    )
+    .object(format!("runner-pods/{}/{}", pool.namespace, pool.pool))
+    .cause(&refusal.said)
+    .hint(&refusal.hint);
+    Some(refused.fold(first, |error, (pool, refusal)| {
+        error.cause(format!(
+            "pool `{}` too: {}; {}",
+            pool.pool, refusal.said, refusal.hint
+        ))
+    }))
+}
+
+/// The container modes, by the profile's words, in which the API server would take the pool's pods.
+async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
+    let volume = WorkVolume {
+        storage_class: "any".into(),
+        size: "1Gi".into(),
+        access_mode: AccessMode::ReadWriteOnce,
+    };
+    let kubernetes = ContainerMode::Kubernetes(KubernetesMode {
+        work_volume: volume,
+    });
+    let mut fits = Vec::new();
+    for (word, mode) in [
+        ("none", ContainerMode::None),
+        ("kubernetes", kubernetes),
+        ("dind", ContainerMode::Dind),
+    ] {
+        let pool = Pool {
+            container_mode: mode,
+            ..pool.clone()
+        };
+        let Ok(mut pod) = runner_pod(&context.profile, &pool) else {
+            continue;
+        };
+        // Of another pod's account nothing is asked here.
+        pod = with_default_account(&pod);
+        if context.kube.create(&pod, Mode::DryRun).await.is_ok() {
+            fits.push(word);
+        }
+    }
+    fits
+}

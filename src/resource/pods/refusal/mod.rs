@@ -1,0 +1,386 @@
+//! Why the API server refuses a pod, and which key of the profile mends it. Pure: no I/O.
+//!
+//! The words are those of the API server's admission plugins (kubernetes, `plugin/pkg/admission` and
+//! `staging/src/k8s.io/pod-security-admission`), and of webhooks and policies, which are anybody's.
+
+pub(super) mod claims;
+mod plugins;
+
+use serde_json::Value;
+
+use plugins::{PLACES, PLUGINS};
+
+use crate::{
+    desired::pool::pod::{DOCKER, RUNNER},
+    units::quantity::Amount,
+};
+
+/// A pod that was tried and not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The API server's words, without the name of the pod that was tried.
+    pub said: String,
+    /// What mends it.
+    pub hint: String,
+    /// Whether it passes.
+    pub lasts: Lasts,
+}
+
+/// Whether a refusal passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// Not before somebody changes the profile or the cluster.
+    UntilChanged,
+    /// Until other pods of the namespace have gone: a quota is used up.
+    UntilRoom,
+    /// Perhaps: a webhook does not answer, a namespace or an account is not there yet.
+    Perhaps,
+}
+
+/// The pod that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried<'a> {
+    /// The pool.
+    pub pool: &'a str,
+    /// How many of it the pool needs.
+    pub pods: u32,
+    /// Its manifest.
+    pub pod: &'a Value,
+    /// The fields that the API server names as wrong.
+    pub fields: &'a [String],
+}
+
+/// Whether `said` is about the level of Pod Security that a namespace enforces.
+pub fn is_pod_security(said: &str) -> bool {
+    said.contains("violates PodSecurity ")
+}
+
+/// The name of the service account that `said` calls missing, as `namespace/name`.
+pub fn missing_account(said: &str) -> Option<&str> {
+    let rest = after(said, "error looking up service account ")?;
+    rest.split(':').next().filter(|it| it.contains('/'))
+}
+
+impl Tried<'_> {
+    /// What `said` means. `fits` are the container modes whose pods the API server admits, where they were tried.
+    pub fn refusal(&self, said: &str, fits: &[&str]) -> Refusal {
+        let said = said.strip_prefix("Error from server: ").unwrap_or(said);
+        let short = ["pods ", "Pod ", "pod "]
+            .iter()
+            .find_map(|kind| {
+                let rest = said.strip_prefix(kind)?.split_once("\" is ")?.1;
+                rest.strip_prefix("forbidden: ")
+                    .or_else(|| rest.strip_prefix("invalid: "))
+            })
+            .unwrap_or(said);
+        Refusal {
+            said: short.to_owned(),
+            hint: self.hint(short, fits),
+            lasts: lasts(short, self.pods.max(1)),
+        }
+    }
+
+    /// The hint for a refusal by a plugin of the API server that looks at one thing.
+    fn of_a_plugin(&self, said: &str) -> Option<String> {
+        let (_, keys, other) = PLUGINS.iter().find(|(words, _, _)| said.contains(words))?;
+        let (pool, namespace) = (self.pool, self.namespace());
+        Some(format!(
+            "change {keys} of pool `{pool}` in the profile, or {}",
+            other.replace("NAMESPACE", namespace)
+        ))
+    }
+
+    fn namespace(&self) -> &str {
+        self.pod["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
+    }
+
+    fn hint(&self, said: &str, fits: &[&str]) -> String {
+        let (pool, namespace) = (self.pool, self.namespace());
+        let own = |keys: &str| format!("set {keys} of pool `{pool}` in the profile");
+        if let Some(quota) = quota(said) {
+            let look = format!("`kubectl -n {namespace} describe resourcequota {quota}`");
+            return if uncounted_quota(said).is_some() {
+                until_counted(namespace, quota)
+            } else if said.contains("must specify") {
+                let keys = self.resource_keys(said);
+                format!("{}; what the quota demands shows {look}", own(&keys))
+            } else {
+                format!(
+                    "lower min or the resources of pool `{pool}` in the profile, or raise the quota: {look}"
+                )
+            };
+        }
+        if is_limit_range(said) {
+            let keys = self.resource_keys("");
+            return format!(
+                "{} to what the namespace's LimitRange allows: `kubectl -n {namespace} describe limitrange`",
+                own(&keys)
+            );
+        }
+        if is_pod_security(said) {
+            return self.pod_security(fits);
+        }
+        if let Some(hint) = self.what_is_missing(said) {
+            return hint;
+        }
+        if let Some(hint) = self.of_a_plugin(said) {
+            return hint;
+        }
+        if let Some(policy) = quoted_after(said, "ValidatingAdmissionPolicy ") {
+            return format!(
+                "give the pods what the policy asks for ({PLACES}), or change it: `kubectl get validatingadmissionpolicy {policy} -o yaml`"
+            );
+        }
+        if said.starts_with("admission webhook ") {
+            return format!(
+                "give the pods what the policy asks for ({PLACES}), or have its owner exempt namespace `{namespace}`"
+            );
+        }
+        match self.fields {
+            [] => format!(
+                "change what is refused in pool `{pool}` of the profile ({PLACES}), or the policy of the cluster that refuses it"
+            ),
+            fields => {
+                let mut keys: Vec<String> = fields.iter().map(|it| self.key(it)).collect();
+                keys.dedup();
+                format!(
+                    "correct {} of pool `{pool}` in the profile",
+                    keys.join(", ")
+                )
+            }
+        }
+    }
+
+    /// The hint for what the pod names, or needs, and is not there.
+    fn what_is_missing(&self, said: &str) -> Option<String> {
+        let (pool, namespace) = (self.pool, self.namespace());
+        if let Some(class) = quoted_after(said, "no PriorityClass with name ") {
+            return Some(format!(
+                "correct template.priorityClassName of pool `{pool}` in the profile, or create PriorityClass `{class}`: `kubectl get priorityclasses` lists those that are there"
+            ));
+        }
+        if said.contains("RuntimeClass") {
+            return Some(format!(
+                "correct template.runtimeClassName of pool `{pool}` in the profile, or create it: `kubectl get runtimeclasses` lists those that are there"
+            ));
+        }
+        if let Some(account) = missing_account(said) {
+            let (namespace, name) = account.split_once('/').unwrap_or((namespace, account));
+            return Some(format!(
+                "create it with `kubectl -n {namespace} create serviceaccount {name}`, or name another one in the profile"
+            ));
+        }
+        if said.contains(NOT_READY) {
+            return Some("run the same command again: the API server has just started".to_owned());
+        }
+        if said.contains("because it is being terminated") {
+            return Some(format!(
+                "wait until the namespace has gone; what holds it shows `kubectl get namespace {namespace} -o yaml` under status.conditions"
+            ));
+        }
+        if let Some(webhook) = failed_webhook(said) {
+            return Some(format!(
+                "see why webhook `{webhook}` does not answer: `kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o wide`, then the pods behind its Service"
+            ));
+        }
+        None
+    }
+
+    fn pod_security(&self, fits: &[&str]) -> String {
+        let (pool, namespace) = (self.pool, self.namespace());
+        let lower = format!(
+            "lower the namespace's level: `kubectl label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=privileged`"
+        );
+        match fits {
+            [] => format!("no containerMode fits this level as pool `{pool}` is written: {lower}"),
+            fits => format!(
+                "set containerMode of pool `{pool}` in the profile to {}, which this level admits, or {lower}",
+                fits.join(" or ")
+            ),
+        }
+    }
+
+    /// The keys for resources of the containers that `said` names; of all where it names none.
+    fn resource_keys(&self, said: &str) -> String {
+        let is_named = |name: &str| {
+            said.split("for: ").skip(1).any(|rest| {
+                let names = rest.split(';').next().unwrap_or_default();
+                names.split(',').any(|it| it.trim() == name)
+            })
+        };
+        let containers = list(&self.pod["spec"]["containers"]);
+        let names: Vec<&str> = containers
+            .iter()
+            .chain(list(&self.pod["spec"]["initContainers"]))
+            .filter_map(|it| it["name"].as_str())
+            .collect();
+        let any = names.iter().any(|it| is_named(it));
+        let mut keys: Vec<String> = Vec::new();
+        for name in names.into_iter().filter(|it| !any || is_named(it)) {
+            let key = match name {
+                RUNNER => "resources.runner".to_owned(),
+                DOCKER => "resources.docker".to_owned(),
+                other => format!("resources of container `{other}` under template"),
+            };
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys.join(" and ")
+    }
+
+    /// The key of the profile that becomes `field` of the pod.
+    pub fn key(&self, field: &str) -> String {
+        let path = field.strip_prefix("spec.").unwrap_or(field);
+        let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+        let (name, index) = head.split_once('[').unwrap_or((head, ""));
+        let index: Option<usize> = index.trim_end_matches(']').parse().ok();
+        let entry = |of: &str| {
+            let found = index.and_then(|it| list(&self.pod["spec"][of]).get(it));
+            found.and_then(|it| it["name"].as_str()).unwrap_or_default()
+        };
+        let part = rest.split(['.', '[']).next().unwrap_or_default();
+        match name {
+            "containers" => container_key(entry("containers"), part),
+            "initContainers" => "template.initContainers".into(),
+            "volumes" if entry("volumes") == "work" => {
+                "containerMode.kubernetes.workVolume or template.volumes".into()
+            }
+            "nodeSelector" | "tolerations" | "imagePullSecrets" => name.to_owned(),
+            "securityContext" if part == "fsGroup" => "fsGroup".into(),
+            "metadata" => match part {
+                "name" | "generateName" => "name".into(),
+                part => format!("podMetadata.{part}"),
+            },
+            "serviceAccountName" => "serviceAccount".into(),
+            other => format!("template.{other}"),
+        }
+    }
+}
+
+/// The key for `part` of the container called `name`.
+fn container_key(name: &str, part: &str) -> String {
+    let key = match (name, part) {
+        (RUNNER, "image") => "image",
+        (RUNNER, "env") => "env",
+        (RUNNER, "resources") => "resources.runner",
+        (RUNNER, "volumeMounts") => "template.volumeMounts",
+        (RUNNER, "envFrom") => "template.envFrom",
+        (DOCKER, "image") => return "controller.dockerImage, for the docker container".into(),
+        (DOCKER, "env") => "template.dockerEnv",
+        (DOCKER, "resources") => "resources.docker",
+        (DOCKER, "volumeMounts") => "template.dockerVolumeMounts",
+        _ => return format!("container `{name}` under template"),
+    };
+    key.to_owned()
+}
+
+/// Whether a refusal of these words passes by itself.
+fn lasts(said: &str, pods: u32) -> Lasts {
+    if let Some(numbers) = after(said, "exceeded quota: ") {
+        return if is_more_than_all(numbers, pods) {
+            Lasts::UntilChanged
+        } else {
+            Lasts::UntilRoom
+        };
+    }
+    let default_account = missing_account(said).is_some_and(|it| it.ends_with("/default"));
+    if said.contains("because it is being terminated")
+        || failed_webhook(said).is_some()
+        || default_account
+        || uncounted_quota(said).is_some()
+        || said.contains(NOT_READY)
+    {
+        return Lasts::Perhaps;
+    }
+    Lasts::UntilChanged
+}
+
+/// Whether so many pods ask for more than the quota has in all: `name, requested: a=1,b=2, used: a=0,b=0, limited:
+/// a=1,b=1`.
+fn is_more_than_all(said: &str, pods: u32) -> bool {
+    let part = |name: &str| {
+        let rest = after(said, name).unwrap_or_default();
+        let end = [", used: ", ", limited: "]
+            .iter()
+            .filter_map(|it| rest.find(it))
+            .min();
+        &rest[..end.unwrap_or(rest.len())]
+    };
+    let pairs = |text: &str| -> Vec<(String, String)> {
+        text.split(',')
+            .filter_map(|it| it.trim().split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let limited = pairs(part("limited: "));
+    pairs(part("requested: ")).iter().any(|(name, asked)| {
+        let limit = limited.iter().find(|(it, _)| it == name);
+        let (Some(asked), Some(limit)) = (
+            Amount::parse(asked),
+            limit.and_then(|(_, it)| Amount::parse(it)),
+        ) else {
+            return false;
+        };
+        let all = (0..pods).try_fold(asked, |sum, nth| {
+            let sum = if nth == 0 { asked } else { sum.plus(asked) };
+            (sum <= limit).then_some(sum)
+        });
+        all.is_none()
+    })
+}
+
+/// What admission says until it has read what it judges by, right after the API server has started.
+const NOT_READY: &str = "not yet ready to handle request";
+
+/// The rest of a refusal for a quota that is new, and not counted yet: nothing is known of what it leaves.
+fn uncounted_quota(said: &str) -> Option<&str> {
+    after(said, "status unknown for quota: ")
+}
+
+fn until_counted(namespace: &str, quota: &str) -> String {
+    format!(
+        "wait until the quota is counted, which takes seconds: `kubectl -n {namespace} describe resourcequota {quota}`"
+    )
+}
+
+/// The name of the quota that refuses.
+fn quota(said: &str) -> Option<&str> {
+    let name = after(said, "failed quota: ")
+        .or_else(|| after(said, "exceeded quota: "))
+        .or_else(|| uncounted_quota(said))?;
+    name.split([':', ',']).next()
+}
+
+fn is_limit_range(said: &str) -> bool {
+    [" per Container is ", " per Pod is "]
+        .iter()
+        .any(|it| said.contains(it))
+}
+
+/// The webhook that could not be called.
+fn failed_webhook(said: &str) -> Option<&str> {
+    quoted_after(said, "failed calling webhook ")
+}
+
+fn after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    text.split_once(start).map(|(_, rest)| rest)
+}
+
+/// The word after `start`, without its quotes.
+fn quoted_after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let rest = after(text, start)?;
+    rest.trim_start_matches(['"', '\''])
+        .split(['"', '\'', ' ', ','])
+        .next()
+        .filter(|it| !it.is_empty())
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests;

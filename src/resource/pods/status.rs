@@ -1,0 +1,284 @@
+//! Why a pod does not run: from its status and its events. Pure: no I/O.
+
+use serde_json::Value;
+
+use crate::{
+    desired::names,
+    resource::{
+        kubernetes::rollout::{COMPONENT, PARTS},
+        observed::Readiness,
+    },
+};
+
+/// How often kubelet has to repeat a message before it counts as stuck: volumes that cert-manager is still filling are
+/// missing in the first seconds of every installation (reference: observed.md).
+const PASSING_REPEATS: i64 = 6;
+
+/// Whether the pod is Running with all its containers ready.
+pub fn is_ready(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_null()
+        && pod["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|it| it["type"] == "Ready" && it["status"] == "True")
+}
+
+/// Why `pod` does not run yet; `events` are those of the namespace.
+pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    if is_ready(pod) {
+        return Readiness::Ready;
+    }
+    let look = format!("look at it with `kubectl -n {namespace} describe pod {name}`");
+    if let Some(condition) = unschedulable(pod) {
+        let message = condition["message"].as_str().unwrap_or("no node fits");
+        // No node is missing: the pod's event says why its claim is not made.
+        if message.contains("waiting for ephemeral volume controller") {
+            return without_claim(pod, name, events).unwrap_or_else(|| {
+                Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
+            });
+        }
+        let hint = if message.contains("no nodes available") {
+            NO_NODES.to_owned()
+        } else {
+            format!("add nodes that fit, or change {}", placement_keys(pod))
+        };
+        return Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint);
+    }
+    if let Some((reason, message)) = waiting(pod) {
+        return match reason {
+            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => Readiness::stuck(
+                format!("pod `{name}` cannot pull its image: {message}"),
+                format!(
+                    "check {}, and images.registry and pullSecrets for a mirror",
+                    image_keys(pod)
+                ),
+            ),
+            "CreateContainerConfigError"
+            | "CreateContainerError"
+            | "CrashLoopBackOff"
+            | "RunContainerError" => {
+                Readiness::stuck(format!("pod `{name}`: {reason}: {message}"), look)
+            }
+            _ => event_reason(pod, name, events, &look)
+                .unwrap_or_else(|| Readiness::progressing(format!("pod `{name}`: {reason}"))),
+        };
+    }
+    event_reason(pod, name, events, &look).unwrap_or_else(|| {
+        let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
+        Readiness::progressing(format!("pod `{name}` is {phase} and not ready"))
+    })
+}
+
+/// Why a claim of the pod's ephemeral volumes is not made: the controller of these says it of the pod (kubernetes,
+/// `pkg/controller/volume/ephemeral`).
+fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness> {
+    let refused = events.iter().find(|it| {
+        it["reason"] == "FailedBinding" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
+    })?;
+    let said = refused["message"].as_str().unwrap_or_default();
+    Some(Readiness::stuck(
+        format!("pod `{name}` gets no volume: {said}"),
+        "change what it claims (containerMode.kubernetes.workVolume, or the volume under template.volumes, of the pool in the profile), or the quota, LimitRange or policy that refuses it",
+    ))
+}
+
+/// What is to be done where the scheduler says that there are no nodes at all: what brings them begins when a pod waits.
+const NO_NODES: &str = "the cluster has no node: add a node group, or wait until the autoscaler that is to bring one (Karpenter, Cluster Autoscaler) has seen this pod; `arcctl doctor` tells when nodes are ready";
+
+/// What made a pod, by its labels.
+enum Maker {
+    Pool,
+    Controller,
+    CertManager,
+    Other,
+}
+
+fn maker(object: &Value) -> Maker {
+    let label = |name: &str| object["metadata"]["labels"][name].as_str();
+    if label("runner-deployment-name").is_some() {
+        Maker::Pool
+    } else if label("app.kubernetes.io/name") == Some(names::CONTROLLER) {
+        Maker::Controller
+    } else if label(COMPONENT).is_some_and(|it| PARTS.contains(&it)) {
+        Maker::CertManager
+    } else {
+        Maker::Other
+    }
+}
+
+/// Where the profile says where a pod runs.
+fn placement_keys(pod: &Value) -> &'static str {
+    match maker(pod) {
+        Maker::Pool => "instanceType, nodeSelector, tolerations or resources in the profile",
+        Maker::Controller => {
+            "nodeSelector, tolerations or resources under controller.values in the profile"
+        }
+        Maker::CertManager => {
+            "nodeSelector, tolerations or resources of the part under certManager.values in the profile"
+        }
+        Maker::Other => "what keeps it from the nodes that are there",
+    }
+}
+
+/// Where the profile says which image a pod has.
+fn image_keys(pod: &Value) -> &'static str {
+    match maker(pod) {
+        Maker::Pool => "the image's name and tag in the profile",
+        Maker::Controller => "controller.chartVersion and controller.values.image in the profile",
+        Maker::CertManager => "certManager.chartVersion in the profile",
+        Maker::Other => "the image's name and tag",
+    }
+}
+
+/// What gives the pods of `object` what a policy asks for: a key of the profile, or whatever made it.
+pub(crate) fn what_to_change(object: &Value) -> &'static str {
+    match maker(object) {
+        Maker::Controller => "change `controller.values` in the profile",
+        Maker::CertManager => {
+            "change `certManager.values` in the profile, where arcctl installs it"
+        }
+        Maker::Pool | Maker::Other => "change the manifest or chart that made it",
+    }
+}
+
+/// What the scheduler says of a pod that it finds no node for.
+pub(crate) fn unschedulable(pod: &Value) -> Option<&Value> {
+    pod["status"]["conditions"].as_array()?.iter().find(|it| {
+        it["type"] == "PodScheduled" && it["status"] == "False" && it["reason"] == "Unschedulable"
+    })
+}
+
+/// The reason and message of the first container that waits.
+fn waiting(pod: &Value) -> Option<(&str, &str)> {
+    ["initContainerStatuses", "containerStatuses"]
+        .iter()
+        .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
+        .find_map(|status| {
+            let waiting = &status["state"]["waiting"];
+            Some((
+                waiting["reason"].as_str()?,
+                waiting["message"].as_str().unwrap_or_default(),
+            ))
+        })
+}
+
+/// The newest warning about the pod.
+fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option<Readiness> {
+    let event = events
+        .iter()
+        .filter(|it| {
+            it["type"] == "Warning" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
+        })
+        .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default())?;
+    let said = event["message"].as_str().unwrap_or_default();
+    let reason = format!(
+        "pod `{name}`: {}: {said}",
+        event["reason"].as_str().unwrap_or("Warning")
+    );
+    if event["reason"] == "FailedMount" && event["count"].as_i64().unwrap_or(1) < PASSING_REPEATS {
+        return Some(Readiness::progressing(reason));
+    }
+    Some(Readiness::stuck(reason, look))
+}
+
+/// The worst of `all`: stuck before progressing before ready.
+pub fn worst(all: impl IntoIterator<Item = Readiness>) -> Readiness {
+    all.into_iter()
+        .max_by_key(|it| match it {
+            Readiness::Ready => 0,
+            Readiness::Progressing { .. } => 1,
+            Readiness::Stuck { .. } => 2,
+        })
+        .unwrap_or(Readiness::Ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: &Value) -> Value {
+        json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "status": status})
+    }
+
+    #[test]
+    fn an_unschedulable_pod_names_the_schedulers_words() {
+        let pod = pod(
+            &json!({"conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "0/2 nodes are available"}]}),
+        );
+        let found = readiness(&pod, &[]);
+        assert_eq!(
+            found.reason(),
+            Some("pod `p` is unschedulable: 0/2 nodes are available")
+        );
+        assert!(matches!(found, Readiness::Stuck { .. }));
+    }
+
+    #[test]
+    fn without_any_node_nothing_of_the_profile_is_at_fault() {
+        let pod = pod(
+            &json!({"conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "no nodes available to schedule pods"}]}),
+        );
+        let Readiness::Stuck { hint, .. } = readiness(&pod, &[]) else {
+            panic!("it is not stuck");
+        };
+        assert_eq!(hint, NO_NODES);
+    }
+
+    #[test]
+    fn a_claim_that_is_refused_is_no_lack_of_nodes() {
+        let said = "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-work\"";
+        let pod = pod(
+            &json!({"conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": said}]}),
+        );
+        assert!(matches!(
+            readiness(&pod, &[]),
+            Readiness::Progressing { .. }
+        ));
+        let event = json!({"type": "Warning", "reason": "FailedBinding", "involvedObject": {"uid": "u"},
+            "message": "ephemeral volume \"work\": exceeded quota: q"});
+        let Readiness::Stuck { reason, hint, .. } = readiness(&pod, &[event]) else {
+            panic!("it is not stuck");
+        };
+        assert_eq!(
+            reason,
+            "pod `p` gets no volume: ephemeral volume \"work\": exceeded quota: q"
+        );
+        assert!(
+            hint.contains("workVolume") && !hint.contains("nodes"),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn a_volume_that_comes_late_is_not_stuck_at_once() {
+        let pod = pod(&json!({"phase": "Pending"}));
+        let event = |count: i64| {
+            json!({"type": "Warning", "reason": "FailedMount", "count": count, "message": "no secret",
+                "involvedObject": {"uid": "u"}})
+        };
+        assert!(matches!(
+            readiness(&pod, &[event(1)]),
+            Readiness::Progressing { .. }
+        ));
+        assert!(matches!(
+            readiness(&pod, &[event(9)]),
+            Readiness::Stuck { .. }
+        ));
+    }
+
+    #[test]
+    fn running_is_not_ready_while_it_is_deleted() {
+        let mut pod = pod(&json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        assert!(is_ready(&pod));
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(!is_ready(&pod));
+    }
+}

@@ -1,0 +1,172 @@
+//! What the newest runners of a pool lack that others have: room on the nodes, or in a quota. Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::earlier::name;
+use crate::resource::pods::{
+    quota::{amount, usage},
+    status::unschedulable,
+};
+
+/// What the scheduler says of a pod that other pods keep from a node (kubernetes, `pkg/scheduler/framework/plugins`).
+const NO_ROOM: [&str; 6] = [
+    "Insufficient ",
+    "Too many pods",
+    "exceed max volume count",
+    "didn't have free ports",
+    "pod anti-affinity rules",
+    "pod topology spread constraints",
+];
+
+/// Of these, what pods on other nodes may be the reason of.
+const ELSEWHERE: [&str; 2] = ["pod anti-affinity rules", "pod topology spread constraints"];
+
+/// What the newest pods wait for, and so which pods of earlier templates are in their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// A quota counts all.
+    Quota,
+    /// These nodes would take one, if they were empty.
+    Nodes(BTreeSet<String>),
+    /// A pod on any node may keep it from all.
+    AnyNode,
+}
+
+impl Lack {
+    /// Whether `pod` is in the way of the newest.
+    pub(super) fn is_for(&self, pod: &Value) -> bool {
+        let node = pod["spec"]["nodeName"].as_str();
+        let node = node.filter(|it| !it.is_empty());
+        match self {
+            Self::Quota => true,
+            Self::Nodes(nodes) => node.is_some_and(|it| nodes.contains(it)),
+            Self::AnyNode => node.is_some(),
+        }
+    }
+}
+
+/// Whether other pods may keep `pod` from a node.
+pub(super) fn lacks_room(pod: &Value) -> bool {
+    says(pod, &NO_ROOM)
+}
+
+fn says(pod: &Value, words: &[&str]) -> bool {
+    let said = unschedulable(pod).and_then(|it| it["message"].as_str());
+    said.is_some_and(|said| words.iter().any(|it| said.contains(it)))
+}
+
+/// What `pod` waits for, which finds no room on `nodes`; `None` where it would fit on none of them, whatever goes.
+pub(super) fn lack(pod: &Value, nodes: &[Value]) -> Option<Lack> {
+    let fitting: BTreeSet<String> = nodes
+        .iter()
+        .filter(|it| fits(pod, it))
+        .map(|it| name(it).to_owned())
+        .collect();
+    if fitting.is_empty() {
+        None
+    } else if says(pod, &ELSEWHERE) {
+        Some(Lack::AnyNode)
+    } else {
+        Some(Lack::Nodes(fitting))
+    }
+}
+
+/// Whether a node takes a pod once no other is there: all it asks for is there, and it has the labels.
+fn fits(pod: &Value, node: &Value) -> bool {
+    let labels = pod["spec"]["nodeSelector"].as_object();
+    let mut labels = labels.into_iter().flatten();
+    let asked: BTreeSet<&String> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
+        .filter_map(|it| it["resources"]["requests"].as_object())
+        .flat_map(serde_json::Map::keys)
+        .collect();
+    let enough = |resource: &&String| {
+        let there = amount(&node["status"]["allocatable"][resource.as_str()]);
+        usage(pod, &format!("requests.{resource}")) <= there
+    };
+    node["spec"]["unschedulable"] != true
+        && labels.all(|(key, value)| node["metadata"]["labels"][key] == *value)
+        && asked.iter().all(enough)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A new pod that asks for so much, and for which the scheduler says so.
+    fn asks_for(cpu: &str, said: &str) -> Value {
+        json!({
+            "spec": {"containers": [
+                {"name": "docker", "resources": {"requests": {"cpu": "500m"}}},
+                {"name": "runner", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}},
+            ]},
+            "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]},
+        })
+    }
+
+    fn node(name: &str, cpu: &str) -> Value {
+        json!({"metadata": {"name": name, "labels": {"kind": name}},
+            "status": {"allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "110"}}})
+    }
+
+    const NO_CPU: &str = "0/2 nodes are available: 2 Insufficient cpu.";
+
+    #[test]
+    fn what_fits_on_no_node_waits_for_no_pod() {
+        let nodes = [node("a", "3920m"), node("b", "3920m")];
+        assert_eq!(lack(&asks_for("64", NO_CPU), &nodes), None);
+        assert_eq!(lack(&asks_for("3500m", NO_CPU), &nodes), None);
+        let both = Lack::Nodes(["a".to_owned(), "b".to_owned()].into());
+        assert_eq!(lack(&asks_for("3", NO_CPU), &nodes), Some(both));
+        assert_eq!(lack(&asks_for("3", NO_CPU), &[]), None);
+    }
+
+    #[test]
+    fn a_node_that_does_not_take_the_pod_does_not_count() {
+        let large = node("large", "96");
+        let mut cordoned = large.clone();
+        cordoned["spec"] = json!({"unschedulable": true});
+        let mut pod = asks_for("64", NO_CPU);
+        assert_eq!(lack(&pod, &[cordoned]), None);
+        let found = lack(&pod, &[large.clone(), node("small", "4")]);
+        assert_eq!(found, Some(Lack::Nodes(["large".to_owned()].into())));
+        pod["spec"]["nodeSelector"] = json!({"kind": "small"});
+        assert_eq!(lack(&pod, std::slice::from_ref(&large)), None);
+        let mut gpu = asks_for("1", NO_CPU);
+        gpu["spec"]["containers"][1]["resources"]["requests"]["nvidia.com/gpu"] = json!("1");
+        assert_eq!(lack(&gpu, &[large]), None);
+    }
+
+    #[test]
+    fn rules_between_pods_may_be_about_other_nodes() {
+        let said = "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.";
+        let nodes = [node("a", "4")];
+        assert_eq!(lack(&asks_for("1", said), &nodes), Some(Lack::AnyNode));
+        assert_eq!(lack(&asks_for("64", said), &nodes), None);
+    }
+
+    #[test]
+    fn room_is_what_other_pods_take() {
+        let said = |message: &str| {
+            lacks_room(
+                &json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": message}]}}),
+            )
+        };
+        assert!(said("0/2 nodes are available: 2 Insufficient cpu."));
+        assert!(said("0/2 nodes are available: 2 Too many pods."));
+        for other in [
+            "no nodes available to schedule pods",
+            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+            "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"w\"",
+        ] {
+            assert!(!said(other), "{other}");
+        }
+        assert!(!lacks_room(&json!({"status": {}})));
+    }
+}

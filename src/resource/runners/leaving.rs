@@ -1,0 +1,350 @@
+//! The runners of a pool that goes: what is known of each, and what is done next. Pure: no I/O.
+//!
+//! A runner is only deleted in the cluster once no job can reach it: it has left GitHub, or never came there. Whether a
+//! runner that GitHub lists is idle is decided by GitHub itself, which refuses to remove one with a job (422,
+//! docs.github.com: "Delete a self-hosted runner"): a listing is old when it arrives.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::resource::observed::Readiness;
+
+/// The controller notes GitHub's id of a runner here once GitHub lists it (reference: arc.md 2.1).
+pub(super) const ID: &str = "actions-runner/id";
+
+/// The controller notes here that it has removed the runner at GitHub (reference: arc.md 2.1).
+pub(super) const LEFT_GITHUB: &str = "actions-runner/unregistration-complete-timestamp";
+
+/// How long after its start a runner may still register: the image's start script tries ten times, with pauses
+/// (reference: arc.md 2.1, the entry point), and then ends.
+const REGISTERS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// What is known of a runner that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has a job.
+    Busy,
+    /// GitHub lists it and has no job for it: it must be removed there before anything else of it.
+    Listed,
+    /// GitHub lists it, and the controller has not noted its id yet. Were it removed now, the controller would know of no
+    /// registration, and hold the pod until ten minutes after it was ready (reference: arc.md 2.1).
+    Unnoted,
+    /// It runs and GitHub does not list it yet: it may register, and take a job, at any moment.
+    Starting,
+    /// No job can reach it.
+    Unreachable,
+}
+
+/// A runner of the pool, by its objects.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    /// Its name: of the Runner, the pod and the runner at GitHub.
+    pub(super) name: String,
+    /// What is known of it.
+    pub(super) state: State,
+    /// Whether its objects are being deleted already, so that only what holds them is waited for.
+    pub(super) ending: bool,
+}
+
+/// What is done next with the runners that are left.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// These are removed: at GitHub first, then in the cluster.
+    Remove(Vec<String>),
+    /// Something has to end first.
+    Wait(Readiness),
+}
+
+/// How the runners go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way<'a> {
+    /// Jobs are ended (`--force`).
+    pub(super) force: bool,
+    /// Why the controller does not take its part, so that arcctl does.
+    pub(super) by_hand: Option<&'a str>,
+}
+
+/// What is known of the runner whose pod is `pod`; `listed` is whether GitHub lists it, and then whether it has a job.
+pub(super) fn state(pod: Option<&Value>, listed: Option<bool>, now: Timestamp) -> State {
+    match (listed, pod) {
+        (Some(true), _) => State::Busy,
+        (Some(false), Some(pod)) if may_register(pod, now) => State::Unnoted,
+        (Some(false), _) => State::Listed,
+        (None, Some(pod)) if may_register(pod, now) => State::Starting,
+        // Nothing runs without a pod.
+        (None, _) => State::Unreachable,
+    }
+}
+
+/// Whether the runner in a pod may register yet, as far as the controller knows. One that was registered, or was removed, does not come back: a
+/// registration token is used at the start only.
+fn may_register(pod: &Value, now: Timestamp) -> bool {
+    let annotation = |key: &str| pod["metadata"]["annotations"][key].as_str();
+    if annotation(ID).is_some() || annotation(LEFT_GITHUB).is_some() {
+        return false;
+    }
+    let Some(started) = runs_since(pod) else {
+        return false;
+    };
+    // A time that cannot be read says nothing: it may be now.
+    let started = started.parse::<Timestamp>();
+    started.map_or(true, |it| now.duration_since(it) < REGISTERS_WITHIN)
+}
+
+/// Since when the container of the runner runs; `None` where it has not started, or has ended.
+fn runs_since(pod: &Value) -> Option<&str> {
+    let statuses = pod["status"]["containerStatuses"].as_array()?;
+    let runner = statuses.iter().find(|it| it["name"] == "runner")?;
+    let running = &runner["state"]["running"];
+    running
+        .is_object()
+        .then(|| running["startedAt"].as_str().unwrap_or_default())
+}
+
+/// Whether the container of the runner runs.
+pub(super) fn runs(pod: &Value) -> bool {
+    runs_since(pod).is_some()
+}
+
+/// What to do with the runners that are `left`; `known` is an error where GitHub could not be asked, and why.
+pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) -> Next {
+    let names = |of: &dyn Fn(&Leaving) -> bool| -> Vec<String> {
+        let left = left.iter().filter(|it| of(it));
+        left.map(|it| it.name.clone()).collect()
+    };
+    if way.force {
+        return Next::Remove(names(&|_| true));
+    }
+    if let Err(why) = known {
+        let reason = format!("whether its runners have a job is not known: {why}");
+        let hint = "mend that, or take the runners away as they are with `arcctl teardown --force`";
+        return Next::Wait(Readiness::stuck(reason, hint));
+    }
+    let go = names(&|it| match it.state {
+        State::Listed => true,
+        State::Unnoted => way.by_hand.is_some(),
+        State::Unreachable => way.by_hand.is_some() || !it.ending,
+        State::Busy | State::Starting => false,
+    });
+    if !go.is_empty() {
+        return Next::Remove(go);
+    }
+    let busy = names(&|it| it.state == State::Busy);
+    if !busy.is_empty() {
+        let hint = "wait for the jobs to end with a longer `--timeout` or `timeouts.drain`, or end them with `arcctl teardown --force`";
+        let have = if busy.len() == 1 { "has" } else { "have" };
+        let reason = format!(
+            "{} still {have} a job: {}",
+            count(busy.len()),
+            listed(&busy)
+        );
+        return Next::Wait(Readiness::stuck(reason, hint));
+    }
+    let unnoted = names(&|it| it.state == State::Unnoted);
+    if !unnoted.is_empty() {
+        return Next::Wait(Readiness::progressing(format!(
+            "the controller has not noted the registration of {} yet: {}",
+            count(unnoted.len()),
+            listed(&unnoted)
+        )));
+    }
+    let starting = names(&|it| it.state == State::Starting);
+    Next::Wait(Readiness::progressing(if starting.is_empty() {
+        format!(
+            "the controller removes {}: {}",
+            count(left.len()),
+            listed(&names(&|_| true))
+        )
+    } else {
+        let have = if starting.len() == 1 { "has" } else { "have" };
+        format!(
+            "{} {have} just started and may still register and take a job: {}",
+            count(starting.len()),
+            listed(&starting)
+        )
+    }))
+}
+
+/// The first few names; a pool of hundreds is not a line to read.
+pub(super) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|it| format!("`{it}`"))
+        .collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+pub(super) fn count(runners: usize) -> String {
+    match runners {
+        1 => "1 runner".to_owned(),
+        more => format!("{more} runners"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: &str = "2026-11-26T00:10:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    fn pod(container: &Value, annotations: &Value) -> Value {
+        json!({
+            "metadata": {"name": "a", "annotations": annotations},
+            "status": {"containerStatuses": [
+                {"name": "docker", "state": {"running": {"startedAt": NOW}}},
+                {"name": "runner", "state": container},
+            ]},
+        })
+    }
+
+    fn running(since: &str) -> Value {
+        json!({"running": {"startedAt": since}})
+    }
+
+    #[test]
+    fn what_github_lists_is_busy_or_to_be_removed_there_whatever_its_pod_does() {
+        let ended = pod(&json!({"terminated": {"exitCode": 0}}), &json!({}));
+        for pod in [None, Some(&ended)] {
+            assert_eq!(state(pod, Some(true), now()), State::Busy);
+            assert_eq!(state(pod, Some(false), now()), State::Listed);
+        }
+    }
+
+    #[test]
+    fn a_runner_that_is_not_listed_is_only_unreachable_when_it_cannot_register_any_more() {
+        let of = |container: &Value, annotations: Value| {
+            state(Some(&pod(container, &annotations)), None, now())
+        };
+        let young = running("2026-11-26T00:09:30Z");
+        assert_eq!(of(&young, json!({})), State::Starting);
+        // A clock that is behind the node's.
+        assert_eq!(
+            of(&running("2026-11-26T00:11:00Z"), json!({})),
+            State::Starting
+        );
+        assert_eq!(of(&running("not a time"), json!({})), State::Starting);
+        let long_ago = running("2026-11-26T00:07:59Z");
+        assert_eq!(of(&long_ago, json!({})), State::Unreachable);
+        // It was registered, so it has done its job or was removed.
+        assert_eq!(of(&young, json!({ID: "7"})), State::Unreachable);
+        assert_eq!(of(&young, json!({LEFT_GITHUB: NOW})), State::Unreachable);
+        let ended = json!({"terminated": {"exitCode": 0}});
+        assert_eq!(of(&ended, json!({})), State::Unreachable);
+        let pulling = json!({"waiting": {"reason": "ContainerCreating"}});
+        assert_eq!(of(&pulling, json!({})), State::Unreachable);
+        assert_eq!(state(None, None, now()), State::Unreachable);
+    }
+
+    #[test]
+    fn what_the_controller_has_not_noted_is_left_registered_until_it_has() {
+        let young = now() - SignedDuration::from_secs(20);
+        let container = running(&young.to_string());
+        let of =
+            |annotations: Value| state(Some(&pod(&container, &annotations)), Some(false), now());
+        assert_eq!(of(json!({})), State::Unnoted);
+        assert_eq!(of(json!({ID: "7"})), State::Listed);
+        let left = [leaving("a", State::Unnoted, false)];
+        let way = |by_hand| Way {
+            force: false,
+            by_hand,
+        };
+        assert!(matches!(decide(&left, Ok(()), way(None)), Next::Wait(_)));
+        assert_eq!(
+            decide(&left, Ok(()), way(Some("it is gone"))),
+            Next::Remove(vec!["a".into()])
+        );
+    }
+
+    fn leaving(name: &str, state: State, ending: bool) -> Leaving {
+        Leaving {
+            name: name.into(),
+            state,
+            ending,
+        }
+    }
+
+    const GENTLY: Way<'_> = Way {
+        force: false,
+        by_hand: None,
+    };
+
+    const BY_HAND: Way<'_> = Way {
+        force: false,
+        by_hand: Some("the controller does not run"),
+    };
+
+    const BY_FORCE: Way<'_> = Way {
+        force: true,
+        by_hand: None,
+    };
+
+    fn reason(next: &Next) -> &str {
+        match next {
+            Next::Wait(readiness) => readiness.reason().unwrap(),
+            Next::Remove(names) => panic!("{names:?} would go"),
+        }
+    }
+
+    #[test]
+    fn only_force_removes_a_runner_with_a_job() {
+        let left = [
+            leaving("a", State::Listed, false),
+            leaving("b", State::Busy, false),
+            leaving("c", State::Starting, false),
+            leaving("d", State::Unreachable, false),
+        ];
+        let go = |way| decide(&left, Ok(()), way);
+        let names = |names: &[&str]| Next::Remove(names.iter().map(ToString::to_string).collect());
+        assert_eq!(go(GENTLY), names(&["a", "d"]));
+        assert_eq!(go(BY_HAND), names(&["a", "d"]));
+        assert_eq!(go(BY_FORCE), names(&["a", "b", "c", "d"]));
+        assert_eq!(
+            reason(&decide(&left[1..3], Ok(()), BY_HAND)),
+            "1 runner still has a job: `b`"
+        );
+        assert_eq!(
+            reason(&decide(&left[2..3], Ok(()), GENTLY)),
+            "1 runner has just started and may still register and take a job: `c`"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_taken_for_idle() {
+        let left = [leaving("a", State::Unreachable, false)];
+        for way in [GENTLY, BY_HAND] {
+            let next = decide(&left, Err("no answer"), way);
+            assert!(reason(&next).ends_with("is not known: no answer"));
+        }
+        assert_eq!(
+            decide(&left, Err("no answer"), BY_FORCE),
+            Next::Remove(vec!["a".into()])
+        );
+    }
+
+    #[test]
+    fn what_ends_already_is_left_to_the_controller_where_there_is_one() {
+        let left: Vec<Leaving> = (0..7)
+            .map(|it| leaving(&format!("r{it}"), State::Unreachable, true))
+            .collect();
+        assert_eq!(
+            reason(&decide(&left, Ok(()), GENTLY)),
+            "the controller removes 7 runners: `r0`, `r1`, `r2`, `r3`, `r4` and 2 more"
+        );
+        assert!(matches!(decide(&left, Ok(()), BY_HAND), Next::Remove(it) if it.len() == 7));
+        // GitHub still lists it: it goes there, whatever the controller does.
+        let listed = [leaving("a", State::Listed, true)];
+        assert!(matches!(decide(&listed, Ok(()), GENTLY), Next::Remove(_)));
+    }
+}

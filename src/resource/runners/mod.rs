@@ -1,0 +1,14 @@
+//! The runners of a pool: whether they run and are online, how they go, and how room is made for new ones.
+
+pub mod account;
+pub(crate) mod drain;
+pub(crate) mod earlier;
+pub(crate) mod lack;
+pub(crate) mod leaving;
+pub(crate) mod offline;
+pub(crate) mod registration;
+pub(crate) mod removal;
+pub(crate) mod room;
+pub mod rotation;
+pub(crate) mod running;
+pub(crate) mod tokens;

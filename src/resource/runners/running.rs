@@ -1,0 +1,350 @@
+//! That the pods of a pool run: at least as many as the minimum in force now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    clients::kube::{Selection, Target},
+    desired::names::ROLE_ANNOTATION,
+    diff::missing,
+    error::Result,
+    resource::{
+        Registration,
+        context::Context,
+        observed::Readiness,
+        pods::{dry_run::Trial, role, status},
+    },
+};
+
+pub(super) const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
+
+/// Events of the controller that say why a runner does not come (reference: arc.md 2.3, recordings/events.tsv).
+const FAILURES: [&str; 3] = [
+    "FailedUpdateRegistrationToken",
+    "RunnerAutoscalingFailure",
+    "FailedCreate",
+];
+
+/// What there is of what the profile says now.
+pub(super) struct Newest {
+    /// What the controller marks its objects with.
+    pub(super) hash: String,
+    /// All sets of the pool, of earlier templates too.
+    pub(super) sets: Vec<Value>,
+    /// The pods of the newest.
+    pub(super) pods: Vec<Value>,
+}
+
+impl Registration {
+    /// The pool's pods.
+    pub fn pods(&self) -> Selection {
+        self.of_the_pool("v1", "Pod")
+    }
+
+    fn of_the_pool(&self, version: &str, kind: &str) -> Selection {
+        Selection::namespaced(version, kind, &self.namespace)
+            .labelled(format!("runner-deployment-name={}", self.pool))
+    }
+
+    /// What the controller has made for the pool, of all its templates: sets, Runners and pods.
+    pub(super) async fn objects(
+        &self,
+        context: &Context,
+    ) -> Result<(Vec<Value>, Vec<Value>, Vec<Value>)> {
+        let (sets, runners, pods) = (
+            self.of_the_pool(RUNNERS, "RunnerReplicaSet"),
+            self.of_the_pool(RUNNERS, "Runner"),
+            self.pods(),
+        );
+        tokio::try_join!(
+            context.kube.list(&sets),
+            context.kube.list(&runners),
+            context.kube.list(&pods)
+        )
+    }
+
+    /// The pods of the newest template: those of an older one prove nothing of what the profile says now. `Err` is why
+    /// there are none to look at yet.
+    pub(super) async fn newest_pods(
+        &self,
+        context: &Context,
+    ) -> Result<Result<Vec<Value>, Readiness>> {
+        Ok(self.newest(context).await?.map(|it| it.pods))
+    }
+
+    /// The same, and what there is beside.
+    pub(super) async fn newest(&self, context: &Context) -> Result<Result<Newest, Readiness>> {
+        let deployment =
+            Target::namespaced(RUNNERS, "RunnerDeployment", &self.namespace, &self.pool);
+        let sets = self.of_the_pool(RUNNERS, "RunnerReplicaSet");
+        let (deployment, sets) =
+            tokio::try_join!(context.kube.get(&deployment), context.kube.list(&sets))?;
+        let Some(deployment) = deployment else {
+            return Ok(Err(Readiness::progressing(format!(
+                "RunnerDeployment `{}` is not there yet",
+                self.pool
+            ))));
+        };
+        let wanted = &deployment["spec"]["template"];
+        let newest = sets
+            .iter()
+            .filter(|it| {
+                let made = &it["spec"]["template"];
+                let role =
+                    |template: &Value| template["metadata"]["annotations"][ROLE_ANNOTATION].clone();
+                role(made) == role(wanted)
+                    && same_metadata(&made["metadata"], &wanted["metadata"])
+                    && missing(&made["spec"], &wanted["spec"]).is_empty()
+                    && missing(&wanted["spec"], &made["spec"]).is_empty()
+            })
+            .max_by_key(|it| {
+                it["metadata"]["creationTimestamp"]
+                    .as_str()
+                    .unwrap_or_default()
+            });
+        let hash = newest.and_then(|it| it["metadata"]["labels"]["runner-template-hash"].as_str());
+        let Some(hash) = hash.map(str::to_owned) else {
+            return Ok(Err(Readiness::progressing(format!(
+                "the controller has not yet made runners of what pool `{}` says now",
+                self.pool
+            ))));
+        };
+        let mut pods = self.pods();
+        pods.labels = Some(format!(
+            "runner-deployment-name={},runner-template-hash={hash}",
+            self.pool
+        ));
+        let pods = context.kube.list(&pods).await?;
+        Ok(Ok(Newest { hash, sets, pods }))
+    }
+
+    /// Whether the pool is taken over as it is by this run: its runners promise nothing of what the profile says.
+    pub fn is_left(&self, context: &Context) -> bool {
+        let id = format!("runner-deployment/{}/{}", self.namespace, self.pool);
+        context.remarks.deferred(&id).is_some()
+    }
+
+    /// What a watch must look at to see the runners come.
+    pub fn selections(&self) -> Vec<Selection> {
+        vec![self.pods(), self.of_the_pool(RUNNERS, "Runner")]
+    }
+
+    /// Whether enough pods run, and else why not.
+    pub(super) async fn pods_readiness(
+        &self,
+        context: &Context,
+        newest: std::result::Result<&Newest, &Readiness>,
+    ) -> Result<Readiness> {
+        let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
+        let pods = match newest {
+            Ok(newest) => &newest.pods,
+            Err(_) if wanted == 0 => return self.sized(context).await,
+            Err(reason) => return self.explain(context, &[], reason.clone()).await,
+        };
+        let running = pods.iter().filter(|it| status::is_ready(it)).count();
+        if running >= wanted {
+            let pools = &context.profile.pools;
+            let pool = pools.iter().find(|it| it.name == self.pool);
+            let role = pool
+                .filter(|_| !self.is_left(context))
+                .and_then(|pool| context.profile.role_of(pool));
+            return match role.and_then(|(via, _)| role::without_role(pods, via)) {
+                Some(lacking) => Ok(lacking),
+                None if wanted == 0 => self.sized(context).await,
+                None => Ok(Readiness::Ready),
+            };
+        }
+        let count = format!("{running} of {wanted} runner pods run");
+        self.explain(context, pods, Readiness::progressing(count))
+            .await
+    }
+
+    /// Whether the autoscaler has said how many runners a pool has that may have none: until then the controller holds one,
+    /// as of every new `RunnerDeployment` (reference: observed.md 12).
+    async fn sized(&self, context: &Context) -> Result<Readiness> {
+        let (kind, name) = ("HorizontalRunnerAutoscaler", &self.pool);
+        let autoscaler = Target::namespaced(RUNNERS, kind, &self.namespace, name);
+        let live = context.kube.get(&autoscaler).await?.unwrap_or_default();
+        if self.is_left(context) || live["status"]["desiredReplicas"].is_number() {
+            return Ok(Readiness::Ready);
+        }
+        let waits = format!("the autoscaler of pool `{name}` has not set how many runners it has");
+        self.explain(context, &[], Readiness::progressing(waits))
+            .await
+    }
+
+    /// The best cause that can be seen: a pod's own, or what the controller says; `otherwise` where there is none.
+    async fn explain(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        otherwise: Readiness,
+    ) -> Result<Readiness> {
+        let (events, made) = tokio::try_join!(
+            context.events(&self.namespace),
+            Box::pin(self.made(context))
+        )?;
+        let waiting = pods.iter().filter(|it| !status::is_ready(it));
+        let worst = status::worst(waiting.map(|it| status::readiness(it, &events)));
+        if matches!(worst, Readiness::Stuck { .. }) {
+            return Ok(worst);
+        }
+        let count = otherwise.reason().unwrap_or_default();
+        let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
+        // What is taken over as it is has pods of its own template, and not of the profile's, which is what is tried.
+        if pods.len() < wanted
+            && !self.is_left(context)
+            && let Trial::Refused(refusal) = self.try_pod(context, &BTreeSet::new()).await
+        {
+            return Ok(Readiness::stuck(
+                format!("{count}; the API server refuses more: {}", refusal.said),
+                refusal.hint,
+            ));
+        }
+        let said = self.failure(&events, &made, context.started);
+        if let Some(reason) = self.without_token(context, count, said.as_deref()).await? {
+            return Ok(reason);
+        }
+        let Some(said) = said else {
+            return Ok(match worst {
+                Readiness::Ready => otherwise,
+                worst => worst,
+            });
+        };
+        Ok(Readiness::stuck(
+            format!("{count}; the controller reports: {said}"),
+            format!(
+                "see why in the controller's log: `{}`",
+                context.profile.controller.log_command()
+            ),
+        ))
+    }
+
+    /// The uids of what the controller has made for the pool: names tell nothing, for a pool `basic-large` begins like
+    /// the generated names of a pool `basic`.
+    async fn made(&self, context: &Context) -> Result<Vec<String>> {
+        let (sets, runners, pods) = self.objects(context).await?;
+        let all = sets.iter().chain(&runners).chain(&pods);
+        Ok(all
+            .filter_map(|it| it["metadata"]["uid"].as_str())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// The newest failure that the controller reports since `started` for this pool, or for what it has `made` for it:
+    /// what it said before is of yesterday's token.
+    fn failure(&self, events: &[Value], made: &[String], started: Timestamp) -> Option<String> {
+        events
+            .iter()
+            .filter(|it| FAILURES.iter().any(|reason| it["reason"] == *reason))
+            .filter(|it| self.is_of_the_pool(&it["involvedObject"], made))
+            .filter_map(|it| Some((last_seen(it)?, it)))
+            .filter(|(seen, _)| seen.duration_since(started) >= -SKEW)
+            .max_by_key(|(seen, _)| *seen)
+            .and_then(|(_, it)| it["message"].as_str())
+            .map(str::to_owned)
+    }
+
+    /// Whether an object is one of the two that are called like the pool, or one that was made for it.
+    fn is_of_the_pool(&self, object: &Value, made: &[String]) -> bool {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        let own = ["RunnerDeployment", "HorizontalRunnerAutoscaler"].contains(&kind);
+        let uid = object["uid"].as_str().unwrap_or_default();
+        own && object["name"] == self.pool.as_str() || made.iter().any(|it| it == uid)
+    }
+}
+
+/// Whether a set has the labels and annotations that the template wants, and of the user's no others: to those the
+/// controller adds its own.
+fn same_metadata(made: &Value, wanted: &Value) -> bool {
+    let own = |key: &str| {
+        matches!(
+            key,
+            "runner-deployment-name" | "runner-template-hash" | "sync-time"
+        )
+    };
+    let entries = |metadata: &Value, of: &str| -> BTreeMap<String, Value> {
+        let map = metadata[of].as_object().cloned().unwrap_or_default();
+        map.into_iter().filter(|(key, _)| !own(key)).collect()
+    };
+    ["labels", "annotations"]
+        .iter()
+        .all(|of| entries(made, of) == entries(wanted, of))
+}
+
+/// By how much this machine's clock may be ahead of the cluster's.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
+/// When an event happened last.
+fn last_seen(event: &Value) -> Option<Timestamp> {
+    let time = event["lastTimestamp"]
+        .as_str()
+        .or(event["eventTime"].as_str())?;
+    time.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool() -> Registration {
+        Registration {
+            namespace: "actions-runner".into(),
+            schedule: None,
+            pool: "basic".into(),
+            min: 1,
+            labels: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_made_for_the_pool_speaks_for_it() {
+        let made = ["u1".to_owned()];
+        let of = |kind: &str, name: &str, uid: &str| {
+            let object = json!({"kind": kind, "name": name, "uid": uid});
+            pool().is_of_the_pool(&object, &made)
+        };
+        assert!(of("HorizontalRunnerAutoscaler", "basic", "u0"));
+        assert!(of("RunnerDeployment", "basic", "u0"));
+        assert!(of("Runner", "basic-lrmq2-mkkt6", "u1"));
+        for name in ["basic", "basic-large", "basic-large-mkkt6", "basics"] {
+            assert!(!of("Runner", name, "u2"), "{name}");
+        }
+        assert!(!of("HorizontalRunnerAutoscaler", "basic-large", "u2"));
+    }
+
+    #[test]
+    fn a_set_of_other_labels_is_of_another_template() {
+        let set = json!({"labels": {"a": "b", "runner-deployment-name": "basic", "runner-template-hash": "x"}});
+        assert!(same_metadata(&set, &json!({"labels": {"a": "b"}})));
+        assert!(!same_metadata(&set, &json!({"labels": {"a": "c"}})));
+        assert!(!same_metadata(&set, &json!({})));
+        assert!(same_metadata(
+            &json!({"labels": {"runner-template-hash": "x"}}),
+            &Value::Null
+        ));
+    }
+
+    #[test]
+    fn what_the_controller_said_before_the_run_is_not_its_cause() {
+        let event = |time: &str| {
+            json!({
+                "reason": FAILURES[0],
+                "involvedObject": {"kind": "Runner", "name": "basic-lrmq2", "uid": "u1"},
+                "lastTimestamp": time,
+                "message": time,
+            })
+        };
+        let events = [event("2026-01-01T00:00:00Z"), event("2026-01-01T01:00:00Z")];
+        let since = |time: &str| pool().failure(&events, &["u1".to_owned()], time.parse().unwrap());
+        assert_eq!(
+            since("2026-01-01T00:30:00Z").as_deref(),
+            Some("2026-01-01T01:00:00Z")
+        );
+        assert_eq!(since("2026-01-01T02:00:00Z"), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! That the controller gets registration tokens for a pool's runners, and why it does not: it has another credential than
+//! the profile, or does not get through to GitHub. Its events come late and do not say which.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    desired::names,
+    error::{ErrorKind, Result},
+    resource::{Registration, aws::node_groups, context::Context, observed::Readiness},
+};
+
+impl Registration {
+    /// Whether GitHub gives arcctl a registration token: the controller's events quote GitHub as text at best, so what a
+    /// refusal is, is asked of GitHub itself.
+    async fn ask_github(&self, context: &Context) -> Result<bool> {
+        let (github, profile) = context.github_of(&self.pool);
+        let Some(scope) = profile.github.scope() else {
+            return Ok(false);
+        };
+        match github.registration(scope).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind == ErrorKind::Unauthorized => {
+                let pool = format!("runner-deployment/{}/{}", self.namespace, self.pool);
+                Err(error.object(pool))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// What keeps the controller from getting a registration token that GitHub gives arcctl; `said` is what it reports of
+    /// a failure.
+    pub(super) async fn without_token(
+        &self,
+        context: &Context,
+        count: &str,
+        said: Option<&str>,
+    ) -> Result<Option<Readiness>> {
+        let [_, runners] = &self.selections()[..] else {
+            return Ok(None);
+        };
+        let runners = context.kube.list(runners).await?;
+        let now = Timestamp::now();
+        let waiting = runners.iter().find(|it| waits_for_token(it, now));
+        if waiting.is_none() && said.is_none() {
+            return Ok(None);
+        }
+        if !self.ask_github(context).await? {
+            return Ok(None);
+        }
+        if has_another_credential(context) {
+            return Ok(Some(self.another_credential(context, said)));
+        }
+        let Some(runner) = waiting else {
+            return Ok(None);
+        };
+        let server = context.github.base();
+        let name = runner["metadata"]["name"].as_str().unwrap_or_default();
+        Ok(Some(Readiness::stuck(
+            format!(
+                "{count}: the controller gets no registration token for Runner `{name}`, and arcctl gets one from {server} with the credential that is in the Secret"
+            ),
+            unreached(context).await,
+        )))
+    }
+
+    /// Of a run that leaves a Secret as it is whose credential gets no tokens: what is taken over by then, the next run
+    /// may write.
+    fn another_credential(&self, context: &Context, said: Option<&str>) -> Readiness {
+        let reported = said.map(|it| format!("; the controller reports: {it}"));
+        Readiness::stuck(
+            format!(
+                "the controller gets no registration token for the runners of pool `{}`: Secret `{}/{}` holds another credential than the profile, and --adopt leaves it as it is{}",
+                self.pool,
+                context.profile.controller.namespace,
+                names::CONTROLLER_SECRET,
+                reported.unwrap_or_default()
+            ),
+            "run `arcctl up` without --adopt: it writes the profile's credential, which GitHub takes",
+        )
+    }
+}
+
+/// Whether the controller's Secret is taken over as it is, and holds another credential than the profile.
+fn has_another_credential(context: &Context) -> bool {
+    let namespace = &context.profile.controller.namespace;
+    let name = names::CONTROLLER_SECRET;
+    let left = context
+        .remarks
+        .deferred(&format!("secret/{namespace}/{name}"));
+    left.is_some_and(|it| it.iter().any(|it| it.path.starts_with("data.")))
+}
+
+/// Whether a Runner has had no registration token for longer than the controller needs to get one from a server that it
+/// reaches.
+pub fn waits_for_token(runner: &Value, now: Timestamp) -> bool {
+    let created = runner["metadata"]["creationTimestamp"].as_str();
+    let created = created.and_then(|it| it.parse::<Timestamp>().ok());
+    let has_token = runner["status"]["registration"]["expiresAt"].is_string()
+        || runner["status"]["phase"]
+            .as_str()
+            .is_some_and(|it| !it.is_empty());
+    !has_token
+        && runner["metadata"]["deletionTimestamp"].is_null()
+        && created.is_some_and(|it| now.duration_since(it) > TOKEN_COMES)
+}
+
+/// What lets the controller reach the GitHub server, where nothing else is known.
+async fn unreached(context: &Context) -> String {
+    let command = context.profile.controller.log_command();
+    let aws = context.profile.aws.as_ref();
+    if aws.is_some_and(|it| it.github_server.is_some()) {
+        return format!(
+            "the rules of aws.githubServer are there: look at routes, network ACLs, the server's own firewall, and `proxy` and `github.caBundle` in the profile; what the controller met is in its log: `{command}`"
+        );
+    }
+    let groups = match node_groups(context).await {
+        Some(Ok(groups)) if !groups.is_empty() => {
+            format!("the nodes' security groups are {}; ", groups.join(", "))
+        }
+        Some(Err(error)) => format!(
+            "the nodes' security groups could not be read ({}); ",
+            error.message
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "see what the controller met in its log: `{command}`. If it does not reach the server on TCP 443: {groups}name the server under `aws.githubServer` in the profile (securityGroup or cidr), and `arcctl up` adds the rules, or set `proxy`; if it does not trust the server's certificate: set `github.caBundle`"
+    )
+}
+
+/// After how long a Runner has its registration token, where the controller reaches GitHub: a second (reference:
+/// observed.md), and some for a busy server.
+const TOKEN_COMES: SignedDuration = SignedDuration::from_secs(10);

@@ -1,0 +1,392 @@
+//! That the controller's webhooks answer, in the order of DESIGN 5: certificate, pods, CA bundles, endpoints, and dry
+//! runs of a `RunnerDeployment` that must be admitted and of one that must be denied.
+//!
+//! The last release has no readiness probe, so that a Ready pod proves nothing (reference: arc.md 0.2).
+
+use serde_json::{Value, json};
+
+use super::{
+    cert_manager,
+    error::short,
+    github_events,
+    leader::{election, leader, led_by_another},
+    readiness::{self, without_authority},
+};
+use crate::{
+    clients::kube::{Mode, Selection, Target},
+    desired::names,
+    error::Result,
+    profile::full_name,
+    resource::{context::Context, kubernetes::rollout, observed::Readiness, pods::status},
+};
+
+const CERTIFICATES: &str = "cert-manager.io/v1";
+const REGISTRATION: &str = "admissionregistration.k8s.io/v1";
+const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
+
+/// The controller's release, and where a `RunnerDeployment` is tried.
+pub(crate) struct Proof<'a> {
+    /// The release's namespace.
+    pub namespace: &'a str,
+    /// The release's name.
+    pub release: &'a str,
+    /// Where a `RunnerDeployment` is tried.
+    pub runner_namespace: &'a str,
+}
+
+impl Proof<'_> {
+    /// What a watch must look at to see the webhooks come.
+    pub(crate) fn selections(&self) -> Vec<Selection> {
+        vec![
+            Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels()),
+            Selection::namespaced(CERTIFICATES, "Certificate", self.namespace),
+            Selection::all(REGISTRATION, "ValidatingWebhookConfiguration").with_fields(format!(
+                "metadata.name={}",
+                self.configuration("validating")
+            )),
+        ]
+    }
+
+    fn labels(&self) -> String {
+        format!(
+            "app.kubernetes.io/name=actions-runner-controller,app.kubernetes.io/instance={}",
+            self.release
+        )
+    }
+
+    /// The chart's full name (reference: arc.md 1.4).
+    fn full_name(&self) -> String {
+        full_name(self.release)
+    }
+
+    fn configuration(&self, kind: &str) -> String {
+        format!("{}-{kind}-webhook-configuration", self.full_name())
+    }
+
+    /// The first thing that is not as it must be.
+    pub(crate) async fn readiness(&self, context: &Context) -> Result<Readiness> {
+        let certificate = self.certificate(context).await?;
+        let selection = Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels());
+        let name = self.full_name();
+        let deployment = Target::namespaced("apps/v1", "Deployment", self.namespace, &name);
+        let (pods, deployment) =
+            tokio::try_join!(context.kube.list(&selection), context.kube.get(&deployment))?;
+        let Some(deployment) = deployment else {
+            return Ok(Readiness::progressing(format!(
+                "Deployment `{name}` is not there yet"
+            )));
+        };
+        // The release has been compared with the profile; one that is taken over is as somebody else made it.
+        let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1).max(1);
+        let running = self.pods(context, &pods, &deployment, replicas).await?;
+        // A pod that waits for the certificate's Secret is stuck too, but that is the consequence.
+        let waits_for_certificate = running
+            .reason()
+            .is_some_and(|it| it.contains("-serving-cert"));
+        if matches!(running, Readiness::Stuck { .. }) && !waits_for_certificate {
+            return Ok(running);
+        }
+        for step in [certificate, running, self.bundles(context).await?] {
+            if step != Readiness::Ready {
+                return Ok(step);
+            }
+        }
+        let endpoints = self.endpoints(context).await?;
+        if endpoints != Readiness::Ready {
+            return Ok(endpoints);
+        }
+        // The API server spreads its calls over the pods: each has to answer.
+        for _ in 0..replicas.saturating_mul(2).min(8) {
+            let step = self.admission(context).await?;
+            if step != Readiness::Ready {
+                return Ok(step);
+            }
+        }
+        let server = github_events::readiness(context).await?;
+        if server != Readiness::Ready {
+            return Ok(server);
+        }
+        self.leader(context, &pods, &deployment).await
+    }
+
+    /// Every pod answers webhooks; only the one that leads makes runners.
+    async fn leader(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        deployment: &Value,
+    ) -> Result<Readiness> {
+        let Some(name) = election(deployment) else {
+            return Ok(Readiness::Ready);
+        };
+        let target = Target::namespaced("coordination.k8s.io/v1", "Lease", self.namespace, &name);
+        let lease = context.kube.get(&target).await?;
+        let name = format!("{}/{name}", self.namespace);
+        let readiness = leader(&name, lease.as_ref(), pods);
+        if readiness == Readiness::Ready {
+            return Ok(readiness);
+        }
+        let all = Selection::namespaced("v1", "Pod", self.namespace)
+            .labelled("app.kubernetes.io/name=actions-runner-controller");
+        let all = context.kube.list(&all).await?;
+        let another = led_by_another(&name, lease.as_ref(), &all, self.release);
+        Ok(another.unwrap_or(readiness))
+    }
+
+    async fn certificate(&self, context: &Context) -> Result<Readiness> {
+        let name = format!("{}-serving-cert", self.full_name());
+        let target = Target::namespaced(CERTIFICATES, "Certificate", self.namespace, &name);
+        let Some(certificate) = context.kube.get(&target).await? else {
+            return Ok(Readiness::progressing(format!("{target} is not there yet")));
+        };
+        Ok(match readiness::issued(&certificate) {
+            Ok(()) => Readiness::Ready,
+            Err(Some(said)) => Readiness::stuck(
+                format!("{target} is not issued: {said}"),
+                format!(
+                    "see why with `kubectl -n {} describe certificaterequest` and cert-manager's log",
+                    self.namespace
+                ),
+            ),
+            Err(None) => Readiness::stuck(
+                format!("cert-manager has not picked up {target}"),
+                format!("check that {}", cert_manager_runs(context).await),
+            ),
+        })
+    }
+
+    async fn pods(
+        &self,
+        context: &Context,
+        pods: &[Value],
+        deployment: &Value,
+        replicas: u64,
+    ) -> Result<Readiness> {
+        // An evicted pod stays as Failed, and is none of those that serve.
+        let ended = |pod: &Value| {
+            matches!(
+                pod["status"]["phase"].as_str(),
+                Some("Failed" | "Succeeded")
+            )
+        };
+        let pods = pods.iter().filter(|it| !ended(it));
+        let ready = pods.clone().filter(|it| status::is_ready(it)).count();
+        let live: Vec<&Value> = pods
+            .filter(|it| it["metadata"]["deletionTimestamp"].is_null())
+            .collect();
+        let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
+        let rolled_out = is_rolled_out(deployment, replicas);
+        if ready >= wanted && live.len() == ready && rolled_out {
+            return Ok(Readiness::Ready);
+        }
+        if live.is_empty() {
+            let events = context.events(self.namespace).await?;
+            return Ok(match rollout::readiness(deployment, &[], &events) {
+                // Its conditions and its ReplicaSets' events tell of pods that nobody may make.
+                refused @ Readiness::Stuck { .. } => refused,
+                _ => Readiness::progressing("the controller has no pod yet"),
+            });
+        }
+        let events = context.events(self.namespace).await?;
+        let worst = status::worst(live.iter().map(|it| status::readiness(it, &events)));
+        Ok(match worst {
+            Readiness::Ready => {
+                Readiness::progressing(format!("{ready} of {wanted} controller pods are ready"))
+            }
+            other => other,
+        })
+    }
+
+    /// Every webhook must trust the CA that is in the certificate's Secret.
+    async fn bundles(&self, context: &Context) -> Result<Readiness> {
+        let name = format!("{}-serving-cert", self.full_name());
+        let target = Target::namespaced("v1", "Secret", self.namespace, &name);
+        let Some(secret) = context.kube.get(&target).await? else {
+            return Ok(Readiness::progressing(format!("{target} is not there yet")));
+        };
+        let wanted = &secret["data"]["ca.crt"];
+        for (kind, prefix) in [
+            ("MutatingWebhookConfiguration", "mutating"),
+            ("ValidatingWebhookConfiguration", "validating"),
+        ] {
+            let target = Target::cluster(REGISTRATION, kind, &self.configuration(prefix));
+            let Some(live) = context.kube.get(&target).await? else {
+                return Ok(Readiness::progressing(format!("{target} is not there yet")));
+            };
+            if let Some(webhook) = without_authority(&live, wanted.as_str()).next() {
+                return Ok(Readiness::progressing(format!(
+                    "cert-manager's cainjector has not yet given webhook `{webhook}` of {target} the CA of {name}",
+                )));
+            }
+        }
+        Ok(Readiness::Ready)
+    }
+
+    async fn endpoints(&self, context: &Context) -> Result<Readiness> {
+        let service: String = self.full_name().chars().take(55).collect::<String>() + "-webhook";
+        let selection =
+            Selection::namespaced("discovery.k8s.io/v1", "EndpointSlice", self.namespace)
+                .labelled(format!("kubernetes.io/service-name={service}"));
+        let slices = context.kube.list(&selection).await?;
+        let ready = readiness::has_endpoint(&slices, &service);
+        Ok(if ready {
+            Readiness::Ready
+        } else {
+            Readiness::progressing(format!("Service `{service}` has no ready endpoint yet"))
+        })
+    }
+
+    /// One `RunnerDeployment` that must be admitted, and one that must be denied by the validator.
+    async fn admission(&self, context: &Context) -> Result<Readiness> {
+        if let Err(failure) = context.kube.create(&self.probe(true), Mode::DryRun).await {
+            return Ok(if failure.is_unauthorized() {
+                Readiness::unauthorized(&failure.about(&self.target()))
+            } else {
+                self.refused(context, &failure.said()).await
+            });
+        }
+        match context.kube.create(&self.probe(false), Mode::DryRun).await {
+            Ok(_) => Ok(Readiness::progressing(
+                "the controller's validating webhook admitted a RunnerDeployment without scope",
+            )),
+            Err(failure) => Ok(match failure.status() {
+                Some(status) if status.reason == "Invalid" && names_the_scope(status) => {
+                    Readiness::Ready
+                }
+                _ => self.refused(context, &failure.said()).await,
+            }),
+        }
+    }
+
+    async fn refused(&self, context: &Context, said: &str) -> Readiness {
+        if let Some(passes) = not_answered(said) {
+            return passes;
+        }
+        let (namespace, name) = (self.namespace, self.full_name());
+        Readiness::stuck(
+            format!(
+                "the API server does not take the certificate of the controller's webhook: {}",
+                of_certificate(said)
+            ),
+            format!(
+                "see what cert-manager says of it with `kubectl -n {namespace} describe certificate {name}-serving-cert`, and check that {}",
+                cert_manager_runs(context).await
+            ),
+        )
+    }
+
+    fn target(&self) -> Target {
+        Target::namespaced(
+            RUNNERS,
+            "RunnerDeployment",
+            self.runner_namespace,
+            "arcctl-probe",
+        )
+    }
+
+    fn probe(&self, valid: bool) -> Value {
+        let spec = if valid {
+            json!({"organization": "arcctl-probe"})
+        } else {
+            json!({})
+        };
+        json!({
+            "apiVersion": RUNNERS,
+            "kind": "RunnerDeployment",
+            "metadata": {"generateName": "arcctl-probe-", "namespace": self.runner_namespace},
+            "spec": {"template": {"spec": spec}},
+        })
+    }
+}
+
+/// Whether all pods of a Deployment are of its newest template. Until its controller has seen a change, the old pods are
+/// all Ready, with the old token.
+fn is_rolled_out(deployment: &Value, replicas: u64) -> bool {
+    let status = &deployment["status"];
+    let count = |key: &str| status[key].as_u64().unwrap_or(0);
+    status["observedGeneration"] == deployment["metadata"]["generation"]
+        && count("updatedReplicas") >= replicas
+        && count("replicas") == count("updatedReplicas")
+}
+
+/// What the validator says of a `RunnerDeployment` without scope (reference: recordings/refusals.txt).
+fn names_the_scope(status: &kube::core::Status) -> bool {
+    let field = "spec.template.spec.repository";
+    status
+        .details
+        .as_ref()
+        .is_some_and(|details| details.causes.iter().any(|cause| cause.field == field))
+}
+
+/// How it is seen that cert-manager's controller runs, wherever it is installed.
+async fn cert_manager_runs(context: &Context) -> String {
+    let namespace = cert_manager::namespace(&context.kube).await;
+    let namespace = namespace.ok().flatten();
+    format!(
+        "cert-manager's controller runs: `kubectl -n {} get pods`",
+        namespace
+            .as_deref()
+            .unwrap_or(names::CERT_MANAGER_NAMESPACE)
+    )
+}
+
+/// What Go says of a certificate that it does not take.
+const CERTIFICATE: &str = "x509: ";
+
+/// That the webhook does not answer, or serves an authority's certificate that is no longer known: both pass. `None` where
+/// its certificate itself is wrong.
+fn not_answered(said: &str) -> Option<Readiness> {
+    if !said.contains(CERTIFICATE) {
+        return Some(Readiness::progressing(format!(
+            "the controller's webhook does not answer: {}",
+            short(said)
+        )));
+    }
+    // The webhook configurations have the CA of the Secret by now: it is the pods that are behind (findings: lab.md 10).
+    said.contains("signed by unknown authority").then(|| {
+        Readiness::progressing(
+            "the controller's pods still serve the certificate from before; the kubelet brings the new one into their volume within about a minute",
+        )
+    })
+}
+
+/// The words about the certificate, without the call that was not made.
+fn of_certificate(said: &str) -> &str {
+    said.find(CERTIFICATE).map_or(said, |at| &said[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unknown_authority_is_a_volume_that_is_late() {
+        let call = "Internal error occurred: failed calling webhook \"mutate.runnerdeployment\": failed to call webhook: Post \"https://x\": ";
+        let of = |words: &str| not_answered(&format!("{call}{words}"));
+        let late = of(
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x\")",
+        );
+        assert!(
+            late.unwrap()
+                .reason()
+                .unwrap()
+                .contains("within about a minute")
+        );
+        let silent = of("dial tcp 10.0.0.1:443: connect: connection refused");
+        assert!(
+            silent
+                .unwrap()
+                .reason()
+                .unwrap()
+                .contains("does not answer")
+        );
+        for words in [
+            "x509: certificate has expired or is not yet valid: current time 2026-11-24T12:00:00Z is after 2026-11-01T00:00:00Z",
+            "x509: certificate is valid for a.n.svc, not b.n.svc",
+        ] {
+            let said = format!("tls: failed to verify certificate: {words}");
+            assert_eq!(of(&said), None, "{words}");
+            assert_eq!(of_certificate(&format!("{call}{said}")), words);
+        }
+    }
+}

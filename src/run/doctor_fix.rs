@@ -1,0 +1,77 @@
+//! `arcctl doctor --fix`: shows what it would mend, asks, and does it as `up` does: the same resources, the same executor,
+//! under the lease.
+
+use super::{READING, install::execute, permissions::check_permissions};
+use crate::{
+    doctor::{collect::Parts, fix::Mends},
+    error::Result,
+    execute::Options,
+    observe,
+    profile::KubeDuration,
+    report,
+    session::Session,
+    terminal::{deadline::RunLimit, output::Output, prompt, signals::StopSender},
+};
+
+/// How long it may take, with the time in which controllers start anew.
+const LIMIT: KubeDuration = KubeDuration::from_secs(300);
+
+/// How many notes are told one by one.
+const TOLD: usize = 10;
+
+/// The first of them, and how many more there are.
+fn told(notes: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = notes
+        .iter()
+        .take(TOLD)
+        .map(|it| format!("  {it}"))
+        .collect();
+    if let Some(more @ 1..) = notes.len().checked_sub(TOLD) {
+        told.push(format!("  and {more} more"));
+    }
+    told
+}
+
+/// Carries `mends` out; whether anything was done.
+pub(crate) async fn run(
+    parts: Parts,
+    mends: &Mends,
+    yes: bool,
+    stop: StopSender,
+    output: Output,
+) -> Result<bool> {
+    let mut limit = RunLimit::new(LIMIT, stop.clone(), output);
+    let session = Session::of(parts.context?, mends.steps.clone(), parts.eks);
+    output.note(session.target());
+    let plan = observe::plan(&session.context, &session.desired, false);
+    let plan = limit.within(READING, plan).await?;
+    let text = report::plan::text(&plan, output.verbosity > 0);
+    let text = format!("mends {}:\n{}", mends.checks.join(", "), text.trim_end());
+    let text = [text]
+        .into_iter()
+        .chain(told(&mends.notes))
+        .collect::<Vec<_>>();
+    let text = text.join("\n");
+    let agreed = prompt::agreed(&text, "Mend this?", yes, &mut limit, output);
+    limit.stopped()?;
+    if !agreed? {
+        output.note("nothing was changed");
+        return Ok(false);
+    }
+    let allowed = check_permissions(&session, &plan);
+    limit.within("asking for permissions", allowed).await?;
+    let options = Options {
+        adopt: false,
+        may_write: true,
+        deadline: limit.deadline(),
+        limit: LIMIT.get(),
+        timeouts: &session.context.profile.timeouts,
+        stop,
+        paused: tokio::sync::watch::Sender::new(false),
+    };
+    let (_, error) = execute(&session, &options, &limit, output).await;
+    match error {
+        Some(error) => Err(error),
+        None => Ok(true),
+    }
+}

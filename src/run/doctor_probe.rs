@@ -1,0 +1,185 @@
+//! `arcctl doctor --probe`: a short-lived Job that tries what a runner needs from where a runner is. Recorded before it
+//! is made, under the lease, and always taken away: also after a Ctrl-C; what a killed run left goes with the next
+//! probe, the next `up`, a teardown, or two minutes after its end.
+
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+use futures::future::join_all;
+use tokio::{sync::watch, time::Instant};
+
+use super::holder;
+use crate::{
+    clients::kube::Target,
+    desired::{Desired, Goal, Phase, names, pool::probe::jobs},
+    doctor::snapshot::{Known, Probed},
+    error::{Error, Result, System},
+    execute::{
+        self, Options, StepResult,
+        lease::{Hold, Lease},
+    },
+    inventory,
+    resource::{Probe, Resource, context::Context},
+    session::wanted_error,
+    terminal::{output::Output, progress::Progress, signals::StopSender},
+};
+
+/// How long the pods may take.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// How long taking them away may take.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs the Jobs, and says what their pods saw.
+pub(crate) async fn run(
+    context: &Context,
+    stop: &StopSender,
+    output: Output,
+) -> Known<Vec<Probed>> {
+    for name in context.profile.namespaces() {
+        let target = Target::cluster("v1", "Namespace", name);
+        if context.kube.get(&target).await?.is_none() {
+            return Err(Error::failed(
+                System::Kubernetes,
+                format!("{target} is not there: there is nowhere to run a probe"),
+            )
+            .object(format!("namespace/-/{name}"))
+            .hint("make it with `arcctl up`"));
+        }
+    }
+    let profile = &context.profile;
+    let steps: Vec<(String, Desired)> = jobs(profile)
+        .map_err(|it| wanted_error(&it))?
+        .into_iter()
+        .map(|(pool, job)| (pool, step(job)))
+        .collect();
+    let hold = Hold {
+        stop: stop.clone(),
+        paused: watch::Sender::new(false),
+    };
+    let lease = Lease::acquire(
+        &context.kube,
+        &profile.controller.namespace,
+        &profile.name,
+        &holder(),
+        hold.clone(),
+    )
+    .await?;
+    let probed = recorded(context, &steps, &hold, output).await;
+    lease.release().await;
+    probed
+}
+
+fn step(job: serde_json::Value) -> Desired {
+    Desired {
+        id: names::object_id(&job),
+        phase: Phase::Preflight,
+        after: Vec::new(),
+        resource: Resource::Probe(Probe { job }),
+        goal: Goal::There,
+    }
+}
+
+async fn recorded(
+    context: &Context,
+    steps: &[(String, Desired)],
+    hold: &Hold,
+    output: Output,
+) -> Known<Vec<Probed>> {
+    let (kube, profile) = (&context.kube, &context.profile);
+    let desired: Vec<Desired> = steps.iter().map(|(_, it)| it.clone()).collect();
+    inventory::record(kube, profile, &desired).await?;
+    // What a killed run left would answer for it.
+    remove(context, &desired, hold, output).await?;
+    let results = make(context, &desired, hold, output).await;
+    let mut probed = Vec::new();
+    for ((pool, desired), result) in steps.iter().zip(results) {
+        probed.push(Probed {
+            pool: pool.clone(),
+            said: match (result.and_then(|it| it.error), &desired.resource) {
+                (Some(error), _) => Err(error),
+                (None, Resource::Probe(probe)) => probe.answers(context).await,
+                (None, _) => Ok(Vec::new()),
+            },
+        });
+    }
+    match remove(context, &desired, hold, output).await {
+        Ok(()) => {
+            let ids: BTreeSet<String> = desired.iter().map(|it| it.id.to_string()).collect();
+            inventory::forget(kube, profile, &ids).await?;
+        }
+        Err(error) => output.note(format!(
+            "advice: the probe stays for now: {}; the next `arcctl up` takes it away",
+            error.document().message
+        )),
+    }
+    Ok(probed)
+}
+
+/// Each by itself: that one pool's pod finds no node says nothing of another's.
+async fn make(
+    context: &Context,
+    desired: &[Desired],
+    hold: &Hold,
+    output: Output,
+) -> Vec<Option<StepResult>> {
+    let progress = RefCell::new(Progress::new(output));
+    let stops: Vec<StopSender> = desired.iter().map(|_| watch::Sender::new(None)).collect();
+    let runs = desired.iter().zip(&stops).map(|(desired, stop)| {
+        let progress = &progress;
+        async move {
+            let options = options(context, LIMIT, stop.clone(), hold);
+            let mut on_event = |event: &execute::Event| progress.borrow_mut().event(event);
+            let desired = std::slice::from_ref(desired);
+            let ended = execute::execute(desired, context, &options, &mut on_event).await;
+            ended.into_iter().next()
+        }
+    });
+    let mut runs = Box::pin(join_all(runs));
+    let mut stopped = hold.stop.subscribe();
+    let why = tokio::select! {
+        results = &mut runs => return results,
+        why = stopped.wait_for(Option::is_some) => why.ok().and_then(|it| *it),
+    };
+    // Not dropped: a write in flight ends, so that what it made is seen, and removed.
+    for stop in &stops {
+        stop.send_replace(why.or(Some(execute::Stop::Failed)));
+    }
+    runs.await
+}
+
+/// Takes them away, whatever stopped the rest.
+async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Output) -> Result<()> {
+    let gone: Vec<Desired> = desired
+        .iter()
+        .map(|it| Desired {
+            goal: Goal::Gone,
+            ..it.clone()
+        })
+        .collect();
+    let options = options(context, REMOVAL_LIMIT, watch::Sender::new(None), hold);
+    let mut progress = Progress::new(output);
+    let mut on_event = |event: &execute::Event| match event {
+        // That nothing was left is not worth a line.
+        execute::Event::Finished { .. } => {}
+        event => progress.event(event),
+    };
+    let steps = execute::execute(&gone, context, &options, &mut on_event).await;
+    execute::first_error(&steps).map_or(Ok(()), |error| Err(error.clone()))
+}
+
+fn options<'a>(
+    context: &'a Context,
+    limit: Duration,
+    stop: StopSender,
+    hold: &Hold,
+) -> Options<'a> {
+    Options {
+        adopt: false,
+        may_write: true,
+        deadline: Instant::now() + limit,
+        limit,
+        timeouts: &context.profile.timeouts,
+        stop,
+        paused: hold.paused.clone(),
+    }
+}

@@ -1,0 +1,214 @@
+//! A run of `up`: plan, ask, execute; again where the world has changed in between.
+
+use tokio::sync::watch;
+
+use super::{
+    Ended, READING, holder, kept, not_started,
+    permissions::{check_permissions, writes},
+    pod_dry_runs::{check_pods, try_pods},
+    prune::{forget_gone, tidy},
+    rollback::put_back,
+    say_remarks,
+};
+use crate::{
+    desired::{Desired, Goal, Phase},
+    error::{ErrorKind, Result},
+    execute::{self, Options, lease::Lease},
+    inventory,
+    observe::{self, consequences::LEFT},
+    plan::Plan,
+    profile::KubeDuration,
+    report,
+    resource::Resource,
+    session::Session,
+    terminal::{
+        deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,
+        signals::StopSender,
+    },
+};
+
+/// What the command line asks of a run.
+pub(crate) struct Asked<'a> {
+    /// Whether it goes ahead without a question.
+    pub(crate) yes: bool,
+    /// Whether it takes over what was made by hand.
+    pub(crate) adopt: bool,
+    /// How long it may take as a whole.
+    pub(crate) timeout: KubeDuration,
+    /// What is left behind in GitHub Actions.
+    pub(crate) actions: &'a Actions,
+}
+
+/// How often a plan is made anew because the world changed under it.
+const PLANS: u32 = 3;
+
+/// Plans, asks, and executes; again where the world has changed since the plan was made.
+pub(crate) async fn attempts(
+    asked: &Asked<'_>,
+    session: &mut Session,
+    limit: &mut RunLimit,
+    stop: &StopSender,
+    output: Output,
+) -> Result<Ended> {
+    for attempt in 1.. {
+        let read = async {
+            let (plan, trials) = tokio::join!(
+                observe::plan(&session.context, &session.desired, asked.adopt),
+                Box::pin(try_pods(session))
+            );
+            let plan = plan?;
+            trials.tell(&plan, output);
+            let possible = trials.check(&plan);
+            Ok((plan, possible))
+        };
+        let (plan, possible) = limit.within(READING, read).await?;
+        asked.actions.summarize(&report::markdown::plan(&plan));
+        possible?;
+        if !plan.is_unchanged() {
+            let text = report::plan::text(&plan, output.verbosity > 0);
+            let question = "Make these changes?";
+            let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
+            // A Ctrl-C at the question is one.
+            limit.stopped()?;
+            if !agreed? {
+                output.note("nothing was changed");
+                return Ok((not_started(&session.desired), None));
+            }
+            let prepared = prepare(session, &plan);
+            limit
+                .within("fetching the charts and asking for permissions", prepared)
+                .await?;
+        }
+        let options = Options {
+            adopt: asked.adopt,
+            may_write: !plan.is_unchanged(),
+            deadline: limit.deadline(),
+            limit: asked.timeout.get(),
+            timeouts: &session.context.profile.timeouts,
+            stop: stop.clone(),
+            paused: watch::Sender::new(false),
+        };
+        let before = session.context.remarks.all();
+        let (steps, error) = if plan.is_proven() {
+            (kept(session), None)
+        } else {
+            execute(session, &options, limit, output).await
+        };
+        say_remarks(session, &before, output);
+        if error.is_none() {
+            say_what_is_left(&plan, output);
+        }
+        if plan.is_unchanged() && error.is_none() {
+            tidy(session, limit, options.hold(), output).await;
+        }
+        let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
+        if !stale || attempt >= PLANS {
+            return Ok((steps, error));
+        }
+        // Only what the steps themselves said; a Ctrl-C stands.
+        stop.send_if_modified(|it| it.take_if(|it| *it == execute::Stop::Failed).is_some());
+        limit.within(READING, session.refresh(output)).await?;
+    }
+    Ok((not_started(&session.desired), None))
+}
+
+/// Says after a run what it has only taken over.
+fn say_what_is_left(plan: &Plan, output: Output) {
+    for step in &plan.steps {
+        for text in step.consequences.iter().filter(|it| it.starts_with(LEFT)) {
+            output.note(format!("`{}` is {text}", step.id));
+        }
+    }
+}
+
+/// What can be found out before the first write is: permissions, helm's version, and the charts themselves.
+async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+    check_permissions(session, plan).await?;
+    let charts = session
+        .desired
+        .iter()
+        .filter(|it| it.goal == Goal::There && writes(plan, it))
+        .filter_map(|it| match &it.resource {
+            Resource::Release(release) => Some(&release.chart),
+            Resource::Crds(crds) => Some(&crds.chart),
+            _ => None,
+        });
+    let fetched = charts.map(|chart| session.context.helm.fetch(chart));
+    futures::future::try_join_all(fetched).await.map(|_| ())
+}
+
+/// Base phase, lease, inventory, and then the rest; without changes only the waiting.
+pub(crate) async fn execute(
+    session: &Session,
+    options: &Options<'_>,
+    limit: &RunLimit,
+    output: Output,
+) -> Ended {
+    let context = &session.context;
+    let mut progress = Progress::new(output);
+    let mut on_event = |event: &execute::Event| progress.event(event);
+    let (base, rest): (Vec<Desired>, Vec<Desired>) = session
+        .desired
+        .iter()
+        .cloned()
+        .partition(|it| it.phase <= Phase::Base);
+    let mut steps = execute::execute(&base, context, options, &mut on_event).await;
+    let mut held = None;
+    let mut error = execute::ending(&steps, options);
+    if error.is_none() && options.may_write {
+        match begin(session, options, limit).await {
+            Ok(lease) => held = Some(lease),
+            Err(failure) => error = Some(failure),
+        }
+        if let Some(dead) = held.as_ref().and_then(|it| it.taken_over.as_ref()) {
+            output.note(format!(
+                "took over the lease of a run that has ended: {dead}"
+            ));
+        }
+    }
+    if error.is_none() {
+        steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
+        let forgotten = if options.may_write {
+            forget_gone(session, &steps).await.map(drop)
+        } else {
+            Ok(())
+        };
+        error = execute::ending(&steps, options).or_else(|| forgotten.err());
+    } else {
+        steps.extend(not_started(&rest));
+    }
+    if let Some(failure) = error.as_mut() {
+        put_back(session, options, failure, &mut steps, &mut on_event).await;
+    }
+    if let Some(lease) = held {
+        lease.release().await;
+    }
+    (steps, error)
+}
+
+/// Takes the lease and records what is about to be created.
+async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Result<Lease> {
+    let (kube, profile) = (&session.context.kube, &session.context.profile.name);
+    let holder = holder();
+    let lease = Lease::acquire(
+        kube,
+        &session.context.profile.controller.namespace,
+        profile,
+        &holder,
+        options.hold(),
+    );
+    let lease = limit.within("waiting for the lease", lease).await?;
+    // The plan once more, now that nobody else writes: what is refused is refused before the next write.
+    let recorded = async {
+        let plan = observe::plan(&session.context, &session.desired, options.adopt).await?;
+        Box::pin(check_pods(session, &plan)).await?;
+        inventory::record(kube, &session.context.profile, &session.desired).await
+    };
+    match limit.within("making the plan again", recorded).await {
+        Ok(()) => Ok(lease),
+        Err(error) => {
+            lease.release().await;
+            Err(error)
+        }
+    }
+}

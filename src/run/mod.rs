@@ -1,0 +1,98 @@
+//! A run: what is observed and planned for a session, asked for, carried out, and what is left behind at its end.
+
+pub(crate) mod doctor_fix;
+pub(crate) mod doctor_probe;
+pub(crate) mod install;
+pub(crate) mod permissions;
+pub(crate) mod pod_dry_runs;
+mod prune;
+mod rollback;
+pub(crate) mod teardown;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use crate::{
+    clients::requests::Counts,
+    desired::Desired,
+    error::Error,
+    execute::StepResult,
+    plan::Action,
+    report::run::{Requests, Run},
+    session::Session,
+    terminal::{environment::variable, output::Output},
+};
+
+/// What is done before there is a plan.
+pub(crate) const READING: &str = "reading the cluster and GitHub";
+
+/// What is said of a run with a session.
+pub(crate) fn ended(
+    session: &Session,
+    started: Instant,
+    steps: Vec<StepResult>,
+    error: Option<Error>,
+) -> Run {
+    Run {
+        profile: session.context.profile.name.clone(),
+        steps,
+        elapsed: started.elapsed(),
+        requests: requests(session),
+        error,
+    }
+}
+
+/// How a run ends: its steps, and the error that it ends with.
+pub(crate) type Ended = (Vec<StepResult>, Option<Error>);
+
+/// What has come to be known of the resources since `before`: what was known then is in the plan.
+pub(crate) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, output: Output) {
+    for (id, remark) in session.context.remarks.all() {
+        if before.get(&id) != Some(&remark) {
+            output.note(format!("advice: `{id}`: {remark}"));
+        }
+    }
+}
+
+/// What a run is that found everything as it was to be.
+pub(crate) fn kept(session: &Session) -> Vec<StepResult> {
+    untouched(&session.desired, Some(Action::Keep))
+}
+
+pub(crate) fn not_started(desired: &[Desired]) -> Vec<StepResult> {
+    untouched(desired, None)
+}
+
+fn untouched(desired: &[Desired], action: Option<Action>) -> Vec<StepResult> {
+    let step = |desired: &Desired| StepResult {
+        id: desired.id.clone(),
+        action,
+        written: false,
+        elapsed: std::time::Duration::ZERO,
+        error: None,
+    };
+    desired.iter().map(step).collect()
+}
+
+/// Who this run is, for whoever meets its lease.
+pub(crate) fn holder() -> String {
+    let user = variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| "somebody".into());
+    let host = variable("HOSTNAME")
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .unwrap_or_else(|| "a host".into());
+    format!("{user}@{} (process {})", host.trim(), std::process::id())
+}
+
+fn requests(session: &Session) -> Requests {
+    Requests {
+        kubernetes: session.context.kube.requests.snapshot(),
+        aws: session
+            .context
+            .aws
+            .as_ref()
+            .map_or_else(Counts::default, |aws| aws.requests.snapshot()),
+        github: session.context.github_requests(),
+        helm: session.context.helm.processes(),
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether this user may do what a plan needs: asked before the first write, all of it at once.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    desired::{Desired, Goal},
+    error::{Error, ErrorKind, Result, System},
+    plan::{Action, Plan},
+    resource::{
+        Resource,
+        kubernetes::access::{
+            Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
+        },
+    },
+    session::Session,
+};
+
+/// Whether `plan` writes `desired`.
+pub(crate) fn writes(plan: &Plan, desired: &Desired) -> bool {
+    let id = desired.id.to_string();
+    plan.steps
+        .iter()
+        .any(|step| step.id == id && step.action != Action::Keep)
+}
+
+/// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
+pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
+    let written = session.desired.iter().filter(|it| writes(plan, it));
+    let removal = &session.context.removal;
+    let by_hand = removal.force || removal.by_hand.is_some();
+    let drained = written.clone().filter_map(|it| match &it.resource {
+        Resource::Drain(drain) if by_hand => Some(needed_by_hand(drain)),
+        _ => None,
+    });
+    let drained: BTreeSet<Permission> = drained.flatten().collect();
+    let mut needed: BTreeSet<Permission> = written
+        .flat_map(|it| match it.goal {
+            Goal::There => needed(&it.resource),
+            Goal::Gone | Goal::Yields => needed_to_delete(&it.resource),
+        })
+        .collect();
+    needed.extend(drained);
+    let removes = session.desired.iter().all(|it| it.goal == Goal::Gone);
+    let namespace = &session.context.profile.controller.namespace;
+    needed.extend(needed_by_a_run(namespace, removes));
+    let answers = needed.iter().map(|it| async move {
+        let allowed = session.context.kube.allows(&it.review()).await?;
+        Ok::<_, Error>((!allowed).then_some(it))
+    });
+    let answers = futures::future::try_join_all(answers).await?;
+    let lacking: Vec<&Permission> = answers.into_iter().flatten().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::Unauthorized,
+        System::Kubernetes,
+        "this user may not do what the plan needs; nothing was changed",
+    )
+    .object(&session.context.kube.server)
+    .hint("have an administrator bind the role of docs/rbac.yaml with these rights to this user, or use another --context");
+    let lines = by_resource(&lacking).into_iter();
+    Err(lines.fold(error, |error, line| {
+        error.cause(format!("not allowed: {line}"))
+    }))
+}

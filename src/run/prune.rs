@@ -1,0 +1,90 @@
+//! What has gone is taken off the inventory: at the end of a run that took it away, and by the next run where that one was
+//! killed in between.
+
+use std::collections::BTreeSet;
+
+use super::holder;
+use crate::{
+    desired::Goal,
+    error::Result,
+    execute::{
+        StepResult,
+        lease::{Hold, Lease},
+    },
+    inventory, observe,
+    resource::Id,
+    session::Session,
+    terminal::{deadline::RunLimit, output::Output},
+};
+
+/// Takes off the inventory what `steps` took away, and what was gone before. Only under the lease: another run may have
+/// made since what this one did not find, so that is looked for again. Returns what was gone before.
+pub(crate) async fn forget_gone(
+    session: &Session,
+    steps: &[StepResult],
+) -> Result<BTreeSet<String>> {
+    let context = &session.context;
+    let (kube, profile) = (&context.kube, &context.profile);
+    let ended = |id: &Id| {
+        steps
+            .iter()
+            .any(|it| it.id == *id && it.error.is_none() && it.action.is_some())
+    };
+    let mut gone: BTreeSet<String> = session
+        .desired
+        .iter()
+        .filter(|it| it.goal == Goal::Gone && ended(&it.id))
+        .map(|it| it.id.to_string())
+        .collect();
+    let mut before = BTreeSet::new();
+    if !session.gone.is_empty() {
+        let known = inventory::read(kube, inventory::Home::of(profile)).await?;
+        let left = observe::left_behind(context, &known.records, &session.desired).await?;
+        before = left.gone;
+        gone.extend(before.iter().cloned());
+    }
+    if !gone.is_empty() {
+        inventory::forget(kube, profile, &gone).await?;
+    }
+    Ok(before)
+}
+
+/// Takes off the inventory what a killed run took away, where nothing else is to be done. That it cannot is no failure of
+/// this run: everything is as wanted, and the next run that writes does it.
+pub(crate) async fn tidy(session: &Session, limit: &RunLimit, hold: Hold, output: Output) {
+    if session.gone.is_empty() {
+        return;
+    }
+    let (kube, profile) = (&session.context.kube, &session.context.profile);
+    let holder = holder();
+    let tidied = async {
+        let lease = Lease::acquire(
+            kube,
+            &profile.controller.namespace,
+            &profile.name,
+            &holder,
+            hold,
+        )
+        .await?;
+        let forgotten = forget_gone(session, &[]).await;
+        lease.release().await;
+        forgotten
+    };
+    match limit.within("waiting for the lease", tidied).await {
+        Ok(gone) if gone.is_empty() => {}
+        Ok(gone) => output.note(format!(
+            "taken off the inventory, since a run that was killed had taken it away: {}",
+            listed(&gone)
+        )),
+        Err(error) => output.note(format!(
+            "advice: the inventory still names what is gone ({}): {}; the next run takes it off",
+            listed(&session.gone),
+            error.document().message
+        )),
+    }
+}
+
+fn listed(ids: &BTreeSet<String>) -> String {
+    let ids: Vec<String> = ids.iter().map(|it| format!("`{it}`")).collect();
+    ids.join(", ")
+}

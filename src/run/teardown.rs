@@ -1,0 +1,123 @@
+//! A run of `teardown`: ask, and take away, in order.
+
+use tokio::sync::watch;
+
+use super::{
+    Ended, holder, install::Asked, kept, not_started, permissions::check_permissions, say_remarks,
+};
+use crate::{
+    clients::kube::Target,
+    desired::{Desired, Phase},
+    error::Result,
+    execute::{self, Options, StepResult, lease::Lease},
+    plan::Plan,
+    report,
+    session::Session,
+    terminal::{
+        deadline::RunLimit, output::Output, progress::Progress, prompt, signals::StopSender,
+    },
+};
+
+/// Asks, and executes.
+pub(crate) async fn attempt(
+    asked: &Asked<'_>,
+    session: &Session,
+    plan: &Plan,
+    limit: &mut RunLimit,
+    stop: StopSender,
+    output: Output,
+) -> Result<Ended> {
+    let text = report::plan::text(plan, output.verbosity > 0);
+    if plan.is_unchanged() {
+        output.note(text.trim_end());
+        return Ok((kept(session), None));
+    }
+    let question = "Remove all this?";
+    let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
+    // A Ctrl-C at the question is one.
+    limit.stopped()?;
+    if !agreed? {
+        output.note("nothing was changed");
+        return Ok((not_started(&session.desired), None));
+    }
+    let allowed = check_permissions(session, plan);
+    limit.within("asking for permissions", allowed).await?;
+    let options = Options {
+        adopt: asked.adopt,
+        may_write: true,
+        deadline: limit.deadline(),
+        limit: asked.timeout.get(),
+        timeouts: &session.context.profile.timeouts,
+        stop,
+        paused: watch::Sender::new(false),
+    };
+    let before = session.context.remarks.all();
+    let ended = execute(session, &options, limit, output).await;
+    say_remarks(session, &before, output);
+    Ok(ended)
+}
+
+/// All phases under the lease; last, without it, what arcctl remembers, and the namespace that holds both.
+async fn execute(
+    session: &Session,
+    options: &Options<'_>,
+    limit: &RunLimit,
+    output: Output,
+) -> Ended {
+    let context = &session.context;
+    let mut progress = Progress::new(output);
+    let mut on_event = |event: &execute::Event| progress.event(event);
+    let (memory, rest): (Vec<Desired>, Vec<Desired>) = session
+        .desired
+        .iter()
+        .cloned()
+        .partition(|it| it.phase == Phase::Memory);
+    let lease = match lease(session, options, limit).await {
+        Ok(lease) => lease,
+        Err(error) => return (not_started(&session.desired), Some(error)),
+    };
+    match lease.as_ref().map(|it| &it.taken_over) {
+        Some(Some(dead)) => output.note(format!(
+            "took over the lease of a run that has ended: {dead}"
+        )),
+        Some(None) => {}
+        None => output.note("advice: there is no namespace to hold a lease in: make sure that nobody else runs arcctl on this cluster now"),
+    }
+    let mut steps = execute::execute(&rest, context, options, &mut on_event).await;
+    let failed = |steps: &[StepResult]| execute::ending(steps, options);
+    if let Some(error) = failed(&steps) {
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        steps.extend(not_started(&memory));
+        return (steps, Some(error));
+    }
+    if let Some(lease) = lease {
+        lease.keep().await;
+    }
+    steps.extend(execute::execute(&memory, context, options, &mut on_event).await);
+    let error = failed(&steps);
+    (steps, error)
+}
+
+/// The lease; none where its namespace is gone or going.
+async fn lease(
+    session: &Session,
+    options: &Options<'_>,
+    limit: &RunLimit,
+) -> Result<Option<Lease>> {
+    let kube = &session.context.kube;
+    let home = &session.context.profile.controller.namespace;
+    let namespace = Target::cluster("v1", "Namespace", home);
+    let taken = async {
+        match kube.get(&namespace).await? {
+            Some(live) if live["metadata"]["deletionTimestamp"].is_null() => {}
+            _ => return Ok(None),
+        }
+        let profile = &session.context.profile.name;
+        Lease::acquire(kube, home, profile, &holder(), options.hold())
+            .await
+            .map(Some)
+    };
+    limit.within("waiting for the lease", taken).await
+}

@@ -1,0 +1,116 @@
+//! The GitHub of each pool: the profile's, or one of its own, each with its credential, and what the audits of them say.
+
+use super::teardown_source::use_pool_secrets;
+use crate::{
+    clients::{
+        credential::{self, Sources},
+        github::{Audit, GitHub},
+    },
+    error::{Error, Result},
+    inventory::Inventory,
+    profile::Profile,
+    resource::{context::scope, runners::account::Account},
+    terminal::output::Output,
+};
+
+/// GitHub for the pools that have one of their own, each with its credential.
+pub(super) async fn accounts(
+    profile: &Profile,
+    sources: &Sources<'_>,
+    ca_bundle: Option<&str>,
+    output: Output,
+) -> Result<Vec<Account>> {
+    let mut accounts = Vec::new();
+    for part in profile.parts() {
+        let pools: Vec<&str> = part.pools.iter().map(|it| it.name.as_str()).collect();
+        let pools = pools.join("`, `");
+        let loaded = Box::pin(credential::load(&part.github, sources))
+            .await
+            .map_err(|error| {
+                let message = format!("{} (of pool `{pools}`)", error.message);
+                Error { message, ..error }
+            })?;
+        output.mask(&loaded.credential);
+        for advice in loaded.advice {
+            output.note(format!("advice: pool `{pools}`: {advice}"));
+        }
+        let url = part.github.url.as_deref();
+        accounts.push(Account {
+            github: GitHub::new(url, loaded.credential.clone(), ca_bundle)?,
+            credential: loaded.credential,
+            part,
+        });
+    }
+    Ok(accounts)
+}
+
+/// The GitHub of pools that the profile no longer has, and that had one of their own: whether their runners have jobs is
+/// asked there. Their credentials are in the Secrets that `up` made.
+pub(super) async fn accounts_of_gone_pools(
+    profile: &Profile,
+    inventory: &Inventory,
+    sources: &Sources<'_>,
+    ca_bundle: Option<&str>,
+    output: Output,
+) -> Result<Vec<Account>> {
+    let (Some(known), Some(kube)) = (&inventory.profile, sources.kube) else {
+        return Ok(Vec::new());
+    };
+    let mut gone = Profile {
+        github: profile.github.clone(),
+        ..known.clone()
+    };
+    gone.pools
+        .retain(|it| profile.pool(&it.namespace, &it.name).is_none());
+    use_pool_secrets(kube, &mut gone).await?;
+    accounts(&gone, sources, ca_bundle, output).await
+}
+
+/// The audits of the profile's credential and of those of its pools.
+pub(super) async fn audits(
+    github: &GitHub,
+    profile: &Profile,
+    accounts: &[Account],
+) -> Result<Audit> {
+    let own = profile.own_part();
+    let parts = accounts
+        .iter()
+        .map(|it| audit_with_groups(&it.github, &it.part));
+    let (mut audit, parts) = tokio::try_join!(
+        audit_with_groups(github, &own),
+        futures::future::try_join_all(parts)
+    )?;
+    for (account, part) in accounts.iter().zip(parts) {
+        let pool = account.part.pools.first();
+        let pool = pool.map(|it| it.name.as_str()).unwrap_or_default();
+        let advice = part.advice.into_iter();
+        audit
+            .advice
+            .extend(advice.map(|it| format!("pool `{pool}`: {it}")));
+    }
+    Ok(audit)
+}
+
+/// The audit, and what the runner groups let the runners do; what cannot be read of these is said.
+async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
+    let mut audit = audit(github, profile).await?;
+    match github.group_findings(profile).await {
+        Ok(findings) => {
+            if let Some(error) = github.group_error(profile, &findings) {
+                return Err(error);
+            }
+            audit.advice.extend(findings.advice);
+        }
+        Err(error) => audit.advice.push(format!(
+            "whether the runner groups take these runners could not be found out: {}",
+            error.document().message
+        )),
+    }
+    Ok(audit)
+}
+
+pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
+    let scope = scope(profile)?;
+    let owner = profile.github.token_owner.as_deref();
+    github.audit(scope, owner).await
+}

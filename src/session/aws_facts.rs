@@ -1,0 +1,232 @@
+//! What must be known of the cluster at AWS before its resources are made: the issuer, the networks, the role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::error::ProvideErrorMetadata;
+
+use super::eks_facts;
+use crate::{
+    clients::{
+        aws::{Aws, cluster::EksCluster, error::Asked, network::Interface},
+        kube::{Kube, Selection, Target},
+    },
+    desired::aws::{
+        AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
+    },
+    doctor::snapshot::TrustPolicy,
+    error::{Error, ErrorKind, Result, System},
+    policy::{self, Document},
+    profile::{Profile, RoleVia, RunnerRole},
+    resource::aws::NO_SUCH_ENTITY,
+};
+
+/// What is known, and what is unwise.
+pub(super) struct Found {
+    /// The cluster.
+    pub(super) facts: AwsFacts,
+    /// The ARN of the runners' role: the one it has, or the one it will have.
+    pub(super) role_arn: Option<String>,
+    /// What somebody should look at.
+    pub(super) advice: Vec<String>,
+    /// What is wrong with the agent of Pod Identity, where the role needs it.
+    pub(super) role_agent: Option<String>,
+    /// The trust policy that the role has.
+    pub(super) trust_policy: Option<TrustPolicy>,
+}
+
+/// Reads the facts of the profile's cluster.
+pub(super) async fn read(
+    aws: &Aws,
+    eks: &EksCluster,
+    kube: &Kube,
+    profile: &Profile,
+) -> Result<Found> {
+    let interfaces = aws.interfaces(&instances(kube).await?).await?;
+    let ids = interfaces.iter().filter_map(|it| it.subnet.clone());
+    let subnets = aws
+        .subnets(ids.chain(eks.subnets.clone()).collect())
+        .await?;
+    // Pods of an IPv6 cluster have addresses of IPv6, and reach what has none of IPv4 by their node's.
+    let networks = |id: &String| -> Vec<String> {
+        let Some(subnet) = subnets.get(id) else {
+            return Vec::new();
+        };
+        let v6 = subnet.v6.iter().filter(|_| eks.ipv6);
+        subnet.v4.iter().chain(v6).cloned().collect()
+    };
+    let groups = eks.security_group.iter().chain(&eks.other_groups);
+    let facts = AwsFacts {
+        control_plane_groups: groups.cloned().collect(),
+        control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),
+        nodes: node_networks(&interfaces, networks),
+        ipv6: eks.ipv6,
+    };
+    let mut advice = Vec::new();
+    if facts.nodes.is_empty() {
+        advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
+    }
+    let (mut arn, mut trust_policy, mut role_agent) = (None, None, None);
+    if let Some((via, wanted)) = profile.runner_role() {
+        let (found, said, size) = role(aws, (via, wanted), eks, profile).await?;
+        arn = Some(found);
+        advice.extend(said);
+        trust_policy = size.map(|size| TrustPolicy {
+            role: role_name(wanted).to_owned(),
+            size,
+        });
+        if via == RoleVia::PodIdentity && !eks.auto_mode {
+            role_agent = agent(kube, &eks.name).await;
+        }
+    }
+    Ok(Found {
+        facts,
+        role_arn: arn,
+        advice,
+        role_agent,
+        trust_policy,
+    })
+}
+
+/// The instances behind the cluster's nodes: those of managed groups, of self-managed ones and of Karpenter alike. What
+/// is no instance of EC2 (Fargate) has no security group of its own to change.
+async fn instances(kube: &Kube) -> Result<Vec<String>> {
+    let nodes = kube.list(&Selection::all("v1", "Node")).await?;
+    Ok(nodes
+        .iter()
+        .filter_map(|it| it["spec"]["providerID"].as_str())
+        .filter_map(|it| it.strip_prefix("aws://")?.rsplit('/').next())
+        .filter(|it| it.starts_with("i-"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The network interfaces of nodes by their security groups.
+fn node_networks(
+    interfaces: &[Interface],
+    networks: impl Fn(&String) -> Vec<String>,
+) -> Vec<NodeNetwork> {
+    let mut found: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
+    for interface in interfaces.iter().filter(|it| !it.groups.is_empty()) {
+        let subnets = found.entry(&interface.groups).or_default();
+        subnets.extend(interface.subnet.iter().flat_map(&networks));
+    }
+    found
+        .into_iter()
+        .map(|(groups, subnets)| NodeNetwork {
+            groups: groups.iter().cloned().collect(),
+            subnets: subnets.into_iter().collect(),
+        })
+        .collect()
+}
+
+/// What is wrong with the agent of Pod Identity.
+async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
+    let name = pod_identity_agent::NAME;
+    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
+    match kube.get(&target).await {
+        Ok(found) => pod_identity_agent::lack(found.as_ref(), cluster)
+            .map(|it| format!("{}; {}", it.found, it.fix)),
+        Err(error) => Some(format!(
+            "whether the agent of Pod Identity runs is not known: {error}"
+        )),
+    }
+}
+
+/// The ARN of the runners' role, what is unwise in its trust policy, and how long that is.
+async fn role(
+    aws: &Aws,
+    (via, runner): (RoleVia, &RunnerRole),
+    eks: &EksCluster,
+    profile: &Profile,
+) -> Result<(String, Vec<String>, Option<usize>)> {
+    let name = role_name(runner);
+    let own = &eks.account;
+    let issuer = eks.issuer.as_deref().map(without_scheme);
+    if via == RoleVia::Irsa && issuer.is_none() {
+        return Err(Error::failed(
+            System::Aws,
+            format!("EKS cluster `{}` has no OIDC issuer", eks.name),
+        )
+        .object(format!("cluster/{}", eks.name))
+        .hint("look at it with `aws eks describe-cluster`; without one there is no role for a service account"));
+    }
+    let wanted = role_arn(runner, &eks.partition, own);
+    if account(&wanted) != own {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            System::Aws,
+            format!("the IAM role `{wanted}` is not in the cluster's account {own}"),
+        )
+        .object(&wanted)
+        .hint(format!("another account's role is its owner's to change: `arcctl render` writes the statement for its trust policy; give the runners a role of this account: aws.{}.role", via.key())));
+    }
+    let live = match aws.iam().get_role().role_name(name).send().await {
+        Ok(output) => output.role,
+        Err(error) if error.code() == Some(NO_SUCH_ENTITY) => None,
+        Err(error) => {
+            return Err(Asked {
+                what: &format!("read the IAM role `{name}`"),
+                action: "iam:GetRole",
+                resource: &wanted,
+            }
+            .failed(&error));
+        }
+    };
+    let Some(live) = live else {
+        return Ok((wanted, Vec::new(), None));
+    };
+    let sid = policy::own_sid(&eks_facts(eks).arn(), &profile.name);
+    let text = live.assume_role_policy_document().unwrap_or_default();
+    // What cannot be read is an error where it is compared.
+    let document = Document::parse(text).ok();
+    let size = document.as_ref().map(Document::size);
+    let advice = document
+        .zip(issuer)
+        .map(|(document, issuer)| policy::advice(&document, &sid, &issuer))
+        .unwrap_or_default();
+    let advice = advice
+        .into_iter()
+        .map(|it| format!("in the trust policy of the IAM role `{name}`, {it}"));
+    let elsewhere = elsewhere(runner, via, live.path());
+    Ok((
+        live.arn().to_owned(),
+        elsewhere.into_iter().chain(advice).collect(),
+        size,
+    ))
+}
+
+/// A role is found by its name, and its path cannot be changed: where the profile says another one, that is told.
+fn elsewhere(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
+    let given = runner.path.as_deref().filter(|it| *it != live)?;
+    let (role, key) = (&runner.role, via.key());
+    Some(format!(
+        "the IAM role `{role}` is there with the path `{live}`, and aws.{key}.path says `{given}`: IAM cannot move a role, so it is used where it is; write `path: {live}` or name another role"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_the_role_does_not_have_is_told() {
+        let runner = |path: Option<&str>| RunnerRole {
+            role: "r".into(),
+            service_account: "s".into(),
+            managed_policies: Vec::new(),
+            path: path.map(str::to_owned),
+            permissions_boundary: None,
+            buckets: Vec::new(),
+        };
+        for (given, live, told) in [
+            (Some("/ci/"), "/", true),
+            (Some("/"), "/ci/", true),
+            (Some("/ci/"), "/CI/", true),
+            (Some("/ci/"), "/ci/", false),
+            (None, "/ci/", false),
+        ] {
+            let found = elsewhere(&runner(given), RoleVia::Irsa, live);
+            assert_eq!(found.is_some(), told, "{given:?} {live}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What others have in this cluster: used as it is, or refused before the first write.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    clients::kube::{Kube, Selection, Target},
+    desired::names,
+    error::{Error, ErrorKind, Result, System},
+    inventory,
+    profile::{Auto, Profile},
+    resource::{
+        kubernetes::ownership,
+        other_controllers::{Meeting, OtherController, others},
+    },
+};
+
+/// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
+pub(super) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
+
+/// The one that makes `PrometheusRules` known.
+pub(super) const RULES: &str = "prometheusrules.monitoring.coreos.com";
+
+const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
+
+/// What there is of others.
+pub(super) struct Looked {
+    /// Whether a cert-manager is there that arcctl did not install, and so is used and left alone.
+    pub cert_manager: bool,
+    /// What is unwise.
+    pub advice: Vec<String>,
+}
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// A run that may write: what cannot stand beside arcctl's own is an error.
+    Run,
+    /// The doctor, which has checks of its own for it.
+    Doctor,
+}
+
+/// What others have in this cluster.
+pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Looked> {
+    let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
+    let configurations = kube.list(&selection).await?;
+    let mut advice = Vec::new();
+    if whom == For::Run {
+        advice = beside_others(kube, profile, &configurations).await?;
+        refuse_controller_without_helm(kube, profile, &configurations).await?;
+    }
+    Ok(Looked {
+        cert_manager: cert_manager(kube, profile, &configurations).await?,
+        advice,
+    })
+}
+
+/// The controllers of others, and what comes of each: advice, or an end.
+async fn beside_others(
+    kube: &Kube,
+    profile: &Profile,
+    configurations: &[Value],
+) -> Result<Vec<String>> {
+    let others = others(configurations, profile);
+    let meets = others.iter().any(|it| it.shares(profile).is_some());
+    let installed = meets && is_installed(kube, profile).await?;
+    let mut advice = Vec::new();
+    for other in others {
+        let gone = missing_service(kube, &other).await?;
+        match other.meets(profile, gone.as_ref(), installed) {
+            Meeting::Apart => {}
+            Meeting::Told(words) => advice.push(words),
+            Meeting::Refused(error) => return Err(error),
+        }
+    }
+    Ok(advice)
+}
+
+/// Whether arcctl's own controller is there.
+async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
+    let known = inventory::read(kube, inventory::Home::of(profile)).await?;
+    let controller = &profile.controller;
+    let id = format!(
+        "helm-release/{}/{}",
+        controller.namespace, controller.release
+    );
+    let name = controller.full_name();
+    let deployment = Target::namespaced("apps/v1", "Deployment", &controller.namespace, &name);
+    Ok(known.records.contains_key(&id) && kube.get(&deployment).await?.is_some())
+}
+
+/// The Service of another controller that is not there. Another team's namespace need not be ours to read: what may not
+/// be seen is taken to be there.
+async fn missing_service(kube: &Kube, other: &OtherController) -> Result<Option<Target>> {
+    for (namespace, name) in &other.services {
+        let target = Target::namespaced("v1", "Service", namespace, name);
+        match kube.get(&target).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Some(target)),
+            Err(error) if error.kind == ErrorKind::Unauthorized => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// What must be made where its kind is not known.
+pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -> Result<()> {
+    let Some(chosen) = &profile.monitoring else {
+        return Ok(());
+    };
+    for (key, choice, known, crd, kind) in [
+        (
+            "serviceMonitor",
+            chosen.service_monitor,
+            monitors,
+            MONITORS,
+            "ServiceMonitors",
+        ),
+        ("alerts", chosen.alerts, rules, RULES, "PrometheusRules"),
+    ] {
+        if !known && choice == Auto::Always {
+            return Err(Error::failed(
+                System::Kubernetes,
+                format!("monitoring.{key} is `always`, and this cluster does not know {kind}"),
+            )
+            .object(format!("custom-resource-definition/-/{crd}"))
+            .cause(format!("CustomResourceDefinition `{crd}` is not there"))
+            .hint(format!(
+                "install the Prometheus operator first, or set monitoring.{key} to auto"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Installed by kubectl, by Argo CD or with another storage driver of helm, a controller has no record that tells whose
+/// it is, and helm would fail half-way or take it without a word.
+async fn refuse_controller_without_helm(
+    kube: &Kube,
+    profile: &Profile,
+    configurations: &[Value],
+) -> Result<()> {
+    let controller = &profile.controller;
+    let own = format!(
+        "{}-validating-webhook-configuration",
+        controller.full_name()
+    );
+    let Some(there) = configurations.iter().find(|it| name(it) == own) else {
+        return Ok(());
+    };
+    let namespace = &controller.namespace;
+    let records = Selection::namespaced("v1", "Secret", namespace)
+        .labelled(format!("owner=helm,name={}", controller.release));
+    if !kube.list(&records).await?.is_empty() {
+        return Ok(());
+    }
+    let full_name = controller.full_name();
+    let deployment = Target::namespaced("apps/v1", "Deployment", namespace, &full_name);
+    if kube.get(&deployment).await?.is_none() {
+        // What an uninstallation left: helm takes it again.
+        return Ok(());
+    }
+    let id = format!("helm-release/{namespace}/{}", controller.release);
+    let inventory = inventory::read(kube, inventory::Home::of(profile)).await?;
+    if inventory.records.contains_key(&id) {
+        return Ok(());
+    }
+    Err(second(
+        "an Actions Runner Controller",
+        there,
+        "helm has no record of it, so it cannot be taken over: take it away with what installed it (kubectl, Argo CD, helm with another storage driver), keep the CRDs, and run this again",
+    )
+    .cause(format!("{deployment} is there, and no record of a release `{}`", controller.release)))
+}
+
+/// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
+pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
+    let is_rival = |it: &&Value| {
+        let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
+        let target = it["spec"]["scaleTargetRef"]["name"].as_str();
+        target.is_some_and(|target| profile.pool(namespace, target).is_some() && name(it) != target)
+    };
+    let whole = |it: &Value| {
+        // The items of a list do not say what they are.
+        let mut it = it.clone();
+        it["apiVersion"] = names::ARC_API_VERSION.into();
+        it["kind"] = "HorizontalRunnerAutoscaler".into();
+        it
+    };
+    autoscalers.iter().filter(is_rival).map(whole).collect()
+}
+
+/// By helm, by kubectl or as an EKS add-on, a cert-manager has a webhook configuration with its own webhook in it.
+async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) -> Result<bool> {
+    let install = profile.cert_manager.install;
+    let Some(there) = with(configurations, "webhook.cert-manager.io")
+        .into_iter()
+        .next()
+    else {
+        return match install {
+            Auto::Never => Err(Error::failed(
+                System::Kubernetes,
+                "there is no cert-manager in this cluster, and certManager.install is `never`",
+            )
+            .object("validating-webhook-configuration/-/cert-manager-webhook")
+            .hint("install cert-manager, or set certManager.install to auto: arcctl installs it")),
+            Auto::Auto | Auto::Always => Ok(false),
+        };
+    };
+    let releases = Selection::namespaced("v1", "Secret", &profile.cert_manager.namespace)
+        .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
+    let records = kube.list(&releases).await?;
+    if install == Auto::Always {
+        return match records.as_slice() {
+            [] => Err(second(
+                "a cert-manager",
+                there,
+                "set certManager.install to auto: it is used and left alone",
+            )),
+            _ => Ok(false),
+        };
+    }
+    let ours = records
+        .iter()
+        .any(|it| it["metadata"]["labels"][ownership::PROFILE].is_string());
+    if ours && install == Auto::Auto {
+        return Ok(false);
+    }
+    refuse_leftover(kube, there).await?;
+    Ok(true)
+}
+
+/// A configuration whose Service is gone was left by an uninstallation; it refuses every Certificate.
+async fn refuse_leftover(kube: &Kube, configuration: &Value) -> Result<()> {
+    for service in services(configuration) {
+        let (Some(namespace), Some(service)) =
+            (service["namespace"].as_str(), service["name"].as_str())
+        else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Service", namespace, service);
+        if kube.get(&target).await?.is_none() {
+            let name = name(configuration);
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Kubernetes,
+                "the webhook configuration of a cert-manager is there, and cert-manager is not",
+            )
+            .object(object(configuration))
+            .cause(format!("its {target} does not exist"))
+            .hint(format!(
+                "if cert-manager was taken away, remove what it left: `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {name}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The configurations with a webhook whose name ends with `suffix`.
+fn with<'a>(configurations: &'a [Value], suffix: &str) -> Vec<&'a Value> {
+    let named = |configuration: &&Value| {
+        webhooks(configuration).any(|it| {
+            it["name"]
+                .as_str()
+                .is_some_and(|name| name.ends_with(suffix))
+        })
+    };
+    configurations.iter().filter(named).collect()
+}
+
+fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
+    configuration["webhooks"].as_array().into_iter().flatten()
+}
+
+fn services(configuration: &Value) -> impl Iterator<Item = &Value> {
+    webhooks(configuration)
+        .map(|it| &it["clientConfig"]["service"])
+        .filter(|it| it.is_object())
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn object(configuration: &Value) -> String {
+    format!("validating-webhook-configuration/-/{}", name(configuration))
+}
+
+fn second(what: &str, configuration: &Value, hint: &str) -> Error {
+    let place: BTreeSet<&str> = services(configuration)
+        .filter_map(|it| it["namespace"].as_str())
+        .collect();
+    Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        format!("{what} that is not arcctl's runs in this cluster"),
+    )
+    .object(object(configuration))
+    .cause(format!(
+        "ValidatingWebhookConfiguration `{}` is its, for a Service in namespace {}",
+        name(configuration),
+        place.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+    .hint(hint)
+}

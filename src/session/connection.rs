@@ -1,0 +1,212 @@
+//! How a command reaches the cluster: as EKS knows it, or by a context of the kubeconfig; and what it says of both.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use crate::{
+    clients::{
+        aws::{
+            Aws,
+            auth::Login,
+            cluster::{Caller, EksCluster},
+        },
+        kube::{Access, Kube},
+        verify_cluster,
+    },
+    desired::teardown::is_at_aws,
+    error::{Error, ErrorKind, Result, System},
+    inventory::Inventory,
+    profile::{Cluster, Profile, TokenSource},
+    terminal::{
+        args::GlobalArgs,
+        environment::{hidden_variables, shared_files, variable},
+    },
+};
+
+/// The cluster, and AWS where the profile names something of it.
+pub(crate) struct Connection {
+    /// The way to the cluster, for helm too.
+    pub access: Access,
+    /// The API server.
+    pub kube: Kube,
+    /// AWS.
+    pub aws: Option<Aws>,
+    /// The cluster as EKS describes it.
+    pub eks: Option<EksCluster>,
+}
+
+impl Connection {
+    /// Finds the cluster of `profile`. Nothing is asked of its API server yet.
+    pub(crate) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
+        Self::hiding(global, profile, hidden_variables(&profile.token_sources())).await
+    }
+
+    /// The same; what signs in does not see the variables `hidden`.
+    pub(crate) async fn hiding(
+        global: &GlobalArgs,
+        profile: &Profile,
+        hidden: Vec<String>,
+    ) -> Result<Self> {
+        let aws = aws(profile, hidden.clone()).await?;
+        Self::to(global, &profile.cluster, hidden, aws).await
+    }
+
+    /// Finds `cluster`, by EKS where it names that; what signs in does not see the variables `hidden`.
+    pub(super) async fn to(
+        global: &GlobalArgs,
+        cluster: &Cluster,
+        hidden: Vec<String>,
+        aws: Option<Aws>,
+    ) -> Result<Self> {
+        let mut access = named_access(global, cluster, hidden);
+        let is_named = access.kubeconfig.is_some() || access.context.is_some();
+        let mut eks = None;
+        if let (Some(name), Some(aws)) = (&cluster.eks, &aws) {
+            // Joined and not raced: the same fault gives the same error in every run.
+            let (found, caller) = tokio::join!(aws.cluster(name), aws.caller());
+            let (caller, found) = (caller?, found?);
+            if is_named {
+                access = access.pinned();
+                verify_cluster::check(&access, &found).await?;
+            } else {
+                access = sign_in(aws, &found, caller).await?;
+            }
+            eks = Some(found);
+        } else {
+            access = access.pinned();
+        }
+        let kube = Kube::connect(&access).await?;
+        match &eks {
+            Some(eks) if !is_named => tracing::info!(
+                "EKS cluster {} in {}: the API server is {}",
+                eks.name,
+                eks.region,
+                kube.server
+            ),
+            _ => tracing::info!(
+                "context {} of the kubeconfig: the API server is {}",
+                access.context.as_deref().unwrap_or("(the current one)"),
+                kube.server
+            ),
+        }
+        Ok(Self {
+            access,
+            kube,
+            aws,
+            eks,
+        })
+    }
+
+    /// Reaches the account of what the inventory has at AWS, where the profile does not lead there (any more): by the
+    /// cluster that is on record, which must be this one.
+    pub(super) async fn reach(&mut self, inventory: &Inventory) -> Result<()> {
+        let mut recorded = inventory.records.keys();
+        let Some(id) = recorded.find(|it| is_at_aws(it)) else {
+            return Ok(());
+        };
+        if self.eks.is_some() {
+            return Ok(());
+        }
+        let cluster = inventory.profile.as_ref().map(|it| &it.cluster);
+        let Some((name, region)) = cluster.and_then(|it| Some((it.eks.as_ref()?, &it.region)))
+        else {
+            return Err(Error::failed(
+                System::Aws,
+                format!("`{id}` is on record, and not in which AWS account it is"),
+            )
+            .object(id)
+            .hint("name the cluster: cluster.eks and cluster.region in the profile, or --eks and --region"));
+        };
+        let files = shared_files(self.access.hidden.clone());
+        let aws = Aws::new(region.as_deref(), &files, authorities()?).await;
+        let found = aws.cluster(name).await?;
+        verify_cluster::check(&self.access, &found).await?;
+        (self.aws, self.eks) = (Some(aws), Some(found));
+        Ok(())
+    }
+}
+
+/// The way to `cluster` that the command line and the profile name, without EKS.
+pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<String>) -> Access {
+    Access {
+        kubeconfig: global.kubeconfig.clone(),
+        listed: listed(variable("KUBECONFIG").as_deref()),
+        context: global.context.clone().or_else(|| cluster.context.clone()),
+        login: None,
+        hidden,
+    }
+}
+
+/// The files that KUBECONFIG names; an empty name is none.
+fn listed(variable: Option<&str>) -> Vec<PathBuf> {
+    std::env::split_paths(variable.unwrap_or_default())
+        .filter(|it| !it.as_os_str().is_empty())
+        .collect()
+}
+
+async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Access> {
+    let login = Login::new(cluster.clone(), caller, aws.credentials(), SystemTime::now).await?;
+    Ok(Access {
+        kubeconfig: Some(login.kubeconfig()),
+        listed: Vec::new(),
+        context: Some(login.context().to_owned()),
+        login: Some(Arc::new(login)),
+        hidden: Vec::new(),
+    })
+}
+
+/// AWS, where the profile names something of it; what signs in there does not see the variables `hidden`.
+pub(super) async fn aws(profile: &Profile, hidden: Vec<String>) -> Result<Option<Aws>> {
+    let sources = profile.token_sources();
+    let stored = |it: &TokenSource| it.secrets_manager.is_some() || it.ssm.is_some();
+    let needed = profile.cluster.eks.is_some() || sources.iter().any(|it| stored(it));
+    if !needed {
+        return Ok(None);
+    }
+    let region = profile.cluster.region.as_deref();
+    let files = shared_files(hidden);
+    Ok(Some(Aws::new(region, &files, authorities()?).await))
+}
+
+/// The cluster as a person knows it.
+pub(crate) fn cluster_words(kube: &Kube, eks: Option<&EksCluster>, version: (u32, u32)) -> String {
+    let version = format!("Kubernetes {}.{}", version.0, version.1);
+    match eks {
+        Some(eks) => format!(
+            "EKS cluster {} in {} of AWS account {} ({version})",
+            eks.name, eks.region, eks.account
+        ),
+        None => format!("cluster {} ({version})", kube.server.trim_end_matches('/')),
+    }
+}
+
+/// Names a file of authorities for AWS.
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The authorities that AWS's certificates are checked against, where the environment names a file of them: as for the aws
+/// CLI, `AWS_CA_BUNDLE` takes the place of this machine's own. The SDK does not read it (aws-sdk-rust#1362).
+pub(super) fn authorities() -> Result<Option<Vec<u8>>> {
+    let Some(path) = variable(AWS_CA_BUNDLE) else {
+        return Ok(None);
+    };
+    let wrong = |cause: String| {
+        Error::new(
+            ErrorKind::Usage,
+            System::Aws,
+            format!("cannot use the certificates of `{path}`"),
+        )
+        .object(AWS_CA_BUNDLE)
+        .cause(cause)
+        .hint(format!(
+            "name a file with certificates in PEM form in {AWS_CA_BUNDLE}, or unset it"
+        ))
+    };
+    let text = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(found) if found.is_empty() => Err(wrong("no certificate is in it".into())),
+        Ok(_) => Ok(Some(text)),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}

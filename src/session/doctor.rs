@@ -1,0 +1,248 @@
+//! What `arcctl doctor` works with, as far as it can be set up: what cannot is a fact that is not known.
+
+use std::sync::Mutex;
+
+use super::{
+    accounts, aws_facts, conflicts,
+    connection::{self, Connection},
+    github,
+};
+use crate::{
+    clients::{
+        aws::{Aws, cluster::EksCluster},
+        credential::{self, Credential, Loaded, Sources},
+        github::GitHub,
+        helm::Helm,
+        kube::{Access, Kube},
+    },
+    desired::Facts,
+    doctor::{
+        collect::Parts,
+        snapshot::{AtAws, Known, Wiring},
+    },
+    error::System,
+    profile::Profile,
+    resource::{
+        aws::consistency::Writes, context::Context, deletion::Removal, runners::account::Account,
+    },
+    secret::Secret,
+    session,
+    terminal::{args::GlobalArgs, environment, output::Output, profile_file::ProfileFile},
+};
+
+/// What can be set up; what cannot is a fact that is not known.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one thing after the other that has to be set up"
+)]
+pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output) -> Parts {
+    let profile = &file.profile;
+    let Reached {
+        access,
+        kube,
+        aws,
+        eks,
+        cluster,
+    } = Box::pin(reach(global, profile)).await;
+    let hidden = environment::hidden_variables(&profile.token_sources());
+    let helm = Helm::new(environment::variable("PATH").as_deref(), access, hidden);
+    let ca_bundle = github::ca_bundle(&file);
+    let sources = Sources {
+        variable: &environment::variable,
+        directory: &file.directory,
+        kube: kube.as_ref().ok(),
+        aws: aws.as_ref(),
+    };
+    let credential = Box::pin(credential::load(&profile.github, &sources)).await;
+    if let Ok(loaded) = &credential {
+        output.mask(&loaded.credential);
+    }
+    let bundle = ca_bundle.as_ref().ok().and_then(Option::as_deref);
+    let accounts = Box::pin(accounts::accounts(profile, &sources, bundle, output)).await;
+    // Without one of them GitHub is not asked at all: which one it is, the error says.
+    let (credential, accounts) = match accounts {
+        Ok(accounts) => (credential, accounts),
+        Err(error) => (credential.and(Err(error)), Vec::new()),
+    };
+    let (facts, at_aws) = match (&kube, &ca_bundle) {
+        (Ok(kube), Ok(ca)) => {
+            let known = Box::pin(facts(kube, aws.as_ref(), eks.as_ref(), profile, ca.clone()));
+            known.await
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let wiring = profile.aws.as_ref().map(|_| Err(error.clone()));
+            (Err(error.clone()), wiring.unwrap_or(Ok(None)))
+        }
+    };
+    let at_aws = AtAws {
+        caller: caller(aws.as_ref()).await,
+        cluster,
+        wiring: at_aws,
+    };
+    let helm_usable = helm
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|it| it.binary().map(drop));
+    let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
+    let desired = facts.and_then(|facts| session::wanted(profile, &facts));
+    let (known, credential) = usable(credential);
+    let context = clients(
+        &file,
+        &kube,
+        aws,
+        helm,
+        ca_bundle,
+        (credential, accounts),
+        kubernetes,
+    );
+    Parts {
+        advice: file.advice,
+        profile: file.profile,
+        helm: helm_usable,
+        kube,
+        credential: known,
+        context,
+        desired,
+        at_aws,
+        probe: None,
+        eks,
+    }
+}
+
+/// Whether there is a credential, and what stands for one: without it the cluster is still looked at, and `gather` asks
+/// GitHub nothing then.
+fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
+    match credential {
+        Ok(loaded) => (Ok(()), loaded.credential),
+        Err(error) => (Err(error), Credential::Token(Secret::trimmed("").0)),
+    }
+}
+
+/// The facts, without AWS where that does not tell: what is made from what it says is then not known, and only that.
+async fn facts(
+    kube: &Kube,
+    aws: Option<&Aws>,
+    eks: Option<&EksCluster>,
+    profile: &Profile,
+    ca_bundle: Option<String>,
+) -> (Known<Facts>, Known<Option<Wiring>>) {
+    let found = async {
+        match aws.zip(eks).filter(|_| profile.aws.is_some()) {
+            Some((aws, eks)) => aws_facts::read(aws, eks, kube, profile).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (facts, found) = tokio::join!(
+        Box::pin(session::facts(
+            kube,
+            None,
+            profile,
+            ca_bundle,
+            conflicts::For::Doctor
+        )),
+        Box::pin(found)
+    );
+    let facts = facts.map(|(facts, _)| Facts {
+        eks: eks.map(session::eks_facts),
+        ..facts
+    });
+    match (facts, found) {
+        (Ok(facts), Ok(Some(found))) => {
+            let wiring = Wiring {
+                networks: found.facts.nodes.len(),
+                auto_mode: eks.is_some_and(|it| it.auto_mode),
+                advice: found.advice,
+                trust_policy: found.trust_policy,
+            };
+            let facts = Facts {
+                aws: Some(found.facts),
+                runner_role_arn: found.role_arn,
+                ..facts
+            };
+            (Ok(facts), Ok(Some(wiring)))
+        }
+        (facts, found) => (facts, found.map(|_| None)),
+    }
+}
+
+/// Who this is at AWS, where the profile needs it.
+async fn caller(aws: Option<&Aws>) -> Known<Option<String>> {
+    match aws {
+        Some(aws) => aws.caller().await.map(|it| Some(it.arn)),
+        None => Ok(None),
+    }
+}
+
+/// The cluster and AWS, as far as they can be reached.
+struct Reached {
+    access: Access,
+    kube: Known<Kube>,
+    aws: Option<Aws>,
+    eks: Option<EksCluster>,
+    cluster: Known<Option<String>>,
+}
+
+async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
+    match Box::pin(Connection::open(global, profile)).await {
+        Ok(found) => Reached {
+            access: found.access,
+            kube: Ok(found.kube),
+            aws: found.aws,
+            cluster: Ok(found.eks.as_ref().map(|it| it.name.clone())),
+            eks: found.eks,
+        },
+        // A credential that is stored at AWS, and helm, are judged without the cluster too.
+        Err(error) => Reached {
+            access: connection::named_access(
+                global,
+                &profile.cluster,
+                environment::hidden_variables(&profile.token_sources()),
+            ),
+            cluster: match &profile.cluster.eks {
+                Some(_) if error.system == System::Aws => Err(error.clone()),
+                name => Ok(name.clone()),
+            },
+            kube: Err(error),
+            // Why there is none is said by the cluster's check.
+            aws: connection::aws(
+                profile,
+                environment::hidden_variables(&profile.token_sources()),
+            )
+            .await
+            .ok()
+            .flatten(),
+            eks: None,
+        },
+    }
+}
+
+fn clients(
+    file: &ProfileFile,
+    kube: &Known<Kube>,
+    aws: Option<Aws>,
+    helm: Known<Helm>,
+    ca_bundle: Known<Option<String>>,
+    (credential, accounts): (Credential, Vec<Account>),
+    kubernetes: Option<(u32, u32)>,
+) -> Known<Context> {
+    let url = file.profile.github.url.as_deref();
+    Ok(Context {
+        profile: file.profile.clone(),
+        kube: kube.as_ref().map_err(Clone::clone)?.clone(),
+        aws,
+        aws_writes: Writes::default(),
+        helm: helm?,
+        github: GitHub::new(url, credential.clone(), ca_bundle?.as_deref())?,
+        credential,
+        accounts,
+        adopt: false,
+        started: jiff::Timestamp::now(),
+        kubernetes: kubernetes.unwrap_or_default(),
+        secret_version: Mutex::default(),
+        rotation: Mutex::default(),
+        removal: Removal::default(),
+        listing: tokio::sync::Mutex::default(),
+        events: tokio::sync::Mutex::default(),
+        remarks: crate::resource::remarks::Remarks::only_looking(),
+    })
+}

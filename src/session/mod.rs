@@ -1,0 +1,379 @@
+//! What a command that reaches out works with: the clients, the credential, the facts; and what is checked before
+//! anything is written. The environment is read here.
+
+pub(crate) mod accounts;
+pub(crate) mod aws_facts;
+pub(crate) mod conflicts;
+pub(crate) mod connection;
+pub(crate) mod doctor;
+pub(crate) mod github;
+pub(crate) mod state;
+pub(crate) mod teardown;
+pub(crate) mod teardown_advice;
+pub(crate) mod teardown_source;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use accounts::{accounts, accounts_of_gone_pools, audits};
+use connection::{Connection, cluster_words};
+use github::{SignedIn, at_github};
+use teardown_advice::say_what_stays;
+
+use crate::{
+    clients::{
+        aws::{Aws, cluster::EksCluster},
+        credential::{Credential, Sources},
+        github::GitHub,
+        helm::Helm,
+        kube::{Kube, Selection, Target},
+    },
+    desired::{Desired, DesiredError, EksFacts, Facts, desired, names, teardown::Records},
+    error::{Error, ErrorKind, Result, System},
+    inventory, observe,
+    profile::{Profile, lint::windows_over},
+    resource::{
+        aws::consistency::Writes,
+        context::{Context, scope},
+        deletion::Removal,
+        pods::references,
+    },
+    secret::Secret,
+    terminal::{
+        args::GlobalArgs,
+        environment::{hidden_variables, registries, variable},
+        output::Output,
+        profile_file::ProfileFile,
+    },
+};
+
+/// The connections of one command, and what they said.
+pub(super) struct Session {
+    /// The clients and facts.
+    pub context: Context,
+    /// What is wanted.
+    pub desired: Vec<Desired>,
+    /// What is on record, no longer in the profile, and not there: to be forgotten by a run that writes.
+    pub gone: BTreeSet<String>,
+    ca_bundle: Option<String>,
+    eks: Option<EksCluster>,
+}
+
+impl Session {
+    /// Connects, reads the facts, and checks everything that can be checked before the first write.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one thing after the other that has to be set up"
+    )]
+    pub(super) async fn open(
+        global: &GlobalArgs,
+        file: ProfileFile,
+        adopt: bool,
+        output: Output,
+    ) -> Result<Self> {
+        let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
+        let Connection { kube, aws, eks, .. } = &connection;
+        let helm_must_not_see = hidden_variables(&file.profile.token_sources());
+        let helm = Helm::new(
+            variable("PATH").as_deref(),
+            connection.access.clone(),
+            helm_must_not_see,
+        )?
+        .signed_in(registries());
+        helm.binary()?;
+        let SignedIn {
+            credential,
+            github,
+            ca_bundle,
+        } = Box::pin(at_github(&file, kube, aws.as_ref(), output)).await?;
+        let sources = Sources {
+            variable: &variable,
+            directory: &file.directory,
+            kube: Some(kube),
+            aws: aws.as_ref(),
+        };
+        let mut accounts = Box::pin(accounts(
+            &file.profile,
+            &sources,
+            ca_bundle.as_deref(),
+            output,
+        ))
+        .await?;
+        // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
+        let at_aws = aws.as_ref().zip(eks.as_ref());
+        let (audit, facts, missing) = tokio::join!(
+            Box::pin(audits(&github, &file.profile, &accounts)),
+            Box::pin(facts(
+                kube,
+                at_aws,
+                &file.profile,
+                ca_bundle.clone(),
+                conflicts::For::Run,
+            )),
+            Box::pin(references::missing(kube, &file.profile))
+        );
+        #[cfg(debug_assertions)]
+        crate::terminal::panic::provoked(&credential).await;
+        let (audit, (facts, advice)) = (audit?, facts?);
+        for advice in advice.into_iter().chain(audit.advice).chain(missing) {
+            output.note(format!("advice: {advice}"));
+        }
+        let desired = wanted(&file.profile, &facts)?;
+        let inventory = inventory::read(kube, inventory::Home::of(&file.profile)).await?;
+        accounts.extend(
+            Box::pin(accounts_of_gone_pools(
+                &file.profile,
+                &inventory,
+                &sources,
+                ca_bundle.as_deref(),
+                output,
+            ))
+            .await?,
+        );
+        Box::pin(connection.reach(&inventory)).await?;
+        let Connection { kube, aws, eks, .. } = connection;
+        let context = Context {
+            profile: file.profile,
+            kube,
+            aws,
+            aws_writes: Writes::default(),
+            helm,
+            github,
+            credential,
+            accounts,
+            adopt,
+            started: facts.now,
+            kubernetes: facts.kubernetes.unwrap_or_default(),
+            secret_version: Mutex::default(),
+            rotation: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            events: tokio::sync::Mutex::default(),
+            remarks: crate::resource::remarks::Remarks::default(),
+            removal: Removal::default(),
+        };
+        let mut session = Self {
+            context,
+            desired,
+            ca_bundle,
+            eks,
+            gone: BTreeSet::new(),
+        };
+        Box::pin(session.add_left_behind(&inventory.records, output)).await?;
+        Ok(session)
+    }
+
+    /// A session in which `desired` goes.
+    pub(super) fn of(context: Context, desired: Vec<Desired>, eks: Option<EksCluster>) -> Self {
+        Self {
+            context,
+            desired,
+            ca_bundle: None,
+            eks,
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// Adds what the profile no longer has, to be taken away; what only a teardown takes away is said.
+    async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
+        let context = &mut self.context;
+        context.removal.recorded = records.keys().cloned().collect();
+        let left = observe::left_behind(context, records, &self.desired).await?;
+        for why in &left.stays {
+            output.note(format!("advice: no longer in the profile: {why}"));
+        }
+        let mut unwanted = records.clone();
+        unwanted.retain(|id, _| !self.desired.iter().any(|it| it.id.as_str() == *id));
+        say_what_stays(&unwanted, &context.profile.name, output);
+        for id in unwanted.keys() {
+            if id.starts_with("helm-release/") || id.starts_with("secret/") {
+                output.note(format!(
+                    "advice: `{id}` is no longer in the profile, and stays: others may need it; only `arcctl teardown` removes it"
+                ));
+            }
+        }
+        self.desired.extend(left.goes);
+        self.gone = left.gone;
+        Ok(())
+    }
+
+    /// Whether GitHub still takes the token that was in the controller's Secret before: going back to a dead one helps
+    /// nobody. What cannot be asked (an App's key, an unreachable server) is taken as good.
+    pub(super) async fn takes_old_token(&self) -> bool {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let old = self.context.rotation().old().and_then(|it| {
+            let bytes = STANDARD.decode(it.get("github_token")?.expose()).ok()?;
+            String::from_utf8(bytes).ok()
+        });
+        let (Some(old), Ok(scope)) = (old, scope(&self.context.profile)) else {
+            return true;
+        };
+        let url = self.context.profile.github.url.as_deref();
+        let token = Credential::Token(Secret::trimmed(&old).0);
+        match GitHub::new(url, token, self.ca_bundle.as_deref()) {
+            Ok(github) => !matches!(
+                github.registration(scope).await,
+                Err(error) if error.kind == ErrorKind::Unauthorized
+            ),
+            Err(_) => true,
+        }
+    }
+
+    /// Reads the facts again and makes anew what is wanted.
+    pub(super) async fn refresh(&mut self, output: Output) -> Result<()> {
+        let ca_bundle = self.ca_bundle.clone();
+        let (kube, profile) = (&self.context.kube, &self.context.profile);
+        let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
+        let (facts, _) =
+            Box::pin(facts(kube, at_aws, profile, ca_bundle, conflicts::For::Run)).await?;
+        self.desired = wanted(&self.context.profile, &facts)?;
+        let inventory = {
+            let home = inventory::Home::of(&self.context.profile);
+            inventory::read(&self.context.kube, home).await?
+        };
+        self.add_left_behind(&inventory.records, output).await
+    }
+
+    /// The first line of a command that writes: what it is about to change.
+    pub(super) fn target(&self) -> String {
+        target(&self.context, self.eks.as_ref())
+    }
+}
+
+/// What a command that writes is about to change.
+pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
+    let github = &context.profile.github;
+    let levels = [
+        ("enterprise", &github.enterprise),
+        ("organization", &github.organization),
+        ("repository", &github.repository),
+    ];
+    let scope = levels
+        .into_iter()
+        .find_map(|(level, name)| Some(format!("{level} {}", name.as_ref()?)))
+        .unwrap_or_default();
+    format!(
+        "profile {} on {}, {scope} at {}",
+        context.profile.name,
+        cluster_words(&context.kube, eks, context.kubernetes),
+        context.github.base(),
+    )
+}
+
+pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
+    desired(profile, facts).map_err(|error| wanted_error(&error))
+}
+
+/// A profile that nothing can be made from.
+pub(super) fn wanted_error(error: &DesiredError) -> Error {
+    Error::new(
+        ErrorKind::InvalidProfile,
+        System::Profile,
+        error.to_string(),
+    )
+    .hint("correct the profile")
+}
+
+/// The facts, and what is unwise in them.
+pub(super) async fn facts(
+    kube: &Kube,
+    at_aws: Option<(&Aws, &EksCluster)>,
+    profile: &Profile,
+    ca_bundle: Option<String>,
+    whom: conflicts::For,
+) -> Result<(Facts, Vec<String>)> {
+    let eks = at_aws.map(|(_, eks)| eks);
+    let at_aws = async {
+        match at_aws.filter(|_| profile.aws.is_some()) {
+            Some((aws, eks)) => Box::pin(aws_facts::read(aws, eks, kube, profile))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let autoscalers = in_each(
+        profile,
+        names::ARC_API_VERSION,
+        "HorizontalRunnerAutoscaler",
+    );
+    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
+        kube.version(),
+        has_crd(kube, conflicts::MONITORS),
+        has_crd(kube, conflicts::RULES),
+        conflicts::look(kube, profile, whom),
+        kube.list_each(&autoscalers),
+        at_aws,
+    );
+    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
+    conflicts::check_monitoring(profile, monitors, rules)?;
+    let (mut runner_role_arn, mut advice) = (None, Vec::new());
+    let aws = at_aws?.map(|it| {
+        runner_role_arn = it.role_arn;
+        advice = it.advice;
+        advice.extend(it.role_agent);
+        it.facts
+    });
+    let autoscalers = autoscalers?;
+    let foreign = foreign?;
+    let now = jiff::Timestamp::now();
+    advice.extend(foreign.advice);
+    advice.extend(windows_over(profile, now));
+    let facts = Facts {
+        now,
+        kubernetes: Some(kubernetes),
+        aws,
+        runner_role_arn,
+        service_monitor_crd: Some(monitors),
+        prometheus_rule_crd: Some(rules),
+        foreign_cert_manager: Some(foreign.cert_manager),
+        ca_bundle,
+        live_overrides: live_overrides(&autoscalers, profile),
+        rivals: conflicts::rivals(&autoscalers, profile),
+        eks: eks.map(eks_facts),
+        ..Facts::default()
+    };
+    Ok((facts, advice))
+}
+
+/// The objects of a kind in each namespace of the pools.
+pub(super) fn in_each(profile: &Profile, api_version: &str, kind: &str) -> Vec<Selection> {
+    let namespaces = profile.runner_namespaces().into_iter();
+    namespaces
+        .map(|namespace| Selection::namespaced(api_version, kind, namespace))
+        .collect()
+}
+
+pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
+    EksFacts {
+        name: cluster.name.clone(),
+        region: cluster.region.clone(),
+        account: cluster.account.clone(),
+        partition: cluster.partition.clone(),
+        issuer: cluster.issuer.clone(),
+        security_group: cluster.security_group.clone(),
+        vpc: cluster.vpc.clone(),
+    }
+}
+
+async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
+    let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+    Ok(kube.get(&target).await?.is_some())
+}
+
+/// The overrides that the autoscalers have now, by pool.
+fn live_overrides(
+    autoscalers: &[serde_json::Value],
+    profile: &Profile,
+) -> BTreeMap<String, serde_json::Value> {
+    autoscalers
+        .iter()
+        .filter_map(|it| {
+            let name = it["metadata"]["name"].as_str()?.to_owned();
+            let overrides = it["spec"]["scheduledOverrides"].clone();
+            let namespace = it["metadata"]["namespace"].as_str()?;
+            let known = profile.pool(namespace, &name).is_some();
+            (known && !overrides.is_null()).then_some((name, overrides))
+        })
+        .collect()
+}

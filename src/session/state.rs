@@ -1,0 +1,286 @@
+//! Reads the state of an installation: the cluster in a few calls, however many pools there are, and GitHub where a
+//! token is at hand.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{accounts::accounts, connection::Connection, github::at_github, in_each};
+use crate::{
+    clients::{
+        credential::Sources,
+        github::GitHub,
+        kube::{Kube, Selection, Target},
+    },
+    desired::names,
+    error::{Error, Result},
+    profile::{Pool, Profile, schedule::moment},
+    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+    resource::{is_ready, newest_release, runners::account::Account},
+    terminal::{environment::variable, output::Output, pool_names, profile_file::ProfileFile},
+};
+
+/// The label that the controller gives to a pool's pods (reference: arc.md 2.1).
+const POOL: &str = "runner-deployment-name";
+
+/// What GitHub says of a runner.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    online: bool,
+    busy: bool,
+}
+
+/// The runners by name.
+pub(crate) type Runners = HashMap<String, Seen>;
+
+/// Where the state is read from.
+pub(crate) struct State {
+    /// The API server.
+    pub kube: Kube,
+    file: ProfileFile,
+    pools: Vec<Pool>,
+    github: Result<GitHub>,
+    accounts: Vec<Account>,
+}
+
+/// What was counted of a pool's pods.
+#[derive(Default)]
+struct Tally {
+    running: usize,
+    registered: usize,
+    busy: usize,
+}
+
+impl State {
+    /// Of all pools, or of those that are named.
+    pub(crate) async fn open(
+        file: ProfileFile,
+        only: &[String],
+        connection: Connection,
+        output: Output,
+    ) -> Result<Self> {
+        let pools = chosen(&file.profile, only)?;
+        let kube = connection.kube;
+        let github = Box::pin(at_github(&file, &kube, connection.aws.as_ref(), output)).await;
+        let sources = Sources {
+            variable: &variable,
+            directory: &file.directory,
+            kube: Some(&kube),
+            aws: connection.aws.as_ref(),
+        };
+        let found = match &github {
+            Ok(own) => {
+                let bundle = own.ca_bundle.as_deref();
+                Box::pin(accounts(&file.profile, &sources, bundle, output)).await
+            }
+            Err(_) => Ok(Vec::new()),
+        };
+        // Without one of the credentials GitHub is not asked, as without the profile's.
+        let (github, accounts) = match (github.map(|it| it.github), found) {
+            (Ok(github), Ok(accounts)) => (Ok(github), accounts),
+            (Ok(_), Err(error)) | (Err(error), _) => (Err(error), Vec::new()),
+        };
+        Ok(Self {
+            kube,
+            file,
+            pools,
+            github,
+            accounts,
+        })
+    }
+
+    /// What the profile is called.
+    pub(super) fn profile(&self) -> &str {
+        &self.file.profile.name
+    }
+
+    /// The runners that GitHub has.
+    pub(crate) async fn runners(&self) -> Result<Runners> {
+        let github = self.github.as_ref().map_err(Clone::clone)?;
+        let Some(scope) = self.file.profile.github.scope() else {
+            return Ok(Runners::new());
+        };
+        let others = self.accounts.iter().map(|it| async move {
+            let Some(scope) = it.part.github.scope() else {
+                return Ok(Vec::new());
+            };
+            it.github.runners(scope).await
+        });
+        let (own, others) =
+            tokio::try_join!(github.runners(scope), futures::future::try_join_all(others))?;
+        let all = own.into_iter().chain(others.into_iter().flatten());
+        let seen = all.map(|it| {
+            let online = it.status == "online";
+            let busy = it.busy;
+            (it.name, Seen { online, busy })
+        });
+        Ok(seen.collect())
+    }
+
+    /// What keeps jobs from the runners by their groups at GitHub, if anything does.
+    pub(crate) async fn group_fault(&self) -> Result<Option<Error>> {
+        let github = self.github.as_ref().map_err(Clone::clone)?;
+        let own = self.file.profile.own_part();
+        let findings = github.group_findings(&own).await?;
+        let mut error = github.group_error(&own, &findings);
+        for it in &self.accounts {
+            let findings = it.github.group_findings(&it.part).await?;
+            error = error.or_else(|| it.github.group_error(&it.part, &findings));
+        }
+        Ok(error)
+    }
+
+    /// What changes when the state does.
+    pub(crate) fn selections(&self) -> Vec<Selection> {
+        self.pods().into_iter().chain(self.autoscalers()).collect()
+    }
+
+    fn pods(&self) -> Vec<Selection> {
+        let all = self.pools.len() == self.file.profile.pools.len();
+        let names: Vec<&str> = self.pools.iter().map(|it| it.name.as_str()).collect();
+        let labelled = if all {
+            POOL.to_owned()
+        } else {
+            format!("{POOL} in ({})", names.join(","))
+        };
+        in_each(&self.file.profile, "v1", "Pod")
+            .into_iter()
+            .map(|it| it.labelled(&labelled))
+            .collect()
+    }
+
+    /// The state now, and what is unwise in it.
+    pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
+        let ((releases, advice), certificate, desired, tallies) = tokio::try_join!(
+            releases(&self.kube, &self.file.profile),
+            certificate(&self.kube, &self.file.profile),
+            self.desired(),
+            self.tallies(runners),
+        )?;
+        let now = jiff::Timestamp::now();
+        let pool = |pool: &Pool| {
+            let moment = moment(pool.schedule.as_ref(), pool.min, now);
+            let tally = tallies.get(&pool.name);
+            PoolStatus {
+                name: pool.name.clone(),
+                min: moment.min,
+                max: pool.max,
+                desired: desired.get(&pool.name).copied(),
+                running: Some(tally.map_or(0, |it| it.running)),
+                registered: Some(tally.map_or(0, |it| it.registered)),
+                busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
+                moment,
+            }
+        };
+        let status = Status {
+            profile: self.profile().to_owned(),
+            releases,
+            certificate,
+            pools: self.pools.iter().map(pool).collect(),
+        };
+        Ok((status, advice))
+    }
+
+    fn autoscalers(&self) -> Vec<Selection> {
+        in_each(
+            &self.file.profile,
+            names::ARC_API_VERSION,
+            "HorizontalRunnerAutoscaler",
+        )
+    }
+
+    /// What the autoscalers ask for, by pool.
+    async fn desired(&self) -> Result<HashMap<String, u64>> {
+        let mut desired = HashMap::new();
+        let mut see = |autoscaler: &Value| {
+            if let (Some(name), Some(replicas)) = (
+                autoscaler["metadata"]["name"].as_str(),
+                autoscaler["status"]["desiredReplicas"].as_u64(),
+            ) {
+                desired.insert(name.to_owned(), replicas);
+            }
+        };
+        for selection in self.autoscalers() {
+            self.kube.each(&selection, &mut see).await?;
+        }
+        Ok(desired)
+    }
+
+    /// The pods of each pool, counted page by page.
+    async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Tally>> {
+        let mut tallies: HashMap<String, Tally> = HashMap::new();
+        let mut see = |pod: &Value| {
+            let metadata = &pod["metadata"];
+            let (Some(pool), Some(name)) =
+                (metadata["labels"][POOL].as_str(), metadata["name"].as_str())
+            else {
+                return;
+            };
+            let tally = tallies.entry(pool.to_owned()).or_default();
+            tally.running += usize::from(is_ready(pod));
+            if let Some(runners) = runners {
+                let seen = runners.get(name);
+                tally.registered += usize::from(seen.is_some_and(|it| it.online));
+                tally.busy += usize::from(seen.is_some_and(|it| it.busy));
+            } else {
+                // The controller's own mark on a pod says that it saw the runner (reference: arc.md 2.1).
+                let marked = metadata["annotations"]["actions-runner/id"].is_string();
+                tally.registered += usize::from(marked);
+            }
+        };
+        for selection in self.pods() {
+            self.kube.each(&selection, &mut see).await?;
+        }
+        Ok(tallies)
+    }
+}
+
+fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
+    pool_names::check(profile, only)?;
+    let wanted = |pool: &&Pool| only.is_empty() || only.contains(&pool.name);
+    Ok(profile.pools.iter().filter(wanted).cloned().collect())
+}
+
+/// The releases, and a word on those that are another profile's.
+async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
+    let (mut found, mut advice) = (Vec::new(), Vec::new());
+    let controller = &profile.controller;
+    for (namespace, name) in [
+        (profile.cert_manager.namespace.as_str(), names::CERT_MANAGER),
+        (controller.namespace.as_str(), controller.release.as_str()),
+    ] {
+        if let Some(record) = newest_release(kube, namespace, name).await? {
+            if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {
+                advice.push(format!(
+                    "advice: release `{name}` belongs to the profile `{other}`, not to `{}`",
+                    profile.name
+                ));
+            }
+            found.push(ReleaseStatus {
+                name: format!("{namespace}/{name}"),
+                version: record.chart_version,
+                status: record.status,
+            });
+        }
+    }
+    Ok((found, advice))
+}
+
+async fn certificate(kube: &Kube, profile: &Profile) -> Result<Option<CertificateStatus>> {
+    let name = profile.controller.serving_certificate();
+    let target = Target::namespaced(
+        "cert-manager.io/v1",
+        "Certificate",
+        &profile.controller.namespace,
+        &name,
+    );
+    let live = kube.get(&target).await?;
+    Ok(live.map(|live| CertificateStatus {
+        ready: live["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|it| it["type"] == "Ready" && it["status"] == "True"),
+        not_after: live["status"]["notAfter"].as_str().map(str::to_owned),
+    }))
+}

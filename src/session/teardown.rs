@@ -1,0 +1,320 @@
+//! What a teardown works with, and which way out it takes where the controller or GitHub cannot do their part.
+
+use std::{collections::BTreeSet, sync::Mutex};
+
+use clap::Args;
+
+use super::{
+    Session,
+    accounts::accounts,
+    teardown_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
+    teardown_source::{Source, from_inventory, from_profile, use_secret},
+};
+use crate::{
+    clients::{
+        credential::{self, Credential, Loaded, Sources},
+        github::GitHub,
+        helm::Helm,
+        kube::{Kube, Selection, Target},
+    },
+    desired::{
+        Desired, names,
+        teardown::{self, Records, Wish},
+    },
+    error::{Error, ErrorKind, Result},
+    observe,
+    profile::Profile,
+    resource::{
+        Id, Resource,
+        aws::consistency::Writes,
+        context::{Context, scope},
+        deletion::Removal,
+        runners::account::Account,
+    },
+    secret::Secret,
+    terminal::{
+        args::GlobalArgs,
+        environment::{hidden_variables, variable},
+        output::Output,
+    },
+};
+
+/// What goes, and how.
+#[derive(Args)]
+pub(crate) struct RemovalArgs {
+    /// Without the profile's file: the name of the profile, whose inventory in the cluster says what is there
+    #[arg(long, value_name = "PROFILE")]
+    name: Option<String>,
+    /// With --name: the EKS cluster, in place of a context of the kubeconfig
+    #[arg(long, value_name = "CLUSTER", requires = "name")]
+    pub(super) eks: Option<String>,
+    /// The AWS region of --eks, where it is not that of the environment
+    #[arg(long, value_name = "REGION", requires = "eks")]
+    pub(super) region: Option<String>,
+    /// End the jobs of busy runners, and go on where GitHub cannot be asked
+    #[arg(long)]
+    force: bool,
+    /// Remove the CRDs too, where no object of theirs is left
+    #[arg(long)]
+    crds: bool,
+}
+
+impl RemovalArgs {
+    /// The name that was given.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether any of them was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.name.is_some() || self.force || self.crds
+    }
+}
+
+/// Connects and makes the list of what is to go: only what is there.
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is read before a teardown, in its order"
+)]
+pub(crate) async fn open(
+    args: &RemovalArgs,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<Session> {
+    let source = match &args.name {
+        Some(name) => Box::pin(from_inventory(name, args, global)).await?,
+        None => Box::pin(from_profile(global, output)).await?,
+    };
+    let Source {
+        kube,
+        profile,
+        records,
+        ..
+    } = &source;
+    let hidden = hidden_variables(&profile.token_sources());
+    let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
+    say_what_stays(records, &profile.name, output);
+    let (credential, github, mut lost) = Box::pin(connect(&source, output)).await?;
+    let accounts = match Box::pin(of_pools(&source, output)).await {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            lost = lost.or(Some(error));
+            Vec::new()
+        }
+    };
+    let runs = controller_runs(kube, profile).await?;
+    let left = runners_left(kube, records).await?;
+    let mut removal = Removal::new(args.force, source.recorded.clone());
+    if left > 0 {
+        removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
+    }
+    if let Some(error) = lost {
+        removal.without_github = Some(without_github(error, left, args.force, output)?);
+    }
+    say_by_hand(&removal, output);
+    let wish = Wish {
+        crds: args.crds,
+        repair: !runs,
+    };
+    let all = teardown::teardown(records, profile, wish);
+    let context = Context {
+        kubernetes: kube.version().await?,
+        profile: source.profile,
+        kube: source.kube,
+        aws: source.aws,
+        aws_writes: Writes::default(),
+        started: jiff::Timestamp::now(),
+        helm,
+        github,
+        credential,
+        accounts,
+        adopt: false,
+        secret_version: Mutex::default(),
+        rotation: Mutex::default(),
+        listing: tokio::sync::Mutex::default(),
+        events: tokio::sync::Mutex::default(),
+        remarks: crate::resource::remarks::Remarks::default(),
+        removal,
+    };
+    let desired = there(&context, all).await?;
+    if desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Release(_)))
+    {
+        context.helm.binary()?;
+    }
+    refuse_own_runner(&context, &desired).await?;
+    if args.force {
+        say_jobs(&context, output).await?;
+    }
+    Ok(Session::of(context, desired, source.eks))
+}
+
+/// What of `all` is there; and where pools go, what they may leave at GitHub.
+async fn there(context: &Context, all: Vec<Desired>) -> Result<Vec<Desired>> {
+    let ghosts: Vec<Desired> = all
+        .iter()
+        .filter(|it| matches!(it.resource, Resource::Ghosts { .. }))
+        .cloned()
+        .collect();
+    let found = observe::present(context, all).await?;
+    let mut desired: Vec<Desired> = found.into_iter().map(|(desired, _)| desired).collect();
+    let drains = desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Drain(_)));
+    let known = desired
+        .iter()
+        .any(|it| matches!(it.resource, Resource::Ghosts { .. }));
+    if drains && !known {
+        desired.extend(ghosts);
+        desired.sort_by_key(|it| it.phase);
+    }
+    Ok(desired)
+}
+
+/// The credential, GitHub, and why it cannot be asked with it.
+async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub, Option<Error>)> {
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let profile = &source.profile;
+    let (credential, mut lost) = match credential::load(&profile.github, &sources).await {
+        Ok(Loaded { credential, .. }) => (credential, None),
+        Err(error) => (Credential::Token(Secret::trimmed("").0), Some(error)),
+    };
+    output.mask(&credential);
+    let github = GitHub::new(
+        profile.github.url.as_deref(),
+        credential.clone(),
+        source.ca_bundle.as_deref(),
+    )?;
+    if lost.is_none() {
+        // Only whether GitHub takes it: that it ends soon, or is another person's, is no reason to leave runners there.
+        lost = github.registration(scope(profile)?).await.err();
+    }
+    Ok((credential, github, lost))
+}
+
+/// The GitHub of the pools that have one of their own, where it takes their credentials.
+async fn of_pools(source: &Source, output: Output) -> Result<Vec<Account>> {
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let ca_bundle = source.ca_bundle.as_deref();
+    let accounts = accounts(&source.profile, &sources, ca_bundle, output).await?;
+    for account in &accounts {
+        account.github.registration(scope(&account.part)?).await?;
+    }
+    Ok(accounts)
+}
+
+/// Whether a pod of the controller is ready.
+async fn controller_runs(kube: &Kube, profile: &Profile) -> Result<bool> {
+    let target = Target::namespaced(
+        "apps/v1",
+        "Deployment",
+        &profile.controller.namespace,
+        &profile.controller.full_name(),
+    );
+    let live = kube.get(&target).await?;
+    Ok(live.is_some_and(|it| it["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0))
+}
+
+/// How many runners are left in the namespaces of the pools that are on record.
+async fn runners_left(kube: &Kube, records: &Records) -> Result<usize> {
+    let runners = in_namespaces_of_pools(records.keys(), names::ARC_API_VERSION, "Runner");
+    Ok(kube.list_each(&runners).await?.len())
+}
+
+/// The objects of a kind in the namespaces of the pools among `ids`, and in the one where pools are that say nothing.
+pub(super) fn in_namespaces_of_pools<'a>(
+    ids: impl Iterator<Item = &'a String>,
+    api_version: &str,
+    kind: &str,
+) -> Vec<Selection> {
+    let pools = ids.filter_map(|id| Id::parse(id));
+    let pools = pools.filter(|id| id.kind() == "runner-deployment");
+    let namespaces: BTreeSet<String> = pools
+        .filter_map(|id| id.namespace().map(str::to_owned))
+        .chain([names::RUNNER_NAMESPACE.to_owned()])
+        .collect();
+    let each = namespaces.iter();
+    each.map(|it| Selection::namespaced(api_version, kind, it))
+        .collect()
+}
+
+/// Why the controller cannot take its runners away.
+async fn by_hand(
+    source: &Source,
+    runs: bool,
+    credential: &Credential,
+    lost: Option<&Error>,
+) -> Result<Option<String>> {
+    if !runs {
+        return Ok(Some("the controller does not run".into()));
+    }
+    if let Some(error) = lost {
+        return Ok(Some(format!(
+            "the controller cannot ask GitHub either ({})",
+            error.message
+        )));
+    }
+    let secret = Target::namespaced(
+        "v1",
+        "Secret",
+        &source.profile.controller.namespace,
+        names::CONTROLLER_SECRET,
+    );
+    let Some(secret) = source.kube.get(&secret).await? else {
+        return Ok(Some("the controller's Secret is gone".into()));
+    };
+    let mut own = source.profile.clone();
+    use_secret(&mut own, &secret);
+    let sources = Sources {
+        variable: &variable,
+        directory: &source.directory,
+        kube: Some(&source.kube),
+        aws: source.aws.as_ref(),
+    };
+    let Loaded {
+        credential: its, ..
+    } = credential::load(&own.github, &sources).await?;
+    if its.secret_data() == credential.secret_data() {
+        return Ok(None);
+    }
+    let github = GitHub::new(own.github.url.as_deref(), its, source.ca_bundle.as_deref())?;
+    let Some(scope) = own.github.scope() else {
+        return Ok(None);
+    };
+    match github.registration(scope).await {
+        Err(error) if error.kind == ErrorKind::Unauthorized => Ok(Some(
+            "GitHub does not accept the token that the controller has".into(),
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// GitHub cannot be asked: an end while there are runners to remove there, unless that is given up.
+fn without_github(error: Error, left: usize, force: bool, output: Output) -> Result<String> {
+    if left > 0 && !force {
+        let way_out = format!(
+            "or run `arcctl teardown --force`: it ends the {left} runners without GitHub, which shows them as offline until it removes them itself, after 1 day (ephemeral) or 14"
+        );
+        let hint = match &error.hint {
+            Some(hint) => format!("{hint}; {way_out}"),
+            None => way_out,
+        };
+        return Err(error.hint(hint));
+    }
+    output.note(format!(
+        "advice: {}: what is left at GitHub stays there until GitHub removes it",
+        error.message
+    ));
+    Ok(error.message)
+}

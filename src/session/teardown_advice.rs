@@ -1,0 +1,80 @@
+//! What a teardown says before it asks, and the runner it refuses to take away.
+
+use super::teardown::in_namespaces_of_pools;
+use crate::{
+    clients::kube::Target,
+    desired::{
+        Desired, Goal,
+        teardown::{self, Records},
+    },
+    error::{Error, ErrorKind, Result, System},
+    resource::{Id, Resource, context::Context, deletion::Removal, record},
+    terminal::{environment::variable, output::Output},
+};
+
+/// Says what cannot be taken away since its record does not say enough.
+pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
+    for (id, details) in records.iter().filter(|(id, _)| teardown::is_at_aws(id)) {
+        let known = Id::parse(id).and_then(|it| record::resource(&it, details, profile));
+        if known.is_none() {
+            output.note(format!(
+                "advice: `{id}` stays at AWS: its record does not say what of it is arcctl's; remove it by hand"
+            ));
+        }
+    }
+}
+
+/// Says why arcctl does the controller's part.
+pub(super) fn say_by_hand(removal: &Removal, output: Output) {
+    if let Some(why) = &removal.by_hand {
+        output.note(format!(
+            "advice: {why}: arcctl itself removes the runners at GitHub and takes their finalizers away"
+        ));
+    }
+}
+
+/// Refuses to take away the runner that this very program runs in.
+pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
+    let Some(name) = variable("RUNNER_NAME") else {
+        return Ok(());
+    };
+    for it in desired.iter().filter(|it| it.goal == Goal::Gone) {
+        let Resource::Drain(drain) = &it.resource else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Pod", &drain.namespace, &name);
+        let pod = context.kube.get(&target).await?;
+        if pod.is_some_and(|it| it["metadata"]["labels"]["runner-deployment-name"] == *drain.pool) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                System::Local,
+                format!(
+                    "arcctl runs in `{name}`, a runner of pool `{}`, which would go",
+                    drain.pool
+                ),
+            )
+            .object(&it.id)
+            .hint("run it elsewhere: on your machine, or on a runner that stays"));
+        }
+    }
+    Ok(())
+}
+
+/// Says which jobs `--force` ends.
+pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
+    if context.removal.without_github.is_some() {
+        output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
+        return Ok(());
+    }
+    let pods = in_namespaces_of_pools(context.removal.recorded.iter(), "v1", "Pod");
+    let pods = context.kube.list_each(&pods).await?;
+    for runner in context.runners().await?.iter().filter(|it| it.busy) {
+        if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
+            output.note(format!(
+                "advice: --force ends the job on runner `{}`, which GitHub lists until it notices that",
+                runner.name
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,369 @@
+//! What became of a pool's job: whose runner took it, how long it was queued, how its steps ended. Pure: no I/O.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    clients::github::Job,
+    desired::render::workflow,
+    error::{Error, System},
+};
+
+/// Pods by name, with the pool of each.
+pub(super) type Pods = BTreeMap<String, String>;
+
+/// A pool's job, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct PoolStory {
+    /// The pool.
+    pub pool: String,
+    /// The job's page.
+    pub url: Option<String>,
+    /// GitHub's word for its state: how it ended, once it has.
+    pub state: Option<String>,
+    /// How long it was queued.
+    pub queued: Option<Duration>,
+    /// How long it ran.
+    pub ran: Option<Duration>,
+    /// The runner that took it.
+    pub runner: Option<String>,
+    /// The steps of the workflow, without those GitHub adds.
+    pub steps: Vec<Step>,
+    /// How long after the job's end the pool was complete again.
+    pub replaced: Option<Duration>,
+    /// A runner that is there now and was not when the job was dispatched.
+    pub replacement: Option<String>,
+    /// Whether all of it is shown.
+    pub proven: bool,
+    /// What is wrong.
+    pub error: Option<Error>,
+}
+
+/// A step of the workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// How it ended; none: it has not.
+    pub conclusion: Option<String>,
+}
+
+/// Where the run is, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// `OWNER/NAME`.
+    pub repository: &'a str,
+    /// The run's page.
+    pub run: &'a str,
+    /// Where the pool's runners are.
+    pub namespace: &'a str,
+}
+
+/// The state of a job that says how it ended, once it has.
+pub(super) fn is_over(job: &Job) -> bool {
+    job.status == "completed"
+}
+
+/// The runner that has a job.
+pub(super) fn runner(job: &Job) -> Option<&str> {
+    job.runner_name.as_deref().filter(|it| !it.is_empty())
+}
+
+/// What is known of the job of `pool`, whose labels are `labels`.
+pub(super) fn story(
+    pool: &str,
+    labels: &[String],
+    job: Option<&Job>,
+    pods: &Pods,
+    place: &Place<'_>,
+) -> PoolStory {
+    let mut story = PoolStory {
+        pool: pool.to_owned(),
+        ..PoolStory::default()
+    };
+    let Some(job) = job else {
+        story.error = Some(stale(
+            format!(
+                "the workflow of repository `{}` has no job for pool `{pool}`",
+                place.repository
+            ),
+            place,
+        ));
+        return story;
+    };
+    let took = runner(job);
+    story.url.clone_from(&job.html_url);
+    story.state = Some(job.conclusion.as_ref().unwrap_or(&job.status).clone());
+    story.runner = took.map(str::to_owned);
+    if took.is_some() {
+        story.queued = between(job.created_at, job.started_at);
+        story.ran = between(job.started_at, job.completed_at);
+    }
+    story.steps = own_steps(job);
+    story.error = wrong(pool, labels, job, pods, place);
+    story
+}
+
+fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
+    // GitHub's times are whole seconds, and may be a second apart in the wrong order.
+    Some(Duration::try_from(to?.duration_since(from?)).unwrap_or_default())
+}
+
+fn own_steps(job: &Job) -> Vec<Step> {
+    const OWN: [&str; 4] = [
+        workflow::COMMAND,
+        workflow::DOCKER,
+        workflow::ROLE,
+        workflow::ROLE_IN_DOCKER,
+    ];
+    let own = |name: &str, failed: bool| OWN.contains(&name) || failed;
+    job.steps
+        .iter()
+        .filter(|it| own(&it.name, it.conclusion.as_deref() == Some("failure")))
+        .map(|it| Step {
+            name: it.name.clone(),
+            conclusion: it.conclusion.clone(),
+        })
+        .collect()
+}
+
+fn wrong(
+    pool: &str,
+    labels: &[String],
+    job: &Job,
+    pods: &Pods,
+    place: &Place<'_>,
+) -> Option<Error> {
+    if is_skipped(job) {
+        return Some(stale(
+            format!("the job of pool `{pool}` was skipped"),
+            place,
+        ));
+    }
+    let asked: Vec<&String> = job.labels.iter().collect();
+    let differs = |a: &[&String], b: &[String]| {
+        let has = |it: &String| a.iter().any(|other| other.eq_ignore_ascii_case(it));
+        a.len() != b.len() || !b.iter().all(has)
+    };
+    if differs(&asked, labels) {
+        return Some(
+            stale(
+                format!("the job of pool `{pool}` asks for other labels than the profile gives its runners"),
+                place,
+            )
+            .cause(format!(
+                "it asks for `{}`, the pool has `{}`",
+                job.labels.join("`, `"),
+                labels.join("`, `")
+            )),
+        );
+    }
+    if let Some(runner) = runner(job)
+        && pods.get(runner).map(String::as_str) != Some(pool)
+    {
+        return Some(foreign(pool, runner, pods, labels, job));
+    }
+    match job.conclusion.as_deref() {
+        None | Some("success") => None,
+        Some("cancelled") => Some(
+            failed(format!("the job of pool `{pool}` was cancelled"), job)
+                .hint(format!("somebody, or its limit of 10 minutes, ended it: look at {}, and run `arcctl smoke` again", page(job, place))),
+        ),
+        Some(other) => Some(failed_job(pool, other, job, place)),
+    }
+}
+
+fn is_skipped(job: &Job) -> bool {
+    job.conclusion.as_deref() == Some("skipped")
+}
+
+fn failed_job(pool: &str, conclusion: &str, job: &Job, place: &Place<'_>) -> Error {
+    let step = job
+        .steps
+        .iter()
+        .find(|it| it.conclusion.as_deref() == Some("failure"))
+        .map(|it| it.name.as_str());
+    let log = page(job, place);
+    let hint = match step {
+        Some(workflow::DOCKER) => format!(
+            "read the log at {log}; `kubectl -n {} logs POD -c docker` of another runner of the pool shows what its dockerd says",
+            place.namespace
+        ),
+        Some(workflow::ROLE) => format!(
+            "read the log at {log}; `arcctl plan` shows whether role, trust policy and OIDC provider are as they must be, and a runner that was started before them has to be deleted"
+        ),
+        Some(workflow::ROLE_IN_DOCKER) => format!(
+            "read the log at {log}: the image may not be pulled, or the token of the role is not at the same path in the docker container"
+        ),
+        Some(_) => format!("read the log at {log}"),
+        None => format!(
+            "no step of it failed: its runner was lost, or could not begin; look at {log} and at `arcctl doctor`"
+        ),
+    };
+    match step {
+        Some(step) => {
+            failed(format!("the job of pool `{pool}` failed at `{step}`"), job).hint(hint)
+        }
+        None => failed(
+            format!("the job of pool `{pool}` ended as `{conclusion}`"),
+            job,
+        )
+        .hint(hint),
+    }
+}
+
+fn foreign(pool: &str, runner: &str, pods: &Pods, labels: &[String], job: &Job) -> Error {
+    let error = match pods.get(runner) {
+        Some(other) => failed(
+            format!("the job of pool `{pool}` was taken by `{runner}`, a runner of pool `{other}`"),
+            job,
+        ),
+        None => failed(
+            format!(
+                "the job of pool `{pool}` was taken by `{runner}`, which is no runner of this profile"
+            ),
+            job,
+        ),
+    };
+    error
+        .cause(format!("it has the labels too: `{}`", labels.join("`, `")))
+        .hint(format!(
+            "give pool `{pool}` a label in the profile that only its runners have; then `arcctl up`, and `arcctl render` for the workflow"
+        ))
+}
+
+fn failed(message: String, job: &Job) -> Error {
+    Error::failed(System::GitHub, message).object(format!("job/{}", job.name))
+}
+
+/// The workflow in the repository is not what `render` makes of this profile.
+fn stale(message: String, place: &Place<'_>) -> Error {
+    Error::failed(System::GitHub, message)
+        .object(format!("repository/{}", place.repository))
+        .hint(format!(
+            "the workflow there is of another profile, or older: `arcctl render DIR` writes it, commit `DIR/{}`",
+            workflow::PATH
+        ))
+}
+
+fn page<'a>(job: &'a Job, place: &Place<'a>) -> &'a str {
+    job.html_url.as_deref().unwrap_or(place.run)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PLACE: Place<'_> = Place {
+        repository: "o/r",
+        run: "https://x/run",
+        namespace: "ci",
+    };
+
+    fn job(changes: &Value) -> Job {
+        let mut job = json!({
+            "name": "basic", "status": "completed", "conclusion": "success",
+            "labels": ["self-hosted", "x"], "runner_name": "basic-a-b",
+            "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:07Z",
+            "completed_at": "2026-01-01T00:00:09Z", "html_url": "https://x/job",
+            "steps": [
+                {"name": "Set up job", "conclusion": "success"},
+                {"name": workflow::COMMAND, "conclusion": "success"},
+                {"name": workflow::ROLE, "conclusion": "success"},
+            ],
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            job[key] = value.clone();
+        }
+        serde_json::from_value(job).unwrap()
+    }
+
+    fn told(job: Option<&Job>) -> PoolStory {
+        let labels = ["self-hosted".to_owned(), "X".to_owned()];
+        let pods = [("basic-a-b", "basic"), ("large-a-b", "large")];
+        let pods = pods.map(|(pod, pool)| (pod.to_owned(), pool.to_owned()));
+        story("basic", &labels, job, &pods.into(), &PLACE)
+    }
+
+    fn error(changes: &Value) -> Error {
+        told(Some(&job(changes))).error.unwrap()
+    }
+
+    #[test]
+    fn a_job_on_a_runner_of_the_pool_is_good() {
+        let story = told(Some(&job(&json!({}))));
+        assert!(story.error.is_none(), "{:?}", story.error);
+        assert_eq!(story.queued, Some(Duration::from_secs(7)));
+        assert_eq!(story.ran, Some(Duration::from_secs(2)));
+        let names: Vec<_> = story.steps.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, [workflow::COMMAND, workflow::ROLE]);
+    }
+
+    #[test]
+    fn a_job_that_is_queued_has_no_time_and_no_fault() {
+        let queued = json!({"status": "queued", "conclusion": null, "runner_name": "", "steps": [],
+            "started_at": "2026-01-01T00:00:00Z", "completed_at": null});
+        let story = told(Some(&job(&queued)));
+        assert_eq!((story.queued, story.runner), (None, None));
+        assert!(story.error.is_none());
+    }
+
+    #[test]
+    fn the_step_that_failed_is_named_with_its_log() {
+        let steps = json!({"conclusion": "failure", "steps": [
+            {"name": workflow::COMMAND, "conclusion": "success"},
+            {"name": workflow::ROLE, "conclusion": "failure"},
+            {"name": workflow::ROLE_IN_DOCKER, "conclusion": "skipped"},
+        ]});
+        let error = error(&steps);
+        assert!(
+            error
+                .message
+                .ends_with("failed at `the role in the runner`"),
+            "{error}"
+        );
+        assert!(error.hint.unwrap().contains("https://x/job; `arcctl plan`"));
+    }
+
+    #[test]
+    fn a_failure_of_no_step_is_a_lost_runner() {
+        let error = error(&json!({"conclusion": "failure", "steps": []}));
+        assert!(error.message.ends_with("ended as `failure`"), "{error}");
+        assert!(error.hint.unwrap().contains("was lost"));
+    }
+
+    #[test]
+    fn a_runner_of_another_pool_or_of_nobody_proves_nothing() {
+        let other = error(&json!({"runner_name": "large-a-b"}));
+        assert!(
+            other.message.contains("a runner of pool `large`"),
+            "{other}"
+        );
+        let foreign = error(&json!({"runner_name": "build-7"}));
+        assert!(
+            foreign.message.contains("no runner of this profile"),
+            "{foreign}"
+        );
+    }
+
+    #[test]
+    fn a_workflow_of_another_profile_is_told_as_that() {
+        for error in [
+            told(None).error.unwrap(),
+            error(&json!({"conclusion": "skipped"})),
+            error(&json!({"labels": ["self-hosted", "y"]})),
+            error(&json!({"labels": ["self-hosted"]})),
+        ] {
+            assert!(error.hint.unwrap().contains("arcctl render"));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_job_is_no_failed_one() {
+        let error = error(&json!({"conclusion": "cancelled"}));
+        assert!(error.message.ends_with("was cancelled"), "{error}");
+    }
+}

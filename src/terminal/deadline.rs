@@ -1,0 +1,172 @@
+//! How long a command may take as a whole (`--timeout`): what comes before the first step counts too, the time in which
+//! a person thinks about a question does not. A signal ends it too, and what takes long is said.
+
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{
+    output::{DIM, Output, paint},
+    signals::{StopSender, stop_on_signals},
+};
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    execute::Stop,
+    profile::KubeDuration,
+};
+
+/// How often work that says nothing is said to go on (DESIGN 2: at least every 15 s).
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long reading may take where nobody says: each call has its own end, so this is never what ends it.
+const READING_LIMIT: KubeDuration = KubeDuration::from_secs(15 * 60);
+
+/// The end of a run, by time or by a signal.
+pub(crate) struct RunLimit {
+    limit: KubeDuration,
+    deadline: Instant,
+    stop: StopSender,
+    output: Output,
+}
+
+impl RunLimit {
+    /// `limit` from now on, unless `stop` is set before.
+    pub(crate) fn new(limit: KubeDuration, stop: StopSender, output: Output) -> Self {
+        Self {
+            limit,
+            deadline: Instant::now() + limit.get(),
+            stop,
+            output,
+        }
+    }
+
+    /// Of a command that only reads.
+    pub(crate) fn reading(output: Output) -> Self {
+        Self::looking(stop_on_signals(), output)
+    }
+
+    /// Of the reading in a command that may write too.
+    pub(crate) fn looking(stop: StopSender, output: Output) -> Self {
+        Self::new(READING_LIMIT, stop, output)
+    }
+
+    /// When the run ends.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Puts the end off, by the time in which a person was asked.
+    pub(super) fn extend(&mut self, by: Duration) {
+        self.deadline += by;
+    }
+
+    /// The error of a run that a signal has ended.
+    pub(crate) fn stopped(&self) -> Result<()> {
+        match *self.stop.borrow() {
+            Some(stop) => Err(stopped(stop, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// What `work` gives, unless the run is over before; `doing` is what it does, for whoever waits. Boxed, since `work`
+    /// is all of a session.
+    pub(crate) fn within<'a, T>(
+        &'a self,
+        doing: &'a str,
+        work: impl Future<Output = Result<T>> + 'a,
+    ) -> LocalBoxFuture<'a, Result<T>> {
+        Box::pin(async move {
+            let mut stop = self.stop.subscribe();
+            let mut work = std::pin::pin!(work);
+            let began = Instant::now();
+            let mut beat = tokio::time::interval_at(began + HEARTBEAT, HEARTBEAT);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut work => return done,
+                    stop = stop.wait_for(Option::is_some) => {
+                        let stop = stop.ok().and_then(|it| *it).unwrap_or(Stop::Interrupted);
+                        return Err(stopped(stop, Some(doing)));
+                    }
+                    () = tokio::time::sleep_until(self.deadline) => {
+                        return Err(over(self.limit, doing));
+                    }
+                    _ = beat.tick() => self.output.note(paint(
+                        DIM,
+                        format!("… {doing} ({} s)", began.elapsed().as_secs()),
+                    )),
+                }
+            }
+        })
+    }
+}
+
+/// A run that a signal ended before its first step.
+fn stopped(stop: Stop, doing: Option<&str>) -> Error {
+    let (kind, word) = stop
+        .signal()
+        .unwrap_or((ErrorKind::Interrupted, "interrupted"));
+    let error = Error::new(kind, System::Local, format!("{word} before the first step"));
+    let error = match doing {
+        Some(doing) => error.cause(format!("it was {doing}")),
+        None => error,
+    };
+    error.hint("run the same command again")
+}
+
+fn over(limit: KubeDuration, doing: &str) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        System::Local,
+        format!("the time for this run, {limit}, is over"),
+    )
+    .cause(format!("it was still {doing}"))
+    .hint("run the same command again, with a longer `--timeout` where it has one")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::terminal::output::{Color, Format};
+
+    fn limit(stop: Option<Stop>) -> RunLimit {
+        let output = Output::new(Format::Human, Color::Never, -1);
+        RunLimit::new(KubeDuration::from_secs(5), watch::Sender::new(stop), output)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_answer_ends_with_the_run() {
+        let error = limit(None)
+            .within("reading the cluster", std::future::pending::<Result<()>>())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ErrorKind::TimedOut);
+        assert!(error.message.contains("5s"), "{error}");
+        assert!(error.to_string().contains("reading the cluster"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_what_does_not_answer() {
+        let limit = limit(Some(Stop::Terminated));
+        let work = limit.within("reading the cluster", std::future::pending::<Result<()>>());
+        let error = work.await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Terminated);
+        assert!(error.to_string().contains("reading the cluster"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_in_which_a_person_thinks_does_not_count() {
+        let mut limit = limit(None);
+        tokio::time::advance(Duration::from_mins(1)).await;
+        limit.extend(Duration::from_mins(1));
+        let work = async {
+            tokio::task::yield_now().await;
+            Ok(())
+        };
+        assert!(limit.within("thinking", work).await.is_ok());
+    }
+}

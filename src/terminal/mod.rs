@@ -1,0 +1,14 @@
+//! Where a command meets its user: what it prints, what it asks, its environment, and how it is interrupted.
+
+pub(crate) mod args;
+pub(crate) mod deadline;
+pub(crate) mod environment;
+pub(crate) mod github_actions;
+pub(crate) mod output;
+pub(crate) mod panic;
+pub(crate) mod pool_names;
+pub(crate) mod profile_file;
+pub(crate) mod progress;
+pub(crate) mod prompt;
+pub(crate) mod second_signal;
+pub(crate) mod signals;

@@ -1,0 +1,116 @@
+//! Reads the profile that `-f` names.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    args::GlobalArgs,
+    output::{CHANGE, Output, paint},
+};
+use crate::{
+    desired,
+    error::{Error, ErrorKind, Result, System},
+    profile::{Profile, load_with},
+};
+
+/// A loaded profile, and the directory its file names are relative to.
+#[derive(Clone)]
+pub(crate) struct ProfileFile {
+    /// The profile.
+    pub profile: Profile,
+    /// Its directory; the working directory for stdin.
+    pub directory: PathBuf,
+    /// Its name, for messages.
+    pub name: String,
+    /// What is unwise in it, with the line.
+    pub advice: Vec<String>,
+}
+
+impl ProfileFile {
+    /// The error of a profile that loads and still has no meaning.
+    pub(crate) fn invalid(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            error.to_string(),
+        )
+        .object(&self.name)
+        .hint(format!("correct `{}`", self.name))
+    }
+}
+
+/// Loads and lints the profile; advice goes to stderr.
+pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
+    let path = &global.file;
+    let name = if path == Path::new("-") {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let text = text(path, &name)?;
+    let loaded = load_with(&text, &name, &desired::lint::lint).map_err(|errors| {
+        global.actions.problems(path, &errors.problems);
+        let text = errors.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        Error::new(ErrorKind::InvalidProfile, System::Profile, text)
+            .object(&name)
+            .hint(format!("correct `{name}`; every key is in docs/profile.md, and `arcctl schema` gives your editor the schema"))
+    })?;
+    global.actions.profile(path, &loaded);
+    // Each command reads one profile.
+    global.profile.get_or_init(|| loaded.profile.name.clone());
+    for advice in &loaded.advice {
+        let label = paint(CHANGE, "advice:");
+        output.note(format!(
+            "{label} {name}:{}:{}: {}",
+            advice.line, advice.column, advice.message
+        ));
+        if let Some(hint) = &advice.hint {
+            output.note(format!("        {hint}"));
+        }
+    }
+    let directory = path
+        .parent()
+        .filter(|it| !it.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut profile = loaded.profile;
+    for chart in [
+        &mut profile.charts.cert_manager,
+        &mut profile.charts.controller,
+    ] {
+        if let Some(location) = chart.as_mut().filter(|it| !it.contains("://")) {
+            *location = directory.join(&*location).display().to_string();
+        }
+    }
+    Ok(ProfileFile {
+        profile,
+        directory: directory.to_owned(),
+        advice: loaded
+            .advice
+            .iter()
+            .map(|it| format!("{name}:{}: {}", it.line, it.message))
+            .collect(),
+        name,
+    })
+}
+
+fn text(path: &Path, name: &str) -> Result<String> {
+    let read = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    read.map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            format!("cannot read the profile `{name}`"),
+        )
+        .object(name)
+        .cause(error)
+        .hint("name it with -f; without it arcctl reads `arcctl.yaml` here")
+    })
+}

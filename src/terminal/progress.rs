@@ -1,0 +1,209 @@
+//! Shows a run as it goes: a live tree on a terminal, lines with a heartbeat elsewhere.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live};
+use crate::{
+    desired::{Goal, Phase},
+    execute::Event,
+    plan::Action,
+    report::{github, plan::name},
+};
+
+/// How often a run that says nothing says so (DESIGN 2: at least every 15 s).
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What fits beside a spinner and a time of four digits in 80 columns.
+const ONE_LINE: usize = 70;
+
+type Waits = Arc<Mutex<BTreeMap<String, (String, Instant)>>>;
+
+/// The display of one run.
+pub(crate) struct Progress {
+    output: Output,
+    live: Option<MultiProgress>,
+    bars: BTreeMap<String, ProgressBar>,
+    waits: Waits,
+    begun: BTreeSet<String>,
+    heartbeat: tokio::task::JoinHandle<()>,
+    in_group: bool,
+}
+
+impl Progress {
+    /// A display on stderr.
+    pub(crate) fn new(output: Output) -> Self {
+        // Lines of the log would be written over a live display.
+        let live = (is_live() && output.verbosity == 0).then(MultiProgress::new);
+        let waits = Waits::default();
+        let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
+        Self {
+            output,
+            live,
+            bars: BTreeMap::new(),
+            waits,
+            begun: BTreeSet::new(),
+            heartbeat,
+            in_group: false,
+        }
+    }
+
+    /// Shows one event.
+    pub(crate) fn event(&mut self, event: &Event) {
+        super::second_signal::note(event);
+        match event {
+            Event::Phase(phase) => self.phase(*phase),
+            Event::Started { id, action } => {
+                self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
+                let begins = format!("{} {id}", name(*action));
+                self.bar(id.as_str(), &begins);
+                // What is deleted part by part begins once for the reader.
+                if self.live.is_none() && self.begun.insert(begins.clone()) {
+                    self.line(&begins);
+                }
+            }
+            Event::Waiting { id, reason } => {
+                self.note_wait(id.as_str(), reason);
+                self.bar_of_wait(id.as_str(), reason);
+                if self.live.is_none() {
+                    self.line(&format!("{id}: {}", paint(CHANGE, reason)));
+                }
+            }
+            Event::Finished {
+                id,
+                action,
+                goal,
+                elapsed,
+            } => {
+                self.end(id.as_str());
+                let time = paint(DIM, format!("{:.1} s", elapsed.as_secs_f64()));
+                let did = match (action, goal) {
+                    (Action::Create, _) => "created",
+                    (Action::Update, _) => "updated",
+                    (Action::Delete, _) => "deleted",
+                    (Action::Keep | Action::Later, Goal::There) => "in place",
+                    (Action::Keep | Action::Later, Goal::Gone | Goal::Yields) => {
+                        "nothing to remove"
+                    }
+                };
+                self.line(&format!("{} {id} {did} {time}", paint(GOOD, "✓")));
+            }
+            Event::Failed { id, error, .. } => {
+                self.end(id.as_str());
+                self.line(&format!("{} {id}: {}", paint(BAD, "✗"), error.message));
+            }
+        }
+    }
+
+    /// In GitHub Actions the lines of a phase are a group.
+    fn phase(&mut self, phase: Phase) {
+        if !self.output.in_actions || self.output.verbosity < 0 {
+            return;
+        }
+        self.end_group();
+        // Its name is the one in JSON documents.
+        let name = serde_json::to_value(phase).unwrap_or_default();
+        self.output
+            .command(&github::group(name.as_str().unwrap_or_default()));
+        self.in_group = true;
+    }
+
+    fn end_group(&mut self) {
+        if std::mem::take(&mut self.in_group) {
+            self.output.command(github::END_GROUP);
+        }
+    }
+
+    fn note_wait(&self, id: &str, reason: &str) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.insert(id.to_owned(), (reason.to_owned(), Instant::now()));
+    }
+
+    fn bar(&mut self, id: &str, text: &str) {
+        self.styled(id, "{spinner} {wide_msg} {elapsed}", text);
+    }
+
+    /// The reason is what matters: where a narrow terminal would cut it off, it has a line of its own.
+    fn bar_of_wait(&mut self, id: &str, reason: &str) {
+        let shown = paint_live(CHANGE, reason);
+        if id.len() + reason.len() <= ONE_LINE {
+            self.bar(id, &format!("{id}  {shown}"));
+        } else {
+            self.styled(id, "{spinner} {prefix} {elapsed}\n    {wide_msg}", &shown);
+        }
+    }
+
+    fn styled(&mut self, id: &str, template: &str, message: &str) {
+        let Some(live) = &self.live else { return };
+        let bar = self.bars.entry(id.to_owned()).or_insert_with(|| {
+            let bar = live.add(ProgressBar::new_spinner());
+            bar.set_prefix(id.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(message.to_owned());
+    }
+
+    fn end(&mut self, id: &str) {
+        self.waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        if let Some(bar) = self.bars.remove(id) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.live {
+            Some(live) => live.suspend(|| self.output.note(text)),
+            None => self.output.note(text),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+        for bar in self.bars.values() {
+            bar.finish_and_clear();
+        }
+        self.end_group();
+    }
+}
+
+/// Says what is waited for, where there is no live display.
+async fn beat(output: Output, waits: Waits, live: bool) {
+    if live {
+        return;
+    }
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let waits: Vec<(String, (String, Instant))> = waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .into_iter()
+            .collect();
+        // What was said a moment ago is not said again.
+        let long = waits
+            .into_iter()
+            .filter(|(_, (_, since))| since.elapsed() >= HEARTBEAT / 2);
+        for (id, (reason, since)) in long {
+            output.note(paint(
+                DIM,
+                format!("… {id}: {reason} ({} s)", since.elapsed().as_secs()),
+            ));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Asks before writing. Without a terminal there is nobody to ask: that is wrong usage, at once (DESIGN 2).
+
+use std::time::Instant;
+
+use super::{
+    deadline::RunLimit,
+    output::{Output, can_ask},
+};
+use crate::error::{Error, ErrorKind, Result, System};
+
+/// Fails where nobody can be asked and `yes` was not given.
+pub(crate) fn check(yes: bool) -> Result<()> {
+    if yes || can_ask() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        System::Local,
+        "there is no terminal to ask for confirmation",
+    )
+    .hint("give --yes to go ahead without being asked; `arcctl plan` shows what would change"))
+}
+
+/// Shows what would be done, and asks unless `yes`. The time in which the person thinks is not the run's.
+pub(crate) fn agreed(
+    text: &str,
+    question: &str,
+    yes: bool,
+    limit: &mut RunLimit,
+    output: Output,
+) -> Result<bool> {
+    if yes {
+        output.note(text);
+        return Ok(true);
+    }
+    output.error(text);
+    let asked = Instant::now();
+    let agreed = ask(question)?;
+    limit.extend(asked.elapsed());
+    Ok(agreed)
+}
+
+/// Asks `question`; no answer is no.
+fn ask(question: &str) -> Result<bool> {
+    dialoguer::Confirm::new()
+        .with_prompt(question)
+        .default(false)
+        .interact_opt()
+        .map(|it| it == Some(true))
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Usage,
+                System::Local,
+                "cannot ask for confirmation",
+            )
+            .cause(error)
+            .hint("give --yes to go ahead without being asked")
+        })
+}

@@ -1,0 +1,16 @@
+//! What AWS asks of names, addresses and identities, known without asking AWS: characters and lengths, CIDRs, ARNs,
+//! partitions. Pure: no I/O.
+
+pub mod arn;
+pub mod aws_limits;
+pub mod cidr;
+pub(crate) mod duration;
+pub mod image;
+pub mod partition;
+pub mod quantity;
+pub mod stored_quantity;
+pub mod version;
+
+pub use arn::Arn;
+pub use cidr::Network;
+pub use partition::Partition;
