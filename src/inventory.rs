@@ -9,12 +9,11 @@ use crate::{
     clients::kube::{Kube, Mode, Selection, Target},
     desired::{
         Desired,
-        names::pool_id,
+        names::{self, pool_id},
         teardown::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
     profile::{Pool, Profile},
-    resource::kubernetes::ownership,
 };
 
 /// The ids of all that is owned.
@@ -58,8 +57,8 @@ impl<'a> Home<'a> {
 pub async fn homes(kube: &Kube, profile: &str) -> Result<Vec<String>> {
     let labels = format!(
         "{}=arcctl,{}={profile}",
-        ownership::MANAGED_BY,
-        ownership::PROFILE
+        names::MANAGED_BY,
+        names::PROFILE_LABEL
     );
     let all = Selection::all("v1", "ConfigMap").labelled(labels);
     let name = format!("arcctl-{profile}");
@@ -204,7 +203,7 @@ async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> 
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: profile.name},
+            "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: profile.name},
         },
         "data": {
             IDS: text(serde_json::to_string(&ids)),

@@ -5,7 +5,7 @@
 //!      load, lint (pure)    (pure)              reads      (pure)        writes    (pure)
 //! ```
 //!
-//! The modules stand in the order of their imports, from the lowest to the highest.
+//! The modules stand in the order of their imports: each uses only those above it (`tests/cli/architecture.rs`).
 
 pub mod secret;
 

@@ -9,7 +9,9 @@ pub mod names;
 mod phase;
 pub mod placeholder;
 pub mod pool;
+pub mod record;
 pub mod render;
+pub mod resource;
 mod secrets;
 pub mod teardown;
 
@@ -19,10 +21,9 @@ pub use secrets::manages_secret;
 
 use serde_json::{Value, json};
 
-use crate::{
-    profile::{Pool, Profile, schedule::ScheduleError},
-    resource::{HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof},
-};
+use resource::{HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof};
+
+use crate::profile::{Pool, Profile, schedule::ScheduleError};
 
 /// What is known of the world when the desired resources are made. A fact that is not known is a named placeholder in
 /// the result (`${SECRET_VERSION}`), listed by `render` and `plan --offline`.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{profile::Profile, resource::Id};
+use super::resource::Id;
+use crate::profile::Profile;
 
 pub use crate::profile::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE};
 
@@ -23,9 +24,15 @@ pub const ROLE_ANNOTATION: &str = "arcctl.dev/role";
 /// The group and version of the controller's kinds.
 pub const ARC_API_VERSION: &str = "actions.summerwind.dev/v1alpha1";
 
+/// The label that every owned object has.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The label that names the profile.
+pub const PROFILE_LABEL: &str = "arcctl.dev/profile";
+
 /// The labels of everything arcctl owns.
 pub fn labels(profile: &Profile) -> Value {
-    json!({"app.kubernetes.io/managed-by": "arcctl", "arcctl.dev/profile": profile.name})
+    json!({MANAGED_BY: "arcctl", PROFILE_LABEL: profile.name})
 }
 
 /// `metadata` of an owned object; `namespace` is `None` for a cluster-wide one.

@@ -1,10 +1,10 @@
 //! The Secrets: the controller's, those of pools with a credential of their own, and the webhook server's. Pure: no I/O.
 
-use super::{Desired, Phase, named, names};
-use crate::{
-    profile::{KubernetesSecretKey, Profile},
+use super::{
+    Desired, Phase, named, names,
     resource::{ControllerSecret, Id, OwnSecret, Resource, SecretContent},
 };
+use crate::profile::{KubernetesSecretKey, Profile};
 
 /// All of them; no value is part of any.
 pub(super) fn all(profile: &Profile) -> Vec<Desired> {

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Desired, Goal, Phase, aws, names};
-use crate::{
-    profile::Profile,
+use super::{
+    Desired, Goal, Phase, aws, names, record,
     resource::{
         Drain, Id, Resource, Webhooks,
         aws::{AwsResource, PodIdentityAssociation},
-        record,
     },
 };
+use crate::profile::Profile;
 
 /// What is owned, as the inventory has it: ids, and what deleting each needs beside its id.
 pub type Records = BTreeMap<String, Value>;

@@ -9,8 +9,11 @@ use super::{
     snapshot::{Known, World},
 };
 use crate::{
-    desired::{Desired, Goal, Phase, names},
-    resource::{Id, Resource, Restart, Webhooks, aws::PodIdentityAssociation, observed::Observed},
+    desired::{
+        Desired, Goal, Phase, names,
+        resource::{Id, Resource, Restart, Webhooks, aws::PodIdentityAssociation},
+    },
+    resource::observed::Observed,
 };
 
 /// The resources that are made as wanted again where a check is broken, by their kind.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    desired::pool::probe::Answer,
+    desired::{pool::probe::Answer, resource::Id},
     error::{Error, Result},
     profile::Profile,
-    resource::{Id, observed::Observed},
+    resource::observed::Observed,
 };
 
 /// A fact, or why it is not known.

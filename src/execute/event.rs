@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    desired::{Goal, Phase},
+    desired::{Goal, Phase, resource::Id},
     error::Error,
     plan::Action,
-    resource::Id,
 };
 
 /// One thing that happened.

@@ -23,12 +23,12 @@ use tracing::Instrument as _;
 pub use event::Event;
 
 use crate::{
-    desired::{Desired, Goal, Phase},
+    desired::{Desired, Goal, Phase, resource::Id},
     error::{Error, ErrorKind, System},
     log,
     plan::Action,
     profile::Timeouts,
-    resource::{Id, context::Context},
+    resource::context::Context,
 };
 use step::StepRun;
 
@@ -338,7 +338,7 @@ mod tests {
             id: Id::new("runner-deployment", Some("n"), "a"),
             phase,
             after: Vec::new(),
-            resource: crate::resource::Resource::Drain(crate::resource::Drain {
+            resource: crate::desired::resource::Resource::Drain(crate::desired::resource::Drain {
                 namespace: "n".into(),
                 pool: "a".into(),
             }),

@@ -4,10 +4,13 @@ use tokio::time::Instant;
 
 use super::{Event, Options, StepResult, Stop, ending, execute};
 use crate::{
-    desired::{Desired, Phase},
+    desired::{
+        Desired, Phase,
+        resource::{Id, Resource},
+    },
     error::Error,
     plan::Action,
-    resource::{Id, Resource, context::Context, newest_release},
+    resource::{context::Context, newest_release},
 };
 
 /// Where the pods of the controller carry the version of the Secret.
@@ -159,9 +162,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        desired::Goal,
+        desired::{
+            Goal,
+            resource::{Chart, ControllerSecret, HelmRelease, WebhookProof},
+        },
         error::System,
-        resource::{Chart, ControllerSecret, HelmRelease, WebhookProof},
     };
 
     fn step(kind: &str, phase: Phase, resource: Resource) -> Desired {

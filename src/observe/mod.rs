@@ -10,12 +10,13 @@ use tracing::Instrument as _;
 use crate::{
     desired::{
         Desired, Goal,
+        resource::Resource,
         teardown::{self, Records},
     },
     error::{Error, Result},
     log,
     plan::{Action, Plan, Step, decide, refusals},
-    resource::{Resource, context::Context, crds_leave, observed::Observed},
+    resource::{context::Context, crds_leave, observed::Observed},
 };
 
 /// How many resources are observed at a time.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{Action, Plan, Step};
 use crate::{
-    desired::Desired,
+    desired::{
+        Desired,
+        resource::{Id, Resource},
+    },
     diff::Difference,
-    resource::{Id, Resource},
 };
 
 /// One consequence.
@@ -130,8 +132,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        desired::{Goal, Phase},
+    use crate::desired::{
+        Goal, Phase,
         resource::{Chart, HelmRelease, Id, KubeObject},
     };
 

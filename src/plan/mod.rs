@@ -8,13 +8,10 @@ use serde::Serialize;
 pub use refusal::refusals;
 
 use crate::{
-    desired::{Desired, Goal, Phase},
+    desired::{Desired, Goal, Phase, resource::Resource},
     diff::Difference,
     error::Error,
-    resource::{
-        Resource,
-        observed::{Observed, Ownership, Readiness},
-    },
+    resource::observed::{Observed, Ownership, Readiness},
 };
 use refusal::{foreign, other_profile, rival};
 
@@ -230,8 +227,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        desired::resource::{Id, KubeObject},
         error::ErrorKind,
-        resource::{Id, KubeObject, observed::Present},
+        resource::observed::Present,
     };
 
     fn desired() -> Desired {

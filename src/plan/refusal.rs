@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
+    desired::resource::Id,
     error::{Error, ErrorKind, System},
-    resource::Id,
 };
 
 /// An autoscaler of another name on a pool's `RunnerDeployment` would go on writing its replicas.

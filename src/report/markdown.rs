@@ -215,7 +215,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        desired::Phase, diff::Difference, error::System, report::run::Requests, resource::Id,
+        desired::{Phase, resource::Id},
+        diff::Difference,
+        error::System,
+        report::run::Requests,
     };
 
     fn step(action: Action) -> Step {

@@ -9,7 +9,6 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    ControllerSecret, KubeObject, OwnSecret, Webhooks,
     context::Context,
     helm::uninstall,
     kubernetes::{namespace, ownership},
@@ -18,7 +17,10 @@ use super::{
 };
 use crate::{
     clients::kube::Target,
-    desired::names,
+    desired::{
+        names,
+        resource::{ControllerSecret, KubeObject, OwnSecret, Webhooks},
+    },
     error::{Error, Result, System},
 };
 

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Id, Resource, WebhookProof,
-    aws::AwsResource,
     context::Context,
     observed::{Observed, Present},
     webhooks::{cert_manager, controller::Proof},
 };
 use crate::{
     clients::kube::{Selection, Target},
+    desired::resource::{Id, Resource, WebhookProof, aws::AwsResource},
     error::{Result, System},
 };
 

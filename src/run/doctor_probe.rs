@@ -10,7 +10,11 @@ use tokio::{sync::watch, time::Instant};
 use super::holder;
 use crate::{
     clients::kube::Target,
-    desired::{Desired, Goal, Phase, names, pool::probe::jobs},
+    desired::{
+        Desired, Goal, Phase, names,
+        pool::probe::jobs,
+        resource::{Probe, Resource},
+    },
     doctor::snapshot::{Known, Probed},
     error::{Error, Result, System},
     execute::{
@@ -18,7 +22,7 @@ use crate::{
         lease::{Hold, Lease},
     },
     inventory,
-    resource::{Probe, Resource, context::Context},
+    resource::context::Context,
     session::wanted_error,
     terminal::{output::Output, progress::Progress, signals::StopSender},
 };

@@ -11,7 +11,7 @@ use super::{
     say_remarks,
 };
 use crate::{
-    desired::{Desired, Goal, Phase},
+    desired::{Desired, Goal, Phase, resource::Resource},
     error::{ErrorKind, Result},
     execute::{self, Options, lease::Lease},
     inventory,
@@ -19,7 +19,6 @@ use crate::{
     plan::Plan,
     profile::KubeDuration,
     report,
-    resource::Resource,
     session::Session,
     terminal::{
         deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,

@@ -3,14 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    desired::{Desired, Goal},
+    desired::{Desired, Goal, resource::Resource},
     error::{Error, ErrorKind, Result, System},
     plan::{Action, Plan},
-    resource::{
-        Resource,
-        kubernetes::access::{
-            Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
-        },
+    resource::kubernetes::access::{
+        Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
     },
     session::Session,
 };

@@ -7,16 +7,16 @@ use tokio::time::timeout;
 
 use crate::{
     clients::kube::{Selection, Target},
-    desired::Goal,
+    desired::{
+        Goal,
+        resource::{Registration, Resource},
+    },
     error::{Error, Result},
     observe::CONCURRENT,
     plan::{Plan, consequence::makes_pods},
-    resource::{
-        Registration, Resource,
-        pods::{
-            dry_run::{self, Trial},
-            refusal::missing_account,
-        },
+    resource::pods::{
+        dry_run::{self, Trial},
+        refusal::missing_account,
     },
     session::Session,
     terminal::output::Output,

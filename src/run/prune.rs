@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 
 use super::holder;
 use crate::{
-    desired::Goal,
+    desired::{Goal, resource::Id},
     error::Result,
     execute::{
         StepResult,
         lease::{Hold, Lease},
     },
     inventory, observe,
-    resource::Id,
     session::Session,
     terminal::{deadline::RunLimit, output::Output},
 };

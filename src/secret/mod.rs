@@ -3,8 +3,6 @@
 
 #[cfg(test)]
 pub(crate) mod canaries;
-#[cfg(test)]
-mod canaries_in_texts;
 mod command;
 mod lines;
 mod login;

@@ -10,10 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     inventory,
     profile::{Auto, Profile},
-    resource::{
-        kubernetes::ownership,
-        other_controllers::{Meeting, OtherController, others},
-    },
+    resource::other_controllers::{Meeting, OtherController, others},
 };
 
 /// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
@@ -224,7 +221,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
     }
     let ours = records
         .iter()
-        .any(|it| it["metadata"]["labels"][ownership::PROFILE].is_string());
+        .any(|it| it["metadata"]["labels"][names::PROFILE_LABEL].is_string());
     if ours && install == Auto::Auto {
         return Ok(false);
     }

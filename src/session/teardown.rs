@@ -19,13 +19,13 @@ use crate::{
     },
     desired::{
         Desired, names,
+        resource::{Id, Resource},
         teardown::{self, Records, Wish},
     },
     error::{Error, ErrorKind, Result},
     observe,
     profile::Profile,
     resource::{
-        Id, Resource,
         aws::consistency::Writes,
         context::{Context, scope},
         deletion::Removal,

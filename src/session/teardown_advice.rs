@@ -4,11 +4,12 @@ use super::teardown::in_namespaces_of_pools;
 use crate::{
     clients::kube::Target,
     desired::{
-        Desired, Goal,
+        Desired, Goal, record,
+        resource::{Id, Resource},
         teardown::{self, Records},
     },
     error::{Error, ErrorKind, Result, System},
-    resource::{Id, Resource, context::Context, deletion::Removal, record},
+    resource::{context::Context, deletion::Removal},
     terminal::{environment::variable, output::Output},
 };
 

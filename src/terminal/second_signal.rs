@@ -124,7 +124,7 @@ impl Ending {
     }
 }
 
-fn in_work(id: &crate::resource::Id) -> Error {
+fn in_work(id: &crate::desired::resource::Id) -> Error {
     let message = format!("`{id}` was in work");
     Error::new(ErrorKind::Interrupted, System::Local, message)
         .object(id)

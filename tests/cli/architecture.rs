@@ -5,7 +5,11 @@
     reason = "a test that cannot read the source has failed"
 )]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use regex::Regex;
 
@@ -53,6 +57,9 @@ const IMPURE: [&str; 11] = [
     "SystemTime",
 ];
 
+/// How many files a folder may have.
+const FILES: usize = 15;
+
 /// The longest a file may be, in lines.
 const SOURCE_LINES: usize = 400;
 const TEST_LINES: usize = 600;
@@ -99,6 +106,124 @@ fn pure_modules_do_no_io() {
     assert!(
         found.is_empty(),
         "pure modules do no I/O; move it to cli/, clients/ or resource/: {found:#?}"
+    );
+}
+
+/// The modules of the library from the lowest to the highest: the order in which `src/lib.rs` declares them.
+fn order() -> Vec<String> {
+    let declared = Regex::new(r"(?m)^pub(?:\(crate\))? mod ([a-z_]+);").unwrap();
+    let library = text("src/lib.rs");
+    let order: Vec<String> = declared
+        .captures_iter(&library)
+        .map(|it| it[1].to_owned())
+        .collect();
+    assert!(order.len() > 10, "{order:?}");
+    order
+}
+
+/// The top-level modules that `code`, which is in the module of `path`, names.
+fn imports(path: &str, code: &str) -> BTreeSet<String> {
+    let depth = path.trim_end_matches("/mod.rs").matches('/').count();
+    // As far up as the root of the crate.
+    let root = format!(r"\b(?:crate|{}super)::", "super::".repeat(depth - 1));
+    let mut found = BTreeSet::new();
+    for start in Regex::new(&root).unwrap().find_iter(code) {
+        let rest = &code[start.end()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(first_word(rest));
+            continue;
+        };
+        let mut open = 1;
+        let mut item = String::new();
+        for character in list.chars() {
+            match character {
+                '{' => open += 1,
+                '}' => open -= 1,
+                _ => {}
+            }
+            if open == 0 || (open == 1 && character == ',') {
+                found.insert(first_word(item.trim()));
+                item.clear();
+            } else {
+                item.push(character);
+            }
+            if open == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn first_word(text: &str) -> String {
+    text.chars()
+        .take_while(|it| it.is_alphanumeric() || *it == '_')
+        .collect()
+}
+
+/// Why each of `files` (path and text) that imports from above does so.
+fn upward(order: &[String], files: &[(String, String)]) -> Vec<String> {
+    let place = |name: &str| order.iter().position(|it| it == name);
+    let mut found = Vec::new();
+    for (path, text) in files {
+        let own = first_word(path.strip_prefix("src/").unwrap());
+        let Some(here) = place(&own) else { continue };
+        let lines = product(text).lines();
+        let code: Vec<&str> = lines.map(|it| it.split("//").next().unwrap()).collect();
+        for name in imports(path, &code.join("\n")) {
+            if place(&name).is_some_and(|it| it > here) {
+                found.push(format!(
+                    "{path}: `{own}` uses `{name}`, which stands above it"
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_only_go_down() {
+    let files: Vec<(String, String)> = files_in("src/", "rs")
+        .into_iter()
+        .filter(|it| !is_test(it))
+        .map(|it| (it.clone(), text(&it)))
+        .collect();
+    let found = upward(&order(), &files);
+    assert!(
+        found.is_empty(),
+        "the order is that of src/lib.rs: {found:#?}"
+    );
+}
+
+#[test]
+fn an_import_that_goes_up_is_found_in_each_form() {
+    let order = order();
+    let (low, high) = (&order[0], order.last().unwrap());
+    for line in [
+        format!("use crate::{high}::x;"),
+        format!("use crate::{{{low}::y, {high}}};"),
+        format!("use crate::{{\n    {low}::{{y, z}},\n    {high}::x,\n}};"),
+        format!("fn f() {{ crate::{high}::x() }}"),
+        format!("use super::super::{high}::x;"),
+    ] {
+        let file = |text: &str| vec![(format!("src/{low}/a.rs"), text.to_owned())];
+        assert_eq!(upward(&order, &file(&line)).len(), 1, "{line}");
+        let own = file(&line.replace(high, low));
+        assert_eq!(upward(&order, &own), Vec::<String>::new(), "{line}");
+    }
+}
+
+#[test]
+fn folders_stay_small() {
+    let mut counts = BTreeMap::new();
+    for path in files_in("src/", "rs") {
+        let folder = path.rsplit_once('/').unwrap().0.to_owned();
+        *counts.entry(folder).or_insert(0) += 1;
+    }
+    counts.retain(|_, files| *files > FILES);
+    assert!(
+        counts.is_empty(),
+        "more than {FILES} files; make a folder of what belongs together: {counts:#?}"
     );
 }
 

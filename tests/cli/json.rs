@@ -13,7 +13,7 @@ use std::{
 
 use arcctl::{
     clients::requests::Counts,
-    desired::Phase,
+    desired::{Phase, resource::Id},
     diff::Difference,
     doctor::{
         Finding,
@@ -32,7 +32,6 @@ use arcctl::{
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     },
-    resource::Id,
     smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
 };
 use serde_json::{Value, json};

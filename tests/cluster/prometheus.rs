@@ -12,9 +12,8 @@ use std::{
 };
 
 use arcctl::{
-    desired::{Facts, desired, monitoring::DASHBOARD},
+    desired::{Facts, desired, monitoring::DASHBOARD, resource::Resource},
     profile::{Profile, load},
-    resource::Resource,
 };
 use arcctl_sandbox::{
     exporter::{self, Exporter},

@@ -5,11 +5,10 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::{
-    desired::Desired,
+    desired::{Desired, resource::Resource},
     error::Result,
     profile::KubeDuration,
     report::run::Run,
-    resource::Resource,
     run::{
         READING, ended,
         install::{Asked, attempts},

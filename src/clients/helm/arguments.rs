@@ -2,7 +2,11 @@
 
 use std::{ffi::OsString, path::Path};
 
-use crate::resource::{Chart, HelmRelease, helm::record::REVISION, kubernetes::ownership::PROFILE};
+use super::REVISION;
+use crate::desired::{
+    names::PROFILE_LABEL,
+    resource::{Chart, HelmRelease},
+};
 
 /// The argv of `helm pull` for `chart`, to a file in `directory`.
 pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
@@ -47,7 +51,7 @@ pub(super) fn upgrade_arguments(
     arguments.extend(["--namespace".into(), release.namespace.clone().into()]);
     arguments.extend([
         "--labels".into(),
-        format!("{PROFILE}={},{REVISION}={revision}", release.profile).into(),
+        format!("{PROFILE_LABEL}={},{REVISION}={revision}", release.profile).into(),
     ]);
     arguments.extend([
         "--timeout".into(),

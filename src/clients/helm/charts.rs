@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{Helm, arguments::pull_arguments, output::described};
 use crate::{
+    desired::resource::Chart,
     error::{Error, Result, System},
-    resource::Chart,
 };
 
 impl Helm {

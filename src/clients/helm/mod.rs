@@ -26,16 +26,18 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
+use super::{kube::Access, scratch::Scratch};
+use crate::{
+    desired::resource::{Chart, HelmRelease},
+    error::{Error, Result, System},
+    log,
+};
 use arguments::{render_arguments, upgrade_arguments};
 use hint::hint;
 use output::{last_words, supported};
 
-use super::{kube::Access, scratch::Scratch};
-use crate::{
-    error::{Error, Result, System},
-    log,
-    resource::{Chart, HelmRelease},
-};
+/// The label with the revision that arcctl makes a record as.
+pub const REVISION: &str = "arcctl.dev/revision";
 
 /// How long one helm process may run: an upgrade of either chart takes seconds, a chart comes over the network.
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(3);

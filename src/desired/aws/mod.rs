@@ -9,16 +9,16 @@ use serde_json::Value;
 use super::{
     Desired, EksFacts, Facts, Phase, named,
     placeholder::{self, Placeholder},
-};
-use crate::{
-    policy::{self, BucketGrant, Trust},
-    profile::{Bucket, Profile, RoleVia, RunnerRole},
     resource::{
         Id, Resource,
         aws::{
             AwsResource, BucketPolicy, IamRole, OidcProvider, PodIdentityAssociation, RolePolicy,
         },
     },
+};
+use crate::{
+    policy::{self, BucketGrant, Trust},
+    profile::{Bucket, Profile, RoleVia, RunnerRole},
     units::Partition,
 };
 

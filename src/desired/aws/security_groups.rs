@@ -3,12 +3,14 @@
 
 use super::{Known, NodeNetwork, resource};
 use crate::{
-    desired::Desired,
-    profile::{Aws, GithubServer, Profile},
-    resource::{
-        Id,
-        aws::{AwsResource, Direction, Peer, SecurityGroupRule},
+    desired::{
+        Desired,
+        resource::{
+            Id,
+            aws::{AwsResource, Direction, Peer, SecurityGroupRule},
+        },
     },
+    profile::{Aws, GithubServer, Profile},
     units::Network,
 };
 

@@ -4,9 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::overlay;
 use crate::{
-    desired::{Facts, names, pool::image},
+    desired::{
+        Facts, names,
+        pool::image,
+        resource::{Chart, CrdSet},
+    },
     profile::{Auto, Profile},
-    resource::{Chart, CrdSet},
     units::version,
 };
 

@@ -7,9 +7,9 @@ use crate::{
     desired::{
         Facts, monitoring, names, placeholder,
         pool::{ca_bundle, image, proxy, service_account},
+        resource::{Chart, CrdSet},
     },
     profile::Profile,
-    resource::{Chart, CrdSet},
     units::version,
 };
 

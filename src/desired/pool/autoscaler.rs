@@ -4,12 +4,14 @@ use jiff::ZonedDateTime;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    desired::{Desired, DesiredError, Facts, Goal, Phase, names},
+    desired::{
+        Desired, DesiredError, Facts, Goal, Phase, names,
+        resource::{KubeObject, Resource},
+    },
     profile::{
         GitHub, Metric, MetricType, Pool, Profile, Step, Trigger,
         schedule::{self, Override},
     },
-    resource::{KubeObject, Resource},
 };
 
 /// The least horizon that live overrides must have left to stay (DESIGN 3).

@@ -12,12 +12,9 @@ use serde_json::Value;
 use super::{
     Desired, DesiredError, Facts, Phase, aws, desired, manages_secret, names,
     placeholder::{self, Placeholder},
-};
-use crate::{
-    policy::AUDIENCE,
-    profile::Profile,
     resource::{Chart, CrdSet, Resource, aws::AwsResource},
 };
+use crate::{policy::AUDIENCE, profile::Profile};
 
 /// The files of a profile: path relative to the folder, contents; sorted by path.
 #[expect(clippy::too_many_lines, reason = "one list, in its order")]

@@ -8,12 +8,12 @@ use crate::{
         Desired, EksFacts, Facts,
         aws::{AwsFacts, NodeNetwork},
         desired, render,
+        resource::{
+            Resource,
+            aws::{AwsResource, Peer, SecurityGroupRule},
+        },
     },
     profile::Profile,
-    resource::{
-        Resource,
-        aws::{AwsResource, Peer, SecurityGroupRule},
-    },
 };
 
 const ACCOUNT: &str = "111122223333";

@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::profile;
-use crate::{
-    desired::{Desired, Facts, Phase, desired, manages_secret},
-    resource::Resource,
-};
+use crate::desired::{Desired, Facts, Phase, desired, manages_secret, resource::Resource};
 
 fn resources(changes: &Value, facts: &Facts) -> Vec<Desired> {
     desired(&profile(changes), facts).unwrap()

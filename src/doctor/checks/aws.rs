@@ -2,7 +2,7 @@
 
 use crate::{
     clients::aws::error::NO_CREDENTIALS,
-    desired::aws::pod_identity_agent,
+    desired::{aws::pod_identity_agent, resource::aws::PodIdentityAssociation},
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::{Resource, World},
@@ -10,10 +10,7 @@ use crate::{
     error::ErrorKind,
     policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
     profile::{RoleVia, RunnerRole},
-    resource::{
-        aws::PodIdentityAssociation,
-        observed::{Observed, Present},
-    },
+    resource::observed::{Observed, Present},
 };
 
 const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];

@@ -6,13 +6,14 @@ use crate::{
     desired::{
         monitoring::{DASHBOARD, wanted},
         names,
+        resource::Id,
     },
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::World,
     },
     profile::{Auto, Monitoring},
-    resource::{Id, observed::Observed},
+    resource::observed::Observed,
 };
 
 pub(crate) const CHECKS: &[Check] = &[

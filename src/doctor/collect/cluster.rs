@@ -73,7 +73,7 @@ pub(super) async fn pod_trials(parts: &Parts) -> Known<Vec<PodTrial>> {
     let trials = stream::iter(desired)
         .filter_map(|it| async move {
             match &it.resource {
-                crate::resource::Resource::RunnerPods(pool) => Some(pool),
+                crate::desired::resource::Resource::RunnerPods(pool) => Some(pool),
                 _ => None,
             }
         })

@@ -9,9 +9,6 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
-use github::{audit, authenticated, groups, registered};
-
 use super::{
     redact::{digest, shape, slim},
     snapshot::{AtAws, Known, Probed, Resource, World},
@@ -21,13 +18,21 @@ use crate::{
         aws::cluster::EksCluster,
         kube::{Kube, Selection, Target},
     },
-    desired::{Desired, aws::pod_identity_agent, monitoring, names, placeholder, pool::probe},
+    desired::{
+        Desired,
+        aws::pod_identity_agent,
+        monitoring, names, placeholder,
+        pool::probe,
+        resource::{Resource as Kind, aws::AwsResource},
+    },
     error::{Error, ErrorKind, Result, System},
     inventory,
     observe::{self, CONCURRENT},
     profile::Profile,
-    resource::{Resource as Kind, aws::AwsResource, context::Context, observed::Observed},
+    resource::{context::Context, observed::Observed},
 };
+use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
+use github::{audit, authenticated, groups, registered};
 
 /// How long one fact may take.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -9,6 +9,7 @@ use crate::{
     desired::{
         Facts,
         pool::{autoscaler, probe::State},
+        resource::aws::PodIdentityAssociation,
     },
     diff::Difference,
     doctor::{
@@ -16,10 +17,7 @@ use crate::{
         snapshot::{Refused, Shape, Wiring, World},
     },
     error::{Error, ErrorKind, System},
-    resource::{
-        aws::PodIdentityAssociation,
-        observed::{Observed, Ownership, Present, Readiness},
-    },
+    resource::observed::{Observed, Ownership, Present, Readiness},
 };
 
 pub(super) fn observe(world: &mut World, start: &str, observed: Observed) {

@@ -16,6 +16,7 @@ use crate::{
             probe::{Answer, State},
             runner_deployment::runner_labels,
         },
+        resource::{Id, aws::PodIdentityAssociation},
     },
     doctor::{
         redact::digest,
@@ -25,11 +26,7 @@ use crate::{
         },
     },
     profile::{Auto, Monitoring, load},
-    resource::{
-        Id,
-        aws::PodIdentityAssociation,
-        observed::{Observed, Present, Readiness},
-    },
+    resource::observed::{Observed, Present, Readiness},
 };
 
 pub(super) const NOW: &str = "2026-11-24T12:00:00Z";

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::{
     clients::kube::Target,
+    desired::names,
     error::{Error, ErrorKind, System},
-    resource::kubernetes::ownership,
 };
 
 /// How long a holder may be silent, in seconds.
@@ -81,7 +81,7 @@ pub(super) fn manifest(
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: profile},
+            "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: profile},
         },
         "spec": {
             "holderIdentity": holder,

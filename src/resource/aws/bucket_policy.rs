@@ -6,7 +6,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    BucketPolicy,
     consistency::{Verdict, Writes},
     documents::{FRESH, Lateness, READINGS, Shared},
     iam::trust_policy::TrustPolicy,
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::{
     clients::aws::{Aws, buckets::in_region, error::Asked},
+    desired::resource::aws::BucketPolicy,
     error::{Error, Result, System},
     policy::{
         BUCKET_POLICY_LIMIT, Document, TooLarge, differences, is_granted, merged, orphans, without,

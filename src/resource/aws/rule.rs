@@ -1,61 +1,9 @@
 //! Whether rules of security groups let a connection through. Pure: no I/O.
 
-use std::fmt;
-
-use crate::units::Network;
-
-/// Which way a connection goes, as the group with the rule sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// It comes in.
-    Ingress,
-    /// It goes out.
-    Egress,
-}
-
-/// The other side of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// What is in a security group.
-    Group(String),
-    /// Addresses.
-    Cidr(String),
-}
-
-impl Direction {
-    /// Its name: `ingress` or `egress`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-
-    /// The direction of that name.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Ingress, Self::Egress]
-            .into_iter()
-            .find(|it| it.word() == word)
-    }
-}
-
-impl Peer {
-    /// The group's id, or the CIDR.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Group(name) | Self::Cidr(name) => name,
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Ingress => "from",
-            Self::Egress => "to",
-        })
-    }
-}
+use crate::{
+    desired::resource::aws::{Direction, Peer},
+    units::Network,
+};
 
 /// A rule that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use aws_sdk_ec2::{
 };
 
 use super::{
-    Direction, Peer, SID, SecurityGroupRule,
+    SID,
     rule::{LiveRule, are_unknown, covered},
 };
 use crate::{
     clients::aws::{Aws, error::Asked},
+    desired::resource::aws::{Direction, Peer, SecurityGroupRule},
     error::{Error, Result, System},
 };
 

@@ -8,12 +8,13 @@ use aws_sdk_ec2::{
 };
 
 use super::{
-    Direction, MANAGED_BY, PROFILE, Peer, SID, SecurityGroupRule,
+    MANAGED_BY, PROFILE, SID,
     consistency::{Verdict, Writes},
     not_yet, refused_text,
 };
 use crate::{
     clients::aws::{Aws, error::Asked},
+    desired::resource::aws::{Direction, Peer, SecurityGroupRule},
     error::{Error, Result},
     resource::{
         deletion::ours,

@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use super::{manifest::objects, release::newest_release};
 use crate::{
     clients::kube::Target,
-    desired::names::CONTROLLER,
+    desired::{
+        names::{CONTROLLER, MANAGED_BY},
+        resource::HelmRelease,
+    },
     diff::Difference,
     error::{Error, ErrorKind, Result, System},
     resource::{
-        HelmRelease,
         context::Context,
         deletion::release_id,
-        kubernetes::ownership::MANAGED_BY,
         observed::{Observed, Ownership, Present, Readiness},
     },
 };

@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     clients::kube::{FIELD_MANAGER, Target},
+    desired::resource::HelmRelease,
     diff::Difference,
     error::{Error, Result},
-    resource::{HelmRelease, context::Context},
+    resource::context::Context,
 };
 
 /// How many live objects are read at a time.

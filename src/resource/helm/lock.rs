@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use super::record::ReleaseRecord;
 use crate::{
     clients::kube::Target,
+    desired::resource::HelmRelease,
     error::{Error, Result, System},
-    resource::{HelmRelease, context::Context, observed::Readiness},
+    resource::{context::Context, observed::Readiness},
 };
 
 /// How long a helm that arcctl has started lives at most: it ends after 180 s also where the arcctl that started it was

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io::Read};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::resource::{kubernetes::ownership, observed::Ownership};
+use crate::{clients::helm::REVISION, desired::names, resource::observed::Ownership};
 
 /// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -47,9 +47,6 @@ pub struct ReleaseRecord {
     /// The Secret's metadata, to name just this one.
     pub(super) seen: Value,
 }
-
-/// The label with the revision that arcctl makes a record as.
-pub const REVISION: &str = "arcctl.dev/revision";
 
 /// The annotation with the paths of what an upgrade did not mend.
 pub(super) const ACCEPTED: &str = "arcctl.dev/not-mended";
@@ -140,7 +137,7 @@ fn record(secret: &Value) -> Result<ReleaseRecord, String> {
             .as_str()
             .or(labels["createdAt"].as_str())
             .and_then(|it| it.parse().ok()),
-        profile: labels[ownership::PROFILE].as_str().map(str::to_owned),
+        profile: labels[names::PROFILE_LABEL].as_str().map(str::to_owned),
         chart_version: text(&release["chart"]["metadata"]["version"]),
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),
@@ -200,11 +197,11 @@ pub(super) mod tests {
     fn only_revisions_made_by_hand_with_a_credential_are_found() {
         let token = json!({"authSecret": {"github_token": "x"}});
         let mut ours = given("3", "superseded", &token);
-        ours["metadata"]["labels"][ownership::PROFILE] = json!("a");
+        ours["metadata"]["labels"][names::PROFILE_LABEL] = json!("a");
         ours["metadata"]["labels"][REVISION] = json!("3");
         // Taken over: it has the profile's label, and is still one that was made by hand.
         let mut adopted = given("4", "superseded", &token);
-        adopted["metadata"]["labels"][ownership::PROFILE] = json!("a");
+        adopted["metadata"]["labels"][names::PROFILE_LABEL] = json!("a");
         let secrets = [
             adopted,
             given("1", "superseded", &token),

@@ -9,14 +9,13 @@ use super::{
 };
 use crate::{
     clients::kube::{Kube, Selection, Target},
+    desired::{names, resource::HelmRelease},
     diff::{Difference, differences},
     error::{Error, Result, System},
     resource::{
-        HelmRelease,
         as_it_is::{AS_IT_IS, TAKEN_OVER, is_left},
         context::Context,
         deletion::release_id,
-        kubernetes::ownership,
         observed::{Observed, Ownership, Present, Readiness},
     },
 };
@@ -188,7 +187,7 @@ impl HelmRelease {
         let target = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
         let patch = json!({"metadata": {
             "resourceVersion": record.version(),
-            "labels": {ownership::PROFILE: self.profile},
+            "labels": {names::PROFILE_LABEL: self.profile},
             "annotations": {TAKEN_OVER: AS_IT_IS},
         }});
         context.kube.merge(&target, &patch).await.map(|_| ())

@@ -5,11 +5,13 @@ use serde_json::Value;
 use super::release::newest_release;
 use crate::{
     clients::kube::{Selection, Target},
-    desired::names,
+    desired::{
+        names,
+        resource::{HelmRelease, Webhooks},
+    },
     error::Result,
     profile::full_name,
     resource::{
-        HelmRelease, Webhooks,
         context::Context,
         deletion::{ours, release_id, stays},
         observed::{Observed, Ownership, Present, Readiness},

@@ -4,11 +4,10 @@ use serde_json::Value;
 
 use crate::{
     clients::kube::{Kind, Selection},
-    desired::names,
+    desired::{names, resource::HelmRelease},
     error::{ErrorKind, Result},
     resource::{
-        HelmRelease, context::Context, kubernetes::ownership, observed::Ownership,
-        webhooks::is_of_release,
+        context::Context, kubernetes::ownership, observed::Ownership, webhooks::is_of_release,
     },
 };
 

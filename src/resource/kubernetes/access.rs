@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use crate::{
     clients::kube::{Kind, Target},
-    desired::names::CONTROLLER,
-    resource::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource},
+    desired::{
+        names::CONTROLLER,
+        resource::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource},
+    },
 };
 
 /// One right, as RBAC knows it.
@@ -303,7 +305,7 @@ fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::KubeObject;
+    use crate::desired::resource::KubeObject;
 
     #[test]
     fn what_is_lacking_of_one_resource_is_one_line() {

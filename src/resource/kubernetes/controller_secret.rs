@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::ownership;
 use crate::{
     clients::kube::{Mode, Target},
+    desired::{names, resource::ControllerSecret},
     diff::{Difference, missing},
     error::{Error, ErrorKind, Result, System},
     resource::{
-        ControllerSecret,
         as_it_is::{AS_IT_IS, TAKEN_OVER, is_left, is_marked, mark_goes},
         context::Context,
         observed::{Observed, Ownership, Present, Readiness},
@@ -57,7 +57,7 @@ impl ControllerSecret {
         let ownership = ownership::of_object(&live, &self.profile);
         if matches!(ownership, Ownership::Foreign { .. }) {
             let metadata = json!({"metadata": {
-                "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: self.profile},
+                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
                 "annotations": {RESOURCE_POLICY: "keep"},
             }});
             differences.extend(missing(&live, &metadata));
@@ -114,7 +114,7 @@ impl ControllerSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: self.profile},
+                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
                 "annotations": {RESOURCE_POLICY: "keep"},
             },
             "type": "Opaque",
@@ -134,7 +134,7 @@ impl ControllerSecret {
 fn observe_foreign(context: &Context, live: &Value) -> Observed {
     context.learn_secret_version(live["metadata"]["resourceVersion"].as_str());
     let metadata = &live["metadata"];
-    let of_a_chart = metadata["labels"][ownership::MANAGED_BY] == "Helm";
+    let of_a_chart = metadata["labels"][names::MANAGED_BY] == "Helm";
     let kept = metadata["annotations"][RESOURCE_POLICY] == "keep";
     let mut present = Present::same(Readiness::Ready);
     if of_a_chart && !kept {
@@ -183,7 +183,7 @@ impl ControllerSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: self.profile},
+                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
                 "annotations": {RESOURCE_POLICY: "keep", TAKEN_OVER: AS_IT_IS},
             },
         });

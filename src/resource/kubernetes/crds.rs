@@ -6,13 +6,12 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::ownership;
 use crate::{
     clients::kube::{Mode, Selection, Target},
+    desired::{names, resource::CrdSet},
     diff::Difference,
     error::{Error, Result, System},
     resource::{
-        CrdSet,
         context::Context,
         deletion::{ending, ours, stays},
         helm::manifest::objects,
@@ -209,7 +208,7 @@ impl CrdSet {
             if let Some(live) = context.kube.get(&target).await? {
                 let metadata = &live["metadata"];
                 let chart = metadata["annotations"][CHART].as_str().unwrap_or_default();
-                if metadata["labels"][ownership::MANAGED_BY] == "arcctl"
+                if metadata["labels"][names::MANAGED_BY] == "arcctl"
                     && chart.starts_with(&format!("{}-", self.chart.name))
                 {
                     found.push((target, live));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::ownership;
 use crate::{
     clients::kube::{Kind, Selection, Target},
+    desired::names,
     error::{ErrorKind, Result},
     profile::{Profile, full_name},
     resource::{
@@ -217,7 +218,7 @@ fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
     let by_product = match kind.name() {
         "Secret" => {
             metadata["labels"]["owner"] == "helm"
-                && metadata["labels"][ownership::PROFILE] == profile
+                && metadata["labels"][names::PROFILE_LABEL] == profile
                 || annotation("cert-manager.io/certificate-name")
                     .is_some_and(|it| it == format!("{}-serving-cert", full_name(release)))
                 || name == "cert-manager-webhook-ca"
@@ -251,7 +252,7 @@ mod tests {
         assert!(goes("ConfigMap", json!({"name": "kube-root-ca.crt"})));
         assert!(goes(
             "Lease",
-            json!({"name": "x", "labels": {ownership::PROFILE: "p"}})
+            json!({"name": "x", "labels": {names::PROFILE_LABEL: "p"}})
         ));
         // What its owner does is looked at, and not that it has one.
         assert!(!goes(
@@ -261,7 +262,7 @@ mod tests {
         assert!(!goes("ConfigMap", json!({"name": "mine"})));
         assert!(!goes(
             "Secret",
-            json!({"name": "x", "labels": {ownership::PROFILE: "q"}})
+            json!({"name": "x", "labels": {names::PROFILE_LABEL: "q"}})
         ));
         assert!(!goes(
             "Secret",
@@ -302,7 +303,7 @@ mod tests {
                     json!({"apiVersion": version, "kind": kind, "uid": uid})
                 });
                 let labels = if uid.starts_with("own") {
-                    json!({ownership::PROFILE: "p"})
+                    json!({names::PROFILE_LABEL: "p"})
                 } else {
                     json!({})
                 };

@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 use super::{adoption, namespace::terminating, own_fields::own_differences, ownership};
 use crate::{
     clients::kube::{Mode, Target},
-    desired::names::object_id,
+    desired::{names::object_id, resource::KubeObject},
     diff::{Difference, missing},
     error::{Error, ErrorKind, Result, System},
     resource::{
-        KubeObject,
         as_it_is::{AS_IT_IS, TAKEN_OVER, is_left, is_marked, mark_goes},
         context::Context,
         observed::{Observed, Ownership, Present, Readiness},

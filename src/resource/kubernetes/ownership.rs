@@ -2,18 +2,15 @@
 
 use serde_json::Value;
 
-use crate::resource::observed::Ownership;
-
-/// The label that every owned object has.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-
-/// The label that names the profile.
-pub const PROFILE: &str = "arcctl.dev/profile";
+use crate::{
+    desired::names::{MANAGED_BY, PROFILE_LABEL},
+    resource::observed::Ownership,
+};
 
 /// Whose a live object is, by its labels.
 pub fn of_object(live: &Value, profile: &str) -> Ownership {
     let labels = &live["metadata"]["labels"];
-    match labels[PROFILE].as_str() {
+    match labels[PROFILE_LABEL].as_str() {
         Some(name) if name == profile => Ownership::Ours,
         Some(name) => Ownership::OtherProfile { name: name.into() },
         None => Ownership::Foreign {

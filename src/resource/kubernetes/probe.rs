@@ -5,10 +5,12 @@ use serde_json::Value;
 use super::{ownership, rollout::newest_failed_create};
 use crate::{
     clients::kube::{Selection, Target},
-    desired::pool::probe::{Answer, answers},
+    desired::{
+        pool::probe::{Answer, answers},
+        resource::{KubeObject, Probe},
+    },
     error::{Error, Result, System},
     resource::{
-        KubeObject, Probe,
         context::Context,
         deletion::ending,
         observed::{Observed, Present, Readiness},

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     clients::kube::{Selection, Target},
+    desired::resource::Restart,
     diff::Difference,
     error::Result,
     resource::{
-        Restart,
         context::Context,
         observed::{Observed, Present, Readiness},
     },

@@ -10,10 +10,13 @@ use serde_json::{Map, Value, json};
 use super::ownership;
 use crate::{
     clients::kube::{Mode, Target},
+    desired::{
+        names,
+        resource::{OwnSecret, SecretContent},
+    },
     diff::Difference,
     error::{Error, Result, System},
     resource::{
-        OwnSecret, SecretContent,
         context::Context,
         observed::{Observed, Ownership, Present, Readiness},
     },
@@ -84,7 +87,7 @@ impl OwnSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {ownership::MANAGED_BY: "arcctl", ownership::PROFILE: self.profile},
+                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
             },
             "type": "Opaque",
             "data": self.data(context, live.as_ref())?,

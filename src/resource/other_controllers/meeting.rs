@@ -7,7 +7,6 @@ use crate::{
     desired::names,
     error::{Error, ErrorKind, System},
     profile::Profile,
-    resource::kubernetes::ownership,
 };
 
 /// What comes of another controller in the cluster.
@@ -172,7 +171,7 @@ impl OtherController {
             .map_or_else(|| "-A".to_owned(), |theirs| format!("-n {theirs}"));
         let first = format!(
             "delete first what is its own of `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until its runners are gone from `kubectl get runners {place}`",
-            ownership::PROFILE
+            names::PROFILE_LABEL
         );
         match &self.release {
             Some((namespace, release)) => {

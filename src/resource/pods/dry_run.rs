@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{
     clients::kube::{KubeFailure, Mode, Selection, Target},
-    desired::pool::pod::{runner_pod, with_default_account},
+    desired::{
+        pool::pod::{runner_pod, with_default_account},
+        resource::Registration,
+    },
     error::{Error, ErrorKind, System},
     profile::{AccessMode, ContainerMode, KubernetesMode, Pool, WorkVolume},
-    resource::{Registration, context::Context},
+    resource::context::Context,
 };
 
 /// What came of trying a pod.

@@ -18,11 +18,10 @@ use crate::{
         github::Runner,
         kube::{Selection, Target},
     },
-    desired::names,
+    desired::{names, resource::Drain},
     error::{ErrorKind, Result},
     inventory,
     resource::{
-        Drain,
         context::Context,
         deletion::{ending, ours, runner_deployment},
         kubernetes::ownership,

@@ -9,10 +9,10 @@ use crate::{
         github::Runner,
         kube::{Mode, Selection, Target},
     },
+    desired::resource::Registration,
     diff::Difference,
     error::Result,
     resource::{
-        Registration,
         context::{Context, scope},
         observed::{Observed, Present, Readiness},
         pods::dry_run::Trial,

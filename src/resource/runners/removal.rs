@@ -8,12 +8,9 @@ use serde_json::{Value, json};
 use super::{drain::Pool, leaving::runs};
 use crate::{
     clients::{github::Removed, kube::Target},
-    desired::names,
+    desired::{names, resource::Drain},
     error::{ErrorKind, Result},
-    resource::{
-        Drain,
-        context::{Context, scope},
-    },
+    resource::context::{Context, scope},
 };
 
 /// How many runners are removed at a time. GitHub asks for few writes at a time (docs.github.com: "Best practices for

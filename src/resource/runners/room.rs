@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     clients::kube::{Selection, Target},
+    desired::resource::Registration,
     diff::Difference,
     error::{ErrorKind, Result},
     resource::{
-        Registration,
         context::Context,
         kubernetes::access::to_make_room,
         observed::{Observed, Present, Readiness},

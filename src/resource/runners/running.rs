@@ -7,11 +7,10 @@ use serde_json::Value;
 
 use crate::{
     clients::kube::{Selection, Target},
-    desired::names::ROLE_ANNOTATION,
+    desired::{names::ROLE_ANNOTATION, resource::Registration},
     diff::missing,
     error::Result,
     resource::{
-        Registration,
         context::Context,
         observed::Readiness,
         pods::{dry_run::Trial, role, status},

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    desired::names,
+    desired::{names, resource::Registration},
     error::{ErrorKind, Result},
-    resource::{Registration, aws::node_groups, context::Context, observed::Readiness},
+    resource::{aws::node_groups, context::Context, observed::Readiness},
 };
 
 impl Registration {

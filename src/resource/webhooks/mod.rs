@@ -9,9 +9,10 @@ pub(crate) mod readiness;
 
 use serde_json::Value;
 
-use super::{Webhooks, context::Context};
+use super::context::Context;
 use crate::{
     clients::kube::{Selection, Target},
+    desired::resource::Webhooks,
     error::Result,
 };
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arcctl::{
-    desired::{DesiredError, Facts, crd_schema, desired, placeholder, render::files},
+    desired::{
+        DesiredError, Facts, crd_schema, desired, placeholder, render::files, resource::Resource,
+    },
     profile::{
         AccessMode, ApiVersion, Auto, Aws, Cluster, ContainerMode, FileSource, GitHub, Images,
         KubeDuration, KubernetesMode, Metadata, Metric, MetricType, Monitoring, Pool,
         PoolResources, Profile, Proxy, Repeat, ResourceRequirements, RunnerRole, Scaling, Schedule,
         Step, TokenSource, Window, WorkVolume,
     },
-    resource::Resource,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};

@@ -3,9 +3,13 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use arcctl::{
-    desired::{Facts, crd_schema, desired, lint::lint, render::files},
+    desired::{
+        Facts, crd_schema, desired,
+        lint::lint,
+        render::files,
+        resource::{Id, Resource},
+    },
     profile::{Profile, load_with},
-    resource::{Id, Resource},
 };
 use serde_json::json;
 

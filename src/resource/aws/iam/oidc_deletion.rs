@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::oidc_provider::{CLIENT_TAG, is_made};
 use crate::{
     clients::aws::Aws,
+    desired::resource::aws::OidcProvider,
     diff::Difference,
     error::{ErrorKind, Result},
     policy::{AUDIENCE, Document, Statement, is_own, only_for_other_clients},
     resource::{
         aws::{
-            MANAGED_BY, NO_SUCH_ENTITY, OidcProvider, PROFILE,
+            MANAGED_BY, NO_SUCH_ENTITY, PROFILE,
             consistency::{Verdict, Writes},
             shared,
         },

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     clients::aws::{Aws, error::Asked},
+    desired::resource::aws::OidcProvider,
     diff::Difference,
     error::{Error, Result, System},
     policy::AUDIENCE,
     resource::{
         aws::{
-            ALREADY_EXISTS, MANAGED_BY, NO_SUCH_ENTITY, OidcProvider, PROFILE, SID,
+            ALREADY_EXISTS, MANAGED_BY, NO_SUCH_ENTITY, PROFILE, SID,
             consistency::{Verdict, Writes, failed_at_what_is_there},
             not_yet,
         },

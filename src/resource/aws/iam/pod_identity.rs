@@ -21,12 +21,13 @@ use crate::{
         aws::{Aws, error::Asked},
         kube::{Kube, Mode},
     },
+    desired::resource::aws::PodIdentityAssociation,
     diff::Difference,
     error::{Error, ErrorKind, Result, System},
     profile::RoleVia,
     resource::{
         aws::{
-            MANAGED_BY, PROFILE, PodIdentityAssociation, SID,
+            MANAGED_BY, PROFILE, SID,
             consistency::{Verdict, Writes, failed},
             not_yet,
         },
@@ -37,9 +38,6 @@ use crate::{
 };
 
 impl PodIdentityAssociation {
-    /// The first part of its id.
-    pub const KIND: &str = "pod-identity-association";
-
     fn asked<'a>(&'a self, what: &'a str, action: &'a str) -> Asked<'a> {
         Asked {
             what,

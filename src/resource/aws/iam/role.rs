@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     clients::aws::{Aws, error::Asked},
+    desired::resource::aws::IamRole,
     diff::Difference,
     error::{Error, Result, System},
     policy::{Document, differences, is_granted, merged},
     resource::{
         aws::{
-            ALREADY_EXISTS, IamRole,
+            ALREADY_EXISTS,
             consistency::{Verdict, Writes, failed_at_role},
             not_yet, refused_text,
         },

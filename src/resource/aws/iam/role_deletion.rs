@@ -7,12 +7,13 @@ use aws_sdk_iam::types::Role;
 use super::attachments::Attachments;
 use crate::{
     clients::aws::Aws,
+    desired::resource::aws::{IamRole, RolePolicy},
     diff::Difference,
     error::Result,
     policy::{Document, differences, is_own, orphans},
     resource::{
         aws::{
-            IamRole, NO_SUCH_ENTITY, RolePolicy,
+            NO_SUCH_ENTITY,
             consistency::{Verdict, Writes},
             shared,
         },

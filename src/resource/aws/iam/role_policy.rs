@@ -5,12 +5,13 @@ use serde_json::json;
 
 use crate::{
     clients::aws::{Aws, error::Asked},
+    desired::resource::aws::RolePolicy,
     diff::Difference,
     error::{Error, Result, System},
     policy::{Document, ROLE_POLICIES_LIMIT, TooLarge, differences, is_own, merged, without},
     resource::{
         aws::{
-            NO_SUCH_ENTITY, RolePolicy,
+            NO_SUCH_ENTITY,
             consistency::{Verdict, Writes, failed_at_role},
             not_yet, shared,
         },

@@ -5,7 +5,7 @@ use super::{
     denying::There,
     samples::{association, live_rule, rule, rule_of_others, to_group},
 };
-use crate::resource::aws::Direction;
+use crate::desired::resource::aws::Direction;
 
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(super) fn rules() -> Vec<Case> {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::samples::bucket;
-use crate::resource::{
-    Resource,
-    aws::{
-        AwsResource,
+use crate::{
+    desired::resource::{Resource, aws::AwsResource},
+    resource::aws::{
         consistency::{Verdict, Writes},
         documents::{FRESH, Lateness, Shared},
     },

@@ -19,9 +19,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     clients::aws::Aws,
+    desired::resource::aws::IamRole,
     policy::{Document, Trust, own_sid, trust_statement},
     resource::{
-        aws::{IamRole, consistency::Writes},
+        aws::consistency::Writes,
         deletion::Removal,
         observed::{Observed, Ownership, Readiness},
     },

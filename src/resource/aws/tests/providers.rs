@@ -48,7 +48,7 @@ fn provider_with(clients: &Arc<Mutex<Vec<String>>>) -> Wire {
 async fn a_shared_provider_gets_sts_beside_its_other_clients() {
     let clients = Arc::new(Mutex::new(vec!["somebody-else".to_owned()]));
     let aws = provider_with(&clients).aws();
-    let provider = super::super::OidcProvider {
+    let provider = crate::desired::resource::aws::OidcProvider {
         arn: "arn:aws:iam::111122223333:oidc-provider/i".into(),
         issuer: "i".into(),
         sid: "Arcctl1".into(),

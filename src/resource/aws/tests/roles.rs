@@ -3,11 +3,9 @@
 use super::samples::{POLICY, document, foreign, role};
 use crate::{
     clients::aws::wire::{Wire, answer, field, of_iam, operation, refused_by_iam},
+    desired::resource::aws::IamRole,
     error::{Error, Result},
-    resource::{
-        aws::{IamRole, consistency::Writes},
-        observed::Observed,
-    },
+    resource::{aws::consistency::Writes, observed::Observed},
 };
 
 /// What a role may name that is there.

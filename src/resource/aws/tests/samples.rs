@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::resource::aws::{
+use crate::desired::resource::aws::{
     BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation, RolePolicy,
     SecurityGroupRule,
 };

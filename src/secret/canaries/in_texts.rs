@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::canaries::PLAIN;
+use super::PLAIN;
 
 /// Files and lines of files as the one value of a key that says nothing.
 #[expect(clippy::too_many_lines, reason = "a list, to be read as one")]

@@ -1,8 +1,11 @@
 //! Forty and more shapes that secrets have in profiles, chart values, objects, events and messages, for the tests of every
 //! place that must not show them. Each has the canary in it, plain or encoded.
 
-use super::canaries_in_texts::{arguments, texts, told_in_messages};
+#[cfg(test)]
+mod in_texts;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
+use in_texts::{arguments, texts, told_in_messages};
 use serde_json::{Value, json};
 
 /// What no place may show. Nothing in its form gives it away: its place has to.

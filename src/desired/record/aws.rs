@@ -2,11 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer, PodIdentityAssociation,
-    RolePolicy, SecurityGroupRule,
+use crate::{
+    desired::resource::{
+        Id,
+        aws::{
+            AwsResource, BucketPolicy, Direction, IamRole, OidcProvider, Peer,
+            PodIdentityAssociation, RolePolicy, SecurityGroupRule,
+        },
+    },
+    units::Network,
 };
-use crate::{resource::Id, units::Network};
 
 /// What deleting `resource` needs beside its id.
 pub(crate) fn details(resource: &AwsResource) -> Value {

@@ -2,9 +2,11 @@
 //!
 //! Never a value of the profile that could be a secret: addresses only.
 
+pub(crate) mod aws;
+
 use serde_json::{Value, json};
 
-use super::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource, aws};
+use super::resource::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource};
 
 /// What deleting `resource` needs beside its id; `None` for what is only observed.
 pub fn details(resource: &Resource) -> Option<Value> {
@@ -22,7 +24,7 @@ pub fn details(resource: &Resource) -> Option<Value> {
             "names": crds.names,
         })),
         Resource::Release(release) => Some(leaders(&release.values)),
-        Resource::Aws(resource) => Some(aws::record::details(resource)),
+        Resource::Aws(resource) => Some(crate::desired::record::aws::details(resource)),
         Resource::Webhook(_)
         | Resource::RunnerPods(_)
         | Resource::Registration(_)
@@ -73,7 +75,9 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             templated: None,
             names: serde_json::from_value(details["names"].clone()).ok()?,
         })),
-        _ if id.is_at_aws() => aws::record::resource(id, details, profile).map(Resource::Aws),
+        _ if id.is_at_aws() => {
+            crate::desired::record::aws::resource(id, details, profile).map(Resource::Aws)
+        }
         _ => {
             let mut metadata = json!({"name": id.name()});
             if let Some(namespace) = id.namespace() {
