@@ -64,18 +64,6 @@ const FILES: usize = 15;
 const SOURCE_LINES: usize = 400;
 const TEST_LINES: usize = 600;
 
-/// Files that are longer, each with the reason; an exception that is no longer needed is an error too.
-const LONGER: [(&str, &str); 2] = [
-    (
-        "src/profile/mod.rs",
-        "one declaration per key of the profile, in the profile's order: the reading is the point, and most is doc comments",
-    ),
-    (
-        "src/profile/validate/mod.rs",
-        "one walk over tree and schema; to be split by kind of value",
-    ),
-];
-
 /// The part of a file that is not `mod tests`.
 fn product(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap()
@@ -245,20 +233,10 @@ fn files_stay_small() {
     for (directory, limit) in [("src/", SOURCE_LINES), ("tests/", TEST_LINES)] {
         for path in files_in(directory, "rs") {
             let lines = text(&path).lines().count();
-            let excepted = LONGER.iter().any(|(name, _)| *name == path);
-            if lines > limit && !excepted {
+            if lines > limit {
                 wrong.push(format!("{path}: {lines} lines, {limit} allowed: split it"));
             }
-            if lines <= limit && excepted {
-                wrong.push(format!(
-                    "{path}: {lines} lines: take it out of LONGER in this test"
-                ));
-            }
         }
-    }
-    for (path, reason) in LONGER {
-        assert!(root().join(path).is_file(), "LONGER names no file: {path}");
-        assert!(!reason.is_empty());
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -1,0 +1,155 @@
+//! The two charts, where they and the images come from, and the proxy. Pure.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::profile::{CONTROLLER, KubeDuration, SYSTEM_NAMESPACE};
+
+/// Whether and which cert-manager is installed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct CertManager {
+    /// `auto` uses a working one and installs otherwise.
+    pub install: Auto,
+    /// The chart's version, for example `v1.21.1`.
+    #[schemars(
+        regex(pattern = r"^v?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$"),
+        extend("patternErrorMessage" = "an exact version, for example `v1.21.1`")
+    )]
+    pub chart_version: String,
+    /// The namespace of its release; where it is somebody else's, it is found wherever it is.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`, with a letter or digit at both ends")
+    )]
+    pub namespace: String,
+    /// Passed through to the chart; what arcctl sets itself is an error here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
+}
+
+impl Default for CertManager {
+    fn default() -> Self {
+        Self {
+            install: Auto::Auto,
+            chart_version: "v1.21.1".into(),
+            namespace: "cert-manager".into(),
+            values: Map::new(),
+        }
+    }
+}
+
+/// Whether something is done: by what is found, in any case, or in no case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Auto {
+    /// Decided by what the cluster has.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+/// The controller's release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Controller {
+    /// The version of the chart `actions-runner-controller`.
+    #[schemars(
+        regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$"),
+        extend("patternErrorMessage" = "an exact version, for example `0.23.7`")
+    )]
+    pub chart_version: String,
+    /// How many controller pods; one of them leads.
+    #[schemars(range(min = 1, max = 9))]
+    pub replicas: u32,
+    /// The port the admission webhooks listen on in the pod; 10250 passes the default rules of EKS.
+    #[schemars(range(min = 1, max = 65535))]
+    pub webhook_port: u16,
+    /// How often the controller looks at GitHub.
+    pub sync_period: KubeDuration,
+    /// The image of the docker sidecar; the chart's default floats.
+    #[schemars(length(min = 1))]
+    pub docker_image: String,
+    /// The namespace of the controller, and of arcctl's own inventory and lease.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`")
+    )]
+    pub namespace: String,
+    /// The name of the controller's release.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a release: 1 to 53 characters of a-z, 0-9 and `-`")
+    )]
+    pub release: String,
+    /// The only namespace that the controller looks at, where others have controllers of their own beside it; every
+    /// namespace where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
+        extend("patternErrorMessage" = "the name of a namespace: 1 to 63 characters of a-z, 0-9 and `-`")
+    )]
+    pub watch_namespace: Option<String>,
+    /// Passed through to the chart; what arcctl sets itself is an error here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        Self {
+            chart_version: "0.23.7".into(),
+            replicas: 2,
+            webhook_port: 9443,
+            sync_period: KubeDuration::from_secs(60),
+            docker_image: "docker:28-dind".into(),
+            namespace: SYSTEM_NAMESPACE.into(),
+            release: CONTROLLER.into(),
+            watch_namespace: None,
+            values: Map::new(),
+        }
+    }
+}
+
+/// Mirrors of the charts: an https or oci repository, or a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Charts {
+    /// Where the chart `cert-manager` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_manager: Option<String>,
+    /// Where the chart `actions-runner-controller` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
+}
+
+/// Mirrors of the images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Images {
+    /// The registry (and path) that takes the place of the images' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+    /// Secrets of type `kubernetes.io/dockerconfigjson` in the namespaces of the pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<String>,
+}
+
+/// The proxy of the controller and the runners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Proxy {
+    /// For http URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// For https URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
+    /// Hosts, domains and CIDRs that are reached directly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_proxy: Vec<String>,
+}

@@ -1,0 +1,22 @@
+//! The sections of a profile, a file for each; [`super::Profile`] has them in the order in which they are written. Pure.
+
+mod aws;
+mod charts;
+mod cluster;
+mod github;
+mod operation;
+mod pool;
+mod scaling;
+
+pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
+pub use charts::{Auto, CertManager, Charts, Controller, Images, Proxy};
+pub use cluster::Cluster;
+pub use github::{App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource};
+pub use operation::{Monitoring, Timeouts};
+pub use pool::{
+    AccessMode, ContainerMode, KubernetesMode, Pool, PoolResources, Quantity, ResourceRequirements,
+    WorkVolume,
+};
+pub use scaling::{
+    Metric, MetricType, Repeat, Scaling, Schedule, Step, Trigger, Window, WorkflowJob,
+};
