@@ -1,4 +1,4 @@
-//! The simulated AWS account: what others have in it beside what arcctl asks for.
+//! The simulated AWS account: resources of other owners.
 
 use arcctl_sandbox::cloud::ACCOUNT;
 use aws_sdk_ec2::{
@@ -45,10 +45,14 @@ impl Account {
         let attach = self.ec2.attach_network_interface().instance_id(instance);
         let attach = attach.network_interface_id(&id).device_index(1);
         self.run(attach.send());
-        // moto puts an interface that is attached into the groups of its instance too; EC2 does not.
-        let own = self.ec2.modify_network_interface_attribute();
-        self.run(own.network_interface_id(&id).groups(group).send());
         id
+    }
+
+    /// Puts an instance into one group. moto adds the groups of an instance to each of its interfaces, also to those that have
+    /// groups of their own; EC2 does not.
+    pub(crate) fn put_into(&self, instance: &str, group: &str) {
+        let call = self.ec2.modify_instance_attribute().instance_id(instance);
+        self.run(call.groups(group).send());
     }
 
     pub(crate) fn tag(&self, resource: &str, key: &str, value: &str) {

@@ -1,4 +1,4 @@
-//! What AWS does otherwise than moto, which the proxy before it enforces: each rule met by a whole run.
+//! Rules of AWS that moto lacks and the proxy before it enforces: a complete run for each rule.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -354,6 +354,8 @@ fn nodes_of_auto_mode_and_of_custom_networking_get_their_rules() {
     let instances = account.instances();
     let pods = account.make_group(&cloud.vpc, "pods");
     account.add_interface(&instances[0], &pods);
+    // In the interface's group alone, so that no rule of another group is enough for it.
+    account.put_into(&instances[0], &pods);
     // Not for pods: it gets no rules.
     let storage = account.make_group(&cloud.vpc, "storage");
     let interface = account.add_interface(&instances[1], &storage);
