@@ -1,7 +1,7 @@
 //! Field-level differences between two JSON values. Pure: no I/O.
 //!
-//! Times, quantities and absent-versus-empty are compared by meaning, since the API server and the controllers rewrite
-//! them (reference: arc.md 2.3, 11.15), and values that look secret are hidden.
+//! Times, quantities and absent or empty fields are compared by meaning, because the API server and the controllers
+//! rewrite them (reference: arc.md 2.3, 11.15). Secrets are masked.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,27 +11,27 @@ use crate::{
         text::Manner,
         value::{Standing, hidden, told},
     },
-    units::stored_quantity::canonical,
+    units::quantity::canonical,
 };
 
-/// One field that is not as wanted.
+/// One field that differs from the desired value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The field, `spec.template.spec.image`.
     pub path: String,
-    /// What is there; `null` where nothing is.
+    /// The current value; `null` if absent.
     pub from: Value,
-    /// What is wanted; `null` where it goes.
+    /// The desired value; `null` if it is removed.
     pub to: Value,
 }
 
 impl Difference {
-    /// That `path` has `from` and is to have `to`; what must not be seen is hidden.
+    /// The difference of `from` and `to` at `path`, with secrets masked.
     pub(super) fn of(path: &str, from: &Value, to: &Value) -> Self {
         let standing = Standing::at(path);
         let shown = |value: &Value| match value {
             Value::Null => Value::Null,
-            // Two values are told apart by their shapes too: `***` here is a text that is partly hidden.
+            // `***` differs from `(hidden)`: it is a text that is partly masked.
             _ if standing.hides() && !value.is_boolean() => Value::String(HIDDEN.into()),
             value => hidden(value, standing, Manner::Lenient),
         };
@@ -42,7 +42,7 @@ impl Difference {
         }
     }
 
-    /// Hides what is there and what is wanted.
+    /// Hides the current and the desired value.
     pub(super) fn hide(&mut self) {
         for value in [&mut self.from, &mut self.to] {
             if !value.is_null() {
@@ -51,7 +51,7 @@ impl Difference {
         }
     }
 
-    /// That a whole object goes: as much of it as makes it again with `kubectl apply`.
+    /// The deletion of a whole object, with the fields that recreate it with `kubectl apply`.
     pub fn whole(live: &Value) -> Self {
         let mut metadata = serde_json::Map::new();
         for key in ["name", "namespace", "labels"] {
@@ -72,10 +72,10 @@ impl Difference {
     }
 }
 
-/// What takes the place of a value that must not be seen.
+/// The replacement for a secret value.
 const HIDDEN: &str = "(hidden)";
 
-/// What API server and controllers write themselves, never a difference.
+/// Fields that only the API server and controllers write: never a difference.
 const SERVER_FIELDS: [&str; 7] = [
     "metadata.managedFields",
     "metadata.resourceVersion",
@@ -86,27 +86,27 @@ const SERVER_FIELDS: [&str; 7] = [
     "status",
 ];
 
-/// Whether `path` is written by the API server and controllers alone.
+/// Whether only the API server and controllers write `path`.
 pub(super) fn is_server_field(path: &str) -> bool {
     SERVER_FIELDS.contains(&path)
 }
 
-/// Where `from` and `to` differ in meaning.
+/// The differences in meaning between `from` and `to`.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     walk("", from, to, &mut found);
     found
 }
 
-/// The same of the part of two objects that is at `path`.
+/// The differences of the parts at `path` of two objects.
 pub(super) fn differences_at(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     walk(path, from, to, &mut found);
     found
 }
 
-/// Where `live` lacks what `wanted` says; what `wanted` does not mention is not looked at. List entries are matched by
-/// `name`, where they have one.
+/// Where `live` lacks fields of `wanted`; fields that `wanted` omits are ignored. List entries are matched by `name`,
+/// where they have one.
 pub fn missing(live: &Value, wanted: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     lacking("", live, wanted, &mut found);
@@ -125,7 +125,7 @@ fn push(path: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {
     found.push(Difference::of(path, from, to));
 }
 
-/// The path of an entry of a list: by its name, where it has one.
+/// The path of a list entry: by its name, if it has one.
 pub(super) fn place(path: &str, index: usize, entry: &Value) -> String {
     match entry["name"].as_str() {
         Some(name) => format!("{path}[{name}]"),
@@ -161,7 +161,7 @@ fn walk(path: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {
 }
 
 fn lacking(path: &str, live: &Value, wanted: &Value, found: &mut Vec<Difference>) {
-    // Charts write `creationTimestamp: null` and empty `annotations:`: what is null is not mentioned.
+    // Charts write `creationTimestamp: null` and empty `annotations:`: null counts as omitted.
     let not_mentioned = wanted.is_null() || SERVER_FIELDS.contains(&path);
     if not_mentioned || same(path, live, wanted) || (live.is_null() && is_zero(wanted)) {
         return;
@@ -183,9 +183,9 @@ fn lacking(path: &str, live: &Value, wanted: &Value, found: &mut Vec<Difference>
     }
 }
 
-/// The entry of `list` that belongs to `wanted`: that of the same key, or of the same place.
+/// The entry of `list` that matches `wanted`: the one with the same key, else the same index.
 fn entry<'a>(list: &'a [Value], wanted: &Value, index: usize) -> &'a Value {
-    // Mounts of one volume share its name, ports may share theirs: the merge keys of Kubernetes' types tell them apart.
+    // Mounts of one volume share its name, and so may ports: match by the merge keys of the Kubernetes types first.
     for key in ["mountPath", "containerPort", "port", "name"] {
         if let Some(value) = wanted.get(key) {
             return list
@@ -197,7 +197,7 @@ fn entry<'a>(list: &'a [Value], wanted: &Value, index: usize) -> &'a Value {
     list.get(index).unwrap_or(&Value::Null)
 }
 
-/// Whether two values mean the same at `path`. `false`, `0` and `""` are values: a chart's default may be another.
+/// Whether two values at `path` mean the same. `false`, `0` and `""` are values: a chart's default may differ.
 fn same(path: &str, left: &Value, right: &Value) -> bool {
     if left == right || (is_nothing(left) && is_nothing(right)) {
         return true;
@@ -212,7 +212,7 @@ fn same(path: &str, left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Nothing at all: absent, `null`, or a container of nothing.
+/// Whether a value is empty: absent, `null`, or a container of empty values.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -222,7 +222,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A value that the API server leaves out when it writes a typed object.
+/// A zero value: the API server omits it when it writes a typed object.
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
@@ -232,7 +232,7 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// A scalar as text: the API server takes `8080` and `"8080"` alike for a port, and writes a number.
+/// A scalar as text: the API server accepts both `8080` and `"8080"` for a port, and stores a number.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

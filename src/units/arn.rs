@@ -7,16 +7,16 @@ pub struct Arn<'a> {
     pub partition: &'a str,
     /// `iam`, `eks`…
     pub service: &'a str,
-    /// Empty where the service has no regions.
+    /// Empty if the service is global.
     pub region: &'a str,
-    /// The account; `aws` for what AWS owns.
+    /// The account; `aws` for resources that AWS owns.
     pub account: &'a str,
-    /// What follows: `role/PATH/NAME`.
+    /// The rest: `role/PATH/NAME`.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// Reads an ARN.
+    /// Parses an ARN.
     pub fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", partition, service, region, account, resource] = *parts.as_slice() else {
@@ -31,7 +31,7 @@ impl<'a> Arn<'a> {
         })
     }
 
-    /// The resource without its type, where it is of that type: `role/a/b` of type `role` is `a/b`.
+    /// The resource without its type, if it has that type: `role/a/b` of type `role` is `a/b`.
     pub fn of_type(&self, kind: &str) -> Option<&'a str> {
         let rest = self.resource.strip_prefix(kind)?.strip_prefix('/')?;
         (!rest.is_empty()).then_some(rest)
@@ -42,7 +42,7 @@ impl<'a> Arn<'a> {
         self.resource.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether the account has the form of one.
+    /// Whether the account has the form of an account id.
     pub fn has_account(&self) -> bool {
         self.account.len() == 12 && self.account.bytes().all(|byte| byte.is_ascii_digit())
     }

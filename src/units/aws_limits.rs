@@ -1,20 +1,20 @@
-//! Which characters AWS takes, and how many of them. Everything that arcctl writes at AWS is held against this before the
-//! first write; what a person writes in the profile, when it is read. Pure: no I/O.
+//! The characters and lengths that AWS accepts. Texts that arcctl writes are checked before the first write; texts of
+//! the profile, when it is read. Pure: no I/O.
 
-/// What a text at AWS may be.
+/// The limits of a text in AWS.
 #[derive(Clone, Copy, Debug)]
 pub struct Constraint {
-    /// What it is for, as errors name it.
+    /// What the text is, for errors.
     pub what: &'static str,
     allowed: fn(char) -> bool,
-    /// The allowed characters, for people.
+    /// The allowed characters, for errors.
     set: &'static str,
     shortest: usize,
     longest: usize,
 }
 
-/// The description of a rule of a security group. Source: EC2 API reference, `IpRange.Description`; the console and
-/// terraform-provider-aws#18874 show what EC2 says otherwise.
+/// The description of a security group rule. Source: EC2 API reference, `IpRange.Description`; the console and
+/// terraform-provider-aws#18874 show the error that EC2 returns.
 pub const RULE_DESCRIPTION: Constraint = Constraint {
     what: "description of a security group rule",
     allowed: |it| it.is_ascii_alphanumeric() || " ._-:/()#,@[]+=;{}!$*".contains(it),
@@ -23,7 +23,7 @@ pub const RULE_DESCRIPTION: Constraint = Constraint {
     longest: 255,
 };
 
-/// The value of a tag at EC2 and EKS. Source: EC2 user guide, tag restrictions; the set is the one that all services take.
+/// The value of a tag in EC2 and EKS. Source: EC2 user guide, tag restrictions; all services accept these characters.
 pub const TAG: Constraint = Constraint {
     what: "tag value",
     allowed: is_of_tags,
@@ -32,7 +32,7 @@ pub const TAG: Constraint = Constraint {
     longest: 256,
 };
 
-/// The key of a tag. Source: IAM service model, `tagKeyType`; EC2 takes 127.
+/// The key of a tag. Source: IAM service model, `tagKeyType`; EC2 accepts 127.
 pub const TAG_KEY: Constraint = Constraint {
     what: "tag key",
     shortest: 1,
@@ -83,7 +83,7 @@ pub const SID: Constraint = Constraint {
     longest: 128,
 };
 
-/// A text that AWS would not take.
+/// A text that AWS would reject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` cannot be the {what}: {length} characters, {shortest} to {longest} of {set} are allowed"
@@ -106,7 +106,7 @@ fn is_of_names(character: char) -> bool {
 }
 
 impl Constraint {
-    /// Whether AWS takes `text`.
+    /// Whether AWS accepts `text`.
     pub fn check(&self, text: &str) -> Result<(), Refused> {
         let length = text.chars().count();
         let reserved = self.what == TAG_KEY.what && text.to_lowercase().starts_with("aws:");
@@ -124,14 +124,14 @@ impl Constraint {
         })
     }
 
-    /// `text` with `_` for each character that AWS does not take, cut to what fits: for a text that only tells.
+    /// `text` with `_` for each character that AWS rejects, cut to the maximum length: for descriptions only.
     pub fn fitted(&self, text: &str) -> String {
         let one = |it: char| if (self.allowed)(it) { it } else { '_' };
         text.chars().map(one).take(self.longest).collect()
     }
 }
 
-/// Whether `path` is one that IAM takes for a role: it begins and ends with `/`.
+/// Whether IAM accepts `path` for a role: it begins and ends with `/`.
 pub fn is_path(path: &str) -> bool {
     PATH.check(path).is_ok() && path.starts_with('/') && path.ends_with('/')
 }

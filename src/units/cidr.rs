@@ -1,26 +1,26 @@
-//! CIDRs as EC2 keeps them: in canonical form, so that one network has one text. Pure: no I/O.
+//! CIDRs in the canonical form of EC2, so that one network has one text. Pure: no I/O.
 //!
-//! Source: EC2 API reference, `IpRange.CidrIp`: `100.68.0.18/18` is kept as `100.68.0.0/18`; IPv6 in lower case and
+//! Source: EC2 API reference, `IpRange.CidrIp`: `100.68.0.18/18` is stored as `100.68.0.0/18`; IPv6 in lower case and
 //! compressed.
 
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-/// A network of IPv4 or IPv6.
+/// An IPv4 or IPv6 network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Reads a CIDR, in whichever form.
+    /// Parses a CIDR in any form.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        // The standard library's reading is the stricter one: `010.0.0.0` is octal to some and decimal to others.
+        // The standard library is stricter: some programs read `010.0.0.0` as octal, others as decimal.
         text.split_once('/')?.0.parse::<IpAddr>().ok()?;
         text.parse::<IpNet>().ok().map(|it| Self(it.trunc()))
     }
 
-    /// The canonical text of a CIDR; what is none stays.
+    /// The canonical text of a CIDR; other text is returned unchanged.
     pub fn canonical(text: &str) -> String {
         Self::parse(text).map_or_else(|| text.to_owned(), |it| it.to_string())
     }
@@ -30,7 +30,7 @@ impl Network {
         left == right || Self::parse(left).is_some_and(|it| Self::parse(right) == Some(it))
     }
 
-    /// Whether it is of IPv6.
+    /// Whether it is an IPv6 network.
     pub fn is_v6(&self) -> bool {
         matches!(self.0, IpNet::V6(_))
     }
@@ -38,11 +38,11 @@ impl Network {
     /// Whether `networks` together contain all of it.
     pub fn is_covered_by(&self, networks: &[Self]) -> bool {
         let all: Vec<IpNet> = networks.iter().map(|it| it.0).collect();
-        // Neighbours become the network that they are together.
+        // Adjacent networks are merged first.
         IpNet::aggregate(&all).iter().any(|it| it.contains(&self.0))
     }
 
-    /// Whether nothing is outside of it: `0.0.0.0/0` or `::/0`.
+    /// Whether it contains all addresses: `0.0.0.0/0` or `::/0`.
     pub fn is_everything(&self) -> bool {
         self.0.prefix_len() == 0
     }

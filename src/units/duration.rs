@@ -1,4 +1,4 @@
-//! Durations as Kubernetes writes them (Go's `time.Duration` text). Pure.
+//! Durations in Kubernetes' text form (Go's `time.Duration`). Pure.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -18,7 +18,7 @@ impl KubeDuration {
         Self(Duration::from_secs(seconds))
     }
 
-    /// As std's type.
+    /// As a standard library type.
     pub const fn get(self) -> Duration {
         self.0
     }

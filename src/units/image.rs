@@ -1,6 +1,6 @@
-//! Image references, and what a runner image's name says about its contents. Pure.
+//! Parses image references, and the versions in a runner image's name. Pure.
 
-/// An image reference, taken apart.
+/// The parts of an image reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
     /// The registry's host (and port); absent for Docker Hub.
@@ -14,13 +14,13 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Takes a reference apart; `None` when it is none.
+    /// Parses a reference; `None` if it is invalid.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (text, None),
         };
-        // A colon after the last slash begins the tag; one before it, the registry's port.
+        // A colon after the last slash begins the tag; an earlier one begins the registry's port.
         let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match rest[name_start..].find(':') {
             Some(colon) => (
@@ -79,17 +79,17 @@ impl<'a> Image<'a> {
             && self.digest.is_none_or(digest)
     }
 
-    /// Whether what is pulled can change without a change here.
+    /// Whether the reference is mutable: the image can change without a change of the profile.
     pub fn floats(&self) -> bool {
         self.digest.is_none() && matches!(self.tag, None | Some("latest"))
     }
 
-    /// The runner's version that the tag names, as (2, 306, 0) of `v2.306.0-ubuntu-22.04`.
+    /// The runner's version in the tag, as (2, 306, 0) of `v2.306.0-ubuntu-22.04`.
     pub fn runner_version(&self) -> Option<(u64, u64, u64)> {
         self.tag?.split(['-', '_']).find_map(runner_version)
     }
 
-    /// The Ubuntu release that the reference names, as (22, 4); the tag says it before the name does.
+    /// The Ubuntu release in the reference, as (22, 4); the tag takes precedence over the name.
     pub fn ubuntu(&self) -> Option<(u32, u32)> {
         self.tag
             .and_then(ubuntu)
@@ -97,7 +97,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The Ubuntu release that a reference names; `None` for what is no reference, too.
+/// The Ubuntu release in a reference; `None` for an invalid one too.
 pub fn ubuntu_of(reference: &str) -> Option<(u32, u32)> {
     Image::parse(reference)?.ubuntu()
 }

@@ -1,5 +1,5 @@
-//! What AWS asks of names, addresses and identities, known without asking AWS: characters and lengths, CIDRs, ARNs,
-//! partitions. Pure: no I/O.
+//! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions.
+//! Pure: no I/O.
 
 pub mod arn;
 pub mod aws_limits;
@@ -8,7 +8,6 @@ pub(crate) mod duration;
 pub mod image;
 pub mod partition;
 pub mod quantity;
-pub mod stored_quantity;
 pub mod version;
 
 pub use arn::Arn;

@@ -1,22 +1,22 @@
-//! The partitions of AWS: where a region's endpoints are, and how its ARNs begin. Pure: no I/O.
+//! AWS partitions: the domain of a region's endpoints, and the prefix of its ARNs. Pure: no I/O.
 //!
-//! Where the endpoints are is asked of the SDK's own resolver, which knows every partition and takes a region that it has
-//! never heard of for one of AWS's commercial ones.
+//! The endpoints come from the SDK's own resolver, which knows every partition and assumes that an unknown region is a
+//! commercial one.
 
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use futures::FutureExt;
 
-/// A partition.
+/// An AWS partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// As ARNs have it.
+    /// The name in ARNs.
     pub name: &'static str,
-    /// What the names of its endpoints end with.
+    /// The DNS suffix of its endpoints.
     pub suffix: String,
 }
 
-/// The names of the partitions by what their endpoints end with (SDK endpoint rule set, partitions.json). `GovCloud` shares
-/// the end of the commercial one.
+/// The names of the partitions by their DNS suffix (SDK endpoint rule set, partitions.json). `GovCloud` has the suffix
+/// of the commercial partition.
 const NAMES: [(&str, &str); 7] = [
     ("amazonaws.com", "aws"),
     ("amazonaws.com.cn", "aws-cn"),
@@ -42,13 +42,13 @@ impl Partition {
         Self { name, suffix }
     }
 
-    /// Whether this version knows a partition of that name.
+    /// Whether this version of arcctl knows the partition.
     pub fn is_known(name: &str) -> bool {
         name == GOVCLOUD || NAMES.iter().any(|(_, it)| *it == name)
     }
 }
 
-/// The end of the host of STS in `region`, as the SDK resolves it.
+/// The DNS suffix of STS in `region`, from the SDK.
 fn suffix(region: &str) -> Option<String> {
     let parameters = Params::builder().region(region).build().ok()?;
     let resolver = DefaultResolver::new();
@@ -78,7 +78,7 @@ mod tests {
             ("eu-isoe-west-1", "aws-iso-e", "cloud.adc-e.uk"),
             ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
             ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
-            // What nobody has heard of yet.
+            // A region that does not exist yet.
             ("zz-southwest-17", "aws", "amazonaws.com"),
         ] {
             let partition = Partition::of(region);

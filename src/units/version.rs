@@ -1,7 +1,7 @@
-//! Chart versions, compared where a chart changed its values. Pure: no I/O.
+//! Parses chart versions, to compare them with the version in which a chart changed. Pure: no I/O.
 
-/// Major, minor and patch of `v1.21.1` or `0.23.7`; a part that is no number counts as the newest, so that an unknown
-/// form is treated as today's charts are.
+/// Major, minor and patch of `v1.21.1` or `0.23.7`; a part that is not a number counts as the newest, so that an
+/// unknown version is handled like a current one.
 pub fn triple(text: &str) -> (u64, u64, u64) {
     let core = text
         .trim_start_matches('v')

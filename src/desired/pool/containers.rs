@@ -10,7 +10,7 @@ use crate::{
     profile::{
         AccessMode, ContainerMode, Pool, Profile, Quantity, ResourceRequirements, WorkVolume,
     },
-    units::{stored_quantity, version},
+    units::{quantity, version},
 };
 
 /// The docker daemon's socket on a node.
@@ -18,7 +18,7 @@ const NODE_SOCKET: &str = "/var/run/docker.sock";
 
 /// The first chart whose CRDs have `dockerVarRunVolumeSizeLimit`.
 const VAR_RUN_LIMIT_SINCE: (u64, u64, u64) = (0, 23, 5);
-/// What kubelet adds to the graceful stop before it kills: unregistering takes a few seconds.
+/// The margin on top of the graceful stop before kubelet kills: unregistering takes a few seconds.
 const GRACE_MARGIN_SECONDS: u64 = 20;
 
 /// Adds the keys of `spec.template.spec` that describe the pool's containers.
@@ -54,16 +54,16 @@ pub(super) fn add(
 fn add_mode(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     match &pool.container_mode {
         ContainerMode::Dind => {
-            // The controller's default of 1M overflows ("no space left on device") with a busy daemon.
+            // The controller's default of 1M is too small for a busy daemon ("no space left on device").
             if version::triple(&profile.controller.chart_version) >= VAR_RUN_LIMIT_SINCE {
                 spec.insert("dockerVarRunVolumeSizeLimit".into(), "50M".into());
             }
         }
-        // `dockerEnabled` stays as it is: without a container for it, the daemon starts in the runner's own.
+        // `dockerEnabled` is not changed: without its own container, the daemon starts in the runner's.
         ContainerMode::DindInRunner => {
             spec.insert("dockerdWithinRunnerContainer".into(), true.into());
         }
-        // With the node's own daemon there is no other: the runner gets its socket (see `add_volumes`).
+        // The node's own daemon is the only one: the runner gets its socket (see `add_volumes`).
         ContainerMode::Dood | ContainerMode::None => {
             spec.insert("dockerEnabled".into(), false.into());
         }
@@ -85,7 +85,7 @@ fn work_volume(volume: &WorkVolume) -> Value {
     json!({
         "storageClassName": volume.storage_class,
         "accessModes": [access_mode],
-        "resources": {"requests": {"storage": stored_quantity::canonical(&volume.size)}},
+        "resources": {"requests": {"storage": quantity::canonical(&volume.size)}},
     })
 }
 
@@ -111,7 +111,7 @@ fn add_volumes(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool, si
     insert_list(spec, "volumeMounts", mounts);
 }
 
-/// What arcctl sets in the runner container.
+/// The variables that arcctl sets in the runner container.
 pub(crate) fn own_environment(profile: &Profile, pool: &Pool) -> Vec<(String, String)> {
     let mut variables = shared_environment(profile, pool);
     if profile.github.ca_bundle.is_some() {
@@ -120,7 +120,7 @@ pub(crate) fn own_environment(profile: &Profile, pool: &Pool) -> Vec<(String, St
     variables
 }
 
-/// What arcctl sets, then what the pool sets; the lint refuses a name in both.
+/// arcctl's variables, then the pool's; the lint rejects a name in both.
 fn runner_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
     let mut variables = own_environment(profile, pool);
     let of_pool = |name: &str| {
@@ -136,7 +136,7 @@ fn runner_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
 
 fn docker_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
     let mut variables = shared_environment(profile, pool);
-    // The text that the controller searches is the reference the pod has, mirror included.
+    // The controller searches the pod's reference, including the mirror.
     let reference = image::mirrored(profile.images.as_ref(), &pool.image);
     if let Some(group) = image::docker_group(&reference) {
         variables.push(("DOCKER_GROUP_GID".into(), group.to_string()));
@@ -144,7 +144,7 @@ fn docker_environment(profile: &Profile, pool: &Pool) -> Vec<Value> {
     variables.into_iter().map(variable).collect()
 }
 
-/// The variables of the runner and the docker container.
+/// The variables of both the runner and the docker container.
 fn shared_environment(profile: &Profile, pool: &Pool) -> Vec<(String, String)> {
     let stop = pool.graceful_stop.map(|stop| {
         (
@@ -161,7 +161,7 @@ fn variable((name, value): (String, String)) -> Value {
     json!({"name": name, "value": value})
 }
 
-/// The runner's resources: the pool's, else the shares of its instance type, else none.
+/// The runner's resources: the pool's, else the fractions of its instance type, else none.
 fn runner_resources(pool: &Pool) -> Result<Option<ResourceRequirements>, DesiredError> {
     let given = pool
         .resources
@@ -182,7 +182,7 @@ fn runner_resources(pool: &Pool) -> Result<Option<ResourceRequirements>, Desired
 fn requirements(resources: &ResourceRequirements) -> Value {
     let quantities = |map: &BTreeMap<String, Quantity>| -> Map<String, Value> {
         map.iter()
-            .map(|(name, text)| (name.clone(), stored_quantity::canonical(text).into()))
+            .map(|(name, text)| (name.clone(), quantity::canonical(text).into()))
             .collect()
     };
     let mut result = Map::new();

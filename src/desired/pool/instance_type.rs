@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use crate::{profile::ResourceRequirements, units::stored_quantity};
+use crate::{profile::ResourceRequirements, units::quantity};
 
 /// Name, vCPU, memory; its header names the source.
 const TABLE: &str = include_str!("../data/instance_types.tsv");
 
-/// What one instance of a type has.
+/// The capacity of an instance type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceType {
     /// Virtual CPUs.
@@ -16,7 +16,7 @@ pub struct InstanceType {
     pub memory_mib: u64,
 }
 
-/// The instance type called `name`; `None` where the table does not have it.
+/// The instance type called `name`; `None` if it is not in the table.
 pub fn lookup(name: &str) -> Option<InstanceType> {
     BY_NAME.get(name).copied()
 }
@@ -39,11 +39,11 @@ impl InstanceType {
             BTreeMap::from([
                 (
                     "cpu".to_owned(),
-                    stored_quantity::canonical(&format!("{cpu_milli}m")),
+                    quantity::canonical(&format!("{cpu_milli}m")),
                 ),
                 (
                     "memory".to_owned(),
-                    stored_quantity::canonical(&format!("{memory_mib}Mi")),
+                    quantity::canonical(&format!("{memory_mib}Mi")),
                 ),
             ])
         };
