@@ -1,13 +1,13 @@
-//! The one error type: what kind, whose word, which object, what the other side said, what to do.
+//! The error type: kind, system, object, message, causes, hint.
 //!
-//! The kind decides the exit code and the JSON outcome (DESIGN 2). A foreign error becomes an [`Error`] at the first
-//! place that knows the object's name; there is no `From<kube::Error>`, which would skip naming it.
+//! The kind decides the exit code and the JSON outcome (DESIGN 2). An external error becomes an [`Error`] where the
+//! object's name is known; there is no `From<kube::Error>`, which would omit it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The system that said no.
+/// The system that reported the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
@@ -25,20 +25,20 @@ pub enum System {
     GitHub,
 }
 
-/// What kind of failure, each with an exit code of its own.
+/// The kinds of errors, each with an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// It failed: exit 1.
+    /// Failed: exit 1.
     Failed,
-    /// The world has changed since the plan was made: exit 1, where a new plan does not help.
+    /// The current state changed since the plan was made, and a new plan does not help: exit 1.
     Stale,
     /// Authentication or permission: exit 4.
     Unauthorized,
     /// Another run holds the lease: exit 5.
     Locked,
-    /// Timed out waiting; running it again continues: exit 6.
+    /// Timed out waiting; another run continues: exit 6.
     TimedOut,
-    /// It would touch something foreign: exit 7.
+    /// It would change an object that arcctl does not own: exit 7.
     Refused,
     /// Wrong usage: exit 64.
     Usage,
@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Interrupted,
     /// Terminated by SIGTERM: exit 143.
     Terminated,
-    /// Its terminal went away (SIGHUP): exit 129, as shells tell of what that signal ended.
+    /// The terminal closed (SIGHUP): exit 129, as in shells.
     HungUp,
 }
 
@@ -82,24 +82,24 @@ impl ErrorKind {
     }
 }
 
-/// A failure a user can act on.
+/// An error the user can act on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Error {
-    /// Decides the exit code.
+    /// The kind, which decides the exit code.
     pub kind: ErrorKind,
-    /// Who said no.
+    /// The system that reported it.
     pub system: System,
-    /// The object it is about, as `kind/namespace/name` or a path.
+    /// The affected object, as `kind/namespace/name` or a path.
     pub object: Option<String>,
-    /// What arcctl was doing to which thing.
+    /// What arcctl was doing with which object.
     pub message: String,
-    /// What the other side said, each once.
+    /// The messages of the underlying errors, without duplicates.
     pub causes: Vec<String>,
-    /// A command or a file to edit.
+    /// A command to run or a file to edit.
     pub hint: Option<String>,
-    /// Whether it may go away by itself: while waiting, it is a reason and not an end.
+    /// Whether it may resolve by itself: a wait reports it as a reason and continues.
     pub passing: bool,
-    /// Whether it only follows from another step's failure.
+    /// Whether it only follows from the failure of another step.
     pub consequence: bool,
 }
 
@@ -108,18 +108,18 @@ pub struct Error {
 pub struct ErrorDocument {
     /// The exit code.
     pub code: u8,
-    /// Who said no.
+    /// The system that reported it.
     pub system: System,
-    /// The object it is about.
+    /// The affected object.
     pub object: Option<String>,
     /// The message and its causes.
     pub message: String,
-    /// What to do.
+    /// A command to run or a file to edit.
     pub hint: Option<String>,
 }
 
 impl Error {
-    /// A failure of `kind`, said by `system`.
+    /// An error of `kind`, reported by `system`.
     pub fn new(kind: ErrorKind, system: System, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -133,40 +133,40 @@ impl Error {
         }
     }
 
-    /// A plain failure of `system`.
+    /// An error of kind `Failed`, reported by `system`.
     pub fn failed(system: System, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, system, message)
     }
 
-    /// Names the object.
+    /// Sets the object.
     #[must_use]
     pub fn object(mut self, object: impl fmt::Display) -> Self {
         self.object = Some(object.to_string());
         self
     }
 
-    /// Quotes the other side.
+    /// Adds a cause.
     #[must_use]
     pub fn cause(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
-    /// Says what to do.
+    /// Sets the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says whether it may go away by itself.
+    /// Sets whether it may resolve by itself.
     #[must_use]
     pub fn passing(mut self, passing: bool) -> Self {
         self.passing = passing;
         self
     }
 
-    /// The error without a secret: what the other side says may repeat what it was sent.
+    /// The error without a secret: a response may repeat the request.
     #[must_use]
     pub fn without(mut self, secret: &crate::secret::Secret) -> Self {
         self.message = secret.redact(&self.message);
@@ -177,7 +177,7 @@ impl Error {
         self
     }
 
-    /// As part of a JSON document.
+    /// The error as part of a JSON document.
     pub fn document(&self) -> ErrorDocument {
         let mut message = self.message.clone();
         for cause in &self.causes {
@@ -209,5 +209,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What the functions that reach out return.
+/// The result type of functions with I/O.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

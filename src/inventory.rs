@@ -1,5 +1,5 @@
-//! The inventory: what is owned, written before it is created, so that nothing is ever orphaned (DESIGN 5), with all
-//! that is needed to take it away when the profile is lost.
+//! The inventory: a `ConfigMap` with the resources that arcctl owns, written before they are created, so that none is
+//! orphaned (DESIGN 5), and with what deleting them needs if the profile is lost.
 
 use std::collections::BTreeSet;
 
@@ -16,19 +16,19 @@ use crate::{
     profile::{Pool, Profile},
 };
 
-/// The ids of all that is owned.
+/// The ids of the owned resources.
 const IDS: &str = "resources";
 
-/// What deleting each needs beside its id.
+/// What deleting each needs in addition to its id.
 const DETAILS: &str = "details";
 
-/// The profile without its pools: which GitHub, and where its credential is.
+/// The profile without its pools: the GitHub scope and the source of the credential.
 const PROFILE: &str = "profile";
 
-/// Before a pool's name: the names its runners have at GitHub, while it goes.
+/// The prefix of keys with a pool's name: the names of its runners at GitHub, during its deletion.
 const RUNNERS: &str = "runners.";
 
-/// Where an inventory is: in the namespace of the controller, under the profile's name.
+/// The location of an inventory: the namespace of the controller, and the profile's name.
 #[derive(Clone, Copy, Debug)]
 pub struct Home<'a> {
     /// The namespace of the controller.
@@ -38,7 +38,7 @@ pub struct Home<'a> {
 }
 
 impl<'a> Home<'a> {
-    /// That of a profile.
+    /// The location for a profile.
     pub fn of(profile: &'a Profile) -> Self {
         Self {
             namespace: &profile.controller.namespace,
@@ -52,8 +52,8 @@ impl<'a> Home<'a> {
     }
 }
 
-/// The namespaces in which an inventory of `profile` is: where the profile's name is known, and not which namespace was
-/// prescribed for its controller.
+/// The namespaces with an inventory of `profile`: for when only the profile's name is known, not the namespace of its
+/// controller.
 pub async fn homes(kube: &Kube, profile: &str) -> Result<Vec<String>> {
     let labels = format!(
         "{}=arcctl,{}={profile}",
@@ -69,16 +69,16 @@ pub async fn homes(kube: &Kube, profile: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// What an inventory says.
+/// The contents of an inventory.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// What is owned.
+    /// The owned resources.
     pub records: Records,
-    /// The profile without its pools, where the inventory has it.
+    /// The profile without its pools, if the inventory has it.
     pub profile: Option<Profile>,
 }
 
-/// The inventory of a profile; an empty one where there is none.
+/// Reads the inventory of a profile; empty if there is none.
 pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
     let target = home.target();
     let Some(live) = kube.get(&target).await? else {
@@ -117,8 +117,8 @@ fn parsed<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// Adds what is about to be created to the record, and keeps what is left to be taken away; writes only when that is
-/// something new.
+/// Adds the resources that are about to be created, and keeps those still to be deleted; writes only if something
+/// changed.
 pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Result<()> {
     let known = read(kube, Home::of(profile)).await?;
     let mut all = known.records.clone();
@@ -130,7 +130,7 @@ pub async fn record(kube: &Kube, profile: &Profile, desired: &[Desired]) -> Resu
     write(kube, &kept, &all).await
 }
 
-/// Takes `ids` off the record: they are gone.
+/// Removes deleted resources (`ids`) from the inventory.
 pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> Result<()> {
     let known = read(kube, Home::of(profile)).await?;
     let mut left = known.records.clone();
@@ -142,8 +142,8 @@ pub async fn forget(kube: &Kube, profile: &Profile, ids: &BTreeSet<String>) -> R
     write(kube, &kept, &left).await
 }
 
-/// What is kept of a profile: which cluster and GitHub, and where the credential is; never a value. Which EKS cluster it
-/// was stays known as long as something is on record at AWS: that leads to the account.
+/// The part of a profile that is stored: the cluster, GitHub and the source of the credential; never a secret value.
+/// The EKS cluster is kept while AWS resources are on record: it leads to their account.
 fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profile {
     let mut cluster = profile.cluster.clone();
     if let Some(known) = known.map(|it| &it.cluster)
@@ -175,8 +175,7 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
     }
 }
 
-/// The pools that have a GitHub of their own, without the rest of them: those of the profile, and those that go and are
-/// not gone.
+/// The pools with a GitHub scope of their own, reduced to it: those of the profile, and those still being deleted.
 fn accounts(profile: &Profile, known: Option<&Profile>, records: &Records) -> Vec<Pool> {
     let own = profile.pools.iter();
     let going = known.into_iter().flat_map(|it| &it.pools).filter(|it| {
@@ -217,7 +216,7 @@ async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> 
     }
 }
 
-/// The names of runners whose pools go.
+/// The names of the runners of pools that are being deleted.
 pub async fn runners(kube: &Kube, home: Home<'_>) -> Result<BTreeSet<String>> {
     let target = home.target();
     let live = kube.get(&target).await?.unwrap_or_default();
@@ -229,7 +228,7 @@ pub async fn runners(kube: &Kube, home: Home<'_>) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Adds the names of a pool's runners; without an inventory there is nowhere to.
+/// Adds the names of a pool's runners; does nothing without an inventory.
 pub async fn remember_runners(
     kube: &Kube,
     home: Home<'_>,

@@ -1,5 +1,5 @@
 //! The log of a run: decisions (`-v`), requests and helm's arguments (`-vv`), retries and watch events (`-vvv`). One
-//! layer writes every line, to stderr and to the file that `ARCCTL_LOG` names, without what is secret.
+//! tracing layer writes each line to stderr and to the file in `ARCCTL_LOG`, with secrets masked.
 
 use std::{
     fs::File,
@@ -28,25 +28,25 @@ use crate::{
     secret::{Secret, text::masked},
 };
 
-/// The variable that names the file.
+/// The environment variable with the path of the log file.
 pub const VARIABLE: &str = "ARCCTL_LOG";
 
-/// The credentials of this process, which no line may have.
+/// The credentials of this process: masked in every line.
 static HIDDEN: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
 
-/// Keeps `secret` out of every line from now on.
+/// Masks `secret` in all following lines.
 pub fn hide(secret: &Secret) {
     let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
     hidden.push(secret.clone());
 }
 
-/// The step, or the check, that the lines within are about.
+/// The span of a step or a check, for the lines within it.
 pub fn step(id: &impl std::fmt::Display) -> Span {
     tracing::info_span!("step", %id)
 }
 
-/// One request: `action` is an HTTP method and a path, or the name of an operation; `outcome` a status, or why there is none;
-/// `attempt` counts from 1.
+/// Logs one request: `action` is an HTTP method and path or the name of an operation; `outcome` is a status, or the
+/// reason why there is none; `attempt` counts from 1.
 pub(crate) fn request(
     system: &str,
     action: impl std::fmt::Display,
@@ -62,7 +62,7 @@ pub(crate) fn request(
     }
 }
 
-/// A request that got an answer with this status, or none, and why.
+/// Logs a request and its status, or the reason why there is none.
 pub(crate) fn answered(
     system: &str,
     action: impl std::fmt::Display,
@@ -76,13 +76,13 @@ pub(crate) fn answered(
     }
 }
 
-/// A request that will be made again, and why.
+/// Logs that a request is retried, and why.
 pub(crate) fn again(system: &str, why: impl std::fmt::Display, pause: Duration) {
     let ms = pause.as_millis();
     tracing::trace!("{system}: again in {ms} ms, since {why}");
 }
 
-/// Opens the file that `ARCCTL_LOG` names; lines are added to what is in it. Only its owner may read a new one.
+/// Opens the file in `ARCCTL_LOG` to append lines. A new one is readable by its owner only.
 pub fn open(path: &Path) -> Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()
@@ -103,24 +103,24 @@ pub fn open(path: &Path) -> Result<File> {
         })
 }
 
-/// Begins the log of this process: on the screen as much as `verbosity` asks for (1: `-v`), in `file` everything. Without
-/// both nothing is logged.
+/// Starts the log of this process: on stderr up to `verbosity` (1: `-v`), in `file` everything. Without both it logs
+/// nothing.
 pub fn start(verbosity: i8, file: Option<File>, screen: impl Fn(&str) + Send + Sync + 'static) {
     let lines = Lines::new(verbosity, file, screen);
     if lines.most() > LevelFilter::OFF {
-        // A second call in one process would change nothing: the first one's lines go on.
+        // A second call in one process has no effect: the first subscriber is kept.
         let _first = tracing::subscriber::set_global_default(Registry::default().with(lines));
     }
 }
 
-/// The layer that writes lines.
+/// The tracing layer that writes the lines.
 struct Lines<F> {
     on_screen: LevelFilter,
     screen: F,
     file: Option<Mutex<File>>,
 }
 
-/// The id of a step, kept with its span.
+/// The id of a step, stored in its span.
 struct StepId(String);
 
 impl<F: Fn(&str)> Lines<F> {
@@ -138,7 +138,7 @@ impl<F: Fn(&str)> Lines<F> {
         }
     }
 
-    /// The most that is written anywhere.
+    /// The most detailed level of all outputs.
     fn most(&self) -> LevelFilter {
         if self.file.is_some() {
             LevelFilter::TRACE
@@ -147,7 +147,7 @@ impl<F: Fn(&str)> Lines<F> {
         }
     }
 
-    /// Libraries log as well, and what they log is not ours to vouch for: bodies, headers.
+    /// Skips the events of libraries: they may contain bodies and headers with secrets.
     fn is_ours(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let ours = target == "arcctl" || target.starts_with("arcctl::");
@@ -199,7 +199,7 @@ where
         }
         if let Some(file) = &self.file {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            // A full disk is no reason to end a run; stderr and the result still tell what happened.
+            // A full disk must not end the run; stderr and the result still report it.
             drop(writeln!(file, "{line}"));
         }
     }
@@ -228,8 +228,8 @@ impl Visit for Named {
     }
 }
 
-/// One line, without what is secret, and without control characters: a line break would look like a line of its own, and
-/// the rest changes what a terminal shows.
+/// Formats one line, with secrets masked and control characters removed: a line break would start another line, and
+/// escape sequences change the terminal.
 fn line(at: Timestamp, level: Level, step: Option<&str>, message: &str) -> String {
     let message = masked(message);
     let hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,12 +254,12 @@ mod tests {
 
     use super::*;
 
-    /// The lines of `what`, on a screen with `-v` `verbosity` times.
+    /// The lines that `what` logs to stderr at this verbosity.
     fn lines(verbosity: i8, what: impl FnOnce()) -> Vec<String> {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&shown);
         let screen = move |line: &str| {
-            // What follows the time.
+            // The text after the time.
             let (_, rest) = line.split_once(' ').unwrap();
             kept.lock().unwrap().push(rest.to_owned());
         };

@@ -1,4 +1,4 @@
-//! A table → `CustomResourceDefinition` objects, for a control plane that is to have them.
+//! Converts a table to `CustomResourceDefinition` objects, for the sandbox's control plane.
 
 #[cfg(test)]
 use serde_json::Map;

@@ -1,7 +1,7 @@
-//! Facts of other projects' APIs, kept as tables of our own: which fields an object has, their types, which values are
-//! allowed. No text of those projects is in them; each table names its source in its first lines.
+//! Facts of other projects' APIs, as tables: the fields of an object, their types, and the allowed values. They contain no
+//! text of those projects; each table names its source in its first lines.
 //!
-//! A table is tab-separated text, a fact per line, `#` begins a comment:
+//! A table is tab-separated text, one fact per line; `#` starts a comment:
 //!
 //! | first cell | the other cells |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! A table → a REST API as an `OpenAPI` document: routes, parameters, bodies and answers, by reference to its types.
+//! Converts a table to a REST API as an `OpenAPI` document: routes, parameters, bodies and responses, with types.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A table → structural schemas, as the API server validates objects by them.
+//! Converts a table to structural schemas, as the API server uses them for validation.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! An answer of GitHub's, or of whatever stands where GitHub should: it is taken only with the status of a success, and
-//! else is one error that says what to do and does not tell the token.
+//! A response of GitHub, or of another server at its address: accepted only with a success status; otherwise there is one
+//! error, with a hint and without the token.
 
 use arcctl::{
     clients::github::{Asker, Question, TokenKind, meaning},

@@ -1,4 +1,4 @@
-//! Objects as an API server may return them: with anything in any place.
+//! Objects that an API server may return: with any value in any field.
 
 use arcctl::{
     diff,

@@ -1,7 +1,7 @@
-//! The fuzz targets: `ARCCTL_FUZZ_TARGET=NAME arcctl-fuzz CORPUS… [-max_total_time=SECONDS]`, as libFuzzer takes it.
+//! The fuzz targets: `ARCCTL_FUZZ_TARGET=NAME arcctl-fuzz CORPUS… [-max_total_time=SECONDS]`, with libFuzzer's arguments.
 //!
-//! A target finds a panic, an endless loop or too much memory by itself; what else must hold it asserts.
-//! `tools/fuzz.sh` builds it with coverage and runs the targets.
+//! Each target finds panics, endless loops and excessive memory use; it asserts all other properties. `tools/fuzz.sh`
+//! builds it with coverage and runs the targets.
 
 #![no_main]
 #![expect(

@@ -1,4 +1,4 @@
-//! A policy document as IAM returns it: foreign statements are kept, ours come and go.
+//! A policy document from IAM: statements of other owners are kept, arcctl's are added and removed.
 
 use arcctl::policy::{
     Document, Trust, advice, differences, merged, own_sid, trust_statement, without,

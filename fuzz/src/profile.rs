@@ -1,4 +1,4 @@
-//! A profile: any text is refused with its line, or becomes manifests.
+//! A profile: any text is rejected with a line number, or rendered to manifests.
 
 use arcctl::{
     desired::{Facts, lint, render},

@@ -1,4 +1,4 @@
-//! Helm's Secret of a release: read, or said why not; in bounded memory, whatever it unpacks to.
+//! Helm's Secret of a release: decoded, or an error; with limited memory, whatever its decompressed size.
 
 use std::io::Write;
 

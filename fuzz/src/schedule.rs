@@ -1,4 +1,4 @@
-//! A schedule: what the controller would do with the overrides is what the profile says, at any time.
+//! A schedule: the controller's result of the overrides equals the profile, at any time.
 
 use arcctl::profile::{
     Schedule, Window,

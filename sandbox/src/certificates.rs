@@ -1,4 +1,4 @@
-//! A certificate authority of the sandbox's own, and the certificates it issues.
+//! The sandbox's own certificate authority, and the certificates it issues.
 //!
 //! Pure: no I/O besides the random numbers of the keys.
 

@@ -1,5 +1,5 @@
-//! A helm repository over HTTP that serves the stand-in charts of `sandbox/charts`, packaged in memory. How a package is
-//! made of a directory there is written in `sandbox/charts/README.md`.
+//! A helm repository over HTTP that serves the stand-in charts of `sandbox/charts`, packaged in memory.
+//! `sandbox/charts/README.md` describes how a package is built from a directory.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

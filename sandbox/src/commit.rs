@@ -1,4 +1,4 @@
-//! `arcctl-sandbox commit`: what a `git push` would bring to the simulated GitHub.
+//! `arcctl-sandbox commit`: pushes a file to the simulated GitHub.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! A simulated exporter: the metrics of the controller's two pods and of cert-manager, under the names and with the labels
-//! that the real ones have, with values that a test gives. Nothing is measured.
+//! A simulated exporter: the metrics of the controller's two pods and of cert-manager, with the names and labels of the
+//! real ones, and with values set by a test. Nothing is measured.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! A real Kubernetes control plane on loopback, with stand-ins for what no package registry has:
-//! for arcctl's tests, and for a newcomer's first try.
+//! A real Kubernetes control plane on loopback, with stand-ins for everything that no package registry has: for arcctl's
+//! tests, and for first steps with arcctl.
 
 pub mod admission;
 pub mod authenticator;

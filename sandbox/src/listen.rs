@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 server on loopback that the stand-ins and the proxies share: it can speak TLS, and it can reset a
-//! connection, which the usual servers cannot.
+//! A small HTTP/1.1 server on loopback for the stand-ins and the proxies: it supports TLS, and it can reset a connection,
+//! which common servers cannot.
 
 use std::convert::Infallible;
 use std::fmt;

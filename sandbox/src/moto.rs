@@ -1,4 +1,4 @@
-//! AWS, simulated by moto, where it is installed.
+//! Starts moto, the AWS simulator, if it is installed.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Kubernetes objects as JSON, for the stand-ins of controllers: they touch a few fields of many kinds.
+//! Kubernetes objects as JSON, for the stand-ins of controllers: they use a few fields of many kinds.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Checks requests and answers against the facts of GitHub's `OpenAPI` description (the crate `arcctl-facts`), and against a
-//! short list for what that description lacks.
+//! Checks requests and responses against the facts of GitHub's `OpenAPI` description (the crate `arcctl-facts`), and
+//! against a short list of facts that are missing there.
 //!
 //! Pure: no I/O.
 

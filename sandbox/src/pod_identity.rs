@@ -1,6 +1,6 @@
-//! Stands in for EKS's pod identity webhook: pods whose service account is annotated with a role, or has an association of
-//! Pod Identity, get the variables and the token of it, in all containers. As on EKS it is asked by URL, and pods start without it where it does not answer
-//! (reference: arc.md 9). What it gives is simulated: the token opens nothing at AWS.
+//! A stand-in for EKS's pod identity webhook: pods whose service account is annotated with a role, or has a Pod Identity
+//! association, get its variables and its token, in all containers. As on EKS it is called by URL, and pods start without
+//! it if it does not respond (reference: arc.md 9). The token is simulated: AWS does not accept it.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! Stands in for a policy engine such as Kyverno: a mutating admission webhook that rewrites what everybody sends. As
-//! there, it is asked for Deployments, Pods and `ServiceAccounts` when they are made and when they change.
+//! A stand-in for a policy engine such as Kyverno: a mutating admission webhook that rewrites all requests. As there, it is
+//! called for Deployments, Pods and `ServiceAccounts` on create and update.
 //!
-//! What the rules do follows the published policies of that project (kyverno/policies: "replace-image-registry",
-//! "add-labels", "add-tolerations", "add-default-resources", "inject-sidecar-deployment", "time-annotation").
+//! The rules follow the published policies of that project (kyverno/policies: "replace-image-registry", "add-labels",
+//! "add-tolerations", "add-default-resources", "inject-sidecar-deployment", "time-annotation").
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
-//! The programs the sandbox runs, in one process group that cannot outlive it.
+//! The child processes of the sandbox, in one process group that cannot outlive it.
 //!
-//! A small shell leads the group and reads a pipe whose other end only this process holds. When
-//! the pipe closes, be it by `stop`, by drop or because this process was killed, the shell kills
-//! the whole group, itself included.
+//! A small shell leads the group and reads a pipe whose other end only this process holds. When the pipe closes, by `stop`,
+//! by drop or because this process was killed, the shell kills the whole group, including itself.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,4 +1,4 @@
-//! The HTTP client of this crate's tests: one connection per request, nothing hidden.
+//! The HTTP client of this crate's tests: one connection per request, without retries or redirects.
 
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};

@@ -1,4 +1,4 @@
-//! Where the real programs are that the sandbox runs: etcd, kube-apiserver, helm and the others.
+//! Finds the programs that the sandbox runs: etcd, kube-apiserver, helm and others.
 
 use std::env;
 use std::path::{Path, PathBuf};

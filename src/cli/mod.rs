@@ -1,4 +1,4 @@
-//! What the user types: one file per command. Arguments and environment are read here and nowhere else.
+//! The command line: one file per command. Arguments and environment are read here and nowhere else.
 
 pub(crate) mod commands;
 mod usage;
@@ -40,19 +40,19 @@ struct Cli {
 enum Command {
     /// Show what `up` would change, field by field; write nothing
     Plan(commands::plan::PlanArgs),
-    /// Plan, ask, execute, prove
+    /// Install or update, then wait until the runners are online
     Up(commands::up::UpArgs),
     /// Show releases, certificate and pools on one screen
     Status(commands::status::StatusArgs),
-    /// Say what is wrong, why, and what mends it; write nothing unless asked to
+    /// Diagnose the installation and suggest fixes; write nothing unless asked to
     Doctor(commands::doctor::DoctorArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
     Smoke(commands::smoke::SmokeArgs),
-    /// Write everything as files, without any network
+    /// Write all manifests, chart values and policies as files; needs no network
     Render(commands::render::RenderArgs),
-    /// Drain, deregister, and remove what arcctl owns
+    /// Drain the runners, deregister them, and delete everything that arcctl created
     Teardown(commands::teardown::TeardownArgs),
     /// Print the JSON Schema of the profile
     Schema,
@@ -80,7 +80,7 @@ impl Command {
     }
 }
 
-/// The document of a command that failed before it had another.
+/// The JSON document of a command that failed before it wrote another one.
 fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
@@ -98,10 +98,10 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     }
 }
 
-/// Runs the program: parses, dispatches, and turns the outcome into an exit code.
+/// Runs the program: parses, dispatches, and converts the result to an exit code.
 pub fn main() -> ExitCode {
     panic::keep_memory();
-    // The provider is installed once; a second installation would only mean that it is there already.
+    // The provider is installed once; a second installation only fails because one exists already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Begins the log.
+/// Starts the log.
 fn start_log(output: Output) -> Result<()> {
     let file = environment::variable(log::VARIABLE);
     let file = file.map(|it| log::open(Path::new(&it))).transpose()?;
@@ -179,14 +179,14 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
     }
 }
 
-/// Prints the error where it belongs: the document to stdout, the text to stderr.
+/// Writes the error: the document to stdout, the text to stderr.
 fn fail(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     let code = leave(output, cli, error);
     output.print_error(error);
     code
 }
 
-/// Leaves the error behind for programs: the document on stdout, the annotation and the summary of GitHub Actions.
+/// Writes the error for programs: the document on stdout, the annotation and the summary of GitHub Actions.
 fn leave(output: Output, cli: &Cli, error: &Error) -> ExitCode {
     if output.is_json() {
         let profile = cli.global.profile_name();

@@ -1,4 +1,4 @@
-//! Wrong usage: clap's own messages, with a document where JSON is asked for.
+//! Usage errors: clap's own messages, as a JSON document if `-o json` is given.
 
 use std::process::ExitCode;
 
@@ -11,14 +11,14 @@ use crate::{
     terminal::output::{Color, Format, Output},
 };
 
-/// clap's own messages: help and version are results, everything else is wrong usage (exit 64).
+/// clap's own messages: help and version are results, everything else is a usage error (exit 64).
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind as Kind;
     if matches!(error.kind(), Kind::DisplayHelp | Kind::DisplayVersion) {
         drop(error.print());
         return ExitCode::SUCCESS;
     }
-    // An argument that is no UTF-8 is what clap refused, perhaps.
+    // An argument that is not UTF-8 may be the one that clap rejected.
     let arguments: Vec<String> = std::env::args_os()
         .map(|it| it.to_string_lossy().into_owned())
         .collect();
@@ -37,7 +37,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(ErrorKind::Usage.exit_code())
 }
 
-/// Whether arguments that clap refuses ask for JSON, in any spelling that clap knows.
+/// Whether arguments that clap rejects contain `-o json`, in any spelling that clap accepts.
 fn asks_for_json(arguments: &[String]) -> bool {
     let next = arguments.iter().skip(1).map(String::as_str);
     arguments
@@ -63,7 +63,7 @@ fn asks_for_json(arguments: &[String]) -> bool {
         })
 }
 
-/// The document of the command that was meant, as far as that can be seen.
+/// The JSON document of the intended command, if it can be recognized.
 fn usage_document(arguments: &[String], error: &Error) -> Value {
     let meant = arguments
         .iter()

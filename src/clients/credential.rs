@@ -1,4 +1,4 @@
-//! What arcctl and the controller authenticate to GitHub with: read from the profile's source, never printed.
+//! The GitHub credential of arcctl and the controller: read from the profile's source, never printed.
 
 use std::path::{Path, PathBuf};
 
@@ -49,11 +49,11 @@ impl Credential {
     }
 }
 
-/// Where a profile's sources are read from.
+/// The sources that a profile can name.
 pub struct Sources<'a> {
     /// An environment variable's value.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// The directory of the profile, which file names are relative to.
+    /// The directory of the profile; file names are relative to it.
     pub directory: &'a Path,
     /// The cluster, for `kubernetesSecret`.
     pub kube: Option<&'a Kube>,
@@ -61,7 +61,7 @@ pub struct Sources<'a> {
     pub aws: Option<&'a Aws>,
 }
 
-/// A credential, and what is unwise about where it came from.
+/// A credential, and advice on its source.
 pub struct Loaded {
     /// The credential.
     pub credential: Credential,
@@ -69,14 +69,14 @@ pub struct Loaded {
     pub advice: Vec<String>,
 }
 
-/// The variables that `gh` takes a token from, the first before the second: those for github.com, and those for a server
-/// of one's own. A token of one is never sent to the other.
+/// The variables that `gh` reads a token from, in this order: for github.com, and for GitHub Enterprise Server. A token for
+/// one is never sent to the other.
 const FOR_CLOUD: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 const FOR_ENTERPRISE_SERVER: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
 
-/// The variables of the environment that hold a credential: nothing that arcctl starts needs to see them.
+/// The environment variables that hold a credential; child processes do not need them.
 pub fn variables(sources: &[&TokenSource]) -> Vec<String> {
-    // The last is the one that our own examples name.
+    // The last is the one in our own examples.
     let known = FOR_CLOUD
         .into_iter()
         .chain(FOR_ENTERPRISE_SERVER)
@@ -103,7 +103,7 @@ pub async fn load(github: &GitHub, sources: &Sources<'_>) -> Result<Loaded> {
     Ok(Loaded { credential, advice })
 }
 
-/// The token of the environment, where the profile names no source.
+/// The token from the environment, where the profile names no source.
 fn unnamed(github: &GitHub, sources: &Sources<'_>, advice: &mut Vec<String>) -> Result<Secret> {
     let ((names, others), elsewhere) = match github.url {
         Some(_) => ((FOR_ENTERPRISE_SERVER, FOR_CLOUD), "github.com"),
@@ -187,7 +187,7 @@ async fn read(
     checked(Secret::trimmed(&text), key, &from, advice)
 }
 
-/// A value that AWS keeps, and its name.
+/// A value from AWS, and its name.
 async fn stored(source: &TokenSource, key: &str, aws: Option<&Aws>) -> Result<(Stored, String)> {
     let aws = aws.ok_or_else(|| {
         missing(key, "it does not say where the value is")
@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read with these variables set.
+    /// Loads the credential with these variables set.
     async fn loaded(github: &GitHub, set: &[(&str, &str)]) -> Result<(String, Vec<String>)> {
         let variable = |name: &str| {
             let found = set.iter().find(|(it, _)| *it == name)?;

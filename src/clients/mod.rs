@@ -1,5 +1,5 @@
-//! Connections to the systems: concrete, made when first needed, no traits made for mocking. `clients/` speaks,
-//! `resource/` wants.
+//! Clients of the external systems: concrete types, created at first use, without traits for mocks. `clients/` makes the
+//! calls; `resource/` decides which ones.
 
 pub mod aws;
 pub mod credential;

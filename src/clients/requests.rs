@@ -1,4 +1,4 @@
-//! Counts of the calls made to each system, for the report.
+//! Counts the calls to each system, for the report.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 /// Whether a call can change something. Dry runs and registration-token calls are reads (DESIGN 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// It changes nothing.
+    /// A read call.
     Read,
-    /// It is tried and not done: counted as a read.
+    /// A dry run: counted as a read.
     DryRun,
-    /// It may change something.
+    /// A write call.
     Write,
 }
 

@@ -1,4 +1,4 @@
-//! How long to wait before a call is made again, whichever system it went to.
+//! Backoff: the pause before a retry, for all systems.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -7,10 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The longest pause that is waited for; with a longer one the user decides.
+/// The longest pause that arcctl waits; for a longer one the call fails.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
 
-/// The pause after attempt `attempt` (from 1): doubling, and spread, so that many clients do not come back together.
+/// The pause after attempt `attempt` (from 1): exponential, with jitter, so that clients do not retry together.
 pub(super) fn backoff(attempt: u32) -> Duration {
     let base = Duration::from_millis(250 << attempt.min(6));
     let spread = RandomState::new().build_hasher().finish() % 1000;
@@ -22,7 +22,7 @@ pub(super) async fn pause(length: Duration) {
     until(Instant::now() + length).await;
 }
 
-/// Waits until then.
+/// Waits until `end`.
 pub(super) async fn until(end: Instant) {
     tokio::time::interval_at(end, LONGEST).tick().await;
 }

@@ -1,5 +1,5 @@
-//! Directories of this run for what other programs read: the token and the kubeconfig of an EKS cluster, helm's own files.
-//! They go with the run, also where it ends at once and nothing is dropped any more.
+//! Temporary directories of a run: the token and the kubeconfig of an EKS cluster, helm's files.
+//! They are deleted when the run ends, also when the process exits without running destructors.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Those that are there.
+/// The existing directories.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A directory that only this user can read.
@@ -17,16 +17,16 @@ static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 pub struct Scratch(TempDir);
 
 impl Scratch {
-    /// Makes one whose name begins with `prefix`.
+    /// Creates one whose name begins with `prefix`.
     pub fn new(prefix: &str) -> io::Result<Self> {
-        // Under the lock: an end at once comes before it is there, or finds it in the list.
+        // Under the lock: an immediate exit either comes before the directory exists, or finds it in the list.
         let mut live = live();
         let directory = tempfile::Builder::new().prefix(prefix).tempdir()?;
         live.push(directory.path().to_owned());
         Ok(Self(directory))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
@@ -38,10 +38,10 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes all of them, for a process that ends without dropping anything.
+/// Deletes all of them, for a process that exits without running destructors.
 pub fn remove_all() {
     for path in std::mem::take(&mut *live()) {
-        // Nobody is left who could do anything about it.
+        // No caller could handle an error here.
         drop(std::fs::remove_dir_all(path));
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a kubeconfig's context leads to the EKS cluster that the profile names: the cluster is the identity, the
-//! context only another way to it (DESIGN 5).
+//! Checks that a kubeconfig context points to the EKS cluster in the profile: the cluster is the identity, the
+//! context only a way to connect (DESIGN 5).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::Config;
@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use super::{aws::cluster::EksCluster, kube::Access};
 use crate::error::{Error, ErrorKind, Result, System};
 
-/// Refuses a context that leads elsewhere, or cannot be seen to lead there.
+/// Rejects a context that points to another cluster, or cannot be verified.
 pub async fn check(access: &Access, cluster: &EksCluster) -> Result<()> {
     let config = access.config().await?;
     let Some(cause) = difference(&config, cluster) else {
@@ -28,11 +28,11 @@ pub async fn check(access: &Access, cluster: &EksCluster) -> Result<()> {
     )))
 }
 
-/// In what they differ.
+/// The difference between the two.
 fn difference(config: &Config, cluster: &EksCluster) -> Option<String> {
     let there = cluster.endpoint.parse::<http::Uri>().ok();
     let wanted = there.as_ref().map(place);
-    // Through a tunnel the address is another, and the server name that is checked is the same.
+    // A tunnel has another address, but the same server name for TLS.
     let found = config.tls_server_name.as_ref().map_or_else(
         || place(&config.cluster_url),
         |it| (it.to_ascii_lowercase(), 443),
@@ -61,7 +61,7 @@ fn place(url: &http::Uri) -> (String, u16) {
     (host, url.port_u16().unwrap_or(443))
 }
 
-/// The certificates in PEM in base64.
+/// The certificates of a base64-encoded PEM file.
 fn certificates(text: &str) -> Vec<Vec<u8>> {
     let pem = STANDARD.decode(text.trim()).unwrap_or_default();
     CertificateDer::pem_slice_iter(&pem)

@@ -1,5 +1,5 @@
-//! The rules of a profile that need to know what it becomes: pass-through against the CRDs, and keys that arcctl sets
-//! itself. Pure: no I/O.
+//! Rules that need the resulting manifests: pass-through fields against the CRDs, and keys that arcctl sets itself.
+//! Pure: no I/O.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::{
     units::quantity::Amount,
 };
 
-/// Everything that the API server would refuse, or that two would set.
+/// Values that the API server would reject, or that arcctl sets too.
 pub fn lint(profile: &Profile) -> Vec<Finding> {
     let mut findings = Vec::new();
     let version = &profile.controller.chart_version;
@@ -28,7 +28,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     for (index, pool) in profile.pools.iter().enumerate() {
         let base = pools.index(index);
         let rules = pod_rules::check(profile, pool, &base);
-        // What a rule of pods says of a place says more than that no such field is there.
+        // A pod rule's message is more specific than "unknown field".
         let is_told = |it: &Finding| {
             let mut told = rules.iter().filter(|rule| rule.severity == Severity::Error);
             told.any(|rule| rule.path == it.path)
@@ -50,7 +50,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
                     .iter()
                     .map(|path| own(&base.key("template"), Place::Template, path)),
             ),
-            // Told at its own line, by `capacity`.
+            // `capacity` reports it at its own line.
             Err(DesiredError::UnknownInstanceType { .. }) => {}
             Err(error) => findings.push(finding(
                 &base,
@@ -81,7 +81,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     findings
 }
 
-/// That the instance type is known where resources come from it, and that a node of it can hold the requests.
+/// Checks that the instance type is known if resources depend on it, and that its nodes have room for the requests.
 fn capacity(pool: &Pool, base: &Path) -> Vec<Finding> {
     let Some(name) = &pool.instance_type else {
         return Vec::new();
@@ -107,7 +107,7 @@ fn capacity(pool: &Pool, base: &Path) -> Vec<Finding> {
     let place = match (runner, docker) {
         (Some(_), _) => "resources.runner",
         (None, Some(_)) => "resources.docker",
-        // The shares of the type fit into it.
+        // The instance type's own fractions always fit.
         (None, None) => return Vec::new(),
     };
     let shares = found.runner_resources();
@@ -144,7 +144,7 @@ fn capacity(pool: &Pool, base: &Path) -> Vec<Finding> {
         .collect()
 }
 
-/// What a container asks for; Kubernetes takes the limit where no request is written.
+/// A container's request; Kubernetes uses the limit if there is none.
 fn request(requirements: &ResourceRequirements, resource: &str) -> Option<Amount> {
     requirements
         .requests
@@ -153,7 +153,7 @@ fn request(requirements: &ResourceRequirements, resource: &str) -> Option<Amount
         .and_then(|text| Amount::parse(text))
 }
 
-/// Variables of a pool that arcctl sets from other keys, and those that stand twice.
+/// Reports variables of a pool that arcctl sets from other keys, and duplicates.
 fn environment(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
     let set = containers::own_environment(profile, pool);
     let mut seen: Vec<&str> = Vec::new();
@@ -198,7 +198,7 @@ fn finding(base: &Path, path: &str, message: String, hint: String) -> Finding {
     }
 }
 
-/// `base` and then `path`, as `volumes[0].name` is written; an entry that is named and not numbered ends it.
+/// Appends `path` (such as `volumes[0].name`) to `base`; it ends at an entry with a name instead of an index.
 fn under(base: &Path, path: &str) -> Path {
     let mut result = base.clone();
     for part in path.split('.').filter(|it| !it.is_empty()) {

@@ -1,4 +1,4 @@
-//! Profile and facts → resources. Pure: no I/O. One file per area.
+//! Computes the desired resources from a profile and facts. Pure: no I/O. One file per area.
 
 pub mod aws;
 pub mod charts;
@@ -25,8 +25,8 @@ use resource::{HelmRelease, Id, KubeObject, Registration, Resource, WebhookProof
 
 use crate::profile::{Pool, Profile, schedule::ScheduleError};
 
-/// What is known of the world when the desired resources are made. A fact that is not known is a named placeholder in
-/// the result (`${SECRET_VERSION}`), listed by `render` and `plan --offline`.
+/// The known state of the cluster and AWS. An unknown fact becomes a named placeholder in the result
+/// (`${SECRET_VERSION}`), listed by `render` and `plan --offline`.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The time of this run.
@@ -39,50 +39,51 @@ pub struct Facts {
     pub service_monitor_crd: Option<bool>,
     /// Whether it has the CRD of `PrometheusRule`.
     pub prometheus_rule_crd: Option<bool>,
-    /// Whether a working cert-manager that is not arcctl's is there.
+    /// Whether the cluster has a working cert-manager that arcctl did not install.
     pub foreign_cert_manager: Option<bool>,
     /// The contents of `github.caBundle`.
     pub ca_bundle: Option<String>,
     /// The networks of the cluster at AWS.
     pub aws: Option<aws::AwsFacts>,
-    /// What EKS tells of the cluster, where `cluster.eks` names it.
+    /// The properties of the EKS cluster, if `cluster.eks` names it.
     pub eks: Option<EksFacts>,
-    /// The ARN of the role of the runners, where the profile gives a name.
+    /// The ARN of the runners' role, if the profile gives a name.
     pub runner_role_arn: Option<String>,
-    /// The scheduled overrides that are live, by pool, as the HRA has them (`spec.scheduledOverrides`): they stay
-    /// while they equal the profile (DESIGN 3).
+    /// The live scheduled overrides, by pool, as in the HRA (`spec.scheduledOverrides`): they are kept while they are
+    /// equivalent to the profile (DESIGN 3).
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
-    /// Autoscalers of another name on the pools' `RunnerDeployments`, whole: they would undo arcctl's numbers.
+    /// Other autoscalers of the pools' `RunnerDeployments`, as whole objects: they would overwrite arcctl's replica
+    /// counts.
     pub rivals: Vec<Value>,
 }
 
-/// What is wanted of a resource.
+/// The desired state of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// That it is there.
+    /// Present.
     There,
-    /// That it is gone.
+    /// Absent.
     Gone,
-    /// That it is gone although it is somebody else's: refused without `--adopt`.
+    /// Absent although another user owns it: refused without `--adopt`.
     Yields,
 }
 
-/// A resource and its place in the run.
+/// A resource and its position in the run.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// Its name.
     pub id: Id,
-    /// When it is worked on.
+    /// The phase that applies it.
     pub phase: Phase,
-    /// The resources of the same phase that come first.
+    /// The resources of the same phase to apply first.
     pub after: Vec<Id>,
-    /// What it is.
+    /// The resource itself.
     pub resource: Resource,
-    /// Whether it is to be there or gone.
+    /// Whether it is to be present or absent.
     pub goal: Goal,
 }
 
-/// Why a profile has no resources. The lint finds these first; here they keep a nonsense manifest from being made.
+/// Why a profile has no resources. The lint reports these first; here they prevent an invalid manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DesiredError {
     /// None or several of enterprise, organization and repository.
@@ -100,12 +101,12 @@ pub enum DesiredError {
         /// Its instance type.
         instance_type: String,
     },
-    /// The schedule has no meaning.
+    /// The schedule is invalid.
     #[error("pool `{pool}`: `schedule` cannot be used: {source}; correct the schedule")]
     Schedule {
         /// The pool's name.
         pool: String,
-        /// What is wrong with it.
+        /// The error.
         source: ScheduleError,
     },
     /// A value cannot be written as YAML.
@@ -113,12 +114,12 @@ pub enum DesiredError {
     Yaml {
         /// The file.
         object: String,
-        /// What the serializer said.
+        /// The serializer's error.
         reason: String,
     },
 }
 
-/// Everything that `profile` asks for, phase by phase. A resource comes after those it names in `after`.
+/// All resources of `profile`, phase by phase. A resource follows those in its `after`.
 pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, DesiredError> {
     let mut result = Vec::new();
     result.extend(
@@ -162,7 +163,7 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
     Ok(result)
 }
 
-/// The namespaces; cert-manager's only where arcctl installs it.
+/// The namespaces; cert-manager's only if arcctl installs it.
 pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
     let cert_manager = charts::cert_manager::installs(profile, facts)
         .then_some(profile.cert_manager.namespace.as_str());
@@ -210,7 +211,7 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     vec![crds, release, proof]
 }
 
-/// What the controller and the runners need before they start.
+/// The prerequisites of the controller and the runners.
 fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     let mut result = vec![named(
         Phase::Wiring,
@@ -277,7 +278,7 @@ fn registration(pool: &Pool) -> Desired {
     )
 }
 
-/// How many runners of a pool must be there, and what they promise.
+/// How many runners of a pool must be online, and their labels.
 fn online(pool: &Pool) -> Registration {
     Registration {
         namespace: pool.namespace.clone(),

@@ -1,4 +1,4 @@
-//! The fixed names (DESIGN 5) and the labels of what arcctl owns. Pure: no I/O.
+//! The fixed names (DESIGN 5) and the labels of arcctl's objects. Pure: no I/O.
 
 use serde_json::{Map, Value, json};
 
@@ -13,13 +13,13 @@ pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
 pub const CERT_MANAGER: &str = "cert-manager";
 /// The Secret with the controller's GitHub credential.
 pub const CONTROLLER_SECRET: &str = "controller-manager";
-/// The Secret that GitHub signs its events with, as the chart names it.
+/// The Secret that signs GitHub's webhook events, named by the chart.
 pub const WEBHOOK_SECRET: &str = "github-webhook-server";
 /// The `ConfigMap` with the certificate authority of the GitHub server.
 pub const CA_BUNDLE: &str = "arcctl-github-ca";
 /// The key in it.
 pub const CA_BUNDLE_KEY: &str = "ca.pem";
-/// The annotation of a pool's pods that tells which role they were made for: another one takes new pods.
+/// The annotation of a pool's pods with their role: a changed role needs new pods.
 pub const ROLE_ANNOTATION: &str = "arcctl.dev/role";
 /// The group and version of the controller's kinds.
 pub const ARC_API_VERSION: &str = "actions.summerwind.dev/v1alpha1";
@@ -46,7 +46,7 @@ pub fn metadata(profile: &Profile, namespace: Option<&str>, name: &str) -> Map<S
     metadata
 }
 
-/// The id of the object that `manifest` describes: its kind in kebab case, its namespace, its name.
+/// The id of the manifest's object: its kind in kebab case, its namespace, its name.
 pub fn object_id(manifest: &Value) -> Id {
     let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
     Id::new(
@@ -56,7 +56,7 @@ pub fn object_id(manifest: &Value) -> Id {
     )
 }
 
-/// The id of what makes the runners of `pool`.
+/// The id of the `RunnerDeployment` of `pool`.
 pub fn pool_id(namespace: &str, pool: &str) -> Id {
     Id::new("runner-deployment", Some(namespace), pool)
 }

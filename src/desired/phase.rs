@@ -1,6 +1,6 @@
 //! The phases of a run. Pure: no I/O.
 
-/// The phases of `up`, in order, and after them those in which things go. Resources of one phase run concurrently.
+/// The phases of `up`, in order, then those of deletion. Resources of one phase run concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -16,26 +16,26 @@ pub enum Phase {
     Runners,
     /// The runners at GitHub.
     Registration,
-    /// Webhooks that answer nobody any more go, so that other things can.
+    /// Deletes webhooks without a running server, which would block other deletions.
     Repair,
-    /// Autoscalers go, so that nothing scales up again.
+    /// Deletes autoscalers, so that nothing scales up again.
     Autoscalers,
-    /// Pools are scaled to nothing, their jobs waited for, and go.
+    /// Scales pools to zero, waits for their jobs, deletes them.
     Drain,
-    /// The controller goes.
+    /// Deletes the controller.
     Uninstall,
-    /// The Secret, the service account, and what else runners need go.
+    /// Deletes the Secret, the service account and the runners' other objects.
     Unwire,
-    /// What was made in AWS goes.
+    /// Deletes AWS resources.
     Aws,
-    /// cert-manager goes, where it is arcctl's and nobody else uses it.
+    /// Deletes cert-manager, if arcctl installed it and nobody else uses it.
     Issuer,
-    /// CRDs go, where that is asked for.
+    /// Deletes CRDs, if requested.
     Crds,
-    /// Namespaces go, where nothing else is in them.
+    /// Deletes namespaces without other objects.
     Namespaces,
-    /// What the pools left at GitHub goes: late, since GitHub takes a while to notice that a runner has ended.
+    /// Removes the pools' runners from GitHub: late, because GitHub takes a while to notice that a runner has ended.
     Deregistration,
-    /// What arcctl remembers goes, and the namespace it is in.
+    /// Deletes the inventory, the lease and their namespace.
     Memory,
 }

@@ -1,4 +1,4 @@
-//! Named placeholders: what stands where a fact is not known yet (`render`, `plan --offline`). Pure: no I/O.
+//! Named placeholders for unknown facts (`render`, `plan --offline`). Pure: no I/O.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::resource::Resource;
 
-/// A fact that a rendered value can wait for.
+/// A fact that may be unknown when rendering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Placeholder {
-    /// As it is written between `${` and `}`.
+    /// The name between `${` and `}`.
     pub name: &'static str,
-    /// What belongs in its place.
+    /// What to replace it with.
     pub meaning: &'static str,
 }
 
@@ -46,23 +46,23 @@ pub const OIDC_ISSUER: Placeholder = Placeholder {
     name: "OIDC_ISSUER",
     meaning: "the cluster's OIDC issuer without `https://`: `aws eks describe-cluster --query cluster.identity.oidc.issuer`",
 };
-/// What marks arcctl's statements.
+/// The `Sid` of arcctl's statements.
 pub const STATEMENT_ID: Placeholder = Placeholder {
     name: "STATEMENT_ID",
     meaning: "the `Sid` of arcctl's statements: letters and digits, of your choice where you apply them by hand",
 };
-/// The group of the control plane.
+/// The security group of the control plane.
 pub const CLUSTER_SECURITY_GROUP: Placeholder = Placeholder {
     name: "CLUSTER_SECURITY_GROUP",
     meaning: "the security group that EKS made for the cluster",
 };
-/// The group of the nodes.
+/// The security group of the nodes.
 pub const NODE_SECURITY_GROUP: Placeholder = Placeholder {
     name: "NODE_SECURITY_GROUP",
     meaning: "the security group of the worker nodes",
 };
 
-/// All there are. Only these are looked for: `${HOME}` in a user's environment is the user's.
+/// All placeholders. Other text such as `${HOME}` belongs to the user.
 const ALL: [Placeholder; 9] = [
     AWS_ACCOUNT,
     CA_BUNDLE,
@@ -76,12 +76,12 @@ const ALL: [Placeholder; 9] = [
 ];
 
 impl Placeholder {
-    /// The text that stands for the fact.
+    /// The placeholder's text.
     pub fn text(self) -> String {
         format!("${{{}}}", self.name)
     }
 
-    /// The fact where it is known, the placeholder where not.
+    /// The fact if it is known, else the placeholder.
     pub fn or(self, fact: Option<&str>) -> String {
         fact.map_or_else(|| self.text(), str::to_owned)
     }
@@ -94,7 +94,7 @@ pub fn find(value: &Value) -> BTreeSet<Placeholder> {
     found
 }
 
-/// The placeholders that `desired` has in its manifests and values.
+/// The placeholders in the manifests and values of `desired`.
 pub fn needed(desired: &[super::Desired]) -> BTreeSet<Placeholder> {
     desired
         .iter()

@@ -1,4 +1,4 @@
-//! The Secrets: the controller's, those of pools with a credential of their own, and the webhook server's. Pure: no I/O.
+//! The Secrets: the controller's, those of pools with their own credential, and the webhook server's. Pure: no I/O.
 
 use super::{
     Desired, Phase, named, names,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::profile::{KubernetesSecretKey, Profile};
 
-/// All of them; no value is part of any.
+/// All Secrets, without their values.
 pub(super) fn all(profile: &Profile) -> Vec<Desired> {
     let mut result = vec![named(
         Phase::Wiring,
@@ -59,8 +59,8 @@ fn own_secret(profile: &Profile, namespace: &str, name: &str, content: SecretCon
     )
 }
 
-/// Whether arcctl writes the Secret `controller-manager`: in every case but one, where that very Secret is the
-/// profile's source, and so someone else's. A Secret elsewhere is copied like any other source.
+/// Whether arcctl writes the Secret `controller-manager`: always, unless that Secret itself is the profile's source,
+/// and so belongs to another user. A Secret elsewhere is copied like any other source.
 pub fn manages_secret(profile: &Profile) -> bool {
     let github = &profile.github;
     let sources = github

@@ -1,4 +1,4 @@
-//! What is on record → what is to go, in its order. Pure: no I/O.
+//! Computes what to delete from the inventory, in order. Pure: no I/O.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ use super::{
 };
 use crate::profile::Profile;
 
-/// What is owned, as the inventory has it: ids, and what deleting each needs beside its id.
+/// The owned resources in the inventory: ids, and what deleting each needs in addition.
 pub type Records = BTreeMap<String, Value>;
 
-/// What a teardown is asked for.
+/// The options of a teardown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wish {
-    /// CRDs go too.
+    /// Whether to delete CRDs.
     pub crds: bool,
-    /// The controller does not run: its webhooks answer nobody and go first.
+    /// The controller does not run: its webhooks do not respond and are deleted first.
     pub repair: bool,
 }
 
-/// Everything that a teardown of `profile` takes away.
+/// Everything that a teardown of `profile` deletes.
 pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired> {
     let mut all = records.clone();
-    // Marks tell whose a namespace is, also where a run died before there was an inventory.
+    // Labels identify the owner of a namespace, also if a run was killed before the inventory existed.
     let cert_manager = profile.cert_manager.namespace.as_str();
     for name in profile.namespaces().into_iter().chain([cert_manager]) {
         let id = Id::new("namespace", None, name);
@@ -42,7 +42,7 @@ pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired
         .filter_map(|(id, details)| gone(id, details, profile))
         .collect();
     for step in &mut result {
-        // arcctl's memory is in it.
+        // The inventory is in it.
         if step.id.kind() == "namespace" && step.id.name() == controller.namespace {
             step.phase = Phase::Memory;
         }
@@ -67,8 +67,8 @@ pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired
     result
 }
 
-/// What `up` takes away: pools and what belongs to them, and what is at AWS, once the profile no longer has them. What
-/// others may use, and what holds the rest, only goes with a teardown.
+/// What `up` deletes: pools with their objects, and AWS resources, if the profile no longer has them. Shared resources
+/// and those that contain others are only deleted by a teardown.
 pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> Vec<Desired> {
     const STAY: [&str; 4] = ["namespace", "crds", "helm-release", "secret"];
     let mut result: Vec<Desired> = records
@@ -83,12 +83,12 @@ pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> 
     result
 }
 
-/// Whether the profile asks for it although it is not among what is wanted now: a rule for nodes that are not there.
+/// Whether the profile still needs it although it is not desired now: a rule for nodes that do not exist.
 fn is_asked_for(resource: &Resource, profile: &Profile) -> bool {
     matches!(resource, Resource::Aws(AwsResource::Rule(rule)) if aws::is_for(profile, rule))
 }
 
-/// An association of Pod Identity wins over the annotation that takes its place: it goes before new pods start.
+/// A Pod Identity association takes precedence over the annotation that replaces it: delete it before new pods start.
 fn before_its_successor(mut step: Desired) -> Desired {
     if step.id.kind() == PodIdentityAssociation::KIND {
         step.phase = Phase::Wiring;
@@ -96,13 +96,13 @@ fn before_its_successor(mut step: Desired) -> Desired {
     step
 }
 
-/// Whether `id` is of something at AWS.
+/// Whether `id` is an AWS resource's.
 pub fn is_at_aws(id: &str) -> bool {
     Id::parse(id).is_some_and(|it| it.is_at_aws())
 }
 
-/// What must have gone before: a pool's autoscaler before the pool; at AWS from the outside to the inside, what names a
-/// role before the role, roles before the provider that they trust.
+/// Sets the order of deletion: a pool's autoscaler before the pool; in AWS, references to a role before the role, roles
+/// before the provider that they trust.
 fn in_order(steps: &mut [Desired]) {
     let ids = |kinds: &[&str]| -> Vec<Id> {
         let ids = steps.iter().map(|it| it.id.clone());
@@ -130,7 +130,7 @@ fn in_order(steps: &mut [Desired]) {
     }
 }
 
-/// The records of what is wanted; proofs have none.
+/// The inventory records of desired resources; observed ones have none.
 pub fn records(desired: &[Desired]) -> Records {
     desired
         .iter()
@@ -139,7 +139,7 @@ pub fn records(desired: &[Desired]) -> Records {
         .collect()
 }
 
-/// What arcctl remembers, and the namespace it is in: last, for whoever dies before it runs again from there.
+/// arcctl's inventory and lease, and their namespace: last, so that an interrupted teardown can be repeated.
 fn memory(home: &str, profile: &str) -> Vec<Desired> {
     let name = format!("arcctl-{profile}");
     let namespace = Id::new("namespace", None, home);
@@ -171,7 +171,7 @@ fn gone(id: &str, details: &Value, profile: &str) -> Option<Desired> {
     Some(step(phase(&id), id, resource))
 }
 
-/// When a thing goes.
+/// The phase that deletes a resource.
 fn phase(id: &Id) -> Phase {
     match (id.kind(), id.name()) {
         ("horizontal-runner-autoscaler", _) => Phase::Autoscalers,
@@ -286,7 +286,7 @@ mod tests {
         assert!(left_behind(&recorded(), &steps, &profile).is_empty());
     }
 
-    /// A role with all that belongs to it, and a rule for each kind of connection.
+    /// A role with its policies and provider, and a rule for each kind of connection.
     fn at_aws() -> Records {
         let sid = json!({"sid": "Arcctl1"});
         let rule = |direction: &str, port: u16, peer: Value| json!({"direction": direction, "port": port, "peer": peer, "sid": "Arcctl1"});
@@ -356,7 +356,7 @@ mod tests {
             rules.sort();
             rules
         };
-        // None of them is wanted now, since no node is there; that is no reason.
+        // No rule is desired now, because there are no nodes; that is no reason to delete them.
         let both = json!({"githubServer": {"securityGroup": "sg-ghes", "cidr": "10.0.0.0/8"}});
         assert_eq!(left(both), [""; 0]);
         let cidr = json!({"githubServer": {"cidr": "10.0.0.0/8"}});

@@ -1,5 +1,5 @@
-//! What a maintainer needs, as one archive: the world that was judged, redacted, with the report and the versions; and the
-//! way back, so that the same checks judge it offline. Pure: no I/O.
+//! The archive of `--bundle` for a maintainer: the redacted facts, the report and the versions. Also reads it back, so
+//! that the same checks run offline. Pure: no I/O.
 
 use std::io::Read;
 
@@ -12,13 +12,13 @@ use crate::{
     secret::value::redacted,
 };
 
-/// The world in the archive.
+/// The file with the facts.
 const WORLD: &str = "world.json";
 
-/// Which versions were there.
+/// The file with the versions.
 const VERSIONS: &str = "versions.json";
 
-/// The largest world that is read: 10 000 runners take a tenth of it.
+/// The largest file of facts that is read: 10 000 runners need a tenth of it.
 const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The archive of `world` and the `report` on it.
@@ -86,7 +86,7 @@ pub fn unpack(archive: &[u8]) -> Result<World> {
     })
 }
 
-/// What is given away of a document. Of the Secret it has no values, only whether there are some (`slim::shape`).
+/// The part of a document that may be published. Secrets are without values, see `slim::shape`.
 fn shown(value: &Value) -> Value {
     let mut shown = redacted(value);
     if let (Some(secret), Some(shown)) = (value.get("secret"), shown.get_mut("secret")) {

@@ -1,4 +1,4 @@
-//! What a check is, and what it can say. Pure: no I/O.
+//! The check and its verdicts. Pure: no I/O.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub struct Check {
     pub claim: &'static str,
     /// Checks whose failure explains this one's, the likeliest first.
     pub causes: &'static [&'static str],
-    /// `Err` is a verdict too: of what ends the judging early.
+    /// `Err` is a verdict too: it ends the check early.
     pub judge: fn(&World) -> Result<Verdict, Verdict>,
 }
 
@@ -26,23 +26,23 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Without it there are no runners, or soon.
+    /// Without it there are no runners, now or soon.
     Required,
-    /// It is only unwise.
+    /// It is only risky.
     Advice,
 }
 
-/// What a check says. "Could not find out" is never "fine".
+/// The result of a check. "Unknown" never counts as "holds".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The claim is true.
     Holds,
-    /// It is not.
+    /// The claim is false.
     Broken {
         /// The evidence, with the object's name.
         found: String,
-        /// What mends it.
+        /// The fix.
         fix: String,
         /// Whether it is a known 401 or 403.
         refused: bool,
@@ -52,11 +52,11 @@ pub enum Verdict {
         /// Why not.
         why: String,
     },
-    /// It could not be found out.
+    /// The state is unknown.
     Unknown {
         /// Why not.
         why: String,
-        /// What makes it known.
+        /// How to find it out.
         fix: String,
         /// Whether the reason is a known 401 or 403.
         refused: bool,
@@ -73,7 +73,7 @@ impl Verdict {
         }
     }
 
-    /// The claim is false, as `error` says.
+    /// The claim is false, because of `error`.
     pub fn refuted(error: &Error) -> Self {
         Self::Broken {
             found: error.document().message,
@@ -82,7 +82,7 @@ impl Verdict {
         }
     }
 
-    /// Nobody can tell, since `error` came in between.
+    /// The state is unknown, because of `error`.
     pub fn unknown(error: &Error) -> Self {
         Self::Unknown {
             why: error.document().message,
@@ -91,7 +91,7 @@ impl Verdict {
         }
     }
 
-    /// False, as `error` says, or not known where it only says that nobody answered.
+    /// False because of `error`, or unknown if that is only a missing response.
     pub fn of(error: &Error) -> Self {
         if error.passing || error.kind == ErrorKind::TimedOut {
             Self::unknown(error)
@@ -100,7 +100,7 @@ impl Verdict {
         }
     }
 
-    /// Nobody can tell, since `why`.
+    /// The state is unknown, because of `why`.
     pub fn not_known(why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Unknown {
             why: why.into(),
@@ -114,7 +114,7 @@ impl Verdict {
         Self::Skipped { why: why.into() }
     }
 
-    /// Broken with `found` and `fix` where something was found.
+    /// Broken with `found` and `fix` if `found` is not empty.
     pub fn unless(found: &[String], fix: &str) -> Self {
         if found.is_empty() {
             Self::Holds
@@ -128,7 +128,7 @@ impl Verdict {
         matches!(self, Self::Broken { .. } | Self::Unknown { .. })
     }
 
-    /// Whether a known 401 or 403 is behind it.
+    /// Whether a known 401 or 403 is the reason.
     pub const fn is_refused(&self) -> bool {
         matches!(
             self,
@@ -147,7 +147,7 @@ impl Verdict {
     }
 }
 
-/// The fact, or that it could not be found out.
+/// The fact, or the verdict that it is unknown.
 pub(super) fn known<T>(fact: &Known<T>) -> Result<&T, Verdict> {
     fact.as_ref().map_err(Verdict::unknown)
 }

@@ -1,5 +1,5 @@
-//! What `arcctl doctor --fix` mends: what arcctl itself made, by the record in the inventory, and what is safe to do
-//! again. Pure: no I/O.
+//! The repairs of `arcctl doctor --fix`: resources that arcctl created, according to the inventory, if it is safe to
+//! create or restart them again. Pure: no I/O.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     resource::observed::Observed,
 };
 
-/// The resources that are made as wanted again where a check is broken, by their kind.
+/// The resource kinds that are restored if a check is broken.
 const CURES: &[(&str, &[&str])] = &[
     ("oidc-provider", &["oidc-provider"]),
     ("role-trusts-runners", &["iam-role"]),
@@ -40,14 +40,14 @@ const CONTROLLER: &str = "controller";
 /// The release of cert-manager.
 const CERT_MANAGER: &str = "cert-manager";
 
-/// What is to be done, in the order of its phases, and which checks it is for.
+/// The steps to run, in the order of their phases, and the checks that they repair.
 #[derive(Debug, Default)]
 pub struct Mends {
     /// The steps.
     pub steps: Vec<Desired>,
     /// The checks.
     pub checks: Vec<&'static str>,
-    /// What a step does not say itself.
+    /// Notes that are not part of a step.
     pub notes: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Mends {
     }
 }
 
-/// What mends `findings`; `desired` is everything that is wanted.
+/// The steps that fix `findings`; `desired` is all desired resources.
 pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends {
     let mut mends = Mends::default();
     let Ok(recorded) = &world.recorded else {
@@ -82,7 +82,7 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
             for step in steps
                 .filter(is_ours)
                 .filter(|it| lacks(world, &it.id, kind))
-                // A pod that only waits is not brought by another upgrade.
+                // An upgrade does not help a pod that only waits.
                 .filter(|it| check != "controller-replicas" || differs(world, &it.id))
             {
                 mends.add(check, step);
@@ -104,7 +104,7 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
         world.profile.cert_manager.namespace,
         names::CERT_MANAGER
     );
-    // An injector that is scaled to nothing has no pod to start anew.
+    // An injector scaled to zero has no pod to restart.
     if let Some(check) = broken("webhook-trusted")
         && recorded.contains(&injector)
         && broken("cert-manager-scaled").is_none()
@@ -116,7 +116,7 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
     mends
 }
 
-/// After a release, or a restart, the proof that its webhooks answer.
+/// Adds the proofs that the webhooks of an updated release or a restarted pod respond.
 fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
     let restarts = |it: &Desired| matches!(it.resource, Resource::Restart(_));
     let controllers = world.profile.controller.webhook_service();
@@ -140,7 +140,7 @@ fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
     }
 }
 
-/// What has the credential in it, or is started with it, is only written with one that GitHub takes.
+/// Resources that contain or need the credential are only written if GitHub accepts it.
 fn may_mend(world: &World, kind: &str) -> bool {
     world.audit.is_ok() || !["secret", CONTROLLER].contains(&kind)
 }
@@ -157,8 +157,8 @@ fn is_of(desired: &Desired, kind: &str) -> bool {
     }
 }
 
-/// Whether it is missing or different. The controller's release carries the version of the Secret, which may only differ
-/// once that is mended: whether it has anything to do is decided when it comes to it.
+/// Whether it is missing or different. The controller's release contains the version of the Secret, which may differ
+/// only after the Secret is fixed: its own step decides whether it changes.
 fn lacks(world: &World, id: &Id, kind: &str) -> bool {
     match observed(world, id) {
         // A chart is installed by `up`, not by a repair.
@@ -170,7 +170,7 @@ fn lacks(world: &World, id: &Id, kind: &str) -> bool {
     }
 }
 
-/// Whether it is there and different.
+/// Whether it exists and differs.
 fn differs(world: &World, id: &Id) -> bool {
     matches!(observed(world, id), Some(Ok(Observed::Present(it))) if !it.differences.is_empty())
 }
@@ -181,7 +181,7 @@ fn observed<'a>(world: &'a World, id: &Id) -> Option<&'a Known<Observed>> {
     resources.find(|it| it.id == *id).map(|it| &it.observed)
 }
 
-/// The webhook configurations of a controller's release that is gone.
+/// The webhook configurations of a controller's release that no longer exists.
 fn orphans(world: &World) -> Option<Desired> {
     let controller = &world.profile.controller;
     let (namespace, name) = (&controller.namespace, &controller.release);
@@ -211,7 +211,7 @@ fn orphans(world: &World) -> Option<Desired> {
     })
 }
 
-/// The runners at GitHub that a controller of this cluster made for pools of this profile, and that have no pod any more.
+/// The runners at GitHub that this cluster's controller created for pools of this profile and that have no pod.
 fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -> Option<Desired> {
     let is_recorded = |pool: &str| {
         let own = world.profile.pools.iter().filter(|it| it.name == pool);
@@ -244,7 +244,7 @@ fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -
     })
 }
 
-/// What injects certificates starts anew, and looks at everything.
+/// Restarts cert-manager's CA injector, so that it injects all certificates again.
 fn restart(world: &World) -> Desired {
     let deployment = format!("{}-cainjector", names::CERT_MANAGER);
     let namespace = &world.profile.cert_manager.namespace;

@@ -1,4 +1,4 @@
-//! What is wrong, why, and what mends it. Facts are gathered once (`gather`); every check is a pure function of them.
+//! Diagnosis: what is wrong, why, and the fix. Facts are collected once (`gather`); each check is a pure function.
 
 pub mod bundle;
 pub mod check;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use check::{Check, Severity, Verdict};
 use snapshot::World;
 
-/// All checks, in the order in which they are shown; the areas stand in the order of cause and effect.
+/// All checks, in the order in which they are shown; the areas are in the order of cause and effect.
 pub fn checks() -> Vec<&'static Check> {
     [
         checks::tools::CHECKS,
@@ -33,7 +33,7 @@ pub fn checks() -> Vec<&'static Check> {
     .collect()
 }
 
-/// A check and what it says of this world.
+/// A check and its verdict.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The slug, also the heading in docs/doctor.md.
@@ -44,13 +44,13 @@ pub struct Finding {
     pub severity: Severity,
     /// True when all is well.
     pub claim: &'static str,
-    /// What was found.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The finding it follows from; none: it is a root.
+    /// The finding that causes it; `None`: it is a root.
     pub follows: Option<&'static str>,
 }
 
-/// Which checks are made.
+/// Which checks are run.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Only these ids or categories, where there are any.
@@ -80,7 +80,7 @@ impl Choice {
     }
 }
 
-/// Judges `world` by the chosen checks, and links what follows from what.
+/// Runs the selected checks on `world`, and links each finding to its cause.
 pub fn judge(world: &World, choice: &Choice) -> Vec<Finding> {
     let chosen: Vec<&Check> = checks().into_iter().filter(|it| choice.has(it)).collect();
     let mut findings: Vec<Finding> = chosen

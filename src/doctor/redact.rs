@@ -1,5 +1,5 @@
-//! What of an object the checks look at, and nothing else: environments, tokens in a status, and annotations of others
-//! never get into the world, nor into a bundle. Pure: no I/O.
+//! Reduces an object to the fields that the checks read: environment variables, tokens in a status, and annotations of
+//! other tools are never in the facts, nor in a bundle. Pure: no I/O.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::snapshot::{SecretShape, Shape};
 
-/// The fields that are kept, by path; what is below one of them is kept whole. `*` goes into every entry of a list.
+/// The fields that are kept, by path, with everything below them. `*` matches every entry of a list.
 const KEPT: &[&str] = &[
     "kind",
     "metadata.name",
@@ -66,7 +66,7 @@ const KEPT: &[&str] = &[
     "involvedObject",
 ];
 
-/// `object` without what no check looks at; certificates as digests.
+/// `object` without fields that no check reads; certificates as digests.
 pub(super) fn slim(object: &Value) -> Value {
     let mut kept = Value::Object(Map::new());
     for path in KEPT {
@@ -81,7 +81,7 @@ pub(super) fn slim(object: &Value) -> Value {
     kept
 }
 
-/// The values themselves go no further than this.
+/// The state of a Secret's values; the values themselves are dropped here.
 pub(super) fn shape(secret: &Value) -> SecretShape {
     let shape = |value: &Value| {
         let decoded = value.as_str().and_then(|it| STANDARD.decode(it).ok());
@@ -108,7 +108,7 @@ pub(super) fn shape(secret: &Value) -> SecretShape {
     }
 }
 
-/// What stands for a certificate.
+/// The digest that replaces a certificate.
 pub(super) fn digest(text: &str) -> String {
     use std::fmt::Write;
     let mut digest = String::from("sha256:");
@@ -119,7 +119,7 @@ pub(super) fn digest(text: &str) -> String {
     digest
 }
 
-/// The steps of a path: the name of an annotation is one, whatever is in it.
+/// The segments of a path: the name of an annotation is one segment, even with dots.
 fn steps(path: &str) -> Vec<&str> {
     match path.strip_prefix("metadata.annotations.") {
         Some(name) => vec!["metadata", "annotations", name],

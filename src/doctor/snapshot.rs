@@ -1,4 +1,4 @@
-//! What is known of the world when the checks judge it: each fact, or why it is not known. Pure: no I/O.
+//! The facts that the checks evaluate: each is a value, or the error why it is unknown. Pure: no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +13,21 @@ use crate::{
     resource::observed::Observed,
 };
 
-/// A fact, or why it is not known.
+/// A fact, or why it is unknown.
 pub type Known<T> = Result<T, Error>;
 
-/// Everything that the checks judge.
+/// All facts that the checks evaluate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct World {
     /// The time of this report.
     pub now: Timestamp,
     /// The profile.
     pub profile: Profile,
-    /// What is unwise in it.
+    /// The warnings about it.
     pub advice: Vec<String>,
-    /// That helm is there and of a version that works.
+    /// Whether helm is installed in a supported version.
     pub helm: Known<()>,
-    /// What is known of AWS.
+    /// The facts of AWS.
     pub at_aws: AtAws,
     /// The API server's version.
     pub kubernetes: Known<(u32, u32)>,
@@ -35,7 +35,7 @@ pub struct World {
     pub role_agent: Known<Option<Value>>,
     /// The nodes.
     pub nodes: Known<Vec<Value>>,
-    /// The namespace in which cert-manager's webhook is called; where it has none, arcctl's own.
+    /// The namespace of cert-manager's webhook Service; without one, arcctl's own.
     pub cert_manager_namespace: Known<String>,
     /// The Deployments of cert-manager's parts.
     pub cert_manager: Known<Vec<Value>>,
@@ -55,9 +55,9 @@ pub struct World {
     pub serving_ca: Known<Option<String>>,
     /// The shape of the Secret that the controller reads.
     pub secret: Known<Option<SecretShape>>,
-    /// Webhook configurations that have to do with the controller or cert-manager, each CA as its digest.
+    /// Webhook configurations of the controller or cert-manager, each CA as its digest.
     pub webhooks: Known<Vec<Value>>,
-    /// The Services, as `namespace/name`, that these name and that are not there.
+    /// The missing Services of these webhooks, as `namespace/name`.
     pub missing_services: Known<BTreeSet<String>>,
     /// The endpoint slices of the controller's namespace.
     pub slices: Known<Vec<Value>>,
@@ -67,17 +67,17 @@ pub struct World {
     pub runner_events: Known<Vec<Value>>,
     /// The `Runner` objects.
     pub runners: Known<Vec<Value>>,
-    /// The names of the `RunnerReplicaSets`: the first part of each of their runners' names.
+    /// The names of the `RunnerReplicaSets`: their runners' names start with them.
     pub runner_sets: Known<BTreeSet<String>>,
-    /// What the API server says to a pod of each pool, which is only tried.
+    /// The API server's responses to dry runs of each pool's pod.
     pub pod_trials: Known<Vec<PodTrial>>,
-    /// The security groups of the cluster's nodes, where the profile leads to AWS.
+    /// The security groups of the cluster's nodes, if the profile uses AWS.
     pub node_groups: Known<Vec<String>>,
     /// The autoscalers.
     pub autoscalers: Known<Vec<Value>>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
     pub service_monitors: Known<bool>,
-    /// What pods like the runners' could do; `None`: nobody asked for it.
+    /// The results of the probe pods; `None` without `--probe`.
     pub probe: Option<Known<Vec<Probed>>>,
     /// Whether it has the CRD of `PrometheusRule`.
     pub prometheus_rules: Known<bool>,
@@ -87,22 +87,22 @@ pub struct World {
     pub prometheuses: Known<Vec<Value>>,
     /// The controller's namespace.
     pub system_namespace: Known<Option<Value>>,
-    /// What the audit of the credential advises.
+    /// The warnings of the credential's audit.
     pub audit: Known<Vec<String>>,
-    /// What the runner groups at GitHub let these runners do.
+    /// The permissions of these runners by their runner groups at GitHub.
     pub groups: Known<Groups>,
     /// The runners at GitHub.
     pub registered: Known<Vec<Registered>>,
-    /// The ids in the inventory: what arcctl made.
+    /// The ids in the inventory: what arcctl created.
     pub recorded: Known<BTreeSet<String>>,
-    /// What is wanted, as it was observed; why there is no list, where there is none.
+    /// The desired resources, as observed; or why there is no list.
     pub resources: Known<Vec<Resource>>,
 }
 
-/// What is known of AWS. `None` is what the profile does not need of it.
+/// The facts of AWS. `None` is a fact that the profile does not need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AtAws {
-    /// Who arcctl is there.
+    /// The AWS identity that arcctl uses.
     pub caller: Known<Option<String>>,
     /// The cluster, as EKS names it.
     pub cluster: Known<Option<String>>,
@@ -110,20 +110,20 @@ pub struct AtAws {
     pub wiring: Known<Option<Wiring>>,
 }
 
-/// What was read before the resources at AWS could be named.
+/// The facts that were read before the names of the resources at AWS were known.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Wiring {
-    /// How many kinds of nodes there are, by their security groups.
+    /// The number of node types, by their security groups.
     pub networks: usize,
-    /// Whether EKS itself runs what the nodes need, the agent of Pod Identity included.
+    /// Whether EKS runs the nodes' components, including the Pod Identity agent (EKS Auto Mode).
     pub auto_mode: bool,
-    /// What is unwise in what others wrote.
+    /// The warnings about settings of other owners.
     pub advice: Vec<String>,
     /// The role's trust policy, where there is a role.
     pub trust_policy: Option<TrustPolicy>,
 }
 
-/// How long a trust policy is.
+/// The length of a trust policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrustPolicy {
     /// Its role.
@@ -132,32 +132,32 @@ pub struct TrustPolicy {
     pub size: usize,
 }
 
-/// What a pod like those of a pool said.
+/// The results of a probe pod of one pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probed {
     /// The pool.
     pub pool: String,
-    /// Its answers.
+    /// Its results.
     pub said: Known<Vec<Answer>>,
 }
 
-/// What the API server says to a pod like those of a pool, which is only tried.
+/// The API server's response to a dry run of a pool's pod.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PodTrial {
     /// The pool.
     pub pool: String,
-    /// Why it refuses it, and what mends that; `None`: it does not, or there is no namespace to ask for.
+    /// Why it rejects the pod, and the fix; `None`: it does not, or the namespace does not exist yet.
     pub refused: Known<Option<Refused>>,
 }
 
-/// A refusal of a pod.
+/// A rejection of a pod.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refused {
-    /// The API server's words.
+    /// The API server's message.
     pub said: String,
-    /// What mends it.
+    /// The fix.
     pub fix: String,
-    /// Whether it only says that other pods take all the room.
+    /// Whether the only reason is that other pods use all capacity.
     pub lacks_room: bool,
 }
 
@@ -170,25 +170,25 @@ pub struct SecretShape {
     pub keys: BTreeMap<String, Shape>,
 }
 
-/// What can be said of a secret value.
+/// The state of a secret value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
-    /// There, and nothing else.
+    /// Present, without other defects.
     Whole,
     /// Empty.
     Empty,
-    /// With white space around it, which no header may have.
+    /// With white space around it, which is invalid in a header.
     Spaced,
 }
 
-/// What was found of the runner groups.
+/// The facts about the runner groups.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Groups {
-    /// What keeps runners or jobs away, one sentence each.
+    /// What blocks runners or jobs, one sentence each.
     pub broken: Vec<String>,
-    /// What is unwise, one sentence each.
+    /// The warnings, one sentence each.
     pub advice: Vec<String>,
-    /// Where groups are changed.
+    /// The page where groups are changed.
     pub fix: String,
 }
 
@@ -205,7 +205,7 @@ pub struct Registered {
     pub labels: Vec<String>,
 }
 
-/// A desired resource and what is there of it.
+/// A desired resource and its observed state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resource {
     /// Its name.

@@ -1,4 +1,4 @@
-//! How long a phase may take, and what gives it longer. Pure but for the clock.
+//! The deadline of a phase, and what extends it. Pure but for the clock.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use super::Options;
 use crate::{desired::Phase, profile::KubeDuration};
 
-/// How long the base phase may take: it creates small objects, and waits for a namespace that is being deleted. The API
-/// server looks again at one that is not empty yet after up to a minute, several times where it is busy.
+/// The timeout of the base phase: it creates small objects, and waits for a namespace that is being deleted. The API
+/// server retries the deletion of a non-empty one after up to a minute, several times if it is busy.
 const BASE: Duration = Duration::from_mins(5);
 
-/// How long each phase may take in which things go, beside those that wait for jobs and for GitHub.
+/// The timeout of each phase that deletes resources, except those that wait for jobs and for GitHub.
 const REMOVAL: Duration = Duration::from_mins(5);
 
-/// A limit, and where it comes from.
+/// A timeout, and where it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     /// How long.
@@ -33,7 +33,7 @@ enum Source {
 }
 
 impl Limit {
-    /// What gives the phase longer; nothing for what takes seconds where everything is well.
+    /// What extends the timeout; `None` for phases that take seconds if all is well.
     pub(super) fn longer(self) -> Option<String> {
         match self.source {
             Source::Key(key) => Some(format!("`timeouts.{key}` in the profile gives it longer")),
@@ -49,7 +49,7 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// The end of a phase: its own limit, or that of the run where it comes first.
+/// The deadline of a phase: its own, or that of the run if that is earlier.
 pub(super) fn of_phase(phase: Phase, options: &Options<'_>) -> (Instant, Limit) {
     let timeouts = options.timeouts;
     let (length, source) = match phase {

@@ -1,4 +1,4 @@
-//! What happens while a plan is carried out: data, sent to a function; rendering is elsewhere.
+//! The events of a run, sent to a function; rendering is elsewhere.
 
 use std::time::Duration;
 
@@ -8,41 +8,41 @@ use crate::{
     plan::Action,
 };
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A phase begins; the one before has ended.
+    /// A phase starts; the previous one has ended.
     Phase(Phase),
-    /// A step is worked on.
+    /// A step starts.
     Started {
-        /// Which.
+        /// The resource.
         id: Id,
-        /// What is done.
+        /// The action.
         action: Action,
     },
-    /// A step waits, or waits for something else than before.
+    /// A step waits, or waits for a different condition than before.
     Waiting {
-        /// Which.
+        /// The resource.
         id: Id,
-        /// For what.
+        /// The condition.
         reason: String,
     },
-    /// A step is done and proven.
+    /// A step is done and verified.
     Finished {
-        /// Which.
+        /// The resource.
         id: Id,
-        /// What was done.
+        /// The action.
         action: Action,
-        /// What was wanted of it.
+        /// The desired state.
         goal: Goal,
         /// How long it took.
         elapsed: Duration,
     },
-    /// A step ended in an error.
+    /// A step failed.
     Failed {
-        /// Which.
+        /// The resource.
         id: Id,
-        /// Why.
+        /// The error.
         error: Error,
         /// How long it took.
         elapsed: Duration,

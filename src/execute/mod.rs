@@ -1,6 +1,6 @@
-//! Carries out what is desired: phases in order, the resources of one phase concurrently.
+//! Executes the steps: phases in order, the resources of one phase concurrently.
 //!
-//! The first failure stops the run: writes in flight end, waits are abandoned, the rest is not started.
+//! The first failure stops the run: writes in flight are completed, waits are cancelled, the rest does not start.
 
 mod deadline;
 mod event;
@@ -32,23 +32,23 @@ use crate::{
 };
 use step::StepRun;
 
-/// Why a run is to stop.
+/// Why a run is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
     Terminated,
-    /// SIGHUP: the terminal went away.
+    /// SIGHUP: the terminal was closed.
     HungUp,
-    /// Another run has the lease, or it is gone.
+    /// Another run holds the lease, or the lease was deleted.
     LeaseLost,
     /// Another step failed.
     Failed,
 }
 
 impl Stop {
-    /// The kind of error of a run that a signal ended, and the word for it; `None` where it was no signal.
+    /// The error kind and the name of the signal that ended a run; `None` if it was no signal.
     pub const fn signal(self) -> Option<(ErrorKind, &'static str)> {
         match self {
             Self::Interrupted => Some((ErrorKind::Interrupted, "interrupted")),
@@ -81,26 +81,26 @@ impl Stop {
     }
 }
 
-/// How a run is made.
+/// The options of a run.
 pub struct Options<'a> {
-    /// Takes over what was made by hand.
+    /// Adopts resources that were created by hand.
     pub adopt: bool,
-    /// Whether anything may be written: not in a run whose plan has nothing to do.
+    /// Whether writes are allowed: not in a run whose plan has no changes.
     pub may_write: bool,
-    /// When the whole run ends.
+    /// When the whole run times out.
     pub deadline: Instant,
-    /// How long the whole run may take, for messages.
+    /// Time limit for the whole run, for messages.
     pub limit: Duration,
-    /// How long each phase may wait.
+    /// The timeout of each phase.
     pub timeouts: &'a Timeouts,
-    /// Set when the run is to stop.
+    /// Set when the run must stop.
     pub stop: watch::Sender<Option<Stop>>,
-    /// Set while the lease is not renewed: nothing is written until it is.
+    /// Set while the lease is not renewed: writes are paused.
     pub paused: watch::Sender<bool>,
 }
 
 impl Options<'_> {
-    /// What the lease tells the run.
+    /// The signals of the lease to the run.
     pub fn hold(&self) -> lease::Hold {
         lease::Hold {
             stop: self.stop.clone(),
@@ -108,7 +108,7 @@ impl Options<'_> {
         }
     }
 
-    /// The error of a run that was interrupted, also where every step in work still ended well.
+    /// The error of an interrupted run, also if every step in progress succeeded.
     pub fn stopped(&self) -> Option<Error> {
         let (kind, message) = match *self.stop.borrow() {
             Some(Stop::Interrupted) => (
@@ -134,18 +134,18 @@ impl Options<'_> {
     }
 }
 
-/// How one step ended.
+/// The result of one step.
 #[derive(Clone, Debug)]
 pub struct StepResult {
-    /// Which.
+    /// The resource.
     pub id: Id,
-    /// What was done, or tried; `None` when it was not started.
+    /// The action that was done or attempted; `None` if the step was not started.
     pub action: Option<Action>,
-    /// Whether something was written, however the step ended.
+    /// Whether something was written, regardless of the step's result.
     pub written: bool,
     /// How long it took.
     pub elapsed: Duration,
-    /// Why it did not succeed.
+    /// Why it failed.
     pub error: Option<Error>,
 }
 
@@ -173,9 +173,9 @@ pub async fn execute(
     results
 }
 
-/// The phase beside which the steps of `phase` run. Pools that go make room for those that come: on nodes that are full
-/// a renamed pool would else wait for ever, and one pool with a bad image would keep every removed one. All that they
-/// need is the controller's webhook, which is proven before the runners' phase.
+/// The phase in which the steps of `phase` run. Removed pools are deleted while new ones are created: on full nodes a
+/// renamed pool would otherwise wait forever, and one pool with a bad image would block the deletion of every removed
+/// one. They only need the controller's webhook, which is verified before the runners' phase.
 fn stage(phase: Phase, desired: &[Desired]) -> Phase {
     let makes_pools = |it: &Desired| it.phase == Phase::Runners && it.goal == Goal::There;
     match phase {
@@ -231,7 +231,7 @@ async fn run_stage(
             next = running.next() => match next {
                 None => break,
                 Some(result) => {
-                    // What the step said before it ended comes first.
+                    // Report the step's events before its end.
                     while let Ok(event) = events.try_recv() {
                         on_event(&event);
                     }
@@ -301,8 +301,8 @@ fn report(result: &StepResult, steps: &[&Desired], on_event: &mut dyn FnMut(&Eve
     }
 }
 
-/// The error that a run ends with, also where a signal or a lost lease stopped it. Which step that stopped is only where
-/// it was; that the lease is lost is why, and is said.
+/// The error of a run, also if a signal or a lost lease stopped it. The step stopped by a signal or a lost lease is only
+/// the place; a lost lease is the cause and is reported.
 pub fn ending(results: &[StepResult], options: &Options<'_>) -> Option<Error> {
     let first = first_error(results);
     match (first, options.stopped()) {
@@ -315,7 +315,7 @@ pub fn ending(results: &[StepResult], options: &Options<'_>) -> Option<Error> {
     }
 }
 
-/// The error of the steps: a known 401 or 403 before all, then what failed by itself, then its consequences.
+/// The error of the steps: a known 401 or 403 first, then independent failures, then their consequences.
 pub fn first_error(results: &[StepResult]) -> Option<&Error> {
     let rank = |error: &&Error| match error.kind {
         ErrorKind::Unauthorized => 0,
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(error.object.as_deref(), Some("crds/-/cert-manager"));
         assert!(error.to_string().contains("not Established"), "{error}");
 
-        // What failed by itself is why the run ended, whatever came after.
+        // An independent failure is the cause, whatever came after it.
         let own = result(Error::failed(System::Helm, "cannot install"));
         let error = ending(&[stopped, own], &options).unwrap();
         assert_eq!(error.message, "cannot install");

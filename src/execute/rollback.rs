@@ -1,4 +1,4 @@
-//! Going back to the credential that was there before, when the new one could not be proven.
+//! Restores the previous credential when the new one could not be verified.
 
 use tokio::time::Instant;
 
@@ -13,25 +13,25 @@ use crate::{
     resource::{context::Context, newest_release},
 };
 
-/// Where the pods of the controller carry the version of the Secret.
+/// The annotation on the controller's pods with the version of the Secret.
 const SECRET_VERSION: &str = "arcctl.dev/secret-version";
 
-/// How far going back came.
+/// The result of the rollback.
 #[derive(Debug)]
 pub enum PutBack {
-    /// The controller works with the old credential.
+    /// The controller works with the previous credential.
     Done,
-    /// The Secret has it, and the controller was not restarted in between.
+    /// The Secret has the previous credential, and the controller was not restarted in between.
     NotRestarted,
-    /// The Secret has it, and the controller does not work.
+    /// The Secret has the previous credential, and the controller does not work.
     SecretOnly(Error),
-    /// The Secret may have either.
+    /// The Secret may have either credential.
     Failed(Error),
 }
 
-/// Writes the old data into the Secret, and waits until the controller works with it: the same steps as any other, as far
-/// as this run had begun them. What it had not begun stays as it is: the controller reads its credential when it starts, so
-/// one that was not restarted works with the old one still. The steps' results are put to `steps`.
+/// Writes the previous data into the Secret, and waits until the controller works with it. Runs the usual steps, but
+/// only those that this run had started: the controller reads its credential at start, so one that was not restarted
+/// still uses the previous one. Adds the results to `steps`.
 pub async fn put_back(
     desired: &[Desired],
     context: &Context,
@@ -42,7 +42,7 @@ pub async fn put_back(
     context.rotation().restore();
     let restarted = is_restarted(desired, context, steps).await;
     let again = to_do_again(desired, steps, restarted);
-    // The step that failed has stopped the run; whoever sends a signal, or takes the lease, still does.
+    // The failed step has stopped the run; a signal or a lost lease still stops the rollback.
     options
         .stop
         .send_if_modified(|stop| stop.take_if(|it| *it == Stop::Failed).is_some());
@@ -71,8 +71,8 @@ pub async fn put_back(
     }
 }
 
-/// Whether this run has given the controller's release the version of the Secret that it has written, so that the
-/// controller's pods start anew with the new credential. Where that cannot be found out they may have.
+/// Whether this run has passed the new version of the Secret to the controller's release, so that its pods restart with
+/// the new credential. True if that is unknown.
 async fn is_restarted(desired: &[Desired], context: &Context, steps: &[StepResult]) -> bool {
     let release = desired.iter().filter(|it| it.phase == Phase::Controller);
     let release = release.filter(|it| is_begun(steps, &it.id));
@@ -100,7 +100,7 @@ fn is_begun(steps: &[StepResult], id: &Id) -> bool {
     step.is_some_and(|it| !matches!(it.action, None | Some(Action::Keep)))
 }
 
-/// The Secret; and where the controller was `restarted`, the steps of its phase that were begun or that prove it.
+/// The Secret; and if the controller was `restarted`, the steps of its phase that were started or that verify it.
 fn to_do_again(desired: &[Desired], steps: &[StepResult], restarted: bool) -> Vec<Desired> {
     let again = |it: &&Desired| {
         let of_the_controller = restarted && it.phase == Phase::Controller;
@@ -109,8 +109,8 @@ fn to_do_again(desired: &[Desired], steps: &[StepResult], restarted: bool) -> Ve
     desired.iter().filter(again).cloned().collect()
 }
 
-/// Puts the results of steps that were done once more to those of the run: what the first time ended well and the second
-/// time not, has failed.
+/// Merges the results of repeated steps into those of the run: a step that succeeded first and failed when repeated has
+/// failed.
 fn add(steps: &mut Vec<StepResult>, again: Vec<StepResult>) {
     for result in again {
         let Some(step) = steps.iter_mut().find(|it| it.id == result.id) else {
@@ -133,7 +133,7 @@ fn is_secret(desired: &Desired) -> bool {
     matches!(desired.resource, Resource::ControllerSecret(_))
 }
 
-/// The Secret has the data again that it had before: its step has changed nothing, and ended as the run does.
+/// Marks the Secret as unchanged, since its previous data is restored; its step ends as the run does.
 pub fn mark_put_back(desired: &[Desired], steps: &mut [StepResult], failure: &Error) {
     let secret = |step: &StepResult| {
         let of_the_step = desired.iter().find(|it| it.id == step.id);
@@ -147,7 +147,7 @@ pub fn mark_put_back(desired: &[Desired], steps: &mut [StepResult], failure: &Er
         let error = Error::new(failure.kind, failure.system, message)
             .object(&step.id)
             .cause("the new one was not proven");
-        // What is as it was before has not changed.
+        // Restored data counts as unchanged.
         step.written = false;
         step.error = Some(match &failure.hint {
             Some(hint) => error.hint(hint),
@@ -236,7 +236,7 @@ mod tests {
         let release = |action, failed| [secret(), result("helm-release", action, failed)];
         assert_eq!(kinds(&[secret()], false), ["secret"]);
         assert_eq!(kinds(&release(None, false), false), ["secret"]);
-        // Tried, and helm was not started: another one is at work on the release.
+        // Attempted, but helm was not started: another operation on the release is in progress.
         assert_eq!(
             kinds(&release(Some(Action::Update), true), false),
             ["secret"]
@@ -244,7 +244,7 @@ mod tests {
         let all = ["secret", "helm-release", "webhook"];
         assert_eq!(kinds(&release(Some(Action::Update), false), true), all);
         assert_eq!(kinds(&release(Some(Action::Update), true), true), all);
-        // Another release of the phase that was not begun stays as it is.
+        // Another release of the phase that was not started is kept as it is.
         assert_eq!(kinds(&release(None, false), true), ["secret", "webhook"]);
         assert!(!is_begun(
             &release(Some(Action::Keep), false),

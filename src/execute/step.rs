@@ -1,7 +1,7 @@
-//! One step: observe, decide, act, and wait until it is proven.
+//! One step: observe, decide, act, and wait until the resource is verified.
 //!
-//! The only wait loop over resources. It is driven by watches; what cannot be watched is looked at in an interval. It
-//! ends with the last reason.
+//! The only wait loop over resources. It is driven by watches; resources that cannot be watched are polled. On timeout,
+//! the error contains the last reason.
 
 use std::time::Duration;
 
@@ -22,23 +22,23 @@ use crate::{
     },
 };
 
-/// How often a resource is applied before its not staying as wanted is an error.
+/// How often a resource is applied before it is an error that it keeps changing.
 const APPLIES: u32 = 4;
 
-/// How often in a row something may be deleted, part by part, before its not going is an error. A pause between two, in
-/// which jobs end, begins the count anew.
+/// How often in a row the parts of something may be deleted before it is an error that it still exists. A pause between
+/// two deletions, in which jobs finish, resets the count.
 const DELETES: u32 = 40;
 
-/// How often helm may fail for a resource before that is an error: a webhook that comes up refuses once or twice.
+/// How often helm may fail for a resource before that is an error: a starting webhook rejects a request once or twice.
 const HELM_FAILURES: u32 = 2;
 
-/// How the pause between two looks grows.
+/// The growth factor of the polling interval.
 const BACKOFF: f64 = 1.3;
 
-/// How long changes that come together are taken as one.
+/// The time in which several changes are handled as one.
 const SETTLE: Duration = Duration::from_millis(30);
 
-/// One step in work.
+/// One step in progress.
 pub(super) struct StepRun<'a> {
     pub(super) desired: &'a Desired,
     pub(super) context: &'a Context,
@@ -51,21 +51,21 @@ pub(super) struct StepRun<'a> {
     pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
-/// What a step has done by its end.
+/// The result of a step.
 pub(super) struct Done {
-    /// What was done, or tried.
+    /// The action that was done or attempted.
     pub(super) action: Action,
-    /// Whether a write came to its end.
+    /// Whether a write was completed.
     pub(super) written: bool,
 }
 
-/// What one look at the resource led to.
+/// The result of one observation.
 enum Look {
-    /// It is as wanted and does its work.
+    /// As desired and ready.
     Done,
-    /// It is to be written.
+    /// To be written.
     Write(Action),
-    /// It is as wanted, or cannot be written, and does not do its work yet.
+    /// As desired, or not writable, and not ready yet.
     Wait(Readiness),
 }
 
@@ -77,7 +77,7 @@ enum Next {
 }
 
 impl StepRun<'_> {
-    /// Works on the step until it is proven.
+    /// Runs the step until the resource is verified.
     pub(super) async fn run(mut self) -> (Done, Result<()>) {
         let mut done = Done {
             action: Action::Keep,
@@ -107,7 +107,7 @@ impl StepRun<'_> {
                 self.until_renewed(&mut last).await?;
                 continue;
             }
-            // A write is never cut off: its calls and processes have time limits of their own.
+            // A write is never cancelled: its calls and processes have timeouts of their own.
             let look = match look {
                 Ok(Look::Write(_)) if !self.may_write => return Err(self.changed()),
                 Ok(Look::Write(action)) => self.write(action, done).await.map(|()| {
@@ -120,7 +120,7 @@ impl StepRun<'_> {
             match self.next(look, &mut last, &mut failures)? {
                 Next::Proven => return Ok(()),
                 Next::AtOnce => {
-                    // What was just written is looked at often.
+                    // Poll often right after a write.
                     pause = self.desired.resource.interval();
                     continue;
                 }
@@ -136,7 +136,7 @@ impl StepRun<'_> {
                     .changes(&self.desired.resource.selections())
                     .boxed()
             });
-            // What stays as it is, is asked less and less often: GitHub counts its calls.
+            // Poll an unchanged resource less and less often: GitHub limits the request rate.
             ticks.reset_after(pause);
             pause = pause
                 .mul_f64(BACKOFF)
@@ -150,7 +150,7 @@ impl StepRun<'_> {
         }
     }
 
-    /// Waits until the lease is renewed: until then another run may take it.
+    /// Waits until the lease is renewed: until then another run may acquire it.
     async fn until_renewed(&mut self, last: &mut Readiness) -> Result<()> {
         let reason = "the lease of this run is not renewed, since the API server does not answer; nothing is written until it is";
         self.waits_for(last, Readiness::progressing(reason));
@@ -162,7 +162,7 @@ impl StepRun<'_> {
         }
     }
 
-    /// What comes after a look or a write.
+    /// The next action after an observation or a write.
     fn next(&self, look: Result<Look>, last: &mut Readiness, failures: &mut u32) -> Result<Next> {
         match look {
             Ok(Look::Done) => Ok(Next::Proven),
@@ -204,13 +204,13 @@ impl StepRun<'_> {
         }
     }
 
-    /// The error of a run that is to stop.
+    /// The error of a run that must stop.
     fn stopped(&self, last: &Readiness) -> Error {
         let stop = self.stop.borrow().unwrap_or(Stop::Failed);
         stop.error(&self.desired.id, last.reason())
     }
 
-    /// The error of a run that was to write nothing, and met something to write.
+    /// The error of a run that must not write, and found something to write.
     fn changed(&self) -> Error {
         Error::new(
             ErrorKind::Stale,
@@ -227,7 +227,7 @@ impl StepRun<'_> {
         }
         let observed = self.desired.resource.observe(self.context).await?;
         let step = decide(self.desired, &observed, self.adopt)?;
-        // A proof is only written to where it says what it lacks: a fresh registration after a rotation.
+        // A proof is only written if it reports a difference: a fresh registration after a rotation.
         let only_seen = self.desired.resource.is_proof() && step.differences.is_empty();
         if step.action == Action::Keep || only_seen {
             return Ok(match observed {
@@ -254,7 +254,7 @@ impl StepRun<'_> {
         ))
     }
 
-    /// What goes is deleted once it can go, and waited for until it is gone.
+    /// Deletes a resource once that is possible, and waits until it is gone.
     async fn look_what_remains(&self, applied: u32) -> Result<Look> {
         let observed = self.desired.resource.remains(self.context).await?;
         let step = decide(self.desired, &observed, self.adopt)?;
@@ -277,7 +277,7 @@ impl StepRun<'_> {
         }
     }
 
-    /// The one next place to look where no cause is known.
+    /// The one next place to look if no cause is known.
     fn next_place(&self) -> String {
         let place = match (self.desired.resource.system(), self.desired.goal) {
             (System::Kubernetes | System::Helm, Goal::There) => {
@@ -314,7 +314,7 @@ impl StepRun<'_> {
     }
 
     fn send(&self, event: Event) {
-        // The receiver lives as long as the run; when it is gone nobody is left to tell.
+        // The receiver lives as long as the run; without it nothing displays the event.
         drop(self.events.send(event));
     }
 
@@ -324,7 +324,7 @@ impl StepRun<'_> {
             Readiness::Stuck { hint, .. } if !hint.is_empty() => {
                 format!("{hint}; then run the same command again: it continues")
             }
-            // Nothing says that something is wrong: it may only be slow.
+            // No sign of an error: it may only be slow.
             _ => {
                 let longer = limit.longer().map(|it| format!("; {it}"));
                 format!(
@@ -353,13 +353,13 @@ impl StepRun<'_> {
     }
 }
 
-/// A failure that may pass, as what is waited for.
+/// A temporary failure, as the condition that the step waits for.
 fn as_reason(error: &Error) -> Readiness {
     let reason = format!("{}: {}", error.message, error.causes.join(": "));
     Readiness::stuck(reason, error.hint.clone().unwrap_or_default())
 }
 
-/// Lets changes that come together pass, so that a burst of events is one look.
+/// Collects changes, so that a burst of events causes one observation.
 async fn settle(stream: &mut (impl Stream<Item = ()> + Unpin)) {
     let end = Instant::now() + SETTLE;
     while let Ok(Some(())) = tokio::time::timeout_at(end, stream.next()).await {}

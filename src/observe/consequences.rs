@@ -1,4 +1,4 @@
-//! Tells of a plan what else happens: how many runners are replaced, and how many of them have a job.
+//! Adds side effects to a plan: how many runners are replaced, and how many of them run a job.
 
 use std::collections::BTreeSet;
 
@@ -16,10 +16,10 @@ use crate::{
     resource::context::Context,
 };
 
-/// How many runners are named.
+/// The maximum number of runners listed by name.
 const NAMED: usize = 4;
 
-/// Adds to each step of `plan` what follows from it; and to what is taken over as it is, what the next run does.
+/// Adds its side effects to each step of `plan`; for an adopted resource, the changes of the next run.
 pub(crate) async fn tell(context: &Context, desired: &[Desired], plan: &mut Plan) -> Result<()> {
     for desired in desired {
         let id = desired.id.to_string();
@@ -45,7 +45,7 @@ pub(crate) async fn tell(context: &Context, desired: &[Desired], plan: &mut Plan
     Ok(())
 }
 
-/// What the next run does with something that this one takes over as it is.
+/// The changes that the next run makes to a resource that this run adopts unchanged.
 fn left(told: &[String]) -> String {
     let later = match told {
         [] => "makes these changes".to_owned(),
@@ -54,7 +54,7 @@ fn left(told: &[String]) -> String {
     format!("{LEFT}: the next `arcctl up`, without --adopt, {later}")
 }
 
-/// How a line begins about what is only taken over.
+/// The prefix of a line about a resource that is only adopted.
 pub(crate) const LEFT: &str = "taken over as it is";
 
 async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
@@ -67,7 +67,7 @@ async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
     })
 }
 
-/// How many runners a pool has now, by name, and how many of them have a job.
+/// The runners of a pool by name, and how many of them run a job.
 async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<String> {
     let selection = Selection::namespaced(names::ARC_API_VERSION, "Runner", namespace)
         .labelled(format!("runner-deployment-name={pool}"));

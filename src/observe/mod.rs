@@ -1,4 +1,4 @@
-//! Observes everything that is desired, phase by phase, and makes the plan.
+//! Observes all desired resources, phase by phase, and creates the plan.
 
 pub(crate) mod consequences;
 
@@ -19,10 +19,10 @@ use crate::{
     resource::{context::Context, crds_leave, observed::Observed},
 };
 
-/// How many resources are observed at a time.
+/// How many resources are observed concurrently.
 pub(crate) const CONCURRENT: usize = 32;
 
-/// The plan for `desired`: phases in order, since later ones need what earlier ones tell (the Secret's version).
+/// The plan for `desired`: phases in order, since later ones need results of earlier ones (the Secret's version).
 pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) -> Result<Plan> {
     let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
     phases.sort_unstable();
@@ -78,7 +78,7 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
     }
 }
 
-/// Reads what is there of one resource: as it is wanted, or what is left of it where it is to go.
+/// Reads the current state of one resource, or what remains of it if it is to be deleted.
 pub(crate) async fn one(context: &Context, desired: &Desired) -> Result<Observed> {
     match desired.goal {
         Goal::There => desired.resource.observe(context).await,
@@ -86,7 +86,7 @@ pub(crate) async fn one(context: &Context, desired: &Desired) -> Result<Observed
     }
 }
 
-/// What is decided for a step, and why, for the log.
+/// Logs the action of a step, and the reason.
 fn log_decision(step: &Step) {
     let paths: Vec<&str> = step.differences.iter().map(|it| it.path.as_str()).collect();
     let why = match (&step.note, paths.is_empty()) {
@@ -105,13 +105,13 @@ fn log_decision(step: &Step) {
     log::step(&step.id).in_scope(|| tracing::info!("{decided}{why}"));
 }
 
-/// Why what is there now is no longer there when its turn comes: it is being deleted.
+/// Why the live object will be gone when its step runs: it is being deleted.
 fn is_leaving(desired: &Desired, observed: &Observed) -> Option<String> {
     if desired.goal != Goal::There {
         return None;
     }
     match (&desired.resource, observed) {
-        // An object does its work by being there: it is not ready only while it goes.
+        // A plain object is ready if it exists: it is not ready only while it is being deleted.
         (Resource::Object(_), Observed::Present(present)) => {
             present.readiness.reason().map(str::to_owned)
         }
@@ -120,7 +120,7 @@ fn is_leaving(desired: &Desired, observed: &Observed) -> Option<String> {
     }
 }
 
-/// What is there now goes, or its namespace does, before it is made anew.
+/// The live object, or its namespace, is deleted before it is created again.
 fn made_anew(step: &mut Step, reason: &str) {
     step.ready = false;
     step.differences = Vec::new();
@@ -130,9 +130,9 @@ fn made_anew(step: &mut Step, reason: &str) {
     }
 }
 
-/// A proof has nothing to write. While something else is to be written, one that does not hold is decided later;
-/// otherwise it stays, not ready, and is waited for. One that says what it lacks is written to: so runners that never started
-/// make room.
+/// A proof writes nothing. If it does not hold while other writes are planned, it is decided later; otherwise it is
+/// unchanged, not ready, and waited for. One that reports a difference is written: runners that never started are
+/// deleted to free capacity.
 fn postpone_proofs(steps: &mut [Step]) {
     let writes = steps
         .iter()
@@ -148,18 +148,18 @@ fn postpone_proofs(steps: &mut [Step]) {
     }
 }
 
-/// What the inventory has and the profile no longer.
+/// Resources that are in the inventory but no longer in the profile.
 #[derive(Default)]
 pub(crate) struct LeftBehind {
-    /// What of it `up` takes away.
+    /// Those that `up` deletes.
     pub(crate) goes: Vec<Desired>,
-    /// What of it is at AWS and stays, each with the reason.
+    /// Those at AWS that are kept, each with the reason.
     pub(crate) stays: Vec<String>,
-    /// What of it is not there any more, or was never arcctl's: nothing is left to be remembered.
+    /// Those that no longer exist, or never were arcctl's: they are removed from the inventory.
     pub(crate) gone: BTreeSet<String>,
 }
 
-/// Looks at what the inventory has and the profile no longer.
+/// Observes the resources that are in the inventory but no longer in the profile.
 pub(crate) async fn left_behind(
     context: &Context,
     records: &Records,
@@ -182,7 +182,7 @@ pub(crate) async fn left_behind(
     Ok(result)
 }
 
-/// Those of `desired`, all of which are to go, that are there, each with its step.
+/// The existing resources of `desired`, all of which are to be deleted, each with its step.
 pub(crate) async fn present(
     context: &Context,
     desired: Vec<Desired>,

@@ -1,4 +1,4 @@
-//! What else happens when a resource is changed: which pods are started anew, which runners are replaced.
+//! Side effects of a change: which pods are restarted, which runners are replaced.
 
 use std::collections::BTreeSet;
 
@@ -21,17 +21,17 @@ pub enum Consequence {
         /// The pool.
         pool: String,
     },
-    /// One idle runner is replaced, to prove a new credential by a fresh registration.
+    /// One idle runner is replaced, to verify a new credential by a fresh registration.
     OneRunner,
-    /// The pods of a Deployment are started anew, one after the other.
+    /// The pods of a Deployment are restarted, one after the other.
     Pods {
         /// The Deployment, or the release it is of.
         what: String,
     },
 }
 
-/// The values of the two charts that do not reach the pods (source: where their templates use them,
-/// actions-runner-controller 0.23.7 and cert-manager v1.21.1). Of a key that is not here the pods are taken to depend.
+/// The values of the two charts that do not affect the pods (source: where their templates use them,
+/// actions-runner-controller 0.23.7 and cert-manager v1.21.1). Any other key is assumed to affect the pods.
 const BESIDE_PODS: [&str; 20] = [
     "admissionWebHooks",
     "authSecret.annotations",
@@ -55,7 +55,7 @@ const BESIDE_PODS: [&str; 20] = [
     "webhook.timeoutSeconds",
 ];
 
-/// What follows when `desired` is changed by `differences`.
+/// The side effects of changing `desired` by `differences`.
 pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Consequence> {
     let paths = || differences.iter().map(|it| it.path.as_str());
     match &desired.resource {
@@ -85,8 +85,7 @@ pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Conseq
     }
 }
 
-/// Whether `plan` has the controller make pods of a pool: all of them anew, or more of them; or only waits for pods that
-/// are missing.
+/// Whether `plan` makes the controller create pods of a pool: replace all, add some, or create those that are missing.
 pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
     let of = |kind: &str| {
         let id = Id::new(kind, Some(namespace), pool);
@@ -112,7 +111,7 @@ fn raises_minimum(difference: &Difference) -> bool {
     difference.path == "spec.minReplicas" && number(&difference.to) > number(&difference.from)
 }
 
-/// The Deployment whose template has drifted: putting it back starts its pods anew.
+/// The Deployment whose pod template has drifted: reverting it restarts its pods.
 fn deployment(path: &str) -> Option<String> {
     let rest = path.strip_prefix("live.Deployment/")?;
     let (name, _) = rest.split_once(".spec.template")?;

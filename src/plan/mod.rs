@@ -1,4 +1,4 @@
-//! What would be done: data, made from observations. Pure: no I/O.
+//! The plan: the action for each resource, computed from observations. Pure: no I/O.
 
 pub mod consequence;
 mod refusal;
@@ -15,19 +15,19 @@ use crate::{
 };
 use refusal::{foreign, other_profile, rival};
 
-/// What is done with one resource.
+/// The action on one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It is not there and is made.
+    /// The resource does not exist and is created.
     Create,
-    /// It is there and is changed.
+    /// The resource exists and is updated.
     Update,
-    /// It goes.
+    /// The resource is deleted.
     Delete,
-    /// It stays as it is; it is still waited for.
+    /// The resource is unchanged; the run still waits until it is ready.
     Keep,
-    /// It cannot be decided before an earlier step is done.
+    /// The action is unknown until an earlier step is done.
     Later,
 }
 
@@ -40,30 +40,30 @@ pub struct Step {
     pub kind: String,
     /// The last part of the id.
     pub name: String,
-    /// When it is worked on.
+    /// The phase in which the step runs.
     pub phase: Phase,
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// Where it differs from the profile.
     pub differences: Vec<Difference>,
-    /// Whether somebody else's thing is taken over (`--adopt`).
+    /// Whether an object of another owner is adopted (`--adopt`).
     #[serde(skip)]
     pub adopts: bool,
-    /// Whether it does its work as it is.
+    /// Whether it is ready as it is.
     #[serde(skip)]
     pub ready: bool,
     /// Whether it is only observed, never written.
     #[serde(skip)]
     pub proof: bool,
-    /// Why it stays although everything goes, or what is waited for before it goes.
+    /// Why it is kept although everything is deleted, or what its deletion waits for.
     #[serde(skip)]
     pub note: Option<String>,
-    /// What else happens when it is done: which pods are started anew, which runners are replaced.
+    /// Side effects of the step: which pods are restarted, which runners are replaced.
     #[serde(skip)]
     pub consequences: Vec<String>,
 }
 
-/// What would be done, in order.
+/// The steps of a run, in order.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The profile's name.
@@ -72,16 +72,16 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// How many steps have each action.
+/// The number of steps per action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// Made.
+    /// Created.
     pub create: usize,
-    /// Changed.
+    /// Updated.
     pub update: usize,
     /// Deleted.
     pub delete: usize,
-    /// Left.
+    /// Unchanged.
     pub keep: usize,
     /// Decided later.
     pub later: usize,
@@ -108,7 +108,7 @@ impl Plan {
         self.steps.iter().all(|step| step.action == Action::Keep)
     }
 
-    /// Whether nothing would be written, and everything does its work.
+    /// Whether nothing would be written, and every resource is ready.
     pub fn is_proven(&self) -> bool {
         self.is_unchanged() && self.steps.iter().all(|step| step.ready)
     }
@@ -142,7 +142,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
     let ready = present.readiness == Readiness::Ready;
     match &present.ownership {
         Ownership::Ours | Ownership::Shared { .. } if present.differences.is_empty() => {
-            // What a proof waits for is told where it is waited for.
+            // The condition that a proof waits for is reported by the wait.
             let waits = present.readiness.reason();
             let waits = waits.filter(|_| !desired.resource.is_proof());
             Ok(Step {
@@ -167,7 +167,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
     }
 }
 
-/// What is to go goes where it is this profile's, and stays as it is where it is not.
+/// The step of a resource to delete: deleted if it belongs to this profile, kept if not.
 fn decide_removal(
     observed: &Observed,
     step: impl Fn(Action, Vec<Difference>, bool, bool) -> Step,
@@ -198,7 +198,7 @@ fn decide_removal(
     }
 }
 
-/// What is somebody else's and in the way goes with `--adopt`, its manifest shown; without it is refused.
+/// The step of a conflicting object of another owner: deleted with `--adopt`, its manifest shown; an error without it.
 fn decide_yielding(
     desired: &Desired,
     observed: &Observed,
@@ -360,7 +360,7 @@ mod tests {
             },
             Ownership::OtherProfile { name: "b".into() },
         ] {
-            // Also what somebody else deletes just now: it is not waited for.
+            // Also one that another user is deleting right now: the run does not wait for it.
             for readiness in [
                 Readiness::Ready,
                 Readiness::progressing("it is being deleted"),

@@ -1,4 +1,4 @@
-//! What a plan refuses: things that are there and are not this profile's.
+//! Plan errors: live objects that conflict with the profile and do not belong to it.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind, System},
 };
 
-/// An autoscaler of another name on a pool's `RunnerDeployment` would go on writing its replicas.
+/// An autoscaler of another name on a pool's `RunnerDeployment` would overwrite its replicas.
 pub(super) fn rival(id: &Id, manifest: &Value) -> Error {
     let (name, kind) = (id.name(), manifest["kind"].as_str().unwrap_or_default());
     let pool = manifest["spec"]["scaleTargetRef"]["name"]
@@ -44,7 +44,7 @@ pub(super) fn other_profile(id: &Id, name: &str) -> Error {
     .hint("namespaces, releases and the Secret are one per cluster: use that profile: `-f` names its file")
 }
 
-/// Puts what was refused together, so that one run names all of it.
+/// Combines all conflicts into one error, so that one run reports all of them.
 pub fn refusals(mut errors: Vec<Error>) -> Option<Error> {
     if errors.len() < 2 {
         return errors.pop();

@@ -1,4 +1,4 @@
-//! What a statement means, whatever the order it is written in. Pure: no I/O.
+//! Compares policy statements by meaning, regardless of order. Pure: no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::{self, Difference};
 
-/// Whether two statements say the same: lists are sets, one value is a list of one, names of actions and condition keys
-/// have no case, and a `StringLike` without a wildcard is a `StringEquals`. In doubt they differ.
+/// Whether two statements are equivalent: lists are sets, one value is a list of one, names of actions and condition
+/// keys are case-insensitive, and a `StringLike` without a wildcard is a `StringEquals`. In doubt they differ.
 pub fn same(left: &Value, right: &Value) -> bool {
     canonical(left) == canonical(right)
 }
 
-/// Where a statement differs in meaning from the one that is wanted, under `path`.
+/// Where a statement differs in meaning from the desired one, under `path`.
 pub fn difference_of(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
     let mut spelling = Spelling::default();
     spelling.learn(from);
@@ -28,8 +28,8 @@ pub fn difference_of(path: &str, from: &Value, to: &Value) -> Vec<Difference> {
         .collect()
 }
 
-/// How names without case are written, by their form in lower case: a person is shown what IAM shows. Of two ways the
-/// one that is wanted counts.
+/// The original spelling of case-insensitive names, by their lower-case form, for output. The desired spelling takes
+/// precedence.
 #[derive(Default)]
 struct Spelling(BTreeMap<String, String>);
 
@@ -85,7 +85,7 @@ impl Spelling {
     }
 }
 
-/// The statement in the one form that all ways to write it share.
+/// The canonical form of a statement.
 fn canonical(statement: &Value) -> Value {
     let Some(fields) = statement.as_object() else {
         return statement.clone();
@@ -100,7 +100,7 @@ fn canonical(statement: &Value) -> Value {
         };
         (key.clone(), value)
     });
-    // An empty condition is none.
+    // An empty condition counts as absent.
     let said = fields.filter(|(key, value)| key != "Condition" || *value != json!({}));
     Value::Object(said.collect())
 }
@@ -115,7 +115,8 @@ fn principal(value: &Value) -> Value {
     Value::Object(kinds.collect())
 }
 
-/// Operator → key → values. Where two ways to write an operator meet at one key, both stay: they are and-ed.
+/// Operator → key → values. If two spellings of an operator have the same key, both are kept: IAM combines them with
+/// AND.
 fn condition(value: &Value) -> Value {
     let Some(operators) = value.as_object() else {
         return value.clone();
@@ -138,7 +139,7 @@ fn condition(value: &Value) -> Value {
             *entry = match entry.take() {
                 Value::Null => values,
                 already if already == values => values,
-                // Sorted, so that the order in which they were met does not count.
+                // Sorted, so that the order of the spellings does not matter.
                 Value::Array(mut list) if list.first().is_some_and(Value::is_array) => {
                     list.push(values);
                     list.sort_by_key(Value::to_string);
@@ -163,8 +164,8 @@ fn has_wildcard(values: &Value) -> bool {
     }
 }
 
-/// A list or a single value as a sorted list without repetitions; a number or a truth value is its text, as IAM reads
-/// it. What is neither stays, and so differs from everything else.
+/// A list or a single value as a sorted list without duplicates; numbers and booleans as text, as IAM reads them. Other
+/// values are kept, and so differ from everything else.
 fn set(value: &Value, fold: impl Fn(&str) -> String) -> Value {
     let text = |value: &Value| match value {
         Value::String(text) => Some(fold(text)),

@@ -1,4 +1,4 @@
-//! A policy document whose foreign parts stay the text they were. Pure: no I/O.
+//! A policy document that keeps the original text of other users' statements. Pure: no I/O.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-/// Why a text is no policy document.
+/// Why a text is not a valid policy document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Its percent-encoding is broken.
@@ -20,7 +20,7 @@ pub enum PolicyError {
     /// It has no statements.
     #[error("the policy document has no `Statement`")]
     NoStatement,
-    /// A statement is something else than an object.
+    /// A statement is not an object.
     #[error("a statement of the policy document is not an object")]
     NotAStatement,
 }
@@ -28,22 +28,22 @@ pub enum PolicyError {
 /// A policy document.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What is beside `Statement` (`Version`, `Id`), as written.
+    /// The other fields (`Version`, `Id`), as written.
     others: Vec<(String, String)>,
     /// The statements, in order.
     pub statements: Vec<Statement>,
 }
 
-/// A statement: its text, and what it says.
+/// A statement: its text and its parsed value.
 #[derive(Clone, Debug)]
 pub struct Statement {
     text: String,
-    /// What it says.
+    /// The parsed value.
     pub value: Value,
 }
 
 impl Statement {
-    /// A statement of our own.
+    /// A statement that arcctl writes.
     pub fn new(value: Value) -> Self {
         Self {
             text: value.to_string(),
@@ -51,13 +51,13 @@ impl Statement {
         }
     }
 
-    /// Its `Sid`, where it has one.
+    /// Its `Sid`, if it has one.
     pub fn sid(&self) -> Option<&str> {
         self.value["Sid"].as_str()
     }
 }
 
-/// The fields of an object in their order, each as its text.
+/// The fields of an object in their order, with their original text.
 struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -91,7 +91,7 @@ impl Document {
         }
     }
 
-    /// Reads a document as IAM returns it: JSON, percent-encoded or not, with one statement or a list of them.
+    /// Parses a document as IAM returns it: JSON, percent-encoded or not, with one statement or a list of them.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let decoded;
         let text = if text.trim_start().starts_with('{') {
@@ -152,7 +152,7 @@ impl Document {
         )
     }
 
-    /// How many characters count against a quota: white space between the parts does not.
+    /// How many characters count towards a quota: white space between the parts does not.
     pub fn size(&self) -> usize {
         self.text().chars().count()
     }
@@ -178,7 +178,7 @@ fn minified(text: &str) -> String {
         .collect()
 }
 
-/// The text behind percent-encoding (RFC 3986: a `+` is a plus).
+/// Decodes percent-encoding (RFC 3986: a `+` is a plus).
 fn percent_decoded(text: &str) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut bytes = text.trim().bytes();

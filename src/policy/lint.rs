@@ -1,11 +1,11 @@
-//! What is unwise in the statements of others; it is said, and left. Pure: no I/O.
+//! Detects risky statements of other users; they are reported, not changed. Pure: no I/O.
 
 use serde_json::Value;
 
 use super::{AUDIENCE, Document, name_of};
 
-/// Foreign statements of a trust policy that let this cluster's service accounts in too easily: without a condition on
-/// the audience, or with a subject that is a wildcard.
+/// Other users' statements of a trust policy that trust this cluster's service accounts too broadly: without a
+/// condition on the audience, or with a wildcard subject.
 pub fn advice(document: &Document, sid: &str, issuer: &str) -> Vec<String> {
     let issuer = issuer.to_ascii_lowercase();
     let foreign = document.statements.iter().filter(|it| {
@@ -34,7 +34,7 @@ pub fn advice(document: &Document, sid: &str, issuer: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a statement of a trust policy is for clients of the provider of `issuer` other than STS only.
+/// Whether a trust policy statement is only for clients of the provider of `issuer` other than STS.
 pub fn only_for_other_clients(statement: &Value, issuer: &str) -> bool {
     let key = format!("{}:aud", issuer.to_ascii_lowercase());
     let clients = values(statement, &key);
@@ -59,7 +59,7 @@ fn federates(statement: &Value, issuer: &str) -> bool {
         }
 }
 
-/// The values that a condition key is compared with, each with its operator.
+/// The values of a condition key, each with its operator.
 fn values(statement: &Value, key: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {

@@ -1,17 +1,17 @@
-//! Our statements among those of others. Pure: no I/O.
+//! Merges arcctl's statements into a policy document. Pure: no I/O.
 
 use serde_json::{Value, json};
 
 use super::{Document, Statement, difference_of, same};
 use crate::diff::Difference;
 
-/// Whether a statement is ours: its `Sid` begins with the one of this cluster and profile.
+/// Whether a statement is arcctl's: its `Sid` begins with that of this cluster and profile.
 pub fn is_own(statement: &Statement, sid: &str) -> bool {
     statement.sid().is_some_and(|it| it.starts_with(sid))
 }
 
-/// `document` with `own` in place of the statements that are ours by `sid`; `None` where it says so already. Foreign
-/// statements stay as they are and where they are.
+/// `document` with `own` in place of arcctl's statements (by `sid`); `None` if nothing changes. Other statements keep
+/// their text and position.
 pub fn merged(document: &Document, sid: &str, own: &[Value]) -> Option<Document> {
     if differences("", document, sid, own).is_empty() {
         return None;
@@ -40,13 +40,13 @@ pub fn merged(document: &Document, sid: &str, own: &[Value]) -> Option<Document>
     Some(result)
 }
 
-/// `document` without the statements that are ours by `sid`; `None` where it has none. What remains may be empty, which
-/// IAM does not take: then the whole document is ours to delete.
+/// `document` without arcctl's statements (by `sid`); `None` if it has none. The result may be empty, which IAM
+/// rejects: then the caller deletes the whole document.
 pub fn without(document: &Document, sid: &str) -> Option<Document> {
     merged(document, sid, &[])
 }
 
-/// Where our statements differ from `own`, by meaning: `path[Sid].Condition…`.
+/// The differences in meaning between arcctl's statements and `own`: `path[Sid].Condition…`.
 pub fn differences(path: &str, document: &Document, sid: &str, own: &[Value]) -> Vec<Difference> {
     let name =
         |statement: &Value| format!("{path}[{}]", statement["Sid"].as_str().unwrap_or_default());

@@ -1,8 +1,8 @@
-//! IAM policy documents: read as IAM returns them, compared by meaning, and merged so that only the statements with
-//! arcctl's own `Sid` are added, replaced or taken out. Pure: no I/O.
+//! IAM policy documents: parsed as IAM returns them, compared by meaning, and merged so that only the statements with
+//! arcctl's own `Sid` are added, replaced or removed. Pure: no I/O.
 //!
-//! IAM has no compare-and-swap on a trust policy and no way to write one statement: whoever writes, writes it all. So
-//! what is foreign is kept as the text it was, not as what a parser made of it.
+//! IAM has no compare-and-swap for a trust policy and cannot write a single statement: each write replaces the whole
+//! document. So other users' statements are kept as their original text, not reserialized.
 
 mod compare;
 mod document;
@@ -28,7 +28,7 @@ pub use statements::{
 
 use sha2::{Digest, Sha256};
 
-/// The `Sid` of what arcctl has in other people's documents: letters and digits only, as IAM wants it, and the same in
+/// The `Sid` of arcctl's statements in shared documents: letters and digits only, as IAM requires, and the same in
 /// every run of one profile on one cluster. `cluster` is the cluster's ARN.
 pub fn own_sid(cluster: &str, profile: &str) -> String {
     let digest = Sha256::digest(format!("{cluster}\n{profile}"));

@@ -1,26 +1,27 @@
-//! How long a policy document may be. Pure: no I/O.
+//! The size quotas of policy documents. Pure: no I/O.
 
-/// The characters of a trust policy where nobody asked AWS for more.
+/// The default quota of a trust policy, in characters.
 pub const TRUST_POLICY_QUOTA: usize = 2048;
-/// The most that AWS grants.
+/// The maximum quota of a trust policy.
 pub const TRUST_POLICY_LIMIT: usize = 4096;
-/// The bytes of a bucket's policy, which cannot be raised.
+/// The quota of a bucket policy, in bytes; it cannot be raised.
 pub const BUCKET_POLICY_LIMIT: usize = 20 * 1024;
 
-/// The characters of all inline policies of a role together, which cannot be raised. Source: IAM user guide, quotas.
+/// The quota of all inline policies of a role together, in characters; it cannot be raised. Source: IAM user guide,
+/// quotas.
 pub const ROLE_POLICIES_LIMIT: usize = 10_240;
-/// The managed policies of a role where nobody asked AWS for more.
+/// The default quota of managed policies attached to a role.
 pub const ATTACHED_POLICIES_QUOTA: usize = 10;
-/// The most that AWS grants.
+/// The maximum quota of attached policies.
 pub const ATTACHED_POLICIES_LIMIT: usize = 25;
 
-/// A document that would not fit.
+/// A document that exceeds its quota.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it would have {size} characters, and {quota} are allowed")]
 pub struct TooLarge {
-    /// How long it would be.
+    /// Its size.
     pub size: usize,
-    /// How long it may be.
+    /// The quota.
     pub quota: usize,
 }
 

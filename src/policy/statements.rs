@@ -1,10 +1,10 @@
-//! The statements arcctl writes, each as narrow as its purpose. Pure: no I/O.
+//! The statements that arcctl writes, with least privilege. Pure: no I/O.
 
 use serde_json::{Value, json};
 
 use crate::profile::{Bucket, BucketAccess};
 
-/// Who may take on the role of the runners.
+/// Who may assume the role of the runners.
 #[derive(Clone, Copy, Debug)]
 pub struct Trust<'a> {
     /// The `Sid` of this cluster and profile.
@@ -19,10 +19,10 @@ pub struct Trust<'a> {
     pub subjects: &'a [String],
 }
 
-/// The audience of EKS's tokens, and the client id of the OIDC provider.
+/// The audience of EKS tokens, and the client id of the OIDC provider.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// A condition's value: the one, or a list of which any one will do (IAM user guide, "condition operators").
+/// A condition's value: one value, or a list of alternatives (IAM user guide, "condition operators").
 fn one_or_all<T: serde::Serialize>(values: &[T]) -> Value {
     match values {
         [one] => json!(one),
@@ -30,7 +30,7 @@ fn one_or_all<T: serde::Serialize>(values: &[T]) -> Value {
     }
 }
 
-/// The statement of a trust policy that lets the service accounts of the runners of one cluster take on the role.
+/// The trust policy statement that lets the service accounts of the runners of one cluster assume the role.
 pub fn trust_statement(trust: Trust<'_>) -> Value {
     let Trust {
         sid,
@@ -51,8 +51,8 @@ pub fn trust_statement(trust: Trust<'_>) -> Value {
     })
 }
 
-/// The statement of a trust policy that lets EKS give the role to the pods of one service account of one cluster, by its
-/// ARN: EKS says whose they are in tags of the session.
+/// The trust policy statement that lets EKS Pod Identity assume the role for one service account of one cluster (its
+/// ARN): EKS sets session tags that identify them.
 pub fn pod_identity_statement(
     sid: &str,
     cluster: &str,
@@ -72,7 +72,7 @@ pub fn pod_identity_statement(
     })
 }
 
-/// A bucket and what is granted on it.
+/// A bucket and the granted access.
 #[derive(Clone, Copy, Debug)]
 pub struct BucketGrant<'a> {
     /// The `Sid` of this cluster and profile.
@@ -88,7 +88,7 @@ impl BucketGrant<'_> {
         format!("arn:{}:s3:::{}", self.partition, self.bucket.name)
     }
 
-    /// The least actions (DESIGN 5).
+    /// The minimum actions (DESIGN 5).
     fn object_actions(&self) -> &'static [&'static str] {
         match self.bucket.access {
             BucketAccess::Read => &["s3:GetObject", "s3:GetObjectAcl"],
@@ -121,7 +121,7 @@ impl BucketGrant<'_> {
     }
 }
 
-/// The statements of the policy in the role, for all its buckets.
+/// The statements of the role's inline policy, for all its buckets.
 pub fn role_policy(sid: &str, partition: &str, buckets: &[Bucket]) -> Vec<Value> {
     let grants = buckets.iter().enumerate().map(|(index, bucket)| {
         let grant = BucketGrant {
@@ -134,7 +134,7 @@ pub fn role_policy(sid: &str, partition: &str, buckets: &[Bucket]) -> Vec<Value>
     grants.flatten().collect()
 }
 
-/// The statements of the policy of the bucket, for the role `role` (its ARN).
+/// The statements of the bucket policy, for the role `role` (its ARN).
 pub fn bucket_policy(grant: BucketGrant<'_>, role: &str) -> Vec<Value> {
     let mut statements = grant.statements("");
     for statement in &mut statements {

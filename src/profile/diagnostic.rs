@@ -1,48 +1,48 @@
-//! What is wrong with a profile, and how it is told. Pure: plain text, the caller colours.
+//! Problems of a profile, and their output with source lines. Pure: plain text, the caller colours.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::yaml::{Position, Span};
 use crate::secret::text::{MASK, Manner, masked_source, masked_strictly as mask};
 
-/// The widest snippet shown; longer lines are cut around the place.
+/// The maximum width of a snippet; longer lines are cut around the position.
 const WIDTH: usize = 96;
 
-/// Whether a problem stops everything.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The result cannot work.
+    /// The profile cannot work.
     Error,
-    /// The result is only unwise.
+    /// The profile works, but is risky.
     Advice,
 }
 
-/// One thing that is wrong with a profile.
+/// One problem of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// The place in the profile, as `pools[0].min`; empty for the whole.
+    /// The path in the profile, such as `pools[0].min`; empty for the root.
     pub path: String,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: Option<String>,
-    /// Whether it stops everything.
+    /// The severity.
     pub severity: Severity,
 }
 
-/// Tells problems with their lines: a header, and each problem below its line of the source.
+/// Formats problems with their lines: a header, and each problem below its source line.
 ///
-/// Nothing that looks like a credential is shown, neither from the source nor from a message.
+/// Credentials are masked, in source lines and in messages.
 pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
     let mut text = header(problems, file_name);
     text.push('\n');
     let lines: Vec<&str> = source.lines().collect();
     let secrets = secret_columns(source);
-    // What is no YAML is known line by line only.
+    // Invalid YAML is masked line by line.
     let masked = match secrets {
         Some(_) => Vec::new(),
         None => masked_source(source, Manner::Strict),
@@ -117,7 +117,7 @@ fn header(problems: &[Problem], file_name: &str) -> String {
     }
 }
 
-/// Per line the columns (from 0) that hold a literal secret; `None` when the source is not YAML.
+/// The columns (from 0) of literal secrets, by line; `None` if the source is not YAML.
 type SecretColumns = BTreeMap<usize, Vec<(usize, usize)>>;
 
 fn secret_columns(source: &str) -> Option<SecretColumns> {
@@ -147,7 +147,7 @@ fn secret_columns(source: &str) -> Option<SecretColumns> {
     Some(columns)
 }
 
-/// The line as it is shown, and the column (from 0) of the place in it.
+/// The masked line, and the column (from 0) of the position in it.
 fn snippet(
     line: &str,
     problem: &Problem,
@@ -190,7 +190,7 @@ fn snippet(
             mask(&shown(after)).into_owned(),
         )
     } else {
-        // Only the whole line has the key that tells a secret.
+        // Mask before cutting: the key that marks a secret may be cut off.
         let cut = masked
             .char_indices()
             .nth(column)
@@ -200,7 +200,7 @@ fn snippet(
     trim(&before.replace('\t', " "), &after.replace('\t', " "))
 }
 
-/// Cuts a long line around the place.
+/// Cuts a long line around the position.
 fn trim(before: &str, after: &str) -> (String, usize) {
     let (left, right) = (before.chars().count(), after.chars().count());
     if left + right <= WIDTH {
@@ -219,7 +219,7 @@ fn trim(before: &str, after: &str) -> (String, usize) {
 }
 
 impl Problem {
-    /// A problem at a place.
+    /// A problem at a position.
     pub(super) fn new(
         at: Position,
         path: &str,

@@ -1,4 +1,4 @@
-//! Profile text → [`Profile`], or everything that is wrong with it. Pure: the text is an argument.
+//! Parses and checks a profile: returns [`Profile`] or all problems. Pure: the text is an argument.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use super::{
     yaml::{self, Node, Position},
 };
 
-/// A profile that can work.
+/// A valid profile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The profile, defaults filled in.
     pub profile: Profile,
-    /// What is only unwise.
+    /// Risks that are not errors.
     pub advice: Vec<Problem>,
     /// The line of each pool, from 1.
     pub pool_lines: Vec<usize>,
 }
 
-/// Everything that is wrong with a profile; its text is [`render`]'s.
+/// All problems of a profile; its text is from [`render`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileErrors {
-    /// What the file is called.
+    /// The file name in messages.
     pub file_name: String,
-    /// What is wrong, in the order of the file; at least one error, advice as well.
+    /// The problems, in the order of the file; at least one error, advice as well.
     pub problems: Vec<Problem>,
     /// The problems with their lines.
     text: String,
@@ -53,12 +53,12 @@ impl fmt::Display for ProfileErrors {
 
 impl std::error::Error for ProfileErrors {}
 
-/// Reads, checks and lints a profile; `file_name` is what it is called in the errors.
+/// Parses, validates and lints a profile; `file_name` is its name in messages.
 pub fn load(text: &str, file_name: &str) -> Result<Loaded, ProfileErrors> {
     load_with(text, file_name, &|_| Vec::new())
 }
 
-/// The same, with `more` rules: those that look at what a profile becomes, which this module does not know.
+/// The same, with `more` rules: those that check the resulting manifests, which this module does not know.
 pub fn load_with(
     text: &str,
     file_name: &str,
@@ -70,9 +70,9 @@ pub fn load_with(
     let profile = serde_json::from_value::<Profile>(checked.value);
     match &profile {
         Ok(profile) => {
-            // What a rule says of a value that was put in the place of a wrong one is noise.
+            // Skip findings about neutral values that replaced wrong ones.
             let findings = lint(profile);
-            // Of one place the first word counts, unless a later one is graver.
+            // The first finding at a path counts, unless a later one is more severe.
             let known: Vec<(Path, Severity)> = findings
                 .iter()
                 .map(|it| (it.path.clone(), it.severity))
@@ -124,7 +124,7 @@ fn read(text: &str) -> Result<Node, Problem> {
     }
 }
 
-/// A problem of the whole text.
+/// A problem of the whole file.
 fn whole(at: Position, message: &str, hint: Option<&str>) -> Problem {
     Problem::new(at, "", Severity::Error, message, hint)
 }

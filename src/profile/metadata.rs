@@ -1,4 +1,4 @@
-//! Labels and annotations that a profile gives to objects which arcctl makes. Pure.
+//! Labels and annotations in the profile, for objects that arcctl creates. Pure.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the user asked for: the profile YAML as types. Pure: no I/O.
+//! The profile YAML as Rust types. Pure: no I/O.
 //!
 //! The doc comments here are the descriptions of the JSON Schema (`arcctl schema`). Every type denies unknown keys;
 //! none uses `flatten` or `untagged`, which lose line numbers. A new key is a field here and, where it can be wrong

@@ -1,12 +1,12 @@
-//! The names that a profile may prescribe, where it does not, and what follows from them. Pure.
+//! Default names for those that a profile can set, and the names derived from them. Pure.
 
 use super::{Controller, GitHub, Pool, Profile, TokenSource};
 
-/// The namespace of the controller, its Secret, the lease and the inventory, where the profile names no other.
+/// The default namespace of the controller, its Secret, the lease and the inventory.
 pub const SYSTEM_NAMESPACE: &str = "actions-runner-system";
-/// The namespace of a pool's runners, where the pool names no other.
+/// The default namespace of a pool's runners.
 pub const RUNNER_NAMESPACE: &str = "actions-runner";
-/// The chart of the controller, and its release where the profile names no other.
+/// The chart of the controller, and the default name of its release.
 pub const CONTROLLER: &str = "actions-runner-controller";
 
 pub(super) fn runner_namespace() -> String {
@@ -17,7 +17,7 @@ pub(super) fn is_runner_namespace(name: &str) -> bool {
     name == RUNNER_NAMESPACE
 }
 
-/// The full name that the chart makes of a release's name, and begins its objects' names with (reference: arc.md 1.4).
+/// The chart's full name for a release: the prefix of its objects' names (reference: arc.md 1.4).
 pub fn full_name(release: &str) -> String {
     let name = if release.contains(CONTROLLER) {
         release.to_owned()
@@ -28,18 +28,18 @@ pub fn full_name(release: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
-/// The name of the controller's webhook Service, by its full name (reference: arc.md 1.4).
+/// The name of the controller's webhook Service, from its full name (reference: arc.md 1.4).
 pub(super) fn webhook_service(full_name: &str) -> String {
     format!("{}-webhook", full_name.chars().take(55).collect::<String>())
 }
 
 impl Controller {
-    /// The name of the Deployment, and the start of its other objects' names.
+    /// The name of the Deployment, and the prefix of its other objects' names.
     pub fn full_name(&self) -> String {
         full_name(&self.release)
     }
 
-    /// The name of the certificate that its webhooks show, and of its Secret.
+    /// The name of the webhooks' serving certificate, and of its Secret.
     pub fn serving_certificate(&self) -> String {
         format!("{}-serving-cert", self.full_name())
     }
@@ -66,7 +66,7 @@ impl Controller {
 }
 
 impl Pool {
-    /// The Secret with its credential, where it has one of its own.
+    /// The Secret with the pool's own credential, if it has one.
     pub fn credential_secret(&self) -> Option<String> {
         let own = self.github.as_ref().filter(|it| it.has_credential());
         own.map(|_| format!("arcctl-github-{}", self.name))
@@ -74,7 +74,7 @@ impl Pool {
 }
 
 impl Profile {
-    /// The namespaces of the pools, each once, in the order of the profile.
+    /// The namespaces of the pools, without duplicates, in the order of the profile.
     pub fn runner_namespaces(&self) -> Vec<&str> {
         let mut found: Vec<&str> = Vec::new();
         for pool in &self.pools {
@@ -85,7 +85,7 @@ impl Profile {
         found
     }
 
-    /// The namespaces of the controller and of the pools, each once.
+    /// The namespaces of the controller and of the pools, without duplicates.
     pub fn namespaces(&self) -> Vec<&str> {
         let mut found = vec![self.controller.namespace.as_str()];
         let pools = self.runner_namespaces().into_iter();
@@ -93,7 +93,7 @@ impl Profile {
         found
     }
 
-    /// The GitHub of a pool: its own scope and credential on the profile's server, and the profile's where it has none.
+    /// The GitHub settings of a pool: its own scope and credential on the profile's server, else the profile's.
     pub fn github_of(&self, pool: &Pool) -> GitHub {
         let mut github = self.github.clone();
         let Some(own) = &pool.github else {
@@ -115,7 +115,7 @@ impl Profile {
         github
     }
 
-    /// The profile for each GitHub that pools have of their own: that one in place of the profile's, and only its pools.
+    /// One profile per GitHub scope that pools have of their own, with only its pools.
     pub fn parts(&self) -> Vec<Self> {
         let mut parts: Vec<Self> = Vec::new();
         for pool in self.pools.iter().filter(|it| it.github.is_some()) {
@@ -133,7 +133,7 @@ impl Profile {
         parts
     }
 
-    /// Where the credentials of the profile and of its pools come from.
+    /// The sources of the credentials of the profile and of its pools.
     pub fn token_sources(&self) -> Vec<&TokenSource> {
         let own = (&self.github.token, &self.github.app);
         let pools = self.pools.iter().filter_map(|it| it.github.as_ref());
@@ -143,7 +143,7 @@ impl Profile {
             .collect()
     }
 
-    /// The pools whose GitHub is the profile's.
+    /// The pools that use the profile's GitHub settings.
     #[must_use]
     pub fn own_part(&self) -> Self {
         let mut part = self.clone();
@@ -151,13 +151,13 @@ impl Profile {
         part
     }
 
-    /// Whether a pool is scaled by what GitHub sends: then the controller's webhook server is there.
+    /// Whether a pool scales on GitHub webhook events: then the controller's webhook server is installed.
     pub fn has_triggers(&self) -> bool {
         let scaling = self.pools.iter().filter_map(|it| it.scaling.as_ref());
         scaling.into_iter().any(|it| !it.triggers.is_empty())
     }
 
-    /// The pool of a name in a namespace.
+    /// The pool with this name and namespace.
     pub fn pool(&self, namespace: &str, name: &str) -> Option<&Pool> {
         self.pools
             .iter()

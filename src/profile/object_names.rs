@@ -1,31 +1,31 @@
-//! The forms of names, labels and keys that the API server admits. Pure.
+//! The formats of names, labels and keys that the API server accepts. Pure.
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/validation` (`IsDNS1123Label`, `IsDNS1123Subdomain`, `IsQualifiedName`,
-//! `IsValidLabelValue`, `IsValidPortName`), which the documents "Object Names and IDs" and "Labels and Selectors" describe.
+//! `IsValidLabelValue`, `IsValidPortName`); documentation: "Object Names and IDs" and "Labels and Selectors".
 
-/// How a name of most objects is written, for a hint.
+/// The format of most object names, for hints.
 pub const OBJECT_NAME: &str =
     "at most 253 characters of a-z, 0-9, `-` and `.`, with a letter or digit at both ends";
-/// How a name of containers, volumes and namespaces is written, for a hint.
+/// The format of names of containers, volumes and namespaces, for hints.
 pub const SHORT_NAME: &str =
     "at most 63 characters of a-z, 0-9 and `-`, with a letter or digit at both ends";
-/// How the key of a label or annotation is written, for a hint.
+/// The format of label and annotation keys, for hints.
 pub const KEY: &str = "at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, and before them, if you like, a domain and `/`";
-/// How the value of a label is written, for a hint.
+/// The format of label values, for hints.
 pub const VALUE: &str =
     "at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends";
 
-/// Whether it may be the name of a container, a volume or a namespace.
+/// Whether it is a valid name of a container, a volume or a namespace.
 pub fn is_short_name(name: &str) -> bool {
     name.len() <= 63 && is_part(name)
 }
 
-/// Whether it may be the name of most objects.
+/// Whether it is a valid name of most objects.
 pub fn is_object_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_part)
 }
 
-/// Whether it may be the key of a label, an annotation, a node selector, a toleration.
+/// Whether it is a valid key of a label, an annotation, a node selector, a toleration.
 pub fn is_key(key: &str) -> bool {
     let (domain, name) = match key.split_once('/') {
         Some((domain, name)) => (Some(domain), name),
@@ -34,12 +34,12 @@ pub fn is_key(key: &str) -> bool {
     is_name(name) && domain.is_none_or(is_object_name)
 }
 
-/// Whether it may be the value of a label.
+/// Whether it is a valid label value.
 pub fn is_label_value(value: &str) -> bool {
     value.is_empty() || is_name(value)
 }
 
-/// Whether it may be the name of a port: at most 15 characters of a-z, 0-9 and `-`, a letter among them.
+/// Whether it is a valid port name: at most 15 characters of a-z, 0-9 and `-`, a letter among them.
 pub fn is_port_name(name: &str) -> bool {
     name.len() <= 15
         && is_part(name)

@@ -1,8 +1,8 @@
-//! Where in a profile something is, as `pools[0].scaling.metrics[1].type`. Pure.
+//! Paths in a profile, such as `pools[0].scaling.metrics[1].type`. Pure.
 
 use std::{fmt, sync::Arc};
 
-/// A place in the profile. Longer paths share what they have in common with shorter ones.
+/// A path in the profile. Longer paths share their parent's segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Path(Option<Arc<Link>>);
 
@@ -12,12 +12,12 @@ struct Link {
     segment: Segment,
 }
 
-/// One step of a path.
+/// A segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Segment {
     /// A key of a map.
     Key(String),
-    /// A place in a list, from 0.
+    /// An index in a list, from 0.
     Index(usize),
 }
 
@@ -51,13 +51,13 @@ impl Path {
         self.0.is_none()
     }
 
-    /// Its steps, the last one first.
+    /// Its segments, last one first.
     fn backwards(&self) -> impl Iterator<Item = &Segment> {
         std::iter::successors(self.0.as_ref(), |link| link.before.0.as_ref())
             .map(|link| &link.segment)
     }
 
-    /// Its steps.
+    /// Its segments.
     pub fn segments(&self) -> Vec<&Segment> {
         let mut segments: Vec<_> = self.backwards().collect();
         segments.reverse();
@@ -72,19 +72,19 @@ impl Path {
         }
     }
 
-    /// Whether the path goes through the key `name`.
+    /// Whether the path contains the key `name`.
     pub fn through(&self, name: &str) -> bool {
         self.backwards()
             .any(|segment| matches!(segment, Segment::Key(key) if key == name))
     }
 
-    /// Whether it is the other place or lies in it.
+    /// Whether it equals the other path or is below it.
     pub fn is_in(&self, other: &Self) -> bool {
         self.segments().starts_with(&other.segments())
     }
 }
 
-/// The path `one.two` given by its keys.
+/// The path `one.two` from its keys.
 impl<const COUNT: usize> From<[&str; COUNT]> for Path {
     fn from(keys: [&str; COUNT]) -> Self {
         keys.iter().fold(Self::root(), |path, key| path.key(key))

@@ -1,5 +1,4 @@
-//! The JSON Schema of the profile, made from the types: what editors use, and what [`super::load`] checks against.
-//! Pure.
+//! The JSON Schema of the profile, generated from the types: for editors and for [`super::load`]. Pure.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Profile;
 
-/// Where the schema is published.
+/// The schema's `$id`.
 const ID: &str = "https://arcctl.dev/schema/v1.json";
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(generate);
@@ -48,8 +47,8 @@ fn generate() -> Value {
     schema
 }
 
-/// Takes out what the types know and a reader of YAML does not: null as another way to leave a key out (a profile has
-/// a value or no key), and the widths of Rust's numbers.
+/// Removes what does not apply to YAML: null as a way to omit a key (a profile has a value or no key), and the widths
+/// of Rust's numbers.
 fn clean(schema: &mut Schema) {
     transform_subschemas(&mut clean, schema);
     let Some(object) = schema.as_object_mut() else {
@@ -106,7 +105,7 @@ fn collect_patterns(value: &Value, patterns: &mut HashMap<String, Regex>) {
 mod tests {
     use super::*;
 
-    /// Every object that has a `pattern`.
+    /// Collects every object that has a `pattern`.
     fn patterned(value: &Value, found: &mut Vec<Value>) {
         match value {
             Value::Object(object) => {

@@ -1,11 +1,11 @@
-//! A value before and after, cut so that what differs is always seen. Pure: no I/O.
+//! A value before and after a change, shortened so that the difference is always visible. Pure: no I/O.
 
 use serde_json::Value;
 
-/// How long a value may be in text.
+/// The maximum length of a value in text.
 const WIDTH: usize = 60;
 
-/// How much of what is the same stands before and after what differs.
+/// How many equal characters are shown before and after the difference.
 const AROUND: usize = 12;
 
 /// `from` and `to` as text.
@@ -35,7 +35,7 @@ fn fits(text: &str) -> bool {
     text.chars().count() <= WIDTH
 }
 
-/// Two lists by the entries that only one of them has; `None` where they differ in their order alone.
+/// Two lists as the entries that only one of them has; `None` if only their order differs.
 fn lists(from: &[Value], to: &[Value]) -> Option<(String, String)> {
     let only = |these: &[Value], those: &[Value]| -> Vec<Value> {
         let mut rest = those.to_vec();
@@ -63,7 +63,7 @@ fn lists(from: &[Value], to: &[Value]) -> Option<(String, String)> {
     Some((list(&gone), list(&new)))
 }
 
-/// Two texts without most of what they have in common.
+/// Two texts without most of their common prefix and suffix.
 fn window(left: &str, right: &str) -> (String, String) {
     if fits(left) && fits(right) {
         return (left.to_owned(), right.to_owned());
@@ -79,7 +79,7 @@ fn window(left: &str, right: &str) -> (String, String) {
         .take_while(|(a, b)| a == b)
         .count();
     let cut = |text: &[char]| {
-        // What is cut off must be longer than the mark that takes its place.
+        // The part that is cut must be longer than the mark that replaces it.
         let begin = if before > AROUND + 1 {
             before - AROUND
         } else {

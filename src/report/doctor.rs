@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, System},
 };
 
-/// What is wrong as one error: none where nothing required is; its kind decides the exit code.
+/// The broken and unknown required checks as one error, `None` if there are none; its kind decides the exit code.
 pub fn error(findings: &[Finding]) -> Option<Error> {
     let wrong: Vec<&Finding> = findings
         .iter()
@@ -51,7 +51,7 @@ pub fn has_advice(findings: &[Finding]) -> bool {
         .any(|it| it.severity == Severity::Advice && it.verdict.is_wrong())
 }
 
-/// Those of the checks that something was done for which hold now.
+/// The checks that `--fix` tried to fix and that hold now.
 pub fn fixed(findings: &[Finding], tried: &[&'static str]) -> Vec<&'static str> {
     let holds = |id: &&&str| {
         findings
@@ -90,7 +90,7 @@ pub fn document(findings: &[Finding], fixed: &[&str], error: Option<&Error>) -> 
     })
 }
 
-/// What was found and what mends it; of a skip, why.
+/// The finding and its fix; for a skipped check, the reason.
 pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
     match verdict {
         Verdict::Holds => ("", ""),
@@ -100,7 +100,7 @@ pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
     }
 }
 
-/// For people: what was mended, the roots, each with what follows from it on one line; with `verbose` every check.
+/// Text for people: what was fixed, then the roots, each with its consequences on one line; with `verbose` every check.
 pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
     let mut text = String::new();
     if !fixed.is_empty() {
@@ -147,7 +147,7 @@ pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
     text
 }
 
-/// How many checks said what.
+/// The number of checks per verdict.
 pub(super) fn closing(findings: &[Finding]) -> String {
     let count = |word: &str| {
         findings
@@ -200,7 +200,7 @@ fn show(text: &mut String, finding: &Finding) {
     }
 }
 
-/// What it follows from, step by step, itself first: no check is its own cause, and each step is wrong itself.
+/// The causes of a finding, step by step, itself first: no check is its own cause, and each step is wrong itself.
 fn chain(findings: &[Finding], finding: &Finding) -> Vec<&'static str> {
     let mut chain = vec![finding.id];
     let mut next = finding.follows;

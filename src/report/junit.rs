@@ -1,7 +1,7 @@
-//! Findings as `JUnit` XML, for what shows test reports. Pure: no I/O.
+//! Findings as `JUnit` XML, for viewers of test reports. Pure: no I/O.
 //!
-//! One case per check. What is required and broken is a failure, what could not be found out an error: neither passes.
-//! Advice is skipped with its words, unless advice fails the command (`--fail-on advice`).
+//! One test case per check. A broken required check is a failure, an unknown one an error: neither passes. Broken advice
+//! is skipped with its message, unless advice fails the command (`--fail-on advice`).
 
 use std::{fmt::Write, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     secret::text::masked,
 };
 
-/// What one check is in the report.
+/// The result of one check in the report.
 struct Case<'a> {
     name: &'a str,
     class: String,
@@ -35,13 +35,13 @@ struct Told {
     text: String,
 }
 
-/// The report; `elapsed` is what the facts took, which all checks share.
+/// The report; `elapsed` is the time to collect the facts, which all checks share.
 pub fn text(findings: &[Finding], advice_fails: bool, elapsed: Duration) -> String {
     let cases: Vec<Case<'_>> = findings.iter().map(|it| case(it, advice_fails)).collect();
     document(&cases, elapsed)
 }
 
-/// The report of a command that failed before it had findings.
+/// The report of a command that failed before it ran the checks.
 pub fn failure(error: &Error) -> String {
     let case = Case {
         name: "arcctl doctor",
@@ -142,8 +142,8 @@ fn put(text: &mut String, line: &str) {
     let _ignored = writeln!(text, "{line}");
 }
 
-/// Text for an attribute or an element; what XML 1.0 has no character for is shown as one that stands for it. Secrets are
-/// hidden before: once quotes are `&quot;`, JSON within a text is not seen as that.
+/// Escapes text for an attribute or an element; characters that XML 1.0 does not allow are replaced. Secrets are hidden
+/// before: once quotes are `&quot;`, JSON within a text is not recognized.
 fn escaped(text: &str) -> String {
     let text = &masked(text);
     let mut safe = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Plans, runs and findings as Markdown, for the summary of a CI step: what matters most comes first. Pure: no I/O.
+//! Plans, runs and findings as Markdown, for the summary of a CI step: the most important first. Pure: no I/O.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::{
     plan::{Action, Plan, Step},
 };
 
-/// A plan: what changes.
+/// A plan: its changes.
 pub fn plan(plan: &Plan) -> String {
     let mut text = heading("plan", &plan.profile);
     line(&mut text, &format!("{}\n", super::plan::closing(plan)));
@@ -28,7 +28,7 @@ pub fn plan(plan: &Plan) -> String {
     line(&mut text, "| action | what | change |\n|---|---|---|");
     for step in changing {
         let differences = match step.action {
-            // What goes is whole in the log.
+            // The log shows deleted objects completely.
             Action::Delete => &[][..],
             _ => &step.differences,
         };
@@ -62,7 +62,7 @@ pub fn plan(plan: &Plan) -> String {
     text
 }
 
-/// A run: how it ended, what failed, and what was done.
+/// A run: its result, its errors, and its steps.
 pub fn run(run: &Run, command: &str) -> String {
     let mut text = heading(command, &run.profile);
     let outcome = run.outcome();
@@ -106,7 +106,7 @@ pub fn run(run: &Run, command: &str) -> String {
     text
 }
 
-/// Findings: the roots first, then what follows from them, then advice; what holds is counted.
+/// Findings: the roots first, then their consequences, then advice; checks that hold are counted.
 pub fn doctor(findings: &[Finding], profile: &str) -> String {
     let mut text = heading("doctor", profile);
     line(
@@ -167,7 +167,7 @@ fn row(text: &mut String, cells: &[String]) {
     line(text, &format!("| {} |", cells.join(" | ")));
 }
 
-/// Text that is shown as it is: no markup, no table, no link of another side.
+/// Escapes text: no markup, no table and no link from another system.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -189,7 +189,7 @@ fn plain(text: &str) -> String {
     safe
 }
 
-/// A name, in the letters of code; a code span cannot hold every text, the element can.
+/// A name as code, in an HTML element, since a code span cannot contain every text.
 fn code(text: &str) -> String {
     let inner: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! Plans, runs, smokes and states as text, JSON, Markdown, and for CI. Pure: no I/O.
+//! Renders plans, runs, smoke tests and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
 mod change;
 pub mod doctor;

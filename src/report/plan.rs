@@ -10,7 +10,7 @@ use crate::{
     plan::{Action, Plan, Step},
 };
 
-/// The JSON document; without a plan, of a failure.
+/// The JSON document; without a plan, that of a failure.
 pub fn document(profile: &str, plan: Option<&Plan>, error: Option<&Error>) -> Value {
     let changes = plan.map(Plan::changes).unwrap_or_default();
     let steps: &[Step] = plan.map_or(&[], |it| &it.steps);
@@ -23,7 +23,7 @@ pub fn document(profile: &str, plan: Option<&Plan>, error: Option<&Error>) -> Va
     })
 }
 
-/// The plan for people: what changes, field by field, and what stays as one line.
+/// The plan as text: changes field by field, unchanged resources as one line.
 pub fn text(plan: &Plan, verbose: bool) -> String {
     let mut text = String::new();
     let width = plan.steps.iter().map(|it| it.id.len()).max().unwrap_or(0);
@@ -67,7 +67,7 @@ pub fn text(plan: &Plan, verbose: bool) -> String {
     text
 }
 
-/// All of an object that goes, as YAML for `kubectl apply`.
+/// The whole object that is deleted, as YAML for `kubectl apply`.
 fn whole(manifest: &Value) -> String {
     let yaml = serde_saphyr::to_string(manifest).unwrap_or_else(|_| manifest.to_string());
     yaml.lines()
@@ -75,7 +75,7 @@ fn whole(manifest: &Value) -> String {
         .collect()
 }
 
-/// How many steps do what.
+/// The number of steps per action.
 pub(super) fn closing(plan: &Plan) -> String {
     let changes = plan.changes();
     let mut parts = Vec::new();

@@ -71,12 +71,12 @@ impl Run {
         self.steps.iter().filter(|it| it.written).count()
     }
 
-    /// Whether any step was begun: none is where the person who was asked said no.
+    /// Whether any step was started: none if the user answered no.
     pub fn is_started(&self) -> bool {
         self.steps.is_empty() || self.steps.iter().any(|it| it.action.is_some())
     }
 
-    /// How it ended, in the word of the JSON document.
+    /// The result, as in the JSON document.
     pub fn outcome(&self) -> &'static str {
         match &self.error {
             Some(error) => error.kind.outcome(),

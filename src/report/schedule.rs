@@ -19,22 +19,22 @@ pub struct PoolCalendar {
     pub min: u32,
     /// The maximum, which no window changes.
     pub max: u32,
-    /// What its schedule makes of it; nothing without one.
+    /// Its schedule; `None` without one.
     pub schedule: Option<Calendar>,
 }
 
-/// What a schedule says of some days.
+/// The schedule for some days.
 #[derive(Debug)]
 pub struct Calendar {
     /// The zone's name.
     pub time_zone: String,
     /// The zone.
     pub zone: TimeZone,
-    /// Times with one minimum.
+    /// Periods with the same minimum.
     pub stretches: Vec<Stretch>,
-    /// The changes of the clocks among them.
+    /// The daylight saving changes in these days.
     pub clock_changes: Vec<ClockChange>,
-    /// The overrides that the controller gets, against the profile.
+    /// The controller's overrides, compared with the profile.
     pub check: Verified,
 }
 
@@ -68,7 +68,7 @@ fn pool_text(pool: &PoolCalendar) -> String {
         );
         lines.push((change.after.timestamp(), line));
     }
-    // A change comes before what begins with it.
+    // A change comes before the period that starts with it.
     lines.sort_by_key(|(at, line)| (*at, line.starts_with("  from")));
     for (_, line) in lines {
         let _ignored = writeln!(text, "{}", line.trim_end());
@@ -98,7 +98,7 @@ fn check_text(calendar: &Calendar) -> String {
     text
 }
 
-/// How many stretches that are wrong are shown as text; the document has all.
+/// How many wrong periods are shown as text; the document has all.
 const SHOWN: usize = 5;
 
 fn wrong_text(wrong: &Mismatch, zone: &TimeZone) -> String {
@@ -116,7 +116,7 @@ fn minute(at: &ZonedDateTime) -> String {
     at.strftime("%a %Y-%m-%d %H:%M %Z").to_string()
 }
 
-/// That the controller would not do what the profile says, of the first pool of which that is so.
+/// The error that the controller would not follow the profile, for the first pool with such a period.
 pub fn error(pools: &[PoolCalendar]) -> Option<Error> {
     pools.iter().find_map(|pool| {
         let calendar = pool.schedule.as_ref()?;

@@ -1,4 +1,4 @@
-//! A text on a screen of a size: what is too wide is cut, what is too long is counted, so that nothing scrolls. Pure: no I/O.
+//! Fits a text to the terminal: cuts long lines, counts rows that do not fit, and never scrolls. Pure: no I/O.
 
 use dialoguer::console::truncate_str;
 
@@ -6,7 +6,7 @@ use dialoguer::console::truncate_str;
 pub fn fitted(text: &str, footer: &str, rows: usize, columns: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let below: Vec<&str> = footer.lines().collect();
-    // The last row stays free: a line break on it scrolls.
+    // The last row is kept empty: a line break on it scrolls.
     let room = rows.saturating_sub(below.len() + 1);
     let mut shown = lines.clone();
     let mut more = None;

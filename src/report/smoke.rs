@@ -1,4 +1,4 @@
-//! What became of `arcctl smoke`, as text and as `arcctl.smoke/v1`. Pure: no I/O.
+//! The result of `arcctl smoke`, as text and as `arcctl.smoke/v1`. Pure: no I/O.
 
 use std::{fmt::Write, time::Duration};
 
@@ -31,7 +31,7 @@ pub fn document(smoke: &Smoke) -> Value {
     })
 }
 
-/// The JSON document of a failure before there was something to follow.
+/// The JSON document of a failure before the dispatch.
 pub fn failure(profile: &str, error: &Error) -> Value {
     json!({
         "schema": "arcctl.smoke/v1",
@@ -69,7 +69,7 @@ fn pool(smoke: &Smoke, pool: &PoolStory) -> Value {
     })
 }
 
-/// A pool that is not proven and has no fault of its own has the fate of the run.
+/// A pool that is not verified and has no error of its own gets the result of the run.
 fn outcome(smoke: &Smoke, pool: &PoolStory) -> &'static str {
     let of_the_run = smoke.error.as_ref().filter(|_| !pool.proven);
     match pool.error.as_ref().or(of_the_run) {
@@ -83,7 +83,7 @@ fn tenths(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10.0).round() / 10.0
 }
 
-/// One block for each pool, and the sum; at most 80 columns wide with names of usual length.
+/// One block for each pool, and a summary; at most 80 columns wide with names of usual length.
 pub fn text(smoke: &Smoke) -> String {
     let mut text = String::new();
     for pool in &smoke.pools {

@@ -27,7 +27,7 @@ pub struct ReleaseStatus {
     pub name: String,
     /// The chart's version.
     pub version: String,
-    /// helm's word for its state.
+    /// Helm's name of its state.
     pub status: String,
 }
 
@@ -35,13 +35,13 @@ pub struct ReleaseStatus {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateStatus {
-    /// Whether cert-manager says that it is ready.
+    /// Whether cert-manager reports it as ready.
     pub ready: bool,
-    /// When it ends (RFC 3339).
+    /// When it expires (RFC 3339).
     pub not_after: Option<String>,
 }
 
-/// A pool; counts that cannot be found out are `None`.
+/// A pool; unknown counts are `None`.
 #[derive(Debug)]
 pub struct PoolStatus {
     /// Its name.
@@ -50,15 +50,15 @@ pub struct PoolStatus {
     pub min: u32,
     /// The maximum.
     pub max: u32,
-    /// What the autoscaler asks for.
+    /// The replicas that the autoscaler requests.
     pub desired: Option<u64>,
-    /// Pods that run.
+    /// Running pods.
     pub running: Option<usize>,
     /// Runners that are registered at GitHub.
     pub registered: Option<usize>,
-    /// Runners with a job.
+    /// Runners that run a job.
     pub busy: Option<usize>,
-    /// Its schedule now and next.
+    /// The current and the next period of its schedule.
     pub moment: Moment,
 }
 
@@ -107,17 +107,17 @@ fn pool(pool: &PoolStatus) -> Value {
     })
 }
 
-/// How many pools are shown one by one.
+/// Up to how many pools are listed one by one.
 const MANY: usize = 20;
 
-/// How many of many pools are shown that lack something: with the rest, 24 lines.
+/// How many incomplete pools are listed if there are many pools: with the rest, 24 lines.
 const LACKING: usize = 6;
 
-/// The longest name that the numbers stand beside; those of a longer one stand below it.
+/// The longest name that has its numbers on the same line; those of a longer one are on the next line.
 const NAME: usize = 30;
 
-/// One screen, at most 80 columns wide with names of usual length. Of many pools those that lack something, unless
-/// `verbose`.
+/// One screen, at most 80 columns wide with names of usual length. If there are many pools, only the incomplete ones,
+/// unless `verbose`.
 pub fn text(status: &Status, verbose: bool) -> String {
     let mut text = String::new();
     installation(&mut text, status);
@@ -171,7 +171,7 @@ fn installation(text: &mut String, status: &Status) {
     line(text, &format!("certificate  {certificate}\n"));
 }
 
-/// A pool's numbers and below them its schedule; how wide the column of names is.
+/// A pool's numbers and below them its schedule; with the width of the name column.
 fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
     let names = pools.iter().map(|it| it.name.chars().count());
     let width = names.filter(|it| *it <= NAME).max().unwrap_or(0).max(5);
@@ -190,7 +190,7 @@ fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
     width
 }
 
-/// What changed, a line each.
+/// The changes, one per line.
 pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     let releases = |status: &Status| -> Vec<String> {
@@ -236,7 +236,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
 }
 
 impl PoolStatus {
-    /// How many runners it lacks: those that should be registered and run. What is not known counts as lacking.
+    /// How many runners are missing: those that should be registered and run. Unknown counts as missing.
     fn lacks(&self) -> u64 {
         let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
         let (Some(desired), Some(running), Some(registered)) =
@@ -260,7 +260,7 @@ impl PoolStatus {
     }
 }
 
-/// All pools as one; a count that is not known of one is not known.
+/// The sum of all pools; a count that is unknown for one pool is unknown.
 fn total(pools: &[PoolStatus]) -> PoolStatus {
     let sum = |of: fn(&PoolStatus) -> u32| pools.iter().map(of).fold(0, u32::saturating_add);
     PoolStatus {
@@ -291,7 +291,7 @@ fn line(text: &mut String, line: &str) {
     let _ignored = writeln!(text, "{line}");
 }
 
-/// A count, or `?` where it could not be found out.
+/// A count, or `?` if it is unknown.
 fn count(number: Option<impl std::fmt::Display>) -> String {
     number.map_or_else(|| "?".into(), |it| it.to_string())
 }

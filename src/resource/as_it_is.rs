@@ -1,31 +1,31 @@
-//! Taking over what was made by hand without restarting anything: what would restart pods is only marked, shown, and left
-//! for the next run without `--adopt` (findings: lab.md 13). Pure: no I/O.
+//! `--adopt` without restarts: objects whose change would restart pods are only annotated and reported; the next run without
+//! `--adopt` changes them (findings: lab.md 13). Pure: no I/O.
 //!
-//! The mark is an annotation, so that `--adopt` run again, also after a run that was killed, leaves the same as it is.
+//! The annotation makes `--adopt` repeatable, also after an interrupted run: the same objects are left unchanged.
 
 use serde_json::Value;
 
 use super::observed::Ownership;
 use crate::diff::Difference;
 
-/// Marks what was taken over and not changed yet.
+/// The annotation of objects that were adopted and not changed yet.
 pub(super) const TAKEN_OVER: &str = "arcctl.dev/taken-over";
 
 /// Its value.
 pub(super) const AS_IT_IS: &str = "as-it-is";
 
-/// Whether `object` was taken over and not changed yet.
+/// Whether `object` was adopted and not changed yet.
 pub(super) fn is_marked(object: &Value) -> bool {
     object["metadata"]["annotations"][TAKEN_OVER] == AS_IT_IS
 }
 
-/// Whether a run leaves `object` as it is: one that takes over (`adopt`), and what is not arcctl's yet or was left so.
+/// Whether a run leaves `object` unchanged: only with `adopt`, for foreign objects and those that `adopt` left before.
 pub(super) fn is_left(adopt: bool, ownership: &Ownership, object: &Value) -> bool {
     let ours_since = matches!(ownership, Ownership::Ours) && is_marked(object);
     adopt && (ours_since || matches!(ownership, Ownership::Foreign { .. }))
 }
 
-/// That the mark goes, with all that was left: by the first run that does not take over.
+/// The removal of the annotation, by the first run without `--adopt`, together with the other changes.
 pub(super) fn mark_goes() -> Difference {
     let path = format!("metadata.annotations.{TAKEN_OVER}");
     Difference::of(&path, &AS_IT_IS.into(), &Value::Null)

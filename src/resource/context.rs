@@ -1,4 +1,4 @@
-//! What the verbs of a resource work with: the clients, the credential, and what this run has learnt.
+//! The context of a run: the clients, the credential, and facts that the run has found.
 
 use std::{
     collections::HashMap,
@@ -24,24 +24,24 @@ use crate::{
     profile::{Profile, Scope},
 };
 
-/// How long one listing of GitHub's runners serves all pools, at least.
+/// How long a list of GitHub's runners is cached for all pools, at least.
 const LISTING_AGE: Duration = Duration::from_millis(400);
 
-/// How long it serves for each page that it took: ten requests a second are what GitHub lets one login ask for in the
-/// long run (docs.github.com: 900 points a minute).
+/// How long it is cached per page: GitHub's long-term limit for a login is ten requests per
+/// second (docs.github.com: 900 points a minute).
 const LISTING_AGE_PER_PAGE: Duration = Duration::from_millis(100);
 
 /// All runners of the scope, and when they were listed.
 pub type Listing = tokio::sync::Mutex<Option<(Instant, Arc<Vec<Runner>>)>>;
 
-/// How long one listing of a namespace's events serves all that ask for it.
+/// How long a list of a namespace's events is cached.
 const EVENTS_AGE: Duration = Duration::from_millis(900);
 
-/// What of a namespace's events is read: warnings, and the one failure that the controller calls `Normal` (reference:
-/// arc.md 2.3). A busy namespace has thousands of others.
+/// The field selectors of events: warnings, and the one failure that the controller reports as `Normal` (reference:
+/// arc.md 2.3). A busy namespace has thousands of other events.
 const TELLING: [&str; 2] = ["type!=Normal", "reason=RunnerAutoscalingFailure"];
 
-/// The newest listing of each namespace's events, and when it was made.
+/// The latest list of each namespace's events, and when it was read.
 pub type Events = tokio::sync::Mutex<HashMap<String, (Instant, Arc<Vec<Value>>)>>;
 
 /// The clients and facts of one run.
@@ -50,35 +50,35 @@ pub struct Context {
     pub profile: Profile,
     /// The API server.
     pub kube: Kube,
-    /// AWS, where the profile names something of it.
+    /// AWS, where the profile uses it.
     pub aws: Option<Aws>,
-    /// What this run has written at AWS.
+    /// This run's writes at AWS.
     pub aws_writes: Writes,
     /// The helm binary.
     pub helm: Helm,
     /// GitHub.
     pub github: GitHub,
-    /// The credential that goes into the controller's Secret.
+    /// The credential for the controller's Secret.
     pub credential: Credential,
-    /// The GitHub of pools that have one of their own.
+    /// The GitHub accounts of pools that have their own.
     pub accounts: Vec<Account>,
-    /// Whether what was made by hand is taken over (`--adopt`).
+    /// Whether manually created resources are adopted (`--adopt`).
     pub adopt: bool,
-    /// When this run began, by this machine's clock: what was said before is not its cause.
+    /// When this run began, by the local clock: earlier events are ignored.
     pub started: jiff::Timestamp,
     /// The API server's version.
     pub kubernetes: (u32, u32),
     /// The resourceVersion of the controller's Secret, once it is known.
     pub secret_version: Mutex<Option<String>>,
-    /// The credential that this run has replaced.
+    /// The state of a credential rotation in this run.
     pub rotation: Mutex<Rotation>,
-    /// The newest listing of GitHub's runners.
+    /// The latest list of GitHub's runners.
     pub listing: Listing,
-    /// The newest listings of events.
+    /// The latest lists of events.
     pub events: Events,
-    /// What a run knows that takes things away.
+    /// The state of deletions in this run.
     pub removal: super::deletion::Removal,
-    /// What this run remembers of the resources it has looked at.
+    /// Remarks on the resources of this run.
     pub remarks: super::remarks::Remarks,
 }
 
@@ -92,7 +92,7 @@ impl Context {
             .clone()
     }
 
-    /// Remembers the resourceVersion of the controller's Secret.
+    /// Records the resourceVersion of the controller's Secret.
     pub fn learn_secret_version(&self, version: Option<&str>) {
         let mut known = self
             .secret_version
@@ -101,18 +101,18 @@ impl Context {
         *known = version.map(str::to_owned);
     }
 
-    /// What is known of a replaced credential.
+    /// The state of the credential rotation.
     pub fn rotation(&self) -> MutexGuard<'_, Rotation> {
         self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the next question for GitHub's runners asked anew.
+    /// Clears the cached list of runners.
     pub async fn forget_runners(&self) {
         *self.listing.lock().await = None;
     }
 
-    /// The events of a namespace that can tell why something does not come: one listing serves all that ask at the same
-    /// time, the pools of a namespace above all.
+    /// The events of a namespace that can explain a failure, cached for concurrent callers,
+    /// such as the pools of one namespace.
     pub async fn events(&self, namespace: &str) -> Result<Arc<Vec<Value>>> {
         let mut listings = self.events.lock().await;
         if let Some((taken, events)) = listings.get(namespace)
@@ -132,7 +132,7 @@ impl Context {
         Ok(events)
     }
 
-    /// All runners of the profile's scope, and of the accounts of its pools: one listing serves the pools that ask at the same time.
+    /// All runners of the profile's scope and of its pools' accounts, cached for concurrent callers.
     pub async fn runners(&self) -> Result<Arc<Vec<Runner>>> {
         let mut listing = self.listing.lock().await;
         if let Some((taken, runners)) = listing.as_ref()
@@ -146,13 +146,13 @@ impl Context {
     }
 }
 
-/// How long a listing of so many runners serves.
+/// How long a list of this many runners is cached.
 fn age(runners: usize) -> Duration {
     let pages = u32::try_from(runners / 100 + 1).unwrap_or(u32::MAX);
     LISTING_AGE.max(LISTING_AGE_PER_PAGE.saturating_mul(pages))
 }
 
-/// The scope of a profile. Loading refuses one that has none, so the error is only for those who build one themselves.
+/// The scope of a profile. Loading rejects a profile without one, so the error is only for code that builds one itself.
 pub fn scope(profile: &Profile) -> Result<Scope<'_>> {
     profile.github.scope().ok_or_else(|| {
         Error::new(

@@ -1,4 +1,4 @@
-//! What a run knows that takes things away, and what all kinds of objects have in common when they go.
+//! The state of deletions in a run, and the rules that all kinds of objects share.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,32 +24,32 @@ use crate::{
     error::{Error, Result, System},
 };
 
-/// For how long GitHub's refusal to remove a runner counts more than a listing, which may be older than it arrives.
+/// How long GitHub's refusal to remove a runner overrides a list of runners, which may be older.
 const BUSY_FOR: Duration = Duration::from_secs(5);
 
-/// What a run knows that takes things away.
+/// The state of deletions in a run.
 #[derive(Debug, Default)]
 pub struct Removal {
-    /// Jobs are not waited for, and what GitHub cannot be asked is passed over (`--force`).
+    /// Does not wait for jobs, and ignores an unreachable GitHub (`--force`).
     pub force: bool,
-    /// Why the controller cannot take its runners away, so that arcctl does it.
+    /// Why the controller cannot remove its runners, so that arcctl removes them.
     pub by_hand: Option<String>,
-    /// Why GitHub cannot be asked.
+    /// Why GitHub cannot be called.
     pub without_github: Option<String>,
     /// The ids in the inventory.
     pub recorded: BTreeSet<String>,
-    /// Namespaces in which a release stays, and with it all it needs; and ids of what stays and is needed by others.
+    /// Namespaces in which a release is kept, with all that it needs; and ids of kept resources that others need.
     staying: Mutex<BTreeSet<String>>,
-    /// Ids that this run has seen to be this profile's.
+    /// Ids that this run has identified as this profile's.
     seen: Mutex<BTreeSet<String>>,
-    /// The Leases, as namespace and name, of the programs of releases, by the releases' ids.
+    /// The Leases of the pods of releases, as namespace and name, by the releases' ids.
     leases: Mutex<HashMap<String, Vec<(String, String)>>>,
-    /// The runners that GitHub refused to remove since they have a job, and when.
+    /// The runners that GitHub refused to remove because they run a job, and when.
     busy: Mutex<HashMap<String, Instant>>,
 }
 
 impl Removal {
-    /// Nothing known yet but what is on record.
+    /// A new state with the ids in the inventory.
     pub fn new(force: bool, recorded: BTreeSet<String>) -> Self {
         Self {
             force,
@@ -58,7 +58,7 @@ impl Removal {
         }
     }
 
-    /// Remembers whether `what` stays: the release in a namespace, or the id of something else.
+    /// Records whether `what` is kept: the release in a namespace, or the id of another resource.
     pub(super) fn learn(&self, what: &str, stays: bool) {
         let mut staying = self.staying.lock().unwrap_or_else(PoisonError::into_inner);
         if stays {
@@ -68,50 +68,50 @@ impl Removal {
         }
     }
 
-    /// Remembers that what has the id `id` is this profile's, for when its own mark is gone.
+    /// Records that the resource `id` is this profile's, for when its own labels are gone.
     pub(super) fn saw(&self, id: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(id.to_owned());
     }
 
-    /// Remembers which Leases the programs of the release `id` have, for when its record is gone.
+    /// Records the Leases of the pods of the release `id`, for when its record is gone.
     pub(super) fn saw_leases(&self, id: &str, leases: Vec<(String, String)>) {
         let mut known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(id.to_owned(), leases);
     }
 
-    /// The Leases of the programs of the release `id`, where its record was seen.
+    /// The Leases of the pods of the release `id`, where its record was read.
     pub(super) fn leases(&self, id: &str) -> Option<Vec<(String, String)>> {
         let known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(id).cloned()
     }
 
-    /// Whether a Lease is of the programs of a release that was seen.
+    /// Whether a Lease belongs to the pods of a recorded release.
     pub(super) fn knows_lease(&self, namespace: &str, name: &str) -> bool {
         let known = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = known.values().flatten();
         all.any(|it| it.0 == namespace && it.1 == name)
     }
 
-    /// Remembers that GitHub refused to remove the runner `name`, since it has a job.
+    /// Records that GitHub refused to remove the runner `name`, because it runs a job.
     pub(super) fn saw_busy(&self, name: &str) {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         busy.insert(name.to_owned(), Instant::now());
     }
 
-    /// Whether GitHub refused a moment ago to remove the runner `name`.
+    /// Whether GitHub just refused to remove the runner `name`.
     pub(super) fn is_busy(&self, name: &str) -> bool {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         busy.get(name).is_some_and(|it| it.elapsed() < BUSY_FOR)
     }
 
-    /// Whether what has the id `id` was this profile's: by the inventory, or as this run has seen.
+    /// Whether the resource `id` was this profile's: by the inventory, or as recorded in this run.
     pub(super) fn was_ours(&self, id: &str) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         self.recorded.contains(id) || seen.contains(id)
     }
 
-    /// Whether `what` stays.
+    /// Whether `what` is kept.
     pub(super) fn stays(&self, what: &str) -> bool {
         self.staying
             .lock()
@@ -119,18 +119,18 @@ impl Removal {
             .contains(what)
     }
 
-    /// Whether what has the id `id` is on record, and nothing keeps it.
+    /// Whether the resource `id` is in the inventory and is not kept.
     pub(super) fn goes(&self, id: &str) -> bool {
         self.recorded.contains(id) && !self.stays(id)
     }
 }
 
-/// A thing that is this profile's, and may go now or not yet.
+/// A resource of this profile; `readiness` shows whether it can be deleted now.
 pub(super) fn ours(readiness: Readiness) -> Observed {
     Observed::Present(Present::same(readiness))
 }
 
-/// A thing that stays, and why.
+/// A resource that is kept, and why.
 pub(super) fn stays(evidence: impl Into<String>) -> Observed {
     Observed::Present(Present {
         ownership: Ownership::Foreign {
@@ -140,7 +140,7 @@ pub(super) fn stays(evidence: impl Into<String>) -> Observed {
     })
 }
 
-/// What is left of one object, by its own marks.
+/// What remains of one object, by its own labels.
 pub(super) fn of_object(live: Option<&Value>, profile: &str) -> Observed {
     let Some(live) = live else {
         return Observed::Absent;
@@ -156,7 +156,7 @@ pub(super) fn of_object(live: Option<&Value>, profile: &str) -> Observed {
     })
 }
 
-/// What an object that is being deleted waits for.
+/// What the deletion of an object waits for.
 pub(super) fn ending(live: &Value) -> Option<String> {
     live["metadata"]["deletionTimestamp"].as_str()?;
     let finalizers: Vec<&str> = live["metadata"]["finalizers"]
@@ -171,7 +171,7 @@ pub(super) fn ending(live: &Value) -> Option<String> {
     })
 }
 
-/// Deletes `live` where it still is this profile's.
+/// Deletes `live` if it still is this profile's.
 pub(super) async fn delete_own(context: &Context, target: &Target) -> Result<()> {
     let Some(live) = context.kube.get(target).await? else {
         return Ok(());
@@ -192,7 +192,7 @@ impl KubeObject {
         })
     }
 
-    /// What is left of it.
+    /// What remains of it.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
         let target = self.address()?;
         let live = context.kube.get(&target).await?;
@@ -207,7 +207,7 @@ impl KubeObject {
         }
     }
 
-    /// Deletes the very object that the plan has shown, whoever made it; one that has come in its place stays.
+    /// Deletes the object that the plan showed, whoever created it; a new object with its name is kept.
     pub(super) async fn delete_foreign(&self, context: &Context) -> Result<()> {
         let target = self.address()?;
         let Some(live) = context.kube.get(&target).await? else {
@@ -220,7 +220,7 @@ impl KubeObject {
         context.kube.delete_exactly(&target, &live).await
     }
 
-    /// Deletes it where it is this profile's.
+    /// Deletes it if it is this profile's.
     pub(super) async fn delete(&self, context: &Context) -> Result<()> {
         let target = self.address()?;
         if target.kind.name() == "Namespace" {
@@ -235,13 +235,13 @@ impl OwnSecret {
         Target::namespaced("v1", "Secret", &self.namespace, &self.name)
     }
 
-    /// What is left of it.
+    /// What remains of it.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
         let live = context.kube.get(&self.address()).await?;
         Ok(of_object(live.as_ref(), &self.profile))
     }
 
-    /// Deletes it where it is this profile's.
+    /// Deletes it if it is this profile's.
     pub(super) async fn delete(&self, context: &Context) -> Result<()> {
         delete_own(context, &self.address()).await
     }
@@ -252,7 +252,7 @@ impl ControllerSecret {
         Target::namespaced("v1", "Secret", &self.namespace, &self.name)
     }
 
-    /// What is left of it: it stays as long as the controller that reads it.
+    /// What remains of it: it is kept as long as the controller that reads it.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
         let live = context.kube.get(&self.address()).await?;
         if live.is_some() && context.removal.stays(&self.namespace) {
@@ -261,15 +261,15 @@ impl ControllerSecret {
         Ok(of_object(live.as_ref(), &self.profile))
     }
 
-    /// Deletes it where it is this profile's.
+    /// Deletes it if it is this profile's.
     pub(super) async fn delete(&self, context: &Context) -> Result<()> {
         delete_own(context, &self.address()).await
     }
 }
 
 impl Webhooks {
-    /// The configurations of a controller that does not run any more. Where neither helm nor the inventory says whose they
-    /// are (both are gone with the namespace), they go if nobody can answer them: the Service they call is gone too.
+    /// The webhook configurations of a controller that no longer runs. If neither helm nor the inventory shows the owner
+    /// (both are deleted with the namespace), they are deleted if the Service that they call does not exist either.
     pub(super) async fn remains(&self, context: &Context) -> Result<Observed> {
         let configurations = self.configurations(context).await?;
         if configurations.is_empty() {
@@ -295,8 +295,8 @@ impl Webhooks {
         }))
     }
 
-    /// Deletes them, so that nothing waits for an answer that cannot come. Looked at once more: another controller may
-    /// have come in its place.
+    /// Deletes them, so that no request waits for their webhooks. Checked again before: another controller may
+    /// have been installed meanwhile.
     pub(super) async fn delete(&self, context: &Context) -> Result<()> {
         match self.remains(context).await? {
             Observed::Present(present) if present.ownership == Ownership::Ours => {}
@@ -309,7 +309,7 @@ impl Webhooks {
     }
 }
 
-/// The first Service that one of the webhook `configurations` calls and that exists.
+/// The first existing Service that one of the webhook `configurations` calls.
 async fn service_called(
     context: &Context,
     configurations: &[(Target, Value)],

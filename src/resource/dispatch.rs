@@ -1,4 +1,4 @@
-//! The verbs of every kind, and what a waiter must know of it.
+//! Dispatches the verbs by kind of resource; watches and intervals for wait loops.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Resource {
-    /// Reads what is there and compares it with what is wanted. Changes nothing.
+    /// Reads the current state and compares it with the wanted one. Changes nothing.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let readiness = match self {
             Self::Object(object) => return object.observe(context).await,
@@ -34,7 +34,7 @@ impl Resource {
             Self::Registration(registration) => return registration.observe(context).await,
             Self::Probe(probe) => return probe.observe(context).await,
             Self::Restart(restart) => return restart.observe(context).await,
-            // These only ever go; what remains of them is all there is to see.
+            // These are only ever deleted: the remaining part is the whole state.
             Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
                 return Box::pin(self.remains(context)).await;
             }
@@ -42,8 +42,8 @@ impl Resource {
         Ok(Observed::Present(Present::same(readiness)))
     }
 
-    /// Makes it as wanted; doing so twice is as once. What is only observed has nothing to apply, but that a replaced
-    /// credential is proven by a fresh registration, and that runners which never started make room for new ones.
+    /// Creates or updates it; idempotent. Proofs have nothing to apply, with two exceptions: a new registration proves a
+    /// replaced credential, and runners which never started are removed to make room for new ones.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) => object.apply(context).await,
@@ -62,7 +62,7 @@ impl Resource {
         }
     }
 
-    /// Reads what is left of it, and whose that is by its marks. Ready means that it can go now.
+    /// Reads what remains of it, and who owns that by its labels. Ready means that it can be deleted now.
     pub async fn remains(&self, context: &Context) -> Result<Observed> {
         match self {
             Self::Object(object) => object.remains(context).await,
@@ -83,8 +83,8 @@ impl Resource {
         }
     }
 
-    /// Takes away what is this profile's at the moment of deletion; absent is success. Whether it is gone is what
-    /// [`Resource::remains`] says.
+    /// Deletes what is this profile's at that moment; succeeds where it does not exist. [`Resource::remains`] shows whether
+    /// it is gone.
     pub async fn delete(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) => object.delete(context).await,
@@ -105,7 +105,7 @@ impl Resource {
         }
     }
 
-    /// Takes away what is somebody else's and stands in arcctl's way, as the plan has shown it.
+    /// Deletes a foreign object that blocks arcctl, as shown in the plan.
     pub async fn delete_foreign(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) if context.adopt => object.delete_foreign(context).await,
@@ -113,7 +113,7 @@ impl Resource {
         }
     }
 
-    /// Whose word it is that it is not ready.
+    /// The system that reports its readiness.
     pub const fn system(&self) -> System {
         match self {
             Self::Release(_) => System::Helm,
@@ -123,7 +123,7 @@ impl Resource {
         }
     }
 
-    /// What kubectl is given to show what is left of it, as the API server has it.
+    /// The kubectl arguments that show what remains of it.
     pub fn look(&self, id: &Id) -> String {
         let namespaced = |kinds: &str, what: &str| match id.namespace() {
             Some(namespace) => format!("-n {namespace} get {kinds} {what} -o yaml"),
@@ -151,7 +151,7 @@ impl Resource {
         }
     }
 
-    /// Whether it is only observed, never written.
+    /// Whether it is a proof: only observed, never written.
     pub const fn is_proof(&self) -> bool {
         matches!(
             self,
@@ -159,7 +159,7 @@ impl Resource {
         )
     }
 
-    /// What to watch while waiting for it.
+    /// The watches for a wait loop.
     pub fn selections(&self) -> Vec<Selection> {
         match self {
             Self::Object(object) => Target::of(&object.manifest)
@@ -190,7 +190,7 @@ impl Resource {
         }
     }
 
-    /// How often to look without a change: what cannot be watched (GitHub, a webhook's listener) is asked.
+    /// The poll interval without changes: GitHub and webhooks cannot be watched.
     pub const fn interval(&self) -> Duration {
         match self {
             Self::Webhook(_) => Duration::from_millis(400),
@@ -202,10 +202,10 @@ impl Resource {
         }
     }
 
-    /// How long the pause between two looks becomes, when nothing changes.
+    /// The longest pause between two polls, if nothing changes.
     pub const fn longest_interval(&self) -> Duration {
         match self {
-            // S3 is taken to be late by two seconds: of readings further apart each would be the first.
+            // S3 is assumed to show writes after two seconds at most: the gap between reads must be shorter.
             Self::Webhook(_) | Self::Aws(AwsResource::BucketPolicy(_)) => Duration::from_secs(1),
             _ => Duration::from_secs(5),
         }

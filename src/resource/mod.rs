@@ -1,6 +1,6 @@
-//! The things arcctl manages, with three verbs (`observe`, `apply`, `delete`): a folder for each system they are in.
+//! Resources that arcctl manages, with three verbs (`observe`, `apply`, `delete`): one folder per system.
 //!
-//! What a resource is stands in `desired/resource/`; a new kind is an arm of its enum, and the compiler lists the rest.
+//! Their definitions are in `desired/resource/`; a new kind is a variant of its enum, and the compiler lists the rest.
 
 mod as_it_is;
 pub mod aws;

@@ -1,31 +1,31 @@
-//! What an observation can say. Pure: no I/O.
+//! The result of an observation. Pure: no I/O.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{diff::Difference, error::Error};
 
-/// What is there now, already compared with what is wanted.
+/// The current state, compared with the wanted one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Observed {
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// It is there.
+    /// It exists.
     Present(Present),
 }
 
-/// A thing that is there.
+/// An existing resource.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Present {
-    /// Where it differs from what is wanted.
+    /// The differences from the wanted state.
     pub differences: Vec<Difference>,
-    /// Whether it does its work.
+    /// Whether it works.
     pub readiness: Readiness,
-    /// Whose it is.
+    /// Its owner.
     pub ownership: Ownership,
 }
 
 impl Present {
-    /// Ours and as wanted; `readiness` says the rest.
+    /// Ours and without differences; `readiness` shows whether it works.
     pub fn same(readiness: Readiness) -> Self {
         Self {
             differences: Vec::new(),
@@ -35,44 +35,44 @@ impl Present {
     }
 }
 
-/// Whose a thing is.
+/// The owner of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ownership {
     /// This profile's.
     Ours,
-    /// Of something that is to go, this profile's is a part, and only that goes.
+    /// This profile owns only a part of it, and only that part is deleted.
     Shared {
-        /// Why the rest stays.
+        /// Why the rest is kept.
         because: String,
     },
-    /// Somebody's who made it by hand: refused, or taken over with `--adopt`.
+    /// Created by another tool: rejected, or adopted with `--adopt`.
     Foreign {
-        /// What shows it, for the message.
+        /// The evidence, for the message.
         evidence: String,
     },
-    /// Another profile's: refused in any case.
+    /// Another profile's: always rejected.
     OtherProfile {
         /// That profile's name.
         name: String,
     },
 }
 
-/// Whether a thing does its work.
+/// Whether a resource works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum Readiness {
-    /// It does.
+    /// It works.
     Ready,
     /// Not yet.
     Progressing {
         /// What is missing.
         reason: String,
     },
-    /// Not yet, and as it looks it will not without help; waiting goes on, since people mend things while we wait.
+    /// Not yet, and probably not without a fix; the wait goes on, because a user can fix it meanwhile.
     Stuck {
-        /// The cause that can be seen.
+        /// The visible cause.
         reason: String,
-        /// What mends it.
+        /// How to fix it.
         hint: String,
         /// Whether the cause is a known 401 or 403.
         unauthorized: bool,
@@ -87,7 +87,7 @@ impl Readiness {
         }
     }
 
-    /// As it looks not without help.
+    /// Probably not without a fix.
     pub fn stuck(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Stuck {
             reason: reason.into(),
@@ -96,7 +96,7 @@ impl Readiness {
         }
     }
 
-    /// Not, since this user may not: a known 401 or 403.
+    /// Not ready because this user lacks a permission: a known 401 or 403.
     pub fn unauthorized(error: &Error) -> Self {
         Self::Stuck {
             reason: format!("{}: {}", error.message, error.causes.join(": ")),

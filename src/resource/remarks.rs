@@ -1,5 +1,5 @@
-//! What one run remembers of the resources it has looked at, beside what is to be done: what is said of them, what was
-//! tried, and since when a record has not changed. In memory only. Pure: no I/O.
+//! What one run remembers about resources, in memory only: remarks for the user, differences left for a later run, completed
+//! upgrades, and since when a record is unchanged. Pure: no I/O.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ pub struct Remarks {
 }
 
 impl Remarks {
-    /// Those of a run that installs nothing: no chart is fetched to look what would be in its way.
+    /// For a run that installs nothing: no chart is downloaded to find conflicts.
     pub fn only_looking() -> Self {
         Self {
             only_looks: true,
@@ -31,7 +31,7 @@ impl Remarks {
         }
     }
 
-    /// What is to be said of the resource `id`, in place of what was said before; nothing where `text` is `None`.
+    /// Sets the remark on the resource `id`; `None` removes it.
     pub fn say(&self, id: &str, text: Option<String>) {
         let mut said = lock(&self.said);
         match text {
@@ -40,32 +40,32 @@ impl Remarks {
         };
     }
 
-    /// What is said of the resource `id`.
+    /// The remark on the resource `id`.
     pub fn of(&self, id: &str) -> Option<String> {
         lock(&self.said).get(id).cloned()
     }
 
-    /// Everything that is said, by the resource.
+    /// All remarks, by resource.
     pub fn all(&self) -> BTreeMap<String, String> {
         lock(&self.said).clone()
     }
 
-    /// Remembers that the resource `id` is taken over as it is, and what of it is left for a later run.
+    /// Records that the resource `id` is adopted unchanged, with the differences for a later run.
     pub fn defer(&self, id: &str, differences: Vec<Difference>) {
         lock(&self.deferred).insert(id.to_owned(), differences);
     }
 
-    /// What is left for a later run of the resource `id`; `None` where it is not taken over as it is.
+    /// The differences of the resource `id` for a later run; `None` where it is not adopted unchanged.
     pub fn deferred(&self, id: &str) -> Option<Vec<Difference>> {
         lock(&self.deferred).get(id).cloned()
     }
 
-    /// Remembers that nothing is in the way of the release `id`.
+    /// Records that the release `id` has no conflicts.
     pub fn clear(&self, id: &str) {
         lock(&self.clear).insert(id.to_owned());
     }
 
-    /// Whether it was found that nothing is in the way of the release `id`, or nobody asks.
+    /// Whether the release `id` has no conflicts, or conflicts are not checked.
     pub fn is_clear(&self, id: &str) -> bool {
         self.only_looks || lock(&self.clear).contains(id)
     }
@@ -75,12 +75,12 @@ impl Remarks {
         lock(&self.upgraded).insert(id.to_owned(), values.clone());
     }
 
-    /// Whether this run has upgraded the release `id` to just these `values`.
+    /// Whether this run has upgraded the release `id` to these `values`.
     pub fn was_upgraded(&self, id: &str, values: &Value) -> bool {
         lock(&self.upgraded).get(id) == Some(values)
     }
 
-    /// How long `object` has been seen in `version`, by this machine's monotonic clock.
+    /// How long `object` has had `version`, by the local monotonic clock.
     pub fn unchanged_for(&self, object: &str, version: &str) -> Duration {
         let mut seen = lock(&self.seen);
         let entry = seen

@@ -1,5 +1,5 @@
-//! `arcctl doctor --fix`: shows what it would mend, asks, and does it as `up` does: the same resources, the same executor,
-//! under the lease.
+//! `arcctl doctor --fix`: shows the repairs, asks for confirmation, and executes them as `up` does: same resources, same
+//! executor, under the lease.
 
 use super::{READING, install::execute, permissions::check_permissions};
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
     terminal::{deadline::RunLimit, output::Output, prompt, signals::StopSender},
 };
 
-/// How long it may take, with the time in which controllers start anew.
+/// The timeout, including restarts of controllers.
 const LIMIT: KubeDuration = KubeDuration::from_secs(300);
 
-/// How many notes are told one by one.
+/// The maximum number of notes that are listed.
 const TOLD: usize = 10;
 
-/// The first of them, and how many more there are.
+/// The first notes, and the number of the others.
 fn told(notes: &[String]) -> Vec<String> {
     let mut told: Vec<String> = notes
         .iter()
@@ -32,7 +32,7 @@ fn told(notes: &[String]) -> Vec<String> {
     told
 }
 
-/// Carries `mends` out; whether anything was done.
+/// Executes `mends`; returns whether anything was done.
 pub(crate) async fn run(
     parts: Parts,
     mends: &Mends,

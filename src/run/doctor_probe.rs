@@ -1,6 +1,6 @@
-//! `arcctl doctor --probe`: a short-lived Job that tries what a runner needs from where a runner is. Recorded before it
-//! is made, under the lease, and always taken away: also after a Ctrl-C; what a killed run left goes with the next
-//! probe, the next `up`, a teardown, or two minutes after its end.
+//! `arcctl doctor --probe`: a short-lived Job that tests a runner's requirements from a runner's place. It is recorded
+//! before it is created, under the lease, and always deleted, also after a Ctrl-C. The Job of a killed run is deleted by
+//! the next probe, the next `up`, a teardown, or two minutes after its end.
 
 use std::{cell::RefCell, collections::BTreeSet, time::Duration};
 
@@ -27,13 +27,13 @@ use crate::{
     terminal::{output::Output, progress::Progress, signals::StopSender},
 };
 
-/// How long the pods may take.
+/// The timeout of the pods.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// How long taking them away may take.
+/// The timeout of their deletion.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs the Jobs, and says what their pods saw.
+/// Runs the Jobs, and returns the results of their pods.
 pub(crate) async fn run(
     context: &Context,
     stop: &StopSender,
@@ -92,7 +92,7 @@ async fn recorded(
     let (kube, profile) = (&context.kube, &context.profile);
     let desired: Vec<Desired> = steps.iter().map(|(_, it)| it.clone()).collect();
     inventory::record(kube, profile, &desired).await?;
-    // What a killed run left would answer for it.
+    // The Job of a killed run would return old results.
     remove(context, &desired, hold, output).await?;
     let results = make(context, &desired, hold, output).await;
     let mut probed = Vec::new();
@@ -119,7 +119,7 @@ async fn recorded(
     Ok(probed)
 }
 
-/// Each by itself: that one pool's pod finds no node says nothing of another's.
+/// Each separately: a pod of one pool without a node proves nothing about other pools.
 async fn make(
     context: &Context,
     desired: &[Desired],
@@ -144,14 +144,14 @@ async fn make(
         results = &mut runs => return results,
         why = stopped.wait_for(Option::is_some) => why.ok().and_then(|it| *it),
     };
-    // Not dropped: a write in flight ends, so that what it made is seen, and removed.
+    // Not dropped: a write in flight completes, so that the created Job is known, and deleted.
     for stop in &stops {
         stop.send_replace(why.or(Some(execute::Stop::Failed)));
     }
     runs.await
 }
 
-/// Takes them away, whatever stopped the rest.
+/// Deletes the Jobs, whatever stopped the rest.
 async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Output) -> Result<()> {
     let gone: Vec<Desired> = desired
         .iter()
@@ -163,7 +163,7 @@ async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Out
     let options = options(context, REMOVAL_LIMIT, watch::Sender::new(None), hold);
     let mut progress = Progress::new(output);
     let mut on_event = |event: &execute::Event| match event {
-        // That nothing was left is not worth a line.
+        // Do not report that there was nothing to delete.
         execute::Event::Finished { .. } => {}
         event => progress.event(event),
     };

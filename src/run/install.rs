@@ -1,4 +1,4 @@
-//! A run of `up`: plan, ask, execute; again where the world has changed in between.
+//! A run of `up`: plans, prompts, executes; starts again if the cluster has changed in between.
 
 use tokio::sync::watch;
 
@@ -26,22 +26,22 @@ use crate::{
     },
 };
 
-/// What the command line asks of a run.
+/// The options of a run.
 pub(crate) struct Asked<'a> {
-    /// Whether it goes ahead without a question.
+    /// Whether it runs without a prompt.
     pub(crate) yes: bool,
-    /// Whether it takes over what was made by hand.
+    /// Whether it adopts resources that were created by hand.
     pub(crate) adopt: bool,
-    /// How long it may take as a whole.
+    /// The timeout of the whole run.
     pub(crate) timeout: KubeDuration,
-    /// What is left behind in GitHub Actions.
+    /// The annotations, summary and outputs for GitHub Actions.
     pub(crate) actions: &'a Actions,
 }
 
-/// How often a plan is made anew because the world changed under it.
+/// How often planning is repeated because of changes by other users.
 const PLANS: u32 = 3;
 
-/// Plans, asks, and executes; again where the world has changed since the plan was made.
+/// Plans, prompts, and executes; starts again if the cluster has changed since the plan was made.
 pub(crate) async fn attempts(
     asked: &Asked<'_>,
     session: &mut Session,
@@ -67,7 +67,7 @@ pub(crate) async fn attempts(
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
             let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
-            // A Ctrl-C at the question is one.
+            // A Ctrl-C at the prompt counts as one.
             limit.stopped()?;
             if !agreed? {
                 output.note("nothing was changed");
@@ -104,14 +104,14 @@ pub(crate) async fn attempts(
         if !stale || attempt >= PLANS {
             return Ok((steps, error));
         }
-        // Only what the steps themselves said; a Ctrl-C stands.
+        // Only the errors of the steps; a Ctrl-C is final.
         stop.send_if_modified(|it| it.take_if(|it| *it == execute::Stop::Failed).is_some());
         limit.within(READING, session.refresh(output)).await?;
     }
     Ok((not_started(&session.desired), None))
 }
 
-/// Says after a run what it has only taken over.
+/// Reports after a run which resources it only adopted.
 fn say_what_is_left(plan: &Plan, output: Output) {
     for step in &plan.steps {
         for text in step.consequences.iter().filter(|it| it.starts_with(LEFT)) {
@@ -120,7 +120,7 @@ fn say_what_is_left(plan: &Plan, output: Output) {
     }
 }
 
-/// What can be found out before the first write is: permissions, helm's version, and the charts themselves.
+/// Checks before the first write: permissions, helm's version, and the charts.
 async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     check_permissions(session, plan).await?;
     let charts = session
@@ -136,7 +136,7 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     futures::future::try_join_all(fetched).await.map(|_| ())
 }
 
-/// Base phase, lease, inventory, and then the rest; without changes only the waiting.
+/// Runs base phase, lease, inventory, and then the rest; without changes it only waits.
 pub(crate) async fn execute(
     session: &Session,
     options: &Options<'_>,
@@ -185,7 +185,7 @@ pub(crate) async fn execute(
     (steps, error)
 }
 
-/// Takes the lease and records what is about to be created.
+/// Acquires the lease and records what will be created.
 async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Result<Lease> {
     let (kube, profile) = (&session.context.kube, &session.context.profile.name);
     let holder = holder();
@@ -197,7 +197,7 @@ async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Re
         options.hold(),
     );
     let lease = limit.within("waiting for the lease", lease).await?;
-    // The plan once more, now that nobody else writes: what is refused is refused before the next write.
+    // Plan again under the lease, while no other run writes: conflicts are reported before the next write.
     let recorded = async {
         let plan = observe::plan(&session.context, &session.desired, options.adopt).await?;
         Box::pin(check_pods(session, &plan)).await?;

@@ -1,4 +1,4 @@
-//! A run: what is observed and planned for a session, asked for, carried out, and what is left behind at its end.
+//! A run: observes, plans, prompts and executes for a session, and records the result.
 
 pub(crate) mod doctor_fix;
 pub(crate) mod doctor_probe;
@@ -22,10 +22,10 @@ use crate::{
     terminal::{environment::variable, output::Output},
 };
 
-/// What is done before there is a plan.
+/// The description of the work before there is a plan.
 pub(crate) const READING: &str = "reading the cluster and GitHub";
 
-/// What is said of a run with a session.
+/// The report of a run with a session.
 pub(crate) fn ended(
     session: &Session,
     started: Instant,
@@ -41,10 +41,10 @@ pub(crate) fn ended(
     }
 }
 
-/// How a run ends: its steps, and the error that it ends with.
+/// The result of a run: its steps, and its error.
 pub(crate) type Ended = (Vec<StepResult>, Option<Error>);
 
-/// What has come to be known of the resources since `before`: what was known then is in the plan.
+/// Reports remarks about resources that are new since `before`: earlier ones are in the plan.
 pub(crate) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, output: Output) {
     for (id, remark) in session.context.remarks.all() {
         if before.get(&id) != Some(&remark) {
@@ -53,7 +53,7 @@ pub(crate) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, 
     }
 }
 
-/// What a run is that found everything as it was to be.
+/// The steps of a run without changes.
 pub(crate) fn kept(session: &Session) -> Vec<StepResult> {
     untouched(&session.desired, Some(Action::Keep))
 }
@@ -73,7 +73,7 @@ fn untouched(desired: &[Desired], action: Option<Action>) -> Vec<StepResult> {
     desired.iter().map(step).collect()
 }
 
-/// Who this run is, for whoever meets its lease.
+/// The holder name of this run in its lease.
 pub(crate) fn holder() -> String {
     let user = variable("USER")
         .or_else(|| variable("LOGNAME"))

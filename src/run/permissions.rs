@@ -1,4 +1,4 @@
-//! Whether this user may do what a plan needs: asked before the first write, all of it at once.
+//! Checks this user's permissions for a plan, before the first write, all at once.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(crate) fn writes(plan: &Plan, desired: &Desired) -> bool {
         .any(|step| step.id == id && step.action != Action::Keep)
 }
 
-/// Fails where this user may not do what the plan needs: before the first write, and naming all of it.
+/// Fails before the first write if this user lacks permissions for the plan, and lists all of them.
 pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
     let written = session.desired.iter().filter(|it| writes(plan, it));
     let removal = &session.context.removal;

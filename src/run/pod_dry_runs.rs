@@ -1,4 +1,4 @@
-//! The runners' pods are tried before anything waits for them: one that nobody can make ends a run before its first write.
+//! Creates the runners' pods as a dry run: if the API server rejects one, the run fails before its first write.
 
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::{
     terminal::output::Output,
 };
 
-/// What came of the pods of each pool.
+/// The dry-run result of each pool.
 pub(crate) struct Trials<'a> {
     session: &'a Session,
     tried: Vec<(&'a Registration, Trial)>,
 }
 
-/// Tries a pod of each pool. What an earlier step of the run makes counts as there.
+/// Dry-runs a pod of each pool. Resources that an earlier step creates do not count as missing.
 pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
     let coming: BTreeSet<String> = session
         .desired
@@ -51,8 +51,8 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
 }
 
 impl Trials<'_> {
-    /// The error of a run that makes or changes pods which nobody can make, with every such pool's refusal. Where `plan`
-    /// leaves a pool as it is, its refusal is no reason to keep the rest from being done.
+    /// The error of a run that creates or changes pods that the API server rejects, with the rejection of each such pool.
+    /// Pools that `plan` does not change are ignored.
     pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
         let lasting = self.tried.iter().filter_map(|(pool, trial)| match trial {
             Trial::Refused(refusal) if refusal.is_lasting() && self.is_made(plan, pool) => {
@@ -66,7 +66,7 @@ impl Trials<'_> {
         }
     }
 
-    /// The namespaces whose account `default` is not there yet.
+    /// The namespaces without a service account `default`.
     fn without_account(&self) -> BTreeSet<&str> {
         let lacks = |trial: &Trial| match trial {
             Trial::Refused(refusal) => {
@@ -78,13 +78,13 @@ impl Trials<'_> {
         lacking.map(|(pool, _)| pool.namespace.as_str()).collect()
     }
 
-    /// Whether `plan` makes pods as the profile wants them: not of a pool that is taken over as it is.
+    /// Whether `plan` creates pods from the profile: not for a pool that is adopted unchanged.
     fn is_made(&self, plan: &Plan, pool: &Registration) -> bool {
         !pool.is_left(&self.session.context) && makes_pods(plan, &pool.namespace, &pool.pool)
     }
 
-    /// What may pass, what this plan does not depend on, and what is not known: said, and no reason to stop. A used-up
-    /// quota is no news of a pool whose runners are there.
+    /// Reports rejections that may be temporary, that do not affect this plan, or that are unknown. An exhausted quota is
+    /// not reported for a pool whose runners exist.
     pub(crate) fn tell(&self, plan: &Plan, output: Output) {
         for (pool, trial) in &self.tried {
             let id = format!("runner-pods/{}/{}", pool.namespace, pool.pool);
@@ -115,11 +115,11 @@ impl Trials<'_> {
     }
 }
 
-/// How long a namespace may take to get the account `default`: an instant, and some for a busy cluster.
+/// How long a new namespace may need to get its service account `default`: an instant, or longer in a busy cluster.
 const ACCOUNT_COMES: Duration = Duration::from_secs(30);
 
-/// Tries the pods again where their namespaces are new, before anything waits for them. Until such a namespace has its
-/// account `default`, nothing else is judged of a pod.
+/// Repeats the dry runs in new namespaces, before the run waits for pods. Until a namespace has its service account
+/// `default`, the API server checks nothing else of a pod.
 pub(crate) async fn check_pods(session: &Session, plan: &Plan) -> Result<(), Error> {
     let trials = try_pods(session).await;
     let without = trials.without_account();
@@ -127,13 +127,13 @@ pub(crate) async fn check_pods(session: &Session, plan: &Plan) -> Result<(), Err
         return trials.check(plan);
     }
     for namespace in without {
-        // One that does not come, or cannot be read, is what the wait for the pods then tells.
+        // If it does not appear, or cannot be read, the wait for the pods reports that.
         let _waited = timeout(ACCOUNT_COMES, account_comes(session, namespace)).await;
     }
     try_pods(session).await.check(plan)
 }
 
-/// Waits until a namespace has its account `default`.
+/// Waits until a namespace has its service account `default`.
 async fn account_comes(session: &Session, namespace: &str) -> Result<()> {
     let kube = &session.context.kube;
     let account = Target::namespaced("v1", "ServiceAccount", namespace, "default");

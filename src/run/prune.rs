@@ -1,5 +1,5 @@
-//! What has gone is taken off the inventory: at the end of a run that took it away, and by the next run where that one was
-//! killed in between.
+//! Removes deleted resources from the inventory: at the end of the run that deleted them, or in the next run if that one
+//! was killed.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::{
     terminal::{deadline::RunLimit, output::Output},
 };
 
-/// Takes off the inventory what `steps` took away, and what was gone before. Only under the lease: another run may have
-/// made since what this one did not find, so that is looked for again. Returns what was gone before.
+/// Removes from the inventory what `steps` deleted, and what did not exist before. Only under the lease: another run may
+/// have created missing resources since, so they are looked up again. Returns what did not exist before.
 pub(crate) async fn forget_gone(
     session: &Session,
     steps: &[StepResult],
@@ -48,8 +48,8 @@ pub(crate) async fn forget_gone(
     Ok(before)
 }
 
-/// Takes off the inventory what a killed run took away, where nothing else is to be done. That it cannot is no failure of
-/// this run: everything is as wanted, and the next run that writes does it.
+/// Removes from the inventory what a killed run deleted, if nothing else is to be done. A failure is no error of this run:
+/// everything is as desired, and the next run that writes tries again.
 pub(crate) async fn tidy(session: &Session, limit: &RunLimit, hold: Hold, output: Output) {
     if session.gone.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! A credential that was replaced and not proven: whether the old one is put back, and what is said of it.
+//! Rolls back a credential that this run replaced and could not verify.
 
 use crate::{
     error::{Error, ErrorKind},
@@ -9,8 +9,8 @@ use crate::{
     session::Session,
 };
 
-/// Puts a credential back that this run has replaced and could not prove the new one of. Not after an interruption: the
-/// next run continues, with a credential that has passed the audit. Whatever has failed, the run ends as that does.
+/// Restores a credential that this run replaced by one that it could not verify. Not after an interruption: the next run
+/// continues, with a credential that has passed the audit. The run's error stays the same, even if the rollback fails.
 pub(crate) async fn put_back(
     session: &Session,
     options: &Options<'_>,

@@ -1,4 +1,4 @@
-//! A run of `teardown`: ask, and take away, in order.
+//! A run of `teardown`: prompts, and deletes in order.
 
 use tokio::sync::watch;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Asks, and executes.
+/// Prompts, and executes.
 pub(crate) async fn attempt(
     asked: &Asked<'_>,
     session: &Session,
@@ -34,7 +34,7 @@ pub(crate) async fn attempt(
     }
     let question = "Remove all this?";
     let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
-    // A Ctrl-C at the question is one.
+    // A Ctrl-C at the prompt counts as one.
     limit.stopped()?;
     if !agreed? {
         output.note("nothing was changed");
@@ -57,7 +57,7 @@ pub(crate) async fn attempt(
     Ok(ended)
 }
 
-/// All phases under the lease; last, without it, what arcctl remembers, and the namespace that holds both.
+/// Runs all phases under the lease; last, without it, deletes the inventory, and the namespace of both.
 async fn execute(
     session: &Session,
     options: &Options<'_>,
@@ -100,7 +100,7 @@ async fn execute(
     (steps, error)
 }
 
-/// The lease; none where its namespace is gone or going.
+/// The lease; `None` if its namespace is deleted or terminating.
 async fn lease(
     session: &Session,
     options: &Options<'_>,

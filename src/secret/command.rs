@@ -1,4 +1,4 @@
-//! Secrets among the words of a command, behind flags that do not name them: `curl -u me:password`, `mysql -ppassword`,
+//! Finds secrets in command lines, behind flags that do not name them: `curl -u me:password`, `mysql -ppassword`,
 //! `docker login -p password`. For commands in a text and for lists of arguments. Pure: no I/O.
 
 use std::{ops::Range, sync::LazyLock};
@@ -10,17 +10,17 @@ use super::{
     text::MASK,
 };
 
-/// A program, and where it takes secrets.
+/// A program, and which of its arguments are secrets.
 struct Program {
-    /// Its name, or what its name begins with where that ends in `*`.
+    /// Its name, or a prefix of its name that ends in `*`.
     names: &'static [&'static str],
-    /// A word without which its flags mean something else (`docker run -p 80:80`).
+    /// A required subcommand: without it the flags have another meaning (`docker run -p 80:80`).
     word: Option<&'static str>,
-    /// Flags whose value is the next word, or the rest of the same; the last letter of a group of flags too.
+    /// Flags whose value is the next word or the rest of the same word; also as the last letter of a group of flags.
     flags: &'static [&'static str],
     /// Flags whose value can only be the rest of the same word.
     glued: &'static [&'static str],
-    /// What is between a user and a password, where a flag's value may as well be a user alone.
+    /// The separator of user and password, where the value may also be a user alone.
     between: Option<char>,
 }
 
@@ -129,7 +129,7 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// The words of a text by which a program of the list is looked for.
+/// Finds the programs of the list in a text.
 static STARTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?:^|[\s"'`/|;&(\[,])((?:curl|mysql|mariadb|docker|podman|nerdctl|buildah|skopeo|oras|crane|helm|az|oc|cf|sshpass|mongo|redis-cli|ldap|sqlcmd|bcp|zip|unzip|7za?|smbclient|rpcclient|kubectl|http|xh|snmp|openssl|xfreerdp)[a-z0-9-]*)["'\s]"#,
@@ -147,7 +147,7 @@ impl Program {
     }
 }
 
-/// What of each of these words is secret: from which byte on. The words are those of one command, or end with it.
+/// For each word, the byte at which its secret begins. The words are one command, or end with one.
 pub(super) fn secret_parts(words: &[&str]) -> Vec<Option<usize>> {
     let mut parts = vec![None; words.len()];
     for program in PROGRAMS {
@@ -185,7 +185,7 @@ pub(super) fn secret_parts(words: &[&str]) -> Vec<Option<usize>> {
         }
     }
     for (part, word) in parts.iter_mut().zip(words) {
-        // `secret` and `token` are words of sentences, and what people take for a password.
+        // `secret` and `token` are words of sentences, but also common passwords.
         let is_word = |it: &str| is_sentence(it) && !["secret", "token"].contains(&it);
         let is_value = |it: &str| !is_harmless(it) && !is_word(it);
         *part = part.filter(|at| word.get(*at..).is_some_and(is_value));
@@ -193,7 +193,7 @@ pub(super) fn secret_parts(words: &[&str]) -> Vec<Option<usize>> {
     parts
 }
 
-/// Where the secret begins in a value: behind the key, where one is given.
+/// Where the secret begins in a value: after the key, if there is one.
 fn after_key(program: &Program, value: &str) -> Option<usize> {
     if program.between.is_some_and(|it| !value.contains(it)) {
         return None;
@@ -204,7 +204,7 @@ fn after_key(program: &Program, value: &str) -> Option<usize> {
     value.find('=').map(|at| at + 1)
 }
 
-/// Whether a word is a flag, or a group of flags of one letter of which it is the last: `-fsSu`.
+/// Whether a word is the flag, or a group of one-letter flags that ends with it: `-fsSu`.
 fn ends_in(word: &str, flag: &str) -> bool {
     if word == flag {
         return true;
@@ -215,11 +215,11 @@ fn ends_in(word: &str, flag: &str) -> bool {
         && letters.bytes().all(|it| it.is_ascii_alphabetic())
         && letters.len() < 6
         && letters.ends_with(&flag[1..])
-        // `-user` is no group.
+        // `-user` is not a group.
         && !letters.starts_with(&flag[1..])
 }
 
-/// The parts of `text` that are secret, in their order.
+/// The byte ranges of `text` that are secret, in order.
 pub(super) fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let Some(starts) = STARTS.as_ref() else {
@@ -241,23 +241,23 @@ pub(super) fn secret_ranges(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The words of the command that begins at `from`: to the end of its line, or to the next command.
+/// The words of the command that begins at `from`, to the end of its line or the next command.
 fn command_words(text: &str, from: usize) -> Vec<Range<usize>> {
-    /// A command line has fewer; what is longer is no command.
+    /// Command lines have fewer words; longer text is not a command.
     const MOST: usize = 200;
     let mut words = Vec::new();
     let mut at = from;
     let bytes = text.as_bytes();
     while let Some(byte) = bytes.get(at).filter(|_| words.len() < MOST) {
         match byte {
-            // A line that goes on.
+            // A line continuation.
             b'\\' if bytes.get(at + 1) == Some(&b'\n') => at += 2,
             b'\n' | b'|' | b';' | b'&' | b'`' | b')' => break,
             b' ' | b'\t' | b'\r' | b',' | b'[' | b']' | b'\\' => at += 1,
             quote @ (b'"' | b'\'') => {
                 let inside = at + 1;
                 let rest = &text[inside..];
-                // A quote that ends a word which began before the command, or one that is not closed.
+                // A quote that closes a word from before the command, or one that is not closed.
                 let Some(length) = rest
                     .find(char::from(*quote))
                     .filter(|it| !rest[..*it].contains('\n'))
@@ -265,7 +265,7 @@ fn command_words(text: &str, from: usize) -> Vec<Range<usize>> {
                     at += 1;
                     continue;
                 };
-                // Between two words of a list: `"curl", "-u"`.
+                // The separator between two words of a list: `"curl", "-u"`.
                 if rest[..length].trim_matches([' ', ',']).is_empty() && length > 0 {
                     at += 1;
                     continue;
@@ -285,7 +285,7 @@ fn command_words(text: &str, from: usize) -> Vec<Range<usize>> {
     words
 }
 
-/// `text` without the secrets of the commands in it, where there are some.
+/// Masks the secrets of commands in `text`; `None` without any.
 pub(super) fn masked_commands(text: &str) -> Option<String> {
     let ranges = secret_ranges(text);
     if ranges.is_empty() {

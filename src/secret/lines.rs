@@ -1,6 +1,6 @@
-//! Texts with a key on each line, without the secrets in them: YAML, INI, TOML, properties, a script's variables; by the
-//! key, by the keys it is below, by the name beside it (`- name: DB_PASSWORD`), and with all the lines that a value has.
-//! Read line by line and not as what they are: half of them are templates or cut off, and no parser takes those. Pure: no I/O.
+//! Masks secrets in texts with one key per line (YAML, INI, TOML, properties, scripts): by the key, by its parent keys,
+//! by the name field next to it (`- name: DB_PASSWORD`), with multi-line values. Reads line by line, because many such
+//! texts are templates or truncated, and parsers reject them. Pure: no I/O.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -13,7 +13,7 @@ use super::{
     value::{DATA, NAMES, Standing, VALUES, hidden},
 };
 
-/// A line with a key: what leads to it, the key, what is between it and its value, the value.
+/// A line with a key: its prefix, the key, the separator, the value.
 pub(super) static KEYED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)^
@@ -26,7 +26,7 @@ pub(super) static KEYED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// A line with a name and its value beside each other: `ENV TOKEN x`, `requirepass x`, `proxy_set_header X-Api-Key "x"`.
+/// A line with a name and a value next to each other: `ENV TOKEN x`, `requirepass x`, `proxy_set_header X-Api-Key "x"`.
 pub(super) static BESIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?x)^
@@ -37,27 +37,27 @@ pub(super) static BESIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Where the value of a key is on the lines below it: a block of YAML.
+/// A YAML block scalar: the value is on the next lines.
 pub(super) static BLOCK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^(?:[!&]\S*[ \t]+)*[|>][-+0-9]*(?:[ \t]+#.*)?$").ok());
 
-/// The same until a word of its own: HCL, a shell.
+/// A here-document of HCL or a shell: the value ends at a delimiter.
 pub(super) static UNTIL: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"^<<[-~]?["']?([A-Za-z_][A-Za-z0-9_]*)["']?$"#).ok());
 
-/// A section of INI.
+/// An INI section.
 pub(super) static SECTION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\[\[?([^\[\]]+)\]?\]\s*(?:[#;].*)?$").ok());
 
-/// `host:port:database:user:password`, as `PostgreSQL` keeps it.
+/// `host:port:database:user:password`: `PostgreSQL`'s password file.
 pub(super) static PGPASS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^([A-Za-z0-9_.*-]+:(?:[0-9]{1,5}|\*):[^:\s]+:[^:\s]+:)(\S+)$").ok()
 });
 
-/// How far the name of a value is looked for, and the end of one that is open.
+/// How many lines to search for a name field, or for the end of an open value.
 const NEAR: usize = 200;
 
-/// A line that has a key.
+/// A line with a key.
 struct Keyed<'a> {
     lead: &'a str,
     key: &'a str,
@@ -83,12 +83,12 @@ impl<'a> Keyed<'a> {
             .trim_start_matches(['-', ' '])
     }
 
-    /// Where it begins, by which it is below another.
+    /// Its indentation, which decides which keys are above it.
     fn column(&self) -> usize {
         self.lead.chars().count()
     }
 
-    /// Whether it may as well be the beginning of a sentence.
+    /// Whether it may also be the beginning of a sentence.
     fn is_loose(&self) -> bool {
         self.key.contains(' ') || self.lead.contains(['#', ';']) || self.lead.contains("//")
     }
@@ -99,31 +99,31 @@ impl<'a> Keyed<'a> {
     }
 }
 
-/// The lines below that belong to a value which is hidden.
+/// The following lines that belong to a hidden value.
 enum Rest {
-    /// Those that stand deeper than this column.
+    /// Those with a deeper indentation than this column.
     Deeper(usize),
-    /// Those up to this one.
+    /// Those up to and including this one.
     Through(String),
-    /// Those up to the one that has this quote.
+    /// Those up to the one with this quote.
     Quote(&'static str),
-    /// The next, for as long as each ends in `\`.
+    /// The next line, as long as each ends in `\`.
     Continued,
 }
 
-/// What has been read of a text.
+/// The state of reading a text.
 struct Reader<'a> {
     lines: Vec<&'a str>,
     manner: Manner,
-    /// The keys that the next line may be below, with their columns.
+    /// The keys that may be parents of the next line, with their columns.
     above: Vec<(usize, Standing)>,
-    /// What holds where no key is above: that of the section.
+    /// The standing of lines without a parent key: that of the section.
     section: Standing,
     rest: Option<Rest>,
 }
 
-/// `text` with what is secret in its lines replaced; `is_long` is whether it is one of many lines, where a line that begins with
-/// the name of a secret is no sentence.
+/// Masks the secrets in the lines of `text`; `is_long` is whether the text has many lines: there a line that begins
+/// with the name of a secret is not a sentence.
 pub(super) fn masked_lines(text: Cow<'_, str>, is_long: bool, manner: Manner) -> Cow<'_, str> {
     if !text.contains([':', '=', ' ']) {
         return text;
@@ -136,7 +136,7 @@ pub(super) fn masked_lines(text: Cow<'_, str>, is_long: bool, manner: Manner) ->
     Cow::Owned(new)
 }
 
-/// What is shown of each line; nothing of one that belongs to a value which is hidden.
+/// Each line, masked; `None` for a line of a hidden value.
 pub(super) fn shown_lines(text: &str, is_long: bool, manner: Manner) -> Vec<Option<Cow<'_, str>>> {
     let mut reader = Reader {
         lines: text.split('\n').collect(),
@@ -151,7 +151,7 @@ pub(super) fn shown_lines(text: &str, is_long: bool, manner: Manner) -> Vec<Opti
 }
 
 impl<'a> Reader<'a> {
-    /// What is shown of a line; nothing of one that belongs to a value that was hidden above.
+    /// A line, masked; `None` if it belongs to a value hidden above.
     fn shown(&mut self, number: usize, is_long: bool) -> Option<Cow<'a, str>> {
         let line = *self.lines.get(number)?;
         if self.belongs(line, number) {
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         Some(shown.map_or(Cow::Borrowed(line), Cow::Owned))
     }
 
-    /// Whether a line belongs to a value that is hidden.
+    /// Whether a line belongs to a hidden value.
     fn belongs(&mut self, line: &str, number: usize) -> bool {
         let Some(rest) = &self.rest else {
             return false;
@@ -210,13 +210,13 @@ impl<'a> Reader<'a> {
         belongs
     }
 
-    /// Leaves the keys that a line which begins there is not below.
+    /// Drops the keys that are not parents of a line at this column.
     fn leave(&mut self, line: &str, column: usize) {
         let indent = indent(line);
         let is_item = line
             .get(indent..)
             .is_some_and(|it| it.starts_with("- ") || it == "-");
-        // The items of a list may stand where its key does.
+        // List items may have the same indentation as their key.
         let from = if is_item { indent + 1 } else { column };
         while self.above.last().is_some_and(|(above, _)| *above >= from) {
             self.above.pop();
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
         self.above.last().map_or(self.section, |(_, it)| *it)
     }
 
-    /// A line without a key: an item, or more of the value above.
+    /// A line without a key: a list item, or a continuation of the value above.
     fn bare(&mut self, line: &'a str, is_long: bool) -> Cow<'a, str> {
         let indent = indent(line);
         self.leave(line, indent);
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         line.into()
     }
 
-    /// What the entry that a value belongs to calls it: a line beside it, of the same item.
+    /// The name field of the entry that a value belongs to: a line of the same item.
     fn named(&self, number: usize, keyed: &Keyed<'_>) -> Option<&'a str> {
         if !VALUES.contains(&keyed.name()) {
             return None;
@@ -267,15 +267,15 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether a key is that of the data of a Secret, whatever the keys in it are called.
+    /// Whether a key belongs to the data of a Secret; then the names in it do not matter.
     fn is_sealed(&self, number: usize, keyed: &Keyed<'_>) -> bool {
         let is_secret = |it: &Keyed<'_>| it.name() == "kind" && bare(it.value) == "Secret";
         let beside = || self.beside(number, keyed.column(), |it| is_secret(it).then_some(()));
         DATA.contains(&keyed.name()) && beside().is_some()
     }
 
-    /// What `read` finds in the lines of the same map: those with a key in the same column, up to where the map or the item
-    /// of a list that it is ends.
+    /// Calls `read` on the lines of the same map: those with a key in the same column, up to the end of the map or list
+    /// item.
     fn beside<T>(
         &self,
         number: usize,
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A line whose value is hidden, as far as there is one.
+    /// A line with its value masked, if there is one.
     fn hidden(
         &mut self,
         number: usize,
@@ -331,7 +331,7 @@ impl<'a> Reader<'a> {
             let shown = hidden(&inside, standing, self.manner);
             return (shown != inside).then(|| keyed.masked());
         }
-        // In a name beside the value, and below another key, there is no sentence.
+        // After a name field, or below another key, there is no sentence.
         let is_own = is_secret(keyed.name()) && self.standing() == Standing::Open;
         let in_doubt = is_own && (!is_long || keyed.is_loose());
         if (in_doubt && !is_whole_value(keyed.name(), value))
@@ -343,7 +343,7 @@ impl<'a> Reader<'a> {
         (self.rest.is_some() || !is_harmless(value)).then(|| keyed.masked())
     }
 
-    /// Where the rest of a value is that begins so.
+    /// Where the rest of a value with this beginning is.
     fn rest_of(&self, number: usize, value: &str) -> Option<Rest> {
         if let Some(found) = UNTIL.as_ref().and_then(|it| it.captures(value)) {
             return Some(Rest::Through(found[1].to_owned()));
@@ -366,7 +366,7 @@ fn bare(value: &str) -> &str {
     value.trim_matches(['"', '\'', ',', ' '])
 }
 
-/// How deep a line stands that begins so. In a broken file there may be a tab for spaces.
+/// The column of a line with this indentation. A broken file may have a tab instead of spaces.
 fn depth(lead: &str) -> usize {
     lead.chars().map(|it| if it == '\t' { 8 } else { 1 }).sum()
 }
@@ -375,14 +375,14 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
-/// Whether a value is that of another key: `*name`.
+/// Whether a value is a YAML alias: `*name`.
 fn is_alias(value: &str) -> bool {
     let name = value.strip_prefix('*').unwrap_or_default();
     let is_part = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
     !name.is_empty() && name.chars().all(is_part)
 }
 
-/// Whether all that is in a section is secret: `[secrets]`. Git's `[credential]` has none.
+/// Whether everything in a section is secret: `[secrets]`. Git's `[credential]` is not.
 fn names_secrets(section: &str) -> bool {
     let last = section.rsplit(['.', ' ', ':']).next().unwrap_or_default();
     ["secrets", "passwords", "tokens", "credentials"].contains(&last.trim_matches('"'))

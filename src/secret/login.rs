@@ -1,4 +1,4 @@
-//! What signs in: before the host of a URL, and in the headers of a request. Pure: no I/O.
+//! Masks logins: before the host of a URL, and in HTTP headers. Pure: no I/O.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -9,11 +9,11 @@ use super::{
     text::{MASK, replaced},
 };
 
-/// What stands before an `@` in a URL.
+/// The part of a URL before an `@`.
 static LOGIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"://([^\s"'`<>]*)@(sha256:)?"#).ok());
 
-/// `user:password@` before a host without a scheme: drivers of databases, registries.
+/// `user:password@` before a host without a scheme: database drivers, registries.
 static BARE_LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"\b([A-Za-z0-9_.-]+):([^\s:@/"'`<>=]+)(@(?:(?:tcp|unix)\(|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+))"#,
@@ -26,12 +26,12 @@ static COOKIE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"(?i)(\bcookie\\?["']?\s*:\s*\\?["']?)([^\s=;"']+=[^\r\n"'\\]+)"#).ok()
 });
 
-/// What follows the name of a way to sign in.
+/// The value after an authentication scheme.
 static SIGNED_IN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\b((?:Bearer|bearer|BEARER|Basic|BASIC) )([A-Za-z0-9._~+/=-]{8,})").ok()
 });
 
-/// The header that has it: there no digit is needed to know it.
+/// The header with the credential: it needs no digit to be recognized.
 static AUTHORIZATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?i)(authorization\\?["']?\s*(?:=>|[:=]|\s)\s*\\?["']?(?:bearer|basic|token|apikey|digest|negotiate)\s+)([^\s"'`,;\\]+)"#,
@@ -39,7 +39,7 @@ static AUTHORIZATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What stands before an `@`, and what signs in by a header.
+/// Masks logins before an `@` and credentials in headers.
 pub(super) fn without_logins(text: Cow<'_, str>) -> Cow<'_, str> {
     // Most texts have neither.
     if !text.contains(['@', ' ']) {
@@ -67,7 +67,7 @@ pub(super) fn without_logins(text: Cow<'_, str>) -> Cow<'_, str> {
     })
 }
 
-/// Whether what stands before an `@` in a URL is a login: `user:password`, a token; not a path, nor the port of a registry
+/// Whether the text before an `@` in a URL is a login: `user:password` or a token; not a path, nor a registry port
 /// before a digest.
 fn is_login(before: &str, is_digest: bool) -> bool {
     let (authority, path) = match before.split_once('/') {

@@ -1,5 +1,5 @@
-//! Secrets in forms where the name and the value stand apart: elements of XML, entries that name their own value
-//! (`{name: DB_PASSWORD, value: x}`), netrc, property lists. Pure: no I/O.
+//! Masks secrets in formats that separate name and value: XML elements, entries with a name field (`{name: DB_PASSWORD,
+//! value: x}`), netrc, property lists. Pure: no I/O.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -31,7 +31,7 @@ static ESCAPED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The name that an element's attribute gives it.
+/// The name in an attribute of an element.
 static ATTRIBUTE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"\b(?:name|key|id)\s*=\s*["']([^"']*)["']"#).ok());
 
@@ -39,7 +39,7 @@ static ATTRIBUTE: LazyLock<Option<Regex>> =
 static PROPERTY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(<key>\s*([^<]+?)\s*</key>\s*<[a-z]+>)([^<]+)").ok());
 
-/// An entry that names its value: in JSON and YAML, in the attributes of XML, as Go prints it; the name first.
+/// An entry with a name and a value, name first: in JSON and YAML, in XML attributes, as Go prints it.
 static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(
         r#"(?x)
@@ -50,7 +50,7 @@ static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The same with the value first.
+/// The same, value first.
 static YRTNE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(
         r#"(?x)
@@ -82,7 +82,7 @@ static SET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// `machine HOST login USER password PASSWORD`, in whichever order, over lines too.
+/// `machine HOST login USER password PASSWORD`, in any order, also over several lines.
 static NETRC: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"\b(?:machine\s+\S+|default)((?:\s+(?:login|user|account|password|passwd)\s+\S+){2,})",
@@ -90,11 +90,11 @@ static NETRC: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The password in it.
+/// The password in a netrc entry.
 static NETRC_PASSWORD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(\s(?:account|password|passwd)\s+)(\S+)").ok());
 
-/// `text` without what is secret in these forms.
+/// Masks the secrets of these formats in `text`.
 pub(super) fn masked_markup(text: Cow<'_, str>) -> Cow<'_, str> {
     let text = replaced(text, &ELEMENT, |found| {
         let attribute = ATTRIBUTE
@@ -148,7 +148,7 @@ pub(super) fn masked_markup(text: Cow<'_, str>) -> Cow<'_, str> {
     })
 }
 
-/// The mask between the quotes that were there, so that JSON stays JSON.
+/// The mask within the original quotes, so that JSON stays valid.
 fn masked_scalar(scalar: &str) -> String {
     let quote = ["\\\"", "\"", "'"];
     let quote = quote.into_iter().find(|it| scalar.starts_with(it));

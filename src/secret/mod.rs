@@ -1,5 +1,5 @@
-//! What must not be seen. A [`Secret`] cannot print itself, and is wiped when dropped; the modules decide what else is
-//! secret, for everything that is shown, told or given away. Pure: no I/O.
+//! Secrets: a [`Secret`] cannot be printed and is zeroed when dropped; the submodules detect and mask secrets in
+//! everything that arcctl prints, logs or writes. Pure: no I/O.
 
 #[cfg(test)]
 pub(crate) mod canaries;
@@ -27,19 +27,19 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes the text, without the white space around it; the second value says whether there was any.
+    /// Wraps the text without the white space around it; the second value is whether there was any.
     pub fn trimmed(text: &str) -> (Self, bool) {
         let trimmed = text.trim();
         (Self(trimmed.to_owned().into()), trimmed.len() != text.len())
     }
 
-    /// The text, for the one place that sends it.
+    /// The plain text, for the one function that sends it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// `text` without this secret: as it is, in base64 at any alignment, percent-encoded, and pieces of these. For what
-    /// the other side says, which may repeat what it was sent.
+    /// `text` without this secret: plain, in base64 at any alignment, percent-encoded, and parts of these. For
+    /// responses, which may repeat the request.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let forms = self.forms();
@@ -59,10 +59,10 @@ impl Secret {
         shown
     }
 
-    /// The texts that would give it away.
+    /// The encodings of the secret to search for.
     fn forms(&self) -> Vec<String> {
         let text = self.expose();
-        // What all tokens of a kind begin with is no secret.
+        // The common prefix of these tokens is not secret.
         let plain = text.strip_prefix("github_pat_").unwrap_or(text).to_owned();
         let mut encoded = String::new();
         for byte in plain.bytes() {
@@ -77,7 +77,7 @@ impl Secret {
             }
         }
         let mut forms = vec![plain, encoded];
-        // What stands before it decides how it looks in base64; the characters that mix both are left out.
+        // The bytes before it change its base64 form; characters that mix both are left out.
         for (before, mixed) in [(0, 0), (1, 2), (2, 3)] {
             let mut bytes = vec![0; before];
             bytes.extend_from_slice(text.as_bytes());
@@ -90,23 +90,23 @@ impl Secret {
         forms
     }
 
-    /// Whether `text` has all of it, in whichever form. What is too short for that to mean anything is in nothing.
+    /// Whether `text` contains the whole secret in any encoding; never true for a secret that is too short.
     pub fn is_in(&self, text: &str) -> bool {
-        // In base64, what follows it changes its last character.
+        // In base64, the next byte changes the last character.
         let whole = |form: &String| text.contains(form.get(..form.len() - 1).unwrap_or(form));
         self.expose().len() >= PIECE && self.forms().iter().any(whole)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
 }
 
-/// The shortest piece of a secret that is hidden: shorter ones occur by chance.
+/// The shortest part of a secret that is masked: shorter ones match by chance.
 const PIECE: usize = 8;
 
-/// How much of the beginning of `text` occurs in `form`; 0 where it is too little to mean anything.
+/// How much of the beginning of `text` occurs in `form`; 0 if shorter than `PIECE`.
 fn common(form: &str, text: &str) -> usize {
     let occurs = |length: usize| text.get(..length).is_some_and(|it| form.contains(it));
     if !occurs(PIECE) {

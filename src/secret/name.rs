@@ -1,14 +1,14 @@
-//! Whether a name (of a key, a variable, a header, a flag) says that its value is a secret. Pure: no I/O.
+//! Whether a name (of a key, a variable, a header, a flag) is that of a secret. Pure: no I/O.
 //!
-//! Names differ by writer: `AWS_SECRET_ACCESS_KEY`, `dbPasswd`, `github_webhook_secret_token`, `tls.key`. So a name is
-//! read as its words. What only describes a secret or says where it is (`secretName`, `tokenOwner`, `passwordFile`) is
-//! none. Sources of the names: the types of the Kubernetes API (`SecretKeySelector`, `SecretVolumeSource`,
-//! `ServiceAccountTokenProjection`, `kubernetes.io/dockerconfigjson`), the values of the controller's and cert-manager's
-//! charts, the AWS SDKs' and `PostgreSQL`'s environment variables.
+//! Conventions differ: `AWS_SECRET_ACCESS_KEY`, `dbPasswd`, `github_webhook_secret_token`, `tls.key`. So a name is
+//! split into words. Names that only describe a secret or its location (`secretName`, `tokenOwner`, `passwordFile`) do
+//! not count. Sources of the names: the types of the Kubernetes API (`SecretKeySelector`, `SecretVolumeSource`,
+//! `ServiceAccountTokenProjection`, `kubernetes.io/dockerconfigjson`), the values of the controller's and
+//! cert-manager's charts, the AWS SDKs' and `PostgreSQL`'s environment variables.
 
 use super::words::{DESCRIBING, HARMLESS_KEYS, HOOKS, KEYS, PAIRS, PLACES, WHOLE, WITHIN};
 
-/// Whether a value of this name is a secret.
+/// Whether the value of this name is a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
     let words = words(name);
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -19,7 +19,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
     let Some((last, before)) = words.split_last() else {
         return false;
     };
-    // The shell's own variable is a directory; `existingSecret` and `imagePullSecrets` are names of Secrets.
+    // `PWD` is the shell's working directory; `existingSecret` and `imagePullSecrets` are names of Secrets.
     if ["PWD", "OLDPWD"].contains(&name) || before.contains(&"existing") || before.contains(&"pull")
     {
         return false;
@@ -27,7 +27,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
     if ["max", "min", "num", "total"].contains(&words[0]) {
         return false;
     }
-    // `secret_id` of Vault's AppRole is one although an id.
+    // `secret_id` of Vault's AppRole is a secret.
     if DESCRIBING.contains(last) && (*last != "id" || before.last() != Some(&"secret")) {
         return false;
     }
@@ -43,14 +43,14 @@ pub(crate) fn is_secret(name: &str) -> bool {
     is_named(&words)
 }
 
-/// Whether a value of this name is a credential for GitHub: `INPUT_GITHUB-TOKEN`, `GH_PAT`.
+/// Whether the value of this name is a GitHub credential: `INPUT_GITHUB-TOKEN`, `GH_PAT`.
 pub(crate) fn is_for_github(name: &str) -> bool {
     let github =
         |word: &String| word.contains("github") || ["gh", "ghe", "ghes"].contains(&word.as_str());
     is_secret(name) && words(name).iter().any(github)
 }
 
-/// Whether a key below the key of a secret only says where the secret is, or describes it.
+/// Whether a key below the key of a secret only gives its location or describes it.
 pub(crate) fn is_place(name: &str) -> bool {
     if is_secret(name) {
         return false;
@@ -61,7 +61,7 @@ pub(crate) fn is_place(name: &str) -> bool {
 }
 
 fn is_named(words: &[&str]) -> bool {
-    // A service of AWS, in ARNs and actions: `secretsmanager:GetSecretValue`.
+    // An AWS service, in ARNs and actions: `secretsmanager:GetSecretValue`.
     let words: Vec<&str> = words
         .iter()
         .filter(|it| **it != "secretsmanager")
@@ -69,7 +69,7 @@ fn is_named(words: &[&str]) -> bool {
         .collect();
     let single = |word: &&str| WHOLE.contains(word) || WITHIN.iter().any(|it| word.contains(it));
     let pair = |pair: &[&str]| matches!(pair, [first, second] if PAIRS.contains(&(first, second)));
-    // `kubernetes.io/dockerconfigjson` and `docker config json` are one.
+    // `kubernetes.io/dockerconfigjson` and `docker config json` name the same.
     let joined = words.concat();
     words.iter().any(single)
         || words.windows(2).any(pair)
@@ -78,7 +78,7 @@ fn is_named(words: &[&str]) -> bool {
             .any(|it| joined.ends_with(it))
 }
 
-/// Whether a name is that of a hook whose address is all that it takes to write there.
+/// Whether a name is that of a webhook whose URL needs no other credential.
 fn is_hook(words: &[&str]) -> bool {
     let words = match words {
         [before @ .., "url" | "uri"] => before,
@@ -87,8 +87,8 @@ fn is_hook(words: &[&str]) -> bool {
     matches!(words, [.., service, "hook" | "webhook"] if HOOKS.contains(service))
 }
 
-/// Whether a name that ends in `key` is that of a secret: `API_KEY` and `tls.key` are, `cacheKey` and
-/// `existingSecretPasswordKey` (the key of a Secret) are not.
+/// Whether a name that ends in `key` is that of a secret: true for `API_KEY` and `tls.key`, false for `cacheKey` and
+/// `existingSecretPasswordKey` (the key of a Secret).
 fn is_secret_key(name: &str, before: &[&str]) -> bool {
     let Some(which) = before.last() else {
         return false;
@@ -108,7 +108,7 @@ fn is_number(word: &str) -> bool {
     word.bytes().all(|it| it.is_ascii_digit())
 }
 
-/// The words of a name, in lower case: parted by what is no letter or digit, and where small letters turn into capitals.
+/// The words of a name, in lower case: split at other characters than letters and digits, and before capitals.
 pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     for part in name.split(|it: char| !it.is_alphanumeric()) {
@@ -117,7 +117,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
         for (index, character) in characters.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|it| characters.get(it));
             let next = characters.get(index + 1);
-            // `dbPassword` begins a word at `P`, and `APIKey` at `K`.
+            // `dbPassword` splits before `P`, and `APIKey` before `K`.
             let begins = character.is_uppercase()
                 && before.is_some_and(|it| {
                     !it.is_uppercase() || next.is_some_and(|next| next.is_lowercase())

@@ -1,5 +1,5 @@
-//! Whether what follows the name of a secret is its value, only stands in its place (`${TOKEN}`, `<redacted>`), or is the
-//! next word of a sentence (`token: expired`). Pure: no I/O.
+//! Classifies the text after the name of a secret: its value, a placeholder (`${TOKEN}`, `<redacted>`), or the next
+//! word of a sentence (`token: expired`). Pure: no I/O.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use super::{
     words::SENTENCE,
 };
 
-/// References to a value that is elsewhere, and marks that somebody else has put in its place; several with what joins them.
+/// References to a value stored elsewhere, and masks from other programs; also several, with separators.
 static REFERENCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)^(?:
@@ -28,8 +28,8 @@ static REFERENCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What is said of a secret, as a whole: `not found`, `is not set`, `has expired`, `GH_TOKEN is not set`.
-/// A passphrase may begin as a sentence does (`good morning vietnam`); it does not end as one of these.
+/// A complete remark about a secret: `not found`, `is not set`, `has expired`, `GH_TOKEN is not set`. A passphrase may
+/// begin like a sentence (`good morning vietnam`), but does not end like these.
 static REMARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?x)^(?:
@@ -46,7 +46,7 @@ static REMARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// How a secret may be, in a sentence: none of these is one.
+/// Words for the state of a secret: none of these is a value.
 const STATES: &[&str] = &[
     "available",
     "blank",
@@ -84,14 +84,14 @@ const STATES: &[&str] = &[
     "weak",
 ];
 
-/// What the name of a secret is like.
+/// Kinds of secret names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A password: nothing else is called like that.
+    /// A password: the name has no other use.
     Password,
-    /// A token, a key: its name may also begin a sentence about it.
+    /// A token or a key: its name may also begin a sentence.
     Value,
-    /// A thing that has a name of its own (`secret: controller-manager`), or a word of many meanings.
+    /// A thing with its own name (`secret: controller-manager`), or a word with many meanings.
     Thing,
 }
 
@@ -124,7 +124,7 @@ impl Kind {
         let words = words(name);
         let last = words.last().map(String::as_str).unwrap_or_default();
         let is_thing = words.len() == 1 && THINGS.contains(&last);
-        // A test that passed is told in capitals.
+        // Tests print `PASS` in capitals.
         if name.contains('/') || is_thing || name == "PASS" {
             Self::Thing
         } else if PASSWORDS.iter().any(|it| last.ends_with(it)) {
@@ -135,7 +135,7 @@ impl Kind {
     }
 }
 
-/// Whether a word after the name of a secret is its value; `ends` is whether nothing follows it there.
+/// Whether a word after the name of a secret is its value; `ends` is whether nothing follows it.
 pub(super) fn is_value(name: &str, word: &str, ends: bool) -> bool {
     let word = word.trim_end_matches(['.', ':', '?', '!']);
     if is_harmless(word) || word.contains("://") || is_sentence(word) {
@@ -159,7 +159,7 @@ pub(super) fn is_value(name: &str, word: &str, ends: bool) -> bool {
     }
 }
 
-/// Whether a word that a sentence tells of a secret (`the password is …`) is its value, and not how it is.
+/// Whether a word in a sentence about a secret (`the password is …`) is its value, not its state.
 pub(super) fn is_told(name: &str, word: &str, ends: bool) -> bool {
     if !is_argument(word) || STATES.iter().any(|it| word.eq_ignore_ascii_case(it)) {
         return false;
@@ -168,8 +168,8 @@ pub(super) fn is_told(name: &str, word: &str, ends: bool) -> bool {
     is_made || (ends && Kind::of(name) == Kind::Password && !is_quantity(word))
 }
 
-/// Whether what follows the name of a thing is said of it: `secret: not found`, `token: is not set`. One word alone may be the
-/// value of a token.
+/// Whether the text after a name is a remark about it: `secret: not found`, `token: is not set`. A single word may be
+/// the value of a token.
 pub(super) fn is_remark(name: &str, rest: &str) -> bool {
     let (rest, kind) = (rest.trim(), Kind::of(name));
     let is_one_word = !rest.contains(char::is_whitespace);
@@ -187,7 +187,7 @@ pub(super) fn is_remark(name: &str, rest: &str) -> bool {
         .is_none_or(|it| is_secret(it.as_str()))
 }
 
-/// Whether the rest of a text that begins with a name is its value: the one line of `password: correct horse`.
+/// Whether the rest of a text after a name is its value, for the one line `password: correct horse`.
 pub(super) fn is_whole_value(name: &str, rest: &str) -> bool {
     let rest = rest.trim();
     let is_quoted = rest.len() > 1 && rest.starts_with(['"', '\'']) && rest.ends_with(['"', '\'']);
@@ -201,7 +201,7 @@ pub(super) fn is_whole_value(name: &str, rest: &str) -> bool {
     }
 }
 
-/// Whether a word beside a flag is its value.
+/// Whether the word after a flag is its value.
 pub(super) fn is_argument(word: &str) -> bool {
     let bare = word.trim_matches(['"', '\'', '\\']);
     bare.bytes().any(|it| it.is_ascii_alphanumeric())
@@ -209,11 +209,11 @@ pub(super) fn is_argument(word: &str) -> bool {
         && (bare.len() < word.len() || !is_sentence(bare))
 }
 
-/// What stands in the place of a secret and is none.
+/// A placeholder or mask, not a secret.
 pub(super) fn is_harmless(value: &str) -> bool {
     let value = value.trim_matches(['"', '\'', '\\']);
     let value = value.strip_suffix(['.', ':', ',', ';']).unwrap_or(value);
-    // A value may be long; what stands in its place is not.
+    // A value may be long; a placeholder is short.
     value.is_empty()
         || ["true", "false", "null", "nil", "none", "yes", "no", "~"]
             .iter()
@@ -222,13 +222,13 @@ pub(super) fn is_harmless(value: &str) -> bool {
         || (value.len() < 200 && REFERENCES.as_ref().is_some_and(|it| it.is_match(value)))
 }
 
-/// Whether a word is one of a sentence about a secret, or the name of a variable that holds it.
+/// Whether a word belongs to a sentence about a secret, or is the name of a variable.
 pub(super) fn is_sentence(word: &str) -> bool {
     let shouted = !word.bytes().any(|it| it.is_ascii_lowercase() || it == b'-');
     SENTENCE.iter().any(|it| word.eq_ignore_ascii_case(it)) || (shouted && is_secret(word))
 }
 
-/// Whether a bare word is no word of a language.
+/// Whether a word is not a word of a natural language.
 fn looks_made(word: &str) -> bool {
     let digit = word.bytes().any(|it| it.is_ascii_digit());
     let letter = word.bytes().any(|it| it.is_ascii_alphabetic());
@@ -242,7 +242,7 @@ fn is_quantity(word: &str) -> bool {
         && ["s", "m", "h", "d", "w", "ms", "min", "Ki", "Mi", "Gi", "%"].contains(&unit)
 }
 
-/// How often something joins two words of one.
+/// How many separators a word contains.
 fn joints(word: &str) -> usize {
     word.bytes().filter(|it| b"-_.+!#^".contains(it)).count()
 }

@@ -1,7 +1,6 @@
-//! Whether a text is a secret by its form alone: tokens with their makers' prefixes, private keys, and what only looks
-//! random. Pure: no I/O.
+//! Detects secrets by format alone: tokens with known prefixes, private keys, and random-looking text. Pure: no I/O.
 //!
-//! Sources of the forms: each maker's own documentation of its tokens (GitHub: "About authentication to GitHub", token
+//! Sources of the formats: each vendor's documentation of its tokens (GitHub: "About authentication to GitHub", token
 //! formats; AWS: "Understanding unique ID prefixes" and "Managing access keys"), RFC 7519 (JWT), RFC 7468 (PEM).
 
 use std::sync::LazyLock;
@@ -13,7 +12,7 @@ use base64::{
 };
 use regex::Regex;
 
-/// Credentials for GitHub, and private keys: what no profile may hold.
+/// GitHub credentials and private keys: not allowed in a profile.
 static REFUSED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
@@ -26,7 +25,7 @@ static REFUSED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// All credentials that their form gives away; a private key to the end of its block, or of the text.
+/// All credentials with a known format; a private key up to the end of its block or of the text.
 pub(super) static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
@@ -57,39 +56,39 @@ pub(super) static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Runs of the characters of base64, of which some are secrets.
+/// Runs of base64 characters, some of which are secrets.
 pub(super) static RUNS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_-]{16,}={0,2}").ok());
 
 /// Parts of a run between `-`, `_` and `/`.
 static UNBROKEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9]{29,}").ok());
 
-/// How often base64 may be in base64: a release of helm's in its Secret is.
+/// How many layers of base64 to decode: a helm release in its Secret has two.
 const LAYERS: u8 = 2;
 
-/// From which length on base64 in both cases is hidden whatever it says: the body of a key, a certificate, a blob.
+/// Mixed-case base64 from this length on is always masked: the body of a key, a certificate, a blob.
 const BLOB: usize = 56;
 
-/// Whether a text holds a credential for GitHub or a private key.
+/// Whether a text contains a GitHub credential or a private key.
 pub(crate) fn is_refused(text: &str) -> bool {
-    // Most values are short words; the expression is for the others.
+    // Most values are short words: skip the regular expression.
     (text.contains('_') || text.contains("v1.") || text.contains("-----"))
         && REFUSED.as_ref().is_some_and(|it| it.is_match(text))
 }
 
-/// Whether a text holds a credential of any maker.
+/// Whether a text contains a credential of any vendor.
 pub(crate) fn is_credential(text: &str) -> bool {
     text.len() >= 8 && CREDENTIALS.as_ref().is_some_and(|it| it.is_match(text))
 }
 
-/// Whether a run of base64's characters is a secret.
+/// Whether a run of base64 characters is a secret.
 pub(super) fn is_secret_run(run: &str) -> bool {
     let body = run.trim_end_matches('=');
     let base64 = !body.contains(['-', '_']);
     if base64 && body.len() >= BLOB && is_mixed(body) {
         return true;
     }
-    // A secret access key of AWS.
+    // An AWS secret access key.
     if base64 && body.len() == 40 && is_mixed(body) && has_digit(body) {
         return true;
     }
@@ -100,7 +99,7 @@ pub(super) fn is_secret_run(run: &str) -> bool {
     unbroken || encodes_credential(run, LAYERS)
 }
 
-/// A token with which a runner registers, or is removed (reference: arc.md 5): an `A` and 28 capitals and digits.
+/// A runner registration or removal token (reference: arc.md 5): an `A` and 28 capitals and digits.
 pub(crate) fn is_registration(text: &str) -> bool {
     text.len() == 29
         && text.starts_with('A')
@@ -110,7 +109,7 @@ pub(crate) fn is_registration(text: &str) -> bool {
         && text.bytes().filter(u8::is_ascii_digit).count() >= 2
 }
 
-/// A token of the form that GitHub gave out before 2021. A commit and a certificate's thumbprint look the same.
+/// A GitHub token in the format before 2021. A Git commit and a certificate thumbprint look the same.
 pub(super) fn is_old_token(run: &str) -> bool {
     run.len() == 40
         && run
@@ -130,7 +129,7 @@ fn has_digit(text: &str) -> bool {
     text.bytes().any(|it| it.is_ascii_digit())
 }
 
-/// Whether `run` is a credential in base64, with or without its padding.
+/// Whether `run` is a base64-encoded credential, with or without padding.
 fn encodes_credential(run: &str, layers: u8) -> bool {
     let Some(text) = decoded(run) else {
         return false;
@@ -141,7 +140,7 @@ fn encodes_credential(run: &str, layers: u8) -> bool {
         || (layers > 1 && encodes_credential(text.trim(), layers - 1))
 }
 
-/// The text that is `run` in base64, in either alphabet.
+/// The text encoded in `run`, in either base64 alphabet.
 pub(crate) fn decoded(run: &str) -> Option<String> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

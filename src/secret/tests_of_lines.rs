@@ -1,4 +1,4 @@
-//! Files with a key on each line, and what is hidden in them.
+//! Tests of files with one key per line: which values are masked.
 
 use std::borrow::Cow;
 

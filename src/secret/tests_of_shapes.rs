@@ -1,4 +1,4 @@
-//! Every shape of the canaries, against each way of hiding.
+//! Tests every canary format with every masking function.
 
 use serde_json::Value;
 
@@ -30,14 +30,14 @@ fn no_shape_gets_through_a_document() {
                 wrong.push(format!("{name}: {text}"));
             }
         }
-        // A document that was hidden stays as it is.
+        // Masking a masked document changes nothing.
         let once = redacted(&value);
         assert_eq!(redacted(&once), once, "{name}");
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What has the name of a secret in it, or looks like a place of one, and says nothing that must not be seen.
+/// Texts that contain the name of a secret or look like one, and have no secret.
 #[test]
 fn what_is_no_secret_stays_readable() {
     let files = [

@@ -1,8 +1,8 @@
-//! Texts without the secrets in them: what a form gives away, what follows the name of a secret, the user and password
-//! of a URL, the values of its query. Pure: no I/O.
+//! Masks secrets in texts: known token formats, values after the name of a secret, the user and password of a URL, and
+//! query parameters. Pure: no I/O.
 //!
-//! [`masked`] is for what is told: sentences with anything in them. [`masked_document`] is for values, which may be whole
-//! files: there each line may have a key besides (`lines`).
+//! [`masked`] is for messages: sentences with any content. [`masked_document`] is for values that may be whole files,
+//! where each line may also have a key (`lines`).
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -20,7 +20,7 @@ use super::{
     words::QUERY,
 };
 
-/// Takes the place of what is not shown.
+/// The replacement for a secret.
 pub(crate) const MASK: &str = "***";
 
 /// `NAME=VALUE`: variables, flags, queries, connection strings.
@@ -31,7 +31,7 @@ static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// `name = value` in a line of others.
+/// `name = value` within a line.
 static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"([A-Za-z0-9_./-]+)(["'\])]*[ \t]+(?:=>|:=|=)[ \t]*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'`,;{}\[\]()]+)"#,
@@ -39,8 +39,7 @@ static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// `"name": "value"` and `name: "value"`, as JSON has them, also within a text of JSON; and with the quotes that XML has
-/// for them.
+/// `"name": "value"` and `name: "value"`, as in JSON, also within a JSON string; and with the quotes of XML.
 static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"([A-Za-z0-9_./-]+)((?:\\?["']|&(?:quot|apos|#3[49]);)?\s*:\s*)(?:(\\?["'])((?:[^"'\\]|\\[^"'])+)|(&(?:quot|apos|#3[49]);)([^&<>"']+))"#,
@@ -48,15 +47,15 @@ static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// `name:value` and `name: value`, as Go prints a map and people write a note.
+/// `name:value` and `name: value`, as Go prints a map and as users write notes.
 static NOTED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"([A-Za-z0-9_./-]+)(["']?\s*:\s*)([^\s"'`,;{}\[\]()]+)"#).ok());
 
-/// `name%3Dvalue`, in a URL in a URL.
+/// `name%3Dvalue`: a URL within a URL.
 static ENCODED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"([A-Za-z0-9_.-]+)(%3[Dd])([A-Za-z0-9_.~+-]+)").ok());
 
-/// A password beside its name: `password "x" was refused`.
+/// A password after its name: `password "x" was refused`.
 static BESIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?i)(\b(?:password|passwd|passphrase)\s+(?:is\s+|was\s+)?["'`])([^\s"'`]+)(["'`])"#,
@@ -64,7 +63,7 @@ static BESIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The value of a flag that stands beside it: `--password hunter2`.
+/// The value after a flag: `--password hunter2`.
 static FLAGGED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"((?:^|[^A-Za-z0-9_])--?)([A-Za-z][A-Za-z0-9-]*)((?:[ \t]|\\\n)+|["'],[ \t]*["'])("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'`-][^\s"'`]*)"#,
@@ -72,27 +71,28 @@ static FLAGGED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What becomes of 40 hexadecimal digits: GitHub's tokens of old looked like that, and commits and the thumbprints of
-/// certificates do.
+/// Whether 40 hexadecimal digits are masked: old GitHub tokens have this format, and so do Git commits and certificate
+/// thumbprints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// They are hidden: in what a person wrote into a profile, and in what is given away.
+    /// Masked: in the user's profile, and in files that users share.
     Strict,
-    /// They are shown: in what is told of the world.
+    /// Shown: in messages about the current state.
     Lenient,
 }
 
-/// What is told, without the secrets in it.
+/// Masks secrets in messages.
 pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     mask(text, Manner::Lenient)
 }
 
-/// What a person wrote, without the secrets in it.
+/// Masks secrets in user input, strictly.
 pub(crate) fn masked_strictly(text: &str) -> Cow<'_, str> {
     mask(text, Manner::Strict)
 }
 
-/// The lines of a text that was to be YAML, each by itself: what belongs to a value that is hidden above is hidden too.
+/// The lines of a text that is not valid YAML, masked one by one; the lines of a hidden multi-line value are hidden
+/// too.
 pub(crate) fn masked_source(source: &str, manner: Manner) -> Vec<String> {
     let shown = |line: Option<Cow<'_, str>>| match line {
         Some(line) => mask(&line, manner).into_owned(),
@@ -102,9 +102,9 @@ pub(crate) fn masked_source(source: &str, manner: Manner) -> Vec<String> {
     lines.into_iter().map(shown).collect()
 }
 
-/// A value of any length: each of its lines, and what is over several.
+/// Masks a value of any length: line by line, and values of several lines.
 pub(crate) fn masked_document(text: &str, manner: Manner) -> Cow<'_, str> {
-    // A private key has lines that belong to no key of a line.
+    // A private key has lines without a key.
     let text = without_credentials(Cow::Borrowed(text));
     let is_long = text.contains('\n');
     let text = masked_lines(text, is_long, manner);
@@ -121,7 +121,7 @@ fn without_credentials(text: Cow<'_, str>) -> Cow<'_, str> {
 
 fn mask(text: &str, manner: Manner) -> Cow<'_, str> {
     let text = without_credentials(Cow::Borrowed(text));
-    // Most texts are one word, and have no name beside a value.
+    // Most texts are one word without a name before it.
     if !text.contains([
         ' ', '\t', '\n', '=', ':', '<', '&', '%', '"', '\'', ',', '\\',
     ]) {
@@ -176,7 +176,7 @@ fn without_runs(text: Cow<'_, str>, manner: Manner) -> Cow<'_, str> {
     })
 }
 
-/// `name: value` within a text; what follows tells a value from a sentence.
+/// `name: value` within a text; the words that follow distinguish a value from a sentence.
 fn noted(text: Cow<'_, str>) -> Cow<'_, str> {
     let whole = text.clone();
     replaced(text, &NOTED, |found| {
@@ -184,7 +184,7 @@ fn noted(text: Cow<'_, str>) -> Cow<'_, str> {
         let after = whole.get(word.end()..).unwrap_or_default();
         let ends =
             after.is_empty() || after.starts_with(['\n', '"', '\'', ',', ';', '}', ']', ')']);
-        // A part of an ARN.
+        // Part of an ARN.
         let start = found.get(1)?.start();
         let is_part = &found[2] == ":" && whole.get(..start).is_some_and(|it| it.ends_with(':'));
         let told = !is_part && is_secret(&found[1]) && is_value(&found[1], word.as_str(), ends);
@@ -192,14 +192,14 @@ fn noted(text: Cow<'_, str>) -> Cow<'_, str> {
     })
 }
 
-/// Whether a parameter is secret in the query of a URL. `key` and `code` are where they are long.
+/// Whether a query parameter of a URL is secret. `key` and `code` are if they are long.
 fn is_query_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase();
     QUERY.contains(&name.as_str())
         && (!["key", "code"].contains(&name.as_str()) || value.len() >= 16)
 }
 
-/// `text` with what the expression finds replaced, where there is something to put there.
+/// `text` with the matches of the expression replaced where `by` returns a replacement.
 pub(super) fn replaced<'a>(
     text: Cow<'a, str>,
     expression: &LazyLock<Option<Regex>>,
@@ -215,7 +215,7 @@ pub(super) fn replaced<'a>(
             break;
         };
         let Some(by) = by(&found) else {
-            // What is behind its first part may be one itself: `--from-literal=password=x`.
+            // The text after the first part may be a match too: `--from-literal=password=x`.
             let first = found.iter().skip(1).flatten().next();
             from = first.map_or(whole.end(), |it| it.end().max(from + 1));
             continue;
@@ -235,7 +235,7 @@ pub(super) fn replaced<'a>(
     }
 }
 
-/// The last part of a name in which others are named: `controller.values.token`.
+/// The last part of a dotted name: `controller.values.token`.
 fn last_name(name: &str) -> &str {
     name.rsplit(['/', '.', '%']).next().unwrap_or(name)
 }

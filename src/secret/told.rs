@@ -1,5 +1,5 @@
-//! Secrets that a sentence tells (`the password is hunter2`), and those that a shell hands to a program which reads them
-//! (`echo hunter2 | docker login --password-stdin`). Pure: no I/O.
+//! Masks secrets in sentences (`the password is hunter2`), and secrets that a shell pipes to a program (`echo hunter2 |
+//! docker login --password-stdin`). Pure: no I/O.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -10,7 +10,7 @@ use super::{
     text::{MASK, replaced},
 };
 
-/// A password that a sentence tells: `the password is hunter2`.
+/// A password in a sentence: `the password is hunter2`.
 static TOLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?i)(\b(password|passwd|passphrase|passcode|pwd|token|api[ _-]?key)\s+(?:is|was)(?:\s+now)?:?\s+)([^\s"'`]+)"#,
@@ -18,7 +18,7 @@ static TOLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What is given to a program that reads its password: `echo hunter2 | docker login --password-stdin`, and as a here-string.
+/// A password on stdin: `echo hunter2 | docker login --password-stdin`, also as a here-string.
 static PIPED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+|["']?%s(?:\\n)?["']?[ \t]+)*)("[^"\n]*"|'[^'\n]*'|[^\s|"'`]+)([ \t]*\|[^\n|]*--(?:password|token|pass|passphrase)-stdin)"#,
@@ -32,7 +32,7 @@ static HERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What a program reads as a password.
+/// Masks passwords that a program reads from stdin.
 pub(super) fn without_piped(text: Cow<'_, str>) -> Cow<'_, str> {
     if !text.contains("-stdin") {
         return text;
@@ -45,7 +45,7 @@ pub(super) fn without_piped(text: Cow<'_, str>) -> Cow<'_, str> {
     })
 }
 
-/// `password is VALUE`; what follows tells a value from how the password is.
+/// Masks `password is VALUE`; the words that follow distinguish a value from a description.
 pub(super) fn without_told(text: Cow<'_, str>) -> Cow<'_, str> {
     let whole = text.clone();
     replaced(text, &TOLD, |found| {

@@ -1,5 +1,5 @@
-//! JSON without the secrets in it: by the names of its keys, by the names that entries of lists give to their values, by
-//! the kind of the object, and by the form of each text. Pure: no I/O.
+//! Masks secrets in JSON: by key names, by the names of list entries, by the kind of the object, and by the format of
+//! each text. Pure: no I/O.
 
 use serde_json::{Map, Value};
 
@@ -10,19 +10,19 @@ use super::{
     text::{MASK, Manner, masked_document},
 };
 
-/// What is known of the place of a value.
+/// What the path of a value shows about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing: its own form decides.
+    /// Nothing: only its own format decides.
     Open,
-    /// Below the name of a secret: hidden, unless its own key says that it only describes the secret.
+    /// Below a key that names a secret: hidden, unless its own key only describes the secret.
     Named,
     /// In the data of a Secret: hidden.
     Sealed,
 }
 
 impl Standing {
-    /// That of the value of `key`.
+    /// The standing of the value of `key`.
     pub(crate) fn below(self, key: &str) -> Self {
         match self {
             Self::Sealed => Self::Sealed,
@@ -32,7 +32,7 @@ impl Standing {
         }
     }
 
-    /// That of the value of `key` in a map that names it itself: `{name: DB_PASSWD, value: …}`.
+    /// The standing of the value of `key` in a map with a name field: `{name: DB_PASSWD, value: …}`.
     pub(crate) fn of_entry(self, key: &str, named: Option<&str>) -> Self {
         match named {
             Some(name) if VALUES.contains(&key) => self.below(name),
@@ -40,7 +40,7 @@ impl Standing {
         }
     }
 
-    /// That of a place in an object, by its path: `spec.env[DB_PASSWD].value`.
+    /// The standing of a path in an object: `spec.env[DB_PASSWD].value`.
     pub(crate) fn at(path: &str) -> Self {
         let mut standing = Self::Open;
         let mut entry = None;
@@ -53,35 +53,35 @@ impl Standing {
         standing
     }
 
-    /// Whether a text here is hidden whatever it says.
+    /// Whether every text here is hidden.
     pub(crate) fn hides(self) -> bool {
         self != Self::Open
     }
 }
 
-/// The keys that name an entry of a list, and those that hold what is named.
+/// The keys that hold the name of a list entry, and those that hold its value.
 pub(super) const NAMES: [&str; 6] = ["name", "Name", "key", "Key", "header", "variable"];
 pub(super) const VALUES: [&str; 4] = ["value", "Value", "default", "defaultValue"];
 
 /// The keys of a Secret that hold its data.
 pub(super) const DATA: [&str; 2] = ["data", "stringData"];
 
-/// `value` without the secrets in it, to be given away.
+/// Masks secrets in `value`, strictly: for files that users share.
 pub(crate) fn redacted(value: &Value) -> Value {
     hidden(value, Standing::Open, Manner::Strict)
 }
 
-/// The same of a document that a command prints.
+/// Masks secrets in a document that a command prints.
 pub(crate) fn told(value: &Value) -> Value {
     hidden(value, Standing::Open, Manner::Lenient)
 }
 
-/// The same of a value that stands somewhere.
+/// Masks secrets in a value with a known standing.
 pub(crate) fn hidden(value: &Value, standing: Standing, manner: Manner) -> Value {
     match value {
         Value::String(text) if standing.hides() && !text.is_empty() => MASK.into(),
         Value::String(text) => text_of(text, manner).into(),
-        // A PIN; a count or a port is shorter.
+        // Only numbers of 4 or more digits, such as a PIN; counts and ports may be shorter.
         Value::Number(number) if standing.hides() && number.to_string().len() > 3 => MASK.into(),
         Value::Array(list) => list_of(&[], list, standing, manner),
         Value::Object(map) => map_of(map, standing, manner),
@@ -89,7 +89,7 @@ pub(crate) fn hidden(value: &Value, standing: Standing, manner: Manner) -> Value
     }
 }
 
-/// The name that a map gives to its own value.
+/// The name in a map of a name and a value.
 pub(crate) fn named(map: &Map<String, Value>) -> Option<&str> {
     VALUES
         .iter()
@@ -107,7 +107,7 @@ fn map_of(map: &Map<String, Value>, standing: Standing, manner: Manner) -> Value
             standing.of_entry(key, named)
         };
         let shown = match (key.as_str(), value, map.get("command")) {
-            // The words of one command.
+            // `command` and `args` form one command line.
             ("args", Value::Array(list), Some(Value::Array(before))) => {
                 list_of(before, list, standing, manner)
             }
@@ -118,7 +118,7 @@ fn map_of(map: &Map<String, Value>, standing: Standing, manner: Manner) -> Value
     map.iter().map(entry).collect()
 }
 
-/// A list; what follows a flag in a command's arguments belongs to it. `before` are the words that the list goes on with.
+/// Masks a list: the word after a secret flag is hidden. `before` holds the words that precede the list.
 fn list_of(before: &[Value], list: &[Value], standing: Standing, manner: Manner) -> Value {
     let words: Vec<&str> = before
         .iter()
@@ -145,7 +145,7 @@ fn list_of(before: &[Value], list: &[Value], standing: Standing, manner: Manner)
     list.iter().zip(parts).map(entry).collect()
 }
 
-/// Whether the next word of a command is a secret.
+/// Whether the next word of the command is a secret.
 fn is_secret_flag(value: &Value) -> bool {
     let flag = value
         .as_str()
@@ -153,7 +153,7 @@ fn is_secret_flag(value: &Value) -> bool {
     flag.is_some_and(|it| is_secret(it.trim_start_matches('-')))
 }
 
-/// A text, which may be a JSON document itself, or one in base64.
+/// Masks a text, which may itself be JSON, also in base64.
 fn text_of(text: &str, manner: Manner) -> String {
     let trimmed = text.trim();
     if trimmed.starts_with(['{', '['])

@@ -1,6 +1,6 @@
-//! The words by which names of secrets are known, and those that only describe a secret. Pure: data.
+//! Word lists: names of secrets, and words that only describe a secret. Pure: data.
 
-/// Words that name a secret wherever they are part of a word: `PGPASSWORD`, `accesstoken`.
+/// Words that name a secret as any part of a word: `PGPASSWORD`, `accesstoken`.
 pub(super) const WITHIN: &[&str] = &[
     "password",
     "passwd",
@@ -23,7 +23,7 @@ pub(super) const WITHIN: &[&str] = &[
     "masterauth",
 ];
 
-/// Words that name a secret as whole words only, since they occur within others (`author`, `path`, `compass`).
+/// Words that name a secret only as whole words, because other words contain them (`author`, `path`, `compass`).
 pub(super) const WHOLE: &[&str] = &[
     "auth",
     "authorization",
@@ -55,7 +55,7 @@ pub(super) const PAIRS: &[(&str, &str)] = &[
     ("id", "ed25519"),
 ];
 
-/// Services whose webhook (`SLACK_WEBHOOK`, `teamsWebhookUrl`) may be written to by whoever knows its address.
+/// Services whose webhook URL (`SLACK_WEBHOOK`, `teamsWebhookUrl`) is a credential: it needs no other.
 pub(super) const HOOKS: &[&str] = &[
     "slack",
     "discord",
@@ -68,7 +68,7 @@ pub(super) const HOOKS: &[&str] = &[
     "googlechat",
 ];
 
-/// Parameters of a URL's query that are secret there, whatever the same name means elsewhere.
+/// Query parameters of a URL that are secret there, whatever the name means elsewhere.
 pub(super) const QUERY: &[&str] = &[
     "sig",
     "signature",
@@ -89,7 +89,7 @@ pub(super) const QUERY: &[&str] = &[
     "code",
 ];
 
-/// Which keys are secret: `key` after one of these words.
+/// `key` after one of these words is secret.
 pub(super) const KEYS: &[&str] = &[
     "access",
     "account",
@@ -141,7 +141,7 @@ pub(super) const KEYS: &[&str] = &[
     "webhook",
 ];
 
-/// Which keys of a name in capitals (`SENTRY_KEY`) are none.
+/// `KEY` after one of these words is not secret (in names like `SENTRY_KEY`, which are by default).
 pub(super) const HARMLESS_KEYS: &[&str] = &[
     "public",
     "primary",
@@ -157,7 +157,7 @@ pub(super) const HARMLESS_KEYS: &[&str] = &[
     "lookup",
 ];
 
-/// Last words that make a name describe a secret, or say where it is.
+/// Last words of names that describe a secret or its location.
 pub(super) const DESCRIBING: &[&str] = &[
     "age",
     "algorithm",
@@ -235,7 +235,7 @@ pub(super) const DESCRIBING: &[&str] = &[
     "version",
 ];
 
-/// Keys that below the key of a secret say where it is, beside those that describe it.
+/// Keys below the key of a secret that give its location, in addition to those that describe it.
 pub(super) const PLACES: &[&str] = &[
     "key", "items", "ssm", "host", "port", "url", "username", "user",
 ];

@@ -1,4 +1,4 @@
-//! The GitHub of each pool: the profile's, or one of its own, each with its credential, and what the audits of them say.
+//! The GitHub client of each pool: with the profile's credential or the pool's own, and their audits.
 
 use super::teardown_source::use_pool_secrets;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     terminal::output::Output,
 };
 
-/// GitHub for the pools that have one of their own, each with its credential.
+/// The GitHub clients of the pools with a credential of their own.
 pub(super) async fn accounts(
     profile: &Profile,
     sources: &Sources<'_>,
@@ -44,8 +44,8 @@ pub(super) async fn accounts(
     Ok(accounts)
 }
 
-/// The GitHub of pools that the profile no longer has, and that had one of their own: whether their runners have jobs is
-/// asked there. Their credentials are in the Secrets that `up` made.
+/// The GitHub clients of removed pools that had a credential of their own, to check whether their runners run jobs. Their
+/// credentials are in the Secrets that `up` created.
 pub(super) async fn accounts_of_gone_pools(
     profile: &Profile,
     inventory: &Inventory,
@@ -91,7 +91,7 @@ pub(super) async fn audits(
     Ok(audit)
 }
 
-/// The audit, and what the runner groups let the runners do; what cannot be read of these is said.
+/// The audit, including the runner groups; reports what cannot be read of these.
 async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let mut audit = audit(github, profile).await?;
     match github.group_findings(profile).await {

@@ -1,4 +1,4 @@
-//! What must be known of the cluster at AWS before its resources are made: the issuer, the networks, the role.
+//! Reads the facts of the cluster at AWS that its resources depend on: OIDC issuer, networks, runner role.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +20,17 @@ use crate::{
     resource::aws::NO_SUCH_ENTITY,
 };
 
-/// What is known, and what is unwise.
+/// The facts, and the warnings.
 pub(super) struct Found {
     /// The cluster.
     pub(super) facts: AwsFacts,
-    /// The ARN of the runners' role: the one it has, or the one it will have.
+    /// The ARN of the runners' role: the existing one, or the one that will be created.
     pub(super) role_arn: Option<String>,
-    /// What somebody should look at.
+    /// The warnings.
     pub(super) advice: Vec<String>,
-    /// What is wrong with the agent of Pod Identity, where the role needs it.
+    /// What is wrong with the Pod Identity agent, if the role needs it.
     pub(super) role_agent: Option<String>,
-    /// The trust policy that the role has.
+    /// The current trust policy of the role.
     pub(super) trust_policy: Option<TrustPolicy>,
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn read(
     let subnets = aws
         .subnets(ids.chain(eks.subnets.clone()).collect())
         .await?;
-    // Pods of an IPv6 cluster have addresses of IPv6, and reach what has none of IPv4 by their node's.
+    // Pods of an IPv6 cluster have IPv6 addresses, and reach IPv4 addresses through the node's IPv4 address.
     let networks = |id: &String| -> Vec<String> {
         let Some(subnet) = subnets.get(id) else {
             return Vec::new();
@@ -87,8 +87,8 @@ pub(super) async fn read(
     })
 }
 
-/// The instances behind the cluster's nodes: those of managed groups, of self-managed ones and of Karpenter alike. What
-/// is no instance of EC2 (Fargate) has no security group of its own to change.
+/// The EC2 instances of the cluster's nodes: from managed node groups, self-managed ones and Karpenter. A node that is not
+/// an EC2 instance (Fargate) has no security group to change.
 async fn instances(kube: &Kube) -> Result<Vec<String>> {
     let nodes = kube.list(&Selection::all("v1", "Node")).await?;
     Ok(nodes
@@ -100,7 +100,7 @@ async fn instances(kube: &Kube) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The network interfaces of nodes by their security groups.
+/// The networks of the nodes, grouped by their security groups.
 fn node_networks(
     interfaces: &[Interface],
     networks: impl Fn(&String) -> Vec<String>,
@@ -119,7 +119,7 @@ fn node_networks(
         .collect()
 }
 
-/// What is wrong with the agent of Pod Identity.
+/// What is wrong with the Pod Identity agent.
 async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
     let name = pod_identity_agent::NAME;
     let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
@@ -132,7 +132,7 @@ async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
     }
 }
 
-/// The ARN of the runners' role, what is unwise in its trust policy, and how long that is.
+/// The ARN of the runners' role, the warnings about its trust policy, and the policy's length.
 async fn role(
     aws: &Aws,
     (via, runner): (RoleVia, &RunnerRole),
@@ -177,7 +177,7 @@ async fn role(
     };
     let sid = policy::own_sid(&eks_facts(eks).arn(), &profile.name);
     let text = live.assume_role_policy_document().unwrap_or_default();
-    // What cannot be read is an error where it is compared.
+    // An unreadable policy is an error where it is compared.
     let document = Document::parse(text).ok();
     let size = document.as_ref().map(Document::size);
     let advice = document
@@ -195,7 +195,7 @@ async fn role(
     ))
 }
 
-/// A role is found by its name, and its path cannot be changed: where the profile says another one, that is told.
+/// A role is found by its name, and its path cannot be changed: reports it if the profile has another path.
 fn elsewhere(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
     let given = runner.path.as_deref().filter(|it| *it != live)?;
     let (role, key) = (&runner.role, via.key());

@@ -1,4 +1,4 @@
-//! What others have in this cluster: used as it is, or refused before the first write.
+//! Detects an existing cert-manager or controller in this cluster: used unchanged, or an error before any write.
 
 use std::collections::BTreeSet;
 
@@ -13,32 +13,32 @@ use crate::{
     resource::other_controllers::{Meeting, OtherController, others},
 };
 
-/// The CRD of the Prometheus operator that makes `ServiceMonitors` known.
+/// The CRD of the Prometheus operator for `ServiceMonitors`.
 pub(super) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 
-/// The one that makes `PrometheusRules` known.
+/// The CRD for `PrometheusRules`.
 pub(super) const RULES: &str = "prometheusrules.monitoring.coreos.com";
 
 const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
 
-/// What there is of others.
+/// The existing installations of other owners.
 pub(super) struct Looked {
-    /// Whether a cert-manager is there that arcctl did not install, and so is used and left alone.
+    /// Whether a cert-manager exists that arcctl did not install: it is used and not changed.
     pub cert_manager: bool,
-    /// What is unwise.
+    /// The warnings.
     pub advice: Vec<String>,
 }
 
-/// Who looks.
+/// The caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
-    /// A run that may write: what cannot stand beside arcctl's own is an error.
+    /// A run that may write: a conflict is an error.
     Run,
-    /// The doctor, which has checks of its own for it.
+    /// The doctor, which has its own checks for conflicts.
     Doctor,
 }
 
-/// What others have in this cluster.
+/// Detects the existing installations of other owners.
 pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Looked> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
     let configurations = kube.list(&selection).await?;
@@ -53,7 +53,7 @@ pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Lo
     })
 }
 
-/// The controllers of others, and what comes of each: advice, or an end.
+/// The controllers of other teams: each causes a warning, or an error.
 async fn beside_others(
     kube: &Kube,
     profile: &Profile,
@@ -74,7 +74,7 @@ async fn beside_others(
     Ok(advice)
 }
 
-/// Whether arcctl's own controller is there.
+/// Whether arcctl's own controller is installed.
 async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
     let known = inventory::read(kube, inventory::Home::of(profile)).await?;
     let controller = &profile.controller;
@@ -87,8 +87,8 @@ async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
     Ok(known.records.contains_key(&id) && kube.get(&deployment).await?.is_some())
 }
 
-/// The Service of another controller that is not there. Another team's namespace need not be ours to read: what may not
-/// be seen is taken to be there.
+/// The missing Service of another controller. If this user may not read the other team's namespace, the Service is assumed
+/// to exist.
 async fn missing_service(kube: &Kube, other: &OtherController) -> Result<Option<Target>> {
     for (namespace, name) in &other.services {
         let target = Target::namespaced("v1", "Service", namespace, name);
@@ -102,7 +102,7 @@ async fn missing_service(kube: &Kube, other: &OtherController) -> Result<Option<
     Ok(None)
 }
 
-/// What must be made where its kind is not known.
+/// Fails if the profile needs objects whose CRD is missing.
 pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -> Result<()> {
     let Some(chosen) = &profile.monitoring else {
         return Ok(());
@@ -132,8 +132,8 @@ pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -
     Ok(())
 }
 
-/// Installed by kubectl, by Argo CD or with another storage driver of helm, a controller has no record that tells whose
-/// it is, and helm would fail half-way or take it without a word.
+/// A controller that was installed by kubectl, by Argo CD or with another storage driver of helm has no record of its
+/// owner, and helm would fail half-way or adopt it silently.
 async fn refuse_controller_without_helm(
     kube: &Kube,
     profile: &Profile,
@@ -156,7 +156,7 @@ async fn refuse_controller_without_helm(
     let full_name = controller.full_name();
     let deployment = Target::namespaced("apps/v1", "Deployment", namespace, &full_name);
     if kube.get(&deployment).await?.is_none() {
-        // What an uninstallation left: helm takes it again.
+        // The remains of an uninstallation: helm adopts them.
         return Ok(());
     }
     let id = format!("helm-release/{namespace}/{}", controller.release);
@@ -180,7 +180,7 @@ pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
         target.is_some_and(|target| profile.pool(namespace, target).is_some() && name(it) != target)
     };
     let whole = |it: &Value| {
-        // The items of a list do not say what they are.
+        // The items of a list have no kind.
         let mut it = it.clone();
         it["apiVersion"] = names::ARC_API_VERSION.into();
         it["kind"] = "HorizontalRunnerAutoscaler".into();
@@ -189,7 +189,7 @@ pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
     autoscalers.iter().filter(is_rival).map(whole).collect()
 }
 
-/// By helm, by kubectl or as an EKS add-on, a cert-manager has a webhook configuration with its own webhook in it.
+/// A cert-manager installed by helm, by kubectl or as an EKS add-on has a webhook configuration with its own webhook.
 async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) -> Result<bool> {
     let install = profile.cert_manager.install;
     let Some(there) = with(configurations, "webhook.cert-manager.io")
@@ -229,7 +229,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
     Ok(true)
 }
 
-/// A configuration whose Service is gone was left by an uninstallation; it refuses every Certificate.
+/// A configuration whose Service is gone is left from an uninstallation; it rejects every Certificate.
 async fn refuse_leftover(kube: &Kube, configuration: &Value) -> Result<()> {
     for service in services(configuration) {
         let (Some(namespace), Some(service)) =

@@ -1,4 +1,4 @@
-//! How a command reaches the cluster: as EKS knows it, or by a context of the kubeconfig; and what it says of both.
+//! Connects to the cluster, through EKS or a kubeconfig context, and describes it in messages.
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// The cluster, and AWS where the profile names something of it.
+/// The cluster, and AWS if the profile needs it.
 pub(crate) struct Connection {
-    /// The way to the cluster, for helm too.
+    /// How to connect to the cluster, also for helm.
     pub access: Access,
     /// The API server.
     pub kube: Kube,
@@ -37,12 +37,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Finds the cluster of `profile`. Nothing is asked of its API server yet.
+    /// Finds the cluster of `profile`, without a call to its API server.
     pub(crate) async fn open(global: &GlobalArgs, profile: &Profile) -> Result<Self> {
         Self::hiding(global, profile, hidden_variables(&profile.token_sources())).await
     }
 
-    /// The same; what signs in does not see the variables `hidden`.
+    /// The same; sign-in programs do not get the variables `hidden`.
     pub(crate) async fn hiding(
         global: &GlobalArgs,
         profile: &Profile,
@@ -52,7 +52,7 @@ impl Connection {
         Self::to(global, &profile.cluster, hidden, aws).await
     }
 
-    /// Finds `cluster`, by EKS where it names that; what signs in does not see the variables `hidden`.
+    /// Finds `cluster`, through EKS if it names an EKS cluster; sign-in programs do not get the variables `hidden`.
     pub(super) async fn to(
         global: &GlobalArgs,
         cluster: &Cluster,
@@ -63,7 +63,7 @@ impl Connection {
         let is_named = access.kubeconfig.is_some() || access.context.is_some();
         let mut eks = None;
         if let (Some(name), Some(aws)) = (&cluster.eks, &aws) {
-            // Joined and not raced: the same fault gives the same error in every run.
+            // Joined, not raced: the same fault gives the same error in every run.
             let (found, caller) = tokio::join!(aws.cluster(name), aws.caller());
             let (caller, found) = (caller?, found?);
             if is_named {
@@ -98,8 +98,8 @@ impl Connection {
         })
     }
 
-    /// Reaches the account of what the inventory has at AWS, where the profile does not lead there (any more): by the
-    /// cluster that is on record, which must be this one.
+    /// Connects to the AWS account of the inventory's resources if the profile does not name it (any more): through the
+    /// recorded cluster, which must be this one.
     pub(super) async fn reach(&mut self, inventory: &Inventory) -> Result<()> {
         let mut recorded = inventory.records.keys();
         let Some(id) = recorded.find(|it| is_at_aws(it)) else {
@@ -113,7 +113,7 @@ impl Connection {
         else {
             return Err(Error::failed(
                 System::Aws,
-                format!("`{id}` is on record, and not in which AWS account it is"),
+                format!("`{id}` is in the inventory without its AWS account"),
             )
             .object(id)
             .hint("name the cluster: cluster.eks and cluster.region in the profile, or --eks and --region"));
@@ -127,7 +127,7 @@ impl Connection {
     }
 }
 
-/// The way to `cluster` that the command line and the profile name, without EKS.
+/// The connection to `cluster` by command line and profile, without EKS.
 pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<String>) -> Access {
     Access {
         kubeconfig: global.kubeconfig.clone(),
@@ -138,7 +138,7 @@ pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<S
     }
 }
 
-/// The files that KUBECONFIG names; an empty name is none.
+/// The files in KUBECONFIG; an empty name is ignored.
 fn listed(variable: Option<&str>) -> Vec<PathBuf> {
     std::env::split_paths(variable.unwrap_or_default())
         .filter(|it| !it.as_os_str().is_empty())
@@ -156,7 +156,7 @@ async fn sign_in(aws: &Aws, cluster: &EksCluster, caller: Caller) -> Result<Acce
     })
 }
 
-/// AWS, where the profile names something of it; what signs in there does not see the variables `hidden`.
+/// The AWS client, if the profile needs one; its sign-in programs do not get the variables `hidden`.
 pub(super) async fn aws(profile: &Profile, hidden: Vec<String>) -> Result<Option<Aws>> {
     let sources = profile.token_sources();
     let stored = |it: &TokenSource| it.secrets_manager.is_some() || it.ssm.is_some();
@@ -169,7 +169,7 @@ pub(super) async fn aws(profile: &Profile, hidden: Vec<String>) -> Result<Option
     Ok(Some(Aws::new(region, &files, authorities()?).await))
 }
 
-/// The cluster as a person knows it.
+/// The cluster's name for messages.
 pub(crate) fn cluster_words(kube: &Kube, eks: Option<&EksCluster>, version: (u32, u32)) -> String {
     let version = format!("Kubernetes {}.{}", version.0, version.1);
     match eks {
@@ -181,11 +181,11 @@ pub(crate) fn cluster_words(kube: &Kube, eks: Option<&EksCluster>, version: (u32
     }
 }
 
-/// Names a file of authorities for AWS.
+/// The variable with the file of CA certificates for AWS.
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The authorities that AWS's certificates are checked against, where the environment names a file of them: as for the aws
-/// CLI, `AWS_CA_BUNDLE` takes the place of this machine's own. The SDK does not read it (aws-sdk-rust#1362).
+/// The CA certificates for AWS, if the environment names a file: as in the AWS CLI, `AWS_CA_BUNDLE` replaces the ones of
+/// this machine. The SDK does not read it (aws-sdk-rust#1362).
 pub(super) fn authorities() -> Result<Option<Vec<u8>>> {
     let Some(path) = variable(AWS_CA_BUNDLE) else {
         return Ok(None);

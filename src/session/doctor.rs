@@ -1,4 +1,4 @@
-//! What `arcctl doctor` works with, as far as it can be set up: what cannot is a fact that is not known.
+//! Sets up the clients of `arcctl doctor`; a failure becomes an unknown fact.
 
 use std::sync::Mutex;
 
@@ -30,7 +30,7 @@ use crate::{
     terminal::{args::GlobalArgs, environment, output::Output, profile_file::ProfileFile},
 };
 
-/// What can be set up; what cannot is a fact that is not known.
+/// Sets up the clients; a failure becomes an unknown fact.
 #[expect(
     clippy::too_many_lines,
     reason = "one thing after the other that has to be set up"
@@ -59,7 +59,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     }
     let bundle = ca_bundle.as_ref().ok().and_then(Option::as_deref);
     let accounts = Box::pin(accounts::accounts(profile, &sources, bundle, output)).await;
-    // Without one of them GitHub is not asked at all: which one it is, the error says.
+    // If one of them is missing, GitHub is not called; the error names it.
     let (credential, accounts) = match accounts {
         Ok(accounts) => (credential, accounts),
         Err(error) => (credential.and(Err(error)), Vec::new()),
@@ -109,8 +109,8 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     }
 }
 
-/// Whether there is a credential, and what stands for one: without it the cluster is still looked at, and `gather` asks
-/// GitHub nothing then.
+/// Whether there is a credential, and a placeholder for a missing one: the cluster is still checked, and `gather` does not
+/// call GitHub then.
 fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
     match credential {
         Ok(loaded) => (Ok(()), loaded.credential),
@@ -118,7 +118,7 @@ fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
     }
 }
 
-/// The facts, without AWS where that does not tell: what is made from what it says is then not known, and only that.
+/// The facts; if AWS does not respond, without AWS: only the resources that depend on it are unknown then.
 async fn facts(
     kube: &Kube,
     aws: Option<&Aws>,
@@ -165,7 +165,7 @@ async fn facts(
     }
 }
 
-/// Who this is at AWS, where the profile needs it.
+/// The AWS identity, if the profile needs AWS.
 async fn caller(aws: Option<&Aws>) -> Known<Option<String>> {
     match aws {
         Some(aws) => aws.caller().await.map(|it| Some(it.arn)),
@@ -173,7 +173,7 @@ async fn caller(aws: Option<&Aws>) -> Known<Option<String>> {
     }
 }
 
-/// The cluster and AWS, as far as they can be reached.
+/// The clients of the cluster and AWS, or why there are none.
 struct Reached {
     access: Access,
     kube: Known<Kube>,
@@ -191,7 +191,7 @@ async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
             cluster: Ok(found.eks.as_ref().map(|it| it.name.clone())),
             eks: found.eks,
         },
-        // A credential that is stored at AWS, and helm, are judged without the cluster too.
+        // A credential stored at AWS, and helm, are checked without the cluster too.
         Err(error) => Reached {
             access: connection::named_access(
                 global,
@@ -203,7 +203,7 @@ async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
                 name => Ok(name.clone()),
             },
             kube: Err(error),
-            // Why there is none is said by the cluster's check.
+            // The cluster's check reports why there is none.
             aws: connection::aws(
                 profile,
                 environment::hidden_variables(&profile.token_sources()),

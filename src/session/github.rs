@@ -1,4 +1,4 @@
-//! How a command signs in to GitHub: with the credential that the profile names, and by its certificates.
+//! Loads the GitHub credential of the profile and the CA bundle, and creates the client.
 
 use crate::{
     clients::{
@@ -11,14 +11,14 @@ use crate::{
     terminal::{environment::variable, output::Output, profile_file::ProfileFile},
 };
 
-/// GitHub, and what it is asked with.
+/// The GitHub client and its credential.
 pub(crate) struct SignedIn {
     pub credential: Credential,
     pub github: GitHub,
     pub ca_bundle: Option<String>,
 }
 
-/// Reads the credential that the profile names.
+/// Reads the credential that the profile configures.
 pub(crate) async fn at_github(
     file: &ProfileFile,
     kube: &Kube,

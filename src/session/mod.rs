@@ -1,5 +1,5 @@
-//! What a command that reaches out works with: the clients, the credential, the facts; and what is checked before
-//! anything is written. The environment is read here.
+//! The session of a command: clients, credential and facts, and the checks before the first write. The environment is read
+//! here.
 
 pub(crate) mod accounts;
 pub(crate) mod aws_facts;
@@ -49,13 +49,13 @@ use crate::{
     },
 };
 
-/// The connections of one command, and what they said.
+/// The connections of one command, and the facts read from them.
 pub(super) struct Session {
     /// The clients and facts.
     pub context: Context,
-    /// What is wanted.
+    /// The desired resources.
     pub desired: Vec<Desired>,
-    /// What is on record, no longer in the profile, and not there: to be forgotten by a run that writes.
+    /// Recorded resources that left the profile and no longer exist: a run that writes removes their records.
     pub gone: BTreeSet<String>,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
@@ -101,7 +101,7 @@ impl Session {
             output,
         ))
         .await?;
-        // Joined and not raced, here and in `facts`: the same fault gives the same error in every run.
+        // Joined, not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
         let (audit, facts, missing) = tokio::join!(
             Box::pin(audits(&github, &file.profile, &accounts)),
@@ -164,7 +164,7 @@ impl Session {
         Ok(session)
     }
 
-    /// A session in which `desired` goes.
+    /// A session that deletes `desired`.
     pub(super) fn of(context: Context, desired: Vec<Desired>, eks: Option<EksCluster>) -> Self {
         Self {
             context,
@@ -175,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Adds what the profile no longer has, to be taken away; what only a teardown takes away is said.
+    /// Adds the resources that the profile no longer has, to delete them; reports those that only a teardown deletes.
     async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
         let context = &mut self.context;
         context.removal.recorded = records.keys().cloned().collect();
@@ -198,8 +198,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether GitHub still takes the token that was in the controller's Secret before: going back to a dead one helps
-    /// nobody. What cannot be asked (an App's key, an unreachable server) is taken as good.
+    /// Whether GitHub still accepts the previous token in the controller's Secret: a rollback to a revoked one does not
+    /// help. If that cannot be checked (an App's key, an unreachable server), it counts as valid.
     pub(super) async fn takes_old_token(&self) -> bool {
         use base64::{Engine, engine::general_purpose::STANDARD};
         let old = self.context.rotation().old().and_then(|it| {
@@ -220,7 +220,7 @@ impl Session {
         }
     }
 
-    /// Reads the facts again and makes anew what is wanted.
+    /// Reads the facts again and recomputes the desired resources.
     pub(super) async fn refresh(&mut self, output: Output) -> Result<()> {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
@@ -235,13 +235,13 @@ impl Session {
         self.add_left_behind(&inventory.records, output).await
     }
 
-    /// The first line of a command that writes: what it is about to change.
+    /// The first line of a command that writes: its target.
     pub(super) fn target(&self) -> String {
         target(&self.context, self.eks.as_ref())
     }
 }
 
-/// What a command that writes is about to change.
+/// The target of a command that writes.
 pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
     let github = &context.profile.github;
     let levels = [
@@ -265,7 +265,7 @@ pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
     desired(profile, facts).map_err(|error| wanted_error(&error))
 }
 
-/// A profile that nothing can be made from.
+/// The error of a profile from which no resources can be computed.
 pub(super) fn wanted_error(error: &DesiredError) -> Error {
     Error::new(
         ErrorKind::InvalidProfile,
@@ -275,7 +275,7 @@ pub(super) fn wanted_error(error: &DesiredError) -> Error {
     .hint("correct the profile")
 }
 
-/// The facts, and what is unwise in them.
+/// The facts, and the warnings about them.
 pub(super) async fn facts(
     kube: &Kube,
     at_aws: Option<(&Aws, &EksCluster)>,
@@ -361,7 +361,7 @@ async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
     Ok(kube.get(&target).await?.is_some())
 }
 
-/// The overrides that the autoscalers have now, by pool.
+/// The current overrides of the autoscalers, by pool.
 fn live_overrides(
     autoscalers: &[serde_json::Value],
     profile: &Profile,

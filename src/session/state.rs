@@ -1,5 +1,5 @@
-//! Reads the state of an installation: the cluster in a few calls, however many pools there are, and GitHub where a
-//! token is at hand.
+//! Reads the state of an installation: the cluster in a few calls, for any number of pools, and GitHub if a token is
+//! available.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use crate::{
 /// The label that the controller gives to a pool's pods (reference: arc.md 2.1).
 const POOL: &str = "runner-deployment-name";
 
-/// What GitHub says of a runner.
+/// The state of a runner at GitHub.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
     online: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Seen {
 /// The runners by name.
 pub(crate) type Runners = HashMap<String, Seen>;
 
-/// Where the state is read from.
+/// The clients for reading the state.
 pub(crate) struct State {
     /// The API server.
     pub kube: Kube,
@@ -43,7 +43,7 @@ pub(crate) struct State {
     accounts: Vec<Account>,
 }
 
-/// What was counted of a pool's pods.
+/// The pod counts of a pool.
 #[derive(Default)]
 struct Tally {
     running: usize,
@@ -52,7 +52,7 @@ struct Tally {
 }
 
 impl State {
-    /// Of all pools, or of those that are named.
+    /// Connects, for all pools or for the given ones.
     pub(crate) async fn open(
         file: ProfileFile,
         only: &[String],
@@ -75,7 +75,7 @@ impl State {
             }
             Err(_) => Ok(Vec::new()),
         };
-        // Without one of the credentials GitHub is not asked, as without the profile's.
+        // If one of the credentials is missing, GitHub is not called, as without the profile's.
         let (github, accounts) = match (github.map(|it| it.github), found) {
             (Ok(github), Ok(accounts)) => (Ok(github), accounts),
             (Ok(_), Err(error)) | (Err(error), _) => (Err(error), Vec::new()),
@@ -89,12 +89,12 @@ impl State {
         })
     }
 
-    /// What the profile is called.
+    /// The profile's name.
     pub(super) fn profile(&self) -> &str {
         &self.file.profile.name
     }
 
-    /// The runners that GitHub has.
+    /// The runners at GitHub.
     pub(crate) async fn runners(&self) -> Result<Runners> {
         let github = self.github.as_ref().map_err(Clone::clone)?;
         let Some(scope) = self.file.profile.github.scope() else {
@@ -117,7 +117,7 @@ impl State {
         Ok(seen.collect())
     }
 
-    /// What keeps jobs from the runners by their groups at GitHub, if anything does.
+    /// The error if the runner groups at GitHub block jobs.
     pub(crate) async fn group_fault(&self) -> Result<Option<Error>> {
         let github = self.github.as_ref().map_err(Clone::clone)?;
         let own = self.file.profile.own_part();
@@ -130,7 +130,7 @@ impl State {
         Ok(error)
     }
 
-    /// What changes when the state does.
+    /// The objects to watch for changes.
     pub(crate) fn selections(&self) -> Vec<Selection> {
         self.pods().into_iter().chain(self.autoscalers()).collect()
     }
@@ -149,7 +149,7 @@ impl State {
             .collect()
     }
 
-    /// The state now, and what is unwise in it.
+    /// The current state, and the warnings.
     pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
         let ((releases, advice), certificate, desired, tallies) = tokio::try_join!(
             releases(&self.kube, &self.file.profile),
@@ -189,7 +189,7 @@ impl State {
         )
     }
 
-    /// What the autoscalers ask for, by pool.
+    /// The replicas that the autoscalers request, by pool.
     async fn desired(&self) -> Result<HashMap<String, u64>> {
         let mut desired = HashMap::new();
         let mut see = |autoscaler: &Value| {
@@ -223,7 +223,7 @@ impl State {
                 tally.registered += usize::from(seen.is_some_and(|it| it.online));
                 tally.busy += usize::from(seen.is_some_and(|it| it.busy));
             } else {
-                // The controller's own mark on a pod says that it saw the runner (reference: arc.md 2.1).
+                // The controller sets this annotation once the runner is registered (reference: arc.md 2.1).
                 let marked = metadata["annotations"]["actions-runner/id"].is_string();
                 tally.registered += usize::from(marked);
             }
@@ -241,7 +241,7 @@ fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
     Ok(profile.pools.iter().filter(wanted).cloned().collect())
 }
 
-/// The releases, and a word on those that are another profile's.
+/// The releases, with a note on those of another profile.
 async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
     let (mut found, mut advice) = (Vec::new(), Vec::new());
     let controller = &profile.controller;

@@ -1,4 +1,4 @@
-//! What a teardown works with, and which way out it takes where the controller or GitHub cannot do their part.
+//! The session of a teardown, and its fallback if the controller or GitHub cannot remove the runners.
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -45,16 +45,16 @@ pub(crate) struct RemovalArgs {
     /// Without the profile's file: the name of the profile, whose inventory in the cluster says what is there
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
-    /// With --name: the EKS cluster, in place of a context of the kubeconfig
+    /// With --name: the EKS cluster, instead of a kubeconfig context
     #[arg(long, value_name = "CLUSTER", requires = "name")]
     pub(super) eks: Option<String>,
-    /// The AWS region of --eks, where it is not that of the environment
+    /// AWS region of --eks [default: the region of the environment]
     #[arg(long, value_name = "REGION", requires = "eks")]
     pub(super) region: Option<String>,
-    /// End the jobs of busy runners, and go on where GitHub cannot be asked
+    /// Cancel the jobs of busy runners, and continue when GitHub cannot be reached
     #[arg(long)]
     force: bool,
-    /// Remove the CRDs too, where no object of theirs is left
+    /// Delete the CRDs too, if no custom resource of them is left
     #[arg(long)]
     crds: bool,
 }
@@ -71,7 +71,7 @@ impl RemovalArgs {
     }
 }
 
-/// Connects and makes the list of what is to go: only what is there.
+/// Connects and lists the existing resources to delete.
 #[expect(
     clippy::too_many_lines,
     reason = "what is read before a teardown, in its order"
@@ -150,7 +150,7 @@ pub(crate) async fn open(
     Ok(Session::of(context, desired, source.eks))
 }
 
-/// What of `all` is there; and where pools go, what they may leave at GitHub.
+/// The existing resources of `all`; and if pools are deleted, the runners that they may leave at GitHub.
 async fn there(context: &Context, all: Vec<Desired>) -> Result<Vec<Desired>> {
     let ghosts: Vec<Desired> = all
         .iter()
@@ -172,7 +172,7 @@ async fn there(context: &Context, all: Vec<Desired>) -> Result<Vec<Desired>> {
     Ok(desired)
 }
 
-/// The credential, GitHub, and why it cannot be asked with it.
+/// The credential, the GitHub client, and why it cannot be used.
 async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub, Option<Error>)> {
     let sources = Sources {
         variable: &variable,
@@ -192,13 +192,13 @@ async fn connect(source: &Source, output: Output) -> Result<(Credential, GitHub,
         source.ca_bundle.as_deref(),
     )?;
     if lost.is_none() {
-        // Only whether GitHub takes it: that it ends soon, or is another person's, is no reason to leave runners there.
+        // Only whether GitHub accepts it: an early expiry or another owner is no reason to leave runners there.
         lost = github.registration(scope(profile)?).await.err();
     }
     Ok((credential, github, lost))
 }
 
-/// The GitHub of the pools that have one of their own, where it takes their credentials.
+/// The GitHub clients of pools with a credential of their own, if GitHub accepts it.
 async fn of_pools(source: &Source, output: Output) -> Result<Vec<Account>> {
     let sources = Sources {
         variable: &variable,
@@ -226,13 +226,13 @@ async fn controller_runs(kube: &Kube, profile: &Profile) -> Result<bool> {
     Ok(live.is_some_and(|it| it["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0))
 }
 
-/// How many runners are left in the namespaces of the pools that are on record.
+/// The number of runners left in the namespaces of the recorded pools.
 async fn runners_left(kube: &Kube, records: &Records) -> Result<usize> {
     let runners = in_namespaces_of_pools(records.keys(), names::ARC_API_VERSION, "Runner");
     Ok(kube.list_each(&runners).await?.len())
 }
 
-/// The objects of a kind in the namespaces of the pools among `ids`, and in the one where pools are that say nothing.
+/// The objects of a kind in the namespaces of the pools among `ids`, and in the default namespace of pools.
 pub(super) fn in_namespaces_of_pools<'a>(
     ids: impl Iterator<Item = &'a String>,
     api_version: &str,
@@ -249,7 +249,7 @@ pub(super) fn in_namespaces_of_pools<'a>(
         .collect()
 }
 
-/// Why the controller cannot take its runners away.
+/// Why the controller cannot delete its runners.
 async fn by_hand(
     source: &Source,
     runs: bool,
@@ -300,7 +300,7 @@ async fn by_hand(
     }
 }
 
-/// GitHub cannot be asked: an end while there are runners to remove there, unless that is given up.
+/// GitHub cannot be called: an error while runners are registered there, unless `force`.
 fn without_github(error: Error, left: usize, force: bool, output: Output) -> Result<String> {
     if left > 0 && !force {
         let way_out = format!(

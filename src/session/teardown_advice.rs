@@ -1,4 +1,4 @@
-//! What a teardown says before it asks, and the runner it refuses to take away.
+//! Messages of a teardown before its prompt, and the error if it would delete the runner that runs this process.
 
 use super::teardown::in_namespaces_of_pools;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     terminal::{environment::variable, output::Output},
 };
 
-/// Says what cannot be taken away since its record does not say enough.
+/// Reports resources that cannot be deleted since their records are incomplete.
 pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
     for (id, details) in records.iter().filter(|(id, _)| teardown::is_at_aws(id)) {
         let known = Id::parse(id).and_then(|it| record::resource(&it, details, profile));
@@ -25,7 +25,7 @@ pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
     }
 }
 
-/// Says why arcctl does the controller's part.
+/// Reports why arcctl removes the runners instead of the controller.
 pub(super) fn say_by_hand(removal: &Removal, output: Output) {
     if let Some(why) = &removal.by_hand {
         output.note(format!(
@@ -34,7 +34,7 @@ pub(super) fn say_by_hand(removal: &Removal, output: Output) {
     }
 }
 
-/// Refuses to take away the runner that this very program runs in.
+/// Fails if the teardown would delete the runner that runs this process.
 pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
     let Some(name) = variable("RUNNER_NAME") else {
         return Ok(());
@@ -61,7 +61,7 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
     Ok(())
 }
 
-/// Says which jobs `--force` ends.
+/// Reports which jobs `--force` cancels.
 pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
     if context.removal.without_github.is_some() {
         output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");

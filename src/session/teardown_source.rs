@@ -1,4 +1,4 @@
-//! Where a teardown knows from what there is: the profile's file and the inventory, or the inventory alone.
+//! Loads the resources of a teardown: from the profile and the inventory, or from the inventory alone.
 
 use std::collections::BTreeSet;
 
@@ -43,13 +43,13 @@ pub(super) struct Source {
     pub(super) eks: Option<EksCluster>,
     pub(super) profile: Profile,
     pub(super) records: Records,
-    /// The ids of what is surely this profile's, also where no mark of its own is left.
+    /// The ids of resources that surely belong to this profile, even if they lost their labels.
     pub(super) recorded: BTreeSet<String>,
     pub(super) directory: std::path::PathBuf,
     pub(super) ca_bundle: Option<String>,
 }
 
-/// The profile of the file, and what is on record or, where nothing is, what its marks tell.
+/// The profile file, and the inventory or, without one, the resources with the profile's labels.
 pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<Source> {
     let file = profile_file::read(global, output)?;
     let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
@@ -61,7 +61,7 @@ pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<
     let facts = Facts {
         now: jiff::Timestamp::now(),
         ca_bundle: bundle.clone(),
-        // Which rules there are does not depend on the nodes that are there now: tags tell.
+        // The rules to delete do not depend on the current nodes: they are found by their tags.
         aws: eks.is_some().then(AwsFacts::default),
         eks,
         ..Facts::default()
@@ -69,16 +69,16 @@ pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<
     let mut wanted = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;
     match (&facts.eks, &connection.aws) {
         (Some(eks), Some(aws)) => wanted.extend(own_rules(aws, eks, &file.profile.name).await?),
-        // What is at AWS is known by its record, or by what EKS tells.
+        // Resources at AWS are known from the inventory, or from EKS.
         _ => wanted.retain(|it| !matches!(it.resource, Resource::Aws(_))),
     }
     let known = known.records;
-    // Marks say whose these are, also where a run died before it wrote them down.
+    // Labels identify the owner, even if a run died before it wrote the inventory.
     let mut records = teardown::records(&wanted);
     records.retain(|id, _| {
         !id.starts_with("helm-release/") || known.is_empty() || known.contains_key(id)
     });
-    // A release that helm has no record of may be another's, installed without helm: only the inventory says that it was ours.
+    // A release without a helm record may be another user's: only the inventory proves that it is arcctl's.
     let is_ours = |id: &&String| !id.starts_with("helm-release/") || known.contains_key(*id);
     let recorded = records.keys().chain(known.keys()).filter(is_ours);
     let recorded = recorded.cloned().collect();
@@ -102,20 +102,20 @@ pub(super) async fn from_profile(global: &GlobalArgs, output: Output) -> Result<
     })
 }
 
-/// The security group rules that were made for the profile, where nothing is on record.
+/// The security group rules created for the profile, if there is no inventory.
 async fn own_rules(aws: &Aws, eks: &EksFacts, profile: &str) -> Result<Vec<Desired>> {
     let sid = policy::own_sid(&eks.arn(), profile);
     let found = rules_of(aws, &sid, profile).await?;
     Ok(found.into_iter().map(aws_rule).collect())
 }
 
-/// The profile as far as the inventory has it; the credential is the one that the controller uses.
+/// The profile as recorded in the inventory; the credential is the one of the controller.
 pub(super) async fn from_inventory(
     name: &str,
     args: &RemovalArgs,
     global: &GlobalArgs,
 ) -> Result<Source> {
-    // Which variables the profile names is not known before the inventory is read.
+    // The variables that the profile names are unknown until the inventory is read.
     let hidden = hidden_variables(&[]);
     let cluster = Cluster {
         eks: args.eks.clone(),
@@ -176,7 +176,7 @@ pub(super) async fn from_inventory(
     })
 }
 
-/// The inventory of a profile of which only the name is known: in the default namespace, or else wherever there is one.
+/// The inventory of a profile by its name: in the default namespace, or in any other.
 async fn found_by_name(kube: &Kube, name: &str) -> Result<Inventory> {
     let home = |namespace| Home {
         namespace,
@@ -201,7 +201,7 @@ async fn found_by_name(kube: &Kube, name: &str) -> Result<Inventory> {
     }
 }
 
-/// The certificate authority of the server, where `up` has put it into the cluster.
+/// The CA certificate of the server, if `up` has stored it in the cluster.
 async fn made_ca_bundle(kube: &Kube, profile: &Profile) -> Result<Option<String>> {
     if profile.github.ca_bundle.is_none() {
         return Ok(None);
@@ -223,7 +223,7 @@ pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {
     use_made(place, secret, &mut github.token, &mut github.app);
 }
 
-/// The same for the pools that have a credential of their own.
+/// The same for pools with a credential of their own.
 pub(super) async fn use_pool_secrets(kube: &Kube, profile: &mut Profile) -> Result<()> {
     for pool in &mut profile.pools {
         let Some(name) = pool.credential_secret() else {
@@ -240,7 +240,7 @@ pub(super) async fn use_pool_secrets(kube: &Kube, profile: &mut Profile) -> Resu
     Ok(())
 }
 
-/// Has a credential read from the Secret that `up` has put it into.
+/// Uses the credential in the Secret that `up` created.
 fn use_made(
     (namespace, name): (&str, &str),
     secret: &Value,

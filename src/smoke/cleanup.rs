@@ -1,4 +1,4 @@
-//! How it ends: what is told, and that a run which nobody follows any more is cancelled.
+//! The end of the command: reports the result, and cancels a workflow run that is still in progress.
 
 use tokio::time::timeout;
 
@@ -53,7 +53,7 @@ impl Smoking<'_> {
         }
     }
 
-    /// Ends the run at GitHub that nobody follows any more. It may have appeared in the meantime.
+    /// Cancels the workflow run, which may have appeared only in the meantime.
     pub(super) async fn cancel(&mut self) {
         let over = |run: &Run| run.status.as_deref() == Some("completed");
         if self.dispatched.is_none() || self.run.as_ref().is_some_and(over) {
@@ -110,7 +110,7 @@ impl Smoking<'_> {
         }
     }
 
-    /// What is known of each pool.
+    /// The report of each pool.
     pub(super) fn stories(&self) -> Vec<PoolStory> {
         if self.run.is_none() {
             return Vec::new();

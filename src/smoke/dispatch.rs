@@ -1,4 +1,4 @@
-//! What must be there before the dispatch, and the dispatch.
+//! Checks before the dispatch, and the dispatch.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Smoking<'_> {
-    /// What must be there before anything is asked of GitHub's runners, and what is there.
+    /// Checks the prerequisites in the cluster, and records the existing pods.
     pub(super) async fn look(&mut self) -> Result<()> {
         for pool in &self.pools {
             let deployment = Target::namespaced(
@@ -42,7 +42,7 @@ impl Smoking<'_> {
         namespaces.map(|it| pods_of(it, pools)).collect()
     }
 
-    /// The pods of the profile's pools that are there now; all that were ever seen are kept too.
+    /// The existing pods of the profile's pools; also adds them to all pods seen so far.
     pub(super) async fn current_pods(&mut self) -> Result<Pods> {
         let pools = &self.request.profile.pools;
         let of = |pod: &serde_json::Value| {
@@ -77,7 +77,7 @@ impl Smoking<'_> {
             .await;
         match asked {
             Ok(()) => {}
-            // Whether it was done is seen by whether there is a run.
+            // Whether the dispatch succeeded is decided by whether a run appears.
             Err(error) if error.passing => {
                 self.event(format!(
                     "the dispatch was not answered, so the run is looked for: {}",
@@ -100,7 +100,7 @@ impl Smoking<'_> {
     }
 }
 
-/// How many pools a selector names: a longer one does not fit into a URL.
+/// The maximum number of pools in a selector: a longer one does not fit into a URL.
 const NAMED: usize = 50;
 
 /// The runners' pods of these pools in a namespace; of all pools, where there are too many to name.

@@ -1,4 +1,4 @@
-//! Finding the run by its nonce, and following its jobs.
+//! Finds the workflow run by its nonce, and follows its jobs.
 
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ impl Smoking<'_> {
         if over {
             return Ok(self.judge());
         }
-        // What no waiting changes ends it now; a job that has ended badly is no reason to leave the others.
+        // Stop now if waiting cannot help; a failed job is no reason to stop following the other jobs.
         let goes_on = |it: &PoolStory| {
             let mut jobs = self.jobs.iter();
             jobs.any(|job| job.name == it.pool && !job_report::is_over(job))
@@ -71,7 +71,7 @@ impl Smoking<'_> {
         self.waits_for(&pods).await
     }
 
-    /// Says of each job once who took it.
+    /// Reports once per job which runner runs it.
     fn tell_who(&mut self) {
         for job in self.jobs.clone() {
             let Some(runner) = job_report::runner(&job) else {
@@ -94,7 +94,7 @@ impl Smoking<'_> {
         }
     }
 
-    /// The run is over: what went wrong is told after what went well is replaced.
+    /// The run is over: errors are reported after the runners of successful jobs are replaced.
     fn judge(&mut self) -> String {
         self.over = Some(Instant::now());
         let stories = self.stories();
@@ -131,7 +131,7 @@ impl Smoking<'_> {
         })
     }
 
-    /// Why a job is queued. The runners are listed again only now and then.
+    /// Why a job is queued. The runners are only listed now and then.
     async fn queued(&mut self, pool: &Pool, job: &Job, pods: &Pods) -> Result<String> {
         let recent = |it: &Instant| it.elapsed() < HEARTBEAT;
         if self.looked.as_ref().is_some_and(recent)

@@ -1,4 +1,4 @@
-//! What became of a pool's job: whose runner took it, how long it was queued, how its steps ended. Pure: no I/O.
+//! The report of a pool's job: its runner, its queue time, the results of its steps. Pure: no I/O.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,30 +13,30 @@ use crate::{
 /// Pods by name, with the pool of each.
 pub(super) type Pods = BTreeMap<String, String>;
 
-/// A pool's job, as far as it is known.
+/// The job of a pool, as far as known.
 #[derive(Clone, Debug, Default)]
 pub struct PoolStory {
     /// The pool.
     pub pool: String,
     /// The job's page.
     pub url: Option<String>,
-    /// GitHub's word for its state: how it ended, once it has.
+    /// GitHub's status of the job; its conclusion once it is completed.
     pub state: Option<String>,
     /// How long it was queued.
     pub queued: Option<Duration>,
     /// How long it ran.
     pub ran: Option<Duration>,
-    /// The runner that took it.
+    /// The runner that ran it.
     pub runner: Option<String>,
     /// The steps of the workflow, without those GitHub adds.
     pub steps: Vec<Step>,
-    /// How long after the job's end the pool was complete again.
+    /// How long after the job's end the pool was at its minimum again.
     pub replaced: Option<Duration>,
     /// A runner that is there now and was not when the job was dispatched.
     pub replacement: Option<String>,
-    /// Whether all of it is shown.
+    /// Whether everything is verified.
     pub proven: bool,
-    /// What is wrong.
+    /// The error.
     pub error: Option<Error>,
 }
 
@@ -45,11 +45,11 @@ pub struct PoolStory {
 pub struct Step {
     /// Its name.
     pub name: String,
-    /// How it ended; none: it has not.
+    /// Its conclusion; `None` until it is completed.
     pub conclusion: Option<String>,
 }
 
-/// Where the run is, for messages.
+/// The location of the run, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     /// `OWNER/NAME`.
@@ -60,17 +60,17 @@ pub(super) struct Place<'a> {
     pub namespace: &'a str,
 }
 
-/// The state of a job that says how it ended, once it has.
+/// Whether the job is completed.
 pub(super) fn is_over(job: &Job) -> bool {
     job.status == "completed"
 }
 
-/// The runner that has a job.
+/// The runner of a job.
 pub(super) fn runner(job: &Job) -> Option<&str> {
     job.runner_name.as_deref().filter(|it| !it.is_empty())
 }
 
-/// What is known of the job of `pool`, whose labels are `labels`.
+/// The report of the job of `pool`, whose labels are `labels`.
 pub(super) fn story(
     pool: &str,
     labels: &[String],
@@ -237,7 +237,7 @@ fn failed(message: String, job: &Job) -> Error {
     Error::failed(System::GitHub, message).object(format!("job/{}", job.name))
 }
 
-/// The workflow in the repository is not what `render` makes of this profile.
+/// The workflow in the repository differs from the one that `render` writes for this profile.
 fn stale(message: String, place: &Place<'_>) -> Error {
     Error::failed(System::GitHub, message)
         .object(format!("repository/{}", place.repository))

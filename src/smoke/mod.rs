@@ -1,6 +1,6 @@
-//! `arcctl smoke`: dispatches a workflow, follows it to the runners of the profile's pools, and sees them replaced.
+//! `arcctl smoke`: dispatches a workflow, follows its jobs to the runners of the pools, and waits for new runners.
 //!
-//! A run that is not followed to its end, because of a Ctrl-C, a deadline or an error, is cancelled at GitHub.
+//! If the command stops early (Ctrl-C, deadline, error), it cancels the workflow run at GitHub.
 
 mod cleanup;
 mod dispatch;
@@ -35,38 +35,38 @@ use queue_reason::Cause;
 /// How long a dispatched run may take to appear.
 const APPEARS: Duration = Duration::from_mins(1);
 
-/// How long a run is looked for whose dispatch was not answered.
+/// How long the run is searched for if the dispatch got no response.
 const DOUBT: Duration = Duration::from_secs(15);
 
-/// How long cancelling may take.
+/// The timeout of cancelling.
 const CANCELLING: Duration = Duration::from_secs(15);
 
-/// How often what is waited for is said again (DESIGN 2: at least every 15 s).
+/// How often the current wait condition is reported again (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Who is spoken to.
+/// The clients.
 #[derive(Clone, Copy)]
 pub struct Clients<'a> {
     /// The cluster.
     pub kube: &'a Kube,
     /// GitHub, with the profile's credential: runners and their groups.
     pub runners: &'a GitHub,
-    /// GitHub, with what may dispatch.
+    /// GitHub, with the credential for the dispatch.
     pub actions: &'a GitHub,
 }
 
-/// What is asked for.
+/// The request.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The profile.
     pub profile: &'a Profile,
-    /// One pool; all of them without.
+    /// One pool; `None` for all.
     pub pool: Option<&'a str>,
     /// Where the workflow is.
     pub repository: &'a Repository,
-    /// The branch; the default branch without.
+    /// The branch; `None` for the default branch.
     pub reference: Option<&'a str>,
-    /// What the run is found by.
+    /// The unique id by which the run is found.
     pub nonce: &'a str,
 }
 
@@ -76,28 +76,28 @@ impl<'a> Request<'a> {
     }
 }
 
-/// When it ends at the latest.
+/// The time limit.
 pub struct Limits {
-    /// The end.
+    /// The deadline.
     pub deadline: Instant,
-    /// As the user said it.
+    /// The limit as the user gave it.
     pub limit: KubeDuration,
     /// A signal.
     pub stop: watch::Receiver<Option<Stop>>,
 }
 
-/// What is told on the way.
+/// Progress messages.
 #[derive(Clone, Debug)]
 pub enum Said {
-    /// Something happened.
+    /// An event.
     Event(String),
-    /// What is waited for now.
+    /// A new wait condition.
     Waiting(String),
-    /// It is still waited for.
+    /// The same wait condition as before.
     Still(String),
 }
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub struct Smoke {
     /// The profile's name.
@@ -106,15 +106,15 @@ pub struct Smoke {
     pub repository: String,
     /// The branch.
     pub reference: String,
-    /// What the run is found by.
+    /// The unique id by which the run was found.
     pub nonce: String,
-    /// The run: its id, its page, and how it ended.
+    /// The run: its id, its page, and its conclusion.
     pub run: Option<SmokeRun>,
     /// The pools.
     pub pools: Vec<PoolStory>,
     /// How long it took.
     pub elapsed: Duration,
-    /// What went wrong.
+    /// The error.
     pub error: Option<Error>,
 }
 
@@ -125,13 +125,13 @@ pub struct SmokeRun {
     pub id: u64,
     /// Its page.
     pub url: String,
-    /// GitHub's word for its state: how it ended, once it has.
+    /// GitHub's status of the run; its conclusion once it is completed.
     pub state: String,
-    /// Whether arcctl asked GitHub to end it.
+    /// Whether arcctl requested its cancellation.
     pub cancelled: bool,
 }
 
-/// Where it is.
+/// The current stage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Finding,
@@ -140,7 +140,7 @@ enum Stage {
     Done,
 }
 
-/// Why it goes no further.
+/// Why it stops.
 enum End {
     Failed(Error),
     Stopped(Stop),
@@ -155,16 +155,16 @@ struct Smoking<'a> {
     stage: Stage,
     began: Instant,
     dispatched: Option<Instant>,
-    /// The dispatch was not answered.
+    /// The error of a dispatch that got no response.
     doubt: Option<Error>,
     run: Option<Run>,
     cancelled: bool,
     jobs: Vec<Job>,
     /// All pods that were seen, with their pools.
     pods: Pods,
-    /// Those there were before the dispatch.
+    /// Those that existed before the dispatch.
     before: BTreeSet<String>,
-    /// Jobs of which it was told who took them.
+    /// Jobs whose runner was already reported.
     told: BTreeSet<String>,
     cause: Option<Cause>,
     looked: Option<Instant>,
@@ -175,7 +175,7 @@ struct Smoking<'a> {
     said: Instant,
 }
 
-/// Smokes.
+/// Runs the command.
 pub async fn smoke(
     clients: Clients<'_>,
     request: Request<'_>,
@@ -219,7 +219,7 @@ pub async fn smoke(
     smoking.finish(error)
 }
 
-/// What `work` gives, unless the time is over or a signal comes before.
+/// The result of `work`, unless the deadline or a signal comes first.
 async fn within<T>(
     limits: &mut Limits,
     work: impl Future<Output = Result<T>>,
@@ -261,7 +261,7 @@ impl Smoking<'_> {
         Ok(())
     }
 
-    /// One look at where it is; what is waited for.
+    /// One poll of the current stage; returns the wait condition.
     async fn poll(&mut self) -> Result<String> {
         match self.stage {
             Stage::Finding => self.find().await,
@@ -271,7 +271,7 @@ impl Smoking<'_> {
         }
     }
 
-    /// When to look again: often at first, and never before GitHub allows it.
+    /// When to poll again: often at first, and never before GitHub allows it.
     fn next_look(&self) -> Instant {
         let pause = match self.began.elapsed().as_secs() {
             0..30 => 1,

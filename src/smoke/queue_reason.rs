@@ -1,4 +1,4 @@
-//! Why a job is still queued: what is known of the pool's runners and of their group to one cause. Pure: no I/O.
+//! Why a job is still queued: finds the likeliest cause from the pool's runners and their group. Pure: no I/O.
 
 use super::job_report::Pods;
 use crate::{
@@ -6,22 +6,22 @@ use crate::{
     error::Error,
 };
 
-/// What is known while a job waits.
+/// The facts while a job is queued.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue<'a> {
     /// The pool.
     pub pool: &'a str,
-    /// What the job asks for.
+    /// The labels of the job.
     pub labels: &'a [String],
     /// The runners of the profile's scope.
     pub runners: &'a [Runner],
-    /// The pods there are now.
+    /// The existing pods.
     pub pods: &'a Pods,
-    /// The pool's runner group; none is the default one.
+    /// The pool's runner group; `None` for the default group.
     pub group: Option<&'a str>,
-    /// Whether the group admits the repository, or why that is not known.
+    /// Whether the group allows the repository, or why that is unknown.
     pub access: Result<&'a GroupAccess, &'a Error>,
-    /// Where the groups are changed.
+    /// The page where groups are changed.
     pub groups_page: &'a str,
     /// `OWNER/NAME`.
     pub repository: &'a str,
@@ -29,14 +29,14 @@ pub(super) struct Queue<'a> {
     pub max: u32,
 }
 
-/// Why it waits.
+/// Why it is queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
-    /// What is seen.
+    /// The observation.
     pub reason: String,
-    /// What mends it.
+    /// The fix.
     pub hint: String,
-    /// Whether waiting is of no use.
+    /// Whether waiting cannot help.
     pub hopeless: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn why_queued(queue: &Queue<'_>) -> Cause {
     )
 }
 
-/// None is online.
+/// No runner is online.
 fn absent(queue: &Queue<'_>, registered: usize) -> Cause {
     let pool = queue.pool;
     if registered > 0 {
@@ -101,7 +101,7 @@ fn absent(queue: &Queue<'_>, registered: usize) -> Cause {
     )
 }
 
-/// Idle runners fit, and GitHub gives the job to none.
+/// Idle runners match, and GitHub assigns the job to none.
 fn untaken(queue: &Queue<'_>, idle: usize) -> Cause {
     let (unknown, hint) = match queue.access {
         Err(error) => (
@@ -133,7 +133,7 @@ fn group<'a>(queue: &Queue<'a>) -> &'a str {
     queue.group.unwrap_or("Default")
 }
 
-/// A group that does not admit the repository, which no waiting changes.
+/// A group that does not allow the repository, which waiting does not change.
 fn shut_out(queue: &Queue<'_>, access: &GroupAccess) -> Option<Cause> {
     let (group, repository, pool) = (group(queue), queue.repository, queue.pool);
     let page = queue.groups_page;

@@ -1,4 +1,4 @@
-//! That an ephemeral runner went with its job, and the pool is complete again.
+//! Checks that an ephemeral runner is removed after its job, and that the pool is at its minimum again.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A pool after its job.
 struct After<'a> {
-    /// The runner that had the job; none: it is kept, since the pool's runners are not ephemeral.
+    /// The runner that ran the job; `None`: it is kept, since the pool's runners are not ephemeral.
     used: Option<&'a str>,
     /// The pods of the pool.
     pods: &'a [Value],
@@ -24,7 +24,7 @@ struct After<'a> {
 }
 
 impl Smoking<'_> {
-    /// Looks whether the runners that had a job are replaced.
+    /// Checks whether the runners that ran a job are replaced.
     pub(super) async fn replace(&mut self) -> Result<String> {
         let open = self.pools.iter().map(|it| it.name.as_str());
         let open: Vec<&str> = open.filter(|it| !self.replaced.contains_key(*it)).collect();
@@ -131,7 +131,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// What of a pod is looked at here: of thousands no more is kept.
+/// The part of a pod that is needed here: with thousands of pods, no more is kept.
 fn outline(pod: &Value) -> Value {
     let metadata = &pod["metadata"];
     json!({
@@ -148,7 +148,7 @@ fn name(pod: &Value) -> Option<&str> {
     pod["metadata"]["name"].as_str()
 }
 
-/// Whether the pool's runners take one job only: the controller's default.
+/// Whether the pool's runners run one job only: the controller's default.
 fn is_ephemeral(pool: &Pool) -> bool {
     pool.template.get("ephemeral") != Some(&Value::Bool(false))
 }

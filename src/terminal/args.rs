@@ -1,4 +1,4 @@
-//! The arguments that every command takes.
+//! The arguments that every command accepts.
 
 use std::{
     path::PathBuf,
@@ -15,7 +15,7 @@ use super::{
 /// What every command takes.
 #[derive(clap::Args, Clone)]
 pub(crate) struct GlobalArgs {
-    /// The profile; `-` is stdin
+    /// Profile file; `-` reads stdin
     #[arg(
         short,
         long,
@@ -24,16 +24,16 @@ pub(crate) struct GlobalArgs {
         default_value = "arcctl.yaml"
     )]
     pub(crate) file: PathBuf,
-    /// The form of the result on stdout
+    /// Output format
     #[arg(short, long, global = true, value_enum, default_value = "human")]
     pub(crate) output: Format,
-    /// The kubeconfig; by the usual rules where left out
+    /// Kubeconfig file [default: $KUBECONFIG, then ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig, before the profile's own
+    /// Kubeconfig context; overrides `cluster.context` of the profile
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// When to use colour
+    /// When to use color
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub(crate) color: Color,
     /// Show unchanged resources and log decisions (-vv: requests to all systems and helm's arguments, -vvv: retries and
@@ -47,10 +47,10 @@ pub(crate) struct GlobalArgs {
     /// secrets. The credential goes to stderr for that, so do not use it where stderr is kept (`2>&1`, `tee`)
     #[arg(long, global = true)]
     pub(crate) mask: bool,
-    /// The profile's name, once it is read: documents of failures have it too.
+    /// The profile's name, once it is read: error documents contain it too.
     #[arg(skip)]
     pub(crate) profile: Arc<OnceLock<String>>,
-    /// What is left behind in GitHub Actions.
+    /// The annotations, summary and outputs for GitHub Actions.
     #[arg(skip)]
     pub(crate) actions: Actions,
 }

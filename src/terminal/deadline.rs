@@ -1,5 +1,5 @@
-//! How long a command may take as a whole (`--timeout`): what comes before the first step counts too, the time in which
-//! a person thinks about a question does not. A signal ends it too, and what takes long is said.
+//! The deadline of a whole command (`--timeout`), from its start; excludes the prompt. A signal ends the command too,
+//! and slow work is reported.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     profile::KubeDuration,
 };
 
-/// How often work that says nothing is said to go on (DESIGN 2: at least every 15 s).
+/// The interval of heartbeat messages (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// How long reading may take where nobody says: each call has its own end, so this is never what ends it.
+/// The timeout of reading if none is given: each call has its own timeout, so this one is never reached.
 const READING_LIMIT: KubeDuration = KubeDuration::from_secs(15 * 60);
 
-/// The end of a run, by time or by a signal.
+/// The deadline or the stop signal of a run.
 pub(crate) struct RunLimit {
     limit: KubeDuration,
     deadline: Instant,
@@ -31,7 +31,7 @@ pub(crate) struct RunLimit {
 }
 
 impl RunLimit {
-    /// `limit` from now on, unless `stop` is set before.
+    /// `limit` from now on, or earlier if `stop` is set.
     pub(crate) fn new(limit: KubeDuration, stop: StopSender, output: Output) -> Self {
         Self {
             limit,
@@ -41,12 +41,12 @@ impl RunLimit {
         }
     }
 
-    /// Of a command that only reads.
+    /// For a command that only reads.
     pub(crate) fn reading(output: Output) -> Self {
         Self::looking(stop_on_signals(), output)
     }
 
-    /// Of the reading in a command that may write too.
+    /// For the read part of a command that may write too.
     pub(crate) fn looking(stop: StopSender, output: Output) -> Self {
         Self::new(READING_LIMIT, stop, output)
     }
@@ -56,7 +56,7 @@ impl RunLimit {
         self.deadline
     }
 
-    /// Puts the end off, by the time in which a person was asked.
+    /// Extends the deadline by the time of a prompt.
     pub(super) fn extend(&mut self, by: Duration) {
         self.deadline += by;
     }
@@ -69,8 +69,8 @@ impl RunLimit {
         }
     }
 
-    /// What `work` gives, unless the run is over before; `doing` is what it does, for whoever waits. Boxed, since `work`
-    /// is all of a session.
+    /// The result of `work`, unless the run ends before; `doing` describes it for heartbeat messages. Boxed, since
+    /// `work` is large.
     pub(crate) fn within<'a, T>(
         &'a self,
         doing: &'a str,
@@ -103,7 +103,7 @@ impl RunLimit {
     }
 }
 
-/// A run that a signal ended before its first step.
+/// The error of a run that a signal ended before its first step.
 fn stopped(stop: Stop, doing: Option<&str>) -> Error {
     let (kind, word) = stop
         .signal()

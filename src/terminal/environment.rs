@@ -1,5 +1,5 @@
-//! What is read of the environment, and which of it others do not get to see: helm, what a kubeconfig names to sign in
-//! (`exec`), what AWS's configuration names (`credential_process`).
+//! Reads environment variables, and hides those with credentials from child processes: helm, the `exec` plugin of a
+//! kubeconfig, and the `credential_process` of the AWS configuration.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     secret::{Secret, name::is_for_github, shape::is_refused},
 };
 
-/// A variable of the environment.
+/// An environment variable.
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment is read in cli/ and passed down"
@@ -18,8 +18,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
 }
 
-/// Where helm keeps what the user has signed in to by `helm registry login` (helm.sh/docs, "helm env"; the directories
-/// are those of helm's lazypath).
+/// The file with the logins of `helm registry login` (helm.sh/docs, "helm env"; the directories are those of helm's
+/// lazypath).
 pub(crate) fn registries() -> Option<PathBuf> {
     if let Some(file) = variable("HELM_REGISTRY_CONFIG") {
         return Some(file.into());
@@ -39,13 +39,13 @@ pub(crate) fn registries() -> Option<PathBuf> {
     helm.map(|it| it.join("registry").join("config.json"))
 }
 
-/// The variables that nothing arcctl starts gets to see: those that `sources` name for a credential, those of `gh`, and
-/// every other that holds a credential for GitHub, is named as one, or repeats the value of one of these.
+/// The variables that are hidden from all child processes: those that `sources` name for a credential, those of `gh`,
+/// and all others that contain a GitHub credential, are named like one, or repeat the value of one of these.
 pub(crate) fn hidden_variables(sources: &[&TokenSource]) -> Vec<String> {
     hidden(credential::variables(sources), std::env::vars_os())
 }
 
-/// The same with a variable that the command line names.
+/// The same, with a variable from the command line.
 pub(crate) fn hidden_variables_and(sources: &[&TokenSource], named: Option<&str>) -> Vec<String> {
     let mut all = credential::variables(sources);
     all.extend(named.map(str::to_owned));
@@ -58,7 +58,7 @@ fn hidden(
 ) -> Vec<String> {
     let all: Vec<(String, String)> = all
         .into_iter()
-        // A name that is no text is nobody's; of a value, what is text counts.
+        // A name that is not UTF-8 cannot match; of a value, the valid part counts.
         .filter_map(|(name, value)| {
             Some((
                 name.into_string().ok()?,
@@ -84,7 +84,7 @@ fn hidden(
     names
 }
 
-/// The SDK's configuration files, from whose programs these variables are hidden.
+/// The SDK's configuration files, whose programs do not get these variables.
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment is read in cli/ and passed down; one that is empty counts here, as it does for the SDK"

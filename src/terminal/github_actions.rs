@@ -1,4 +1,4 @@
-//! What a command leaves behind in GitHub Actions: annotations, the step's summary and its outputs, all at its end.
+//! The results of a command in GitHub Actions: annotations, the step's summary and its outputs, all written at its end.
 
 use std::{
     fmt::Write as _,
@@ -20,7 +20,7 @@ use crate::{
     secret::text::masked,
 };
 
-/// What is gathered while a command runs. Outside of GitHub Actions nobody looks at it.
+/// Collects results while a command runs. Unused outside of GitHub Actions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Actions(Arc<Mutex<Gathered>>);
 
@@ -38,14 +38,14 @@ impl Actions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The profile's file is `path`, and these are its problems.
+    /// Adds the problems of the profile file `path`.
     pub(super) fn problems(&self, path: &Path, problems: &[Problem]) {
         let file = in_repository(path);
         let found = github::of_problems(problems, &file);
         self.gathered().annotations.extend(found);
     }
 
-    /// The profile of the file `path` was read.
+    /// Records that the profile file `path` was read.
     pub(super) fn profile(&self, path: &Path, loaded: &Loaded) {
         let names = loaded.profile.pools.iter().map(|it| it.name.clone());
         self.gathered().place = Some(ProfilePlace {
@@ -55,7 +55,7 @@ impl Actions {
         self.problems(path, &loaded.advice);
     }
 
-    /// The command failed of `error`; the profile's own problems have said more than it does.
+    /// The command failed with `error`; skipped if the profile's own problems are already annotated.
     pub(crate) fn failure(&self, error: &Error) {
         let mut gathered = self.gathered();
         let told = |it: &Annotation| it.level == github::Level::Error && it.place.is_some();
@@ -65,7 +65,7 @@ impl Actions {
         }
     }
 
-    /// The annotations that `make` finds, given where the profile's pools stand.
+    /// Adds the annotations that `make` returns for the lines of the profile's pools.
     pub(crate) fn annotate(&self, make: impl FnOnce(Option<&ProfilePlace>) -> Vec<Annotation>) {
         let mut gathered = self.gathered();
         let found = make(gathered.place.as_ref());
@@ -91,7 +91,7 @@ impl Actions {
         self.gathered().outputs.push((name, value));
     }
 
-    /// Says and writes it all.
+    /// Writes annotations, summary and outputs.
     pub(crate) fn finish(&self, output: Output) {
         if !output.in_actions {
             return;
@@ -115,8 +115,7 @@ impl Actions {
     }
 }
 
-/// Appends to the file that the runner names in `variable_name`. That it cannot be written changes nothing of how the
-/// command ended.
+/// Appends to the file that `variable_name` contains. A write error does not change the command's result.
 fn append(variable_name: &str, text: &str, limit: Option<usize>, output: Output) {
     let Some(path) = variable(variable_name) else {
         return;
@@ -124,7 +123,7 @@ fn append(variable_name: &str, text: &str, limit: Option<usize>, output: Output)
     if text.is_empty() {
         return;
     }
-    // Whoever wrote to it before in this step has taken some of the room.
+    // Earlier commands of this step have used some of the space.
     let taken = std::fs::metadata(&path).map_or(0, |it| it.len());
     let taken = usize::try_from(taken).unwrap_or(usize::MAX);
     let text = match limit {
@@ -138,7 +137,7 @@ fn append(variable_name: &str, text: &str, limit: Option<usize>, output: Output)
     }
 }
 
-/// A path as GitHub knows it: from the root of the repository, where it is in it.
+/// A path relative to the repository's root, if it is in the repository.
 fn in_repository(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let workspace = variable("GITHUB_WORKSPACE").map(PathBuf::from);

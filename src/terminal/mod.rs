@@ -1,4 +1,4 @@
-//! Where a command meets its user: what it prints, what it asks, its environment, and how it is interrupted.
+//! The command's user interface: output, prompts, environment variables and signals.
 
 pub(crate) mod args;
 pub(crate) mod deadline;

@@ -1,5 +1,5 @@
-//! Where a command writes: the result to stdout, the rest to stderr. The only place that prints, so the place where what
-//! is secret is taken out of what others said: events, policies, charts.
+//! Writes the result to stdout and messages to stderr. The only place that prints, so it also removes secrets from text
+//! of other systems: events, policies, charts.
 
 use std::{
     fs::File,
@@ -32,23 +32,23 @@ pub(crate) enum Format {
     Junit,
 }
 
-/// When colour is used.
+/// When colors are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// In any case.
+    /// Always.
     Always,
-    /// In no case.
+    /// Never.
     Never,
 }
 
-/// Whether GitHub's log is asked to hide the credential (`--mask`).
+/// Whether GitHub masks the credential in its log (`--mask`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Masks {
-    /// Nobody asked for it.
+    /// Not requested.
     Never,
-    /// Somebody did.
+    /// Requested.
     Asked,
 }
 
@@ -57,11 +57,11 @@ pub(crate) enum Masks {
 pub(crate) struct Output {
     /// The form of the result.
     pub format: Format,
-    /// `-v` adds, `-q` takes away.
+    /// `-v` raises it, `-q` lowers it.
     pub verbosity: i8,
-    /// Whether a step of GitHub Actions runs this.
+    /// Whether a step of GitHub Actions runs this process.
     pub in_actions: bool,
-    /// Whether GitHub's log is asked to hide the credential.
+    /// Whether GitHub masks the credential in its log.
     masks: Masks,
     /// Whether GitHub's runner reads stdout.
     stdout_is_read: bool,
@@ -69,24 +69,24 @@ pub(crate) struct Output {
     stderr_is_read: bool,
 }
 
-/// Whether stdout has something of this run.
+/// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
 
-/// The colours of words in human output.
+/// The colors of words in text output.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What is wrong.
+/// Errors.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What changes, and what is waited for.
+/// Changes and waits.
 pub(crate) const CHANGE: Style = AnsiColor::Yellow.on_default();
-/// What matters less.
+/// Less important text.
 pub(crate) const DIM: Style = Style::new().dimmed();
 
-/// `text` in `style`; stripped again where colour is not wanted.
+/// `text` in `style`; removed again if colors are off.
 pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{}{text}{}", style.render(), style.render_reset())
 }
 
-/// `text` in `style` for a live display on stderr, which nothing strips again.
+/// `text` in `style` for a live display on stderr, where it is not removed.
 pub(super) fn paint_live(style: Style, text: &str) -> String {
     match anstream::AutoStream::choice(&std::io::stderr()) {
         anstream::ColorChoice::Never => text.to_owned(),
@@ -112,7 +112,7 @@ impl Output {
         }
     }
 
-    /// The same, in a step of GitHub Actions: its runner reads both streams, where they do not go to a file.
+    /// The same, in a step of GitHub Actions: its runner reads both streams, unless they are redirected to a file.
     pub(crate) fn in_actions(self, masks: Masks) -> Self {
         Self {
             in_actions: true,
@@ -128,12 +128,12 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Writes the result for people. A reader that went away (`| head`) is not an error.
+    /// Writes the result as text. A closed pipe (`| head`) is not an error.
     pub(crate) fn result(self, text: &str) {
         self.generated(&masked(text));
     }
 
-    /// Writes what arcctl makes of itself alone: nothing is taken out of it.
+    /// Writes text that only arcctl generates: no redaction.
     pub(crate) fn generated(self, text: &str) {
         if self.stdout_is_read {
             self.write(&guarded(text));
@@ -147,15 +147,15 @@ impl Output {
         reason = "what is written belongs to a run's output"
     )]
     fn write(self, text: &str) {
-        // The end at once holds the lock for good: nothing comes after its document.
+        // An immediate exit never releases the lock: nothing follows its document.
         let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
         *written = true;
         put(text);
     }
 
-    /// The one printer of errors.
+    /// The only function that prints errors.
     pub(crate) fn print_error(self, error: &Error) {
-        // The text of an invalid profile is a report of its own, with its own first line.
+        // The text of an invalid profile is a complete report, with its own first line.
         let text = error
             .message
             .strip_prefix("error: ")
@@ -170,7 +170,7 @@ impl Output {
         }
     }
 
-    /// Ends the process, with the document unless there is one already, and the error.
+    /// Ends the process, with the error, and the document if none was written.
     pub(super) fn end(self, document: Option<&Value>, error: &Error, code: u8) -> ! {
         let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(document) = document.filter(|_| !*written) {
@@ -184,7 +184,7 @@ impl Output {
         clippy::unused_self,
         reason = "what is written belongs to a run's output"
     )]
-    /// Whether the result is shown on a screen, where it can be written over.
+    /// Whether stdout is a screen that can be redrawn.
     pub(crate) fn is_screen(self) -> bool {
         std::io::stdout().is_terminal()
     }
@@ -193,7 +193,7 @@ impl Output {
         clippy::unused_self,
         reason = "what is written belongs to a run's output"
     )]
-    /// Writes the result over what the screen shows.
+    /// Redraws the screen with the result.
     pub(crate) fn screen(self, text: &str, footer: &str) {
         let text = &masked(text);
         let size = Term::stdout().size_checked();
@@ -201,7 +201,7 @@ impl Output {
             Some((rows, columns)) => fitted(text, footer, rows.into(), columns.into()),
             None => format!("{text}\n{footer}\n"),
         };
-        // Home, the text with each line's rest cleared, and what is below it: a screen that is cleared first flickers.
+        // Cursor home, the text with each line's rest cleared, then clear below: clearing the screen first flickers.
         let text = text.replace('\n', "\x1b[K\n");
         let mut stdout = std::io::stdout().lock();
         drop(
@@ -221,7 +221,7 @@ impl Output {
         let document = serde_json::to_value(document).map(|it| told(&it));
         let text = document.and_then(|it| serde_json::to_string_pretty(&it));
         let text = text.unwrap_or_else(|_| "{}".into());
-        // No other form for a file: it says the same.
+        // A file gets no escaped form: the data is the same.
         let text = if self.stdout_is_read {
             github::guarded_json(&text)
         } else {
@@ -230,14 +230,14 @@ impl Output {
         format!("{text}\n")
     }
 
-    /// Writes a line beside the result.
+    /// Writes a message to stderr.
     pub(crate) fn note(self, text: impl std::fmt::Display) {
         if self.verbosity >= 0 {
             self.error(text);
         }
     }
 
-    /// Writes a line beside the result that `-q` does not take away.
+    /// Writes a message to stderr that `-q` does not suppress.
     pub(crate) fn error(self, text: impl std::fmt::Display) {
         let text = text.to_string();
         let text = masked(&text);
@@ -248,16 +248,16 @@ impl Output {
         }
     }
 
-    /// Tells GitHub's runner a command. On stderr, beside what it is about; the runner reads both streams, and stdout is
-    /// the result's. Nothing where stderr goes to a file: nobody would read it there.
+    /// Writes a workflow command to stderr, next to its message; the runner reads both streams, and stdout is for the
+    /// result. Does nothing if stderr is a file, which the runner does not read.
     pub(super) fn command(self, command: &str) {
         if self.stderr_is_read {
             self.line(&masked(command));
         }
     }
 
-    /// Has GitHub's log hide the credential, before anything can say it; only where that is asked for. The command has the
-    /// credential in it, and whether the runner reads it cannot be found out: `2>&1` in a `$(…)`, `| tee` and a program
+    /// Masks the credential in GitHub's log, before any output can contain it; only on request. The command contains the
+    /// credential, and it is impossible to detect whether the runner reads it: `2>&1` in a `$(…)`, `| tee` and a program
     /// that runs this one look like the runner's own pipe.
     pub(crate) fn mask(self, credential: &Credential) {
         if self.masks == Masks::Asked && self.stderr_is_read {
@@ -286,7 +286,7 @@ fn put(text: &str) {
     );
 }
 
-/// `text` in which no line is a command to GitHub's runner, with and without its colours.
+/// `text` in which no line is a workflow command, with and without its colors.
 fn guarded(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     if github::is_command(text) || github::is_command(&plain) {
@@ -296,7 +296,7 @@ fn guarded(text: &str) -> String {
     }
 }
 
-/// Whether a stream goes to a file; what cannot be found out counts as one, since secrets are told elsewhere only.
+/// Whether a stream is redirected to a file; unknown counts as a file, since secrets are only written elsewhere.
 fn is_file(stream: BorrowedFd<'_>) -> bool {
     let metadata = stream
         .try_clone_to_owned()
@@ -304,12 +304,12 @@ fn is_file(stream: BorrowedFd<'_>) -> bool {
     metadata.map_or(true, |it| it.is_file())
 }
 
-/// Whether stderr is a terminal, where a live display can be shown.
+/// Whether stderr is a terminal, which can show a live display.
 pub(super) fn is_live() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether somebody can be asked.
+/// Whether a user can be prompted.
 pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

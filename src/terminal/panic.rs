@@ -1,5 +1,4 @@
-//! A fault of arcctl's own, in a process that holds tokens: a panic is told as an error like any other, without the values
-//! in it, and no core of the process is written.
+//! The panic handler: reports a panic as an error without its payload, which may hold a token, and disables core dumps.
 
 use std::{
     any::Any,
@@ -14,23 +13,23 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::output::Output;
 use crate::error::{Error, System};
 
-/// What the first panic was told as.
+/// The error of the first panic.
 static FAULT: Mutex<Option<Error>> = Mutex::new(None);
 
-/// Has no core written of this process and of helm, and lets no other process of this user read its memory or its
-/// environment. Neither can be refused: both only give something up.
+/// Disables core dumps of this process and of helm, and prevents other processes of this user from reading its memory or
+/// its environment. Neither call can be denied: both only drop rights.
 pub(crate) fn keep_memory() {
     let nothing = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     let _gives_up = setrlimit(Resource::Core, nothing);
-    // The limit does not hold for a core that is piped to a program; this does.
+    // The limit does not apply to core dumps that are piped to a program; this does.
     #[cfg(target_os = "linux")]
     let _gives_up = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Tells a panic of any thread on stderr.
+/// Reports a panic of any thread on stderr.
 pub(crate) fn tell_panics(output: Output) {
     set_hook(Box::new(move |panic| {
         let error = told(panic);
@@ -40,7 +39,7 @@ pub(crate) fn tell_panics(output: Output) {
     }));
 }
 
-/// What `work` gives, or the panic that ended it, which is told already.
+/// The result of `work`, or the panic that ended it, which is already reported.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_payload| {
         let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,15 +57,15 @@ fn told(panic: &PanicHookInfo<'_>) -> Error {
 fn error(place: &str) -> Error {
     Error::failed(
         System::Local,
-        format!("arcctl has a fault of its own, at {place}"),
+        format!("internal error in arcctl, at {place}"),
     )
     .hint(
         "report it with these lines, what `arcctl --version` says and the command; run `arcctl plan` to see what is left to do",
     )
 }
 
-/// What a panic says of itself, where that is a text of the program. One that was put together has values in it, and one
-/// of these may be a token.
+/// The message of a panic, if it is a constant of the program. A formatted message contains values, and one of these may
+/// be a token.
 fn words(payload: &(dyn Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
@@ -74,7 +73,7 @@ fn words(payload: &(dyn Any + Send)) -> &'static str {
         .unwrap_or("what it says of itself is not shown, since that could have a secret in it")
 }
 
-/// The panics that tests ask for, by the variable `ARCCTL_FAULT`, where a credential is at hand. A release has none of it.
+/// Panics for tests, selected by the variable `ARCCTL_FAULT`, where a credential is loaded. Not part of a release build.
 #[cfg(debug_assertions)]
 pub(crate) async fn provoked(credential: &crate::clients::credential::Credential) {
     /// Panics while another panic is on its way, which aborts the process.

@@ -1,14 +1,14 @@
-//! The pools that a command names, which must be pools of the profile.
+//! Validates the pools of a command line: they must be pools of the profile.
 
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
 };
 
-/// How many pools a hint names.
+/// How many pools a hint lists.
 const NAMED: usize = 20;
 
-/// Fails at the first of `names` that is no pool of `profile`.
+/// Fails at the first of `names` that is not a pool of `profile`.
 pub(crate) fn check<'a>(
     profile: &Profile,
     names: impl IntoIterator<Item = &'a String>,

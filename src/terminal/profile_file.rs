@@ -1,4 +1,4 @@
-//! Reads the profile that `-f` names.
+//! Reads the profile file of `-f`.
 
 use std::{
     io::Read,
@@ -15,7 +15,7 @@ use crate::{
     profile::{Profile, load_with},
 };
 
-/// A loaded profile, and the directory its file names are relative to.
+/// A loaded profile, and the base directory of its file names.
 #[derive(Clone)]
 pub(crate) struct ProfileFile {
     /// The profile.
@@ -24,12 +24,12 @@ pub(crate) struct ProfileFile {
     pub directory: PathBuf,
     /// Its name, for messages.
     pub name: String,
-    /// What is unwise in it, with the line.
+    /// The warnings about it, with their lines.
     pub advice: Vec<String>,
 }
 
 impl ProfileFile {
-    /// The error of a profile that loads and still has no meaning.
+    /// The error of a profile that parses but is invalid.
     pub(crate) fn invalid(&self, error: &dyn std::fmt::Display) -> Error {
         Error::new(
             ErrorKind::InvalidProfile,
@@ -41,7 +41,7 @@ impl ProfileFile {
     }
 }
 
-/// Loads and lints the profile; advice goes to stderr.
+/// Loads and lints the profile; warnings are written to stderr.
 pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     let path = &global.file;
     let name = if path == Path::new("-") {

@@ -1,4 +1,4 @@
-//! Shows a run as it goes: a live tree on a terminal, lines with a heartbeat elsewhere.
+//! Shows the progress of a run: a live tree on a terminal, lines with a heartbeat elsewhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,10 +16,10 @@ use crate::{
     report::{github, plan::name},
 };
 
-/// How often a run that says nothing says so (DESIGN 2: at least every 15 s).
+/// The interval of heartbeat lines (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// What fits beside a spinner and a time of four digits in 80 columns.
+/// The width left beside a spinner and a time of four digits in 80 columns.
 const ONE_LINE: usize = 70;
 
 type Waits = Arc<Mutex<BTreeMap<String, (String, Instant)>>>;
@@ -38,7 +38,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A display on stderr.
     pub(crate) fn new(output: Output) -> Self {
-        // Lines of the log would be written over a live display.
+        // Log lines would overwrite a live display.
         let live = (is_live() && output.verbosity == 0).then(MultiProgress::new);
         let waits = Waits::default();
         let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
@@ -62,7 +62,7 @@ impl Progress {
                 self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
                 let begins = format!("{} {id}", name(*action));
                 self.bar(id.as_str(), &begins);
-                // What is deleted part by part begins once for the reader.
+                // A deletion in several parts is shown as started once.
                 if self.live.is_none() && self.begun.insert(begins.clone()) {
                     self.line(&begins);
                 }
@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// In GitHub Actions the lines of a phase are a group.
+    /// In GitHub Actions the lines of a phase form a group.
     fn phase(&mut self, phase: Phase) {
         if !self.output.in_actions || self.output.verbosity < 0 {
             return;
@@ -128,7 +128,7 @@ impl Progress {
         self.styled(id, "{spinner} {wide_msg} {elapsed}", text);
     }
 
-    /// The reason is what matters: where a narrow terminal would cut it off, it has a line of its own.
+    /// The reason is important: if a narrow terminal would cut it off, it gets a line of its own.
     fn bar_of_wait(&mut self, id: &str, reason: &str) {
         let shown = paint_live(CHANGE, reason);
         if id.len() + reason.len() <= ONE_LINE {
@@ -180,7 +180,7 @@ impl Drop for Progress {
     }
 }
 
-/// Says what is waited for, where there is no live display.
+/// Prints the wait condition if there is no live display.
 async fn beat(output: Output, waits: Waits, live: bool) {
     if live {
         return;
@@ -195,7 +195,7 @@ async fn beat(output: Output, waits: Waits, live: bool) {
             .clone()
             .into_iter()
             .collect();
-        // What was said a moment ago is not said again.
+        // Do not repeat a recent message.
         let long = waits
             .into_iter()
             .filter(|(_, (_, since))| since.elapsed() >= HEARTBEAT / 2);

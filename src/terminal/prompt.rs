@@ -1,4 +1,4 @@
-//! Asks before writing. Without a terminal there is nobody to ask: that is wrong usage, at once (DESIGN 2).
+//! Asks for confirmation before writing. Without a terminal that is a usage error, immediately (DESIGN 2).
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result, System};
 
-/// Fails where nobody can be asked and `yes` was not given.
+/// Fails if there is no terminal for the prompt and `yes` is not set.
 pub(crate) fn check(yes: bool) -> Result<()> {
     if yes || can_ask() {
         return Ok(());
@@ -21,7 +21,7 @@ pub(crate) fn check(yes: bool) -> Result<()> {
     .hint("give --yes to go ahead without being asked; `arcctl plan` shows what would change"))
 }
 
-/// Shows what would be done, and asks unless `yes`. The time in which the person thinks is not the run's.
+/// Shows the plan, and asks for confirmation unless `yes`. The run's timeout excludes the prompt.
 pub(crate) fn agreed(
     text: &str,
     question: &str,
@@ -40,7 +40,7 @@ pub(crate) fn agreed(
     Ok(agreed)
 }
 
-/// Asks `question`; no answer is no.
+/// Asks `question`; no answer means no.
 fn ask(question: &str) -> Result<bool> {
     dialoguer::Confirm::new()
         .with_prompt(question)

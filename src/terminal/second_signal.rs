@@ -1,5 +1,5 @@
-//! The end of a run that a second signal asks for: at once, without waiting for what is in work. What must not be left
-//! behind goes, and `-o json` still gets its one document.
+//! Ends the process immediately after a second signal, without waiting for work in progress. Removes temporary files
+//! with secrets, and `-o json` still gets its one document.
 
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -17,10 +17,10 @@ use crate::{
     report::run::Run,
 };
 
-/// The document of a command that failed: by the command's name, the profile's, and the error.
+/// The JSON document of a failed command: from the command's name, the profile's name, and the error.
 pub(crate) type Failure = fn(&str, &str, &Error) -> Value;
 
-/// What is told at the end.
+/// The data for the final output.
 struct Ending {
     output: Output,
     command: &'static str,
@@ -31,11 +31,11 @@ struct Ending {
 
 static ENDING: OnceLock<Ending> = OnceLock::new();
 
-/// The steps that have begun so far.
+/// The steps that have started so far.
 static STEPS: Mutex<Vec<StepResult>> = Mutex::new(Vec::new());
 
-/// Says what is told if the run has to end at once; `profile` is its profile's name, once that is known,
-/// `failure` the document of what has no steps.
+/// Sets the data for the final output; `profile` returns the profile's name, once it is known, `failure` the document of
+/// a command without steps.
 pub(crate) fn prepare(
     output: Output,
     command: &'static str,
@@ -52,7 +52,7 @@ pub(crate) fn prepare(
     });
 }
 
-/// Keeps how far the run is.
+/// Records the progress of the run.
 pub(super) fn note(event: &Event) {
     let mut steps = steps();
     let (id, action, elapsed, error) = match event {
@@ -73,7 +73,7 @@ pub(super) fn note(event: &Event) {
     let result = StepResult {
         id: id.clone(),
         action,
-        // What has begun may be done or not; only what has ended is counted.
+        // A started step may be done or not; only completed ones are counted.
         written: ended
             && matches!(
                 action,

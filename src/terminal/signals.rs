@@ -1,4 +1,4 @@
-//! The signals that end a run: the first asks it to stop where it can go on later, the second ends it at once.
+//! Signal handling: the first signal stops the run so that it can be resumed, the second one ends it immediately.
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -8,21 +8,21 @@ use tokio::{
 use super::second_signal;
 use crate::execute::Stop;
 
-/// How a run is asked to stop.
+/// How a run is stopped.
 pub(crate) type StopSender = watch::Sender<Option<Stop>>;
 
-/// The signals that ask for an end, and those that do not wait for it; each with the code that shells give it.
+/// The signals that stop a run, and those that end it immediately; each with the exit code of shells.
 const ASKING: [(SignalKind, Stop); 3] = [
     (SignalKind::interrupt(), Stop::Interrupted),
     (SignalKind::terminate(), Stop::Terminated),
     (SignalKind::hangup(), Stop::HungUp),
 ];
 
-/// The code of a process that Ctrl-\\ ended.
+/// The exit code of a process that Ctrl-\\ ended.
 const QUIT: u8 = 131;
 
-/// What SIGINT, SIGTERM and SIGHUP set: a request to stop. The second one, and SIGQUIT, end the process at once. Whoever
-/// ignores SIGHUP (`nohup`) goes on without its terminal.
+/// SIGINT, SIGTERM and SIGHUP request a stop. The second one, and SIGQUIT, end the process immediately. A process that
+/// ignores SIGHUP (`nohup`) continues without its terminal.
 pub(crate) fn stop_on_signals() -> StopSender {
     let stop = watch::Sender::new(None);
     let set = stop.clone();
@@ -66,7 +66,7 @@ async fn end_on(mut quit: Signal) {
     }
 }
 
-/// Whether this process was started with a signal ignored. Where that cannot be found out, it was not.
+/// Whether this process was started with a signal ignored. If unknown, it was not.
 fn ignores(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     is_ignored(&status, kind.as_raw_value())

@@ -1,5 +1,5 @@
-//! No way from a pipeline's rights in the cluster to an administrator's: docs/rbac.yaml against the known ways. What is open
-//! all the same docs/ci.md says, in the numbers that are counted here.
+//! No privilege escalation from a pipeline's permissions in the cluster to an administrator: docs/rbac.yaml against the
+//! known ways. docs/ci.md lists the remaining ones, with the numbers that are counted here.
 
 use crate::{
     repository::text,

@@ -1,4 +1,4 @@
-//! The rules of the source that no compiler checks: what is pure, how long a file may be, what may never be in one.
+//! Source rules that the compiler does not check: pure modules, file lengths, forbidden constructs.
 
 #![expect(
     clippy::unwrap_used,

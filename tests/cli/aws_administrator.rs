@@ -1,5 +1,5 @@
-//! No way from a pipeline's rights at AWS to an administrator's: the policies of docs/aws.md against the known steps. What is
-//! open all the same the document says, in the numbers that are counted here.
+//! No privilege escalation from a pipeline's permissions at AWS to an administrator: the policies of docs/aws.md against
+//! the known steps. That document lists the remaining ones, with the numbers that are counted here.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! docs/aws.md against the source: the permissions it asks for are those of the calls that are made.
+//! docs/aws.md against the source: its permissions match the API calls that arcctl makes.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! arcctl as a step of GitHub Actions: what its runner reads in the streams and files, and the report for test viewers.
+//! arcctl as a step of GitHub Actions: its output streams and files, and the `JUnit` report.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Documents that cannot rot: what they say of the program is compared with the program.
+//! Documentation tests: compares the documents with the program.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! What is advised where no cause is known: it says so, and names the one next place to look. A hint that only repeats what
-//! the person did, or sends them in a circle, is none.
+//! Hints for unknown causes: each names the one next place to look. A hint that only repeats the user's action, or leads
+//! back to it, fails.
 
 #![expect(
     clippy::unwrap_used,

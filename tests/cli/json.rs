@@ -1,4 +1,4 @@
-//! docs/json.md against the documents: every key the program emits is there with its type, and every key there is
+//! docs/json.md against the JSON documents: each emitted key is documented with its type, and each documented key is
 //! emitted.
 
 #![expect(

@@ -1,4 +1,4 @@
-//! The probe's script, run by bash here as it is in a pod: what it says of a role by Pod Identity. Loopback only.
+//! The probe's script, run by bash here as in a pod: its results for a role by Pod Identity. Loopback only.
 #![expect(
     clippy::disallowed_methods,
     reason = "a test starts the program it is about, and waits for it"

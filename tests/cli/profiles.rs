@@ -1,4 +1,4 @@
-//! Profiles as files: what ships loads, what is wrong is told well, and nothing panics or shows a secret.
+//! Profile files: shipped ones load, errors are reported well, and nothing panics or shows a secret.
 
 #![expect(
     clippy::unwrap_used,

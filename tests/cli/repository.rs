@@ -1,4 +1,4 @@
-//! The files of the repository, and the program run without a network, for the tests about them.
+//! Helpers for tests of the repository's files, and for running the program without a network.
 
 #![expect(
     clippy::unwrap_used,

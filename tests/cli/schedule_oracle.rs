@@ -1,11 +1,11 @@
-//! What arcctl renders, read as the controller reads it, against what the profile means: every minute, for years.
+//! The rendered schedule, evaluated as the controller does, against the profile: every minute, for years.
 //!
-//! Both sides are written here a second time, with integers and nothing of `profile::schedule`: the profile's wall clock
-//! from a table of the zone's offset at each minute, the controller's rules from its own source (recurrences of 24 and 168
-//! hours in UTC, `untilTime`, the first active entry wins). `up` is run now and then, as people do, and keeps what is
-//! live while it may.
+//! Both sides are implemented here a second time, with integers and nothing of `profile::schedule`: the profile's wall
+//! clock from a table of the zone's offset at each minute, the controller's rules from its source (recurrences of 24 and
+//! 168 hours in UTC, `untilTime`, the first active entry wins). `up` runs from time to time, and keeps the live overrides
+//! as long as it may.
 //!
-//! A sample each time; `make torture` has all of it (`ARCCTL_SCHEDULE_YEARS=10`).
+//! Runs a sample; `make torture` runs everything (`ARCCTL_SCHEDULE_YEARS=10`).
 
 #![expect(
     clippy::unwrap_used,

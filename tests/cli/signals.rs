@@ -1,4 +1,4 @@
-//! Signals, and arguments that are no text: how the program ends, and that it still says so.
+//! Signals, and arguments that are not UTF-8: exit code and final output.
 
 #![expect(
     clippy::disallowed_methods,

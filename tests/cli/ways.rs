@@ -1,4 +1,4 @@
-//! The known ways from some rights in a cluster to an administrator's, and which of them the roles of docs/rbac.yaml open.
+//! The known privilege escalations to a cluster administrator, and which of them the roles of docs/rbac.yaml allow.
 
 #![expect(
     clippy::unwrap_used,

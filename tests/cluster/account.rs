@@ -1,4 +1,4 @@
-//! The simulated AWS account as its owner sees it: what is there, and what somebody else changes in it.
+//! The simulated AWS account from its owner's view: its resources, and changes by other users.
 
 use std::{collections::BTreeMap, future::Future};
 

@@ -1,4 +1,4 @@
-//! An installation that was made by hand, as the blog makes it: refused, and taken over with `--adopt`.
+//! An installation created by hand, as in the blog: an error, and adopted with `--adopt`.
 
 use std::{collections::BTreeMap, path::Path};
 

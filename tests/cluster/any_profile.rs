@@ -1,5 +1,5 @@
-//! Any profile that lints clean: the pod that the controller makes of it is taken by the API server, or the pod that arcctl
-//! tries before was refused too.
+//! Any profile without lint errors: the API server accepts the pod that the controller creates, or has rejected arcctl's
+//! dry run too.
 
 use arcctl::{
     desired::{

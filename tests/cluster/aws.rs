@@ -1,5 +1,5 @@
-//! What `up` makes at AWS: fresh, unchanged, mended, shared, refused. AWS is moto, which asks nobody for permission and
-//! knows no quota: denials are the proxy's, quotas arcctl's own.
+//! `up` at AWS: fresh, unchanged, fixed, shared, rejected. AWS is moto, which checks no permissions and no quotas: the
+//! proxy denies calls, and arcctl checks quotas.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! arcctl as exactly the two policies of docs/aws.md: the one for every day and the one for a teardown. Nothing is denied,
-//! nothing is left unused, and no way leads to an administrator. The proxy before moto evaluates the policies.
+//! arcctl with exactly the two policies of docs/aws.md: the daily one and the one for a teardown. No call is denied, no
+//! permission is unused, and no privilege escalation is possible. The proxy before moto evaluates the policies.
 
 use std::{
     collections::BTreeSet,

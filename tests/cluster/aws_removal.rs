@@ -1,4 +1,4 @@
-//! What arcctl made at AWS goes, by `teardown` and by `up`, and nothing of anybody else does. AWS is moto.
+//! `teardown` and `up` delete arcctl's resources at AWS, and no others. AWS is moto.
 
 use std::{collections::BTreeMap, path::Path, sync::mpsc};
 

@@ -1,5 +1,5 @@
-//! Secrets that are none of arcctl's: in the profile, in chart values, in live objects, in events and in what a policy says.
-//! None of them is in what arcctl prints or packs, nor the token where a policy repeats the object that it refuses.
+//! Secrets that are not arcctl's: in the profile, in chart values, in live objects, in events and in policy messages. None
+//! of them is in arcctl's output or bundles, nor is the token if a policy repeats the object that it rejects.
 
 use std::{io::Read as _, path::Path};
 

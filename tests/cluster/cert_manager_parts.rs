@@ -1,4 +1,4 @@
-//! cert-manager is looked at like the controller: its three Deployments, in whatever namespace they are.
+//! cert-manager is checked like the controller: its three Deployments, in any namespace.
 
 use std::path::Path;
 

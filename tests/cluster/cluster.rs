@@ -1,4 +1,4 @@
-//! A sandbox for one test: a real control plane, and arcctl run in it as its users run it.
+//! A sandbox for one test: a real control plane, and arcctl run as a user runs it.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! What dead runs leave, and how a run is ended: helm's locks, a lease, webhooks that nobody answers, signals.
+//! Remains of dead runs, and ways to end a run: helm's locks, a lease, webhooks without a server, signals.
 
 use std::time::{Duration, Instant};
 

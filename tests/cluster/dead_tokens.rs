@@ -1,4 +1,4 @@
-//! The token that is in the cluster is dead, and the profile has a living one: that is told, and not the network blamed.
+//! The token in the cluster is invalid, and the profile has a valid one: the error names the token, not the network.
 
 use std::path::Path;
 

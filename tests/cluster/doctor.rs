@@ -1,4 +1,4 @@
-//! What `arcctl doctor` says of an installation that is well, and of one with each fault: the root, and a fix that mends.
+//! `arcctl doctor` for a healthy installation, and for one with each fault: the root, and a fix that works.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! The faults that `doctor_fixes` makes real, round by round, and where those of the other checks are.
+//! The faults of `doctor_fixes`, round by round, and the places of the tests for the other checks.
 
 use std::time::Duration;
 

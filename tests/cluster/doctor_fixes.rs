@@ -1,7 +1,7 @@
-//! Every check's fault made real, and its *printed* fix followed: the commands that the finding names are run as they are
-//! printed, and what it asks a person for is done only where the words ask for it. Then the check holds.
+//! Creates every check's fault, and follows its *printed* fix: runs the commands exactly as printed, and does manual steps
+//! only if the fix asks for them. Then the check holds.
 //!
-//! Faults of one round are made together and looked at once: most of them are mended by the same command.
+//! Faults of one round are created and checked together: the same command fixes most of them.
 
 use std::{
     cell::{Cell, RefCell},

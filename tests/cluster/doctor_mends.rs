@@ -1,5 +1,5 @@
-//! Faults made real at AWS and in the cluster: `arcctl doctor` names each as the root, and `--fix` mends what arcctl made.
-//! What a runner needs is tried by a pod, which never stays. One sandbox for all of them.
+//! Faults at AWS and in the cluster: `arcctl doctor` reports each as the root, and `--fix` fixes arcctl's resources. A pod
+//! tests the runners' requirements, and is always deleted. One sandbox for all of them.
 
 use std::{
     io::Read,

@@ -1,4 +1,4 @@
-//! How runners go: quickly once no job can reach them, and never with a job, whoever takes them away.
+//! Runners are removed quickly once no job can reach them, and never with a job, whoever removes them.
 
 use std::time::Duration;
 

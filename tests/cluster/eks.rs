@@ -1,5 +1,5 @@
-//! The cluster as EKS knows it: found, signed in to, and what is said where that fails. AWS is moto, which verifies no
-//! signature: that a token has the form EKS asks for is shown, that its signature is right is not.
+//! EKS clusters: discovery, sign-in, and their errors. AWS is moto, which verifies no signature: the tests check the
+//! token's format, not its signature.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! A cert-manager that is there already, not from arcctl and not even from helm: used as it is. And, so that one sandbox
-//! is enough, a controller whose webhook comes late.
+//! An existing cert-manager, not from arcctl and not even from helm: used unchanged. And, to save a sandbox, a controller
+//! whose webhook starts late.
 
 use serde_json::Value;
 

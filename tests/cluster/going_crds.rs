@@ -1,4 +1,4 @@
-//! A CRD that is being deleted while an object's finalizer holds it: in the plan, waited for with its words, and made again.
+//! A CRD whose deletion is blocked by an object's finalizer: shown in the plan, waited for, and created again.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! arcctl as a step of GitHub Actions, end to end: what is on the log, in the step's summary and in its outputs.
+//! arcctl as a step of GitHub Actions, end to end: the log, the step's summary and its outputs.
 
 use std::path::Path;
 

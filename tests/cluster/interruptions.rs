@@ -1,4 +1,5 @@
-//! Runs that do not come to their end: a certificate that never comes, another run's lease, deadlines and Ctrl-C. Each leaves what the next run continues.
+//! Interrupted runs: a certificate that is never issued, another run's lease, deadlines and Ctrl-C. The next run continues
+//! each of them.
 
 use std::{
     path::Path,

@@ -1,5 +1,5 @@
-//! After a rollout somebody leads before a run is done, and what is waited for is named: the Lease of the leader before,
-//! the certificate that the pods do not serve yet.
+//! After a rollout, a run waits for a new leader and reports the reason: the previous leader's Lease, or the certificate
+//! that the pods do not serve yet.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Two runs on one cluster: outages of the API server and clocks that disagree. Only what a run has seen on its own
-//! monotonic clock decides who holds the lease.
+//! Two runs on one cluster: outages of the API server and clocks that differ. Each run decides by its own monotonic clock
+//! who holds the lease.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! What earlier installations left, and what is just going: in the plan, by name, before the first write.
+//! Remains of earlier installations, and resources that are being deleted: the plan names them, before the first write.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The log: `-vv` shows each request to each system with its time, `ARCCTL_LOG` keeps everything, without flags there is
-//! none, and no line has a secret.
+//! The log: `-vv` shows each request to each system with its time, `ARCCTL_LOG` writes everything to a file, without flags
+//! there is none, and no line contains a secret.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Tests on a real control plane, started by `arcctl-sandbox`. Three at a time (Makefile): they mostly wait, and two cores
-//! are not enough for more.
+//! cannot run more.
 #![expect(
     clippy::disallowed_methods,
     reason = "a test starts the programs it is about, and waits for them"

@@ -1,4 +1,4 @@
-//! `doctor` and `status` where there is a lot: what they ask, how long they take, and how much memory they need.
+//! `doctor` and `status` in a large cluster: their requests, duration and memory.
 
 use std::{
     fmt::Write as _,

@@ -1,4 +1,4 @@
-//! Alerts and dashboard in a cluster that knows the Prometheus operator's kinds: made, unchanged, mended, taken away.
+//! Alerts and dashboard in a cluster with the Prometheus operator's CRDs: created, unchanged, fixed, deleted.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Values of the charts that put the Leases of their leaders elsewhere: a teardown takes these too, so that their
-//! namespaces go.
+//! Chart values that move the leader election Leases to other namespaces: a teardown deletes these too, so that their
+//! namespaces can be deleted.
 
 use serde_json::Value;
 

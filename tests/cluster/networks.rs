@@ -1,4 +1,4 @@
-//! Roles and security groups that others have made: merged into and recognised, never taken over. One sandbox for all.
+//! Roles and security groups of other owners: merged and recognized, never adopted. One sandbox for all.
 
 use std::path::{Path, PathBuf};
 

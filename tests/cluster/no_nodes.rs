@@ -1,4 +1,4 @@
-//! A cluster that has no node yet: the pod that waits for one is named, and where to look next.
+//! A cluster without nodes: the error names the pending pod, and where to look next.
 
 use arcctl_sandbox::world::{Options, Pace};
 

@@ -1,5 +1,5 @@
-//! The runners' role by EKS Pod Identity. Associations are not moto's: the sandbox's proxy keeps them, and new pods get
-//! theirs a moment after EKS has said yes.
+//! The runners' role by EKS Pod Identity. moto has no associations: the sandbox's proxy stores them, and new pods get
+//! theirs a moment after EKS has confirmed it.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The runners' pods are tried before anything waits for them: what refuses them is told by `plan`, by `up` before its
-//! first write and while it waits, and by the doctor, in the API server's words and with the key that mends it.
+//! Dry runs of the runners' pods: `plan`, `up` (before its first write and while it waits) and the doctor report a
+//! rejection with the API server's message and the profile key that fixes it.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! A policy engine that rewrites what everybody sends, as Kyverno does: no drift, no second write; and somebody who writes
-//! again and again what the chart says otherwise.
+//! A policy engine that rewrites all requests, as Kyverno does: no drift, no second write; and another client that
+//! overwrites the chart's values again and again.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! What a profile says of its pods reaches them, and what they need is asked for before anything waits.
+//! The profile's pod settings reach the pods, and their prerequisites are checked before anything waits.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Runners that do not come, and why: no node, no image, no registration.
+//! Runners that do not start, and why: no node, no image, no registration.
 
 use std::path::Path;
 

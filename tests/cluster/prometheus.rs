@@ -1,7 +1,7 @@
 //! The rules and the dashboard in a real Prometheus, which scrapes a simulated controller: every query has a result, no
-//! alert fires while all is well, each fires when its fault is there, and the minimum in force is the profile's.
+//! alert fires if all is well, each fires at its fault, and the minimum in force is the profile's.
 //!
-//! No control plane: what arcctl writes is taken from the library.
+//! No control plane: the library renders arcctl's objects.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
-//! Charts whose manifests say something else than what the API server then has: no drift, and no second write.
+//! Charts whose manifests differ from the live objects: no drift, and no second write.
 //!
-//! The stand-in charts have what was recorded of the real ones; here are more quirks of the same kinds.
+//! The stand-in charts have the quirks recorded from the real ones; these are more quirks of the same kinds.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! What is refused before the first write: wrong usage, an invalid profile, tokens and rights that are not enough, charts
-//! that cannot be fetched.
+//! Errors before the first write: wrong usage, an invalid profile, insufficient tokens and permissions, charts that cannot
+//! be downloaded.
 
 use std::path::Path;
 

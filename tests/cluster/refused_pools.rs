@@ -1,4 +1,4 @@
-//! New pods of a pool are refused while its runners run: that keeps nothing else from being done.
+//! New pods of a pool are rejected while its runners run: all other changes are still made.
 
 use std::path::{Path, PathBuf};
 

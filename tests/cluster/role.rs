@@ -1,5 +1,5 @@
-//! Each role of `docs/rbac.yaml` is enough for its commands, and no more: what the API server's audit log does not show as
-//! used by these runs has its reason here. And none opens more ways to an administrator's rights than the documents tell.
+//! Each role of `docs/rbac.yaml` is enough for its commands, and no more: a permission that the API server's audit log does
+//! not show as used has a reason here. And none allows more privilege escalations than documented.
 
 #[path = "../cli/ways.rs"]
 mod ways;

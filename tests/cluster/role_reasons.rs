@@ -1,4 +1,4 @@
-//! What the roles of `docs/rbac.yaml` grant and the runs of their test do not use, each with its reason.
+//! The permissions of `docs/rbac.yaml` that the test runs do not use, each with its reason.
 
 /// A right that these runs need not use: the resource, the verbs, and what does use it.
 pub(crate) type Elsewhere = (&'static str, &'static [&'static str], &'static str);

@@ -1,5 +1,5 @@
-//! A plan looks at what will be there when its turn comes: pools that go make room for those that come, a namespace that is
-//! being deleted is made anew, and what an earlier step makes counts as there.
+//! A plan considers the state when each step runs: removed pools free capacity for new ones, a namespace that is being
+//! deleted is created again, and resources of an earlier step count as existing.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A changed token: proven by a fresh registration, or the old one is put back; and runs killed in between.
+//! A changed token: verified by a fresh registration, or the old one is restored; and runs killed in between.
 
 use std::{collections::BTreeSet, path::Path};
 

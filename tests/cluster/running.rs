@@ -1,4 +1,4 @@
-//! A run of arcctl in the background: to interrupt it, or to do something while it waits.
+//! A run of arcctl in the background: to interrupt it, or to change something while it waits.
 
 use std::{
     io::{BufRead, BufReader},

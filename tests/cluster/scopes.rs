@@ -1,5 +1,5 @@
-//! Who else is in the cluster, and what a company prescribes: names of namespaces and releases, controllers of other teams,
-//! organizations of other credentials, and runners that come with the job.
+//! Other users of the cluster, and company rules: names of namespaces and releases, controllers of other teams,
+//! organizations with their own credentials, and ephemeral runners.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! That no secret leaves its path (DESIGN 1): not into outputs, Helm's history, the inventory or events.
+//! Secrets stay in their path (DESIGN 1): they are not in outputs, Helm's history, the inventory or events.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! The end that a second signal asks for: at once, with its one document, and no token of the cluster left behind.
+//! A second signal: the process ends immediately, with its one document, and leaves no token of the cluster.
 
 use std::{
     os::unix::fs::PermissionsExt as _,

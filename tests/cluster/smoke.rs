@@ -1,4 +1,4 @@
-//! `arcctl smoke` against a GitHub that queues, runs and ends jobs on the runners that `up` has made.
+//! `arcctl smoke` against a GitHub that queues, runs and ends jobs on the runners that `up` has created.
 
 use std::path::Path;
 

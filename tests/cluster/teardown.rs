@@ -1,4 +1,4 @@
-//! Everything that arcctl made goes, in order, and nothing else does.
+//! A teardown deletes all of arcctl's resources, in order, and no others.
 
 use std::{collections::BTreeMap, time::Duration};
 

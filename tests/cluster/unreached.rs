@@ -1,5 +1,5 @@
-//! The controller does not reach GitHub, as behind a security group that is closed, and the profile does not say that there
-//! is one: the way that is missing is named by `up` and by the doctor, with the nodes' groups and the key.
+//! The controller cannot reach GitHub because of a closed security group, and the profile does not configure one: `up` and
+//! the doctor report the missing connection, with the nodes' groups and the profile key.
 
 use arcctl_sandbox::world::{Options, Pace};
 

@@ -1,4 +1,4 @@
-//! Who else uses cert-manager: each of these keeps a teardown from uninstalling it, and nothing of arcctl's own does.
+//! Other users of cert-manager: each of them prevents a teardown from uninstalling it, and arcctl's own resources do not.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The whole installation with helm 4, and with the blog's own versions of the charts.
+//! The whole installation with helm 4, and with the chart versions of the blog.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,5 @@
-//! Waiting for what the control plane does in its own time. With three tests at once on two cores that is up to minutes, so
-//! what is waited for is a state, and the deadline is only there to end a test that hangs.
+//! Waits for asynchronous changes of the control plane. With three tests at once on two cores they need up to minutes, so
+//! tests wait for a state, and the deadline only ends a test that hangs.
 
 use std::{
     path::Path,

@@ -1,5 +1,5 @@
-//! The tables that are shipped: each line is a fact, each type is there; and, where the originals are at hand, each schema
-//! is theirs.
+//! Tests of the shipped tables: each line is a fact, each type exists; and, if the originals are available, each schema
+//! equals the original one.
 
 use std::{
     collections::BTreeMap,

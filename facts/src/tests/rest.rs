@@ -1,4 +1,4 @@
-//! GitHub's REST API: the table, and how it is made of GitHub's own description.
+//! GitHub's REST API: the table, and its generation from GitHub's own description.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Schemas → the lines of a table.
+//! Converts schemas to the lines of a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 

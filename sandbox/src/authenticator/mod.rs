@@ -1,8 +1,8 @@
-//! Stands in for the authenticator of an EKS control plane: an authentication webhook that decodes
-//! the token, checks what aws-iam-authenticator checks, and asks moto's STS who it is.
+//! A stand-in for the authenticator of an EKS control plane: an authentication webhook that decodes the token, checks it
+//! like aws-iam-authenticator, and looks up the caller in moto's STS.
 //!
-//! moto does not verify signatures: whoever can form a token is let in. What is shown here is that
-//! the token has the form EKS asks for; that its signature is right, this sandbox cannot show.
+//! moto does not verify signatures: any token in the right format is accepted. The sandbox proves that the token has EKS's
+//! format; it cannot prove that its signature is valid.
 
 pub mod token;
 

@@ -1,6 +1,6 @@
-//! What aws-iam-authenticator checks of a token before it asks STS. Pure: no I/O.
+//! The checks of aws-iam-authenticator on a token before it calls STS. Pure: no I/O.
 //!
-//! It checks the form only: the signature is STS's to verify, and moto does not.
+//! It checks the format only: STS verifies the signature, and moto does not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

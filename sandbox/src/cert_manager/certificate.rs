@@ -1,4 +1,4 @@
-//! The certificates that the stand-in for cert-manager makes.
+//! The certificates that the stand-in for cert-manager issues.
 //!
 //! Pure: no I/O besides the random numbers of the keys.
 

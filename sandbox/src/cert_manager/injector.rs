@@ -1,4 +1,4 @@
-//! The injector: puts certificate authorities into the webhook configurations that ask for them.
+//! The injector: writes CA certificates into the annotated webhook configurations.
 
 use anyhow::Result;
 use base64::Engine as _;

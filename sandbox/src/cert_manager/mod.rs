@@ -1,7 +1,7 @@
-//! A stand-in for cert-manager, as far as its users can see it: the webhook, the injector of certificate
-//! authorities, and the controller of self-signed certificates.
+//! A stand-in for cert-manager, with the behavior visible to users: the webhook, the CA injector, and the controller of
+//! self-signed certificates.
 //!
-//! Each part works while a pod of its Deployment is ready, and stops when there is none.
+//! Each part works while a pod of its Deployment is ready, and stops if there is none.
 
 mod certificate;
 mod controller;

@@ -1,4 +1,4 @@
-//! The webhook: the server, the authority it makes for itself, and what it admits.
+//! The webhook: its server, its own certificate authority, and its validation.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Calls to moto, which wants to know service and region, and verifies no signature.
+//! Calls to moto, which needs service and region, and verifies no signature.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;

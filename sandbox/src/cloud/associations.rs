@@ -1,5 +1,5 @@
-//! The associations of EKS Pod Identity, which moto does not have: the proxy before moto answers for them. As at EKS, a
-//! service account has one at most, its role must be there, and pods get it a moment later only.
+//! The EKS Pod Identity associations, which moto does not have: the proxy before moto answers these calls. As at EKS, a
+//! service account has one at most, its role must exist, and pods get it only a moment later.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

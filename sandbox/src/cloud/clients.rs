@@ -1,5 +1,5 @@
-//! The clients of an OIDC provider, to which moto can neither add one nor take one away: the proxy before moto makes the
-//! provider anew with other clients.
+//! The client ids of an OIDC provider, which moto can neither add nor remove: the proxy before moto creates the provider
+//! again with other client ids.
 
 use super::api::{Api, texts};
 

@@ -1,6 +1,6 @@
-//! What moto does not know of the cluster: the address of this sandbox's API server, its authority,
-//! its VPC and the security group that EKS makes. The proxy before moto puts it into the answers, and answers itself
-//! where moto cannot: Pod Identity, and a further client of an OIDC provider.
+//! Facts of the cluster that moto lacks: the address of this sandbox's API server, its CA, its VPC and the cluster security
+//! group of EKS. The proxy before moto adds them to the responses, and answers calls that moto does not support: Pod
+//! Identity, and further client ids of an OIDC provider.
 
 use std::sync::Arc;
 

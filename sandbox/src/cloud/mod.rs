@@ -1,8 +1,7 @@
-//! What an AWS account looks like in which an EKS cluster runs: made in moto, so that the cluster
-//! and the account tell the same story.
+//! Sets up an AWS account with an EKS cluster in moto, so that the cluster and the account are consistent.
 //!
-//! The nodes' groups are as terraform's EKS module makes them: the nodes are in a group of their
-//! own, which lets the cluster's group in on 443 and 10250 only (reference: arc.md 1.5).
+//! The nodes' security groups are as in terraform's EKS module: the nodes have a group of their own, which allows the
+//! cluster's group on 443 and 10250 only (reference: arc.md 1.5).
 
 mod api;
 pub mod associations;

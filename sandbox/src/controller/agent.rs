@@ -1,5 +1,5 @@
-//! The runners inside the pods: each registers at GitHub when its pod runs, and is lost when its pod ends. They live
-//! with their pods, whether or not the controller does.
+//! The runners inside the pods: each registers at GitHub when its pod runs, and goes offline when its pod ends. They live
+//! as long as their pods, with or without the controller.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How many replicas an autoscaler wants.
+//! Computes the replicas of an autoscaler.
 //!
 //! Pure: no I/O.
 

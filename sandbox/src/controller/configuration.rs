@@ -1,4 +1,4 @@
-//! What a pod of the controller was started with: its arguments, and its environment as of its start.
+//! The configuration of a controller's pod: its arguments, and its environment at its start.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

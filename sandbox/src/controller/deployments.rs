@@ -1,4 +1,4 @@
-//! `RunnerDeployment`s make `RunnerReplicaSet`s, which make `Runner`s.
+//! Creates `RunnerReplicaSet`s for `RunnerDeployment`s, and `Runner`s for these.
 
 use anyhow::Result;
 use jiff::Timestamp;

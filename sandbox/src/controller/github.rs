@@ -1,4 +1,4 @@
-//! The calls that the controller, and the runner inside a pod, make to GitHub. Only to one on loopback.
+//! The GitHub calls of the controller, and of the runner inside a pod. Only to a server on loopback.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

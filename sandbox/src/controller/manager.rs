@@ -1,4 +1,4 @@
-//! The controller's pods: one webhook server for each that runs, and one of them the leader.
+//! The controller's pods: one webhook server for each running pod, and one leader.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

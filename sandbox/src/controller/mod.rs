@@ -1,8 +1,8 @@
-//! A stand-in for Actions Runner Controller, as far as its users can see it: its webhooks, its reconciliation of
-//! runners and autoscalers, and the runners inside the pods that it makes.
+//! A stand-in for Actions Runner Controller, with the behavior visible to users: its webhooks, its reconciliation of
+//! runners and autoscalers, and the runners inside its pods.
 //!
-//! It works while a pod of its Deployment is ready, with that pod's arguments, environment and Secret, and stops
-//! when there is none.
+//! It works while a pod of its Deployment is ready, with that pod's arguments, environment and Secret, and stops if there
+//! is none.
 
 mod agent;
 mod autoscaler;

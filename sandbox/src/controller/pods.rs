@@ -1,4 +1,4 @@
-//! The runners' pods: noting that a runner is registered, and removing it at GitHub before its pod may go.
+//! The runners' pods: records that a runner is registered, and removes it at GitHub before its pod is deleted.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};

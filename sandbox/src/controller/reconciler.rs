@@ -1,4 +1,4 @@
-//! What the leader does: it lists everything, brings each object one step on, and waits for the next change.
+//! The leader's loop: lists everything, moves each object one step on, and waits for the next change.
 
 use std::collections::HashMap;
 use std::sync::Arc;

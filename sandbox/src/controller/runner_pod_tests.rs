@@ -1,4 +1,4 @@
-//! Pods against the recorded one, and what a template changes of them.
+//! Compares pods with the recorded one, and tests how a template changes them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A Runner gets a registration token, and a pod.
+//! Reconciles a Runner: gets a registration token, and creates its pod.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};

@@ -1,10 +1,10 @@
-//! A set that has more Runners than it asks for: who goes, and how late.
+//! Scales down a set with too many Runners: which ones are deleted, and with what delay.
 //!
-//! As ARC v0.27.6 does it (`runner_pod_owner.go`), and as it was measured: the redundant Runners are chosen by age, busy or
-//! not; their pods are asked to leave GitHub; then the Runner itself is marked, and only a marked Runner whose pod has left
-//! GitHub is deleted. While a Runner is young, marking it fails with a conflict ("Failed to patch owner to have
-//! actions-runner/unregistration-request-timestamp annotation"), and nothing tells the controller to look again before its
-//! next sync: a scale-down soon after a scale-up took two sync periods, one a minute later less than a second.
+//! As ARC v0.27.6 does it (`runner_pod_owner.go`), and as measured: the redundant Runners are chosen by age, busy or not;
+//! their pods are unregistered at GitHub; then the Runner itself is annotated, and only an annotated Runner whose pod is
+//! unregistered is deleted. For a young Runner this annotation fails with a conflict ("Failed to patch owner to have
+//! actions-runner/unregistration-request-timestamp annotation"), and nothing triggers the controller before its next sync:
+//! a scale-down soon after a scale-up took two sync periods, one a minute later less than a second.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! `HorizontalRunnerAutoscaler`s write the replicas of `RunnerDeployment`s.
+//! `HorizontalRunnerAutoscaler`s: write the replicas of `RunnerDeployment`s.
 
 use std::time::Instant;
 

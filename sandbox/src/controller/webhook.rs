@@ -1,4 +1,4 @@
-//! What the controller's webhooks answer.
+//! The responses of the controller's webhooks.
 //!
 //! Pure: no I/O.
 

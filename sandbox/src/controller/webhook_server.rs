@@ -1,6 +1,6 @@
-//! The controller's webhook server, as far as it can be seen: while a pod of it is ready, what GitHub tells of jobs
-//! becomes reservations of the autoscaler that fits (reference: arc.md 2.3). An event that nobody receives is lost, as a
-//! delivery of GitHub's is.
+//! The controller's webhook server, with its visible behavior: while one of its pods is ready, GitHub's job events become
+//! reservations of the matching autoscaler (reference: arc.md 2.3). Without a ready pod an event is lost, as with GitHub's
+//! deliveries.
 
 use std::collections::HashMap;
 use std::sync::Arc;

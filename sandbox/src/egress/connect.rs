@@ -1,4 +1,4 @@
-//! HTTP's CONNECT, as the API server speaks it to a proxy on a Unix socket.
+//! HTTP CONNECT, as the API server sends it to a proxy on a Unix socket.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,9 +1,8 @@
-//! The sandbox's pod network, as far as the API server needs one: its way to admission webhooks.
+//! The sandbox's pod network, only for the API server's connections to admission webhooks.
 //!
-//! The API server sends `CONNECT ADDRESS:PORT` to a Unix socket. The address is an endpoint (a
-//! pod's) or a Service's cluster address; either leads to its Service, and a stand-in that has
-//! registered itself for that Service answers. Nothing registered is a pod whose server does not
-//! listen yet: `connection refused`.
+//! The API server sends `CONNECT ADDRESS:PORT` to a Unix socket. The address is an endpoint (a pod's) or a Service's
+//! cluster IP; either is resolved to its Service, and the stand-in registered for that Service responds. Without one, as
+//! with a pod whose server does not listen yet: `connection refused`.
 
 mod connect;
 mod resolve;

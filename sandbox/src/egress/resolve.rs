@@ -1,4 +1,4 @@
-//! From an address of the cluster network to the Service behind it.
+//! Resolves an address of the cluster network to its Service.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1 as core;

@@ -1,4 +1,4 @@
-//! Who is asking, and may they: credentials, limits, scopes, permissions, single sign-on, rights.
+//! Authentication and authorization: credentials, limits, scopes, permissions, single sign-on, roles.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! GitHub Apps: the JWT an App proves itself with, and the installation tokens it gets for it.
+//! GitHub Apps: the JWT that authenticates an App, and its installation tokens.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! A request to the stand-in, taken apart, and the answer before it is sent.
+//! A parsed request to the stand-in, and its response before it is sent.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! Large bodies: users, repositories, organizations, runs, jobs. Each is a sample of its type, with what clients read set.
+//! Large bodies: users, repositories, organizations, runs, jobs. Each is a sample with the fields that clients read.
 //!
 //! Pure: no I/O.
 

@@ -1,5 +1,5 @@
-//! Jobs, and the runners' side of them, which speaks another protocol in reality: an idle runner that fits takes a job,
-//! is busy with it, and an ephemeral one is removed after it. No command is run: the steps end as told.
+//! Jobs, and their runners, which use another protocol in reality: an idle runner with matching labels runs a job, is busy
+//! with it, and an ephemeral one is removed after it. No command is run: the results of the steps are preset.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A stand-in for GitHub: the part of its REST API that arcctl and the controllers use, held to GitHub's own
-//! `OpenAPI` description in every request and every answer. What it does is simulated; what it says has GitHub's shape.
+//! A stand-in for GitHub: the part of its REST API that arcctl and the controllers use, with every request and response
+//! checked against GitHub's own `OpenAPI` description. The behavior is simulated; the format is GitHub's.
 
 mod access;
 mod apps;

@@ -1,4 +1,4 @@
-//! What a runner, a group or a token's rights belong to: an enterprise, an organization or a repository.
+//! The owner of a runner, a group or a token's permissions: an enterprise, an organization or a repository.
 //!
 //! Pure: no I/O.
 

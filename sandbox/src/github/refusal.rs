@@ -1,4 +1,4 @@
-//! The ways GitHub refuses, word for word where they are known.
+//! GitHub's error responses, word for word if known.
 //!
 //! Sources of the words: docs.github.com; for those without headers or body hub4j/github-api#1805 and #2267,
 //! app-sre/github-mirror#62; aquasecurity/trivy#10567 (addresses); NixOS/org#247 (lifetimes of tokens).

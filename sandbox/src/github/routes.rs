@@ -1,4 +1,4 @@
-//! Which operation a call is, and who may call it.
+//! Routes a call to its operation, and checks its permissions.
 //!
 //! Pure: no I/O.
 

@@ -1,5 +1,5 @@
-//! What GitHub does not have and a stand-in needs: the runners' side, which speaks another protocol in reality, and the
-//! side of the administrator who makes and revokes tokens. All below `/_sandbox`, without credentials: loopback only.
+//! Routes that GitHub does not have and a stand-in needs: for runners, which use another protocol in reality, and for the
+//! administrator who creates and revokes tokens. All below `/_sandbox`, without credentials: loopback only.
 //!
 //! Pure: no I/O.
 

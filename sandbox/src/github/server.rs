@@ -1,4 +1,4 @@
-//! HTTP around the operations: paths by mode, headers, latency, the judgement of the `OpenAPI` description.
+//! The HTTP server for the operations: paths by mode, headers, latency, validation against the `OpenAPI` description.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

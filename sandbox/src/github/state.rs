@@ -1,4 +1,4 @@
-//! What this GitHub knows: who exists, tokens, runners, groups, workflow runs.
+//! The state of this GitHub: users, tokens, runners, groups, workflow runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

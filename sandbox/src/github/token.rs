@@ -1,4 +1,4 @@
-//! Tokens: who they speak for and what they may do.
+//! Tokens: their owners and their permissions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A workflow's file, as far as GitHub must understand it to run its jobs: trigger, inputs, conditions, labels, steps.
-//! What is beyond that is refused when it is committed, and not ignored.
+//! Parses the parts of a workflow file that are needed to run its jobs: trigger, inputs, conditions, labels, steps.
+//! Anything else is rejected when it is committed, and not ignored.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! Workflows and their runs, as far as a smoke test sees them: dispatch, list, follow, cancel.
+//! Workflows and their runs, as a smoke test needs them: dispatch, list, follow, cancel.
 //!
 //! Pure: no I/O.
 

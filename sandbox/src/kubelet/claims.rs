@@ -1,9 +1,9 @@
-//! The claims of a pod that is to be bound: what the scheduler says of one that is missing or has no volume, and a
-//! provisioner's part for those whose class has one.
+//! The persistent volume claims of a pod before it is bound: the scheduler's message for one that is missing or has no
+//! volume, and a provisioner for those whose storage class has one.
 //!
-//! The words and their order are those of kube-scheduler's plugin `VolumeBinding`: a claim that is not there, one of an
-//! ephemeral volume that its controller has not made yet, one of a class that binds at once and has no volume, and one
-//! whose class waits for the pod and provisions nothing.
+//! The messages and their order are those of kube-scheduler's plugin `VolumeBinding`: a missing claim, one of an ephemeral
+//! volume that its controller has not created yet, one of a class with immediate binding and without a volume, and one of a
+//! class that waits for the pod and has no provisioner.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};

@@ -1,5 +1,5 @@
-//! The command of a Job's container, where it is a shell's: it really runs, on this machine, in place of a container.
-//! What it can reach is what this machine can; a node that is cut off reaches none of the sandbox's servers.
+//! Runs the shell command of a Job's container, really, on this machine, in place of a container. It has this machine's
+//! network; on an isolated node it reaches none of the sandbox's servers.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How long the nodes take. Pure: no I/O.
+//! The delays of the nodes. Pure: no I/O.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Events about pods, counted up when they repeat, as Kubernetes' own components do.
+//! Events about pods, with a count if they repeat, as Kubernetes' own components do.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

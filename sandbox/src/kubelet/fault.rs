@@ -1,4 +1,4 @@
-//! What goes wrong on the nodes, on request. Pure: no I/O.
+//! Faults on the nodes, on request. Pure: no I/O.
 
 use anyhow::{Result, bail};
 

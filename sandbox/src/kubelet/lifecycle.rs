@@ -1,4 +1,4 @@
-//! The kubelets' loop: leads each bound pod through its life.
+//! The kubelets' loop: moves each bound pod through its phases.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

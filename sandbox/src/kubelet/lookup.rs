@@ -1,4 +1,4 @@
-//! Looks for the Secrets and `ConfigMaps` that a pod needs.
+//! Looks up the Secrets and `ConfigMaps` that a pod needs.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};

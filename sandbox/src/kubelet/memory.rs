@@ -1,4 +1,4 @@
-//! What the kubelets remember of pods between two looks.
+//! The kubelets' state of pods between two polls.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,6 +1,5 @@
-//! Worker nodes, their scheduler and their kubelets, simulated: pods are bound, wait for what
-//! they need, become Running, and go. No container ever runs; the shell command of a Job runs on this
-//! machine instead.
+//! Simulated worker nodes, scheduler and kubelets: pods are bound, wait for their dependencies, become Running, and are
+//! deleted. No container ever runs; the shell command of a Job runs on this machine instead.
 
 mod claims;
 mod command;

@@ -1,5 +1,4 @@
-//! The worker nodes of the sandbox: EC2 instances of an EKS node group, as far as Kubernetes
-//! shows them. Pure: no I/O.
+//! The worker nodes of the sandbox: EC2 instances of an EKS node group, as Kubernetes shows them. Pure: no I/O.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Taint};

@@ -1,4 +1,4 @@
-//! Where a pod fits: the scheduler's filters, in the scheduler's words. Pure: no I/O.
+//! Finds the nodes for a pod: the scheduler's filters, with the scheduler's messages. Pure: no I/O.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a pod shows of itself. Pure: no I/O.
+//! Reads a pod's status: phase, readiness, containers. Pure: no I/O.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! What a pod's status says in each phase of its life, as the kubelet would write it.
-//! Pure: no I/O.
+//! A pod's status in each phase, as the kubelet writes it. Pure: no I/O.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::jiff::Timestamp;

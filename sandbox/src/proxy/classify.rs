@@ -1,4 +1,4 @@
-//! Which requests read and which write. Dry runs, registration tokens and access reviews change nothing that lasts:
+//! Classifies requests as reads or writes. Dry runs, registration tokens and access reviews change nothing permanently:
 //! they are reads.
 //!
 //! Pure: no I/O.

@@ -1,4 +1,4 @@
-//! What a proxy does wrong on purpose, and to which requests.
+//! The faults that a proxy injects, and the requests they apply to.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! One request through a proxy: count it, do it wrong if a fault says so, else pass it on.
+//! One request through a proxy: counts it, and applies a fault or forwards it.
 
 use std::sync::Arc;
 use std::time::Duration;

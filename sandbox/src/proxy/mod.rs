@@ -1,5 +1,5 @@
-//! A reverse proxy in front of a remote system: it counts what the client asks of it, and does it wrong where a fault
-//! says so. It speaks HTTP/1.1 on both sides, streams bodies both ways, and passes credentials on as they are.
+//! A reverse proxy in front of a remote system: it counts the client's requests, and injects faults. It uses HTTP/1.1 on
+//! both sides, streams bodies both ways, and forwards credentials unchanged.
 
 mod classify;
 mod fault;

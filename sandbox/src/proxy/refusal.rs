@@ -1,4 +1,4 @@
-//! What each system itself would say with a status code, for faults that name only the code.
+//! Each system's own error response for a status code, for faults that name only the code.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! The way from a proxy to the system behind it: one connection for each of the client's.
+//! Connects a proxy to the system behind it: one connection for each of the client's.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The AWS of a sandbox: the account in moto, who signs its users in to the cluster, and the rules that moto lacks.
+//! The AWS of a sandbox: the account in moto, the cluster's authenticator, and the rules that moto lacks.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The environment in which a program finds the sandbox.
+//! The environment variables for a program that uses the sandbox.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;

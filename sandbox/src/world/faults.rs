@@ -1,4 +1,4 @@
-//! What goes wrong, as the command line says it: `AREA:FAULT`. Pure: no I/O.
+//! Parses the faults of the command line: `AREA:FAULT`. Pure: no I/O.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,5 +1,4 @@
-//! The whole sandbox: what is real, what stands in for the rest, and the environment in which a
-//! program finds it.
+//! The whole sandbox: the real programs, the stand-ins for the rest, and the environment for a program that uses it.
 
 mod aws;
 mod environment;

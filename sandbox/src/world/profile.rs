@@ -1,5 +1,4 @@
-//! The profile that a newcomer and the tests use: the reference profile, pointed at the sandbox.
-//! Pure: no I/O.
+//! The profile for first steps and for tests: the reference profile with the sandbox's addresses. Pure: no I/O.
 
 use crate::cloud::{BUCKET, CLUSTER};
 use crate::moto::REGION;

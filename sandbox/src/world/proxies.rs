@@ -1,5 +1,4 @@
-//! The proxies between a program and the systems it speaks to: they count requests, and do to
-//! them what the faults say.
+//! The proxies between a program and the systems it calls: they count requests, and inject the faults.
 
 use std::sync::Arc;
 

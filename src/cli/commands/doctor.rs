@@ -1,4 +1,4 @@
-//! `arcctl doctor`: reads everything once, and says what is wrong, why, and what mends it.
+//! `arcctl doctor`: reads everything once, and reports what is wrong, why, and how to fix it.
 
 use std::{
     path::{Path, PathBuf},
@@ -31,13 +31,13 @@ use crate::{
     },
 };
 
-/// Say what is wrong, why, and what mends it
+/// Diagnose the installation and suggest fixes
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
-    /// Only these checks or categories
+    /// Run only these checks or categories
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<String>,
-    /// Not these checks or categories
+    /// Skip these checks or categories
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     skip: Vec<String>,
     /// Exit with 3 when only advice is broken
@@ -53,10 +53,10 @@ pub(crate) struct DoctorArgs {
     /// Mend what arcctl made and is safe to make again: show it, ask, do it, and look again
     #[arg(long)]
     fix: bool,
-    /// With --fix: go ahead without asking
+    /// With --fix: do not ask for confirmation
     #[arg(short, long, requires = "fix")]
     yes: bool,
-    /// Judge such an archive instead of a cluster
+    /// Diagnose from an archive that --bundle wrote, instead of a cluster
     #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "bundle", "fix"])]
     from: Option<PathBuf>,
 }
@@ -131,8 +131,7 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     })
 }
 
-/// What there is: with what a probe sees where one is asked for, and after what `--fix` mends; and the checks that this
-/// was done for.
+/// The facts, with those of a probe if requested, and after the repairs of `--fix`; and the checks that were repaired.
 async fn world(
     args: &DoctorArgs,
     global: &GlobalArgs,
@@ -141,7 +140,7 @@ async fn world(
 ) -> Result<(World, Vec<&'static str>)> {
     let mut tried = Vec::new();
     let stop = stop_on_signals();
-    // Once: standard input cannot be read again.
+    // Only once: standard input cannot be read again.
     let file = profile_file::read(global, output)?;
     let mut seen = Box::pin(look(args, global, file.clone(), &stop, output)).await?;
     if args.fix {
@@ -194,7 +193,7 @@ async fn look(
     Ok((parts, world))
 }
 
-/// What a check found, for the log.
+/// A check's result, for the log.
 fn log_finding(finding: &Finding) {
     log::step(&finding.id).in_scope(|| match &finding.verdict {
         Verdict::Holds => tracing::info!("holds"),
@@ -204,7 +203,7 @@ fn log_finding(finding: &Finding) {
     });
 }
 
-/// What was seen when the bundle was made.
+/// The facts at the time of the bundle.
 fn bundled(path: &Path) -> Result<World> {
     let archive = std::fs::read(path).map_err(|error| {
         Error::failed(System::Local, "cannot read the bundle")
@@ -215,7 +214,7 @@ fn bundled(path: &Path) -> Result<World> {
     unpack(&archive).map_err(|it| it.object(path.display()))
 }
 
-/// Only for its owner to read, and never over another file.
+/// Writes a file that only its owner can read, and never overwrites one.
 fn write_bundle(path: &Path, archive: &[u8]) -> Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let written = std::fs::OpenOptions::new()

@@ -23,23 +23,23 @@ use crate::{
     reason = "each is a flag of the command line"
 )]
 pub(crate) struct PlanArgs {
-    /// Lint and render only: no network at all
+    /// Lint and render only; needs no network
     #[arg(long)]
     offline: bool,
     /// Exit with 2 when changes are pending
     #[arg(long)]
     detailed_exitcode: bool,
-    /// Plan to take over an installation that was made by hand
+    /// Plan to take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
-    /// Show what `teardown` would take away
+    /// Show what `teardown` would delete
     #[arg(long, conflicts_with_all = ["offline", "adopt"])]
     teardown: bool,
     #[command(flatten)]
     removal: RemovalArgs,
 }
 
-/// Makes and prints the plan.
+/// Creates and prints the plan.
 pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     if !args.teardown && args.removal.is_given() {
         return Err(Error::new(
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     ))
 }
 
-/// Prints a plan, and the error that carrying it out would end with; the exit code.
+/// Prints a plan, and the error that its execution would end with; returns the exit code.
 fn show(
     plan: &Plan,
     detailed: bool,
@@ -112,7 +112,7 @@ fn show(
     }
 }
 
-/// Everything as if the cluster were empty, with the facts that are not known offline listed.
+/// The plan for an empty cluster, with a list of the facts that are unknown offline.
 fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
     let facts = Facts {
         now: jiff::Timestamp::now(),

@@ -1,4 +1,4 @@
-//! `arcctl render`: everything as files, without any network.
+//! `arcctl render`: writes everything as files, without network access.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::{
     terminal::{args::GlobalArgs, output::Output, profile_file},
 };
 
-/// Write everything as files, without any network
+/// Write all manifests, chart values and policies as files; needs no network
 #[derive(Args)]
 pub(crate) struct RenderArgs {
-    /// The directory; files of the same names in it are replaced
+    /// Output directory; files of the same names are overwritten
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

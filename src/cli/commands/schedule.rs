@@ -1,4 +1,4 @@
-//! `arcctl schedule`: the calendar of effective minimums, and whether the controller will keep to it.
+//! `arcctl schedule`: the calendar of effective minimums, and whether the controller's overrides match it.
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -17,12 +17,12 @@ use crate::{
 /// Show the calendar of effective minimums in the profile's time zone, and check the controller's overrides against it
 #[derive(Args)]
 pub(crate) struct ScheduleArgs {
-    /// How many days from now
+    /// Number of days, from now
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=366))]
     days: u16,
 }
 
-/// Prints the calendar. A minute in which the overrides are not what the profile says is an error.
+/// Prints the calendar. A minute in which the overrides differ from the profile is an error.
 pub(crate) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let file = profile_file::read(global, output)?;
     let now = Timestamp::now();
@@ -57,7 +57,7 @@ fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
             Error::new(
                 ErrorKind::InvalidProfile,
                 System::Profile,
-                format!("the schedule of pool `{}` has no meaning", pool.name),
+                format!("the schedule of pool `{}` is invalid", pool.name),
             )
             .cause(error)
             .hint("correct schedule.timeZone and the windows in the profile")
@@ -72,7 +72,7 @@ fn of_schedule(
     days: u16,
 ) -> Result<Calendar, ScheduleError> {
     let end = now + SignedDuration::from_hours(24 * i64::from(days));
-    // What is dated ends, and is written anew before that.
+    // Dated overrides end, and are written again before that.
     let until = horizon(schedule, now)?.map_or(end, |horizon| horizon.min(end));
     let overrides = overrides(schedule, now)?;
     Ok(Calendar {

@@ -1,5 +1,4 @@
-//! `arcctl smoke`: a job on the runners of each pool, followed from its dispatch to the runners that take the place of
-//! those that had it.
+//! `arcctl smoke`: runs a job on the runners of each pool, and follows it from its dispatch until its runner is replaced.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -38,24 +37,24 @@ use crate::{
 /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
 #[derive(Args)]
 pub(crate) struct SmokeArgs {
-    /// The repository with the workflow; the profile's own where it names one
+    /// Repository with the workflow [default: `github.repository` of the profile]
     #[arg(long, value_name = "OWNER/NAME")]
     repository: Option<String>,
     /// Only this pool
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
-    /// The branch; the repository's default branch without
+    /// Branch [default: the default branch of the repository]
     #[arg(long = "ref", value_name = "BRANCH")]
     reference: Option<String>,
     /// The variable of the environment with the token that dispatches; the profile's credential without
     #[arg(long, value_name = "VARIABLE")]
     token_env: Option<String>,
-    /// How long the whole run may take
+    /// Time limit for the whole run
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: KubeDuration,
 }
 
-/// What it works with.
+/// The clients and settings of the command.
 struct Session {
     profile: Profile,
     kube: Kube,
@@ -64,7 +63,7 @@ struct Session {
     repository: Repository,
 }
 
-/// Smokes, and prints what became of it.
+/// Runs the smoke test, and prints its result.
 pub(crate) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let started = Instant::now();
     let file = profile_file::read(global, output)?;
@@ -135,7 +134,7 @@ impl SmokeArgs {
     }
 }
 
-/// Connects, and asks GitHub for the repository.
+/// Connects, and reads the repository from GitHub.
 async fn open(
     args: &SmokeArgs,
     global: &GlobalArgs,
@@ -196,7 +195,7 @@ fn named_token(name: &str) -> Result<Credential> {
     }
 }
 
-/// GitHub answers a dispatch without the right to write as if the workflow were not there.
+/// Without write permission GitHub responds to a dispatch as if the workflow did not exist.
 fn may_dispatch(repository: &Repository) -> Result<()> {
     let may = repository
         .permissions
@@ -215,7 +214,7 @@ fn may_dispatch(repository: &Repository) -> Result<()> {
     .hint("its owner must have the right to write there; `--token-env VARIABLE` takes another token than the profile's"))
 }
 
-/// A name that no other run has.
+/// A unique name for the run.
 fn nonce() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}", random())

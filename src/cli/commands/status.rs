@@ -1,4 +1,4 @@
-//! `arcctl status`: the state on one screen, once or for as long as somebody watches.
+//! `arcctl status`: the state on one screen, once or with `--watch`.
 
 use std::time::Duration;
 
@@ -27,19 +27,19 @@ use crate::{
     },
 };
 
-/// How often GitHub, which cannot be watched, is asked while somebody watches.
+/// The polling interval for GitHub, which cannot be watched, with `--watch`.
 const ASKED: Duration = Duration::from_secs(15);
 
-/// How long changes are gathered before they are looked at: a pool that grows changes many pods.
+/// How long changes are collected before the state is read: a growing pool changes many pods.
 const GATHERED: Duration = Duration::from_secs(1);
 
 /// Show releases, certificate and pools on one screen
 #[derive(Args)]
 pub(crate) struct StatusArgs {
-    /// Only this pool; may be given several times
+    /// Only this pool; can be repeated
     #[arg(long, value_name = "NAME")]
     pool: Vec<String>,
-    /// Go on, and show each change, until Ctrl-C
+    /// Watch for changes until Ctrl-C
     #[arg(long)]
     watch: bool,
 }
@@ -105,18 +105,18 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
     Ok(0)
 }
 
-/// Somebody who looks at a state.
+/// The state of `--watch`.
 struct Watch<'a> {
     state: &'a State,
     output: Output,
-    /// Why GitHub could not be asked, when that was said last.
+    /// Why GitHub could not be called, when that was last reported.
     refusal: Option<String>,
-    /// What the runner groups keep away, when that was said last.
+    /// What the runner groups block, when that was last reported.
     groups: Option<String>,
 }
 
 impl Watch<'_> {
-    /// What GitHub says; that it could not be asked is said once.
+    /// GitHub's runners; an error is reported once.
     async fn runners(&mut self) -> Option<Runners> {
         let (runners, groups) =
             tokio::join!(self.state.runners(), Box::pin(self.state.group_fault()));
@@ -139,7 +139,7 @@ impl Watch<'_> {
         }
     }
 
-    /// What the runner groups keep away from the runners, once until it changes.
+    /// Reports what the runner groups block, once until it changes.
     fn say_of_groups(&mut self, fault: Result<Option<Error>>) {
         let said = match fault {
             Ok(fault) => fault.map(|it| {
@@ -171,8 +171,7 @@ impl Watch<'_> {
         Ok(status)
     }
 
-    /// Shows the state and each change of it. Whoever ends it with Ctrl-C gets what `kubectl get --watch` and `tail -f`
-    /// give: 130.
+    /// Shows the state and each change of it. Ctrl-C ends it with 130, as in `kubectl get --watch` and `tail -f`.
     async fn until_stopped(&mut self) -> Result<u8> {
         let stop = stop_on_signals();
         let mut stopped = stop.subscribe();
@@ -201,7 +200,7 @@ impl Watch<'_> {
                     self.show(shown.as_ref(), &status);
                     shown = Some(status);
                 }
-                // What was never seen, or may not be seen, ends it; the rest may pass.
+                // An error at the first read, or a missing permission, ends it; other errors may be temporary.
                 Err(error) if shown.is_none() || error.kind == ErrorKind::Unauthorized => {
                     return Err(error);
                 }
@@ -224,7 +223,7 @@ impl Watch<'_> {
         }
     }
 
-    /// A terminal has one screen; elsewhere each change is a line.
+    /// On a terminal the screen is redrawn; elsewhere each change is a line.
     fn show(&self, before: Option<&Status>, status: &Status) {
         let verbose = self.output.verbosity > 0;
         let now = jiff::Timestamp::now().strftime("%H:%M:%S UTC");

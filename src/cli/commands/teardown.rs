@@ -1,4 +1,4 @@
-//! `arcctl teardown`: drain, deregister, and remove what arcctl owns, in order.
+//! `arcctl teardown`: drains and deregisters the runners, and deletes arcctl's resources, in order.
 
 use std::time::Instant;
 
@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// Drain, deregister, and remove what arcctl owns
+/// Drain the runners, deregister them, and delete everything that arcctl created
 #[derive(Args)]
 pub(crate) struct TeardownArgs {
-    /// Go ahead without asking
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// How long the whole run may take
+    /// Time limit for the whole run
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     timeout: KubeDuration,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `arcctl up`: plan, ask, execute, prove.
+//! `arcctl up`: plans, prompts, executes, and verifies.
 
 use std::time::Instant;
 
@@ -24,16 +24,16 @@ use crate::{
     },
 };
 
-/// Plan, ask, execute, prove
+/// Install or update, then wait until the runners are online
 #[derive(Args)]
 pub(crate) struct UpArgs {
-    /// Go ahead without asking
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// How long the whole run may take
+    /// Time limit for the whole run
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     timeout: KubeDuration,
-    /// Take over an installation that was made by hand
+    /// Take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
 }

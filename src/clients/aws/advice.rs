@@ -1,9 +1,9 @@
-//! What to do when AWS does not accept a request, by the code of its answer. Where a code tells nothing, the hint says so
-//! and names the one next place. Pure: no I/O.
+//! Maps AWS error codes to hints. For an unknown code the hint states that the cause is unknown, and names the next thing to
+//! check. Pure: no I/O.
 //!
 //! Source of the codes: the service models of IAM, EC2, EKS, S3, Secrets Manager and SSM.
 
-/// Somebody else changes the same thing at this moment: it passes. Sources: service model of IAM (409), S3's list of error
+/// A concurrent change by another caller: a retry can succeed. Sources: service model of IAM (409), S3's list of error
 /// codes.
 const CONFLICTS: &[&str] = &[
     "ConcurrentModification",
@@ -12,7 +12,7 @@ const CONFLICTS: &[&str] = &[
     "OperationAborted",
 ];
 
-/// Ends of codes and what they call for; the first that fits.
+/// Suffixes of error codes and their hints; the first match wins.
 const KNOWN: &[(&[&str], &str)] = &[
     (
         &[
@@ -91,12 +91,12 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Whether `code` says that somebody else changes the same thing at this moment.
+/// Whether `code` reports a concurrent change by another caller.
 pub(super) fn is_conflict(code: &str) -> bool {
     CONFLICTS.contains(&code)
 }
 
-/// What to do after `code` about `resource`.
+/// The hint for the error `code` about `resource`.
 pub(super) fn hint(code: &str, resource: &str) -> String {
     let known = KNOWN.iter().find(|(codes, _)| {
         codes

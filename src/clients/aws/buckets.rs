@@ -1,7 +1,7 @@
-//! Buckets live in a region, and their names do not say which: a call that went to another one is sent to the right one.
+//! Finds the region of an S3 bucket: a call that was sent to another region is repeated in the right one.
 //!
-//! Sources: S3 user guide, "Redirects and request routing"; the SDK does not follow (aws-sdk-rust#183). Where the region is
-//! looked for, and in which order, is as botocore does it (`S3RegionRedirectorv2`): a header, the body, `HeadBucket`.
+//! Sources: S3 user guide, "Redirects and request routing"; the SDK does not follow (aws-sdk-rust#183). The region is looked
+//! up in the same order as in botocore (`S3RegionRedirectorv2`): a header, the body, `HeadBucket`.
 
 use std::future::Future;
 
@@ -11,13 +11,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::Aws;
 
-/// The header that names a bucket's region.
+/// The response header with a bucket's region.
 const REGION: &str = "x-amz-bucket-region";
 
-/// A change of the client's region; none where nothing else is known.
+/// A configuration with this region, or an empty one where no region is given.
 pub fn in_region(region: Option<Region>) -> aws_sdk_s3::config::Builder {
     let mut change = aws_sdk_s3::config::Config::builder();
-    // Set to nothing, it would take away the region that is known.
+    // `None` would clear the region that is already set.
     if let Some(region) = region {
         change.set_region(Some(region));
     }
@@ -25,7 +25,7 @@ pub fn in_region(region: Option<Region>) -> aws_sdk_s3::config::Builder {
 }
 
 impl Aws {
-    /// Makes a call about `bucket` in its region: where S3 answers that it is another one, once more there.
+    /// Makes a call about `bucket` in its region: repeats it once where S3 returns that the bucket is in another region.
     pub async fn at_bucket<T, E, F>(
         &self,
         bucket: &str,
@@ -59,7 +59,7 @@ impl Aws {
         }
     }
 
-    /// The region of `bucket`, which S3 tells in the header of any answer: also where the caller may not look at it.
+    /// The region of `bucket`, from the header that S3 sets on every response, also where the caller has no access to it.
     async fn region_of(&self, bucket: &str) -> Option<String> {
         match self.s3().head_bucket().bucket(bucket).send().await {
             Ok(output) => output.bucket_region,
@@ -68,7 +68,7 @@ impl Aws {
     }
 }
 
-/// The region that an answer of S3 names: in a header, or in the document of an error.
+/// The region in an S3 response: from a header, or from the XML of an error.
 fn named(answer: &HttpResponse) -> Option<String> {
     let header = answer.headers().get(REGION).map(str::to_owned);
     let region = header.or_else(|| {
@@ -77,7 +77,7 @@ fn named(answer: &HttpResponse) -> Option<String> {
         let (region, _) = rest.split_once("</Region>")?;
         Some(region.trim().to_owned())
     })?;
-    // It becomes part of a host's name.
+    // The region becomes part of a host name.
     let plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
     (!region.is_empty() && region.chars().all(plain)).then_some(region)
 }
@@ -87,13 +87,13 @@ mod tests {
     use super::*;
     use crate::clients::aws::wire::{Wire, answer};
 
-    /// S3, with the bucket `b` in Ireland: how a call to another region is refused.
+    /// S3, with the bucket `b` in Ireland; `refusal` is the response in another region.
     fn s3(refusal: impl Fn() -> HttpResponse + Send + Sync + 'static) -> Wire {
         Wire::new(move |request| {
             let authorization = request.headers().get("authorization").unwrap_or_default();
             let right = authorization.contains("/eu-west-1/s3/");
             if request.method() == "HEAD" {
-                // No body, and the header always.
+                // No body, but always the header.
                 let mut told = answer(if right { 200 } else { 301 }, "");
                 told.headers_mut().insert(REGION, "eu-west-1");
                 return told;
@@ -154,7 +154,7 @@ mod tests {
         let malformed = s3(|| error(400, "MalformedXML", ""));
         assert_eq!(policy(&malformed).await, Err(400));
         assert_eq!(malformed.asked(), ["GetBucketPolicy"]);
-        // It would become the name of a host.
+        // The value would become a host name.
         let strange = s3(|| error(400, "X", "<Region>eu-west-1.example.com/</Region>"));
         assert_eq!(policy(&strange).await, Err(400));
         assert_eq!(strange.asked(), ["GetBucketPolicy"]);

@@ -1,4 +1,4 @@
-//! The EKS cluster of a profile: where it is, whose it is, and who asks.
+//! Describes the EKS cluster of a profile, its account and the caller's identity.
 
 use aws_sdk_eks::{
     operation::describe_cluster::DescribeClusterError,
@@ -11,68 +11,68 @@ use crate::{
     units::Partition,
 };
 
-/// What EKS tells of a cluster that can be used.
+/// An EKS cluster that arcctl can use, as EKS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EksCluster {
     /// Its name.
     pub name: String,
     /// Its region.
     pub region: String,
-    /// The account it is in.
+    /// Its account.
     pub account: String,
-    /// The partition, as ARNs have it.
+    /// The partition, as in its ARN.
     pub partition: String,
-    /// Where its API server is.
+    /// The endpoint of its API server.
     pub endpoint: String,
-    /// Who has issued its certificate: PEM, in base64.
+    /// The CA certificate of its API server: PEM, in base64.
     pub authority: String,
     /// The issuer of its service accounts' tokens, a URL.
     pub issuer: Option<String>,
-    /// The security group that EKS made with it.
+    /// The security group that EKS created for it.
     pub security_group: Option<String>,
     /// Further security groups of its control plane.
     pub other_groups: Vec<String>,
-    /// The subnets its control plane is in.
+    /// The subnets of its control plane.
     pub subnets: Vec<String>,
     /// Its VPC.
     pub vpc: Option<String>,
-    /// Whether its pods and services have addresses of IPv6.
+    /// Whether its pods and services use IPv6 addresses.
     pub ipv6: bool,
-    /// From where its API server can be reached.
+    /// The endpoint access of its API server.
     pub reach: Reach,
-    /// Whether EKS runs its nodes (Auto Mode), with the agent of Pod Identity built in.
+    /// Whether it uses EKS Auto Mode, which includes the Pod Identity agent.
     pub auto_mode: bool,
 }
 
-/// From where an API server can be reached.
+/// The endpoint access of an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// From everywhere.
+    /// From all addresses.
     Public,
     /// From these addresses, and from its VPC.
     From(Vec<String>),
-    /// From its VPC and what is connected to it.
+    /// From its VPC and connected networks.
     Private,
 }
 
-/// Who arcctl is at AWS.
+/// The AWS identity that arcctl uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The account.
     pub account: String,
-    /// The user, or the session of a role.
+    /// The ARN of the user, or of the role session.
     pub arn: String,
 }
 
 impl Caller {
-    /// The name of the role whose session this is.
+    /// The name of the role, where this is a role session.
     pub fn role(&self) -> Option<&str> {
         let (_, session) = self.arn.split_once(":assumed-role/")?;
         session.split('/').next()
     }
 
-    /// The ARN that an access entry of EKS has: of the role, and not of its session. The path of a role is not in it: its
-    /// session's ARN does not have it.
+    /// The ARN for an EKS access entry: that of the role, not of its session. It lacks the path of the role, because the ARN
+    /// of a session lacks it too.
     pub fn principal(&self) -> String {
         let role = self.role().zip(self.arn.split_once(":sts::"));
         role.map_or_else(
@@ -83,7 +83,7 @@ impl Caller {
 }
 
 impl Aws {
-    /// Who arcctl is.
+    /// The AWS identity that arcctl uses.
     pub async fn caller(&self) -> Result<Caller> {
         let asked = Asked {
             what: "find out who this is at AWS",

@@ -1,4 +1,4 @@
-//! What a call to AWS that failed means: who may not do what, what passes by itself, what to do.
+//! Maps errors of AWS calls to messages, hints, exit codes and retries.
 
 use std::{error::Error as _, fmt::Display};
 
@@ -9,13 +9,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::advice;
 use crate::error::{Error, ErrorKind, System};
 
-/// How much of AWS's own words an error quotes.
+/// The maximum length of AWS's message in an error.
 const QUOTED: usize = 400;
 
-/// The cause of a call that nobody could sign.
+/// The cause of a call without credentials.
 pub const NO_CREDENTIALS: &str = "there are no AWS credentials";
 
-/// This identity may not do this.
+/// Codes: the identity lacks the permission.
 const DENIED: [&str; 7] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -26,7 +26,7 @@ const DENIED: [&str; 7] = [
     "Client.UnauthorizedOperation",
 ];
 
-/// Credentials that were good once.
+/// Codes: the credentials have expired.
 const EXPIRED: [&str; 5] = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -35,7 +35,7 @@ const EXPIRED: [&str; 5] = [
     "TokenRefreshRequired",
 ];
 
-/// Credentials that AWS does not know, or not in this region.
+/// Codes: invalid credentials, or credentials that are not valid in this region.
 const UNKNOWN: [&str; 11] = [
     "AuthFailure",
     "IncompleteSignature",
@@ -50,7 +50,7 @@ const UNKNOWN: [&str; 11] = [
     "UnrecognizedClientException",
 ];
 
-/// A busy server.
+/// Codes: throttled, or temporarily unavailable.
 const BUSY: [&str; 14] = [
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
@@ -68,19 +68,19 @@ const BUSY: [&str; 14] = [
     "TransactionInProgressException",
 ];
 
-/// What was asked of AWS.
+/// A call to AWS, for its error message.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// What arcctl was doing, after `cannot`: ``read IAM role `runners` ``.
+    /// The action, after `cannot`: ``read IAM role `runners` ``.
     pub what: &'a str,
-    /// The permission it takes: `iam:GetRole`.
+    /// The permission it needs: `iam:GetRole`.
     pub action: &'a str,
-    /// On what: an ARN or a name.
+    /// The resource: an ARN or a name.
     pub resource: &'a str,
 }
 
 impl Asked<'_> {
-    /// The failure as an error of arcctl's.
+    /// Converts the failure to an arcctl error.
     pub fn failed<E>(self, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -125,7 +125,7 @@ impl Asked<'_> {
         self.error(ErrorKind::Failed).cause(cause)
     }
 
-    /// AWS said no.
+    /// AWS returned an error.
     fn refused(self, code: Option<&str>, message: Option<&str>, status: u16) -> Error {
         let Self {
             action, resource, ..
@@ -149,7 +149,7 @@ impl Asked<'_> {
             );
         }
         let busy = BUSY.contains(&code) || status == 429;
-        // Services have words of their own for a no; the status says the same.
+        // Services use different codes for a denied call; the status is the same.
         if !busy && (status == 401 || status == 403) {
             return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
                 "check that the identity which `aws sts get-caller-identity` shows may do `{action}` on `{resource}`, and that no policy of the organization or the resource forbids it"
@@ -166,7 +166,7 @@ impl Asked<'_> {
         })
     }
 
-    /// It did not reach AWS: no credentials, no region, no connection.
+    /// The request was not sent: no credentials, no region, no connection.
     fn not_sent<E>(self, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: std::error::Error + 'static,
@@ -189,7 +189,7 @@ impl Asked<'_> {
         self.failed_to(last).hint(hint).passing(true)
     }
 
-    /// There are no credentials to sign it with.
+    /// No credentials could be loaded to sign it.
     pub(super) fn without_credentials(self, error: &CredentialsError) -> Error {
         let chain = chain(error);
         let last = chain.last().map(String::as_str).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Asked<'_> {
             _ if chain.iter().any(|it| it.contains("cached Login token") || it.contains("login/cache")) => unauthorized
                 .cause(format!("the session of `aws login` cannot be used: {last}"))
                 .hint("run `aws login`, with `--profile` where AWS_PROFILE names one"),
-            // The SDK for Rust does not ask for a code (aws-sdk-rust#527).
+            // The SDK for Rust does not support MFA codes (aws-sdk-rust#527).
             _ if chain.iter().any(|it| it.contains("AssumeRole") || it.contains("AccessDenied")) => unauthorized
                 .cause(format!("the role that the AWS profile names cannot be assumed: {last}"))
                 .hint("where that profile has `mfa_serial`, let the aws CLI ask for the code and hand on what it gets: `eval \"$(aws configure export-credentials --format env)\"`, with `--profile` where AWS_PROFILE names one; else let the role trust this identity"),
@@ -218,7 +218,7 @@ impl Asked<'_> {
 }
 
 impl Asked<'_> {
-    /// Nobody has said who this is.
+    /// No credentials are configured.
     pub(super) fn no_credentials(self) -> Error {
         self.error(ErrorKind::Unauthorized)
             .cause(NO_CREDENTIALS)
@@ -226,9 +226,9 @@ impl Asked<'_> {
     }
 }
 
-/// AWS's own words, once, without what is long or secret in them.
+/// The code and message of AWS, once, shortened and without secrets.
 fn said(code: &str, message: Option<&str>, status: u16) -> String {
-    // A signature that does not match is answered with all that was signed, a session token included.
+    // For a signature mismatch, AWS returns the signed text, which includes the session token.
     let secret = code.contains("Signature");
     let message = message.filter(|_| !secret).unwrap_or_default();
     let line = message
@@ -248,14 +248,14 @@ fn said(code: &str, message: Option<&str>, status: u16) -> String {
     }
 }
 
-/// The texts of an error and of what is behind it, outermost first.
+/// The messages of an error and of its sources, outermost first.
 fn chain(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(Some(error), |it| (**it).source())
         .map(ToString::to_string)
         .collect()
 }
 
-/// The failure to find credentials, where that is behind `error`.
+/// The credentials error, where it is among the sources of `error`.
 fn credentials_error<E>(error: &SdkError<E, HttpResponse>) -> Option<&CredentialsError>
 where
     E: std::error::Error + 'static,

@@ -1,4 +1,4 @@
-//! Counts each attempt of a call as a read or a write, by the name of its operation, and logs it.
+//! Counts each attempt of a call as a read or a write, by its operation name, and logs it.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,12 +17,12 @@ use crate::{
     log,
 };
 
-/// What the names of the operations begin with that change nothing.
+/// Prefixes of the names of read operations.
 const READS: [&str; 8] = [
     "Get", "List", "Describe", "Head", "Simulate", "Search", "Lookup", "Decode",
 ];
 
-/// Counts what is sent; a call for which there are no credentials is not sent.
+/// Counts the requests that are sent; a call without credentials is not sent.
 #[derive(Debug)]
 pub(super) struct Counting(pub(super) Arc<Counter>);
 
@@ -49,7 +49,7 @@ impl Intercept for Counting {
         _components: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // What was not sent, for want of credentials, is in the error that the user gets.
+        // A call that was not sent (no credentials) is already reported as an error.
         let Some(Sent(began)) = bag.load::<Sent>() else {
             return Ok(());
         };
@@ -74,7 +74,7 @@ impl Storable for Sent {
     type Storer = StoreReplace<Self>;
 }
 
-/// An operation that is not known to be harmless is a write.
+/// An operation that is not known to be a read is a write.
 fn kind(operation: &str) -> Call {
     if READS.iter().any(|it| operation.starts_with(it)) {
         Call::Read

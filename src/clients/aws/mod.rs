@@ -1,6 +1,6 @@
-//! The AWS API: one concrete set of clients, each made when first needed.
+//! The AWS API: one set of SDK clients, each created at first use.
 //!
-//! Who calls is found by the SDK's own chain: environment, profiles, single sign-on, web identity, containers,
+//! Credentials come from the SDK's default chain: environment, profiles, single sign-on, web identity, containers,
 //! `AWS_ENDPOINT_URL` (docs/decisions/0004-the-sdk-reads-its-environment.md). Every attempt has a timeout and is counted.
 
 mod advice;
@@ -34,22 +34,22 @@ use shared_files::SharedFiles;
 
 use super::requests::Counter;
 
-/// How long a connection may take.
+/// The connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one attempt may take.
+/// The timeout of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a call may take with all its attempts.
+/// The timeout of a call with all its attempts.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often a call is made that met a busy server; the pauses between grow and are jittered (standard mode).
+/// The maximum number of attempts of a call that is throttled; exponential backoff with jitter (standard mode).
 const ATTEMPTS: u32 = 4;
 
 /// The clients of one account and region.
 pub struct Aws {
     config: SdkConfig,
-    /// The attempts made, by all clients together.
+    /// The attempts made, by all clients.
     pub requests: Arc<Counter>,
     eks: OnceLock<aws_sdk_eks::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
@@ -58,11 +58,11 @@ pub struct Aws {
     s3: OnceLock<aws_sdk_s3::Client>,
     ssm: OnceLock<aws_sdk_ssm::Client>,
     secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
-    /// The regions of buckets that are not in this one.
+    /// The regions of buckets in other regions.
     bucket_regions: Mutex<HashMap<String, String>>,
 }
 
-/// A typed client, made once, whose attempts are counted.
+/// A typed client, created once, whose attempts are counted.
 macro_rules! client {
     ($(#[$documentation:meta])* $name:ident, $sdk:ident) => {
         $(#[$documentation])*
@@ -78,9 +78,9 @@ macro_rules! client {
 }
 
 impl Aws {
-    /// Reads the usual configuration for `region`, or for the region that it names. No call is made yet, unless the
-    /// region has to be asked of the machine arcctl runs on. What `files` have started does not see what they hide.
-    /// `authorities` (PEM) take the place of this machine's, as `AWS_CA_BUNDLE` has the aws CLI do it.
+    /// Loads the default configuration for `region`, or for the configured region. It makes no call, except where the SDK
+    /// reads the region from instance metadata. Programs that `files` start do not get the variables that `files` hide.
+    /// `authorities` (PEM) replace this machine's CA certificates, like `AWS_CA_BUNDLE` for the aws CLI.
     pub async fn new(
         region: Option<&str>,
         files: &SharedFiles,
@@ -117,7 +117,7 @@ impl Aws {
         }
     }
 
-    /// Clients whose calls `connector` answers.
+    /// Clients that use `connector` in place of the network.
     #[cfg(test)]
     pub(crate) fn answered_by(
         connector: impl aws_smithy_runtime_api::client::http::HttpConnector + Clone + 'static,
@@ -135,12 +135,12 @@ impl Aws {
         Self::from_config(config)
     }
 
-    /// The region, where one is known.
+    /// The region, where one is set.
     pub fn region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// The region of a bucket, where S3 has named another one than this.
+    /// The cached region of a bucket, where it differs from the client's region.
     fn bucket_region(&self, bucket: &str) -> Option<String> {
         // A poisoned lock only means that another task panicked; the map is still whole.
         let known = self.bucket_regions.lock();
@@ -154,7 +154,7 @@ impl Aws {
         known.insert(bucket.to_owned(), region.to_owned());
     }
 
-    /// Where the credentials come from.
+    /// The credentials provider.
     pub fn credentials(&self) -> Option<aws_credential_types::provider::SharedCredentialsProvider> {
         self.config.credentials_provider()
     }
@@ -172,11 +172,11 @@ impl Aws {
         ec2, aws_sdk_ec2
     );
     client!(
-        /// STS: who arcctl is.
+        /// STS: the caller identity.
         sts, aws_sdk_sts
     );
-    /// S3: bucket policies. Where the endpoint is given, the bucket's name is in the path and not in a host name that
-    /// nobody knows there.
+    /// S3: bucket policies. With a custom endpoint the bucket's name is in the path, because DNS has no host name for it
+    /// there.
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         self.s3.get_or_init(|| {
             let config = aws_sdk_s3::config::Builder::from(&self.config)
@@ -197,7 +197,7 @@ impl Aws {
     );
 }
 
-/// One HTTP client for all services: rustls with ring, and through a proxy where the environment names one, as for GitHub.
+/// One HTTP client for all services: rustls with ring, with the proxy of the environment, as for GitHub.
 fn http_client(authorities: Option<Vec<u8>>) -> aws_sdk_sts::config::SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
@@ -208,7 +208,7 @@ fn http_client(authorities: Option<Vec<u8>>) -> aws_sdk_sts::config::SharedHttpC
         let mut builder = builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
         if let Some(authorities) = &authorities {
             let store = TrustStore::empty().with_pem_certificate(authorities.clone());
-            // Building it fails only with a provider that is not compiled in: then this machine's authorities stay.
+            // Building it fails only for a provider that is not compiled in: then this machine's CA certificates are used.
             if let Ok(context) = TlsContext::builder().with_trust_store(store).build() {
                 builder.set_tls_context(context);
             }

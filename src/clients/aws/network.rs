@@ -1,6 +1,6 @@
-//! The networks of a cluster at EC2: the instances of its nodes with their network interfaces, subnets, prefix lists.
+//! Reads the networks of a cluster from EC2: network interfaces of the nodes' instances, subnets, prefix lists.
 //!
-//! Which interfaces the pods of a node use is as the VPC CNI has it. Sources: aws/amazon-vpc-cni-k8s, README (tags of
+//! Selects the interfaces for pods as the VPC CNI does. Sources: aws/amazon-vpc-cni-k8s, README (tags of
 //! interfaces) and `setUnmanagedENIs` (the value is `true`, the first interface is used in any case), release v1.7.10 (only
 //! the first network card); EC2 user guide, "EFA interfaces" (one that is `efa-only` has no address).
 
@@ -13,18 +13,18 @@ use aws_sdk_ec2::types::{
 use super::{Aws, error::Asked};
 use crate::error::Result;
 
-/// How many instances or interfaces are asked for at once.
+/// How many instances or interfaces one request contains.
 const AT_ONCE: usize = 100;
 
-/// The tag of an interface that the VPC CNI leaves alone, and its value.
+/// The tag and value of an interface that the VPC CNI does not manage.
 const NOT_FOR_PODS: (&str, &str) = ("node.k8s.amazonaws.com/no_manage", "true");
 
-/// The networks of a subnet.
+/// The CIDR blocks of a subnet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subnet {
-    /// Of IPv4.
+    /// IPv4.
     pub v4: Vec<String>,
-    /// Of IPv6.
+    /// IPv6.
     pub v6: Vec<String>,
 }
 
@@ -37,10 +37,10 @@ pub struct Interface {
     pub subnet: Option<String>,
 }
 
-/// An interface of a node's instance.
+/// A network interface of a node's instance.
 #[derive(Clone, Debug)]
 struct Attached {
-    /// Its id, where it is not the first one of its instance, which nodes use in any case.
+    /// Its id, unless it is the primary interface, which nodes always use.
     further: Option<String>,
     interface: Interface,
 }
@@ -54,14 +54,14 @@ fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
 }
 
 impl Aws {
-    /// The network interfaces of instances that nodes and their pods use. With custom networking of the VPC CNI the further
-    /// ones have groups and subnets of their own. Those for storage, management or another network of pods are left out:
-    /// by their tag, their type or their network card. Instances that EKS runs itself (Auto Mode) are shown
-    /// only where they are asked for.
+    /// The network interfaces of instances that nodes and their pods use. With custom networking of the VPC CNI, secondary
+    /// interfaces have their own groups and subnets. Interfaces for storage, management or other pod networks are left out:
+    /// by their tag, their type or their network card. Instances that EKS manages (Auto Mode) are returned
+    /// only where the request includes them.
     pub async fn interfaces(&self, instances: &[String]) -> Result<Vec<Interface>> {
         let mut found = Vec::new();
         for ids in instances.chunks(AT_ONCE) {
-            // A filter and not the ids themselves: a node whose instance is just gone must not fail the rest.
+            // A filter instead of ids: a node whose instance was just terminated must not fail the request.
             let request = self
                 .ec2()
                 .describe_instances()
@@ -82,8 +82,8 @@ impl Aws {
         self.used(found).await
     }
 
-    /// Those that are not tagged as left alone. Asked only where that makes a difference: most further interfaces are in the
-    /// groups and the subnet of a first one.
+    /// Those without the unmanaged tag. Reads the tags only where needed: most secondary interfaces have the groups and the
+    /// subnet of a primary one.
     async fn used(&self, attached: Vec<Attached>) -> Result<Vec<Interface>> {
         let first: BTreeSet<Interface> = attached
             .iter()
@@ -102,7 +102,7 @@ impl Aws {
         Ok(used.map(|it| it.interface).collect())
     }
 
-    /// Which of the interfaces `ids` are tagged as left alone.
+    /// Which of the interfaces `ids` have the unmanaged tag.
     async fn left_alone(&self, ids: &[String]) -> Result<Vec<String>> {
         let (key, value) = NOT_FOR_PODS;
         let request = self
@@ -123,7 +123,7 @@ impl Aws {
             .collect())
     }
 
-    /// The networks of subnets, by their ids.
+    /// The CIDR blocks of subnets, by subnet id.
     pub async fn subnets(&self, ids: BTreeSet<String>) -> Result<BTreeMap<String, Subnet>> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
@@ -150,7 +150,7 @@ impl Aws {
         Ok(subnets.into_iter().filter_map(networks).collect())
     }
 
-    /// The networks in a prefix list.
+    /// The CIDR blocks in a prefix list.
     pub async fn prefix_list(&self, id: &str) -> Result<Vec<String>> {
         let request = self
             .ec2()
@@ -166,7 +166,7 @@ impl Aws {
         Ok(entries.into_iter().filter_map(|it| it.cidr).collect())
     }
 
-    /// The addresses of what is in a security group, each as a network of one.
+    /// The addresses of the interfaces in a security group, each as a /32 or /128 CIDR block.
     pub async fn addresses_in(&self, group: &str) -> Result<Vec<String>> {
         let request = self
             .ec2()
@@ -191,7 +191,7 @@ impl Aws {
     }
 }
 
-/// The interfaces of an instance that pods may use; where none is told, its own groups and subnet.
+/// The interfaces of an instance that pods can use; where none is listed, the instance's own groups and subnet.
 fn of_instance(instance: &Instance) -> Vec<Attached> {
     let told = instance.network_interfaces();
     if told.is_empty() {
@@ -219,7 +219,7 @@ fn of_instance(instance: &Instance) -> Vec<Attached> {
         .collect()
 }
 
-/// Where an interface is: the network card, and the place on it.
+/// The position of an interface: network card index and device index.
 fn place(interface: &InstanceNetworkInterface) -> (i32, i32) {
     let attachment = interface.attachment();
     let card = attachment.and_then(Attachment::network_card_index);
@@ -231,7 +231,7 @@ fn is_first(interface: &InstanceNetworkInterface) -> bool {
     place(interface) == (0, 0)
 }
 
-/// Whether pods may have addresses of it.
+/// Whether pods can have addresses of it.
 fn may_be_used(interface: &InstanceNetworkInterface) -> bool {
     place(interface).0 == 0 && interface.interface_type() != Some("efa-only")
 }
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::clients::aws::wire::{Wire, answer, field, operation};
 
-    /// An interface of an instance as EC2 shows it.
+    /// An interface of an instance as EC2 returns it.
     fn interface(id: &str, group: &str, (card, device): (u32, u32), kind: &str) -> String {
         format!(
             "<item><networkInterfaceId>{id}</networkInterfaceId><subnetId>subnet-1</subnetId><interfaceType>{kind}</interfaceType>\
@@ -250,7 +250,7 @@ mod tests {
         )
     }
 
-    /// EC2 with one instance that has `interfaces`, of which those of `tagged` are left alone.
+    /// EC2 with one instance that has `interfaces`; those in `tagged` have the unmanaged tag.
     fn ec2(interfaces: &[String], tagged: &'static [&'static str]) -> Wire {
         let all = interfaces.concat();
         Wire::new(move |request| {
@@ -301,7 +301,7 @@ mod tests {
             interface("eni-4", "sg-card", (1, 1), "interface"),
             interface("eni-5", "sg-trunk", (0, 4), "trunk"),
         ];
-        // That of the first interface counts for nothing.
+        // The tag is ignored on the primary interface.
         let wire = ec2(&all, &["eni-0", "eni-2"]);
         assert_eq!(
             groups(&wire).await,

@@ -1,4 +1,4 @@
-//! Secret values that AWS keeps: in Secrets Manager and in SSM Parameter Store.
+//! Reads secret values from AWS Secrets Manager and SSM Parameter Store.
 
 use aws_config::Region;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
@@ -10,16 +10,16 @@ use crate::{
     secret::Secret,
 };
 
-/// A value, and what is unwise about how it is kept.
+/// A value, and advice on how it is stored.
 pub struct Stored {
-    /// The value, and whether there was white space around it.
+    /// The value, and whether it had leading or trailing white space.
     pub value: (Secret, bool),
     /// Advice, one sentence.
     pub advice: Option<String>,
 }
 
 impl Aws {
-    /// The current value of the secret `name` (or its ARN, which names its region too).
+    /// The current value of the secret `name` (or its ARN, which contains its region).
     pub async fn secret(&self, name: &str) -> Result<Stored> {
         let what = format!("read secret `{name}` of Secrets Manager");
         let asked = Asked {
@@ -28,7 +28,7 @@ impl Aws {
             resource: name,
         };
         let mut change = aws_sdk_secretsmanager::config::Config::builder();
-        // Set to nothing, it would take away the region that is known.
+        // `None` would clear the region that is already set.
         if let Some(region) = region_of(name) {
             change.set_region(Some(region));
         }
@@ -51,7 +51,7 @@ impl Aws {
         let text = text.ok_or_else(|| {
             unfit(&what, name, "its value is not text").hint("store the value alone, as plain text")
         })?;
-        // What the console calls key/value pairs. No token and no key begins like this.
+        // Key/value pairs, as the console names them. No token or key begins with `{`.
         if text.trim_start().starts_with('{') {
             return Err(unfit(&what, name, "its value is a JSON object")
                 .hint("store the value alone, as plain text, and not as key/value pairs"));
@@ -62,7 +62,7 @@ impl Aws {
         })
     }
 
-    /// The value of the parameter `name` (or its ARN, which names its region too), decrypted.
+    /// The decrypted value of the parameter `name` (or its ARN, which contains its region).
     pub async fn parameter(&self, name: &str) -> Result<Stored> {
         let what = format!("read parameter `{name}` of SSM");
         let asked = Asked {
@@ -119,7 +119,7 @@ fn unfit(what: &str, name: &str, cause: &str) -> Error {
         .cause(cause)
 }
 
-/// The region that an ARN names.
+/// The region in an ARN.
 fn region_of(name: &str) -> Option<Region> {
     let mut parts = name.strip_prefix("arn:")?.split(':').skip(2);
     let region = parts.next().filter(|it| !it.is_empty())?;

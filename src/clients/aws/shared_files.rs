@@ -1,19 +1,19 @@
-//! The configuration files that the SDK reads, and the programs that these have it start (`credential_process`): such a
-//! program does not get to see the variables that hold a credential for GitHub.
+//! Reads the shared AWS configuration files for the SDK, and hides GitHub credentials in environment variables from the
+//! programs in `credential_process`.
 //!
-//! The SDK starts them with the whole environment and has no setting for it (aws-config, `credential_process`), and arcctl
-//! cannot take a variable out of its own (decision 9). So the SDK finds no file by itself: it gets what arcctl has read,
-//! with each command wrapped into one that forgets the variables. Paths, keys, comments and continuation lines are read as
-//! the SDK reads them (aws-runtime, `env_config/{source,parse}.rs`); a test has the SDK itself run what comes out.
+//! The SDK starts these programs with the whole environment and has no setting for it (aws-config, `credential_process`),
+//! and arcctl cannot unset its own variables (decision 9). So arcctl reads the files, wraps each command in one that
+//! unsets the variables, and passes the text to the SDK. Paths, keys, comments and continuation lines are parsed as in
+//! the SDK (aws-runtime, `env_config/{source,parse}.rs`); a test runs the SDK with the result.
 
 use std::path::{Component, Path, PathBuf};
 
 use aws_config::profile::profile_file;
 
-/// The setting. The SDK reads keys without case.
+/// The setting. Keys are case-insensitive in the SDK.
 const SETTING: &str = "credential_process";
 
-/// What parts words in these files, and what begins a comment.
+/// The word separators in these files, and the characters that begin a comment.
 const BLANK: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 
@@ -24,12 +24,12 @@ pub struct SharedFiles {
     pub config: PathBuf,
     /// `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`.
     pub credentials: PathBuf,
-    /// The variables that no program they name gets to see.
+    /// The variables that are hidden from programs in these files.
     pub hidden: Vec<String>,
 }
 
 impl SharedFiles {
-    /// Those that the environment names, with `~` as the SDK reads it: no shell has expanded it in the `env` of a workflow.
+    /// The files from the environment; `~` is expanded as in the SDK: no shell expands it in the `env` of a workflow.
     pub fn named(
         config: Option<&str>,
         credentials: Option<&str>,
@@ -50,7 +50,7 @@ impl SharedFiles {
     reason = "the names that are not deprecated are those of another crate"
 )]
 impl SharedFiles {
-    /// What the SDK reads, and nothing beside it.
+    /// The only files that the SDK reads.
     pub(super) fn rewritten(&self) -> profile_file::ProfileFiles {
         use profile_file::ProfileFileKind as Kind;
         let files = [
@@ -59,12 +59,12 @@ impl SharedFiles {
         ];
         let builder = profile_file::Builder::new();
         let builder = files.into_iter().fold(builder, |builder, (kind, path)| {
-            // What is not there or cannot be read is an empty file to the SDK too.
+            // For the SDK too, a missing or unreadable file is empty.
             let text = std::fs::read_to_string(path).unwrap_or_default();
             if text.is_empty() || text.to_ascii_lowercase().contains(SETTING) {
                 builder.with_contents(kind, without(&text, &self.hidden))
             } else {
-                // It starts nothing, and by its path the SDK can say where it is wrong.
+                // It has no command, and with the path the SDK can report where the file is invalid.
                 builder.with_file(kind, path)
             }
         });
@@ -72,7 +72,7 @@ impl SharedFiles {
     }
 }
 
-/// A path whose first part may be `~`.
+/// Expands a leading `~` of a path.
 fn expanded(path: &str, home: Option<&str>) -> PathBuf {
     let mut parts = Path::new(path).components();
     let is_home = |first: Component<'_>| first.as_os_str() == "~";
@@ -82,7 +82,7 @@ fn expanded(path: &str, home: Option<&str>) -> PathBuf {
     }
 }
 
-/// `text` in which each command runs without these variables.
+/// `text` with each command wrapped to run without these variables.
 fn without(text: &str, hidden: &[String]) -> String {
     if hidden.is_empty() {
         return text.to_owned();
@@ -96,7 +96,7 @@ fn without(text: &str, hidden: &[String]) -> String {
         };
         new[first] = format!("{SETTING} = {wrapper} '{}", quoted(command));
         let mut last = first;
-        // The lines that continue it; an empty line and a comment end nothing.
+        // Its continuation lines; empty lines and comments do not end them.
         for (number, line) in lines.iter().enumerate().skip(first + 1) {
             if line.trim_matches(BLANK).is_empty() || line.starts_with(COMMENT) {
                 continue;
@@ -113,7 +113,7 @@ fn without(text: &str, hidden: &[String]) -> String {
     new.join("\n")
 }
 
-/// The command, where a line has the setting: without the comment behind it.
+/// The command, where the line has the setting, without a trailing comment.
 fn command(line: &str) -> Option<&str> {
     if line.starts_with(BLANK) || line.starts_with(COMMENT) {
         return None;
@@ -130,8 +130,8 @@ fn command(line: &str) -> Option<&str> {
     is_setting.then(|| value.trim_matches(BLANK))
 }
 
-/// The words before a quoted command that has it run without these variables. Not the shell's own `unset`: some shells
-/// hand on a variable with a name that they themselves do not take, as GitHub's `INPUT_GITHUB-TOKEN`.
+/// The prefix that runs a quoted command without these variables. The shell's `unset` is not enough: some shells pass on
+/// variables whose names are invalid in the shell, such as GitHub's `INPUT_GITHUB-TOKEN`.
 fn wrapper(hidden: &[String]) -> String {
     let mut words = String::from("exec env");
     for name in hidden {
@@ -141,7 +141,7 @@ fn wrapper(hidden: &[String]) -> String {
     words + " sh -c"
 }
 
-/// A name as a word of the shell that no line of a configuration file breaks.
+/// A name as a shell word that is valid in a line of a configuration file.
 fn spelled(name: &str) -> String {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
     if name.bytes().all(is_plain) {
@@ -151,7 +151,7 @@ fn spelled(name: &str) -> String {
     format!("\"$(printf '{}')\"", bytes.concat())
 }
 
-/// A text between the shell's single quotes.
+/// A text in single quotes for the shell.
 fn quoted(text: &str) -> String {
     text.replace('\'', r"'\''")
 }
@@ -167,10 +167,10 @@ mod tests {
         names.iter().map(|it| (*it).to_owned()).collect()
     }
 
-    /// Prints credentials that tell whether the program sees HOME and PATH.
+    /// Prints credentials that show whether the program has HOME and PATH.
     const SPY: &str = r#"printf '{"Version": 1, "AccessKeyId": "home:%s", "SecretAccessKey": "path:%s"}' "$HOME" "${PATH:+there}""#;
 
-    /// What the SDK makes of these files for a profile, with HOME hidden.
+    /// The credentials that the SDK loads from these files for a profile, with HOME hidden.
     async fn seen(config: &str, credentials: &str, profile: &str) -> (String, String) {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str, text: &str| {

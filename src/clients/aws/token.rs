@@ -1,6 +1,6 @@
-//! The bearer token of an EKS cluster: a presigned request to STS that says who asks.
+//! The bearer token of an EKS cluster: a presigned STS `GetCallerIdentity` request.
 //!
-//! It is presigned for the real regional host, also where `AWS_ENDPOINT_URL` leads elsewhere: EKS accepts no other.
+//! It is presigned for the real regional host even if `AWS_ENDPOINT_URL` is set: EKS accepts no other host.
 
 use std::{
     fmt::Write,
@@ -17,16 +17,16 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{secret::Secret, units::Partition};
 
-/// What EKS reads the token by.
+/// The prefix of an EKS token.
 const PREFIX: &str = "k8s-aws-v1.";
 
-/// How long STS may answer the request. The token itself is good for [`VALID`].
+/// The expiry of the presigned request. The token itself is valid for [`VALID`].
 const EXPIRES: Duration = Duration::from_mins(1);
 
-/// How long EKS takes the token: a quarter of an hour, less a minute for clocks that differ.
+/// How long EKS accepts the token: 15 minutes, minus one for clock skew.
 pub(super) const VALID: Duration = Duration::from_mins(14);
 
-/// The token of `cluster` for whoever `credentials` are, made at `now`.
+/// The token of `cluster` for `credentials`, created at `now`.
 pub(super) fn token(
     cluster: &str,
     region: &str,
@@ -69,7 +69,7 @@ fn presigned(
     Ok(url)
 }
 
-/// Percent-encoded as a signature's canonical request has it.
+/// Percent-encoded as in a signature's canonical request.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

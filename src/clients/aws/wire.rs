@@ -1,4 +1,4 @@
-//! AWS as a function in tests: it answers each request, and what was asked is kept.
+//! A fake AWS for tests: a function answers each request, and the requests are recorded.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// An AWS that answers by `answers`.
+    /// A fake AWS that uses `answers`.
     pub(crate) fn new(
         answers: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static,
     ) -> Self {
@@ -37,7 +37,7 @@ impl Wire {
         Aws::answered_by(self.clone())
     }
 
-    /// The operations that were asked for, in their order.
+    /// The requested operations, in order.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -56,12 +56,12 @@ impl HttpConnector for Wire {
     }
 }
 
-/// An answer.
+/// A response.
 pub(crate) fn answer(status: u16, text: impl Into<String>) -> HttpResponse {
     HttpResponse::new(status.try_into().unwrap(), text.into().into())
 }
 
-/// An answer of IAM.
+/// A response of IAM.
 pub(crate) fn of_iam(operation: &str, result: &str) -> HttpResponse {
     let inner = format!("<{operation}Result>{result}</{operation}Result>");
     answer(
@@ -70,7 +70,7 @@ pub(crate) fn of_iam(operation: &str, result: &str) -> HttpResponse {
     )
 }
 
-/// A refusal of IAM.
+/// An error response of IAM.
 pub(crate) fn refused_by_iam(status: u16, code: &str, message: &str) -> HttpResponse {
     let error = format!("<Code>{code}</Code><Message>{message}</Message>");
     answer(
@@ -79,7 +79,7 @@ pub(crate) fn refused_by_iam(status: u16, code: &str, message: &str) -> HttpResp
     )
 }
 
-/// A field of the form that is sent to IAM and EC2.
+/// A form field of a request to IAM or EC2.
 pub(crate) fn field(request: &HttpRequest, name: &str) -> Option<String> {
     let body = String::from_utf8_lossy(request.body().bytes()?).into_owned();
     let url = reqwest::Url::parse(&format!("http://aws/?{body}")).unwrap();
@@ -88,7 +88,7 @@ pub(crate) fn field(request: &HttpRequest, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// The operation that is asked for, as IAM names it.
+/// The requested operation, by its IAM name.
 pub(crate) fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What an answer means to the question that it answers: what is read from it, or the error that it is. Pure: no I/O.
+//! Decodes GitHub's responses by endpoint: the value, or the error. Pure: no I/O.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use crate::{
     secret::Secret,
 };
 
-/// The error that an answer is which is not taken, to a question about runners.
+/// The error for an unsuccessful response about runners.
 pub(super) fn refused(answer: &Answer, case: &Case<'_>) -> Error {
     if answer.status.is_success() {
         not_github(answer, case.server)
@@ -32,7 +32,7 @@ pub(super) fn refused(answer: &Answer, case: &Case<'_>) -> Error {
     }
 }
 
-/// The body of an answer that is taken; `what` it should be.
+/// The body of a successful response; `what` names the expected content.
 pub(super) fn read<T: DeserializeOwned>(answer: &Answer, server: &Server, what: &str) -> Result<T> {
     if !answer.is_json() {
         return Err(not_github(answer, server));
@@ -44,7 +44,7 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer, server: &Server, what: 
             format!("GitHub at `{}` does not answer {what} as it should", server.api),
         )
         .object(&server.api)
-        // Only the place and the kind: the answer itself may hold a token.
+        // Only the position and the kind: the response can contain a token.
         .cause(match error.classify() {
             serde_json::error::Category::Eof => format!("the answer is cut off after column {column} of line {line}"),
             serde_json::error::Category::Data => format!("at line {line}, column {column}, something is missing or of another type"),
@@ -54,35 +54,35 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer, server: &Server, what: 
     })
 }
 
-/// What GitHub can be asked.
+/// The endpoints of GitHub that arcctl calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// For a page of runners.
+    /// A page of runners.
     Runners,
-    /// For a page of runner groups.
+    /// A page of runner groups.
     Groups,
-    /// Who the token speaks for.
+    /// The user of the token.
     User,
-    /// For a registration token, of which nothing is read.
+    /// A registration token; its content is not read.
     Registration,
-    /// For an App's installation token.
+    /// An App's installation token.
     Installation,
-    /// For the repository.
+    /// The repository.
     Repository,
-    /// To run a workflow.
+    /// Dispatches a workflow.
     Dispatch,
-    /// For the runs of a workflow.
+    /// The runs of a workflow.
     Runs,
-    /// For one run.
+    /// One run.
     Run,
-    /// For its jobs.
+    /// Its jobs.
     Jobs,
-    /// To end it.
+    /// Cancels it.
     Cancel,
 }
 
 impl Question {
-    /// All of them.
+    /// All endpoints.
     pub const ALL: [Self; 11] = [
         Self::Runners,
         Self::Groups,
@@ -98,22 +98,22 @@ impl Question {
     ];
 }
 
-/// Who asks whom, about what.
+/// The server, scope and credential of a request.
 pub struct Asker<'a> {
     /// `github.url`.
     pub url: Option<&'a str>,
-    /// Whose runners it is about.
+    /// The scope of the runners.
     pub scope: Scope<'a>,
-    /// What is asked with.
+    /// The credential.
     pub token: &'a Secret,
-    /// The kind of that.
+    /// Its kind.
     pub kind: TokenKind,
-    /// After a 404: whether the token sees the organization or repository itself.
+    /// After a 404: whether the token can read the organization or repository itself.
     pub visible: Option<bool>,
 }
 
-/// Judges an answer that did not come over the network, as one that did is judged: how many things are read from it, or
-/// the error. `None` is what HTTP has no such answer for.
+/// Evaluates a recorded response like one from the network: the number of items in it, or the error. `None` for values that
+/// are not valid HTTP.
 pub fn meaning(
     question: Question,
     asker: &Asker<'_>,

@@ -1,7 +1,7 @@
-//! GitHub's REST API, as far as arcctl needs it, for github.com and GitHub Enterprise Server.
+//! A client for GitHub's REST API, for github.com and GitHub Enterprise Server.
 //!
-//! A thin client over reqwest (docs/decisions/0002): a token is only ever sent to the one host it is for, redirects are
-//! not followed, and a refusal is read from status and headers, not guessed from text (reference: arc.md 5).
+//! Built on reqwest (docs/decisions/0002): it sends a token only to the configured host, does not follow redirects,
+//! and classifies errors by status and headers, not by guesses from text (reference: arc.md 5).
 
 pub mod auth;
 mod endpoints;
@@ -55,19 +55,19 @@ pub use runners::remove::Removed;
 pub use server::{OLDEST, Product, Server, Version};
 pub use workflows::{Job, JobStep, Repository, Run};
 
-/// How long one call may take.
+/// The timeout of one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A self-hosted runner, as GitHub lists it.
+/// A self-hosted runner, as GitHub returns it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Runner {
     /// Its id.
     pub id: u64,
-    /// Its name: that of its pod.
+    /// Its name: the name of its pod.
     pub name: String,
     /// `online` or `offline`.
     pub status: String,
-    /// Whether it has a job.
+    /// Whether it runs a job.
     pub busy: bool,
     /// Its labels.
     #[serde(default)]
@@ -81,11 +81,11 @@ pub struct RunnerLabel {
     pub name: String,
 }
 
-/// What goes with a call.
+/// Optional content of a request.
 #[derive(Clone, Copy)]
 enum With<'a> {
     Nothing,
-    /// The tag of an earlier answer.
+    /// The `ETag` of an earlier response.
     Tag(&'a str),
     Body(&'a Value),
 }
@@ -102,14 +102,14 @@ pub struct GitHub {
     pages: Pages,
     groups: Groups,
     rests_until: Mutex<Option<Timestamp>>,
-    /// The calls that have succeeded, by kind.
+    /// The kinds of calls that have succeeded.
     succeeded: Mutex<HashSet<String>>,
     /// The calls made.
     pub requests: Arc<Counter>,
 }
 
 impl GitHub {
-    /// A client for the server at `url` (`None`: github.com), trusting `ca_bundle` (PEM) beside the system's roots.
+    /// A client for the server at `url` (`None`: github.com) that trusts `ca_bundle` (PEM) and the system's roots.
     pub fn new(url: Option<&str>, credential: Credential, ca_bundle: Option<&str>) -> Result<Self> {
         Self::at(Server::of(url), credential, ca_bundle)
     }
@@ -152,7 +152,7 @@ impl GitHub {
         &self.server.api
     }
 
-    /// Until when GitHub has asked for a pause: whoever asks in an interval waits for that.
+    /// Until when GitHub has requested a pause; periodic callers wait for it.
     pub fn rests_until(&self) -> Option<Timestamp> {
         *self
             .rests_until
@@ -160,8 +160,8 @@ impl GitHub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a registration token: the one call that proves that runners can register (reference: arc.md 5).
-    /// Counted as a read: it creates nothing but a token that ends within the hour.
+    /// Requests a registration token, which proves that runners can register (reference: arc.md 5).
+    /// Counted as a read: it creates only a token that expires within an hour.
     pub async fn registration(&self, scope: Scope<'_>) -> Result<()> {
         let path = format!("{}/actions/runners/registration-token", prefix(scope));
         self.call(&Method::POST, &path, scope).await?;
@@ -172,7 +172,7 @@ impl GitHub {
         read(answer, &self.server, what)
     }
 
-    /// What calls for `purpose` are made with: the token, or the App's installation token for that.
+    /// The bearer token of calls for `purpose`: the token, or an installation token of the App.
     async fn bearer(&self, purpose: Purpose<'_>) -> Result<Secret> {
         match &self.credential {
             Credential::Token(token) => Ok(token.clone()),
@@ -180,7 +180,7 @@ impl GitHub {
         }
     }
 
-    /// Makes a call that changes nothing, about `scope`, and turns a refusal into an error.
+    /// Makes a read call about `scope`, and converts an error response to an error.
     async fn call(&self, method: &Method, path: &str, scope: Scope<'_>) -> Result<Answer> {
         let bearer = self.bearer(Purpose::Runners(scope)).await?;
         let answer = self.attempt(Call::Read, method, path, &bearer).await?;
@@ -190,7 +190,7 @@ impl GitHub {
         Err(self.refused(&answer, scope, &bearer).await)
     }
 
-    /// The error that a refusal about `scope` means.
+    /// The error for an error response about `scope`.
     async fn refused(&self, answer: &Answer, scope: Scope<'_>, bearer: &Secret) -> Error {
         let visible = if answer.status == StatusCode::NOT_FOUND && answer.is_json() {
             self.is_visible(scope, bearer).await
@@ -206,7 +206,7 @@ impl GitHub {
         hidden(refused(answer, &case), bearer)
     }
 
-    /// Whether the token sees an organization or repository at all; an enterprise has no such call.
+    /// Whether the token can read an organization or repository; there is no such call for an enterprise.
     async fn is_visible(&self, scope: Scope<'_>, bearer: &Secret) -> Option<bool> {
         if matches!(scope, Scope::Enterprise(_)) {
             return None;
@@ -233,7 +233,7 @@ impl GitHub {
             .await
     }
 
-    /// Makes one call; with the tag of an earlier answer, 304 where nothing has changed since.
+    /// Makes one call; with the `ETag` of an earlier response, returns 304 if nothing has changed since.
     async fn attempt_if_changed(
         &self,
         call: Call,
@@ -246,8 +246,8 @@ impl GitHub {
         self.attempt_with(call, method, path, with, bearer).await
     }
 
-    /// Makes one call with what goes with it. A pause that GitHub asks for is kept if it is short, by all calls of this
-    /// client: what was refused was not done. After a failure in between, only what changes nothing is asked again.
+    /// Makes one call with optional content. If GitHub requests a short pause, all calls of this client wait, and the
+    /// call is retried: GitHub did not execute it. After other failures, only read calls are retried.
     async fn attempt_with(
         &self,
         call: Call,
@@ -342,7 +342,7 @@ impl GitHub {
     }
 }
 
-/// A call without what differs from one to the next of its kind: numbers, the query.
+/// The path of a call without numbers and query, so that similar calls are the same kind.
 fn kind_of_call(method: &Method, path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     let step = |it: &str| {
@@ -356,7 +356,7 @@ fn kind_of_call(method: &Method, path: &str) -> String {
     format!("{method} {}", steps.join("/"))
 }
 
-/// The error without what a call was made with: what the other side says may repeat what it was sent.
+/// The error without the credential: a server's message can contain what arcctl sent.
 fn hidden(error: Error, bearer: &Secret) -> Error {
     error.without(bearer)
 }

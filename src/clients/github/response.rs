@@ -1,4 +1,4 @@
-//! What GitHub answered, read to its end: the status, the headers and the body that everything is judged by.
+//! A response of GitHub: its status, headers and body, and the values in them (limits, scopes, expiry, message).
 //! Pure: no I/O.
 
 use http::{HeaderMap, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::reason::Ground;
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// The status.
@@ -16,20 +16,20 @@ pub(super) struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
-    /// When it was received, by this machine's clock.
+    /// When it was received, by the local clock.
     pub received: Timestamp,
-    /// Whether the same call had succeeded before, in this run.
+    /// Whether the same call has succeeded before in this run.
     pub succeeded_before: bool,
 }
 
-/// Which of GitHub's limits is reached.
+/// The rate limits of GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// So many requests an hour.
+    /// Requests per hour.
     Primary,
-    /// Too many at once.
+    /// Concurrent requests.
     Secondary,
-    /// Too many attempts to log in with wrong tokens.
+    /// Failed logins with invalid tokens.
     Logins,
 }
 
@@ -43,7 +43,7 @@ impl Answer {
         self.header(name)?.trim().parse().ok()
     }
 
-    /// Whether the body is JSON, as all answers of GitHub's API are that have one.
+    /// Whether the body is JSON, as in all responses of GitHub's API that have a body.
     pub(super) fn is_json(&self) -> bool {
         self.body.is_empty()
             || self
@@ -51,12 +51,12 @@ impl Answer {
                 .is_some_and(|it| it.contains("json"))
     }
 
-    /// Whether it is what was asked for. A page of somebody in between comes with the status of a success too.
+    /// Whether it is the expected response. A page of a proxy can have a success status too.
     pub(super) fn is_taken(&self) -> bool {
         self.status.is_success() && self.is_json()
     }
 
-    /// The limit that is reached, and until when (docs.github.com: "Rate limits for the REST API").
+    /// The reached limit, and when it ends (docs.github.com: "Rate limits for the REST API").
     pub(super) fn limit(&self) -> Option<(Limit, Timestamp)> {
         if !matches!(
             self.status,
@@ -77,7 +77,7 @@ impl Answer {
             let until = reset.and_then(|it| Timestamp::from_second(it).ok());
             return Some((Limit::Primary, until.unwrap_or_else(|| later(3600))));
         }
-        // Without either header the documented pause is a minute.
+        // Without both headers, the documented pause is one minute.
         let limit = match self.ground() {
             Some(Ground::PrimaryLimit) => {
                 let reset = self.number("x-ratelimit-reset");
@@ -87,21 +87,21 @@ impl Answer {
             Some(Ground::SecondaryLimit) => Some(Limit::Secondary),
             Some(Ground::TooManyLogins) => Some(Limit::Logins),
             _ if self.status == StatusCode::TOO_MANY_REQUESTS => Some(Limit::Secondary),
-            // What was allowed a moment ago, and is refused without a word, is too much at once (hub4j/github-api#2267).
+            // A call that succeeded before and is rejected without a message: a secondary limit (hub4j/github-api#2267).
             None if self.succeeded_before && self.is_json() => Some(Limit::Secondary),
             _ => None,
         };
         limit.map(|it| (it, later(60)))
     }
 
-    /// The scopes of the token, which only tokens that have scopes are told.
+    /// The scopes of the token; GitHub returns them only for tokens with scopes.
     pub(super) fn scopes(&self) -> Option<Vec<String>> {
         let text = self.header("x-oauth-scopes")?;
         let scopes = text.split(',').map(str::trim).filter(|it| !it.is_empty());
         Some(scopes.map(str::to_owned).collect())
     }
 
-    /// When the token ends: `2026-12-01 10:00:00 UTC`, or with an offset.
+    /// When the token expires: `2026-12-01 10:00:00 UTC`, or with an offset.
     pub(super) fn token_expires(&self) -> Option<Timestamp> {
         let text = self.header("github-authentication-token-expiration")?;
         let text = text.replace(" UTC", " +0000");
@@ -111,7 +111,7 @@ impl Answer {
             .ok()
     }
 
-    /// How far this machine's clock is ahead of the server's, in seconds.
+    /// How far the local clock is ahead of the server's, in seconds.
     pub(super) fn clock_ahead(&self) -> Option<i64> {
         let date = self.header("date")?;
         let server = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
@@ -124,17 +124,17 @@ impl Answer {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// GitHub's message.
+    /// The `message` in the body.
     pub(super) fn message(&self) -> Option<String> {
         self.text("message")
     }
 
-    /// The address of what GitHub says more of it.
+    /// The documentation URL in the body.
     pub(super) fn description(&self) -> Option<String> {
         self.text("documentation_url")
     }
 
-    /// What the other side said, with what its administrator asks for.
+    /// The server's message, with the instructions of its administrator.
     pub(super) fn said(&self) -> String {
         let message = match self.message() {
             Some(message) => message.trim_end_matches('.').to_owned(),
@@ -156,7 +156,7 @@ impl Answer {
 pub(super) mod tests {
     use super::*;
 
-    /// An answer with these headers, received at a fixed moment.
+    /// A response with these headers, received at a fixed time.
     pub(in crate::clients) fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
         let name = |it: &str| http::HeaderName::from_bytes(it.as_bytes()).unwrap();
         Answer {
@@ -200,7 +200,7 @@ pub(super) mod tests {
         assert_eq!(empty.limit(), None);
         empty.succeeded_before = true;
         assert_eq!(empty.limit(), Some((Limit::Secondary, until)));
-        // What is told as something else is that, whatever was before.
+        // A known reason counts, whatever succeeded before.
         said.succeeded_before = true;
         said.body = br#"{"message": "Resource not accessible by integration"}"#.to_vec();
         assert_eq!(said.limit(), None);

@@ -1,4 +1,4 @@
-//! The pauses that GitHub asks for, which all calls of a client keep.
+//! Pauses that GitHub requests; they apply to all calls of a client.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,23 +11,23 @@ use tokio::time::Instant;
 use super::response::Answer;
 use crate::clients::retry::{LONGEST, until};
 
-/// How often a call that only met a busy server or a bad moment of the network is made.
+/// The maximum number of attempts of a call after a busy server or a network error.
 pub(super) const ATTEMPTS: u32 = 3;
 
-/// The pause that an answer asks for, if it is a short one.
+/// The pause that a response requests, if it is short.
 pub(super) fn asked(answer: &Answer) -> Option<Duration> {
     let (_, until) = answer.limit()?;
     let pause = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-    // The server's seconds are whole ones.
+    // The server rounds to seconds.
     (pause <= LONGEST).then(|| pause + Duration::from_millis(50))
 }
 
-/// What all calls of a client pass: a pause that GitHub asks one of them for is a pause for all.
+/// A gate for all calls of a client: a pause that GitHub requests for one call applies to all.
 #[derive(Default)]
 pub(super) struct Gate(Mutex<Option<Instant>>);
 
 impl Gate {
-    /// Nobody passes for so long.
+    /// Closes the gate for this time.
     pub(super) fn close(&self, length: Duration) {
         let end = Instant::now() + length;
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);

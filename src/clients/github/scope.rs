@@ -1,9 +1,9 @@
-//! The three levels runners can belong to: their paths, their names, and what each asks of a credential
+//! The three levels of runners (repository, organization, enterprise): API paths, names, required permissions
 //! (reference: arc.md 5, table of levels). Pure: no I/O.
 
 use crate::profile::Scope;
 
-/// The path of a scope's resources.
+/// The API path of a scope.
 pub(super) fn prefix(scope: Scope<'_>) -> String {
     match scope {
         Scope::Enterprise(name) => format!("enterprises/{name}"),
@@ -12,7 +12,7 @@ pub(super) fn prefix(scope: Scope<'_>) -> String {
     }
 }
 
-/// As a message names it.
+/// Its name in messages.
 pub(super) fn describe(scope: Scope<'_>) -> String {
     match scope {
         Scope::Enterprise(name) => format!("enterprise `{name}`"),
@@ -21,7 +21,7 @@ pub(super) fn describe(scope: Scope<'_>) -> String {
     }
 }
 
-/// Where the profile names it.
+/// Its key in the profile.
 pub(super) const fn key(scope: Scope<'_>) -> &'static str {
     match scope {
         Scope::Enterprise(_) => "github.enterprise",
@@ -30,7 +30,7 @@ pub(super) const fn key(scope: Scope<'_>) -> &'static str {
     }
 }
 
-/// Who may manage its runners.
+/// The role that can manage its runners.
 pub(super) const fn administrator(scope: Scope<'_>) -> &'static str {
     match scope {
         Scope::Enterprise(_) => "an owner of the enterprise",
@@ -39,7 +39,7 @@ pub(super) const fn administrator(scope: Scope<'_>) -> &'static str {
     }
 }
 
-/// The scopes of a classic token of which one is needed, the least first.
+/// The scopes of a classic token, of which one is needed; the narrowest first.
 pub(super) const fn classic_scopes(scope: Scope<'_>) -> &'static [&'static str] {
     match scope {
         Scope::Enterprise(_) => &["manage_runners:enterprise", "admin:enterprise"],
@@ -51,13 +51,13 @@ pub(super) const fn classic_scopes(scope: Scope<'_>) -> &'static [&'static str] 
 /// A permission of fine-grained tokens and Apps: its key in the API, and its name on GitHub's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Permission {
-    /// As answers name it.
+    /// Its key in responses.
     pub key: &'static str,
-    /// As the settings page names it.
+    /// Its name on the settings page.
     pub title: &'static str,
 }
 
-/// The permission that is needed with write access; an enterprise has none.
+/// The required permission, with write access; an enterprise has none.
 pub(super) const fn permission(scope: Scope<'_>) -> Option<Permission> {
     match scope {
         Scope::Enterprise(_) => None,

@@ -1,22 +1,22 @@
-//! Which GitHub is spoken to, and where its API and its pages are. Pure: no I/O.
+//! The GitHub server of a profile: its API URL, web URL and version. Pure: no I/O.
 
 use std::fmt;
 
-/// The oldest GitHub Enterprise Server that the controller works with (reference: arc.md 5, minimums).
+/// The oldest GitHub Enterprise Server that the controller supports (reference: arc.md 5, minimums).
 pub const OLDEST: Version = Version { major: 3, minor: 6 };
 
 /// A GitHub server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// The URL of its API, without a `/` at the end.
+    /// The URL of its API, without a trailing `/`.
     pub api: String,
-    /// The URL of its pages, without a `/` at the end.
+    /// The URL of its web pages, without a trailing `/`.
     pub web: String,
-    /// What is expected to answer there.
+    /// The expected product.
     pub product: Product,
 }
 
-/// What a GitHub server can be.
+/// The GitHub products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     /// github.com.
@@ -26,7 +26,7 @@ pub enum Product {
 }
 
 impl Server {
-    /// The server at `url`, as `github.url` names it; github.com without one.
+    /// The server at `url`, the value of `github.url`; github.com without one.
     pub fn of(url: Option<&str>) -> Self {
         let Some(url) = url else {
             return Self {
@@ -44,7 +44,7 @@ impl Server {
     }
 }
 
-/// The version of a GitHub Enterprise Server, as far as it decides what the server can do.
+/// The version of a GitHub Enterprise Server, major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The first number.
@@ -54,7 +54,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Reads `3.19.0`, and `enterprise-server@3.19.0` as the header has it.
+    /// Parses `3.19.0`, and `enterprise-server@3.19.0` from the header.
     pub fn parse(text: &str) -> Option<Self> {
         let numbers = text.rsplit('@').next()?;
         let mut numbers = numbers.split('.');

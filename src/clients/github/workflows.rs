@@ -1,4 +1,4 @@
-//! Workflows and their runs: dispatch, find, follow, cancel.
+//! Workflows and their runs: dispatch, find, watch, cancel.
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -15,27 +15,27 @@ use super::{
 };
 use crate::{clients::requests::Call, error::Result};
 
-/// A repository, as far as dispatching depends on it.
+/// A repository, with the fields that dispatching needs.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Repository {
     /// `OWNER/NAME`, as GitHub spells it.
     pub full_name: String,
-    /// The branch that workflows are taken from.
+    /// The default branch.
     pub default_branch: String,
-    /// Whether only some may see it.
+    /// Whether it is private.
     #[serde(default)]
     pub private: bool,
-    /// What the token may do there; not told to every kind of token.
+    /// The token's permissions there; GitHub does not return them for every kind of token.
     #[serde(default)]
     pub permissions: Option<RepositoryPermissions>,
 }
 
-/// What a token may do in a repository.
+/// A token's permissions in a repository.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RepositoryPermissions {
-    /// Whether it may read. An App's token is told neither, whatever it may do.
+    /// Read access. For an App's token both are false, whatever its permissions are.
     pub pull: bool,
-    /// Whether it may write.
+    /// Write access.
     pub push: bool,
 }
 
@@ -44,12 +44,12 @@ pub struct RepositoryPermissions {
 pub struct Run {
     /// Its id.
     pub id: u64,
-    /// What it is called: its `run-name`.
+    /// Its `run-name`.
     #[serde(default)]
     pub display_title: String,
     /// `queued`, `in_progress`, `completed`, `waiting` and others.
     pub status: Option<String>,
-    /// How it ended.
+    /// Its conclusion, once completed.
     pub conclusion: Option<String>,
     /// Its page.
     pub html_url: String,
@@ -62,22 +62,22 @@ pub struct Job {
     pub name: String,
     /// `queued`, `in_progress`, `completed`, `waiting` and others.
     pub status: String,
-    /// How it ended.
+    /// Its conclusion, once completed.
     pub conclusion: Option<String>,
-    /// What it asks for.
+    /// Its `runs-on` labels.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// The runner that has it; empty for a job that nobody took.
+    /// The name of its runner; empty for a job without a runner.
     pub runner_name: Option<String>,
     /// When it was queued.
     pub created_at: Option<Timestamp>,
-    /// When a runner took it; meaningless before.
+    /// When a runner started it; meaningless before.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it was completed.
     pub completed_at: Option<Timestamp>,
-    /// Its page, with the log.
+    /// The URL of its page, with the log.
     pub html_url: Option<String>,
-    /// Its steps, GitHub's own among them.
+    /// Its steps, including those that GitHub adds.
     #[serde(default)]
     pub steps: Vec<JobStep>,
 }
@@ -87,7 +87,7 @@ pub struct Job {
 pub struct JobStep {
     /// Its name.
     pub name: String,
-    /// How it ended.
+    /// Its conclusion, once completed.
     pub conclusion: Option<String>,
 }
 
@@ -114,8 +114,8 @@ impl GitHub {
         self.json(&answer, "the repository")
     }
 
-    /// Dispatches the workflow in `file` on `reference`. GitHub tells no id (up to GHES 3.19); the run is found by its
-    /// name. Never repeated: each time would be another run.
+    /// Dispatches the workflow in `file` on `reference`. GitHub returns no run id (up to GHES 3.19); the run is found by its
+    /// name. Never retried: each call would start another run.
     pub async fn dispatch(
         &self,
         name: &str,
@@ -151,7 +151,7 @@ impl GitHub {
         Err(self.no(&answer, name, asked).await)
     }
 
-    /// Whether somebody, or GitHub after 60 days, has disabled a workflow; `None` where GitHub does not tell.
+    /// Whether a workflow is disabled, by a user or by GitHub after 60 days; `None` where GitHub does not return it.
     async fn is_disabled(&self, name: &str, file: &str) -> Option<bool> {
         let path = format!("repos/{name}/actions/workflows/{file}");
         let answer = self.look(name, Asked::Run, &path).await.ok()?;
@@ -159,7 +159,7 @@ impl GitHub {
         Some(workflow.state.starts_with("disabled"))
     }
 
-    /// The newest runs that were dispatched.
+    /// The newest runs with the event `workflow_dispatch`.
     pub async fn dispatched_runs(&self, name: &str) -> Result<Vec<Run>> {
         let path = format!("repos/{name}/actions/runs?event=workflow_dispatch&per_page={PAGE}");
         let answer = self.look(name, Asked::Run, &path).await?;
@@ -174,7 +174,7 @@ impl GitHub {
         self.json(&answer, "the run")
     }
 
-    /// The jobs of the newest attempt of the run `id`.
+    /// The jobs of the latest attempt of the run `id`.
     pub async fn jobs(&self, name: &str, id: u64) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         for page in 1.. {
@@ -190,7 +190,7 @@ impl GitHub {
         Ok(jobs)
     }
 
-    /// Asks GitHub to end the run `id`; one that has ended is as wanted.
+    /// Cancels the run `id`; succeeds if it is already completed.
     pub async fn cancel(&self, name: &str, id: u64) -> Result<()> {
         let path = format!("repos/{name}/actions/runs/{id}/cancel");
         let bearer = self.bearer(Purpose::Workflows(name)).await?;

@@ -1,4 +1,4 @@
-//! The argv of helm's commands. No secret and no value is ever in them. Pure: no I/O.
+//! The arguments of helm's commands. They never contain secrets or values. Pure: no I/O.
 
 use std::{ffi::OsString, path::Path};
 
@@ -8,7 +8,7 @@ use crate::desired::{
     resource::{Chart, HelmRelease},
 };
 
-/// The argv of `helm pull` for `chart`, to a file in `directory`.
+/// The arguments of `helm pull` for `chart`, to a file in `directory`.
 pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["pull".into()];
     if chart.location.starts_with("oci://") {
@@ -31,9 +31,9 @@ pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
     arguments
 }
 
-/// The argv of `helm upgrade --install` for `release`. Waits, hooks and CRDs are arcctl's own work.
-/// The label with the revision tells
-/// arcctl's own revisions from those by hand, which take the labels of the one before.
+/// The arguments of `helm upgrade --install` for `release`. Waits, hooks and CRDs are handled by arcctl itself.
+/// The label with the revision distinguishes
+/// arcctl's revisions from manual ones, which inherit the labels of the previous revision.
 pub(super) fn upgrade_arguments(
     release: &HelmRelease,
     revision: u64,
@@ -60,13 +60,13 @@ pub(super) fn upgrade_arguments(
         "-".into(),
     ]);
     if major >= 4 {
-        // What someone edited by hand belongs to another field manager; the release takes it back (drift).
+        // A field that was edited by hand has another field manager; the release overwrites it (drift).
         arguments.extend(["--server-side=true".into(), "--force-conflicts".into()]);
     }
     arguments
 }
 
-/// The argv of `helm template` for `release`, its values on stdin.
+/// The arguments of `helm template` for `release`, with values from stdin.
 pub(super) fn render_arguments(
     release: &HelmRelease,
     chart: &Path,

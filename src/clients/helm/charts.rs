@@ -1,4 +1,4 @@
-//! Charts as files: downloaded once a run, or the path that the profile names.
+//! Chart files: downloaded once per run, or at the path in the profile.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Helm {
-    /// The chart as a file: downloaded once a run, or the path that the profile names.
+    /// The chart as a file: downloaded once per run, or at the path in the profile.
     pub(super) async fn pull(&self, chart: &Chart) -> Result<PathBuf> {
         let remote = ["http://", "https://", "oci://"]
             .iter()
@@ -27,7 +27,7 @@ impl Helm {
             .cloned()
     }
 
-    /// A chart that is given as a path, once helm has said that it is the one that the profile names.
+    /// A chart at a local path, after helm confirms that its name and version match the profile.
     async fn checked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
         let arguments = vec!["show".into(), "chart".into(), path.clone().into()];
         let what = format!("read chart `{}` from `{}`", chart.name, path.display());

@@ -1,9 +1,9 @@
-//! What to do when helm fails, by its own words: where they tell nothing, the hint says so and names the one next place.
+//! Maps helm's error messages to hints. For an unknown message the hint states that, and names the next thing to check.
 //! Pure: no I/O.
 //!
-//! Sources of the words: helm's `pkg/action` and `pkg/kube` (v3.13 to v4.3), client-go's errors below them.
+//! Sources of the messages: helm's `pkg/action` and `pkg/kube` (v3.13 to v4.3), client-go's errors below them.
 
-/// Words of helm's and what they call for; the first whose words are all there.
+/// Texts in helm's messages and their hints; the first entry whose texts are all found wins.
 const KNOWN: &[(&[&str], &str)] = &[
     (
         &["another operation", "in progress"],
@@ -95,7 +95,7 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What to do after `words`.
+/// The hint for the error message `words`.
 pub(super) fn hint(words: &str) -> String {
     let said = words.to_lowercase();
     let known = KNOWN

@@ -1,7 +1,7 @@
-//! The `helm` binary (v3 and v4): argv, stdin and JSON. The only file that starts a process.
+//! Runs the `helm` binary (v3 and v4): arguments, stdin and JSON. The only module that starts a process.
 //!
-//! Helm gets directories of its own, values on stdin, and a process group of its own, so that a Ctrl-C at the
-//! terminal does not end it in the middle of a write. No secret is ever in its argv or values.
+//! Helm gets its own directories, values on stdin, and its own process group, so that Ctrl-C in the
+//! terminal does not interrupt a write. Its arguments and values never contain secrets.
 
 mod arguments;
 mod charts;
@@ -36,13 +36,13 @@ use arguments::{render_arguments, upgrade_arguments};
 use hint::hint;
 use output::{last_words, supported};
 
-/// The label with the revision that arcctl makes a record as.
+/// The label with the number of a revision that arcctl created.
 pub const REVISION: &str = "arcctl.dev/revision";
 
-/// How long one helm process may run: an upgrade of either chart takes seconds, a chart comes over the network.
+/// The timeout of a helm process: an upgrade of either chart takes seconds, a chart download needs the network.
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Variables that would name helm another cluster, user or namespace than arcctl's.
+/// Variables that would select another cluster, user or namespace for helm.
 const ELSEWHERE: [&str; 9] = [
     "HELM_KUBEAPISERVER",
     "HELM_KUBEASGROUPS",
@@ -55,7 +55,7 @@ const ELSEWHERE: [&str; 9] = [
     "HELM_NAMESPACE",
 ];
 
-/// The helm binary and how it reaches the cluster.
+/// The helm binary and its access to the cluster.
 pub struct Helm {
     binary: Option<PathBuf>,
     access: Access,
@@ -68,8 +68,8 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Looks for `helm` in `search_path` (the value of PATH). Nothing is started.
-    /// `hidden` are variables that helm does not need to see: the one that holds the token.
+    /// Searches `helm` in `search_path` (the value of PATH). Starts no process.
+    /// `hidden` are variables to remove from helm's environment, such as the one with the token.
     pub fn new(search_path: Option<&str>, access: Access, hidden: Vec<String>) -> Result<Self> {
         let binary = search_path.and_then(find_helm);
         let home = Scratch::new("arcctl-helm-").map_err(|error| {
@@ -89,8 +89,8 @@ impl Helm {
         })
     }
 
-    /// The same with the registries that the user has signed in to by `helm registry login`: `file` is where helm keeps
-    /// them. Nothing else of the user's configuration reaches this helm.
+    /// The same with the registry logins of the user (`helm registry login`): `file` is helm's registry
+    /// configuration. No other configuration of the user is passed to helm.
     #[must_use]
     pub fn signed_in(mut self, file: Option<PathBuf>) -> Self {
         self.registries = file.filter(|it| it.is_file());
@@ -102,7 +102,7 @@ impl Helm {
         self.processes.load(Ordering::Relaxed)
     }
 
-    /// Where helm is, or an error that says how to get it.
+    /// The path of helm, or an error with installation instructions.
     pub fn binary(&self) -> Result<&Path> {
         self.binary.as_deref().ok_or_else(|| {
             Error::failed(System::Helm, "there is no `helm` in PATH")
@@ -110,7 +110,7 @@ impl Helm {
         })
     }
 
-    /// Installs or upgrades `release`, which becomes `revision`.
+    /// Installs or upgrades `release` as `revision`.
     pub async fn upgrade(&self, release: &HelmRelease, revision: u64) -> Result<()> {
         let chart = self.pull(&release.chart).await?;
         let arguments = upgrade_arguments(release, revision, &chart, self.major().await?);
@@ -118,14 +118,14 @@ impl Helm {
             "install chart `{}` as release `{}`",
             release.chart.name, release.name
         );
-        // A webhook that is just coming up refuses an upgrade; the same command again heals it (reference: observed.md 3).
+        // An upgrade fails while a webhook is still starting; the same command succeeds later (reference: observed.md 3).
         self.run(&what, arguments, true, Some(&release.values))
             .await
             .map(|_| ())
             .map_err(|error| error.passing(true))
     }
 
-    /// Uninstalls `release`; what it does not find is gone.
+    /// Uninstalls `release`; succeeds if it does not exist.
     pub async fn uninstall(&self, release: &HelmRelease) -> Result<()> {
         let arguments = [
             "uninstall",
@@ -187,7 +187,7 @@ impl Helm {
         .await
     }
 
-    /// The objects of `release` as its chart and values make them for Kubernetes `version`, without its CRDs and hooks.
+    /// The objects of `release`, rendered with its values for Kubernetes `version`, without its CRDs and hooks.
     pub async fn render(&self, release: &HelmRelease, version: (u32, u32)) -> Result<String> {
         let path = self.pull(&release.chart).await?;
         let arguments = render_arguments(release, &path, version);
@@ -196,14 +196,14 @@ impl Helm {
             .await
     }
 
-    /// Asks helm for its version and fetches `chart`: what a first write would otherwise find missing. One after the
-    /// other: what an old helm says of a chart is not the news.
+    /// Checks helm's version and downloads `chart`, so that problems show before the first write. Sequentially: chart
+    /// errors of an unsupported helm would be misleading.
     pub async fn fetch(&self, chart: &Chart) -> Result<()> {
         self.major().await?;
         self.pull(chart).await.map(|_| ())
     }
 
-    /// The major version, asked once.
+    /// The major version, read once.
     async fn major(&self) -> Result<u32> {
         self.major
             .get_or_try_init(|| async {
@@ -222,7 +222,7 @@ impl Helm {
             .copied()
     }
 
-    /// The process, not started yet.
+    /// The process, not yet started.
     fn command(
         &self,
         binary: &Path,
@@ -252,7 +252,7 @@ impl Helm {
         if let Some(file) = &self.registries {
             command.env("HELM_REGISTRY_CONFIG", file);
         }
-        // What could lead helm elsewhere than arcctl goes.
+        // Remove variables that would select another cluster.
         for name in ELSEWHERE
             .into_iter()
             .chain(self.hidden.iter().map(String::as_str))
@@ -289,11 +289,11 @@ impl Helm {
         let stdin = child.stdin.take();
         let given = async {
             if let (Some(values), Some(mut stdin)) = (values, stdin) {
-                // A helm that refuses its arguments closes stdin early; its exit code tells more than this error.
+                // A helm that rejects its arguments closes stdin early; its exit code is more useful than this error.
                 let _ignored = stdin.write_all(values.to_string().as_bytes()).await;
             }
         };
-        // Both at once: a helm that first writes much, or reads nothing, is not waited for beyond its time.
+        // Concurrently: the timeout also applies to a helm that writes much output first, or does not read stdin.
         let both = async { tokio::join!(given, child.wait_with_output()).1 };
         let output = tokio::time::timeout(PROCESS_TIMEOUT, both)
             .await
@@ -307,7 +307,7 @@ impl Helm {
     }
 }
 
-/// Where `helm` is in `search_path`.
+/// The path of `helm` in `search_path`.
 fn find_helm(search_path: &str) -> Option<PathBuf> {
     std::env::split_paths(search_path)
         .map(|directory| directory.join("helm"))
@@ -320,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    /// Prints what it is told where the registries are, and describes every chart as `a` 1.0.0.
+    /// Prints the path of its registry configuration, and describes every chart as `a` 1.0.0.
     const PROGRAM: &str = "#!/bin/sh\ncase \"$*\" in 'show chart'*) printf 'name: a\\nversion: 1.0.0\\n' ;; *) echo \"$HELM_REGISTRY_CONFIG in $HELM_CONFIG_HOME\" ;; esac\n";
 
     #[tokio::test]
@@ -344,7 +344,7 @@ mod tests {
         let said = helm.show_crds(&chart).await.unwrap();
         assert!(said.starts_with(registries.to_str().unwrap()), "{said}");
         assert!(said.contains("arcctl-helm-"), "{said}");
-        // A file that is not there is no reason to hide what helm finds by itself.
+        // If the file does not exist, helm's own default is kept.
         let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new())
             .unwrap()
             .signed_in(Some(directory.path().join("none")));

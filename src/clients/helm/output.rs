@@ -1,9 +1,9 @@
-//! What helm says: its version, what a chart is, and why it failed. Pure: no I/O.
+//! Parses helm's output: its version, chart metadata, errors. Pure: no I/O.
 
-/// How many lines of helm's own words an error quotes.
+/// The maximum number of lines of helm's output in an error.
 const QUOTED_LINES: usize = 4;
 
-/// The major version in what `helm version --short` says; labels on a release came with 3.13.
+/// The major version in the output of `helm version --short`; labels on a release need 3.13.
 pub(super) fn supported(text: &str) -> Result<u32, String> {
     let mut parts = text.trim_start_matches('v').split('.');
     let mut number = || parts.next()?.parse::<u32>().ok();
@@ -15,7 +15,7 @@ pub(super) fn supported(text: &str) -> Result<u32, String> {
     }
 }
 
-/// What `helm show chart` says of `key`, a key at the top; a version comes without its `v`.
+/// The top-level `key` in the output of `helm show chart`; a version without its `v`.
 pub(super) fn described(text: &str, key: &str) -> String {
     let mut lines = text.lines();
     let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));

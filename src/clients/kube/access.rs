@@ -1,4 +1,4 @@
-//! Which cluster, and as whom: what a kubeconfig says, for the client and for helm.
+//! Cluster access from a kubeconfig: cluster, user and context, for the client and for helm.
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
@@ -13,33 +13,33 @@ use crate::{
     error::{Error, Result, System},
 };
 
-/// Which cluster, by kubeconfig.
+/// The kubeconfig and context of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// A kubeconfig file; by the usual rules where left out.
+    /// A kubeconfig file; the default rules apply without one.
     pub kubeconfig: Option<PathBuf>,
-    /// The files that the environment names in its place (`KUBECONFIG`), the first before the others.
+    /// The files in the variable `KUBECONFIG`, in order of precedence.
     pub listed: Vec<PathBuf>,
     /// A context of it.
     pub context: Option<String>,
-    /// Who shows the cluster who this is, where that is EKS by its name.
+    /// The EKS authentication, where the profile names an EKS cluster.
     pub login: Option<Arc<Login>>,
-    /// The variables that a program which the kubeconfig names (`exec`) does not get to see.
+    /// Variables to hide from programs that the kubeconfig names (`exec`).
     pub hidden: Vec<String>,
 }
 
 impl Access {
-    /// The same with the context named that is current now, so that another program cannot change it half-way.
+    /// The same with the current context fixed, so that another program cannot change it during the run.
     #[must_use]
     pub fn pinned(mut self) -> Self {
         if self.context.is_none() {
-            // What cannot be read is the error of `connect`, which says more.
+            // An unreadable kubeconfig is reported by `connect`, in more detail.
             self.context = self.read().ok().and_then(|it| it.current_context);
         }
         self
     }
 
-    /// The flags that lead helm to the same cluster, with credentials that serve for longer than it runs.
+    /// The flags for helm to use the same cluster, with credentials that are valid for longer than it runs.
     pub(in crate::clients) async fn helm_flags(&self) -> Result<Vec<OsString>> {
         if let Some(login) = &self.login {
             login.renew().await?;
@@ -54,7 +54,7 @@ impl Access {
         Ok(flags)
     }
 
-    /// The kubeconfig: one file, or those of a list that are there, as kubectl and helm read them.
+    /// The kubeconfig: one file, or the existing files of a list, as in kubectl and helm.
     fn read(&self) -> Result<Kubeconfig, KubeconfigError> {
         if let Some(path) = &self.kubeconfig {
             return Kubeconfig::read_from(path);
@@ -79,7 +79,7 @@ impl Access {
         merged.ok_or(missing)
     }
 
-    /// What it says; without a kubeconfig, what a pod of the cluster knows.
+    /// The client configuration; without a kubeconfig, the in-cluster configuration.
     pub(in crate::clients) async fn config(&self) -> Result<Config> {
         let options = KubeConfigOptions {
             context: self.context.clone(),
@@ -94,7 +94,7 @@ impl Access {
                 self.hide(&mut config);
                 Ok(config)
             }
-            // In a pod there is no kubeconfig; one that is there and cannot be read is not passed over.
+            // A pod has no kubeconfig; an existing kubeconfig that cannot be read is an error.
             Err(error) if self.context.is_none() && is_absent(&error) => {
                 Config::incluster().map_err(|_| unreadable(&error))
             }
@@ -104,8 +104,8 @@ impl Access {
 }
 
 impl Access {
-    /// Keeps the hidden variables from the programs that sign in: kube gives them the whole environment otherwise. What
-    /// the kubeconfig itself gives a program under such a name is the program's own.
+    /// Hides the variables from `exec` programs: kube passes them the whole environment otherwise. Variables of the same
+    /// name that the kubeconfig sets are kept.
     fn hide(&self, config: &mut Config) {
         if let Some(exec) = &mut config.auth_info.exec {
             let gives = |name: &String| {
@@ -131,7 +131,7 @@ fn is_absent(error: &KubeconfigError) -> bool {
     }
 }
 
-/// Why a kubeconfig cannot be used.
+/// The error for a kubeconfig that cannot be used.
 fn unreadable(error: &KubeconfigError) -> Error {
     let (message, hint) = match error {
         KubeconfigError::LoadContext(name) => (

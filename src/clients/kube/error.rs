@@ -1,4 +1,4 @@
-//! A call that did not succeed: what the server said, whether asking again helps, and the error that it becomes.
+//! Errors of Kubernetes API calls: the server's message, whether a retry helps, and the resulting error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     secret::text::masked,
 };
 
-/// A call that did not succeed, before anything is known of what it was for.
+/// A failed call, without its context.
 #[derive(Debug)]
 pub struct KubeFailure {
     pub(super) what: String,
@@ -23,19 +23,19 @@ pub struct KubeFailure {
     pub(super) login: Option<Arc<Login>>,
 }
 
-/// How it ended.
+/// The kinds of failures.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// It was refused, or did not get through.
+    /// An error response, or a connection error.
     Refused(Box<kube::Error>),
-    /// No answer came in time.
+    /// Timeout.
     Silence,
-    /// It was not asked: there is nobody to ask as any more.
+    /// Not sent: the credentials have expired.
     SignedOut(Box<Error>),
 }
 
 impl KubeFailure {
-    /// The HTTP status, where the server sent one.
+    /// The HTTP status, where the server returned one.
     pub fn code(&self) -> Option<u16> {
         self.status().map(|status| status.code)
     }
@@ -48,7 +48,7 @@ impl KubeFailure {
         }
     }
 
-    /// The fields that the server names as wrong.
+    /// The invalid fields in the server's Status.
     pub fn fields(&self) -> Vec<String> {
         let details = self.status().and_then(|it| it.details.as_ref());
         details
@@ -59,7 +59,7 @@ impl KubeFailure {
             .collect()
     }
 
-    /// What the server said, once. A policy may quote the whole object, so nothing secret of it is repeated.
+    /// The server's message, once. A policy can quote the whole object, so secrets are removed.
     pub fn said(&self) -> String {
         match &self.reply {
             Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
@@ -71,8 +71,8 @@ impl KubeFailure {
         }
     }
 
-    /// After which pause the call is made again; `None` where that does not help. The pause that a busy server asks for is
-    /// kept if it is a short one. A server that was silent is asked once more: the line may have been lost.
+    /// The pause before a retry; `None` where a retry does not help. A pause that a busy server requests is
+    /// used if it is short. After a timeout, the call is repeated once.
     pub(super) fn again(&self, call: Call, attempt: u32) -> Option<Duration> {
         if matches!(self.reply, Reply::Silence) && attempt > 1 {
             return None;
@@ -83,19 +83,19 @@ impl KubeFailure {
         (self.is_passing(call) && asked <= LONGEST).then(|| asked.max(backoff(attempt)))
     }
 
-    /// Whether the call may be repeated: the server was busy, or (for reads) the line was bad.
+    /// Whether the call can be repeated: the server was busy, or (for reads) the connection failed.
     fn is_passing(&self, call: Call) -> bool {
         match self.code() {
             Some(429 | 503 | 504) => true,
-            // A dry run that answers 500 met a webhook, and is asked again at the waiter's pace.
+            // A dry run that returns 500 met a webhook error; the wait loop repeats it.
             Some(500) => call == Call::Read,
             Some(_) => false,
-            // An applied or created object may have arrived: only reads are repeated blindly.
+            // An apply or create may have succeeded: only reads are always repeated.
             None => call != Call::Write && !self.is_unauthenticated(),
         }
     }
 
-    /// Whether the credentials could not even be made: an exec plugin that failed, an expired single sign-on.
+    /// Whether no credentials were available: an exec plugin failed, or single sign-on has expired.
     fn is_unauthenticated(&self) -> bool {
         match &self.reply {
             Reply::Refused(error) => matches!(**error, kube::Error::Auth(_)),
@@ -104,13 +104,13 @@ impl KubeFailure {
         }
     }
 
-    /// Whether the caller may not do this: unknown, or without the right. A policy that refuses what is asked for is
-    /// none of this, although it is a 403 too.
+    /// Whether the caller is not authenticated or lacks the permission. A policy that rejects the object also
+    /// returns 403, but does not count.
     pub fn is_unauthorized(&self) -> bool {
         self.kind() == ErrorKind::Unauthorized
     }
 
-    /// Whether a policy, a quota or the end of a namespace refuses the object, and no lack of rights.
+    /// Whether a policy, a quota or a terminating namespace rejects the object, rather than RBAC.
     fn is_policy(&self) -> bool {
         self.status()
             .is_some_and(|status| status.code == 403 && is_policy(&status.message))
@@ -125,7 +125,7 @@ impl KubeFailure {
         }
     }
 
-    /// As an error about `target`.
+    /// Converts it to an error about `target`.
     pub fn about(&self, target: &Target) -> Error {
         self.error(&target.to_string())
     }
@@ -188,8 +188,8 @@ impl KubeFailure {
     }
 }
 
-/// The API server says the same 403 of both: its authorizers say what a user cannot do, and RBAC's own admission what they
-/// may not grant, right after `forbidden: `; what comes after a policy's own name is the policy's words, whatever they are.
+/// Both are a 403. The authorizers report what a user cannot do, and RBAC's admission reports what they cannot grant, right
+/// after `forbidden: `; any text after the name of a policy is the policy's message.
 fn is_policy(message: &str) -> bool {
     if message.starts_with("admission webhook ") {
         return true;
@@ -202,7 +202,7 @@ fn is_policy(message: &str) -> bool {
     !(of_a_user && rights)
 }
 
-/// The Status of a refused call, where the server sent one.
+/// The Status of a failed call, where the server returned one.
 pub fn status(error: &kube::Error) -> Option<&Status> {
     match error {
         kube::Error::Api(status) => Some(status),
@@ -210,7 +210,7 @@ pub fn status(error: &kube::Error) -> Option<&Status> {
     }
 }
 
-/// The last source of an error: the one that says what happened.
+/// The last source of an error: the original cause.
 pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(source) = current.source() {

@@ -1,4 +1,4 @@
-//! Which kinds the API server serves, and whether their objects are in a namespace: asked once for each API version.
+//! API discovery: the kinds that the API server serves, and whether they are namespaced; read once per API version.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::{Kind, Kube, Target};
 use crate::{clients::requests::Call, error::Result};
 
-/// A kind as the API server tells of it.
+/// A kind, as the API server lists it.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     kind: String,
@@ -17,12 +17,12 @@ pub(super) struct Served {
     namespaced: bool,
 }
 
-/// What is known of the kinds of each API version.
+/// The cached kinds of each API version.
 pub(super) type Kinds = Arc<Mutex<HashMap<String, Arc<OnceCell<Vec<Served>>>>>>;
 
 impl Kube {
-    /// The address of the object that `manifest` is: in `namespace` where its kind has one and it names none itself, and
-    /// without one where its kind is cluster-wide, whatever it says. `None` where the API server does not serve its kind.
+    /// The address of the object in `manifest`: in `namespace` where its kind is namespaced and it sets none, and
+    /// without one where its kind is cluster-scoped. `None` where the API server does not serve its kind.
     pub async fn place(&self, manifest: &Value, namespace: &str) -> Result<Option<Target>> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&manifest["apiVersion"]), text(&manifest["kind"]));
@@ -64,7 +64,7 @@ impl Kube {
         if found.is_some() || !known {
             return Ok(found);
         }
-        // Its CRD may have come since.
+        // Its CRD may have been created since.
         let again = Arc::new(OnceCell::new());
         self.kinds
             .lock()
@@ -75,7 +75,7 @@ impl Kube {
             .await?))
     }
 
-    /// The kinds of an API version; none where it is not served.
+    /// The kinds of an API version; none if it is not served.
     async fn read_kinds(&self, version: &str) -> Result<Vec<Served>> {
         let what = format!("ask for the kinds of API version `{version}`");
         let answer = self
@@ -97,7 +97,7 @@ impl Kube {
             plural: it.name,
             namespaced: it.namespaced,
         };
-        // `pods/log` and the like are parts of a kind.
+        // `pods/log` and the like are subresources.
         let whole = answer
             .resources
             .into_iter()

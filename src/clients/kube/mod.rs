@@ -1,6 +1,6 @@
-//! The Kubernetes API, as plain JSON objects: get, list, server-side apply, delete, watch.
+//! A client for the Kubernetes API with plain JSON objects: get, list, server-side apply, delete, watch.
 //!
-//! Every call has a timeout, is counted, and is repeated when the server was only busy. An error names the object.
+//! Every call has a timeout, is counted, and is retried if the server is busy. Errors name the object.
 
 mod access;
 mod error;
@@ -32,13 +32,13 @@ use crate::{
     log,
 };
 
-/// The field manager of everything arcctl applies (DESIGN 5).
+/// The field manager of all objects that arcctl applies (DESIGN 5).
 pub const FIELD_MANAGER: &str = "arcctl";
 
-/// How long one call may take: twice that is less than a minute, the shortest time that a person gives a run.
+/// The timeout of one call: two of them are less than a minute, the shortest usual `--timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How often a call that only met a busy server is made.
+/// The maximum number of attempts of a call while the server is busy.
 const ATTEMPTS: u32 = 4;
 
 /// A connection to the API server.
@@ -54,11 +54,11 @@ pub struct Kube {
 }
 
 impl Kube {
-    /// Connects as `access` says; without a kubeconfig, as a pod of the cluster. No call is made yet.
+    /// Connects with `access`; without a kubeconfig, with the in-cluster configuration. Makes no call yet.
     pub async fn connect(access: &Access) -> Result<Self> {
         let mut config = access.config().await?;
         config.connect_timeout = Some(Duration::from_secs(10));
-        // Repeating is `call`'s work, where it is counted and has a limit.
+        // Retries are done in `call`, where they are counted and limited.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
         let builder = ClientBuilder::try_from(config).map_err(|error| {
@@ -90,7 +90,7 @@ impl Kube {
         }
     }
 
-    /// Makes one call: with a timeout, counted, repeated while the server is only busy.
+    /// Makes one call: with a timeout, counted, retried while the server is busy.
     async fn call<T, F>(
         &self,
         kind: Call,
@@ -132,7 +132,7 @@ impl Kube {
 }
 
 fn to_value(object: &DynamicObject) -> Value {
-    // A DynamicObject is JSON by construction, so this cannot fail; Null would read as an object without anything.
+    // A DynamicObject is always valid JSON, so this cannot fail; Null would read as an empty object.
     serde_json::to_value(object).unwrap_or_default()
 }
 
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// An API server that is busy for the first call, and asks for a pause.
+    /// An API server that is busy for the first call, and requests a pause.
     async fn busy_once(pause: u32) -> Kube {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -206,7 +206,7 @@ mod tests {
             began.elapsed()
         );
 
-        // A longer one is the user's to wait for.
+        // With a longer pause the call fails.
         let error = busy_once(60).await.get(&target).await.unwrap_err();
         assert!(error.to_string().contains("too many requests"), "{error}");
     }

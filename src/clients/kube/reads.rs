@@ -1,4 +1,4 @@
-//! Calls that change nothing: objects, kinds, rights, the version, and what changes.
+//! Read calls: objects, kinds, permissions, version, watches.
 
 use futures::{Stream, StreamExt};
 use kube::{
@@ -15,11 +15,11 @@ use crate::{
     error::{Error, Result, System},
 };
 
-/// How many objects are asked for at a time, where there may be many.
+/// The page size of large lists.
 const PAGE: u32 = 500;
 
 impl Kube {
-    /// The object, or `None` where it or its kind is not there.
+    /// The object, or `None` if it or its kind does not exist.
     pub async fn get(&self, target: &Target) -> Result<Option<Value>> {
         let api = self.api(&target.kind, target.namespace.as_deref());
         let found = self
@@ -34,7 +34,7 @@ impl Kube {
         }
     }
 
-    /// The objects of a selection; none where the kind is not there.
+    /// The objects of a selection; none if the kind does not exist.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Value>> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());
         let parameters = ListParams {
@@ -50,15 +50,15 @@ impl Kube {
         }
     }
 
-    /// The objects of several selections, asked for at the same time.
+    /// The objects of several selections, read concurrently.
     pub async fn list_each(&self, selections: &[Selection]) -> Result<Vec<Value>> {
         let lists = selections.iter().map(|selection| self.list(selection));
         let lists = futures::future::try_join_all(lists).await?;
         Ok(lists.into_iter().flatten().collect())
     }
 
-    /// Shows each object of a selection to `see`, a page at a time: many of them need no more memory than a page. None
-    /// where the kind is not there.
+    /// Calls `see` for each object of a selection, one page at a time, so that memory is limited to a page. No objects
+    /// if the kind does not exist.
     pub async fn each(&self, selection: &Selection, mut see: impl FnMut(&Value)) -> Result<()> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());
         let mut parameters = ListParams {
@@ -84,14 +84,14 @@ impl Kube {
         }
     }
 
-    /// The kinds of objects that a namespace can hold and that can be listed.
+    /// The namespaced kinds that support `list`.
     pub async fn namespaced_kinds(&self) -> Result<Vec<Kind>> {
         let kinds = self.listable_kinds().await?;
         let namespaced = kinds.into_iter().filter(|it| it.0 == Scope::Namespaced);
         Ok(namespaced.map(|it| it.1).collect())
     }
 
-    /// The kinds that can be listed and whose API group `is_wanted`.
+    /// The kinds that support `list` and whose API group `is_wanted`.
     pub async fn kinds_of(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Kind>> {
         let kinds = self.listable_kinds().await?;
         let wanted = kinds.into_iter().filter(|it| is_wanted(it.1.group()));
@@ -113,7 +113,7 @@ impl Kube {
             .collect())
     }
 
-    /// Whether this user may do what `review`, a `SelfSubjectAccessReview`, asks for.
+    /// Whether this user has the permission in `review`, a `SelfSubjectAccessReview`.
     pub async fn allows(&self, review: &Value) -> Result<bool> {
         let kind = Kind::new("authorization.k8s.io/v1", "SelfSubjectAccessReview");
         let api = self.api(&kind, None);
@@ -150,8 +150,8 @@ impl Kube {
         ))
     }
 
-    /// A signal for each change among `selections`, for a waiter. Errors of a watch are signals too: the waiter then
-    /// looks for itself.
+    /// An event for each change in `selections`, for a wait loop. Errors of a watch are events too: the wait loop then
+    /// reads the state itself.
     pub fn changes(&self, selections: &[Selection]) -> impl Stream<Item = ()> + Send + use<> {
         let streams = selections.iter().map(|selection| {
             self.requests.count(Call::Read);
@@ -161,7 +161,7 @@ impl Kube {
                 field_selector: selection.fields.clone(),
                 ..Default::default()
             };
-            // A watch that ended or failed is opened again, with pauses that grow.
+            // A watch that ended or failed is restarted, with increasing pauses.
             watcher::watcher(api, config)
                 .default_backoff()
                 .map({
@@ -174,7 +174,7 @@ impl Kube {
     }
 }
 
-/// What a watch of `kind` tells, for the log.
+/// Logs a watch event of `kind`.
 fn log_event(kind: &str, event: &watcher::Result<watcher::Event<DynamicObject>>) {
     match event {
         Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {

@@ -1,4 +1,4 @@
-//! Logs each request to the API server, with the time until its answer begins.
+//! Logs each request to the API server, with the time until its response begins.
 
 use std::{
     fmt,
@@ -13,11 +13,11 @@ use tower::{BoxError, Layer, Service};
 use crate::log;
 
 tokio::task_local! {
-    /// Which attempt of a call this is, from 1.
+    /// The attempt number of a call, from 1.
     pub(super) static ATTEMPT: u32;
 }
 
-/// The layer around everything that kube does to a request.
+/// The outermost layer around kube's request handling.
 #[derive(Clone, Copy)]
 pub(super) struct RequestLog;
 
@@ -29,7 +29,7 @@ impl<S> Layer<S> for RequestLog {
     }
 }
 
-/// A service whose requests are logged.
+/// A service that logs its requests.
 pub(super) struct Logged<S> {
     inner: S,
 }
@@ -54,7 +54,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
-            // A watch is opened by none of our calls.
+            // Watches are not started by `call`.
             let attempt = ATTEMPT.try_with(|it| *it).unwrap_or(1);
             let status = answer.as_ref().map(|it| it.status().as_u16());
             log::answered("kubernetes", action, status, began, attempt);
@@ -63,13 +63,13 @@ where
     }
 }
 
-/// A request as the log shows it; only put into words where there is a log.
+/// A request in the log; formatted only if logging is on.
 struct Action(Method, Uri);
 
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.1.path_and_query().map_or("/", |it| it.as_str());
-        // kube leaves the sign of a query where there is none.
+        // kube keeps the `?` of an empty query.
         let path = path.replace("?&", "?");
         write!(formatter, "{} {}", self.0, path.trim_end_matches('?'))
     }

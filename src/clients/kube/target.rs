@@ -1,9 +1,9 @@
-//! Which objects are spoken of: a kind, one object, a selection of them. Pure: no I/O.
+//! Addresses of Kubernetes objects: a kind, one object, a selection. Pure: no I/O.
 
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
-/// A kind of object, with the plural that its URL has.
+/// A kind of object, with its plural name in URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
     pub(super) resource: ApiResource,
@@ -18,7 +18,7 @@ impl Kind {
         }
     }
 
-    /// The kind's API group; empty for the core.
+    /// The kind's API group; empty for the core group.
     pub fn group(&self) -> &str {
         &self.resource.group
     }
@@ -39,14 +39,14 @@ impl Kind {
 pub struct Target {
     /// Its kind.
     pub kind: Kind,
-    /// Its namespace; `None` for cluster-wide kinds.
+    /// Its namespace; `None` for cluster-scoped kinds.
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
 }
 
 impl Target {
-    /// An object of a namespace.
+    /// An object in a namespace.
     pub fn namespaced(api_version: &str, kind: &str, namespace: &str, name: &str) -> Self {
         Self {
             kind: Kind::new(api_version, kind),
@@ -55,7 +55,7 @@ impl Target {
         }
     }
 
-    /// A cluster-wide object.
+    /// A cluster-scoped object.
     pub fn cluster(api_version: &str, kind: &str, name: &str) -> Self {
         Self {
             kind: Kind::new(api_version, kind),
@@ -64,7 +64,7 @@ impl Target {
         }
     }
 
-    /// The address a manifest has.
+    /// The address of a manifest.
     pub fn of(manifest: &Value) -> Option<Self> {
         let metadata = manifest.get("metadata")?;
         Some(Self {
@@ -125,14 +125,14 @@ impl Selection {
         }
     }
 
-    /// Those with these labels.
+    /// Restricts it to objects with these labels.
     #[must_use]
     pub fn labelled(mut self, selector: impl Into<String>) -> Self {
         self.labels = Some(selector.into());
         self
     }
 
-    /// Those with these fields.
+    /// Restricts it to objects with these fields.
     #[must_use]
     pub fn with_fields(mut self, selector: impl Into<String>) -> Self {
         self.fields = Some(selector.into());

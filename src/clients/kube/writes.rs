@@ -1,4 +1,4 @@
-//! Calls that change something, or try to: server-side apply, create, replace, patch, delete.
+//! Write calls and their dry runs: server-side apply, create, replace, patch, delete.
 
 use kube::api::{
     DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, ValidationDirective,
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{clients::requests::Call, error::Result};
 
-/// Whether a call changes something.
+/// Whether a call persists its change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Only tried.
+    /// Dry run.
     DryRun,
-    /// Done.
+    /// Persisted.
     Commit,
 }
 
@@ -90,7 +90,7 @@ impl Kube {
         .map(|object| to_value(&object))
     }
 
-    /// Replaces `manifest`, which carries the resourceVersion it was read at.
+    /// Replaces `manifest`, which contains the resourceVersion that was read.
     pub async fn replace(&self, manifest: &Value) -> Result<Value, KubeFailure> {
         let silence = || KubeFailure {
             what: "replace an object".into(),
@@ -128,8 +128,8 @@ impl Kube {
         .map_err(|failure| failure.about(target))
     }
 
-    /// What the object would be with `patch` merged into it: tried, not done. Unlike an apply this takes lists with
-    /// the same key twice, as the API server itself does, and drops fields that it does not know.
+    /// The object after a merge of `patch`, as a dry run. Unlike an apply this accepts lists with
+    /// duplicate keys, as the API server itself does, and drops unknown fields.
     pub async fn try_merge(&self, target: &Target, patch: &Value) -> Result<Value, KubeFailure> {
         let api = self.api(&target.kind, target.namespace.as_deref());
         let parameters = PatchParams {
@@ -145,12 +145,12 @@ impl Kube {
         .map(|object| to_value(&object))
     }
 
-    /// Deletes the object in the background; absent is success.
+    /// Deletes the object with background propagation; succeeds if it does not exist.
     pub async fn delete(&self, target: &Target) -> Result<()> {
         self.delete_with(target, &DeleteParams::background()).await
     }
 
-    /// Deletes the object that was read as `live`: not one that has its name by now, nor one that has changed since.
+    /// Deletes the object that was read as `live`: only with the same uid and resourceVersion.
     pub async fn delete_exactly(&self, target: &Target, live: &Value) -> Result<()> {
         let text = |key: &str| live["metadata"][key].as_str().map(str::to_owned);
         let parameters = DeleteParams::background().preconditions(Preconditions {
@@ -160,13 +160,13 @@ impl Kube {
         self.delete_with(target, &parameters).await
     }
 
-    /// Deletes the pod that was read as `live`, whatever has been noted on it since; its containers have its grace period.
+    /// Deletes the pod that was read as `live`, even if it has been updated since; its grace period applies.
     pub async fn delete_pod(&self, target: &Target, live: &Value) -> Result<()> {
         let parameters = DeleteParams::background().preconditions(same_uid(live));
         self.delete_with(target, &parameters).await
     }
 
-    /// Deletes the pod that was read as `live` without waiting for its containers.
+    /// Deletes the pod that was read as `live` without its grace period.
     pub async fn kill_pod(&self, target: &Target, live: &Value) -> Result<()> {
         let parameters = DeleteParams::background()
             .grace_period(0)
@@ -189,7 +189,7 @@ impl Kube {
     }
 }
 
-/// Only the object that was read as `live`, and not one that has its name by now.
+/// The precondition that the object has the uid of `live`, and is not a new one with the same name.
 fn same_uid(live: &Value) -> Preconditions {
     Preconditions {
         resource_version: None,

@@ -1,19 +1,19 @@
-//! What EKS tells. Pure: no I/O.
+//! The EKS cluster's properties. Pure: no I/O.
 
-/// What EKS tells of a cluster.
+/// The properties of an EKS cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EksFacts {
     /// Its name.
     pub name: String,
     /// Its region.
     pub region: String,
-    /// The account it is in.
+    /// Its account.
     pub account: String,
-    /// The partition, as ARNs have it: `aws`, `aws-cn`, `aws-us-gov`.
+    /// The partition in its ARNs: `aws`, `aws-cn`, `aws-us-gov`.
     pub partition: String,
-    /// The issuer of its service accounts' tokens, a URL.
+    /// The OIDC issuer URL of its service account tokens.
     pub issuer: Option<String>,
-    /// The security group that EKS made with it.
+    /// The security group that EKS created with it.
     pub security_group: Option<String>,
     /// Its VPC.
     pub vpc: Option<String>,

@@ -1,4 +1,4 @@
-//! What the runners need at AWS: OIDC provider, role, bucket policies, security group rules. Pure: no I/O.
+//! The AWS resources of the runners: OIDC provider, role, bucket policies, security group rules. Pure: no I/O.
 
 pub(crate) mod eks_facts;
 pub mod pod_identity_agent;
@@ -24,30 +24,30 @@ use crate::{
 
 pub use security_groups::{TO_SERVER, TO_WEBHOOKS, is_for, rule};
 
-/// The networks of the cluster, its control plane's and its nodes'.
+/// The networks of the cluster's control plane and nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsFacts {
     /// The security groups of its control plane; the cluster's own group first.
     pub control_plane_groups: Vec<String>,
-    /// The CIDRs of the subnets that its control plane is in.
+    /// The CIDRs of its control plane's subnets.
     pub control_plane_subnets: Vec<String>,
-    /// The networks of its nodes and pods, one for each set of security groups.
+    /// The networks of its nodes and pods, one per set of security groups.
     pub nodes: Vec<NodeNetwork>,
-    /// Whether its pods have addresses of IPv6.
+    /// Whether its pods have IPv6 addresses.
     pub ipv6: bool,
 }
 
-/// Network interfaces of nodes with the same security groups: with custom networking of the VPC CNI, pods have others than
-/// their node.
+/// Network interfaces of nodes with the same security groups: with the VPC CNI's custom networking, pods have other
+/// groups than their node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeNetwork {
     /// Their security groups, sorted.
     pub groups: Vec<String>,
-    /// The CIDRs of the subnets they are in.
+    /// The CIDRs of their subnets.
     pub subnets: Vec<String>,
 }
 
-/// The facts, or the placeholders of those that are not known.
+/// The facts, or placeholders for the unknown ones.
 pub(super) struct Known {
     account: String,
     partition: String,
@@ -104,7 +104,7 @@ impl Known {
     }
 }
 
-/// An issuer as IAM names it.
+/// The issuer without its scheme, as in IAM.
 pub fn without_scheme(issuer: &str) -> String {
     issuer.trim_start_matches("https://").to_owned()
 }
@@ -114,7 +114,7 @@ pub fn account(arn: &str) -> &str {
     arn.split(':').nth(4).unwrap_or_default()
 }
 
-/// The name of the role: given as such, or the last part of its ARN.
+/// The name of the role: as given, or the last part of its ARN.
 pub fn role_name(role: &RunnerRole) -> &str {
     match role.role.strip_prefix("arn:") {
         Some(arn) => arn.rsplit('/').next().unwrap_or_default(),
@@ -122,7 +122,7 @@ pub fn role_name(role: &RunnerRole) -> &str {
     }
 }
 
-/// The ARN of the role that is made from `role`.
+/// The ARN of the role to create from `role`.
 pub fn role_arn(role: &RunnerRole, partition: &str, account: &str) -> String {
     if role.role.starts_with("arn:") {
         return role.role.clone();
@@ -131,7 +131,7 @@ pub fn role_arn(role: &RunnerRole, partition: &str, account: &str) -> String {
     format!("arn:{partition}:iam::{account}:role{path}{}", role.role)
 }
 
-/// Everything at AWS, in the phase *wiring*.
+/// All AWS resources, in the phase *wiring*.
 pub(super) fn resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
     let Some(aws) = &profile.aws else {
         return Vec::new();
@@ -149,7 +149,7 @@ pub(super) fn resource(id: Id, resource: AwsResource) -> Desired {
     named(Phase::Wiring, id, Resource::Aws(resource))
 }
 
-/// The statement that lets the runners take on the role.
+/// The trust policy statement that lets the runners assume the role.
 fn trust(profile: &Profile, (via, role): (RoleVia, &RunnerRole), known: &Known) -> Value {
     let (namespaces, account) = (profile.runner_namespaces(), &role.service_account);
     let subjects: Vec<String> = namespaces
@@ -184,7 +184,7 @@ fn provider(profile: &Profile, known: &Known) -> Desired {
     resource(id, AwsResource::Provider(provider))
 }
 
-/// What gives the role to the pods of the service account.
+/// The Pod Identity association of the service account with the role.
 fn association(
     profile: &Profile,
     runner: &RunnerRole,
@@ -203,7 +203,7 @@ fn association(
     };
     let id = Id::new(PodIdentityAssociation::KIND, Some(namespace), account);
     let mut result = resource(id, AwsResource::Association(association));
-    // Whether it works is tried with a pod of this account.
+    // A pod with this service account tests it.
     let account = Id::new("service-account", Some(namespace), account);
     result.after.push(account);
     result
@@ -267,7 +267,7 @@ fn role_resources(
     result
 }
 
-/// The ARN that the role has, or will have.
+/// The ARN of the existing or future role.
 fn actual_role_arn(runner: &RunnerRole, known: &Known, facts: &Facts) -> String {
     let found = facts.runner_role_arn.clone();
     found.unwrap_or_else(|| role_arn(runner, &known.partition, &known.account))
@@ -287,7 +287,7 @@ fn bucket_statements(
     policy::bucket_policy(grant, &actual_role_arn(runner, known, facts))
 }
 
-/// The policy documents that somebody else puts in place, or that are worth reading, as files: those of other accounts'
+/// Policy documents that another user must apply, or that are useful to read, as files: those of other accounts'
 /// buckets for their owners, and the role's trust policy. Paths and documents.
 pub(super) fn documents(profile: &Profile, facts: &Facts) -> Vec<(String, Value)> {
     let Some((via, runner)) = profile.runner_role() else {

@@ -1,20 +1,22 @@
-//! The agent of EKS Pod Identity, an add-on that hands out the roles on each node: what is wrong with it. Pure: no I/O.
+//! The EKS Pod Identity Agent add-on, which provides the role's credentials on each node: detects problems. Pure: no
+//! I/O.
 
 use serde_json::Value;
 
 /// The name of the add-on, and of its `DaemonSet`.
 pub const NAME: &str = "eks-pod-identity-agent";
 
-/// What is wrong with it, and what mends that.
+/// A problem and its fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lack {
-    /// What was found.
+    /// The problem.
     pub found: String,
-    /// What mends it.
+    /// How to fix it.
     pub fix: String,
 }
 
-/// What is wrong with the agent in `cluster`; none: nothing. A chart may have given it another name, so this is advice.
+/// The problem with the agent in `cluster`; `None` if there is none. It may be installed under another name, so this is
+/// advice.
 pub fn lack(agent: Option<&Value>, cluster: &str) -> Option<Lack> {
     let Some(agent) = agent else {
         return Some(Lack {

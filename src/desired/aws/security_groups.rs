@@ -1,5 +1,4 @@
-//! The rules that security groups must have: between the nodes, the GitHub server and the controller's webhooks. Pure: no
-//! I/O.
+//! The required security group rules: between the nodes, the GitHub server and the controller's webhooks. Pure: no I/O.
 
 use super::{Known, NodeNetwork, resource};
 use crate::{
@@ -14,17 +13,17 @@ use crate::{
     units::Network,
 };
 
-/// What the rules are for by which nodes reach the GitHub server.
+/// The purpose of the rules from the nodes to the GitHub server.
 pub const TO_SERVER: &str = "the runners reach the GitHub server";
-/// What the rule is for by which the API server reaches the webhooks.
+/// The purpose of the rule from the API server to the webhooks.
 pub const TO_WEBHOOKS: &str = "the API server reaches the webhooks of the controller";
 
-/// The port of GitHub.
+/// The port of the GitHub server.
 const HTTPS: u16 = 443;
-/// The port of kubelet, which the rules that EKS asks for let the API server reach.
+/// The port of kubelet, which EKS' required rules open to the API server.
 const KUBELET: u16 = 10250;
 
-/// Each rule, by its group and its connection.
+/// The rules, by security group and connection.
 pub(super) fn rules(profile: &Profile, aws: &Aws, known: &Known) -> Vec<Desired> {
     connections(profile, aws, known)
         .into_iter()
@@ -32,7 +31,7 @@ pub(super) fn rules(profile: &Profile, aws: &Aws, known: &Known) -> Vec<Desired>
         .collect()
 }
 
-/// A rule under its id.
+/// A rule and its id.
 pub fn rule(rule: SecurityGroupRule) -> Desired {
     let (direction, port, peer) = (rule.direction, rule.port, rule.peer.name());
     let name = format!("{}-{port}-{direction}-{peer}", direction.word());
@@ -40,8 +39,8 @@ pub fn rule(rule: SecurityGroupRule) -> Desired {
     resource(id, AwsResource::Rule(rule))
 }
 
-/// Whether `profile` asks for the connection of `rule`, whatever nodes the cluster has at the moment: one that has none
-/// will have some again.
+/// Whether `profile` needs the connection of `rule`, whatever nodes the cluster has now: a cluster without nodes may
+/// get new ones.
 pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
     let Some(aws) = &profile.aws else {
         return false;
@@ -61,20 +60,20 @@ pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
 }
 
 impl Known {
-    /// The group of a node that a rule is made in: its own where it has one, else the cluster's.
+    /// The security group to create a node's rule in: its own if it has one, else the cluster's.
     fn own_group<'a>(&self, network: &'a NodeNetwork) -> Option<&'a String> {
         let own = |it: &&String| !self.control_plane_groups.contains(it);
         network.groups.iter().find(own).or(network.groups.first())
     }
 
-    /// The addresses of what is only known by its group. Where pods have addresses of IPv6, what they reach may too.
+    /// The CIDRs for a peer known only by its group. If pods have IPv6 addresses, the peer may too.
     fn anywhere(&self) -> Vec<String> {
         let both = ["0.0.0.0/0", "::/0"].map(str::to_owned);
         if self.ipv6 { both.into() } else { Vec::new() }
     }
 }
 
-/// The connections that security groups must let through, each as the rule that would be made for it.
+/// The required connections, each as the rule to create for it.
 fn connections(profile: &Profile, aws: &Aws, known: &Known) -> Vec<SecurityGroupRule> {
     let mut rules: Vec<SecurityGroupRule> = Vec::new();
     for network in &known.nodes {
@@ -84,7 +83,7 @@ fn connections(profile: &Profile, aws: &Aws, known: &Known) -> Vec<SecurityGroup
         let server = aws.github_server.iter();
         let server = server.flat_map(|server| to_server(profile, server, network, own, known));
         for rule in server.chain(to_webhooks(profile, known, network, own)) {
-            // Nodes of several kinds may need the same rule: then one that does for all of them is looked for.
+            // Nodes with different groups may need the same rule: then one that covers all of them is required.
             match rules.iter_mut().find(|it| it.is_same(&rule)) {
                 Some(known) => {
                     known.groups.retain(|it| rule.groups.contains(it));
@@ -98,7 +97,7 @@ fn connections(profile: &Profile, aws: &Aws, known: &Known) -> Vec<SecurityGroup
     rules
 }
 
-/// The rules by which nodes reach the GitHub server.
+/// The rules from nodes to the GitHub server.
 fn to_server(
     profile: &Profile,
     server: &GithubServer,
@@ -138,14 +137,14 @@ fn to_server(
         ));
     }
     if let Some(cidr) = &server.cidr {
-        // As EC2 keeps it: a rule is found again by its text.
+        // In EC2's form: arcctl finds a rule by its text.
         let cidr = Network::canonical(cidr);
         rules.push(out(Peer::Cidr(cidr.clone()), Vec::new(), vec![cidr]));
     }
     rules
 }
 
-/// The rule by which the API server reaches the controller's webhooks, wherever its pods run.
+/// The rule from the API server to the controller's webhooks, whichever nodes run its pods.
 fn to_webhooks(
     profile: &Profile,
     known: &Known,

@@ -1,4 +1,4 @@
-//! cert-manager's chart: whether it is installed, where it is, its CRDs, its values by version. Pure: no I/O.
+//! cert-manager's chart: whether to install it, its location, its CRDs, its values by version. Pure: no I/O.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ const REPOSITORY: &str = "https://charts.jetstack.io";
 /// The first chart with `crds.enabled` in place of `installCRDs`.
 const CRDS_KEY_SINCE: (u64, u64, u64) = (1, 15, 0);
 
-/// Whether arcctl installs it: a working one that is not arcctl's is used where the profile leaves it open.
+/// Whether arcctl installs it: by default a working one that arcctl did not install is used.
 pub fn installs(profile: &Profile, facts: &Facts) -> bool {
     match profile.cert_manager.install {
         Auto::Auto => facts.foreign_cert_manager != Some(true),
@@ -57,8 +57,8 @@ pub fn crds(profile: &Profile) -> CrdSet {
     }
 }
 
-/// What `certManager.values` may not set although this profile's release does not: other names than the chart's own are
-/// not found again, and CRDs never belong to a release.
+/// Reserved keys of `certManager.values`, even if this profile does not set them: arcctl finds objects by the chart's
+/// own names, and CRDs never belong to a release.
 const RESERVED: [&str; 5] = [
     "crds",
     "fullnameOverride",
@@ -67,10 +67,10 @@ const RESERVED: [&str; 5] = [
     "namespace",
 ];
 
-/// The values of its release: what arcctl sets, then `certManager.values`.
+/// The values of its release: arcctl's, then `certManager.values`.
 pub fn values(profile: &Profile) -> Value {
     let mut values = own_values(profile);
-    // Collisions are the lint's to report; here what arcctl sets stays.
+    // The lint reports collisions; here arcctl's values win.
     let theirs = overlay::without(&profile.cert_manager.values, &RESERVED);
     overlay::merge(&mut values, &theirs);
     values.into()
@@ -78,13 +78,12 @@ pub fn values(profile: &Profile) -> Value {
 
 /// The paths in `certManager.values` that arcctl sets itself, for the lint.
 pub fn values_collisions(profile: &Profile) -> Vec<String> {
-    // Of the keys that are nobody's to set the profile's own lint tells.
+    // The profile's own lint reports the reserved keys.
     let theirs = overlay::without(&profile.cert_manager.values, &RESERVED);
     overlay::merge(&mut own_values(profile), &theirs)
 }
 
-/// Without CRDs, and without the start-up check, because helm waits for hooks in any case and arcctl proves readiness
-/// itself.
+/// Without CRDs and without the start-up check, because helm always waits for hooks and arcctl checks readiness itself.
 fn own_values(profile: &Profile) -> Map<String, Value> {
     let mut values = crd_values(profile, false);
     values.insert("startupapicheck".into(), json!({"enabled": false}));

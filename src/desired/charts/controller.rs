@@ -1,4 +1,4 @@
-//! The controller's chart: where it is, its CRDs, its values by version. Pure: no I/O.
+//! The controller's chart: its location, its CRDs, its values by version. Pure: no I/O.
 
 use serde_json::{Map, Value, json};
 
@@ -13,13 +13,13 @@ use crate::{
     units::version,
 };
 
-/// The projects' own repository.
+/// The project's own repository.
 const REPOSITORY: &str = "https://actions-runner-controller.github.io/actions-runner-controller";
 /// The first chart whose `metrics.serviceMonitor` is a map.
 const SERVICE_MONITOR_MAP_SINCE: (u64, u64, u64) = (0, 23, 5);
 
-/// What `controller.values` may not set although this profile does not: names, certificate and scope are what arcctl
-/// proves and finds the controller by.
+/// Reserved keys of `controller.values`, even if this profile does not set them: arcctl finds and checks the controller
+/// by its names, certificate and scope.
 const RESERVED: [&str; 9] = [
     "authSecret",
     "certManagerEnabled",
@@ -45,7 +45,7 @@ pub fn chart(profile: &Profile) -> Chart {
     }
 }
 
-/// Its CRDs, which it has in `crds/`.
+/// Its CRDs, in the chart's `crds/`.
 pub fn crds(profile: &Profile) -> CrdSet {
     let kinds = [
         "horizontalrunnerautoscalers",
@@ -63,10 +63,10 @@ pub fn crds(profile: &Profile) -> CrdSet {
     }
 }
 
-/// Its values: what arcctl sets, then `controller.values`.
+/// Its values: arcctl's, then `controller.values`.
 pub fn values(profile: &Profile, facts: &Facts) -> Value {
     let mut values = own_values(profile, facts);
-    // Collisions are the lint's to report; here what arcctl sets stays.
+    // The lint reports collisions; here arcctl's values win.
     let theirs = overlay::without(&profile.controller.values, &RESERVED);
     overlay::merge(&mut values, &theirs);
     values.into()
@@ -123,11 +123,11 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
         );
     }
     if controller.release != names::CONTROLLER {
-        // The chart's default is one name for all: of two controllers in one namespace only one would ever lead.
+        // The chart's default is a fixed name: of two controllers in one namespace only one would be leader.
         set("leaderElectionId", controller.full_name().into());
     }
     if profile.has_triggers() {
-        // Its service and ingress are the user's, under `controller.values`; the token is in arcctl's own Secret.
+        // Users set its service and ingress in `controller.values`; the token is in arcctl's own Secret.
         set(
             "githubWebhookServer",
             json!({
@@ -184,7 +184,7 @@ fn has_mirror(profile: &Profile) -> bool {
         .is_some_and(|images| images.registry.is_some())
 }
 
-/// A map, not a list of variables: the chart takes both, and two maps merge.
+/// A map, not a list of variables: the chart accepts both, and maps can be merged.
 fn environment(profile: &Profile) -> Map<String, Value> {
     let ca = profile
         .github
@@ -223,7 +223,7 @@ fn metrics(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     metrics
 }
 
-/// What restarts the controller when it changes: it reads its token and its certificates only once.
+/// Annotations that restart the controller when they change: it reads its token and certificates only once.
 fn pod_annotations(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     let mut annotations = Map::new();
     let version = placeholder::SECRET_VERSION.or(facts.secret_version.as_deref());

@@ -1,4 +1,4 @@
-//! The two charts: their values by version, their CRDs, and what a profile passes through to them. Pure: no I/O.
+//! The two charts: their values by version, their CRDs, and the profile's pass-through values. Pure: no I/O.
 
 pub mod cert_manager;
 pub mod controller;

@@ -1,16 +1,16 @@
-//! Merging what the user passes through into what arcctl sets. Pure: no I/O.
+//! Merges the user's pass-through values into arcctl's. Pure: no I/O.
 
 use serde_json::{Map, Value};
 
-/// Adds `extra` to `base`. Maps are merged, lists of objects are joined; where both set the same thing `base` stays,
-/// and its path is among the collisions returned.
+/// Adds `extra` to `base`. Maps are merged, lists of objects are joined; if both set the same thing `base` is kept, and
+/// its path is among the collisions returned.
 pub(crate) fn merge(base: &mut Map<String, Value>, extra: &Map<String, Value>) -> Vec<String> {
     let mut collisions = Vec::new();
     merge_map(base, extra, "", &mut collisions);
     collisions
 }
 
-/// `map` without the keys that are nobody's to pass through.
+/// `map` without the reserved keys.
 pub(crate) fn without(map: &Map<String, Value>, reserved: &[&str]) -> Map<String, Value> {
     let kept = map
         .iter()
@@ -66,7 +66,7 @@ fn join(ours: &mut Vec<Value>, theirs: &[Value], path: &str, collisions: &mut Ve
     }
 }
 
-/// Entries are the same thing by their mount path where they have one (a volume may be mounted twice), else by name.
+/// Entries match by their mount path if they have one (a volume may be mounted twice), else by name.
 fn same_entry(left: &Value, right: &Value) -> bool {
     let key = |entry: &Value| {
         entry

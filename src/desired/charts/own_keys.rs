@@ -1,6 +1,7 @@
-//! Which key of the profile says what arcctl sets in passed-through text, or why nothing may. Pure: no I/O.
+//! Maps pass-through keys that arcctl sets itself to the profile key to use, or the reason why there is none. Pure: no
+//! I/O.
 
-/// Where a text is passed through to.
+/// The destination of pass-through values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `pools[].template`
@@ -11,11 +12,11 @@ pub(crate) enum Place {
     CertManager,
 }
 
-/// Names by which arcctl finds again what a chart made.
+/// Names that arcctl uses to find the chart's objects.
 const FOUND_BY_NAME: &str =
     "arcctl finds the chart's objects by the names that the release gives them";
 
-/// What of a runner's template another key says, by the beginning of its path.
+/// Prefixes of template paths, and the profile keys to use instead.
 const TEMPLATE: &[(&str, &str)] = &[
     ("containerMode", "`containerMode` of the pool sets it"),
     ("dockerEnabled", "`containerMode` of the pool sets it"),
@@ -79,7 +80,7 @@ const TEMPLATE: &[(&str, &str)] = &[
     ),
 ];
 
-/// The same of the controller's chart.
+/// The same for the controller's chart.
 const CONTROLLER: &[(&str, &str)] = &[
     (
         "additionalVolume",
@@ -153,7 +154,7 @@ const CONTROLLER: &[(&str, &str)] = &[
     ),
 ];
 
-/// The same of cert-manager's chart.
+/// The same for cert-manager's chart.
 const CERT_MANAGER: &[(&str, &str)] = &[
     (
         "crds",
@@ -173,7 +174,7 @@ const CERT_MANAGER: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is to be done about `path`, which arcctl sets itself.
+/// The hint for `path`, which arcctl sets itself.
 pub(crate) fn instead(place: Place, path: &str) -> String {
     let table = match place {
         Place::Template => TEMPLATE,
@@ -186,7 +187,7 @@ pub(crate) fn instead(place: Place, path: &str) -> String {
         .max_by_key(|(start, _)| start.len());
     let why = match (longest, place) {
         (Some((_, why)), _) => why,
-        // With a mirror the images of the parts are arcctl's to name.
+        // With a mirror arcctl sets the images of the components.
         (None, Place::CertManager) => "`images.registry` of the profile sets it",
         (None, _) => "what arcctl proves depends on it",
     };

@@ -1,9 +1,9 @@
 //! Strict validation of the controller's custom resources, offline. Pure: no I/O.
 //!
-//! What the API server does with `fieldValidation=Strict` against the real CRDs: unknown fields, types, required
-//! fields, enums, patterns, duplicate keys of list maps. Beyond it, `null` (which the server drops: a key left empty), and
-//! the few values that the CRDs leave open and the controller or the pod then refuses. The fields and their types are
-//! tables of the crate `arcctl-facts`.
+//! Like the API server with `fieldValidation=Strict` and the real CRDs: unknown fields, types, required fields, enums,
+//! patterns, duplicate keys of list maps. In addition it rejects `null` (which the server drops: a key left empty), and
+//! the few values that the CRDs allow but the controller or the pod rejects. The fields and their types are tables of
+//! the crate `arcctl-facts`.
 
 mod rules;
 mod walk;
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use super::names;
 use crate::{profile::Pool, units::version};
 
-/// The CRDs changed with this chart, and hardly since; before it they are those of 0.23.0.
+/// The CRDs changed with this chart, and hardly since; earlier charts have those of 0.23.0.
 const NEW_SINCE: (u64, u64, u64) = (0, 23, 5);
 
-/// By kind, the schema of the whole object.
+/// The schema of the whole object, by kind.
 type Schemas = BTreeMap<&'static str, Value>;
 static OLD: LazyLock<Schemas> =
     LazyLock::new(|| schemas_of(arcctl_facts::actions_runner_controller_0_23_3()));
@@ -34,9 +34,9 @@ fn schemas_of(table: &'static Table) -> Schemas {
             continue;
         };
         if let Some(properties) = schema["properties"].as_object_mut() {
-            // Only the controller writes it: in a manifest it is an unknown field.
+            // Only the controller writes it: rejected in a manifest.
             properties.remove("status");
-            // CRDs leave metadata to Kubernetes, which has rules of its own for it.
+            // CRDs do not define metadata; Kubernetes has its own rules for it.
             properties.insert("metadata".into(), walk::object_meta());
         }
         schemas.insert(kind, schema);
@@ -44,12 +44,12 @@ fn schemas_of(table: &'static Table) -> Schemas {
     schemas
 }
 
-/// Something the API server, the controller or the pod would refuse.
+/// A value that the API server, the controller or the pod would reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaProblem {
-    /// Where, as `spec.template.spec.tolerations[0].effect`.
+    /// The path, such as `spec.template.spec.tolerations[0].effect`.
     pub path: String,
-    /// What, and where close, what was meant.
+    /// The message, with a suggestion if a known name is similar.
     pub message: String,
 }
 
@@ -85,7 +85,7 @@ pub fn check(manifest: &Value, chart_version: &str) -> Vec<SchemaProblem> {
     problems
 }
 
-/// Every problem of a pool's `template`, `tolerations` and `env`, with paths as the profile has them
+/// Every problem of a pool's `template`, `tolerations` and `env`, with the profile's paths
 /// (`template.volumes[0].name`).
 pub fn check_pool(pool: &Pool, chart_version: &str) -> Vec<SchemaProblem> {
     let parts = [

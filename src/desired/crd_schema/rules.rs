@@ -1,4 +1,4 @@
-//! Values that the CRDs leave open and the controller, or the runner's pod, then refuses. Pure: no I/O.
+//! Values that the CRDs allow, but the controller or the runner's pod rejects. Pure: no I/O.
 
 use serde_json::Value;
 

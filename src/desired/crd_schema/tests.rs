@@ -1,4 +1,4 @@
-//! Each thing that is refused, then what is admitted.
+//! Tests: each rejected manifest, then the valid ones.
 
 use serde_json::{Value, json};
 
@@ -199,7 +199,7 @@ fn values_out_of_range_are_refused() {
     }
 }
 
-/// Both lists were held against kube-apiserver 1.36.
+/// Both lists were checked against kube-apiserver 1.36.
 #[test]
 fn times_are_those_of_rfc_3339() {
     let found = |text: &str| {

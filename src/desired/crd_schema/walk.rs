@@ -1,4 +1,4 @@
-//! A value against a structural schema, as the API server validates it. Pure: no I/O.
+//! Validates a value against a structural schema, like the API server. Pure: no I/O.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -9,7 +9,7 @@ pub(super) fn check(schema: &Value, manifest: &Value, problems: &mut Vec<SchemaP
     Walk { problems }.value(schema, manifest, "");
 }
 
-/// What a CRD calls `{type: object}`: the fields of `ObjectMeta` that a client may send.
+/// The schema for `{type: object}` metadata in a CRD: the fields of `ObjectMeta` that a client may send.
 pub(super) fn object_meta() -> Value {
     let string = json!({"type": "string"});
     let strings = json!({"type": "object", "additionalProperties": string});
@@ -22,7 +22,7 @@ pub(super) fn object_meta() -> Value {
     }})
 }
 
-/// `; did you mean …?` where one of `known` is close to `text`.
+/// `; did you mean …?` if one of `known` is similar to `text`.
 pub(super) fn did_you_mean(text: &str, known: &[&str]) -> String {
     let close = known
         .iter()
@@ -34,7 +34,7 @@ pub(super) fn did_you_mean(text: &str, known: &[&str]) -> String {
     })
 }
 
-/// The first integer that Kubernetes cannot hold.
+/// The first integer above the int64 range of Kubernetes.
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
 /// JSON has one kind of number: `2.0` is an integer.
@@ -216,7 +216,7 @@ impl Walk<'_> {
     }
 }
 
-/// The value of a list map's key; its default where it is left out.
+/// The value of a list map's key; its default if it is omitted.
 fn identity_part(properties: Option<&Value>, value: &Value, key: &str) -> Value {
     let default = || {
         properties
@@ -234,12 +234,12 @@ fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
         .filter_map(Value::as_str)
 }
 
-/// The patterns of these CRDs; a test holds this list against the data.
+/// The patterns in these CRDs; a test compares this list with the data.
 pub(super) const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 pub(super) const NO_SLASH: &str = "^[^/]+$";
 pub(super) const ONE_SLASH: &str = "^[^/]+/[^/]+$";
 
-/// What `text` should have been, where it does not match `pattern`.
+/// The expected format, if `text` does not match `pattern`.
 fn mismatch(pattern: &str, text: &str) -> Option<&'static str> {
     match pattern {
         QUANTITY => (!is_quantity(text)).then_some("a quantity such as 500m or 2Gi"),
@@ -252,7 +252,7 @@ fn mismatch(pattern: &str, text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether it is a time of RFC 3339: seconds and an offset with a colon are part of it, unlike in ISO 8601.
+/// Whether it is an RFC 3339 time: unlike in ISO 8601, seconds and an offset with a colon are required.
 fn is_rfc_3339(text: &str) -> bool {
     let shape = |text: &str| -> String {
         text.chars()

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::min_replicas::IN_FORCE;
 use crate::{desired::names, profile::Profile};
 
-/// The pools that are chosen at the top.
+/// The label selector for the dashboard's pool variable.
 const CHOSEN: &str = "{horizontalrunnerautoscaler=~\"$pool\"}";
 
 /// A query and its legend.
 type Query = (String, &'static str);
 
-/// The dashboard; without `rules` no series has the minimum in force, and the base value stands in its place.
+/// The dashboard; without `rules` there is no series for the minimum in force, and the base value is shown.
 pub(super) fn dashboard(profile: &Profile, rules: bool) -> Value {
     let mut panels = numbers(rules);
     panels.extend(charts(rules));
@@ -67,7 +67,7 @@ fn chosen(metric: &str) -> String {
     format!("horizontalrunnerautoscaler_{metric}{CHOSEN}")
 }
 
-/// One value a pool: both controller pods are scraped.
+/// One value per pool: Prometheus scrapes both controller pods.
 fn by_pool(metric: &str) -> String {
     format!("max by (horizontalrunnerautoscaler) ({})", chosen(metric))
 }
@@ -80,7 +80,7 @@ fn minimum(rules: bool) -> String {
     }
 }
 
-/// The row of numbers at the top.
+/// The row of stat panels at the top.
 fn numbers(rules: bool) -> Vec<Value> {
     let certificate = format!(
         "min(certmanager_certificate_expiration_timestamp_seconds{{name=\"{}-serving-cert\"}}) - time()",
@@ -196,7 +196,7 @@ fn panel(kind: &str, title: &str, queries: &[Query], unit: &str) -> Value {
     })
 }
 
-/// What no metric says: the windows, as the profile has them.
+/// The profile's windows, which no metric contains.
 fn windows(profile: &Profile, rules: bool) -> Value {
     let mut text = String::new();
     for pool in &profile.pools {

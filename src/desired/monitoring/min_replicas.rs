@@ -1,8 +1,7 @@
-//! A pool's minimum in force as `PromQL`. Pure: no I/O.
+//! The `PromQL` expression of a pool's minimum in force. Pure: no I/O.
 //!
-//! The controller's own metric has the autoscaler's base value only. What its overrides make of it is arithmetic over
-//! instants in UTC, the same that the controller does: they recur every 24 or 168 hours, whatever the clocks do, and
-//! what the clocks do is in their dates.
+//! The controller's own metric has only the autoscaler's base value. The overrides are evaluated with UTC instants, as
+//! in the controller: they recur every 24 or 168 hours; clock changes are already in their dates.
 
 use jiff::Timestamp;
 
@@ -11,10 +10,10 @@ use crate::profile::{
     schedule::{Override, first_disagreement},
 };
 
-/// The series that holds the minimum in force, by pool.
+/// The series with the minimum in force, by pool.
 pub const IN_FORCE: &str = "arcctl:min_replicas:in_force";
 
-/// An expression that gives the minimum at every instant: of the first override that is active, else `base`.
+/// The expression of the minimum: that of the first active override, else `base`.
 pub(super) fn expression(overrides: &[Override], base: u32) -> String {
     let clauses = overrides
         .iter()
@@ -25,7 +24,7 @@ pub(super) fn expression(overrides: &[Override], base: u32) -> String {
         .join("\nor ")
 }
 
-/// A vector of one element while the override is active, and of none otherwise.
+/// A vector of one element while the override is active, otherwise empty.
 fn active(entry: &Override) -> String {
     let start = entry.start.timestamp().as_second();
     let mut factors = vec![format!("(time() >= bool {start})")];
@@ -33,15 +32,14 @@ fn active(entry: &Override) -> String {
         let (period, length) = (frequency.length().as_secs(), entry.duration().as_secs());
         factors.push(format!("((time() - {start}) % {period} < bool {length})"));
     }
-    // An occurrence is not longer than its period: none but the last one is open shortly before its end.
+    // An occurrence is not longer than its period: shortly before the end only the last one is open.
     if let Some(end) = entry.last_end() {
         factors.push(format!("(time() < bool {})", end.as_second()));
     }
     format!("vector({}) == 1", factors.join(" * "))
 }
 
-/// The instant, in seconds, at which dated overrides come to their end although the schedule goes on; `None` where they
-/// do not.
+/// The instant, in seconds, at which dated overrides end although the schedule continues; `None` if there is none.
 pub(super) fn end(overrides: &[Override], pool: &Pool, now: Timestamp) -> Option<i64> {
     let differs = first_disagreement(overrides, pool.schedule.as_ref()?, pool.min, now)?;
     let last = overrides
@@ -50,6 +48,6 @@ pub(super) fn end(overrides: &[Override], pool: &Pool, now: Timestamp) -> Option
         .collect::<Option<Vec<_>>>();
     let last = last.and_then(|ends| ends.into_iter().max());
     let last = last.filter(|last| *last > now);
-    // After the last of them nothing is right any more, even where the profile's next window is days away.
+    // After the last override the minimum is wrong, even if the profile's next window is days away.
     Some(last.map_or(differs, |last| last.min(differs)).as_second())
 }

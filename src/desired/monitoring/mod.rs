@@ -1,6 +1,6 @@
 //! Alerts and the dashboard: a `PrometheusRule` and a `ConfigMap` for Grafana's sidecar. Pure: no I/O.
 //!
-//! The `ServiceMonitor` comes with the controller's chart (`desired::controller`).
+//! The `ServiceMonitor` is part of the controller's chart (`desired::controller`).
 
 mod dashboard;
 mod min_replicas;
@@ -24,18 +24,18 @@ pub const API_VERSION: &str = "monitoring.coreos.com/v1";
 /// The `ConfigMap` with the dashboard.
 pub const DASHBOARD: &str = "actions-runner-controller-dashboard";
 
-/// The label by which Grafana's sidecar finds dashboards, and its value.
+/// The label that Grafana's sidecar selects dashboards by, and its value.
 pub const SIDECAR: (&str, &str) = ("grafana_dashboard", "1");
 
-/// A pool, and what its autoscaler has in the cluster.
+/// A pool, and the overrides of its autoscaler in the cluster.
 struct Scheduled<'a> {
     pool: &'a crate::profile::Pool,
     overrides: Vec<Override>,
-    /// When dated overrides end although the schedule goes on, in seconds.
+    /// When dated overrides end although the schedule continues, in seconds.
     ends: Option<i64>,
 }
 
-/// Whether something of the Prometheus operator is wanted: a fact that is not known counts as absent.
+/// Whether to create objects of the Prometheus operator: an unknown fact counts as absent.
 pub const fn wanted(choice: Auto, crd: Option<bool>) -> bool {
     match choice {
         Auto::Auto => matches!(crd, Some(true)),
@@ -44,19 +44,19 @@ pub const fn wanted(choice: Auto, crd: Option<bool>) -> bool {
     }
 }
 
-/// Whether the profile asks for alerts, in this cluster.
+/// Whether to create alerts, in this cluster.
 pub fn wants_rules(profile: &Profile, facts: &Facts) -> bool {
     let choice = profile.monitoring.as_ref().map(|it| it.alerts);
     choice.is_some_and(|it| wanted(it, facts.prometheus_rule_crd))
 }
 
-/// Whether it asks for the dashboard. It shows what Prometheus has, so `auto` follows the operator.
+/// Whether to create the dashboard. It reads from Prometheus, so `auto` depends on the operator.
 pub fn wants_dashboard(profile: &Profile, facts: &Facts) -> bool {
     let choice = profile.monitoring.as_ref().map(|it| it.dashboard);
     choice.is_some_and(|it| wanted(it, facts.prometheus_rule_crd))
 }
 
-/// The manifests that the profile asks for.
+/// The manifests for the profile's monitoring.
 pub(super) fn objects(profile: &Profile, facts: &Facts) -> Result<Vec<Value>, DesiredError> {
     let Some(monitoring) = &profile.monitoring else {
         return Ok(Vec::new());
@@ -85,7 +85,7 @@ pub(super) fn objects(profile: &Profile, facts: &Facts) -> Result<Vec<Value>, De
     Ok(objects)
 }
 
-/// The profile's own labels, and arcctl's, which no profile can set.
+/// The profile's own labels, and arcctl's, which a profile cannot override.
 fn metadata(
     profile: &Profile,
     monitoring: &Monitoring,
@@ -107,7 +107,7 @@ fn metadata(
     metadata.into()
 }
 
-/// Each pool with the overrides that its autoscaler gets or keeps: the rules say what the controller does.
+/// Each pool with the overrides that its autoscaler gets or keeps: the rules must match the controller.
 fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a>>, DesiredError> {
     let of = |pool| {
         let live = autoscaler::scheduled_overrides(pool, facts)?;

@@ -1,8 +1,8 @@
 //! The groups of the `PrometheusRule`. Pure: no I/O.
 //!
-//! Prometheus gives a scraped metric the namespace of the pod it was scraped from, and the metric's own label another
-//! name, unless told otherwise: no expression here looks at a namespace. Both controller pods are scraped, and only the
-//! one that leads counts: everything is aggregated by pool.
+//! By default Prometheus labels a scraped metric with the namespace of the scraped pod, and renames the metric's own
+//! label: no expression here uses a namespace. Prometheus scrapes both controller pods, and only the leader counts:
+//! everything is aggregated by pool.
 
 use std::borrow::Cow;
 
@@ -17,30 +17,30 @@ use crate::{
     profile::{Controller, Profile},
 };
 
-/// The label of the controller's metrics that names the autoscaler, and so the pool.
+/// The label of the controller's metrics with the name of the autoscaler, which is the pool's.
 const POOL: &str = "horizontalrunnerautoscaler";
 
-/// The end of a dated schedule, by pool.
+/// The end of a pool's dated schedule.
 const ENDS: &str = "arcctl:schedule_ends:timestamp_seconds";
 
-/// `up` writes a schedule anew when less than 90 days of it are left; who runs it once a month never sees this alert.
+/// `up` renews a schedule when less than 90 days of it are left; monthly runs never trigger this alert.
 const SCHEDULE_DAYS: u32 = 60;
 
-/// cert-manager renews 30 days before the end.
+/// cert-manager renews 30 days before expiry.
 const CERTIFICATE_DAYS: u32 = 14;
 
 /// An alert.
 struct Alert {
     name: &'static str,
     severity: &'static str,
-    /// How long the expression must have had a result.
+    /// How long the expression must have a result before the alert fires.
     hold: &'static str,
     expression: String,
     summary: &'static str,
     description: Cow<'static, str>,
 }
 
-/// Recordings first: the alerts read them, and the rules of a group are evaluated in order.
+/// Recording rules first: the alerts use them, and a group's rules are evaluated in order.
 pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
     let recording = |name: &str, pool: &Scheduled, expression: String| {
         json!({
@@ -93,7 +93,7 @@ fn of_the_pools() -> Vec<Alert> {
             name: "ArcctlPoolSaturated",
             severity: "warning",
             hold: "15m",
-            // A pool whose minimum is its maximum is always there.
+            // A pool with min = max is always at its maximum.
             expression: format!("{desired} >= on ({POOL}) ({limit} > on ({POOL}) {IN_FORCE})"),
             summary: "Pool {{ $labels.horizontalrunnerautoscaler }} has been at its maximum for 15 minutes",
             description: "The autoscaler asks for as many runners as `max` allows, {{ $value }}: jobs may be waiting. Raise `max` of the pool in the profile and run `arcctl up`, if the nodes hold more.".into(),
@@ -102,8 +102,8 @@ fn of_the_pools() -> Vec<Alert> {
             name: "ArcctlRunnersNotRegistered",
             severity: "warning",
             hold: "5m",
-            // A runner that has done its job is replaced, and the new one takes a moment: what counts is that in ten
-            // minutes there were never as many registered as there were runners all the time.
+            // A runner is replaced after its job, and the new one needs time to register: fires if within ten minutes
+            // the registered runners were never as many as the minimum of all runners.
             expression: format!(
                 "max by ({POOL}) (max_over_time({registered}[10m])) < on ({POOL}) min by ({POOL}) (min_over_time(horizontalrunnerautoscaler_runners[10m])) and on ({POOL}) {IN_FORCE}"
             ),
@@ -114,7 +114,7 @@ fn of_the_pools() -> Vec<Alert> {
             name: "ArcctlMinimumNotMet",
             severity: "critical",
             hold: "15m",
-            // Registered runners are only counted for pools that scale by busy runners.
+            // The controller only counts registered runners for pools that scale by busy runners.
             expression: format!(
                 "(max by ({POOL}) (max_over_time({registered}[5m])) or {desired}) < on ({POOL}) {IN_FORCE}"
             ),
@@ -169,7 +169,7 @@ fn of_the_controller(controller: &Controller) -> Vec<Alert> {
             name: "ArcctlGitHubCallsRunOut",
             severity: "warning",
             hold: "5m",
-            // A server without a limit tells none, and the metric is 0.
+            // A server without a rate limit reports none, and the metric is 0.
             expression: "max(github_rate_limit_remaining) < 0.1 * max(github_rate_limit)".into(),
             summary: "Less than a tenth of the API calls that GitHub allows are left",
             description: "{{ $value }} calls are left in this hour; without them nothing is scaled. Raise `controller.syncPeriod`, or use a GitHub App.".into(),

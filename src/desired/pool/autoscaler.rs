@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// The least horizon that live overrides must have left to stay (DESIGN 3).
+/// The minimum remaining horizon for live overrides to be kept (DESIGN 3).
 const HORIZON_LEFT_DAYS: i64 = 90;
 
-/// The autoscaler of `pool`. Without `scaling` it has no metrics: the controller then keeps the minimum, because it
-/// has no default metric since app 0.23.
+/// The autoscaler of `pool`. Without `scaling` it has no metrics: the controller then keeps the minimum, because it has
+/// no default metric since app 0.23.
 pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value, DesiredError> {
     let github = profile.github_of(pool);
     let mut spec = Map::new();
@@ -67,7 +67,7 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
     }))
 }
 
-/// The autoscalers that others have on the `RunnerDeployment` of `pool`: they go before arcctl's comes.
+/// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created.
 pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
     facts
         .rivals
@@ -92,7 +92,7 @@ fn trigger_value(trigger: &Trigger) -> Value {
     value
 }
 
-/// Thresholds and factors are strings there, adjustments integers.
+/// The CRD has thresholds and factors as strings, adjustments as integers.
 fn metric_value(github: &GitHub, metric: &Metric) -> Value {
     let kind = match metric.kind {
         MetricType::PercentageRunnersBusy => "PercentageRunnersBusy",
@@ -126,7 +126,7 @@ fn metric_value(github: &GitHub, metric: &Metric) -> Value {
     value
 }
 
-/// The controller puts the organization before each name: one written as ORG/NAME loses its first part.
+/// The controller prefixes each name with the organization: ORG/NAME loses its first part.
 fn repository_names(github: &GitHub, repositories: &[String]) -> Value {
     let owner = github.organization.as_deref();
     let bare = |name: &String| match (name.split_once('/'), owner) {
@@ -136,7 +136,7 @@ fn repository_names(github: &GitHub, repositories: &[String]) -> Value {
     repositories.iter().map(bare).collect()
 }
 
-/// What is live, as long as it says what the profile says; else what the profile makes.
+/// The live overrides if they are equivalent to the profile; else those made from the profile.
 pub(crate) fn scheduled_overrides(
     pool: &Pool,
     facts: &Facts,
@@ -159,7 +159,7 @@ pub(crate) fn scheduled_overrides(
             pool: pool.name.clone(),
             source,
         })?;
-    // A window of one day in four years may have none for now.
+    // A window on 29 February may have no occurrence for now.
     let none = overrides.is_empty();
     Ok((!none).then(|| overrides.iter().map(override_value).collect()))
 }

@@ -1,10 +1,10 @@
-//! `github.caBundle`: the private certificate authority, from the profile's file to the controller, the runners and
-//! their docker daemon. Pure: no I/O.
+//! `github.caBundle`: distributes the private certificate authority to the controller, the runners and their docker
+//! daemon. Pure: no I/O.
 //!
-//! A `ConfigMap` in both namespaces. In the runner and the docker container its file is mounted among the system's
-//! certificates, where the runner (.NET), git and dockerd (Go) read every file: nothing that is trusted already is
-//! lost, as it would be with `SSL_CERT_FILE`. Node.js has certificates of its own and a variable for more. Containers
-//! that jobs start do not inherit any of it.
+//! A `ConfigMap` in both namespaces. In the runner and the docker container its file is mounted into the system's
+//! certificate directory, where the runner (.NET), git and dockerd (Go) read every file: the system's certificates stay
+//! trusted, unlike with `SSL_CERT_FILE`. Node.js has its own certificates and a variable for more. Containers that jobs
+//! start do not inherit any of it.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -16,9 +16,9 @@ use crate::{
 
 /// The volume in a pod.
 const VOLUME: &str = "github-ca";
-/// Where the file is in a runner and a docker container.
+/// The file's path in a runner and a docker container.
 const FILE: &str = "/etc/ssl/certs/arcctl-github-ca.pem";
-/// Where the `ConfigMap` is in the controller.
+/// The mount path of the `ConfigMap` in the controller.
 const CONTROLLER_DIRECTORY: &str = "/etc/arcctl/github-ca";
 
 /// The `ConfigMap` of `namespace`.
@@ -51,7 +51,7 @@ pub(crate) fn controller_mount() -> Value {
     json!({"name": VOLUME, "mountPath": CONTROLLER_DIRECTORY, "readOnly": true})
 }
 
-/// The variable of the controller: Go reads the system's bundle and, beside it, every file of these directories.
+/// The variable of the controller: Go reads the system's bundle and every file of these directories.
 pub(crate) fn controller_environment() -> (String, String) {
     (
         "SSL_CERT_DIR".into(),
@@ -59,7 +59,7 @@ pub(crate) fn controller_environment() -> (String, String) {
     )
 }
 
-/// The digest that goes into the controller's pod template, so that other certificates restart it: Go reads them once.
+/// The digest in the controller's pod template: a changed certificate restarts it, because Go reads certificates once.
 pub(crate) fn digest(facts: &Facts) -> String {
     use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Image references: the mirror, and what a tag says of the operating system. Pure: no I/O.
+//! Image references: the registry mirror, and the operating system in a tag. Pure: no I/O.
 
 use crate::{profile::Images, units::image};
 
@@ -7,9 +7,9 @@ const GROUP_20_04: u32 = 1001;
 /// The Docker group of the runner images since Ubuntu 22.04.
 const GROUP_22_04: u32 = 121;
 
-/// The reference under which `image` is pulled: `images.registry` takes the place of the registry. A reference without
-/// one means `docker.io`, and one without a namespace `docker.io/library`, as every mirror lays them out. A reference
-/// that already names the mirror stays.
+/// The reference to pull `image` by: `images.registry` replaces the registry. A reference without one means
+/// `docker.io`, and one without a namespace `docker.io/library`, as in every mirror. A reference that already names the
+/// mirror is unchanged.
 pub fn mirrored(images: Option<&Images>, image: &str) -> String {
     let Some(registry) = images.and_then(|images| images.registry.as_deref()) else {
         return image.to_owned();
@@ -29,7 +29,7 @@ pub fn mirrored(images: Option<&Images>, image: &str) -> String {
     format!("{registry}/{path}")
 }
 
-/// A first component is a registry where it could be a host (the rule of the distribution reference grammar).
+/// The first component is a registry if it can be a host (the rule of the distribution reference grammar).
 fn is_registry(component: &str) -> bool {
     component.contains(['.', ':']) || component == "localhost"
 }
@@ -42,13 +42,13 @@ fn official(host: &str, path: &str) -> String {
     }
 }
 
-/// The group of the runner user, for mounted volumes.
+/// The `fsGroup` of the runner user, for mounted volumes.
 pub fn fs_group(reference: &str) -> Option<u32> {
     image::ubuntu_of(reference).map(|release| if release >= (22, 4) { 1001 } else { 1000 })
 }
 
-/// The group of the docker socket, where the image needs another than the controller gives it: the last release knows
-/// only the texts `22.04` and `20.04` (reference: arc.md 2.1).
+/// The group of the docker socket, if the controller's choice is wrong for the image: its last release only knows the
+/// texts `22.04` and `20.04` (reference: arc.md 2.1).
 pub fn docker_group(reference: &str) -> Option<u32> {
     let needed = if image::ubuntu_of(reference)? >= (22, 4) {
         GROUP_22_04
@@ -109,7 +109,7 @@ mod tests {
         );
     }
 
-    /// The lint and the manifests read a reference alike: the tag says it before the name does.
+    /// The lint and the manifests parse a reference alike: the tag takes precedence over the name.
     #[test]
     fn the_tag_counts_before_the_name() {
         for (image, group, docker) in [

@@ -1,4 +1,4 @@
-//! What a pool becomes: its manifests, and the pod that the controller makes for a runner. Pure: no I/O.
+//! A pool's manifests, and the pod that the controller creates for a runner. Pure: no I/O.
 
 pub mod autoscaler;
 pub(crate) mod ca_bundle;

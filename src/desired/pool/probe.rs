@@ -1,8 +1,8 @@
-//! The Job that tries what a runner needs, from where a runner is: name, connection, certificate and API of GitHub, and
-//! the role at AWS. Pure: no I/O.
+//! The probe Job, which tests from a runner's environment: GitHub's name, connection, certificate and API, and the AWS
+//! role. Pure: no I/O.
 //!
-//! It has the runners' image, service account, node selector, tolerations and certificates; what it finds out is its
-//! termination message, which the API server keeps in the pod's status: no log is read, and nothing secret is said.
+//! It has the runners' image, service account, node selector, tolerations and certificates; it returns its results as
+//! the termination message, which is part of the pod's status: reading logs is not needed, and it contains no secret.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -13,21 +13,21 @@ use crate::{
     profile::{Pool, Profile},
 };
 
-/// The label of the Job's pods; its value is the pool.
+/// The label of the Job's pods, with the pool as its value.
 pub const LABEL: &str = "arcctl.dev/probe";
 
-/// How long the pod may take, in seconds.
+/// The deadline of the pod, in seconds.
 const DEADLINE: u32 = 75;
 
-/// When the cluster itself takes it away, where arcctl was killed, in seconds after its end.
+/// The TTL of the finished Job, in seconds, for when arcctl was killed.
 const KEPT: u32 = 120;
 
-/// Where kubelet takes the termination message from.
+/// The path of the termination message.
 const ANSWERS: &str = "/dev/termination-log";
 
 const SCRIPT: &str = include_str!("probe.sh");
 
-/// What decides where a runner's pod runs, and as whom.
+/// The fields that decide the pod's scheduling and service account.
 const LIKE_A_RUNNER: [&str; 8] = [
     "affinity",
     "dnsConfig",
@@ -39,7 +39,7 @@ const LIKE_A_RUNNER: [&str; 8] = [
     "tolerations",
 ];
 
-/// The variables of a runner that decide how it reaches GitHub.
+/// The runner's variables that affect its connection to GitHub.
 const VARIABLES: [&str; 7] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -50,31 +50,31 @@ const VARIABLES: [&str; 7] = [
     "NODE_EXTRA_CA_CERTS",
 ];
 
-/// What the probe says of one step.
+/// The result of one step of the probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// `dns`, `tcp`, `tls`, `api` or `aws`.
     pub step: String,
-    /// Whether it went well.
+    /// Its state.
     pub state: State,
-    /// What was seen.
+    /// The details.
     pub said: String,
 }
 
-/// How a step of the probe went.
+/// The state of a step of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Well.
+    /// Passed.
     Good,
-    /// Not.
+    /// Failed.
     Bad,
     /// It does not apply.
     Skipped,
-    /// It could not be tried.
+    /// It could not be tested.
     Unknown,
 }
 
-/// The Jobs: one for each way in which pools place their pods, with the pool it stands for.
+/// The Jobs: one per distinct scheduling of pods, with the pool that it represents.
 pub fn jobs(profile: &Profile) -> Result<Vec<(String, Value)>, DesiredError> {
     let mut found: Vec<(String, Value, Value)> = Vec::new();
     for pool in &profile.pools {
@@ -90,7 +90,7 @@ pub fn jobs(profile: &Profile) -> Result<Vec<(String, Value)>, DesiredError> {
         .collect())
 }
 
-/// What the termination message of a probe says; lines that are none of its own are left out.
+/// Parses the termination message of a probe; other lines are skipped.
 pub fn answers(message: &str) -> Vec<Answer> {
     let parsed = message.lines().filter_map(|line| {
         let mut words = line.splitn(3, ' ');
@@ -112,7 +112,7 @@ pub fn answers(message: &str) -> Vec<Answer> {
 }
 
 fn job(profile: &Profile, pool: &Pool, pod: &Value) -> Value {
-    // The name is the value of a label too.
+    // The name is also a label value.
     let name: String = format!("arcctl-probe-{}", pool.name)
         .chars()
         .take(63)
@@ -175,7 +175,7 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     Ok(pod.into())
 }
 
-/// Host, port and API of the GitHub that the runners speak to.
+/// Host, port and API of the runners' GitHub server.
 fn server(url: Option<&str>) -> (String, String, String) {
     let (web, api) = match url {
         None => ("https://github.com", "https://api.github.com".to_owned()),

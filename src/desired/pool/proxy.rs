@@ -1,10 +1,10 @@
-//! The proxy as environment of the controller, the runners and their docker daemon. Pure: no I/O.
+//! The proxy's environment variables for the controller, the runners and their docker daemon. Pure: no I/O.
 
 use crate::profile::Proxy;
 
-/// What is reached directly in every cluster: the pod itself, Services, the API server, the instance metadata and the
-/// agent of EKS Pod Identity. The API server goes by its address, which differs from cluster to cluster and which
-/// Kubernetes expands here; a private range such as 10.0.0.0/8 would also take away proxied hosts.
+/// Addresses without a proxy in every cluster: the pod itself, Services, the API server, the instance metadata and the
+/// EKS Pod Identity agent. The API server's address differs by cluster, and Kubernetes expands it here; a private range
+/// such as 10.0.0.0/8 would also exclude hosts behind the proxy.
 const DIRECT: [&str; 7] = [
     "localhost",
     "127.0.0.1",

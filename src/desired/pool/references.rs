@@ -1,7 +1,7 @@
-//! The objects that runner pods need and that somebody else makes. Pure: no I/O.
+//! Objects that runner pods need and other users create. Pure: no I/O.
 //!
-//! A pod that names a Secret or a claim that is not there is made all the same, and waits for ever; one that names a
-//! `PriorityClass`, a `RuntimeClass` or a `ServiceAccount` that is not there is never made.
+//! A pod with a missing Secret or claim is created, and stays pending; one with a missing `PriorityClass`,
+//! `RuntimeClass` or `ServiceAccount` is rejected.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +18,22 @@ use crate::{
 pub struct Reference {
     /// Its kind.
     pub kind: &'static str,
-    /// Its namespace; `None` for a cluster-wide one.
+    /// Its namespace; `None` if cluster-scoped.
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
 }
 
-/// What is needed of an object, and where the profile says so.
+/// The requirements for an object, and the profile's keys that refer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// The keys it must have.
     pub keys: Vec<String>,
-    /// The profile's keys that name it.
+    /// The profile's keys that refer to it.
     pub places: Vec<String>,
 }
 
-/// Everything that the pods of `profile` need and arcctl does not make.
+/// Everything that the pods of `profile` need and arcctl does not create.
 pub type Needs = BTreeMap<Reference, Need>;
 
 impl Reference {
@@ -47,7 +47,7 @@ impl Reference {
         }
     }
 
-    /// The command that makes or shows it.
+    /// The command that creates or shows it.
     pub fn command(&self, keys: &[String]) -> String {
         let (name, namespace) = (&self.name, self.namespace.as_deref().unwrap_or_default());
         let values = |sign: &str| -> String {
@@ -83,7 +83,7 @@ impl Reference {
 /// The key of a pull secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
-/// Collects what every pod needs.
+/// Collects the requirements of every pod.
 pub fn needs(profile: &Profile) -> Result<Needs, DesiredError> {
     let mut needs = Needs::new();
     for (index, pool) in profile.pools.iter().enumerate() {
@@ -146,7 +146,7 @@ fn of_pool(
         found.place = at("imagePullSecrets");
         found.named("Secret", Some(name), vec![DOCKER_CONFIG.to_owned()]);
     }
-    // That of the role is arcctl's own.
+    // The role's service account is arcctl's own.
     found.place = at("serviceAccount");
     let account = pool.service_account.as_deref();
     let theirs = account.filter(|_| profile.role_of(pool).is_none());
@@ -169,7 +169,7 @@ fn of_pool(
     Ok(())
 }
 
-/// Where what is found belongs.
+/// Collects the references of a place.
 struct Found<'a> {
     namespace: Option<&'a str>,
     needs: &'a mut Needs,
@@ -184,7 +184,7 @@ impl Found<'_> {
         }
     }
 
-    /// A reference that may say that it is not needed.
+    /// A reference that may be `optional`.
     fn object(&mut self, kind: &'static str, reference: &Value, name: &str, keys: Vec<String>) {
         if reference["optional"] != true {
             self.named(kind, reference[name].as_str(), keys);

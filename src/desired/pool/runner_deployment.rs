@@ -1,6 +1,7 @@
 //! A pool's `RunnerDeployment`. Pure: no I/O.
 //!
-//! Never `replicas` (the autoscaler's) nor `effectiveTime` (the controller's): a field that is not sent is not owned.
+//! Never sets `replicas` (the autoscaler's) or `effectiveTime` (the controller's): fields that are not sent are not
+//! owned.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::{
 /// The node label of the EC2 instance type.
 const INSTANCE_TYPE_LABEL: &str = "node.kubernetes.io/instance-type";
 
-/// What `template` may not set although this profile's pool does not: it would change what the pool is.
+/// Fields that `template` may not set even if the pool does not use them: they would change the pool's identity.
 const RESERVED: [&str; 12] = [
     "containerMode",
     "dockerEnabled",
@@ -43,7 +44,7 @@ pub fn runner_labels(pool: &Pool) -> Vec<String> {
 /// The `RunnerDeployment` of `pool`.
 pub fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     let mut spec = own_spec(profile, pool)?;
-    // Collisions are the lint's to report; here what arcctl sets stays.
+    // The lint reports collisions; here arcctl's values win.
     overlay::merge(&mut spec, &overlay::without(&pool.template, &RESERVED));
     let mut template = json!({"spec": spec});
     let metadata = pod_metadata(profile, pool);
@@ -58,16 +59,16 @@ pub fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Value, Desire
     }))
 }
 
-/// The `RunnerDeployment`'s own metadata: what marks it as arcctl's, and the pool's.
+/// The `RunnerDeployment`'s own metadata: arcctl's labels, and the pool's.
 fn metadata_of(profile: &Profile, pool: &Pool) -> Map<String, Value> {
     let mut metadata = names::metadata(profile, Some(&pool.namespace), &pool.name);
     let theirs = fields(&pool.metadata, &[]);
-    // What marks it stays; the lint refuses a label that would be in its place.
+    // arcctl's labels win; the lint rejects user labels that collide.
     overlay::merge(&mut metadata, &theirs);
     metadata
 }
 
-/// The metadata of the pool's pods: the controller hands on what the template has.
+/// The metadata of the pool's pods: the controller copies it from the template.
 fn pod_metadata(profile: &Profile, pool: &Pool) -> Map<String, Value> {
     let role = profile.role_of(pool).map(|(via, role)| {
         (
@@ -78,7 +79,7 @@ fn pod_metadata(profile: &Profile, pool: &Pool) -> Map<String, Value> {
     fields(&pool.pod_metadata, role.as_slice())
 }
 
-/// Labels and annotations as an object has them, with `more` annotations.
+/// Labels and annotations as `metadata` fields, with `more` annotations.
 fn fields(metadata: &Metadata, more: &[(&str, String)]) -> Map<String, Value> {
     let text = |(key, value): (&String, &String)| (key.clone(), Value::from(value.as_str()));
     let labels: Map<String, Value> = metadata.labels.iter().map(text).collect();
@@ -141,7 +142,7 @@ pub(super) fn own_spec(profile: &Profile, pool: &Pool) -> Result<Map<String, Val
     Ok(spec)
 }
 
-/// Where the pod runs, and as whom.
+/// Adds the pod's scheduling, service account and security context.
 fn add_pod(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     let mut selector = Map::new();
     if let Some(instance_type) = &pool.instance_type {

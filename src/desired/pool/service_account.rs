@@ -1,4 +1,4 @@
-//! The `ServiceAccount` of the runners, and its rights where jobs run in pods of their own. Pure: no I/O.
+//! The runners' `ServiceAccount`, and its RBAC permissions if jobs run in their own pods. Pure: no I/O.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use crate::{
 /// The annotation that EKS's pod identity webhook reads.
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
-/// The `ServiceAccount` in each namespace of the pools; with container mode kubernetes also its Role and `RoleBinding`, which the controller makes only
-/// for accounts of its own (reference: arc.md 2.1).
+/// The `ServiceAccount` in each namespace of the pools; in container mode kubernetes also its Role and `RoleBinding`,
+/// which the controller creates only for its own accounts (reference: arc.md 2.1).
 pub(crate) fn objects(
     profile: &Profile,
     (via, runner): (RoleVia, &RunnerRole),
@@ -72,7 +72,7 @@ fn of_namespace(
     objects
 }
 
-/// Whether a pool runs its jobs in pods of their own.
+/// Whether a pool runs its jobs in their own pods.
 pub(crate) fn uses_kubernetes_mode(profile: &Profile) -> bool {
     profile
         .pools

@@ -1,4 +1,4 @@
-//! What the inventory keeps of a thing at AWS: how arcctl marked it, and where it is. Pure: no I/O.
+//! The inventory's record of an AWS resource: its marks and location. Pure: no I/O.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::{
     units::Network,
 };
 
-/// What deleting `resource` needs beside its id.
+/// What deleting `resource` needs in addition to its id.
 pub(crate) fn details(resource: &AwsResource) -> Value {
     match resource {
         AwsResource::Provider(provider) => json!({"arn": provider.arn, "sid": provider.sid}),
@@ -35,7 +35,7 @@ pub(crate) fn details(resource: &AwsResource) -> Value {
     }
 }
 
-/// The thing that `id` and its `details` stand for; `None` where they do not say enough.
+/// The resource of an `id` and its `details`; `None` if they are incomplete.
 pub(crate) fn resource(id: &Id, details: &Value, profile: &str) -> Option<AwsResource> {
     let text = |key: &str| details[key].as_str().map(str::to_owned);
     let sid = text("sid").filter(|it| !it.is_empty())?;

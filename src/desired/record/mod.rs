@@ -1,6 +1,6 @@
-//! What the inventory keeps of a resource, so that it can be deleted without the profile. Pure: no I/O.
+//! The inventory's record of a resource: what deleting it needs without the profile. Pure: no I/O.
 //!
-//! Never a value of the profile that could be a secret: addresses only.
+//! It never contains profile values that could be secret, only addresses.
 
 pub(crate) mod aws;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::resource::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource};
 
-/// What deleting `resource` needs beside its id; `None` for what is only observed.
+/// What deleting `resource` needs in addition to its id; `None` for observed resources.
 pub fn details(resource: &Resource) -> Option<Value> {
     match resource {
         Resource::Object(object) => Some(json!({
@@ -35,7 +35,7 @@ pub fn details(resource: &Resource) -> Option<Value> {
     }
 }
 
-/// Which of a release's values say where the Leases of its leaders are, which outlive it.
+/// The release's values that locate its leader election Leases, which outlive it.
 fn leaders(values: &Value) -> Value {
     let mut kept = json!({});
     if let Some(id) = values["leaderElectionId"].as_str() {
@@ -47,7 +47,7 @@ fn leaders(values: &Value) -> Value {
     kept
 }
 
-/// The resource that `id` and its `details` stand for: enough to delete it. `None` where they do not say enough.
+/// The resource of an `id` and its `details`: enough to delete it. `None` if they are incomplete.
 pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let chart = |name: String, version: String| Chart {

@@ -1,7 +1,7 @@
-//! Everything as files, for `arcctl render`. Pure: no I/O; the caller writes them.
+//! Renders all manifests as files, for `arcctl render`. Pure: no I/O; the caller writes them.
 //!
-//! Made from the same resources as `up`: one document per file, named after its id, in the folder of its phase. The
-//! same profile and facts give the same bytes.
+//! Uses the same resources as `up`: one document per file, named after its id, in the folder of its phase. The same
+//! profile and facts give the same bytes.
 
 pub mod workflow;
 
@@ -107,7 +107,7 @@ fn described(chart: &Chart) -> String {
     )
 }
 
-/// The shape of the Secret, in comments: its value is nowhere but in the cluster.
+/// The Secret's structure, in comments: its value is only in the cluster.
 fn secret(profile: &Profile) -> String {
     let data = match &profile.github.app {
         Some(app) => format!(
@@ -166,7 +166,7 @@ fn readme(
     text
 }
 
-/// What is done at AWS, in a line.
+/// A one-line description of an AWS resource.
 fn at_aws(resource: &AwsResource) -> String {
     match resource {
         AwsResource::Provider(provider) => format!(
@@ -207,7 +207,7 @@ fn at_aws(resource: &AwsResource) -> String {
     }
 }
 
-/// One line of the list; `None` for what is proven rather than applied.
+/// One line of the list; `None` for checks, which are not applied.
 fn step(resource: &Desired) -> Option<String> {
     Some(match &resource.resource {
         Resource::Object(_) => format!("`{}`", path(resource)),

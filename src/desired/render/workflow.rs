@@ -1,5 +1,5 @@
-//! The workflow that `arcctl smoke` dispatches: a job for each pool, which runs a command on the pool's runners, and
-//! shows docker and the role where the pool has them. Pure: no I/O.
+//! The workflow that `arcctl smoke` dispatches: a job per pool, which tests a command, docker and the AWS role on the
+//! pool's runners, if the pool has them. Pure: no I/O.
 //!
 //! EKS gives the role to the containers of the pod. Containers that the pod's own dockerd starts get neither the
 //! variables nor the token; both must be passed (reference: arc.md 9).
@@ -46,12 +46,12 @@ defaults:
 jobs:
 ";
 
-/// What the run is called that is dispatched with `nonce`.
+/// The run name of the dispatch with `nonce`.
 pub fn run_name(nonce: &str) -> String {
     format!("arcctl smoke {nonce}")
 }
 
-/// What the job of `pool` asks for.
+/// The `runs-on` labels of the job for `pool`.
 pub fn job_labels(pool: &Pool) -> Vec<String> {
     let mut labels = vec!["self-hosted".to_owned()];
     labels.extend(runner_labels(pool));
@@ -94,7 +94,7 @@ fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
     ) {
         steps.push((DOCKER, "docker version".to_owned()));
     }
-    // In the mode `kubernetes` a job is a pod of its own, with another service account.
+    // In the mode `kubernetes` a job runs in its own pod, with another service account.
     let Some((via, role)) = profile
         .role_of(pool)
         .filter(|_| !matches!(mode, ContainerMode::Kubernetes(_)))
@@ -125,8 +125,8 @@ fn in_the_runner(via: RoleVia, role: &str) -> String {
     )
 }
 
-/// Not every runner image has the aws command; STS tells the same for the token itself. That answer holds credentials:
-/// only the ARN is printed. The agent of Pod Identity gives credentials alone, so nothing tells whose they are.
+/// Not every runner image has the aws CLI; STS returns the same for the token itself. Its response contains
+/// credentials: only the ARN is printed. The Pod Identity agent returns only credentials, so the role remains unknown.
 const fn without_aws(via: RoleVia) -> &'static str {
     match via {
         RoleVia::Irsa => {
@@ -162,7 +162,7 @@ fn in_docker(via: RoleVia, role: &str, image: &str) -> String {
     )
 }
 
-/// Without it, a pod that the node lends its own role would look as if it had this one.
+/// Guards against the node's role, which a pod may use instead.
 fn guard(via: RoleVia) -> String {
     let [variable, _] = via.variables();
     format!(": \"${{{variable}:?the pod was started without the role}}\"\n")

@@ -1,27 +1,27 @@
-//! What a resource at AWS is. Pure: no I/O.
+//! The types of AWS resources. Pure: no I/O.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// One thing at AWS.
+/// An AWS resource.
 #[derive(Clone, Debug)]
 pub enum AwsResource {
     /// The OIDC provider of the cluster.
     Provider(OidcProvider),
     /// The role of the runners.
     Role(IamRole),
-    /// The policy in the role, for buckets.
+    /// The inline policy of the role, for buckets.
     RolePolicy(RolePolicy),
-    /// The policy of a bucket of the own account.
+    /// The policy of a bucket in the same account.
     BucketPolicy(BucketPolicy),
-    /// What gives the role to pods, with EKS Pod Identity.
+    /// The association of the role with pods, for EKS Pod Identity.
     Association(PodIdentityAssociation),
     /// A rule of a security group.
     Rule(SecurityGroupRule),
 }
 
-/// The IAM OIDC provider of a cluster: one per issuer and account, so others may use it too.
+/// The IAM OIDC provider of a cluster: one per issuer and account, so other users may share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OidcProvider {
     /// Its ARN, which follows from the issuer.
@@ -30,28 +30,28 @@ pub struct OidcProvider {
     pub issuer: String,
     /// The `Sid` of this cluster and profile.
     pub sid: String,
-    /// The profile that makes it.
+    /// The profile that creates it.
     pub profile: String,
 }
 
-/// A role, and the statement in its trust policy that lets the runners in.
+/// A role, and the trust policy statement for the runners.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IamRole {
     /// Its name.
     pub name: String,
-    /// The ARN that the profile gives it, where it gives one.
+    /// The ARN in the profile, if given.
     pub arn: Option<String>,
-    /// Whether it is made where it is missing; one given by ARN is not.
+    /// Whether to create it if it is missing; false for a role given by ARN.
     pub create: bool,
-    /// The path of one that is made.
+    /// The path for creation.
     pub path: Option<String>,
-    /// The permissions boundary of one that is made.
+    /// The permissions boundary for creation.
     pub permissions_boundary: Option<String>,
     /// The `Sid` of this cluster and profile.
     pub sid: String,
     /// The statement.
     pub trust: Value,
-    /// The managed policies it must have.
+    /// The managed policies to attach.
     pub managed_policies: Vec<String>,
     /// The profile.
     pub profile: String,
@@ -70,7 +70,7 @@ pub struct RolePolicy {
     pub statements: Vec<Value>,
 }
 
-/// The statements in the policy of a bucket.
+/// arcctl's statements in a bucket policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BucketPolicy {
     /// The bucket.
@@ -83,7 +83,7 @@ pub struct BucketPolicy {
     pub statements: Vec<Value>,
 }
 
-/// What gives a role to the pods of a service account: EKS has one at most for each.
+/// The EKS Pod Identity association of a service account: at most one each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIdentityAssociation {
     /// The cluster's name.
@@ -100,26 +100,26 @@ pub struct PodIdentityAssociation {
     pub profile: String,
 }
 
-/// A rule that lets one side of a connection through, unless another one does so already.
+/// A security group rule that allows one direction of a connection, unless another rule already does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityGroupRule {
-    /// The group it is made in.
+    /// The group to create it in.
     pub group: String,
-    /// The groups of the same network interfaces: a rule in any of them does.
+    /// The groups of the same network interfaces: a rule in any of them is enough.
     pub groups: Vec<String>,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
     /// The TCP port.
     pub port: u16,
-    /// The other side, as the rule names it.
+    /// The peer of the rule.
     pub peer: Peer,
-    /// The groups of the other side: a rule that names any of them does.
+    /// The groups of the peer: a rule that names any of them is enough.
     pub peers: Vec<String>,
-    /// The addresses of the other side: rules that cover all of them do.
+    /// The addresses of the peer: rules that cover all of them are enough.
     pub addresses: Vec<String>,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: String,
-    /// What whoever may not make it can do instead.
+    /// The alternative for users without permission to create it.
     pub instead: Option<&'static str>,
     /// The `Sid` of this cluster and profile.
     pub sid: String,
@@ -128,7 +128,7 @@ pub struct SecurityGroupRule {
 }
 
 impl SecurityGroupRule {
-    /// Whether both are made as the same rule.
+    /// Whether both create the same rule.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.group, self.direction, self.port, &self.peer)
             == (&other.group, other.direction, other.port, &other.peer)
@@ -141,7 +141,7 @@ impl PodIdentityAssociation {
 }
 
 impl AwsResource {
-    /// The values in which a fact can be missing offline.
+    /// The values in which facts can be missing offline.
     pub fn values(&self) -> Vec<Value> {
         let text = |it: &str| Value::String(it.into());
         match self {
@@ -155,21 +155,21 @@ impl AwsResource {
     }
 }
 
-/// Which way a connection goes, as the group with the rule sees it.
+/// The direction of a connection, seen from the rule's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It comes in.
+    /// Inbound.
     Ingress,
-    /// It goes out.
+    /// Outbound.
     Egress,
 }
 
-/// The other side of a connection.
+/// The peer of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// What is in a security group.
+    /// The members of a security group.
     Group(String),
-    /// Addresses.
+    /// A CIDR.
     Cidr(String),
 }
 

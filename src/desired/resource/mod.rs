@@ -1,4 +1,4 @@
-//! What a resource is: data, made from the profile, that everything below works with. Pure: no I/O.
+//! The types of resources: plain data, created from a profile. Pure: no I/O.
 
 pub mod aws;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::profile::Schedule;
 
-/// The name of a resource in plans, reports and errors: `kind/namespace/name`; cluster-wide things have `-` in place
+/// The id of a resource in plans, reports and errors: `kind/namespace/name`; cluster-scoped resources have `-` in place
 /// of the namespace (DESIGN 2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -31,12 +31,12 @@ impl Id {
         self.0.split('/').next().unwrap_or_default()
     }
 
-    /// The id that `text` is.
+    /// Parses an id.
     pub fn parse(text: &str) -> Option<Self> {
         (text.splitn(3, '/').filter(|it| !it.is_empty()).count() == 3).then(|| Self(text.into()))
     }
 
-    /// Whether it is of something at AWS.
+    /// Whether it is an AWS resource's.
     pub fn is_at_aws(&self) -> bool {
         const KINDS: [&str; 6] = [
             "oidc-provider",
@@ -49,7 +49,7 @@ impl Id {
         KINDS.contains(&self.kind())
     }
 
-    /// The middle part; `None` for what is cluster-wide.
+    /// The middle part; `None` for cluster-scoped resources.
     pub fn namespace(&self) -> Option<&str> {
         self.0.split('/').nth(1).filter(|it| *it != "-")
     }
@@ -66,63 +66,63 @@ impl fmt::Display for Id {
     }
 }
 
-/// One thing arcctl manages.
+/// A resource that arcctl manages.
 #[derive(Clone, Debug)]
 pub enum Resource {
     /// A Kubernetes object, applied server-side.
     Object(KubeObject),
     /// The Secret the controller reads its GitHub credential from.
     ControllerSecret(ControllerSecret),
-    /// A Secret of arcctl's beside that one.
+    /// Another Secret that arcctl owns.
     Secret(OwnSecret),
     /// The `CustomResourceDefinitions` of a chart.
     Crds(CrdSet),
     /// A Helm release.
     Release(HelmRelease),
-    /// Something at AWS.
+    /// An AWS resource.
     Aws(aws::AwsResource),
-    /// That admission webhooks answer: observed only.
+    /// Admission webhooks respond: observed only.
     Webhook(WebhookProof),
-    /// That a pool's pods run: observed only.
+    /// A pool's pods run: observed only.
     RunnerPods(Registration),
-    /// That a pool's runners are online at GitHub: observed only.
+    /// A pool's runners are online at GitHub: observed only.
     Registration(Registration),
-    /// A Job that tries what a runner needs: done once its pod has ended.
+    /// A Job that tests a runner's requirements: done when its pod has ended.
     Probe(Probe),
-    /// That a Deployment's pods were started anew.
+    /// A restart of a Deployment's pods.
     Restart(Restart),
-    /// A pool that is to go.
+    /// The deletion of a pool.
     Drain(Drain),
-    /// The controller's webhook configurations, which are to go.
+    /// The deletion of the controller's webhook configurations.
     Webhooks(Webhooks),
-    /// What the pools of a profile left at GitHub, which is to go.
+    /// The deletion of the runners that a profile's pools left at GitHub.
     Ghosts {
         /// The profile.
         profile: String,
-        /// Only these runners; none: those whose names are on record.
+        /// Only these runners; `None`: the names in the inventory.
         only: Option<BTreeSet<String>>,
     },
 }
 
-/// A Job that tries what a runner needs, from where a runner is.
+/// A Job that tests a runner's requirements, in the runners' environment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// Its manifest.
     pub job: Value,
 }
 
-/// That the pods of a Deployment were started after a moment.
+/// A restart of a Deployment's pods: all must be newer than `since`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub deployment: String,
-    /// When it was asked for.
+    /// When the restart was requested.
     pub since: jiff::Timestamp,
 }
 
-/// A pool that is to go: scaled to nothing, its jobs waited for, then its `RunnerDeployment` deleted.
+/// The deletion of a pool: scaled to zero, waits for its jobs, then deletes its `RunnerDeployment`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// The namespace of its `RunnerDeployment`.
@@ -131,7 +131,7 @@ pub struct Drain {
     pub pool: String,
 }
 
-/// The webhook configurations that a release made.
+/// The webhook configurations of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhooks {
     /// The release's namespace.
@@ -147,8 +147,8 @@ pub struct KubeObject {
     pub manifest: Value,
 }
 
-/// The Secret `controller-manager`. Its values are read from the profile's source when it is applied; they are not
-/// part of this type, so that no plan or report can hold them.
+/// The Secret `controller-manager`. Its values are read from the profile's source when it is applied; this type does
+/// not contain them, so that no plan or report can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControllerSecret {
     /// Its namespace.
@@ -157,13 +157,13 @@ pub struct ControllerSecret {
     pub name: String,
     /// The profile that owns it.
     pub profile: String,
-    /// Whether arcctl writes it; otherwise someone else does, and it is only kept from a chart's next upgrade.
+    /// Whether arcctl writes it; otherwise another user does, and arcctl only prevents its deletion by a chart upgrade.
     pub managed: bool,
-    /// The namespaces of the runners that prove a changed credential.
+    /// The namespaces of the runners that test a changed credential.
     pub runner_namespaces: Vec<String>,
 }
 
-/// A Secret of arcctl's beside the controller's. Its values are not part of this type either.
+/// Another Secret that arcctl owns. This type does not contain its values either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnSecret {
     /// Its namespace.
@@ -172,14 +172,14 @@ pub struct OwnSecret {
     pub name: String,
     /// The profile that owns it.
     pub profile: String,
-    /// What it holds.
+    /// Its content.
     pub content: SecretContent,
 }
 
-/// What a Secret holds.
+/// The content of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretContent {
-    /// What GitHub signs its events with; made once, at random.
+    /// The signing secret of GitHub's webhook events; generated once.
     WebhookToken,
     /// The credential of a pool, by the pool's name.
     Credential {
@@ -188,7 +188,7 @@ pub enum SecretContent {
     },
 }
 
-/// Where a chart is, and which version.
+/// A chart's location and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chart {
     /// The chart's name, for example `cert-manager`.
@@ -202,10 +202,9 @@ pub struct Chart {
 /// The `CustomResourceDefinitions` of a chart: they never belong to a release (DESIGN 5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrdSet {
-    /// The chart that brings them.
+    /// The chart that contains them.
     pub chart: Chart,
-    /// The values with which `helm template` renders them, where they are templates; `None` where the chart has them
-    /// in `crds/`.
+    /// The values to render them with `helm template`, if they are templates; `None` if the chart has them in `crds/`.
     pub templated: Option<Value>,
     /// Their names, `plural.group`.
     pub names: Vec<String>,
@@ -220,16 +219,16 @@ pub struct HelmRelease {
     pub namespace: String,
     /// Its chart.
     pub chart: Chart,
-    /// The values arcctl gives it.
+    /// The values that arcctl sets.
     pub values: Value,
     /// The profile that owns it.
     pub profile: String,
 }
 
-/// That the admission webhooks of one component answer: proven by dry runs.
+/// The admission webhooks of one component respond: verified by dry runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookProof {
-    /// cert-manager's: a dry-run `CertificateRequest` is admitted, an invalid one denied.
+    /// cert-manager's: a dry-run `CertificateRequest` is accepted, an invalid one rejected.
     CertManager,
     /// The controller's: certificate, CA bundles, endpoints, and dry runs of a `RunnerDeployment`.
     Controller {
@@ -237,23 +236,23 @@ pub enum WebhookProof {
         namespace: String,
         /// The release's name, from which the chart's names follow (reference: arc.md 1.4).
         release: String,
-        /// Where a `RunnerDeployment` is tried.
+        /// The namespace of the `RunnerDeployment` dry run.
         runner_namespace: String,
     },
 }
 
-/// That the runners of a pool are online at GitHub, by name.
+/// The runners of a pool are online at GitHub, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The namespace of its `RunnerDeployment`.
     pub namespace: String,
     /// The pool.
     pub pool: String,
-    /// The fewest that must be online outside every window.
+    /// The minimum that must be online outside every window.
     pub min: u32,
-    /// The windows in which another minimum holds. Which one does is asked at each look: a question of `up` may be left
-    /// unanswered over the edge of a window, and a wait may reach over one.
+    /// The windows with another minimum. Each check determines the one in force: the prompt of `up` and a wait may last
+    /// past the edge of a window.
     pub schedule: Option<Schedule>,
-    /// The labels each must have.
+    /// The labels that each must have.
     pub labels: Vec<String>,
 }

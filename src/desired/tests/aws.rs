@@ -1,4 +1,4 @@
-//! What is wanted at AWS: in each partition, by each way to a role.
+//! Tests the desired AWS resources: in each partition, with each credential type.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn role(partition: &str) -> Value {
     })
 }
 
-/// Every ARN of everything that is rendered and written.
+/// All ARNs in rendered files and resources.
 #[test]
 fn all_arns_are_of_the_cluster_s_partition() {
     for (partition, region) in [
@@ -190,7 +190,7 @@ fn a_server_outside_aws_takes_a_rule_in_the_groups_of_the_nodes_only() {
     );
 }
 
-/// Nodes that need the same rule get it once; it must then do for all of them.
+/// Nodes that need the same rule get one; it must then cover all of them.
 #[test]
 fn a_rule_for_several_sets_of_groups_is_made_once() {
     let profile = on_eks(
@@ -207,7 +207,7 @@ fn a_rule_for_several_sets_of_groups_is_made_once() {
         panic!("{into:#?}")
     };
     assert_eq!(rule.peer, Peer::Group("sg-a".into()));
-    // A rule for a group that only some of them have does not do.
+    // A rule for a group that only some of them have is not enough.
     assert_eq!(rule.peers, ["sg-a"]);
 }
 

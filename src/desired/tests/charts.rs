@@ -1,4 +1,4 @@
-//! The values of both charts, by version.
+//! Tests the values of both charts, by version.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Each rule of the rendering, on the smallest profile that shows it.
+//! Tests of the desired resources, each with the smallest profile.
 
 mod aws;
 mod charts;

@@ -1,4 +1,4 @@
-//! Alerts and the dashboard. What Prometheus makes of them is in `tests/cluster/prometheus.rs`.
+//! Tests alerts and the dashboard. `tests/cluster/prometheus.rs` tests them with Prometheus.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn kinds(changes: &Value, crd: Option<bool>) -> Vec<String> {
     objects(changes, crd).iter().map(kind).collect()
 }
 
-/// The dashboard that a `ConfigMap` holds.
+/// The dashboard in a `ConfigMap`.
 fn dashboard(map: &Value) -> Value {
     serde_json::from_str(map["data"]["arcctl-test.json"].as_str().unwrap()).unwrap()
 }

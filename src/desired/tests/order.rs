@@ -1,4 +1,4 @@
-//! Which resources there are, and in what order.
+//! Tests which resources are created, and their order.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a pool says of its objects: metadata, service account, docker in the runner; and cert-manager's values.
+//! Tests a pool's metadata, service account and docker settings; and cert-manager's values.
 
 use serde_json::{Value, json};
 

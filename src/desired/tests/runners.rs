@@ -1,4 +1,4 @@
-//! `RunnerDeployment` and `HorizontalRunnerAutoscaler`.
+//! Tests `RunnerDeployment` and `HorizontalRunnerAutoscaler`.
 
 use serde_json::{Value, json};
 
@@ -384,7 +384,7 @@ fn live_overrides_stay_while_they_say_the_same() {
 #[test]
 fn the_minimum_in_force_is_the_open_windows() {
     let profile = with_pool(&weekend());
-    // What is made before a window opens is looked at while it is open.
+    // A resource created before a window opens is evaluated while it is open.
     let wanted = online(&profile.pools[0]);
     let at = |now: &str| wanted.min_at(now.parse().unwrap());
     assert_eq!(at("2026-11-20T14:59:59Z"), 1);

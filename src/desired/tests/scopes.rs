@@ -1,4 +1,4 @@
-//! Pools with a GitHub of their own, triggers, and prescribed names.
+//! Tests pools with their own GitHub scope, triggers, and custom names.
 
 use serde_json::json;
 

@@ -11,19 +11,19 @@ use crate::{
     profile::schedule::{equivalent, parse_live},
 };
 
-/// How far ahead a schedule must be in the cluster for runners to come and go as they should.
+/// How many days of the schedule must be in the cluster.
 const NEAR: i64 = 7;
 
 /// With less than this left, `up` writes a new one (DESIGN 3).
 const HORIZON: i64 = 90;
 
-/// Within how many of the controller's sync periods a failure must have come to count: it is repeated at every one, and a
-/// success makes no event.
+/// Within how many of the controller's sync periods a failure must have occurred to count: it repeats at every sync, and
+/// a success creates no event.
 const RECENT_SYNCS: i64 = 3;
 
-/// How long a failure that is repeated may be without a new event, beside the sync period: of one object client-go lets a
-/// program write 25 events at once, and then one in five minutes (client-go, `tools/record/events_cache.go`:
-/// `defaultSpamBurst`, `defaultSpamQPS`).
+/// How old the last event of a repeated failure may be, in addition to the sync period: client-go allows 25 events at
+/// once for one object, and then one in five minutes (client-go, `tools/record/events_cache.go`: `defaultSpamBurst`,
+/// `defaultSpamQPS`).
 const EVENTS_APART: i64 = 300;
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -108,8 +108,8 @@ fn works(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &fix))
 }
 
-/// Whether the controller's words are of a call that had no answer: Go's `net/url` writes the method of one so, and the
-/// controller's GitHub client that of an answer in capitals.
+/// Whether the controller's message is about a call without a response: Go's `net/url` formats the method as `Get`, and
+/// the controller's GitHub client formats it as `GET` if there was a response.
 fn did_not_get_through(said: &str) -> bool {
     ["Get", "Post", "Delete"]
         .iter()

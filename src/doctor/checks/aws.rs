@@ -1,4 +1,4 @@
-//! Checks of AWS: each says what the `observe` of arcctl's own resources there saw. Pure: no I/O.
+//! Checks of AWS: each evaluates the `observe` results of arcctl's resources at AWS. Pure: no I/O.
 
 use crate::{
     clients::aws::error::NO_CREDENTIALS,
@@ -15,7 +15,7 @@ use crate::{
 
 const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];
 
-/// How long a statement of arcctl's is, with some room.
+/// The length of one of arcctl's policy statements, rounded up.
 const STATEMENT: usize = 450;
 
 const MEND: &str = "set it right with `arcctl up`; `arcctl plan` shows every field";
@@ -25,7 +25,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "aws-credentials",
         category: "aws",
         severity: Severity::Required,
-        claim: "AWS takes the credentials",
+        claim: "AWS credentials are valid",
         causes: &[],
         judge: credentials,
     },
@@ -33,7 +33,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "eks-cluster",
         category: "aws",
         severity: Severity::Required,
-        claim: "EKS has the cluster that the profile names, and it can be used",
+        claim: "the EKS cluster of the profile exists and is active",
         causes: &["aws-credentials"],
         judge: cluster,
     },
@@ -41,7 +41,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "oidc-provider",
         category: "aws",
         severity: Severity::Required,
-        claim: "IAM trusts the cluster's OIDC issuer, with STS as its client",
+        claim: "IAM has an OIDC provider for the cluster, with the audience sts.amazonaws.com",
         causes: NOT_ASKED,
         judge: provider,
     },
@@ -49,7 +49,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "role-trusts-runners",
         category: "aws",
         severity: Severity::Required,
-        claim: "the role is there, and lets the runners' service account take it on",
+        claim: "the role exists, and the runners' service account can assume it",
         causes: &[
             "aws-credentials",
             "eks-cluster",
@@ -62,7 +62,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "pod-identity-association",
         category: "aws",
         severity: Severity::Required,
-        claim: "EKS gives the role to the pods of the runners' service account",
+        claim: "an EKS Pod Identity association gives the role to the runners' service account",
         causes: &[
             "aws-credentials",
             "eks-cluster",
@@ -75,7 +75,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "pod-identity-agent",
         category: "aws",
         severity: Severity::Advice,
-        claim: "the agent that hands out the role runs on every node",
+        claim: "the EKS Pod Identity Agent runs on every node",
         causes: NOT_ASKED,
         judge: agent,
     },
@@ -96,7 +96,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "bucket-policies",
         category: "aws",
         severity: Severity::Required,
-        claim: "the buckets' policies let the role in",
+        claim: "the bucket policies allow the role",
         causes: &[
             "aws-credentials",
             "eks-cluster",
@@ -117,13 +117,13 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "aws-wise",
         category: "aws",
         severity: Severity::Advice,
-        claim: "nothing that others wrote at AWS is unwise",
+        claim: "no trust statement of others is too broad",
         causes: NOT_ASKED,
         judge: wise,
     },
 ];
 
-/// A call that nobody could sign was not made: whether AWS takes the credentials is not known then.
+/// Without credentials no call was made: whether they are valid is unknown then.
 fn credentials(world: &World) -> Result<Verdict, Verdict> {
     let refuses = |error: &crate::error::Error| {
         if error.causes.iter().any(|it| it == NO_CREDENTIALS) {
@@ -148,13 +148,13 @@ fn cluster(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// The role that the profile asks for, and how pods take it on.
+/// The role in the profile, and how pods assume it.
 fn role(world: &World) -> Result<(RoleVia, &RunnerRole), Verdict> {
     let role = world.profile.runner_role();
     role.ok_or_else(|| Verdict::skipped("the profile has no aws.irsa and no aws.podIdentity"))
 }
 
-/// The resources of `kind`, and what was seen of each; the first that nothing is known of ends the judging.
+/// The resources of `kind`, and their state; the first unknown one ends the check.
 pub(super) fn of_kind<'a>(
     world: &'a World,
     kind: &str,
@@ -164,7 +164,7 @@ pub(super) fn of_kind<'a>(
         .iter()
         .filter(|it| it.id.kind() == kind)
         .map(|it| {
-            // That something is somebody else's is known.
+            // A resource of another owner is a known state.
             let judged = it.observed.as_ref().map_err(|error| match error.kind {
                 ErrorKind::Refused => Verdict::refuted(error),
                 _ => Verdict::unknown(error),
@@ -174,7 +174,7 @@ pub(super) fn of_kind<'a>(
         .collect()
 }
 
-/// What is wrong with the resources of `kind`, looking at the differences that `counts` picks.
+/// What is wrong with the resources of `kind`, considering the differences that `counts` selects.
 fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec<String>, Verdict> {
     let of = |present: &Present| {
         let differs = present.differences.iter().find(|it| counts(&it.path));
@@ -214,7 +214,7 @@ fn trusts(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, MEND))
 }
 
-/// Ends the judging where the runners' pods do not get their role by Pod Identity.
+/// Ends the check if the runners' pods do not get their role by Pod Identity.
 fn by_association(world: &World) -> Result<(), Verdict> {
     match role(world)?.0 {
         RoleVia::PodIdentity => Ok(()),
@@ -268,7 +268,7 @@ fn room(world: &World) -> Result<Verdict, Verdict> {
     let Some(policy) = wiring.and_then(|it| it.trust_policy.as_ref()) else {
         return Ok(Verdict::skipped("there is no role"));
     };
-    // Longer than the usual quota: somebody has asked AWS for more.
+    // Longer than the default quota: the account's quota was raised.
     let quota = if policy.size > TRUST_POLICY_QUOTA {
         TRUST_POLICY_LIMIT
     } else {

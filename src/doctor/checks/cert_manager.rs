@@ -1,4 +1,4 @@
-//! Checks of cert-manager and of the certificate it makes. Pure: no I/O.
+//! Checks of cert-manager and of the certificate that it issues. Pure: no I/O.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// A certificate is renewed a third of its life before its end; one this close to it was not.
+/// A certificate is renewed after two thirds of its lifetime; one this close to its end was not renewed.
 const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -23,7 +23,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "cert-manager-scaled",
         category: "cert-manager",
         severity: Severity::Required,
-        claim: "cert-manager's three Deployments are there, and none is scaled to 0",
+        claim: "cert-manager's three Deployments exist, and none is scaled to 0",
         causes: &[
             "api-server-answers",
             "resources-there",
@@ -76,7 +76,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "certificate-lasts",
         category: "cert-manager",
         severity: Severity::Required,
-        claim: "the certificate of the controller's webhook lasts for a week",
+        claim: "the certificate of the controller's webhook is valid for at least a week",
         causes: &[
             "api-server-answers",
             "cert-manager-scaled",
@@ -87,7 +87,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// The parts of cert-manager by their labels; where nothing has these, what runs it is not known.
+/// The parts of cert-manager by their labels; without these labels its Deployments are unknown.
 fn parts(world: &World) -> Result<Vec<(&'static str, Option<&Value>)>, Verdict> {
     let namespace = known(&world.cert_manager_namespace)?;
     let parts = cert_manager_parts(known(&world.cert_manager)?);
@@ -109,7 +109,7 @@ fn parts(world: &World) -> Result<Vec<(&'static str, Option<&Value>)>, Verdict> 
     Ok(parts)
 }
 
-/// The release of cert-manager, where arcctl made it.
+/// The release of cert-manager, if arcctl installed it.
 pub(super) fn own_release(world: &World) -> Option<&str> {
     let recorded = world.recorded.as_ref().ok()?;
     let end = format!("/{}", names::CERT_MANAGER);
@@ -163,7 +163,7 @@ fn runs(world: &World) -> Result<Verdict, Verdict> {
     }))
 }
 
-/// What a readiness says, as a verdict; `look` shows what is going on where no cause is known.
+/// Converts a readiness to a verdict; `look` is the command to run if no cause is known.
 pub(super) fn of(readiness: &Readiness, look: &str) -> Verdict {
     match readiness {
         Readiness::Ready => Verdict::Holds,
@@ -210,7 +210,7 @@ fn issued(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// How a certificate is issued anew.
+/// The command that issues a certificate again.
 fn issue_again(world: &World) -> String {
     let namespace = world
         .cert_manager_namespace

@@ -1,4 +1,4 @@
-//! Checks of the cluster, and of what arcctl owns in it against the profile. Pure: no I/O.
+//! Checks of the cluster, and of arcctl's resources in it against the profile. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "nodes-ready",
         category: "cluster",
         severity: Severity::Required,
-        claim: "a node is ready and takes pods",
+        claim: "a node is ready and schedulable",
         causes: NO_CLUSTER,
         judge: nodes,
     },
@@ -39,7 +39,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "resources-there",
         category: "cluster",
         severity: Severity::Required,
-        claim: "everything that the profile asks for is in the cluster",
+        claim: "every resource of the profile exists",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -51,7 +51,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "resources-ours",
         category: "cluster",
         severity: Severity::Required,
-        claim: "what the profile asks for is this profile's own",
+        claim: "no other profile or tool owns what this profile manages",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -63,7 +63,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "resources-unchanged",
         category: "cluster",
         severity: Severity::Advice,
-        claim: "what is there is as the profile says",
+        claim: "no drift from the profile",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -77,7 +77,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Where AWS does not tell where it is, it was not asked.
+/// If AWS does not return the cluster's address, the API server was not called.
 fn answers(world: &World) -> Result<Verdict, Verdict> {
     world.kubernetes.as_ref().map_err(|it| match it.system {
         System::Aws => Verdict::unknown(it),
@@ -112,13 +112,13 @@ fn nodes(world: &World) -> Result<Verdict, Verdict> {
             ),
         };
         Verdict::broken(
-            format!("none of {} nodes is ready and takes pods", nodes.len()),
+            format!("none of {} nodes is ready and schedulable", nodes.len()),
             fix,
         )
     })
 }
 
-/// The resources in the cluster that something can be said of (those at AWS have checks of their own); the first that nothing is known of ends the judging.
+/// The observed resources in the cluster (those at AWS have checks of their own); the first unknown one ends the check.
 fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
     let mut result = Vec::new();
     for resource in known(&world.resources)?
@@ -139,7 +139,7 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
         .collect();
     let leaving = all.iter().find_map(|(resource, it)| leaving(resource, it));
     Ok(match leaving {
-        // What is in it goes with it: until it has gone, nothing can be made there.
+        // Its contents are deleted with it: until it is gone, nothing can be created in it.
         Some((said, fix)) => Verdict::unless(
             &[vec![said], absent].concat(),
             &format!("{fix}; then `arcctl up`"),
@@ -148,7 +148,7 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// A namespace, or a set of CRDs, that is being deleted, and what it waits for.
+/// A namespace, or a set of CRDs, that is being deleted, and what blocks it.
 fn leaving(resource: &Resource, observed: &Observed) -> Option<(String, String)> {
     let Observed::Present(present) = observed else {
         return None;

@@ -1,4 +1,4 @@
-//! Checks of the controller and of the Secret it reads. Pure: no I/O.
+//! Checks of the controller and of its Secret. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "controller-fits-kubernetes",
         category: "controller",
         severity: Severity::Advice,
-        claim: "the controller's version runs on this Kubernetes",
+        claim: "the controller supports this Kubernetes version",
         causes: &["api-server-answers"],
         judge: fits,
     },
@@ -45,7 +45,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "controller-scaled",
         category: "controller",
         severity: Severity::Required,
-        claim: "the controller's Deployment is there, and not scaled to 0",
+        claim: "the controller's Deployment exists and is not scaled to 0",
         causes: &["api-server-answers", "resources-there"],
         judge: scaled,
     },
@@ -64,7 +64,7 @@ pub(crate) const CHECKS: &[Check] = &[
         ],
         judge: runs,
     },
-    // One pod leads and the others wait to: what is short of the profile explains nothing of runners.
+    // One pod leads and the others are standby: too few of them do not affect runners.
     Check {
         id: "controller-replicas",
         category: "controller",
@@ -83,7 +83,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "controllers-apart",
         category: "controller",
         severity: Severity::Required,
-        claim: "no other Actions Runner Controller looks at the same runners",
+        claim: "no other Actions Runner Controller watches the same runners",
         causes: &["api-server-answers"],
         judge: apart,
     },
@@ -97,7 +97,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// What the controller can authenticate with, by the keys it needs.
+/// The credentials that the controller can use, by the keys they need.
 const CREDENTIALS: [&[&str]; 3] = [
     &["github_token"],
     &[
@@ -133,7 +133,7 @@ fn clean(world: &World) -> Result<Verdict, Verdict> {
     let Some(secret) = known(&world.secret)? else {
         return Ok(Verdict::skipped("the Secret is not there"));
     };
-    // A private key ends with a line of its own.
+    // A private key ends with a newline.
     let spaced: Vec<String> = secret
         .keys
         .iter()
@@ -174,7 +174,7 @@ fn fits(world: &World) -> Result<Verdict, Verdict> {
             "image `{image}` is known to panic on Kubernetes {major}.{minor}; none of its pods has done so yet"
         )
     } else {
-        // Whatever keeps them from running is told by another check, and this is not its cause.
+        // Another check reports why they do not run.
         return Ok(Verdict::skipped(format!(
             "the pods of image `{image}` do not run, and none of them has panicked"
         )));
@@ -185,11 +185,11 @@ fn fits(world: &World) -> Result<Verdict, Verdict> {
     ))
 }
 
-/// How a Go program ends that panics (source: Go's runtime, `panic.go`); one that the kernel ends for its memory has 137,
-/// one that gives its lease up 1.
+/// The exit code of a Go program after a panic (source: Go's runtime, `panic.go`); it is 137 after an OOM kill, and 1
+/// after a lost lease.
 const GO_PANIC: i64 = 2;
 
-/// Whether the manager of a pod has ended with a panic.
+/// Whether the manager container of a pod ended with a panic.
 fn has_panicked(pod: &Value) -> bool {
     let statuses = pod["status"]["containerStatuses"].as_array();
     statuses
@@ -225,7 +225,7 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// The controller's pods that are meant to serve.
+/// The controller's pods that should serve.
 fn pods(world: &World) -> Result<Vec<&Value>, Verdict> {
     let ended = |pod: &&Value| {
         matches!(
@@ -270,8 +270,8 @@ fn runs(world: &World) -> Result<Verdict, Verdict> {
     ))
 }
 
-/// How many of the controller's pods are ready, where it is some and not as many as the profile says: the leader is among
-/// them, or one of them leads once the lease of the last one is over.
+/// The number of the controller's ready pods, if it is not zero and less than in the profile: one of them leads, or will
+/// once the previous leader's lease expires.
 pub(super) fn some_are_ready(world: &World) -> Result<Option<usize>, Verdict> {
     let ready = pods(world)?.into_iter().filter(|it| is_ready(it)).count();
     let wanted = usize::try_from(world.profile.controller.replicas).unwrap_or(usize::MAX);
@@ -300,7 +300,7 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
     let (pods, events) = (pods(world)?, known(&world.controller_events)?);
     let waiting: Vec<&&Value> = pods.iter().filter(|it| !is_ready(it)).collect();
     let Some(ready) = some_are_ready(world)? else {
-        // None: that is told by `controller-runs`. All, and more that do not come, as in a rollout that is stuck.
+        // No pod: `controller-runs` reports that. All, and more that do not start: a rollout that is stuck.
         return Ok(match waiting.len() {
             0 if !pods.is_empty() => Verdict::Holds,
             count if count == pods.len() => Verdict::skipped("no pod of the controller runs"),
@@ -336,21 +336,21 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// What the worst of `waiting` waits for.
+/// The reason of the worst of `waiting`.
 fn worst_of(world: &World, waiting: &[&&Value], events: &[Value]) -> Verdict {
     let each = waiting.iter().map(|it| pod_readiness(it, events));
     of(&worst_readiness(each), &controllers_log(world))
 }
 
 fn apart(world: &World) -> Result<Verdict, Verdict> {
-    // Whose Service may not be read, in another team's namespace, is taken to be there.
+    // A Service in another team's namespace that may not be read is assumed to exist.
     let missing = world.missing_services.as_ref().ok();
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for other in others(known(&world.webhooks)?, &world.profile) {
         let is_gone = |(namespace, name): &(String, String)| {
             missing.is_some_and(|it| it.contains(&format!("{namespace}/{name}")))
         };
-        // What is left of one is told by `webhooks-not-orphaned`.
+        // `webhooks-not-orphaned` reports the remains of an uninstalled controller.
         if other.services.iter().any(is_gone) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Checks of GitHub: the credential, and the runners as GitHub has them. Pure: no I/O.
+//! Checks of GitHub: the credential, and the registered runners. Pure: no I/O.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "github-credential",
         category: "github",
         severity: Severity::Required,
-        claim: "GitHub takes the credential, and lets it register runners",
+        claim: "GitHub accepts the credential and lets it register runners",
         causes: &[
             "aws-credentials",
             "eks-cluster",
@@ -37,7 +37,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "github-credential-wise",
         category: "github",
         severity: Severity::Advice,
-        claim: "the credential lasts, is nobody's own, and may ask often enough",
+        claim: "the credential does not expire soon, is not personal, and is within the rate limit",
         causes: &["github-credential"],
         judge: wise,
     },
@@ -45,7 +45,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "runner-groups",
         category: "github",
         severity: Severity::Required,
-        claim: "the pools' runner groups are there, and take the jobs that are meant for them",
+        claim: "the pools' runner groups exist and admit the repositories that need them",
         causes: &["github-credential"],
         judge: groups,
     },
@@ -53,7 +53,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "runner-groups-wise",
         category: "github",
         severity: Severity::Advice,
-        claim: "the pools' runner groups are open to neither too many nor too few",
+        claim: "the pools' runner groups admit neither too many repositories nor too few",
         causes: &["github-credential", "runner-groups"],
         judge: groups_wise,
     },
@@ -94,14 +94,14 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// How long the pod of a new runner may take to be online, where others of its pool are.
+/// How long the pod of a new runner may need to be online, if other runners of its pool are online.
 const TURNOVER: SignedDuration = SignedDuration::from_mins(2);
 
 const FIX_GHOSTS: &str = "remove them at GitHub with `arcctl doctor --fix`";
 
 fn credential(world: &World) -> Result<Verdict, Verdict> {
     world.audit.as_ref().map_err(|error| match error.system {
-        // Where the credential is stored, or what is needed to ask, did not answer: GitHub was not asked.
+        // GitHub was not called, because the credential's store or another system did not respond.
         System::Aws | System::Kubernetes | System::Helm => Verdict::unknown(error),
         _ => Verdict::of(error),
     })?;
@@ -131,7 +131,7 @@ fn online(world: &World) -> Result<Verdict, Verdict> {
     of_pools(world, "registration")
 }
 
-/// The worst of the proofs of `kind`, one per pool: the same that `up` waits for.
+/// The worst of the proofs of `kind`, one per pool: the ones that `up` waits for.
 pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
     let proofs = known(&world.resources)?
         .iter()
@@ -152,8 +152,8 @@ pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
     Ok(Verdict::Holds)
 }
 
-/// Whether a pool lacks runners only because they come and go, as they do with each job: some are online, and those of
-/// its pods that are not have just begun.
+/// Whether a pool lacks runners only because each job replaces its runner: some are online, and the pods of the others
+/// have just started.
 fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
     let pods = known(&world.runner_pods)?;
     let online: BTreeSet<&str> = known(&world.registered)?
@@ -187,13 +187,13 @@ pub(crate) struct Ghost<'a> {
     pub(crate) surely_ours: bool,
 }
 
-/// The runners that look like a pool's by name and labels, and are neither here nor online.
+/// The runners that match a pool by name and labels, and are neither in this cluster nor online.
 pub(crate) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
     let name = |it: &'_ Value| it["metadata"]["name"].as_str().map(str::to_owned);
     let (pods, runners) = (known(&world.runner_pods)?, known(&world.runners)?);
     let here: BTreeSet<String> = pods.iter().chain(runners).filter_map(name).collect();
     let (sets, events) = (known(&world.runner_sets)?, known(&world.runner_events)?);
-    // Its set's name has a random part of five characters; an event is of this cluster's own runner.
+    // The name of its set has a random part of five characters; an event is about this cluster's own runner.
     let surely_ours = |name: &str| {
         let set = name.rsplit_once('-').map(|(set, _)| set);
         set.is_some_and(|it| sets.contains(it))

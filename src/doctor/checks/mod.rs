@@ -1,4 +1,4 @@
-//! The checks, a file for each area. Pure: no I/O.
+//! The checks, one file per area. Pure: no I/O.
 
 pub(crate) mod autoscaling;
 pub(crate) mod aws;

@@ -1,4 +1,4 @@
-//! Checks of the monitoring that the profile asks for. Pure: no I/O.
+//! Checks of the monitoring that the profile configures. Pure: no I/O.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "service-monitor-possible",
         category: "monitoring",
         severity: Severity::Required,
-        claim: "the cluster knows the ServiceMonitor that the profile asks for",
+        claim: "the cluster has the CRD of the ServiceMonitor that the profile asks for",
         causes: &["api-server-answers"],
         judge: |world| {
             possible(
@@ -36,7 +36,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "alerts-possible",
         category: "monitoring",
         severity: Severity::Required,
-        claim: "the cluster knows the PrometheusRule that the profile asks for",
+        claim: "the cluster has the CRD of the PrometheusRule that the profile asks for",
         causes: &["api-server-answers"],
         judge: |world| {
             possible(
@@ -51,7 +51,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "monitoring-there",
         category: "monitoring",
         severity: Severity::Advice,
-        claim: "the ServiceMonitor, the alerts and the dashboard that the profile asks for are there",
+        claim: "the ServiceMonitor, the alerts and the dashboard that the profile asks for exist",
         causes: &[
             "api-server-answers",
             "service-monitor-possible",
@@ -69,7 +69,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Whether a resource is only about monitoring: no runner needs it.
+/// Whether a resource is only for monitoring: no runner needs it.
 pub(super) fn is_monitoring(id: &Id) -> bool {
     id.kind() == "prometheus-rule" || id.kind() == "config-map" && id.name() == DASHBOARD
 }
@@ -101,7 +101,7 @@ fn possible(
     })
 }
 
-/// The controller's `ServiceMonitors`, where the profile asks for one.
+/// The controller's `ServiceMonitors`, if the profile configures one.
 fn monitors<'a>(world: &'a World, chosen: &Monitoring) -> Result<Option<Vec<&'a Value>>, Verdict> {
     if !wanted(
         chosen.service_monitor,
@@ -185,7 +185,7 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
     ))
 }
 
-/// Whether a Prometheus reads an object of the controller's namespace with these labels.
+/// Whether a Prometheus selects an object of the controller's namespace with these labels.
 fn reads(prometheus: &Value, home: &str, key: &str, labels: &Value, namespace: &Value) -> bool {
     let spec = &prometheus["spec"];
     let place = &spec[format!("{key}NamespaceSelector")];
@@ -209,7 +209,7 @@ fn wants(prometheus: &Value, key: &str) -> String {
     )
 }
 
-/// A label selector of Kubernetes: none selects nothing, an empty one everything.
+/// A label selector of Kubernetes: a missing one matches nothing, an empty one everything.
 fn matches(selector: &Value, labels: &Value) -> bool {
     let Some(selector) = selector.as_object() else {
         return false;

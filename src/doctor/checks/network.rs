@@ -1,4 +1,4 @@
-//! Checks of the ways that the runners and the API server need. Pure: no I/O.
+//! Checks of the network connections that the runners and the API server need. Pure: no I/O.
 
 use super::aws::of_kind;
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "probe-resolves",
         category: "network",
         severity: Severity::Required,
-        claim: "a pod like the runners' finds the GitHub server's address",
+        claim: "a pod like the runners' resolves the name of the GitHub server",
         causes: &[
             "aws-credentials",
             "eks-cluster",
@@ -65,7 +65,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "probe-is-answered",
         category: "network",
         severity: Severity::Required,
-        claim: "GitHub's API answers a pod like the runners'",
+        claim: "a pod like the runners' can call GitHub's API",
         causes: &[
             "api-server-answers",
             "probe-resolves",
@@ -78,7 +78,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "probe-takes-role",
         category: "network",
         severity: Severity::Required,
-        claim: "a pod like the runners' takes on its role at AWS",
+        claim: "a pod like the runners' can assume its AWS role",
         causes: &[
             "api-server-answers",
             "oidc-provider",
@@ -91,7 +91,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// What mends each step.
+/// The fix for each step.
 fn fix(step: &str) -> &'static str {
     match step {
         "dns" => {
@@ -112,7 +112,7 @@ fn fix(step: &str) -> &'static str {
     }
 }
 
-/// What the probes say of one step: the worst of them.
+/// The probes' result for one step: the worst of them.
 fn probed(world: &World, step: &str) -> Result<Verdict, Verdict> {
     if step == "aws" && world.profile.runner_role().is_none() {
         return Ok(Verdict::skipped(
@@ -163,7 +163,7 @@ fn to_webhook(world: &World) -> Result<Verdict, Verdict> {
     rules(world, TO_WEBHOOKS)
 }
 
-/// The rules that are for `purpose`: there, or let through by others.
+/// The security group rules for `purpose`: they exist, or rules of other owners allow the traffic.
 fn rules(world: &World, purpose: &str) -> Result<Verdict, Verdict> {
     let networks = known(&world.at_aws.wiring)?
         .as_ref()

@@ -20,7 +20,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "runner-pods-admitted",
         category: "runners",
         severity: Severity::Required,
-        claim: "the API server takes the runner pods of each pool",
+        claim: "the API server admits the runner pods of each pool",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -32,7 +32,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "pods-schedulable",
         category: "runners",
         severity: Severity::Required,
-        claim: "every runner pod has found a node",
+        claim: "every runner pod is scheduled",
         causes: &["api-server-answers", "nodes-ready"],
         judge: schedulable,
     },
@@ -109,7 +109,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// What the API server says to a pod that is only tried. A quota that the pool's own runners use up is as it should be.
+/// The API server's response to a dry run of each pool's pod. A quota used up by the pool's own runners is no error.
 fn admitted(world: &World) -> Result<Verdict, Verdict> {
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for trial in known(&world.pod_trials)? {
@@ -138,7 +138,7 @@ fn has_its_minimum(world: &World, pool: &str) -> Result<bool, Verdict> {
     })
 }
 
-/// What is wrong with the pods that stay, where its words have `part`.
+/// The pods whose problem contains `part`.
 fn with(world: &World, part: &str, fix: &str) -> Result<Verdict, Verdict> {
     let events = known(&world.runner_events)?;
     let stay = known(&world.runner_pods)?
@@ -171,9 +171,9 @@ fn with(world: &World, part: &str, fix: &str) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &fixes.join("; ")))
 }
 
-/// Whether the controller has asked it to leave, and waits for ever: a pod that never started has no registration whose
-/// end it could see (`runner_graceful_stop.go` of ARC v0.27.6: it asks GitHub for the runner each ten seconds, and does
-/// nothing until it is there). One that is deleted goes at once.
+/// Whether the controller waits forever to unregister it: a pod that never started was never registered
+/// (`runner_graceful_stop.go` of ARC v0.27.6: it looks up the runner at GitHub every ten seconds, and does nothing until
+/// it exists). Deleting such a pod removes it at once.
 fn is_left_behind(pod: &Value) -> bool {
     let annotation = |key: &str| pod["metadata"]["annotations"][key].as_str();
     annotation("actions-runner/unregistration-request-timestamp").is_some()
@@ -205,7 +205,7 @@ fn pullable(world: &World) -> Result<Verdict, Verdict> {
     )
 }
 
-/// What the controller last said of each runner's token: it repeats a failure, and says when it is over.
+/// The controller's last event about each runner's token: it repeats a failure, and reports when it is over.
 fn register(world: &World) -> Result<Verdict, Verdict> {
     let events = known(&world.runner_events)?;
     let mut found = Vec::new();
@@ -235,8 +235,8 @@ fn register(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &unreached(world)))
 }
 
-/// What lets the controller get tokens. Its events do not say why it gets none, so what can be compared is: whether GitHub
-/// takes the profile's credential, and whether the Secret holds the same. What is left is the way from the nodes.
+/// Why the controller gets no tokens. Its events do not contain the reason, so this compares: whether GitHub accepts the
+/// profile's credential, and whether the Secret contains the same one. The remaining cause is the nodes' network.
 pub(super) fn unreached(world: &World) -> String {
     let command = world.profile.controller.log_command();
     if world.audit.is_err() {
@@ -266,8 +266,8 @@ pub(super) fn unreached(world: &World) -> String {
     )
 }
 
-/// What is to be done where the controller's Secret holds another credential than the profile, which GitHub takes; `None`
-/// where it holds the same, or nobody knows.
+/// The fix if the controller's Secret contains another credential than the profile, and GitHub accepts the profile's;
+/// `None` if it is the same one, or unknown.
 pub(super) fn another_credential(world: &World) -> Option<String> {
     if world.audit.is_err() {
         return None;
@@ -302,7 +302,7 @@ fn run(world: &World) -> Result<Verdict, Verdict> {
     of_pools(world, "runner-pods")
 }
 
-/// How long a deletion may take: a job is waited for, but then its pod says so.
+/// How many seconds a deletion may take: a pod that waits for a job has a reason for it.
 const DELETION_SECONDS: i64 = 600;
 
 fn deleting(world: &World) -> Result<Verdict, Verdict> {

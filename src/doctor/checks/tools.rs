@@ -1,4 +1,4 @@
-//! Checks of the profile and of this machine's tools. Pure: no I/O.
+//! Checks of the profile and of helm on this machine. Pure: no I/O.
 
 use crate::doctor::{
     check::{Check, Severity, Verdict},
@@ -10,7 +10,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "profile-wise",
         category: "profile",
         severity: Severity::Advice,
-        claim: "nothing in the profile is unwise",
+        claim: "the profile has no risky setting",
         causes: &[],
         judge: wise,
     },
@@ -18,7 +18,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "helm-usable",
         category: "tools",
         severity: Severity::Required,
-        claim: "helm is there, and of a version that works",
+        claim: "helm is installed in a supported version",
         causes: &[],
         judge: helm,
     },

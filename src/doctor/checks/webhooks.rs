@@ -97,7 +97,7 @@ fn orphaned(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &fix))
 }
 
-/// Whether a Service that is missing is of the cert-manager that is there and runs: its webhook is meant to be called.
+/// Whether a missing Service belongs to an existing cert-manager that runs: its webhook is needed.
 fn lives(world: &World) -> bool {
     let (Ok(missing), Ok(namespace)) = (&world.missing_services, &world.cert_manager_namespace)
     else {
@@ -110,8 +110,7 @@ fn lives(world: &World) -> bool {
     of_it && pods.into_iter().any(is_ready)
 }
 
-/// Whether one of the Services that are missing belongs to a release that the profile asks for and that is there: `up`
-/// installs what is missing of it.
+/// Whether one of the missing Services belongs to an installed release of the profile: `up` creates it again.
 fn mended_by_up(world: &World) -> bool {
     let (Ok(missing), Ok(resources)) = (&world.missing_services, &world.resources) else {
         return false;
@@ -190,7 +189,7 @@ fn reachable(world: &World) -> Result<Verdict, Verdict> {
 fn answers(world: &World) -> Result<Verdict, Verdict> {
     let service = world.profile.controller.webhook_service();
     let verdict = proof(world, &service, &controllers_log(world))?;
-    // The proof tries every pod, and nothing before all of them are ready.
+    // The proof calls every pod, and does nothing before all of them are ready.
     Ok(match some_are_ready(world) {
         Ok(Some(ready)) if verdict.is_wrong() => Verdict::skipped(format!(
             "it is only tried where all pods of the controller are ready; of {} there are {ready}: see `controller-replicas`",
@@ -200,13 +199,13 @@ fn answers(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-/// Where the controller says what it does.
+/// The command that shows the controller's log.
 pub(super) fn controllers_log(world: &World) -> String {
     let command = world.profile.controller.log_command();
     format!("the controller's log: `{command}`")
 }
 
-/// What the proof of the webhook behind `service` says: the same that `up` waits for.
+/// The result of the proof of the webhook behind `service`: the one that `up` waits for.
 pub(super) fn proof(world: &World, service: &str, look: &str) -> Result<Verdict, Verdict> {
     let proof = known(&world.resources)?
         .iter()

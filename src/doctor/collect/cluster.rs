@@ -1,5 +1,5 @@
-//! What is read of the cluster beside plain lists: cert-manager wherever it is, the runners' pods as they would be, and the
-//! webhooks with the Services that they miss.
+//! Reads the facts of the cluster that need more than a list: cert-manager in any namespace, dry runs of the runners'
+//! pods, and webhooks whose Service is missing.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What there is of cert-manager, in whatever namespace it is.
+/// The objects of cert-manager, in any namespace.
 pub(super) struct CertManager {
     pub(super) namespace: Known<String>,
     pub(super) deployments: Known<Vec<Value>>,
@@ -64,7 +64,7 @@ pub(super) async fn cert_manager(kube: &Known<Kube>) -> CertManager {
     }
 }
 
-/// What the API server says to a pod of each pool. What a run would make first is no reason to refuse.
+/// Dry-run results of each pool's pod. Prerequisites that a run would create first do not count as missing.
 pub(super) async fn pod_trials(parts: &Parts) -> Known<Vec<PodTrial>> {
     let context = parts.context.as_ref().map_err(Clone::clone)?;
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
@@ -107,7 +107,7 @@ pub(super) async fn nodes_at_aws(parts: &Parts) -> Known<Vec<String>> {
     within("read the security groups of the nodes", read).await
 }
 
-/// The webhook configurations of the controller and cert-manager, and the Services they miss.
+/// The webhook configurations of the controller and cert-manager, and their missing Services.
 pub(super) async fn webhooks(kube: &Known<Kube>) -> (Known<Vec<Value>>, Known<BTreeSet<String>>) {
     let mut found = Vec::new();
     for kind in [

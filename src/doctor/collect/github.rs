@@ -1,4 +1,4 @@
-//! What GitHub says of the profile's credential and of those of its pools, read for the doctor.
+//! Reads GitHub's facts for the doctor: the profile's credential and those of its pools.
 
 use super::Parts;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     resource::context::{Context, scope},
 };
 
-/// The clients, where there is a credential to ask GitHub with.
+/// The clients, if there is a credential for GitHub.
 pub(super) fn authenticated(parts: &Parts) -> Result<&Context> {
     parts.credential.as_ref().map_err(Clone::clone)?;
     parts.context.as_ref().map_err(Clone::clone)

@@ -1,5 +1,5 @@
-//! Reads the world once for all checks, everything at the same time and each with a deadline. No failure ends it: what
-//! could not be read is a fact that is not known.
+//! Reads all facts for all checks once, concurrently and each with a deadline. A failure does not end it: that fact is
+//! then unknown.
 
 pub(crate) mod cluster;
 pub(crate) mod github;
@@ -34,28 +34,28 @@ use crate::{
 use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
 use github::{audit, authenticated, groups, registered};
 
-/// How long one fact may take.
+/// The timeout of one fact.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the command line has set up, as far as it could.
+/// The clients and settings of the command line, or why they are unknown.
 pub struct Parts {
     /// The profile.
     pub profile: Profile,
-    /// What is unwise in it.
+    /// The warnings about it.
     pub advice: Vec<String>,
-    /// That helm is there.
+    /// Whether helm is installed.
     pub helm: Known<()>,
     /// The API server.
     pub kube: Known<Kube>,
-    /// That the credential could be read.
+    /// Whether the credential could be read.
     pub credential: Known<()>,
     /// The clients.
     pub context: Known<Context>,
-    /// What is wanted.
+    /// The desired resources.
     pub desired: Known<Vec<Desired>>,
-    /// What is known of AWS.
+    /// The facts of AWS.
     pub at_aws: AtAws,
-    /// What the probe saw, where one was asked for.
+    /// The results of the probe, with `--probe`.
     pub probe: Option<Known<Vec<Probed>>>,
     /// The cluster as EKS describes it.
     pub eks: Option<EksCluster>,
@@ -189,7 +189,7 @@ pub async fn gather(parts: &Parts) -> World {
         cert_manager_events: cert_manager.events,
         controller_pods: cluster.2,
         controller_events: cluster.3,
-        // A probe that is still going is no runner.
+        // A running probe is not a runner.
         runner_pods: cluster.4.map(|mut pods| {
             pods.retain(|it| it["metadata"]["labels"][probe::LABEL].is_null());
             pods
@@ -226,7 +226,7 @@ pub async fn gather(parts: &Parts) -> World {
     }
 }
 
-/// What hangs is not known, and the rest is still told.
+/// A fact that times out is unknown; the others are still reported.
 pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
     match tokio::time::timeout(DEADLINE, fact).await {
         Ok(fact) => fact,
@@ -263,7 +263,7 @@ async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
     Ok(found.records.into_keys().collect())
 }
 
-/// Observes all that is wanted, phase by phase: the release needs what the Secret tells.
+/// Observes all desired resources, phase by phase: the release needs the version of the Secret.
 async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
     let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
@@ -289,7 +289,7 @@ async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
     Ok(result)
 }
 
-/// Whether facts of AWS are missing in it; the Secret's version is learnt on the way.
+/// Whether it lacks facts of AWS; the Secret's version is read later.
 fn lacks_facts(desired: &Desired) -> bool {
     placeholder::needed(std::slice::from_ref(desired))
         .iter()
@@ -304,10 +304,9 @@ pub(super) fn purpose(desired: &Desired) -> Option<String> {
     }
 }
 
-/// Without a credential, what has to do with one is not known: the Secret, the release that carries its version, the
-/// runners.
+/// Without a credential, everything that needs one is unknown: the Secret, the release with its version, the runners.
 async fn observed(parts: &Parts, desired: &Desired) -> Result<Observed> {
-    // What AWS did not tell is not known of what is made from it, in the cluster too.
+    // Facts that AWS did not return make the resources that use them unknown, in the cluster too.
     if let Err(error) = &parts.at_aws.wiring
         && lacks_facts(desired)
     {

@@ -1,4 +1,4 @@
-//! Bundles: nothing secret in them, and the same verdicts from them.
+//! Tests of bundles: they contain no secrets, and give the same verdicts.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ use crate::{
     secret::canaries,
 };
 
-/// Made-up secrets, in the places where a careless object has one.
+/// Made-up secrets, in fields that may contain one by mistake.
 const CANARIES: [&str; 4] = [
     "ghp_0123456789canary0123456789canary0123",
     "hunter2-canary",
@@ -88,7 +88,7 @@ fn no_shape_of_a_secret_gets_into_a_bundle() {
             panic!("`{form}` got into the bundle: {around}");
         }
     }
-    // What is no secret is there still.
+    // Values that are not secret are kept.
     assert!(text.contains("github_webhook_secret_token") && text.contains("postgres://"));
     unpack(&archive).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What is told as the cause of what, where several would do.
+//! Tests of the reported cause if several are possible.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::{
     resource::observed::{Observed, Ownership, Present, Readiness},
 };
 
-/// The token in the cluster is not the profile's, and gets none from GitHub: that is no matter of networks.
+/// The token in the cluster is not the profile's, and GitHub rejects it: the network is not the cause.
 #[test]
 fn another_credential_in_the_secret_is_no_matter_of_the_network() {
     let fix = |path: &str, ownership: Ownership, id: &str| {
@@ -51,7 +51,7 @@ fn another_credential_in_the_secret_is_no_matter_of_the_network() {
     }
 }
 
-/// No controller, no token: the way to GitHub has nothing to do with it.
+/// No controller, no token: the network to GitHub is not the cause.
 #[test]
 fn runners_without_a_token_follow_from_a_controller_that_does_not_run() {
     for cause in ["controller-scaled", "controller-runs"] {
@@ -80,7 +80,7 @@ fn an_autoscaler_fails_as_long_as_its_events_may_be_apart() {
         };
         judge(&world, &choice)[0].verdict.word()
     };
-    // The newest event may be five minutes and a sync old while the failure goes on.
+    // The newest event may be five minutes and a sync old while the failure continues.
     assert_eq!(word("1m", 170), "broken");
     assert_eq!(word("1m", 350), "broken");
     assert_eq!(word("1m", 370), "holds");
@@ -89,7 +89,7 @@ fn an_autoscaler_fails_as_long_as_its_events_may_be_apart() {
     assert_eq!(word("10m", 31 * 60), "holds");
 }
 
-/// An old controller that ended for another reason than its known panic has that reason.
+/// An old controller that ended for another reason than its known panic: that reason is reported.
 #[test]
 fn only_a_panic_is_told_as_the_known_one() {
     let old = |status: &Value, ready: bool| {
@@ -133,7 +133,7 @@ fn only_a_panic_is_told_as_the_known_one() {
         let (_, fits, runs, follows) = old(&other, false);
         assert_eq!((fits, runs, follows), ("skipped", "broken", None));
     }
-    // It gave its lease up once, and runs again.
+    // It lost its lease once, and runs again.
     let again = json!({"restartCount": 1, "state": {"running": {}},
         "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}});
     let (found, fits, runs, _) = old(&again, true);
@@ -146,7 +146,7 @@ fn only_a_panic_is_told_as_the_known_one() {
     assert_eq!(fits, "skipped");
 }
 
-/// What is wrong where `ready` of the two pods of the controller are ready, and no runner has a token or is online.
+/// The findings if `ready` of the controller's two pods are ready, and no runner has a token or is online.
 fn with_pods(ready: usize, scaled: u64) -> Vec<Finding> {
     let mut world = healthy();
     world.controller.as_mut().unwrap().as_mut().unwrap()["spec"]["replicas"] = scaled.into();
@@ -166,7 +166,7 @@ fn with_pods(ready: usize, scaled: u64) -> Vec<Finding> {
     findings(&world)
 }
 
-/// One pod leads: that the other is missing, or does not run, is a finding of its own, and no reason for what runners lack.
+/// One pod leads: a missing or failed second pod is a finding of its own, and not the cause of missing runners.
 #[test]
 fn one_of_two_controller_pods_explains_nothing_of_runners() {
     const OF_RUNNERS: [&str; 3] = ["runners-register", "runner-pods-run", "runners-online"];
@@ -190,7 +190,7 @@ fn one_of_two_controller_pods_explains_nothing_of_runners() {
         let text = report::doctor::text(&findings, &[], false);
         assert!(text.contains(found), "{text}");
     }
-    // None of two: that is the reason.
+    // None of two: that is the cause.
     let findings = with_pods(0, 2);
     let of = |id: &str| findings.iter().find(|it| it.id == id).unwrap();
     assert_eq!(of("controller-replicas").verdict.word(), "skipped");
@@ -204,7 +204,7 @@ fn one_of_two_controller_pods_explains_nothing_of_runners() {
     assert_eq!(of("runners-register").follows, None);
 }
 
-/// The Service of a webhook is gone and its pods live: it is made again by whoever made it.
+/// The Service of a webhook is deleted and its pods run: its owner creates it again.
 #[test]
 fn the_service_of_a_living_webhook_is_made_again_by_what_made_it() {
     let fix = |change: fn(&mut World)| {

@@ -1,4 +1,4 @@
-//! What breaks each check.
+//! One fault for each check.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub(super) fn present(change: impl FnOnce(&mut Present)) -> Observed {
     Observed::Present(present)
 }
 
-/// A field that is not as wanted.
+/// A field that differs from the desired value.
 pub(super) fn differs(path: &str) -> Observed {
     present(|it| {
         it.differences.push(Difference {
@@ -50,7 +50,7 @@ pub(super) fn differs(path: &str) -> Observed {
     })
 }
 
-/// One step of the probe goes wrong.
+/// One step of the probe fails.
 fn probe_fails(world: &mut World, step: &str) {
     let probed = &mut world.probe.as_mut().unwrap().as_mut().unwrap()[0];
     let answers = probed.said.as_mut().unwrap().iter_mut();
@@ -59,7 +59,7 @@ fn probe_fails(world: &mut World, step: &str) {
     }
 }
 
-/// The API server refuses the pods of the pool.
+/// The API server rejects the pods of the pool.
 pub(super) fn refuse_pods(world: &mut World, said: &str, lacks_room: bool) {
     world.pod_trials.as_mut().unwrap()[0].refused = Ok(Some(Refused {
         said: said.into(),
@@ -68,7 +68,7 @@ pub(super) fn refuse_pods(world: &mut World, said: &str, lacks_room: bool) {
     }));
 }
 
-/// What was read at AWS.
+/// The facts that were read at AWS.
 fn wiring(world: &mut World) -> &mut Wiring {
     world.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
 }
@@ -77,10 +77,10 @@ pub(super) fn error(kind: ErrorKind) -> Error {
     Error::new(kind, System::Kubernetes, "something").hint("do something")
 }
 
-/// Makes one thing wrong in a healthy world.
+/// Adds one fault to a healthy world.
 pub(super) type Fault = fn(&mut World);
 
-/// What the controller says of a runner's token.
+/// The controller's event about a runner's token.
 pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
     json!({"reason": reason, "type": "Warning", "lastTimestamp": time, "message": "it failed",
         "involvedObject": {"kind": "Runner", "name": "basic-a"}})

@@ -1,4 +1,4 @@
-//! What `--fix` would do: only what arcctl made, only where a check is broken.
+//! Tests of `--fix`: it only changes what arcctl created, and only if a check is broken.
 
 use super::{FAULTS, findings, healthy};
 use crate::{
@@ -38,7 +38,7 @@ fn wanted(world: &World) -> Vec<Desired> {
     desired(&world.profile, &facts).unwrap()
 }
 
-/// A healthy world in which arcctl made everything, with what it observes of it.
+/// A healthy world in which arcctl created everything, with its observed state.
 fn installed() -> World {
     let mut world = healthy();
     let wanted = wanted(&world);
@@ -112,7 +112,7 @@ fn a_lost_secret_is_written_and_the_controller_restarted() {
     );
 }
 
-/// Without a credential, or with one that is refused, what is there stays.
+/// Without a credential, or with one that is rejected, the existing Secret is kept.
 #[test]
 fn a_credential_that_github_does_not_take_is_not_written() {
     let mut world = broken("secret-complete");
@@ -131,7 +131,7 @@ fn a_stale_authority_has_the_injector_restarted_and_waits_for_the_webhook() {
             "webhook/actions-runner-system/actions-runner-controller-webhook",
         ]
     );
-    // A cert-manager that somebody else installed is theirs.
+    // A cert-manager that another user installed is not changed.
     let mut theirs = broken("webhook-trusted");
     let recorded = theirs.recorded.as_mut().unwrap();
     recorded.remove("helm-release/cert-manager/cert-manager");
@@ -142,7 +142,7 @@ fn a_stale_authority_has_the_injector_restarted_and_waits_for_the_webhook() {
 fn configurations_of_a_release_that_is_gone_go() {
     let mut world = broken("webhooks-not-orphaned");
     lose(&mut world, "helm-release");
-    // Not marked as the release's: somebody else's, and left.
+    // Without the release's labels it has another owner, and is kept.
     assert_eq!(ids(&of(&world)), [""; 0]);
     for it in world.webhooks.as_mut().unwrap() {
         it["metadata"]["annotations"] = serde_json::json!({
@@ -175,12 +175,12 @@ fn only_ghosts_that_this_clusters_controller_made_are_removed() {
     );
     assert_eq!(mended.checks, ["no-ghost-runners"]);
 
-    // An event is of this cluster's own runner.
+    // An event is about this cluster's own runner.
     let mut told = world.clone();
     told.runner_events = Ok(vec![serde_json::json!({
         "reason": "RegistrationTokenUpdated", "involvedObject": {"kind": "Runner", "name": "basic-other-gone2"}})]);
     assert_eq!(of(&told).notes.len(), 2);
-    // The controller still has it, and takes it off itself.
+    // The controller still has it, and removes it itself.
     let mut waiting = world.clone();
     let runners = waiting.runners.as_mut().unwrap();
     runners.push(serde_json::json!({"metadata": {"name": "basic-set-gone1"}}));
@@ -193,7 +193,7 @@ fn only_ghosts_that_this_clusters_controller_made_are_removed() {
         .iter_mut()
         .for_each(|it| it.busy = true);
     assert_eq!(ids(&of(&busy)), [""; 0]);
-    // A pool that arcctl did not make.
+    // A pool that arcctl did not create.
     world.recorded = Ok(std::collections::BTreeSet::new());
     assert_eq!(ids(&of(&world)), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Checks against worlds made by hand: a healthy one, one with each fault, one of which nothing is known.
+//! Tests of the checks with constructed facts: a healthy installation, one with each fault, and one without any facts.
 
 mod bundle;
 mod causes;
@@ -48,7 +48,7 @@ fn in_a_healthy_world_every_check_holds() {
     }
 }
 
-/// A proof may say what it lacks as a difference: nobody has changed anything.
+/// A proof may report a missing condition as a difference: no user changed anything.
 #[test]
 fn what_a_proof_lacks_is_no_drift() {
     let mut world = healthy();
@@ -92,7 +92,7 @@ fn every_check_has_a_fault_that_breaks_it_and_says_what_mends_it() {
     }
 }
 
-/// Hides one fact: nothing is known of it.
+/// Makes one fact unknown.
 type Hide = fn(&mut World);
 
 /// Every fact that may be unknown.
@@ -107,7 +107,7 @@ macro_rules! facts {
     };
 }
 
-/// Nobody answered: nor did AWS, which is asked first.
+/// No response: not from AWS either, which is called first.
 fn unanswered() -> Error {
     Error::new(ErrorKind::TimedOut, System::Aws, "no answer").hint("run it again")
 }
@@ -151,10 +151,10 @@ const FACTS: &[(&str, Hide)] = facts!(
     resources,
 );
 
-/// What a profile that gives its role by the OIDC provider has nothing to do with.
+/// Checks that do not apply to a profile with a role by the OIDC provider.
 const BY_ASSOCIATION: &[&str] = &["pod-identity-association", "pod-identity-agent"];
 
-/// Judged from the profile alone, without which there is no report at all: they are always known.
+/// Checks of the profile alone, without which there is no report: they are always known.
 const ALWAYS_KNOWN: [&str; 1] = ["profile-wise"];
 
 #[test]
@@ -179,7 +179,7 @@ fn what_could_not_be_found_out_never_holds() {
     }
 }
 
-/// Each check depends on a fact, and says that it cannot tell without it; what is broken never holds in the dark.
+/// Each check depends on a fact, and is unknown without it; a broken check never holds without its facts.
 #[test]
 fn every_check_has_a_fact_without_which_it_cannot_tell() {
     for (id, fault) in FAULTS {
@@ -223,7 +223,7 @@ fn a_world_is_the_same_once_it_was_written_and_read() {
     }
 }
 
-/// The chain of a missing rule, from what a person sees down to what is to be done.
+/// The chain of a missing rule, from the symptom to the fix.
 #[test]
 fn runners_that_wait_lead_to_the_rule_that_is_missing() {
     let mut world = healthy();
@@ -236,7 +236,7 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
     ] {
         FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
     }
-    // The fault of `autoscaler-works` has taken the place of the events.
+    // The fault of `autoscaler-works` has replaced the events.
     world
         .runner_events
         .as_mut()
@@ -335,7 +335,7 @@ fn only_and_skip_choose_by_id_and_by_category() {
     };
     assert_eq!(chosen(&["tools"], &[]), (None, vec!["helm-usable"]));
     assert_eq!(chosen(&["webhooks"], &["webhook-answers"]).1.len(), 3);
-    // What is left out both ways is left out.
+    // An excluded check is excluded both ways.
     assert_eq!(chosen(&["helm-usable"], &["tools"]), (None, Vec::new()));
     let both = chosen(&["tools", "nodes-ready"], &[]).1;
     assert_eq!(both, ["helm-usable", "nodes-ready"]);
@@ -346,7 +346,7 @@ fn only_and_skip_choose_by_id_and_by_category() {
     assert_eq!(chosen(&["nonsense"], &[]).0.as_deref(), Some("nonsense"));
 }
 
-/// A cause that was not looked at explains nothing: what is left leads by itself.
+/// A cause that was not checked explains nothing: its consequence is a root.
 #[test]
 fn what_follows_from_a_check_that_is_skipped_becomes_a_root() {
     let mut world = healthy();

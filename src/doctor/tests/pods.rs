@@ -1,4 +1,4 @@
-//! The runners' pods and what is registered of them.
+//! Tests of the runners' pods and their registration.
 
 use super::{findings, variants, worlds::healthy};
 use crate::doctor::{check::Verdict, redact::slim, snapshot::World};
@@ -39,7 +39,7 @@ fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
         pod["metadata"]["annotations"] = annotations;
         pod["status"] = serde_json::json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
             "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
-        // The world has what is kept of an object, and no more.
+        // The world contains only the kept fields of an object.
         *pod = slim(pod);
         let found = findings(&world);
         let found = found.iter().find(|it| it.id == "pods-schedulable").unwrap();
@@ -54,10 +54,10 @@ fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
         left,
         "delete what never started: `kubectl -n ci delete pod basic-a`"
     );
-    // One that is wanted is not.
+    // A pod that is not asked to stop does not count.
     let wanted = schedulable(serde_json::json!({}));
     assert!(wanted.starts_with("add nodes that fit"), "{wanted}");
-    // Of one that had registered the controller sees the end.
+    // The controller can see the end of a registration.
     let registered = schedulable(serde_json::json!({ (asked): "t", "actions-runner/id": "7" }));
     assert!(registered.starts_with("add nodes that fit"), "{registered}");
 }

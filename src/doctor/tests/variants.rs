@@ -1,4 +1,4 @@
-//! What differs between installations that are well.
+//! Differences between healthy installations.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) fn turnover(world: &mut World) {
     not_yet(world, "registration");
 }
 
-/// What differs between installations that are well, each alone and every two together.
+/// Differences between healthy installations, each alone and every two together.
 pub(super) const VARIANTS: &[Fault] = &[
     |it| it.profile.pools[0].schedule = None,
     |it| it.cert_manager_pods = Ok(Vec::new()),
@@ -63,7 +63,7 @@ pub(super) const VARIANTS: &[Fault] = &[
     },
     |it| it.prometheuses = Ok(Vec::new()),
     |it| {
-        // No Prometheus operator, and nothing that must be there.
+        // No Prometheus operator, and the profile requires none.
         it.profile.monitoring = Some(crate::profile::Monitoring::default());
         (it.service_monitors, it.prometheus_rules) = (Ok(false), Ok(false));
         (it.monitors, it.prometheuses) = (Ok(Vec::new()), Ok(Vec::new()));
@@ -95,7 +95,7 @@ pub(super) const VARIANTS: &[Fault] = &[
             wiring.trust_policy = None;
         }
     },
-    // A server on the internet.
+    // A GitHub Enterprise Server on the internet.
     |it| {
         if let Some(aws) = it.profile.aws.as_mut() {
             aws.github_server = None;
@@ -109,7 +109,7 @@ pub(super) const VARIANTS: &[Fault] = &[
             policy.size = 3000;
         }
     },
-    // A token that came at the second try.
+    // A token that was issued at the second try.
     |it| {
         let events = it.runner_events.as_mut().unwrap();
         events.push(token_event(
@@ -152,7 +152,7 @@ pub(super) const VARIANTS: &[Fault] = &[
         it.autoscalers.as_mut().unwrap()[0]["spec"]["capacityReservations"] =
             json!([{"replicas": 99, "expirationTime": "2026-11-24T11:00:00Z"}]);
     },
-    // A namespace somebody else made: used as it is, not marked.
+    // A namespace of another owner: used unchanged, not marked.
     |it| {
         let resources = it.resources.as_mut().unwrap();
         resources.retain(|it| it.id.kind() != "namespace");

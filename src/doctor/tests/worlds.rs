@@ -1,4 +1,4 @@
-//! A world in which all is well.
+//! The facts of a healthy installation.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +65,7 @@ fn rule(name: &str, purpose: &str) -> Resource {
     }
 }
 
-/// What a probe says where every step goes alike.
+/// The results of a probe whose steps all have the same state.
 pub(super) fn probed(state: State) -> Probed {
     let answer = |step: &str| Answer {
         step: step.into(),
@@ -78,7 +78,7 @@ pub(super) fn probed(state: State) -> Probed {
     }
 }
 
-/// What is at AWS.
+/// The facts of AWS.
 fn at_aws() -> AtAws {
     AtAws {
         caller: Ok(Some("arn:aws:iam::111122223333:role/ops".into())),
@@ -95,7 +95,7 @@ fn at_aws() -> AtAws {
     }
 }
 
-/// One that selects what arcctl has made, wherever it is.
+/// A Prometheus that selects arcctl's objects, in any namespace.
 fn prometheus() -> Value {
     let ours = json!({"matchLabels": {"app.kubernetes.io/managed-by": "arcctl"}});
     json!({"metadata": {"namespace": "monitoring", "name": "k8s"},
@@ -110,7 +110,7 @@ pub(super) fn healthy() -> World {
     HEALTHY.clone()
 }
 
-/// The same with the role by Pod Identity, of which other checks are.
+/// The same with the role by Pod Identity, to which other checks apply.
 pub(super) fn by_association() -> World {
     let mut world = healthy();
     let aws = world.profile.aws.as_mut().unwrap();

@@ -1,10 +1,10 @@
-//! The lease that keeps two runs on one cluster apart (DESIGN 5): 15 s, renewed, released at the end.
+//! The lease that prevents two runs on one cluster at the same time (DESIGN 5): 15 s, renewed, released at the end.
 //!
-//! Only what this machine's monotonic clock has seen decides: a lease is taken over once its record has not changed for
-//! as long as it lasts. No time that is written in it counts, since two machines' clocks need not agree.
+//! Only this machine's monotonic clock counts: a lease is taken over once its record has not changed for its whole
+//! duration. The times written in it are ignored, since the clocks of two machines may differ.
 //!
-//! A holder that cannot renew it, because the API server does not answer, stops writing in time and waits. Once the API
-//! server answers again the run goes on, if it is still the holder.
+//! A holder that cannot renew it, because the API server does not respond, stops writing in time and waits. Once the API
+//! server responds again, the run continues if it still holds the lease.
 
 pub(crate) mod record;
 
@@ -25,22 +25,22 @@ use crate::{
     error::Result,
 };
 
-/// How often it is renewed.
+/// The renewal interval.
 const RENEWAL: Duration = Duration::from_secs(4);
 
-/// How often that is tried again while nothing may be written.
+/// The retry interval while writes are paused.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long one renewal may take, so that three fit into the lease's time.
+/// The timeout of one renewal: three of them fit into the lease's duration.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(3);
 
-/// For how long after its last renewal this run still writes: it stops before another may begin.
+/// For how long after its last renewal this run still writes: it stops before another run may start.
 const KEPT: Duration = Duration::from_secs(DURATION - 3);
 
-/// How often a silent holder is looked at.
+/// The polling interval while another run holds the lease.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// For how long the API server may not answer while the lease is waited for.
+/// How long the API server may be unavailable while this run waits for the lease.
 const OUTAGE: Duration = Duration::from_secs(30);
 
 /// A lease that this run holds.
@@ -49,16 +49,16 @@ pub struct Lease {
     target: Target,
     holder: Arc<str>,
     hold: Hold,
-    /// The dead run it was taken over from.
+    /// The dead run from which the lease was taken over.
     pub taken_over: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     renewals: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Lease {
-    /// Takes the lease `arcctl-<profile>` in `namespace` for `holder`. A live holder is an error; a silent one is waited
-    /// for once, until its time is over. While it cannot be renewed later, `hold` says so, and nothing is to be written;
-    /// when another run has it, `hold` says that the run is to end.
+    /// Acquires the lease `arcctl-<profile>` in `namespace` for `holder`. If another run renews it, that is an error; if
+    /// not, this run waits once until it expires. Later, `hold` pauses all writes while the lease cannot be renewed, and
+    /// stops the run when another run holds it.
     pub async fn acquire(
         kube: &Kube,
         namespace: &str,
@@ -95,16 +95,16 @@ impl Lease {
         })
     }
 
-    /// Ends the renewals and keeps the lease, which goes with its namespace; what is left to do fits into its time.
+    /// Stops the renewals and keeps the lease, which is deleted with its namespace before it expires.
     pub async fn keep(mut self) {
         self.end_renewals().await;
         self.hold.paused.send_replace(false);
     }
 
-    /// Gives the lease back.
+    /// Releases the lease.
     pub async fn release(mut self) {
         self.end_renewals().await;
-        // A lease that cannot be given back ends by itself after 15 s.
+        // A lease that cannot be released expires after 15 s.
         if let Ok(Some(mut live)) = self.kube.get(&self.target).await
             && live["spec"]["holderIdentity"] == json!(&*self.holder)
         {
@@ -115,7 +115,7 @@ impl Lease {
 
     async fn end_renewals(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // The task has ended by itself when nobody receives this.
+            // If there is no receiver, the task has already ended.
             let _ended = stop.send(());
         }
         if let Some(renewals) = self.renewals.take() {
@@ -124,7 +124,7 @@ impl Lease {
     }
 }
 
-/// Takes the lease; returns its record, and the dead run it was taken over from.
+/// Acquires the lease; returns its record, and the dead run from which it was taken over.
 async fn take(
     kube: &Kube,
     target: &Target,
@@ -144,7 +144,7 @@ async fn take(
                 if !error.passing || since.elapsed() > OUTAGE {
                     return Err(error);
                 }
-                // Nor could its holder renew it meanwhile.
+                // Its holder could not renew it either during the outage.
                 seen = Seen::default();
                 continue;
             }
@@ -166,24 +166,24 @@ async fn take(
         };
         match taken {
             Ok(_) => return Ok((mine, taken_over)),
-            // Another run was faster, or no answer came: look again.
+            // Another run was faster, or there was no response: read it again.
             Err(failure) if matches!(failure.code(), None | Some(409)) => {}
             Err(failure) => return Err(failure.about(target)),
         }
     }
 }
 
-/// What a run is told of its lease.
+/// The state of the lease, as signals to the run.
 #[derive(Clone, Debug)]
 pub struct Hold {
-    /// Set when another run has it: this one is to end.
+    /// Set when another run holds it: this run must stop.
     pub stop: watch::Sender<Option<Stop>>,
-    /// Set while it is not renewed: nothing is to be written.
+    /// Set while it is not renewed: writes are paused.
     pub paused: watch::Sender<bool>,
 }
 
-/// Renews until the run ends. While that does not succeed the run is paused, in time before another may take the lease;
-/// a lease that another holds, or that is gone, stops the run.
+/// Renews the lease until the run ends. While renewals fail, the run is paused, in time before another run may acquire
+/// the lease; a lease that another run holds, or that is deleted, stops the run.
 async fn renew(
     kube: Kube,
     target: Target,
@@ -203,7 +203,7 @@ async fn renew(
         let renewal = tokio::select! {
             _ = &mut ended => return,
             renewal = renewal => renewal.unwrap_or(Renewal::Failed),
-            // It does not come in time: what is written next must not meet another run.
+            // The renewal is too slow: from here on a write could overlap with another run.
             () = tokio::time::sleep_until(renewed + KEPT), if !*hold.paused.borrow() => Renewal::Failed,
         };
         match renewal {
@@ -214,7 +214,7 @@ async fn renew(
             }
             Renewal::Lost => break,
             Renewal::Failed => {
-                // Nothing is begun that could still be written when another run may begin.
+                // Start no write that could still be in flight when another run may start.
                 if renewed.elapsed() + RETRY + RENEWAL_LIMIT >= KEPT {
                     hold.paused
                         .send_if_modified(|paused| !std::mem::replace(paused, true));

@@ -1,4 +1,4 @@
-//! What a lease says: who holds it, how long it lasts, and what looking at it again and again tells.
+//! The contents of the Lease: holder, duration, and whether the holder still renews it.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
     error::{Error, ErrorKind, System},
 };
 
-/// How long a holder may be silent, in seconds.
+/// After how many seconds without renewal a lease expires.
 pub(super) const DURATION: u64 = 15;
 
-/// Who holds a lease, and since when: two processes of one container image may go by the same name.
+/// The holder of a lease, and when it acquired it: two processes of one container image may have the same name.
 pub(super) struct Holder {
     pub(super) identity: String,
     pub(super) since: Value,
@@ -29,25 +29,25 @@ impl Holder {
     }
 }
 
-/// What was seen of another's lease: its record, and since when it has not changed.
+/// The last seen record of another run's lease, and since when it has not changed.
 #[derive(Default)]
 pub(super) struct Seen(Option<(Value, Instant)>);
 
-/// What one look at a lease that is held tells.
+/// The result of one read of a lease that is held.
 #[derive(Debug, PartialEq)]
 pub(super) enum Look<'a> {
-    /// It is this run's: an answer was lost on its way.
+    /// This run holds it: the API server's response was lost.
     Mine,
     /// Its holder may be alive.
     Wait,
     /// Its holder has renewed it.
     Alive(&'a Value),
-    /// Its holder was silent for as long as it lasts.
+    /// Its holder has not renewed it for its whole duration.
     Silent,
 }
 
 impl Seen {
-    /// Looks at `live`, which somebody holds; `mine` is what this run has written last.
+    /// Compares `live`, which some run holds, with the last read; `mine` is what this run wrote last.
     pub(super) fn look<'a>(&mut self, live: &'a Value, mine: &Value) -> Look<'a> {
         let record = &live["spec"];
         match &self.0 {
@@ -63,7 +63,7 @@ impl Seen {
     }
 }
 
-/// The lease as `holder` takes it, in the place of `live`.
+/// The Lease object with `holder` as its holder, replacing `live`.
 pub(super) fn manifest(
     target: &Target,
     profile: &str,
@@ -104,13 +104,13 @@ pub(super) fn is_held(live: &Value) -> bool {
         .is_some_and(|it| !it.is_empty())
 }
 
-/// How long the holder of `live` may be silent.
+/// After how long without renewal `live` expires.
 pub(super) fn duration(live: &Value) -> Duration {
     let seconds = live["spec"]["leaseDurationSeconds"].as_u64();
     Duration::from_secs(seconds.unwrap_or(DURATION))
 }
 
-/// Who holds `live`, since when.
+/// The holder of `live`, and since when.
 pub(super) fn description(live: &Value) -> String {
     let text = |key: &str| live["spec"][key].as_str().unwrap_or("?").to_owned();
     format!(
@@ -132,7 +132,7 @@ pub(super) fn locked(target: &Target, live: &Value) -> Error {
     .hint("wait for that run to end, then run this again")
 }
 
-/// A time as Lease has it: with microseconds.
+/// A time in the format of a Lease: with microseconds.
 pub(super) fn micro_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(seen.look(&first, &Value::Null), Look::Wait);
         assert_eq!(seen.look(&first, &first["spec"]), Look::Mine);
         assert_eq!(seen.look(&second, &Value::Null), Look::Alive(&second));
-        // Another took it over in between, with a renewal of the same time.
+        // Another run took it over in between, with the same renewal time.
         let mut other = first.clone();
         other["spec"]["holderIdentity"] = json!("bob");
         assert_eq!(seen.look(&other, &Value::Null), Look::Alive(&other));

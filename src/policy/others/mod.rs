@@ -1,15 +1,15 @@
-//! What the statements of others do: whether they grant what is wanted already, and whether AWS would take them again.
-//! Pure: no I/O.
+//! Statements of other users: whether they already grant what is wanted, and whether AWS still accepts them. Pure: no
+//! I/O.
 
 use serde_json::Value;
 
 use super::{Document, Statement, is_own, same};
 
-/// A principal that is gone, in a statement of others: AWS shows its id in place of its ARN, and takes no document that
-/// names it. Source: IAM user guide, "AWS JSON policy elements: Principal"; terraform-provider-aws#8905.
+/// A deleted principal in another user's statement: AWS returns its id in place of its ARN, and rejects documents with
+/// it. Source: IAM user guide, "AWS JSON policy elements: Principal"; terraform-provider-aws#8905.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// The statement, as messages name it.
+    /// The statement's name in messages.
     pub statement: String,
     /// The id.
     pub principal: String,
@@ -18,7 +18,7 @@ pub struct Orphan {
 /// The prefixes of the ids of users, roles, groups and sessions. Source: IAM user guide, "IAM identifiers".
 const IDS: [&str; 5] = ["AIDA", "AROA", "AGPA", "ASIA", "AIPA"];
 
-/// How messages name a statement: by its `Sid`, else by its place.
+/// The name of a statement in messages: its `Sid`, else its index.
 pub fn name_of(document: &Document, statement: &Statement) -> String {
     if let Some(sid) = statement.sid().filter(|it| !it.is_empty()) {
         return format!("the statement `{sid}`");
@@ -31,7 +31,7 @@ pub fn name_of(document: &Document, statement: &Statement) -> String {
     )
 }
 
-/// The principals that are gone, in the statements of others.
+/// The deleted principals in the statements of other users.
 pub fn orphans(document: &Document, sid: &str) -> Vec<Orphan> {
     let mut found = Vec::new();
     for statement in document.statements.iter().filter(|it| !is_own(it, sid)) {
@@ -47,7 +47,7 @@ pub fn orphans(document: &Document, sid: &str) -> Vec<Orphan> {
     found
 }
 
-/// Whether the statements of others grant what each of `wanted` does, and none of ours is there: then nothing is written.
+/// Whether statements of other users grant each of `wanted`, and there is none of arcctl's: then nothing is written.
 pub fn is_granted(document: &Document, sid: &str, wanted: &[Value]) -> bool {
     let others: Vec<&Value> = document
         .statements
@@ -63,7 +63,7 @@ pub fn is_granted(document: &Document, sid: &str, wanted: &[Value]) -> bool {
             .all(|wanted| others.iter().any(|it| grants(it, wanted)))
 }
 
-/// Whether `other` allows all that `wanted` does. In doubt it does not.
+/// Whether `other` allows everything that `wanted` does; false in doubt.
 fn grants(other: &Value, wanted: &Value) -> bool {
     let negated = ["NotAction", "NotPrincipal", "NotResource"];
     if other["Effect"] != "Allow" || negated.iter().any(|it| !other[*it].is_null()) {
@@ -79,7 +79,7 @@ fn grants(other: &Value, wanted: &Value) -> bool {
         && conditions(&other["Condition"], &wanted["Condition"])
 }
 
-/// Whether each wanted principal is named, as it is.
+/// Whether `other` names each wanted principal exactly.
 fn principals(other: &Value, wanted: &Value) -> bool {
     wanted
         .as_object()
@@ -88,9 +88,9 @@ fn principals(other: &Value, wanted: &Value) -> bool {
         .all(|(kind, names)| list(names).all(|name| list(&other[kind]).any(|it| it == name)))
 }
 
-/// Whether the conditions of another statement hold wherever those that are wanted do: each key is one of theirs, with an
-/// operator that is known here and takes all their values. All of them must be there: a statement without `:sub` lets everybody
-/// in, which is advice and nothing to rely on.
+/// Whether another statement's conditions match whenever the wanted ones do: each wanted key must be there, with a
+/// known operator that accepts all wanted values. A statement without `:sub` admits every service account: that causes
+/// advice and does not count as a grant.
 fn conditions(other: &Value, wanted: &Value) -> bool {
     let same_value = |left: &Value, right: &Value| {
         same(
@@ -115,7 +115,7 @@ fn conditions(other: &Value, wanted: &Value) -> bool {
     let known = |(operator, key, values): &(String, String, Vec<String>)| {
         let ours = wanted.iter().find(|(_, it, _)| it == key);
         let ours = ours.map_or(&[][..], |(_, _, it)| it.as_slice());
-        // Each key has one value in a token of EKS, so that all of its values are any of them.
+        // Each key has one value in an EKS token, so all its values equal any of them.
         let plain = ["ForAnyValue:", "ForAllValues:"]
             .iter()
             .find_map(|it| operator.strip_prefix(it))
@@ -124,7 +124,7 @@ fn conditions(other: &Value, wanted: &Value) -> bool {
             "StringEquals" => values.contains(value),
             "StringEqualsIgnoreCase" => values.iter().any(|it| it.eq_ignore_ascii_case(value)),
             "StringLike" => values.iter().any(|it| matches(it, value)),
-            // That the key is there.
+            // Requires that the key exists.
             "Null" => values.iter().all(|it| it == "false"),
             _ => false,
         };
@@ -139,7 +139,7 @@ fn conditions(other: &Value, wanted: &Value) -> bool {
             .all(|(_, key, _)| other.iter().any(|it| limits(it, key)))
 }
 
-/// One text or a list of them.
+/// The texts of a string or a list.
 fn list(value: &Value) -> impl Iterator<Item = &str> {
     let values = match value {
         Value::Array(list) => list.as_slice(),
@@ -149,12 +149,12 @@ fn list(value: &Value) -> impl Iterator<Item = &str> {
     values.iter().filter_map(Value::as_str)
 }
 
-/// Whether `text` is of the form `pattern`: `*` is any text, `?` any character.
+/// Whether `text` matches `pattern`: `*` is any text, `?` any character.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut of) = (0, 0);
-    // The last `*`, and where its text ends so far: it takes one character more where the rest does not fit.
+    // The last `*` and the end of its match so far: it is extended if the rest does not match.
     let mut star: Option<(usize, usize)> = None;
     while at < text.len() {
         match (pattern.get(of), star) {

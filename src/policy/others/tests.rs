@@ -1,4 +1,4 @@
-//! What the statements of others grant.
+//! What the statements of other users grant.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ fn trust() -> Value {
     trust_of(&["actions-runner"])
 }
 
-/// The statement for runners in several namespaces.
+/// The trust statement for runners in several namespaces.
 fn trust_of(namespaces: &[&str]) -> Value {
     let subject = |it: &&str| format!("system:serviceaccount:{it}:runner");
     let subjects: Vec<String> = namespaces.iter().map(subject).collect();
@@ -30,7 +30,7 @@ fn document(statements: &[Value]) -> Document {
     Document::parse(&text).unwrap()
 }
 
-/// Their statement: ours with another `Sid`, changed.
+/// A statement of another user: arcctl's with another `Sid`, changed.
 fn theirs(change: impl Fn(&mut Value)) -> Value {
     let mut statement = trust();
     statement["Sid"] = json!("Theirs");
@@ -94,7 +94,7 @@ fn conditions_are_read_as_aws_reads_them() {
         assert!(granted(condition.clone()), "{condition}");
     }
     for condition in [
-        // A `*` is a letter here: nobody is let in.
+        // `*` is a literal character here: it matches no service account.
         json!({"StringEquals": {&aud: "sts.amazonaws.com", &sub: "system:serviceaccount:actions-runner:runner*"}}),
         json!({"StringNotEquals": {&sub: "system:serviceaccount:a:b"}, "StringEquals": {&aud: "sts.amazonaws.com"}}),
         json!({"StringEquals": {&aud: "sts.amazonaws.com"}, "Null": {&sub: "false"}}),
@@ -164,14 +164,14 @@ fn what_is_narrower_or_open_is_not() {
             "{statement}"
         );
     }
-    // A denial may take it away again.
+    // A `Deny` may override it.
     let denial = json!({"Effect": "Deny", "Principal": "*", "Action": "*"});
     assert!(!is_granted(
         &document(&[theirs(|_| ()), denial]),
         SID,
         &[trust()]
     ));
-    // Ours is there: it is compared, and kept.
+    // arcctl's own statement exists: it is compared and kept.
     assert!(!is_granted(
         &document(&[theirs(|_| ()), trust()]),
         SID,

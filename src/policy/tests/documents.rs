@@ -1,4 +1,4 @@
-//! Documents nobody wrote by hand.
+//! Generated policy documents.
 
 use proptest::{prelude::*, sample::select};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ pub(super) fn provider(issuer: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
 }
 
-/// One value, or a list with it.
+/// One value, as a string or a list.
 pub(super) fn listed(values: &[String], as_list: bool) -> Value {
     match values {
         [one] if !as_list => json!(one),
@@ -68,7 +68,7 @@ prop_compose! {
     }
 }
 
-/// Our statement as somebody may have left it.
+/// arcctl's statement, possibly changed by another user.
 pub(super) fn left_behind() -> impl Strategy<Value = Option<Value>> {
     let mut wider = own();
     wider["Condition"]["StringEquals"][format!("{ISSUER}:sub")] =
@@ -87,7 +87,7 @@ pub(super) fn left_behind() -> impl Strategy<Value = Option<Value>> {
     ])
 }
 
-/// The same meaning, written in another way.
+/// The same meaning with another spelling.
 pub(super) fn reordered(statement: &Value) -> Value {
     let mut other = statement.clone();
     for field in ["Action", "Resource"] {
@@ -127,7 +127,7 @@ pub(super) fn turned(values: &Value) -> Value {
     }
 }
 
-/// How a document may reach us.
+/// The encodings in which a document may be returned.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     Compact,

@@ -1,10 +1,10 @@
-//! Who would be let in: IAM's own rules, in as far as the documents here use them. Not written from the merge.
+//! A test model of IAM's policy evaluation, for the documents used here. Independent of the merge code.
 
 use serde_json::Value;
 
 use super::{ISSUER, SUBJECT, documents::provider};
 
-/// Someone who asks for the role.
+/// A request to assume the role.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
     pub(super) issuer: &'static str,
@@ -28,8 +28,8 @@ pub(super) fn requests() -> Vec<Request> {
     all
 }
 
-/// Whether IAM would let `request` in, in as much of IAM's own rules as the documents here use. Written from those
-/// rules, not from the merge.
+/// Whether IAM would allow `request`: the subset of IAM's rules that the documents here use. Written from those rules,
+/// independent of the merge code.
 pub(super) fn lets_in(statements: &[Value], request: &Request) -> bool {
     let provider = provider(request.issuer);
     let hits = |effect: &str| {
@@ -82,7 +82,7 @@ pub(super) fn concerns(statement: &Value, request: &Request, provider: &str) -> 
             })
 }
 
-/// `*` stands for anything.
+/// Pattern match: `*` is any text.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -1,4 +1,4 @@
-//! The merge against documents that nobody wrote by hand: six properties of each.
+//! Property tests of the merge with generated documents: six properties of each.
 #![expect(
     clippy::disallowed_methods,
     reason = "how many documents are tried is the caller's to say"
@@ -20,7 +20,7 @@ const ISSUER: &str = "oidc.eks.ap-northeast-2.amazonaws.com/id/0123456789ABCDEF0
 const SUBJECT: &str = "system:serviceaccount:actions-runner:actions-runner-role";
 const ACCOUNT: &str = "111122223333";
 
-/// How many documents `make test` tries; `make torture` sets more.
+/// How many documents `make test` generates; `make torture` sets more.
 const CASES: u32 = 10_000;
 
 fn cases() -> u32 {
@@ -77,7 +77,7 @@ fn holds(statements: &[Value], form: Form) -> Result<(), TestCaseError> {
     let merged_once = after(&document);
     let result = values(&merged_once);
 
-    // Foreign statements stay, as they are and in their order.
+    // Other statements keep their text and order.
     let foreign = |all: &[Value]| {
         all.iter()
             .filter(|it| is_foreign(it))
@@ -85,18 +85,18 @@ fn holds(statements: &[Value], form: Form) -> Result<(), TestCaseError> {
             .collect::<Vec<_>>()
     };
     prop_assert_eq!(foreign(&result), foreign(statements));
-    // Of ours there is one, and it says what is wanted.
+    // There is exactly one statement of arcctl's, with the wanted content.
     let ours: Vec<&Value> = result.iter().filter(|it| !is_foreign(it)).collect();
     prop_assert_eq!(ours.len(), 1);
     prop_assert!(same(ours[0], &own()));
 
-    // Merging again changes nothing, also after IAM has stored it.
+    // A second merge changes nothing, also after IAM has stored it.
     let stored = Document::parse(&encoded(&merged_once.text())).unwrap();
     prop_assert_eq!(values(&stored), result.clone());
     prop_assert!(merged(&stored, sid(), &[own()]).is_none());
     prop_assert!(differences("p", &stored, sid(), &[own()]).is_empty());
 
-    // The order and the way of writing do not count.
+    // The order and spelling do not matter.
     let turned: Vec<Value> = result.iter().rev().map(reordered).collect();
     let turned = Document::parse(&written(&turned, form)).unwrap();
     prop_assert!(merged(&turned, sid(), &[own()]).is_none());
@@ -104,13 +104,13 @@ fn holds(statements: &[Value], form: Form) -> Result<(), TestCaseError> {
         prop_assert!(same(statement, &reordered(statement)), "{}", statement);
     }
 
-    // It grows by our statement at most, and its size is that of its shortest text.
+    // It grows by arcctl's statement at most, and its size is that of its shortest text.
     let added = own().to_string().chars().count() + 1;
     prop_assert!(merged_once.size() <= document.size() + added);
     let whole: Value = serde_json::from_str(&merged_once.text()).unwrap();
     prop_assert_eq!(whole.to_string().chars().count(), merged_once.size());
 
-    // Nobody gets in who did not before, but the one who is asked for.
+    // Only the wanted principal gains access.
     let asked = Request {
         issuer: ISSUER,
         subject: SUBJECT,
@@ -126,7 +126,7 @@ fn holds(statements: &[Value], form: Form) -> Result<(), TestCaseError> {
         }
     }
 
-    // Taken out again, only the foreign ones are left.
+    // After removal, only the other statements remain.
     let rest = without(&merged_once, sid()).unwrap();
     prop_assert_eq!(values(&rest), foreign(statements));
     Ok(())

@@ -1,4 +1,4 @@
-//! Rules about IAM and EC2 that need no AWS to check. Pure.
+//! Rules for IAM and EC2 that need no AWS request. Pure.
 
 use super::{Path, Report};
 use crate::{
@@ -55,7 +55,7 @@ fn pod_identity(aws: &Aws, path: &Path, report: &mut Report) {
     }
 }
 
-/// What is in another partition does not exist in this one.
+/// Reports ARNs of another partition: they do not exist in this one.
 fn partitions(given: &RunnerRole, region: &str, path: &Path, report: &mut Report) {
     let own = Partition::of(region).name;
     let policies = given.managed_policies.iter().enumerate();
@@ -65,7 +65,7 @@ fn partitions(given: &RunnerRole, region: &str, path: &Path, report: &mut Report
     let role = std::iter::once((path.key("role"), &given.role));
     for (path, arn) in role.chain(policies).chain(boundary) {
         let other = arn.strip_prefix("arn:").and_then(|it| it.split(':').next());
-        // A partition that this version does not know is taken as it is given.
+        // An unknown partition is accepted.
         if let Some(other) = other.filter(|it| Partition::is_known(it) && *it != own) {
             report.error(
                 path,
@@ -114,7 +114,7 @@ fn role_names(given: &RunnerRole, path: &Path, report: &mut Report) {
     policies(given, path, report);
 }
 
-/// Whether AWS makes roles of this name or path: docs.aws.amazon.com, "Service-linked roles", and IAM Identity Center's.
+/// Whether AWS reserves this role name or path: docs.aws.amazon.com, "Service-linked roles", and IAM Identity Center's.
 fn is_of_aws(given: &RunnerRole) -> bool {
     let name = given.role.rsplit('/').next().unwrap_or_default();
     let own = given.path.clone().unwrap_or_default();
@@ -126,7 +126,7 @@ fn is_of_aws(given: &RunnerRole) -> bool {
             .any(|it| places.iter().any(|place| place.contains(it)))
 }
 
-/// What to write for a name that IAM does not take; nothing is offered that the next run would refuse.
+/// A hint for an invalid role name; it suggests only valid names.
 fn name_of_role(role: &str) -> String {
     let is_name = |name: &str| ROLE_NAME.check(name).is_ok();
     let bare = role.trim_matches('/');

@@ -1,9 +1,10 @@
-//! Rules about the cluster, its proxy, its mirrors and the waiting times. Pure.
+//! Rules for the cluster, the proxy, the registry mirrors and the timeouts. Pure.
 
 use super::{Path, Report, url::Url};
 use crate::profile::Profile;
 
-/// The one name that is taken: the inventory is the `ConfigMap` `arcctl-NAME`, and `github.caBundle` is in this one.
+/// The reserved profile name: the inventory is the `ConfigMap` `arcctl-NAME`, and `github.caBundle` is stored in this
+/// one.
 const TAKEN: &str = "github-ca";
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
@@ -21,10 +22,10 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
     timeouts(profile, report);
 }
 
-/// Namespaces that belong to the cluster itself.
+/// Namespaces of Kubernetes itself.
 const RESERVED_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
-/// Prescribed namespaces, and what the controller sees of them.
+/// Checks the namespaces set in the profile, and which the controller watches.
 fn prescribed(profile: &Profile, report: &mut Report) {
     let controller = &profile.controller;
     let path = Path::from(["controller"]);

@@ -1,4 +1,4 @@
-//! Rules about the GitHub server, the scope and the credential. Pure.
+//! Rules for the GitHub server, the scope and the credential. Pure.
 
 use super::{Path, Report, url::Url};
 use crate::{
@@ -21,7 +21,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
     }
 }
 
-/// A pool's own scope and credential.
+/// Checks a pool's own scope and credential.
 fn of_pool(profile: &Profile, pool: &Pool, own: &PoolGitHub, path: &Path, report: &mut Report) {
     if !own.has_scope() && !own.has_credential() {
         let without = "it has neither a scope nor a credential, and everything is the profile's";
@@ -41,7 +41,7 @@ fn of_pool(profile: &Profile, pool: &Pool, own: &PoolGitHub, path: &Path, report
     if own.has_credential() {
         return;
     }
-    // An installation of an App is of one account, and a fine-grained token too (docs.github.com).
+    // A GitHub App installation and a fine-grained token belong to one account (docs.github.com).
     if merged.app.is_some() {
         report.error(
             path.clone(),
@@ -81,19 +81,19 @@ fn scope(github: &GitHub, path: &Path, report: &mut Report) {
     }
 }
 
-/// Whether it may be the name of a repository; `.git` is only in addresses for git.
+/// Whether it is a valid repository name; `.git` is only part of clone URLs.
 pub(super) fn is_repository(name: &str) -> bool {
     let is_part = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
     !name.is_empty() && name.chars().all(is_part) && name.strip_suffix(".git").is_none()
 }
 
-/// Whether it may be the name of an account: of an organization, a user, an enterprise.
+/// Whether it is a valid account name: of an organization, a user, an enterprise.
 fn is_account(name: &str) -> bool {
     let is_part = |it: char| it.is_ascii_alphanumeric() || "_-".contains(it);
     !name.is_empty() && name.chars().all(is_part)
 }
 
-/// Names as they are in GitHub's addresses.
+/// Checks names as in GitHub's URLs.
 fn names(github: &GitHub, path: &Path, report: &mut Report) {
     let accounts = [
         ("enterprise", &github.enterprise),
@@ -101,7 +101,7 @@ fn names(github: &GitHub, path: &Path, report: &mut Report) {
         ("tokenOwner", &github.token_owner),
     ];
     for (key, name) in accounts {
-        // GitHub Apps are users with `[bot]` behind their name.
+        // GitHub Apps are users with the suffix `[bot]`.
         let plain = name.as_deref().map(|it| it.trim_end_matches("[bot]"));
         if let (Some(name), false) = (name, plain.is_none_or(is_account)) {
             let hint = match name.trim_start_matches('@') {
@@ -137,7 +137,7 @@ fn names(github: &GitHub, path: &Path, report: &mut Report) {
     }
 }
 
-/// The repository that an address for git or a mention is of, where it can be one.
+/// The repository in a clone URL or a mention, if valid.
 fn offered(owner: &str, name: &str) -> Option<String> {
     let owner = owner.rsplit([':', '@']).next()?;
     let name = name.trim_end_matches(".git");
@@ -204,7 +204,7 @@ fn server(profile: &Profile, report: &mut Report) {
 }
 
 fn credential(github: &GitHub, path: &Path, report: &mut Report) {
-    // Without either, the environment has one, under the names that `gh` has for it.
+    // Without both, the credential comes from the environment variables of `gh`.
     if github.token.is_some() && github.app.is_some() {
         report.error(
             path.key("app"),
@@ -283,7 +283,7 @@ fn source(source: &TokenSource, path: &Path, report: &mut Report) {
     }
 }
 
-/// Names in AWS's stores (their API references: `GetSecretValue`, `GetParameter`).
+/// Names in AWS Secrets Manager and SSM (their API references: `GetSecretValue`, `GetParameter`).
 fn stored(source: &TokenSource, path: &Path, report: &mut Report) {
     for (key, value, marks, kind) in [
         (
@@ -304,7 +304,7 @@ fn stored(source: &TokenSource, path: &Path, report: &mut Report) {
         let fits = if value.starts_with("arn:") {
             Arn::parse(value).is_some_and(|it| it.has_account() && !it.region.is_empty())
         } else {
-            // A parameter may be asked for by its version or label.
+            // A parameter may have a version or label suffix.
             let name = if key == "ssm" {
                 value.split(':').next().unwrap_or_default()
             } else {

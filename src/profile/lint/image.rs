@@ -1,4 +1,4 @@
-//! Rules about a pool's image: what it is, what its labels say of it, what its docker group needs. Pure.
+//! Rules for a pool's image: its reference, its labels, its docker group. Pure.
 
 use super::{Path, Report};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     units::image,
 };
 
-/// The oldest runner that github.com lets register (enforced since 2026-09-25).
+/// The minimum runner version that can register at github.com (enforced since 2026-09-25).
 const OLDEST_ON_GITHUB_COM: (u64, u64, u64) = (2, 329, 0);
 
 pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
@@ -84,8 +84,8 @@ fn labels(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mut Repor
     }
 }
 
-/// The controller gives the docker socket to group 121 for images called 22.04 and to 1001 for all others; arcctl mends
-/// it for releases it can read in the name.
+/// The controller gives the docker socket to group 121 for images called 22.04 and to 1001 for all others; arcctl fixes
+/// it for releases that it can read in the name.
 fn docker_group(
     profile: &Profile,
     pool: &Pool,
@@ -109,7 +109,8 @@ fn docker_group(
     );
 }
 
-/// The controller's project builds its images twice: with a docker daemon they are called `…-dind` and `…-dind-rootless`.
+/// The controller's project publishes two image variants: those with a docker daemon are `…-dind` and
+/// `…-dind-rootless`.
 fn docker_daemon(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mut Report) {
     let brings_it =
         image.repository.contains("dind") || image.tag.is_some_and(|tag| tag.contains("dind"));

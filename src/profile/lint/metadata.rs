@@ -1,14 +1,14 @@
-//! Rules about labels and annotations: their form, whose they are, and who reads them where. Pure.
+//! Rules for labels and annotations: format, reserved keys, and keys that have no effect. Pure.
 
 use std::collections::BTreeMap;
 
 use super::{Path, Report};
 use crate::profile::{Metadata, Pool, Profile, object_names};
 
-/// The label of everything that arcctl owns, and the beginning of its others.
+/// Reserved: the label of owned objects, and the prefix of arcctl's other labels.
 const ARCCTL: [&str; 2] = ["app.kubernetes.io/managed-by", "arcctl.dev/"];
 
-/// What the controller gives to runner pods and finds them by (reference: arc.md 2.1, its `constants.go`).
+/// Labels that the controller sets on runner pods and selects them by (reference: arc.md 2.1, its `constants.go`).
 const CONTROLLER: [&str; 7] = [
     "actions-runner",
     "actions-runner-controller/",
@@ -19,8 +19,8 @@ const CONTROLLER: [&str; 7] = [
     "sync-time",
 ];
 
-/// Keys that their programs read from annotations of pods only (documents of Karpenter, Cluster Autoscaler, the Vault
-/// agent injector, Prometheus' usual scrape rules and Multus).
+/// Keys that are read only from annotations of pods (documentation of Karpenter, Cluster Autoscaler, the Vault agent
+/// injector, Prometheus' usual scrape rules and Multus).
 const ANNOTATIONS: [&str; 6] = [
     "karpenter.sh/do-not-disrupt",
     "karpenter.sh/do-not-evict",
@@ -30,10 +30,11 @@ const ANNOTATIONS: [&str; 6] = [
     "k8s.v1.cni.cncf.io/",
 ];
 
-/// Beginnings of keys that EKS reads from `ServiceAccounts` and never from pods (amazon-eks-pod-identity-webhook, README).
+/// Prefixes of keys that EKS reads only from `ServiceAccounts`, never from pods (amazon-eks-pod-identity-webhook,
+/// README).
 const OF_SERVICE_ACCOUNTS: [&str; 2] = ["eks.amazonaws.com/role-arn", "eks.amazonaws.com/audience"];
 
-/// The longest that all annotations of an object may be together (`TotalAnnotationSizeLimitB`).
+/// The maximum total size of an object's annotations (`TotalAnnotationSizeLimitB`).
 const ANNOTATIONS_SIZE: usize = 256 * 1024;
 
 pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
@@ -52,7 +53,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     misplaced(profile, pool, &pods, report);
 }
 
-/// Labels: `taken` are keys, or beginnings of keys where they end with `/`, that are not the user's to set.
+/// Checks labels: `taken` are reserved keys, or prefixes of keys if they end with `/`.
 pub(super) fn labels(
     labels: &BTreeMap<String, String>,
     path: &Path,
@@ -77,7 +78,7 @@ pub(super) fn labels(
 fn annotations(metadata: &Metadata, path: &Path, taken: &[&str], report: &mut Report) {
     let path = path.key("annotations");
     for key in metadata.annotations.keys() {
-        // Annotations are looked at in lower case.
+        // Annotations are compared in lower case.
         let plain = key.to_lowercase();
         key_is_fine("annotation", key, &plain, &path.key(key), taken, report);
     }
@@ -136,7 +137,7 @@ fn key_is_fine(
     true
 }
 
-/// What nobody would read where it stands.
+/// Reports keys that have no effect where they are set.
 fn misplaced(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
     for key in pool.pod_metadata.labels.keys() {
         let is_read = |it: &&&str| key == **it || it.ends_with('/') && key.starts_with(**it);

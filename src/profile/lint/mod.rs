@@ -1,7 +1,7 @@
-//! Rules about what a profile means: an error where the result cannot work, advice where it is only unwise. Pure.
+//! The profile's semantic rules: errors if it cannot work, advice if it is risky. Pure.
 //!
-//! One file per area, and one function per rule or family of rules in it. A rule says where (the path whose line is
-//! shown), what is wrong, and what to do. What the types already say is not repeated here.
+//! One file per area, one function per rule or group of rules. A finding has a path (its line is shown), a message and
+//! a hint. Rules do not repeat the checks of the types.
 
 mod aws;
 mod cluster;
@@ -22,16 +22,16 @@ pub use schedule::over as windows_over;
 
 use super::{Profile, diagnostic::Severity, path::Path};
 
-/// What a rule has found.
+/// The finding of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
+    /// The path.
     pub path: Path,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: Option<String>,
-    /// Whether the result cannot work.
+    /// Whether it is an error or advice.
     pub severity: Severity,
 }
 
@@ -48,7 +48,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     report.findings
 }
 
-/// Where rules put what they find.
+/// Collects the findings of rules.
 #[derive(Default)]
 struct Report {
     findings: Vec<Finding>,

@@ -1,9 +1,9 @@
-//! Rules about `monitoring`. Pure.
+//! Rules for `monitoring`. Pure.
 
 use super::{Path, Report, metadata};
 use crate::profile::Profile;
 
-/// The label of everything that arcctl owns, and the beginning of its others.
+/// Reserved: the label of owned objects, and the prefix of arcctl's other labels.
 const RESERVED: [&str; 2] = ["app.kubernetes.io/managed-by", "arcctl.dev/"];
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {

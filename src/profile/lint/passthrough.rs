@@ -1,11 +1,11 @@
-//! Rules about what is passed through: a key that arcctl sets itself is an error there. Pure.
+//! Rules for pass-through values: keys that arcctl sets itself are errors. Pure.
 
 use serde_json::{Map, Value};
 
 use super::{Path, Report};
 use crate::profile::{Pool, Profile};
 
-/// Keys of the chart's values that a profile says in its own words, or that arcctl relies on.
+/// Chart values that the profile has its own keys for, or that arcctl relies on.
 const VALUES: [(&str, &str); 18] = [
     ("replicaCount", "use `controller.replicas`"),
     ("webhookPort", "use `controller.webhookPort`"),
@@ -48,7 +48,7 @@ const VALUES: [(&str, &str); 18] = [
     ("scope", "use `controller.watchNamespace`"),
 ];
 
-/// The same of cert-manager's chart.
+/// The same for cert-manager's chart.
 const CERT_MANAGER_VALUES: [(&str, &str); 7] = [
     (
         "crds",
@@ -74,7 +74,7 @@ const CERT_MANAGER_VALUES: [(&str, &str); 7] = [
     ),
 ];
 
-/// Keys of a runner's template that a profile says in its own words, or that are someone else's.
+/// Keys of a runner's template that the profile has its own keys for, or that other programs set.
 const TEMPLATE: [(&str, &str); 17] = [
     (
         "replicas",
@@ -122,8 +122,9 @@ const TEMPLATE: [(&str, &str); 17] = [
     ),
 ];
 
-/// What people write in a template and the CRD does not have there, and where it goes instead; first those that a profile
-/// has a key for, then those of the container, then those that the controller has no way to set (reference: arc.md 2.1).
+/// Keys that users write in a template although the CRD does not have them, and the correct keys; first those that a
+/// profile has a key for, then those of the container, then those that the controller cannot set (reference: arc.md
+/// 2.1).
 const NOT_IN_A_TEMPLATE: [(&str, &str); 50] = [
     ("metadata", "use the pool's `podMetadata`"),
     ("podMetadata", "move it one level up, beside `template`"),
@@ -240,11 +241,11 @@ const NOT_IN_A_TEMPLATE: [(&str, &str); 50] = [
     ),
 ];
 
-/// Why a field of pods cannot be had.
+/// Why a pod field is not available.
 const CANNOT: &str =
     "remove it: the controller hands no such field to its pods, so runners cannot have it";
 
-/// What a profile says in place of a value of a chart (`controller` or `certManager`), where it is not the user's to set.
+/// The profile key to use in place of a chart value (`controller` or `certManager`) that users cannot set.
 pub fn kept_value(section: &str, dotted: &str) -> Option<&'static str> {
     let known: &[(&str, &'static str)] = if section == "certManager" {
         &CERT_MANAGER_VALUES
@@ -274,7 +275,7 @@ pub(super) fn check_values(profile: &Profile, report: &mut Report) {
             "remove it",
         );
     }
-    // In the network of a node the port is the node's, and kubelet has that one (cert-manager's document on EKS).
+    // With host networking the port is the node's, and kubelet uses that one (cert-manager's documentation on EKS).
     let webhook = |key: &str| theirs.get("webhook").and_then(|it| it.get(key));
     let port = webhook("securePort").and_then(Value::as_u64);
     if webhook("hostNetwork") == Some(&Value::Bool(true)) && port.is_none_or(|it| it == 10250) {
@@ -335,7 +336,7 @@ mod tests {
     use super::super::super::schema;
     use super::*;
 
-    /// Whether the schema has a key: `a.b` from its root, or from a pool.
+    /// Whether the schema has a key: `a.b` from its root or from a pool.
     fn exists(schema: &Value, key: &str) -> bool {
         fn below<'a>(schema: &'a Value, place: &'a Value, key: &str) -> Option<&'a Value> {
             let mut place = place;

@@ -1,4 +1,4 @@
-//! Rules about pools: names, labels, sizes, container mode; the other areas of a pool have files of their own. Pure.
+//! Rules for pools: names, labels, sizes, container mode; other files have the rest. Pure.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::{
     secret::{name::is_secret, shape::is_credential},
 };
 
-/// The node label of the instance type, which `instanceType` selects by.
+/// The node label of the instance type, which `instanceType` selects.
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {

@@ -1,4 +1,4 @@
-//! Rules about requests and limits. Pure.
+//! Rules for requests and limits. Pure.
 
 use std::cmp::Ordering;
 
@@ -52,7 +52,7 @@ fn container(requirements: &ResourceRequirements, path: &Path, report: &mut Repo
     }
 }
 
-/// That a text is a quantity.
+/// Checks that a text is a quantity.
 pub(super) fn quantity(text: &str, path: Path, report: &mut Report) {
     if Amount::parse(text).is_none() {
         report.error(

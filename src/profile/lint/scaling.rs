@@ -1,11 +1,11 @@
-//! Rules about when a pool grows and shrinks: what the controller computes, checked before it computes it. Pure.
+//! Rules for the scaling of a pool: they check in advance what the controller computes. Pure.
 
 use super::{Path, Report, github::is_repository};
 use crate::profile::{
     GitHub, KubeDuration, Metric, MetricType, Pool, Profile, Scaling, Scope, Step, Trigger,
 };
 
-/// What the controller takes where a profile says nothing.
+/// The controller's default thresholds.
 const DEFAULT_THRESHOLDS: (f64, f64) = (0.8, 0.3);
 
 pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
@@ -37,7 +37,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     never_leaves_zero(profile, pool, scaling, path, report);
 }
 
-/// What GitHub sends to the webhook server adds runners (reference: arc.md 2.3).
+/// Checks a trigger: a GitHub webhook event that adds runners (reference: arc.md 2.3).
 fn trigger(profile: &Profile, pool: &Pool, trigger: Trigger, path: &Path, report: &mut Report) {
     if trigger.amount > pool.max {
         report.error(
@@ -90,7 +90,7 @@ fn trigger(profile: &Profile, pool: &Pool, trigger: Trigger, path: &Path, report
     }
 }
 
-/// A day: no job of GitHub's waits longer for its runner (docs.github.com: usage limits).
+/// 24 hours: a GitHub job waits no longer for a runner (docs.github.com: usage limits).
 const LONGEST_RESERVATION: u64 = 24 * 3600;
 
 fn order(scaling: &Scaling, path: &Path, report: &mut Report) {
@@ -254,13 +254,13 @@ fn repositories(names: &[String], path: &Path, report: &mut Report) {
     }
 }
 
-/// Each look asks for the runs of each repository, queued and in progress (reference: arc.md 2.3).
+/// Checks the API rate: each sync lists the queued and running runs of each repository (reference: arc.md 2.3).
 fn calls(names: &[String], sync: KubeDuration, path: &Path, report: &mut Report) {
     let each_look = u64::try_from(names.len())
         .unwrap_or(u64::MAX)
         .saturating_mul(2);
     let in_an_hour = each_look.saturating_mul(3600);
-    // A period of 0 is an error of its own.
+    // A period of 0 has its own error.
     let calls = in_an_hour / sync.as_secs().max(1);
     if calls > CALLS_OF_AN_HOUR {
         let enough = KubeDuration::from_secs(in_an_hour.div_ceil(CALLS_OF_AN_HOUR));
@@ -275,10 +275,10 @@ fn calls(names: &[String], sync: KubeDuration, path: &Path, report: &mut Report)
     }
 }
 
-/// What github.com answers to one token (docs.github.com, "Rate limits for the REST API").
+/// The rate limit of one token at github.com (docs.github.com, "Rate limits for the REST API").
 const CALLS_OF_AN_HOUR: u64 = 5000;
 
-/// Of zero runners none is busy: the share is not a number, and the controller stays where it is.
+/// With zero runners the busy share is not a number, and the controller never scales up.
 fn never_leaves_zero(
     profile: &Profile,
     pool: &Pool,
@@ -286,7 +286,7 @@ fn never_leaves_zero(
     path: &Path,
     report: &mut Report,
 ) {
-    // What a job adds does not depend on how many runners there are.
+    // A trigger adds runners whatever their current number is.
     if !scaling.triggers.is_empty() {
         return;
     }

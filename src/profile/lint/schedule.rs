@@ -1,4 +1,4 @@
-//! Rules about the windows of a pool. Pure.
+//! Rules for the windows of a pool. Pure.
 
 use jiff::Timestamp;
 
@@ -57,14 +57,14 @@ pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {
     }
 }
 
-/// Abbreviations that the IANA database has as zones without daylight saving, and where people mean one that has it.
+/// Abbreviations that are IANA zones without daylight saving, and the zone that users mean.
 const WITHOUT_SUMMER: [(&str, &str); 3] = [
     ("EST", "America/New_York"),
     ("MST", "America/Denver"),
     ("GMT", "Europe/London"),
 ];
 
-/// Names that are zones, and not those that one would think.
+/// Reports zone names that do not mean what users expect.
 fn zone_as_meant(name: &str, path: &Path, report: &mut Report) {
     let upper = name.to_ascii_uppercase();
     if let Some((_, place)) = WITHOUT_SUMMER.iter().find(|(it, _)| *it == upper) {
@@ -97,7 +97,7 @@ fn zone(schedule: &Schedule, path: &Path, report: &mut Report) {
         .map(|name| name.as_str().to_owned())
         .collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    // People write the city alone, or its abbreviation.
+    // Users write only the city, or its abbreviation.
     let city = |name: &&&str| {
         name.rsplit('/')
             .next()
@@ -125,7 +125,7 @@ fn zone(schedule: &Schedule, path: &Path, report: &mut Report) {
     );
 }
 
-/// What the types do not say of a window's times.
+/// Reports errors in a window's times that the types do not check.
 fn meaning(error: &ScheduleError, path: &Path, report: &mut Report) {
     match error {
         ScheduleError::MixedPeriod(_) => report.error(
@@ -169,7 +169,7 @@ fn meaning(error: &ScheduleError, path: &Path, report: &mut Report) {
             "make it shorter, or repeat it less often",
         ),
         ScheduleError::BadTime { text, .. } => {
-            // What has the form of a date and is none; other forms are the schema's to refuse.
+            // The format of a date, but invalid; the schema reports other formats.
             let is_form = text.len() == 10 || (text.len() == 16 && text.get(10..11) == Some(" "));
             if is_form && text.starts_with(|it: char| it.is_ascii_digit()) {
                 report.error(
@@ -183,7 +183,7 @@ fn meaning(error: &ScheduleError, path: &Path, report: &mut Report) {
     }
 }
 
-/// As in the controller, and in RFC 5545: a month or a year without the day has no occurrence.
+/// Like the controller and RFC 5545: months or years without the day are skipped.
 fn days_that_some_lack(window: &Window, path: &Path, report: &mut Report) {
     let day = window
         .from
@@ -204,7 +204,7 @@ fn days_that_some_lack(window: &Window, path: &Path, report: &mut Report) {
     }
 }
 
-/// What is over: it never opens again. For those who know the time; the rules above do not.
+/// Windows that have ended for ever. Only for callers that know the time; the rules above do not.
 pub fn over(profile: &Profile, now: Timestamp) -> Vec<String> {
     let schedules = profile.pools.iter().filter_map(|pool| {
         let schedule = pool.schedule.as_ref()?;
@@ -225,7 +225,7 @@ pub fn over(profile: &Profile, now: Timestamp) -> Vec<String> {
     over.collect()
 }
 
-/// A window that is only open while earlier ones are is never in force.
+/// Reports a window that is never in force, because earlier ones are always open at the same time.
 fn shadowed(schedule: &Schedule, index: usize, path: &Path, report: &mut Report) {
     if is_covered(&schedule.windows, index) {
         report.error(

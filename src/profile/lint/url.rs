@@ -1,17 +1,17 @@
-//! What a URL is made of, as far as rules ask. Pure.
+//! Parses the parts of a URL that the rules need. Pure.
 
-/// A URL, taken apart.
+/// The parts of a URL.
 pub(super) struct Url<'a> {
     pub(super) scheme: &'a str,
-    /// Whether a user name or password is in it.
+    /// Whether it contains a user name or password.
     pub(super) has_user: bool,
     pub(super) host: &'a str,
-    /// What follows host and port; `/` alone counts as nothing.
+    /// The part after host and port; `/` alone counts as empty.
     pub(super) path: &'a str,
 }
 
 impl<'a> Url<'a> {
-    /// Takes a URL apart; `None` when it is none.
+    /// Parses a URL; `None` if it is invalid.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -48,7 +48,7 @@ impl<'a> Url<'a> {
         })
     }
 
-    /// Whether the host is this machine.
+    /// Whether the host is the local machine.
     pub(super) fn is_loopback(&self) -> bool {
         self.host == "localhost"
             || self

@@ -1,4 +1,4 @@
-//! Rules about the versions and the ports of what is installed. Pure.
+//! Rules for the versions and ports of the installed charts. Pure.
 
 use super::{Path, Report};
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     units::image::Image,
 };
 
-/// The chart of the controller's last release, and the release in it.
+/// The chart of the controller's last release, and its app version.
 const LAST_CHART: (u64, u64, u64) = (0, 23, 7);
 
-/// The oldest cert-manager that is still supported, and the newest (2026-11).
+/// The oldest supported cert-manager, and the newest (2026-11).
 const CERT_MANAGER: [(u64, u64); 2] = [(1, 20), (1, 21)];
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {

@@ -1,4 +1,4 @@
-//! What a person is told of a schedule: what holds now, what comes next, and the calendar. Pure.
+//! The schedule for output: the minimum in force, the next change, and the calendar. Pure.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{Schedule, ScheduleError, occurrences::Occurrences, overrides::later, zoned};
 
-/// How many days ahead the next change is looked for, one after the other until it is found: enough for any weekly or
-/// daily schedule, clock changes included; for a monthly one; for a yearly one; for a 29 February and far dates.
+/// How many days ahead to search for the next change, tried in order: enough for a weekly or daily schedule with clock
+/// changes; for a monthly one; for a yearly one; for a 29 February and distant dates.
 const LOOK_AHEAD_DAYS: [i64; 4] = [16, 100, 800, 3660];
 
-/// From so far away on a time is told with its date: a weekday alone would be the next one.
+/// Times at least this far away are printed with a date: a weekday alone would be ambiguous.
 const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A stretch of time with one minimum.
+/// An interval with one minimum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretch {
     /// When it begins.
@@ -37,7 +37,7 @@ pub struct Moment {
     pub min: u32,
     /// The next change; absent when nothing will change.
     pub next: Option<NextChange>,
-    /// The instant this is told of.
+    /// The instant of this state.
     pub at: Timestamp,
 }
 
@@ -48,22 +48,22 @@ pub struct ActiveWindow {
     pub name: String,
     /// Its minimum.
     pub min: u32,
-    /// When it closes, or one before it in the list opens.
+    /// When it closes, or an earlier window of the list opens.
     pub until: ZonedDateTime,
 }
 
-/// What comes after the present minimum.
+/// The next minimum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextChange {
     /// When.
     pub at: ZonedDateTime,
-    /// The window that is in force then; absent outside every window.
+    /// The window in force from then on; absent outside every window.
     pub window: Option<String>,
     /// The minimum from then on.
     pub min: u32,
 }
 
-/// What holds from `from` to `to`, stretch by stretch; empty when `to` is not after `from`.
+/// The intervals from `from` to `to`; empty if `to` is not after `from`.
 pub fn calendar(
     schedule: &Schedule,
     base_min: u32,
@@ -96,16 +96,16 @@ pub fn calendar(
     Ok(stretches.collect())
 }
 
-/// A change of the clocks.
+/// A clock change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockChange {
-    /// When, by the clocks before the change.
+    /// The time before the change.
     pub before: ZonedDateTime,
-    /// The same instant by the clocks after it.
+    /// The same instant after the change.
     pub after: ZonedDateTime,
 }
 
-/// The changes of the clocks after `from` and before `to`.
+/// The clock changes after `from` and before `to`.
 pub fn clock_changes(
     schedule: &Schedule,
     from: Timestamp,
@@ -119,7 +119,7 @@ pub fn clock_changes(
         if at >= to {
             break;
         }
-        // Some only give the time another name.
+        // Some transitions only rename the zone.
         if transition.offset() != offset {
             changes.push(ClockChange {
                 before: zoned(at, &TimeZone::fixed(offset)),
@@ -152,7 +152,7 @@ pub(super) fn boundaries(
     result
 }
 
-/// What holds now and what comes next. A schedule without meaning counts as none.
+/// The state at `now` and the next change. An invalid schedule counts as none.
 pub fn moment(schedule: Option<&Schedule>, base_min: u32, now: Timestamp) -> Moment {
     let ahead = |days: i64| {
         let end = later(now, SignedDuration::from_hours(24 * days));
@@ -216,7 +216,7 @@ fn write_state(formatter: &mut fmt::Formatter<'_>, window: Option<&str>, min: u3
     }
 }
 
-/// The zone of a moment's times, for those who render more of them.
+/// The zone of a moment's times, for callers that format other times.
 impl Moment {
     /// The zone; UTC without a schedule.
     pub fn zone(&self) -> TimeZone {

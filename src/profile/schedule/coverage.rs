@@ -1,6 +1,6 @@
-//! Which windows are never in force, because earlier ones of the list are open whenever they are. Pure.
+//! Finds windows that are never in force, because earlier ones are always open at the same time. Pure.
 //!
-//! Clock changes are left aside: what is compared is the wall calendar.
+//! Ignores clock changes: it compares wall-clock times.
 
 use jiff::{
     Timestamp,
@@ -15,10 +15,10 @@ use super::{
 
 const WEEK: i64 = 7 * 1440;
 
-/// How many years of a window that comes back are looked at: more than eight, so that a 29 February is among them.
+/// How many years of a repeating window to compare: more than eight, so that a 29 February is included.
 const YEARS: i16 = 9;
 
-/// Half-open stretches, in any unit.
+/// Half-open intervals of any unit.
 type Spans<T> = Vec<(T, T)>;
 
 /// Whether the window at `index` is only open while earlier ones are.
@@ -28,7 +28,7 @@ pub(crate) fn is_covered(windows: &[Window], index: usize) -> bool {
     };
     let earlier = windows[..index].iter().filter_map(|it| times(it).ok());
     if let Some(week) = own.week() {
-        // What ends some day covers only what ends no later.
+        // A window with an end can only cover windows that end no later.
         let lasts = |it: &Times| match (it.until, own.until) {
             (None, _) => true,
             (Some(theirs), Some(own)) => theirs >= own,
@@ -44,7 +44,7 @@ pub(crate) fn is_covered(windows: &[Window], index: usize) -> bool {
     covered(&spans, earlier.collect())
 }
 
-/// Whether a later window is open at some time when the one at `index` is.
+/// Whether the window at `index` overlaps a later one.
 pub(crate) fn holds_back_later(windows: &[Window], index: usize) -> bool {
     let Ok(own) = times(&windows[index]) else {
         return false;
@@ -82,7 +82,7 @@ fn overlap<T: Ord + Copy>(own: &[(T, T)], later: &[(T, T)]) -> bool {
 }
 
 impl Times {
-    /// The minutes of a week, from Monday 00:00, in which it is open; `None` where it has dates.
+    /// The open minutes of a week, from Monday 00:00; `None` for a window with dates.
     fn week(self) -> Option<Spans<i64>> {
         let Opens::On(days) = self.opens else {
             return None;
@@ -96,7 +96,7 @@ impl Times {
         Some(spans.filter(|(start, end)| start < end).collect())
     }
 
-    /// What is open of a window with dates, and the time in which that is.
+    /// The open intervals of a window with dates, and the time range that they cover.
     fn calendar(self) -> Option<(Spans<Timestamp>, (Timestamp, Timestamp))> {
         let Opens::From(first, repeat) = self.opens else {
             return None;
@@ -112,7 +112,7 @@ impl Times {
         Some((spans, range))
     }
 
-    /// The occurrences of a time by a clock that never changes.
+    /// The occurrences without clock changes.
     fn on_paper(self, from: Timestamp, to: Timestamp) -> Spans<Timestamp> {
         self.occurrences(&TimeZone::UTC, from, to)
             .map(|it| it.spans)

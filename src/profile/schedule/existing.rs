@@ -1,4 +1,4 @@
-//! Overrides that are live in the cluster, and whether they still say what the profile says. Pure.
+//! Compares live overrides in the cluster with the profile. Pure.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -8,10 +8,10 @@ use super::{
     occurrences::Occurrences, overrides::later, zoned,
 };
 
-/// Reads `spec.scheduledOverrides` of a `HorizontalRunnerAutoscaler`.
+/// Parses `spec.scheduledOverrides` of a `HorizontalRunnerAutoscaler`.
 ///
-/// `None` when there is something arcctl never writes (another frequency, no minimum) or that is malformed, so that it
-/// is replaced rather than understood by half. `null` is the empty list.
+/// `None` if it contains something that arcctl never writes (another frequency, no minimum) or that is malformed: then
+/// it is replaced. `null` is the empty list.
 pub fn parse_live(value: &Value) -> Option<Vec<Override>> {
     if value.is_null() {
         return Some(Vec::new());
@@ -54,11 +54,10 @@ fn parse_one(entry: &Value) -> Option<Override> {
     })
 }
 
-/// Whether live overrides give the profile's minimum at every instant from now on, for at least `horizon_days`.
+/// Whether live overrides give the profile's minimum from now on, for at least `horizon_days`.
 ///
-/// Dated overrides end some day; what counts is that nothing is wrong until they do: from the first instant at which
-/// the two disagree no live override may be active against the profile, and that instant is at least `horizon_days`
-/// away.
+/// Dated overrides end some day; until then nothing may be wrong: at the first instant at which the two disagree no
+/// live override may be active, and that instant is at least `horizon_days` away.
 pub fn equivalent(
     live: &[Override],
     schedule: Option<&Schedule>,
@@ -75,22 +74,22 @@ pub fn equivalent(
         .all(|&at| at >= enough && active_at(live, at).is_none())
 }
 
-/// The first instant from `now` on at which live overrides do not give the profile's minimum: where dated ones have come
-/// to their end. `None` where they never differ.
+/// The first instant from `now` on at which live overrides do not give the profile's minimum: usually where dated ones
+/// end. `None` if they never differ.
 pub fn first_disagreement(
     live: &[Override],
     schedule: &Schedule,
     base_min: u32,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    // Five years show a 29 February too.
+    // Five years include a 29 February.
     let far = later(now, days(5 * 366));
     let disagreements = disagreements(live, Some(schedule), base_min, now, far)?;
     disagreements.first().copied()
 }
 
-/// The instants, from `now` until `to` at least, at which live overrides and the profile begin to differ, or differ in
-/// another way. `None` for a schedule without meaning.
+/// The instants, from `now` until at least `to`, at which live overrides and the profile begin to differ, or differ in
+/// another way. `None` for an invalid schedule.
 fn disagreements(
     live: &[Override],
     schedule: Option<&Schedule>,
@@ -98,7 +97,7 @@ fn disagreements(
     now: Timestamp,
     to: Timestamp,
 ) -> Option<Vec<Timestamp>> {
-    // Far enough to see a clock change, and the end of everything dated (within ten years).
+    // Far enough to include a clock change, and the end of all dated overrides (within ten years).
     let last_end = live
         .iter()
         .filter_map(Override::last_end)

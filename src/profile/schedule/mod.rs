@@ -1,10 +1,10 @@
-//! Wall-clock windows and what the controller makes of them. Pure: no I/O, no clock; the time is an argument.
+//! Wall-clock windows and the controller's scheduled overrides. Pure: no I/O, no clock; the time is an argument.
 //!
-//! A profile says "Saturday 00:00 to Monday 00:00 in Asia/Seoul", "Monday to Friday", or a date; the controller knows
-//! instants that recur every 24 or 168 hours, or not at all. [`overrides`] turns the first into the second, [`active_at`] is the controller's own rule over the
-//! result, [`Schedule::window_at`] the profile's, and the tests hold the two against each other. [`moment`] is what a
-//! person is told; [`equivalent`] decides whether what is live may stay, [`verify`]
-//! compares what is rendered with the profile.
+//! A profile has windows such as "Saturday 00:00 to Monday 00:00 in Asia/Seoul", "Monday to Friday", or a date; the
+//! controller has instants that recur every 24 or 168 hours, or not at all. [`overrides`] converts windows to
+//! overrides, [`active_at`] is the controller's own rule for the result, [`Schedule::window_at`] the profile's, and the
+//! tests compare the two. [`moment`] is for output; [`equivalent`] decides whether live overrides are kept, [`verify`]
+//! compares rendered overrides with the profile.
 
 mod calendar;
 mod coverage;
@@ -33,18 +33,18 @@ pub use window::{Day, Period, WallTime};
 use super::{Schedule, Window};
 use occurrences::Occurrences;
 
-/// Why a schedule has no meaning; a profile that [`super::load`] has accepted has none of these.
+/// Why a schedule is invalid; a profile that [`super::load`] has accepted has none of these.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ScheduleError {
     /// The time zone is not in the IANA database.
     #[error("unknown time zone `{0}`")]
     UnknownTimeZone(String),
-    /// A time, a date or a list of days that is none.
+    /// An invalid time, date or list of days.
     #[error("window `{window}`: `{text}` is not a time, a date or a list of days")]
     BadTime {
         /// The window's name.
         window: String,
-        /// What stands there.
+        /// The invalid text.
         text: String,
     },
     /// One end is daily, weekly or dated and the other is not.
@@ -59,26 +59,26 @@ pub enum ScheduleError {
     /// Both `days` and the times name days.
     #[error("window `{0}`: `days` and its times both name days")]
     DaysTwice(String),
-    /// What comes back by itself is to be repeated.
+    /// `repeat` on a window without a date.
     #[error("window `{0}`: `repeat` is only for windows with a date")]
     RepeatWithoutDate(String),
-    /// What does not come back has a last day.
+    /// `until` on a window that opens once.
     #[error("window `{0}`: it opens once, and `until` says when it opens for the last time")]
     UntilOfOnce(String),
     /// The last day is before the first.
     #[error("window `{0}`: `until` is before it first opens")]
     NeverOpens(String),
-    /// An occurrence would run into the next one.
+    /// An occurrence would overlap the next one.
     #[error(
         "window `{window}`: it is longer than {days} days, and would run into its next occurrence"
     )]
     TooLong {
         /// The window's name.
         window: String,
-        /// The most days it may be open.
+        /// The maximum number of days.
         days: i64,
     },
-    /// A time so far away that the calendar ends.
+    /// A time outside the supported calendar.
     #[error("the time {0} is outside the calendar")]
     OutOfRange(Timestamp),
 }
@@ -92,7 +92,7 @@ impl Schedule {
 
     /// The window in force at an instant: the first one, in the order of the profile, that is open.
     ///
-    /// `None` when none is open, and for a schedule without meaning (see [`ScheduleError`]).
+    /// `None` if none is open, and for an invalid schedule (see [`ScheduleError`]).
     pub fn window_at(&self, at: Timestamp) -> Option<&Window> {
         let zone = self.zone().ok()?;
         self.windows.iter().find(|window| {
@@ -106,13 +106,13 @@ impl Schedule {
         self.window_at(at).map_or(base_min, |window| window.min)
     }
 
-    /// When a window closes for the last time; `None` while it will open again, and for one without meaning.
+    /// When a window closes for the last time; `None` if it will open again, and for an invalid one.
     pub fn over_since(&self, window: &Window, now: Timestamp) -> Option<Timestamp> {
         let (zone, times) = (self.zone().ok()?, times(window).ok()?);
         times.last_end(&zone).filter(|end| *end <= now)
     }
 
-    /// The occurrences of every window, in the order of the profile, that touch the time from `from` to `to`.
+    /// The occurrences of every window, in the order of the profile, that overlap the time from `from` to `to`.
     fn occurrences(
         &self,
         from: Timestamp,
@@ -126,7 +126,7 @@ impl Schedule {
     }
 }
 
-/// An instant in a zone, as people read it.
+/// An instant in a zone, for output.
 fn zoned(at: Timestamp, zone: &TimeZone) -> ZonedDateTime {
     at.to_zoned_datetime(zone.clone())
 }

@@ -1,4 +1,4 @@
-//! The instants on which a window opens and closes. Pure.
+//! Computes the instants at which a window opens and closes. Pure.
 
 use jiff::{
     Timestamp, ToSpan,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::profile::Repeat;
 
-/// The times a window is open, earliest first: from the start on, and no longer at the end.
+/// The times a window is open, earliest first: start included, end excluded.
 #[derive(Clone, Debug)]
 pub(crate) struct Occurrences {
     /// Start and end of each.
@@ -23,7 +23,7 @@ impl Occurrences {
     /// Whether the window is open.
     pub(crate) fn open_at(&self, at: Timestamp) -> bool {
         let begun = self.spans.partition_point(|(start, _)| *start <= at);
-        // On the night an hour is repeated an occurrence may reach into the next one: the last two are looked at.
+        // On the night of a repeated hour an occurrence may overlap the next: check the last two.
         self.spans[..begun]
             .iter()
             .rev()
@@ -32,7 +32,7 @@ impl Occurrences {
     }
 }
 
-/// The occurrences of a window that touch the time from `from` to `to`, both included.
+/// The occurrences of a window that overlap the time from `from` to `to`, both included.
 pub(crate) fn occurrences(
     window: &Window,
     zone: &TimeZone,
@@ -43,10 +43,10 @@ pub(crate) fn occurrences(
 }
 
 impl Times {
-    /// The occurrences that touch the time from `from` to `to`, both included.
+    /// The occurrences that overlap the time from `from` to `to`, both included.
     ///
-    /// A wall time that a clock change skips or repeats means what jiff's `compatible` rule says: after the gap, and
-    /// the first of the two. An occurrence that a gap swallows whole does not happen.
+    /// A wall time that a clock change skips or repeats follows jiff's `compatible` rule: after the gap, and the first
+    /// of the two. An occurrence entirely within a gap is omitted.
     pub(super) fn occurrences(
         self,
         zone: &TimeZone,
@@ -54,7 +54,7 @@ impl Times {
         to: Timestamp,
     ) -> Result<Occurrences, ScheduleError> {
         let out_of_range = |at: Timestamp| move |_: jiff::Error| ScheduleError::OutOfRange(at);
-        // As long as it is open and a day of slack before: what is open at `from` began at most that long ago.
+        // The open time plus a day of margin: an occurrence open at `from` began at most that long ago.
         let first = from
             .to_zoned_datetime(zone.clone())
             .date()
@@ -77,17 +77,17 @@ impl Times {
                 spans.push((start, end));
             }
         }
-        // A gap can move a start past a later one's only when days are skipped altogether; the order is still promised.
+        // A gap moves a start past a later one only if days are skipped altogether; sort anyway.
         spans.sort_unstable();
         Ok(Occurrences { spans })
     }
 
-    /// When it closes for the last time; `None` where it comes back for ever.
+    /// When it closes for the last time; `None` if it repeats for ever.
     pub(super) fn last_end(self, zone: &TimeZone) -> Option<Timestamp> {
         self.last(zone).map(|(_, end)| end)
     }
 
-    /// When it opens for the last time; `None` where it comes back for ever.
+    /// When it opens for the last time; `None` if it repeats for ever.
     pub(super) fn last_start(self, zone: &TimeZone) -> Option<Timestamp> {
         self.last(zone).map(|(start, _)| start)
     }
@@ -105,7 +105,7 @@ impl Times {
         Some((start, instant(zone, closes, self.to.time).ok()?))
     }
 
-    /// The dates from `first` to `last` on which it opens, `until` left aside.
+    /// The dates from `first` to `last` on which it opens, ignoring `until`.
     fn dates(self, first: Date, last: Date) -> Vec<Date> {
         match self.opens {
             Opens::On(days) => first
@@ -122,7 +122,7 @@ impl Times {
     }
 }
 
-/// The dates on which `begin` comes back; a month or a year without that day has none (RFC 5545, as the controller).
+/// The dates on which `begin` repeats; months or years without that day are skipped (RFC 5545, like the controller).
 fn repeated(begin: Date, repeat: Repeat, first: Date, last: Date) -> Vec<Date> {
     let step = match repeat {
         Repeat::Monthly => 1,
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_skipped_hour_opens_late_or_not_at_all() {
         let zone = TimeZone::get("America/New_York").unwrap();
-        // 2026-03-08 02:00 to 03:00 does not exist there: 07:00Z is both ends.
+        // 2026-03-08 02:00 to 03:00 does not exist there: both ends are 07:00Z.
         let at: Timestamp = "2026-03-08T06:59:00Z".parse().unwrap();
         let around = |window: &Window| {
             occurrences(window, &zone, at, at + SignedDuration::from_hours(2))

@@ -1,4 +1,4 @@
-//! The controller's scheduled overrides: made from windows, and read as the controller reads them. Pure.
+//! The controller's scheduled overrides: created from windows, and evaluated like the controller does. Pure.
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
@@ -12,16 +12,16 @@ use super::{
 /// How far ahead the dated overrides of a zone with daylight saving reach, from their anchor.
 pub const HORIZON_DAYS: i64 = 400;
 
-/// How far the anchor moves at a time: between two moves the result does not depend on `now`.
+/// The step of the anchor: within a step the result does not depend on `now`.
 const STEP_DAYS: i64 = 90;
 
-/// How long after the last change of the clocks recurrences for ever are made: two of the longest, and a day.
+/// How long after the last clock change endless recurrences begin: two of the longest, and a day.
 const SETTLED_DAYS: i64 = 15;
 
 /// Monday 2024-01-01: recurrences begin at the first occurrence after it, so that rendering needs no clock.
 const EPOCH: i64 = 1_704_067_200;
 
-/// How often an override comes back.
+/// The period of an override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frequency {
     /// Every 24 hours.
@@ -31,7 +31,7 @@ pub enum Frequency {
 }
 
 impl Frequency {
-    /// The word of `recurrenceRule.frequency`.
+    /// The value of `recurrenceRule.frequency`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Daily => "Daily",
@@ -51,7 +51,7 @@ impl Frequency {
 /// One entry of `spec.scheduledOverrides`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// The window it comes from; empty in one that was read from the cluster, which does not keep it.
+    /// The window it comes from; empty if read from the cluster, which does not store it.
     pub name: String,
     /// When it first begins, in the profile's zone.
     pub start: ZonedDateTime,
@@ -59,9 +59,9 @@ pub struct Override {
     pub end: ZonedDateTime,
     /// The minimum while it is active.
     pub min: u32,
-    /// How it recurs; once where absent.
+    /// How it recurs; absent for a single occurrence.
     pub frequency: Option<Frequency>,
-    /// The last instant at which an occurrence may begin; for ever where absent.
+    /// The last instant at which an occurrence may begin; absent for no end.
     pub until: Option<Timestamp>,
 }
 
@@ -71,7 +71,7 @@ impl Override {
         self.end.timestamp() - self.start.timestamp()
     }
 
-    /// Whether the controller takes it to be active: an occurrence has begun, at or before `untilTime`, and not ended.
+    /// Whether it is active for the controller: an occurrence has begun, at or before `untilTime`, and not ended.
     pub fn active_at(&self, at: Timestamp) -> bool {
         self.last_start(at)
             .is_some_and(|start| at < later(start, self.duration()))
@@ -89,7 +89,7 @@ impl Override {
         (first <= at).then(|| later(first, SignedDuration::from_secs(periods * period)))
     }
 
-    /// The end of its last occurrence; `None` when it recurs for ever.
+    /// The end of its last occurrence; `None` if it recurs for ever.
     pub fn last_end(&self) -> Option<Timestamp> {
         if self.frequency.is_none() {
             return Some(self.end.timestamp());
@@ -109,14 +109,14 @@ pub fn active_at(overrides: &[Override], at: Timestamp) -> Option<usize> {
     overrides.iter().position(|entry| entry.active_at(at))
 }
 
-/// The overrides that give a schedule's windows.
+/// Converts a schedule's windows to overrides.
 ///
-/// Where the zone's offset changes no more, each window of times of day is one recurrence (one for each of its days),
-/// for ever or until its last day. Elsewhere it is a list of dated ones, each as long as the offset holds, with the
-/// occurrences in which a clock changes in between as single ones, over [`HORIZON_DAYS`] from an anchor that moves in
-/// steps.
+/// If the zone's offset no longer changes, each window of times of day is one recurrence (one for each of its days),
+/// without end or until its last day. Otherwise it is a list of dated recurrences, one per period of constant offset,
+/// and single overrides for occurrences with a clock change in between, over [`HORIZON_DAYS`] from an anchor that moves
+/// in steps.
 ///
-/// A window with a date is single overrides in every zone, as far as the same horizon. The controller's own `Monthly`
+/// A window with a date becomes single overrides in every zone, up to the same horizon. The controller's own `Monthly`
 /// and `Yearly` count months in UTC, where the first of the month in Seoul is the last of the month before, and its
 /// limit of a month's length changes with the present month (reference: arc.md 2.3).
 pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, ScheduleError> {
@@ -127,7 +127,7 @@ pub fn overrides(schedule: &Schedule, now: Timestamp) -> Result<Vec<Override>, S
         let recurrences = times.recurrences();
         if recurrences.is_empty() {
             let (from, horizon) = stepped(now);
-            // What opens once is written however far away it is.
+            // A single occurrence is written however far away it is.
             let once = times.last_end(&zone).filter(|_| window.repeat.is_none());
             let to = once.map_or(horizon, |end| end.max(horizon));
             let dated = times.occurrences(&zone, from, to)?.spans.into_iter();
@@ -182,8 +182,8 @@ fn recurring(
     Ok(runs(&occurrences, period).into_iter().map(of_run).collect())
 }
 
-/// Where the dated overrides that [`overrides`] makes at `now` end; `None` where nothing comes after them, or they recur
-/// for ever.
+/// Where the dated overrides that [`overrides`] creates at `now` end; `None` if nothing follows them, or they recur for
+/// ever.
 pub fn horizon(schedule: &Schedule, now: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
     let zone = schedule.zone()?;
     let (anchor, stepped) = (anchor(&zone, now), stepped(now).1);
@@ -203,9 +203,9 @@ pub fn horizon(schedule: &Schedule, now: Timestamp) -> Result<Option<Timestamp>,
     Ok(result)
 }
 
-/// The time whose occurrences are made into overrides.
+/// The time range to convert to overrides.
 struct Anchor {
-    /// Whether the zone's offset changes no more.
+    /// Whether the zone's offset no longer changes.
     constant: bool,
     from: Timestamp,
     to: Timestamp,
@@ -214,8 +214,8 @@ struct Anchor {
 fn anchor(zone: &TimeZone, now: Timestamp) -> Anchor {
     let days = |days: i64| SignedDuration::from_hours(24 * days);
     let epoch = Timestamp::from_second(EPOCH).unwrap_or_default();
-    // On the day of a change a window can begin elsewhere and be shorter than on others, and what began before it is of
-    // another length: a recurrence begins after that day, once nothing of it is open any more.
+    // On the day of a clock change a window can begin or end at another time, and so can one that began before it: a
+    // recurrence begins after that day, once no such occurrence is open.
     let since = constant_since(zone, now.max(epoch))
         .map(|change| later(change, days(1)).max(epoch))
         .filter(|from| *from == epoch || later(*from, days(SETTLED_DAYS)) <= now);
@@ -231,7 +231,7 @@ fn anchor(zone: &TimeZone, now: Timestamp) -> Anchor {
     }
 }
 
-/// The time in which dated overrides are made: it moves in steps.
+/// The time range of dated overrides: it moves in steps.
 fn stepped(now: Timestamp) -> (Timestamp, Timestamp) {
     let steps = (now.as_second() - EPOCH).div_euclid(STEP_DAYS * 86400);
     let from = Timestamp::from_second(EPOCH + steps * STEP_DAYS * 86400).unwrap_or_default();
@@ -241,10 +241,10 @@ fn stepped(now: Timestamp) -> (Timestamp, Timestamp) {
     )
 }
 
-/// The instant since which the zone's offset stays what it is at `now`; `None` when it will change again.
+/// The instant since which the zone's offset is constant; `None` if it will change again.
 fn constant_since(zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
     let offset = zone.to_offset(now);
-    // A zone with daylight saving by rule has transitions without end: the first two years decide.
+    // A zone with daylight saving has endless transitions: the first two years decide.
     let horizon = later(now, SignedDuration::from_hours(24 * 366 * 2));
     let changes = zone
         .following(now)
@@ -263,7 +263,7 @@ fn constant_since(zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
     Some(since)
 }
 
-/// The instant `duration` after another, or the last one there is.
+/// The instant `duration` after another, limited to the maximum.
 pub(super) fn later(at: Timestamp, duration: SignedDuration) -> Timestamp {
     at.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
@@ -281,7 +281,7 @@ fn runs(occurrences: &Occurrences, period: Period) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for &(start, end) in &occurrences.spans {
         let continues = runs.last_mut().filter(|run| {
-            // The controller refuses a recurrence longer than its period: the long night stands alone.
+            // The controller rejects a recurrence longer than its period: the long night is a single override.
             end - start <= period
                 && end - start == run.end - run.start
                 && start == later(run.start, period * run.count)

@@ -1,4 +1,4 @@
-//! The controller's rule over the rendered overrides against the profile's rule over the windows, minute by minute.
+//! Compares the controller's rule for the rendered overrides with the profile's rule for the windows, minute by minute.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// What the desired `HorizontalRunnerAutoscaler` holds, and so what comes back from the cluster.
+/// The desired `HorizontalRunnerAutoscaler`'s overrides, as the API server returns them.
 fn rendered(overrides: &[Override]) -> Value {
     let entries = overrides.iter().map(|entry| {
         let mut value = json!({
@@ -83,7 +83,7 @@ const SHAPES: [&[(&str, &str, u32)]; 5] = [
 
 #[test]
 fn the_controller_does_what_the_profile_says_minute_by_minute() {
-    // A day around every clock change of a year, and an ordinary week; from a quarter after the anchor on.
+    // A day around every clock change of a year, and an ordinary week, from 90 days after the anchor.
     let now = time("2026-11-23T10:17:00Z");
     let end = now + SignedDuration::from_hours(24 * 300);
     for zone_name in ZONES {

@@ -1,24 +1,24 @@
-//! Overrides against the profile, minute by minute. Pure.
+//! Compares overrides with the profile, minute by minute. Pure.
 //!
-//! Both sides are rules of their own: the controller's over the overrides, the profile's over the windows. Windows open
-//! and close at whole minutes, and clocks change by whole minutes: nothing happens between two of them.
+//! The two sides use different rules: the controller's for the overrides, the profile's for the windows. Windows and
+//! clock changes are at whole minutes, so nothing happens between two of them.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Override, Schedule, ScheduleError, active_at, overrides::later};
 
-/// What the comparison saw.
+/// The result of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How many minutes were compared.
     pub minutes: u64,
-    /// The end of the time that was compared.
+    /// The end of the compared time.
     pub until: Timestamp,
-    /// The stretches in which the two differ; nothing, when all is well.
+    /// The intervals in which the two differ; empty if they are equivalent.
     pub mismatches: Vec<Mismatch>,
 }
 
-/// A stretch of time in which the controller would not do what the profile says.
+/// An interval in which the controller's minimum differs from the profile's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// Its first minute.
@@ -27,11 +27,11 @@ pub struct Mismatch {
     pub to: Timestamp,
     /// The profile's minimum.
     pub profile: u32,
-    /// The minimum by the overrides.
+    /// The overrides' minimum.
     pub overrides: u32,
 }
 
-/// Compares at every minute from `from` until `to`.
+/// Compares each minute from `from` until `to`.
 pub fn verify(
     schedule: &Schedule,
     overrides: &[Override],
@@ -67,7 +67,7 @@ pub fn verify(
     Ok(verified)
 }
 
-/// The first whole minute that is not before an instant.
+/// The first whole minute at or after an instant.
 fn whole_minute(at: Timestamp) -> Timestamp {
     let seconds = at.as_second();
     let whole = seconds - seconds.rem_euclid(60);
@@ -80,7 +80,7 @@ fn whole_minute(at: Timestamp) -> Timestamp {
 }
 
 impl Verified {
-    /// Adds a minute, to the stretch before it where that goes on.
+    /// Adds a minute, extending the previous interval if adjacent.
     fn add(&mut self, minute: Mismatch) {
         match self.mismatches.last_mut() {
             Some(last)

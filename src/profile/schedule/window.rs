@@ -1,4 +1,4 @@
-//! A window's wall-clock times, read from the words of the profile. Pure.
+//! Parses a window's wall-clock times. Pure.
 
 use jiff::{
     SignedDuration,
@@ -16,7 +16,7 @@ const LONGEST_MONTHLY: i64 = 28;
 /// The longest yearly window.
 const LONGEST_YEARLY: i64 = 365;
 
-/// How often a recurrence of the controller comes back.
+/// The controller's recurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
     /// Every day.
@@ -26,7 +26,7 @@ pub enum Period {
 }
 
 impl Period {
-    /// Its length where no clock is changed.
+    /// Its length without a clock change.
     pub const fn length(self) -> SignedDuration {
         match self {
             Self::Daily => SignedDuration::from_hours(24),
@@ -38,7 +38,7 @@ impl Period {
 /// One end of a window: `HH:MM`, `Ddd HH:MM` or `YYYY-MM-DD HH:MM`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallTime {
-    /// What stands before the time of day.
+    /// The part before the time of day.
     pub day: Day,
     /// The time of day.
     pub time: Time,
@@ -47,7 +47,7 @@ pub struct WallTime {
 /// Which day one end of a window is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Day {
-    /// It does not say.
+    /// None given.
     Any,
     /// A day of the week.
     Weekday(Weekday),
@@ -56,7 +56,7 @@ pub enum Day {
 }
 
 impl WallTime {
-    /// Reads the form of the profile; `None` when it is something else, or a date that no calendar has.
+    /// Parses the profile's format; `None` if it is invalid, or a date that does not exist.
     pub fn parse(text: &str) -> Option<Self> {
         let (day, time) = match text.split_once(' ') {
             Some((day, time)) => {
@@ -106,7 +106,7 @@ fn weekday(text: &str) -> Option<Weekday> {
 /// Days of the week, Monday first.
 pub(super) type Weekdays = [bool; 7];
 
-/// `Mon-Fri`, `Sat-Mon`, `Mon, Wed, Fri`, and mixtures.
+/// Parses `Mon-Fri`, `Sat-Mon`, `Mon, Wed, Fri`, and combinations.
 fn weekdays(text: &str) -> Option<Weekdays> {
     let mut days = [false; 7];
     for part in text.split(',') {
@@ -124,12 +124,12 @@ fn weekdays(text: &str) -> Option<Weekdays> {
     Some(days)
 }
 
-/// The place of a day in [`Weekdays`].
+/// The index of a day in [`Weekdays`].
 pub(super) fn place(day: Weekday) -> usize {
     usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
 }
 
-/// A window's times, read.
+/// The parsed times of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
     /// The time of day when it opens.
@@ -149,11 +149,11 @@ pub(crate) struct Times {
 pub(super) enum Opens {
     /// Days of the week.
     On(Weekdays),
-    /// A date, and those it comes back on.
+    /// A date, and its repetition.
     From(Date, Option<Repeat>),
 }
 
-/// Reads a window's times.
+/// Parses a window's times.
 pub(crate) fn times(window: &Window) -> Result<Times, ScheduleError> {
     let name = || window.name.clone();
     let bad = |text: &str| ScheduleError::BadTime {
@@ -244,13 +244,12 @@ impl Times {
         }
     }
 
-    /// How long it is open; clock changes left aside.
+    /// How long it is open, without clock changes.
     pub(super) fn minutes_open(self) -> i64 {
         self.days_open * 24 * 60 + self.to.minutes() - self.from.minutes()
     }
 
-    /// The same, once for each recurrence that the controller needs for it: every day, or every week on one day.
-    /// Nothing for dates.
+    /// The same, one per recurrence that the controller needs: every day, or every week on one day. Empty for dates.
     pub(super) fn recurrences(self) -> Vec<(Period, Self)> {
         let Opens::On(days) = self.opens else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! IAM and EC2 around the runners. Pure.
+//! IAM and EC2 resources of the runners. Pure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The two charts, where they and the images come from, and the proxy. Pure.
+//! The two Helm charts, the sources of charts and images, and the proxy. Pure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Which cluster, and how it is reached. Pure.
+//! The cluster, and how to connect to it. Pure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The sections of a profile, a file for each; [`super::Profile`] has them in the order in which they are written. Pure.
+//! The sections of a profile, one file each; [`super::Profile`] lists them in the order of the YAML. Pure.
 
 mod aws;
 mod charts;

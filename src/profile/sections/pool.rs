@@ -1,4 +1,4 @@
-//! A pool of runners that are alike. Pure.
+//! A pool of identical runners. Pure.
 
 use std::collections::BTreeMap;
 

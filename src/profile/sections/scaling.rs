@@ -1,4 +1,4 @@
-//! When a pool grows and shrinks: metrics, triggers, windows. Pure.
+//! The scaling of a pool: metrics, triggers, scheduled windows. Pure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Values and keys in a sentence. Pure.
+//! Formats values and keys for messages. Pure.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use crate::profile::{
     yaml::{Content, Meaning, Node, Scalar},
 };
 
-/// How alike two words are before one is offered for the other (Jaro-Winkler).
+/// The minimum similarity of a suggestion (Jaro-Winkler).
 const ALIKE: f64 = 0.84;
 
-/// How the thing at a path is called in a sentence.
+/// The name of a path in a message.
 pub(super) fn name(path: &Path) -> String {
     match path.last_key() {
         Some(key) => format!("`{key}`"),
@@ -21,7 +21,7 @@ pub(super) fn name(path: &Path) -> String {
     }
 }
 
-/// A scalar in a sentence; `None` for what could be a secret, and for what is too long.
+/// A scalar in a message; `None` for a possible secret and for long text.
 pub(super) fn shown(node: &Node, path: &Path) -> Option<String> {
     let Content::Scalar(scalar) = &node.value else {
         return None;
@@ -36,7 +36,7 @@ pub(super) fn shown(node: &Node, path: &Path) -> Option<String> {
     }
 }
 
-/// What people write in a pool or a chart's section after other manifests, and the key that says it here.
+/// Keys of other manifests that users write in a pool or a chart's section, and the correct keys.
 const OTHER_WORDS: [(&str, &str, &str); 26] = [
     ("pools", "podLabels", "write `podMetadata: {labels: {…}}`"),
     (
@@ -118,10 +118,10 @@ const OTHER_WORDS: [(&str, &str, &str); 26] = [
     ),
 ];
 
-/// Events that the controller scaled by before its version 0.27.
+/// Events that triggered scaling in controllers before version 0.27.
 const OLD_EVENTS: [&str; 3] = ["checkRun", "pullRequest", "push"];
 
-/// The key that has to be there and is written as another one.
+/// A required key that was written with another name.
 pub(super) fn stands_for<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let is_event = key == "githubEvent" || OLD_EVENTS.contains(&key);
     let job = known.iter().find(|it| **it == "workflowJob").copied();
@@ -176,7 +176,7 @@ const OF_A_CHART: [&str; 14] = [
     "webhook",
 ];
 
-/// What to write for a key that other manifests have at this place, before anything is guessed.
+/// The correct key for a key of other manifests at this path, before guessing.
 pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
     let segments = path.segments();
     let section = match segments.as_slice() {
@@ -209,14 +209,14 @@ pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
     other.map(|(_, _, hint)| (*hint).to_owned())
 }
 
-/// What to write where a map stands in the place of the runner's labels.
+/// A hint for a map in place of the runner's labels.
 pub(super) fn said_of_a_map(node: &Node, path: &Path) -> Option<String> {
     let of_a_pool = path.last_key() == Some("labels") && path.through("pools");
     let hint = "these are the runner's labels at GitHub; labels of its pods are `podMetadata: {labels: {…}}`";
     (of_a_pool && matches!(node.value, Content::Map(_))).then(|| hint.to_owned())
 }
 
-/// The section, or the list's items, where a key is known.
+/// The section, or the list's items, that have the key.
 pub(super) fn home(key: &str) -> Option<String> {
     let knows = |schema: &'static Value| {
         let properties = resolve(schema).get("properties")?;
@@ -244,7 +244,7 @@ pub(super) fn hint(scalar: &Scalar, wanted: &str, schema: &'static Value) -> Opt
             let fits = rule("pattern")
                 .and_then(schema::pattern)
                 .is_none_or(|it| it.is_match(&scalar.text));
-            // In quotes it would be refused again.
+            // In quotes it would be rejected again.
             Some(
                 match suggestion::meant(&scalar.text, schema).filter(|_| !fits) {
                     Some(meant) => format!("write `{meant}`"),
@@ -269,7 +269,7 @@ pub(super) fn hint(scalar: &Scalar, wanted: &str, schema: &'static Value) -> Opt
     }
 }
 
-/// A description as a hint: its first sentence, without the full stop.
+/// The first sentence of a description as a hint, without the full stop.
 pub(super) fn first_sentence(text: &str) -> String {
     let sentence = text
         .split(". ")
@@ -285,7 +285,7 @@ pub(super) fn first_sentence(text: &str) -> String {
     format!("it is {first}{}", characters.as_str())
 }
 
-/// The known word that a wrong one was probably meant to be.
+/// The known word most similar to a wrong one.
 pub(in crate::profile) fn similar<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = plain(word);

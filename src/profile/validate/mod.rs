@@ -1,7 +1,7 @@
-//! The tree of a profile against its JSON Schema: every problem of form in one run. Pure.
+//! Validates the profile's tree against its JSON Schema: reports every schema error in one run. Pure.
 //!
-//! The walk also makes the value that becomes a [`super::Profile`]. Where something is wrong it puts in a neutral
-//! value and remembers the path, so that the rules of [`super::lint`] can still be asked about all the rest.
+//! The walk also builds the value for [`super::Profile`]. It replaces wrong values with neutral ones and records the
+//! paths, so that the rules of [`super::lint`] can still check the rest.
 
 mod describe;
 mod recovery;
@@ -28,15 +28,15 @@ use recovery::{neutral, repaired, resolve};
 use secrets::SECRET_KEYS;
 pub(super) use secrets::secrets;
 
-/// What a walk gives.
+/// The result of a walk.
 pub(super) struct Checked {
     /// The profile as JSON, with neutral values in the place of wrong ones.
     pub(super) value: Value,
-    /// What is wrong.
+    /// The problems.
     pub(super) problems: Vec<Problem>,
-    /// Where.
+    /// The paths of wrong values.
     pub(super) wrong: Vec<Path>,
-    /// The maps in which a key is not known: it may have been meant for any of theirs.
+    /// The maps with an unknown key: it may have been meant for any known key.
     pub(super) uncertain: Vec<Path>,
 }
 
@@ -76,7 +76,7 @@ impl Walk {
         self.wrong.push(path.clone());
     }
 
-    /// Checks a node; `at` is the place of its key.
+    /// Checks a node; `at` is the position of its key.
     fn node(&mut self, node: &Node, at: Position, schema: &'static Value, path: &Path) -> Value {
         let schema = resolve(schema);
         if let Content::Scalar(scalar) = &node.value
@@ -218,7 +218,7 @@ impl Walk {
         Value::Object(result)
     }
 
-    /// Reports a key that is not known, and returns the one it was probably meant to be (`<<`: all of them).
+    /// Reports an unknown key, and returns the keys that were probably meant (`<<`: all of them).
     fn unknown_key(
         &mut self,
         entry: &Entry,
@@ -335,7 +335,7 @@ impl Walk {
             .collect()
     }
 
-    /// A value that is passed through: only secrets and duplicate keys are looked for.
+    /// A pass-through value: only checked for secrets and duplicate keys.
     fn free(&mut self, node: &Node, path: &Path) -> Value {
         match &node.value {
             Content::Map(entries) => self.map(entries, node.span.start, &Value::Null, path),

@@ -1,4 +1,4 @@
-//! Values that stand in for wrong ones, so that the rules can still be asked about the rest. Pure.
+//! Neutral values in place of wrong ones, so that the rules can still check the rest. Pure.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub(super) fn resolve(schema: &'static Value) -> &'static Value {
         .unwrap_or(schema)
 }
 
-/// A value of the right type that says as little as possible.
+/// A valid value of the right type with the fewest settings.
 pub(super) fn neutral(schema: &'static Value, path: &Path) -> Value {
     let schema = resolve(schema);
     if let Some(default) = schema.get("default") {
@@ -47,10 +47,10 @@ pub(super) fn neutral(schema: &'static Value, path: &Path) -> Value {
             Value::Object(keys.map(|key| (key.to_owned(), value(key))).collect())
         }
         Some("array") => json!([]),
-        // The only texts that a type reads are durations.
+        // Durations are the only texts that a type parses.
         Some("string") => json!("1m"),
         Some("integer" | "number") => {
-            // Of the limits of a pool each is put where it does not get in the way of the other.
+            // A pool's bounds are set so that neither conflicts with the other.
             let bound = if path.last_key() == Some("max") {
                 "maximum"
             } else {
@@ -63,7 +63,7 @@ pub(super) fn neutral(schema: &'static Value, path: &Path) -> Value {
     }
 }
 
-/// What the wrong type probably means, else a neutral value.
+/// The likely meaning of a value of the wrong type, else a neutral value.
 pub(super) fn repaired(node: &Node, schema: &'static Value, path: &Path) -> Value {
     let Content::Scalar(scalar) = &node.value else {
         return neutral(schema, path);

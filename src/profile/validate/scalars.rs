@@ -1,4 +1,4 @@
-//! Texts, numbers and choices of a profile against its schema. Pure.
+//! Checks texts, numbers and choices against the schema. Pure.
 
 use serde_json::{Map, Value, json};
 
@@ -41,11 +41,11 @@ impl Walk {
                 Some(value) => format!("{} is {value} and must be {wanted}", name(path)),
                 None => format!("{} must be {wanted}", name(path)),
             };
-            // What could be a secret is not said again.
+            // Do not repeat a possible secret.
             let meant = shown(node, path).and_then(|_| suggestion::meant(text, schema));
             let hint = meant.map(|it| format!("did you mean `{it}`?"));
             self.report(node.span.start, path, message, hint.as_deref());
-            // Of all texts only a duration is read by its type.
+            // Only durations are parsed by their type.
             let duration = says.is_some_and(|says| says.contains("duration"));
             return if duration {
                 neutral(schema, path)
@@ -96,7 +96,7 @@ impl Walk {
         value
     }
 
-    /// One of some words, or a map that says more.
+    /// An enum of words, or a map with more settings.
     pub(super) fn choice(
         &mut self,
         node: &Node,

@@ -1,4 +1,4 @@
-//! Where in a profile literal secrets stand. Pure.
+//! Finds literal secrets in a profile. Pure.
 
 use crate::{
     profile::{
@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// Keys under which only the place of a secret may stand.
+/// Keys that accept only a reference to a secret.
 pub(super) const SECRET_KEYS: [&str; 2] = ["token", "privateKey"];
 
-/// The spans of literal secrets: what looks like one, and every scalar that stands where the place of one should.
+/// The spans of literal secrets: texts in a secret's format, and every scalar in place of a reference.
 pub(in crate::profile) fn secrets(tree: &Node) -> Vec<Span> {
     let mut spans = Vec::new();
     walk(tree, None, Standing::Open, &mut spans);
     spans
 }
 
-/// Whether a value at this place of a profile is not repeated in a message.
+/// Whether messages must not repeat a value at this path.
 pub(super) fn is_hidden(path: &Path, text: &str) -> bool {
     let named = |segment: &&Segment| matches!(segment, Segment::Key(key) if is_secret(key));
     path.segments().iter().any(named) || shows_secret(text)
@@ -36,7 +36,7 @@ fn shows_secret(text: &str) -> bool {
 fn walk(node: &Node, key: Option<&str>, standing: Standing, spans: &mut Vec<Span>) {
     match &node.value {
         Content::Scalar(scalar) => {
-            // A registry has no scheme by which the login in it would be known.
+            // A registry has no URL scheme, so its login is detected by the `@`.
             let login = key == Some("registry") && scalar.text.contains('@');
             let literal = standing.hides() && !scalar.text.is_empty();
             if literal || login || shows_secret(&scalar.text) {
@@ -59,7 +59,7 @@ fn walk(node: &Node, key: Option<&str>, standing: Standing, spans: &mut Vec<Span
     }
 }
 
-/// The name that a map gives to its own value: `{name: DB_PASSWD, value: …}`.
+/// The name in a map of a name and a value: `{name: DB_PASSWD, value: …}`.
 fn named(entries: &[Entry]) -> Option<&str> {
     let name = entries.iter().find(|entry| entry.key == "name")?;
     match &name.node.value {

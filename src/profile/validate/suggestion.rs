@@ -1,7 +1,7 @@
-//! What a text of a wrong form was probably meant to be. Pure.
+//! Suggests the intended value for a text in the wrong format. Pure.
 //!
-//! Each guess is one that people's manifests and the consoles of AWS suggest; it is offered only where it has the form that is
-//! wanted, so that no offer is refused by the next run.
+//! The guesses come from common manifests and the AWS console; a guess is suggested only if it is in the required
+//! format, so that the next run accepts it.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::{
     secret::shape::is_refused,
 };
 
-/// The texts that could be meant by `text`, the likeliest first.
+/// Candidates for the intended text, the likeliest first.
 fn guesses(text: &str) -> Vec<String> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
@@ -40,13 +40,13 @@ fn guesses(text: &str) -> Vec<String> {
         text.to_owned(),
         text.trim_matches(['$', '{', '}', '@']).to_owned(),
         lower.clone(),
-        // A number of seconds, and a time of one digit.
+        // A number of seconds, and a time with a one-digit hour.
         format!("{text}s"),
         early,
         midnight.to_owned(),
         format!("{}{rest}", first.to_ascii_uppercase()),
         days(&lower).unwrap_or_default(),
-        // The name in an address.
+        // The name in a URL.
         bucket.unwrap_or_default().to_owned(),
         after('/'),
         after(':'),
@@ -55,7 +55,7 @@ fn guesses(text: &str) -> Vec<String> {
     ]
 }
 
-/// Words for several days.
+/// Words for sets of days.
 const SEVERAL: [(&str, &str); 6] = [
     ("weekdays", "Mon-Fri"),
     ("workdays", "Mon-Fri"),
@@ -65,7 +65,7 @@ const SEVERAL: [(&str, &str); 6] = [
     ("every day", "Mon-Sun"),
 ];
 
-/// `monday to friday` as `Mon-Fri`; nothing where a word is no day.
+/// `monday to friday` as `Mon-Fri`; `None` if a word is not a day.
 fn days(lower: &str) -> Option<String> {
     if let Some((_, days)) = SEVERAL.iter().find(|(word, _)| *word == lower) {
         return Some((*days).to_owned());
@@ -85,7 +85,7 @@ fn days(lower: &str) -> Option<String> {
     Some(parts?.join(", "))
 }
 
-/// What `text` was probably meant to be, in the form that `schema` wants.
+/// The likely intended value of `text`, in the format of `schema`.
 pub(super) fn meant(text: &str, schema: &'static Value) -> Option<String> {
     let pattern = schema.get("pattern").and_then(Value::as_str)?;
     let pattern = schema::pattern(pattern)?;
@@ -93,7 +93,7 @@ pub(super) fn meant(text: &str, schema: &'static Value) -> Option<String> {
     guesses.find(|it| !it.is_empty() && it != text && pattern.is_match(it))
 }
 
-/// What a list or a map was probably meant to be where a text is wanted: its items, or its name.
+/// The likely intended text in a list or a map: its items, or its name.
 pub(super) fn meant_by(node: &Node, schema: &'static Value) -> Option<String> {
     let plain = |node: &Node| match &node.value {
         Content::Scalar(scalar) if scalar.text.len() < 40 && !is_refused(&scalar.text) => {
@@ -137,7 +137,7 @@ mod tests {
         for (definition, key, text, expected) in [
             ("Window", "from", "8:00", Some("08:00")),
             ("Window", "to", "24:00", Some("00:00")),
-            // Midnight after Sunday is Monday's.
+            // 24:00 on Sunday is 00:00 on Monday.
             ("Window", "to", "Sun 24:00", None),
             ("Window", "from", "sat 00:00", Some("Sat 00:00")),
             ("Window", "from", "8am", None),

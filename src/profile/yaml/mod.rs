@@ -1,4 +1,4 @@
-//! The YAML of a profile as a tree in which everything has a place: what [`super::validate`] walks. Pure.
+//! The YAML of a profile as a tree with source positions, for [`super::validate`]. Pure.
 
 mod parse;
 
@@ -6,7 +6,7 @@ use super::path::{Path, Segment};
 
 pub(crate) use parse::parse;
 
-/// A place in the text.
+/// A position in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     /// From 1.
@@ -15,21 +15,21 @@ pub(crate) struct Position {
     pub(crate) column: usize,
 }
 
-/// From one place to another, the second excluded.
+/// A range of positions, the end excluded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: Position,
     pub(crate) end: Position,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) value: Content,
 }
 
-/// What a value is.
+/// The types of values.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Scalar(Scalar),
@@ -45,15 +45,15 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
-/// Text, and whether it stands for itself.
+/// Text, and whether it is a plain scalar.
 #[derive(Clone, Debug)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
-    /// Written without quotes, so that it may be a number, a boolean or nothing.
+    /// Without quotes, so that it may be a number, a boolean or null.
     pub(crate) plain: bool,
 }
 
-/// What a scalar means (the core schema of YAML 1.2).
+/// The meaning of a scalar (the core schema of YAML 1.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Meaning<'a> {
     Nothing,
@@ -96,7 +96,7 @@ impl Scalar {
     }
 }
 
-/// What keeps a text from being a tree: only the first such thing is found.
+/// A YAML syntax error: only the first one is found.
 #[derive(Clone, Debug)]
 pub(crate) struct Malformed {
     pub(crate) at: Position,
@@ -115,8 +115,8 @@ impl Malformed {
 }
 
 impl Node {
-    /// The node at a path and the place a reader looks at for it: the value of a scalar, the key of all else; for a key
-    /// that is not there, what it is missing from.
+    /// The position to report for a path: the value of a scalar, the key of everything else; for a missing key, the map
+    /// that lacks it.
     pub(crate) fn locate(&self, path: &Path) -> Position {
         let (mut node, mut place) = (self, self.span.start);
         for segment in path.segments() {
@@ -140,7 +140,7 @@ impl Node {
         place
     }
 
-    /// What it is, for a sentence: "text", "a list".
+    /// Its type in a sentence: "text", "a list".
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Content::List(_) => "a list",
@@ -222,24 +222,24 @@ mod tests {
 
     #[test]
     fn every_copy_is_weighed_before_it_is_made() {
-        // Anchors within anchors: each is a copy of all within it.
+        // Nested anchors: each is a copy of everything within it.
         let nested: Vec<String> = (0..900).map(|it| format!("&a{it} [")).collect();
         let nested = nested.concat();
         let nested = format!("{nested}{}{}", "x, ".repeat(400), "]".repeat(900));
-        // One long text, many times.
+        // Many copies of one long text.
         let long = format!(
             "a: &a \"{}\"\nb: [{}]\n",
             "x".repeat(1_000_000),
             "*a, ".repeat(5000)
         );
-        // A chain of doublings in maps.
+        // Exponential growth in maps.
         let mut doubled = String::from("a0: &a0 {x: 1}\n");
         for level in 1..60 {
             let below = level - 1;
             let line = format!("a{level}: &a{level} {{l: *a{below}, r: *a{below}}}\n");
             doubled.push_str(&line);
         }
-        // Many anchors of one wide list.
+        // Many anchors of one long list.
         let wide = format!(
             "a: &a [{}]\nb: [{}]\n",
             "x, ".repeat(50_000),

@@ -1,4 +1,4 @@
-//! YAML events → the tree. Pure.
+//! Parses YAML events into the tree. Pure.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use serde_saphyr::granit_parser::{
 
 use super::{Content, Entry, Malformed, Node, Position, Scalar, Span};
 
-/// What a profile may weigh with all its copies: more than any honest one has. Aliases multiply, and an anchor is a copy
-/// itself, so each copy is weighed before it is made.
+/// The maximum size of a profile including its copies, far above real profiles. Aliases multiply the size, and anchors
+/// are copies too, so each copy is counted before it is made.
 const MAX_WEIGHT: usize = 200_000;
 
-/// So many characters of a text weigh as much as a node.
+/// This many characters of text count as one node.
 const TEXT: usize = 64;
 
-/// Reads one YAML document; `Ok(None)` when there is nothing but comments.
+/// Parses one YAML document; `Ok(None)` if it contains only comments.
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
     let mut builder = Builder::default();
     for next in Parser::new_from_str(text) {
@@ -34,14 +34,14 @@ struct Builder {
     root: Option<Node>,
 }
 
-/// A list or map whose end is yet to come.
+/// A list or map that is not complete yet.
 struct Open {
     start: Position,
     anchor: usize,
     content: Content,
-    /// The key that waits for its value.
+    /// The key whose value comes next.
     key: Option<(String, Span)>,
-    /// What it weighs so far.
+    /// Its size so far.
     weight: usize,
 }
 
@@ -107,7 +107,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a copy of what an anchor names here.
+    /// Inserts a copy of the anchor's node.
     fn copy(&mut self, id: usize, span: Span) -> Result<(), Malformed> {
         let known = self.anchors.get(&id).map(|(_, weight)| *weight);
         let weight = known.ok_or_else(|| {
@@ -120,7 +120,7 @@ impl Builder {
         }
     }
 
-    /// Whether a scalar is plain; an explicit tag may say that it is text, no other means anything here.
+    /// Whether a scalar is plain; an explicit tag may make it text, other tags are ignored.
     #[expect(clippy::unused_self, reason = "reads as one of the steps of `take`")]
     fn plain(&self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<bool, Malformed> {
         match tag.map(ToString::to_string).as_deref() {
@@ -144,7 +144,7 @@ impl Builder {
         });
     }
 
-    /// Counts what is made or copied next.
+    /// Adds to the size; fails above the maximum.
     fn weigh(&mut self, weight: usize, span: Span) -> Result<(), Malformed> {
         self.weight = self.weight.saturating_add(weight);
         if self.weight > MAX_WEIGHT {
@@ -157,8 +157,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a node where it belongs: `weight` is what a copy of it weighs, `made` what of it is new. Text that is
-    /// written out is as long as the file; only copies of it are weighed.
+    /// Adds a node to its parent: `weight` is the size of a copy of it, `made` the part that is new. Text in the file
+    /// itself is not counted; only its copies are.
     fn add(
         &mut self,
         node: Node,
@@ -209,7 +209,7 @@ fn place(span: &Scanned) -> Span {
     }
 }
 
-/// A scanner's error in the words of someone who writes YAML.
+/// Rewords a scanner error for users.
 fn syntax(error: &ScanError) -> Malformed {
     let (message, hint) = match error.kind() {
         Kind::TabNotAllowed | Kind::TabInBlockIndentation | Kind::TabInIndentation => {

@@ -1,7 +1,7 @@
-//! What a run in GitHub Actions says to it: workflow commands, masks, and the limits of both. Pure: no I/O.
+//! The output of a run in GitHub Actions: workflow commands, masks, and the limits of both. Pure: no I/O.
 //!
-//! A command is a line that begins with `::`. Whatever is printed beside commands goes through [`guarded`], so that no
-//! text of another side becomes one.
+//! A command is a line that begins with `::`. All other output goes through [`guarded`], so that no text from another
+//! system becomes a command.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::{
     profile::{Problem, Severity},
 };
 
-/// How many annotations of a level GitHub shows of one step.
+/// How many annotations of a level GitHub shows per step.
 const SHOWN: usize = 10;
 
 /// How long the message of an annotation may be, in characters.
@@ -30,29 +30,29 @@ pub const SUMMARY: usize = 1024 * 1024;
 /// The shortest line of a secret that is masked: shorter ones occur by chance, and would be cut out everywhere.
 const MASKED: usize = 8;
 
-/// How grave an annotation is, the worst first.
+/// The level of an annotation, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The step failed of it.
+    /// It made the step fail.
     Error,
-    /// It is only unwise.
+    /// It is only risky.
     Warning,
 }
 
-/// A message, on a line of a file where that is known.
+/// A message, with its line in a file if known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
-    /// How grave it is.
+    /// The level.
     pub level: Level,
     /// The file and a line of it, from 1.
     pub place: Option<(String, usize)>,
-    /// A few words.
+    /// The title.
     pub title: String,
     /// The message.
     pub message: String,
 }
 
-/// The profile as a file of the repository, and where its pools stand.
+/// The profile as a file of the repository, and the lines of its pools.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfilePlace {
     /// Its path in the repository.
@@ -80,7 +80,7 @@ impl ProfilePlace {
     }
 }
 
-/// Begins a group of lines that can be folded.
+/// Starts a group of lines that can be folded.
 pub fn group(name: &str) -> String {
     format!("::group::{}", data(name))
 }
@@ -88,7 +88,7 @@ pub fn group(name: &str) -> String {
 /// Ends it.
 pub const END_GROUP: &str = "::endgroup::";
 
-/// The commands after which the log shows neither the credential nor its base64, which is what a Secret holds.
+/// The commands that mask the credential in the log, and its base64 form, which a Secret contains.
 pub fn masks(credential: &Credential) -> Vec<String> {
     let secret = match credential {
         Credential::Token(secret) => secret,
@@ -104,7 +104,7 @@ pub fn masks(credential: &Credential) -> Vec<String> {
         .collect()
 }
 
-/// The commands for `annotations`: the worst first, no more than GitHub shows, and then how many there are.
+/// The commands for `annotations`: the worst first, up to GitHub's limit, then the total number.
 pub fn annotations(annotations: &[Annotation]) -> Vec<String> {
     let mut lines = Vec::new();
     for level in [Level::Error, Level::Warning] {
@@ -155,12 +155,12 @@ fn cut(text: &str, length: usize) -> Cow<'_, str> {
     Cow::Owned(text.chars().take(length - 1).chain(['…']).collect())
 }
 
-/// The message of a command: one line, in which no older command is.
+/// The message of a command: one line, without commands in the older syntax.
 fn data(text: &str) -> String {
     value(&text.replace("##[", "## ["))
 }
 
-/// A value that the runner gets as it is.
+/// A value that the runner reads unchanged.
 fn value(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
@@ -200,19 +200,19 @@ pub fn is_command(text: &str) -> bool {
             .any(|line| line.trim_start().starts_with("::"))
 }
 
-/// A JSON document in which no line is a command, and which says the same.
+/// A JSON document with the same data in which no line is a command.
 pub fn guarded_json(text: &str) -> String {
     text.replace("##[", "#\\u0023[")
 }
 
-/// As much of a summary as there is room for, in whole lines.
+/// Cuts a summary to the limit, in whole lines.
 pub fn summary(text: &str, room: usize) -> String {
     if text.len() <= room {
         return text.to_owned();
     }
     let total = text.lines().count();
     let (mut kept, mut lines) = (String::new(), 0);
-    // Room for the line that says what is left out.
+    // Space for the line that reports what is left out.
     let room = room.saturating_sub(80);
     for line in text.split_inclusive('\n') {
         if kept.len() + line.len() > room {
@@ -250,7 +250,7 @@ pub fn of_problems(problems: &[Problem], file: &str) -> Vec<Annotation> {
         .collect()
 }
 
-/// What a run failed of: steps by themselves before what only follows, each on its pool's line.
+/// The errors of a run: independent failures before their consequences, each on its pool's line.
 pub fn of_run(run: &Run, place: Option<&ProfilePlace>) -> Vec<Annotation> {
     let failed = run
         .steps
@@ -275,7 +275,7 @@ pub fn of_run(run: &Run, place: Option<&ProfilePlace>) -> Vec<Annotation> {
     found
 }
 
-/// An error; on its pool's line where it is about a pool.
+/// An error; on its pool's line if it is about a pool.
 pub fn of_error(error: &Error, place: Option<&ProfilePlace>) -> Annotation {
     let object = error.object.as_deref();
     Annotation {
@@ -286,7 +286,7 @@ pub fn of_error(error: &Error, place: Option<&ProfilePlace>) -> Annotation {
     }
 }
 
-/// What a doctor found: the roots, required ones as errors.
+/// The doctor's findings: the roots, required ones as errors.
 pub fn of_findings(findings: &[Finding]) -> Vec<Annotation> {
     findings
         .iter()

@@ -1,4 +1,4 @@
-//! Commands, their limits, and what never becomes one.
+//! Tests of workflow commands, their limits, and text that must not become a command.
 
 use super::*;
 use crate::{error::System, secret::Secret};
@@ -69,7 +69,7 @@ fn ten_of_a_level_are_shown_the_worst_first() {
         eleven[9].ends_with("::and 2 more: the log has them all"),
         "{eleven:?}"
     );
-    // The same twice is one.
+    // Duplicates are reported once.
     let twice = [annotation(Level::Error, "x"), annotation(Level::Error, "x")];
     assert_eq!(annotations(&twice).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Our statements in the policy of a bucket of the own account.
+//! arcctl's statements in the policy of a bucket in the same account.
 
 use aws_config::Region;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -25,7 +25,7 @@ use crate::{
     units::Arn,
 };
 
-/// The seconds in which S3 may not know a role yet.
+/// How many seconds after its creation a role may be unknown to S3.
 const NEW: i64 = 120;
 
 impl BucketPolicy {
@@ -37,12 +37,12 @@ impl BucketPolicy {
         }
     }
 
-    /// What its writes are remembered by: a role may have the bucket's name.
+    /// The key of its writes in [`Writes`]: a role can have the bucket's name.
     pub(super) fn key(&self) -> String {
         format!("s3://{}", self.bucket)
     }
 
-    /// It, which others write too.
+    /// The policy, a document that other tools write too.
     pub(super) fn shared<'a>(&'a self, key: &'a str) -> Shared<'a> {
         let bucket = &self.bucket;
         Shared {
@@ -56,7 +56,7 @@ impl BucketPolicy {
         }
     }
 
-    /// The policy's text; empty where the bucket has none, and where there is no bucket any more if that is `fine`.
+    /// The policy's text; empty where the bucket has none, and where the bucket does not exist if that is `fine`.
     async fn live(&self, aws: &Aws, fine: bool) -> Result<String> {
         let read = |region: Option<Region>| {
             aws.s3()
@@ -93,7 +93,7 @@ impl BucketPolicy {
         })
     }
 
-    /// Compares our statements with what is wanted.
+    /// Compares our statements with the wanted ones.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws, false).await?;
         let document = self.document(&live)?;
@@ -108,11 +108,11 @@ impl BucketPolicy {
         if let Verdict::NotYet(reason) = verdict {
             return Ok(not_yet(reason));
         }
-        // What does not fit, or would not be taken, is said by the plan, not found out by a run.
+        // The plan reports a document that is too long or invalid, before any write.
         let wanted = merged(&document, &self.sid, &self.statements).filter(|_| !found.is_empty());
         if let Some(wanted) = wanted {
             self.check(&wanted)?;
-            // The first of the readings that must agree before it is written.
+            // The first of the reads that must agree before the write.
             writes.agrees(&shared, &live);
         }
         Ok(Observed::Present(Present {
@@ -122,7 +122,7 @@ impl BucketPolicy {
         }))
     }
 
-    /// Refuses what S3 would not take.
+    /// Rejects a document that S3 would not accept.
     fn check(&self, document: &Document) -> Result<()> {
         TooLarge::check(document.text().len(), BUCKET_POLICY_LIMIT).map_err(|error| {
             Error::failed(
@@ -139,17 +139,17 @@ impl BucketPolicy {
         Err(self.shared(&self.key()).orphaned(&orphan))
     }
 
-    /// Puts our statements in, and leaves those of others.
+    /// Writes our statements, and keeps those of other tools.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         self.write(aws, &self.statements, writes).await
     }
 
-    /// Takes our statements out, and the policy where nothing else is in it.
+    /// Removes our statements, and the policy where nothing else is in it.
     pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         self.write(aws, &[], writes).await
     }
 
-    /// Puts `own` in place of our statements, and leaves those of others. Writes nothing where it is so already.
+    /// Replaces our statements with `own`, and keeps those of other tools. Writes nothing where nothing changes.
     async fn write(&self, aws: &Aws, own: &[Value], writes: &Writes) -> Result<()> {
         let key = self.key();
         let shared = self.shared(&key);
@@ -166,7 +166,7 @@ impl BucketPolicy {
             if !own.is_empty() {
                 self.check(&document)?;
             } else if !orphans(&document, &self.sid).is_empty() {
-                // S3 would not take the rest back: it stays as it is.
+                // S3 would reject the remaining statements: the policy is left unchanged.
                 return Ok(());
             }
             if !writes.agrees(&shared, &live) {
@@ -175,7 +175,7 @@ impl BucketPolicy {
             if read.elapsed() > FRESH {
                 continue;
             }
-            // Before the call: one that ends in an error may have been done.
+            // Before the call: a call that returns an error may have succeeded.
             writes.record_document(&shared, &live);
             return if document.statements.is_empty() {
                 self.delete_whole(aws, writes).await
@@ -206,7 +206,7 @@ impl BucketPolicy {
         if error.code() != Some("MalformedPolicy") {
             return Err(failed);
         }
-        // S3 refuses a principal that it does not know yet: the role may be a moment old.
+        // S3 rejects a principal that it does not know yet: the role may be new.
         if self.is_role_new(aws).await? {
             return Err(failed.passing(true));
         }
@@ -216,7 +216,7 @@ impl BucketPolicy {
         )))
     }
 
-    /// Whether the role that the statements are for is so young that S3 may not know it.
+    /// Whether the role of the statements is so new that S3 may not know it.
     async fn is_role_new(&self, aws: &Aws) -> Result<bool> {
         let arn = self
             .statements
@@ -230,14 +230,14 @@ impl BucketPolicy {
             role: arn.name(),
             sid: &self.sid,
         };
-        // IAM shows a new role late, too.
+        // IAM also shows a new role late.
         Ok(role.role().await?.is_none_or(|it| {
             let age = jiff::Timestamp::now().as_second() - it.create_date().secs();
             age < NEW
         }))
     }
 
-    /// What is left of our statements.
+    /// Our remaining statements.
     pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws, true).await?;
         let document = self.document(&live)?;
@@ -249,7 +249,7 @@ impl BucketPolicy {
             return Ok(ours(Readiness::progressing(reason)));
         }
         if !own.is_empty() {
-            // The first of the readings that must agree before it is written.
+            // The first of the reads that must agree before the write.
             writes.agrees(&shared_document, &live);
         }
         Ok(match without(&document, &self.sid) {

@@ -1,5 +1,5 @@
-//! What this run has written at AWS, so that its next look is not misled: IAM shows a write late, from one reading to the next
-//! as it was and as it is. What others write as a whole too is in [`documents`](super::documents).
+//! IAM is eventually consistent: remembers what this run has written, so that old reads after a write are not taken for the
+//! current state. Documents that other tools write as well are in [`documents`](super::documents).
 //!
 //! Source: IAM user guide, "Changes that I make are not always immediately visible".
 
@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use super::{NO_SUCH_ENTITY, documents::Shown};
 use crate::{clients::aws::error::Asked, error::Error};
 
-/// How long AWS may show what was there before a write of our own.
+/// How long AWS may show the state before a write of this run.
 pub(super) const LATE: Duration = Duration::from_secs(20);
 
 pub(super) const UNSEEN: &str = "AWS does not show yet what was written";
 
-/// The newest write of each thing, and what was shown of it.
+/// The last write of each object, and what AWS showed since.
 #[derive(Debug, Default)]
 pub struct Writes(Mutex<HashMap<String, Entry>>);
 
@@ -29,35 +29,35 @@ pub struct Writes(Mutex<HashMap<String, Entry>>);
 pub(super) struct Entry {
     pub(super) write: Option<Write>,
     pub(super) shown: Shown,
-    /// What is to be said of it.
+    /// The message about it.
     pub(super) told: Option<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) at: Instant,
-    /// Whether it replaced a document that others write too.
+    /// Whether it replaced a document that other tools write too.
     pub(super) whole: bool,
 }
 
-/// What a look says, in the light of what was written.
+/// Whether a read can be trusted after a write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// What is seen counts.
+    /// The read shows the current state.
     Counts,
-    /// It does not yet, for this reason.
+    /// The read may be outdated, for this reason.
     NotYet(&'static str),
 }
 
 impl Writes {
-    /// Does something with what is known of `object`.
+    /// Runs `work` with the entry of `object`.
     pub(super) fn with<T>(&self, object: &str, work: impl FnOnce(&mut Entry) -> T) -> T {
         // A poisoned lock only means that another task panicked; the map is still whole.
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work(entries.entry(object.to_owned()).or_default())
     }
 
-    /// Remembers that `object` has been written.
+    /// Records a write of `object`.
     pub(super) fn record(&self, object: &str) {
         let write = Write {
             at: Instant::now(),
@@ -66,14 +66,14 @@ impl Writes {
         self.with(object, |entry| entry.write = Some(write));
     }
 
-    /// Forgets that `object` has been written.
+    /// Removes the record of a write of `object`.
     pub(super) fn forget(&self, object: &str) {
         self.with(object, |entry| entry.write = None);
     }
 
     #[expect(clippy::result_large_err, reason = "the error is the SDK's own")]
-    /// The answer to the write of `object` that is remembered; one that AWS has refused was not done, and nothing is waited
-    /// for.
+    /// Handles the response to a recorded write of `object`; removes the record if AWS rejected the write, so that no later
+    /// read has to wait.
     pub(super) fn answered<T, E>(
         &self,
         object: &str,
@@ -87,8 +87,8 @@ impl Writes {
         answer
     }
 
-    /// Whether it counts what is seen of `object`. Parts of it may be shown as they were and others as they are, so for a
-    /// while after a write only what is as wanted does.
+    /// Whether a read of `object` can be trusted. A read can mix old and new parts, so for a
+    /// while after a write only the wanted state counts.
     pub(super) fn judge(&self, object: &str, as_wanted: bool) -> Verdict {
         self.with(object, |entry| match &entry.write {
             Some(write) if !as_wanted && write.at.elapsed() < LATE => Verdict::NotYet(UNSEEN),
@@ -97,8 +97,8 @@ impl Writes {
     }
 }
 
-/// The failure of a write to a role, or to what is in it: a role that was made a moment ago is not known everywhere at
-/// IAM, so that it is not there passes. A policy or a boundary that is not there does not.
+/// The error of a write to a role or its policies. A new role is not visible everywhere in IAM at once, so a missing role is
+/// retried. A missing policy or permissions boundary is not.
 pub(super) fn failed_at_role<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -108,8 +108,8 @@ where
     failed(asked, error, late)
 }
 
-/// The failure of a write to what IAM has just shown: it may be so new that it is not known everywhere, and so that it is not
-/// there passes. Where it is gone, the next look says so.
+/// The error of a write to an object that IAM has just returned: it may not be visible everywhere yet, so a missing object
+/// is retried. If it was deleted, the next read shows it.
 pub(super) fn failed_at_what_is_there<E>(
     asked: Asked<'_>,
     error: &SdkError<E, HttpResponse>,
@@ -121,7 +121,7 @@ where
     failed(asked, error, late)
 }
 
-/// The failure of a write, which passes where what it needs is only shown `late`.
+/// The error of a write; it is retried if what it needs is only visible `late`.
 pub(super) fn failed<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>, late: bool) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -130,7 +130,7 @@ where
     if late { failed.passing(true) } else { failed }
 }
 
-/// Whether IAM says that a role is not there. By the whole form: the role's own name may have any word in it.
+/// Whether IAM reports a missing role. Matches the whole sentence, because a role's name can contain any word.
 fn is_about_a_role(said: &str) -> bool {
     said.starts_with("The role with name ") && said.trim_end().ends_with(" cannot be found.")
 }

@@ -1,15 +1,15 @@
-//! Documents that others write as a whole too: the trust policy of a role, the policy of a bucket.
+//! Policy documents that several tools write: the trust policy of a role, the policy of a bucket.
 //!
-//! Whoever writes one writes all of it, nothing at AWS compares and swaps, and what is shown may be an older version: no
-//! version has a number or a time. So what is shown is told apart by time alone. AWS names no bound; how late each service is
-//! taken to be is [`Lateness`], and docs/aws.md says so.
+//! Each write replaces the whole document, AWS has no compare-and-swap, and a read may return an older version without
+//! a number or a time. So only time distinguishes versions. AWS documents no limit; the assumed delay of each service
+//! is [`Lateness`] (see docs/aws.md).
 //!
-//! - A write is made from what was shown, and nothing else, for that long, in readings that follow each other closely: what
-//!   others wrote before is in it, and what they took out before is not. A reading of long ago says nothing of what came after.
-//! - After it, what does not have our part counts for nothing until [`LATE`] is over: it may be older.
-//! - It counts as done once nobody can replace it any more who reads an older version.
-//! - What others are seen to have written meanwhile, and is not there in the end, is told and never put back: an older version,
-//!   from which somebody took out a statement, looks the same.
+//! - Before a write, frequent reads must show the same document for that long: then it contains what
+//!   other tools added, and nothing that they removed. An older read does not show later changes.
+//! - After it, a document without our part is ignored until [`LATE`] is over: it may be an older version.
+//! - The write is complete once no tool that read an older version can still overwrite it.
+//! - Statements that other tools wrote meanwhile, and that are missing in the end, are reported and never restored: an older
+//!   version, from which a tool removed a statement, looks the same.
 //!
 //! Sources: IAM user guide, "Changes that I make are not always immediately visible"; S3 user guide, "Amazon S3 data
 //! consistency model" ("bucket configurations have an eventual consistency model").
@@ -25,16 +25,16 @@ use crate::{
     policy::{Document, Orphan, is_own, name_of},
 };
 
-/// How old a reading may be that a write is made from.
+/// The maximum age of a read from which a document is written.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
-/// How often a reading may be too old to write from.
+/// How many times a read may be too old before the write fails.
 pub(super) const READINGS: u32 = 5;
 
-/// How long the call of another writer may take.
+/// The assumed duration of a write call of another tool.
 const CALL: Duration = Duration::from_secs(1);
 
-/// How late a service is taken to show what was written.
+/// The assumed delay until a service shows a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lateness {
     late: Duration,
@@ -42,59 +42,59 @@ pub(super) struct Lateness {
 }
 
 impl Lateness {
-    /// Of IAM.
+    /// IAM.
     pub(super) const IAM: Self = Self {
         late: Duration::from_secs(10),
         gap: Duration::from_secs(8),
     };
-    /// Of the configuration of buckets at S3.
+    /// Bucket configurations in S3.
     pub(super) const S3: Self = Self {
         late: Duration::from_secs(2),
         gap: Duration::from_secs(2),
     };
 
-    /// How long readings must have shown the same before a document is written.
+    /// How long reads must have returned the same document before a write.
     pub(super) const fn agree(self) -> Duration {
         self.late
     }
 
-    /// How far apart two of these readings may be: what came in a longer gap may not be shown yet. More than a wait lets
-    /// pass between two looks, and what a call takes.
+    /// The maximum time between two of these reads: a longer gap can hide a change. More than the pause between two reads
+    /// of a wait loop plus the duration of a call.
     pub(super) const fn gap(self) -> Duration {
         self.gap
     }
 
-    /// How long after a write another one may still replace it that was made from an older version.
+    /// How long after a write another tool can still overwrite it from an older version.
     pub(super) const fn settle(self) -> Duration {
         self.late.saturating_add(FRESH).saturating_add(CALL)
     }
 }
 
-/// A document that others write as a whole too.
+/// A policy document that several tools write.
 pub(crate) struct Shared<'a> {
-    /// What its writes are remembered by.
+    /// The key of its writes in [`Writes`].
     pub(super) key: &'a str,
-    /// What messages name it by.
+    /// Its name in messages.
     pub(super) object: &'a str,
-    /// What our statements begin their `Sid` with.
+    /// The prefix of the `Sid` of our statements.
     pub(super) sid: &'a str,
-    /// What it is, in messages.
+    /// Its kind, in messages.
     pub(super) what: String,
-    /// The command that shows it.
+    /// The command that reads it.
     pub(super) shows: String,
     /// The command that writes it.
     pub(super) writes: String,
-    /// How late it is shown.
+    /// The delay until AWS shows a write of it.
     pub(super) lateness: Lateness,
 }
 
-/// What was shown of a document.
+/// The versions of a document that reads returned.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     reading: Option<Reading>,
-    /// Before a write: those versions are known.
+    /// Known versions, from before a write.
     before: Vec<String>,
-    /// Since the write: versions of others, and when each was shown last.
+    /// Versions of other tools since the write, and when each was last returned.
     since: Vec<(Instant, String)>,
 }
 
@@ -106,7 +106,7 @@ struct Reading {
 }
 
 impl Shared<'_> {
-    /// It cannot be written yet.
+    /// The error: it cannot be written yet.
     pub(super) fn not_yet(&self, cause: impl std::fmt::Display) -> Error {
         Error::failed(System::Aws, format!("cannot write {} yet", self.what))
             .object(self.object)
@@ -115,7 +115,7 @@ impl Shared<'_> {
             .passing(true)
     }
 
-    /// What is shown may be an older version.
+    /// The error: the read may have returned an older version.
     pub(super) fn disagrees(&self) -> Error {
         self.not_yet(format!(
             "AWS may still show an older version; waiting until it has shown the same for {} seconds",
@@ -123,12 +123,12 @@ impl Shared<'_> {
         ))
     }
 
-    /// No reading was fresh enough to write from.
+    /// The error: no read was recent enough for a write.
     pub(super) fn too_slow(&self) -> Error {
         self.not_yet("AWS answers too slowly to write from a fresh reading")
     }
 
-    /// AWS would not take it back: a principal that is gone is in a statement of others.
+    /// The error: another tool's statement names a deleted principal, so AWS would reject the document.
     pub(super) fn orphaned(&self, orphan: &Orphan) -> Error {
         let Self {
             what,
@@ -150,7 +150,7 @@ impl Shared<'_> {
         ))
     }
 
-    /// The statements of others in `text`.
+    /// The statements of other tools in `text`.
     fn of_others(&self, text: &str) -> Vec<(String, Value)> {
         let Ok(document) = Document::parse(text) else {
             return Vec::new();
@@ -162,7 +162,7 @@ impl Shared<'_> {
             .collect()
     }
 
-    /// What of others is in `left` and not in `right`.
+    /// The other tools' statements in `left` that are missing in `right`.
     fn lacking(&self, left: &str, right: &str) -> Vec<(String, Value)> {
         let right = self.of_others(right);
         let mut found = self.of_others(left);
@@ -170,12 +170,12 @@ impl Shared<'_> {
         found
     }
 
-    /// Whether two versions have the same statements of others.
+    /// Whether two versions have the same statements of other tools.
     fn is_same(&self, left: &str, right: &str) -> bool {
         self.lacking(left, right).is_empty() && self.lacking(right, left).is_empty()
     }
 
-    /// What is said of versions of others that are not there in the end.
+    /// The message about other tools' versions whose statements are missing in the end.
     fn told(&self, versions: &[&String], shown: &str) -> Option<String> {
         let mut had: Vec<(String, Value)> = Vec::new();
         let mut lacked: Vec<String> = Vec::new();
@@ -213,7 +213,7 @@ impl Shared<'_> {
 }
 
 impl Writes {
-    /// Remembers that a document has been written, which was shown as `before`: what has been written replaces what others
+    /// Records the write of a document that a read returned as `before`: the write overwrites what other tools
     /// wrote in between.
     pub(super) fn record_document(&self, document: &Shared<'_>, before: &str) {
         self.with(document.key, |entry| {
@@ -226,8 +226,8 @@ impl Writes {
         });
     }
 
-    /// Whether a document has been `shown` as it is for long enough to write from it, by readings that followed each other
-    /// closely, and none between said something else.
+    /// Whether reads have returned the same document for long enough for a write, in short intervals and without
+    /// a different version in between.
     pub(super) fn agrees(&self, document: &Shared<'_>, shown: &str) -> bool {
         self.with(document.key, |entry| {
             entry.shown.know(shown);
@@ -246,7 +246,7 @@ impl Writes {
         })
     }
 
-    /// As if readings had said so for long enough already.
+    /// Simulates reads that have agreed for long enough.
     #[cfg(test)]
     pub(super) fn agreed(&self, document: &Shared<'_>, shown: &str) {
         let now = Instant::now();
@@ -258,8 +258,8 @@ impl Writes {
         self.with(document.key, |entry| entry.shown.reading = Some(reading));
     }
 
-    /// Whether it counts what is `shown` of a document, which has our part `as_wanted` or not; and what is to be told of
-    /// others, once it does.
+    /// Whether a read of a document can be trusted; `as_wanted`: it contains our part. If so, also sets the message about
+    /// other tools.
     pub(super) fn judge_document(
         &self,
         document: &Shared<'_>,
@@ -297,21 +297,21 @@ impl Writes {
         })
     }
 
-    /// What is to be said of the document that is remembered by `key`.
+    /// The message about the document with this `key`.
     pub(super) fn told(&self, key: &str) -> Option<String> {
         self.with(key, |entry: &mut Entry| entry.told.clone())
     }
 }
 
 impl Shown {
-    /// Remembers a version that was there before a write.
+    /// Records a version from before a write.
     fn know(&mut self, shown: &str) {
         if !self.before.iter().any(|it| it == shown) {
             self.before.push(shown.to_owned());
         }
     }
 
-    /// Remembers a version that is shown after a write, and is somebody else's.
+    /// Records a version from after a write that another tool wrote.
     fn saw(&mut self, document: &Shared<'_>, shown: &str) {
         if self.before.iter().any(|it| document.is_same(it, shown)) {
             return;
@@ -323,7 +323,7 @@ impl Shown {
         }
     }
 
-    /// The versions of others that have something else of others than what is `shown` now.
+    /// The other tools' versions whose statements differ from those in `shown`.
     fn others(&self, document: &Shared<'_>, shown: &str) -> Vec<&(Instant, String)> {
         let differs = |(_, it): &&(Instant, String)| !document.is_same(it, shown);
         self.since.iter().filter(differs).collect()

@@ -1,7 +1,7 @@
-//! What arcctl manages at AWS: one file per kind, three verbs, as for the rest.
+//! AWS resources that arcctl manages: one file per kind, with the same verbs as other resources.
 //!
-//! IAM shows a write late, and writes a policy as a whole: [`writes`] and [`documents`] keep both from being taken for
-//! somebody's change.
+//! IAM shows writes late, and replaces whole policies: [`writes`] and [`documents`] keep arcctl from taking either for
+//! a change by another tool.
 
 mod bucket_policy;
 pub mod consistency;
@@ -29,19 +29,19 @@ use crate::{
     units::aws_limits::Refused,
 };
 
-/// IAM's word for what is not there.
+/// IAM's error code for a missing entity.
 pub(crate) const NO_SUCH_ENTITY: &str = "NoSuchEntity";
-/// IAM's word for what somebody else has made in between.
+/// IAM's error code for an entity that was created in between.
 const ALREADY_EXISTS: &str = "EntityAlreadyExists";
 
-/// The tags of what arcctl makes, as its labels in the cluster.
+/// The tag of resources that arcctl creates, like its label in the cluster.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const PROFILE: &str = "arcctl.dev/profile";
-/// The tag with the `Sid`, which tells clusters apart that have profiles of the same name.
+/// The tag with the `Sid`, which distinguishes clusters whose profiles have the same name.
 const SID: &str = "arcctl.dev/sid";
 
 impl AwsResource {
-    /// Reads what is there and compares it with what is wanted.
+    /// Reads the current state and compares it with the wanted one.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let aws = aws(context)?;
         let writes = &context.aws_writes;
@@ -57,7 +57,7 @@ impl AwsResource {
         observed
     }
 
-    /// Says what this run has seen of other writers of the same document.
+    /// Adds a remark on other tools that write the same document.
     fn tell(&self, context: &Context) {
         let (id, key) = match self {
             Self::Role(role) => (Id::new("iam-role", None, &role.name), role.name.clone()),
@@ -70,7 +70,7 @@ impl AwsResource {
         context.remarks.say(id.as_str(), told);
     }
 
-    /// Makes it as wanted; doing so twice is as once.
+    /// Creates or updates it; idempotent.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         let aws = aws(context)?;
         let writes = &context.aws_writes;
@@ -84,7 +84,7 @@ impl AwsResource {
         }
     }
 
-    /// Reads what is left of it, and how much of that is arcctl's.
+    /// Reads what remains of it, and which part is arcctl's.
     pub async fn remains(&self, context: &Context) -> Result<Observed> {
         let aws = aws(context)?;
         let (writes, removal) = (&context.aws_writes, &context.removal);
@@ -100,7 +100,7 @@ impl AwsResource {
         remains
     }
 
-    /// Takes away what is arcctl's of it; what is not there any more is taken away already.
+    /// Deletes arcctl's part of it; succeeds where it does not exist.
     pub async fn delete(&self, context: &Context) -> Result<()> {
         let aws = aws(context)?;
         let (writes, removal) = (&context.aws_writes, &context.removal);
@@ -115,8 +115,8 @@ impl AwsResource {
     }
 }
 
-/// The clients. A profile with `aws` names a cluster of EKS, so that they are there; the error is for those who build
-/// resources themselves.
+/// The clients. A profile with `aws` names an EKS cluster, so they exist; the error is for code that
+/// builds resources itself.
 fn aws(context: &Context) -> Result<&Aws> {
     context.aws.as_ref().ok_or_else(|| {
         Error::failed(System::Aws, "there is no connection to AWS")
@@ -124,14 +124,14 @@ fn aws(context: &Context) -> Result<&Aws> {
     })
 }
 
-/// A text that AWS would not take, of something that arcctl is to make: told before the first write.
+/// The error for a text in a new resource that AWS would reject: reported before the first write.
 fn refused_text(object: &str, error: &Refused) -> Error {
     Error::failed(System::Aws, format!("`{object}` cannot be written: {error}"))
         .object(object)
         .hint("correct the name of it in the profile; where the profile does not say it, report this as a bug")
 }
 
-/// What goes in part: where others use the rest.
+/// A partial deletion: other tools use the rest.
 fn shared(differences: Vec<Difference>, because: impl Into<String>) -> Observed {
     let because = because.into();
     Observed::Present(Present {
@@ -141,7 +141,7 @@ fn shared(differences: Vec<Difference>, because: impl Into<String>) -> Observed 
     })
 }
 
-/// What somebody else may show late: there, and not ready.
+/// An existing resource that AWS may show late: not ready.
 fn not_yet(reason: impl Into<String>) -> Observed {
     Observed::Present(Present::same(Readiness::progressing(reason)))
 }

@@ -1,13 +1,13 @@
-//! The security groups of the cluster's nodes, for somebody who has to open one: read only where they are to be named.
+//! Reads the security groups of the cluster's nodes, for hints that name a group to open.
 
 use std::collections::BTreeSet;
 
 use crate::{clients::kube::Selection, error::Result, resource::context::Context};
 
-/// How many nodes are looked at: the groups of others are the same, or there are more than a sentence can name.
+/// How many nodes are read: other nodes have the same groups, or there are too many groups for a message.
 const NODES: usize = 100;
 
-/// The security groups of the nodes, sorted; `None` where the profile does not lead to AWS.
+/// The security groups of the nodes, sorted; `None` where the profile does not use AWS.
 pub async fn node_groups(context: &Context) -> Option<Result<Vec<String>>> {
     context.aws.as_ref()?;
     Some(read(context).await)

@@ -1,39 +1,39 @@
-//! Whether rules of security groups let a connection through. Pure: no I/O.
+//! Evaluates security group rules: whether they allow a connection. Pure: no I/O.
 
 use crate::{
     desired::resource::aws::{Direction, Peer},
     units::Network,
 };
 
-/// A rule that is there.
+/// A live rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LiveRule {
-    /// The group that it is a rule of.
+    /// The group of the rule.
     pub(super) home: String,
     /// Its id.
     pub(super) id: String,
-    /// Whether it is about connections that go out.
+    /// Whether it is an egress rule.
     pub(super) egress: bool,
     /// `tcp`, a number, or `-1` for all.
     pub(super) protocol: String,
-    /// The first port; -1 is any.
+    /// The first port; -1 is all ports.
     pub(super) from_port: i32,
     /// The last port.
     pub(super) to_port: i32,
-    /// The addresses of the other side.
+    /// The CIDR block of the peer.
     pub(super) cidr: Option<String>,
-    /// The prefix list of the other side.
+    /// The prefix list of the peer.
     pub(super) prefix_list: Option<String>,
-    /// The networks in that prefix list, once it has been read.
+    /// The CIDR blocks in that prefix list, once it has been read.
     pub(super) listed: Vec<String>,
-    /// The group of the other side.
+    /// The security group of the peer.
     pub(super) group: Option<String>,
-    /// Whether its tags say that it is this cluster and profile's.
+    /// Whether its tags are those of this cluster and profile.
     pub(super) ours: bool,
 }
 
 impl LiveRule {
-    /// Whether it is about TCP connections to `port` in `direction`.
+    /// Whether it allows TCP connections to `port` in `direction`.
     pub(super) fn concerns(&self, direction: Direction, port: u16) -> bool {
         let port = i32::from(port);
         let tcp = matches!(self.protocol.as_str(), "tcp" | "6")
@@ -41,7 +41,7 @@ impl LiveRule {
         self.egress == (direction == Direction::Egress) && (self.protocol == "-1" || tcp)
     }
 
-    /// Whether it is the rule with exactly this other side.
+    /// Whether it has exactly this peer.
     pub(super) fn is_with(&self, peer: &Peer) -> bool {
         match peer {
             Peer::Group(group) => self.group.as_ref() == Some(group),
@@ -55,13 +55,13 @@ impl LiveRule {
     }
 }
 
-/// Whether `addresses` say nothing: there are none, or they are everybody's.
+/// Whether `addresses` are unknown: there are none, or they include all addresses.
 pub(super) fn are_unknown(addresses: &[String]) -> bool {
     let everything = |it: &String| Network::parse(it).is_some_and(|it| it.is_everything());
     addresses.iter().all(everything)
 }
 
-/// Whether `rules` let TCP connections to `port` through: by naming one of `peers`, or by covering all of `addresses`.
+/// Whether `rules` allow TCP connections to `port`: by naming one of `peers`, or by covering all of `addresses`.
 pub(super) fn covered(
     rules: &[LiveRule],
     direction: Direction,
@@ -79,7 +79,7 @@ pub(super) fn covered(
     }
     let networks: Vec<Network> = rules.iter().flat_map(|it| it.networks()).collect();
     let everything = ["0.0.0.0/0".to_owned()];
-    // Where the addresses are not known, everything has to be let through.
+    // Where the addresses are unknown, all addresses must be allowed.
     let addresses = if addresses.is_empty() {
         &everything
     } else {

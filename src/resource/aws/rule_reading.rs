@@ -1,4 +1,4 @@
-//! Rules of security groups as they are: read, and whether they let a connection through.
+//! Reads the live rules of security groups, and checks whether they allow a connection.
 
 use aws_sdk_ec2::{
     error::ProvideErrorMetadata,
@@ -15,11 +15,11 @@ use crate::{
     error::{Error, Result, System},
 };
 
-/// What EC2 says where there is no such group.
+/// EC2's error codes for a missing group.
 const NO_GROUP: [&str; 2] = ["InvalidGroup.NotFound", "InvalidGroupId.Malformed"];
 
 impl SecurityGroupRule {
-    /// The rules of the groups that share its network interfaces.
+    /// The rules of all groups on the network interfaces of the group.
     pub(super) async fn live(&self, aws: &Aws) -> Result<Vec<LiveRule>> {
         let groups = Filter::builder()
             .name("group-id")
@@ -39,7 +39,7 @@ impl SecurityGroupRule {
         Ok(rules.iter().map(|it| live(it, &self.sid)).collect())
     }
 
-    /// A group that has no rule may not be there at all: the plan tells it, not the write.
+    /// A group without rules may not exist: the plan reports that, before any write.
     pub(super) async fn check_group(&self, aws: &Aws, rules: &[LiveRule]) -> Result<()> {
         if rules.iter().any(|it| it.home == self.group) {
             return Ok(());
@@ -67,8 +67,8 @@ impl SecurityGroupRule {
         )))
     }
 
-    /// Whether `rules` let the connection through. What a prefix list holds, and the addresses of a group, are read where it
-    /// depends on them.
+    /// Whether `rules` allow the connection. Reads the content of a prefix list, and the addresses of a group, only where
+    /// the result depends on them.
     pub(super) async fn is_covered(&self, aws: &Aws, mut rules: Vec<LiveRule>) -> Result<bool> {
         let Self {
             direction,
@@ -105,7 +105,7 @@ impl SecurityGroupRule {
         Ok(!addresses.is_empty() && covered(&rules, *direction, *port, peers, &addresses))
     }
 
-    /// The ids of the rule itself: those that arcctl made, as their tags say.
+    /// The ids of the rules that arcctl created, by their tags.
     pub(super) async fn own(&self, aws: &Aws) -> Result<Vec<String>> {
         let exact = |it: &LiveRule| {
             it.ours
@@ -118,7 +118,7 @@ impl SecurityGroupRule {
     }
 }
 
-/// The rules that were made for `sid`, by their tags alone.
+/// The rules that were created for `sid`, by their tags alone.
 pub async fn rules_of(aws: &Aws, sid: &str, profile: &str) -> Result<Vec<SecurityGroupRule>> {
     let tagged = Filter::builder()
         .name(format!("tag:{SID}"))
@@ -157,7 +157,7 @@ pub async fn rules_of(aws: &Aws, sid: &str, profile: &str) -> Result<Vec<Securit
     Ok(found.iter().filter_map(made).collect())
 }
 
-/// What counts of a rule.
+/// The relevant fields of a rule.
 fn live(rule: &Ec2Rule, sid: &str) -> LiveRule {
     let tagged = |it: &Tag| it.key() == Some(SID) && it.value() == Some(sid);
     LiveRule {

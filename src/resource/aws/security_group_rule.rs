@@ -1,4 +1,4 @@
-//! A rule of a security group, added only where no other lets the connection through.
+//! A security group rule, added only if no other rule allows the connection.
 
 use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl SecurityGroupRule {
-    /// The rule in words: ``TCP 443 from sg-…``.
+    /// The rule as text: ``TCP 443 from sg-…``.
     fn words(&self) -> String {
         format!("TCP {} {} {}", self.port, self.direction, self.peer.name())
     }
@@ -33,7 +33,7 @@ impl SecurityGroupRule {
         format!("{} {}", self.group, self.words())
     }
 
-    /// What EC2 would not take is told before the first write.
+    /// Reports what EC2 would reject before the first write.
     fn check(&self) -> Result<()> {
         let texts = [
             (RULE_DESCRIPTION, self.description()),
@@ -48,7 +48,7 @@ impl SecurityGroupRule {
         Ok(())
     }
 
-    /// Whether the connection gets through, by whichever rule.
+    /// Whether the connection is allowed, by any rule.
     pub(super) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         self.check()?;
         let rules = self.live(aws).await?;
@@ -64,7 +64,7 @@ impl SecurityGroupRule {
         })
     }
 
-    /// Adds the rule, tagged. One that is there already is none of our doing.
+    /// Adds the rule, tagged. If it already exists, it is not arcctl's.
     pub(super) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         writes.record(&self.object());
         let tags = self.tags();
@@ -166,7 +166,7 @@ impl SecurityGroupRule {
         .build()
     }
 
-    /// What is left of it: what nobody made, or somebody revoked, is gone.
+    /// What remains of it; a rule that was never created, or was revoked, is absent.
     pub(super) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let own = self.own(aws).await?;
         if own.is_empty() {
@@ -178,7 +178,7 @@ impl SecurityGroupRule {
         Ok(ours(Readiness::Ready))
     }
 
-    /// Revokes the rule where its tags say that arcctl made it.
+    /// Revokes the rule if its tags show that arcctl created it.
     pub(super) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let own = self.own(aws).await?;
         if own.is_empty() {
@@ -224,17 +224,17 @@ impl SecurityGroupRule {
     }
 }
 
-/// What EC2 says of a rule that is there already.
+/// EC2's error code for a rule that already exists.
 const THERE: [&str; 1] = ["InvalidPermission.Duplicate"];
 
-/// What EC2 says where there is no such rule, or no such group.
+/// EC2's error codes for a missing rule or group.
 const GONE: [&str; 3] = [
     "InvalidGroup.NotFound",
     "InvalidPermission.NotFound",
     "InvalidSecurityGroupRuleId.NotFound",
 ];
 
-/// The failure of a call, unless its code says that everything is as it was to be.
+/// The error of a call, unless its code shows that the wanted state is reached.
 fn unless<T, E>(
     answer: std::result::Result<T, SdkError<E>>,
     fine: &[&str],

@@ -1,6 +1,6 @@
-//! What helm would stumble over when it installs a release: objects of the chart's names that are there already and are
-//! not marked as this release's. Found by rendering the chart, so that the plan names all of them; helm names the first,
-//! when half of the installation is done.
+//! Finds conflicts before helm installs a release: existing objects with the chart's names that lack the release's
+//! ownership labels. arcctl renders the chart, so that the plan lists all of them; helm reports only the first one,
+//! in the middle of the installation.
 //!
 //! Helm's rule (helm.sh/helm, pkg/action/validate.go, `checkOwnership`): the label `app.kubernetes.io/managed-by: Helm`
 //! and the two annotations with the release's name and namespace.
@@ -30,10 +30,10 @@ const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// How many objects are read at a time.
 const CONCURRENT_READS: usize = 16;
 
-/// An object that is in the way.
+/// A conflicting object.
 struct InTheWay {
     target: Target,
-    /// The release that it is marked as, name and namespace.
+    /// The release in its annotations, name and namespace.
     release: Option<(String, String)>,
 }
 
@@ -47,7 +47,7 @@ impl InTheWay {
 }
 
 impl HelmRelease {
-    /// What the release is before it is installed: absent, or somebody else's objects are in its place.
+    /// The state of the release before its installation: absent, or blocked by foreign objects.
     pub(super) async fn before_installation(&self, context: &Context) -> Result<Observed> {
         let id = release_id(&self.namespace, &self.name);
         if context.remarks.is_clear(&id) {
@@ -55,7 +55,7 @@ impl HelmRelease {
         }
         let found = match self.in_the_way(context).await {
             Ok(found) => found,
-            // Without the chart there is no installation either; fetching it before the first write says why.
+            // Without the chart there is no installation; the download before the first write reports the cause.
             Err(error) if error.system == System::Helm => {
                 context.remarks.say(
                     &id,
@@ -94,7 +94,7 @@ impl HelmRelease {
         }))
     }
 
-    /// Marks what is in the way as this release's, so that helm takes it (`--adopt`).
+    /// Labels conflicting objects as this release's, so that helm adopts them (`--adopt`).
     pub(super) async fn take_what_is_there(&self, context: &Context) -> Result<()> {
         let found = self.in_the_way(context).await?;
         self.refuse_installed(context, &found).await?;
@@ -125,7 +125,7 @@ impl HelmRelease {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The object, where helm would not take it.
+    /// The object, where it would block helm.
     fn stumbles(&self, target: Target, live: &Value) -> Option<InTheWay> {
         let metadata = &live["metadata"];
         let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
@@ -135,8 +135,8 @@ impl HelmRelease {
         (!is_own).then_some(InTheWay { target, release })
     }
 
-    /// What another release has that is installed cannot be taken from it: its next upgrade would undo it, its removal
-    /// take it away.
+    /// Objects of another installed release cannot be adopted: its next upgrade would undo it, its uninstallation
+    /// would delete them.
     async fn refuse_installed(&self, context: &Context, found: &[InTheWay]) -> Result<()> {
         let mut releases: Vec<&(String, String)> =
             found.iter().filter_map(|it| it.release.as_ref()).collect();
@@ -172,7 +172,7 @@ impl HelmRelease {
         Ok(())
     }
 
-    /// How this release and one that has its names can both be, or which goes.
+    /// The hint: how both releases can exist, or which one to uninstall.
     fn beside(&self, name: &str, namespace: &str) -> String {
         let uninstall = format!(
             "uninstall it first, where nothing uses it: `helm -n {namespace} uninstall {name}`"

@@ -1,7 +1,7 @@
-//! What of the live objects of a release is not as its manifest would make them now.
+//! Finds drift of a release: live objects that differ from what its manifest would produce now.
 //!
-//! A dry run tells: what the API server or an admission webhook makes of the manifest is no drift, what somebody has
-//! changed since is. What helm's own write led to is not either: upgrading again would lead to the same.
+//! Uses a dry run: changes that the API server or an admission webhook makes to the manifest are not drift, later changes
+//! are. Results of helm's own write are not drift either: another upgrade would produce the same.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -22,11 +22,11 @@ use crate::{
 /// How many live objects are read at a time.
 const CONCURRENT_READS: usize = 16;
 
-/// How many owners and paths a remark names.
+/// The maximum number of owners and paths in a remark.
 const NAMED: usize = 3;
 
 impl HelmRelease {
-    /// What was changed in the objects of the release since helm wrote them.
+    /// The changes in the release's objects since helm wrote them.
     pub(super) async fn drift(
         &self,
         context: &Context,
@@ -67,9 +67,9 @@ impl HelmRelease {
         let mut found = match context.kube.try_merge(&target, &patch_of(manifest)).await {
             Ok(applied) => drift(manifest, &applied, &live),
             Err(failure) if failure.code() == Some(404) => return Ok(absent()),
-            // A webhook that does not answer must not keep a plan from being made, and what a policy refuses now or this
-            // user may not write helm could not write either: then what somebody has surely written counts, as far as
-            // the text of the manifest tells.
+            // A failing webhook must not block the plan, and what a policy rejects or this user may not write, helm could
+            // not write either: then only differences from the manifest's text count that another field manager certainly
+            // wrote.
             Err(failure) if failure.code().is_some_and(|code| code != 401) => {
                 let mut found = drift(manifest, manifest, &live);
                 found.retain(|it| !it.owners.is_empty());
@@ -84,8 +84,8 @@ impl HelmRelease {
         Ok(found)
     }
 
-    /// Helm 3 compares custom resources with its last manifest and not with what is live: what was edited by hand in a
-    /// Certificate or an Issuer is put back here.
+    /// Helm 3 compares custom resources with its last manifest instead of the live object: this restores manual changes in a
+    /// Certificate or an Issuer.
     pub(super) async fn mend(&self, context: &Context, record: &ReleaseRecord) -> Result<()> {
         let what = format!("the manifest of release `{}`", self.name);
         for manifest in objects(&record.manifest, &what)? {
@@ -103,8 +103,8 @@ impl HelmRelease {
         Ok(())
     }
 
-    /// Takes drift as it is that an upgrade did not mend, or that was there again right after it: it is remembered with
-    /// the revision, so that nobody upgrades for it again, and told.
+    /// Accepts drift that an upgrade did not fix, or that reappeared right after it: records it with
+    /// the revision, so that no later run upgrades for it again, and reports it.
     pub(super) async fn accept(
         &self,
         context: &Context,
@@ -130,14 +130,14 @@ impl HelmRelease {
         Ok(())
     }
 
-    /// Says what is left as it is, and who writes it.
+    /// Reports accepted drift, and who writes it.
     pub(super) fn tell(&self, context: &Context, left: &[Drift]) {
         let id = crate::resource::deletion::release_id(&self.namespace, &self.name);
         context.remarks.say(&id, told(left));
     }
 }
 
-/// What is left as it is, for people.
+/// The message about accepted drift.
 fn told(left: &[Drift]) -> Option<String> {
     let first = left.first()?;
     let mut owners: Vec<&str> = left
@@ -166,12 +166,12 @@ fn told(left: &[Drift]) -> Option<String> {
     ))
 }
 
-/// Whether a field manager is helm, whatever its binary is called, or arcctl in its place ([`HelmRelease::mend`]).
+/// Whether a field manager is helm, under any binary name, or arcctl on its behalf ([`HelmRelease::mend`]).
 fn is_of_the_release(manager: &str) -> bool {
     manager == FIELD_MANAGER || manager.to_lowercase().contains("helm")
 }
 
-/// Whether a group is none of Kubernetes' own.
+/// Whether an API group is not one of Kubernetes' own.
 fn is_custom(group: &str) -> bool {
     group.contains('.') && !group.ends_with(".k8s.io")
 }

@@ -1,8 +1,8 @@
-//! Helm's lock: the record of a revision that is not finished. It is taken away only where the helm that made it is gone.
+//! Helm's lock: the record of an unfinished revision. arcctl deletes it only if the helm process behind it has ended.
 //!
-//! No clock decides alone. Helm keeps no heartbeat: while it works or waits, its record stays as it is. So a record must
-//! have been seen unchanged for a while by this machine's monotonic clock, and for longer than its helm can live by what
-//! the record says of its age; where the clocks disagree, watching alone decides (findings: kubernetes.md 6).
+//! Clocks alone are not enough. Helm writes no heartbeat: while it works or waits, its record does not change. So the record
+//! must be unchanged for a while by the local monotonic clock, and its age must exceed the maximum lifetime of its helm
+//! process; if the clocks disagree, only the first condition counts (findings: kubernetes.md 6).
 
 use std::time::Duration;
 
@@ -16,31 +16,31 @@ use crate::{
     resource::{context::Context, observed::Readiness},
 };
 
-/// How long a helm that arcctl has started lives at most: it ends after 180 s also where the arcctl that started it was
+/// The maximum lifetime of a helm process that arcctl started: it ends after 180 s even if its arcctl was
 /// killed (clients/helm/mod.rs).
 const OWN_HELM: Duration = Duration::from_secs(190);
 
-/// How old the record of another helm must be: with `--wait` it may be silent for as long as its `--timeout` says, which
-/// nobody else can know. People write minutes there.
+/// The minimum age of another helm's record: with `--wait` the record may be unchanged for the whole `--timeout`, which
+/// arcctl cannot read. Users set minutes there.
 const OTHER_HELM: Duration = Duration::from_hours(1);
 
-/// How long a record must be seen unchanged, whatever its age.
+/// How long a record must be unchanged, whatever its age.
 const WATCHED: Duration = Duration::from_secs(15);
 
-/// What is known of the helm that made an unfinished record.
+/// The state of the helm process behind an unfinished record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// The record is finished: nobody holds the release.
+    /// The record is finished: there is no lock.
     Nobody,
-    /// It may be at work.
+    /// It may be running.
     Alive,
-    /// It has ended, by the record's age, and that is still to be seen.
+    /// It has ended, by the record's age; the record is still being watched.
     Watched,
     /// It has ended.
     Gone,
 }
 
-/// Whether the helm of `record` is at work, `now` by the clock, after the record was seen `unchanged` for so long.
+/// The state of the helm process behind `record`, at the time `now`, with the record `unchanged` for this long.
 pub(super) fn holder(record: &ReleaseRecord, now: i64, unchanged: Duration) -> Holder {
     if !record.is_unfinished() {
         return Holder::Nobody;
@@ -62,7 +62,7 @@ pub(super) fn holder(record: &ReleaseRecord, now: i64, unchanged: Duration) -> H
 }
 
 impl HelmRelease {
-    /// Whether a helm is at work on the release, as far as it can be told by now.
+    /// Whether a helm process is running on the release, as far as known now.
     pub(super) fn holder(context: &Context, record: &ReleaseRecord) -> Holder {
         let unchanged = context
             .remarks
@@ -70,7 +70,7 @@ impl HelmRelease {
         holder(record, Timestamp::now().as_second(), unchanged)
     }
 
-    /// Why the release cannot be written now; `None` where nobody holds it.
+    /// Why the release cannot be written now; `None` where it is not locked.
     pub(super) fn held(&self, context: &Context, record: &ReleaseRecord) -> Option<Readiness> {
         match Self::holder(context, record) {
             Holder::Nobody | Holder::Gone => None,
@@ -84,7 +84,7 @@ impl HelmRelease {
         }
     }
 
-    /// That another helm is at work, and how to get out where it is not.
+    /// Reports that another helm is running, with the hint if it is not.
     pub(super) fn at_work(&self, record: &ReleaseRecord) -> Readiness {
         let since = record
             .modified
@@ -105,7 +105,7 @@ impl HelmRelease {
         )
     }
 
-    /// Takes the lock of a helm away that is gone: just that record, and only as it was seen.
+    /// Deletes the lock of an ended helm process: only this record, and only if unchanged.
     pub(super) async fn unlock(&self, context: &Context, record: &ReleaseRecord) -> Result<()> {
         if let Some(readiness) = self.held(context, record) {
             let reason = readiness.reason().unwrap_or_default().to_owned();
@@ -120,7 +120,7 @@ impl HelmRelease {
         if !record.status.starts_with("pending-") {
             return Ok(());
         }
-        // The record of an unfinished revision is helm's lock; the objects stay, and the next upgrade takes them.
+        // The record of an unfinished revision is helm's lock; the objects are kept, and the next upgrade adopts them.
         let lock = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
         context.kube.delete_exactly(&lock, &record.seen).await
     }
@@ -152,7 +152,7 @@ mod tests {
     fn a_live_helm_keeps_its_lock() {
         let short = Duration::from_secs(20);
         let of = |record: &ReleaseRecord, unchanged| holder(record, NOW, unchanged);
-        // arcctl's own, and one by hand that has its labels from the revision before.
+        // A record of arcctl, and a manual one that inherited its labels from the revision before.
         let own = |age| record("7", Some("7"), "pending-upgrade", age);
         let by_hand = |age| record("7", Some("6"), "pending-upgrade", age);
         assert_eq!(of(&own(30), short), Holder::Alive);

@@ -1,12 +1,12 @@
-//! Rendered YAML → objects. Pure: no I/O.
+//! Parses rendered YAML to objects. Pure: no I/O.
 
 use serde_json::Value;
 
 use crate::error::{Error, Result, System};
 
-/// The objects of `text`, the output of `what`, as they are written; those of a list one by one, as helm installs them.
+/// The objects in `text`, the output of `what`, in order; a List is split into its items, as in helm.
 ///
-/// Documents are read one at a time: a chart's CRDs together are larger than a parser's guard against hostile input.
+/// Documents are parsed one at a time: together, a chart's CRDs exceed the parser's size limit.
 pub fn objects(text: &str, what: &str) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for document in documents(text) {
@@ -21,7 +21,7 @@ pub fn objects(text: &str, what: &str) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// As helm reads it, by YAML 1.1 (sigs.k8s.io/yaml): `0440` is octal, `yes` is true, of a key twice the last one counts.
+/// The options of helm's YAML 1.1 parser (sigs.k8s.io/yaml): `0440` is octal, `yes` is true, the last duplicate key wins.
 fn reading() -> serde_saphyr::Options {
     serde_saphyr::options! {
         legacy_octal_numbers: true,
@@ -30,8 +30,8 @@ fn reading() -> serde_saphyr::Options {
     }
 }
 
-/// The documents of a YAML stream. Helm 3 puts the files of `crds/` together without a separator, where they have none
-/// of their own: a second `apiVersion:` at the margin begins a document too.
+/// The documents of a YAML stream. Helm 3 joins the files of `crds/` without a separator, where they have none
+/// of their own: a second `apiVersion:` at the start of a line begins a document too.
 fn documents(text: &str) -> impl Iterator<Item = String> {
     let mut documents = vec![String::new()];
     for line in text.lines() {

@@ -1,9 +1,9 @@
-//! What of an object is not as the manifest says, once the API server and its admission webhooks have read the manifest.
+//! Compares a live object with its manifest, after defaulting by the API server and changes by admission webhooks.
 //! Pure: no I/O.
 //!
-//! Three things are compared: the manifest as it is written, the object that a dry run makes of it now, and the live
-//! object. Only what the manifest speaks of counts: what others add beside it (a sidecar, a label, an annotation with a
-//! time) is theirs.
+//! Three versions are compared: the manifest, the result of a dry run now, and the live
+//! object. Only fields in the manifest count: what other tools add (a sidecar, a label, an annotation with a
+//! time) is ignored.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -13,16 +13,16 @@ use crate::{
     resource::kubernetes::field_owners::FieldOwners,
 };
 
-/// One field that is not as the manifest would make it.
+/// A field that differs from what the manifest would produce.
 #[derive(Debug)]
 pub(super) struct Drift {
-    /// Where, what is there, and what the manifest would make of it.
+    /// The path, the live value, and the value from the manifest.
     pub difference: Difference,
-    /// Who wrote what is there.
+    /// The field managers of the live value.
     pub owners: Vec<String>,
 }
 
-/// How the entries of a list are told apart, by the name of the list: the merge keys of Kubernetes' types
+/// The keys that identify list entries, by the name of the list: the merge keys of Kubernetes' types
 /// (k8s.io/api, `patchMergeKey`). Other lists are compared as a whole.
 const MERGE_KEYS: [(&str, &str); 14] = [
     ("containers", "name"),
@@ -41,7 +41,7 @@ const MERGE_KEYS: [(&str, &str); 14] = [
     ("secrets", "name"),
 ];
 
-/// Where `live` is not what `manifest` would make of it, `applied`.
+/// The differences of `live` from `applied`, the result of a dry run of `manifest`.
 pub(super) fn drift(manifest: &Value, applied: &Value, live: &Value) -> Vec<Drift> {
     let mut found = Vec::new();
     let secret = manifest["kind"] == "Secret";
@@ -51,7 +51,7 @@ pub(super) fn drift(manifest: &Value, applied: &Value, live: &Value) -> Vec<Drif
     };
     walk(&place, manifest, applied, live, &mut found);
     if secret {
-        // What a Secret holds is hidden whatever its key is called.
+        // All values of a Secret are hidden, whatever their keys are.
         for drift in &mut found {
             if drift.difference.path.starts_with("data") {
                 drift.difference.hide();
@@ -61,12 +61,12 @@ pub(super) fn drift(manifest: &Value, applied: &Value, live: &Value) -> Vec<Drif
     found
 }
 
-/// Whether `live` has everything exactly as `manifest` is written, so that no dry run is needed.
+/// Whether `live` has exactly the values of `manifest`, so that no dry run is needed.
 pub(super) fn is_as_written(manifest: &Value, live: &Value) -> bool {
     drift(manifest, manifest, live).is_empty()
 }
 
-/// The manifest with what the API server only takes in another form: the texts of a Secret become its data, in base64
+/// The manifest in the form that the API server stores: the `stringData` of a Secret becomes `data`, in base64
 /// (k8s.io/api/core/v1, `Secret.stringData`).
 pub(super) fn as_stored(mut manifest: Value) -> Value {
     let texts = match manifest
@@ -85,7 +85,7 @@ pub(super) fn as_stored(mut manifest: Value) -> Value {
     manifest
 }
 
-/// The manifest as a merge patch: without what is null, which would take away, and without what only the server writes.
+/// The manifest as a merge patch: without null values, which would delete, and without fields that only the server writes.
 pub(super) fn patch_of(manifest: &Value) -> Value {
     let mut patch = without_null(manifest);
     if let Some(map) = patch.as_object_mut() {
@@ -123,7 +123,7 @@ struct Place<'a> {
 }
 
 fn walk(at: &Place<'_>, manifest: &Value, applied: &Value, live: &Value, found: &mut Vec<Drift>) {
-    // Charts write `creationTimestamp: null` and empty `annotations:`: what is null is not spoken of.
+    // Charts write `creationTimestamp: null` and empty `annotations:`: null values are ignored.
     if manifest.is_null() || is_server_field(&at.path) || applied == live {
         return;
     }
@@ -139,7 +139,7 @@ fn walk(at: &Place<'_>, manifest: &Value, applied: &Value, live: &Value, found: 
                 walk(&inner, manifest, &applied[key], &live[key], found);
             }
         }
-        // `{}` speaks of nothing in it: only that something is there.
+        // `{}` in a manifest does not restrict its content: it only requires the field.
         (Value::Object(map), Value::Object(_), Value::Object(_)) if map.is_empty() => {}
         (Value::Array(list), Value::Array(made), Value::Array(there)) => {
             walk_list(at, list, made, there, found);
@@ -148,7 +148,7 @@ fn walk(at: &Place<'_>, manifest: &Value, applied: &Value, live: &Value, found: 
     }
 }
 
-/// That a field is not as it would be. What is not there is nobody's.
+/// The drift of a field. A missing field has no owner.
 fn drifted(at: &Place<'_>, live: &Value, applied: &Value) -> Drift {
     let owners = at.owners.names().into_iter().map(str::to_owned);
     Drift {
@@ -199,7 +199,7 @@ fn walk_list(
     }
 }
 
-/// The key that tells the entries of the list at `path` apart.
+/// The key that identifies the entries of the list at `path`.
 fn merge_key(path: &str, entries: &[Value]) -> Option<&'static str> {
     let name = path.rsplit('.').next().unwrap_or(path);
     let has = |key: &str| entries.iter().all(|it| !it[key].is_null());
@@ -209,7 +209,7 @@ fn merge_key(path: &str, entries: &[Value]) -> Option<&'static str> {
         .map(|(_, key)| *key)
 }
 
-/// One port may be served by two protocols; TCP is what the API server fills in.
+/// A port number can occur with two protocols; the API server's default is TCP.
 fn protocol(entry: &Value) -> &str {
     match entry["protocol"].as_str() {
         Some("") | None => "TCP",

@@ -1,4 +1,4 @@
-//! Helm releases: compared by helm's own record and by the live objects, installed, upgraded and uninstalled.
+//! Helm releases: compares them by helm's record and the live objects; installs, upgrades and uninstalls them.
 
 pub(crate) mod conflicts;
 pub(crate) mod drift;

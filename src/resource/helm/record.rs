@@ -1,6 +1,6 @@
-//! Helm's own record of a release: the Secret `sh.helm.release.v1.NAME.vN`. Pure: no I/O.
+//! Parses helm's record of a release: the Secret `sh.helm.release.v1.NAME.vN`. Pure: no I/O.
 //!
-//! Reading it starts no helm process (DESIGN 5). Format: base64 of gzip of JSON, in the Secret's own base64
+//! Needs no helm process (DESIGN 5). Format: base64 of gzip of JSON, in the Secret's own base64
 //! (helm 3 and 4, storage driver `secret`).
 
 use std::{collections::BTreeSet, io::Read};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::{clients::helm::REVISION, desired::names, resource::observed::Ownership};
 
-/// More than a release can have: the Secret is at most 1 MiB, and text packs to a tenth.
+/// A safe maximum: the Secret has at most 1 MiB, and text compresses to a tenth.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The values of `authSecret` in which the chart takes a credential (reference: arc.md 1.2).
+/// The keys in `authSecret` for a credential in the chart's values (reference: arc.md 1.2).
 const CREDENTIALS: [&str; 3] = [
     "github_token",
     "github_app_private_key",
@@ -29,40 +29,40 @@ pub struct ReleaseRecord {
     pub status: String,
     /// The revision.
     pub revision: u64,
-    /// When it was written last, as seconds since 1970.
+    /// When it was last written, as seconds since 1970.
     pub modified: Option<i64>,
-    /// The profile that made it.
+    /// The profile that created it.
     pub profile: Option<String>,
     /// The chart's version.
     pub chart_version: String,
-    /// The values that were given.
+    /// The values of the user.
     pub values: Value,
     /// The rendered objects.
     pub manifest: String,
-    /// The revision that arcctl made it as. Labels go on to later revisions, so that another number here is a revision
-    /// that somebody else made.
+    /// The revision number in arcctl's label. Later revisions inherit labels, so a different number means a revision
+    /// that arcctl did not create.
     made_as: Option<u64>,
-    /// What an upgrade did not mend, by the paths of the differences.
+    /// The paths of differences that an upgrade did not fix.
     pub(super) accepted: BTreeSet<String>,
-    /// The Secret's metadata, to name just this one.
+    /// The Secret's metadata, for preconditions on this version.
     pub(super) seen: Value,
 }
 
-/// The annotation with the paths of what an upgrade did not mend.
+/// The annotation with the paths of differences that an upgrade did not fix.
 pub(super) const ACCEPTED: &str = "arcctl.dev/not-mended";
 
 impl ReleaseRecord {
-    /// Whether a helm has begun with this revision and not ended.
+    /// Whether a helm process has begun this revision and not finished it.
     pub(super) fn is_unfinished(&self) -> bool {
         self.status.starts_with("pending-") || self.status == "uninstalling"
     }
 
-    /// Whether a helm that arcctl started made this revision.
+    /// Whether arcctl's helm created this revision.
     pub(super) fn is_of_arcctl(&self) -> bool {
         self.profile.is_some() && self.made_as == Some(self.revision)
     }
 
-    /// The revision that helm makes next. Helm takes the number of the lock that is taken away again.
+    /// The number of helm's next revision. After a lock is deleted, helm reuses its number.
     pub(super) fn next_revision(&self) -> u64 {
         if self.status.starts_with("pending-") {
             self.revision
@@ -71,14 +71,14 @@ impl ReleaseRecord {
         }
     }
 
-    /// The version of the record itself, as the API server has it.
+    /// The resourceVersion of the record.
     pub(super) fn version(&self) -> &str {
         self.seen["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default()
     }
 
-    /// Whose the release is, seen from `profile`.
+    /// The ownership of the release, for `profile`.
     pub(super) fn ownership(&self, profile: &str) -> Ownership {
         match &self.profile {
             Some(name) if name == profile => Ownership::Ours,
@@ -90,7 +90,7 @@ impl ReleaseRecord {
     }
 }
 
-/// The newest revision among the Secrets of a release; an error says what cannot be read.
+/// The newest revision among the Secrets of a release; the error describes a record that cannot be parsed.
 pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
     match secrets.iter().max_by_key(|it| revision(it)) {
         Some(secret) => record(secret).map(Some),
@@ -98,7 +98,7 @@ pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
     }
 }
 
-/// The older revisions that were made by hand and have a GitHub credential in their values: the names of their Secrets.
+/// Older revisions that were created manually with a GitHub credential in their values: the names of their Secrets.
 pub(super) fn with_credential(secrets: &[Value]) -> Vec<String> {
     secrets
         .iter()
@@ -199,7 +199,7 @@ pub(super) mod tests {
         let mut ours = given("3", "superseded", &token);
         ours["metadata"]["labels"][names::PROFILE_LABEL] = json!("a");
         ours["metadata"]["labels"][REVISION] = json!("3");
-        // Taken over: it has the profile's label, and is still one that was made by hand.
+        // Adopted: it has the profile's label, but was created manually.
         let mut adopted = given("4", "superseded", &token);
         adopted["metadata"]["labels"][names::PROFILE_LABEL] = json!("a");
         let secrets = [

@@ -1,4 +1,4 @@
-//! A Helm release: compared by its own record and by the live objects, so that an unchanged run starts no helm.
+//! Compares and applies a Helm release: reads helm's record and the live objects, so that an unchanged run starts no helm.
 
 use serde_json::{Value, json};
 
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// What stands in the values for the version of the controller's Secret while that is not known.
+/// The placeholder in the values for the version of the controller's Secret, while it is unknown.
 const SECRET_VERSION: &str = "${SECRET_VERSION}";
 
 impl HelmRelease {
-    /// What a watch must look at to see this release change.
+    /// The watches for changes of this release.
     pub fn selections(&self) -> Vec<Selection> {
         vec![records(&self.namespace, &self.name)]
     }
@@ -37,7 +37,7 @@ impl HelmRelease {
         newest_release(&context.kube, &self.namespace, &self.name).await
     }
 
-    /// Compares the release's record with what is wanted, and the live objects with its manifest.
+    /// Compares the release's record with the wanted one, and the live objects with its manifest.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let record = self.record(context).await?;
         let Some(record) = record.filter(|it| it.status != "uninstalled") else {
@@ -45,7 +45,7 @@ impl HelmRelease {
         };
         let ownership = record.ownership(&self.profile);
         let holder = Self::holder(context, &record);
-        // Told by the plan, before anything else is written.
+        // Reported in the plan, before any write.
         if record.status == "uninstalling" {
             return Err(self.half_uninstalled(holder));
         }
@@ -103,7 +103,7 @@ impl HelmRelease {
         found
     }
 
-    /// The values, with what this run has learnt in place of the placeholder.
+    /// The values, with known facts of this run in place of the placeholder.
     fn known_values(&self, context: &Context) -> Value {
         match context.secret_version() {
             Some(version) => fill(self.values.clone(), &version),
@@ -111,8 +111,8 @@ impl HelmRelease {
         }
     }
 
-    /// Installs or upgrades the release, after a dead run's lock is taken away. What one upgrade does not mend another
-    /// does not either: it is left as it is, so that the good revisions stay in the history.
+    /// Installs or upgrades the release, after the lock of an ended helm is deleted. Drift that one upgrade does not fix,
+    /// another does not fix either: it is accepted, so that older good revisions stay in the history.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         let record = self.record(context).await?;
         let values = self.known_values(context);
@@ -152,7 +152,7 @@ impl HelmRelease {
         self.accept(context, &record, &left).await
     }
 
-    /// This run has upgraded the release to just these values, and still or again it is not as wanted.
+    /// Handles a release that differs after this run upgraded it to these values.
     async fn after_upgrade(
         &self,
         context: &Context,
@@ -181,8 +181,8 @@ impl HelmRelease {
         )))
     }
 
-    /// Makes the release arcctl's by the labels of its newest record, and changes nothing else: helm gives the labels on
-    /// to the next revision, the annotation not.
+    /// Makes the release arcctl's by the labels of its newest record, and changes nothing else: the next revision inherits
+    /// the labels, but not the annotation.
     async fn mark(&self, context: &Context, record: &ReleaseRecord) -> Result<()> {
         let target = Target::namespaced("v1", "Secret", &self.namespace, &record.secret);
         let patch = json!({"metadata": {
@@ -193,7 +193,7 @@ impl HelmRelease {
         context.kube.merge(&target, &patch).await.map(|_| ())
     }
 
-    /// A release that was taken over keeps its old revisions, with the credential that was given as a value: they go.
+    /// Deletes old revisions of an adopted release that have a credential in their values.
     async fn forget_credentials(&self, context: &Context) -> Result<()> {
         let secrets = context
             .kube
@@ -206,7 +206,7 @@ impl HelmRelease {
         Ok(())
     }
 
-    /// Helm neither upgrades nor installs over what an uninstallation left (reference: observed.md 9).
+    /// The error: helm can neither upgrade nor install over an interrupted uninstallation (reference: observed.md 9).
     fn half_uninstalled(&self, holder: Holder) -> Error {
         let (name, namespace) = (&self.name, &self.namespace);
         let end = format!("`helm -n {namespace} uninstall {name} --no-hooks`");
@@ -228,7 +228,7 @@ impl HelmRelease {
     }
 }
 
-/// Whether this run takes the release over without an upgrade, which would restart its pods. One that does not work
+/// Whether this run adopts the release without an upgrade, which would restart its pods. A broken release
 /// (failed, half uninstalled) is upgraded.
 fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Ownership) -> bool {
     record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)

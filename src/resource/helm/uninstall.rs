@@ -1,4 +1,4 @@
-//! A Helm release that goes: uninstalled where nobody else needs it, and with it what its programs made by themselves.
+//! Uninstalls a Helm release that no one else needs, and deletes objects that its pods created.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Whose the release is, by helm's record of it; without one, by what is known of it; `None` where nothing is.
+/// The owner of the release, by helm's record, or else by the recorded state; `None` where neither exists.
 pub(crate) async fn owner(
     context: &Context,
     namespace: &str,
@@ -34,7 +34,7 @@ pub(crate) async fn owner(
 }
 
 impl HelmRelease {
-    /// What is left of it: its record, else its pods, else what its programs made.
+    /// What remains of it: its record, else its pods, else objects that its pods created.
     pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
         let record = newest_release(&context.kube, &self.namespace, &self.name).await?;
         let id = release_id(&self.namespace, &self.name);
@@ -56,7 +56,7 @@ impl HelmRelease {
                 ..Present::same(Readiness::Ready)
             }));
         }
-        // Once it is uninstalled nothing else says whose the rest is.
+        // After the uninstallation nothing else shows who owns the rest.
         context.removal.saw(&id);
         if let Some(user) = self.user(context).await? {
             context.removal.learn(&self.namespace, true);
@@ -67,7 +67,7 @@ impl HelmRelease {
         ))
     }
 
-    /// What a release leaves when it is uninstalled: pods that still end, and then what they made.
+    /// What an uninstallation leaves: terminating pods, and then the objects that they created.
     async fn leftovers(&self, context: &Context) -> Result<Observed> {
         let pods = Selection::namespaced("v1", "Pod", &self.namespace)
             .labelled(format!("app.kubernetes.io/instance={}", self.name));
@@ -84,7 +84,7 @@ impl HelmRelease {
         })
     }
 
-    /// Uninstalls it, or deletes what it left. Looked at once more: it may have changed hands or found a user.
+    /// Uninstalls it, or deletes what is left. Checked again before: its owner or users may have changed.
     pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
         let Observed::Present(present) = self.remains(context).await? else {
             return Ok(());
@@ -108,7 +108,7 @@ impl HelmRelease {
         Ok(())
     }
 
-    /// What the release's programs made and no uninstallation takes away.
+    /// Objects that the release's pods created, and that an uninstallation keeps.
     async fn by_products(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
         let mut found = Webhooks {
             namespace: self.namespace.clone(),
@@ -141,7 +141,7 @@ impl HelmRelease {
         Ok(found)
     }
 
-    /// Whether `live` was made by this release's programs: a Lease was held by one of its pods, a Secret is of its
+    /// Whether the release's pods created `live`: a Lease was held by one of its pods, a Secret belongs to its
     /// certificate.
     fn made(&self, live: &Value) -> bool {
         let metadata = &live["metadata"];
@@ -158,7 +158,7 @@ impl HelmRelease {
     }
 }
 
-/// The Leases, as namespace and name, by which the programs of a release with these values elect their leaders (source: the
+/// The leader election Leases of a release with these values, as namespace and name (source: the
 /// templates of the two charts, and the names in cert-manager's `cmd/controller` and `cmd/cainjector`).
 fn leases(namespace: &str, release: &str, values: &Value) -> Vec<(String, String)> {
     let given = |value: &Value, otherwise: &str| {

@@ -1,4 +1,4 @@
-//! Who else needs a release: what others made that its programs work on. While there is any, it is not uninstalled.
+//! Finds other users of a release: foreign objects that its controllers process. While there are any, it is kept.
 
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// What asks a program for something. An object that one of these kinds owns asks for nothing of its own: its owner does.
+/// Kinds that cert-manager processes. An object that one of these kinds owns does not count: its owner does.
 const OF_CERT_MANAGER: [(&str, &str); 6] = [
     ("cert-manager.io/v1", "Issuer"),
     ("cert-manager.io/v1", "ClusterIssuer"),
     ("cert-manager.io/v1", "Certificate"),
-    // Also made by csi-driver, istio-csr and the like, for which nobody has a Certificate (cert-manager.io/docs/usage).
+    // Also created by csi-driver, istio-csr and the like, without a Certificate (cert-manager.io/docs/usage).
     ("cert-manager.io/v1", "CertificateRequest"),
     ("acme.cert-manager.io/v1", "Order"),
     ("acme.cert-manager.io/v1", "Challenge"),
@@ -30,7 +30,7 @@ const OF_THE_CONTROLLER: [&str; 5] = [
     "Runner",
 ];
 
-/// What asks cert-manager for a certificate by an annotation (cert-manager.io/docs/usage: ingress, gateway).
+/// Kinds with annotations that request a certificate (cert-manager.io/docs/usage: ingress, gateway).
 const ANNOTATED: [(&str, &str); 2] = [
     ("networking.k8s.io/v1", "Ingress"),
     ("gateway.networking.k8s.io/v1", "Gateway"),
@@ -42,7 +42,7 @@ const ASKING: [&str; 3] = [
     "kubernetes.io/tls-acme",
 ];
 
-/// What cert-manager's injector writes a CA into, by an annotation (cert-manager.io/docs/concepts/ca-injector).
+/// Kinds with annotations for cert-manager's CA injector (cert-manager.io/docs/concepts/ca-injector).
 const INJECTED: [(&str, &str); 3] = [
     (
         "admissionregistration.k8s.io/v1",
@@ -61,14 +61,14 @@ const INJECTING: [&str; 3] = [
     "cert-manager.io/inject-apiserver-ca",
 ];
 
-/// cert-manager's own groups; a group below its domain that is none of these is of an add-on: trust-manager's Bundles,
-/// approver-policy's policies, issuers for other authorities.
+/// cert-manager's own API groups; other groups below its domain belong to add-ons: trust-manager's Bundles,
+/// approver-policy's policies, external issuers.
 const OWN_GROUPS: [&str; 2] = ["cert-manager.io", "acme.cert-manager.io"];
 
 const DOMAIN: &str = ".cert-manager.io";
 
 impl HelmRelease {
-    /// Who else needs the release: the first that is found.
+    /// The first other user of the release.
     pub(super) async fn user(&self, context: &Context) -> Result<Option<String>> {
         if self.name != names::CERT_MANAGER {
             let kinds = OF_THE_CONTROLLER.map(|kind| Kind::new(names::ARC_API_VERSION, kind));
@@ -94,8 +94,8 @@ impl HelmRelease {
         self.add_on(context).await
     }
 
-    /// The first object of these kinds that is not arcctl's, and that none of these kinds owns: with its owner it goes,
-    /// also where the garbage collector has not come to it yet.
+    /// The first object of these kinds that is not arcctl's, and that none of these kinds owns: it is deleted with its
+    /// owner, even if the garbage collector has not deleted it yet.
     async fn first_of_others(&self, context: &Context, kinds: &[Kind]) -> Result<Option<String>> {
         for kind in kinds {
             let is_user = |live: &Value| !self.is_own(context, live) && !is_owned_by(live, kinds);
@@ -106,11 +106,11 @@ impl HelmRelease {
         Ok(None)
     }
 
-    /// Programs beside cert-manager that ask it for certificates, by what they are asked for themselves.
+    /// Add-ons that request certificates from cert-manager, found by their own objects.
     async fn add_on(&self, context: &Context) -> Result<Option<String>> {
         for kind in context.kube.kinds_of(&is_of_an_add_on).await? {
             let user = match first(context, &kind, |_| true).await {
-                // What may not be looked at may be somebody's.
+                // Objects that this user cannot read may belong to other users.
                 Err(error) if error.kind == ErrorKind::Unauthorized => {
                     let (plural, group) = (kind.plural(), kind.group());
                     Some(format!(
@@ -123,7 +123,7 @@ impl HelmRelease {
                 return Ok(user);
             }
         }
-        // Their pods' certificates are asked for by the driver, and gone with the pods.
+        // Pods with the driver have certificates, which are deleted with the pods.
         let drivers = Kind::new("storage.k8s.io/v1", "CSIDriver");
         let of_cert_manager = |live: &Value| {
             let name = live["metadata"]["name"].as_str().unwrap_or_default();
@@ -132,11 +132,11 @@ impl HelmRelease {
         first(context, &drivers, of_cert_manager).await
     }
 
-    /// Whether `live` is this profile's, or of a release of it that goes.
+    /// Whether `live` is this profile's, or of one of its releases that is deleted.
     fn is_own(&self, context: &Context, live: &Value) -> bool {
         let controller = &context.profile.controller;
         let controller_stays = context.removal.stays(&controller.namespace);
-        // A controller for one namespace does nothing for the runners of others.
+        // A controller for one namespace does not process runners in other namespaces.
         let is_controller = self.name == controller.release;
         let elsewhere = controller.watch_namespace.as_ref().is_some_and(|watched| {
             is_controller && live["metadata"]["namespace"] != watched.as_str()
@@ -148,7 +148,7 @@ impl HelmRelease {
     }
 }
 
-/// Whether a group is of a program that works with cert-manager, and not cert-manager's own.
+/// Whether an API group belongs to a cert-manager add-on, and not to cert-manager itself.
 fn is_of_an_add_on(group: &str) -> bool {
     group.ends_with(DOMAIN) && !OWN_GROUPS.contains(&group)
 }
@@ -235,10 +235,10 @@ mod tests {
         assert!(of("cert-manager.io/v1", "Certificate"));
         assert!(of("cert-manager.io/v1", "CertificateRequest"));
         assert!(of("acme.cert-manager.io/v1", "Order"));
-        // csi-driver's, and one of somebody's own kind of this name.
+        // csi-driver's object, and a user's own kind of this name.
         assert!(!of("v1", "Pod"));
         assert!(!of("example.io/v1", "Certificate"));
-        // istio-csr's.
+        // istio-csr's object.
         assert!(!is_owned_by(
             &json!({"metadata": {"name": "istio-csr-x"}}),
             &kinds

@@ -1,6 +1,6 @@
-//! What the API server must let this user do before a resource is written. Pure: no I/O.
+//! The RBAC permissions that this user needs to write a resource. Pure: no I/O.
 //!
-//! Asked before the first write, so that a missing right does not leave half an installation (docs/rbac.yaml grants
+//! Checked before the first write, so that a missing permission does not leave a partial installation (docs/rbac.yaml grants
 //! them all).
 
 use std::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// One right, as RBAC knows it.
+/// An RBAC permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
     verb: &'static str,
@@ -37,7 +37,7 @@ impl Permission {
         }
     }
 
-    /// What it is a right to, as `kubectl` names it: `deployments.apps`.
+    /// Its resource, as `kubectl` names it: `deployments.apps`.
     fn object(&self) -> String {
         match self.group.as_str() {
             "" => self.resource.clone(),
@@ -45,7 +45,7 @@ impl Permission {
         }
     }
 
-    /// The question to the API server.
+    /// The `SelfSubjectAccessReview` for it.
     pub fn review(&self) -> Value {
         json!({
             "apiVersion": "authorization.k8s.io/v1",
@@ -71,7 +71,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// One line for each resource, with all that is lacking of it: `create, patch secrets in namespace a, b`.
+/// One line per resource, with all its missing permissions: `create, patch secrets in namespace a, b`.
 pub fn by_resource(permissions: &[&Permission]) -> Vec<String> {
     let mut places: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
     for it in permissions {
@@ -94,7 +94,7 @@ pub fn by_resource(permissions: &[&Permission]) -> Vec<String> {
     lines.into_iter().map(line).collect()
 }
 
-/// Kinds that the charts make: the kind, and whether it is namespaced.
+/// Kinds in the charts: the kind, and whether it is namespaced.
 const OF_A_RELEASE: [(&str, &str, bool); 10] = [
     ("v1", "Secret", true),
     ("v1", "Service", true),
@@ -116,10 +116,10 @@ const OF_A_RELEASE: [(&str, &str, bool); 10] = [
     ),
 ];
 
-/// Kinds that the controller's chart makes beside them (reference: arc.md 1.4).
+/// Further kinds in the controller's chart (reference: arc.md 1.4).
 const OF_THE_CONTROLLER: [&str; 2] = ["Certificate", "Issuer"];
 
-/// What is read of a pool, and what of it is watched while the run waits.
+/// The kinds of a pool's objects, with the verbs to read and watch them.
 const OF_A_POOL: [(&str, &str, &[&str]); 4] = [
     ("v1", "Pod", &["list", "watch"]),
     ("v1", "Event", &["list"]),
@@ -135,7 +135,7 @@ const OF_A_POOL: [(&str, &str, &[&str]); 4] = [
     ),
 ];
 
-/// What a run that writes needs for itself: its lease and its inventory, which a run that only `removes` does not make.
+/// Permissions for a run that writes: its Lease and its inventory; a run that only `removes` does not create it.
 pub fn needed_by_a_run(namespace: &str, removes: bool) -> BTreeSet<Permission> {
     let lease = Kind::new("coordination.k8s.io/v1", "Lease");
     let inventory = Kind::new("v1", "ConfigMap");
@@ -147,7 +147,7 @@ pub fn needed_by_a_run(namespace: &str, removes: bool) -> BTreeSet<Permission> {
     rights.chain(made).collect()
 }
 
-/// The rights that writing `resource` needs.
+/// The permissions to write `resource`.
 pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
     let write = |kind: &Kind, namespace: Option<&str>| {
         ["create", "patch"].map(|verb| Permission::new(verb, kind, namespace))
@@ -168,7 +168,7 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
         Resource::ControllerSecret(secret) => {
             let mut rights =
                 BTreeSet::from(write(&Kind::new("v1", "Secret"), Some(&secret.namespace)));
-            // A replaced credential is proven by a fresh registration: an idle runner makes room for it.
+            // A new registration proves a replaced credential: an idle runner is deleted for it.
             let runner = Kind::new("actions.summerwind.dev/v1alpha1", "Runner");
             let deletes = secret.runner_namespaces.iter();
             rights.extend(deletes.map(|it| Permission::new("delete", &runner, Some(it))));
@@ -182,7 +182,7 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             write(&kind, None).into()
         }
         Resource::Release(release) => of_a_release(&release.namespace, &release.name),
-        // The probes are dry runs, which need the right to the real thing.
+        // The probes are dry runs, which need the same permissions as real writes.
         Resource::Webhook(WebhookProof::CertManager) => {
             let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
             [Permission::new("create", &kind, Some("default"))].into()
@@ -203,15 +203,15 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             Some(&it.namespace),
         )]
         .into(),
-        // AWS says no when it is asked; it has no question that costs nothing and is always right.
+        // AWS has no free and reliable permission check; it returns an error at the call.
         Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
             BTreeSet::new()
         }
     }
 }
 
-/// The rights that removing a pool's runners needs beside, where arcctl does the controller's part or ends jobs: it deletes
-/// their pods and takes the finalizers away.
+/// Additional permissions to remove a pool's runners without the controller or with running jobs: arcctl deletes
+/// their pods and removes the finalizers.
 pub fn needed_by_hand(drain: &Drain) -> BTreeSet<Permission> {
     let kinds = [
         Kind::new("v1", "Pod"),
@@ -224,7 +224,7 @@ pub fn needed_by_hand(drain: &Drain) -> BTreeSet<Permission> {
     rights.collect()
 }
 
-/// The rights that removing runners of earlier templates needs, where they never started and hold the room.
+/// The permissions to remove runners of earlier templates that never started and block new ones.
 pub(crate) fn to_make_room(namespace: &str) -> [Permission; 3] {
     let arc = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
     [
@@ -235,7 +235,7 @@ pub(crate) fn to_make_room(namespace: &str) -> [Permission; 3] {
     .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
 }
 
-/// What is read of a pool; a runner's pod is tried too, and a dry run needs the right to the real thing.
+/// Read permissions for a pool; a dry run of a runner's pod needs the same permission as a real write.
 fn of_a_pool(resource: &Resource, namespace: &str) -> BTreeSet<Permission> {
     let read = OF_A_POOL.iter().flat_map(|(version, kind, verbs)| {
         let kind = Kind::new(version, kind);
@@ -248,7 +248,7 @@ fn of_a_pool(resource: &Resource, namespace: &str) -> BTreeSet<Permission> {
     read.chain(tried).collect()
 }
 
-/// The rights that taking `resource` away needs.
+/// The permissions to delete `resource`.
 pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
     let right = |verb, kind: &Kind, namespace: Option<&str>| Permission::new(verb, kind, namespace);
     match resource {
@@ -282,7 +282,7 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
     }
 }
 
-/// What helm writes for a release: the chart's objects, and the records in Secrets, of which old ones go.
+/// Objects that helm writes for a release: the chart's objects, and the record Secrets, of which old ones are deleted.
 fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
     let write = |kind: &Kind, namespaced: bool| {
         ["create", "patch"].map(|verb| Permission::new(verb, kind, namespaced.then_some(namespace)))

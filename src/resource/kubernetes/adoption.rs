@@ -1,21 +1,21 @@
-//! Taking over an object that was applied by hand: whose fields become arcctl's, and which of them go. Pure: no I/O.
+//! Adoption of a manually applied object: moves its field ownership to arcctl, and lists the removed fields. Pure: no I/O.
 //!
-//! Server-side apply removes what a manager once applied and no longer does. So the fields of kubectl and helm become
-//! arcctl's, in one entry, and the next apply removes what the profile does not say. Source: kubernetes.io,
+//! Server-side apply removes fields that its manager no longer applies. So the fields of kubectl and helm move to
+//! arcctl, in one entry, and the next apply removes those that the profile does not set. Source: kubernetes.io,
 //! "Server-Side Apply", section on transferring ownership.
 
 use serde_json::{Map, Value, json};
 
 use crate::{clients::kube::FIELD_MANAGER, diff::Difference};
 
-/// How the managers of those who work by hand begin.
+/// Prefixes of the field managers of manual tools.
 const BY_HAND: [&str; 3] = ["kubectl", "helm", "Helm"];
 
-/// Fields that a controller goes on with: taken over, the apply would drop them, and the runners with them.
+/// Fields that a controller updates: if arcctl owned them, the apply would remove them, and the runners with them.
 const OF_A_CONTROLLER: [(&str, &str); 2] =
     [("f:spec", "f:replicas"), ("f:spec", "f:effectiveTime")];
 
-/// The managed fields of `live` with those of kubectl and helm in arcctl's name; `None` where there are none.
+/// The managed fields of `live` with those of kubectl and helm moved to arcctl; `None` where there are none.
 pub(super) fn managed_fields(live: &Value) -> Option<Vec<Value>> {
     let (by_hand, mut others): (Vec<Value>, Vec<Value>) = entries(live)
         .into_iter()
@@ -36,12 +36,12 @@ pub(super) fn managed_fields(live: &Value) -> Option<Vec<Value>> {
     Some(others)
 }
 
-/// What goes from `live` when `manifest` takes the place of what was applied by hand.
+/// The fields of `live` that are removed when `manifest` replaces what was applied manually.
 pub(super) fn removals(live: &Value, manifest: &Value) -> Vec<Difference> {
     let by_hand: Vec<Value> = entries(live).into_iter().filter(is_by_hand).collect();
     let mut found = Vec::new();
     walk("", &union(&by_hand), live, manifest, &mut found);
-    // The annotations of kubectl and the labels of helm are their own book-keeping.
+    // Annotations of kubectl and labels of helm are their own metadata.
     found.retain(|it| {
         !it.path.starts_with("metadata.annotations") && !it.path.starts_with("metadata.labels")
     });
@@ -66,7 +66,7 @@ fn is_own(entry: &Value) -> bool {
         && entry["operation"] == "Apply"
 }
 
-/// All fields of `entries` together, without those of a controller.
+/// The union of all fields of `entries`, without those of a controller.
 fn union(entries: &[Value]) -> Value {
     let mut all = Map::new();
     for entry in entries {
@@ -97,7 +97,7 @@ fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     }
 }
 
-/// Follows the fields that are named (`f:`); an entry of a list that is keyed (`k:`) is looked at as a whole.
+/// Follows named fields (`f:`); a keyed list entry (`k:`) is compared as a whole.
 fn walk(path: &str, fields: &Value, live: &Value, manifest: &Value, found: &mut Vec<Difference>) {
     for (key, inner) in fields.as_object().into_iter().flatten() {
         let Some(name) = key.strip_prefix("f:") else {

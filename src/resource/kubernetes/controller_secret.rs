@@ -1,4 +1,4 @@
-//! The Secret that the controller reads: written by arcctl itself, so that no token is in Helm's history.
+//! The Secret with the controller's credential: arcctl writes it itself, so that no token is in Helm's history.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ impl ControllerSecret {
         } else if ownership == Ownership::Ours && is_marked(&live) {
             differences.push(mark_goes());
         }
-        // The pod template carries the version: it is known only while nothing will change it (DESIGN 5).
+        // The pod template contains the version, which is known only if the Secret will not change any more (DESIGN 5).
         let settled = differences.is_empty() && ownership == Ownership::Ours;
         let version = live["metadata"]["resourceVersion"].as_str();
         context.learn_secret_version(version.filter(|_| settled));
@@ -82,7 +82,7 @@ impl ControllerSecret {
         }))
     }
 
-    /// Writes the credential. A Secret that a chart made is kept from that chart's next upgrade first (DESIGN 5).
+    /// Writes the credential. First protects a Secret that a chart created from that chart's next upgrade (DESIGN 5).
     pub async fn apply(&self, context: &Context) -> Result<()> {
         let target = self.target();
         let live = context.kube.get(&target).await?;
@@ -130,7 +130,7 @@ impl ControllerSecret {
     }
 }
 
-/// A Secret that is someone else's: only its version is learnt, and helm is kept from deleting it.
+/// A foreign Secret: only reads its version, and protects it from deletion by helm.
 fn observe_foreign(context: &Context, live: &Value) -> Observed {
     context.learn_secret_version(live["metadata"]["resourceVersion"].as_str());
     let metadata = &live["metadata"];
@@ -148,10 +148,10 @@ fn observe_foreign(context: &Context, live: &Value) -> Observed {
     Observed::Present(present)
 }
 
-/// Tells helm to leave an object when its release no longer has it.
+/// The annotation that tells helm to keep an object when its release no longer contains it.
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
-/// All keys that the controller reads: one that is left from another kind of credential would win (reference: arc.md 1.3).
+/// All keys that the controller reads: a key of another kind of credential would take precedence (reference: arc.md 1.3).
 const CONTROLLER_KEYS: [&str; 6] = [
     "github_token",
     "github_app_id",
@@ -162,7 +162,7 @@ const CONTROLLER_KEYS: [&str; 6] = [
 ];
 
 impl ControllerSecret {
-    /// Keeps helm from deleting a Secret that someone else manages.
+    /// Protects a foreign Secret from deletion by helm.
     async fn keep(&self, context: &Context, there: bool) -> Result<()> {
         let target = self.target();
         if !there {
@@ -174,7 +174,7 @@ impl ControllerSecret {
         context.kube.merge(&target, &patch).await.map(|_| ())
     }
 
-    /// Makes it arcctl's by its labels, keeps helm from deleting it, and leaves what it holds.
+    /// Makes it arcctl's by its labels, protects it from deletion by helm, and keeps its data.
     async fn mark(&self, context: &Context) -> Result<()> {
         let target = self.target();
         let marks = json!({
@@ -193,8 +193,8 @@ impl ControllerSecret {
         }
     }
 
-    /// Takes a Secret over that is there: whose it is, is looked at once more, and the keys of another kind of
-    /// credential go.
+    /// Adopts an existing Secret: checks its owner again, and removes the keys of another kind of
+    /// credential.
     async fn take(&self, context: &Context, live: &Value) -> Result<()> {
         let target = self.target();
         let ownership = ownership::of_object(live, &self.profile);
@@ -226,7 +226,7 @@ impl ControllerSecret {
     }
 }
 
-/// The Secret's `data`, as the API has it: the credential, or what was there before where that is gone back to.
+/// The Secret's `data`, in base64: the credential, or the previous data after a failed rotation.
 fn data(context: &Context) -> Map<String, Value> {
     if let Some(old) = context.rotation().wanted() {
         let text = |secret: &Secret| Value::String(secret.expose().to_owned());
@@ -244,14 +244,14 @@ fn data(context: &Context) -> Map<String, Value> {
         .collect()
 }
 
-/// The error without the values that were sent: a policy may quote the whole object that it refuses, in base64 as the API
-/// has them or decoded.
+/// The error without the written values: a policy can quote the rejected object, in base64
+/// or decoded.
 fn without_values(mut error: Error, context: &Context) -> Error {
     for value in data(context).values().filter_map(Value::as_str) {
         let decoded = STANDARD.decode(value).ok();
         let decoded = decoded.and_then(|it| String::from_utf8(it).ok());
         for text in [Some(value.to_owned()), decoded].into_iter().flatten() {
-            // An id is no secret, and too short to be one.
+            // An id is not secret, and shorter than this.
             if text.len() >= SECRET_LENGTH {
                 error = error.without(&Secret::trimmed(&text).0);
             }
@@ -260,7 +260,7 @@ fn without_values(mut error: Error, context: &Context) -> Error {
     error
 }
 
-/// The shortest value that is taken for a secret.
+/// The minimum length of a secret value.
 const SECRET_LENGTH: usize = 16;
 
 fn hidden(path: String, there: bool) -> Difference {

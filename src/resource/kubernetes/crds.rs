@@ -1,7 +1,7 @@
 //! The `CustomResourceDefinitions` of a chart: applied server-side, never part of a release (DESIGN 5).
 //!
-//! Whether they are as the chart has them is seen without the chart: each carries the chart's version and a hash of
-//! its own spec, as the API server gave it back from the apply.
+//! They are compared without the chart: an annotation on each contains the chart's version and a hash of
+//! its spec, as the API server returned it from the apply.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,13 +19,13 @@ use crate::{
     },
 };
 
-/// Which chart a CRD came from, `NAME-VERSION`.
+/// The annotation with the chart of a CRD, `NAME-VERSION`.
 const CHART: &str = "arcctl.dev/chart";
 
-/// The hash of its spec at that time.
+/// The annotation with the hash of its spec at that time.
 const SPEC_HASH: &str = "arcctl.dev/spec-hash";
 
-/// Keeps a CRD when a release that once had it no longer does: cert-manager's before v1.15 would delete everybody's
+/// Keeps a CRD that its release no longer contains: cert-manager's charts before v1.15 would delete all
 /// Certificates (reference: observed.md 9).
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
@@ -37,12 +37,12 @@ impl CrdSet {
         format!("{}-{}", self.chart.name, self.chart.version)
     }
 
-    /// What a watch must look at to see them become Established.
+    /// The watches until they are Established.
     pub fn selections(&self) -> Vec<Selection> {
         vec![Selection::all(API_VERSION, KIND).labelled("app.kubernetes.io/managed-by=arcctl")]
     }
 
-    /// Reads each CRD and compares its marks.
+    /// Reads each CRD and compares its annotations.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
         let reads = self.names.iter().map(|name| {
             let target = Target::cluster(API_VERSION, KIND, name);
@@ -58,7 +58,7 @@ impl CrdSet {
         for (name, live) in &live {
             match live {
                 None => differences.push(changed(name, Value::Null, &self.label())),
-                // It is made anew once it has gone: until then the API server takes no object of its kind.
+                // It is created again after its deletion: until then the API server accepts no object of its kind.
                 Some(live) if live["metadata"]["deletionTimestamp"].is_string() => {
                     let held = objects_of(context, live).await.unwrap_or_default();
                     leaving.get_or_insert_with(|| terminating(live, &held));
@@ -80,7 +80,7 @@ impl CrdSet {
                 names[0]
             )),
         });
-        // CRDs are shared by everybody who has such objects: they are taken over, and stay at teardown.
+        // CRDs are shared by all their users: they are adopted, and kept at teardown.
         Ok(Observed::Present(Present {
             differences,
             readiness,
@@ -101,7 +101,7 @@ impl CrdSet {
         })
     }
 
-    /// Takes the CRDs out of the chart and applies them.
+    /// Reads the CRDs from the chart and applies them.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         let text = match &self.templated {
             None => context.helm.show_crds(&self.chart).await?,
@@ -145,7 +145,7 @@ impl CrdSet {
             },
             "spec": crd["spec"],
         });
-        // cert-manager's webhook CA is injected by annotation; the chart's own annotations are kept.
+        // An annotation injects the CA of cert-manager's webhook; the chart's own annotations are kept.
         for (key, value) in crd["metadata"]["annotations"]
             .as_object()
             .into_iter()
@@ -170,7 +170,7 @@ impl CrdSet {
 }
 
 impl CrdSet {
-    /// Which of the CRDs arcctl applied are left; all of them stay where an object of any of them is.
+    /// Which CRDs of arcctl remain; all are kept if any of them has an object.
     pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
         let mut left = Observed::Absent;
         for (_, live) in self.applied(context).await? {
@@ -190,7 +190,7 @@ impl CrdSet {
         Ok(left)
     }
 
-    /// Deletes those that have no object.
+    /// Deletes those without objects.
     pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
         for (target, live) in self.applied(context).await? {
             if ending(&live).is_none() && first_object(context, &live).await?.is_none() {
@@ -200,7 +200,7 @@ impl CrdSet {
         Ok(())
     }
 
-    /// Those that carry arcctl's marks of this chart.
+    /// The CRDs with arcctl's annotations for this chart.
     async fn applied(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
         let mut found = Vec::new();
         for name in &self.names {
@@ -219,7 +219,7 @@ impl CrdSet {
     }
 }
 
-/// Why CRDs are about to go, by what was observed of them.
+/// Why CRDs are being deleted, from their observed state.
 pub fn crds_leave(observed: &Observed) -> Option<&str> {
     let Observed::Present(present) = observed else {
         return None;
@@ -228,11 +228,11 @@ pub fn crds_leave(observed: &Observed) -> Option<&str> {
     (reason.starts_with("CRD `") && reason.contains(LEAVES)).then_some(reason)
 }
 
-/// How a reason goes on whose CRD is being deleted.
+/// A part of the reason for a CRD that is being deleted.
 const LEAVES: &str = "` is being deleted";
 
-/// What a CRD that is being deleted waits for: the API server says it in a condition, and does not say of which of its
-/// objects (`there`).
+/// What the deletion of a CRD waits for: the API server reports it in a condition, but without the names of
+/// the objects (`there`).
 fn terminating(live: &Value, there: &[Value]) -> Readiness {
     let name = live["metadata"]["name"].as_str().unwrap_or_default();
     let conditions = live["status"]["conditions"].as_array();
@@ -271,7 +271,7 @@ fn terminating(live: &Value, there: &[Value]) -> Readiness {
     )
 }
 
-/// An object of the kind that `crd` defines, of those that somebody has made.
+/// The first object of the kind that `crd` defines, except generated ones.
 async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
     let group = crd["spec"]["group"].as_str().unwrap_or_default();
     let found = objects_of(context, crd).await?;
@@ -281,7 +281,7 @@ async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> 
         .map(|it| described(crd, it)))
 }
 
-/// The objects of the kind that `crd` defines; none where no version of it is served.
+/// The objects of the kind that `crd` defines; none where it has no served version.
 async fn objects_of(context: &Context, crd: &Value) -> Result<Vec<Value>> {
     let spec = &crd["spec"];
     let served = spec["versions"].as_array().into_iter().flatten();
@@ -297,7 +297,7 @@ async fn objects_of(context: &Context, crd: &Value) -> Result<Vec<Value>> {
     context.kube.list(&selection).await
 }
 
-/// An object of the kind that `crd` defines, for a person.
+/// The name of an object of the kind that `crd` defines, for messages.
 fn described(crd: &Value, object: &Value) -> String {
     let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default();
     let metadata = &object["metadata"];
@@ -308,8 +308,8 @@ fn described(crd: &Value, object: &Value) -> String {
     }
 }
 
-/// Whether another object of these CRDs has made it. That one is found itself where it is there; where it is gone, this
-/// one is the garbage collector's, which may take a while.
+/// Whether an object of another of these CRDs owns it. Its owner is found itself if it exists; otherwise the garbage
+/// collector deletes this one, which can take a while.
 fn is_owned_within(object: &Value, group: &str) -> bool {
     let owners = object["metadata"]["ownerReferences"].as_array();
     let domain = |it: &str| it.rsplit('.').take(2).collect::<Vec<_>>().join(".");

@@ -1,7 +1,7 @@
-//! Who wrote a field of an object last, as its managed fields tell. Pure: no I/O.
+//! The last field managers of an object's fields, from its managed fields. Pure: no I/O.
 //!
-//! What an admission webhook changes in a request counts as written by whoever made the request: so a field that helm
-//! owns has the value that helm's own write led to. Source: kubernetes.io, "Server-Side Apply", sections "Field
+//! Changes by an admission webhook belong to the manager of the request: so a field of helm
+//! has the value that resulted from helm's own write. Source: kubernetes.io, "Server-Side Apply", sections "Field
 //! management" and "managedFields"; the encoding (`f:` fields, `k:` entries by key, `v:` entries by value) is that of
 //! sigs.k8s.io/structured-merge-diff, fieldpath.
 
@@ -9,19 +9,19 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The managers of one place in an object, followed from its top.
+/// The managers of one path in an object.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldOwners<'a> {
     at: Vec<(&'a Value, &'a Map<String, Value>)>,
 }
 
 impl<'a> FieldOwners<'a> {
-    /// The managers of the whole of `live`.
+    /// The managers of all fields of `live`.
     pub(crate) fn of(live: &'a Value) -> Self {
         Self::those(live, |_| true)
     }
 
-    /// Only those entries of the managed fields for which `counts` holds.
+    /// Only the entries of the managed fields for which `counts` is true.
     pub(super) fn those(live: &'a Value, counts: impl Fn(&Value) -> bool) -> Self {
         let entries = live["metadata"]["managedFields"].as_array();
         let at = entries
@@ -33,14 +33,14 @@ impl<'a> FieldOwners<'a> {
         Self { at }
     }
 
-    /// The managers of a field of this place.
+    /// The managers of a field below this path.
     #[must_use]
     pub(crate) fn field(&self, name: &str) -> Self {
         let key = format!("f:{name}");
         self.within(|fields| fields.get(&key))
     }
 
-    /// The managers of an entry of the list that is at this place.
+    /// The managers of an entry of the list at this path.
     #[must_use]
     pub(crate) fn entry(&self, entry: &Value, index: usize) -> Self {
         self.within(|fields| {
@@ -57,7 +57,7 @@ impl<'a> FieldOwners<'a> {
         })
     }
 
-    /// Whether nobody owns this place or anything in it.
+    /// Whether this path and all below it have no manager.
     pub(super) const fn is_nobody(&self) -> bool {
         self.at.is_empty()
     }
@@ -70,8 +70,8 @@ impl<'a> FieldOwners<'a> {
             .collect()
     }
 
-    /// A set without members is a leaf. Of a list or a map that is only written as a whole its owner has all that is in
-    /// it; of any other map just the map itself, and then what is in it is named by whoever has it.
+    /// A set without members is a leaf. A manager of an atomic list or map owns everything in it; of any other
+    /// map it owns only the map itself, and the fields in it have their own managers.
     fn within(&self, step: impl Fn(&'a Map<String, Value>) -> Option<&'a Value>) -> Self {
         let named: Vec<_> = self
             .at
@@ -93,7 +93,7 @@ fn has_keys(entry: &Value, keys: &str) -> bool {
     let Ok(Value::Object(keys)) = serde_json::from_str(keys) else {
         return false;
     };
-    // The key of a port is its number and its protocol, which is TCP where nothing is said.
+    // The key of a port is its number and its protocol, by default TCP.
     keys.iter().all(|(key, value)| match entry.get(key) {
         Some(own) => own == value,
         None => key == "protocol" && value == "TCP",
@@ -136,7 +136,7 @@ mod tests {
             .field("containers")
             .entry(&json!({"name": "manager"}), 0);
         assert_eq!(names(&container.field("image")), ["helm", "kubectl-edit"]);
-        // A list that is a leaf belongs to its owner with all its entries.
+        // The owner of an atomic list owns all its entries.
         assert_eq!(
             names(&container.field("args").entry(&json!("--a"), 3)),
             ["helm"]

@@ -1,4 +1,4 @@
-//! Kubernetes objects: applied server-side, compared by a dry run of the apply.
+//! Kubernetes objects: applied server-side, compared with a dry run of the apply.
 
 pub mod access;
 pub(crate) mod adoption;

@@ -1,4 +1,4 @@
-//! A namespace that goes: only where nothing is in it but what came with what goes.
+//! Deletes a namespace, only if it contains nothing but objects that are deleted with it.
 
 use std::collections::BTreeSet;
 
@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// Kinds that only tell of other things, or that the API makes up.
+/// Kinds of status objects, or of objects that the API generates.
 const NO_CONTENT: [&str; 3] = ["Event", "PodMetrics", "LocalSubjectAccessReview"];
 
 /// How many kinds are listed at a time.
 const CONCURRENT: usize = 8;
 
-/// What is left of `live`, a namespace of this profile: it stays where a release stays in it, or anything that is not
-/// arcctl's and not made by what goes.
+/// What remains of `live`, a namespace of this profile: it is kept if it contains a release that is kept, or foreign
+/// objects.
 pub(crate) async fn remains(context: &Context, live: &Value) -> Result<Observed> {
     let name = live["metadata"]["name"].as_str().unwrap_or_default();
     if live["metadata"]["deletionTimestamp"].is_string() {
@@ -40,7 +40,7 @@ pub(crate) async fn remains(context: &Context, live: &Value) -> Result<Observed>
     })
 }
 
-/// Deletes the namespace where it still is this profile's, and empty.
+/// Deletes the namespace if it still is this profile's, and empty.
 pub(crate) async fn delete(context: &Context, target: &Target) -> Result<()> {
     let Some(live) = context.kube.get(target).await? else {
         return Ok(());
@@ -55,10 +55,10 @@ pub(crate) async fn delete(context: &Context, target: &Target) -> Result<()> {
     context.kube.delete_exactly(target, &live).await
 }
 
-/// What a namespace that is being deleted waits for: the API server says it in conditions.
+/// What the deletion of a namespace waits for: the API server reports it in conditions.
 pub(super) fn terminating(live: &Value) -> Readiness {
     let conditions = live["status"]["conditions"].as_array();
-    // What is left, and whose finalizers hold it, are conditions of their own.
+    // Separate conditions list the remaining objects and finalizers.
     let said: Vec<&str> = conditions
         .into_iter()
         .flatten()
@@ -78,7 +78,7 @@ pub(super) fn terminating(live: &Value) -> Readiness {
     }
 }
 
-/// Why the namespace stays: something in it does not go with what arcctl takes away, or may not be looked at.
+/// Why the namespace is kept: it contains foreign objects, or objects that this user cannot read.
 async fn foreign(context: &Context, namespace: &str) -> Result<Option<String>> {
     let kinds: Vec<Kind> = context.kube.namespaced_kinds().await?;
     let listed = kinds
@@ -101,7 +101,7 @@ async fn foreign(context: &Context, namespace: &str) -> Result<Option<String>> {
     while let Some((kind, found)) = lists.next().await {
         let found = match found {
             Ok(found) => found,
-            // What may not be looked at may be somebody's.
+            // Objects that this user cannot read may be foreign.
             Err(error) if error.kind == ErrorKind::Unauthorized => {
                 let plural = kind.plural();
                 return Ok(Some(format!(
@@ -127,12 +127,12 @@ struct Thing {
     kind: String,
     name: String,
     uid: String,
-    /// Whether it goes by itself.
+    /// Whether it is deleted automatically.
     goes: bool,
     owners: Vec<Owner>,
 }
 
-/// What an object's owner reference says.
+/// An owner reference of an object.
 struct Owner {
     group: String,
     kind: String,
@@ -163,9 +163,9 @@ impl Thing {
     }
 }
 
-/// The first thing that stays. What is owned goes only with all its owners: those in the namespace that go, or that are
-/// gone already, so that the garbage collector takes what they owned. An owner that is in no namespace, or of a kind that
-/// nobody serves, keeps what it owns.
+/// The first object that is kept. An owned object is deleted only with all its owners: those in the namespace, or those that
+/// are gone already, so that the garbage collector deletes it. A cluster-scoped owner, or one of a kind that is
+/// not served, keeps what it owns.
 fn first_staying<'a>(things: &'a [Thing], namespaced: &[Kind]) -> Option<&'a Thing> {
     let there: BTreeSet<&str> = things.iter().map(|it| it.uid.as_str()).collect();
     let (going, mut staying): (Vec<&Thing>, Vec<&Thing>) = things.iter().partition(|it| it.goes);
@@ -191,7 +191,7 @@ fn first_staying<'a>(things: &'a [Thing], namespaced: &[Kind]) -> Option<&'a Thi
     }
 }
 
-/// Whether an object by itself is this profile's, or made by the cluster and the programs that were in it.
+/// Whether an object, without its owners, is this profile's, or created by the cluster or controllers in it.
 fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
     let releases = [
         (
@@ -204,7 +204,7 @@ fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
     let metadata = &live["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
     let annotation = |key: &str| metadata["annotations"][key].as_str();
-    // Another team's release may have the same name in its own namespace.
+    // Another team's release can have the same name in its own namespace.
     let of_helm = annotation("meta.helm.sh/release-name").is_some_and(|name| {
         let home = annotation("meta.helm.sh/release-namespace");
         releases
@@ -254,7 +254,7 @@ mod tests {
             "Lease",
             json!({"name": "x", "labels": {names::PROFILE_LABEL: "p"}})
         ));
-        // What its owner does is looked at, and not that it has one.
+        // The owner is evaluated, not only its existence.
         assert!(!goes(
             "Pod",
             json!({"name": "x", "ownerReferences": [{"name": "y"}]})
@@ -282,7 +282,7 @@ mod tests {
         assert!(!goes("Role", released("cert-manager", "infra")));
     }
 
-    /// The first of these that stays; each is its kind, its uid, and its owners as `kind/uid`.
+    /// The first kept object; each is its kind, its uid, and its owners as `kind/uid`.
     fn staying(things: &[(&str, &str, &[&str])]) -> Option<String> {
         let kinds = [
             Kind::new("v1", "Pod"),
@@ -327,16 +327,16 @@ mod tests {
             ("Deployment", "own", &[]),
         ];
         assert_eq!(staying(&chain), None);
-        // Somebody's own object is named, and not what it owns.
+        // The foreign object is reported, not what it owns.
         let foreign: [(&str, &str, &[&str]); 3] = [
             ("Pod", "pod", &["ReplicaSet/set"]),
             ("ReplicaSet", "set", &["Deployment/theirs"]),
             ("Deployment", "theirs", &[]),
         ];
         assert_eq!(staying(&foreign), Some("theirs".into()));
-        // Its owner is gone: the garbage collector is on its way.
+        // Its owner is gone: the garbage collector will delete it.
         assert_eq!(staying(&[("Pod", "pod", &["ReplicaSet/gone"])]), None);
-        // One of two owners stays.
+        // One of two owners is kept.
         let two: [(&str, &str, &[&str]); 3] = [
             (
                 "ConfigMap",
@@ -351,11 +351,11 @@ mod tests {
             staying(&[two[0], two[1], ("Deployment", "theirs", &["Node/n"])]),
             Some("shared".into())
         );
-        // No namespace holds a Node, and nobody serves the other kind: neither is seen to be gone.
+        // A Node is cluster-scoped, and the other kind is not served: neither is known to be gone.
         for owner in ["Node/n", "Thing/t"] {
             assert_eq!(staying(&[("Pod", "pod", &[owner])]), Some("pod".into()));
         }
-        // A circle has nobody who goes.
+        // In a cycle no owner is deleted.
         let circle: [(&str, &str, &[&str]); 2] =
             [("Pod", "a", &["Pod/b"]), ("Pod", "b", &["Pod/a"])];
         assert_eq!(staying(&circle), Some("a".into()));

@@ -73,8 +73,8 @@ impl KubeObject {
         }
         match context.kube.apply(&self.manifest, Mode::DryRun).await {
             Ok(wanted) => Ok(own_differences(&self.manifest, live, &wanted)),
-            // A webhook that does not answer must not keep a plan from being made: the manifest itself is compared.
-            // Nor must a field that only the newer CRDs know, which an earlier step of the run brings.
+            // A failing webhook must not block the plan: the manifest itself is compared.
+            // The same for a field in newer CRDs, which an earlier step of the run installs.
             Err(failure) if matches!(failure.code(), Some(400 | 500)) => {
                 Ok(missing(live, &self.manifest))
             }
@@ -82,7 +82,7 @@ impl KubeObject {
         }
     }
 
-    /// Applies the manifest. Whose the object is, is looked at once more: it may have come since the plan was made.
+    /// Applies the manifest. Checks the owner again: the object may have been created since the plan.
     pub(crate) async fn apply(&self, context: &Context) -> Result<()> {
         let target = self.target()?;
         let live = context.kube.get(&target).await?;
@@ -112,7 +112,7 @@ impl KubeObject {
         }
     }
 
-    /// Whether this run takes it over as it is: a changed `RunnerDeployment` replaces its runners.
+    /// Whether this run adopts it unchanged: an update of a `RunnerDeployment` replaces its runners.
     fn is_left(&self, context: &Context, ownership: &Ownership, live: &Value) -> bool {
         self.manifest["kind"] == "RunnerDeployment" && is_left(context.adopt, ownership, live)
     }
@@ -136,8 +136,8 @@ impl KubeObject {
         }
     }
 
-    /// Makes a namespace, which only one of two runs that start at once can: an apply would take over what the other
-    /// profile has just made, and with it all that follows.
+    /// Creates a namespace; of two concurrent runs only one succeeds. An apply would adopt the namespace that the other
+    /// profile has just created, with everything in it.
     async fn create(&self, context: &Context, target: &Target) -> Result<()> {
         match context.kube.create(&self.manifest, Mode::Commit).await {
             Ok(_) => Ok(()),
@@ -154,7 +154,7 @@ impl KubeObject {
     }
 }
 
-/// What an object that is being deleted still waits for.
+/// What the deletion of an object waits for.
 fn why_it_stays(live: &Value) -> String {
     let finalizers = live["metadata"]["finalizers"].as_array();
     let names: Vec<&str> = finalizers
@@ -179,8 +179,8 @@ fn came_between(target: &Target, whose: &str) -> Error {
     .hint("run the same command again: it makes a new plan")
 }
 
-/// Whether it is used as somebody else made it, not marked, and stays at teardown: a namespace always, a service account
-/// where it says what is wanted (two tools that both write it would undo each other: eksctl#3042).
+/// Whether it is used as another tool created it, without labels, and kept at teardown: always for a namespace, and for a
+/// service account that is as wanted (two tools that both write it would undo each other: eksctl#3042).
 fn is_shared(manifest: &Value, live: &Value, ownership: &Ownership) -> bool {
     if !matches!(ownership, Ownership::Foreign { .. }) {
         return false;
@@ -189,7 +189,7 @@ fn is_shared(manifest: &Value, live: &Value, ownership: &Ownership) -> bool {
         Some("Namespace") => true,
         Some("ServiceAccount") => {
             let mut wanted = manifest.clone();
-            // Labels only say whose it is.
+            // Labels only show the owner.
             if let Some(metadata) = wanted["metadata"].as_object_mut() {
                 metadata.remove("labels");
             }
@@ -199,7 +199,7 @@ fn is_shared(manifest: &Value, live: &Value, ownership: &Ownership) -> bool {
     }
 }
 
-/// Makes arcctl the manager of what was applied by hand.
+/// Makes arcctl the field manager of manually applied fields.
 async fn adopt(context: &Context, target: &Target, live: &Value) -> Result<()> {
     let Some(fields) = adoption::managed_fields(live) else {
         return Ok(());
@@ -240,9 +240,9 @@ mod tests {
         ] {
             assert!(!is_shared(&wanted, &account(&other), &foreign), "{other}");
         }
-        // Ours is kept as the profile says.
+        // Our own is kept as in the profile.
         assert!(!is_shared(&wanted, &account(&more), &Ownership::Ours));
-        // With Pod Identity nothing is annotated: whoever made it.
+        // Without an annotation (Pod Identity), whoever created it.
         assert!(is_shared(
             &account(&Value::Null),
             &account(&json!({})),

@@ -1,8 +1,8 @@
-//! Where an object that arcctl applies is not as a dry run of the apply would make it, in what is arcctl's: what its
-//! manifest says, and what arcctl applied once and no longer says. Pure: no I/O.
+//! Differences of an object from a dry run of its apply, only in arcctl's fields: those in its
+//! manifest, and those that arcctl applied earlier. Pure: no I/O.
 //!
-//! A dry run also shows what admission webhooks do to every request (a label, a time in an annotation): that is theirs,
-//! and different each time.
+//! A dry run also shows changes by admission webhooks (a label, a time in an annotation): these are ignored,
+//! because they differ in every request.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn walk(
         return;
     }
     let (Value::Object(left), Value::Object(right)) = (live, wanted) else {
-        // Compared by meaning, as everywhere.
+        // Compared by meaning, as in all comparisons.
         found.extend(differences_at(path, live, wanted));
         return;
     };
@@ -93,7 +93,7 @@ mod tests {
             json!({"metadata": {"managedFields": [entry("Apply")]}, "spec": {"old": 1, "max": 2}});
         let (manifest, wanted) = (json!({"spec": {"max": 2}}), json!({"spec": {"max": 2}}));
         assert_eq!(paths(&manifest, &live, &wanted), ["spec.old"]);
-        // A webhook that acted on arcctl's request writes in its name, but as an update.
+        // A webhook's change of arcctl's request has arcctl as manager, but as an update.
         live["metadata"]["managedFields"] = json!([entry("Update")]);
         assert!(paths(&manifest, &live, &wanted).is_empty());
     }

@@ -1,4 +1,4 @@
-//! The marks of what arcctl owns (DESIGN 5). Pure: no I/O.
+//! Ownership of live objects, by arcctl's labels (DESIGN 5). Pure: no I/O.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::{
     resource::observed::Ownership,
 };
 
-/// Whose a live object is, by its labels.
+/// The owner of a live object, by its labels.
 pub fn of_object(live: &Value, profile: &str) -> Ownership {
     let labels = &live["metadata"]["labels"];
     match labels[PROFILE_LABEL].as_str() {
@@ -23,7 +23,7 @@ pub fn of_object(live: &Value, profile: &str) -> Ownership {
     }
 }
 
-/// Who made the object by hand, by its managed fields; else who wrote it last.
+/// The manual tool that created the object, by its managed fields; else its last manager.
 fn last_manager(live: &Value) -> Option<String> {
     let fields = live["metadata"]["managedFields"].as_array()?;
     let by_hand = |entry: &&Value| {

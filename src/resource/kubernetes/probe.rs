@@ -1,4 +1,4 @@
-//! The probe's Job: made, waited for until its pod has ended, read, and taken away like any object.
+//! The Job of the probe: created, observed until its pod has ended, read, and deleted.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Probe {
-    /// The Job as an object, which knows how to be made and to go.
+    /// The Job as an object with the usual verbs.
     pub(crate) fn object(&self) -> KubeObject {
         KubeObject {
             manifest: self.job.clone(),
@@ -30,7 +30,7 @@ impl Probe {
         self.job["metadata"]["name"].as_str().unwrap_or_default()
     }
 
-    /// The pool's.
+    /// The pool's namespace.
     pub(super) fn namespace(&self) -> &str {
         self.job["metadata"]["namespace"]
             .as_str()
@@ -42,12 +42,12 @@ impl Probe {
             .labelled(format!("batch.kubernetes.io/job-name={}", self.name()))
     }
 
-    /// What a watch must look at to see it end.
+    /// The watches until it ends.
     pub(crate) fn selections(&self) -> Vec<Selection> {
         vec![self.pods()]
     }
 
-    /// Ready is: its pod has ended.
+    /// Ready means that its pod has ended.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
         let target = Target::namespaced("batch/v1", "Job", self.namespace(), self.name());
         let Some(live) = context.kube.get(&target).await? else {
@@ -90,7 +90,7 @@ impl Probe {
         Ok(status::readiness(pod, &events))
     }
 
-    /// What the pod that has ended said.
+    /// The results in the log of the ended pod.
     pub async fn answers(&self, context: &Context) -> Result<Vec<Answer>> {
         let pods = context.kube.list(&self.pods()).await?;
         let terminated =

@@ -1,4 +1,4 @@
-//! A restart: the pods of a Deployment are started anew, as `kubectl rollout restart` does.
+//! Restarts the pods of a Deployment, like `kubectl rollout restart`.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The annotation of the pod template that kubectl writes too.
+/// The annotation of the pod template that kubectl uses too.
 const ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl Restart {
@@ -21,13 +21,13 @@ impl Restart {
         Target::namespaced("apps/v1", "Deployment", &self.namespace, &self.deployment)
     }
 
-    /// What a watch must look at to see the new pods.
+    /// The watches for the new pods.
     pub(crate) fn selections(&self) -> Vec<Selection> {
         let name = format!("metadata.name={}", self.deployment);
         vec![Selection::namespaced("apps/v1", "Deployment", &self.namespace).with_fields(name)]
     }
 
-    /// Whether it was restarted since, and the new pods are there.
+    /// Whether it was restarted since, and the new pods are ready.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
         let live = context.kube.get(&self.target()).await?;
         Ok(live.map_or(Observed::Absent, |it| self.judge(&it)))
@@ -60,7 +60,7 @@ impl Restart {
         })
     }
 
-    /// Has the pods started anew.
+    /// Restarts the pods.
     pub(crate) async fn apply(&self, context: &Context) -> Result<()> {
         let annotations = json!({ANNOTATION: self.since.to_string()});
         let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});

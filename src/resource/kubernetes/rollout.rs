@@ -1,7 +1,7 @@
-//! Whether the pods of a Deployment are those that it asks for, and if not, why. Pure: no I/O.
+//! Evaluates the rollout of a Deployment, and the cause if it is not complete. Pure: no I/O.
 //!
-//! A Deployment of which an older template's pods are ready proves nothing of its newest one, and pods that are never
-//! made are only told of by the Deployment's own conditions and by events of its `ReplicaSets`.
+//! Ready pods of an older template prove nothing about the newest one, and a failure to create
+//! pods is only visible in the Deployment's conditions and in events of its `ReplicaSets`.
 
 use serde_json::Value;
 
@@ -10,15 +10,15 @@ use crate::resource::{observed::Readiness, pods::status};
 /// The parts of cert-manager, by the label `app.kubernetes.io/component` of its chart, its manifests and its add-ons.
 pub const PARTS: [&str; 3] = ["controller", "cainjector", "webhook"];
 
-/// The label that tells the parts apart.
+/// The label of the parts.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 
-/// Selects the parts of cert-manager, whatever they are called.
+/// Selects the parts of cert-manager, under any name.
 pub const PARTS_SELECTOR: &str = "app.kubernetes.io/component in (controller, cainjector, webhook)";
 
 const INSTANCE: &str = "app.kubernetes.io/instance";
 
-/// The Deployments of the cert-manager whose webhook is among `deployments`: one of another application may have the
+/// The Deployments of the cert-manager whose webhook is among `deployments`: another application may use the
 /// component `controller` too.
 pub fn cert_manager_parts(deployments: &[Value]) -> Vec<(&'static str, Option<&Value>)> {
     let label = |it: &Value, name: &str| it["metadata"]["labels"][name].clone();
@@ -41,7 +41,7 @@ pub fn cert_manager_parts(deployments: &[Value]) -> Vec<(&'static str, Option<&V
     found.into()
 }
 
-/// The worst of cert-manager's parts; `None` where none is known by its labels.
+/// The worst readiness of cert-manager's parts; `None` where no part has its labels.
 pub fn cert_manager(
     namespace: &str,
     deployments: &[Value],
@@ -64,7 +64,7 @@ pub fn cert_manager(
     Some(status::worst(parts.into_iter().map(of)))
 }
 
-/// Whether `deployment` is scaled to nothing.
+/// Whether `deployment` is scaled to zero.
 pub fn is_scaled_to_nothing(deployment: &Value) -> bool {
     deployment["spec"]["replicas"] == 0
 }
@@ -75,7 +75,7 @@ pub fn place(object: &Value) -> String {
     format!("{}/{}", text("namespace"), text("name"))
 }
 
-/// How a Deployment is scaled by hand.
+/// The command to scale a Deployment.
 pub fn scale_command(deployment: &Value, replicas: u64) -> String {
     let text = |key: &str| deployment["metadata"][key].as_str().unwrap_or_default();
     format!(
@@ -96,7 +96,7 @@ pub fn is_rolled_out(deployment: &Value) -> bool {
         && count("availableReplicas") >= wanted
 }
 
-/// Whether `deployment` runs what it says; `pods` and `events` are those of its namespace.
+/// Whether `deployment` is rolled out; `pods` and `events` are those of its namespace.
 pub fn readiness(deployment: &Value, pods: &[Value], events: &[Value]) -> Readiness {
     let place = place(deployment);
     if is_scaled_to_nothing(deployment) {
@@ -135,13 +135,13 @@ pub fn readiness(deployment: &Value, pods: &[Value], events: &[Value]) -> Readin
     ))
 }
 
-/// Whether a pod is meant to serve: one that was evicted stays as Failed, one that is done as Succeeded.
+/// Whether a pod can serve: an evicted pod remains as Failed, a completed one as Succeeded.
 pub fn is_live(pod: &Value) -> bool {
     let phase = pod["status"]["phase"].as_str();
     !matches!(phase, Some("Failed" | "Succeeded")) && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// Whether the labels of `pod` are those that `deployment` selects.
+/// Whether the labels of `pod` match the selector of `deployment`.
 fn is_of(pod: &Value, deployment: &Value) -> bool {
     let wanted = deployment["spec"]["selector"]["matchLabels"].as_object();
     wanted.is_some_and(|wanted| {
@@ -150,7 +150,7 @@ fn is_of(pod: &Value, deployment: &Value) -> bool {
     })
 }
 
-/// What the API server said to the pods that the newest `ReplicaSet` wanted to make.
+/// The API server's error for pods of the newest `ReplicaSet`.
 fn refused(deployment: &Value) -> Option<&str> {
     let conditions = deployment["status"]["conditions"].as_array()?;
     let failure = conditions
@@ -159,7 +159,7 @@ fn refused(deployment: &Value) -> Option<&str> {
     failure["message"].as_str()
 }
 
-/// The newest event in which a `ReplicaSet` of `deployment` says that it cannot make a pod.
+/// The newest event of a `ReplicaSet` of `deployment` that it cannot create a pod.
 fn failed_create<'a>(deployment: &Value, events: &'a [Value]) -> Option<&'a str> {
     let name = deployment["metadata"]["name"].as_str()?;
     let is_its = |event: &Value| {
@@ -170,7 +170,7 @@ fn failed_create<'a>(deployment: &Value, events: &'a [Value]) -> Option<&'a str>
     newest_failed_create(events.iter().filter(|it| is_its(it)))
 }
 
-/// What the newest of `events` says of a pod that could not be made.
+/// The message of the newest of `events` about a pod that could not be created.
 pub fn newest_failed_create<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
     events
         .filter(|it| it["reason"] == "FailedCreate")

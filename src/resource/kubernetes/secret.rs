@@ -1,5 +1,5 @@
-//! Secrets beside the controller's own: what GitHub signs its events with, and the credentials of pools of another
-//! GitHub account. Values never leave this file but to the API server.
+//! Secrets other than the controller's: the webhook signing secret for GitHub, and the credentials of pools with another
+//! GitHub account. Their values are only sent to the API server.
 
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ use crate::{
 /// The key that the webhook server reads (reference: arc.md 1.2).
 pub(super) const WEBHOOK_TOKEN: &str = "github_webhook_secret_token";
 
-/// How many random bytes sign the events: as many as the signature has (docs.github.com: HMAC with SHA-256).
+/// The number of random bytes of the signing secret: the size of the signature (docs.github.com: HMAC with SHA-256).
 const TOKEN_BYTES: usize = 32;
 
 impl OwnSecret {
@@ -33,8 +33,8 @@ impl OwnSecret {
         Target::namespaced("v1", "Secret", &self.namespace, &self.name)
     }
 
-    /// Compares the live Secret with what is wanted. One that somebody else made for the webhook server is used as it
-    /// is: GitHub knows its value already.
+    /// Compares the live Secret with the wanted one. A foreign Secret for the webhook server is used as it
+    /// is: GitHub is already configured with its value.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let Some(live) = context.kube.get(&self.target()).await? else {
             return Ok(Observed::Absent);
@@ -98,7 +98,7 @@ impl OwnSecret {
         }
     }
 
-    /// Its `data`, as the API has it.
+    /// Its `data`, in base64.
     fn data(&self, context: &Context, live: Option<&Value>) -> Result<Map<String, Value>> {
         let encode = |bytes: &[u8]| Value::String(STANDARD.encode(bytes));
         match &self.content {

@@ -1,4 +1,4 @@
-//! What comes of another controller that looks at the same runners: whether a run may go on, and what a person is told.
+//! Decides what another controller for the same runners means: whether a run can continue, and the message to the user.
 //! Pure: no I/O.
 
 use super::OtherController;
@@ -9,22 +9,22 @@ use crate::{
     profile::Profile,
 };
 
-/// What comes of another controller in the cluster.
+/// The effect of another controller in the cluster.
 #[derive(Debug)]
 pub enum Meeting {
-    /// It concerns nothing of the profile.
+    /// No effect on the profile.
     Apart,
-    /// The run goes on, and says this.
+    /// The run continues, with this message.
     Told(String),
     /// The run ends before its first write.
     Refused(Error),
 }
 
 impl OtherController {
-    /// Whether a run may go on beside it. `gone` is a Service of it that is not there. Before arcctl's own controller is
-    /// there (`installed`), a second one is not made; once it is, an end helps nobody: a credential may have to be rotated,
-    /// or a pool be changed, whoever came later. What is left of one refuses every runner: steps that need one wait for its
-    /// end and say so (`controller_proof`), and no idle runner is given up for a new credential (`registration`).
+    /// Whether a run can continue with it. `gone` is a missing Service of it. Before arcctl's own controller exists
+    /// (`installed`), the run ends, so that there is no second one. Afterwards an end would not help: a credential may need
+    /// rotation, or a pool an update. Leftovers of a controller reject all runners: steps that need runners wait and
+    /// report it (`controller_proof`), and no idle runner is deleted for a new credential (`registration`).
     pub fn meets(&self, profile: &Profile, gone: Option<&Target>, installed: bool) -> Meeting {
         let shared = self.shares(profile);
         let Some(shared) = shared else {
@@ -67,7 +67,7 @@ impl OtherController {
         format!("validating-webhook-configuration/-/{}", self.configuration)
     }
 
-    /// What an uninstalled controller left refuses every runner that it matches.
+    /// The error: the leftovers of an uninstalled controller reject every runner that they match.
     fn leftover(&self, service: &Target) -> Error {
         Error::new(
             ErrorKind::Refused,
@@ -89,7 +89,7 @@ impl OtherController {
         )
     }
 
-    /// Which one it is, where it looks, and what then happens to runners; to come after what it is called.
+    /// Its name, the namespaces it watches, and the effect on runners; a phrase that follows its kind.
     pub fn words(&self, profile: &Profile, shared: &str) -> String {
         format!(
             "({}) looks at {shared} too: {}",
@@ -98,7 +98,7 @@ impl OtherController {
         )
     }
 
-    /// What runs it and what installed it, as the chart names them: its namespace may not be ours to read.
+    /// Its Service and release, as the chart names them: this user may not be able to read its namespace.
     fn who(&self) -> String {
         let place = self.place();
         let deployment = self
@@ -117,14 +117,14 @@ impl OtherController {
         format!("Deployment `{place}/{deployment}`, {release}")
     }
 
-    /// What happens to the runners that both look at.
+    /// The effect on runners that both controllers watch.
     fn effect(&self, profile: &Profile) -> String {
         let controller = &profile.controller;
         let in_our_namespace = self
             .services
             .iter()
             .any(|(namespace, _)| *namespace == controller.namespace);
-        // A release of another name has a Lease of its own.
+        // A release with another name has its own Lease.
         let may_share = in_our_namespace && controller.release == names::CONTROLLER;
         let while_both_run = if may_share {
             "it is in the same namespace, and where it has the same Lease (the chart's `leaderElectionId`) only one of the two leads, and makes all runners with its own credential and values"
@@ -134,7 +134,7 @@ impl OtherController {
         format!("{while_both_run}; while its webhook does not answer, no runner can be made there")
     }
 
-    /// How both can stay, or how the other goes without harm to its runners.
+    /// The hint: how both can exist, or how to remove the other without harm to its runners.
     pub fn way_out(&self, profile: &Profile) -> String {
         let pools = profile.runner_namespaces();
         match (&self.watches, &profile.controller.watch_namespace, pools.as_slice()) {
@@ -163,7 +163,7 @@ impl OtherController {
         }
     }
 
-    /// How it goes: its own runners first, while it can still take them off GitHub.
+    /// How to uninstall it: its own runners first, while it can still remove them at GitHub.
     fn uninstall(&self) -> String {
         let place = self
             .watches

@@ -1,4 +1,4 @@
-//! The Actions Runner Controllers of others in the same cluster, as their webhook configurations tell: those are the
+//! Finds other Actions Runner Controllers in the cluster by their webhook configurations: the
 //! only objects that every controller has and that are found without knowing its namespace. Pure: no I/O.
 //!
 //! Webhook configurations are cluster-wide and named by the release; a controller with `scope.singleNamespace` has a
@@ -15,26 +15,26 @@ use serde_json::Value;
 use super::services;
 use crate::profile::Profile;
 
-/// What the names of the controller's webhooks end with.
+/// The suffix of the names of the controller's webhooks.
 pub const WEBHOOKS: &str = ".actions.summerwind.dev";
 
-/// The labels by which charts select one namespace: the second is that of charts before 0.23.5.
+/// The labels by which charts select one namespace: the second is from charts before 0.23.5.
 const NAMESPACE_LABELS: [&str; 2] = ["kubernetes.io/metadata.name", "name"];
 
-/// The controller of somebody else.
+/// A controller that is not the profile's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherController {
     /// Its webhook configuration.
     pub configuration: String,
-    /// The release that helm installed it as, by namespace and name; none where something else did.
+    /// Its helm release, by namespace and name; `None` if helm did not install it.
     pub release: Option<(String, String)>,
-    /// The Services that this calls, by namespace and name.
+    /// The Services that the configuration calls, by namespace and name.
     pub services: Vec<(String, String)>,
-    /// The only namespace that it looks at; none where it looks at all.
+    /// The only namespace that it watches; `None` if it watches all.
     pub watches: Option<String>,
 }
 
-/// Whether a configuration is of an Actions Runner Controller.
+/// Whether a configuration belongs to an Actions Runner Controller.
 pub fn is_controllers(configuration: &Value) -> bool {
     let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
     webhooks.any(|it| {
@@ -81,7 +81,7 @@ pub fn others(configurations: &[Value], profile: &Profile) -> Vec<OtherControlle
         .collect()
 }
 
-/// The release that helm's own notes name.
+/// The release in helm's annotations.
 fn release(configuration: &Value) -> Option<(String, String)> {
     let noted = |key: &str| {
         let annotations = &configuration["metadata"]["annotations"];
@@ -107,8 +107,8 @@ fn watched(configuration: &Value) -> Option<String> {
 }
 
 impl OtherController {
-    /// The first namespace of the profile's pools that it looks at too; of all others where the profile's controller
-    /// looks at every namespace.
+    /// The first namespace of the profile's pools that it watches too; the first of all namespaces where the profile's
+    /// controller watches all.
     pub fn shares(&self, profile: &Profile) -> Option<String> {
         match (&self.watches, &profile.controller.watch_namespace) {
             (None, None) => Some("every namespace".into()),
@@ -118,7 +118,7 @@ impl OtherController {
         }
     }
 
-    /// Where it is, for people.
+    /// Its location, for messages.
     pub fn place(&self) -> String {
         let mut namespaces: Vec<&str> = self.services.iter().map(|(it, _)| it.as_str()).collect();
         namespaces.dedup();

@@ -1,4 +1,4 @@
-//! Controllers of others: who they are, what they meet, and what comes of it.
+//! Tests of other controllers: who they are, what they share with the profile, and the effect.
 
 use serde_json::json;
 
@@ -98,7 +98,7 @@ fn the_way_out_names_a_key_that_can_do_it() {
     assert!(!way.contains("helm -n"), "{way}");
 }
 
-/// What `others` finds and which of it the profile's pools meet, by namespace of the release.
+/// The controllers that `others` finds, by namespace of the release, and the namespaces that they share with the profile.
 fn met(configurations: &[Value], profile: &Profile) -> Vec<(String, Option<String>)> {
     let found = others(configurations, profile);
     found
@@ -185,7 +185,7 @@ fn pools_in_several_namespaces_are_told_to_move_together_first() {
     assert!(way.contains("`controller.watchNamespace`"), "{way}");
 }
 
-/// What comes of a controller of release `release` in namespace `namespace`, whose Service may be gone.
+/// The effect of a controller of release `release` in namespace `namespace`, whose Service may be missing.
 fn meeting(
     (release, namespace): (&str, &str),
     selector: &Value,
@@ -299,7 +299,7 @@ fn one_that_is_apart_is_no_matter_but_where_its_webhook_is_left() {
 
 #[test]
 fn what_is_left_of_one_that_looked_at_ours_is_refused_before_arcctl_s_is_there_and_told_after() {
-    // Its namespace was deleted, or it was uninstalled by halves, or it is being installed again.
+    // Its namespace was deleted, or it was half uninstalled, or it is being reinstalled.
     let ours = profile(&json!({}), "runners");
     let command = "kubectl delete validatingwebhookconfiguration/team-actions-runner-controller-validating-webhook-configuration mutatingwebhookconfiguration/team-actions-runner-controller-mutating-webhook-configuration";
     for selector in [Value::Null, watching("runners")] {
@@ -320,7 +320,7 @@ fn in_one_namespace_two_may_share_the_lease() {
     let ours = profile(&json!({}), "runners");
     let after = told(meeting(beside, &Value::Null, &ours, (false, true)));
     assert!(after.contains("only one of the two leads"), "{after}");
-    // A release of another name has a Lease of its own.
+    // A release with another name has its own Lease.
     let named = profile(&json!({"release": "ci"}), "runners");
     let after = told(meeting(beside, &Value::Null, &named, (false, true)));
     assert!(!after.contains("Lease"), "{after}");

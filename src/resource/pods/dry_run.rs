@@ -1,5 +1,5 @@
-//! A runner's pod is tried before anything waits for it: the controller would only write to its log that the API server
-//! refuses it (actions-runner-controller, `processRunnerCreation`: an error of `Create` makes no event).
+//! Tests a runner's pod by a dry run before the run waits for it: a rejected pod is only in the controller's log
+//! (actions-runner-controller, `processRunnerCreation`: an error of `Create` makes no event).
 
 use std::collections::BTreeSet;
 
@@ -20,22 +20,22 @@ use crate::{
     resource::context::Context,
 };
 
-/// What came of trying a pod.
+/// The result of a dry run of a pod.
 #[derive(Clone, Debug)]
 pub enum Trial {
-    /// The API server would take it.
+    /// The API server would accept it.
     Admitted,
-    /// It would not.
+    /// The API server would reject it.
     Refused(Refusal),
-    /// Its namespace is not there yet: there is nothing to ask.
+    /// Its namespace does not exist yet.
     TooEarly,
-    /// It could not be tried.
+    /// The dry run failed for another reason.
     Unknown(Error),
 }
 
 impl Registration {
-    /// Has the API server judge a runner's pod of this pool, without making it. `coming` are the ids of what the run
-    /// makes before the pods: a service account among them is no reason to refuse.
+    /// Creates a runner's pod of this pool as a dry run. `coming` are the ids of resources that the run
+    /// creates before the pods: a missing service account among them is no reason to reject.
     pub async fn try_pod(&self, context: &Context, coming: &BTreeSet<String>) -> Trial {
         let Some(pool) = context.profile.pools.iter().find(|it| it.name == self.pool) else {
             return Trial::TooEarly;
@@ -84,8 +84,8 @@ impl Registration {
         Trial::Refused(tried.refusal(&failure.said(), &fits))
     }
 
-    /// Whether the claims of its ephemeral volumes may be made, and the pool's minimum fits too, of which one pod is
-    /// admitted. Who may not read quotas meets them later, pod by pod.
+    /// Whether the claims of its ephemeral volumes are accepted, and the pool's minimum fits too, because a dry run tests
+    /// only one pod. If this user cannot read quotas, this is skipped.
     async fn fits(&self, context: &Context, pool: &Pool, admitted: &Value) -> Trial {
         let claims = claims::of_pod(admitted);
         for (volume, claim) in &claims {
@@ -114,7 +114,7 @@ impl Registration {
     }
 }
 
-/// What is no judgement of `tried`: no namespace, no right, no answer.
+/// Failures that do not judge `tried`: a missing namespace, a missing permission, no response.
 fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
     let judged = matches!(failure.code(), Some(400 | 403 | 409 | 422));
     let by_webhook = failure.said().contains("failed calling webhook");
@@ -130,7 +130,7 @@ fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
     None
 }
 
-/// Where the profile says what a volume of the pool's pods claims.
+/// The key in the profile for the claim of a volume of the pool's pods.
 fn claim_key(pool: &Pool, volume: &str) -> String {
     match &pool.container_mode {
         ContainerMode::Kubernetes(_) if volume == "work" => {
@@ -141,13 +141,13 @@ fn claim_key(pool: &Pool, volume: &str) -> String {
 }
 
 impl Refusal {
-    /// Whether it must be mended before anything is made that waits for the pods.
+    /// Whether it must be fixed before anything is created that waits for the pods.
     pub fn is_lasting(&self) -> bool {
         self.lasts == Lasts::UntilChanged
     }
 }
 
-/// The error of a run that would wait for pods which nobody can make; `None` where there is no such pool.
+/// The error of a run that would wait for pods that cannot be created; `None` where there is no such pod.
 pub fn error<'a>(refused: impl Iterator<Item = (&'a Registration, &'a Refusal)>) -> Option<Error> {
     let mut refused = refused;
     let (pool, refusal) = refused.next()?;
@@ -169,7 +169,7 @@ pub fn error<'a>(refused: impl Iterator<Item = (&'a Registration, &'a Refusal)>)
     }))
 }
 
-/// The container modes, by the profile's words, in which the API server would take the pool's pods.
+/// The container modes, as in the profile, in which the API server would accept the pool's pods.
 async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
     let volume = WorkVolume {
         storage_class: "any".into(),
@@ -192,7 +192,7 @@ async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
         let Ok(mut pod) = runner_pod(&context.profile, &pool) else {
             continue;
         };
-        // Of another pod's account nothing is asked here.
+        // The service account of a different pod is not checked here.
         pod = with_default_account(&pod);
         if context.kube.create(&pod, Mode::DryRun).await.is_ok() {
             fits.push(word);

@@ -1,4 +1,4 @@
-//! The pods of a pool: why one is refused, why one does not run, and whether they fit.
+//! Pods of a pool: why a pod is rejected, why it does not run, and whether quotas allow it.
 
 pub mod dry_run;
 pub(crate) mod quota;

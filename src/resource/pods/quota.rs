@@ -1,4 +1,4 @@
-//! Whether the minimum of a pool fits in the quotas of its namespace: the API server judges one pod at a time, and takes the
+//! Whether the quotas of a namespace allow the minimum of a pool: the API server checks one pod at a time, and accepts the
 //! first of two that do not fit together. Pure: no I/O.
 
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::refusal::{Lasts, Refusal};
 use crate::units::quantity::Amount;
 
-/// The first quota that so many of `pod` never fit in; `pod` is as admission has it, with its defaults.
+/// The first quota that can never hold this many of `pod`; `pod` includes the defaults of admission.
 pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> Option<Refusal> {
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
     for quota in quotas.iter().filter(|it| counts(it, pod)) {
@@ -35,7 +35,7 @@ pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> O
     None
 }
 
-/// Whether a quota counts this pod: one with scopes counts some. What is not known here counts none
+/// Whether a quota counts this pod: one with scopes counts only some. An unknown scope counts none
 /// (kubernetes, `PodMatchesScopeFunc` in `pkg/quota/v1/evaluator/core/pods.go`).
 fn counts(quota: &Value, pod: &Value) -> bool {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -67,7 +67,7 @@ fn counts(quota: &Value, pod: &Value) -> bool {
     scopes.iter().filter_map(Value::as_str).all(in_scope) && selected.iter().all(matches)
 }
 
-/// Whether no container of a pod asks for anything or is limited.
+/// Whether no container of a pod has requests or limits.
 fn is_best_effort(pod: &Value) -> bool {
     let mut containers = ["containers", "initContainers"]
         .iter()
@@ -79,7 +79,7 @@ fn is_best_effort(pod: &Value) -> bool {
     !containers.any(|it| asks(it, "requests") || asks(it, "limits"))
 }
 
-/// What one pod takes of a resource of quotas; `None` for what is not counted here.
+/// How much of a quota's resource one pod uses; `None` for resources that are not counted here.
 pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
     let (class, resource) = match resource.split_once(".storageclass.storage.k8s.io/") {
         Some((class, resource)) => (Some(class), resource),
@@ -106,7 +106,7 @@ pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
         (left, right) => left.or(right),
     };
     let list = |key: &str| pod["spec"][key].as_array().into_iter().flatten();
-    // Init containers run one after another, before the others; those that go on run beside all that come after them.
+    // Init containers run one after another, before the others; sidecars run beside all later containers.
     let (mut beside, mut most) = (None, None);
     for container in list("initContainers") {
         let asked = plus(one(container), beside);
@@ -116,11 +116,11 @@ pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
         most = most.max(asked);
     }
     let sum = list("containers").fold(beside, |sum, it| plus(sum, one(it)));
-    // What the runtime class takes for itself.
+    // The overhead of the runtime class.
     plus(most.max(sum), amount(&pod["spec"]["overhead"][name]))
 }
 
-/// What the pod's ephemeral volumes claim, of one class where a quota counts one.
+/// The claims of the pod's ephemeral volumes, of one storage class where a quota counts one.
 fn claims<'a>(pod: &'a Value, class: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
     volumes
@@ -245,7 +245,7 @@ mod tests {
                 json!({"metadata": {"name": "q"}, "spec": {"hard": {"requests.cpu": hard}}});
             refusal(&[quota], pod, 1, "basic").is_none()
         };
-        // A sidecar that is an init container runs beside the runner, and beside the init containers after it.
+        // A sidecar in `initContainers` runs beside the runner, and beside the init containers after it.
         let sidecar = json!({"spec": {"initContainers": [proxy], "containers": [cpu("1")]}});
         assert!(fits(&sidecar, "1500m") && !fits(&sidecar, "1400m"));
         let later =

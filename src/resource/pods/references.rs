@@ -1,4 +1,4 @@
-//! Which of the objects that runner pods need, and that arcctl does not make, are not there.
+//! Finds missing objects that runner pods reference and arcctl does not create.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use crate::{
     profile::Profile,
 };
 
-/// What is missing, and how to bring it; what could not be found out is told as that.
+/// The missing objects, with hints; failed checks are reported too.
 pub async fn missing(kube: &Kube, profile: &Profile) -> Vec<String> {
-    // A profile that no pod can be made of has its own error.
+    // A profile without a valid pod has its own error.
     let needs = needs(profile).unwrap_or_default();
     let found = needs.iter().map(|(reference, need)| async move {
         let found = look(kube, reference).await;
@@ -35,7 +35,7 @@ pub async fn missing(kube: &Kube, profile: &Profile) -> Vec<String> {
         .collect()
 }
 
-/// How to bring something into a namespace that is not there yet.
+/// How to create something in a namespace that does not exist yet.
 async fn without_namespace(kube: &Kube, name: &str) -> Option<String> {
     let namespace = kube.get(&Target::cluster("v1", "Namespace", name)).await;
     matches!(namespace, Ok(None)).then(|| {
@@ -54,7 +54,7 @@ async fn look(kube: &Kube, reference: &Reference) -> Result<Option<Value>> {
     kube.get(&target).await
 }
 
-/// A sentence on what was looked for; none where all is well.
+/// A message about a reference; `None` where it is valid.
 fn told(reference: &Reference, need: &Need, found: Result<Option<Value>>) -> Option<String> {
     let named = match &reference.namespace {
         Some(namespace) => format!(

@@ -1,7 +1,7 @@
-//! Whether pods carry the role of their service account. Pure: no I/O.
+//! Checks whether pods have the role of their service account. Pure: no I/O.
 //!
-//! EKS adds it while a pod is created, and lets the pod pass where it cannot: a pod that came before the annotation or
-//! the association, or while EKS's webhook was away, runs without the role and says nothing (reference: arc.md 9).
+//! EKS adds it when a pod is created, and accepts the pod if it cannot: a pod from before the annotation or
+//! the association, or while EKS's webhook was down, runs without the role and without an error (reference: arc.md 9).
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Why a pod does not run: from its status and its events. Pure: no I/O.
+//! Finds why a pod does not run, from its status and its events. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// How often kubelet has to repeat a message before it counts as stuck: volumes that cert-manager is still filling are
+/// How often kubelet must repeat a message before the pod counts as stuck: volumes that cert-manager fills are
 /// missing in the first seconds of every installation (reference: observed.md).
 const PASSING_REPEATS: i64 = 6;
 
@@ -34,7 +34,7 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
     let look = format!("look at it with `kubectl -n {namespace} describe pod {name}`");
     if let Some(condition) = unschedulable(pod) {
         let message = condition["message"].as_str().unwrap_or("no node fits");
-        // No node is missing: the pod's event says why its claim is not made.
+        // This is not a lack of nodes: the pod's event contains why its claim is not created.
         if message.contains("waiting for ephemeral volume controller") {
             return without_claim(pod, name, events).unwrap_or_else(|| {
                 Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
@@ -72,7 +72,7 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
     })
 }
 
-/// Why a claim of the pod's ephemeral volumes is not made: the controller of these says it of the pod (kubernetes,
+/// Why a claim of the pod's ephemeral volumes is not created: their controller reports it in events of the pod (kubernetes,
 /// `pkg/controller/volume/ephemeral`).
 fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness> {
     let refused = events.iter().find(|it| {
@@ -85,10 +85,10 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
     ))
 }
 
-/// What is to be done where the scheduler says that there are no nodes at all: what brings them begins when a pod waits.
+/// The hint where the cluster has no nodes: autoscalers start only when a pod is pending.
 const NO_NODES: &str = "the cluster has no node: add a node group, or wait until the autoscaler that is to bring one (Karpenter, Cluster Autoscaler) has seen this pod; `arcctl doctor` tells when nodes are ready";
 
-/// What made a pod, by its labels.
+/// The creator of a pod, by its labels.
 enum Maker {
     Pool,
     Controller,
@@ -109,7 +109,7 @@ fn maker(object: &Value) -> Maker {
     }
 }
 
-/// Where the profile says where a pod runs.
+/// The keys in the profile for the placement of a pod.
 fn placement_keys(pod: &Value) -> &'static str {
     match maker(pod) {
         Maker::Pool => "instanceType, nodeSelector, tolerations or resources in the profile",
@@ -123,7 +123,7 @@ fn placement_keys(pod: &Value) -> &'static str {
     }
 }
 
-/// Where the profile says which image a pod has.
+/// The keys in the profile for the image of a pod.
 fn image_keys(pod: &Value) -> &'static str {
     match maker(pod) {
         Maker::Pool => "the image's name and tag in the profile",
@@ -133,7 +133,7 @@ fn image_keys(pod: &Value) -> &'static str {
     }
 }
 
-/// What gives the pods of `object` what a policy asks for: a key of the profile, or whatever made it.
+/// The key of the profile, or the creator, to change so that the pods of `object` comply with a policy.
 pub(crate) fn what_to_change(object: &Value) -> &'static str {
     match maker(object) {
         Maker::Controller => "change `controller.values` in the profile",
@@ -144,14 +144,14 @@ pub(crate) fn what_to_change(object: &Value) -> &'static str {
     }
 }
 
-/// What the scheduler says of a pod that it finds no node for.
+/// The scheduler's condition for a pod without a suitable node.
 pub(crate) fn unschedulable(pod: &Value) -> Option<&Value> {
     pod["status"]["conditions"].as_array()?.iter().find(|it| {
         it["type"] == "PodScheduled" && it["status"] == "False" && it["reason"] == "Unschedulable"
     })
 }
 
-/// The reason and message of the first container that waits.
+/// The reason and message of the first waiting container.
 fn waiting(pod: &Value) -> Option<(&str, &str)> {
     ["initContainerStatuses", "containerStatuses"]
         .iter()

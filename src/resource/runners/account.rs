@@ -1,4 +1,4 @@
-//! GitHub for the pools of another scope or credential than the profile's.
+//! The GitHub accounts of pools with another scope or credential than the profile's.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::{
     resource::context::{Context, scope},
 };
 
-/// The GitHub of pools that have one of their own.
+/// The GitHub account of pools that have their own.
 pub struct Account {
-    /// The profile with this GitHub in place of its own, and only these pools.
+    /// The profile with this GitHub account instead of its own, and only these pools.
     pub part: Profile,
     /// A client with their credential.
     pub github: GitHub,
-    /// What goes into their Secrets.
+    /// The credential for their Secrets.
     pub credential: Credential,
 }
 
 impl Account {
-    /// Whether it is that of a pool.
+    /// Whether it is the account of a pool.
     fn has(&self, pool: &str) -> bool {
         self.part.pools.iter().any(|it| it.name == pool)
     }
@@ -35,7 +35,7 @@ impl Context {
         self.accounts.iter().find(|it| it.has(pool))
     }
 
-    /// Whether a pool has a GitHub of its own.
+    /// Whether a pool has its own GitHub account.
     pub fn has_own_account(&self, pool: &str) -> bool {
         self.account(pool).is_some()
     }
@@ -46,14 +46,14 @@ impl Context {
             .map_or(&self.credential, |it| &it.credential)
     }
 
-    /// The client for a pool's runners, and the profile as that client's GitHub sees it.
+    /// The client for a pool's runners, and the profile for that client.
     pub fn github_of(&self, pool: &str) -> (&GitHub, &Profile) {
         self.account(pool)
             .map_or((&self.github, &self.profile), |it| (&it.github, &it.part))
     }
 
-    /// The runners of all accounts, those of the profile's own first. Their names are names of pods, and so no two are the
-    /// same.
+    /// The runners of all accounts, those of the profile's own first. Their names are pod names, so they are
+    /// unique.
     pub(crate) async fn list_runners(&self) -> Result<Arc<Vec<Runner>>> {
         let own = self.github.runners(scope(&self.profile)?);
         let others = self
@@ -66,7 +66,7 @@ impl Context {
         Ok(Arc::new(all))
     }
 
-    /// Removes a runner at GitHub, where it is.
+    /// Removes a runner at the GitHub account that lists it.
     pub async fn remove_runner(&self, runner: &Runner) -> Result<crate::clients::github::Removed> {
         for account in &self.accounts {
             let scope = scope(&account.part)?;
@@ -82,7 +82,7 @@ impl Context {
         self.github.remove_runner(scope, runner.id).await
     }
 
-    /// The calls to GitHub of all accounts.
+    /// The counts of GitHub calls of all accounts.
     pub fn github_requests(&self) -> Counts {
         let others = self.accounts.iter().map(|it| it.github.requests.snapshot());
         others.fold(self.github.requests.snapshot(), |sum, it| Counts {

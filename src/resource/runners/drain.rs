@@ -1,8 +1,8 @@
-//! A pool that goes: scaled to nothing, its jobs waited for, its runners removed at GitHub and then in the cluster, its
-//! `RunnerDeployment` deleted.
+//! Removes a pool: scales it to zero, waits for its jobs, removes its runners at GitHub and then in the cluster, and
+//! deletes its `RunnerDeployment`.
 //!
-//! The controller is not waited for: its own scale-down ends one or two sync periods later when the runners are young
-//! (seen with ARC v0.27.4). What it is waited for is that it makes no new runners, and that it lets go of the old ones.
+//! arcctl does not wait for the controller's scale-down: with young runners it takes one or two sync periods longer
+//! (seen with ARC v0.27.4). It waits only until the controller creates no new runners and releases the old ones.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,24 +29,24 @@ use crate::{
     },
 };
 
-/// What there is of a pool.
+/// The objects of a pool.
 pub(super) struct Pool {
     pub(super) deployment: Option<Value>,
     pub(super) runners: Vec<Value>,
     pub(super) pods: Vec<Value>,
 }
 
-/// What to do next with a pool.
+/// The next step for a pool.
 enum Next {
     /// Nothing is left.
     Gone,
-    /// It is scaled to nothing: the controller makes no new runners, and asks GitHub before it ends one.
+    /// Scale it to zero: then the controller creates no new runners, and checks with GitHub before it ends one.
     Scale,
-    /// These runners are removed; GitHub's ids of those that it lists.
+    /// Remove these runners; with GitHub's ids of those that it lists.
     Remove(Vec<String>, HashMap<String, u64>),
-    /// Its `RunnerDeployment` is deleted.
+    /// Delete its `RunnerDeployment`.
     Delete,
-    /// Something has to end first.
+    /// Wait for this.
     Wait(Readiness),
 }
 
@@ -56,7 +56,7 @@ impl Drain {
             .labelled(format!("runner-deployment-name={}", self.pool))
     }
 
-    /// What a watch must look at to see it go.
+    /// The watches for its deletion.
     pub(crate) fn selections(&self) -> Vec<Selection> {
         vec![
             self.pool("Runner", names::ARC_API_VERSION),
@@ -86,7 +86,7 @@ impl Drain {
         })
     }
 
-    /// What is left of the pool, and what holds it.
+    /// What remains of the pool, and what blocks its deletion.
     pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
         let pool = self.read(context).await?;
         if let Some(deployment) = &pool.deployment {
@@ -110,7 +110,7 @@ impl Drain {
         })
     }
 
-    /// Takes the next step.
+    /// Runs the next step.
     pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
         let pool = self.read(context).await?;
         let target = self.target();
@@ -138,8 +138,8 @@ impl Drain {
         }
     }
 
-    /// Names the pool's runners in the inventory, so that what they leave at GitHub is found by name, also by another
-    /// run: no prefix tells whose a runner is.
+    /// Adds the names of the pool's runners to the inventory, so that any later run finds their entries at GitHub by name:
+    /// a name prefix does not show the owner.
     async fn remember(&self, context: &Context, pool: &Pool) -> Result<()> {
         let names = pool.runners.iter().chain(&pool.pods).filter_map(name);
         let home = inventory::Home::of(&context.profile);
@@ -154,7 +154,7 @@ impl Drain {
             if live["spec"]["replicas"].as_u64().unwrap_or(1) > 0 {
                 return Ok(Next::Scale);
             }
-            // A runner that is removed before its replica set is at 0 is made again.
+            // A runner that is removed before its replica set is at 0 is created again.
             if removal.by_hand.is_none() && self.has_runners_to_come(context, live).await? {
                 let reason = "the controller scales it to 0";
                 return Ok(Next::Wait(Readiness::progressing(reason)));
@@ -184,7 +184,7 @@ impl Drain {
         })
     }
 
-    /// Whether a replica set of the pool still asks for runners; without a controller none will come.
+    /// Whether a replica set of the pool still creates runners; without a controller it cannot.
     async fn has_runners_to_come(&self, context: &Context, deployment: &Value) -> Result<bool> {
         let sets =
             Selection::namespaced(names::ARC_API_VERSION, "RunnerReplicaSet", &self.namespace);
@@ -200,7 +200,7 @@ impl Drain {
             .any(|it| it["spec"]["replicas"].as_i64().unwrap_or(1) > 0))
     }
 
-    /// Those of the pool's runners that GitHub lists; an error that is a text says why it cannot be asked.
+    /// Those of the pool's runners that GitHub lists; a text error is the reason why GitHub cannot be called.
     async fn at_github(
         &self,
         context: &Context,
@@ -229,13 +229,13 @@ fn name(object: &Value) -> Option<&str> {
     object["metadata"]["name"].as_str()
 }
 
-/// The names of the runners that are left.
+/// The names of the remaining runners.
 fn left(pool: &Pool) -> BTreeSet<&str> {
     let objects = pool.runners.iter().chain(&pool.pods);
     objects.filter_map(name).collect()
 }
 
-/// What is known of each runner that is left.
+/// The state of each remaining runner.
 fn leaving(context: &Context, pool: &Pool, at_github: &[Runner]) -> Vec<Leaving> {
     let now = Timestamp::now();
     let one = |name: &str| {
@@ -245,7 +245,7 @@ fn leaving(context: &Context, pool: &Pool, at_github: &[Runner]) -> Vec<Leaving>
         Leaving {
             name: name.to_owned(),
             state: leaving::state(pod, busy, now),
-            // A pod whose Runner is gone is the garbage collector's.
+            // A pod without its Runner is deleted by the garbage collector.
             ending: runner.is_none_or(is_ending),
         }
     };

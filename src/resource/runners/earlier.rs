@@ -1,8 +1,8 @@
-//! The runners of a pool's earlier templates, where they hold the room that those of the newest need. Pure: no I/O.
+//! Finds runners of a pool's earlier templates that occupy the capacity for the newest ones. Pure: no I/O.
 //!
-//! The controller empties the set of an earlier template only once all runners of the newest are ready, and makes anew what
-//! is deleted before (`runnerdeployment_controller.go` and `runner_pod_owner.go` of ARC v0.27.6). Where the earlier ones
-//! never started, since nobody can pull their image, and the nodes or a quota are full of them, neither would ever end.
+//! The controller scales down the set of an earlier template only once all new runners are ready, and recreates what
+//! is deleted before (`runnerdeployment_controller.go` and `runner_pod_owner.go` of ARC v0.27.6). If the earlier runners
+//! never started, for example for an invalid image, and fill the nodes or a quota, this would be a deadlock.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::{
     leaving::{ID, LEFT_GITHUB, listed},
 };
 
-/// Why a container waits that does not start by itself within moments.
+/// Waiting reasons of a container that does not start within moments.
 const FAILS_TO_START: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -23,20 +23,20 @@ const FAILS_TO_START: [&str; 6] = [
     "CreateContainerError",
 ];
 
-/// What there is of a pool's earlier templates.
+/// The objects of a pool's earlier templates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Earlier {
-    /// The sets none of whose runners can have had a job.
+    /// The sets whose runners never had a job.
     pub(super) never: Vec<Value>,
-    /// The pods of these that are not being deleted yet.
+    /// The pods of these that are not terminating.
     pub(super) pods: Vec<Value>,
-    /// The Runners of these that have no pod, and are not being deleted yet.
+    /// The Runners of these that have no pod and are not terminating.
     pub(super) runners: Vec<Value>,
-    /// The other sets that still ask for runners, and the names of their pods.
+    /// The other sets with replicas, and the names of their pods.
     pub(super) others: Vec<(Value, Vec<String>)>,
 }
 
-/// What the `sets` of other templates than `newest`, a hash, have, where pods of theirs are in the way by `lack`;
+/// The objects of `sets` with other templates than `newest`, a hash, where their pods block new ones by `lack`;
 /// `at_github` are the names of the runners there.
 pub(super) fn earlier(
     newest: &str,
@@ -75,12 +75,12 @@ pub(super) fn earlier(
 }
 
 impl Earlier {
-    /// The sets without a job that still ask for runners.
+    /// The sets without a job that still have replicas.
     pub(super) fn to_empty(&self) -> impl Iterator<Item = &Value> {
         self.never.iter().filter(|it| asks(it))
     }
 
-    /// Whether runners that never started are still to be removed.
+    /// Whether runners that never started still have to be removed.
     pub(super) fn is_to_go(&self) -> bool {
         !self.pods.is_empty() || !self.runners.is_empty()
     }
@@ -91,7 +91,7 @@ impl Earlier {
         all.map(|it| name(it).to_owned()).collect()
     }
 
-    /// The commands that remove by hand what never started.
+    /// The commands to remove what never started.
     pub(super) fn removal(&self, namespace: &str) -> String {
         let mut commands: Vec<String> = self.to_empty().map(|it| to_zero(namespace, it)).collect();
         for (kind, objects) in [("pod", &self.pods), ("runner", &self.runners)] {
@@ -104,8 +104,8 @@ impl Earlier {
         commands.join(", then ")
     }
 
-    /// Of the sets whose runners have started or may do so: who holds the room, and how they go before the new ones are
-    /// there; `None` where there are none.
+    /// For sets whose runners have started or may start: their pods, and how to remove them before the new ones are
+    /// ready; `None` where there are none.
     pub(super) fn others(&self, namespace: &str) -> Option<(String, String)> {
         let pods: Vec<String> = self.others.iter().flat_map(|it| it.1.clone()).collect();
         if pods.is_empty() {
@@ -129,7 +129,7 @@ impl Earlier {
     }
 }
 
-/// Has a set ask for no runners. A kind without `scale` of its own.
+/// The command to scale a set to zero, whose kind has no `scale` subresource.
 fn to_zero(namespace: &str, set: &Value) -> String {
     format!(
         "`kubectl -n {namespace} patch runnerreplicaset {} --type=merge -p '{{\"spec\":{{\"replicas\":0}}}}'`",
@@ -137,8 +137,8 @@ fn to_zero(namespace: &str, set: &Value) -> String {
     )
 }
 
-/// Whether the runner in a pod has never run, and does not start by itself in the next moments. What runs beside it takes no
-/// job.
+/// Whether the runner in a pod never ran, and will not start within moments. Sidecars run no
+/// jobs.
 fn never_started(pod: &Value) -> bool {
     let noted = |key: &str| pod["metadata"]["annotations"][key].is_string();
     if pod["status"]["phase"] != "Pending" || noted(ID) || noted(LEFT_GITHUB) {
@@ -154,7 +154,7 @@ fn never_started(pod: &Value) -> bool {
     if has_run {
         return false;
     }
-    // No node has it.
+    // It is on no node.
     if pod["spec"]["nodeName"]
         .as_str()
         .unwrap_or_default()
@@ -172,7 +172,7 @@ fn never_started(pod: &Value) -> bool {
     runner.is_some_and(fails) || statuses("initContainerStatuses").any(fails)
 }
 
-/// Whether a set asks for runners.
+/// Whether a set has replicas.
 fn asks(set: &Value) -> bool {
     set["spec"]["replicas"].as_u64().unwrap_or(1) > 0
 }
@@ -241,7 +241,7 @@ mod tests {
         for lack in [on("node-1"), Lack::AnyNode] {
             let (who, _) = of(&pods, &lack).others("n").unwrap();
             assert!(who.ends_with(": `x`"), "{who}");
-            // One without a node, of a set that never started.
+            // A pod without a node, of a set that never started.
             assert_eq!(
                 of(std::slice::from_ref(&nowhere), &lack),
                 Earlier::default()
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(of(&pods, &on("node-2")), Earlier::default());
         let (who, _) = of(&pods, &Lack::Quota).others("n").unwrap();
         assert!(who.ends_with(": `x`, `y`"), "{who}");
-        // Where one of those that never started is in the way, the others would take its place.
+        // If a pod that never started is in the way, the others would take its place.
         let failed = pod("x", "a", &waiting("ErrImagePull"));
         let found = of(&[failed, nowhere], &on("node-1"));
         assert_eq!(found.names(), ["x", "y"]);
@@ -302,7 +302,7 @@ mod tests {
             assert!(who.ends_with(": `x`, `y`"), "{who}");
             assert!(how.contains("patch runnerreplicaset old"), "{how}");
         }
-        // GitHub has one of them.
+        // GitHub lists one of them.
         assert!(!found(&[pulls], &["x"]).is_to_go());
     }
 
@@ -335,7 +335,7 @@ mod tests {
         let found = earlier("b", (&sets, &[], &[going]), &BTreeSet::new(), &Lack::Quota);
         assert!(!found.is_to_go());
         assert_eq!(found.to_empty().count(), 0);
-        // Whose runners end already, the controller has in hand.
+        // Sets whose runners are terminating already are left to the controller.
         let runs = pod("y", "a", &json!({"running": {}}));
         let found = earlier("b", (&sets, &[], &[runs]), &BTreeSet::new(), &Lack::Quota);
         assert_eq!(found.others("n"), None);

@@ -1,4 +1,4 @@
-//! What the newest runners of a pool lack that others have: room on the nodes, or in a quota. Pure: no I/O.
+//! Finds which resource new runners of a pool lack because other pods use it: nodes or a quota. Pure: no I/O.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::resource::pods::{
     status::unschedulable,
 };
 
-/// What the scheduler says of a pod that other pods keep from a node (kubernetes, `pkg/scheduler/framework/plugins`).
+/// The scheduler's messages for a pod that other pods keep from a node (kubernetes, `pkg/scheduler/framework/plugins`).
 const NO_ROOM: [&str; 6] = [
     "Insufficient ",
     "Too many pods",
@@ -20,22 +20,22 @@ const NO_ROOM: [&str; 6] = [
     "pod topology spread constraints",
 ];
 
-/// Of these, what pods on other nodes may be the reason of.
+/// Those of these that pods on other nodes can cause.
 const ELSEWHERE: [&str; 2] = ["pod anti-affinity rules", "pod topology spread constraints"];
 
-/// What the newest pods wait for, and so which pods of earlier templates are in their way.
+/// What the newest pods lack, and so which pods of earlier templates block them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lack {
-    /// A quota counts all.
+    /// A quota: all pods of the namespace count.
     Quota,
-    /// These nodes would take one, if they were empty.
+    /// These nodes would have room if they were empty.
     Nodes(BTreeSet<String>),
-    /// A pod on any node may keep it from all.
+    /// A pod on any node can block it on all nodes.
     AnyNode,
 }
 
 impl Lack {
-    /// Whether `pod` is in the way of the newest.
+    /// Whether `pod` blocks the newest pods.
     pub(super) fn is_for(&self, pod: &Value) -> bool {
         let node = pod["spec"]["nodeName"].as_str();
         let node = node.filter(|it| !it.is_empty());
@@ -47,7 +47,7 @@ impl Lack {
     }
 }
 
-/// Whether other pods may keep `pod` from a node.
+/// Whether other pods can keep `pod` from a node.
 pub(super) fn lacks_room(pod: &Value) -> bool {
     says(pod, &NO_ROOM)
 }
@@ -57,7 +57,7 @@ fn says(pod: &Value, words: &[&str]) -> bool {
     said.is_some_and(|said| words.iter().any(|it| said.contains(it)))
 }
 
-/// What `pod` waits for, which finds no room on `nodes`; `None` where it would fit on none of them, whatever goes.
+/// What `pod`, which has no room on `nodes`, lacks; `None` where it would fit on none of them even if they were empty.
 pub(super) fn lack(pod: &Value, nodes: &[Value]) -> Option<Lack> {
     let fitting: BTreeSet<String> = nodes
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn lack(pod: &Value, nodes: &[Value]) -> Option<Lack> {
     }
 }
 
-/// Whether a node takes a pod once no other is there: all it asks for is there, and it has the labels.
+/// Whether an empty node could run a pod: it has the requested resources and labels.
 fn fits(pod: &Value, node: &Value) -> bool {
     let labels = pod["spec"]["nodeSelector"].as_object();
     let mut labels = labels.into_iter().flatten();
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// A new pod that asks for so much, and for which the scheduler says so.
+    /// A new pod with this CPU request, and the scheduler's message for it.
     fn asks_for(cpu: &str, said: &str) -> Value {
         json!({
             "spec": {"containers": [

@@ -1,70 +1,70 @@
-//! The runners of a pool that goes: what is known of each, and what is done next. Pure: no I/O.
+//! The states of runners in a pool that is removed, and the next step for each. Pure: no I/O.
 //!
-//! A runner is only deleted in the cluster once no job can reach it: it has left GitHub, or never came there. Whether a
-//! runner that GitHub lists is idle is decided by GitHub itself, which refuses to remove one with a job (422,
-//! docs.github.com: "Delete a self-hosted runner"): a listing is old when it arrives.
+//! A runner is deleted in the cluster only once it can get no job: it was removed at GitHub, or never registered. Only
+//! GitHub knows whether a runner is idle; it refuses to remove one with a job (422,
+//! docs.github.com: "Delete a self-hosted runner"). A list may be outdated.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::resource::observed::Readiness;
 
-/// The controller notes GitHub's id of a runner here once GitHub lists it (reference: arc.md 2.1).
+/// The annotation with GitHub's id of a runner, which the controller adds once GitHub lists it (reference: arc.md 2.1).
 pub(super) const ID: &str = "actions-runner/id";
 
-/// The controller notes here that it has removed the runner at GitHub (reference: arc.md 2.1).
+/// The annotation that the controller adds once it has removed the runner at GitHub (reference: arc.md 2.1).
 pub(super) const LEFT_GITHUB: &str = "actions-runner/unregistration-complete-timestamp";
 
-/// How long after its start a runner may still register: the image's start script tries ten times, with pauses
+/// How long after its start a runner can still register: the image's start script tries ten times, with pauses
 /// (reference: arc.md 2.1, the entry point), and then ends.
 const REGISTERS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
-/// What is known of a runner that is to go.
+/// The state of a runner that is to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has a job.
+    /// It runs a job.
     Busy,
-    /// GitHub lists it and has no job for it: it must be removed there before anything else of it.
+    /// GitHub lists it without a job: it must be removed there first.
     Listed,
-    /// GitHub lists it, and the controller has not noted its id yet. Were it removed now, the controller would know of no
-    /// registration, and hold the pod until ten minutes after it was ready (reference: arc.md 2.1).
+    /// GitHub lists it, but the controller has not added its id yet. If it were removed now, the controller would find no
+    /// registration, and keep the pod until ten minutes after it was ready (reference: arc.md 2.1).
     Unnoted,
-    /// It runs and GitHub does not list it yet: it may register, and take a job, at any moment.
+    /// It runs and GitHub does not list it yet: it can register, and get a job, at any moment.
     Starting,
-    /// No job can reach it.
+    /// It can get no job.
     Unreachable,
 }
 
-/// A runner of the pool, by its objects.
+/// A runner of the pool.
 #[derive(Clone, Debug)]
 pub(super) struct Leaving {
-    /// Its name: of the Runner, the pod and the runner at GitHub.
+    /// The name of the Runner, the pod and the runner at GitHub.
     pub(super) name: String,
-    /// What is known of it.
+    /// Its state.
     pub(super) state: State,
-    /// Whether its objects are being deleted already, so that only what holds them is waited for.
+    /// Whether its objects are terminating already, so that only finalizers are waited for.
     pub(super) ending: bool,
 }
 
-/// What is done next with the runners that are left.
+/// The next step for the remaining runners.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// These are removed: at GitHub first, then in the cluster.
+    /// Remove these: at GitHub first, then in the cluster.
     Remove(Vec<String>),
-    /// Something has to end first.
+    /// Wait for this.
     Wait(Readiness),
 }
 
-/// How the runners go.
+/// How the runners are removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way<'a> {
     /// Jobs are ended (`--force`).
     pub(super) force: bool,
-    /// Why the controller does not take its part, so that arcctl does.
+    /// Why the controller cannot do its part, so that arcctl does it.
     pub(super) by_hand: Option<&'a str>,
 }
 
-/// What is known of the runner whose pod is `pod`; `listed` is whether GitHub lists it, and then whether it has a job.
+/// The state of the runner in `pod`; `listed`: whether GitHub lists it, and whether it runs a job.
 pub(super) fn state(pod: Option<&Value>, listed: Option<bool>, now: Timestamp) -> State {
     match (listed, pod) {
         (Some(true), _) => State::Busy,
@@ -76,8 +76,8 @@ pub(super) fn state(pod: Option<&Value>, listed: Option<bool>, now: Timestamp) -
     }
 }
 
-/// Whether the runner in a pod may register yet, as far as the controller knows. One that was registered, or was removed, does not come back: a
-/// registration token is used at the start only.
+/// Whether the runner in a pod can still register, by the controller's annotations. A runner that was registered or removed
+/// does not return: a registration token is used only at the start.
 fn may_register(pod: &Value, now: Timestamp) -> bool {
     let annotation = |key: &str| pod["metadata"]["annotations"][key].as_str();
     if annotation(ID).is_some() || annotation(LEFT_GITHUB).is_some() {
@@ -86,12 +86,12 @@ fn may_register(pod: &Value, now: Timestamp) -> bool {
     let Some(started) = runs_since(pod) else {
         return false;
     };
-    // A time that cannot be read says nothing: it may be now.
+    // A time that cannot be parsed counts as now.
     let started = started.parse::<Timestamp>();
     started.map_or(true, |it| now.duration_since(it) < REGISTERS_WITHIN)
 }
 
-/// Since when the container of the runner runs; `None` where it has not started, or has ended.
+/// Since when the runner container runs; `None` where it has not started, or has ended.
 fn runs_since(pod: &Value) -> Option<&str> {
     let statuses = pod["status"]["containerStatuses"].as_array()?;
     let runner = statuses.iter().find(|it| it["name"] == "runner")?;
@@ -101,12 +101,12 @@ fn runs_since(pod: &Value) -> Option<&str> {
         .then(|| running["startedAt"].as_str().unwrap_or_default())
 }
 
-/// Whether the container of the runner runs.
+/// Whether the runner container runs.
 pub(super) fn runs(pod: &Value) -> bool {
     runs_since(pod).is_some()
 }
 
-/// What to do with the runners that are `left`; `known` is an error where GitHub could not be asked, and why.
+/// The next step for the runners in `left`; `known` is an error with the reason if GitHub could not be called.
 pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) -> Next {
     let names = |of: &dyn Fn(&Leaving) -> bool| -> Vec<String> {
         let left = left.iter().filter(|it| of(it));
@@ -165,7 +165,7 @@ pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) ->
     }))
 }
 
-/// The first few names; a pool of hundreds is not a line to read.
+/// The first few names; a pool can have hundreds.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = names
@@ -229,7 +229,7 @@ mod tests {
         };
         let young = running("2026-11-26T00:09:30Z");
         assert_eq!(of(&young, json!({})), State::Starting);
-        // A clock that is behind the node's.
+        // The local clock is behind the node's.
         assert_eq!(
             of(&running("2026-11-26T00:11:00Z"), json!({})),
             State::Starting
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(of(&running("not a time"), json!({})), State::Starting);
         let long_ago = running("2026-11-26T00:07:59Z");
         assert_eq!(of(&long_ago, json!({})), State::Unreachable);
-        // It was registered, so it has done its job or was removed.
+        // It was registered, so its job is done or it was removed.
         assert_eq!(of(&young, json!({ID: "7"})), State::Unreachable);
         assert_eq!(of(&young, json!({LEFT_GITHUB: NOW})), State::Unreachable);
         let ended = json!({"terminated": {"exitCode": 0}});
@@ -343,7 +343,7 @@ mod tests {
             "the controller removes 7 runners: `r0`, `r1`, `r2`, `r3`, `r4` and 2 more"
         );
         assert!(matches!(decide(&left, Ok(()), BY_HAND), Next::Remove(it) if it.len() == 7));
-        // GitHub still lists it: it goes there, whatever the controller does.
+        // GitHub still lists it: it is removed there, whatever the controller does.
         let listed = [leaving("a", State::Listed, true)];
         assert!(matches!(decide(&listed, Ok(()), GENTLY), Next::Remove(_)));
     }

@@ -1,4 +1,4 @@
-//! The runners of a pool: whether they run and are online, how they go, and how room is made for new ones.
+//! Runners of a pool: whether they run and are online, their removal, and room for new ones.
 
 pub mod account;
 pub(crate) mod drain;

@@ -1,4 +1,4 @@
-//! What pools left at GitHub: runners by the names that were recorded, or that a diagnosis found, once they are offline.
+//! Removes offline runners at GitHub that deleted pools left: by recorded names, or those that `doctor` found.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The names of the runners that are to go.
+/// The names of the runners to remove.
 async fn names<'a>(
     context: &Context,
     only: Option<&'a BTreeSet<String>>,
@@ -26,8 +26,8 @@ async fn names<'a>(
     })
 }
 
-/// What is left at GitHub. A runner that is still online or has a job is one whose end GitHub has not noticed yet; but
-/// one that was found offline, and is back, is left.
+/// What is left at GitHub. For a runner that is still online or has a job, GitHub has not noticed its end yet; but
+/// a runner that `doctor` found offline, and that is online again, is kept.
 pub(crate) async fn remains(
     context: &Context,
     only: Option<&BTreeSet<String>>,
@@ -47,7 +47,7 @@ pub(crate) async fn remains(
     Ok(match left.iter().find(|it| can_go(it)) {
         _ if left.is_empty() => Observed::Absent,
         Some(_) => ours(Readiness::Ready),
-        // GitHub lets nobody remove a runner whose job was ended with it until it has noticed.
+        // GitHub lets no one remove a runner whose job was ended with it until it has noticed the end.
         None if context.removal.force && left.iter().all(|it| it.busy) => stays(format!(
             "GitHub takes runner `{}` for busy until it notices the end of its job, and then removes it itself",
             left[0].name

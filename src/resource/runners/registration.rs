@@ -1,4 +1,4 @@
-//! That the runners of a pool are online at GitHub, by name, with the labels the pool promises.
+//! Checks that the runners of a pool are online at GitHub, by name, with the labels of the pool.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -23,13 +23,13 @@ use crate::{
 const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
 
 impl Registration {
-    /// The minimum in force at a time.
+    /// The minimum in force at a given time.
     pub fn min_at(&self, at: jiff::Timestamp) -> u32 {
         let schedule = self.schedule.as_ref();
         schedule.map_or(self.min, |it| it.min_at(self.min, at))
     }
 
-    /// What a run that has ended well has shown of it at a time.
+    /// What a successful run has proven about it, for a given time.
     pub fn promise(&self, at: jiff::Timestamp) -> String {
         format!("pool {} online (at least {})", self.pool, self.min_at(at))
     }
@@ -39,9 +39,9 @@ impl Registration {
         self.min_at(jiff::Timestamp::now())
     }
 
-    /// Whether the runners are online; after a rotation also whether one of them has registered since.
+    /// Whether the runners are online; after a rotation also whether one of them has registered again.
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
-        // A credential of the pool itself reaches the controller without a restart: nothing of it is gone back to.
+        // A pool's own credential is used without a restart: there is no rollback for it.
         let open = context.rotation().is_open() && !context.has_own_account(&self.pool);
         if open && !context.rotation().is_accepted() {
             context
@@ -93,7 +93,7 @@ impl Registration {
         Ok(Observed::Present(present))
     }
 
-    /// Whether no pod would come in the place of a runner that is deleted: then none is, and GitHub's word that it takes
+    /// Whether a deleted runner's new pod would be rejected: then no runner is deleted, and GitHub's acceptance of
     /// the new credential is the proof.
     async fn refuses_more(&self, context: &Context) -> bool {
         let trial = Box::pin(self.try_pod(context, &BTreeSet::new())).await;
@@ -111,8 +111,8 @@ impl Registration {
         refusal.is_lasting()
     }
 
-    /// Why no runner can be made in the place of one that is deleted, by a dry run: what another controller has left may
-    /// match this namespace, and not the one where the controller's webhooks are proven.
+    /// Why a deleted runner could not be replaced, by a dry run: leftovers of another controller may
+    /// match this namespace, but not the one where the controller's webhooks are tested.
     async fn refusal(&self, context: &Context) -> Option<Readiness> {
         let probe = json!({
             "apiVersion": RUNNERS,
@@ -130,7 +130,7 @@ impl Registration {
     }
 
     /// Deletes one idle runner, so that the controller registers another with the new credential. The controller waits
-    /// for a job that comes in between.
+    /// for a job that starts in between.
     pub async fn make_room(&self, context: &Context) -> Result<()> {
         let before = self.names(context).await?;
         let Some(name) = self.idle(context).await? else {
@@ -158,8 +158,8 @@ impl Registration {
         Ok(context.runners().await?.iter().filter(online).count())
     }
 
-    /// A runner of the pool's newest template that is online and has no job: in the place of one of an earlier template,
-    /// which goes anyway, none would come.
+    /// An idle online runner of the pool's newest template: one of an earlier template
+    /// would not be replaced.
     async fn idle(&self, context: &Context) -> Result<Option<String>> {
         let Ok(pods) = self.newest_pods(context).await? else {
             return Ok(None);
@@ -176,7 +176,7 @@ impl Registration {
             .map(|it| it.name.clone()))
     }
 
-    /// Asks GitHub; pod names are runner names (reference: arc.md 2.1).
+    /// Reads the runners from GitHub; pod names are runner names (reference: arc.md 2.1).
     pub async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let pods = match self.newest_pods(context).await? {
             Ok(pods) => pods,
@@ -201,7 +201,7 @@ impl Registration {
         if promising >= wanted {
             return Ok(Readiness::Ready);
         }
-        // Only for the reason: what cannot be read of the groups is no news of the runners.
+        // Only for the reason: an error of this call is ignored.
         if online.is_empty()
             && let (github, profile) = context.github_of(&self.pool)
             && let Ok(Some((reason, hint))) = github.group_trouble(profile, &self.pool).await
@@ -223,7 +223,7 @@ impl Registration {
         }))
     }
 
-    /// A label that the pool promises and `runner` does not have.
+    /// A label of the pool that `runner` does not have.
     fn lacking(&self, runner: &Runner) -> Option<&String> {
         let has = |label: &String| {
             runner

@@ -1,4 +1,4 @@
-//! Removing a pool's runners one by one: at GitHub first, which refuses one with a job, and only then in the cluster.
+//! Removes a pool's runners one by one: at GitHub first, which refuses one with a job, then in the cluster.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use crate::{
     resource::context::{Context, scope},
 };
 
-/// How many runners are removed at a time. GitHub asks for few writes at a time (docs.github.com: "Best practices for
-/// using the REST API"); each of these also has calls to the API server in between.
+/// How many runners are removed at a time. GitHub recommends few concurrent writes (docs.github.com: "Best practices for
+/// using the REST API"); each removal also makes calls to the API server.
 const CONCURRENT: usize = 4;
 
 impl Drain {
-    /// Removes these runners; `at_github` has the ids of those that GitHub lists. One that GitHub keeps since it has a job
-    /// by now is left as it is, but with `--force`.
+    /// Removes these runners; `at_github` has the ids of those that GitHub lists. One that GitHub refuses to remove,
+    /// because it has a job by now, is kept, except with `--force`.
     pub(super) async fn remove_runners(
         &self,
         context: &Context,
@@ -47,14 +47,14 @@ impl Drain {
         let runner = named(&pool.runners, name);
         let pod = named(&pool.pods, name);
         let left = self.leave_github(context, name, pod, id).await?;
-        // With --force GitHub drops a busy one once it is offline.
+        // With --force GitHub drops a busy runner once it is offline.
         if left == Removed::Busy && !removal.force {
             removal.saw_busy(name);
             return Ok(());
         }
         let at_once = removal.force || removal.by_hand.is_some();
-        // It would go with its Runner, by its owner reference; but the garbage collector learns of a new kind only every 30 s
-        // (kube-controller-manager, "garbage collector sync period"), and until then nobody deletes it.
+        // Its owner reference deletes it too; but the garbage collector discovers a new kind only every 30 s
+        // (kube-controller-manager, "garbage collector sync period"), and deletes nothing until then.
         if let Some(pod) = pod {
             let target = Target::namespaced("v1", "Pod", &self.namespace, name);
             if at_once {
@@ -62,7 +62,7 @@ impl Drain {
                 let_go(context, &target).await?;
             } else if !is_ending(pod) {
                 match context.kube.delete_pod(&target, pod).await {
-                    // Whoever may not delete pods waits for the garbage collector.
+                    // Without the permission, the garbage collector deletes it.
                     Err(error) if error.kind == ErrorKind::Unauthorized => {}
                     other => other?,
                 }
@@ -83,8 +83,8 @@ impl Drain {
 }
 
 impl Drain {
-    /// Has a runner removed at GitHub. Where a listing did not have it and its container runs, it is looked for by its
-    /// name: a listing may be older than the runner's registration, or miss one that moved from page to page.
+    /// Removes a runner at GitHub. If a list lacked it and its container runs, it is searched by
+    /// name: the list may be older than the runner's registration, or lack one that moved between pages.
     async fn leave_github(
         &self,
         context: &Context,
@@ -118,7 +118,7 @@ pub(super) fn is_ending(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// Takes the finalizers from an object that is being deleted.
+/// Removes the finalizers of a terminating object.
 async fn let_go(context: &Context, target: &Target) -> Result<()> {
     let Some(live) = context.kube.get(target).await? else {
         return Ok(());
@@ -128,7 +128,7 @@ async fn let_go(context: &Context, target: &Target) -> Result<()> {
     }
     let patch = json!({"metadata": {"finalizers": null, "uid": live["metadata"]["uid"]}});
     match context.kube.merge(target, &patch).await {
-        // It went in between.
+        // It was deleted in between.
         Err(error) if context.kube.get(target).await?.is_some() => Err(error),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Room for a pool's newest runners, where those of an earlier template that never started hold it.
+//! Makes room for a pool's newest runners, by removing runners of an earlier template that never started.
 
 use std::collections::BTreeSet;
 
@@ -23,18 +23,18 @@ use crate::{
     },
 };
 
-/// What to do for the newest runners.
+/// How to get room for the newest runners.
 enum Room {
-    /// Nothing of an earlier template holds it, or none is lacking.
+    /// No earlier template blocks it, or no room is needed.
     Free,
-    /// These go: none can have had a job.
+    /// Remove these: none has ever had a job.
     Make(Earlier),
-    /// Who holds it, and how a person has them go.
+    /// Runners that block it, and how a user can remove them.
     Held(String, String),
 }
 
 impl Registration {
-    /// Whether enough pods run, and what never started that is to make room for them.
+    /// Whether enough pods run, and which runners that never started would be removed for them.
     pub(crate) async fn observe_pods(&self, context: &Context) -> Result<Observed> {
         let newest = self.newest(context).await?;
         let readiness = self.pods_readiness(context, newest.as_ref()).await?;
@@ -61,8 +61,8 @@ impl Registration {
         Ok(Observed::Present(present))
     }
 
-    /// Removes the runners of earlier templates that never started: their set asks for none any more, and then each goes
-    /// that still has not.
+    /// Removes the runners of earlier templates that never started: scales their set to zero, and then deletes each that
+    /// still has not started.
     pub(crate) async fn make_room_for_pods(&self, context: &Context) -> Result<()> {
         context.forget_runners().await;
         let Ok(newest) = self.newest(context).await? else {
@@ -75,7 +75,7 @@ impl Registration {
             let metadata = &set["metadata"];
             let name = metadata["name"].as_str().unwrap_or_default();
             let target = Target::namespaced(RUNNERS, "RunnerReplicaSet", &self.namespace, name);
-            // The controller would do the same once all new ones run, and sets none back.
+            // The controller would do the same once all new ones run, and never scales it up again.
             let patch = json!({"metadata": {"uid": metadata["uid"]}, "spec": {"replicas": 0}});
             context.kube.merge(&target, &patch).await?;
         }
@@ -99,7 +99,7 @@ impl Registration {
         Ok(())
     }
 
-    /// Says once what goes: a second look may find one that has changed in between.
+    /// Reports once what is removed: a second read may find changed objects.
     fn say_what_goes(&self, context: &Context, found: &Earlier) {
         let id = format!("runner-pods/{}/{}", self.namespace, self.pool);
         if context.remarks.of(&id).is_none() {
@@ -125,7 +125,7 @@ impl Registration {
             .earlier(context, newest, &BTreeSet::new(), &lack)
             .await?;
         if found.is_to_go() {
-            // What GitHub cannot be asked for is not taken to be unknown there.
+            // If GitHub cannot be called, a runner does not count as unregistered.
             let why_not = match context.runners().await {
                 Err(error) => Some(format!(
                     "arcctl leaves them, since whether GitHub knows them could not be found out ({})",
@@ -158,8 +158,8 @@ impl Registration {
             .map_or(Room::Free, |(who, how)| Room::Held(who, how)))
     }
 
-    /// What the newest pods wait for that others have: on the nodes, or in a quota. Who may not see the nodes does not
-    /// know, and so blames nobody.
+    /// What the newest pods lack because other pods use it: nodes or a quota. Without the permission to read nodes, the
+    /// result is `None`.
     async fn lack(&self, context: &Context, newest: &Newest) -> Result<Option<Lack>> {
         if let Some(pod) = newest.pods.iter().find(|it| lacks_room(it)) {
             return match context.kube.list(&Selection::all("v1", "Node")).await {
@@ -210,7 +210,7 @@ fn difference(earlier: &Earlier) -> Difference {
     }
 }
 
-/// What is said first is what the pod itself lacks.
+/// The lack of the pod itself comes first in the message.
 fn held(readiness: &Readiness, who: &str, how: &str) -> Readiness {
     let reason = readiness.reason().unwrap_or_default();
     let hint = match readiness {

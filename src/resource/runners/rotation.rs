@@ -1,62 +1,62 @@
-//! A changed credential, while it is not proven: the old one to go back to, and the runner that makes room for a fresh
-//! registration. In memory only. Pure: no I/O.
+//! The state of a credential rotation until it is proven: the old data for a rollback, and the pool whose new runner is
+//! the proof. In memory only. Pure: no I/O.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::secret::Secret;
 
-/// What this run knows of a credential that it has replaced.
+/// The state of a replaced credential in this run.
 #[derive(Debug, Default)]
 pub struct Rotation {
-    /// The `data` of the Secret before, in base64, as the API has it.
+    /// The previous `data` of the Secret, in base64.
     old: Option<BTreeMap<String, Secret>>,
-    /// Whether the old data is wanted again.
+    /// Whether the old data is being restored.
     restoring: bool,
-    /// Whether GitHub has given a registration token since.
+    /// Whether GitHub has issued a registration token since.
     accepted: bool,
-    /// The pool that proves it, and the runners it had before.
+    /// The pool that proves it, and its runners from before.
     prover: Option<(String, HashSet<String>)>,
 }
 
 impl Rotation {
-    /// Remembers what is about to be replaced. What was replaced first is what is gone back to.
+    /// Records the data that is about to be replaced. A rollback uses the first recorded one.
     pub fn begin(&mut self, old: BTreeMap<String, Secret>) {
         if !old.is_empty() && !self.restoring {
             self.old.get_or_insert(old);
         }
     }
 
-    /// Whether a credential was replaced and is to be proven.
+    /// Whether a credential was replaced and is not proven yet.
     pub const fn is_open(&self) -> bool {
         self.old.is_some() && !self.restoring
     }
 
-    /// The data before, once there is something to go back to.
+    /// The previous data, if it can be restored.
     pub const fn old(&self) -> Option<&BTreeMap<String, Secret>> {
         self.old.as_ref()
     }
 
-    /// From now on the old data is what is wanted.
+    /// From now on the old data is wanted.
     pub const fn restore(&mut self) {
         self.restoring = self.old.is_some();
     }
 
-    /// The data that is wanted in place of the credential's.
+    /// The wanted data, if it is not the credential's.
     pub fn wanted(&self) -> Option<&BTreeMap<String, Secret>> {
         self.old.as_ref().filter(|_| self.restoring)
     }
 
-    /// GitHub gives registration tokens for the new credential.
+    /// Records that GitHub issues registration tokens for the new credential.
     pub const fn accept(&mut self) {
         self.accepted = true;
     }
 
-    /// Whether GitHub was asked already.
+    /// Whether GitHub has already accepted it.
     pub const fn is_accepted(&self) -> bool {
         self.accepted
     }
 
-    /// Lets `pool`, whose runners are `before`, prove it; false where another does.
+    /// Makes `pool`, whose runners are `before`, the proof; false where another pool is.
     pub fn claim(&mut self, pool: &str, before: HashSet<String>) -> bool {
         if self.prover.is_some() {
             return false;
@@ -65,7 +65,7 @@ impl Rotation {
         true
     }
 
-    /// The runners that prove nothing, for the pool that proves; `None` while no pool does.
+    /// The runners from before, for the pool that is the proof; `None` while no pool is.
     pub fn before(&self, pool: &str) -> Option<Option<&HashSet<String>>> {
         let (prover, before) = self.prover.as_ref()?;
         Some((prover == pool).then_some(before))

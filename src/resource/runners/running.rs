@@ -1,4 +1,4 @@
-//! That the pods of a pool run: at least as many as the minimum in force now.
+//! Checks that the pods of a pool run: at least the minimum in force now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,20 +19,20 @@ use crate::{
 
 pub(super) const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
 
-/// Events of the controller that say why a runner does not come (reference: arc.md 2.3, recordings/events.tsv).
+/// Events of the controller with the reason of a missing runner (reference: arc.md 2.3, recordings/events.tsv).
 const FAILURES: [&str; 3] = [
     "FailedUpdateRegistrationToken",
     "RunnerAutoscalingFailure",
     "FailedCreate",
 ];
 
-/// What there is of what the profile says now.
+/// The objects of the newest template, and all sets.
 pub(super) struct Newest {
-    /// What the controller marks its objects with.
+    /// The controller's hash label of its objects.
     pub(super) hash: String,
     /// All sets of the pool, of earlier templates too.
     pub(super) sets: Vec<Value>,
-    /// The pods of the newest.
+    /// The pods of the newest set.
     pub(super) pods: Vec<Value>,
 }
 
@@ -47,7 +47,7 @@ impl Registration {
             .labelled(format!("runner-deployment-name={}", self.pool))
     }
 
-    /// What the controller has made for the pool, of all its templates: sets, Runners and pods.
+    /// The controller's objects of the pool, of all templates: sets, Runners and pods.
     pub(super) async fn objects(
         &self,
         context: &Context,
@@ -64,8 +64,8 @@ impl Registration {
         )
     }
 
-    /// The pods of the newest template: those of an older one prove nothing of what the profile says now. `Err` is why
-    /// there are none to look at yet.
+    /// The pods of the newest template: older pods prove nothing about the current profile. `Err` is why
+    /// there are none to read yet.
     pub(super) async fn newest_pods(
         &self,
         context: &Context,
@@ -73,7 +73,7 @@ impl Registration {
         Ok(self.newest(context).await?.map(|it| it.pods))
     }
 
-    /// The same, and what there is beside.
+    /// The same, with all sets.
     pub(super) async fn newest(&self, context: &Context) -> Result<Result<Newest, Readiness>> {
         let deployment =
             Target::namespaced(RUNNERS, "RunnerDeployment", &self.namespace, &self.pool);
@@ -119,18 +119,18 @@ impl Registration {
         Ok(Ok(Newest { hash, sets, pods }))
     }
 
-    /// Whether the pool is taken over as it is by this run: its runners promise nothing of what the profile says.
+    /// Whether this run adopts the pool unchanged: its runners need not match the profile.
     pub fn is_left(&self, context: &Context) -> bool {
         let id = format!("runner-deployment/{}/{}", self.namespace, self.pool);
         context.remarks.deferred(&id).is_some()
     }
 
-    /// What a watch must look at to see the runners come.
+    /// The watches for new runners.
     pub fn selections(&self) -> Vec<Selection> {
         vec![self.pods(), self.of_the_pool(RUNNERS, "Runner")]
     }
 
-    /// Whether enough pods run, and else why not.
+    /// Whether enough pods run, and the reason if not.
     pub(super) async fn pods_readiness(
         &self,
         context: &Context,
@@ -160,8 +160,8 @@ impl Registration {
             .await
     }
 
-    /// Whether the autoscaler has said how many runners a pool has that may have none: until then the controller holds one,
-    /// as of every new `RunnerDeployment` (reference: observed.md 12).
+    /// Whether the autoscaler has set the size of a pool whose minimum is zero: until then the controller keeps one runner,
+    /// as for every new `RunnerDeployment` (reference: observed.md 12).
     async fn sized(&self, context: &Context) -> Result<Readiness> {
         let (kind, name) = ("HorizontalRunnerAutoscaler", &self.pool);
         let autoscaler = Target::namespaced(RUNNERS, kind, &self.namespace, name);
@@ -174,7 +174,7 @@ impl Registration {
             .await
     }
 
-    /// The best cause that can be seen: a pod's own, or what the controller says; `otherwise` where there is none.
+    /// The best visible cause: from a pod, or from the controller's events; `otherwise` where there is none.
     async fn explain(
         &self,
         context: &Context,
@@ -192,7 +192,7 @@ impl Registration {
         }
         let count = otherwise.reason().unwrap_or_default();
         let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
-        // What is taken over as it is has pods of its own template, and not of the profile's, which is what is tried.
+        // A pool that is adopted unchanged has pods of its own template, but the dry run tests the profile's.
         if pods.len() < wanted
             && !self.is_left(context)
             && let Trial::Refused(refusal) = self.try_pod(context, &BTreeSet::new()).await
@@ -221,8 +221,8 @@ impl Registration {
         ))
     }
 
-    /// The uids of what the controller has made for the pool: names tell nothing, for a pool `basic-large` begins like
-    /// the generated names of a pool `basic`.
+    /// The uids of the controller's objects of the pool: names are ambiguous, because generated names of a pool `basic` can
+    /// begin like a pool `basic-large`.
     async fn made(&self, context: &Context) -> Result<Vec<String>> {
         let (sets, runners, pods) = self.objects(context).await?;
         let all = sets.iter().chain(&runners).chain(&pods);
@@ -232,8 +232,8 @@ impl Registration {
             .collect())
     }
 
-    /// The newest failure that the controller reports since `started` for this pool, or for what it has `made` for it:
-    /// what it said before is of yesterday's token.
+    /// The newest failure event of the controller since `started` for this pool, or for its objects in `made`:
+    /// earlier events may concern an old token.
     fn failure(&self, events: &[Value], made: &[String], started: Timestamp) -> Option<String> {
         events
             .iter()
@@ -246,7 +246,7 @@ impl Registration {
             .map(str::to_owned)
     }
 
-    /// Whether an object is one of the two that are called like the pool, or one that was made for it.
+    /// Whether an object is one of the two with the pool's name, or one that was created for it.
     fn is_of_the_pool(&self, object: &Value, made: &[String]) -> bool {
         let kind = object["kind"].as_str().unwrap_or_default();
         let own = ["RunnerDeployment", "HorizontalRunnerAutoscaler"].contains(&kind);
@@ -255,7 +255,7 @@ impl Registration {
     }
 }
 
-/// Whether a set has the labels and annotations that the template wants, and of the user's no others: to those the
+/// Whether a set has the template's labels and annotations, and no others of the user: the
 /// controller adds its own.
 fn same_metadata(made: &Value, wanted: &Value) -> bool {
     let own = |key: &str| {
@@ -273,10 +273,10 @@ fn same_metadata(made: &Value, wanted: &Value) -> bool {
         .all(|of| entries(made, of) == entries(wanted, of))
 }
 
-/// By how much this machine's clock may be ahead of the cluster's.
+/// The assumed maximum by which the local clock is ahead of the cluster's.
 const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
-/// When an event happened last.
+/// When an event last occurred.
 fn last_seen(event: &Value) -> Option<Timestamp> {
     let time = event["lastTimestamp"]
         .as_str()

@@ -1,5 +1,5 @@
-//! That the controller gets registration tokens for a pool's runners, and why it does not: it has another credential than
-//! the profile, or does not get through to GitHub. Its events come late and do not say which.
+//! Checks that the controller gets registration tokens, and finds why not: its credential differs from
+//! the profile's, or it cannot reach GitHub. Its events come late and do not show which.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Registration {
-    /// Whether GitHub gives arcctl a registration token: the controller's events quote GitHub as text at best, so what a
-    /// refusal is, is asked of GitHub itself.
+    /// Whether GitHub issues a registration token to arcctl: the controller's events contain GitHub's message at best, so
+    /// arcctl calls GitHub itself to find the cause.
     async fn ask_github(&self, context: &Context) -> Result<bool> {
         let (github, profile) = context.github_of(&self.pool);
         let Some(scope) = profile.github.scope() else {
@@ -28,8 +28,8 @@ impl Registration {
         }
     }
 
-    /// What keeps the controller from getting a registration token that GitHub gives arcctl; `said` is what it reports of
-    /// a failure.
+    /// Why the controller gets no registration token although arcctl gets one; `said` is the failure that it
+    /// reports.
     pub(super) async fn without_token(
         &self,
         context: &Context,
@@ -64,8 +64,8 @@ impl Registration {
         )))
     }
 
-    /// Of a run that leaves a Secret as it is whose credential gets no tokens: what is taken over by then, the next run
-    /// may write.
+    /// For a run that leaves a Secret unchanged whose credential gets no tokens: the Secret is then adopted, and the next
+    /// run can write it.
     fn another_credential(&self, context: &Context, said: Option<&str>) -> Readiness {
         let reported = said.map(|it| format!("; the controller reports: {it}"));
         Readiness::stuck(
@@ -81,7 +81,7 @@ impl Registration {
     }
 }
 
-/// Whether the controller's Secret is taken over as it is, and holds another credential than the profile.
+/// Whether the controller's Secret is adopted unchanged, and contains another credential than the profile.
 fn has_another_credential(context: &Context) -> bool {
     let namespace = &context.profile.controller.namespace;
     let name = names::CONTROLLER_SECRET;
@@ -91,8 +91,8 @@ fn has_another_credential(context: &Context) -> bool {
     left.is_some_and(|it| it.iter().any(|it| it.path.starts_with("data.")))
 }
 
-/// Whether a Runner has had no registration token for longer than the controller needs to get one from a server that it
-/// reaches.
+/// Whether a Runner has had no registration token for longer than usual with a reachable
+/// server.
 pub fn waits_for_token(runner: &Value, now: Timestamp) -> bool {
     let created = runner["metadata"]["creationTimestamp"].as_str();
     let created = created.and_then(|it| it.parse::<Timestamp>().ok());
@@ -105,7 +105,7 @@ pub fn waits_for_token(runner: &Value, now: Timestamp) -> bool {
         && created.is_some_and(|it| now.duration_since(it) > TOKEN_COMES)
 }
 
-/// What lets the controller reach the GitHub server, where nothing else is known.
+/// The hint to let the controller reach the GitHub server, where no other cause is known.
 async fn unreached(context: &Context) -> String {
     let command = context.profile.controller.log_command();
     let aws = context.profile.aws.as_ref();
@@ -129,6 +129,6 @@ async fn unreached(context: &Context) -> String {
     )
 }
 
-/// After how long a Runner has its registration token, where the controller reaches GitHub: a second (reference:
-/// observed.md), and some for a busy server.
+/// How long a Runner waits for its registration token, if the controller reaches GitHub: a second (reference:
+/// observed.md), and more for a busy server.
 const TOKEN_COMES: SignedDuration = SignedDuration::from_secs(10);

@@ -1,5 +1,5 @@
-//! That cert-manager works: its three Deployments are rolled out, in whatever namespace its webhook is called, and its
-//! webhooks answer, which a dry-run `CertificateRequest` that is admitted and an invalid one that is denied show
+//! Checks that cert-manager works: its three Deployments are rolled out, in the namespace of its webhook, and its
+//! webhooks respond: a dry run of a valid `CertificateRequest` is accepted and an invalid one is denied
 //! (DESIGN 5; the same probe as `cmctl check api`, reference: arc.md 3.2).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,15 +17,15 @@ use crate::{
     },
 };
 
-/// A certificate signing request that nobody has the key of.
+/// A certificate signing request whose private key was discarded.
 const REQUEST: &str = include_str!("probe.csr");
 
-/// What the name of cert-manager's own webhook ends with, however it was installed.
+/// The suffix of the name of cert-manager's own webhook, for every installation method.
 const WEBHOOK: &str = "webhook.cert-manager.io";
 
-/// What a watch must look at to see cert-manager come.
+/// The watches for cert-manager.
 pub(crate) fn selections() -> Vec<Selection> {
-    // Elsewhere it is looked at in the proof's interval.
+    // In other namespaces it is polled.
     [("v1", "Pod"), ("apps/v1", "Deployment")]
         .map(|(version, kind)| {
             Selection::namespaced(version, kind, names::CERT_MANAGER_NAMESPACE)
@@ -34,7 +34,7 @@ pub(crate) fn selections() -> Vec<Selection> {
         .into()
 }
 
-/// Looks at the Deployments and tries both requests.
+/// Checks the Deployments and sends both requests.
 pub(crate) async fn readiness(context: &Context) -> Result<Readiness> {
     let (parts, admission) = tokio::join!(parts(context), admission(context));
     let (parts, admission) = (parts?, admission?);
@@ -46,7 +46,7 @@ pub(crate) async fn readiness(context: &Context) -> Result<Readiness> {
                 unauthorized: true, ..
             },
         ) => refused,
-        // A part that does not run is why a webhook does not answer.
+        // A part that does not run explains a webhook that does not respond.
         (parts, _) => parts,
     })
 }
@@ -61,7 +61,7 @@ pub(super) async fn namespace(kube: &Kube) -> Result<Option<String>> {
     Ok(webhook_namespace(&configurations))
 }
 
-/// The namespace of the Service that cert-manager's webhook has in these configurations.
+/// The namespace of the Service in these configurations of cert-manager's webhook.
 pub fn webhook_namespace(configurations: &[Value]) -> Option<String> {
     let own = |it: &&Value| {
         let mut webhooks = it["webhooks"].as_array().into_iter().flatten();
@@ -79,8 +79,8 @@ pub fn webhook_namespace(configurations: &[Value]) -> Option<String> {
         .next()
 }
 
-/// Whether the controller, the injector of certificate authorities and the webhook are rolled out. Where nothing has
-/// the labels of its chart and manifests, only the webhook's answers are known.
+/// Whether controller, cainjector and webhook are rolled out. Without the labels of its chart and manifests, only the
+/// webhook's responses are checked.
 async fn parts(context: &Context) -> Result<Readiness> {
     let Some(namespace) = namespace(&context.kube).await? else {
         return Ok(Readiness::progressing(
@@ -131,7 +131,7 @@ async fn admission(context: &Context) -> Result<Readiness> {
     }
 }
 
-/// Whether the webhook itself said no: 500 is the API server saying that it could not ask.
+/// Whether the webhook itself denied: 500 means that the API server could not call it.
 const fn is_denial(code: Option<u16>) -> bool {
     matches!(code, Some(400 | 403 | 406 | 422))
 }

@@ -1,7 +1,7 @@
-//! That the controller's webhooks answer, in the order of DESIGN 5: certificate, pods, CA bundles, endpoints, and dry
-//! runs of a `RunnerDeployment` that must be admitted and of one that must be denied.
+//! Checks that the controller's webhooks respond, in the order of DESIGN 5: certificate, pods, CA bundles, endpoints, and
+//! dry runs of a `RunnerDeployment` that must be accepted and of one that must be denied.
 //!
-//! The last release has no readiness probe, so that a Ready pod proves nothing (reference: arc.md 0.2).
+//! The last release has no readiness probe, so a Ready pod proves nothing (reference: arc.md 0.2).
 
 use serde_json::{Value, json};
 
@@ -24,18 +24,18 @@ const CERTIFICATES: &str = "cert-manager.io/v1";
 const REGISTRATION: &str = "admissionregistration.k8s.io/v1";
 const RUNNERS: &str = "actions.summerwind.dev/v1alpha1";
 
-/// The controller's release, and where a `RunnerDeployment` is tried.
+/// The controller's release, and the namespace for dry runs.
 pub(crate) struct Proof<'a> {
     /// The release's namespace.
     pub namespace: &'a str,
     /// The release's name.
     pub release: &'a str,
-    /// Where a `RunnerDeployment` is tried.
+    /// The namespace for dry runs of a `RunnerDeployment`.
     pub runner_namespace: &'a str,
 }
 
 impl Proof<'_> {
-    /// What a watch must look at to see the webhooks come.
+    /// The watches for the webhooks.
     pub(crate) fn selections(&self) -> Vec<Selection> {
         vec![
             Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels()),
@@ -63,7 +63,7 @@ impl Proof<'_> {
         format!("{}-{kind}-webhook-configuration", self.full_name())
     }
 
-    /// The first thing that is not as it must be.
+    /// The first failed check.
     pub(crate) async fn readiness(&self, context: &Context) -> Result<Readiness> {
         let certificate = self.certificate(context).await?;
         let selection = Selection::namespaced("v1", "Pod", self.namespace).labelled(self.labels());
@@ -76,10 +76,10 @@ impl Proof<'_> {
                 "Deployment `{name}` is not there yet"
             )));
         };
-        // The release has been compared with the profile; one that is taken over is as somebody else made it.
+        // The release is already compared with the profile; an adopted one is as another tool created it.
         let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1).max(1);
         let running = self.pods(context, &pods, &deployment, replicas).await?;
-        // A pod that waits for the certificate's Secret is stuck too, but that is the consequence.
+        // A pod that waits for the certificate's Secret is stuck too, but only as a consequence.
         let waits_for_certificate = running
             .reason()
             .is_some_and(|it| it.contains("-serving-cert"));
@@ -95,7 +95,7 @@ impl Proof<'_> {
         if endpoints != Readiness::Ready {
             return Ok(endpoints);
         }
-        // The API server spreads its calls over the pods: each has to answer.
+        // The API server distributes its calls over the pods: each must respond.
         for _ in 0..replicas.saturating_mul(2).min(8) {
             let step = self.admission(context).await?;
             if step != Readiness::Ready {
@@ -109,7 +109,7 @@ impl Proof<'_> {
         self.leader(context, &pods, &deployment).await
     }
 
-    /// Every pod answers webhooks; only the one that leads makes runners.
+    /// Every pod serves webhooks; only the leader creates runners.
     async fn leader(
         &self,
         context: &Context,
@@ -162,7 +162,7 @@ impl Proof<'_> {
         deployment: &Value,
         replicas: u64,
     ) -> Result<Readiness> {
-        // An evicted pod stays as Failed, and is none of those that serve.
+        // An evicted pod remains as Failed, and does not serve.
         let ended = |pod: &Value| {
             matches!(
                 pod["status"]["phase"].as_str(),
@@ -182,7 +182,7 @@ impl Proof<'_> {
         if live.is_empty() {
             let events = context.events(self.namespace).await?;
             return Ok(match rollout::readiness(deployment, &[], &events) {
-                // Its conditions and its ReplicaSets' events tell of pods that nobody may make.
+                // Its conditions and its ReplicaSets' events show pods that cannot be created.
                 refused @ Readiness::Stuck { .. } => refused,
                 _ => Readiness::progressing("the controller has no pod yet"),
             });
@@ -236,7 +236,7 @@ impl Proof<'_> {
         })
     }
 
-    /// One `RunnerDeployment` that must be admitted, and one that must be denied by the validator.
+    /// One `RunnerDeployment` that must be accepted, and one that the validator must deny.
     async fn admission(&self, context: &Context) -> Result<Readiness> {
         if let Err(failure) = context.kube.create(&self.probe(true), Mode::DryRun).await {
             return Ok(if failure.is_unauthorized() {
@@ -299,8 +299,8 @@ impl Proof<'_> {
     }
 }
 
-/// Whether all pods of a Deployment are of its newest template. Until its controller has seen a change, the old pods are
-/// all Ready, with the old token.
+/// Whether all pods of a Deployment have its newest template. Until the Deployment controller has seen a change, the old
+/// pods are all Ready, with the old token.
 fn is_rolled_out(deployment: &Value, replicas: u64) -> bool {
     let status = &deployment["status"];
     let count = |key: &str| status[key].as_u64().unwrap_or(0);
@@ -309,7 +309,7 @@ fn is_rolled_out(deployment: &Value, replicas: u64) -> bool {
         && count("replicas") == count("updatedReplicas")
 }
 
-/// What the validator says of a `RunnerDeployment` without scope (reference: recordings/refusals.txt).
+/// Whether the validator reports a `RunnerDeployment` without scope (reference: recordings/refusals.txt).
 fn names_the_scope(status: &kube::core::Status) -> bool {
     let field = "spec.template.spec.repository";
     status
@@ -318,7 +318,7 @@ fn names_the_scope(status: &kube::core::Status) -> bool {
         .is_some_and(|details| details.causes.iter().any(|cause| cause.field == field))
 }
 
-/// How it is seen that cert-manager's controller runs, wherever it is installed.
+/// The command that shows whether cert-manager's controller runs, in any namespace.
 async fn cert_manager_runs(context: &Context) -> String {
     let namespace = cert_manager::namespace(&context.kube).await;
     let namespace = namespace.ok().flatten();
@@ -330,10 +330,10 @@ async fn cert_manager_runs(context: &Context) -> String {
     )
 }
 
-/// What Go says of a certificate that it does not take.
+/// The prefix of Go's errors for an invalid certificate.
 const CERTIFICATE: &str = "x509: ";
 
-/// That the webhook does not answer, or serves an authority's certificate that is no longer known: both pass. `None` where
+/// The webhook does not respond, or serves a certificate of an old CA: both are temporary. `None` if
 /// its certificate itself is wrong.
 fn not_answered(said: &str) -> Option<Readiness> {
     if !said.contains(CERTIFICATE) {
@@ -342,7 +342,7 @@ fn not_answered(said: &str) -> Option<Readiness> {
             short(said)
         )));
     }
-    // The webhook configurations have the CA of the Secret by now: it is the pods that are behind (findings: lab.md 10).
+    // The webhook configurations already have the new CA: only the pods are behind (findings: lab.md 10).
     said.contains("signed by unknown authority").then(|| {
         Readiness::progressing(
             "the controller's pods still serve the certificate from before; the kubelet brings the new one into their volume within about a minute",
@@ -350,7 +350,7 @@ fn not_answered(said: &str) -> Option<Readiness> {
     })
 }
 
-/// The words about the certificate, without the call that was not made.
+/// The part of the message about the certificate.
 fn of_certificate(said: &str) -> &str {
     said.find(CERTIFICATE).map_or(said, |at| &said[at..])
 }

@@ -1,7 +1,7 @@
-//! What the API server says of a webhook it could not ask, cut to its end. Pure: no I/O.
+//! Shortens the API server's error for a webhook that it could not call. Pure: no I/O.
 //!
-//! The whole sentence names the webhook, its URL and the pod's address, which differ from call to call: what is waited
-//! for would seem to change with each look (reference: arc.md 3.1 has the sentences).
+//! The full message contains the webhook, its URL and the pod's address, which differ in every call: the
+//! reason of a wait would change with each poll (reference: arc.md 3.1 has the sentences).
 
 /// The last part of `said`: `connect: connection refused`, `context deadline exceeded`, `no endpoints available …`.
 pub(crate) fn short(said: &str) -> &str {

@@ -1,5 +1,5 @@
-//! That the server runs to which GitHub sends its events, where a pool has triggers: without it such a pool never gets a
-//! runner, and nothing else tells.
+//! Checks the server that receives webhook events from GitHub, where a pool has triggers: without it such a pool never gets
+//! a runner, and no error shows.
 
 use crate::{
     clients::kube::{Selection, Target},
@@ -8,7 +8,7 @@ use crate::{
     resource::{context::Context, kubernetes::rollout, observed::Readiness},
 };
 
-/// Whether a pool of the profile gets runners by events of GitHub.
+/// Whether a pool of the profile scales by webhook events of GitHub.
 fn is_needed(profile: &Profile) -> bool {
     let scaling = profile.pools.iter().filter_map(|it| it.scaling.as_ref());
     scaling.flat_map(|it| &it.triggers).next().is_some()

@@ -1,18 +1,18 @@
-//! Which pod of the controller leads: only that one makes runners, and a new one takes over only once the Lease of the
-//! one before has run out (findings: lab.md 8). Pure: no I/O.
+//! Finds the leader among the controller's pods: only the leader creates runners, and a new one starts only once the Lease
+//! of the previous one has expired (findings: lab.md 8). Pure: no I/O.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::resource::observed::Readiness;
 
-/// The Lease's name where the chart gives no other (main.go of the controller, `--leader-election-id`).
+/// The default name of the Lease, if the chart sets no other (main.go of the controller, `--leader-election-id`).
 const DEFAULT_ID: &str = "actions-runner-controller";
 
-/// How long a Lease is held where it does not say (client-go's default in controller-runtime).
+/// The default duration of a Lease (client-go's default in controller-runtime).
 const DEFAULT_SECONDS: u64 = 15;
 
-/// The name of the Lease that the pods of `deployment` elect their leader by; `None` where they do not.
+/// The name of the leader election Lease of `deployment`'s pods; `None` without leader election.
 pub(super) fn election(deployment: &Value) -> Option<String> {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array()?;
     let arguments: Vec<&str> = containers
@@ -37,7 +37,7 @@ pub(super) fn election(deployment: &Value) -> Option<String> {
     })
 }
 
-/// Whether one of `pods` leads, by the Lease called `name`.
+/// Whether one of `pods` is the leader, by the Lease `name`.
 pub(super) fn leader(name: &str, lease: Option<&Value>, pods: &[Value]) -> Readiness {
     let spec = lease.map_or(&Value::Null, |it| &it["spec"]);
     let holder = spec["holderIdentity"].as_str().unwrap_or_default();
@@ -61,7 +61,7 @@ pub(super) fn leader(name: &str, lease: Option<&Value>, pods: &[Value]) -> Readi
     if !pod["metadata"]["deletionTimestamp"].is_null() {
         return old("which is ending");
     }
-    // Both times are of the pod's node.
+    // Both times come from the pod's node.
     let renewed: Option<Timestamp> = spec["renewTime"].as_str().and_then(|it| it.parse().ok());
     match (renewed, started(pod)) {
         (Some(renewed), Some(started)) if renewed < started => old("before its restart"),
@@ -69,13 +69,13 @@ pub(super) fn leader(name: &str, lease: Option<&Value>, pods: &[Value]) -> Readi
     }
 }
 
-/// The identity is the host's name and a random part, with an underline between (controller-runtime, `leader_election.go`).
+/// The host name in an identity: host name, underscore, random part (controller-runtime, `leader_election.go`).
 fn host(holder: &str) -> &str {
     holder.rsplit_once('_').map_or(holder, |(host, _)| host)
 }
 
-/// That a controller of another release leads, by the same Lease: one of the `pods` of `release`'s namespace. It makes the
-/// runners, and as long as it lives no pod of `release` ever will.
+/// A controller of another release is the leader, by the same Lease: one of the `pods` of `release`'s namespace. It creates
+/// the runners, and while it lives no pod of `release` can.
 pub(super) fn led_by_another(
     name: &str,
     lease: Option<&Value>,
@@ -99,7 +99,7 @@ pub(super) fn led_by_another(
     ))
 }
 
-/// What a pod's containers have as their host's name.
+/// The host name in a pod's containers.
 fn host_name(pod: &Value) -> &str {
     let name = if pod["spec"]["hostNetwork"] == true {
         &pod["spec"]["nodeName"]
@@ -109,7 +109,7 @@ fn host_name(pod: &Value) -> &str {
     name.as_str().unwrap_or_default()
 }
 
-/// When the controller's container was started last.
+/// When the controller's container last started.
 fn started(pod: &Value) -> Option<Timestamp> {
     let statuses = pod["status"]["containerStatuses"].as_array()?;
     let status = statuses.iter().find(|it| it["name"] == "manager")?;

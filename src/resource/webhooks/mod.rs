@@ -1,4 +1,4 @@
-//! The webhook configurations that a release made, found by helm's own marks on them.
+//! The webhook configurations of a release, found by helm's labels and annotations.
 
 pub(crate) mod cert_manager;
 pub(crate) mod controller;
@@ -23,7 +23,7 @@ const KINDS: [&str; 2] = [
 ];
 
 impl Webhooks {
-    /// Those that are there.
+    /// The existing ones.
     pub(super) async fn configurations(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
         let mut found = Vec::new();
         for kind in KINDS {
@@ -38,7 +38,7 @@ impl Webhooks {
     }
 }
 
-/// Whether helm marked `live` as of the release.
+/// Whether helm's metadata on `live` name the release.
 pub(super) fn is_of_release(live: &Value, namespace: &str, release: &str) -> bool {
     let annotations = &live["metadata"]["annotations"];
     annotations["meta.helm.sh/release-name"] == release

@@ -1,9 +1,9 @@
-//! What the objects around a webhook say: its certificate, the authority it has, its endpoints. `up` waits by them and the
-//! doctor judges by them. Pure: no I/O.
+//! Evaluates the objects of a webhook: its certificate, its CA bundle, its endpoints. Used by `up` and
+//! `doctor`. Pure: no I/O.
 
 use serde_json::Value;
 
-/// Whether a `Certificate` is issued: `Err` has what its issuer says, where it says something.
+/// Whether a `Certificate` is issued: `Err` contains the issuer's message, if any.
 pub fn issued(certificate: &Value) -> Result<(), Option<&str>> {
     let mut conditions = certificate["status"]["conditions"]
         .as_array()
@@ -16,7 +16,7 @@ pub fn issued(certificate: &Value) -> Result<(), Option<&str>> {
     }
 }
 
-/// The webhooks of a configuration that do not have the authority `ca`; without one none has it.
+/// The webhooks of a configuration without the CA `ca`; all of them if `ca` is missing.
 pub fn without_authority<'a>(
     configuration: &'a Value,
     ca: Option<&'a str>,

@@ -1,10 +1,10 @@
-//! The shapes that secrets have within a text: files of other programs, commands, what a log says of them.
+//! Test data: formats of secrets within texts: configuration files, commands, log messages.
 
 use serde_json::{Value, json};
 
 use super::PLAIN;
 
-/// Files and lines of files as the one value of a key that says nothing.
+/// Files and lines of files as the value of a key with a neutral name.
 #[expect(clippy::too_many_lines, reason = "a list, to be read as one")]
 pub(super) fn texts() -> Vec<(&'static str, String)> {
     let shapes = [
@@ -152,7 +152,7 @@ pub(super) fn texts() -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Commands as lists of words.
+/// Commands as argument lists.
 pub(super) fn arguments() -> Vec<(&'static str, Value)> {
     vec![
         (
@@ -180,7 +180,7 @@ pub(super) fn arguments() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The same as others say them.
+/// The formats in external messages.
 pub(super) fn told_in_messages() -> Vec<String> {
     let shapes = [
         "password: @ is wrong",

@@ -1,5 +1,5 @@
-//! Forty and more shapes that secrets have in profiles, chart values, objects, events and messages, for the tests of every
-//! place that must not show them. Each has the canary in it, plain or encoded.
+//! Test data: over forty formats of secrets in profiles, chart values, objects, events and messages. Each contains the
+//! canary, plain or encoded.
 
 #[cfg(test)]
 mod in_texts;
@@ -8,19 +8,19 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use in_texts::{arguments, texts, told_in_messages};
 use serde_json::{Value, json};
 
-/// What no place may show. Nothing in its form gives it away: its place has to.
+/// The canary that no output may contain. Its format is not that of a token: only its path shows that it is secret.
 pub(crate) const PLAIN: &str = "canary-horse-staple";
 
-/// What its form gives away wherever it stands.
+/// A canary with a token's format.
 pub(crate) const FORMED: &str = "ghp_CaNaRy0123456789abcdefghij";
 
-/// The texts of which none may be in what is shown.
+/// The encodings of the canaries that no output may contain.
 pub(crate) fn forms() -> Vec<String> {
     let mut forms = vec![PLAIN.to_owned(), FORMED.to_owned(), "CaNaRy".to_owned()];
     for text in [PLAIN, FORMED] {
         for before in ["", "a", "ab", "user:"] {
             let encoded = STANDARD.encode(format!("{before}{text}"));
-            // Without what the characters around it mix.
+            // Without the characters that depend on neighbouring bytes.
             forms.push(
                 encoded[4..encoded.len() - 4]
                     .trim_start_matches('=')
@@ -31,7 +31,7 @@ pub(crate) fn forms() -> Vec<String> {
     forms
 }
 
-/// The shapes as values of configuration: what a person writes, or an object holds.
+/// The formats as configuration values: in a profile or an object.
 #[expect(clippy::too_many_lines, reason = "a list, to be read as one")]
 pub(crate) fn values() -> Vec<(&'static str, Value)> {
     let encoded = STANDARD.encode(PLAIN);
@@ -216,7 +216,7 @@ pub(crate) fn values() -> Vec<(&'static str, Value)> {
     .collect()
 }
 
-/// The shapes as others say them: events, messages of policies, logs.
+/// The formats in external texts: events, messages of admission policies, logs.
 pub(crate) fn messages() -> Vec<String> {
     let encoded = STANDARD.encode(PLAIN);
     vec![

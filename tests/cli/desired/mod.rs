@@ -1,4 +1,4 @@
-//! What is made of a profile: the reference profile as snapshots, any profile as properties, and the data behind the
+//! Resources rendered from a profile: snapshots of the reference profile, properties of any profile, and the data of the
 //! strict check.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]

@@ -1,4 +1,4 @@
-//! Any profile: rendering never panics, and what it makes passes the strict check.
+//! Any profile: rendering never panics, and its output passes the strict check.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The reference profile, rendered: what a review of a change looks at.
+//! Snapshots of the rendered reference profile, for reviews.
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! GitHub Apps: installation tokens, and why there is none.
+//! GitHub Apps: installation tokens, and the errors if there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 

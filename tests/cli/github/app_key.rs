@@ -1,4 +1,4 @@
-//! A key pair made for these tests (RSA 2048, PKCS #1, DER in base64). It opens nothing: only the stand-in knows it.
+//! A key pair for these tests (RSA 2048, PKCS #1, DER in base64). Only the stand-in accepts it.
 
 /// The private half.
 pub(super) const PRIVATE: &str = concat!(

@@ -1,4 +1,4 @@
-//! How arcctl signs in at AWS where that differs from a plain key: authorities of one's own, and the session of `aws login`.
+//! AWS sign-in with a custom CA, and with a session of `aws login`.
 
 use std::path::Path;
 

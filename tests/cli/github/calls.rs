@@ -1,4 +1,4 @@
-//! What is asked, how often, and when GitHub asks for a pause.
+//! The client's requests: their number, and the pauses that GitHub requests.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! A token that is looked for in everything the program prints, in all its forms and in pieces.
+//! Searches all output of the program for a token, in all its encodings and in pieces.
 
 use std::{
     os::unix::fs::PermissionsExt as _,

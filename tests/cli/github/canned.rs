@@ -1,4 +1,4 @@
-//! A server that says what it is told to: for the answers that GitHub itself never gives.
+//! A server with fixed responses: for those that GitHub itself never gives.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! What the programs that others name in their configuration get to see: kubeconfig's `exec` and AWS's
-//! `credential_process` run with arcctl's environment, and without the credentials for GitHub in it.
+//! The environment of child processes: kubeconfig's `exec` and AWS's `credential_process` inherit arcctl's environment,
+//! without the GitHub credentials in it.
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 

@@ -1,4 +1,4 @@
-//! Runner groups: what is asked of GitHub, and what keeps a pool's runners from work.
+//! Runner groups: the requests to GitHub, and the settings that block a pool's runners.
 
 use arcctl::profile::{Profile, load};
 use arcctl_sandbox::github::Owner;

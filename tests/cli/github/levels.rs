@@ -1,4 +1,4 @@
-//! The three levels, at a server of one's own and at github.com: each situation a token can be in, and its message.
+//! The three levels, on a GitHub Enterprise Server and on github.com: each state of a token, and its message.
 
 use arcctl::profile::Scope;
 use arcctl_sandbox::github::{self as sandbox, Mode, RateLimit, Token};

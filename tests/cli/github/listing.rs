@@ -1,4 +1,4 @@
-//! The list of runners: its pages, how many requests it costs, what is not sent again, and the pauses GitHub asks for.
+//! The list of runners: its pages, its number of requests, no retries of some, and the pauses that GitHub requests.
 
 use std::{
     collections::BTreeSet,

@@ -1,6 +1,5 @@
-//! What GitHub's answers mean: each row of `tests/data/github-meanings.json`, which are the facts of GitHub's documentation
-//! and of the issues named there, with the message it must get. A refusal without a row fails, and so does a row without
-//! a refusal.
+//! The messages for GitHub's responses: each row of `tests/data/github-meanings.json` has facts of GitHub's documentation
+//! or of an issue, with the expected message. A rejection without a row fails, and so does a row without a rejection.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is pasted where a token for GitHub should be: told as what it is, and sent nowhere.
+//! Other secrets pasted instead of a GitHub token: the message names their type, and they are not sent.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! The GitHub client against the stand-in: what each refusal is told as, and what is asked. Every request is held to
-//! GitHub's own description, and no message may show the token.
+//! The GitHub client against the stand-in: its requests, and the message for each rejection. Every request is checked
+//! against GitHub's own description, and no message may contain the token.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The way to the server: nothing there, something else there, certificates, and servers that fail.
+//! Network errors: no server, another server, certificates, and servers that fail.
 
 use arcctl_sandbox::certificates::Authority;
 

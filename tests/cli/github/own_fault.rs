@@ -1,5 +1,5 @@
-//! A fault of arcctl's own in a process that holds a token: it is told as any error is, nothing of the token is in what it
-//! leaves, and it leaves no core.
+//! A panic in a process that holds a token: it is reported like any error, nothing it leaves contains the token, and there
+//! is no core dump.
 
 use std::{
     os::unix::process::ExitStatusExt as _,
@@ -69,7 +69,7 @@ async fn a_panic_is_told_as_an_error_without_its_values() {
 
     // In a task that nobody waits for, the run goes on to its own end.
     let (ended, all) = panicked("task", &["plan"]).await;
-    assert!(all.contains("a fault of its own"), "{all}");
+    assert!(all.contains("internal error in arcctl"), "{all}");
     assert_eq!(ended.status.code(), Some(4), "{all}");
     table.compare("own_fault");
 }

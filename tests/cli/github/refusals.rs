@@ -1,5 +1,5 @@
-//! Refusals whose status and headers tell nothing: GitHub's words decide, what succeeded before decides, and where nothing
-//! does, no cause is made up.
+//! Rejections whose status and headers are ambiguous: GitHub's message or the previous success decides, and without these,
+//! no cause is made up.
 
 use arcctl_sandbox::github::{Refusing, Told};
 

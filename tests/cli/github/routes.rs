@@ -1,5 +1,5 @@
-//! Every operation that the client calls, at each level, by its path at a server of one's own and at github.com: it is in
-//! GitHub's own descriptions of all versions that arcctl works with, with the parameters it is called with.
+//! Every operation of the client, at each level, on a GitHub Enterprise Server and on github.com: its path and parameters
+//! are in GitHub's own descriptions of all supported versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

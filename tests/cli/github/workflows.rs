@@ -1,4 +1,4 @@
-//! Dispatching and following a workflow: what each refusal is told as, and who may take the job.
+//! Dispatching and following a workflow: the message for each rejection, and the runners that may run the job.
 
 use arcctl::clients::github::{GroupAccess, Removed};
 use arcctl_sandbox::github::{Owner, Token};

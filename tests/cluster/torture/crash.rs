@@ -1,5 +1,5 @@
-//! The crash matrix: a run is killed before or after each of its writes, and run again. It comes to what an undisturbed
-//! run makes, and leaves nothing else.
+//! The crash matrix: a run is killed before or after each of its writes, and run again. The result equals that of an
+//! undisturbed run, and nothing else is left.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

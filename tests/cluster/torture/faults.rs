@@ -1,6 +1,6 @@
-//! The fault matrix: at each place where arcctl or its helm asks another system, each answer that a network and a server
-//! can give. A run either does its work nevertheless, or ends with one error that names its object and says what to do;
-//! and the next run, undisturbed, makes the same as ever.
+//! The fault matrix: each request of arcctl or its helm to another system gets each response that a network and a server
+//! can give. A run either succeeds anyway, or ends with one error that names its object and its fix; and the next,
+//! undisturbed run has the usual result.
 
 use std::{
     collections::BTreeMap,

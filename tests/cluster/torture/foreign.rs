@@ -1,4 +1,4 @@
-//! Five hundred things that look like arcctl's: none is touched, not even written to without a change.
+//! Five hundred objects that look like arcctl's: none is written, not even without a change.
 
 use std::{collections::BTreeMap, io::Write as _};
 

@@ -1,4 +1,4 @@
-//! A sandbox to torture arcctl in: runs that are killed at one of their writes, and what time does after a dead run.
+//! A sandbox for torture tests: kills runs at one of their writes, and simulates the time after a dead run.
 
 use std::{
     collections::BTreeSet,

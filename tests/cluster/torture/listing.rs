@@ -1,5 +1,5 @@
-//! Everything that is in a cluster, without what differs between two runs that made the same: two listings are equal when
-//! the clusters are as good as equal.
+//! Lists all objects of a cluster, without fields that differ between two equal runs: listings are equal if the clusters
+//! are equivalent.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Torture: runs that are killed, lied to, started together and surrounded by look-alikes. A sample of each is a test;
-//! `make torture` runs all of it and keeps a line per case, from which the figures of docs/reliability.md are made.
+//! Torture tests: runs that are killed, get wrong responses, start together or meet similar objects. A sample of each is a
+//! test; `make torture` runs all of it and writes a line per case, the source of the figures of docs/reliability.md.
 
 mod crash;
 mod faults;

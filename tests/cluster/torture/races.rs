@@ -1,4 +1,4 @@
-//! Runs that are started at once: one does the work, the others find it done or say who does it, and none breaks it.
+//! Runs that start at the same time: one does the work, the others find it done or report who does it, and none breaks it.
 
 use std::{collections::BTreeMap, time::Instant};
 

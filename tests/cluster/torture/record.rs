@@ -1,5 +1,5 @@
-//! A line of JSON per case: what was done, how it ended. A run of many hours is made of short ones: a case that has ended
-//! well is not done again, and one that has not is, by what has been mended since.
+//! A line of JSON per case: its actions and its result. A run of many hours can be split into short ones: a case that
+//! passed is not repeated, and one that failed is, with the fixes made since.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! A call to AWS as the rules see it: which service and action, who signs it, for which region, with which arguments.
+//! A call to AWS as input of the rules: service, action, caller, region and arguments.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! What AWS checks of a policy document before it takes it: the form of its statements, and its size.
+//! AWS's validation of a policy document: the form of its statements, and its size.
 //!
 //! Sources: IAM user guide, "IAM and AWS STS quotas" (sizes without white space, but for buckets) and "IAM JSON policy
 //! elements"; S3 user guide, "bucket policies are limited to 20 KB". Pure: no I/O.

@@ -1,12 +1,12 @@
-//! What IAM shows late, and where writers meet.
+//! Eventual consistency of IAM, and conflicts between concurrent writes.
 //!
 //! Sources: IAM user guide, "Troubleshooting IAM: changes that I make are not always immediately visible"; the service
 //! model's `ConcurrentModificationException` (409) of `TagRole`, `UntagRole`, `CreateRole`, `DeleteRole`,
-//! `CreateOpenIDConnectProvider`, `AddClientIDToOpenIDConnectProvider`…; S3's `OperationAborted` (409, API reference, list of error
-//! codes); S3 user guide, "Amazon S3 data consistency model" (the configuration of buckets is eventually consistent); what is
-//! new and not known everywhere, in IAM's and EKS's words: terraform-provider-aws (`PropagationTimeout` of roles, policies,
-//! providers and Pod Identity associations). Simulated: for a third of the time everybody sees what was there before,
-//! then every version of the last while has its turn. Pure: no I/O.
+//! `CreateOpenIDConnectProvider`, `AddClientIDToOpenIDConnectProvider`…; S3's `OperationAborted` (409, API reference, list
+//! of error codes); S3 user guide, "Amazon S3 data consistency model" (the configuration of buckets is eventually
+//! consistent); the errors for new resources that are not visible yet, in IAM's and EKS's words: terraform-provider-aws
+//! (`PropagationTimeout` of roles, policies, providers and Pod Identity associations). Simulated: for a third of the time
+//! all reads return the previous state, then each of the recent versions in turn. Pure: no I/O.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};

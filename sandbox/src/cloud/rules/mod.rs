@@ -1,9 +1,9 @@
-//! AWS's rules, which moto does not know. The proxy before moto asks them about each call: they refuse it, change what
-//! moto is given (as AWS stores it), or change what moto answers (as AWS shows it).
+//! Rules of AWS that moto lacks. The proxy before moto applies them to each call: they reject it, change the request to
+//! moto (as AWS stores it), or change moto's response (as AWS shows it).
 //!
-//! Each rule is in one place and names its source: [`text`] (characters and lengths), [`document`] (policies),
-//! [`network`] (rules of security groups), [`late`] (what IAM shows late, and conflicts), [`principals`], [`places`] (regions of buckets,
-//! managed instances), [`permissions`] (what an identity may do).
+//! Each rule is in one place and names its source: [`text`] (characters and lengths), [`document`] (policies), [`network`]
+//! (rules of security groups), [`late`] (eventual consistency, and conflicts), [`principals`], [`places`] (regions of
+//! buckets, managed instances), [`permissions`] (permissions of an identity).
 
 mod call;
 mod document;

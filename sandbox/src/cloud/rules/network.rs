@@ -1,4 +1,4 @@
-//! Rules of security groups as EC2 keeps them: CIDRs in canonical form, and no rule twice.
+//! Security group rules as EC2 stores them: CIDRs in canonical form, and no duplicates.
 //!
 //! Sources: EC2 API reference, `IpRange.CidrIp` and `Ipv6Range.CidrIpv6` ("100.68.0.18/18 is modified to
 //! 100.68.0.0/18"); error code `InvalidPermission.Duplicate`, which does not look at descriptions. Pure: no I/O.

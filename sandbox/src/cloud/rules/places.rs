@@ -1,4 +1,4 @@
-//! Where things are: buckets live in a region, and some instances are EKS's own.
+//! Regions of buckets, and instances that EKS manages.
 //!
 //! Sources: S3 user guide, "Redirects and request routing" (301 `PermanentRedirect`, 400 `AuthorizationHeaderMalformed`, with
 //! `x-amz-bucket-region`; aws-sdk-rust#183); botocore's `S3RegionRedirectorv2` (answers without that header: `<Region>` in

@@ -1,5 +1,5 @@
-//! The principals of policies: AWS keeps the unique id behind a user's or a role's ARN, shows the id once that one is gone,
-//! and takes neither an id of nobody nor an ARN of nobody.
+//! The principals of policies: AWS stores the unique id of a user's or a role's ARN, shows the id after that user or role
+//! is deleted, and rejects ids and ARNs that do not exist.
 //!
 //! Sources: IAM user guide, "AWS JSON policy elements: Principal" (deleted roles and users) and "IAM identifiers" (`AIDA`,
 //! `AROA`); terraform-provider-aws#8905; S3's "Invalid principal in policy". Pure: no I/O.

@@ -1,4 +1,4 @@
-//! How AWS says no: each service in its own form.
+//! AWS's error responses, in the format of each service.
 //!
 //! Pure: no I/O.
 

@@ -1,5 +1,4 @@
-//! Which characters AWS takes in names, paths, descriptions and tags, and how many of them. One row per rule, with where
-//! it is written down.
+//! Characters and lengths that AWS allows in names, paths, descriptions and tags. One row per rule, with its source.
 //!
 //! Pure: no I/O.
 

@@ -1,7 +1,7 @@
-//! The containers of a runner's pod: what a template gives, filled in as the controller fills it in.
+//! The containers of a runner's pod: those of the template, completed as the controller does it.
 //!
-//! Pure: no I/O. A container that the template's `containers` has is taken as it is, and gets of the runner's fields only
-//! what it lacks; one that it does not have is made without any of them (`newPod`, `runner_controller.go`, v0.27).
+//! Pure: no I/O. A container in the template's `containers` is copied, and gets only the missing ones of the runner's
+//! fields; one that is not in it is created without any of them (`newPod`, `runner_controller.go`, v0.27).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The pod that the controller makes for a Runner: its metadata, its volumes, and what is taken over as it is.
+//! The pod that the controller creates for a Runner: its metadata, its volumes, and the fields that are copied.
 //!
 //! Pure: no I/O.
 

@@ -1,4 +1,4 @@
-//! The stand-in, asked over HTTP.
+//! Tests of the stand-in over HTTP.
 
 mod apps;
 mod operations;

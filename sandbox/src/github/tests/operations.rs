@@ -1,4 +1,4 @@
-//! What the operations do.
+//! Tests of the operations.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every way GitHub says no.
+//! Tests of all of GitHub's error responses.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Paths, headers, certificates, and the judgement of the description.
+//! Tests of paths, headers, certificates, and the validation against the description.
 
 use http_body_util::BodyExt as _;
 use serde_json::json;

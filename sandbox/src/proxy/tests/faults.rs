@@ -1,4 +1,4 @@
-//! Each fault does what it says.
+//! Tests of each fault.
 
 use std::io::ErrorKind;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What passes a proxy, and what it counts.
+//! Tests of forwarding and counting by a proxy.
 
 mod faults;
 

@@ -1,7 +1,7 @@
-//! How arcctl and helm show an EKS cluster who they are: a kubeconfig of this run whose token is in a file beside it.
+//! Authentication to an EKS cluster for arcctl and helm: a temporary kubeconfig that reads its token from a file.
 //!
-//! Both files are this user's alone and vanish with the run; kube and helm read the token again at least every minute,
-//! so a run of hours goes on with the token that was renewed.
+//! Only this user can read the two files, and they are deleted when the run ends. kube and helm reread the token at least
+//! every minute, so a run of several hours uses the renewed token.
 
 use std::{
     io::Write,
@@ -24,16 +24,16 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
 };
 
-/// A token this old is made anew. What is left of its time is enough for the longest helm process.
+/// A token of this age is renewed. Its remaining lifetime is enough for the longest helm process.
 const RENEWED: Duration = Duration::from_mins(9);
 
-/// How long before its end a token no longer counts: readers keep it for a minute.
+/// How long before its expiry a token is treated as expired: clients cache it for a minute.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// How long finding credentials may take: single sign-on, an instance's or a container's endpoint.
+/// Timeout for loading credentials: single sign-on, the metadata endpoint of an instance or a container.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The way to an EKS cluster.
+/// The kubeconfig and token files for an EKS cluster.
 pub struct Login {
     cluster: EksCluster,
     caller: Caller,
@@ -43,7 +43,7 @@ pub struct Login {
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-/// For how long a token serves.
+/// The lifetime of a token.
 #[derive(Clone, Copy)]
 struct Term {
     renewal: SystemTime,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    /// Makes the files; `clock` is the time.
+    /// Creates the files; `clock` returns the current time.
     pub async fn new(
         cluster: EksCluster,
         caller: Caller,
@@ -92,7 +92,7 @@ impl Login {
         &self.cluster.name
     }
 
-    /// Renews the token if it is old. One that still serves for a while outlives a renewal that fails.
+    /// Renews an old token. If the renewal fails, a token that is still valid is used.
     pub async fn renew(&self) -> Result<()> {
         let mut term = self.term.lock().await;
         let now = (self.clock)();
@@ -141,11 +141,11 @@ impl Login {
         })
     }
 
-    /// What to do where the API server does not know this identity.
+    /// The hint for an API server that does not accept this identity.
     pub fn unknown(&self) -> String {
         let (name, region) = (&self.cluster.name, &self.cluster.region);
         let principal = self.caller.principal();
-        // A session's ARN has lost the path of its role, which roles of IAM Identity Center always have.
+        // The ARN of a session lacks the path of its role, and roles of IAM Identity Center always have a path.
         let path = self.caller.role().map_or_else(String::new, |role| {
             format!(" (its whole ARN, with a path if it has one, is in `aws iam get-role --role-name {role} --query Role.Arn`)")
         });
@@ -154,7 +154,7 @@ impl Login {
         )
     }
 
-    /// What to do where the API server cannot be reached.
+    /// The hint for an API server that cannot be reached.
     pub fn unreachable(&self) -> String {
         let (name, region) = (&self.cluster.name, &self.cluster.region);
         match &self.cluster.reach {
@@ -175,7 +175,7 @@ impl Login {
         self.directory.path().join("token")
     }
 
-    /// JSON, which every reader of YAML reads. The token is named and not in it.
+    /// JSON, which is valid YAML. It references the token file and does not contain the token.
     fn kubeconfig_text(&self) -> String {
         let name = &self.cluster.name;
         json!({
@@ -193,7 +193,7 @@ impl Login {
     }
 }
 
-/// Replaces the file as a whole, so that nobody reads half of it; nobody else reads it at all.
+/// Replaces the file atomically, with permissions for this user only.
 fn write(path: &Path, text: &str) -> Result<()> {
     let new = path.with_extension("new");
     let written = std::fs::OpenOptions::new()

@@ -1,4 +1,4 @@
-//! Tests of the renewal, with a clock of their own.
+//! Tests of the token renewal, with a simulated clock.
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -15,7 +15,7 @@ use aws_credential_types::{
 
 use super::*;
 
-/// Credentials that may end, counted, and may be taken away.
+/// Test credentials that can expire or be removed; counts their uses.
 #[derive(Clone, Debug, Default)]
 struct Provider {
     asked: Arc<AtomicU64>,

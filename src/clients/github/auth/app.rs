@@ -1,5 +1,5 @@
-//! A GitHub App's installation: the token it gets, kept until shortly before its end, and why it gets none. Each token may
-//! do what it is for and nothing else of what the App may.
+//! Installation tokens of a GitHub App: requests, caches and renews them, and maps failures to errors. Each token has only
+//! the permissions that its purpose needs.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +30,13 @@ use crate::{
     secret::Secret,
 };
 
-/// How long before its end a token is replaced: longer than any one call takes.
+/// How long before its expiry a token is replaced: longer than the timeout of a call.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// How far a clock may be off before GitHub refuses what it signs.
+/// The clock skew, in seconds, that GitHub tolerates in a signed assertion.
 const CLOCK_TOLERANCE: i64 = 60;
 
-/// An installation token and what GitHub said of it.
+/// An installation token and its metadata from GitHub.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     pub token: Secret,
@@ -45,13 +45,13 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Whether it is still good for a call at `now`.
+    /// Whether it is still valid for a call at `now`.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.expires.duration_since(now) > MARGIN
     }
 }
 
-/// What a token is for.
+/// The purpose of a token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose<'a> {
     /// The runners of a scope.
@@ -61,7 +61,7 @@ pub(crate) enum Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    /// The least that GitHub is asked for (docs.github.com: "Create an installation access token for an app"); `None` for
+    /// The minimum permissions to request (docs.github.com: "Create an installation access token for an app"); `None` for
     /// what no App can do.
     fn wanted(self) -> Option<Value> {
         let (permissions, repository) = match self {
@@ -99,7 +99,7 @@ pub(crate) struct Granted {
 }
 
 impl GitHub {
-    /// The App's installation with a token for `purpose` that lasts for a while.
+    /// The App's installation with a valid token for `purpose`.
     pub(crate) async fn current_installation(&self, purpose: Purpose<'_>) -> Result<Installation> {
         let Some(wanted) = purpose.wanted() else {
             return Err(not_for_enterprises(&self.app_case(purpose)));
@@ -126,7 +126,7 @@ impl GitHub {
         }
     }
 
-    /// Asks for a new installation token.
+    /// Requests a new installation token.
     async fn new_installation(&self, purpose: Purpose<'_>, wanted: &Value) -> Result<Installation> {
         let Credential::App {
             id,
@@ -138,7 +138,7 @@ impl GitHub {
         };
         let proof = assertion(id, private_key, Timestamp::now())?;
         let path = format!("app/installations/{installation}/access_tokens");
-        // It leaves nothing behind but a token that ends within the hour.
+        // It creates only a token that expires within an hour.
         let with = With::Body(wanted);
         let answer = self
             .attempt_with(Call::Read, &Method::POST, &path, with, &proof)
@@ -163,7 +163,7 @@ impl GitHub {
         Err(self.no_token(&answer, purpose, &proof).await)
     }
 
-    /// Why there is no token.
+    /// The error for a missing token.
     async fn no_token(&self, answer: &Answer, purpose: Purpose<'_>, proof: &Secret) -> Error {
         let Credential::App {
             id,
@@ -215,7 +215,7 @@ impl GitHub {
     }
 }
 
-/// A refusal that tells what the installation lacks, or why it is kept away.
+/// The error where the installation lacks a permission, or GitHub blocks it.
 fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &Case<'_>) -> Option<Error> {
     let target = purpose.describe();
     let message = answer.message().unwrap_or_default().to_lowercase();

@@ -1,4 +1,4 @@
-//! The assertion (JWT, RS256) with which a GitHub App asks for an installation token.
+//! The assertion (JWT, RS256) with which arcctl requests an installation token of a GitHub App.
 //!
 //! Source: GitHub's documentation "Generating a JSON Web Token (JWT) for a GitHub App": `iat` a minute in the past
 //! against clock drift, `exp` at most ten minutes ahead, `iss` the App's id.

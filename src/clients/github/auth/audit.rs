@@ -1,5 +1,5 @@
-//! What is asked before the first write: the server, its version, the credential's kind, rights, owner and end, the rate
-//! limit, and last the one call that proves that runners can register (reference: arc.md 5).
+//! Checks before the first write: the server and its version; the credential's kind, permissions, owner and expiry; the rate
+//! limit; and last, a call that proves that runners can register (reference: arc.md 5).
 
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
@@ -29,21 +29,21 @@ use crate::{
     secret::Secret,
 };
 
-/// How long before its end a token is spoken of.
+/// Days before its expiry from which arcctl warns about a token.
 const SOON: i64 = 30;
 
-/// How long before its end it is refused: it would not last over a weekend.
+/// Days before its expiry from which a token is rejected: it would not outlast a weekend.
 const TOO_SOON: i64 = 3;
 
-/// With how many requests left the rate limit is spoken of: the controller asks for a few each minute and pool.
+/// Remaining requests below which arcctl warns: the controller makes a few per minute and pool.
 const FEW_REQUESTS: u64 = 500;
 
 const DAY: i64 = 86_400;
 
-/// The version of the server, in every answer of one.
+/// The version header, in every response of a GitHub Enterprise Server.
 const VERSION_HEADER: &str = "x-github-enterprise-version";
 
-/// What is known of a server and a credential after the audit.
+/// The result of the audit of a server and a credential.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
     /// The version of the GitHub Enterprise Server.
@@ -54,11 +54,11 @@ pub struct Audit {
     pub login: Option<String>,
     /// The scopes of the token, for kinds that have scopes.
     pub scopes: Option<Vec<String>>,
-    /// When the token ends.
+    /// When the token expires.
     pub expires: Option<Timestamp>,
-    /// How many requests are left of the rate limit, where there is one.
+    /// The remaining requests of the rate limit, where there is one.
     pub remaining: Option<u64>,
-    /// What is unwise, one sentence each.
+    /// Advice, one sentence each.
     pub advice: Vec<String>,
 }
 
@@ -70,16 +70,16 @@ pub(crate) struct User {
 }
 
 impl GitHub {
-    /// Asks all that can be known before anything is written. `owner` is the login that the token must belong to.
+    /// Runs all checks before the first write. `owner` is the login that the token must belong to.
     pub async fn audit(&self, scope: Scope<'_>, owner: Option<&str>) -> Result<Audit> {
         self.token_fits()?;
         kind_fits(&self.case(scope))?;
         let bearer = self.bearer(Purpose::Runners(scope)).await?;
-        // Boxed: the calls side by side make a large future, and all callers' would be as large.
+        // Boxed: the concurrent calls make a large future, and all callers' futures would be as large.
         let mut audit = Box::pin(self.examine(scope, owner, &bearer))
             .await
             .map_err(|error| hidden(error, &bearer))?;
-        // What the other side says may repeat what it was sent.
+        // A server's message can contain what arcctl sent.
         for text in audit
             .advice
             .iter_mut()
@@ -133,7 +133,7 @@ impl GitHub {
         Ok(audit)
     }
 
-    /// Whether the credential is one at all; nothing that is none is sent anywhere.
+    /// Whether the credential looks like a GitHub token; otherwise it is never sent.
     fn token_fits(&self) -> Result<()> {
         match misplaced(&self.credential) {
             None => Ok(()),
@@ -158,7 +158,7 @@ impl GitHub {
         }
     }
 
-    /// Whether the App's installation has the permission. That its token lasts for an hour is nothing to tell of.
+    /// Checks that the App's installation has the permission. Its tokens always expire within an hour: no warning for that.
     async fn granted(&self, case: &Case<'_>) -> Result<()> {
         let granted = self
             .current_installation(Purpose::Runners(case.scope))
@@ -172,7 +172,7 @@ impl GitHub {
         }
     }
 
-    /// The end and the scopes of a token, as far as an answer tells them.
+    /// The expiry and the scopes of a token, as far as the response contains them.
     fn rights(&self, answer: &Answer, case: &Case<'_>, audit: &mut Audit) -> Result<()> {
         if let Some(ends) = answer.token_expires() {
             audit.expires = Some(ends);
@@ -197,20 +197,20 @@ impl GitHub {
         }
     }
 
-    /// The first call. A server of one's own tells its version; github.com has none, its `GET /meta` is long, and its
-    /// rate limit is asked for anyway.
+    /// The first call. GitHub Enterprise Server returns its version from `GET /meta`; github.com has no version, and its
+    /// rate limit is needed anyway.
     async fn hello(&self, scope: Scope<'_>, bearer: &Secret) -> Result<Answer> {
         let answer = self.ask(self.hello_path(), bearer).await?;
         match answer.status {
             status if status.is_success() => Ok(answer),
-            // A server of one's own without a rate limit, where github.com is meant: it is judged by its version.
+            // A GitHub Enterprise Server without a rate limit, configured as github.com: its version is checked instead.
             StatusCode::NOT_FOUND if self.server.product == Product::Cloud => Ok(answer),
             StatusCode::NOT_FOUND => Err(not_github(&answer, &self.server)),
             _ => Err(self.refused(&answer, scope, bearer).await),
         }
     }
 
-    /// The version of the server, which must be one that the controller works with.
+    /// The version of the server; the controller must support it.
     fn version(&self, hello: &Answer) -> Result<Option<String>> {
         let body: Value = self.json(hello, &format!("GET /{}", self.hello_path()))?;
         let api = &self.server.api;
@@ -249,10 +249,10 @@ impl GitHub {
         }
     }
 
-    /// Who the token speaks for.
+    /// The user that the token belongs to.
     async fn user(&self, scope: Scope<'_>, bearer: &Secret) -> Result<(Answer, User)> {
         let answer = self.ask("user", bearer).await?;
-        // Of all tokens only an installation's speaks for no user.
+        // Only installation tokens have no user.
         let nobody = answer.ground() == Some(Ground::NotForIntegrations);
         if nobody && self.kind == TokenKind::Unknown {
             return Err(installation_token(&self.case(scope)));
@@ -264,7 +264,7 @@ impl GitHub {
         Ok((answer, user))
     }
 
-    /// Whether the token is of the login it should be of; else advice, or an error.
+    /// Checks that the token belongs to the expected login; returns advice or an error.
     fn owned(&self, user: &User, owner: Option<&str>) -> Result<Option<String>> {
         let login = &user.login;
         match owner {
@@ -285,7 +285,7 @@ impl GitHub {
         }
     }
 
-    /// Advice about a token that ends soon; an error about one that ends within days.
+    /// Advice about a token that expires soon; an error for one that expires within days.
     fn ending(&self, ends: Timestamp, now: Timestamp) -> Result<Option<String>> {
         let left = ends.duration_since(now);
         let days = left.as_secs() / DAY;
@@ -316,7 +316,7 @@ impl GitHub {
     }
 }
 
-/// What a credential's kind rules out without a call.
+/// Rejects kinds of credential that cannot work, without a call.
 fn kind_fits(case: &Case<'_>) -> Result<()> {
     let enterprise = matches!(case.scope, Scope::Enterprise(_));
     match case.kind {
@@ -328,7 +328,7 @@ fn kind_fits(case: &Case<'_>) -> Result<()> {
     }
 }
 
-/// A token that ends with the job or the hour it was made for.
+/// The error for a token that expires with its job or within an hour.
 fn installation_token(case: &Case<'_>) -> Error {
     Error::new(
         ErrorKind::Unauthorized,
@@ -342,7 +342,7 @@ fn installation_token(case: &Case<'_>) -> Error {
     ))
 }
 
-/// What is left of the rate limit, and advice if that is little. A server without a limit answers 404.
+/// The remaining requests, and advice if they are few. A server without a rate limit returns 404.
 fn requests_left(answer: &Answer) -> Option<(u64, Option<String>)> {
     if !answer.status.is_success() {
         return None;

@@ -1,7 +1,7 @@
-//! What stands where a token for GitHub should, and is none: told before it is sent anywhere. Pure: no I/O.
+//! Detects values that cannot be a GitHub token, before they are sent. Pure: no I/O.
 //!
 //! Cases seen: a runner registration token pasted as a personal access token (actions-runner-controller#954), a Secret's
-//! value encoded twice, a variable that nobody replaced.
+//! value encoded twice, a placeholder that was not replaced.
 
 use super::token_kind::TokenKind;
 use crate::{
@@ -12,18 +12,18 @@ use crate::{
     },
 };
 
-/// What is wrong with a value, and what to do. Neither repeats it.
+/// What is wrong with a value, and the hint. Neither contains the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Misplaced {
-    /// What it is, after `the value of github.token is`.
+    /// A noun phrase, after `the value of github.token is`.
     pub is: &'static str,
-    /// What to do.
+    /// The hint.
     pub hint: &'static str,
 }
 
 const NEW: &str = "put a personal access token there, or let arcctl use a GitHub App (github.app)";
 
-/// What a credential is instead of a token.
+/// What the credential is, if it is not a token.
 pub(super) fn misplaced(credential: &Credential) -> Option<Misplaced> {
     match credential {
         Credential::Token(token) => of_token(token),
@@ -31,7 +31,7 @@ pub(super) fn misplaced(credential: &Credential) -> Option<Misplaced> {
     }
 }
 
-/// How a value begins, what it is then, and what to do.
+/// Prefixes of values, what they are, and the hint.
 const BEGINNINGS: &[(&[&str], &str, &str)] = &[
     (
         &["ghr_"],
@@ -101,7 +101,7 @@ fn of_token(token: &Secret) -> Option<Misplaced> {
     if TokenKind::of(&Credential::Token(token.clone())) != TokenKind::Unknown {
         return None;
     }
-    // A token is not in base64 itself: what it would decode to is no text.
+    // A token is never valid base64 of text.
     if decoded(text).is_some_and(|it| is_refused(&it) || is_registration(it.trim())) {
         return told(
             "base64 of a token",

@@ -1,4 +1,4 @@
-//! How arcctl authenticates to GitHub: the kinds of token, a GitHub App's installation, and what is asked of them.
+//! GitHub authentication: kinds of token, installation tokens of a GitHub App, and checks of both.
 
 pub(crate) mod app;
 pub(crate) mod app_token;

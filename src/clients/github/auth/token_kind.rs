@@ -1,4 +1,4 @@
-//! What kind of credential a token is, by the prefix GitHub gives it
+//! The kind of a GitHub token, by its prefix
 //! (docs.github.com: "About authentication to GitHub", GitHub's token formats). Pure: no I/O.
 
 use crate::{clients::credential::Credential, secret::Secret};
@@ -6,19 +6,19 @@ use crate::{clients::credential::Credential, secret::Secret};
 /// The kinds of credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A classic personal access token: its rights are scopes.
+    /// A classic personal access token: it has scopes.
     Classic,
-    /// A fine-grained personal access token: its rights are permissions.
+    /// A fine-grained personal access token: it has permissions.
     FineGrained,
-    /// A token that an OAuth app got for a user, as `gh auth token` prints: its rights are scopes.
+    /// A user token of an OAuth app, as `gh auth token` prints: it has scopes.
     OAuth,
-    /// A token that a GitHub App got for a user: its rights are permissions.
+    /// A user token of a GitHub App: it has permissions.
     UserOfApp,
-    /// An installation token that somebody else made, a job's own `GITHUB_TOKEN` among them.
+    /// An installation token that arcctl did not create, for example a job's `GITHUB_TOKEN`.
     Installation,
-    /// The GitHub App itself, whose installation tokens arcctl makes.
+    /// A GitHub App; arcctl creates its installation tokens.
     App,
-    /// A token without a prefix, as old servers make: its headers tell more.
+    /// A token without a prefix, as old servers create: the response headers show more.
     #[default]
     Unknown,
 }
@@ -50,7 +50,7 @@ impl TokenKind {
         }
     }
 
-    /// Whether its rights are permissions, which no header lists.
+    /// Whether it has permissions, which no response header lists.
     pub(crate) const fn has_permissions(self) -> bool {
         matches!(
             self,
@@ -58,7 +58,7 @@ impl TokenKind {
         )
     }
 
-    /// As a message begins with it.
+    /// The beginning of a message about it.
     pub(crate) const fn describe(self) -> &'static str {
         match self {
             Self::FineGrained => "the fine-grained GitHub token",

@@ -1,4 +1,4 @@
-//! Why a server could not be reached, by the types of the errors on the way down: name, connection, certificate, time.
+//! Classifies connection errors by their types: DNS, TCP, TLS certificate, timeout.
 
 use std::{error::Error as StdError, io};
 
@@ -11,16 +11,16 @@ use crate::{
     secret::without_userinfo,
 };
 
-/// What went wrong between here and the server.
+/// The kinds of connection errors.
 #[derive(Debug)]
 enum Fault<'a> {
-    /// Its certificate does not hold.
+    /// Its certificate is not accepted.
     Certificate(&'a CertificateError),
     /// TLS failed in another way.
     Tls(&'a rustls::Error),
-    /// Nothing listens.
+    /// Connection refused.
     Refused,
-    /// It takes too long.
+    /// Timeout.
     TimedOut,
     /// Something else.
     Other,
@@ -40,7 +40,7 @@ fn fault<'a>(error: &'a (dyn StdError + 'static), timed_out: bool) -> Fault<'a> 
     }
 }
 
-/// The first error of a type in the chain. What an `io::Error` wraps is not in its chain, so it is looked into.
+/// The first error of a type in the chain. An error inside an `io::Error` is not in its chain, so it is checked too.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut current = Some(error);
     while let Some(error) = current {
@@ -58,12 +58,12 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// Whether trying again may help: a certificate does not become valid by itself, and a timeout has been waited for.
+/// Whether a retry can succeed: not for an invalid certificate, and not after a timeout.
 pub(crate) fn may_pass(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_timeout() && find::<rustls::Error>(error).is_none()
 }
 
-/// The error that a failed call means. `bundle` says whether the profile names an authority.
+/// The error for a failed connection. `bundle`: the profile has a CA bundle.
 pub(crate) async fn unreachable(error: &reqwest::Error, server: &Server, bundle: bool) -> Error {
     let api = &server.api;
     let cannot = |cause: String| {
@@ -100,7 +100,7 @@ const fn place(server: &Server) -> &'static str {
     }
 }
 
-/// A certificate that is not accepted; `issuer` is who it says has issued it.
+/// The error for a certificate that is not accepted; `issuer` is the issuer in it.
 fn untrusted(
     reason: &CertificateError,
     issuer: Option<&str>,
@@ -133,7 +133,7 @@ fn untrusted(
     Error::failed(System::GitHub, message).hint(hint)
 }
 
-/// Asks once more without checking the certificate, to name who issued it. No token goes along, nothing is believed.
+/// Reads the issuer from a second connection without certificate checks. No token is sent, and the result is not trusted.
 async fn presented_issuer(api: &str) -> Option<String> {
     let client = reqwest::Client::builder()
         .tls_danger_accept_invalid_certs(true)
@@ -147,8 +147,8 @@ async fn presented_issuer(api: &str) -> Option<String> {
     issuer::issuer(seen.peer_certificate()?)
 }
 
-/// Whether the host has an address here. With a proxy this machine may know none and reach it all the same; then the
-/// call did not fail for that, and the first cause in the chain is shown.
+/// Whether this machine can resolve the host. With a proxy it may not need to; then DNS is not the
+/// cause, and the first cause in the chain is shown.
 async fn resolves(api: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(api) else {
         return true;
@@ -159,7 +159,7 @@ async fn resolves(api: &str) -> bool {
     tokio::net::lookup_host((host, port)).await.is_ok()
 }
 
-/// The last cause of a chain: what the other side or the system said.
+/// The last cause of a chain: the message of the server or the operating system.
 pub(super) fn innermost(error: &dyn StdError) -> String {
     let mut current = error;
     while let Some(source) = current.source() {

@@ -1,5 +1,5 @@
-//! What a 403 means that is no limit: GitHub's words, the scopes and the kind of the token decide, and where none of them
-//! tells, that is said. Pure: no I/O.
+//! Maps a 403 that is no rate limit to an error, by GitHub's message and the scopes and kind of the token. If none of them
+//! shows the cause, the error states that. Pure: no I/O.
 
 use super::{Case, reason::Ground, token_page, unauthorized};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     profile::Scope,
 };
 
-/// A 403 that is no limit.
+/// The error for a 403 that is no rate limit.
 pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
     let target = describe(case.scope);
     if let Some(ground) = answer.ground()
@@ -50,7 +50,7 @@ pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
     unknown(answer, case, &target)
 }
 
-/// What GitHub's words tell, whatever was asked for.
+/// The error for a cause in GitHub's message, for any request.
 pub(crate) fn told(
     ground: Ground,
     answer: &Answer,
@@ -67,7 +67,7 @@ pub(crate) fn told(
     Some(unauthorized(message).hint(hint))
 }
 
-/// What is wrong with the credential's own account, whatever it is used for.
+/// Causes in the account of the credential, for any request.
 const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str, &'static str)> {
     match (ground, kind) {
         (Ground::SuspendedInstallation, _) => Some((
@@ -78,7 +78,7 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
             "the account of the GitHub token is suspended",
             "use a token of another account, or have the server's administrator unsuspend this one",
         )),
-        // What an App's token may be asked, and a user's may not.
+        // Endpoints for App tokens, called with a user's token.
         (Ground::NotForIntegrations, TokenKind::Unknown) => Some((
             "the GitHub token is that of a GitHub App's installation, and may not do this",
             "use a personal access token, or let arcctl make installation tokens (github.app)",
@@ -87,7 +87,7 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
     }
 }
 
-/// What the owner of the target does not allow.
+/// Causes in the settings of the organization, repository or enterprise.
 fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(String, String)> {
     let (message, hint) = match ground {
         Ground::Address => (
@@ -135,7 +135,7 @@ fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
     })
 }
 
-/// A refusal whose cause nobody tells.
+/// The error for an unknown cause.
 fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
     let reason = match answer.message() {
         Some(_) => "",
@@ -152,7 +152,7 @@ fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
     })
 }
 
-/// The one next place to look.
+/// The next thing to check.
 pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
     let log = match (case.scope, case.server.product) {
         (Scope::Organization(name), _) => format!(
@@ -173,14 +173,14 @@ pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
     };
     match answer.header("x-github-request-id") {
         Some(_) => log,
-        // GitHub gives every answer an id: this one may not be GitHub's.
+        // GitHub sets an id on every response: this one may not be GitHub's.
         None => format!(
             "the answer has no request id of GitHub's: ask who runs the proxy before it; {log}"
         ),
     }
 }
 
-/// A token with scopes that has none of those the level needs.
+/// The error for a token with scopes that lacks all scopes of the level.
 pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error> {
     let needed = classic_scopes(case.scope);
     if scopes.iter().any(|it| needed.contains(&it.as_str())) {
@@ -204,7 +204,7 @@ pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error>
     )))
 }
 
-/// A credential with permissions that lacks the one the level needs; `None` for other kinds of credential.
+/// The error for a credential with permissions that lacks the one for the level; `None` for other kinds of credential.
 pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
     if !case.kind.has_permissions() {
         return None;

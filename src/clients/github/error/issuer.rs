@@ -1,8 +1,8 @@
-//! Who issued a certificate: just enough of X.509 (RFC 5280, 4.1) to name the authority in a message. Pure: no I/O.
+//! Reads the issuer of a certificate: the part of X.509 (RFC 5280, 4.1) that error messages need. Pure: no I/O.
 //!
-//! The certificate is not trusted here, and nothing is decided by what is read.
+//! The certificate is not trusted here, and the result is used only in messages.
 
-/// The object identifiers of a name's parts, as encoded.
+/// The object identifiers of name attributes, DER-encoded.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 
@@ -10,7 +10,7 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 
-/// The name of the authority that issued a certificate (DER): its common name, else its organization.
+/// The issuer of a certificate (DER): its common name, or its organization.
 pub(super) fn issuer(certificate: &[u8]) -> Option<String> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut fields, _) = element(certificate)?;
@@ -25,7 +25,7 @@ pub(super) fn issuer(certificate: &[u8]) -> Option<String> {
     part(name, COMMON_NAME).or_else(|| part(name, ORGANIZATION))
 }
 
-/// The part of a name: a SEQUENCE of SETs of SEQUENCEs of an identifier and a text.
+/// An attribute of a name: a SEQUENCE of SETs of SEQUENCEs of an identifier and a text.
 fn part(mut name: &[u8], wanted: &[u8]) -> Option<String> {
     while !name.is_empty() {
         let (_, set, rest) = element(name)?;
@@ -41,7 +41,7 @@ fn part(mut name: &[u8], wanted: &[u8]) -> Option<String> {
     None
 }
 
-/// The first element of a DER text: its tag, its contents, and what follows.
+/// The first element of a DER value: its tag, its content, and the rest.
 fn element(text: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = text.split_first()?;
     let (&first, rest) = rest.split_first()?;

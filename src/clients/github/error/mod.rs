@@ -1,4 +1,4 @@
-//! What a refusal means: status, headers, GitHub's own words and the kind of token to one message and one way out
+//! Maps error responses of GitHub to a message and a hint, by status, headers, message and kind of token
 //! (reference: arc.md 5, "Status reading"). Pure: no I/O.
 
 pub(crate) mod connect;
@@ -24,20 +24,20 @@ use crate::{
     profile::Scope,
 };
 
-/// What is known beside the answer.
+/// The context of a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
-    /// Who was asked.
+    /// The server.
     pub server: &'a Server,
-    /// Whose runners it was about.
+    /// The scope of the runners.
     pub scope: Scope<'a>,
-    /// What was asked with.
+    /// The kind of the credential.
     pub kind: TokenKind,
-    /// After a 404: whether the token sees the organization or repository itself.
+    /// After a 404: whether the token can read the organization or repository itself.
     pub visible: Option<bool>,
 }
 
-/// The error that a refusal means.
+/// The error for an error response.
 pub(super) fn refusal(answer: &Answer, case: &Case<'_>) -> Error {
     if let Some(error) = common(answer, case.server) {
         return error;
@@ -53,7 +53,7 @@ pub(super) fn refusal(answer: &Answer, case: &Case<'_>) -> Error {
     error.object(&case.server.api).cause(answer.said())
 }
 
-/// What an answer means whatever was asked: it is not GitHub's, it leads elsewhere, it is a limit, the server failed.
+/// Errors of any request: not a response of GitHub, a redirect, a rate limit, a server error.
 pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
     let api = &server.api;
     let status = answer.status;
@@ -88,7 +88,7 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
     Some(error.object(api))
 }
 
-/// Something else than GitHub's API answered.
+/// The error for a response that does not come from GitHub's API.
 pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
     let kind = answer.header("content-type").unwrap_or("no type");
     let status = answer.status.as_u16();
@@ -98,10 +98,10 @@ pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
         .hint("github.url must be the server's own address, `https://HOST`; a proxy's login or block page looks like this too")
 }
 
-/// A redirect. The token went to the one host it is for, and goes no further.
+/// The error for a redirect. The token is only sent to the configured host.
 fn moved(answer: &Answer, server: &Server) -> Error {
     let location = answer.header("location").unwrap_or_default();
-    // A location without a host is on the same one.
+    // A location without a host is on the same host.
     let to = origin(location)
         .or_else(|| origin(&server.api))
         .unwrap_or_default();
@@ -160,7 +160,7 @@ fn limited(limit: Limit, until: Timestamp) -> Error {
         .passing(true)
 }
 
-/// Where a token of a kind is made and changed.
+/// The page to create and edit a token of a kind.
 pub(super) fn token_page(server: &Server, kind: TokenKind) -> String {
     let page = match kind {
         TokenKind::FineGrained => "personal-access-tokens",
@@ -169,12 +169,12 @@ pub(super) fn token_page(server: &Server, kind: TokenKind) -> String {
     format!("{}/settings/{page}", server.web)
 }
 
-/// A question of the credential or its rights.
+/// An error of the credential or its permissions.
 pub(super) fn unauthorized(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unauthorized, System::GitHub, message)
 }
 
-/// A 401.
+/// The error for a 401.
 pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     let new = format!(
         "make a new one at {} and put it where github.token in the profile says",

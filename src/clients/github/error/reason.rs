@@ -1,51 +1,51 @@
-//! Why GitHub refuses, by its own words: one status stands for a limit, a list of addresses, a policy and a lack of
-//! rights, and often no header tells which. What is not known here is quoted and not guessed. Pure: no I/O.
+//! Finds the reason of an error response in GitHub's message: the same status is used for rate limits, IP allow lists,
+//! policies and missing permissions, often without a header. Unknown messages are quoted. Pure: no I/O.
 //!
-//! Sources of the words: docs.github.com ("Rate limits for the REST API", "Troubleshooting the REST API", "Managing
-//! allowed IP addresses for your organization", "Authenticating to the REST API"); answers as people quote them:
+//! Sources of the messages: docs.github.com ("Rate limits for the REST API", "Troubleshooting the REST API", "Managing
+//! allowed IP addresses for your organization", "Authenticating to the REST API"); public reports:
 //! hub4j/github-api#1805 and #2267, app-sre/github-mirror#62 (limits without headers), aquasecurity/trivy#10567 (addresses),
 //! NixOS/org#247 (a token's lifetime).
 
 use crate::clients::github::response::Answer;
 
-/// Why.
+/// The reason of an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ground {
-    /// So many requests an hour.
+    /// The primary rate limit, per hour.
     PrimaryLimit,
-    /// Too many at once.
+    /// The secondary rate limit: too many requests at once.
     SecondaryLimit,
-    /// Somebody has tried this login with wrong tokens: for a while GitHub takes none of its tokens.
+    /// Too many failed logins of this user: GitHub temporarily rejects all its tokens.
     TooManyLogins,
-    /// The address is not among those that are allowed.
+    /// The address is not in the IP allow list.
     Address,
-    /// The token is not authorized for single sign-on.
+    /// The token is not authorized for SAML single sign-on.
     SingleSignOn,
     /// The App's installation is suspended.
     SuspendedInstallation,
     /// The account is suspended.
     SuspendedAccount,
-    /// The organization or enterprise takes no classic tokens.
+    /// The organization or enterprise forbids classic tokens.
     NoClassicTokens,
-    /// It takes no fine-grained tokens, or none that live so long.
+    /// It forbids fine-grained tokens, or their lifetime is too long.
     NoSuchFineGrainedTokens,
-    /// It takes no tokens of this OAuth app.
+    /// It forbids tokens of this OAuth app.
     NoSuchOAuthApp,
-    /// The account belongs to another enterprise.
+    /// The account is managed by another enterprise.
     ManagedUser,
     /// The repository is archived, or access to it is blocked.
     Repository,
-    /// An App's token where none is taken, or without the permission.
+    /// An App's token that the endpoint does not support, or without the permission.
     NotForIntegrations,
-    /// The same of a fine-grained token.
+    /// The same for a fine-grained token.
     NotForFineGrainedTokens,
     /// The account is not an administrator there.
     NotAdministrator,
-    /// An administrator works on the server.
+    /// The server is in maintenance mode.
     Maintenance,
 }
 
-/// What a message has in it, all of it, and why that is said; the first that fits.
+/// Texts that must all be in a message, and the reason; the first match wins.
 const WORDS: &[(&[&str], Ground)] = &[
     (&["secondary rate limit"], Ground::SecondaryLimit),
     (&["abuse detection"], Ground::SecondaryLimit),
@@ -88,7 +88,7 @@ const WORDS: &[(&[&str], Ground)] = &[
     (&["must be an", "admin"], Ground::NotAdministrator),
 ];
 
-/// What the address of a description has in it, where the message tells nothing.
+/// Texts in the documentation URL and the reason, where the message is unknown.
 const DESCRIPTIONS: &[(&str, Ground)] = &[
     ("secondary-rate-limit", Ground::SecondaryLimit),
     ("abuse-rate-limit", Ground::SecondaryLimit),
@@ -98,7 +98,7 @@ const DESCRIPTIONS: &[(&str, Ground)] = &[
 ];
 
 impl Answer {
-    /// Why it refuses, where it tells.
+    /// The reason, where the response contains one.
     pub(crate) fn ground(&self) -> Option<Ground> {
         if self.status.is_server_error() {
             let page = String::from_utf8_lossy(&self.body).to_lowercase();

@@ -1,4 +1,4 @@
-//! What a refusal means that is about a repository's workflows: status and headers to one message and one way out
+//! Maps error responses about workflows to a message and a hint, by status and headers
 //! (reference: arc.md 5). Pure: no I/O.
 
 use http::StatusCode;
@@ -18,12 +18,12 @@ use crate::{
     profile::Scope,
 };
 
-/// What was asked.
+/// The requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked<'a> {
-    /// The repository itself.
+    /// Reads the repository.
     Repository,
-    /// That a workflow is run.
+    /// Dispatches a workflow.
     Dispatch {
         /// The workflow's file.
         file: &'a str,
@@ -32,29 +32,29 @@ pub(crate) enum Asked<'a> {
         /// After a 422: whether the workflow is disabled.
         disabled: Option<bool>,
     },
-    /// About a run.
+    /// Reads a run.
     Run,
-    /// That a run ends.
+    /// Cancels a run.
     Cancel,
 }
 
-/// What is known beside the answer.
+/// The context of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WorkflowCase<'a> {
-    /// Who was asked.
+    /// The server.
     pub server: &'a Server,
-    /// What was asked with.
+    /// The kind of the credential.
     pub kind: TokenKind,
     /// `OWNER/NAME`.
     pub repository: &'a str,
-    /// What was asked.
+    /// The request.
     pub asked: Asked<'a>,
 }
 
-/// What a token needs to dispatch and follow a run.
+/// The permissions to dispatch a workflow and to read its run.
 const NEEDS: &str = "dispatching needs a classic token with `repo`, or the repository permission `Actions: read and write`, of somebody who may write there; `--token-env VARIABLE` takes another token than the profile's";
 
-/// The error that a refusal means.
+/// The error for an error response.
 pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Error {
     if answer.status.is_success() {
         return not_github(answer, case.server);
@@ -77,7 +77,7 @@ pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
         StatusCode::FORBIDDEN => by_its_words(answer, case)
             .or_else(lacking)
             .unwrap_or_else(|| may_not(answer, case, &of_runners)),
-        // To a token without the scope, what is private is not there.
+        // Without the scope, GitHub returns 404 for a private repository.
         StatusCode::NOT_FOUND => match (lacking(), case.asked) {
             (Some(error), Asked::Repository) => error,
             _ => not_found(case),
@@ -97,13 +97,13 @@ pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
         .cause(answer.said())
 }
 
-/// A 403 that GitHub gives a reason for which has to do with neither runners nor workflows.
+/// The error for a 403 with a known reason that is independent of runners and workflows.
 fn by_its_words(answer: &Answer, case: &WorkflowCase<'_>) -> Option<Error> {
     let target = describe(Scope::Repository(case.repository));
     told(answer.ground()?, answer, case.server, case.kind, &target)
 }
 
-/// A 403 of rights, or one that nobody explains.
+/// The error for a 403 about permissions, or without a known reason.
 fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &Case<'_>) -> Error {
     let (who, repository) = (case.kind.describe(), case.repository);
     match answer.ground() {

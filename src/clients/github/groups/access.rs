@@ -1,4 +1,4 @@
-//! Whether the runners of a group may take jobs of a repository.
+//! Checks whether the runners of a group accept jobs of a repository.
 
 use crate::{
     clients::github::{GitHub, Repository, groups, scope::describe},
@@ -6,26 +6,26 @@ use crate::{
     profile::Scope,
 };
 
-/// What a runner group says of a repository.
+/// The access of a repository to a runner group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupAccess {
-    /// It takes its jobs.
+    /// The group accepts its jobs.
     Admitted,
-    /// This is not among those that the group is for: the repository, or at an enterprise its organization.
+    /// The group does not include this: the repository, or for an enterprise its organization.
     NotSelected(String),
-    /// The repository is public, and the group takes no jobs of public ones.
+    /// The repository is public, and the group does not allow public repositories.
     Public,
     /// There is no such group.
     NoGroup,
 }
 
 impl GitHub {
-    /// The page on which the runner groups of `scope` are changed.
+    /// The settings page of the runner groups of `scope`.
     pub fn groups_page(&self, scope: Scope<'_>) -> String {
         groups::page(scope, &self.server)
     }
 
-    /// Whether the group `name` of `scope` (the default group without a name) takes jobs of `repository`.
+    /// Whether the group `name` of `scope` (without a name: the default group) accepts jobs of `repository`.
     pub async fn group_access(
         &self,
         scope: Scope<'_>,

@@ -1,4 +1,4 @@
-//! What the runner groups at GitHub let the runners of a profile do. Pure: no I/O.
+//! Checks the GitHub runner groups of a profile: access of repositories and workflows. Pure: no I/O.
 
 pub(crate) mod access;
 pub(crate) mod read;
@@ -16,7 +16,7 @@ use crate::{
     profile::{Pool, Profile, Scope},
 };
 
-/// A runner group, as GitHub lists it.
+/// A runner group, as GitHub returns it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RunnerGroup {
     /// Its id.
@@ -25,26 +25,26 @@ pub(super) struct RunnerGroup {
     pub name: String,
     /// `all`, `private`, or `selected`.
     pub visibility: String,
-    /// Whether it is for runners that ask for none.
+    /// Whether it is the default group.
     pub default: bool,
-    /// Whether jobs of public repositories may use it.
+    /// Whether public repositories can use it.
     #[serde(default)]
     pub allows_public_repositories: bool,
-    /// Whether only the workflows below may use it.
+    /// Whether it is restricted to the workflows below.
     #[serde(default)]
     pub restricted_to_workflows: bool,
     /// These workflows.
     #[serde(default)]
     pub selected_workflows: Vec<String>,
-    /// The organizations or repositories (OWNER/NAME) that a `selected` group admits.
+    /// The organizations or repositories (OWNER/NAME) with access to a `selected` group.
     #[serde(skip)]
     pub admitted: Option<Vec<String>>,
 }
 
-/// What is wrong with the groups of a profile, and what is unwise.
+/// Errors and advice on the groups of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupFindings {
-    /// Runners or their jobs would wait for ever, one sentence each.
+    /// Causes for runners that cannot register or jobs that wait forever, one sentence each.
     pub broken: Vec<String>,
     /// Advice, one sentence each.
     pub advice: Vec<String>,
@@ -56,7 +56,7 @@ impl RunnerGroup {
         self.is_named(pool.group.as_deref())
     }
 
-    /// Whether it is the group `name`, or without a name the one for runners that ask for none.
+    /// Whether it is the group `name`, or the default group without a name.
     pub(super) fn is_named(&self, name: Option<&str>) -> bool {
         match name {
             Some(name) => self.name.eq_ignore_ascii_case(name),
@@ -65,7 +65,7 @@ impl RunnerGroup {
     }
 }
 
-/// Judges the groups that the pools of `profile` are in.
+/// Checks the groups of the pools of `profile`.
 pub(super) fn judge(profile: &Profile, groups: &[RunnerGroup], server: &Server) -> GroupFindings {
     let mut findings = GroupFindings::default();
     let Some(scope) = profile.github.scope() else {
@@ -86,7 +86,7 @@ pub(super) fn judge(profile: &Profile, groups: &[RunnerGroup], server: &Server) 
     findings
 }
 
-/// Why no runner of `pool` can register, or none of its jobs can come, if the groups are the reason.
+/// Why the groups prevent the runners of `pool` from registering or from getting jobs.
 pub(super) fn trouble(
     profile: &Profile,
     pool: &str,
@@ -98,7 +98,7 @@ pub(super) fn trouble(
     judge(&one, groups, server).broken.into_iter().next()
 }
 
-/// A pool that names a group which is not there. One without a group is in the default one, which every owner has.
+/// A pool whose group does not exist. A pool without a group uses the default group, which always exists.
 fn missing(pool: &Pool, groups: &[RunnerGroup], scope: Scope<'_>) -> Option<String> {
     let group = pool.group.as_ref()?;
     let there: Vec<String> = groups.iter().map(|it| format!("`{}`", it.name)).collect();
@@ -140,7 +140,7 @@ fn of_group(group: &RunnerGroup, scope: Scope<'_>, server: &Server, findings: &m
     }
 }
 
-/// A repository whose queue the pool scales by, and whose jobs the group does not take.
+/// A pool that scales by the queue of a repository without access to the group.
 fn not_admitted(group: &RunnerGroup, pool: &Pool, scope: Scope<'_>) -> Option<String> {
     let (Scope::Organization(organization), Some(admitted)) = (scope, &group.admitted) else {
         return None;
@@ -171,7 +171,7 @@ fn not_admitted(group: &RunnerGroup, pool: &Pool, scope: Scope<'_>) -> Option<St
     ))
 }
 
-/// The page on which the groups are changed.
+/// The settings page of the groups.
 pub(super) fn page(scope: Scope<'_>, server: &Server) -> String {
     let path = match scope {
         Scope::Enterprise(name) => format!("enterprises/{name}/settings/actions/runner-groups"),
@@ -182,7 +182,7 @@ pub(super) fn page(scope: Scope<'_>, server: &Server) -> String {
     format!("{}/{path}", server.web)
 }
 
-/// How they are mended.
+/// The hint to fix them.
 pub(super) fn hint(scope: Scope<'_>, server: &Server) -> String {
     format!(
         "make or change it at {}, or name another under `group` of the pool",
@@ -190,7 +190,7 @@ pub(super) fn hint(scope: Scope<'_>, server: &Server) -> String {
     )
 }
 
-/// The error that broken groups are.
+/// The error for broken groups.
 pub(super) fn error(findings: &GroupFindings, scope: Scope<'_>, server: &Server) -> Option<Error> {
     let (first, others) = findings.broken.split_first()?;
     let mut error = Error::failed(System::GitHub, first).object(&server.api);
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(findings.broken, [""; 0]);
         assert!(findings.advice[0].contains("these workflows only: doge/app/"));
         assert!(findings.advice[1].contains("public repositories"));
-        // A server of one's own shows its public repositories to those who are logged in.
+        // On GitHub Enterprise Server, logged-in users can see public repositories.
         let own = Server::of(Some("https://ghe.example"));
         assert_eq!(judge(&organization, &[group], &own).advice.len(), 1);
     }

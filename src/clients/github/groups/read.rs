@@ -1,4 +1,4 @@
-//! The runner groups of a scope, and whom those admit that are for selected ones.
+//! Reads the runner groups of a scope, and the organizations or repositories with access to `selected` groups.
 
 use std::{
     sync::Arc,
@@ -16,10 +16,10 @@ use crate::{
     profile::{Profile, Scope},
 };
 
-/// How long what was read serves: groups are changed by hand, and by somebody who then looks at what it has done.
+/// How long the groups are cached: short, because users change them by hand and then check the result.
 const AGE: Duration = Duration::from_secs(10);
 
-/// The groups as they were read last.
+/// The cached groups.
 pub(crate) type Groups = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RunnerGroup>>)>>;
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) struct Page<T> {
 }
 
 impl GitHub {
-    /// What the groups let the runners of `profile` do.
+    /// The errors and advice on the groups of `profile`.
     pub async fn group_findings(&self, profile: &Profile) -> Result<GroupFindings> {
         let Some(groups) = self.groups_of(profile).await? else {
             return Ok(GroupFindings::default());
@@ -42,12 +42,12 @@ impl GitHub {
         Ok(groups::judge(profile, &groups, &self.server))
     }
 
-    /// The error that `findings` are, where something is broken.
+    /// The error for `findings`, where something is broken.
     pub fn group_error(&self, profile: &Profile, findings: &GroupFindings) -> Option<Error> {
         groups::error(findings, profile.github.scope()?, &self.server)
     }
 
-    /// Why the groups keep the runners of `pool` from registering or from work, and what mends it.
+    /// Why the groups prevent the runners of `pool` from registering or from getting jobs, and the hint.
     pub async fn group_trouble(
         &self,
         profile: &Profile,
@@ -61,7 +61,7 @@ impl GitHub {
         Ok(trouble.map(|it| (it, groups::hint(scope, &self.server))))
     }
 
-    /// The groups; none where the scope has none.
+    /// The groups; `None` where the scope has no groups.
     async fn groups_of(&self, profile: &Profile) -> Result<Option<Arc<Vec<RunnerGroup>>>> {
         let scope = match profile.github.scope() {
             None | Some(Scope::Repository(_)) => return Ok(None),
@@ -85,13 +85,13 @@ impl GitHub {
         Ok(Some(groups))
     }
 
-    /// The groups of `scope`, without whom they admit.
+    /// The groups of `scope`, without their organizations or repositories.
     pub(super) async fn runner_groups(&self, scope: Scope<'_>) -> Result<Vec<RunnerGroup>> {
         let path = format!("{}/actions/runner-groups", prefix(scope));
         self.all(&path, scope).await
     }
 
-    /// Whom a group admits: organizations by login, repositories as OWNER/NAME.
+    /// The members with access to a group: organizations by login, repositories as OWNER/NAME.
     pub(super) async fn admitted(&self, scope: Scope<'_>, id: u64) -> Result<Vec<String>> {
         let (list, key) = match scope {
             Scope::Enterprise(_) => ("organizations", "login"),

@@ -1,4 +1,4 @@
-//! All runners of a scope: pages of 100, a few side by side, and those that have not changed are not sent again.
+//! Lists all runners of a scope: pages of 100, a few at a time, with `ETag`s so that unchanged pages are not sent again.
 
 pub(crate) mod remove;
 
@@ -14,10 +14,10 @@ use serde::Deserialize;
 use super::{GitHub, Runner, auth::app::Purpose, hidden, scope::prefix};
 use crate::{clients::requests::Call, error::Result, profile::Scope};
 
-/// The largest page GitHub serves.
+/// The largest page size of GitHub.
 pub(super) const PAGE: usize = 100;
 
-/// How many pages are asked for at a time: GitHub's secondary limits are for those who ask for many at once.
+/// How many pages are requested at a time: GitHub's secondary limits restrict concurrent requests.
 const CONCURRENT: usize = 6;
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct RunnerPage {
     pub(super) runners: Vec<Runner>,
 }
 
-/// The pages there were last, by path, each with its tag.
+/// The last pages, by path, each with its `ETag`.
 #[derive(Default)]
 pub(super) struct Pages(Mutex<HashMap<String, (String, Arc<RunnerPage>)>>);
 
@@ -43,8 +43,8 @@ impl Pages {
 }
 
 impl GitHub {
-    /// All runners of `scope`. The first page tells how many there are, the others are read side by side. One that moved
-    /// from page to page meanwhile is there once.
+    /// All runners of `scope`. The first page contains the total count; the other pages are read concurrently. A runner that
+    /// moves between pages meanwhile is listed once.
     pub async fn runners(&self, scope: Scope<'_>) -> Result<Vec<Runner>> {
         let first = self.page(scope, 1).await?;
         let (mut read, mut total) = (1, first.total_count);
@@ -56,7 +56,7 @@ impl GitHub {
             let mut pages = stream::iter(read + 1..=last)
                 .map(|number| self.page(scope, number))
                 .buffered(CONCURRENT);
-            // A page that is not full is the last, whatever the count says.
+            // An incomplete page is the last one, whatever the count is.
             while full && let Some(page) = pages.try_next().await? {
                 full = page.runners.len() >= PAGE;
                 total = total.max(page.total_count);

@@ -12,17 +12,17 @@ use crate::{
     profile::Scope,
 };
 
-/// What became of a runner that was to be removed.
+/// The result of the removal of a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
-    /// It is not there any more.
+    /// The runner does not exist any more.
     Done,
-    /// It has a job, and GitHub keeps it.
+    /// It runs a job, so GitHub does not remove it.
     Busy,
 }
 
 impl GitHub {
-    /// The runner of `scope` with this name, as GitHub has it now. A name of a Kubernetes object needs no encoding in a
+    /// The runner of `scope` with this name, as GitHub lists it now. A Kubernetes object name needs no encoding in a
     /// query.
     pub async fn runner_named(&self, scope: Scope<'_>, name: &str) -> Result<Option<Runner>> {
         let path = format!("{}/actions/runners?name={name}", prefix(scope));
@@ -38,7 +38,7 @@ impl GitHub {
         Ok(page.runners.into_iter().find(|it| it.name == name))
     }
 
-    /// Removes the runner `id` of `scope`; one that is not there is removed.
+    /// Removes the runner `id` of `scope`; succeeds if it does not exist.
     pub async fn remove_runner(&self, scope: Scope<'_>, id: u64) -> Result<Removed> {
         let path = format!("{}/actions/runners/{id}", prefix(scope));
         let bearer = self.bearer(Purpose::Runners(scope)).await?;

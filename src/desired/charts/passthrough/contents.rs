@@ -1,8 +1,8 @@
-//! What is in values that a chart hands on as they are: what Kubernetes refuses in them, and what keeps a program from starting.
-//! Pure: no I/O.
+//! Rules for values that a chart passes on unchanged: those that Kubernetes rejects, and those that prevent a program
+//! from starting. Pure: no I/O.
 //!
-//! Sources: `ValidateResourceRequirements` and `ValidateLabels` of the API server; the flags of the controller (its `main.go` and
-//! `logging`, which end the program at a level or format that they do not know) and of cert-manager (numbers for `--v`).
+//! Sources: `ValidateResourceRequirements` and `ValidateLabels` of the API server; the flags of the controller (its
+//! `main.go` and `logging`, which exit on an unknown level or format) and of cert-manager (numbers for `--v`).
 
 use serde_json::{Map, Value};
 
@@ -13,10 +13,10 @@ use crate::{
     units::quantity::Amount,
 };
 
-/// Keys of maps whose values are text, by their ends.
+/// Suffixes of the keys of maps with text values.
 const TEXTS: [&str; 4] = ["nodeSelector", "Labels", "Annotations", "annotations"];
 
-/// Times as Go reads them.
+/// Durations that Go parses.
 const TIMES: [&str; 5] = [
     SCALE_DOWN_DELAY,
     "githubAPICacheDuration",
@@ -25,11 +25,11 @@ const TIMES: [&str; 5] = [
     "global.leaderElection.retryPeriod",
 ];
 
-/// The one time that its chart hands on also where it is empty (`--default-scale-down-delay=`, which ends the program); for
-/// the others, and for a level, nothing is "not set".
+/// The only duration that its chart passes on even if empty (`--default-scale-down-delay=`, which ends the program);
+/// for the others, and for a level, an empty value means "not set".
 const SCALE_DOWN_DELAY: &str = "defaultScaleDownDelay";
 
-/// cert-manager's three programs, by where their values are.
+/// cert-manager's three programs, by the path of their values.
 const PARTS: [(&str, &str); 3] = [
     ("", "controller"),
     ("webhook", "webhook"),
@@ -37,7 +37,7 @@ const PARTS: [(&str, &str); 3] = [
 ];
 
 impl Chart {
-    /// What is wrong in the values of known keys.
+    /// Checks the values of known keys.
     pub(super) fn check_contents(
         &self,
         values: &Map<String, Value>,
@@ -95,7 +95,8 @@ impl Look<'_> {
         }
     }
 
-    /// Labels, annotations, selectors: Kubernetes takes text for each, and YAML has `true` and `1` without quotes.
+    /// Checks labels, annotations, selectors: Kubernetes requires text, and YAML parses `true` and `1` without quotes
+    /// otherwise.
     fn texts(&mut self, of: &str, map: &Map<String, Value>, path: &Path) {
         for (key, value) in map {
             let at = path.key(key);
@@ -148,7 +149,7 @@ impl Look<'_> {
         self.found.extend(pod_rules::resources(resources, path));
     }
 
-    /// A budget says one of the two. All charts make none but where it is `enabled`.
+    /// A disruption budget has one of the two. The charts create one only if it is `enabled`.
     fn budget(&mut self, map: &Map<String, Value>, path: &Path) {
         if map.get("enabled") != Some(&Value::Bool(true)) {
             return;
@@ -215,7 +216,7 @@ impl Look<'_> {
         }
     }
 
-    /// What holds for one of cert-manager's programs holds for that one only.
+    /// Checks the values of each of cert-manager's programs.
     fn parts(&mut self, values: &Map<String, Value>, path: &Path) {
         let values = Value::Object(values.clone());
         let of = |part: &str, key: &str| {
@@ -265,7 +266,7 @@ impl Look<'_> {
     }
 }
 
-/// What a chart renders of a value that is one word.
+/// The text that a chart renders for a scalar.
 fn as_written(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -273,7 +274,7 @@ fn as_written(value: &Value) -> String {
     }
 }
 
-/// Whether Go reads it as a time: numbers with units, or 0.
+/// Whether Go parses it as a duration: numbers with units, or 0.
 fn is_time(text: &str) -> bool {
     let mut rest = text;
     if rest == "0" {

@@ -1,8 +1,8 @@
-//! What a profile passes through to a chart, against the values that the chart reads. Pure: no I/O.
+//! Checks pass-through chart values against the values that the chart reads. Pure: no I/O.
 //!
-//! helm merges any key and templates read those they know: a misspelt one has no effect, and nobody says so. The tables in
-//! `data/` hold the keys of the oldest and the newest chart that arcctl installs; between two it is taken for known what
-//! either has.
+//! helm merges any key, and templates read only those that they know: a misspelt one has no effect, without an error.
+//! The tables in `data/` have the keys of the oldest and the newest chart that arcctl installs; for versions between,
+//! keys of either are accepted.
 
 mod contents;
 
@@ -22,41 +22,41 @@ use crate::{
 const CONTROLLER: &str = include_str!("../../data/values-controller.tsv");
 const CERT_MANAGER: &str = include_str!("../../data/values-cert-manager.tsv");
 
-/// The chart of the controller whose values are the new ones.
+/// The first chart of the controller with the new values.
 const CONTROLLER_NEW: (u64, u64, u64) = (0, 23, 5);
 /// The last chart of the controller.
 const CONTROLLER_LAST: (u64, u64, u64) = (0, 23, 7);
-/// cert-manager's charts of the tables.
+/// The versions of cert-manager's charts in the tables.
 const CERT_MANAGER_OLD: (u64, u64) = (1, 12);
 const CERT_MANAGER_NEW: (u64, u64) = (1, 21);
-/// How alike two words are before one is offered for the other (Jaro-Winkler).
+/// The minimum similarity of a suggestion (Jaro-Winkler).
 const ALIKE: f64 = 0.88;
 
-/// What a key takes.
+/// The type of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A map with the keys that are known below it.
+    /// A map with known keys.
     Keys,
-    /// A map that goes on to Kubernetes as it is.
+    /// A map that the chart passes to Kubernetes unchanged.
     Map,
     List,
     Bool,
     /// Text or a number.
     Value,
-    /// More than one of these.
+    /// More than one of these types.
     Any,
 }
 
-/// A chart as far as it is known.
+/// The known keys of a chart.
 struct Chart {
     name: &'static str,
     version: String,
-    /// Whether the table is this version's, and the chart the project's own.
+    /// Whether the table is for this version, and the chart is the project's own.
     exact: bool,
     keys: BTreeMap<&'static str, Kind>,
 }
 
-/// What is wrong with `controller.values` and `certManager.values`.
+/// The problems of `controller.values` and `certManager.values`.
 pub(crate) fn check(profile: &Profile) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (section, chart, values) in [
@@ -109,7 +109,7 @@ fn cert_manager(profile: &Profile) -> Chart {
     }
 }
 
-/// The rows of a table: those of both versions, and those of only one where it is asked for.
+/// The rows of a table: those of both versions, and those of one version if requested.
 fn table(text: &'static str, old: bool, new: bool) -> BTreeMap<&'static str, Kind> {
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     let row = |line: &'static str| {
@@ -132,7 +132,7 @@ fn table(text: &'static str, old: bool, new: bool) -> BTreeMap<&'static str, Kin
     };
     let mut keys = BTreeMap::new();
     for (key, kind) in rows.filter_map(row) {
-        // Where two versions disagree about a key either form may be right.
+        // If two versions disagree about a key, either type is accepted.
         let kind = match keys.get(key) {
             Some(known) if *known != kind => Kind::Any,
             _ => kind,
@@ -157,7 +157,7 @@ impl Chart {
             let dotted = dotted(at, key);
             let path = path.key(key);
             match (self.keys.get(dotted.as_str()), value) {
-                // helm takes a default away with it.
+                // helm deletes a default that is null.
                 (Some(_), Value::Null) | (Some(Kind::Any | Kind::Map), Value::Object(_)) => {}
                 (Some(Kind::Keys), Value::Object(below)) => self.walk(below, &dotted, &path, found),
                 (Some(kind), _) => {
@@ -190,7 +190,7 @@ impl Chart {
         } else {
             "controller"
         };
-        // What is meant may be what a profile says elsewhere: then the next error would say so.
+        // The suggested key may be one that the profile sets: then suggest the profile's key.
         let hint = match (meant, meant.and_then(|it| kept_value(section, it))) {
             (_, Some(instead)) => instead.to_owned(),
             (Some(meant), None) => format!("did you mean `{meant}`?"),
@@ -210,7 +210,7 @@ impl Chart {
         }
     }
 
-    /// The key that was probably meant: one of the same map that is spelt like it, else one that is called so elsewhere.
+    /// The key that was probably meant: a similar one of the same map, else the same key elsewhere.
     fn meant(&self, key: &str, at: &str) -> Option<&'static str> {
         let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
         let wanted = plain(key);
@@ -232,7 +232,7 @@ impl Chart {
             .map(|dotted| (*dotted, split(dotted)))
             .filter(|(_, (_, name))| plain(name) == wanted)
             .map(|(dotted, _)| dotted);
-        // The one nearest to the root, and among equals none.
+        // The one nearest to the root; `None` if several are equally near.
         let mut candidates: Vec<&'static str> = elsewhere.collect();
         candidates.sort_by_key(|dotted| dotted.matches('.').count());
         match candidates.as_slice() {
@@ -245,7 +245,7 @@ impl Chart {
     }
 }
 
-/// What a key wants instead of `value`; `None` where it may be right.
+/// The type that a key requires instead of `value`; `None` if it may be right.
 fn wrong_kind(kind: Kind, value: &Value) -> Option<&'static str> {
     match (kind, value) {
         (Kind::Any, _)

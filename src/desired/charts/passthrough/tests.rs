@@ -1,11 +1,11 @@
-//! Values that a chart reads, and those it does not.
+//! Tests values that a chart reads, and unknown ones.
 
 use serde_json::json;
 
 use super::*;
 use crate::desired::tests::profile;
 
-/// What is found in values, as `severity path: message; hint`.
+/// The findings for values, as `severity path: message; hint`.
 fn found(changes: &Value) -> Vec<String> {
     let told = |it: Finding| {
         let severity = if it.severity == Severity::Error {
@@ -190,7 +190,7 @@ fn a_key_that_came_or_went_belongs_to_its_version() {
     );
 }
 
-/// A word that is offered must not be refused in the next run.
+/// A suggested key must not be rejected in the next run.
 #[test]
 fn what_a_profile_says_elsewhere_is_not_offered() {
     for (values, hint) in [
@@ -321,7 +321,7 @@ fn what_kubernetes_refuses_in_values_is_an_error() {
     assert_eq!(controller(good), Vec::<String>::new());
 }
 
-/// The charts test them with `if`; the delay is handed on as it is.
+/// The charts test them with `if`; the delay is passed on unchanged.
 #[test]
 fn what_is_empty_is_not_set() {
     let empty = json!({"logLevel": "", "githubAPICacheDuration": "", "githubWebhookServer": {"logLevel": ""},
@@ -339,7 +339,7 @@ fn what_is_empty_is_not_set() {
     );
 }
 
-/// cert-manager#5211 and #1673: three programs, and each has its own values.
+/// cert-manager#5211 and #1673: three programs, each with its own values.
 #[test]
 fn each_part_of_cert_manager_runs_and_has_its_place() {
     for (values, path) in [

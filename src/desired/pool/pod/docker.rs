@@ -1,4 +1,4 @@
-//! The docker daemon beside a runner. Pure: no I/O.
+//! The docker sidecar container of a runner pod. Pure: no I/O.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Maker<'_> {
-    /// The docker daemon beside the runner, and the volumes that the two share.
+    /// Adds the docker container, and the volumes that it shares with the runner.
     pub(super) fn add_docker(
         &self,
         runner: &mut Value,
@@ -65,7 +65,7 @@ impl Maker<'_> {
         self.share_volumes(runner, docker, volumes);
     }
 
-    /// The volumes that the runner and the daemon have both.
+    /// Adds the volumes that the runner and the docker container share.
     fn share_volumes(&self, runner: &mut Value, docker: &mut Value, volumes: &mut Vec<Value>) {
         if !has(volumes, "work") {
             volumes.push(json!({"name": "work", "emptyDir": {}}));

@@ -1,4 +1,4 @@
-//! Lists of named entries and what a container inherits, as JSON. Pure: no I/O.
+//! Helpers for lists of named entries and for inherited container fields, as JSON. Pure: no I/O.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ pub(super) fn mount(name: &str, path: &str) -> Value {
     json!({"name": name, "mountPath": path})
 }
 
-/// `value` where the container says nothing of it itself.
+/// Sets `value` if the container does not have the key.
 pub(super) fn inherit(container: &mut Value, key: &str, value: &Value) {
     let silent =
         container[key].is_null() || list(&container[key]).is_empty() && container[key].is_array();

@@ -1,11 +1,11 @@
-//! The pod that the controller makes for a runner of a pool, as far as admission looks at it. Pure: no I/O.
+//! The pod that the controller creates for a runner of a pool, as far as admission checks it. Pure: no I/O.
 //!
-//! The controller only writes to its log that the API server refused a pod, so arcctl tries the same pod first. What it
-//! is made of: reference arc.md 2.1, the recorded pods, and `newPod` and `newRunnerPodWithContainerMode` of the
-//! controller v0.27.4 to v0.27.6 (`controllers/actions.summerwind.net/runner_controller.go`). Left out is what belongs
-//! to one runner (its token, its owner, its finalizer), which no admission of the API server's own looks at, and the
-//! label `actions-runner-controller/inject-registration-token`: by it the controller's own webhook takes a pod and asks
-//! GitHub for a token, and whether that works is another proof's question.
+//! If the API server rejects a pod, the controller only logs it, so arcctl dry-runs the same pod first. Sources:
+//! reference arc.md 2.1, the recorded pods, and `newPod` and `newRunnerPodWithContainerMode` of the controller v0.27.4
+//! to v0.27.6 (`controllers/actions.summerwind.net/runner_controller.go`). It omits what belongs to one runner (its
+//! token, its owner, its finalizer), which the API server's own admission does not check, and the label
+//! `actions-runner-controller/inject-registration-token`: with it the controller's own webhook would request a token
+//! from GitHub, which another check tests.
 
 mod docker;
 mod entries;
@@ -19,10 +19,10 @@ use crate::{
 };
 use entries::{has, inherit, inherit_resources, list, mount, object, push, remove};
 
-/// The work directory of a runner that names none.
+/// The default work directory of a runner.
 const WORK_DIRECTORY: &str = "/runner/_work";
 
-/// Keys of the runner's spec that are the pod's as they are.
+/// Keys of the runner's spec that are copied to the pod unchanged.
 const AS_THEY_ARE: [&str; 15] = [
     "affinity",
     "automountServiceAccountToken",
@@ -52,7 +52,7 @@ pub fn runner_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError>
         url: profile.github.url.as_deref(),
     };
     let mut metadata = Map::new();
-    // Generated names have no vowels: no runner is ever called so.
+    // Generated names have no vowels: no runner has this name.
     metadata.insert("name".into(), format!("{}-arcct-probe", pool.name).into());
     metadata.insert(
         "namespace".into(),
@@ -80,8 +80,8 @@ pub fn runner_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError>
     }))
 }
 
-/// The pod with the account `default`: of an account that an earlier step of the run makes, admission would only say
-/// that it is missing.
+/// The pod with the account `default`: if an earlier step of the run creates its account, admission would reject it as
+/// missing.
 pub fn with_default_account(pod: &Value) -> Value {
     let mut pod = pod.clone();
     if let Some(spec) = pod["spec"].as_object_mut() {
@@ -92,7 +92,7 @@ pub fn with_default_account(pod: &Value) -> Value {
 
 /// The runner's container.
 pub const RUNNER: &str = "runner";
-/// The docker daemon's.
+/// The docker daemon's container.
 pub const DOCKER: &str = "docker";
 
 struct Maker<'a> {
@@ -100,7 +100,7 @@ struct Maker<'a> {
     spec: &'a Value,
     /// The values of the controller's chart.
     values: &'a Value,
-    /// The GitHub server, where it is not github.com.
+    /// The GitHub server, if it is not github.com.
     url: Option<&'a str>,
 }
 
@@ -151,8 +151,8 @@ impl Maker<'_> {
         pod
     }
 
-    /// The containers of the user's own `containers`: the runner, docker, and the others. Without any, the controller
-    /// begins with two empty ones.
+    /// The user's `containers`: the runner, docker, and the others. Without any, the controller begins with two empty
+    /// ones.
     fn given(&self) -> (Value, Value, Vec<Value>) {
         let mut others = list(&self.spec["containers"]);
         let mut take = |name: &str| {
@@ -161,7 +161,7 @@ impl Maker<'_> {
         };
         let has_own = !list(&self.spec["containers"]).is_empty();
         let (mut runner, mut docker) = (take(RUNNER), take(DOCKER));
-        // Only a container that is in the list, or the controller's own, gets what the spec says beside it.
+        // Other fields of the spec apply only to containers in the list, or to the controller's own.
         let lists = |name: &str| {
             !has_own
                 || list(&self.spec["containers"])
@@ -216,7 +216,8 @@ impl Maker<'_> {
         }
     }
 
-    /// What the entry point of the runner's image reads; the token is of one runner, and no admission needs it.
+    /// The variables for the entry point of the runner's image; the token belongs to one runner, and admission does not
+    /// need it.
     fn environment(&self) -> Vec<(&'static str, String)> {
         let text = |key: &str| self.text(key).unwrap_or_default();
         let labels: Vec<String> = list(&self.spec["labels"])
@@ -254,7 +255,7 @@ impl Maker<'_> {
         variables
     }
 
-    /// The user's volumes and mounts come last; a volume or mount `work` of theirs takes the place of the controller's.
+    /// Appends the user's volumes and mounts; a user's volume or mount `work` replaces the controller's.
     fn give_way_to_the_users(&self, runner: &mut Value, volumes: &mut Vec<Value>) {
         let theirs = list(&self.spec["volumeMounts"]);
         let mut mounts = list(&runner["volumeMounts"]);
@@ -334,7 +335,7 @@ impl Maker<'_> {
             .unwrap_or_else(|| WORK_DIRECTORY.into())
     }
 
-    /// The address at which runners register.
+    /// The GitHub URL at which runners register.
     fn web(&self) -> String {
         let url = self.url.unwrap_or("https://github.com");
         format!("{}/", url.trim_end_matches('/'))

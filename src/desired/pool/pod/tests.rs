@@ -1,4 +1,4 @@
-//! Pods against the recorded ones, and what a profile changes of them.
+//! Compares pods with recorded ones, and tests the effect of profile settings.
 
 use super::*;
 use crate::desired::tests::profile;
@@ -22,7 +22,7 @@ fn names(list: &Value) -> Vec<&str> {
     all.map(|it| it["name"].as_str().unwrap()).collect()
 }
 
-/// The shape of the pods in recordings/runner-pods.yaml, without what is of one runner and of one cluster.
+/// The structure of the pods in recordings/runner-pods.yaml, without the values of one runner or cluster.
 #[test]
 fn a_pod_with_docker_beside_the_runner_is_as_recorded() {
     let pod = pod(&json!({}));

@@ -1,4 +1,4 @@
-//! That the nodes which a pool asks for can run its pods, and that its labels say the same. Pure: no I/O.
+//! Rules for the CPU architecture: of the pool's nodes, and in its labels. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::profile::path::Path;
 const SYSTEM: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 const ARCHITECTURE: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 
-/// What nodes call an architecture, and what others do.
+/// The node label values of architectures, and their other names.
 const NAMES: [(&str, &[&str]); 2] = [
     ("amd64", &["x64", "x86_64", "x86-64", "amd"]),
     ("arm64", &["aarch64", "arm", "armv8", "arm64v8", "graviton"]),
@@ -51,7 +51,7 @@ pub(super) fn check(pod: &Pod<'_>, report: &mut Report) {
     labels(pod, known, report);
 }
 
-/// Labels at GitHub by which jobs ask for an architecture.
+/// Checks the runner labels for an architecture.
 fn labels(pod: &Pod<'_>, known: Option<&str>, report: &mut Report) {
     let placed = pod.template.contains_key("affinity");
     for (index, label) in pod.pool.labels.iter().enumerate() {
@@ -78,7 +78,7 @@ fn labels(pod: &Pod<'_>, known: Option<&str>, report: &mut Report) {
     }
 }
 
-/// The labels of nodes that the pool and its template ask for.
+/// The node labels that the pool and its template select.
 fn selected(pod: &Pod<'_>) -> Vec<(Path, String, String)> {
     let own = pod.base.key("nodeSelector");
     let below = pod.place().key("nodeSelector");
@@ -92,14 +92,14 @@ fn selected(pod: &Pod<'_>) -> Vec<(Path, String, String)> {
     of_pool.chain(of_template).collect()
 }
 
-/// The architecture that is called so elsewhere.
+/// The architecture with this other name.
 fn named(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase();
     let found = NAMES.iter().find(|(_, others)| others.contains(&&*word));
     found.map(|(name, _)| *name)
 }
 
-/// The architecture of an EC2 instance type: of Graviton are `a1` and the families with a `g` behind their generation
+/// The architecture of an EC2 instance type: Graviton types are `a1` and families with a `g` after their generation
 /// (docs.aws.amazon.com, "Amazon EC2 instance type naming conventions").
 fn of_instance_type(name: &str) -> &'static str {
     let family = name.split(['.', '-']).next().unwrap_or_default();

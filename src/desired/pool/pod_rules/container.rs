@@ -1,4 +1,4 @@
-//! One container of a pod. Pure: no I/O.
+//! Rules for one container of a pod. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ pub(super) fn check(pod: &Pod<'_>, list: &str, entry: &Value, path: &Path, repor
     security(context, &path, report);
 }
 
-/// What only the security context of a pod has, and where the profile says it.
+/// Security context fields of pods only, and the corresponding profile keys.
 const OF_PODS: [(&str, &str); 4] = [
     ("fsGroup", "use the pool's `fsGroup`"),
     (
@@ -69,7 +69,7 @@ const OF_PODS: [(&str, &str); 4] = [
     ("sysctls", "write it under `template.securityContext`"),
 ];
 
-/// What only the security context of a container has.
+/// Security context fields of containers only.
 const OF_CONTAINERS: [&str; 5] = [
     "allowPrivilegeEscalation",
     "capabilities",
@@ -78,7 +78,7 @@ const OF_CONTAINERS: [&str; 5] = [
     "readOnlyRootFilesystem",
 ];
 
-/// The security context of the pod.
+/// Checks the security context of the pod.
 pub(super) fn of_pod(context: &Value, path: &Path, report: &mut Report) {
     for key in OF_CONTAINERS {
         if context.get(key).is_some() {
@@ -92,7 +92,7 @@ pub(super) fn of_pod(context: &Value, path: &Path, report: &mut Report) {
     security(context, path, report);
 }
 
-/// Devices of dynamic allocation are claimed by the pod, and that field no runner has.
+/// Dynamic resource allocation needs a pod field that runners do not have.
 fn devices(entry: &Value, path: &Path, report: &mut Report) {
     if items(&entry["resources"], "claims").next().is_some() {
         report.error(
@@ -103,7 +103,7 @@ fn devices(entry: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// Containers of a runner's pod end with it; only an init container that goes on beside them says more (Kubernetes 1.29).
+/// Containers of a runner's pod end with it; only an init container may restart, as a sidecar (Kubernetes 1.29).
 fn restarts(list: &str, entry: &Value, path: &Path, report: &mut Report) {
     let Some(policy) = text(entry, "restartPolicy") else {
         return;
@@ -159,7 +159,7 @@ fn ports(entry: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// What the security contexts of a container and of the pod have in common.
+/// Checks the fields common to the security contexts of containers and pods.
 fn security(context: &Value, path: &Path, report: &mut Report) {
     for key in ["runAsUser", "runAsGroup", "fsGroup"] {
         report.in_range(context, key, 0, i64::from(i32::MAX), path);

@@ -1,16 +1,16 @@
-//! Which containers the pod has, and what the controller drops where `containers` takes the place of its own.
-//! Pure: no I/O.
+//! Rules for the pod's containers, and for the fields that the controller drops if `containers` replaces its own. Pure:
+//! no I/O.
 //!
-//! The controller fills in an entry `runner` or `docker` of `containers` with the runner's fields as far as the entry has
-//! none of its own; where there is no such entry it makes the container without any of them.
+//! The controller adds the runner's fields to an entry `runner` or `docker` of `containers` if the entry does not have
+//! them; without such an entry it creates the container without any of these fields.
 
 use serde_json::Value;
 
 use super::{Pod, Report, container, list, quoted, text};
 use crate::profile::{ContainerMode, path::Path};
 
-/// A container of the controller's, and which of the runner's fields it gets: the field, what it is called in the
-/// container, and the key of the pool that says it.
+/// A container of the controller's, and the runner's fields that it gets: the field, its name in the container, and the
+/// corresponding key of the pool.
 struct Filled {
     name: &'static str,
     fields: [(&'static str, &'static str, &'static str); 3],
@@ -68,7 +68,7 @@ pub(super) fn check(pod: &Pod<'_>, report: &mut Report) {
     }
 }
 
-/// No two containers of a pod have the same name, init containers included.
+/// Checks that container names in a pod are unique, including init containers.
 fn unique<'a>(
     name: &'a str,
     made: &[&str],
@@ -91,7 +91,7 @@ fn unique<'a>(
     names.push(name);
 }
 
-/// What `containers` does to what the pool says elsewhere.
+/// Checks the effect of `containers` on the pool's other keys.
 fn taken_over(pod: &Pod<'_>, given: &[&Value], path: &Path, report: &mut Report) {
     let at = |name: &str| given.iter().rposition(|it| text(it, "name") == Some(name));
     let (runner, docker) = (at("runner"), at("docker"));
@@ -150,7 +150,7 @@ fn taken_over(pod: &Pod<'_>, given: &[&Value], path: &Path, report: &mut Report)
     }
 }
 
-/// The rights of a runner with a dockerd of its own.
+/// Checks the privileges of a runner with its own dockerd.
 fn rights(pod: &Pod<'_>, entry: &Value, path: &Path, report: &mut Report) {
     let privileged = entry.pointer("/securityContext/privileged");
     if pod.pool.container_mode == ContainerMode::DindInRunner
@@ -201,7 +201,7 @@ fn without_runner(pod: &Pod<'_>, brings_docker: bool, path: &Path, report: &mut 
     }
 }
 
-/// The fields for a container that the pool's runners have.
+/// The fields for a container that the pool sets.
 fn lost(pod: &Pod<'_>, filled: &Filled) -> Vec<&'static str> {
     let fields = filled.fields.iter();
     fields
@@ -214,7 +214,7 @@ fn quoted_fields(fields: &[&str]) -> String {
     format!("the runner's {}", quoted(fields, "and"))
 }
 
-/// What an entry has of its own, and the pool says too.
+/// Reports fields that both the entry and the pool set.
 fn replaced(pod: &Pod<'_>, filled: &Filled, entry: &Value, path: &Path, report: &mut Report) {
     for (field, inside, key) in filled.fields {
         if inside == "resources" {

@@ -1,4 +1,4 @@
-//! Probes and lifecycle hooks of a container. Pure: no I/O.
+//! Rules for probes and lifecycle hooks of a container. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::profile::{object_names, path::Path};
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
 pub(super) fn check(entry: &Value, is_init: bool, path: &Path, report: &mut Report) {
-    // An init container that goes on beside the others is as good as one of them.
+    // An init container that keeps running is a sidecar.
     let ends = is_init && text(entry, "restartPolicy") != Some("Always");
     for key in PROBES {
         match entry.get(key) {
@@ -54,7 +54,7 @@ fn probe(probe: &Value, kind: &str, path: &Path, report: &mut Report) {
         "successThreshold",
         "failureThreshold",
     ] {
-        // 0 counts as left out.
+        // 0 counts as omitted.
         report.in_range(probe, key, 0, i64::from(i32::MAX), path);
     }
     let successes = probe.get("successThreshold").and_then(Value::as_i64);
@@ -74,7 +74,7 @@ fn probe(probe: &Value, kind: &str, path: &Path, report: &mut Report) {
     }
 }
 
-/// A probe or hook does one thing.
+/// Checks that a probe or hook has exactly one action.
 fn action(value: &Value, known: &[&str], path: &Path, report: &mut Report) {
     let Some(map) = value.as_object() else { return };
     let given: Vec<&str> = known
@@ -120,7 +120,7 @@ fn action(value: &Value, known: &[&str], path: &Path, report: &mut Report) {
     }
 }
 
-/// A port by its name is one of the container's own: kubelet looks nowhere else.
+/// A named port must be one of the container's own: kubelet does not look elsewhere.
 fn its_port(entry: &Value, value: &Value, path: &Path, report: &mut Report) {
     let known: Vec<&str> = items(entry, "ports")
         .filter_map(|it| text(it, "name"))

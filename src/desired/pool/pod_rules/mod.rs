@@ -1,9 +1,9 @@
-//! What a pool's pass-through does to its pod: what the controller drops of it, and what the API server refuses in a pod.
-//! Pure: no I/O.
+//! Rules for a pool's pass-through fields: those that the controller drops, and those that the API server rejects in a
+//! pod. Pure: no I/O.
 //!
-//! The CRDs only know the form of these fields. What the controller makes of them is `newPod` of its
-//! `runner_controller.go` (v0.27; the sandbox's `runner_pod` is held to the same); what the API server refuses is
-//! `ValidatePodSpec` (`k8s.io/kubernetes/pkg/apis/core/validation`) as the documents of the Pod API describe it.
+//! The CRDs only define the types of these fields. The controller's conversion is `newPod` of its
+//! `runner_controller.go` (v0.27; the sandbox's `runner_pod` is tested against it too); the API server's checks are
+//! `ValidatePodSpec` (`k8s.io/kubernetes/pkg/apis/core/validation`), as documented for the Pod API.
 
 mod architecture;
 mod container;
@@ -26,7 +26,7 @@ use crate::{
     units::quantity::Amount,
 };
 
-/// Everything that would go wrong with the pod of `pool`, at its place below `base`.
+/// The problems of the pod of `pool`, with paths below `base`.
 pub(crate) fn check(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
     let mut report = Report::default();
     let pod = Pod::new(profile, pool, base);
@@ -39,7 +39,7 @@ pub(crate) fn check(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding>
     report.findings
 }
 
-/// The tolerations of a chart's pods.
+/// Checks the tolerations of a chart's pods.
 pub(crate) fn tolerations(list: &[Value], path: &Path) -> Vec<Finding> {
     let mut report = Report::default();
     for (index, toleration) in list.iter().enumerate() {
@@ -52,30 +52,30 @@ pub(crate) fn tolerations(list: &[Value], path: &Path) -> Vec<Finding> {
     report.findings
 }
 
-/// The resources of a chart's container.
+/// Checks the resources of a chart's container.
 pub(crate) fn resources(resources: &Value, path: &Path) -> Vec<Finding> {
     let mut report = Report::default();
     quantities::check(resources, path, &mut report);
     report.findings
 }
 
-/// A pool as the rules look at it.
+/// A pool, prepared for the rules.
 struct Pod<'a> {
     pool: &'a Pool,
     template: &'a Map<String, Value>,
-    /// Where the pool is.
+    /// The pool's path.
     base: &'a Path,
-    /// What the controller is sent: the pool's own fields and its template.
+    /// The spec sent to the controller: the pool's own fields and its template.
     spec: Map<String, Value>,
     /// Names of volumes that arcctl adds.
     own_volumes: Vec<String>,
-    /// Whether the cluster is one of EKS.
+    /// Whether it is an EKS cluster.
     is_eks: bool,
 }
 
 impl<'a> Pod<'a> {
     fn new(profile: &'a Profile, pool: &'a Pool, base: &'a Path) -> Self {
-        // Without a scope or with an unknown instance type there are other findings, and nothing more to say here.
+        // Other rules report a missing scope or an unknown instance type.
         let own = runner_deployment::own_spec(profile, pool).unwrap_or_default();
         let own_volumes = list(&own, "volumes")
             .filter_map(|volume| text(volume, "name"))
@@ -111,7 +111,7 @@ impl<'a> Pod<'a> {
         given.filter(|it| !it.is_empty()).unwrap_or("/runner/_work")
     }
 
-    /// The volumes that the controller adds by itself.
+    /// The volumes that the controller adds.
     fn controllers_volumes(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
         if self.has_runner_volume() {
@@ -125,14 +125,14 @@ impl<'a> Pod<'a> {
         names
     }
 
-    /// A size limit of nothing leaves it out.
+    /// A zero size limit omits it.
     fn has_runner_volume(&self) -> bool {
         let limit = self.template.get("volumeSizeLimit").and_then(quantity);
         limit.and_then(|it| Amount::parse(&it)) != Amount::parse("0")
     }
 }
 
-/// Where rules put what they find.
+/// Collects the findings of rules.
 #[derive(Default)]
 struct Report {
     findings: Vec<Finding>,
@@ -156,7 +156,7 @@ impl Report {
         });
     }
 
-    /// That a text, where there is one, is one of some words.
+    /// Checks that a text, if present, is one of `words`.
     fn one_of(&mut self, map: &Value, key: &str, words: &[&str], path: &Path) {
         if let Some(found) = text(map, key)
             && !found.is_empty()
@@ -170,7 +170,7 @@ impl Report {
         }
     }
 
-    /// That a number, where there is one, is in a range.
+    /// Checks that a number, if present, is in a range.
     fn in_range(&mut self, map: &Value, key: &str, least: i64, most: i64, path: &Path) {
         if let Some(found) = map.get(key).and_then(Value::as_i64)
             && !(least..=most).contains(&found)
@@ -189,7 +189,7 @@ impl Report {
     }
 }
 
-/// The items of a list; none where it is something else, which the CRD's check tells.
+/// The items of a list; empty for other types, which the CRD check reports.
 fn list<'a>(map: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a Value> {
     map.get(key).and_then(Value::as_array).into_iter().flatten()
 }
@@ -207,7 +207,7 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
-/// A quantity as text: both forms that YAML has for it.
+/// A quantity as text, from a YAML string or number.
 fn quantity(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -226,7 +226,7 @@ fn quoted(words: &[&str], last: &str) -> String {
     }
 }
 
-/// `did you mean …?`, or else something to do.
+/// `did you mean …?`, or else `otherwise`.
 fn meant(word: &str, known: &[&str], otherwise: &str) -> String {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let close = known

@@ -1,17 +1,17 @@
-//! Where volumes are mounted. Pure: no I/O.
+//! Rules for volume mounts. Pure: no I/O.
 
 use serde_json::Value;
 
 use super::{Pod, Report, items, list, meant, text};
 use crate::profile::path::Path;
 
-/// A place that the controller mounts something at.
+/// A mount path that the controller uses.
 struct Taken<'a> {
     path: &'a str,
     hint: String,
 }
 
-/// The mounts of a container in `list` (`containers`, `sidecarContainers` or `initContainers`).
+/// Checks the mounts of a container in `list` (`containers`, `sidecarContainers` or `initContainers`).
 pub(super) fn of_container(
     pod: &Pod<'_>,
     list: &str,
@@ -30,7 +30,7 @@ pub(super) fn of_container(
     devices(pod, entry, &mounts, &path.key("volumeDevices"), report);
 }
 
-/// Volumes as devices: those of a claim, each at a path of its own, and none that is mounted as well.
+/// Checks block devices: of a claim, each at its own path, and not mounted as well.
 fn devices(pod: &Pod<'_>, entry: &Value, mounts: &[&Value], path: &Path, report: &mut Report) {
     let mut places: Vec<&str> = Vec::new();
     for (index, device) in items(entry, "volumeDevices").enumerate() {
@@ -67,7 +67,7 @@ fn devices(pod: &Pod<'_>, entry: &Value, mounts: &[&Value], path: &Path, report:
     }
 }
 
-/// `volumeMounts` of the runner and `dockerVolumeMounts` in the template.
+/// Checks `volumeMounts` of the runner and `dockerVolumeMounts` in the template.
 pub(super) fn of_template(pod: &Pod<'_>, report: &mut Report) {
     for key in ["volumeMounts", "dockerVolumeMounts"] {
         let mounts: Vec<&Value> = list(pod.template, key).collect();
@@ -84,7 +84,7 @@ pub(super) fn of_template(pod: &Pod<'_>, report: &mut Report) {
     }
 }
 
-/// The places that the controller takes beside these mounts: it gives way to a mount of a volume `work`.
+/// The mount paths that the controller adds: it skips its own if the user mounts a volume `work`.
 fn taken<'a>(pod: &'a Pod<'_>, mounts: &[&Value]) -> Vec<Taken<'a>> {
     let mut taken = Vec::new();
     let remove = || "mount it elsewhere".to_owned();
@@ -174,7 +174,7 @@ fn check(pod: &Pod<'_>, mounts: &[&Value], taken: &[Taken<'_>], path: &Path, rep
     }
 }
 
-/// That the pod has the volume.
+/// Checks that the pod has the volume.
 fn of_a_volume(pod: &Pod<'_>, name: &str, path: &Path, report: &mut Report) {
     if pod.runs_job_pods() && name == "work" {
         report.error(
@@ -200,7 +200,7 @@ fn of_a_volume(pod: &Pod<'_>, name: &str, path: &Path, report: &mut Report) {
     }
 }
 
-/// Whether a path is not below the root it is written for.
+/// Whether a path leaves its root directory.
 pub(super) fn leaves(path: &str) -> bool {
     path.starts_with('/') || path.split('/').any(|part| part == "..")
 }

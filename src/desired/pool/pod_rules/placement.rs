@@ -1,5 +1,4 @@
-//! Where the pod runs and how it finds others: selectors, tolerations, affinity, DNS, and the pod's own settings.
-//! Pure: no I/O.
+//! Rules for scheduling and network: selectors, tolerations, affinity, DNS, and the pod's own settings. Pure: no I/O.
 
 use std::net::IpAddr;
 
@@ -58,7 +57,7 @@ fn selectors(pod: &Pod<'_>, report: &mut Report) {
     }
 }
 
-/// The key and value of a label that something is chosen by.
+/// Checks the key and value of a label in a selector.
 fn label(key: &str, value: &str, path: &Path, report: &mut Report) {
     if !object_names::is_key(key) {
         report.error(

@@ -1,8 +1,8 @@
-//! Requests and limits of containers: which resources there are, and how much of them. Pure: no I/O.
+//! Rules for requests and limits of containers: resource names and amounts. Pure: no I/O.
 //!
-//! Source: `ValidateContainerResourceName` and `validateResourceRequirements` of the API server: a name without a domain is
-//! one of a few; one with a domain is an extended resource, which is counted in whole numbers, and whose request is its
-//! limit; huge pages go with CPU or memory.
+//! Source: `ValidateContainerResourceName` and `validateResourceRequirements` of the API server: names without a domain
+//! are a fixed set; one with a domain is an extended resource, with a whole number and its request equal to its limit;
+//! huge pages require CPU or memory.
 
 use std::cmp::Ordering;
 
@@ -14,10 +14,10 @@ use crate::{
     units::quantity::{Amount, compare},
 };
 
-/// The resources of a container that Kubernetes knows by itself.
+/// The standard container resources of Kubernetes.
 const STANDARD: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
-/// How the extended resources are called that people ask for by half their name.
+/// Short names of extended resources, and the full names.
 const EXTENDED: [(&str, &str); 4] = [
     ("gpu", "nvidia.com/gpu"),
     ("gpus", "nvidia.com/gpu"),
@@ -25,7 +25,7 @@ const EXTENDED: [(&str, &str); 4] = [
     ("efa", "vpc.amazonaws.com/efa"),
 ];
 
-/// The pool's own `resources`; that amounts are quantities and requests no more than limits has its rule elsewhere.
+/// Checks the pool's own `resources`; other rules check that amounts are quantities and requests do not exceed limits.
 pub(super) fn check_pool(pod: &Pod<'_>, report: &mut Report) {
     let Some(resources) = &pod.pool.resources else {
         return;
@@ -42,7 +42,7 @@ fn as_value(resources: &ResourceRequirements) -> Value {
     json!({"requests": resources.requests, "limits": resources.limits})
 }
 
-/// The `resources` of a container in the template.
+/// Checks the `resources` of a container in the template.
 pub(super) fn check(resources: &Value, path: &Path, report: &mut Report) {
     names(resources, path, report);
     for key in ["requests", "limits"] {
@@ -83,7 +83,7 @@ pub(super) fn check(resources: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// Which resources they are, and what is special about some.
+/// Checks the resource names, and the special rules of some.
 fn names(resources: &Value, path: &Path, report: &mut Report) {
     let has = |name: &str| {
         ["requests", "limits"]
@@ -156,7 +156,7 @@ fn unknown(name: &str, path: Path, report: &mut Report) {
     );
 }
 
-/// A name with a domain that is not Kubernetes' own.
+/// Whether a name has a domain other than Kubernetes' own.
 fn is_extended(name: &str) -> bool {
     let Some((domain, _)) = name.split_once('/') else {
         return false;

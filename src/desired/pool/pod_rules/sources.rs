@@ -1,4 +1,4 @@
-//! What a volume is made of: exactly one source, and what each source needs. Pure: no I/O.
+//! Rules for volume sources: exactly one per volume, and the required fields of each. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     units::quantity::Amount,
 };
 
-/// The types of a path of the node.
+/// The types of a `hostPath`.
 const HOST_PATHS: [&str; 7] = [
     "DirectoryOrCreate",
     "Directory",
@@ -19,7 +19,7 @@ const HOST_PATHS: [&str; 7] = [
     "BlockDevice",
 ];
 
-/// The modes that a claim may have.
+/// The access modes of a claim.
 const ACCESS_MODES: [&str; 4] = [
     "ReadWriteOnce",
     "ReadOnlyMany",
@@ -27,7 +27,7 @@ const ACCESS_MODES: [&str; 4] = [
     "ReadWriteOncePod",
 ];
 
-/// The most that a file's mode can be.
+/// The maximum file mode.
 const MODE: i64 = 0o777;
 
 pub(super) fn check(volume: &Value, path: &Path, report: &mut Report) {
@@ -84,7 +84,7 @@ pub(super) fn check(volume: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// A reference whose name has a key of its own.
+/// A reference whose name has another key.
 fn json_name(source: &Value, key: &str) -> Value {
     let mut map = serde_json::Map::new();
     if let Some(name) = source.get(key) {
@@ -134,7 +134,7 @@ fn host_path(source: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// The modes and items of a Secret or `ConfigMap`.
+/// Checks the modes and items of a Secret or `ConfigMap`.
 fn files(source: &Value, path: &Path, report: &mut Report) {
     mode(source, "defaultMode", path, report);
     for (index, item) in items(source, "items").enumerate() {
@@ -152,7 +152,7 @@ fn files(source: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// YAML 1.2 reads `0644` as the number 644, where kubectl's YAML reads it as octal.
+/// YAML 1.2 parses `0644` as the decimal 644, kubectl's YAML as octal.
 fn mode(map: &Value, key: &str, path: &Path, report: &mut Report) {
     let Some(found) = map.get(key).and_then(Value::as_i64) else {
         return;
@@ -211,7 +211,7 @@ fn projected(source: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// What a file can have of its pod (kubernetes, `ValidateDownwardAPIVolumeFile`).
+/// The pod fields for a downward API file (kubernetes, `ValidateDownwardAPIVolumeFile`).
 const FIELDS: [&str; 5] = [
     "metadata.name",
     "metadata.namespace",
@@ -220,7 +220,7 @@ const FIELDS: [&str; 5] = [
     "metadata.annotations",
 ];
 
-/// Files with what the API server knows of the pod: each with one reference.
+/// Checks downward API files: each with one reference.
 fn downward(source: &Value, path: &Path, report: &mut Report) {
     for (index, item) in items(source, "items").enumerate() {
         let path = path.key("items").index(index);
@@ -266,7 +266,7 @@ fn downward(source: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// A claim that is made for each pod.
+/// Checks a claim template for each pod.
 fn claim(source: &Value, path: &Path, report: &mut Report) {
     let path = path.key("volumeClaimTemplate");
     let Some(spec) = source.pointer("/volumeClaimTemplate/spec") else {
@@ -318,11 +318,11 @@ fn claim(source: &Value, path: &Path, report: &mut Report) {
     }
 }
 
-/// How large a claim is.
+/// Checks the size of a claim.
 fn size(spec: &Value, path: &Path, report: &mut Report) {
     let size = spec.pointer("/resources/requests/storage");
     let at = path.key("resources").key("requests").key("storage");
-    // What is no quantity is told elsewhere.
+    // Another rule reports an invalid quantity.
     let is_nothing = |text: &str| {
         let amount = Amount::parse(text);
         text.starts_with('-') || (amount.is_some() && amount <= Amount::parse("0"))

@@ -1,4 +1,4 @@
-//! How a pool's pods are spread: constraints that can be, and that count them. Pure: no I/O.
+//! Rules for topology spread constraints: valid, and matching the pool's pods. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ pub(super) fn check(pod: &Pod<'_>, report: &mut Report) {
     }
 }
 
-/// Whether a constraint counts the pool's own pods: one that counts none spreads nothing, and nobody says so.
+/// Whether a constraint matches the pool's own pods: otherwise it has no effect, without an error.
 fn counts_own(pod: &Pod<'_>, constraint: &Value, path: &Path, report: &mut Report) {
     let name = &pod.pool.name;
     let own = format!("`labelSelector: {{matchLabels: {{runner-deployment-name: {name}}}}}`");

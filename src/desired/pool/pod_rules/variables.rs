@@ -1,11 +1,12 @@
-//! Environment variables of containers. Pure: no I/O.
+//! Rules for environment variables of containers. Pure: no I/O.
 
 use serde_json::Value;
 
 use super::{Pod, Report, items, list, text};
 use crate::profile::{object_names, path::Path};
 
-/// What the controller sets in the runner after the pool's variables, so that these have no effect (`runner_controller.go`).
+/// Variables that the controller sets in the runner after the pool's, so that the pool's have no effect
+/// (`runner_controller.go`).
 const CONTROLLERS: [&str; 13] = [
     "DOCKERD_IN_RUNNER",
     "DOCKER_ENABLED",
@@ -22,7 +23,7 @@ const CONTROLLERS: [&str; 13] = [
     "RUNNER_TOKEN",
 ];
 
-/// Fields of a pod that a variable may have, beside single labels and annotations.
+/// Pod fields that a variable may refer to, besides single labels and annotations.
 const FIELDS: [&str; 9] = [
     "metadata.name",
     "metadata.namespace",
@@ -35,7 +36,7 @@ const FIELDS: [&str; 9] = [
     "status.podIPs",
 ];
 
-/// The pool's own `env`, and `env` and `dockerEnv` of its template.
+/// Checks the pool's own `env`, and `env` and `dockerEnv` of its template.
 pub(super) fn check_pool(pod: &Pod<'_>, report: &mut Report) {
     let own = pod.base.key("env");
     for (index, variable) in pod.pool.env.iter().enumerate() {
@@ -57,7 +58,7 @@ pub(super) fn check_pool(pod: &Pod<'_>, report: &mut Report) {
     );
 }
 
-/// `env` and `envFrom` of a container.
+/// Checks `env` and `envFrom` of a container.
 pub(super) fn check(entry: &Value, path: &Path, report: &mut Report) {
     all(items(entry, "env"), &path.key("env"), report);
     sources(items(entry, "envFrom"), &path.key("envFrom"), report);
@@ -208,7 +209,7 @@ fn sources<'a>(all: impl Iterator<Item = &'a Value>, path: &Path, report: &mut R
     }
 }
 
-/// That a reference names an object.
+/// Checks that a reference names an object.
 pub(super) fn named(reference: &Value, kind: &str, path: &Path, report: &mut Report) {
     match text(reference, "name") {
         Some(name) if object_names::is_object_name(name) => {}

@@ -1,4 +1,4 @@
-//! The volumes of a pod. Pure: no I/O.
+//! Rules for the volumes of a pod. Pure: no I/O.
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(super) fn check(pod: &Pod<'_>, report: &mut Report) {
     }
 }
 
-/// The socket of a docker on the node, which mode `dood` is about: kubelet makes an empty directory where there is none.
+/// The node's docker socket, as in mode `dood`: if it is missing, kubelet creates an empty directory.
 fn socket(pod: &Pod<'_>, volume: &Value, path: &Path, report: &mut Report) {
     let place = volume.pointer("/hostPath/path").and_then(Value::as_str);
     if !place.is_some_and(|it| ["/var/run/docker.sock", "/run/docker.sock"].contains(&it)) {

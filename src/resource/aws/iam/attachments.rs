@@ -1,4 +1,4 @@
-//! The managed policies of the role: which are attached, and which of them by arcctl, as tags of the role say.
+//! Managed policies of the role: which are attached, and which of them by arcctl (recorded in tags of the role).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +20,17 @@ use crate::{
     units::aws_limits::TAG,
 };
 
-/// What is attached to a role, and what is to be.
+/// The attached and the wanted policies of a role.
 #[derive(Debug)]
 pub(super) struct Attachments {
     live: BTreeSet<String>,
-    /// Attached by arcctl for this cluster and profile: the key of each tag that says so, and the policy.
+    /// Attached by arcctl for this cluster and profile: the policies, by the keys of their tags.
     tagged: BTreeMap<String, String>,
     wanted: BTreeMap<String, String>,
     prefix: String,
 }
 
-/// The key of the tag that says that arcctl attached `policy`.
+/// The key of the tag for a `policy` that arcctl attached.
 fn key(prefix: &str, policy: &str) -> String {
     let digest = Sha256::digest(policy);
     let number = digest[..8]
@@ -39,7 +39,7 @@ fn key(prefix: &str, policy: &str) -> String {
     format!("{prefix}{number:016x}")
 }
 
-/// Whether there is a managed policy `policy`.
+/// Whether the managed policy `policy` exists.
 pub(super) async fn is_there(iam: &Client, policy: &str) -> Result<bool> {
     match iam.get_policy().policy_arn(policy).send().await {
         Ok(_) => Ok(true),
@@ -63,7 +63,7 @@ fn missing(policy: &str) -> Error {
 }
 
 impl Attachments {
-    /// Reads what `role` has; `sid` tells what this cluster and profile attached.
+    /// Reads the policies of `role`; `sid` selects the tags of this cluster and profile.
     pub(super) async fn read(
         iam: &Client,
         role: &Role,
@@ -80,7 +80,7 @@ impl Attachments {
             .await;
         let live: Vec<_> = match listed {
             Ok(live) => live,
-            // A role that was made a moment ago has none, and is not known everywhere at IAM.
+            // A new role has none, and is not visible everywhere in IAM.
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Vec::new(),
             Err(error) => {
                 return Err(Asked {
@@ -103,7 +103,7 @@ impl Attachments {
         })
     }
 
-    /// Those of a role that is not there yet.
+    /// The policies of a role that does not exist yet.
     pub(super) fn to_come(sid: &str, wanted: &[String]) -> Self {
         let prefix = format!("arcctl.dev/attached/{}/", sid.trim_start_matches("Arcctl"));
         Self {
@@ -123,7 +123,7 @@ impl Attachments {
             .filter(|(policy, _)| !self.live.contains(*policy))
     }
 
-    /// What arcctl attached and the profile no longer has.
+    /// Policies that arcctl attached and the profile no longer names.
     fn to_detach(&self) -> impl Iterator<Item = (&String, String)> {
         self.live
             .iter()
@@ -132,24 +132,24 @@ impl Attachments {
             .filter(|(_, key)| self.tagged.contains_key(key))
     }
 
-    /// The tags of what arcctl attached and nobody wants any more, whether it is still attached or not.
+    /// The tags of policies that arcctl attached and the profile no longer names, attached or not.
     fn to_untag(&self) -> impl Iterator<Item = (&String, &String)> {
         let wanted = |key: &String| self.wanted.values().any(|it| it == key);
         self.tagged.iter().filter(move |(key, _)| !wanted(key))
     }
 
-    /// Whether something is attached that arcctl attached.
+    /// Whether a policy that arcctl attached is still attached.
     pub(super) fn is_attached(&self) -> bool {
         self.to_detach().next().is_some()
     }
 
-    /// A policy that somebody else attached.
+    /// A policy that arcctl did not attach.
     pub(super) fn foreign(&self) -> Option<&String> {
         let ours = |policy: &String| self.tagged.contains_key(&key(&self.prefix, policy));
         self.live.iter().find(|it| !ours(it))
     }
 
-    /// What IAM would refuse to attach is said by the plan: a policy that is not there, and one too many.
+    /// Reports in the plan what IAM would reject: a missing policy, or too many policies.
     pub(super) async fn check(&self, role: &TrustPolicy<'_>) -> Result<()> {
         let coming = self.to_attach().count();
         if coming == 0 {
@@ -188,7 +188,7 @@ impl Attachments {
         )))
     }
 
-    /// Where it differs from what is wanted.
+    /// The differences from the wanted policies.
     pub(super) fn differences(&self) -> Vec<Difference> {
         let path = |policy: &str| format!("managedPolicies[{policy}]");
         let attach = self.to_attach().map(|(policy, _)| Difference {
@@ -211,7 +211,7 @@ impl Attachments {
         attach.chain(detach).chain(untag).collect()
     }
 
-    /// Attaches what is missing, marked first, and detaches what arcctl attached and nobody wants any more.
+    /// Attaches missing policies, tagged first, and detaches those that arcctl attached and the profile no longer names.
     pub(super) async fn apply(&self, iam: &Client, role: &str) -> Result<()> {
         for (policy, key) in self.to_attach() {
             self.mark(iam, role, policy, key).await?;
@@ -240,7 +240,7 @@ impl Attachments {
         Ok(())
     }
 
-    /// Detaches what arcctl attached and nobody wants any more; the tags still say that it did.
+    /// Detaches policies that arcctl attached and the profile no longer names; keeps their tags.
     pub(super) async fn detach(&self, iam: &Client, role: &str) -> Result<()> {
         for (policy, _) in self.to_detach() {
             let request = iam.detach_role_policy().role_name(role).policy_arn(policy);
@@ -264,7 +264,7 @@ impl Attachments {
         if self.tagged.contains_key(key) {
             return Ok(());
         }
-        // It only tells: which policy it is follows from the key.
+        // Only for information: the key identifies the policy.
         let value = TAG.fitted(policy);
         let request = iam.tag_role().role_name(role).tags(tag(key, &value)?);
         request.send().await.map(drop).map_err(|error| {

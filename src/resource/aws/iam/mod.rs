@@ -1,4 +1,4 @@
-//! The role of the runners and what belongs to it: trust, permissions, the OIDC provider, Pod Identity.
+//! IAM resources of the runners: role, trust policy, permissions, OIDC provider, Pod Identity.
 
 pub(crate) mod attachments;
 pub(crate) mod oidc_deletion;

@@ -1,4 +1,4 @@
-//! What arcctl made of the cluster's OIDC provider goes: all of it, or the client that it added to somebody else's.
+//! Deletes the cluster's OIDC provider where arcctl created it; else only the client that arcctl added.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::{
@@ -25,37 +25,37 @@ use crate::{
     },
 };
 
-/// For how many seconds after another profile has made it, a provider may be one whose role is still to come, or is not listed
-/// yet.
+/// How many seconds after another profile created the provider it is kept: that profile's role may not exist or not be
+/// listed yet.
 const NEW: i64 = 15 * 60;
 
 /// A role that trusts the provider.
 enum User {
-    /// By arcctl's statement alone, and it is on record.
+    /// Only by arcctl's statement, and the role is in the inventory.
     Own(String),
-    /// By anything else, or by what cannot be read.
+    /// By another statement, or its trust policy cannot be read.
     Other(String),
 }
 
-/// What of a provider goes.
+/// The part of a provider to delete.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Nothing of it is arcctl's.
+    /// None: arcctl created none of it.
     None,
-    /// arcctl made it.
+    /// All: arcctl created it.
     Whole,
-    /// The client that arcctl added to somebody else's.
+    /// The client that arcctl added to another tool's provider.
     Client,
 }
 
-/// The keys of the tags that say that arcctl added the client, for whichever profile.
+/// The keys of the tags for a client that arcctl added, for any profile.
 fn marks(live: &GetOpenIdConnectProviderOutput) -> Vec<String> {
     let keys = live.tags().iter().map(|it| it.key().to_owned());
     keys.filter(|it| it.starts_with(CLIENT_TAG)).collect()
 }
 
 impl OidcProvider {
-    /// Profiles of one cluster share its provider: whichever is the last one out takes away what any of them made.
+    /// Profiles of one cluster share its provider: the last one to be removed deletes what any of them created.
     fn part(&self, live: &GetOpenIdConnectProviderOutput) -> Part {
         let made = |it: &Tag| it.key() == MANAGED_BY && it.value() == "arcctl";
         if is_made(live.tags(), &self.sid) || live.tags().iter().any(made) {
@@ -67,12 +67,12 @@ impl OidcProvider {
         }
     }
 
-    /// Whether it was this profile that made it, or added the client.
+    /// Whether this profile created it, or added the client.
     fn is_own_part(&self, live: &GetOpenIdConnectProviderOutput) -> bool {
         is_made(live.tags(), &self.sid) || marks(live).contains(&self.client_key())
     }
 
-    /// Why `part` of it stays although no role trusts it: another profile has just made it, and its run may be at work.
+    /// Why `part` is kept although no role trusts it: another profile has just created it, and its run may not be finished.
     fn may_be_awaited(&self, live: &GetOpenIdConnectProviderOutput, part: Part) -> Option<String> {
         let age = jiff::Timestamp::now().as_second() - live.create_date()?.secs();
         if self.is_own_part(live) || age >= NEW {
@@ -103,7 +103,7 @@ impl OidcProvider {
         ))
     }
 
-    /// What is left of it: what arcctl made goes once no role needs it any more.
+    /// What remains of it: what arcctl created is deleted once no role needs it.
     pub(crate) async fn remains(
         &self,
         aws: &Aws,
@@ -120,7 +120,7 @@ impl OidcProvider {
         if let Verdict::NotYet(reason) = writes.judge(&self.arn, false) {
             return Ok(ours(Readiness::progressing(reason)));
         }
-        // What another profile made and somebody still uses is no matter of this one.
+        // A provider of another profile that is still used does not concern this one.
         let kept = |because: String| {
             if self.is_own_part(&live) {
                 stays(because)
@@ -146,7 +146,7 @@ impl OidcProvider {
             (Ok(Some(User::Other(role))), _) => {
                 Ok(kept(format!("the IAM role `{role}` trusts it")))
             }
-            // What cannot be found out is no reason to delete it.
+            // If the roles cannot be read, it is kept.
             (Err(error), _) if error.kind == ErrorKind::Unauthorized => Ok(kept(format!(
                 "{}: {}; {}",
                 error.message,
@@ -157,7 +157,7 @@ impl OidcProvider {
         }
     }
 
-    /// Takes away what arcctl made of it, where no role needs it any more.
+    /// Deletes what arcctl created of it, if no role needs it any more.
     pub(crate) async fn delete(&self, aws: &Aws, writes: &Writes, removal: &Removal) -> Result<()> {
         let Some(live) = self.live(aws).await? else {
             return Ok(());
@@ -175,13 +175,13 @@ impl OidcProvider {
             _ => self.delete_whole(aws).await,
         };
         if gone.is_err() {
-            // Each of its calls may be made again: what is seen counts.
+            // The calls can be repeated: the current state is trusted.
             writes.forget(&self.arn);
         }
         gone
     }
 
-    /// The client first, then the marks that it is arcctl's.
+    /// Removes the client first, then the tags for it.
     async fn take_client_back(&self, aws: &Aws, marks: Vec<String>) -> Result<()> {
         let request = aws
             .iam()
@@ -233,8 +233,8 @@ impl OidcProvider {
         }
     }
 
-    /// A role of the account that trusts it; one of somebody else before one of our own. A trust policy that cannot be
-    /// read may.
+    /// A role of the account that trusts it; foreign roles before our own. A role whose trust policy cannot be
+    /// read counts as one.
     async fn user(&self, aws: &Aws, removal: &Removal, part: Part) -> Result<Option<User>> {
         let asked = self.asked(
             "see which roles trust the IAM OIDC provider",
@@ -250,7 +250,7 @@ impl OidcProvider {
                 return Ok(Some(User::Other(name)));
             };
             let goes = removal.goes(&format!("iam-role/-/{name}"));
-            // Who names other clients only does not need ours.
+            // A statement that names only other clients does not need ours.
             let names_it = |it: &&Statement| {
                 it.value.to_string().contains(&self.arn)
                     && (part == Part::Whole || !only_for_other_clients(&it.value, &self.issuer))

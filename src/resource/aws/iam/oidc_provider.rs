@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// How the keys of the tags begin that say that arcctl added STS to the clients of somebody else's provider.
+/// The key prefix of tags for the client STS that arcctl added to another tool's provider.
 pub(super) const CLIENT_TAG: &str = "arcctl.dev/client/";
 
 impl OidcProvider {
@@ -51,7 +51,7 @@ impl OidcProvider {
         }
     }
 
-    /// Whether it is there, with STS among its clients.
+    /// Whether it exists, with STS among its clients.
     pub(crate) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws).await?;
         let clients = live.as_ref().map_or(&[][..], |it| it.client_id_list());
@@ -75,7 +75,7 @@ impl OidcProvider {
         }))
     }
 
-    /// It is found by its ARN; what it says of its issuer is compared.
+    /// It is found by its ARN; its issuer is compared.
     fn check_identity(&self, live: &GetOpenIdConnectProviderOutput) -> Result<()> {
         let url = live
             .url()
@@ -97,14 +97,14 @@ impl OidcProvider {
         format!("{CLIENT_TAG}{}", self.sid.trim_start_matches("Arcctl"))
     }
 
-    /// Creates it, or adds STS to its clients. Without a thumbprint: IAM trusts EKS's issuers through its own store of
-    /// root authorities, and fetches one itself where it needs it.
+    /// Creates it, or adds STS to its clients. Without a thumbprint: IAM trusts EKS issuers through its own root
+    /// CAs, and fetches a thumbprint itself where it needs one.
     pub(crate) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let live = self.live(aws).await?;
         match live {
             Some(live) if live.client_id_list().iter().any(|it| it == AUDIENCE) => return Ok(()),
             Some(live) => {
-                // Marked first: a run that ends in between leaves nothing that nobody knows of.
+                // Tagged first, so that an interrupted run leaves no untracked client.
                 if !is_made(live.tags(), &self.sid) {
                     self.mark(aws).await?;
                 }
@@ -125,7 +125,7 @@ impl OidcProvider {
             .set_tags(Some(tags(&self.profile, &self.sid)?));
         match request.send().await {
             Ok(_) => Ok(()),
-            // Another run was first, or IAM showed it late.
+            // Another run created it first, or IAM showed it late.
             Err(error) if error.code() == Some(ALREADY_EXISTS) => Ok(()),
             Err(error) => Err(self
                 .asked(
@@ -171,7 +171,7 @@ impl OidcProvider {
     }
 }
 
-/// The tags of what arcctl makes in IAM.
+/// The tags of IAM resources that arcctl creates.
 pub(super) fn tags(profile: &str, sid: &str) -> Result<Vec<Tag>> {
     [
         tag(MANAGED_BY, "arcctl"),
@@ -182,7 +182,7 @@ pub(super) fn tags(profile: &str, sid: &str) -> Result<Vec<Tag>> {
     .collect()
 }
 
-/// Whether `tags` say that the run for `sid` made it.
+/// Whether `tags` show that arcctl created it for `sid`.
 pub(super) fn is_made(tags: &[Tag], sid: &str) -> bool {
     tags.iter().any(|it| it.key() == SID && it.value() == sid)
 }

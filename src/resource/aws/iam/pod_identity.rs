@@ -1,7 +1,7 @@
-//! The association of EKS Pod Identity that gives the role to the pods of a service account.
+//! The EKS Pod Identity association of the role with a service account.
 //!
-//! EKS has one at most for each service account, and shows and uses a new one late: that it works is tried with a pod
-//! that is never made.
+//! EKS allows one association per service account, and shows and uses a new one late: a dry run of a pod checks
+//! whether it works.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ impl PodIdentityAssociation {
         }
     }
 
-    /// Its account, for messages.
+    /// Its service account, for messages.
     fn words(&self) -> String {
         let (namespace, account) = (&self.namespace, &self.service_account);
         format!("the Pod Identity association of service account `{namespace}/{account}`")
@@ -79,7 +79,7 @@ impl PodIdentityAssociation {
             .association_id(id);
         match read.send().await {
             Ok(answer) => Ok(answer.association),
-            // It went in between.
+            // It was deleted in between.
             Err(error)
                 if error.as_service_error().is_some_and(
                     DescribePodIdentityAssociationError::is_resource_not_found_exception,
@@ -99,7 +99,7 @@ impl PodIdentityAssociation {
             .is_some_and(|it| *it == self.sid)
     }
 
-    /// What is not as wanted. Without tags of the session the statement of the role's trust policy lets nobody in.
+    /// The differences. Without session tags the statement in the role's trust policy never matches.
     fn differences(&self, live: &Live) -> Vec<Difference> {
         let role = live.role_arn() != Some(self.role_arn.as_str());
         let tags = live.disable_session_tags() == Some(true);
@@ -113,7 +113,7 @@ impl PodIdentityAssociation {
             from: json!(true),
             to: json!(false),
         });
-        // With one, pods get that role by way of the other.
+        // With a target role, pods get that role by role chaining.
         let target = live.target_role_arn().filter(|it| !it.is_empty());
         let target = target.map(|it| Difference {
             path: "targetRoleArn".into(),
@@ -123,7 +123,7 @@ impl PodIdentityAssociation {
         role.into_iter().chain(tags).chain(target).collect()
     }
 
-    /// Compares it, and tries whether new pods get the role.
+    /// Compares it, and checks whether new pods get the role.
     pub(crate) async fn observe(
         &self,
         aws: &Aws,
@@ -175,8 +175,8 @@ impl PodIdentityAssociation {
         ))
     }
 
-    /// Whether EKS gives the role to a pod that is only tried. Where such a pod is refused by somebody's policy, the
-    /// runners' own pods show it later.
+    /// Whether EKS adds the role to a pod in a dry run. If a policy rejects that pod, the check is left to the
+    /// runners' own pods.
     async fn readiness(&self, kube: &Kube) -> Readiness {
         let pod = json!({
             "apiVersion": "v1",
@@ -201,7 +201,7 @@ impl PodIdentityAssociation {
         }
     }
 
-    /// Creates it, or gives it the role of the profile where it is ours.
+    /// Creates it, or sets the role of the profile where arcctl owns it.
     pub(crate) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let live = self.live(aws).await?;
         if let Some(live) = &live {
@@ -219,7 +219,7 @@ impl PodIdentityAssociation {
             None => self.create(aws).await,
         };
         if written.is_err() {
-            // It may be written again: what is seen counts.
+            // It can be written again: the current state is trusted.
             writes.forget(&self.words());
         }
         written
@@ -233,7 +233,7 @@ impl PodIdentityAssociation {
             .cluster_name(&self.cluster)
             .association_id(live.association_id().unwrap_or_default())
             .role_arn(&self.role_arn)
-            // An empty one takes a target role away.
+            // An empty value removes the target role.
             .set_target_role_arn(live.target_role_arn().map(|_| String::new()))
             .disable_session_tags(false);
         let Err(error) = request.send().await else {
@@ -268,7 +268,7 @@ impl PodIdentityAssociation {
             return Ok(());
         };
         let late = match error.as_service_error() {
-            // Another run was first, or EKS showed it late: the next look compares.
+            // Another run created it first, or EKS showed it late: the next read compares it.
             Some(CreatePodIdentityAssociationError::ResourceInUseException(_)) => return Ok(()),
             Some(CreatePodIdentityAssociationError::InvalidParameterException(it)) => {
                 is_about_a_role(it.message())
@@ -280,7 +280,7 @@ impl PodIdentityAssociation {
         Err(failed(asked, &error, late))
     }
 
-    /// What is left of what arcctl made.
+    /// What remains of arcctl's association.
     pub(crate) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws).await?.filter(|it| self.is_ours(it));
         if live.is_none() {
@@ -292,7 +292,7 @@ impl PodIdentityAssociation {
         Ok(ours(Readiness::Ready))
     }
 
-    /// Deletes it where its tags say that arcctl made it.
+    /// Deletes it if its tags show that arcctl created it.
     pub(crate) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let Some(live) = self.live(aws).await?.filter(|it| self.is_ours(it)) else {
             return Ok(());
@@ -320,7 +320,7 @@ impl PodIdentityAssociation {
     }
 }
 
-/// Whether EKS says that the role is not there: it may see one later than IAM shows it.
+/// Whether EKS reports a missing role: EKS can see a role later than IAM.
 fn is_about_a_role(said: Option<&str>) -> bool {
     said.is_some_and(|it| it.to_lowercase().contains("role"))
 }

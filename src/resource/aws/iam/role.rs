@@ -1,4 +1,4 @@
-//! The role of the runners: created, or merged into.
+//! The IAM role of the runners: creates it, or adds to an existing one.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
@@ -43,7 +43,7 @@ impl IamRole {
         }
     }
 
-    /// Compares its trust policy, its managed policies and, where it is ours, its permissions boundary.
+    /// Compares its trust policy, its managed policies and, where arcctl owns it, its permissions boundary.
     pub(crate) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         self.check()?;
         let trust_policy = self.trust_policy(aws);
@@ -51,7 +51,7 @@ impl IamRole {
             return match writes.judge(&self.name, false) {
                 Verdict::NotYet(reason) => Ok(not_yet(reason)),
                 Verdict::Counts if self.create => {
-                    // What IAM would refuse of it is said by the plan, not found out by a run.
+                    // The plan reports what IAM would reject, before any write.
                     let to_come = Attachments::to_come(&self.sid, &self.managed_policies);
                     to_come.check(&trust_policy).await?;
                     self.check_boundary(aws).await?;
@@ -73,11 +73,11 @@ impl IamRole {
         if let Verdict::NotYet(reason) = verdict {
             return Ok(not_yet(reason));
         }
-        // What does not fit, or would not be taken, is said by the plan, not found out by a run.
+        // The plan reports a document that is too long or invalid, before any write.
         if let Some(wanted) = trust_policy.wanted(&document, own) {
             trust_policy.check_principals(&wanted, role.arn())?;
             trust_policy.check_size(&wanted, role.arn()).await?;
-            // The first of the readings that must agree before it is written.
+            // The first of the reads that must agree before the write.
             writes.agrees(&trust_policy.shared(), shown);
         }
         let attachments = self.attachments(aws, &role).await?;
@@ -98,7 +98,7 @@ impl IamRole {
         }))
     }
 
-    /// A role is found by its name, which says neither path nor account: what was asked for is compared with what is there.
+    /// A role is found by its name, without path and account: both are compared with the live role.
     fn check_identity(&self, role: &Role) -> Result<()> {
         let Some(given) = &self.arn else {
             return Ok(());
@@ -115,7 +115,7 @@ impl IamRole {
         .hint("write the ARN that `aws iam get-role` shows under `role` of aws.irsa or aws.podIdentity in the profile"))
     }
 
-    /// What IAM would not take is told before the first write.
+    /// Reports what IAM would reject before the first write.
     fn check(&self) -> Result<()> {
         let texts = [
             (ROLE_NAME, self.name.clone()),
@@ -144,7 +144,7 @@ impl IamRole {
         .hint("a role given by its ARN is not made: create it, or give the runners a role by its name")
     }
 
-    /// IAM has the role and does not show it at each reading yet: that passes, and counts as no write.
+    /// The role exists, but IAM does not return it in every read yet: a temporary error, without a write.
     fn unseen(&self, reason: &str) -> Error {
         let message = format!("the IAM role `{}` is not visible yet", self.name);
         Error::failed(System::Aws, message)
@@ -154,7 +154,7 @@ impl IamRole {
             .passing(true)
     }
 
-    /// IAM refuses a permissions boundary that is not there.
+    /// IAM rejects a permissions boundary that does not exist.
     async fn check_boundary(&self, aws: &Aws) -> Result<()> {
         let Some(boundary) = &self.permissions_boundary else {
             return Ok(());
@@ -170,7 +170,7 @@ impl IamRole {
         .hint("create it, or correct `permissionsBoundary` under aws.irsa or aws.podIdentity in the profile: `aws iam list-policies` lists those there are"))
     }
 
-    /// What the writes of attachments are remembered by.
+    /// The key of the writes of attachments.
     pub(super) fn attached(&self) -> String {
         format!("{}/attached", self.name)
     }
@@ -179,7 +179,7 @@ impl IamRole {
         Attachments::read(aws.iam(), role, &self.sid, &self.managed_policies).await
     }
 
-    /// Whether arcctl made it, for this cluster and profile.
+    /// Whether arcctl created it, for this cluster and profile.
     pub(super) fn is_ours(&self, role: &Role) -> bool {
         is_made(role.tags(), &self.sid)
     }
@@ -196,7 +196,7 @@ impl IamRole {
         })
     }
 
-    /// Creates it, or puts our statement into its trust policy; then its managed policies.
+    /// Creates it, or adds our statement to its trust policy; then its managed policies.
     pub(crate) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
@@ -217,7 +217,7 @@ impl IamRole {
             writes.record(&self.attached());
             let applied = attachments.apply(aws.iam(), &self.name).await;
             if applied.is_err() {
-                // Each of its calls may be made again: what is seen counts.
+                // The calls can be repeated: the current state is trusted.
                 writes.forget(&self.attached());
             }
             return applied;
@@ -225,7 +225,7 @@ impl IamRole {
         Ok(())
     }
 
-    /// Creates the role; its managed policies come with the next look, which finds them missing.
+    /// Creates the role; its managed policies are attached after the next read, which finds them missing.
     async fn make(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let empty = Document::empty();
         let document =
@@ -245,7 +245,7 @@ impl IamRole {
         writes.record(&self.name);
         match writes.answered(&self.name, request.send().await) {
             Ok(_) => Ok(()),
-            // Another run was first, or IAM shows it late: the next look that sees it merges.
+            // Another run created it first, or IAM shows it late: the next read that returns it merges.
             Err(error) if error.code() == Some(ALREADY_EXISTS) => {
                 writes.record(&self.name);
                 Err(self.unseen("it is there already"))

@@ -1,4 +1,4 @@
-//! A role that goes: all of it where arcctl made it and nobody else uses it; else arcctl's statement, and the policies that
+//! Deletes the role if arcctl created it and no other tool uses it; else only arcctl's statement and the policies that
 //! arcctl attached.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What is there of a role.
+/// What remains of a role.
 struct Left {
     role: Role,
     document: Document,
@@ -31,15 +31,15 @@ struct Left {
     attachments: Attachments,
 }
 
-/// What of it can go.
+/// The part of it to delete.
 enum Part {
-    /// Nothing of it is arcctl's.
+    /// None: nothing of it is arcctl's.
     None,
-    /// It is arcctl's alone.
+    /// All: only arcctl uses it.
     Whole,
-    /// These differences, since others use the rest.
+    /// These differences: other tools use the rest.
     Some(Vec<Difference>, String),
-    /// Nothing, for this reason.
+    /// None, for this reason.
     Stays(String),
 }
 
@@ -60,7 +60,7 @@ impl IamRole {
         }))
     }
 
-    /// What is left of it, and what of that can go.
+    /// What remains of it, and which part of that can be deleted.
     pub(crate) async fn remains(
         &self,
         aws: &Aws,
@@ -81,7 +81,7 @@ impl IamRole {
                 return Ok(ours(Readiness::progressing(reason)));
             }
         }
-        // The first of the readings that must agree before it is written.
+        // The first of the reads that must agree before the write.
         writes.agrees(&shared_document, statements);
         let part = self.part(aws, &left).await?;
         let trusts = !left.own.is_empty();
@@ -95,7 +95,7 @@ impl IamRole {
         })
     }
 
-    /// Why arcctl's statement cannot be taken out of the trust policy, where it cannot.
+    /// Why arcctl's statement cannot be removed from the trust policy; `None` if it can.
     fn held(&self, left: &Left) -> Option<String> {
         let document = &left.document;
         if left.own.is_empty() {
@@ -143,7 +143,7 @@ impl IamRole {
         })
     }
 
-    /// What others have in a role that arcctl made.
+    /// Parts of other tools in a role that arcctl created.
     async fn others(&self, aws: &Aws, left: &Left) -> Result<Option<String>> {
         let mut statements = left.document.statements.iter();
         if let Some(foreign) = statements.find(|it| !is_own(it, &self.sid)) {
@@ -163,7 +163,7 @@ impl IamRole {
         Ok(profile.map(|it| format!("the instance profile `{it}` has it")))
     }
 
-    /// An inline policy that is not arcctl's, or that others have statements in.
+    /// An inline policy of another tool, or with its statements.
     async fn foreign_policy(&self, aws: &Aws) -> Result<Option<String>> {
         let request = aws.iam().list_role_policies().role_name(&self.name);
         let listed = request.into_paginator().items().send().try_collect().await;
@@ -210,7 +210,7 @@ impl IamRole {
             .collect())
     }
 
-    /// Takes away what of it is arcctl's, decided anew from a fresh reading.
+    /// Deletes arcctl's part of it, after a fresh read.
     pub(crate) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let Some(left) = self.left(aws).await? else {
             return Ok(());
@@ -218,7 +218,7 @@ impl IamRole {
         match self.part(aws, &left).await? {
             Part::None | Part::Stays(_) => Ok(()),
             Part::Whole if left.attachments.is_attached() => {
-                // The next look decides again: detaching took its time.
+                // The next read decides again: detaching took some time.
                 writes.record(&self.attached());
                 let detached = left.attachments.detach(aws.iam(), &self.name).await;
                 self.unless_failed(detached, writes)
@@ -238,7 +238,7 @@ impl IamRole {
         }
     }
 
-    /// What has failed may be done again: then what is seen counts.
+    /// A failed write can be repeated: then the current state is trusted.
     fn unless_failed(&self, outcome: Result<()>, writes: &Writes) -> Result<()> {
         if outcome.is_err() {
             writes.forget(&self.attached());
@@ -254,7 +254,7 @@ impl IamRole {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(()),
             Err(error) => {
-                // IAM may still show what was just taken out of it.
+                // IAM may still show what was just removed from it.
                 let conflict = error.code() == Some("DeleteConflict");
                 let what = format!("delete the IAM role `{}`", self.name);
                 let failed = self.asked(&what, "iam:DeleteRole").failed(&error);

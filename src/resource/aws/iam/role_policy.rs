@@ -1,4 +1,4 @@
-//! The inline policy of the role: what the runners may do with buckets.
+//! The inline policy of the role: S3 permissions of the runners.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use serde_json::json;
@@ -33,7 +33,7 @@ impl RolePolicy {
         format!("{}/{}", self.role, self.name)
     }
 
-    /// Its text; `None` where the policy, or the role, is not there.
+    /// Its text; `None` where the policy or the role does not exist.
     async fn live(&self, aws: &Aws) -> Result<Option<String>> {
         let request = aws
             .iam()
@@ -68,7 +68,7 @@ impl RolePolicy {
         })
     }
 
-    /// Refuses what would not fit beside the other inline policies of the role.
+    /// Rejects a policy that exceeds the size limit together with the role's other inline policies.
     async fn check_size(&self, aws: &Aws, live: Option<&str>) -> Result<()> {
         let document = match live {
             Some(text) => self.document(text)?,
@@ -108,7 +108,7 @@ impl RolePolicy {
         let listed = request.into_paginator().items().send().try_collect().await;
         let names: Vec<String> = match listed {
             Ok(names) => names,
-            // The role is not there yet.
+            // The role does not exist yet.
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Vec::new(),
             Err(error) => {
                 let what = format!("see the inline policies of the IAM role `{}`", self.role);
@@ -118,7 +118,7 @@ impl RolePolicy {
         Ok(names.into_iter().filter(|it| *it != self.name).collect())
     }
 
-    /// Compares it with the statements that are wanted; without any it is not to be there.
+    /// Compares it with the wanted statements; without any it must not exist.
     pub(crate) async fn observe(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let live = self.live(aws).await?;
         let found = match &live {
@@ -134,7 +134,7 @@ impl RolePolicy {
         if let Verdict::NotYet(reason) = writes.judge(&self.object(), as_wanted) {
             return Ok(not_yet(reason));
         }
-        // What does not fit is said by the plan, not found out by a run.
+        // The plan reports a policy that is too long, before any write.
         if !as_wanted && !self.statements.is_empty() {
             self.check_size(aws, live.as_deref()).await?;
         }
@@ -148,7 +148,7 @@ impl RolePolicy {
         }))
     }
 
-    /// Writes it, or takes it away where no statement is wanted.
+    /// Writes it, or deletes it where no statement is wanted.
     pub(crate) async fn apply(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let live = self.live(aws).await?;
         writes.record(&self.object());
@@ -182,7 +182,7 @@ impl RolePolicy {
             .map_err(|error| failed_at_role(self.asked(&what, "iam:PutRolePolicy"), &error))
     }
 
-    /// What is left of it: our statements, and perhaps those of others.
+    /// What remains of it: our statements, and possibly those of other tools.
     pub(crate) async fn remains(&self, aws: &Aws, writes: &Writes) -> Result<Observed> {
         let Some(text) = self.live(aws).await? else {
             return Ok(Observed::Absent);
@@ -199,7 +199,7 @@ impl RolePolicy {
         })
     }
 
-    /// Whether somebody else has statements in it.
+    /// Whether it contains statements of other tools.
     pub(super) async fn has_foreign(&self, aws: &Aws) -> Result<bool> {
         let Some(text) = self.live(aws).await? else {
             return Ok(false);
@@ -208,7 +208,7 @@ impl RolePolicy {
         Ok(statements.iter().any(|it| !is_own(it, &self.sid)))
     }
 
-    /// Takes our statements away, and the policy where nothing else is in it.
+    /// Removes our statements, and the policy where nothing else is in it.
     pub(crate) async fn delete(&self, aws: &Aws, writes: &Writes) -> Result<()> {
         let Some(text) = self.live(aws).await? else {
             return Ok(());

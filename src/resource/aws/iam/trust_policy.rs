@@ -1,7 +1,7 @@
-//! Our statement in the trust policy of a role.
+//! arcctl's statement in the trust policy of a role.
 //!
-//! IAM writes the whole document, knows no compare-and-swap, and shows what was there before for many seconds: when it is
-//! written, and when that counts, is in `documents`.
+//! IAM replaces the whole document, has no compare-and-swap, and shows the old version for many seconds: `documents` decides
+//! when to write, and when a write is complete.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::{Client, types::Role};
@@ -40,7 +40,7 @@ impl TrustPolicy<'_> {
         }
     }
 
-    /// Its document, which others write too.
+    /// Its document, which other tools write too.
     pub(crate) fn shared(&self) -> Shared<'_> {
         let role = self.role;
         Shared {
@@ -56,7 +56,7 @@ impl TrustPolicy<'_> {
         }
     }
 
-    /// The role; `None` where it is not there.
+    /// The role; `None` where it does not exist.
     pub(crate) async fn role(&self) -> Result<Option<Role>> {
         match self.iam.get_role().role_name(self.role).send().await {
             Ok(output) => Ok(output.role),
@@ -84,7 +84,7 @@ impl TrustPolicy<'_> {
         })
     }
 
-    /// What is to be written for `own`: the document with it, where it differs from `live`.
+    /// The document with the statements `own`, where it differs from `live`.
     pub(super) fn wanted(&self, live: &Document, own: &[Value]) -> Option<Document> {
         if is_granted(live, self.sid, own) {
             return None;
@@ -92,7 +92,7 @@ impl TrustPolicy<'_> {
         merged(live, self.sid, own)
     }
 
-    /// Refuses to write a document that AWS would not take back: a principal that is gone is in a statement of others.
+    /// Rejects a document that AWS would not accept: another tool's statement names a deleted principal.
     pub(super) fn check_principals(&self, document: &Document, object: &str) -> Result<()> {
         let Some(orphan) = orphans(document, self.sid).into_iter().next() else {
             return Ok(());
@@ -100,7 +100,7 @@ impl TrustPolicy<'_> {
         Err(self.shared().orphaned(&orphan).object(object))
     }
 
-    /// Puts `own` in place of our statements, and leaves those of others. Writes nothing where it is so already.
+    /// Replaces our statements with `own`, and keeps those of other tools. Writes nothing where nothing changes.
     pub(super) async fn write(&self, own: &[Value], writes: &Writes) -> Result<()> {
         let shared = self.shared();
         for _ in 0..READINGS {
@@ -112,7 +112,7 @@ impl TrustPolicy<'_> {
                 return Ok(());
             };
             if document.statements.is_empty() {
-                // IAM takes no policy without statements: the role stays as it is, or goes as a whole.
+                // IAM rejects a policy without statements: the role is left unchanged, or deleted as a whole.
                 return Ok(());
             }
             self.check_principals(&document, role.arn())?;
@@ -126,7 +126,7 @@ impl TrustPolicy<'_> {
             if read.elapsed() > FRESH {
                 continue;
             }
-            // Before the call: one that ends in an error may have been done.
+            // Before the call: a call that returns an error may have succeeded.
             writes.record_document(&shared, before);
             return self.update(&document.text(), writes).await;
         }
@@ -148,7 +148,7 @@ impl TrustPolicy<'_> {
             })
     }
 
-    /// Refuses what would not fit. Only where it is longer than what every account has is the account asked.
+    /// Rejects a document that is too long. Reads the account's quota only if the document exceeds the default one.
     pub(super) async fn check_size(&self, document: &Document, object: &str) -> Result<()> {
         let size = document.size();
         if TooLarge::check(size, TRUST_POLICY_QUOTA).is_ok() {
@@ -177,7 +177,7 @@ impl TrustPolicy<'_> {
         Ok(known.unwrap_or(TRUST_POLICY_QUOTA))
     }
 
-    /// A quota of the account, as IAM names it.
+    /// A quota of the account, by its IAM name.
     pub(super) async fn account_quota(&self, name: &str) -> Result<Option<usize>> {
         let output = self
             .iam

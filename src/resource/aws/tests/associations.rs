@@ -1,4 +1,4 @@
-//! The association of Pod Identity: a role that EKS does not see yet, and associations of others.
+//! Tests of the Pod Identity association: a role that EKS does not see yet, and associations of other tools.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 
-/// EKS with one association, or none; a write is refused with `said`.
+/// EKS with one association, or none; a write fails with `said`.
 fn eks(live: Option<Value>, said: &'static str) -> Wire {
     Wire::new(move |request| {
         let json = |status: u16, body: &Value| answer(status, body.to_string());
@@ -64,7 +64,7 @@ async fn a_role_that_eks_does_not_see_yet_passes() {
         let error = association().apply(&aws, &writes).await.unwrap_err();
         assert_eq!(error.passing, passes, "{is_there} {said}");
         assert!(error.causes[0].contains(said), "{error:?}");
-        // It was not written: what is seen counts at once.
+        // The write failed: the current state is trusted at once.
         let remains = association().remains(&aws, &writes).await.unwrap();
         if let Observed::Present(present) = remains {
             assert_eq!(present.readiness, Readiness::Ready);

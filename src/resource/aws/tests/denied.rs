@@ -1,5 +1,5 @@
-//! Each call to AWS that may be denied, denied: the error names the permission and on what it is missing, and is a
-//! matter of permission (exit code 4).
+//! Tests each AWS call with access denied: the error names the permission and the resource, and has
+//! exit code 4 (missing permission).
 
 use std::{future::Future, pin::Pin};
 
@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) type Call = for<'a> fn(&'a Aws) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// The permission, the resource of the hint, what is there, and what runs.
+/// The permission, the resource in the hint, the state at AWS, and the call.
 pub(super) type Case = (&'static str, &'static str, There, Call);
 
 pub(super) fn cases() -> Vec<Case> {
@@ -277,7 +277,7 @@ fn policies() -> Vec<Case> {
     ]
 }
 
-/// What is asked before there is anything.
+/// Calls before the account has any resource.
 fn account() -> Vec<Case> {
     let nothing = There::default;
     vec![

@@ -1,4 +1,4 @@
-//! The calls about networks and Pod Identity that may be denied.
+//! Access denied in calls about networks and Pod Identity.
 
 use super::{
     denied::Case,

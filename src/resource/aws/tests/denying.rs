@@ -1,4 +1,4 @@
-//! An AWS that says no to one operation, in each service's own words, and answers the others.
+//! A fake AWS that denies one operation, with each service's error format, and answers the others.
 
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::clients::aws::wire::operation;
 
-/// The tag that says that something is ours.
+/// The tag of arcctl's resources.
 pub(super) const OURS: &str =
     "<member><Key>arcctl.dev/sid</Key><Value>Arcctl0000000000000000</Value></member>";
 
-/// What is there at AWS.
+/// The state at AWS.
 #[derive(Clone, Debug, Default)]
 pub(super) struct There {
-    /// The role: its trust policy, and what else IAM says of it.
+    /// The role: its trust policy, and its other fields.
     pub(super) role: Option<(Value, &'static str)>,
     /// The managed policies attached to it.
     pub(super) attached: &'static str,
@@ -29,7 +29,7 @@ pub(super) struct There {
     pub(super) association: Option<&'static str>,
 }
 
-/// An AWS that says no to one operation.
+/// A fake AWS that denies one operation.
 #[derive(Clone, Debug)]
 pub(super) struct Denying {
     pub(super) operation: String,
@@ -65,7 +65,7 @@ impl Denying {
             "DescribeSecurityGroups" => (200, "<DescribeSecurityGroupsResponse><securityGroupInfo/></DescribeSecurityGroupsResponse>".into()),
             "GetManagedPrefixListEntries" => (200, "<GetManagedPrefixListEntriesResponse><entrySet/></GetManagedPrefixListEntriesResponse>".into()),
             "DescribeNetworkInterfaces" => (200, "<DescribeNetworkInterfacesResponse><networkInterfaceSet/></DescribeNetworkInterfacesResponse>".into()),
-            // What AWS grants to an account that asked for more.
+            // A raised quota of the account.
             "GetAccountSummary" => whole("<SummaryMap><entry><key>AssumeRolePolicySizeQuota</key><value>4096</value></entry></SummaryMap>"),
             "ListRolePolicies" => whole("<PolicyNames/><IsTruncated>false</IsTruncated>"),
             "ListInstanceProfilesForRole" => whole("<InstanceProfiles/><IsTruncated>false</IsTruncated>"),
@@ -86,7 +86,7 @@ impl Denying {
         }
     }
 
-    /// As the service says it: EC2, IAM, S3, and the services that speak JSON each in their own way.
+    /// In the error format of the service: EC2, IAM, S3, and JSON services.
     fn denied(&self) -> (&'static str, String) {
         let message = format!(
             "User: arn:aws:iam::111122223333:user/me is not authorized to perform: {}",

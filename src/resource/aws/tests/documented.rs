@@ -1,4 +1,4 @@
-//! docs/aws.md lists the permissions; one that no case denies fails. And what an account was granted is used.
+//! Tests that every permission in docs/aws.md has a test case that denies it, and that raised quotas are used.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use crate::{
     resource::{aws::consistency::Writes, observed::Observed},
 };
 
-/// What the cases of tests/cluster deny instead, since the nodes must be known for them.
+/// Permissions that the cases of tests/cluster deny, because they need the nodes.
 const IN_A_CLUSTER: [&str; 2] = ["ec2:DescribeInstances", "ec2:DescribeSubnets"];
 
-/// What is granted with another call, and no call of its own.
+/// Permissions that are needed for another call, and have no call of their own.
 const WITH_ANOTHER: [&str; 3] = ["ec2:CreateTags", "eks:TagResource", "iam:PassRole"];
 
 #[test]
@@ -42,7 +42,7 @@ fn each_documented_permission_has_a_case() {
             .iter()
             .all(|it| cluster.contains(&format!("\"{it}\"")))
     );
-    // Asking who one is takes no permission.
+    // Reading the caller identity needs no permission.
     let cases = cases();
     let mut known: BTreeSet<&str> = cases
         .iter()

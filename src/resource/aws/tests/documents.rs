@@ -1,4 +1,4 @@
-//! When a document is written that others write too, when that counts, and what is told of them.
+//! Tests of documents that several tools write: when arcctl writes them, when a write is complete, and what it reports.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn paused(work: impl Future<Output = ()>) {
     super::late_iam::paused().block_on(work);
 }
 
-/// A document of statements, by their `Sid`; ours begin with `O`.
+/// A document with statements of these `Sid`s; ours begin with `O`.
 fn text(statements: &[&str]) -> String {
     let statements: Vec<String> = statements
         .iter()
@@ -40,7 +40,7 @@ fn agree() -> Duration {
     Lateness::IAM.agree()
 }
 
-/// Whether a version counts once it has stayed long enough, read as often as a wait does.
+/// Whether a read is trusted once it has not changed for long enough, at the interval of a wait loop.
 async fn stays(writes: &Writes, shown: &str) -> bool {
     tokio::time::advance(agree() / 2).await;
     let soon = writes.agrees(&shared(), shown);
@@ -48,7 +48,7 @@ async fn stays(writes: &Writes, shown: &str) -> bool {
     !soon && writes.agrees(&shared(), shown)
 }
 
-/// Watches until what is shown counts; `versions` are shown one second after the other, then `last`.
+/// Reads until the result is trusted: `versions` are returned one second after the other, then `last`.
 async fn end(writes: &Writes, versions: &[String], last: &str) -> Option<String> {
     for version in versions {
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -72,7 +72,7 @@ fn a_reading_counts_once_it_has_stayed() {
         assert!(!writes.agrees(&shared(), "a"));
         assert!(!writes.agrees(&shared(), "a"), "too soon");
         assert!(stays(&writes, "a").await);
-        // IAM shows the old and the new one in turn.
+        // IAM returns the old and the new version in turn.
         assert!(!writes.agrees(&shared(), "b"));
         tokio::time::advance(agree() / 2).await;
         assert!(!writes.agrees(&shared(), "a"));
@@ -89,14 +89,14 @@ fn a_reading_counts_once_it_has_stayed() {
 fn readings_with_a_long_gap_do_not_count_together() {
     paused(async {
         let writes = Writes::default();
-        // The plan reads, somebody writes, a person says yes, and IAM shows the older version once more.
+        // The plan reads, another tool writes, the user confirms, and IAM returns the older version once more.
         assert!(!writes.agrees(&shared(), "older"));
         tokio::time::advance(Duration::from_mins(1)).await;
         assert!(!writes.agrees(&shared(), "older"));
         assert!(!writes.agrees(&shared(), "older"));
         assert!(!writes.agrees(&shared(), "newer"));
         assert!(stays(&writes, "newer").await);
-        // One that was long enough is too old as well.
+        // A series of reads that was long enough is too old now as well.
         tokio::time::advance(Duration::from_mins(1)).await;
         assert!(!writes.agrees(&shared(), "newer"));
     });
@@ -118,7 +118,7 @@ fn what_may_be_older_counts_for_nothing() {
     paused(async {
         let writes = Writes::default();
         writes.record_document(&shared(), &text(&["A"]));
-        // Before the write somebody had taken `X` out, and IAM shows that again.
+        // Before the write another tool had removed `X`, and IAM returns that again.
         let old = text(&["A", "X"]);
         for _ in 0..19 {
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -163,7 +163,7 @@ fn what_another_writer_may_have_lost_is_told_by_its_sid() {
         let writes = Writes::default();
         let ours = text(&["A", "X", "O"]);
         writes.record_document(&shared(), &text(&["A", "X"]));
-        // Somebody put `B` in and took `X` out.
+        // Another tool added `B` and removed `X`.
         let told = end(&writes, &[text(&["A", "B"])], &ours).await.unwrap();
         for words in [
             "the trust policy of the IAM role `r`",

@@ -1,5 +1,5 @@
-//! A simulated IAM with one role: it answers late, shows writes late, and does as IAM does: whoever writes, writes it all. And
-//! runs of arcctl beside it, in simulated time.
+//! A simulated IAM with one role: it responds late, shows writes late, and replaces whole documents, like IAM. Runs of
+//! arcctl use it in simulated time.
 #![expect(
     clippy::disallowed_methods,
     reason = "the simulated IAM and the test's own waiting take simulated time"
@@ -28,17 +28,17 @@ use crate::{
     },
 };
 
-/// How long after a write IAM may show what was there before, in milliseconds: several versions back, and nearly as long as
-/// it is taken to be late at most.
+/// How long after a write the simulated IAM may show earlier versions, in milliseconds: nearly the
+/// assumed maximum.
 const LAG: u64 = 9000;
 
-/// How often a run looks before it is given up.
+/// The maximum number of reads of a run.
 const LOOKS: usize = 400;
 
-/// How long half a call may take, in milliseconds.
+/// The maximum duration of half a call, in milliseconds.
 const HALF: u64 = 120;
 
-/// The simulated IAM: one role, and what its trust policy was when.
+/// The simulated IAM: one role, and the history of its trust policy.
 #[derive(Clone, Debug)]
 pub(super) struct Iam(pub(super) Arc<Mutex<State>>);
 
@@ -46,7 +46,7 @@ pub(super) struct Iam(pub(super) Arc<Mutex<State>>);
 pub(super) struct State {
     random: u64,
     pub(super) history: Vec<(Instant, String)>,
-    /// What was shown, and after how many writes.
+    /// The returned versions, each with the number of writes before it.
     pub(super) shown: Vec<(usize, String)>,
     pub(super) writes: usize,
 }
@@ -61,7 +61,7 @@ impl State {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    /// What is shown now: what was there a moment ago.
+    /// The version that a read returns: a recent one.
     fn shown(&mut self) -> String {
         let lag = Duration::from_millis(self.below(LAG));
         let now = Instant::now();
@@ -73,7 +73,7 @@ impl State {
 }
 
 impl Iam {
-    /// With these versions, of which the last one was written just now.
+    /// With these versions; the last one was just written.
     pub(super) fn new(seed: u64, versions: &[&Value]) -> Self {
         let version = |it: &&Value| (Instant::now(), it.to_string());
         Self(Arc::new(Mutex::new(State {
@@ -84,12 +84,12 @@ impl Iam {
         })))
     }
 
-    /// What is there in truth: the names of its statements.
+    /// The current statements, by name.
     pub(super) fn sids(&self) -> Vec<String> {
         sids(&self.0.lock().unwrap().history.last().unwrap().1)
     }
 
-    /// Somebody else writes it all.
+    /// Another tool replaces the document.
     pub(super) fn write(&self, document: &Value) {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap();
@@ -181,7 +181,7 @@ pub(super) fn role(cluster: &str) -> IamRole {
     }
 }
 
-/// The pauses between two looks, as the executor makes them.
+/// The pauses between two reads, as in the executor.
 #[derive(Default)]
 struct Pauses(u64);
 
@@ -197,7 +197,7 @@ impl Pauses {
     }
 }
 
-/// Looks and writes until the role is ready, as the executor does; what is to be said then.
+/// Reads and writes until the role is ready, like the executor; returns the final message.
 pub(super) async fn run(iam: &Iam, role: &IamRole) -> Option<String> {
     let aws = Aws::answered_by(iam.clone());
     let writes = Writes::default();
@@ -224,7 +224,7 @@ pub(super) async fn run(iam: &Iam, role: &IamRole) -> Option<String> {
     panic!("not ready after {LOOKS} looks");
 }
 
-/// Takes the statement out, as the executor does.
+/// Removes the statement, like the executor.
 pub(super) async fn take_out(iam: &Iam, role: &IamRole) {
     let aws = Aws::answered_by(iam.clone());
     let (writes, removal) = (Writes::default(), Removal::default());

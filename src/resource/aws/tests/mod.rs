@@ -1,6 +1,6 @@
-//! What is at AWS beside one that answers as AWS does, or refuses.
+//! Tests of AWS resources with a fake AWS that answers like the real one, or denies.
 
-/// A call as a case: what runs, as a function of the clients.
+/// A test case with a call, as a function of the clients.
 macro_rules! call {
     (|$aws:ident, $writes:ident| $run:expr) => {
         |$aws| {

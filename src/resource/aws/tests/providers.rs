@@ -1,4 +1,4 @@
-//! The OIDC provider that profiles of one cluster share, and others.
+//! Tests of the OIDC provider that profiles of one cluster and other tools share.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// IAM with the provider of the cluster, which has these clients.
+/// IAM with the provider of the cluster and these clients.
 fn provider_with(clients: &Arc<Mutex<Vec<String>>>) -> Wire {
     let clients = Arc::clone(clients);
     Wire::new(move |request| {
@@ -72,17 +72,17 @@ async fn a_shared_provider_gets_sts_beside_its_other_clients() {
     );
 }
 
-/// What tells that arcctl added the client for another profile, and that it made the provider for one.
+/// The tags for a client that arcctl added for another profile, and for a provider that it created for one.
 const CLIENT_OF_ANOTHER: &str = "<member><Key>arcctl.dev/client/1111111111111111</Key><Value>sts.amazonaws.com</Value></member>";
 const MADE_FOR_ANOTHER: &str = "<member><Key>app.kubernetes.io/managed-by</Key><Value>arcctl</Value></member>\
     <member><Key>arcctl.dev/sid</Key><Value>Arcctl1111111111111111</Value></member>";
 
-/// The statement of the profile `sid` that trusts the provider.
+/// The statement of profile `sid` that trusts the provider.
 fn trusts(sid: &str) -> Value {
     json!({"Sid": sid, "Effect": "Allow", "Principal": {"Federated": provider().arn}, "Action": "sts:AssumeRoleWithWebIdentity"})
 }
 
-/// IAM with the provider, which has `tags`, and with a role that has `statements`, if any.
+/// IAM with the provider and its `tags`, and with a role that has `statements`, if any.
 fn shared(tags: &'static str, statements: &[Value]) -> Wire {
     let role = (!statements.is_empty()).then(|| {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
@@ -120,7 +120,7 @@ async fn remains(wire: &Wire) -> Observed {
         .unwrap()
 }
 
-/// What is asked for that changes something.
+/// The requested write operations.
 async fn deleted(wire: &Wire) -> Vec<String> {
     let (writes, removal) = (Writes::default(), Removal::default());
     provider()
@@ -164,7 +164,7 @@ async fn the_last_profile_takes_the_provider_that_any_of_them_made() {
     }
 }
 
-/// IAM with the provider alone, made so many minutes ago.
+/// IAM with the provider alone, created this many minutes ago.
 fn made(tags: &'static str, minutes: i64) -> Wire {
     let made = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
     Wire::new(move |request| {
@@ -202,7 +202,7 @@ async fn what_another_profile_has_just_made_stays_for_its_role() {
         assert!(evidence.starts_with(maker), "{evidence}");
         assert_eq!(deleted(&wire).await, [""; 0]);
     }
-    // After that time nothing is to come, and this profile's own is nobody else's.
+    // After that time no role is expected any more, and this profile's own provider needs no wait.
     for wire in [made(named, 16), made(OURS, 1)] {
         let Observed::Present(left) = remains(&wire).await else {
             panic!("it is there")
@@ -220,7 +220,7 @@ async fn what_another_profile_still_needs_stays() {
         assert!(matches!(remains(&wire).await, Observed::Absent), "{tags}");
         assert_eq!(deleted(&wire).await, [""; 0]);
     }
-    // What this profile did is told to stay.
+    // What this profile created is reported as kept.
     for tags in [CLIENT, OURS] {
         let wire = shared(tags, &theirs);
         let Observed::Present(left) = remains(&wire).await else {
@@ -232,7 +232,7 @@ async fn what_another_profile_still_needs_stays() {
         assert_eq!(evidence, "the IAM role `r` trusts it");
         assert_eq!(deleted(&wire).await, [""; 0]);
     }
-    // So does what nobody can tell: this profile's own statement is still in a role that is not on record.
+    // The same for an unclear case: this profile's statement is in a role that is not in the inventory.
     let wire = shared(MADE_FOR_ANOTHER, &[trusts(SID)]);
     assert_eq!(deleted(&wire).await, [""; 0]);
 }

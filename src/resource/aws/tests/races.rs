@@ -1,4 +1,4 @@
-//! Two runs of arcctl, for two clusters, on the trust policy of one role; and somebody else who writes it.
+//! Tests with two runs of arcctl, for two clusters, on the trust policy of one role, and another tool that writes it.
 #![expect(
     clippy::disallowed_methods,
     reason = "the test's own waiting takes simulated time"
@@ -20,7 +20,7 @@ use crate::{
 
 const SEEDS: u64 = 200;
 
-/// One run takes its statement out while another puts its own in; how often the policy was written.
+/// One run removes its statement while another adds its own; returns how often the policy was written.
 fn race_of_a_removal(seed: u64) -> usize {
     let foreign =
         json!({"Effect": "Allow", "Principal": {"Service": "x"}, "Action": "sts:AssumeRole"});
@@ -64,14 +64,14 @@ fn the_last_statement_of_a_role_that_arcctl_did_not_make_stays() {
             evidence.starts_with("arcctl did not make it; and with it arcctl's statement"),
             "{evidence}"
         );
-        // So the provider that it trusts stays too.
+        // So the provider that it trusts is kept too.
         assert!(!removal.goes("iam-role/-/r"));
         role.delete(&aws, &writes).await.unwrap();
         assert_eq!(iam.0.lock().unwrap().writes, 0);
     });
 }
 
-/// One race; how often the policy was written.
+/// One race; returns how often the policy was written.
 fn race(seed: u64) -> usize {
     let foreign: Vec<Value> = (0..3)
         .map(|index| json!({"Sid": format!("F{index}"), "Effect": "Allow", "Principal": {"Service": "x"}, "Action": "sts:AssumeRole"}))
@@ -101,7 +101,7 @@ fn race(seed: u64) -> usize {
 #[test]
 fn of_two_writers_none_loses_its_statement() {
     let writes: Vec<usize> = (0..SEEDS).map(race).collect();
-    // Without a race nothing would be shown: some of them must have overwritten each other.
+    // The test needs real races: some runs must have overwritten each other.
     let lost = writes.iter().filter(|it| **it > 2).count();
     assert!(lost > 0, "no writer was ever overwritten");
 }
@@ -111,13 +111,13 @@ fn what_was_revoked_a_moment_ago_stays_revoked() {
     let role = role("A");
     for seed in 0..SEEDS {
         paused().block_on(async {
-            // Two versions back: `X` first, then `Y` beside it, then neither.
+            // Two earlier versions: `X` first, then `Y` beside it, then neither.
             let versions = [["F", "X"].as_slice(), &["F", "X", "Y"], &["F"]];
             let versions = versions.map(statements);
             let iam = Iam::new(seed, &versions.each_ref());
             let told = run(&iam, &role).await;
             assert_eq!(iam.sids(), ["F", &role.sid], "seed {seed}");
-            // What was seen before the write is known, and what was not is told and left.
+            // What was seen before the write is known; what was not is reported and not restored.
             let told = told.unwrap_or_default();
             assert!(!told.contains("`F`"), "seed {seed}: {told}");
             let state = iam.0.lock().unwrap();
@@ -126,15 +126,15 @@ fn what_was_revoked_a_moment_ago_stays_revoked() {
     }
 }
 
-/// Somebody takes `X` out and puts `B` in while arcctl is at work; whether both are as they left them, and whether they were
-/// told where not.
+/// Another tool removes `X` and adds `B` during arcctl's run; returns whether both changes were kept, and whether lost
+/// ones were reported.
 fn change_in_between(seed: u64) -> (bool, bool) {
     let role = role("A");
     paused().block_on(async {
         let iam = Iam::new(seed, &[&statements(&["F", "X"])]);
         let colleague = async {
             sleep(iam.random(25_000)).await;
-            // They know what is there in truth, and leave arcctl's statement.
+            // It knows the current state, and keeps arcctl's statement.
             let mut changed = statements(&["F", "B"]);
             if iam.sids().contains(&role.sid) {
                 let all = changed["Statement"].as_array_mut().unwrap();
@@ -166,7 +166,7 @@ fn change_in_between(seed: u64) -> (bool, bool) {
 fn a_change_in_between_is_kept_or_told() {
     let ends: Vec<(bool, bool)> = (0..SEEDS).map(change_in_between).collect();
     let count = |wanted: (bool, bool)| ends.iter().filter(|it| **it == wanted).count();
-    // Else nothing would be shown: most are kept, and of those that are lost most are told.
+    // The test needs both: most changes are kept, and most lost ones are reported.
     let (kept, told, lost) = (
         count((true, false)),
         count((false, true)),

@@ -1,4 +1,4 @@
-//! What IAM would refuse of a role is said before the role is made.
+//! Tests that the plan reports what IAM would reject of a role.
 
 use super::samples::{POLICY, document, foreign, role};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
     resource::{aws::consistency::Writes, observed::Observed},
 };
 
-/// What a role may name that is there.
+/// A managed policy that exists.
 const THERE: &str = "arn:aws:iam::111122223333:policy/there";
 
-/// IAM without the role, or with one, and with one managed policy.
+/// IAM with or without the role, and with one managed policy.
 fn iam(role: Option<&'static str>) -> Wire {
     Wire::new(move |request| {
         let operation = operation(request);
@@ -121,6 +121,6 @@ async fn so_is_another_boundary_of_a_role_that_arcctl_made() {
         .map(|it| it.path.as_str())
         .collect();
     assert!(paths.contains(&"permissionsBoundary"), "{paths:?}");
-    // That of a role of others is theirs.
+    // The boundary of a foreign role is not checked.
     observed(&iam(Some("")), &bounded(POLICY)).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! One of each thing at AWS, of the profile `p`.
+//! Sample AWS resources of the profile `p`, one per kind.
 
 use serde_json::{Value, json};
 
@@ -7,16 +7,16 @@ use crate::desired::resource::aws::{
     SecurityGroupRule,
 };
 
-/// The statement that is ours.
+/// The `Sid` of our statement.
 pub(super) const SID: &str = "Arcctl0000000000000000";
 pub(super) const POLICY: &str = "arn:aws:iam::111122223333:policy/x";
 pub(super) const ATTACHED: &str = "<member><PolicyName>x</PolicyName><PolicyArn>arn:aws:iam::111122223333:policy/x</PolicyArn></member>";
-/// What tells that arcctl made it.
+/// The tags of a resource that arcctl created.
 pub(super) const MADE: &str =
     "<Tags><member><Key>arcctl.dev/sid</Key><Value>Arcctl0000000000000000</Value></member></Tags>";
-/// What tells that arcctl added STS to the clients of a provider.
+/// The tag for the client STS that arcctl added to a provider.
 pub(super) const CLIENT: &str = "<member><Key>arcctl.dev/client/0000000000000000</Key><Value>sts.amazonaws.com</Value></member>";
-/// What tells that arcctl attached [`POLICY`].
+/// The tag for the attached [`POLICY`].
 pub(super) const MARK: &str = "<Tags><member><Key>arcctl.dev/attached/0000000000000000/737bec41a7eb16c5</Key><Value>x</Value></member></Tags>";
 
 pub(super) fn statement() -> Value {
@@ -88,7 +88,7 @@ pub(super) fn rule(direction: Direction) -> SecurityGroupRule {
     }
 }
 
-/// The same rule as EC2 shows it.
+/// The same rule as EC2 returns it.
 pub(super) fn live_rule(egress: bool) -> String {
     format!(
         "<item><securityGroupRuleId>sgr-1</securityGroupRuleId><groupId>sg-1</groupId><isEgress>{egress}</isEgress><ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort>\
@@ -96,7 +96,7 @@ pub(super) fn live_rule(egress: bool) -> String {
     )
 }
 
-/// A way out on 443 that somebody else made.
+/// An egress rule on 443 of another tool.
 pub(super) fn rule_of_others(peer: &str) -> String {
     format!(
         "<item><securityGroupRuleId>sgr-2</securityGroupRuleId><groupId>sg-1</groupId><isEgress>true</isEgress><ipProtocol>tcp</ipProtocol>\
@@ -104,7 +104,7 @@ pub(super) fn rule_of_others(peer: &str) -> String {
     )
 }
 
-/// A way out to a group whose addresses are not known.
+/// An egress rule to a group whose addresses are unknown.
 pub(super) fn to_group() -> SecurityGroupRule {
     SecurityGroupRule {
         peer: Peer::Group("sg-9".into()),
@@ -125,7 +125,7 @@ pub(super) fn association() -> PodIdentityAssociation {
     }
 }
 
-/// One that wants a managed policy.
+/// A role with a managed policy.
 pub(super) fn attaching() -> IamRole {
     IamRole {
         managed_policies: vec![POLICY.into()],
@@ -133,7 +133,7 @@ pub(super) fn attaching() -> IamRole {
     }
 }
 
-/// One that wants a permissions boundary.
+/// A role with a permissions boundary.
 pub(super) fn bounded() -> IamRole {
     IamRole {
         permissions_boundary: Some(POLICY.into()),

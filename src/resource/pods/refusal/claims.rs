@@ -1,26 +1,26 @@
-//! The claims that the cluster makes for a pod's ephemeral volumes: the API server admits a pod of which a claim will be
-//! refused, and the pod then waits for it. Pure: no I/O.
+//! Claims of a pod's ephemeral volumes: the API server accepts a pod whose claim will be
+//! rejected, and the pod then stays Pending. Pure: no I/O.
 
 use serde_json::{Value, json};
 
 use super::{Refusal, lasts, quota, uncounted_quota, until_counted};
 
-/// A claim that was tried and not admitted.
+/// A rejected claim of a dry run.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::resource) struct Tried<'a> {
     /// The pool.
     pub(in crate::resource) pool: &'a str,
-    /// How many pods with such a volume the pool needs.
+    /// How many pods with this volume the pool needs.
     pub(in crate::resource) pods: u32,
     /// Their namespace.
     pub(in crate::resource) namespace: &'a str,
     /// The volume.
     pub(in crate::resource) volume: &'a str,
-    /// Where the profile says what it claims.
+    /// The key in the profile for the claim.
     pub(in crate::resource) key: &'a str,
 }
 
-/// The claim of each ephemeral volume of `pod`, with the volume's name, as the cluster's own controller makes it
+/// The claim of each ephemeral volume of `pod`, with the volume's name, as the cluster's controller creates it
 /// (kubernetes, `pkg/controller/volume/ephemeral`).
 pub(in crate::resource) fn of_pod(pod: &Value) -> Vec<(String, Value)> {
     let metadata = &pod["metadata"];
@@ -48,7 +48,7 @@ pub(in crate::resource) fn of_pod(pod: &Value) -> Vec<(String, Value)> {
 }
 
 impl Tried<'_> {
-    /// What `said` means.
+    /// The refusal for the message `said`.
     pub(in crate::resource) fn refusal(&self, said: &str) -> Refusal {
         let short = said
             .split_once("\" is ")

@@ -1,7 +1,7 @@
-//! Why the API server refuses a pod, and which key of the profile mends it. Pure: no I/O.
+//! Maps the API server's rejection of a pod to the profile key that fixes it. Pure: no I/O.
 //!
-//! The words are those of the API server's admission plugins (kubernetes, `plugin/pkg/admission` and
-//! `staging/src/k8s.io/pod-security-admission`), and of webhooks and policies, which are anybody's.
+//! Sources of the messages: the API server's admission plugins (kubernetes, `plugin/pkg/admission` and
+//! `staging/src/k8s.io/pod-security-admission`), webhooks and policies.
 
 pub(super) mod claims;
 mod plugins;
@@ -15,54 +15,54 @@ use crate::{
     units::quantity::Amount,
 };
 
-/// A pod that was tried and not admitted.
+/// A pod that a dry run rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The API server's words, without the name of the pod that was tried.
+    /// The API server's message, without the name of the pod.
     pub said: String,
-    /// What mends it.
+    /// How to fix it.
     pub hint: String,
-    /// Whether it passes.
+    /// Whether it is temporary.
     pub lasts: Lasts,
 }
 
-/// Whether a refusal passes by itself.
+/// Whether a refusal is temporary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lasts {
-    /// Not before somebody changes the profile or the cluster.
+    /// No: the profile or the cluster must be changed.
     UntilChanged,
-    /// Until other pods of the namespace have gone: a quota is used up.
+    /// Until other pods of the namespace are deleted: a quota is used up.
     UntilRoom,
-    /// Perhaps: a webhook does not answer, a namespace or an account is not there yet.
+    /// Perhaps: a webhook does not respond, a namespace or an account does not exist yet.
     Perhaps,
 }
 
-/// The pod that was refused.
+/// The rejected pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Tried<'a> {
     /// The pool.
     pub pool: &'a str,
-    /// How many of it the pool needs.
+    /// How many of them the pool needs.
     pub pods: u32,
     /// Its manifest.
     pub pod: &'a Value,
-    /// The fields that the API server names as wrong.
+    /// The invalid fields in the API server's response.
     pub fields: &'a [String],
 }
 
-/// Whether `said` is about the level of Pod Security that a namespace enforces.
+/// Whether `said` is about the Pod Security level that a namespace enforces.
 pub fn is_pod_security(said: &str) -> bool {
     said.contains("violates PodSecurity ")
 }
 
-/// The name of the service account that `said` calls missing, as `namespace/name`.
+/// The missing service account in `said`, as `namespace/name`.
 pub fn missing_account(said: &str) -> Option<&str> {
     let rest = after(said, "error looking up service account ")?;
     rest.split(':').next().filter(|it| it.contains('/'))
 }
 
 impl Tried<'_> {
-    /// What `said` means. `fits` are the container modes whose pods the API server admits, where they were tried.
+    /// The refusal for the message `said`. `fits` are the container modes whose pods the API server accepts, if tested.
     pub fn refusal(&self, said: &str, fits: &[&str]) -> Refusal {
         let said = said.strip_prefix("Error from server: ").unwrap_or(said);
         let short = ["pods ", "Pod ", "pod "]
@@ -80,7 +80,7 @@ impl Tried<'_> {
         }
     }
 
-    /// The hint for a refusal by a plugin of the API server that looks at one thing.
+    /// The hint for a refusal by a specific plugin of the API server.
     fn of_a_plugin(&self, said: &str) -> Option<String> {
         let (_, keys, other) = PLUGINS.iter().find(|(words, _, _)| said.contains(words))?;
         let (pool, namespace) = (self.pool, self.namespace());
@@ -153,7 +153,7 @@ impl Tried<'_> {
         }
     }
 
-    /// The hint for what the pod names, or needs, and is not there.
+    /// The hint for a missing object that the pod references or needs.
     fn what_is_missing(&self, said: &str) -> Option<String> {
         let (pool, namespace) = (self.pool, self.namespace());
         if let Some(class) = quoted_after(said, "no PriorityClass with name ") {
@@ -202,7 +202,7 @@ impl Tried<'_> {
         }
     }
 
-    /// The keys for resources of the containers that `said` names; of all where it names none.
+    /// The keys for resources of the containers in `said`; of all where it names none.
     fn resource_keys(&self, said: &str) -> String {
         let is_named = |name: &str| {
             said.split("for: ").skip(1).any(|rest| {
@@ -231,7 +231,7 @@ impl Tried<'_> {
         keys.join(" and ")
     }
 
-    /// The key of the profile that becomes `field` of the pod.
+    /// The key of the profile for `field` of the pod.
     pub fn key(&self, field: &str) -> String {
         let path = field.strip_prefix("spec.").unwrap_or(field);
         let (head, rest) = path.split_once('.').unwrap_or((path, ""));
@@ -277,7 +277,7 @@ fn container_key(name: &str, part: &str) -> String {
     key.to_owned()
 }
 
-/// Whether a refusal of these words passes by itself.
+/// Whether a refusal with this message is temporary.
 fn lasts(said: &str, pods: u32) -> Lasts {
     if let Some(numbers) = after(said, "exceeded quota: ") {
         return if is_more_than_all(numbers, pods) {
@@ -298,7 +298,7 @@ fn lasts(said: &str, pods: u32) -> Lasts {
     Lasts::UntilChanged
 }
 
-/// Whether so many pods ask for more than the quota has in all: `name, requested: a=1,b=2, used: a=0,b=0, limited:
+/// Whether this many pods request more than the whole quota: `name, requested: a=1,b=2, used: a=0,b=0, limited:
 /// a=1,b=1`.
 fn is_more_than_all(said: &str, pods: u32) -> bool {
     let part = |name: &str| {
@@ -332,10 +332,10 @@ fn is_more_than_all(said: &str, pods: u32) -> bool {
     })
 }
 
-/// What admission says until it has read what it judges by, right after the API server has started.
+/// The message of admission plugins right after the API server has started, until their caches are synced.
 const NOT_READY: &str = "not yet ready to handle request";
 
-/// The rest of a refusal for a quota that is new, and not counted yet: nothing is known of what it leaves.
+/// The rest of a message about a new quota that is not calculated yet: its free part is unknown.
 fn uncounted_quota(said: &str) -> Option<&str> {
     after(said, "status unknown for quota: ")
 }
@@ -346,7 +346,7 @@ fn until_counted(namespace: &str, quota: &str) -> String {
     )
 }
 
-/// The name of the quota that refuses.
+/// The name of the exceeded quota.
 fn quota(said: &str) -> Option<&str> {
     let name = after(said, "failed quota: ")
         .or_else(|| after(said, "exceeded quota: "))

@@ -1,10 +1,10 @@
-//! Words of the API server's admission plugins, and the keys of a pool that mend what they refuse. Pure: data.
+//! Messages of the API server's admission plugins, and the keys of a pool that fix them. Pure: data.
 
-/// Where a profile says what a policy may ask of a pod.
+/// The keys of a profile that a policy can concern.
 pub(super) const PLACES: &str =
     "labels and annotations: podMetadata; the rest: image, resources, fsGroup, template";
 
-/// Words of the API server's plugins that look at one thing, the keys of a pool that say it, and who else may be asked
+/// Messages of specific plugins of the API server, the keys of a pool to change, and who else can help
 /// (kubernetes, `plugin/pkg/admission`: `podnodeselector`, `podtolerationrestriction`, `imagepolicy`, `resourcequota`,
 /// `serviceaccount`).
 pub(super) const PLUGINS: &[(&str, &str, &str)] = &[

@@ -1,4 +1,4 @@
-//! Refusals in the API server's own words.
+//! Tests of refusals with real messages of the API server.
 
 use serde_json::json;
 
@@ -23,8 +23,8 @@ fn refused(said: &str, pods: u32, fields: &[&str], fits: &[&str]) -> Refusal {
     tried.refusal(&said, fits)
 }
 
-/// Each kind of refusal in the API server's own words, the key of the profile that its hint must name, and whether
-/// it passes.
+/// Each kind of refusal as the API server's message, the key of the profile that its hint must name, and whether
+/// it is temporary.
 const KINDS: &[(&str, &str, Lasts)] = &[
     (
         "forbidden: failed quota: compute: must specify limits.cpu for: docker; limits.memory for: docker",
@@ -129,7 +129,7 @@ fn each_refusal_is_quoted_and_names_what_mends_it() {
     }
 }
 
-/// More of the same, as public reports have them; each with the words that its hint must have.
+/// More messages, from public reports; each with the text that its hint must contain.
 const REPORTED: &[(&str, &str, Lasts)] = &[
     (
         "forbidden: pod node label selector conflicts with its namespace node label selector",
@@ -185,7 +185,7 @@ fn refusals_of_public_reports_name_what_mends_them() {
         assert!(found.hint.contains(hint), "{said}: {}", found.hint);
         assert_eq!(found.lasts, *lasts, "{said}");
     }
-    // OPA's constraint is in its words, which are quoted.
+    // The message contains OPA's constraint, and is quoted.
     let said = "admission webhook \"validation.gatekeeper.sh\" denied the request: [psp-privileged] Privileged container is not allowed: docker, securityContext: {\"privileged\": true}";
     let pod = json!({"metadata": {"namespace": "ci"}});
     let tried = Tried {

@@ -1,4 +1,4 @@
-//! The conditions of a statement against what is known of a request. An operator that is not known here holds for nothing.
+//! Evaluates the conditions of a statement for a request. A condition with an unknown operator is never true.
 //!
 //! Source: IAM user guide, "IAM JSON policy elements: Condition operators" and "set operators". Pure: no I/O.
 

@@ -1,7 +1,7 @@
-//! What an identity may do: its policy, evaluated for each call as AWS does.
+//! The permissions of an identity: evaluates its policy for each call as AWS does.
 //!
 //! Source: IAM user guide, "Policy evaluation logic", and the service authorization reference for actions, resources and
-//! condition keys. Pure, but for [`requests`], which asks moto whose a thing is.
+//! condition keys. Pure, but for [`requests`], which reads the owners of resources from moto.
 
 mod condition;
 mod requests;

@@ -1,4 +1,4 @@
-//! What a call asks to be allowed: actions, resources, and what is known for conditions.
+//! The permissions that a call needs: actions, resources, and condition keys.
 //!
 //! Source: service authorization reference of IAM, EC2, EKS, S3, SSM and Secrets Manager.
 

@@ -1,4 +1,4 @@
-//! Each thing that goes wrong with a pod, then what is fine.
+//! Tests each invalid setting of a pool, then the valid ones.
 
 mod parts;
 mod reported;
@@ -10,7 +10,7 @@ use crate::{
     profile::Severity,
 };
 
-/// What is found for a pool, as `path: message; hint`, errors only or all.
+/// The findings for a pool, as `path: message; hint`, errors only or all.
 fn found(pool: &Value, severity: Severity) -> Vec<String> {
     lint(&with_pool(pool))
         .into_iter()
@@ -30,7 +30,7 @@ fn errors(pool: &Value) -> Vec<String> {
     found(pool, Severity::Error)
 }
 
-/// The only error, which is at `path` and says `words`.
+/// The only error, at `path` with `words`.
 fn one(pool: &Value, path: &str, words: &str) {
     let found = errors(pool);
     let [only] = found.as_slice() else {
@@ -50,7 +50,7 @@ fn template(template: Value) -> Value {
     json!({"template": template})
 }
 
-/// A side container with more.
+/// A sidecar container with `more` fields.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "what a test passes is a literal"
@@ -222,7 +222,7 @@ fn resources_are_those_that_kubernetes_knows() {
     );
 }
 
-/// What real manifests have (ARC issues 512, 368, PR 282 and 1015, in their own words).
+/// Real manifests (ARC issues 512, 368, PR 282 and 1015), unchanged.
 #[test]
 fn what_people_run_is_fine() {
     let pool = json!({

@@ -1,4 +1,4 @@
-//! The parts of a pod: volumes and mounts, variables, probes and ports, placement.
+//! Tests the rules for volumes and mounts, variables, probes and ports, placement.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What people write in real manifests, with what must be said of it.
+//! Tests with manifests from public issues, and the expected messages.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     profile::Severity,
 };
 
-/// The only advice, which is at `path` and says `words`; and no error.
+/// The only advice, at `path` with `words`; no error.
 fn advised(pool: &Value, path: &str, words: &str) {
     assert_eq!(errors(pool), Vec::<String>::new(), "{pool}");
     let found = found(pool, Severity::Advice);
@@ -164,7 +164,7 @@ fn a_probe_asks_a_port_that_the_container_has() {
     );
 }
 
-/// actions-runner-controller#984 is about the field's name; that it then spreads nothing nobody says.
+/// actions-runner-controller#984 is about the field's name; such a constraint has no effect, without an error.
 #[test]
 fn a_spread_counts_the_pools_own_pods() {
     let spread = |selector: Value| {
