@@ -52,7 +52,7 @@ enum Command {
     Smoke(commands::smoke::SmokeArgs),
     /// Write all manifests, chart values and policies as files; needs no network
     Render(commands::render::RenderArgs),
-    /// Drain the runners, deregister them, and delete everything that arcctl created
+    /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
     /// Print the JSON Schema of the profile
     Schema,

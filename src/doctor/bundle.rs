@@ -86,7 +86,7 @@ pub fn unpack(archive: &[u8]) -> Result<World> {
     })
 }
 
-/// The part of a document that may be published. Secrets are without values, see `slim::shape`.
+/// The part of a document that may be published. Secrets are without values, see `redact::shape`.
 fn shown(value: &Value) -> Value {
     let mut shown = redacted(value);
     if let (Some(secret), Some(shown)) = (value.get("secret"), shown.get_mut("secret")) {

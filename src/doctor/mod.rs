@@ -1,4 +1,4 @@
-//! Diagnosis: what is wrong, why, and the fix. Facts are collected once (`gather`); each check is a pure function.
+//! Diagnosis: what is wrong, why, and the fix. Facts are collected once (`collect`); each check is a pure function.
 
 pub mod bundle;
 pub mod check;

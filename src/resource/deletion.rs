@@ -30,7 +30,7 @@ const BUSY_FOR: Duration = Duration::from_secs(5);
 /// The state of deletions in a run.
 #[derive(Debug, Default)]
 pub struct Removal {
-    /// Does not wait for jobs, and ignores an unreachable GitHub (`--force`).
+    /// Does not wait for jobs, and goes on without GitHub if it is unreachable or rejects the credential (`--force`).
     pub force: bool,
     /// Why the controller cannot remove its runners, so that arcctl removes them.
     pub by_hand: Option<String>,

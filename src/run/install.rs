@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::{
-    Ended, READING, holder, kept, not_started,
+    Asked, Ended, READING, holder, kept, not_started,
     permissions::{check_permissions, writes},
     pod_dry_runs::{check_pods, try_pods},
     prune::{forget_gone, tidy},
@@ -17,26 +17,12 @@ use crate::{
     inventory,
     observe::{self, consequences::LEFT},
     plan::Plan,
-    profile::KubeDuration,
     report,
     session::Session,
     terminal::{
-        deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,
-        signals::StopSender,
+        deadline::RunLimit, output::Output, progress::Progress, prompt, signals::StopSender,
     },
 };
-
-/// The options of a run.
-pub(crate) struct Asked<'a> {
-    /// Whether it runs without a prompt.
-    pub(crate) yes: bool,
-    /// Whether it adopts resources that were created by hand.
-    pub(crate) adopt: bool,
-    /// The timeout of the whole run.
-    pub(crate) timeout: KubeDuration,
-    /// The annotations, summary and outputs for GitHub Actions.
-    pub(crate) actions: &'a Actions,
-}
 
 /// How often planning is repeated because of changes by other users.
 const PLANS: u32 = 3;

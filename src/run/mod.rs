@@ -17,10 +17,23 @@ use crate::{
     error::Error,
     execute::StepResult,
     plan::Action,
+    profile::KubeDuration,
     report::run::{Requests, Run},
     session::Session,
-    terminal::{environment::variable, output::Output},
+    terminal::{environment::variable, github_actions::Actions, output::Output},
 };
+
+/// The options of a run.
+pub(crate) struct Asked<'a> {
+    /// Whether it runs without a prompt.
+    pub(crate) yes: bool,
+    /// Whether it adopts resources that were created by hand.
+    pub(crate) adopt: bool,
+    /// The timeout of the whole run.
+    pub(crate) timeout: KubeDuration,
+    /// The annotations, summary and outputs for GitHub Actions.
+    pub(crate) actions: &'a Actions,
+}
 
 /// The description of the work before there is a plan.
 pub(crate) const READING: &str = "reading the cluster and GitHub";

@@ -2,9 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::{
-    Ended, holder, install::Asked, kept, not_started, permissions::check_permissions, say_remarks,
-};
+use super::{Asked, Ended, holder, kept, not_started, permissions::check_permissions, say_remarks};
 use crate::{
     clients::kube::Target,
     desired::{Desired, Phase},

@@ -1,4 +1,4 @@
-//! Detects an existing cert-manager or controller in this cluster: used unchanged, or an error before any write.
+//! Detects what other owners have in this cluster: used unchanged, reported, or an error before any write.
 
 use std::collections::BTreeSet;
 

@@ -109,7 +109,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     }
 }
 
-/// Whether there is a credential, and a placeholder for a missing one: the cluster is still checked, and `gather` does not
+/// Whether there is a credential, and a placeholder for a missing one: the cluster is still checked, and `collect` does not
 /// call GitHub then.
 fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
     match credential {

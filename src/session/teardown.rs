@@ -51,7 +51,7 @@ pub(crate) struct RemovalArgs {
     /// AWS region of --eks [default: the region of the environment]
     #[arg(long, value_name = "REGION", requires = "eks")]
     pub(super) region: Option<String>,
-    /// Cancel the jobs of busy runners, and continue when GitHub cannot be reached
+    /// End the jobs of busy runners, and continue when GitHub cannot be used
     #[arg(long)]
     force: bool,
     /// Delete the CRDs too, if no custom resource of them is left

@@ -61,7 +61,7 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
     Ok(())
 }
 
-/// Reports which jobs `--force` cancels.
+/// Reports which jobs `--force` ends.
 pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
     if context.removal.without_github.is_some() {
         output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");

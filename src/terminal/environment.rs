@@ -12,7 +12,7 @@ use crate::{
 /// An environment variable.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment is read in cli/ and passed down"
+    reason = "the environment is read in terminal/ and passed down"
 )]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
@@ -87,7 +87,7 @@ fn hidden(
 /// The SDK's configuration files, whose programs do not get these variables.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment is read in cli/ and passed down; one that is empty counts here, as it does for the SDK"
+    reason = "the environment is read in terminal/ and passed down; one that is empty counts here, as it does for the SDK"
 )]
 pub(crate) fn shared_files(hidden: Vec<String>) -> SharedFiles {
     let named = |name: &str| std::env::var(name).ok();

@@ -21,7 +21,7 @@ use crate::{
     secret::{text::masked, value::told},
 };
 
-/// The form of the result.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Text for people.
@@ -55,7 +55,7 @@ pub(crate) enum Masks {
 /// stdout and stderr of this run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
-    /// The form of the result.
+    /// Output format.
     pub format: Format,
     /// `-v` raises it, `-q` lowers it.
     pub verbosity: i8,

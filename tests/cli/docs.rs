@@ -204,7 +204,7 @@ fn every_path_in_a_document_is_there() {
 
 /// The folders of `src/` and the files beside them; what is in a folder, its files' own first lines say.
 #[test]
-fn the_architecture_names_every_module() {
+fn the_architecture_names_every_folder_of_the_source() {
     let architecture = text("docs/architecture.md");
     let missing: BTreeSet<String> = files_in("src/", "rs")
         .iter()

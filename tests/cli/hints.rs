@@ -39,8 +39,10 @@ const EMPTY: [&str; 9] = [
 ];
 
 /// Where hints for a failure come from; the doctor's fixes are held against its own rules.
-const AREAS: [&str; 6] = [
+const AREAS: [&str; 8] = [
     "src/clients/",
+    "src/inventory",
+    "src/observe/",
     "src/execute/",
     "src/terminal/",
     "src/session/",

@@ -9,14 +9,14 @@ use crate::{
     observe,
     profile::KubeDuration,
     report::{self, run::Run},
-    run::{READING, ended, install::Asked, not_started, teardown::attempt},
+    run::{Asked, READING, ended, not_started, teardown::attempt},
     session::teardown::{self, RemovalArgs},
     terminal::{
         args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::stop_on_signals,
     },
 };
 
-/// Drain the runners, deregister them, and delete everything that arcctl created
+/// Drain the runners, deregister them, and delete what arcctl owns
 #[derive(Args)]
 pub(crate) struct TeardownArgs {
     /// Do not ask for confirmation

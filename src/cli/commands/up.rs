@@ -9,11 +9,7 @@ use crate::{
     error::Result,
     profile::KubeDuration,
     report::run::Run,
-    run::{
-        READING, ended,
-        install::{Asked, attempts},
-        not_started,
-    },
+    run::{Asked, READING, ended, install::attempts, not_started},
     session::{Session, teardown_advice},
     terminal::{
         args::GlobalArgs,

@@ -39,7 +39,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "resources-there",
         category: "cluster",
         severity: Severity::Required,
-        claim: "every resource of the profile exists",
+        claim: "every resource that the runners need exists in the cluster",
         causes: &[
             "api-server-answers",
             "github-credential",

@@ -104,7 +104,7 @@ pub fn masks(credential: &Credential) -> Vec<String> {
         .collect()
 }
 
-/// The commands for `annotations`: the worst first, up to GitHub's limit, then the total number.
+/// The commands for `annotations`: the worst first, up to GitHub's limit, then how many more there are.
 pub fn annotations(annotations: &[Annotation]) -> Vec<String> {
     let mut lines = Vec::new();
     for level in [Level::Error, Level::Warning] {

@@ -1,6 +1,6 @@
 //! AWS resources that arcctl manages: one file per kind, with the same verbs as other resources.
 //!
-//! IAM shows writes late, and replaces whole policies: [`writes`] and [`documents`] keep arcctl from taking either for
+//! IAM shows writes late, and replaces whole policies: [`consistency`] and [`documents`] keep arcctl from taking either for
 //! a change by another tool.
 
 mod bucket_policy;

@@ -163,8 +163,8 @@ impl Thing {
     }
 }
 
-/// The first object that is kept. An owned object is deleted only with all its owners: those in the namespace, or those that
-/// are gone already, so that the garbage collector deletes it. A cluster-scoped owner, or one of a kind that is
+/// The first object that is kept. An owned object is deleted only with all its owners: those in the namespace that are deleted
+/// too, or those that are gone already, so that the garbage collector deletes it. A cluster-scoped owner, or one of a kind that is
 /// not served, keeps what it owns.
 fn first_staying<'a>(things: &'a [Thing], namespaced: &[Kind]) -> Option<&'a Thing> {
     let there: BTreeSet<&str> = things.iter().map(|it| it.uid.as_str()).collect();

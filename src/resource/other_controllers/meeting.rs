@@ -24,7 +24,7 @@ impl OtherController {
     /// Whether a run can continue with it. `gone` is a missing Service of it. Before arcctl's own controller exists
     /// (`installed`), the run ends, so that there is no second one. Afterwards an end would not help: a credential may need
     /// rotation, or a pool an update. Leftovers of a controller reject all runners: steps that need runners wait and
-    /// report it (`controller_proof`), and no idle runner is deleted for a new credential (`registration`).
+    /// report it (`webhooks::controller`), and no idle runner is deleted for a new credential (`registration`).
     pub fn meets(&self, profile: &Profile, gone: Option<&Target>, installed: bool) -> Meeting {
         let shared = self.shares(profile);
         let Some(shared) = shared else {

@@ -78,7 +78,7 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
             "the account of the GitHub token is suspended",
             "use a token of another account, or have the server's administrator unsuspend this one",
         )),
-        // Endpoints for App tokens, called with a user's token.
+        // An endpoint that App tokens cannot call; the prefix did not tell that it is one.
         (Ground::NotForIntegrations, TokenKind::Unknown) => Some((
             "the GitHub token is that of a GitHub App's installation, and may not do this",
             "use a personal access token, or let arcctl make installation tokens (github.app)",
