@@ -253,15 +253,7 @@ fn terminated(cluster: &Cluster, file: &str) {
     github.set_runner(busy, true, true);
     let mut run = cluster.arcctl_in_background(&["teardown", "-f", file, "--yes", "-o", "json"]);
     run.wait_for("runner still has a job");
-    run.signal("TERM");
-    let asked = Instant::now();
-    let ended = run.end();
-    // The job would end in minutes.
-    assert!(
-        asked.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        asked.elapsed()
-    );
+    let ended = run.end_on("TERM");
     cluster.keep(&ended);
     let document = ended.expect(143);
     assert_eq!(document["outcome"], "interrupted");

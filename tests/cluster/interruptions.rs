@@ -107,15 +107,7 @@ fn interrupted(cluster: &Cluster, profile: &Path) {
     let mut run = cluster.arcctl_in_background(&arguments);
     run.wait_for("is not issued");
     assert_ne!(holder(cluster), "", "it waits without a lease");
-    run.interrupt();
-    let asked = Instant::now();
-    let ended = run.end();
-    // The phase's own limit is minutes.
-    assert!(
-        asked.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        asked.elapsed()
-    );
+    let ended = run.end_on("INT");
     cluster.keep(&ended);
     assert_eq!(ended.expect(130)["outcome"], "interrupted");
     assert_snapshot!("interrupted", ended.failure());

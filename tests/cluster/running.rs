@@ -5,10 +5,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{cluster::Ended, waiting::PATIENCE};
+
+/// How soon a run ends that a signal has stopped.
+const SOON: Duration = Duration::from_secs(15);
 
 /// A run that goes on.
 pub(crate) struct Running {
@@ -117,6 +120,16 @@ impl Running {
     /// Whether it has come to its end.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Sends a signal, and waits for the end: within seconds, where what the run waits for would take minutes.
+    #[track_caller]
+    pub(crate) fn end_on(self, signal: &str) -> Ended {
+        self.signal(signal);
+        let asked = Instant::now();
+        let ended = self.end();
+        assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+        ended
     }
 
     /// Waits for the end.

@@ -32,6 +32,20 @@ fn spy(directory: &Path, name: &str, says: &str) -> String {
     path.display().to_string()
 }
 
+/// Has the kubeconfig sign in by a spy; `more` are further keys of its `exec`.
+fn sign_in_by_program(directory: &Path, more: &str) {
+    let says = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "x"}}"#;
+    let spy = spy(directory, "sign-in", says);
+    let kubeconfig = directory.join("kubeconfig");
+    let text = std::fs::read_to_string(&kubeconfig).unwrap();
+    let user = format!(
+        "user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {spy}, interactiveMode: Never{more}}}}}"
+    );
+    let text = text.replace("user: {}", &user);
+    assert!(text.contains("exec"), "{text}");
+    std::fs::write(&kubeconfig, text).unwrap();
+}
+
 /// Runs `arguments` with credentials in several variables; what the spy saw.
 async fn seen(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = program(directory, arguments);
@@ -73,16 +87,7 @@ async fn a_kubeconfigs_program_sees_no_credential() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();
         set_up(directory, &github.url(), &kubernetes.url);
-        let says = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "x"}}"#;
-        let spy = spy(directory, "sign-in", says);
-        let kubeconfig = directory.join("kubeconfig");
-        let text = std::fs::read_to_string(&kubeconfig).unwrap();
-        let user = format!(
-            "user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {spy}, interactiveMode: Never}}}}"
-        );
-        let text = text.replace("user: {}", &user);
-        assert!(text.contains("exec"), "{text}");
-        std::fs::write(&kubeconfig, text).unwrap();
+        sign_in_by_program(directory, "");
         assert_hidden(&seen(directory, command, &[("HARMLESS", "1")]).await);
     }
 }
@@ -94,14 +99,10 @@ async fn what_a_kubeconfig_gives_its_program_stays() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     set_up(directory, &github.url(), &kubernetes.url);
-    let says = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "x"}}"#;
-    let spy = spy(directory, "sign-in", says);
-    let kubeconfig = directory.join("kubeconfig");
-    let text = std::fs::read_to_string(&kubeconfig).unwrap();
-    let user = format!(
-        "user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {spy}, interactiveMode: Never, env: [{{name: GH_TOKEN, value: of-the-kubeconfig}}, {{name: SOMETHING_ELSE}}]}}}}"
+    sign_in_by_program(
+        directory,
+        ", env: [{name: GH_TOKEN, value: of-the-kubeconfig}, {name: SOMETHING_ELSE}]",
     );
-    std::fs::write(&kubeconfig, text.replace("user: {}", &user)).unwrap();
     let seen = seen(directory, &["plan"], &[("HARMLESS", "1")]).await;
     assert!(seen.contains("GH_TOKEN=of-the-kubeconfig\n"), "{seen}");
     assert_eq!(given_away(&seen), None, "{seen}");
@@ -114,14 +115,7 @@ async fn the_token_of_a_smoke_test_is_hidden_too() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     set_up(directory, &github.url(), &kubernetes.url);
-    let says = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "x"}}"#;
-    let spy = spy(directory, "sign-in", says);
-    let kubeconfig = directory.join("kubeconfig");
-    let text = std::fs::read_to_string(&kubeconfig).unwrap();
-    let user = format!(
-        "user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {spy}, interactiveMode: Never}}}}"
-    );
-    std::fs::write(&kubeconfig, text.replace("user: {}", &user)).unwrap();
+    sign_in_by_program(directory, "");
     let arguments = ["smoke", "--repository", "a/b", "--token-env", "DISPATCHER"];
     let old = "0123456789abcdef0123456789abcdef01234567";
     let seen = seen(
