@@ -202,7 +202,7 @@ async fn write(kube: &Kube, profile: &Profile, records: &Records) -> Result<()> 
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: profile.name},
+            "labels": names::labels(&profile.name),
         },
         "data": {
             IDS: text(serde_json::to_string(&ids)),

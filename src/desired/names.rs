@@ -31,8 +31,8 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const PROFILE_LABEL: &str = "arcctl.dev/profile";
 
 /// The labels of everything arcctl owns.
-pub fn labels(profile: &Profile) -> Value {
-    json!({MANAGED_BY: "arcctl", PROFILE_LABEL: profile.name})
+pub fn labels(profile: &str) -> Value {
+    json!({MANAGED_BY: "arcctl", PROFILE_LABEL: profile})
 }
 
 /// `metadata` of an owned object; `namespace` is `None` for a cluster-wide one.
@@ -42,7 +42,7 @@ pub fn metadata(profile: &Profile, namespace: Option<&str>, name: &str) -> Map<S
     if let Some(namespace) = namespace {
         metadata.insert("namespace".into(), namespace.into());
     }
-    metadata.insert("labels".into(), labels(profile));
+    metadata.insert("labels".into(), labels(&profile.name));
     metadata
 }
 

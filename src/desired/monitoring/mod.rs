@@ -100,7 +100,11 @@ fn metadata(
     for (key, value) in &monitoring.labels {
         labels[key] = json!(value);
     }
-    for (key, value) in names::labels(profile).as_object().into_iter().flatten() {
+    for (key, value) in names::labels(&profile.name)
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         labels[key] = value.clone();
     }
     metadata.insert("labels".into(), labels);

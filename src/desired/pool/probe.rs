@@ -117,7 +117,7 @@ fn job(profile: &Profile, pool: &Pool, pod: &Value) -> Value {
         .chars()
         .take(63)
         .collect();
-    let mut labels = names::labels(profile);
+    let mut labels = names::labels(&profile.name);
     labels[LABEL] = json!(pool.name);
     json!({
         "apiVersion": "batch/v1",
@@ -213,7 +213,7 @@ mod tests {
         let profile = profile(&[]);
         let jobs = jobs(&profile).unwrap();
         let (_, job) = &jobs[0];
-        assert_eq!(job["metadata"]["labels"], names::labels(&profile));
+        assert_eq!(job["metadata"]["labels"], names::labels(&profile.name));
         assert_eq!(job["spec"]["ttlSecondsAfterFinished"], KEPT);
         let deployment = runner_deployment::runner_deployment(&profile, &profile.pools[0]).unwrap();
         let (pod, runner) = (

@@ -143,7 +143,7 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
     }
     if wanted(chosen.alerts, Some(*known(&world.prometheus_rules)?)) {
         let name = format!("PrometheusRule `{}`", names::CONTROLLER);
-        let mut labels = names::labels(&world.profile);
+        let mut labels = names::labels(&world.profile.name);
         for (key, value) in &chosen.labels {
             labels[key] = json!(value);
         }

@@ -81,7 +81,7 @@ pub(super) fn manifest(
         "metadata": {
             "name": target.name,
             "namespace": target.namespace,
-            "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: profile},
+            "labels": names::labels(profile),
         },
         "spec": {
             "holderIdentity": holder,

@@ -50,16 +50,26 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
 
 /// Collects the findings of rules.
 #[derive(Default)]
-struct Report {
-    findings: Vec<Finding>,
+pub(crate) struct Report {
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Report {
-    fn error(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        path: Path,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.add(Severity::Error, path, message.into(), hint.into());
     }
 
-    fn advice(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn advice(
+        &mut self,
+        path: Path,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.add(Severity::Advice, path, message.into(), hint.into());
     }
 

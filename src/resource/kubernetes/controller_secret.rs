@@ -57,7 +57,7 @@ impl ControllerSecret {
         let ownership = ownership::of_object(&live, &self.profile);
         if matches!(ownership, Ownership::Foreign { .. }) {
             let metadata = json!({"metadata": {
-                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
+                "labels": names::labels(&self.profile),
                 "annotations": {RESOURCE_POLICY: "keep"},
             }});
             differences.extend(missing(&live, &metadata));
@@ -114,7 +114,7 @@ impl ControllerSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
+                "labels": names::labels(&self.profile),
                 "annotations": {RESOURCE_POLICY: "keep"},
             },
             "type": "Opaque",
@@ -183,7 +183,7 @@ impl ControllerSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
+                "labels": names::labels(&self.profile),
                 "annotations": {RESOURCE_POLICY: "keep", TAKEN_OVER: AS_IT_IS},
             },
         });

@@ -87,7 +87,7 @@ impl OwnSecret {
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": {names::MANAGED_BY: "arcctl", names::PROFILE_LABEL: self.profile},
+                "labels": names::labels(&self.profile),
             },
             "type": "Opaque",
             "data": self.data(context, live.as_ref())?,

@@ -22,7 +22,11 @@ use serde_json::{Map, Value};
 use super::runner_deployment;
 use crate::{
     desired::charts::overlay,
-    profile::{ContainerMode, Pool, Profile, Severity, lint::Finding, path::Path},
+    profile::{
+        ContainerMode, Pool, Profile,
+        lint::{Finding, Report},
+        path::Path,
+    },
     units::quantity::Amount,
 };
 
@@ -132,30 +136,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// Collects the findings of rules.
-#[derive(Default)]
-struct Report {
-    findings: Vec<Finding>,
-}
-
 impl Report {
-    fn error(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(Severity::Error, path, message.into(), hint.into());
-    }
-
-    fn advice(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(Severity::Advice, path, message.into(), hint.into());
-    }
-
-    fn add(&mut self, severity: Severity, path: Path, message: String, hint: String) {
-        self.findings.push(Finding {
-            path,
-            message,
-            hint: Some(hint).filter(|it| !it.is_empty()),
-            severity,
-        });
-    }
-
     /// Checks that a text, if present, is one of `words`.
     fn one_of(&mut self, map: &Value, key: &str, words: &[&str], path: &Path) {
         if let Some(found) = text(map, key)
