@@ -2,9 +2,9 @@
 
 pub(crate) mod consequences;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, pin::pin};
 
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use tracing::Instrument as _;
 
 use crate::{
@@ -24,44 +24,38 @@ pub(crate) const CONCURRENT: usize = 32;
 
 /// The plan for `desired`: phases in order, since later ones need results of earlier ones (the Secret's version).
 pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) -> Result<Plan> {
-    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());
     let mut leaving = BTreeSet::new();
-    for phase in phases {
-        let mut observed = stream::iter(desired.iter().filter(|it| it.phase == phase))
-            .map(|desired| async move {
-                let observed = one(context, desired).instrument(log::step(&desired.id));
-                (desired, observed.await)
-            })
-            .buffered(CONCURRENT);
-        while let Some((desired, observed)) = observed.next().await {
-            let reason = observed
-                .as_ref()
-                .ok()
-                .and_then(|it| is_leaving(desired, it));
-            match observed.and_then(|it| decide(desired, &it, adopt)) {
-                Ok(mut step) => {
-                    let namespace = desired.id.namespace().unwrap_or_default();
-                    if let Some(reason) = reason {
-                        made_anew(&mut step, &reason);
-                        if desired.id.kind() == "namespace" {
-                            leaving.insert(desired.id.name().to_owned());
-                        }
-                    } else if leaving.contains(namespace) && step.action != Action::Delete {
-                        made_anew(
-                            &mut step,
-                            &format!("namespace `{namespace}` is being deleted"),
-                        );
+    let look = |desired| async move {
+        let observed = one(context, desired).instrument(log::step(&desired.id));
+        (desired, observed.await)
+    };
+    let mut observed = pin!(phase_by_phase(desired, look));
+    while let Some((desired, observed)) = observed.next().await {
+        let reason = observed
+            .as_ref()
+            .ok()
+            .and_then(|it| is_leaving(desired, it));
+        match observed.and_then(|it| decide(desired, &it, adopt)) {
+            Ok(mut step) => {
+                let namespace = desired.id.namespace().unwrap_or_default();
+                if let Some(reason) = reason {
+                    made_anew(&mut step, &reason);
+                    if desired.id.kind() == "namespace" {
+                        leaving.insert(desired.id.name().to_owned());
                     }
-                    let remark = context.remarks.of(desired.id.as_str());
-                    step.note = step.note.or(remark);
-                    steps.push(step);
+                } else if leaving.contains(namespace) && step.action != Action::Delete {
+                    made_anew(
+                        &mut step,
+                        &format!("namespace `{namespace}` is being deleted"),
+                    );
                 }
-                Err(error) if error.kind == crate::error::ErrorKind::Refused => refused.push(error),
-                Err(error) => return Err(error),
+                let remark = context.remarks.of(desired.id.as_str());
+                step.note = step.note.or(remark);
+                steps.push(step);
             }
+            Err(error) if error.kind == crate::error::ErrorKind::Refused => refused.push(error),
+            Err(error) => return Err(error),
         }
     }
     postpone_proofs(&mut steps);
@@ -76,6 +70,21 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
         plan.steps.iter().for_each(log_decision);
         Ok(plan)
     }
+}
+
+/// The results of `look` for each of `desired`: phase by phase, concurrently within a phase, in the order of `desired`.
+pub(crate) fn phase_by_phase<'a, F: Future>(
+    desired: &'a [Desired],
+    look: impl Fn(&'a Desired) -> F + Copy,
+) -> impl Stream<Item = F::Output> {
+    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    stream::iter(phases).flat_map(move |phase| {
+        stream::iter(desired.iter().filter(move |it| it.phase == phase))
+            .map(look)
+            .buffered(CONCURRENT)
+    })
 }
 
 /// Reads the current state of one resource, or what remains of it if it is to be deleted.

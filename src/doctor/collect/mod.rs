@@ -6,7 +6,7 @@ pub(crate) mod github;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use serde_json::Value;
 
 use super::{
@@ -26,8 +26,7 @@ use crate::{
         resource::{Resource as Kind, aws::AwsResource},
     },
     error::{Error, ErrorKind, Result, System},
-    inventory,
-    observe::{self, CONCURRENT},
+    inventory, observe,
     profile::Profile,
     resource::{context::Context, observed::Observed},
 };
@@ -266,27 +265,16 @@ async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
 /// Observes all desired resources, phase by phase: the release needs the version of the Secret.
 async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
-    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    let mut result = Vec::new();
-    for phase in phases {
-        let mut observed = stream::iter(desired.iter().filter(|it| it.phase == phase))
-            .map(|it| async move {
-                let what = format!("observe {}", it.id);
-                Resource {
-                    id: it.id.clone(),
-                    proof: it.resource.is_proof(),
-                    purpose: purpose(it),
-                    observed: within(&what, observed(parts, it)).await,
-                }
-            })
-            .buffered(CONCURRENT);
-        while let Some(resource) = observed.next().await {
-            result.push(resource);
+    let resources = observe::phase_by_phase(desired, |it| async move {
+        let what = format!("observe {}", it.id);
+        Resource {
+            id: it.id.clone(),
+            proof: it.resource.is_proof(),
+            purpose: purpose(it),
+            observed: within(&what, observed(parts, it)).await,
         }
-    }
-    Ok(result)
+    });
+    Ok(resources.collect().await)
 }
 
 /// Whether it lacks facts of AWS; the Secret's version is read later.
