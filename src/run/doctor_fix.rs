@@ -5,7 +5,6 @@ use super::{READING, install::execute, permissions::check_permissions};
 use crate::{
     doctor::{collect::Parts, fix::Mends},
     error::Result,
-    execute::Options,
     observe,
     profile::KubeDuration,
     report,
@@ -40,7 +39,7 @@ pub(crate) async fn run(
     stop: StopSender,
     output: Output,
 ) -> Result<bool> {
-    let mut limit = RunLimit::new(LIMIT, stop.clone(), output);
+    let mut limit = RunLimit::new(LIMIT, stop, output);
     let session = Session::of(parts.context?, mends.steps.clone(), parts.eks);
     output.note(session.target());
     let plan = observe::plan(&session.context, &session.desired, false);
@@ -52,23 +51,12 @@ pub(crate) async fn run(
         .chain(told(&mends.notes))
         .collect::<Vec<_>>();
     let text = text.join("\n");
-    let agreed = prompt::agreed(&text, "Mend this?", yes, &mut limit, output);
-    limit.stopped()?;
-    if !agreed? {
-        output.note("nothing was changed");
+    if !prompt::agreed(&text, "Mend this?", yes, &mut limit, output)? {
         return Ok(false);
     }
     let allowed = check_permissions(&session, &plan);
     limit.within("asking for permissions", allowed).await?;
-    let options = Options {
-        adopt: false,
-        may_write: true,
-        deadline: limit.deadline(),
-        limit: LIMIT.get(),
-        timeouts: &session.context.profile.timeouts,
-        stop,
-        paused: tokio::sync::watch::Sender::new(false),
-    };
+    let options = limit.options(&session.context.profile.timeouts, false, true);
     let (_, error) = execute(&session, &options, &limit, output).await;
     match error {
         Some(error) => Err(error),

@@ -1,14 +1,12 @@
 //! A run of `up`: plans, prompts, executes; starts again if the cluster has changed in between.
 
-use tokio::sync::watch;
-
 use super::{
-    Asked, Ended, READING, holder, kept, not_started,
+    Ended, READING, holder, kept, not_started,
     permissions::{check_permissions, writes},
     pod_dry_runs::{check_pods, try_pods},
     prune::{forget_gone, tidy},
     rollback::put_back,
-    say_remarks,
+    say_remarks, say_taken_over,
 };
 use crate::{
     desired::{Desired, Goal, Phase, resource::Resource},
@@ -20,9 +18,19 @@ use crate::{
     report,
     session::Session,
     terminal::{
-        deadline::RunLimit, output::Output, progress::Progress, prompt, signals::StopSender,
+        deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,
     },
 };
+
+/// The options of `up`.
+pub(crate) struct Asked<'a> {
+    /// Whether it runs without a prompt.
+    pub(crate) yes: bool,
+    /// Whether it adopts resources that were created by hand.
+    pub(crate) adopt: bool,
+    /// The annotations, summary and outputs for GitHub Actions.
+    pub(crate) actions: &'a Actions,
+}
 
 /// How often planning is repeated because of changes by other users.
 const PLANS: u32 = 3;
@@ -32,7 +40,6 @@ pub(crate) async fn attempts(
     asked: &Asked<'_>,
     session: &mut Session,
     limit: &mut RunLimit,
-    stop: &StopSender,
     output: Output,
 ) -> Result<Ended> {
     for attempt in 1.. {
@@ -52,11 +59,7 @@ pub(crate) async fn attempts(
         if !plan.is_unchanged() {
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
-            let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
-            // A Ctrl-C at the prompt counts as one.
-            limit.stopped()?;
-            if !agreed? {
-                output.note("nothing was changed");
+            if !prompt::agreed(text.trim_end(), question, asked.yes, limit, output)? {
                 return Ok((not_started(&session.desired), None));
             }
             let prepared = prepare(session, &plan);
@@ -64,15 +67,8 @@ pub(crate) async fn attempts(
                 .within("fetching the charts and asking for permissions", prepared)
                 .await?;
         }
-        let options = Options {
-            adopt: asked.adopt,
-            may_write: !plan.is_unchanged(),
-            deadline: limit.deadline(),
-            limit: asked.timeout.get(),
-            timeouts: &session.context.profile.timeouts,
-            stop: stop.clone(),
-            paused: watch::Sender::new(false),
-        };
+        let timeouts = &session.context.profile.timeouts;
+        let options = limit.options(timeouts, asked.adopt, !plan.is_unchanged());
         let before = session.context.remarks.all();
         let (steps, error) = if plan.is_proven() {
             (kept(session), None)
@@ -90,8 +86,7 @@ pub(crate) async fn attempts(
         if !stale || attempt >= PLANS {
             return Ok((steps, error));
         }
-        // Only the errors of the steps; a Ctrl-C is final.
-        stop.send_if_modified(|it| it.take_if(|it| *it == execute::Stop::Failed).is_some());
+        limit.clear_failure();
         limit.within(READING, session.refresh(output)).await?;
     }
     Ok((not_started(&session.desired), None))
@@ -145,10 +140,8 @@ pub(crate) async fn execute(
             Ok(lease) => held = Some(lease),
             Err(failure) => error = Some(failure),
         }
-        if let Some(dead) = held.as_ref().and_then(|it| it.taken_over.as_ref()) {
-            output.note(format!(
-                "took over the lease of a run that has ended: {dead}"
-            ));
+        if let Some(lease) = &held {
+            say_taken_over(lease, output);
         }
     }
     if error.is_none() {

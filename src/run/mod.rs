@@ -15,25 +15,12 @@ use crate::{
     clients::requests::Counts,
     desired::Desired,
     error::Error,
-    execute::StepResult,
+    execute::{StepResult, lease::Lease},
     plan::Action,
-    profile::KubeDuration,
     report::run::{Requests, Run},
     session::Session,
-    terminal::{environment::variable, github_actions::Actions, output::Output},
+    terminal::{environment::variable, output::Output},
 };
-
-/// The options of a run.
-pub(crate) struct Asked<'a> {
-    /// Whether it runs without a prompt.
-    pub(crate) yes: bool,
-    /// Whether it adopts resources that were created by hand.
-    pub(crate) adopt: bool,
-    /// The timeout of the whole run.
-    pub(crate) timeout: KubeDuration,
-    /// The annotations, summary and outputs for GitHub Actions.
-    pub(crate) actions: &'a Actions,
-}
 
 /// The description of the work before there is a plan.
 pub(crate) const READING: &str = "reading the cluster and GitHub";
@@ -63,6 +50,15 @@ pub(crate) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, 
         if before.get(&id) != Some(&remark) {
             output.note(format!("advice: `{id}`: {remark}"));
         }
+    }
+}
+
+/// Reports that the run has taken over the lease of a run that has ended.
+fn say_taken_over(lease: &Lease, output: Output) {
+    if let Some(dead) = &lease.taken_over {
+        output.note(format!(
+            "took over the lease of a run that has ended: {dead}"
+        ));
     }
 }
 

@@ -1,8 +1,8 @@
 //! A run of `teardown`: prompts, and deletes in order.
 
-use tokio::sync::watch;
-
-use super::{Asked, Ended, holder, kept, not_started, permissions::check_permissions, say_remarks};
+use super::{
+    Ended, holder, kept, not_started, permissions::check_permissions, say_remarks, say_taken_over,
+};
 use crate::{
     clients::kube::Target,
     desired::{Desired, Phase},
@@ -11,18 +11,15 @@ use crate::{
     plan::Plan,
     report,
     session::Session,
-    terminal::{
-        deadline::RunLimit, output::Output, progress::Progress, prompt, signals::StopSender,
-    },
+    terminal::{deadline::RunLimit, output::Output, progress::Progress, prompt},
 };
 
 /// Prompts, and executes.
 pub(crate) async fn attempt(
-    asked: &Asked<'_>,
+    yes: bool,
     session: &Session,
     plan: &Plan,
     limit: &mut RunLimit,
-    stop: StopSender,
     output: Output,
 ) -> Result<Ended> {
     let text = report::plan::text(plan, output.verbosity > 0);
@@ -30,25 +27,12 @@ pub(crate) async fn attempt(
         output.note(text.trim_end());
         return Ok((kept(session), None));
     }
-    let question = "Remove all this?";
-    let agreed = prompt::agreed(text.trim_end(), question, asked.yes, limit, output);
-    // A Ctrl-C at the prompt counts as one.
-    limit.stopped()?;
-    if !agreed? {
-        output.note("nothing was changed");
+    if !prompt::agreed(text.trim_end(), "Remove all this?", yes, limit, output)? {
         return Ok((not_started(&session.desired), None));
     }
     let allowed = check_permissions(session, plan);
     limit.within("asking for permissions", allowed).await?;
-    let options = Options {
-        adopt: asked.adopt,
-        may_write: true,
-        deadline: limit.deadline(),
-        limit: asked.timeout.get(),
-        timeouts: &session.context.profile.timeouts,
-        stop,
-        paused: watch::Sender::new(false),
-    };
+    let options = limit.options(&session.context.profile.timeouts, false, true);
     let before = session.context.remarks.all();
     let ended = execute(session, &options, limit, output).await;
     say_remarks(session, &before, output);
@@ -74,11 +58,8 @@ async fn execute(
         Ok(lease) => lease,
         Err(error) => return (not_started(&session.desired), Some(error)),
     };
-    match lease.as_ref().map(|it| &it.taken_over) {
-        Some(Some(dead)) => output.note(format!(
-            "took over the lease of a run that has ended: {dead}"
-        )),
-        Some(None) => {}
+    match &lease {
+        Some(lease) => say_taken_over(lease, output),
         None => output.note("advice: there is no namespace to hold a lease in: make sure that nobody else runs arcctl on this cluster now"),
     }
     let mut steps = execute::execute(&rest, context, options, &mut on_event).await;

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{
     output::{DIM, Output, paint},
@@ -12,8 +15,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result, System},
-    execute::Stop,
-    profile::KubeDuration,
+    execute::{Options, Stop},
+    profile::{KubeDuration, Timeouts},
 };
 
 /// The interval of heartbeat messages (DESIGN 2: at least every 15 s).
@@ -54,6 +57,30 @@ impl RunLimit {
     /// When the run ends.
     pub(crate) const fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// The options of a run that has the rest of this time, and the same stop signal.
+    pub(crate) fn options<'a>(
+        &self,
+        timeouts: &'a Timeouts,
+        adopt: bool,
+        may_write: bool,
+    ) -> Options<'a> {
+        Options {
+            adopt,
+            may_write,
+            deadline: self.deadline,
+            limit: self.limit.get(),
+            timeouts,
+            stop: self.stop.clone(),
+            paused: watch::Sender::new(false),
+        }
+    }
+
+    /// Clears the stop that a failed step has set; a signal is final.
+    pub(crate) fn clear_failure(&self) {
+        self.stop
+            .send_if_modified(|it| it.take_if(|it| *it == Stop::Failed).is_some());
     }
 
     /// Extends the deadline by the time of a prompt.
@@ -128,8 +155,6 @@ fn over(limit: KubeDuration, doing: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::watch;
-
     use super::*;
     use crate::terminal::output::{Color, Format};
 

@@ -21,7 +21,7 @@ pub(crate) fn check(yes: bool) -> Result<()> {
     .hint("give --yes to go ahead without being asked; `arcctl plan` shows what would change"))
 }
 
-/// Shows the plan, and asks for confirmation unless `yes`. The run's timeout excludes the prompt.
+/// Shows the plan, and asks for confirmation unless `yes`; reports a no. The run's timeout excludes the prompt.
 pub(crate) fn agreed(
     text: &str,
     question: &str,
@@ -29,14 +29,22 @@ pub(crate) fn agreed(
     limit: &mut RunLimit,
     output: Output,
 ) -> Result<bool> {
-    if yes {
+    let answer = if yes {
         output.note(text);
-        return Ok(true);
+        Ok(true)
+    } else {
+        output.error(text);
+        let asked = Instant::now();
+        let answer = ask(question);
+        limit.extend(asked.elapsed());
+        answer
+    };
+    // A Ctrl-C at the prompt counts as one.
+    limit.stopped()?;
+    let agreed = answer?;
+    if !agreed {
+        output.note("nothing was changed");
     }
-    output.error(text);
-    let asked = Instant::now();
-    let agreed = ask(question)?;
-    limit.extend(asked.elapsed());
     Ok(agreed)
 }
 

@@ -17,6 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{KubeDuration, Profile},
     report,
+    run::READING,
     secret::Secret,
     session::{
         connection::{Connection, cluster_words},
@@ -72,9 +73,7 @@ pub(crate) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -
     let stop = stop_on_signals();
     let limit = RunLimit::new(args.timeout, stop.clone(), output);
     let opened = open(args, global, file, &repository, output);
-    let session = limit
-        .within("reading the cluster and GitHub", opened)
-        .await?;
+    let session = limit.within(READING, opened).await?;
     let request = Request {
         profile: &session.profile,
         pool: args.pool.as_deref(),

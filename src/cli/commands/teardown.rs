@@ -9,7 +9,7 @@ use crate::{
     observe,
     profile::KubeDuration,
     report::{self, run::Run},
-    run::{Asked, READING, ended, not_started, teardown::attempt},
+    run::{READING, ended, not_started, teardown::attempt},
     session::teardown::{self, RemovalArgs},
     terminal::{
         args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::stop_on_signals,
@@ -33,8 +33,7 @@ pub(crate) struct TeardownArgs {
 pub(crate) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     prompt::check(args.yes)?;
     let started = Instant::now();
-    let stop = stop_on_signals();
-    let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
+    let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
         let session = Box::pin(teardown::open(&args.removal, global, output)).await?;
         output.note(session.target());
@@ -49,13 +48,7 @@ pub(crate) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output
         }
     };
     global.actions.summarize(&report::markdown::plan(&plan));
-    let asked = Asked {
-        yes: args.yes,
-        adopt: false,
-        timeout: args.timeout,
-        actions: &global.actions,
-    };
-    let (steps, error) = match attempt(&asked, &session, &plan, &mut limit, stop, output).await {
+    let (steps, error) = match attempt(args.yes, &session, &plan, &mut limit, output).await {
         Ok(ended) => ended,
         Err(error) => (not_started(&session.desired), Some(error)),
     };

@@ -9,7 +9,11 @@ use crate::{
     error::Result,
     profile::KubeDuration,
     report::run::Run,
-    run::{Asked, READING, ended, install::attempts, not_started},
+    run::{
+        READING, ended,
+        install::{Asked, attempts},
+        not_started,
+    },
     session::{Session, teardown_advice},
     terminal::{
         args::GlobalArgs,
@@ -40,8 +44,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let started = Instant::now();
     let file = profile_file::read(global, output)?;
     let name = file.profile.name.clone();
-    let stop = stop_on_signals();
-    let mut limit = RunLimit::new(args.timeout, stop.clone(), output);
+    let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note(session.target());
@@ -58,10 +61,9 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let asked = Asked {
         yes: args.yes,
         adopt: args.adopt,
-        timeout: args.timeout,
         actions: &global.actions,
     };
-    let work = attempts(&asked, &mut session, &mut limit, &stop, output);
+    let work = attempts(&asked, &mut session, &mut limit, output);
     let (steps, error) = match work.await {
         Ok(ended) => ended,
         Err(error) => (not_started(&session.desired), Some(error)),
