@@ -30,7 +30,9 @@ by_hand() {
     --namespace actions-runner-system --values "$files/values/actions-runner-controller.yaml" --wait
   # The webhook answers some time after its pod is ready: what a person does then is to try again.
   # Deployments first, as on the page: an autoscaler that comes first finds nothing, and looks again a minute later.
-  until kubectl apply $(printf -- '-f %s ' "$files"/runners/runner-deployment.*); do sleep 0.5; done
+  local deployments=() file
+  for file in "$files"/runners/runner-deployment.*; do deployments+=(-f "$file"); done
+  until kubectl apply "${deployments[@]}"; do sleep 0.5; done
   kubectl apply -f "$files/runners"
   until [ "$(kubectl -n actions-runner get pods -o name | wc -l)" -ge 2 ]; do sleep 0.2; done
   kubectl -n actions-runner wait --for=condition=Ready pods --all --timeout=120s
@@ -39,6 +41,7 @@ by_hand() {
 inside() {
   local arcctl=$1 profile=$ARCCTL_SANDBOX_PROFILE files charts
   files=$(mktemp -d)
+  # shellcheck disable=SC2064  # the directory's name now: the variable is local
   trap "rm -rf '$files'" EXIT
   charts=$(awk '$1 == "controller:" && $2 ~ /^http/ { print $2 }' "$profile")
   if [ "$2" = arcctl ]; then

@@ -23,7 +23,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${1:?how many seconds for each target}
 shift
 targets=("$@")
-[[ $# -gt 0 ]] || targets=($(ls "$here/fuzz/corpus"))
+[[ $# -gt 0 ]] || mapfile -t targets < <(ls "$here/fuzz/corpus")
 cache=${CARGO_TARGET_DIR:-$here/target}
 
 cd "$here"

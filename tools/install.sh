@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
-#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator prometheus (default: these);
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator prometheus actionlint shellcheck
+#                                (default: these);
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -48,18 +49,19 @@ go_tool() {
   for pair in "$@"; do link "$target/${pair#*=}"; done
 }
 
-moto() {
-  local k target temp
-  k=$(key moto); target=$cache/moto-$k
-  if [ ! -x "$target/bin/moto_server" ]; then
-    command -v python3 >/dev/null || { echo "tools: Python 3.11 or newer is needed for moto" >&2; exit 1; }
-    echo "tools: installing moto" >&2
+# python_tool DIR BINARY: a program of the packages that DIR's requirements.txt pins.
+python_tool() {
+  local k target
+  k=$(key "$1"); target=$cache/$1-$k
+  if [ ! -x "$target/bin/$2" ]; then
+    command -v python3 >/dev/null || { echo "tools: Python 3.11 or newer is needed for $1" >&2; exit 1; }
+    echo "tools: installing $1" >&2
     # A virtual environment cannot be moved, so it is made in place and marked when done.
     rm -rf "$target"
     python3 -m venv "$target"
-    "$target/bin/pip" install --quiet --no-deps --require-hashes -r "$here/moto/requirements.txt"
+    "$target/bin/pip" install --quiet --no-deps --require-hashes -r "$here/$1/requirements.txt"
   fi
-  link "$target/bin/moto_server"
+  link "$target/bin/$2"
 }
 
 # pinned DIR MODULE: the version that DIR's go.mod requires.
@@ -87,7 +89,9 @@ tool() {
     helm=helm.sh/helm/v4
     go_tool helm4 "-X $helm/internal/version.version=$(pinned helm4 $helm)" $helm/cmd/helm=helm4 ;;
   etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
-  moto) moto ;;
+  moto) python_tool moto moto_server ;;
+  shellcheck) python_tool shellcheck shellcheck ;;
+  actionlint) go_tool actionlint "" github.com/rhysd/actionlint/cmd/actionlint=actionlint ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;
   prometheus)
     # Without the clients of the clouds in which Prometheus could look for targets: half of what there is to compile.
@@ -101,5 +105,5 @@ tool() {
   esac
 }
 
-[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator prometheus
+[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator prometheus actionlint shellcheck
 for name in "$@"; do tool "$name"; done

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::profile::{Bucket, BucketAccess};
+use crate::{
+    profile::{Bucket, BucketAccess},
+    templates,
+};
 
 /// Who may assume the role of the runners.
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +42,13 @@ pub fn trust_statement(trust: Trust<'_>) -> Value {
         issuer,
         subjects,
     } = trust;
-    json!({
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{issuer}")},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {
-            format!("{issuer}:aud"): AUDIENCE,
-            format!("{issuer}:sub"): one_or_all(subjects),
-        }},
-    })
+    templates::TRUST_IRSA.value(&[
+        ("SID", json!(sid)),
+        ("PARTITION", json!(partition)),
+        ("ACCOUNT", json!(account)),
+        ("ISSUER", json!(issuer)),
+        ("SUBJECTS", one_or_all(subjects)),
+    ])
 }
 
 /// The trust policy statement that lets EKS Pod Identity assume the role for one service account of one cluster (its
@@ -59,17 +59,12 @@ pub fn pod_identity_statement(
     namespaces: &[&str],
     account: &str,
 ) -> Value {
-    json!({
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Service": "pods.eks.amazonaws.com"},
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEquals": {
-            "aws:RequestTag/eks-cluster-arn": cluster,
-            "aws:RequestTag/kubernetes-namespace": one_or_all(namespaces),
-            "aws:RequestTag/kubernetes-service-account": account,
-        }},
-    })
+    templates::TRUST_POD_IDENTITY.value(&[
+        ("SID", json!(sid)),
+        ("CLUSTER_ARN", json!(cluster)),
+        ("NAMESPACES", one_or_all(namespaces)),
+        ("SERVICE_ACCOUNT", json!(account)),
+    ])
 }
 
 /// A bucket and the granted access.
@@ -84,40 +79,19 @@ pub struct BucketGrant<'a> {
 }
 
 impl BucketGrant<'_> {
-    fn arn(&self) -> String {
-        format!("arn:{}:s3:::{}", self.partition, self.bucket.name)
-    }
-
-    /// The minimum actions (DESIGN 5).
-    fn object_actions(&self) -> &'static [&'static str] {
-        match self.bucket.access {
-            BucketAccess::Read => &["s3:GetObject", "s3:GetObjectAcl"],
-            BucketAccess::ReadWrite => &[
-                "s3:GetObject",
-                "s3:GetObjectAcl",
-                "s3:PutObject",
-                "s3:PutObjectAcl",
-            ],
-        }
-    }
-
-    /// The statements, `Sid`s ending in `suffix`.
-    fn statements(&self, suffix: &str) -> [Value; 2] {
-        let (sid, arn) = (self.sid, self.arn());
-        [
-            json!({
-                "Sid": format!("{sid}List{suffix}"),
-                "Effect": "Allow",
-                "Action": "s3:ListBucket",
-                "Resource": arn,
-            }),
-            json!({
-                "Sid": format!("{sid}Objects{suffix}"),
-                "Effect": "Allow",
-                "Action": self.object_actions(),
-                "Resource": format!("{arn}/*"),
-            }),
-        ]
+    /// The statements with the minimum of actions (DESIGN 5), `Sid`s ending in `suffix`.
+    fn statements(&self, suffix: &str) -> Vec<Value> {
+        let template = match self.bucket.access {
+            BucketAccess::Read => templates::BUCKET_READ,
+            BucketAccess::ReadWrite => templates::BUCKET_READ_WRITE,
+        };
+        let statements = template.value(&[
+            ("SID", json!(self.sid)),
+            ("SUFFIX", json!(suffix)),
+            ("PARTITION", json!(self.partition)),
+            ("BUCKET", json!(self.bucket.name)),
+        ]);
+        statements.as_array().cloned().unwrap_or_default()
     }
 }
 
@@ -140,5 +114,5 @@ pub fn bucket_policy(grant: BucketGrant<'_>, role: &str) -> Vec<Value> {
     for statement in &mut statements {
         statement["Principal"] = json!({"AWS": role});
     }
-    statements.into()
+    statements
 }

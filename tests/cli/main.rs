@@ -10,6 +10,7 @@ mod docs;
 mod github;
 mod hints;
 mod json;
+mod other_languages;
 mod probe;
 mod profiles;
 mod repository;

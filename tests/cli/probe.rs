@@ -46,7 +46,7 @@ fn said(variables: &[(&str, &str)]) -> Answer {
     let directory = tempfile::tempdir().unwrap();
     let message = directory.path().join("message");
     let status = Command::new("bash")
-        .args(["-c", include_str!("../../src/desired/pool/probe.sh")])
+        .args(["-c", include_str!("../../templates/probe.sh")])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("TMPDIR", directory.path())

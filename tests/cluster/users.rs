@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 
-const REQUEST: &str = include_str!("../../src/resource/webhooks/probe.csr");
+const REQUEST: &str = include_str!("../../templates/probe.csr");
 
 /// What the plan of a teardown says of cert-manager's release: its action, and why it stays.
 fn planned(cluster: &Cluster, file: &str) -> (String, String) {

@@ -11,6 +11,7 @@ use super::{ca_bundle, containers, runner_deployment};
 use crate::{
     desired::{DesiredError, names},
     profile::{Pool, Profile},
+    templates,
 };
 
 /// The label of the Job's pods, with the pool as its value.
@@ -24,8 +25,6 @@ const KEPT: u32 = 120;
 
 /// The path of the termination message.
 const ANSWERS: &str = "/dev/termination-log";
-
-const SCRIPT: &str = include_str!("probe.sh");
 
 /// The fields that decide the pod's scheduling and service account.
 const LIKE_A_RUNNER: [&str; 8] = [
@@ -161,7 +160,7 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     let mut container = json!({
         "name": "probe",
         "image": runner["image"],
-        "command": ["/bin/bash", "-c", SCRIPT],
+        "command": ["/bin/bash", "-c", templates::PROBE.text(&[])],
         "env": environment,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         "terminationMessagePath": ANSWERS,

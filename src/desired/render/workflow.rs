@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     desired::pool::{image::mirrored, runner_deployment::runner_labels},
     profile::{ContainerMode, Pool, Profile, RoleVia},
+    templates,
 };
 
 /// Its name in `.github/workflows`.
@@ -30,22 +31,6 @@ pub const ROLE_IN_DOCKER: &str = "the role in a container started by docker";
 const AWS_CLI: &str = "amazon/aws-cli:2.15.0";
 const JOB_IMAGE: &str = "ubuntu:22.04";
 
-const HEAD: &str = "\
-# Dispatched by `arcctl smoke`, which finds its run by the nonce in its name. Written by `arcctl render`: commit it to
-# the default branch as .github/workflows/arcctl-smoke.yaml, and again when the pools of the profile change.
-name: arcctl-smoke
-run-name: arcctl smoke ${{ inputs.nonce }}
-on:
-  workflow_dispatch:
-    inputs:
-      nonce: {description: what the run is found by, required: true, type: string}
-      pool: {description: one pool; all of them without, required: false, type: string}
-permissions: {}
-defaults:
-  run: {shell: bash}
-jobs:
-";
-
 /// The run name of the dispatch with `nonce`.
 pub fn run_name(nonce: &str) -> String {
     format!("arcctl smoke {nonce}")
@@ -60,17 +45,13 @@ pub fn job_labels(pool: &Pool) -> Vec<String> {
 
 /// The workflow's text.
 pub fn text(profile: &Profile) -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = templates::SMOKE_WORKFLOW.text(&[]);
     for pool in &profile.pools {
-        let (name, labels) = (&pool.name, Value::from(job_labels(pool)));
-        // Writing to a String cannot fail.
-        let _ignored = write!(
-            text,
-            "  pool-{name}:\n    name: {name:?}\n    if: inputs.pool == '' || inputs.pool == '{name}'\n    \
-             runs-on: {labels}\n    timeout-minutes: 10\n"
-        );
+        let labels = Value::from(job_labels(pool)).to_string();
+        text += &templates::SMOKE_JOB.text(&[("POOL", &pool.name), ("LABELS", &labels)]);
         if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
             let image = mirrored(profile.images.as_ref(), JOB_IMAGE);
+            // Writing to a String cannot fail.
             let _ignored = writeln!(text, "    container: {image}");
         }
         text.push_str("    steps:\n");
@@ -87,12 +68,12 @@ pub fn text(profile: &Profile) -> String {
 /// The steps of a pool's job: names and scripts.
 fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
     let mode = &pool.container_mode;
-    let mut steps = vec![(COMMAND, "echo \"this is $RUNNER_NAME\"".to_owned())];
+    let mut steps = vec![(COMMAND, templates::SMOKE_COMMAND.text(&[]))];
     if matches!(
         mode,
         ContainerMode::Dind | ContainerMode::DindInRunner | ContainerMode::Dood
     ) {
-        steps.push((DOCKER, "docker version".to_owned()));
+        steps.push((DOCKER, templates::SMOKE_DOCKER.text(&[])));
     }
     // In the mode `kubernetes` a job runs in its own pod, with another service account.
     let Some((via, role)) = profile
@@ -102,74 +83,22 @@ fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
         return steps;
     };
     let role = role.role.rsplit('/').next().unwrap_or_default();
-    steps.push((ROLE, in_the_runner(via, role)));
+    let in_the_runner = match via {
+        RoleVia::Irsa => templates::SMOKE_ROLE_BY_IRSA,
+        RoleVia::PodIdentity => templates::SMOKE_ROLE_BY_POD_IDENTITY,
+    };
+    steps.push((ROLE, in_the_runner.text(&[("ROLE", role)])));
     if matches!(mode, ContainerMode::Dind | ContainerMode::DindInRunner) {
-        let image = mirrored(profile.images.as_ref(), AWS_CLI);
-        steps.push((ROLE_IN_DOCKER, in_docker(via, role, &image)));
+        let [variable, _] = via.variables();
+        let in_docker = templates::SMOKE_ROLE_IN_DOCKER.text(&[
+            ("VARIABLE", variable),
+            ("VARIABLES", &via.variables().join(" -e ")),
+            ("IMAGE", &mirrored(profile.images.as_ref(), AWS_CLI)),
+            ("ROLE", role),
+        ]);
+        steps.push((ROLE_IN_DOCKER, in_docker));
     }
     steps
-}
-
-fn in_the_runner(via: RoleVia, role: &str) -> String {
-    format!(
-        "{}\
-         if command -v aws > /dev/null; then\n\
-         \x20 arn=$(aws sts get-caller-identity --query Arn --output text)\n\
-         else\n\
-         {}\
-         fi\n\
-         {}",
-        guard(via),
-        without_aws(via),
-        is_role(role)
-    )
-}
-
-/// Not every runner image has the aws CLI; STS returns the same for the token itself. Its response contains
-/// credentials: only the ARN is printed. The Pod Identity agent returns only credentials, so the role remains unknown.
-const fn without_aws(via: RoleVia) -> &'static str {
-    match via {
-        RoleVia::Irsa => {
-            "\x20 domain=amazonaws.com\n\
-             \x20 case $AWS_REGION in cn-*) domain=amazonaws.com.cn ;; esac\n\
-             \x20 arn=$(curl --silent --show-error --fail --max-time 30 \"https://sts.$AWS_REGION.$domain/\" \\\n\
-             \x20   --data Action=AssumeRoleWithWebIdentity --data Version=2011-06-15 \\\n\
-             \x20   --data RoleSessionName=arcctl-smoke --data-urlencode \"RoleArn=$AWS_ROLE_ARN\" \\\n\
-             \x20   --data-urlencode \"WebIdentityToken@$AWS_WEB_IDENTITY_TOKEN_FILE\" |\n\
-             \x20   sed -n 's:.*<Arn>\\(.*\\)</Arn>.*:\\1:p')\n"
-        }
-        RoleVia::PodIdentity => {
-            "\x20 curl --silent --show-error --fail --max-time 30 --output /dev/null \\\n\
-             \x20   --header \"Authorization: $(cat \"$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE\")\" \"$AWS_CONTAINER_CREDENTIALS_FULL_URI\"\n\
-             \x20 echo 'the agent of Pod Identity gives credentials; whose they are is told only to the aws command, which is not in this image'\n\
-             \x20 exit 0\n"
-        }
-    }
-}
-
-fn in_docker(via: RoleVia, role: &str, image: &str) -> String {
-    format!(
-        "# What dockerd starts gets neither the variables nor the token by itself. The token's path is the same in the\n\
-         # runner and in its dockerd, so the mount works as it is.\n\
-         {}\
-         arn=$(docker run --rm -v /var/run/secrets:/var/run/secrets \\\n\
-         \x20 -e {} -e AWS_REGION \\\n\
-         \x20 {image} sts get-caller-identity --query Arn --output text)\n\
-         {}",
-        guard(via),
-        via.variables().join(" -e "),
-        is_role(role)
-    )
-}
-
-/// Guards against the node's role, which a pod may use instead.
-fn guard(via: RoleVia) -> String {
-    let [variable, _] = via.variables();
-    format!(": \"${{{variable}:?the pod was started without the role}}\"\n")
-}
-
-fn is_role(role: &str) -> String {
-    format!("echo \"this is $arn\"\n[[ $arn == *:assumed-role/'{role}'/* ]]")
 }
 
 #[cfg(test)]

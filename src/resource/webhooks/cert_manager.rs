@@ -15,10 +15,8 @@ use crate::{
         kubernetes::rollout::{self, PARTS_SELECTOR},
         observed::Readiness,
     },
+    templates,
 };
-
-/// A certificate signing request whose private key was discarded.
-const REQUEST: &str = include_str!("probe.csr");
 
 /// The suffix of the name of cert-manager's own webhook, for every installation method.
 const WEBHOOK: &str = "webhook.cert-manager.io";
@@ -101,7 +99,10 @@ async fn parts(context: &Context) -> Result<Readiness> {
 }
 
 async fn admission(context: &Context) -> Result<Readiness> {
-    let valid = context.kube.create(&request(REQUEST), Mode::DryRun).await;
+    let valid = context
+        .kube
+        .create(&request(&templates::PROBE_REQUEST.text(&[])), Mode::DryRun)
+        .await;
     let admitted = match valid {
         Ok(admitted) => admitted,
         Err(failure) if failure.is_unauthorized() => {

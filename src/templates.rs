@@ -1,0 +1,254 @@
+//! The files of `templates/`: text for other programs, with values in place of `@NAME@`. Pure: no I/O.
+//!
+//! `@NAME@` because `${…}` belongs to shells, to GitHub and to Grafana, and `{{…}}` to Prometheus. A template has no
+//! logic: what depends on the profile is decided where it is filled in (docs/decisions/0001-values-not-templates.md).
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+/// A file of `templates/` and the names in it.
+#[derive(Debug)]
+pub struct Template {
+    path: &'static str,
+    text: &'static str,
+    names: &'static [&'static str],
+}
+
+/// Declares each template with its names, and the list of all of them for the tests.
+macro_rules! templates {
+    ($($(#[$doc:meta])* $constant:ident = $path:literal [$($name:literal),*];)*) => {
+        $(
+            $(#[$doc])*
+            pub const $constant: Template = Template {
+                path: $path,
+                text: include_str!(concat!("../templates/", $path)),
+                names: &[$($name),*],
+            };
+        )*
+
+        #[cfg(test)]
+        const ALL: &[Template] = &[$($constant),*];
+    };
+}
+
+templates! {
+    /// The script of the probe's pod.
+    PROBE = "probe.sh" [];
+    /// A certificate signing request whose private key was discarded: cert-manager is tried with it.
+    PROBE_REQUEST = "probe.csr" [];
+    /// The head of the smoke workflow.
+    SMOKE_WORKFLOW = "smoke/workflow.yaml" [];
+    /// The head of the job of a pool; its steps follow.
+    SMOKE_JOB = "smoke/job.yaml" ["POOL", "LABELS"];
+    /// The step of each job.
+    SMOKE_COMMAND = "smoke/command.sh" [];
+    /// The step of a pool with docker.
+    SMOKE_DOCKER = "smoke/docker.sh" [];
+    /// The step of a pool whose role comes by IRSA. Not every runner image has the aws CLI; STS returns the same for
+    /// the token itself. Its response contains credentials: the step prints only the ARN.
+    SMOKE_ROLE_BY_IRSA = "smoke/role-by-irsa.sh" ["ROLE"];
+    /// The step of a pool whose role comes by Pod Identity. Its agent returns credentials without the role's name.
+    SMOKE_ROLE_BY_POD_IDENTITY = "smoke/role-by-pod-identity.sh" ["ROLE"];
+    /// The step of a pool with a role and a docker daemon of its own.
+    SMOKE_ROLE_IN_DOCKER = "smoke/role-in-docker.sh" ["VARIABLE", "VARIABLES", "IMAGE", "ROLE"];
+    /// The alerts of Prometheus.
+    ALERTS = "monitoring/alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CERTIFICATE"];
+    /// The Grafana dashboard.
+    DASHBOARD = "monitoring/dashboard.json" ["PROFILE", "SCHEDULE", "CERTIFICATE"];
+    /// The trust policy statement for IRSA.
+    TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "SUBJECTS"];
+    /// The trust policy statement for EKS Pod Identity.
+    TRUST_POD_IDENTITY = "policies/trust-pod-identity.json"
+        ["SID", "CLUSTER_ARN", "NAMESPACES", "SERVICE_ACCOUNT"];
+    /// The statements for a bucket that runners read.
+    BUCKET_READ = "policies/bucket-read.json" ["SID", "SUFFIX", "PARTITION", "BUCKET"];
+    /// The statements for a bucket that runners read and write.
+    BUCKET_READ_WRITE = "policies/bucket-read-write.json" ["SID", "SUFFIX", "PARTITION", "BUCKET"];
+}
+
+impl Template {
+    /// The text with `values` in it, in one pass: a value that looks like a name stays.
+    pub fn text(&self, values: &[(&str, &str)]) -> String {
+        self.assert_names(values.iter().map(|(name, _)| *name));
+        fill(self.text, &|name| {
+            let found = values.iter().find(|(it, _)| *it == name);
+            found.map(|(_, value)| (*value).into())
+        })
+    }
+
+    /// The document (YAML or JSON) with `values` in it. A string that is exactly `@NAME@` becomes the value itself, of
+    /// any type; elsewhere in a string or in a key only strings can stand. Nothing needs quoting.
+    pub fn value(&self, values: &[(&str, Value)]) -> Value {
+        self.assert_names(values.iter().map(|(name, _)| *name));
+        let mut document = self.parsed();
+        fill_in(&mut document, values);
+        document
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the file is part of the program, and a test parses each"
+    )]
+    fn parsed(&self) -> Value {
+        serde_saphyr::from_str(self.text).expect("templates/ has valid documents")
+    }
+
+    fn assert_names<'a>(&self, given: impl Iterator<Item = &'a str>) {
+        let mut given: Vec<&str> = given.collect();
+        let mut names = self.names.to_vec();
+        given.sort_unstable();
+        names.sort_unstable();
+        debug_assert_eq!(given, names, "templates/{}", self.path);
+    }
+}
+
+fn fill_in(value: &mut Value, values: &[(&str, Value)]) {
+    let of = |name: &str| values.iter().find(|(it, _)| *it == name);
+    let string = |name: &str| of(name).and_then(|(_, it)| it.as_str().map(Cow::from));
+    match value {
+        Value::String(text) => {
+            let whole = text.strip_prefix('@').and_then(|it| it.strip_suffix('@'));
+            *value = match whole.and_then(of) {
+                Some((_, typed)) => typed.clone(),
+                None => fill(text, &string).into(),
+            };
+        }
+        Value::Array(items) => items.iter_mut().for_each(|it| fill_in(it, values)),
+        Value::Object(fields) => {
+            let filled: Map<String, Value> = std::mem::take(fields)
+                .into_iter()
+                .map(|(key, mut value)| {
+                    fill_in(&mut value, values);
+                    (fill(&key, &string), value)
+                })
+                .collect();
+            *fields = filled;
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The text with each `@NAME@` that has a value replaced.
+fn fill<'a>(text: &str, value: &dyn Fn(&str) -> Option<Cow<'a, str>>) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        filled.push_str(before);
+        match after.split_once('@') {
+            Some((name, behind)) if is_name(name) => {
+                match value(name) {
+                    Some(value) => filled.push_str(&value),
+                    None => filled.extend(["@", name, "@"]),
+                }
+                rest = behind;
+            }
+            _ => {
+                filled.push('@');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_uppercase() || it == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::RefCell,
+        collections::BTreeSet,
+        path::{Path, PathBuf},
+    };
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn files(directory: &Path, found: &mut BTreeSet<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_declared() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let mut found = BTreeSet::new();
+        files(&root, &mut found);
+        let declared = ALL.iter().map(|it| root.join(it.path)).collect();
+        assert_eq!(found, declared);
+    }
+
+    #[test]
+    fn the_names_in_each_file_are_those_that_are_declared() {
+        for template in ALL {
+            let seen = RefCell::new(BTreeSet::new());
+            fill(template.text, &|name| {
+                seen.borrow_mut().insert(name.to_owned());
+                None
+            });
+            // The head of the alerts explains what `@NAME@` is.
+            seen.borrow_mut().remove("NAME");
+            let declared = template.names.iter().map(ToString::to_string).collect();
+            assert_eq!(seen.into_inner(), declared, "{}", template.path);
+        }
+    }
+
+    #[test]
+    fn each_document_can_be_read() {
+        for template in ALL {
+            let path = Path::new(template.path);
+            // The job is a part of a document.
+            if path
+                .extension()
+                .is_some_and(|it| it == "json" || it == "yaml")
+                && path != Path::new("smoke/job.yaml")
+            {
+                assert!(!template.parsed().is_null(), "{}", template.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_keeps_its_type_and_is_not_filled_in_again() {
+        const HERE: Template = Template {
+            path: "",
+            text: "{whole: '@A@', part: 'x @B@ y', '@B@-key': [1, '@B@'], mail: a@b@c}",
+            names: &["A", "B"],
+        };
+        let filled = HERE.value(&[("A", json!(["@B@", 1])), ("B", json!("yes: \"@A@\""))]);
+        let expected = json!({
+            "whole": ["@B@", 1],
+            "part": "x yes: \"@A@\" y",
+            "yes: \"@A@\"-key": [1, "yes: \"@A@\""],
+            "mail": "a@b@c",
+        });
+        assert_eq!(filled, expected);
+    }
+
+    #[test]
+    fn text_is_filled_in_once() {
+        const HERE: Template = Template {
+            path: "",
+            text: "@A@@B@ me@x.y @ @b@",
+            names: &["A", "B"],
+        };
+        assert_eq!(HERE.text(&[("A", "@B@"), ("B", "b")]), "@B@b me@x.y @ @b@");
+    }
+
+    #[test]
+    #[should_panic(expected = "templates/probe.sh")]
+    fn a_value_that_no_file_asks_for_is_a_mistake() {
+        PROBE.text(&[("A", "")]);
+    }
+}

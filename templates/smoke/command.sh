@@ -1,0 +1,1 @@
+echo "this is $RUNNER_NAME"
