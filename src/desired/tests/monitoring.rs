@@ -1,4 +1,4 @@
-//! Tests alerts and the dashboard. `tests/cluster/prometheus.rs` tests them with Prometheus.
+//! Tests alerts and the dashboard. `tests/cluster/doctor/prometheus.rs` tests them with Prometheus.
 
 use std::collections::BTreeSet;
 

@@ -18,7 +18,7 @@ use super::{
     listing::Listing,
     record::Record,
 };
-use crate::cluster::Ended;
+use crate::harness::cluster::Ended;
 
 /// How long a run may take that writes, and how much longer it may take to end.
 const LIMIT: &str = "60s";

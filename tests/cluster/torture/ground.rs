@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 use super::listing::{Listing, differences, listing, objects};
 use crate::{
-    account::Account,
     aws,
-    cluster::{Cluster, Ended},
+    harness::account::Account,
+    harness::cluster::{Cluster, Ended},
 };
 
 /// How long a cluster's own controllers may take to be done.

@@ -36,7 +36,7 @@ fn each_documented_permission_has_a_case() {
         .flat_map(|it| it["Action"].as_array().unwrap())
         .map(|it| it.as_str().unwrap())
         .collect();
-    let cluster = include_str!("../../../../tests/cluster/aws.rs");
+    let cluster = include_str!("../../../../tests/cluster/aws/mod.rs");
     assert!(
         IN_A_CLUSTER
             .iter()

@@ -1,0 +1,9 @@
+//! Pools: their keys, their pods, the room for them, and jobs on them.
+
+pub(crate) mod absent;
+pub(crate) mod no_nodes;
+pub(crate) mod pod_trials;
+pub(crate) mod pool_keys;
+pub(crate) mod refused_pools;
+pub(crate) mod room;
+pub(crate) mod smoke;
