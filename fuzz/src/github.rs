@@ -71,7 +71,7 @@ pub(crate) fn run(data: &[u8]) {
             let quoted = error
                 .causes
                 .iter()
-                .filter(|it| it.starts_with("GitHub said"));
+                .filter(|it| it.starts_with("GitHub returned HTTP"));
             assert!(quoted.count() <= 1, "quoted more than once: {told}");
             let typed = headers
                 .iter()

@@ -119,7 +119,7 @@ fn unnamed(github: &GitHub, sources: &Sources<'_>, advice: &mut Vec<String>) -> 
     };
     if let Some((name, text)) = first(names) {
         advice.push(format!(
-            "the profile names no credential, and `{name}` of the environment is used: write `github.token: {{env: {name}}}`, so that every run uses the same"
+            "the profile names no credential, so arcctl uses the environment variable `{name}`: write `github.token: {{env: {name}}}`, so that every run uses the same one"
         ));
         let from = format!("environment variable `{name}`");
         return checked(Secret::trimmed(&text), "token", &from, advice);
@@ -127,13 +127,13 @@ fn unnamed(github: &GitHub, sources: &Sources<'_>, advice: &mut Vec<String>) -> 
     let mut error = missing(
         "token",
         &format!(
-            "the profile names no credential, and the environment has neither `{}` nor `{}`",
+            "the profile names no credential, and neither `{}` nor `{}` is set",
             names[0], names[1]
         ),
     );
     if let Some((other, _)) = first(others) {
         error = error.cause(format!(
-            "`{other}` is for {elsewhere}, and is not sent anywhere else"
+            "`{other}` is set, but arcctl sends it only to {elsewhere}"
         ));
     }
     Err(error.hint(format!(
@@ -214,15 +214,14 @@ fn checked(
     advice: &mut Vec<String>,
 ) -> Result<Secret> {
     if secret.is_empty() {
-        return Err(
-            missing(key, &format!("{from} is empty")).hint("put the token there, and nothing else")
-        );
+        return Err(missing(key, &format!("{from} is empty"))
+            .hint("store the token there, and nothing else"));
     }
     crate::log::hide(&secret);
     tracing::info!("the value of github.{key} is read from {from}");
     if cut {
         advice.push(format!(
-            "{from} has white space around the value of github.{key}: it was cut off"
+            "{from} has white space around the value of github.{key}: arcctl removed it"
         ));
     }
     Ok(secret)
@@ -310,7 +309,7 @@ mod tests {
             let (token, advice) = loaded(github, set).await.unwrap();
             assert_eq!(token, expected);
             assert!(
-                advice[0].contains("of the environment is used"),
+                advice[0].contains("arcctl uses the environment variable"),
                 "{advice:?}"
             );
         }
@@ -328,12 +327,16 @@ mod tests {
     #[tokio::test]
     async fn a_token_for_one_server_is_not_taken_for_another() {
         for (github, set, words) in [
-            (server(), "GH_TOKEN", "`GH_TOKEN` is for github.com"),
-            (server(), "GITHUB_TOKEN", "`GITHUB_TOKEN` is for github.com"),
+            (server(), "GH_TOKEN", "arcctl sends it only to github.com"),
+            (
+                server(),
+                "GITHUB_TOKEN",
+                "arcctl sends it only to github.com",
+            ),
             (
                 GitHub::default(),
                 "GH_ENTERPRISE_TOKEN",
-                "is for a GitHub Enterprise Server",
+                "arcctl sends it only to a GitHub Enterprise Server",
             ),
         ] {
             let error = loaded(&github, &[(set, "ghp_canary")]).await.unwrap_err();
@@ -357,7 +360,7 @@ mod tests {
         for (mode, text, expected) in [
             (0o600, "ghp_a", &[][..]),
             (0o640, "ghp_a", &["chmod 600"]),
-            (0o604, " ghp_a\r\n", &["chmod 600", "it was cut off"]),
+            (0o604, " ghp_a\r\n", &["chmod 600", "arcctl removed it"]),
         ] {
             std::fs::write(&path, text).unwrap();
             let permissions = std::fs::Permissions::from_mode(mode);

@@ -24,7 +24,7 @@ pub async fn check(access: &Access, cluster: &EksCluster) -> Result<()> {
     .object(format!("context/{context}"))
     .cause(cause)
     .hint(format!(
-        "leave the context out, or make one that leads there: `aws eks update-kubeconfig --region {region} --name {name}`"
+        "omit the context, or create one for this cluster: `aws eks update-kubeconfig --region {region} --name {name}`"
     )))
 }
 
@@ -39,7 +39,7 @@ fn difference(config: &Config, cluster: &EksCluster) -> Option<String> {
     );
     if wanted.as_ref() != Some(&found) {
         return Some(format!(
-            "the context leads to `{}`, EKS says `{}`",
+            "the context points to `{}`, the endpoint of the EKS cluster is `{}`",
             config.cluster_url.to_string().trim_end_matches('/'),
             cluster.endpoint
         ));
@@ -105,7 +105,7 @@ mod tests {
     fn another_address_or_authority_is_another_cluster() {
         let elsewhere = config("https://def.gr7.ap-northeast-2.eks.amazonaws.com");
         let cause = difference(&elsewhere, &cluster()).unwrap();
-        assert!(cause.contains("leads to"), "{cause}");
+        assert!(cause.contains("points to"), "{cause}");
         let mut other = config(&cluster().endpoint);
         other.root_cert = Some(vec![vec![1, 1, 1]]);
         let cause = difference(&other, &cluster()).unwrap();

@@ -36,8 +36,10 @@ impl Limit {
     /// What extends the timeout; `None` for phases that take seconds if all is well.
     pub(super) fn longer(self) -> Option<String> {
         match self.source {
-            Source::Key(key) => Some(format!("`timeouts.{key}` in the profile gives it longer")),
-            Source::Run => Some("`--timeout` gives the run longer".to_owned()),
+            Source::Key(key) => Some(format!(
+                "raise `timeouts.{key}` in the profile to wait longer"
+            )),
+            Source::Run => Some("raise `--timeout` to wait longer".to_owned()),
             Source::Fixed => None,
         }
     }

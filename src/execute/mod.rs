@@ -53,7 +53,10 @@ impl Stop {
         match self {
             Self::Interrupted => Some((ErrorKind::Interrupted, "interrupted")),
             Self::Terminated => Some((ErrorKind::Terminated, "terminated")),
-            Self::HungUp => Some((ErrorKind::HungUp, "stopped, since its terminal went away,")),
+            Self::HungUp => Some((
+                ErrorKind::HungUp,
+                "stopped, because the terminal was closed,",
+            )),
             Self::LeaseLost | Self::Failed => None,
         }
     }
@@ -72,7 +75,7 @@ impl Stop {
             format!("stopped while `{id}` was not ready"),
         )
         .object(id)
-        .hint("run the same command again: it continues");
+        .hint("run the same command again to continue");
         error.consequence = matches!(self, Self::Failed | Self::LeaseLost);
         if let Some(reason) = reason {
             error = error.cause(reason);
@@ -113,15 +116,15 @@ impl Options<'_> {
         let (kind, message) = match *self.stop.borrow() {
             Some(Stop::Interrupted) => (
                 ErrorKind::Interrupted,
-                "interrupted before everything was done",
+                "interrupted before the run was complete",
             ),
             Some(Stop::Terminated) => (
                 ErrorKind::Terminated,
-                "terminated before everything was done",
+                "terminated before the run was complete",
             ),
             Some(Stop::HungUp) => (
                 ErrorKind::HungUp,
-                "the terminal went away before everything was done",
+                "the terminal was closed before the run was complete",
             ),
             Some(Stop::LeaseLost) => (
                 ErrorKind::Locked,
@@ -129,7 +132,7 @@ impl Options<'_> {
             ),
             _ => return None,
         };
-        let hint = "run the same command again: it continues";
+        let hint = "run the same command again to continue";
         Some(Error::new(kind, System::Local, message).hint(hint))
     }
 }

@@ -233,7 +233,7 @@ impl StepRun<'_> {
             return Ok(match observed {
                 Observed::Present(present) if present.readiness == Readiness::Ready => Look::Done,
                 Observed::Present(present) => Look::Wait(present.readiness),
-                Observed::Absent => Look::Wait(Readiness::progressing("it is not there yet")),
+                Observed::Absent => Look::Wait(Readiness::progressing("it does not exist yet")),
             });
         }
         if applied < APPLIES {
@@ -242,15 +242,15 @@ impl StepRun<'_> {
         let paths: Vec<&str> = step.differences.iter().map(|it| it.path.as_str()).collect();
         Err(Error::failed(
             System::Kubernetes,
-            format!("`{}` does not stay as the profile says", self.desired.id),
+            format!("`{}` still differs from the profile", self.desired.id),
         )
         .object(&self.desired.id)
         .cause(format!(
-            "after {APPLIES} applies these still differ: {}",
+            "after {APPLIES} applies these fields differ: {}",
             paths.join(", ")
         ))
         .hint(
-            "something else writes to it: find it with `kubectl get -o yaml --show-managed-fields`",
+            "another client changes it: find it with `kubectl get -o yaml --show-managed-fields`",
         ))
     }
 
@@ -268,11 +268,11 @@ impl StepRun<'_> {
             Readiness::Ready if applied < DELETES => Ok(Look::Write(step.action)),
             Readiness::Ready => Err(Error::failed(
                 self.desired.resource.system(),
-                format!("`{}` does not go", self.desired.id),
+                format!("cannot delete `{}`", self.desired.id),
             )
             .object(&self.desired.id)
-            .cause(format!("after {DELETES} deletions it is still there"))
-            .hint("something else makes it again: find it with `kubectl get -o yaml --show-managed-fields`")),
+            .cause(format!("after {DELETES} deletions it still exists"))
+            .hint("another client creates it again: find it with `kubectl get -o yaml --show-managed-fields`")),
             other => Ok(Look::Wait(other)),
         }
     }
@@ -281,22 +281,22 @@ impl StepRun<'_> {
     fn next_place(&self) -> String {
         let place = match (self.desired.resource.system(), self.desired.goal) {
             (System::Kubernetes | System::Helm, Goal::There) => {
-                "the cause is not known yet: `arcctl doctor` looks at the pods, events and logs behind it"
+                "the cause is not known yet: `arcctl doctor` checks its pods, events and logs"
             }
             (System::Kubernetes | System::Helm, Goal::Gone | Goal::Yields) => {
                 return format!(
-                    "the cause is not known yet: `kubectl {}` shows the finalizers and conditions that hold it",
+                    "the cause is not known yet: `kubectl {}` shows the finalizers and conditions that block the deletion",
                     self.desired.resource.look(&self.desired.id)
                 );
             }
             (System::Aws, _) => {
-                "the cause is not known yet: CloudTrail in the AWS console has the requests"
+                "the cause is not known yet: CloudTrail in the AWS console shows the requests"
             }
             (System::GitHub, _) => {
                 "the cause is not known yet: `arcctl doctor` compares the runners with GitHub's list"
             }
             (System::Local | System::Profile, _) => {
-                "the cause is not known yet: `arcctl doctor` looks at everything"
+                "the cause is not known yet: run `arcctl doctor`"
             }
         };
         place.to_owned()
@@ -322,13 +322,13 @@ impl StepRun<'_> {
         let limit = self.limit;
         let hint = match last {
             Readiness::Stuck { hint, .. } if !hint.is_empty() => {
-                format!("{hint}; then run the same command again: it continues")
+                format!("{hint}; then run the same command again to continue")
             }
             // No sign of an error: it may only be slow.
             _ => {
                 let longer = limit.longer().map(|it| format!("; {it}"));
                 format!(
-                    "{}, and the same command again continues{}",
+                    "{}; run the same command again to continue{}",
                     self.next_place(),
                     longer.unwrap_or_default()
                 )
@@ -340,7 +340,7 @@ impl StepRun<'_> {
             match self.desired.goal {
                 Goal::There => format!("`{}` is not ready after {limit}", self.desired.id),
                 Goal::Gone | Goal::Yields => {
-                    format!("`{}` is not gone after {limit}", self.desired.id)
+                    format!("`{}` is not deleted after {limit}", self.desired.id)
                 }
             },
         )

@@ -19,19 +19,19 @@ pub(super) fn rival(id: &Id, manifest: &Value) -> Error {
         format!("{kind} `{name}` scales the runners of pool `{pool}`"),
     )
     .object(id)
-    .cause(format!("arcctl makes one called `{pool}`; two would undo each other's numbers"))
+    .cause(format!("arcctl creates one named `{pool}`; two would overwrite each other's replicas"))
     .hint(format!(
-        "see it with `arcctl plan --adopt`, then `arcctl up --adopt` deletes it; or do so yourself: `kubectl -n {} delete {} {name}`; the runners stay",
+        "`arcctl plan --adopt` shows it, `arcctl up --adopt` deletes it; or delete it yourself: `kubectl -n {} delete {} {name}`; the runners stay",
         id.namespace().unwrap_or_default(),
         kind.to_lowercase(),
     ))
 }
 
 pub(super) fn foreign(id: &Id, evidence: &str) -> Error {
-    Error::new(ErrorKind::Refused, System::Kubernetes, format!("`{id}` is there and is not arcctl's"))
+    Error::new(ErrorKind::Refused, System::Kubernetes, format!("`{id}` exists and is not managed by arcctl"))
         .object(id)
         .cause(evidence)
-        .hint("see what would change with `arcctl plan --adopt`, then take it over with `arcctl up --adopt`; or remove it by hand")
+        .hint("`arcctl plan --adopt` shows what would change, `arcctl up --adopt` adopts it; or delete it yourself")
 }
 
 pub(super) fn other_profile(id: &Id, name: &str) -> Error {
@@ -41,7 +41,7 @@ pub(super) fn other_profile(id: &Id, name: &str) -> Error {
         format!("`{id}` belongs to the profile `{name}`"),
     )
     .object(id)
-    .hint("namespaces, releases and the Secret are one per cluster: use that profile: `-f` names its file")
+    .hint("namespaces, releases and the Secret exist once per cluster: use that profile with `-f FILE`")
 }
 
 /// Combines all conflicts into one error, so that one run reports all of them.
@@ -51,7 +51,7 @@ pub fn refusals(mut errors: Vec<Error>) -> Option<Error> {
     }
     let hint = errors[0].hint.clone().unwrap_or_default();
     let message = format!(
-        "{} things are there that are not this profile's",
+        "{} objects exist that this profile does not manage",
         errors.len()
     );
     let all = Error::new(ErrorKind::Refused, System::Kubernetes, message)

@@ -44,10 +44,10 @@ pub(crate) async fn run(
         if context.kube.get(&target).await?.is_none() {
             return Err(Error::failed(
                 System::Kubernetes,
-                format!("{target} is not there: there is nowhere to run a probe"),
+                format!("{target} does not exist: there is nowhere to run a probe"),
             )
             .object(format!("namespace/-/{name}"))
-            .hint("make it with `arcctl up`"));
+            .hint("create it with `arcctl up`"));
         }
     }
     let profile = &context.profile;

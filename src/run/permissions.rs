@@ -52,10 +52,10 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     let error = Error::new(
         ErrorKind::Unauthorized,
         System::Kubernetes,
-        "this user may not do what the plan needs; nothing was changed",
+        "this user lacks permissions that the plan needs; nothing was changed",
     )
     .object(&session.context.kube.server)
-    .hint("have an administrator bind the role of docs/rbac.yaml with these rights to this user, or use another --context");
+    .hint("ask an administrator to bind the role in docs/rbac.yaml with these permissions to this user, or use another --context");
     let lines = by_resource(&lacking).into_iter();
     Err(lines.fold(error, |error, line| {
         error.cause(format!("not allowed: {line}"))

@@ -124,7 +124,7 @@ fn one_line_may_be_a_sentence() {
         "secret: Secret/actions-runner-system/controller-manager is not there",
         "secret: controller-manager",
         "token: expired",
-        "the GitHub token: GitHub said 403",
+        "the GitHub token: GitHub returned HTTP 403",
         "password: must have a digit",
         "password: ${DB_PASSWORD}",
     ] {

@@ -120,10 +120,10 @@ pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -
         if !known && choice == Auto::Always {
             return Err(Error::failed(
                 System::Kubernetes,
-                format!("monitoring.{key} is `always`, and this cluster does not know {kind}"),
+                format!("monitoring.{key} is `always`, but this cluster has no CRD for {kind}"),
             )
             .object(format!("custom-resource-definition/-/{crd}"))
-            .cause(format!("CustomResourceDefinition `{crd}` is not there"))
+            .cause(format!("CustomResourceDefinition `{crd}` does not exist"))
             .hint(format!(
                 "install the Prometheus operator first, or set monitoring.{key} to auto"
             )));
@@ -167,9 +167,9 @@ async fn refuse_controller_without_helm(
     Err(second(
         "an Actions Runner Controller",
         there,
-        "helm has no record of it, so it cannot be taken over: take it away with what installed it (kubectl, Argo CD, helm with another storage driver), keep the CRDs, and run this again",
+        "helm has no release record of it, so arcctl cannot adopt it: uninstall it with the tool that installed it (kubectl, Argo CD, helm with another storage driver), keep the CRDs, and run the same command again",
     )
-    .cause(format!("{deployment} is there, and no record of a release `{}`", controller.release)))
+    .cause(format!("{deployment} exists, but helm has no record of release `{}`", controller.release)))
 }
 
 /// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
@@ -199,7 +199,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
         return match install {
             Auto::Never => Err(Error::failed(
                 System::Kubernetes,
-                "there is no cert-manager in this cluster, and certManager.install is `never`",
+                "cert-manager is not installed in this cluster, and certManager.install is `never`",
             )
             .object("validating-webhook-configuration/-/cert-manager-webhook")
             .hint("install cert-manager, or set certManager.install to auto: arcctl installs it")),
@@ -214,7 +214,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
             [] => Err(second(
                 "a cert-manager",
                 there,
-                "set certManager.install to auto: it is used and left alone",
+                "set certManager.install to auto: arcctl then uses it and does not change it",
             )),
             _ => Ok(false),
         };
@@ -243,12 +243,12 @@ async fn refuse_leftover(kube: &Kube, configuration: &Value) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Refused,
                 System::Kubernetes,
-                "the webhook configuration of a cert-manager is there, and cert-manager is not",
+                "a webhook configuration of cert-manager exists, but cert-manager is not installed",
             )
             .object(object(configuration))
             .cause(format!("its {target} does not exist"))
             .hint(format!(
-                "if cert-manager was taken away, remove what it left: `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {name}`"
+                "if cert-manager was uninstalled, delete what it left: `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {name}`"
             )));
         }
     }
@@ -292,11 +292,11 @@ fn second(what: &str, configuration: &Value, hint: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
         System::Kubernetes,
-        format!("{what} that is not arcctl's runs in this cluster"),
+        format!("{what} that arcctl does not manage runs in this cluster"),
     )
     .object(object(configuration))
     .cause(format!(
-        "ValidatingWebhookConfiguration `{}` is its, for a Service in namespace {}",
+        "ValidatingWebhookConfiguration `{}` belongs to it, for a Service in namespace {}",
         name(configuration),
         place.into_iter().collect::<Vec<_>>().join(", ")
     ))

@@ -261,7 +261,7 @@ async fn by_hand(
     }
     if let Some(error) = lost {
         return Ok(Some(format!(
-            "the controller cannot ask GitHub either ({})",
+            "the controller cannot query GitHub either ({})",
             error.message
         )));
     }
@@ -293,9 +293,9 @@ async fn by_hand(
         return Ok(None);
     };
     match github.registration(scope).await {
-        Err(error) if error.kind == ErrorKind::Unauthorized => Ok(Some(
-            "GitHub does not accept the token that the controller has".into(),
-        )),
+        Err(error) if error.kind == ErrorKind::Unauthorized => {
+            Ok(Some("GitHub does not accept the controller's token".into()))
+        }
         _ => Ok(None),
     }
 }
@@ -304,7 +304,7 @@ async fn by_hand(
 fn without_github(error: Error, left: usize, force: bool, output: Output) -> Result<String> {
     if left > 0 && !force {
         let way_out = format!(
-            "or run `arcctl teardown --force`: it ends the {left} runners without GitHub, which shows them as offline until it removes them itself, after 1 day (ephemeral) or 14"
+            "or run `arcctl teardown --force`: it deletes the {left} runners without GitHub, which lists them as offline and removes them itself after 1 day (ephemeral) or 14 days"
         );
         let hint = match &error.hint {
             Some(hint) => format!("{hint}; {way_out}"),
@@ -313,7 +313,7 @@ fn without_github(error: Error, left: usize, force: bool, output: Output) -> Res
         return Err(error.hint(hint));
     }
     output.note(format!(
-        "advice: {}: what is left at GitHub stays there until GitHub removes it",
+        "advice: {}: runners that are registered at GitHub stay there until GitHub removes them",
         error.message
     ));
     Ok(error.message)

@@ -29,7 +29,7 @@ pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
 pub(super) fn say_by_hand(removal: &Removal, output: Output) {
     if let Some(why) = &removal.by_hand {
         output.note(format!(
-            "advice: {why}: arcctl itself removes the runners at GitHub and takes their finalizers away"
+            "advice: {why}: arcctl itself removes the runners at GitHub and their finalizers"
         ));
     }
 }
@@ -50,12 +50,12 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
                 ErrorKind::Refused,
                 System::Local,
                 format!(
-                    "arcctl runs in `{name}`, a runner of pool `{}`, which would go",
+                    "arcctl runs in `{name}`, a runner of pool `{}`, which the teardown would delete",
                     drain.pool
                 ),
             )
             .object(&it.id)
-            .hint("run it elsewhere: on your machine, or on a runner that stays"));
+            .hint("run it on your own machine, or on a runner that is not deleted"));
         }
     }
     Ok(())
@@ -64,7 +64,9 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
 /// Reports which jobs `--force` ends.
 pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
     if context.removal.without_github.is_some() {
-        output.note("advice: --force ends what runs on the runners; GitHub cannot be asked whether that is anything");
+        output.note(
+            "advice: --force ends all jobs on the runners; arcctl cannot query GitHub for them",
+        );
         return Ok(());
     }
     let pods = in_namespaces_of_pools(context.removal.recorded.iter(), "v1", "Pod");
@@ -72,7 +74,7 @@ pub(super) async fn say_jobs(context: &Context, output: Output) -> Result<()> {
     for runner in context.runners().await?.iter().filter(|it| it.busy) {
         if pods.iter().any(|it| it["metadata"]["name"] == runner.name) {
             output.note(format!(
-                "advice: --force ends the job on runner `{}`, which GitHub lists until it notices that",
+                "advice: --force ends the job on runner `{}`; GitHub lists the runner until it detects that",
                 runner.name
             ));
         }

@@ -28,7 +28,7 @@ impl Smoking<'_> {
                     "runner-deployment/{}/{}",
                     pool.namespace, pool.name
                 ))
-                .hint("`arcctl up` makes it"));
+                .hint("`arcctl up` creates it"));
             }
         }
         let pods = self.current_pods().await?;

@@ -91,13 +91,13 @@ fn absent(queue: &Queue<'_>, registered: usize) -> Cause {
     if registered > 0 {
         return wait(
             format!("none of the {registered} runners of pool `{pool}` is online at GitHub"),
-            "`arcctl doctor` says why".into(),
+            "`arcctl doctor` shows why".into(),
         );
     }
     let pods = queue.pods.values().filter(|of| *of == pool).count();
     wait(
         format!("no runner of pool `{pool}` is registered at GitHub; its pods: {pods}"),
-        "`arcctl doctor` says why; a pool that is at 0 needs a metric that sees queued jobs, or a minimum".into(),
+        "`arcctl doctor` shows why; a pool that is at 0 needs a metric that sees queued jobs, or a minimum".into(),
     )
 }
 

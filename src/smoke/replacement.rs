@@ -112,7 +112,8 @@ impl After<'_> {
             return Some(format!("{used} had its job and is still there"));
         }
         let ready = self.pods.iter().filter(|it| is_ready(it)).count();
-        (count(ready) < self.min).then(|| format!("{ready} of {} runner pods run", self.min))
+        (count(ready) < self.min)
+            .then(|| format!("{ready} of {} runner pods are running", self.min))
     }
 
     /// What is missing at GitHub.
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(reason, "a-1 had its job and is still there");
         let few = [pod("a-2", true), pod("a-3", false)];
         let reason = after(&few, 2).in_the_cluster().unwrap();
-        assert_eq!(reason, "1 of 2 runner pods run");
+        assert_eq!(reason, "1 of 2 runner pods are running");
         assert_eq!(after(&[], 0).in_the_cluster(), None);
     }
 

@@ -147,10 +147,10 @@ fn over(limit: KubeDuration, doing: &str) -> Error {
     Error::new(
         ErrorKind::TimedOut,
         System::Local,
-        format!("the time for this run, {limit}, is over"),
+        format!("the run timed out after {limit}"),
     )
     .cause(format!("it was still {doing}"))
-    .hint("run the same command again, with a longer `--timeout` where it has one")
+    .hint("run the same command again, with a longer `--timeout` if the command has this option")
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         Error::new(ErrorKind::InvalidProfile, System::Profile, text)
             .object(&name)
-            .hint(format!("correct `{name}`; every key is in docs/profile.md, and `arcctl schema` gives your editor the schema"))
+            .hint(format!("correct `{name}`; docs/profile.md describes every key, and `arcctl schema` prints the JSON Schema for your editor"))
     })?;
     global.actions.profile(path, &loaded);
     // Each command reads one profile.
@@ -111,6 +111,6 @@ fn text(path: &Path, name: &str) -> Result<String> {
         )
         .object(name)
         .cause(error)
-        .hint("name it with -f; without it arcctl reads `arcctl.yaml` here")
+        .hint("pass its path with -f; the default is `arcctl.yaml` in the current directory")
     })
 }

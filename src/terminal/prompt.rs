@@ -16,9 +16,9 @@ pub(crate) fn check(yes: bool) -> Result<()> {
     Err(Error::new(
         ErrorKind::Usage,
         System::Local,
-        "there is no terminal to ask for confirmation",
+        "cannot ask for confirmation without a terminal",
     )
-    .hint("give --yes to go ahead without being asked; `arcctl plan` shows what would change"))
+    .hint("use --yes to run without confirmation; `arcctl plan` shows what would change"))
 }
 
 /// Shows the plan, and asks for confirmation unless `yes`; reports a no. The run's timeout excludes the prompt.
@@ -62,6 +62,6 @@ fn ask(question: &str) -> Result<bool> {
                 "cannot ask for confirmation",
             )
             .cause(error)
-            .hint("give --yes to go ahead without being asked")
+            .hint("use --yes to run without confirmation")
         })
 }

@@ -104,7 +104,7 @@ pub(super) fn end(stop: Stop, code: u8) -> ! {
         .unwrap_or((ErrorKind::Interrupted, "interrupted"));
     let error = Error::new(kind, System::Local, format!("{word} at once"))
         .cause("the step in progress may or may not have been carried out")
-        .hint("run `arcctl plan` to see what is left, or the same command again: it continues");
+        .hint("run `arcctl plan` to see what is left, or the same command again to continue");
     ending
         .output
         .end(ending.document(&error).as_ref(), &error, code)
@@ -125,10 +125,10 @@ impl Ending {
 }
 
 fn in_work(id: &crate::desired::resource::Id) -> Error {
-    let message = format!("`{id}` was in work");
+    let message = format!("`{id}` was in progress");
     Error::new(ErrorKind::Interrupted, System::Local, message)
         .object(id)
-        .hint("run the same command again: it continues")
+        .hint("run the same command again to continue")
 }
 
 fn steps() -> MutexGuard<'static, Vec<StepResult>> {

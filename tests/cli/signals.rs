@@ -88,7 +88,7 @@ fn each_signal_ends_the_run_with_its_code_and_one_document() {
     for (name, code, outcome) in [
         ("INT", 130, "interrupted before the first step"),
         ("TERM", 143, "terminated before the first step"),
-        ("HUP", 129, "its terminal went away"),
+        ("HUP", 129, "the terminal was closed"),
         ("QUIT", 131, "at once"),
     ] {
         let directory = tempfile::tempdir().unwrap();

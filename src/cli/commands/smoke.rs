@@ -207,10 +207,10 @@ fn may_dispatch(repository: &Repository) -> Result<()> {
     Err(Error::new(
         ErrorKind::Unauthorized,
         System::GitHub,
-        format!("the GitHub token may read repository `{name}`, and not run its workflows"),
+        format!("the GitHub token can read repository `{name}`, but not run its workflows"),
     )
     .object(format!("repository/{name}"))
-    .hint("its owner must have the right to write there; `--token-env VARIABLE` takes another token than the profile's"))
+    .hint("its owner needs write access to the repository; `--token-env VARIABLE` uses another token than the profile's"))
 }
 
 /// A unique name for the run.

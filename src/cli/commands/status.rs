@@ -98,7 +98,7 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         );
         if lacking > 0 {
             output.note(format!(
-                "{lacking} of {pools} pools have no runner registered: `arcctl doctor` says why"
+                "{lacking} of {pools} pools have no registered runner: `arcctl doctor` shows why"
             ));
         }
     }
@@ -130,7 +130,7 @@ impl Watch<'_> {
                 let reason = error.document().message;
                 if self.refusal.as_ref() != Some(&reason) {
                     self.output.note(format!(
-                        "GitHub could not be asked, so REGISTERED is what the controller saw: {reason}"
+                        "cannot read the runners from GitHub, so REGISTERED is the controller's number: {reason}"
                     ));
                 }
                 self.refusal = Some(reason);

@@ -40,11 +40,11 @@ const KNOWN: &[(&[&str], &str)] = &[
             "MalformedPolicy",
             "InvalidPolicyDocument",
         ],
-        "AWS does not take the policy: its message names the part; one that names a deleted principal has to lose that statement first",
+        "AWS rejects the policy: its message shows the invalid part; if a statement names a deleted principal, remove that statement first",
     ),
     (
         CONFLICTS,
-        "something else changes it at the same time: run the same command again in a minute; CloudTrail in the AWS console names who",
+        "another client changes it at the same time: run the same command again in a minute; CloudTrail in the AWS console shows which one",
     ),
     (
         &[
@@ -52,7 +52,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "DeleteConflict",
             "DependencyViolation",
         ],
-        "something else uses it: CloudTrail in the AWS console names who; run the same command again after that",
+        "another resource still uses it: CloudTrail in the AWS console shows who uses it; run the same command again after that",
     ),
     (
         &[
@@ -62,7 +62,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "InvalidPermission.Duplicate",
             "InvalidGroup.Duplicate",
         ],
-        "something of that name is there already: rename it in the profile, or take the other one over",
+        "a resource of that name already exists: use another name in the profile, or take over the existing one",
     ),
     (
         &[
@@ -70,11 +70,11 @@ const KNOWN: &[(&[&str], &str)] = &[
             "AuthorizationHeaderMalformed",
             "IllegalLocationConstraintException",
         ],
-        "it lives in another region than cluster.region in the profile names",
+        "it is in another region than cluster.region in the profile",
     ),
     (
         &["DecryptionFailure", "KMSAccessDeniedException"],
-        "allow `kms:Decrypt` on its key to the identity that `aws sts get-caller-identity` shows",
+        "grant `kms:Decrypt` on its key to the identity that `aws sts get-caller-identity` shows",
     ),
     (
         &[
@@ -87,7 +87,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "InvalidAMIID.Malformed",
             "InvalidGroupId.Malformed",
         ],
-        "correct the value that AWS names under `aws` or `cluster` in the profile",
+        "correct the value in this message under `aws` or `cluster` in the profile",
     ),
 ];
 
@@ -106,7 +106,7 @@ pub(super) fn hint(code: &str, resource: &str) -> String {
     known.map_or_else(
         || {
             format!(
-                "the cause is not known beyond AWS's own words: CloudTrail in the AWS console has the request, by its time and `{resource}`"
+                "the cause is not known beyond this message: find the request in CloudTrail in the AWS console, by its time and `{resource}`"
             )
         },
         |(_, hint)| (*hint).to_owned(),
@@ -129,7 +129,7 @@ mod tests {
             ("OperationAborted", "changes it at the same time"),
             ("ConditionalRequestConflict", "changes it at the same time"),
             ("DependencyViolation", "uses it"),
-            ("EntityAlreadyExists", "there already"),
+            ("EntityAlreadyExists", "already exists"),
             ("PermanentRedirect", "another region"),
             ("DecryptionFailure", "kms:Decrypt"),
             ("InvalidParameterValue", "correct the value"),

@@ -86,7 +86,7 @@ impl Aws {
     /// The AWS identity that arcctl uses.
     pub async fn caller(&self) -> Result<Caller> {
         let asked = Asked {
-            what: "find out who this is at AWS",
+            what: "get the AWS caller identity",
             action: "sts:GetCallerIdentity",
             resource: "*",
         };
@@ -151,7 +151,7 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
         }
         Some(ClusterStatus::Failed) => {
             return Err(state("could not be created").hint(format!(
-                "`aws eks describe-cluster --region {region} --name {name} --query cluster.health` says why"
+                "`aws eks describe-cluster --region {region} --name {name} --query cluster.health` shows why"
             )));
         }
         Some(ClusterStatus::Deleting) => {

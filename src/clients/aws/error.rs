@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, System};
 const QUOTED: usize = 400;
 
 /// The cause of a call without credentials.
-pub const NO_CREDENTIALS: &str = "there are no AWS credentials";
+pub const NO_CREDENTIALS: &str = "no AWS credentials found";
 
 /// Codes: the identity lacks the permission.
 const DENIED: [&str; 7] = [
@@ -92,15 +92,15 @@ impl Asked<'_> {
                 self.refused(metadata.code(), metadata.message(), status)
             }
             SdkError::TimeoutError(_) => self
-                .failed_to("no answer in time")
+                .failed_to("no response in time")
                 .hint("check that the AWS API is reachable from here, through the proxy if there is one")
                 .passing(true),
             SdkError::ResponseError(answer) => self
                 .failed_to(format_args!(
-                    "its answer cannot be read (HTTP status {})",
+                    "the response cannot be read (HTTP status {})",
                     answer.raw().status().as_u16()
                 ))
-                .hint("check that AWS_ENDPOINT_URL and the proxy, where they are set, lead to AWS")
+                .hint("check that AWS_ENDPOINT_URL and the proxy, if they are set, lead to AWS")
                 .passing(true),
             _ => self.not_sent(error),
         }
@@ -134,7 +134,7 @@ impl Asked<'_> {
         let said = said(code, message, status);
         if DENIED.contains(&code) {
             return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
-                "allow `{action}` on `{resource}` to the identity that `aws sts get-caller-identity` shows, or use another one"
+                "grant `{action}` on `{resource}` to the identity that `aws sts get-caller-identity` shows, or use another identity"
             ));
         }
         if EXPIRED.contains(&code) {
@@ -152,7 +152,7 @@ impl Asked<'_> {
         // Services use different codes for a denied call; the status is the same.
         if !busy && (status == 401 || status == 403) {
             return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
-                "check that the identity which `aws sts get-caller-identity` shows may do `{action}` on `{resource}`, and that no policy of the organization or the resource forbids it"
+                "check that the identity that `aws sts get-caller-identity` shows has `{action}` on `{resource}`, and that no service control policy or resource policy denies it"
             ));
         }
         let conflict = advice::is_conflict(code);
@@ -160,9 +160,9 @@ impl Asked<'_> {
         self.failed_to(said).passing(passing).hint(if conflict || !passing {
             advice::hint(code, resource)
         } else if busy {
-            "AWS limits the rate of requests: run the command again in a minute".to_owned()
+            "AWS throttles the requests: run the command again in a minute".to_owned()
         } else {
-            "the service failed: the AWS Health Dashboard shows whether it is known; run the command again later".to_owned()
+            "the AWS service returned an internal error: check the AWS Health Dashboard, and run the command again later".to_owned()
         })
     }
 
@@ -179,10 +179,10 @@ impl Asked<'_> {
         if chain.iter().any(|it| it.to_lowercase().contains("region")) {
             return self
                 .failed_to(last)
-                .hint("name the region: cluster.region in the profile, or AWS_REGION");
+                .hint("set the region: cluster.region in the profile, or AWS_REGION");
         }
         let hint = if chain.iter().any(|it| it.contains("dns error")) {
-            "there is no such AWS endpoint here: check cluster.region in the profile, and this machine's DNS"
+            "the AWS endpoint does not resolve here: check cluster.region in the profile, and this machine's DNS"
         } else {
             "check that the AWS API is reachable from here, through the proxy if there is one"
         };
@@ -198,14 +198,14 @@ impl Asked<'_> {
         match error {
             _ if sso => unauthorized
                 .cause(format!("the single sign-on session cannot be used: {last}"))
-                .hint("run `aws sso login`, with `--profile` where AWS_PROFILE names one"),
+                .hint("run `aws sso login`, with `--profile` if AWS_PROFILE is set"),
             _ if chain.iter().any(|it| it.contains("cached Login token") || it.contains("login/cache")) => unauthorized
                 .cause(format!("the session of `aws login` cannot be used: {last}"))
-                .hint("run `aws login`, with `--profile` where AWS_PROFILE names one"),
+                .hint("run `aws login`, with `--profile` if AWS_PROFILE is set"),
             // The SDK for Rust does not support MFA codes (aws-sdk-rust#527).
             _ if chain.iter().any(|it| it.contains("AssumeRole") || it.contains("AccessDenied")) => unauthorized
                 .cause(format!("the role that the AWS profile names cannot be assumed: {last}"))
-                .hint("where that profile has `mfa_serial`, let the aws CLI ask for the code and hand on what it gets: `eval \"$(aws configure export-credentials --format env)\"`, with `--profile` where AWS_PROFILE names one; else let the role trust this identity"),
+                .hint("if that profile has `mfa_serial`, sign in with the aws CLI and export its credentials: `eval \"$(aws configure export-credentials --format env)\"`, with `--profile` if AWS_PROFILE is set; otherwise add this identity to the role's trust policy"),
             CredentialsError::CredentialsNotLoaded(_) => self.no_credentials(),
             CredentialsError::InvalidConfiguration(_) => unauthorized
                 .cause(format!("the AWS configuration cannot be used: {last}"))
@@ -326,12 +326,15 @@ mod tests {
     #[test]
     fn what_to_do_depends_on_what_is_known() {
         for (code, words) in [
-            ("MalformedPolicyDocument", "its message names the part"),
+            (
+                "MalformedPolicyDocument",
+                "its message shows the invalid part",
+            ),
             ("LimitExceeded", "Service Quotas"),
             ("NoSuchBucket", "not in this account and region"),
-            ("InvalidParameterValue", "the value that AWS names"),
+            ("InvalidParameterValue", "correct the value in this message"),
             ("PermanentRedirect", "another region"),
-            ("Whatever", "not known beyond AWS's own words"),
+            ("Whatever", "not known beyond this message"),
         ] {
             let error = ASKED.refused(Some(code), Some("no"), 400);
             let hint = error.hint.unwrap();
@@ -341,8 +344,8 @@ mod tests {
         for (code, status, words) in [
             ("OperationAborted", 409, "at the same time"),
             ("ConcurrentModificationException", 409, "at the same time"),
-            ("SlowDown", 503, "limits the rate"),
-            ("InternalFailure", 500, "the service failed"),
+            ("SlowDown", 503, "throttles the requests"),
+            ("InternalFailure", 500, "an internal error"),
         ] {
             let error = ASKED.refused(Some(code), Some("no"), status);
             let hint = error.hint.unwrap();

@@ -49,12 +49,12 @@ impl Aws {
             (None, None) => None,
         };
         let text = text.ok_or_else(|| {
-            unfit(&what, name, "its value is not text").hint("store the value alone, as plain text")
+            unfit(&what, name, "its value is not text").hint("store only the value, as plain text")
         })?;
         // Key/value pairs, as the console names them. No token or key begins with `{`.
         if text.trim_start().starts_with('{') {
             return Err(unfit(&what, name, "its value is a JSON object")
-                .hint("store the value alone, as plain text, and not as key/value pairs"));
+                .hint("store only the value, as plain text, not as key/value pairs"));
         }
         Ok(Stored {
             value: Secret::trimmed(&text),
@@ -105,10 +105,10 @@ impl Aws {
         unfit(
             what,
             name,
-            &format!("there is none in `{region}` of this account"),
+            &format!("it does not exist in `{region}` of this account"),
         )
         .hint(format!(
-            "`aws {list} --region {region}` lists those there are; an ARN names another region"
+            "`aws {list} --region {region}` lists the existing ones; use an ARN for another region"
         ))
     }
 }

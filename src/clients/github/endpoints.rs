@@ -41,16 +41,16 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer, server: &Server, what: 
         let (line, column) = (error.line(), error.column());
         Error::failed(
             System::GitHub,
-            format!("GitHub at `{}` does not answer {what} as it should", server.api),
+            format!("GitHub at `{}` returned an invalid response for {what}", server.api),
         )
         .object(&server.api)
         // Only the position and the kind: the response can contain a token.
         .cause(match error.classify() {
-            serde_json::error::Category::Eof => format!("the answer is cut off after column {column} of line {line}"),
-            serde_json::error::Category::Data => format!("at line {line}, column {column}, something is missing or of another type"),
-            _ => format!("at line {line}, column {column}, it is no JSON"),
+            serde_json::error::Category::Eof => format!("the response is cut off after column {column} of line {line}"),
+            serde_json::error::Category::Data => format!("at line {line}, column {column}, a field is missing or has another type"),
+            _ => format!("at line {line}, column {column}, it is not JSON"),
         })
-        .hint(format!("see with `curl -i {}/meta` whether something between changes the answers; else the server is older or newer than arcctl knows", server.api))
+        .hint(format!("check with `curl -i {}/meta` whether a proxy changes the responses; otherwise arcctl does not support this version of the server", server.api))
     })
 }
 

@@ -148,7 +148,10 @@ impl Answer {
             .header("x-github-request-id")
             .map(|it| format!(" (request {it})"))
             .unwrap_or_default();
-        format!("GitHub said {}: {message}{request}", self.status.as_u16())
+        format!(
+            "GitHub returned HTTP {}: {message}{request}",
+            self.status.as_u16()
+        )
     }
 }
 

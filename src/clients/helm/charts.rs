@@ -61,7 +61,7 @@ impl Helm {
             .await
             .map_err(|error| {
                 error.object(&chart.location).hint(
-                    "check that the chart repository is reachable and has this version, or name a mirror under `charts` in the profile",
+                    "check that the chart repository is reachable and has this version, or set a mirror under `charts` in the profile",
                 )
             })?;
         let mut entries = std::fs::read_dir(&directory)

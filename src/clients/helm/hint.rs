@@ -7,91 +7,91 @@
 const KNOWN: &[(&[&str], &str)] = &[
     (
         &["another operation", "in progress"],
-        "another helm works on this release, or one was ended half-way: `helm -n NAMESPACE history RELEASE` shows which; run the same command again once it has ended",
+        "another helm process is changing this release, or was killed halfway: `helm -n NAMESPACE history RELEASE` shows which; run the same command again when it has ended",
     ),
     (
         &["cannot re-use a name"],
-        "a release of this name is there already: take it over with `--adopt`",
+        "a release of this name already exists: adopt it with `--adopt`",
     ),
     (
         &["invalid ownership metadata"],
-        "the object that helm names belongs to another release or to nobody: remove it, or give it helm's labels and annotations as its message says",
+        "the object in helm's message belongs to another release or to none: delete it, or add the labels and annotations that the message lists",
     ),
     (
         &["failed calling webhook"],
-        "the webhook that helm names does not answer: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations` shows which Service it calls, and that Service's pods must run",
+        "the webhook in helm's message does not respond: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -o yaml` shows which Service it calls; the pods of that Service must be ready",
     ),
     (
         &["admission webhook", "denied"],
-        "a policy of the cluster refuses the object: change what it names under `values` of that chart in the profile, or the policy",
+        "a policy of the cluster rejects the object: change the rejected value under `values` of that chart in the profile, or the policy",
     ),
     (
         &["is forbidden: user"],
-        "grant what docs/rbac.yaml lists to this user, or use another --context",
+        "grant this user the permissions in docs/rbac.yaml, or use another --context",
     ),
     (
         &["attempting to grant rbac permissions"],
-        "bind the role `arcctl-install` of docs/rbac.yaml to this user, which may make the chart's roles, or use another --context",
+        "bind the role `arcctl-install` of docs/rbac.yaml to this user, so that it can create the chart's roles, or use another --context",
     ),
     (
         &["exceeded quota"],
-        "raise the quota that helm names, or ask for less under `values` of that chart in the profile",
+        "raise the quota in helm's message, or lower the requests under `values` of that chart in the profile",
     ),
     (
         &["being terminated"],
-        "the namespace is on its way out: `kubectl get namespace NAMESPACE -o yaml` shows in its conditions what holds it",
+        "the namespace is terminating: the conditions in `kubectl get namespace NAMESPACE -o yaml` show what blocks its deletion",
     ),
     (
         &["meet the specifications of the schema"],
-        "correct the value that helm names under `values` of that chart in the profile",
+        "correct the value in helm's message under `values` of that chart in the profile",
     ),
     (
         &["execution error at"],
-        "correct the value that helm names under `values` of that chart in the profile",
+        "correct the value in helm's message under `values` of that chart in the profile",
     ),
     (
         &["nil pointer evaluating"],
-        "the chart misses a value: correct `values` of that chart in the profile",
+        "the chart needs a value that is not set: correct `values` of that chart in the profile",
     ),
     (
         &["executable file not found"],
-        "install the program that the kubeconfig's context signs in with, and make sure that it is in PATH",
+        "install the credential plugin (`exec`) of the kubeconfig context, and make sure that it is in PATH",
     ),
     (
         &["unauthorized"],
-        "renew what this kubeconfig context, or the chart's repository, is signed in to with",
+        "renew the credentials of this kubeconfig context or of the chart repository",
     ),
     (
         &["x509"],
-        "trust the certificate that helm refuses: SSL_CERT_FILE for a chart's repository, the kubeconfig's certificate authority for the cluster",
+        "helm does not trust the certificate: set SSL_CERT_FILE for a chart repository, or the certificate authority in the kubeconfig for the cluster",
     ),
     (
         &["cluster unreachable"],
-        "reach the API server from here: `kubectl version` with the same context",
+        "check that the API server is reachable from here: `kubectl version` with the same context",
     ),
     (
         &["no such host"],
-        "reach the host that helm names from here; a mirror of the charts is named under `charts` in the profile",
+        "the host in helm's message does not resolve here: check DNS, or set a mirror under `charts` in the profile",
     ),
     (
         &["connection refused"],
-        "reach the address that helm names from here: the API server, or the chart's repository",
+        "check that the address in helm's message is reachable from here: the API server, or the chart repository",
     ),
     (
         &["timed out waiting"],
-        "something of the chart does not come up: `arcctl doctor` names it",
+        "a resource of the chart does not become ready: `arcctl doctor` shows which one",
     ),
     (
         &["deadline exceeded"],
-        "the API server or a webhook is slow to answer: `kubectl get --raw '/readyz?verbose'` shows the first",
+        "the API server or a webhook responds too slowly: `kubectl get --raw '/readyz?verbose'` checks the API server",
     ),
     (
         &["resource mapping not found"],
-        "the cluster lacks a CRD that the chart needs: `arcctl plan` shows which it would create",
+        "the cluster lacks a CRD that the chart needs: `arcctl plan` shows which ones it would create",
     ),
     (
         &["field is immutable"],
-        "delete the object that helm names, so that it is made anew, or give it its old value under `values` in the profile",
+        "delete the object in helm's message, so that helm creates it again, or restore the old value under `values` in the profile",
     ),
 ];
 
@@ -102,7 +102,7 @@ pub(super) fn hint(words: &str) -> String {
         .iter()
         .find(|(words, _)| words.iter().all(|it| said.contains(it)));
     known.map_or_else(
-        || "the cause is not known beyond helm's own words: `helm list -A --all` with the same context shows in what state the release is".to_owned(),
+        || "the cause is not known beyond helm's message: `helm list -A --all` with the same context shows the status of the release".to_owned(),
         |(_, hint)| (*hint).to_owned(),
     )
 }

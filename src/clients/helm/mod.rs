@@ -105,7 +105,7 @@ impl Helm {
     /// The path of helm, or an error with installation instructions.
     pub fn binary(&self) -> Result<&Path> {
         self.binary.as_deref().ok_or_else(|| {
-            Error::failed(System::Helm, "there is no `helm` in PATH")
+            Error::failed(System::Helm, "`helm` is not in PATH")
                 .hint("install helm 3.13 or newer, or helm 4, and make sure that it is in PATH")
         })
     }
@@ -209,11 +209,11 @@ impl Helm {
             .get_or_try_init(|| async {
                 let arguments = vec!["version".into(), "--short".into()];
                 let text = self
-                    .run("ask helm for its version", arguments, false, None)
+                    .run("read helm's version", arguments, false, None)
                     .await?;
                 tracing::info!("helm {} at {}", text.trim(), self.binary()?.display());
                 supported(text.trim()).map_err(|cause| {
-                    Error::failed(System::Helm, "this helm cannot be used")
+                    Error::failed(System::Helm, "this version of helm is not supported")
                         .cause(cause)
                         .hint("install helm 3.13 or newer, or helm 4, and make sure that it comes first in PATH")
                 })
@@ -297,7 +297,12 @@ impl Helm {
         let both = async { tokio::join!(given, child.wait_with_output()).1 };
         let output = tokio::time::timeout(PROCESS_TIMEOUT, both)
             .await
-            .map_err(|_| failed(format!("no end after {} s", PROCESS_TIMEOUT.as_secs())))?
+            .map_err(|_| {
+                failed(format!(
+                    "helm did not finish within {} s",
+                    PROCESS_TIMEOUT.as_secs()
+                ))
+            })?
             .map_err(|error| failed(error.to_string()))?;
         log::request("helm", action, output.status, began, 1);
         if output.status.success() {

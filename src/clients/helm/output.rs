@@ -8,10 +8,10 @@ pub(super) fn supported(text: &str) -> Result<u32, String> {
     let mut parts = text.trim_start_matches('v').split('.');
     let mut number = || parts.next()?.parse::<u32>().ok();
     match (number(), number()) {
-        (Some(3), Some(minor)) if minor < 13 => Err(format!("it is {text}, and too old")),
+        (Some(3), Some(minor)) if minor < 13 => Err(format!("version {text} is too old")),
         (Some(major), Some(_)) if major >= 3 => Ok(major),
-        (Some(_), Some(_)) => Err(format!("it is {text}, and too old")),
-        _ => Err(format!("it says that its version is `{text}`")),
+        (Some(_), Some(_)) => Err(format!("version {text} is too old")),
+        _ => Err(format!("`{text}` is not a version")),
     }
 }
 

@@ -62,7 +62,7 @@ impl KubeFailure {
     /// The server's message, once. A policy can quote the whole object, so secrets are removed.
     pub fn said(&self) -> String {
         match &self.reply {
-            Reply::Silence => format!("no answer in {} s", CALL_TIMEOUT.as_secs()),
+            Reply::Silence => format!("no response within {} s", CALL_TIMEOUT.as_secs()),
             Reply::SignedOut(error) => error.document().message,
             Reply::Refused(error) => match error.as_ref() {
                 kube::Error::Api(status) => masked(&status.message).into_owned(),
@@ -149,27 +149,29 @@ impl KubeFailure {
         });
         let hint = match self.code() {
             Some(401) => {
-                "the API server does not know you: renew the credentials of this kubeconfig context"
+                "the API server rejects the credentials: renew those of this kubeconfig context"
             }
             Some(403) if self.is_policy() => {
-                "change in the profile what this refuses, or the policy or quota of the cluster that refuses it; then run the command again"
+                "change the rejected value in the profile, or the policy or quota that rejects it; then run the command again"
             }
-            Some(403) => "grant what docs/rbac.yaml lists to this user, or use another --context",
-            Some(409) => "something else writes to it at the same time: run the command again",
+            Some(403) => {
+                "grant this user the permissions in docs/rbac.yaml, or use another --context"
+            }
+            Some(409) => "another client changes it at the same time: run the command again",
             Some(400 | 422) => {
-                "correct the field that the API server names: it comes from the profile, or from the chart's values in it"
+                "correct the field in this message: it comes from the profile, or from the chart's values in it"
             }
             Some(405) => {
-                "the API server takes no object of this kind now, as while its CustomResourceDefinition is being deleted: `kubectl get crds` shows those that are there; run the command again once it is there again"
+                "the API server does not serve this kind now, for example while its CustomResourceDefinition is being deleted: run the command again when `kubectl get crds` lists it"
             }
             Some(413) => {
-                "the object is larger than the API server takes: shorten what the profile passes through to it"
+                "the object is larger than the API server's limit: shorten the values that the profile passes to it"
             }
             Some(_) => {
-                "the API server failed: `kubectl get --raw '/readyz?verbose'` shows what of it; run the command again after that"
+                "the API server returned an internal error: check it with `kubectl get --raw '/readyz?verbose'`, then run the command again"
             }
             None if self.is_unauthenticated() => {
-                "renew what this kubeconfig context authenticates with, for example `aws sso login`"
+                "renew the credentials of this kubeconfig context, for example with `aws sso login`"
             }
             None => "check that the API server is reachable from here: `kubectl version`",
         };

@@ -132,7 +132,7 @@ impl Kube {
 
     /// The API server's version, as (1, 36).
     pub async fn version(&self) -> Result<(u32, u32)> {
-        let what = format!("ask the API server `{}` for its version", self.server);
+        let what = format!("get the version of API server `{}`", self.server);
         let answer = self
             .call(Call::Read, &what, || self.client.apiserver_version())
             .await

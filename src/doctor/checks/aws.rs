@@ -18,7 +18,7 @@ const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answe
 /// The length of one of arcctl's policy statements, rounded up.
 const STATEMENT: usize = 450;
 
-const MEND: &str = "set it right with `arcctl up`; `arcctl plan` shows every field";
+const MEND: &str = "fix it with `arcctl up`; `arcctl plan` shows every field";
 
 pub(crate) const CHECKS: &[Check] = &[
     Check {
@@ -185,7 +185,7 @@ fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec
         .into_iter()
         .filter_map(|(resource, observed)| {
             let what = match observed {
-                Observed::Absent => "is not there".to_owned(),
+                Observed::Absent => "does not exist".to_owned(),
                 Observed::Present(present) => of(present)?,
             };
             Some(format!("`{}` {what}", resource.id))

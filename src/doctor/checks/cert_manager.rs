@@ -138,9 +138,9 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
         }
     }
     let fix = match (own_release(world), commands.as_slice()) {
-        (Some(_), _) => "set it right with `arcctl up`".to_owned(),
+        (Some(_), _) => "fix it with `arcctl up`".to_owned(),
         (None, []) => format!(
-            "install cert-manager whole, with what installed it: `kubectl -n {namespace} get deployments` shows what is there"
+            "install all of cert-manager, with the tool that installed it: `kubectl -n {namespace} get deployments` shows what exists"
         ),
         (None, commands) => format!("scale it up: {}", commands.join(" and ")),
     };
@@ -194,8 +194,8 @@ fn answers(world: &World) -> Result<Verdict, Verdict> {
 fn issued(world: &World) -> Result<Verdict, Verdict> {
     let Some(certificate) = known(&world.certificate)? else {
         return Ok(Verdict::broken(
-            "the controller's Certificate is not there",
-            "make it with `arcctl up`",
+            "the controller's Certificate does not exist",
+            "create it with `arcctl up`",
         ));
     };
     Ok(match crate::resource::issued(certificate) {

@@ -135,7 +135,7 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
     let absent: Vec<String> = all
         .iter()
         .filter(|(resource, it)| matches!(it, Observed::Absent) && !is_monitoring(&resource.id))
-        .map(|(resource, _)| format!("`{}` is not there", resource.id))
+        .map(|(resource, _)| format!("`{}` does not exist", resource.id))
         .collect();
     let leaving = all.iter().find_map(|(resource, it)| leaving(resource, it));
     Ok(match leaving {
@@ -144,7 +144,7 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
             &[vec![said], absent].concat(),
             &format!("{fix}; then `arcctl up`"),
         ),
-        None => Verdict::unless(&absent, "make it with `arcctl up`"),
+        None => Verdict::unless(&absent, "create it with `arcctl up`"),
     })
 }
 
@@ -207,6 +207,6 @@ fn unchanged(world: &World) -> Result<Verdict, Verdict> {
         .collect();
     Ok(Verdict::unless(
         &drift,
-        "see all of it with `arcctl plan`, and set it right with `arcctl up`",
+        "see all of it with `arcctl plan`, and fix it with `arcctl up`",
     ))
 }

@@ -114,7 +114,7 @@ fn complete(world: &World) -> Result<Verdict, Verdict> {
     let name = format!("Secret `{namespace}/{}`", names::CONTROLLER_SECRET);
     let Some(secret) = known(&world.secret)? else {
         return Ok(Verdict::broken(
-            format!("{name} is not there: the controller's next pod waits for it for ever"),
+            format!("{name} does not exist: the controller's next pod waits for it for ever"),
             fix,
         ));
     };
@@ -131,7 +131,7 @@ fn complete(world: &World) -> Result<Verdict, Verdict> {
 
 fn clean(world: &World) -> Result<Verdict, Verdict> {
     let Some(secret) = known(&world.secret)? else {
-        return Ok(Verdict::skipped("the Secret is not there"));
+        return Ok(Verdict::skipped("the Secret does not exist"));
     };
     // A private key ends with a newline.
     let spaced: Vec<String> = secret
@@ -146,7 +146,7 @@ fn clean(world: &World) -> Result<Verdict, Verdict> {
 fn fits(world: &World) -> Result<Verdict, Verdict> {
     let kubernetes = *known(&world.kubernetes)?;
     let Some(deployment) = known(&world.controller)? else {
-        return Ok(Verdict::skipped("the controller is not there"));
+        return Ok(Verdict::skipped("the controller does not exist"));
     };
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
     let manager = containers
@@ -207,8 +207,8 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
     );
     Ok(match known(&world.controller)? {
         None => Verdict::broken(
-            format!("Deployment `{namespace}/{name}` is not there"),
-            "make it with `arcctl up`",
+            format!("Deployment `{namespace}/{name}` does not exist"),
+            "create it with `arcctl up`",
         ),
         Some(it) => {
             let wanted = world.profile.controller.replicas;
@@ -217,7 +217,7 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
                     format!(
                         "Deployment `{namespace}/{name}` is scaled to 0: no runner is made, and none can be deleted"
                     ),
-                    "set it right with `arcctl up`",
+                    "fix it with `arcctl up`",
                 ),
                 _ => Verdict::Holds,
             }
@@ -283,7 +283,7 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
     let (namespace, name) = (&controller.namespace, controller.full_name());
     let wanted = controller.replicas;
     let Some(deployment) = known(&world.controller)? else {
-        return Ok(Verdict::skipped("the controller is not there"));
+        return Ok(Verdict::skipped("the controller does not exist"));
     };
     match deployment["spec"]["replicas"].as_u64() {
         Some(0) => return Ok(Verdict::skipped("the controller is scaled to 0")),
@@ -292,7 +292,7 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
                 format!(
                     "Deployment `{namespace}/{name}` is scaled to {live}, and the profile says {wanted}"
                 ),
-                "set it right with `arcctl up`",
+                "fix it with `arcctl up`",
             ));
         }
         _ => {}
@@ -370,7 +370,7 @@ fn apart(world: &World) -> Result<Verdict, Verdict> {
 
 fn fresh(world: &World) -> Result<Verdict, Verdict> {
     let Some(secret) = known(&world.secret)? else {
-        return Ok(Verdict::skipped("the Secret is not there"));
+        return Ok(Verdict::skipped("the Secret does not exist"));
     };
     let mut stale = Vec::new();
     for pod in pods(world)?.into_iter().filter(|it| is_ready(it)) {

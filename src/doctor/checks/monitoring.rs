@@ -95,7 +95,7 @@ fn possible(
         Verdict::Holds
     } else {
         Verdict::broken(
-            format!("the CRD `{plural}.monitoring.coreos.com` is not there"),
+            format!("the CRD `{plural}.monitoring.coreos.com` does not exist"),
             format!("install the Prometheus operator, or set monitoring.{key} to auto"),
         )
     })
@@ -127,10 +127,10 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
     let resources = known(&world.resources)?.iter();
     for resource in resources.filter(|it| is_monitoring(&it.id)) {
         if matches!(known(&resource.observed)?, Observed::Absent) {
-            missing.push(format!("`{}` is not there", resource.id));
+            missing.push(format!("`{}` does not exist", resource.id));
         }
     }
-    Ok(Verdict::unless(&missing, "make it with `arcctl up`"))
+    Ok(Verdict::unless(&missing, "create it with `arcctl up`"))
 }
 
 fn selected(world: &World) -> Result<Verdict, Verdict> {

@@ -201,7 +201,7 @@ fn pullable(world: &World) -> Result<Verdict, Verdict> {
     with(
         world,
         "cannot pull its image:",
-        "check the image's name and tag in the profile, and images.registry and pullSecrets for a mirror; then `arcctl up`",
+        "check the image's name and tag in the profile; for a mirror also images.registry and images.pullSecrets; then run `arcctl up`",
     )
 }
 
@@ -240,7 +240,7 @@ fn register(world: &World) -> Result<Verdict, Verdict> {
 pub(super) fn unreached(world: &World) -> String {
     let command = world.profile.controller.log_command();
     if world.audit.is_err() {
-        return format!("see what GitHub said in {}", controllers_log(world));
+        return format!("see GitHub's error message in {}", controllers_log(world));
     }
     if let Some(fix) = another_credential(world) {
         return fix;
@@ -254,7 +254,7 @@ pub(super) fn unreached(world: &World) -> String {
         .unwrap_or("https://api.github.com");
     if aws.is_some_and(|it| it.github_server.is_some()) {
         return format!(
-            "GitHub takes the profile's credential. `arcctl doctor --probe` tries whether the nodes reach {server} (routes, network ACLs, its own firewall, `proxy`) and trust its certificate (`github.caBundle`); what the controller met is in its log: `{command}`"
+            "GitHub accepts the profile's credential. `arcctl doctor --probe` tests whether the nodes can connect to {server} (routes, network ACLs, its own firewall, `proxy`) and trust its certificate (`github.caBundle`); the controller's log shows the error: `{command}`"
         );
     }
     let groups = match world.node_groups.as_deref() {
@@ -262,7 +262,7 @@ pub(super) fn unreached(world: &World) -> String {
         Ok(groups) => format!("the nodes' security groups are {}; ", groups.join(", ")),
     };
     format!(
-        "GitHub takes the profile's credential. `arcctl doctor --probe` tries whether the nodes reach {server} on TCP 443 and trust its certificate. If they do not reach it: {groups}name the server under `aws.githubServer` in the profile and run `arcctl up`, or set `proxy`; if they do not trust it: set `github.caBundle`; what the controller met is in its log: `{command}`"
+        "GitHub accepts the profile's credential. `arcctl doctor --probe` tests whether the nodes can connect to {server} on TCP 443 and trust its certificate. If they cannot connect: {groups}set `aws.githubServer` in the profile and run `arcctl up`, or set `proxy`; if they do not trust it: set `github.caBundle`; the controller's log shows the error: `{command}`"
     )
 }
 
@@ -291,7 +291,7 @@ pub(super) fn another_credential(world: &World) -> Option<String> {
     };
     differs.then(|| {
         format!(
-            "GitHub takes the profile's credential, and Secret `{}/{}` holds another one: {command}",
+            "GitHub accepts the profile's credential, but Secret `{}/{}` contains another one: {command}",
             secret.id.namespace().unwrap_or_default(),
             names::CONTROLLER_SECRET
         )
@@ -332,7 +332,7 @@ fn deleting(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
         &found,
         &format!(
-            "the controller takes them away once it runs and GitHub takes its credential: mend these first, then look at its log with `{}`",
+            "the controller removes them when it runs and GitHub accepts its credential: fix these first, then check its log with `{}`",
             world.profile.controller.log_command()
         ),
     ))

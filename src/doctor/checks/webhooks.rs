@@ -78,7 +78,7 @@ fn orphaned(world: &World) -> Result<Verdict, Verdict> {
                 .as_str()
                 .unwrap_or_default(),
         );
-        found.push(format!("{kind} `{name}` calls Service `{service}`, which is not there: all it watches is refused"));
+        found.push(format!("{kind} `{name}` calls Service `{service}`, which does not exist: all it watches is refused"));
         commands.push(format!("kubectl delete {} {name}", kind.to_lowercase()));
     }
     let by_hand = format!(
@@ -131,7 +131,7 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
     let Some(ca) = known(&world.serving_ca)? else {
         return Ok(Verdict::broken(
             format!(
-                "Secret `{}` is not there, or has no ca.crt",
+                "Secret `{}` does not exist, or has no ca.crt",
                 controller.serving_certificate()
             ),
             format!(
@@ -215,6 +215,6 @@ pub(super) fn proof(world: &World, service: &str, look: &str) -> Result<Verdict,
     };
     Ok(match known(&proof.observed)? {
         Observed::Present(present) => of(&present.readiness, look),
-        Observed::Absent => Verdict::broken("it is not there", "make it with `arcctl up`"),
+        Observed::Absent => Verdict::broken("it does not exist", "create it with `arcctl up`"),
     })
 }

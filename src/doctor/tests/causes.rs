@@ -39,7 +39,7 @@ fn another_credential_in_the_secret_is_no_matter_of_the_network() {
     for id in ["runners-register", "autoscaler-works"] {
         let ours = fix("data.github_token", Ownership::Ours, id);
         assert!(
-            ours.ends_with("holds another one: write it with `arcctl up`"),
+            ours.ends_with("contains another one: write it with `arcctl up`"),
             "{ours}"
         );
         assert!(!ours.contains("reach"), "{ours}");

@@ -125,11 +125,11 @@ pub(super) fn locked(target: &Target, live: &Value) -> Error {
     Error::new(
         ErrorKind::Locked,
         System::Kubernetes,
-        "another run of arcctl works on this cluster",
+        format!("another run of arcctl holds {target}"),
     )
     .object(target.to_string().replace('`', ""))
     .cause(description(live).replacen(" held ", " holds ", 1))
-    .hint("wait for that run to end, then run this again")
+    .hint("wait until that run ends, then run the same command again")
 }
 
 /// A time in the format of a Lease: with microseconds.

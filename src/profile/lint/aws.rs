@@ -150,7 +150,7 @@ fn policies(given: &RunnerRole, path: &Path, report: &mut Report) {
         if given.managed_policies[..index].contains(policy) {
             report.advice(
                 path.key("managedPolicies").index(index),
-                format!("the policy `{policy}` is here twice"),
+                format!("the policy `{policy}` is listed twice"),
                 "keep one of them",
             );
         } else if !is_arn(policy, "iam", "policy") {
@@ -197,7 +197,7 @@ fn buckets(given: &RunnerRole, path: &Path, report: &mut Report) {
         {
             report.error(
                 path.key("name"),
-                format!("the bucket `{}` is here twice", bucket.name),
+                format!("the bucket `{}` is listed twice", bucket.name),
                 "keep one of them",
             );
         }

@@ -51,7 +51,7 @@ fn prescribed(profile: &Profile, report: &mut Report) {
             report.error(
                 path,
                 format!("`{name}` is the cluster's own namespace"),
-                "name another one; it is made where it is not there",
+                "use another one; arcctl creates it if it does not exist",
             );
         }
     }
@@ -68,7 +68,7 @@ fn identity(profile: &Profile, report: &mut Report) {
         ),
         (None, Some(_), Some(_)) => report.error(
             path.key("region"),
-            "`region` means nothing without `eks`",
+            "`region` has no effect without `eks`",
             "add `eks`, or remove `region`",
         ),
         (Some(_), None, _) => {

@@ -65,7 +65,7 @@ fn scope(github: &GitHub, path: &Path, report: &mut Report) {
     match given.as_slice() {
         [] => report.error(
             path.clone(),
-            "nobody is named whose runners these are",
+            "no scope is set",
             "write exactly one of `enterprise`, `organization` and `repository` (OWNER/NAME)",
         ),
         [_] => names(github, path, report),
@@ -73,7 +73,7 @@ fn scope(github: &GitHub, path: &Path, report: &mut Report) {
             for other in others {
                 report.error(
                     path.key(other),
-                    format!("there is `{first}` already, and runners have one owner"),
+                    format!("`{first}` is already set, and runners have one scope"),
                     "keep one of them",
                 );
             }
@@ -208,7 +208,7 @@ fn credential(github: &GitHub, path: &Path, report: &mut Report) {
     if github.token.is_some() && github.app.is_some() {
         report.error(
             path.key("app"),
-            "there is a `token` already, and the controller uses one credential",
+            "`token` is already set, and the controller uses one credential",
             "keep one of them",
         );
     }
@@ -220,14 +220,14 @@ fn credential(github: &GitHub, path: &Path, report: &mut Report) {
     if matches!(github.scope(), Some(Scope::Enterprise(_))) {
         report.error(
             path.key("app"),
-            "GitHub does not let an App register runners of an enterprise",
+            "a GitHub App cannot register runners of an enterprise",
             "use a classic token with `manage_runners:enterprise`, or the scope `organization`",
         );
     }
     if github.token_owner.is_some() && github.token.is_none() {
         report.advice(
             path.key("tokenOwner"),
-            "`tokenOwner` means nothing with an App",
+            "`tokenOwner` has no effect with an App",
             "remove it",
         );
     }
@@ -250,7 +250,7 @@ fn source(source: &TokenSource, path: &Path, report: &mut Report) {
     match given.as_slice() {
         [] => report.error(
             path.clone(),
-            format!("`{name}` does not say where the secret is"),
+            format!("`{name}` names no source of the secret"),
             "write one of `env`, `file`, `secretsManager`, `ssm` and `kubernetesSecret`",
         ),
         [_] => {}
@@ -258,7 +258,7 @@ fn source(source: &TokenSource, path: &Path, report: &mut Report) {
             for other in others {
                 report.error(
                     path.key(other),
-                    format!("there is `{first}` already, and the secret has one source"),
+                    format!("`{first}` is already set, and the secret has one source"),
                     "keep one of them",
                 );
             }

@@ -26,7 +26,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
         };
         report.advice(
             path.key("image"),
-            format!("{tag} another image tomorrow, and with it another runner"),
+            format!("{tag} another image, and with it another runner, after each new release"),
             "pin a tag or a digest",
         );
     }

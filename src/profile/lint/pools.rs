@@ -114,7 +114,7 @@ fn labels(pool: &Pool, path: &Path, report: &mut Report) {
         {
             report.advice(
                 path,
-                format!("the label `{label}` is here twice"),
+                format!("the label `{label}` is listed twice"),
                 "keep one of them",
             );
         } else if label.eq_ignore_ascii_case("self-hosted") {

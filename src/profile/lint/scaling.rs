@@ -106,7 +106,7 @@ fn order(scaling: &Scaling, path: &Path, report: &mut Report) {
         ),
         [one, other] if one == other => report.error(
             path.index(1).key("type"),
-            "the same metric is here twice",
+            "the same metric is listed twice",
             "keep one of them",
         ),
         _ => {}
@@ -183,7 +183,7 @@ fn by(step: &Step, up: bool, path: &Path, report: &mut Report) {
         }
         (None, None) if step.threshold.is_none() => report.advice(
             path.clone(),
-            "this says nothing, and the controller's defaults hold",
+            "this is empty, so the controller's defaults apply",
             "add a `threshold`, a `factor` or an `adjustment`, or remove it",
         ),
         _ => {}
@@ -221,7 +221,7 @@ fn queued(github: &GitHub, metric: &Metric, sync: KubeDuration, path: &Path, rep
         if step.is_some() {
             report.advice(
                 path.key(key),
-                format!("`{key}` means nothing here: there are as many runners as jobs"),
+                format!("`{key}` has no effect here: there are as many runners as jobs"),
                 "remove it",
             );
         }
@@ -247,7 +247,7 @@ fn repositories(names: &[String], path: &Path, report: &mut Report) {
         } else if earlier.clone().any(|it| it.eq_ignore_ascii_case(name)) {
             report.error(
                 path,
-                format!("`{name}` is here twice, and its jobs would be counted twice"),
+                format!("`{name}` is listed twice, so its jobs would be counted twice"),
                 "keep one of them",
             );
         }
@@ -304,7 +304,7 @@ fn never_leaves_zero(
             "write at least 1, or add `TotalNumberOfQueuedAndInProgressWorkflowRuns` as the second metric"
         }
     };
-    let message = "`PercentageRunnersBusy` alone never leaves 0: of no runners none is busy";
+    let message = "with `PercentageRunnersBusy` alone the pool can never leave 0: without runners, no runner is busy";
     if pool.min == 0 {
         report.error(path.key("min"), message, hint);
     }

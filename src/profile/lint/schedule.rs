@@ -34,7 +34,7 @@ pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {
         {
             report.error(
                 path.key("name"),
-                format!("the window `{}` is here twice", window.name),
+                format!("the window `{}` is listed twice", window.name),
                 "give each window a name of its own",
             );
         }

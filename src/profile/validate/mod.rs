@@ -111,8 +111,8 @@ impl Walk {
         self.report(
             node.span.start,
             path,
-            "a credential stands here; a profile never holds one",
-            Some("name where it is, as `token: {env: NAME}`, and revoke it if others have seen this file"),
+            "this is a credential; a profile must never contain one",
+            Some("name its source, for example `token: {env: NAME}`, and revoke it if others have seen this file"),
         );
     }
 
@@ -136,7 +136,7 @@ impl Walk {
             self.report(
                 node.span.start,
                 path,
-                format!("`{key}` says where the secret is and is never the secret itself"),
+                format!("`{key}` names the source of the secret and is never the secret itself"),
                 Some(&format!(
                     "write `{example}`, and revoke the secret if others have seen this file"
                 )),
@@ -147,7 +147,7 @@ impl Walk {
         let (at, message, hint) = match &node.value {
             Content::Scalar(scalar) if scalar.meaning() == Meaning::Nothing => (
                 at,
-                format!("{name} is empty and wants {wanted}"),
+                format!("{name} is empty and must be {wanted}"),
                 Some("give it a value or remove the key".into()),
             ),
             Content::Scalar(scalar) => {
@@ -155,13 +155,13 @@ impl Walk {
                 let shown = shown(node, path).unwrap_or_else(|| "this".into());
                 (
                     node.span.start,
-                    format!("{name} wants {wanted}, and {shown} is {}", node.kind()),
+                    format!("{name} must be {wanted}, but {shown} is {}", node.kind()),
                     hint,
                 )
             }
             _ => (
                 at,
-                format!("{name} wants {wanted}, and this is {}", node.kind()),
+                format!("{name} must be {wanted}, but this is {}", node.kind()),
                 said_of_a_map(node, path).or_else(|| {
                     let is_text = wanted == "text" && !path.last_key().is_some_and(is_secret);
                     let meant = is_text
@@ -194,8 +194,8 @@ impl Walk {
                 self.report(
                     entry.key_span.start,
                     &child,
-                    format!("the key `{}` stands here twice", entry.key),
-                    Some(&format!("keep one; the first is in line {line}")),
+                    format!("duplicate key `{}`", entry.key),
+                    Some(&format!("keep one; the first is on line {line}")),
                 );
                 continue;
             }
@@ -232,7 +232,7 @@ impl Walk {
         let known: Vec<&'static str> = known.collect();
         let close = similar(&entry.key, &known);
         let (meant, hint) = if entry.key == "<<" {
-            let hint = "merge keys are not read; an alias (`*name`) for a whole value is";
+            let hint = "merge keys are not supported; an alias (`*name`) for a whole value is";
             (Some("<<"), Some(hint.to_owned()))
         } else if let Some(hint) = said_otherwise(&entry.key, path) {
             (stands_for(&entry.key, &known), Some(hint))
@@ -242,7 +242,7 @@ impl Walk {
             let belongs = home(&entry.key).map(|home| format!("it belongs under `{home}`"));
             (
                 None,
-                belongs.or_else(|| Some(format!("known here: {}", known.join(", ")))),
+                belongs.or_else(|| Some(format!("valid keys: {}", known.join(", ")))),
             )
         };
         self.report(
@@ -314,7 +314,7 @@ impl Walk {
                 at,
                 path,
                 format!(
-                    "{} wants at least {least}, and there are {count}",
+                    "{} has {count} entries, but needs at least {least}",
                     name(path)
                 ),
                 None,
@@ -324,7 +324,10 @@ impl Walk {
             self.report(
                 at,
                 path,
-                format!("{} takes at most {most}, and there are {count}", name(path)),
+                format!(
+                    "{} has {count} entries, but can have at most {most}",
+                    name(path)
+                ),
                 None,
             );
         }

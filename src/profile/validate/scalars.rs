@@ -130,8 +130,8 @@ impl Walk {
         let maps: Vec<&str> = maps.flat_map(Map::keys).map(String::as_str).collect();
         let subject = shown(node, path).unwrap_or_else(|| name(path));
         let (message, hint) = if maps.contains(&text) {
-            let message = format!("{subject} does not stand alone");
-            (message, format!("it takes parameters: `{text}: {{…}}`"))
+            let message = format!("{subject} needs parameters");
+            (message, format!("write `{text}: {{…}}`"))
         } else {
             let known = words.iter().map(|word| format!("`{word}`"));
             let known = known.chain(maps.iter().map(|key| format!("`{key}: {{…}}`")));
@@ -139,7 +139,7 @@ impl Walk {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => format!("write {}", known.collect::<Vec<_>>().join(", ")),
             };
-            (format!("{subject} is not known here"), hint)
+            (format!("{subject} is not a valid value"), hint)
         };
         self.report(node.span.start, path, message, Some(&hint));
         neutral(schema, path)

@@ -274,8 +274,8 @@ mod tests {
             ("{a: b}: c\n", "a key must be text, not a list or a map"),
             ("a: \"b\n", "a quote that is not closed"),
             ("a: [b\n", "a `[` that is not closed"),
-            ("a: b: c\n", "a `key:` where none can be"),
-            ("a:\n\tb: c\n", "a tab where YAML wants spaces"),
+            ("a: b: c\n", "a `key:` is not allowed here"),
+            ("a:\n\tb: c\n", "a tab where YAML requires spaces"),
         ] {
             assert_eq!(parse(text).unwrap_err().message, message, "{text}");
         }

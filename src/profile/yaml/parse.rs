@@ -213,7 +213,7 @@ fn place(span: &Scanned) -> Span {
 fn syntax(error: &ScanError) -> Malformed {
     let (message, hint) = match error.kind() {
         Kind::TabNotAllowed | Kind::TabInBlockIndentation | Kind::TabInIndentation => {
-            ("a tab where YAML wants spaces", "indent with spaces")
+            ("a tab where YAML requires spaces", "indent with spaces")
         }
         Kind::UnclosedQuotedScalar => ("a quote that is not closed", "add the closing quote"),
         Kind::UnclosedFlowCollection { open: '[' } | Kind::UnexpectedEofFlowSequence => {
@@ -223,7 +223,7 @@ fn syntax(error: &ScanError) -> Malformed {
             ("a `{` that is not closed", "add the `}`")
         }
         Kind::MappingValueNotAllowed => (
-            "a `key:` where none can be",
+            "a `key:` is not allowed here",
             "check the indentation; a value that contains `: ` goes in quotes",
         ),
         Kind::UnknownAnchor => (
@@ -231,8 +231,8 @@ fn syntax(error: &ScanError) -> Malformed {
             "quote a value that begins with `*`",
         ),
         Kind::InvalidIndentation | Kind::ExpectedBlockMappingKey => (
-            "the indentation fits nothing above",
-            "align it with its siblings",
+            "the indentation does not match any line above",
+            "align it with the keys of the same level",
         ),
         Kind::SimpleKeyExpected => ("a line without `:`", "write `key: value`"),
         Kind::RecursionLimitExceeded => ("too many levels", "a profile has at most a dozen"),

@@ -111,7 +111,7 @@ impl Shared<'_> {
         Error::failed(System::Aws, format!("cannot write {} yet", self.what))
             .object(self.object)
             .cause(cause)
-            .hint("run the same command again: it continues")
+            .hint("run the same command again to continue")
             .passing(true)
     }
 

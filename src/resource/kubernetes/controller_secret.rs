@@ -166,7 +166,7 @@ impl ControllerSecret {
     async fn keep(&self, context: &Context, there: bool) -> Result<()> {
         let target = self.target();
         if !there {
-            return Err(Error::failed(System::Kubernetes, format!("{target} is not there"))
+            return Err(Error::failed(System::Kubernetes, format!("{target} does not exist"))
                 .object(target.to_string().replace('`', ""))
                 .hint("the profile says that someone else manages it: create it, or name another source of the token"));
         }
@@ -204,7 +204,7 @@ impl ControllerSecret {
             return Err(Error::new(
                 ErrorKind::Refused,
                 System::Kubernetes,
-                format!("{target} was made by somebody else just now"),
+                format!("another client has just created {target}"),
             )
             .object(target.to_string().replace('`', ""))
             .hint("run the same command again: it makes a new plan"));

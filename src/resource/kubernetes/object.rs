@@ -172,7 +172,7 @@ fn came_between(target: &Target, whose: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
         System::Kubernetes,
-        format!("{target} was made by somebody else just now"),
+        format!("another client has just created {target}"),
     )
     .object(target.to_string().replace('`', ""))
     .cause(whose)

@@ -57,7 +57,7 @@ pub fn cert_manager(
         None => Readiness::stuck(
             format!("cert-manager's {part} has no Deployment in namespace `{namespace}`"),
             format!(
-                "install cert-manager whole; what is there shows `kubectl -n {namespace} get deployments`"
+                "install all of cert-manager; `kubectl -n {namespace} get deployments` shows what exists"
             ),
         ),
     };
@@ -113,7 +113,7 @@ pub fn readiness(deployment: &Value, pods: &[Value], events: &[Value]) -> Readin
             .as_str()
             .unwrap_or_default();
         return Readiness::stuck(
-            format!("Deployment `{place}` gets no pod: {said}"),
+            format!("Deployment `{place}` cannot create pods: {said}"),
             format!(
                 "{}, or the policy or quota of namespace `{namespace}`",
                 status::what_to_change(deployment)
@@ -129,7 +129,7 @@ pub fn readiness(deployment: &Value, pods: &[Value], events: &[Value]) -> Readin
     }
     let count = |key: &str| deployment["status"][key].as_u64().unwrap_or(0);
     Readiness::progressing(format!(
-        "{} of {} pods of Deployment `{place}` are new and available",
+        "{} of {} pods of Deployment `{place}` are updated and available",
         count("updatedReplicas").min(count("availableReplicas")),
         deployment["spec"]["replicas"].as_u64().unwrap_or(1),
     ))

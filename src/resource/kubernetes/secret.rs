@@ -76,7 +76,7 @@ impl OwnSecret {
             return Err(Error::new(
                 crate::error::ErrorKind::Refused,
                 System::Kubernetes,
-                format!("{target} was made by somebody else just now"),
+                format!("another client has just created {target}"),
             )
             .object(target.to_string().replace('`', ""))
             .hint("run the same command again: it makes a new plan"));

@@ -30,7 +30,7 @@ impl OtherController {
         let Some(shared) = shared else {
             return gone.map_or(Meeting::Apart, |service| {
                 Meeting::Told(format!(
-                    "webhook configuration `{}` of another controller calls {service}, which is not there: all runners of namespace {} are refused",
+                    "webhook configuration `{}` of another controller calls {service}, which does not exist: all runners of namespace {} are refused",
                     self.configuration,
                     self.watches.as_deref().unwrap_or_default(),
                 ))
@@ -56,7 +56,7 @@ impl OtherController {
         let error = Error::new(
             ErrorKind::Refused,
             System::Kubernetes,
-            "two controllers would look at the same runners",
+            "two controllers would manage the same runners",
         )
         .object(self.object())
         .cause(format!("another Actions Runner Controller {words}"));
@@ -72,10 +72,10 @@ impl OtherController {
         Error::new(
             ErrorKind::Refused,
             System::Kubernetes,
-            "the webhook configuration of another Actions Runner Controller is there, and the controller is not",
+            "the webhook configuration of another Actions Runner Controller exists, but that controller does not",
         )
         .object(self.object())
-        .cause(format!("its {service} does not exist, and so it refuses every runner"))
+        .cause(format!("its {service} does not exist, so it rejects every runner"))
         .hint(self.way_out_of_leftovers())
     }
 
@@ -84,7 +84,7 @@ impl OtherController {
             .configuration
             .replace("-validating-webhook-", "-mutating-webhook-");
         format!(
-            "if that controller was taken away, remove what it left: `kubectl delete validatingwebhookconfiguration/{} mutatingwebhookconfiguration/{mutating}`",
+            "if that controller was uninstalled, delete what it left: `kubectl delete validatingwebhookconfiguration/{} mutatingwebhookconfiguration/{mutating}`",
             self.configuration
         )
     }
@@ -92,7 +92,7 @@ impl OtherController {
     /// Its name, the namespaces it watches, and the effect on runners; a phrase that follows its kind.
     pub fn words(&self, profile: &Profile, shared: &str) -> String {
         format!(
-            "({}) looks at {shared} too: {}",
+            "({}) watches {shared} too: {}",
             self.who(),
             self.effect(profile)
         )
@@ -129,9 +129,11 @@ impl OtherController {
         let while_both_run = if may_share {
             "it is in the same namespace, and where it has the same Lease (the chart's `leaderElectionId`) only one of the two leads, and makes all runners with its own credential and values"
         } else {
-            "both make and end the runners there, each with its own credential and values, and may replace the other's for ever"
+            "both create and delete the runners there, each with its own credential and values, and may replace the other's runners again and again"
         };
-        format!("{while_both_run}; while its webhook does not answer, no runner can be made there")
+        format!(
+            "{while_both_run}; while its webhook does not respond, no runner can be created there"
+        )
     }
 
     /// The hint: how both can exist, or how to remove the other without harm to its runners.
@@ -170,15 +172,15 @@ impl OtherController {
             .as_ref()
             .map_or_else(|| "-A".to_owned(), |theirs| format!("-n {theirs}"));
         let first = format!(
-            "delete first what is its own of `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until its runners are gone from `kubectl get runners {place}`",
+            "first delete its own objects in `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until `kubectl get runners {place}` no longer lists its runners",
             names::PROFILE_LABEL
         );
         match &self.release {
             Some((namespace, release)) => {
-                format!("take it away: {first}, then `helm -n {namespace} uninstall {release}`")
+                format!("uninstall it: {first}, then `helm -n {namespace} uninstall {release}`")
             }
             None => format!(
-                "take it away with what installed it (namespace {}): {first}",
+                "uninstall it with the tool that installed it (namespace {}): {first}",
                 self.place()
             ),
         }

@@ -92,7 +92,7 @@ fn the_way_out_names_a_key_that_can_do_it() {
     };
     let way = all.way_out(&profile(&json!({}), "runners"));
     assert!(
-        way.contains("with what installed it (namespace team)"),
+        way.contains("with the tool that installed it (namespace team)"),
         "{way}"
     );
     assert!(!way.contains("helm -n"), "{way}");
@@ -231,8 +231,8 @@ fn a_second_one_for_all_is_refused_before_arcctl_s_is_there_and_told_after() {
         for part in [
             "Deployment `team-system/team-actions-runner-controller`",
             "release `team` of helm",
-            "looks at every namespace too",
-            "both make and end the runners there",
+            "watches every namespace too",
+            "both create and delete the runners there",
             "`controller.watchNamespace: runners`",
             "helm -n team-system upgrade team ",
             "`helm -n team-system uninstall team`",
@@ -260,10 +260,7 @@ fn whoever_looks_at_our_namespace_only_is_met_as_one_for_all_is() {
         let before = meeting(TEAM, &watching("runners"), &ours, (false, false));
         assert_eq!(refused(before).kind, ErrorKind::Refused);
         let after = told(meeting(TEAM, &watching("runners"), &ours, (false, true)));
-        assert!(
-            after.contains("looks at namespace `runners` too"),
-            "{after}"
-        );
+        assert!(after.contains("watches namespace `runners` too"), "{after}");
         assert!(after.contains("kubectl get runners -n runners"), "{after}");
         assert!(
             after.contains("helm -n team-system uninstall team"),
@@ -276,10 +273,7 @@ fn whoever_looks_at_our_namespace_only_is_met_as_one_for_all_is() {
 fn a_profile_for_one_namespace_beside_one_for_all_has_nothing_more_to_set() {
     let ours = profile(&json!({"watchNamespace": "runners"}), "runners");
     let after = told(meeting(TEAM, &Value::Null, &ours, (false, true)));
-    assert!(
-        after.contains("looks at namespace `runners` too"),
-        "{after}"
-    );
+    assert!(after.contains("watches namespace `runners` too"), "{after}");
     assert!(!after.contains("controller.watchNamespace"), "{after}");
 }
 
@@ -331,7 +325,7 @@ fn one_that_does_not_run_is_told_by_what_its_webhook_then_does() {
     let ours = profile(&json!({}), "runners");
     let after = told(meeting(TEAM, &Value::Null, &ours, (false, true)));
     assert!(
-        after.contains("while its webhook does not answer, no runner can be made"),
+        after.contains("while its webhook does not respond, no runner can be created"),
         "{after}"
     );
 }

@@ -40,7 +40,7 @@ async fn without_namespace(kube: &Kube, name: &str) -> Option<String> {
     let namespace = kube.get(&Target::cluster("v1", "Namespace", name)).await;
     matches!(namespace, Ok(None)).then(|| {
         format!(
-            "namespace `{name}` is not there yet: `arcctl up` makes it, or make it first with `kubectl create namespace {name}`; it is used as it is"
+            "namespace `{name}` does not exist yet: `arcctl up` creates it, or create it first with `kubectl create namespace {name}`; arcctl uses it without changes"
         )
     })
 }
@@ -67,7 +67,7 @@ fn told(reference: &Reference, need: &Need, found: Result<Option<Value>>) -> Opt
     let places = places.join(", ");
     match found {
         Ok(None) => Some(format!(
-            "{named} is not there, and pods need it ({places}); {}",
+            "{named} does not exist, and pods need it ({places}); {}",
             reference.command(&need.keys)
         )),
         Ok(Some(object)) => {
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(
             of(Ok(None)).as_deref(),
             Some(
-                "Secret `npm` in namespace `actions-runner` is not there, and pods need it (`pools[0].env`); \
+                "Secret `npm` in namespace `actions-runner` does not exist, and pods need it (`pools[0].env`); \
                  create it with `kubectl -n actions-runner create secret generic npm --from-file=token=…`"
             )
         );

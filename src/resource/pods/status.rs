@@ -52,7 +52,7 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
             "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => Readiness::stuck(
                 format!("pod `{name}` cannot pull its image: {message}"),
                 format!(
-                    "check {}, and images.registry and pullSecrets for a mirror",
+                    "check {}; for a mirror also images.registry and images.pullSecrets",
                     image_keys(pod)
                 ),
             ),
@@ -80,13 +80,13 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
     })?;
     let said = refused["message"].as_str().unwrap_or_default();
     Some(Readiness::stuck(
-        format!("pod `{name}` gets no volume: {said}"),
-        "change what it claims (containerMode.kubernetes.workVolume, or the volume under template.volumes, of the pool in the profile), or the quota, LimitRange or policy that refuses it",
+        format!("pod `{name}` has no volume: {said}"),
+        "change the volume claim (containerMode.kubernetes.workVolume, or the volume under template.volumes, of the pool in the profile), or the quota, LimitRange or policy that rejects it",
     ))
 }
 
 /// The hint where the cluster has no nodes: autoscalers start only when a pod is pending.
-const NO_NODES: &str = "the cluster has no node: add a node group, or wait until the autoscaler that is to bring one (Karpenter, Cluster Autoscaler) has seen this pod; `arcctl doctor` tells when nodes are ready";
+const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
 
 /// The creator of a pod, by its labels.
 enum Maker {
@@ -119,7 +119,7 @@ fn placement_keys(pod: &Value) -> &'static str {
         Maker::CertManager => {
             "nodeSelector, tolerations or resources of the part under certManager.values in the profile"
         }
-        Maker::Other => "what keeps it from the nodes that are there",
+        Maker::Other => "the nodeSelector, affinity, tolerations or resources of the pod",
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
         };
         assert_eq!(
             reason,
-            "pod `p` gets no volume: ephemeral volume \"work\": exceeded quota: q"
+            "pod `p` has no volume: ephemeral volume \"work\": exceeded quota: q"
         );
         assert!(
             hint.contains("workVolume") && !hint.contains("nodes"),

@@ -116,8 +116,8 @@ pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) ->
         return Next::Remove(names(&|_| true));
     }
     if let Err(why) = known {
-        let reason = format!("whether its runners have a job is not known: {why}");
-        let hint = "mend that, or take the runners away as they are with `arcctl teardown --force`";
+        let reason = format!("cannot determine whether its runners have a job: {why}");
+        let hint = "fix that, or delete the runners anyway with `arcctl teardown --force`";
         return Next::Wait(Readiness::stuck(reason, hint));
     }
     let go = names(&|it| match it.state {
@@ -143,7 +143,7 @@ pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) ->
     let unnoted = names(&|it| it.state == State::Unnoted);
     if !unnoted.is_empty() {
         return Next::Wait(Readiness::progressing(format!(
-            "the controller has not noted the registration of {} yet: {}",
+            "the controller has not recorded the registration of {} yet: {}",
             count(unnoted.len()),
             listed(&unnoted)
         )));
@@ -325,7 +325,7 @@ mod tests {
         let left = [leaving("a", State::Unreachable, false)];
         for way in [GENTLY, BY_HAND] {
             let next = decide(&left, Err("no answer"), way);
-            assert!(reason(&next).ends_with("is not known: no answer"));
+            assert!(reason(&next).ends_with("have a job: no answer"));
         }
         assert_eq!(
             decide(&left, Err("no answer"), BY_FORCE),

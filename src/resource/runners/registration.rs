@@ -68,7 +68,7 @@ impl Registration {
                 present.readiness = refused;
             } else if self.idle(context).await?.is_none() {
                 present.readiness = Readiness::progressing(format!(
-                    "all runners of pool `{}` are busy: one that is idle is replaced, to prove the new credential",
+                    "all runners of pool `{}` are busy; arcctl replaces the next idle one to verify the new credential",
                     self.pool
                 ));
             } else {
@@ -103,7 +103,7 @@ impl Registration {
         if refusal.is_lasting() {
             let id = format!("registration/github/{}", self.pool);
             let said = format!(
-                "GitHub takes the new credential; no runner of pool `{}` was replaced to see one register with it, since the API server refuses new runner pods: {}",
+                "GitHub accepts the new credential; arcctl did not replace a runner of pool `{}` to verify it, because the API server rejects new runner pods: {}",
                 self.pool, refusal.said
             );
             context.remarks.say(&id, Some(said));
@@ -123,7 +123,7 @@ impl Registration {
         let failure = context.kube.create(&probe, Mode::DryRun).await.err()?;
         let said = failure.said();
         Some(Readiness::progressing(format!(
-            "namespace `{}` takes no new runners: {}",
+            "the API server rejects new runners in namespace `{}`: {}",
             self.namespace,
             short(&said)
         )))

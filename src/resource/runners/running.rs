@@ -82,7 +82,7 @@ impl Registration {
             tokio::try_join!(context.kube.get(&deployment), context.kube.list(&sets))?;
         let Some(deployment) = deployment else {
             return Ok(Err(Readiness::progressing(format!(
-                "RunnerDeployment `{}` is not there yet",
+                "RunnerDeployment `{}` does not exist yet",
                 self.pool
             ))));
         };
@@ -106,7 +106,7 @@ impl Registration {
         let hash = newest.and_then(|it| it["metadata"]["labels"]["runner-template-hash"].as_str());
         let Some(hash) = hash.map(str::to_owned) else {
             return Ok(Err(Readiness::progressing(format!(
-                "the controller has not yet made runners of what pool `{}` says now",
+                "the controller has not yet created runners with the current template of pool `{}`",
                 self.pool
             ))));
         };
@@ -155,7 +155,7 @@ impl Registration {
                 None => Ok(Readiness::Ready),
             };
         }
-        let count = format!("{running} of {wanted} runner pods run");
+        let count = format!("{running} of {wanted} runner pods are running");
         self.explain(context, pods, Readiness::progressing(count))
             .await
     }
@@ -169,7 +169,7 @@ impl Registration {
         if self.is_left(context) || live["status"]["desiredReplicas"].is_number() {
             return Ok(Readiness::Ready);
         }
-        let waits = format!("the autoscaler of pool `{name}` has not set how many runners it has");
+        let waits = format!("the autoscaler of pool `{name}` has not set its replicas yet");
         self.explain(context, &[], Readiness::progressing(waits))
             .await
     }

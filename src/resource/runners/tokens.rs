@@ -58,7 +58,7 @@ impl Registration {
         let name = runner["metadata"]["name"].as_str().unwrap_or_default();
         Ok(Some(Readiness::stuck(
             format!(
-                "{count}: the controller gets no registration token for Runner `{name}`, and arcctl gets one from {server} with the credential that is in the Secret"
+                "{count}: the controller cannot get a registration token for Runner `{name}`, but arcctl can get one from {server} with the credential in the Secret"
             ),
             unreached(context).await,
         )))
@@ -70,13 +70,13 @@ impl Registration {
         let reported = said.map(|it| format!("; the controller reports: {it}"));
         Readiness::stuck(
             format!(
-                "the controller gets no registration token for the runners of pool `{}`: Secret `{}/{}` holds another credential than the profile, and --adopt leaves it as it is{}",
+                "the controller cannot get a registration token for the runners of pool `{}`: Secret `{}/{}` contains another credential than the profile, and --adopt does not change it{}",
                 self.pool,
                 context.profile.controller.namespace,
                 names::CONTROLLER_SECRET,
                 reported.unwrap_or_default()
             ),
-            "run `arcctl up` without --adopt: it writes the profile's credential, which GitHub takes",
+            "run `arcctl up` without --adopt: it writes the profile's credential, which GitHub accepts",
         )
     }
 }
@@ -111,7 +111,7 @@ async fn unreached(context: &Context) -> String {
     let aws = context.profile.aws.as_ref();
     if aws.is_some_and(|it| it.github_server.is_some()) {
         return format!(
-            "the rules of aws.githubServer are there: look at routes, network ACLs, the server's own firewall, and `proxy` and `github.caBundle` in the profile; what the controller met is in its log: `{command}`"
+            "the rules of aws.githubServer exist: check routes, network ACLs, the server's own firewall, and `proxy` and `github.caBundle` in the profile; the controller's log shows the error: `{command}`"
         );
     }
     let groups = match node_groups(context).await {
@@ -125,7 +125,7 @@ async fn unreached(context: &Context) -> String {
         _ => String::new(),
     };
     format!(
-        "see what the controller met in its log: `{command}`. If it does not reach the server on TCP 443: {groups}name the server under `aws.githubServer` in the profile (securityGroup or cidr), and `arcctl up` adds the rules, or set `proxy`; if it does not trust the server's certificate: set `github.caBundle`"
+        "the controller's log shows the error: `{command}`. If it cannot connect to the server on TCP 443: {groups}set `aws.githubServer` in the profile (securityGroup or cidr), so that `arcctl up` adds the rules, or set `proxy`; if it does not trust the server's certificate: set `github.caBundle`"
     )
 }
 

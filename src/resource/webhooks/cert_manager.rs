@@ -82,7 +82,7 @@ pub fn webhook_namespace(configurations: &[Value]) -> Option<String> {
 async fn parts(context: &Context) -> Result<Readiness> {
     let Some(namespace) = namespace(&context.kube).await? else {
         return Ok(Readiness::progressing(
-            "cert-manager's webhook configuration is not there yet",
+            "cert-manager's webhook configuration does not exist yet",
         ));
     };
     let of = |version: &str, kind: &str| {
@@ -116,7 +116,7 @@ async fn admission(context: &Context) -> Result<Readiness> {
         .is_empty()
     {
         return Ok(Readiness::progressing(
-            "cert-manager's mutating webhook did not see a dry-run CertificateRequest",
+            "cert-manager's mutating webhook was not called for a dry-run CertificateRequest",
         ));
     }
     match context
@@ -139,7 +139,7 @@ const fn is_denial(code: Option<u16>) -> bool {
 
 fn silent(said: &str) -> Readiness {
     Readiness::progressing(format!(
-        "cert-manager's webhook does not answer: {}",
+        "cert-manager's webhook does not respond: {}",
         short(said)
     ))
 }

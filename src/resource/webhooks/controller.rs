@@ -73,7 +73,7 @@ impl Proof<'_> {
             tokio::try_join!(context.kube.list(&selection), context.kube.get(&deployment))?;
         let Some(deployment) = deployment else {
             return Ok(Readiness::progressing(format!(
-                "Deployment `{name}` is not there yet"
+                "Deployment `{name}` does not exist yet"
             )));
         };
         // The release is already compared with the profile; an adopted one is as another tool created it.
@@ -137,7 +137,9 @@ impl Proof<'_> {
         let name = format!("{}-serving-cert", self.full_name());
         let target = Target::namespaced(CERTIFICATES, "Certificate", self.namespace, &name);
         let Some(certificate) = context.kube.get(&target).await? else {
-            return Ok(Readiness::progressing(format!("{target} is not there yet")));
+            return Ok(Readiness::progressing(format!(
+                "{target} does not exist yet"
+            )));
         };
         Ok(match readiness::issued(&certificate) {
             Ok(()) => Readiness::Ready,
@@ -149,7 +151,7 @@ impl Proof<'_> {
                 ),
             ),
             Err(None) => Readiness::stuck(
-                format!("cert-manager has not picked up {target}"),
+                format!("cert-manager has not processed {target} yet"),
                 format!("check that {}", cert_manager_runs(context).await),
             ),
         })
@@ -202,7 +204,9 @@ impl Proof<'_> {
         let name = format!("{}-serving-cert", self.full_name());
         let target = Target::namespaced("v1", "Secret", self.namespace, &name);
         let Some(secret) = context.kube.get(&target).await? else {
-            return Ok(Readiness::progressing(format!("{target} is not there yet")));
+            return Ok(Readiness::progressing(format!(
+                "{target} does not exist yet"
+            )));
         };
         let wanted = &secret["data"]["ca.crt"];
         for (kind, prefix) in [
@@ -211,11 +215,13 @@ impl Proof<'_> {
         ] {
             let target = Target::cluster(REGISTRATION, kind, &self.configuration(prefix));
             let Some(live) = context.kube.get(&target).await? else {
-                return Ok(Readiness::progressing(format!("{target} is not there yet")));
+                return Ok(Readiness::progressing(format!(
+                    "{target} does not exist yet"
+                )));
             };
             if let Some(webhook) = without_authority(&live, wanted.as_str()).next() {
                 return Ok(Readiness::progressing(format!(
-                    "cert-manager's cainjector has not yet given webhook `{webhook}` of {target} the CA of {name}",
+                    "cert-manager's cainjector has not yet written the CA of {name} into webhook `{webhook}` of {target}",
                 )));
             }
         }
@@ -265,11 +271,11 @@ impl Proof<'_> {
         let (namespace, name) = (self.namespace, self.full_name());
         Readiness::stuck(
             format!(
-                "the API server does not take the certificate of the controller's webhook: {}",
+                "the API server rejects the certificate of the controller's webhook: {}",
                 of_certificate(said)
             ),
             format!(
-                "see what cert-manager says of it with `kubectl -n {namespace} describe certificate {name}-serving-cert`, and check that {}",
+                "see its events with `kubectl -n {namespace} describe certificate {name}-serving-cert`, and check that {}",
                 cert_manager_runs(context).await
             ),
         )
@@ -338,14 +344,14 @@ const CERTIFICATE: &str = "x509: ";
 fn not_answered(said: &str) -> Option<Readiness> {
     if !said.contains(CERTIFICATE) {
         return Some(Readiness::progressing(format!(
-            "the controller's webhook does not answer: {}",
+            "the controller's webhook does not respond: {}",
             short(said)
         )));
     }
     // The webhook configurations already have the new CA: only the pods are behind (findings: lab.md 10).
     said.contains("signed by unknown authority").then(|| {
         Readiness::progressing(
-            "the controller's pods still serve the certificate from before; the kubelet brings the new one into their volume within about a minute",
+            "the controller's pods still serve the old certificate; the kubelet updates their Secret volume within about a minute",
         )
     })
 }
@@ -378,7 +384,7 @@ mod tests {
                 .unwrap()
                 .reason()
                 .unwrap()
-                .contains("does not answer")
+                .contains("does not respond")
         );
         for words in [
             "x509: certificate has expired or is not yet valid: current time 2026-11-24T12:00:00Z is after 2026-11-01T00:00:00Z",

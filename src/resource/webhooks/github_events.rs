@@ -25,7 +25,7 @@ pub(super) async fn readiness(context: &Context) -> Result<Readiness> {
     let target = Target::namespaced("apps/v1", "Deployment", namespace, &name);
     let Some(deployment) = context.kube.get(&target).await? else {
         return Ok(Readiness::progressing(format!(
-            "Deployment `{namespace}/{name}` is not there yet"
+            "Deployment `{namespace}/{name}` does not exist yet"
         )));
     };
     if rollout::is_rolled_out(&deployment) && !rollout::is_scaled_to_nothing(&deployment) {

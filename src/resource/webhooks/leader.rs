@@ -43,7 +43,7 @@ pub(super) fn leader(name: &str, lease: Option<&Value>, pods: &[Value]) -> Readi
     let holder = spec["holderIdentity"].as_str().unwrap_or_default();
     if holder.is_empty() {
         return Readiness::progressing(format!(
-            "no pod of the controller leads yet: nobody holds Lease `{name}`"
+            "the controller has no leader yet: no pod holds Lease `{name}`"
         ));
     }
     let host = host(holder);
@@ -52,7 +52,7 @@ pub(super) fn leader(name: &str, lease: Option<&Value>, pods: &[Value]) -> Readi
         .unwrap_or(DEFAULT_SECONDS);
     let old = |why: &str| {
         Readiness::progressing(format!(
-            "no pod of the controller leads yet: `{host}`, {why}, still holds Lease `{name}`; another takes over once that has run out, after {seconds} s"
+            "the controller has no leader yet: `{host}`, {why}, still holds Lease `{name}`; another pod becomes the leader when the Lease expires, after {seconds} s"
         ))
     };
     let Some(pod) = pods.iter().find(|it| host_name(it) == host) else {
@@ -151,8 +151,8 @@ mod tests {
         let later = "2026-01-01T00:00:11.5Z";
         let held = lease("a-1_uid", later);
         assert_eq!(reason(Some(&held), &[pod("a-1")]), "ready");
-        assert!(reason(None, &[pod("a-1")]).contains("nobody holds Lease `x`"));
-        assert!(reason(Some(&lease("", later)), &[pod("a-1")]).contains("nobody holds"));
+        assert!(reason(None, &[pod("a-1")]).contains("no pod holds Lease `x`"));
+        assert!(reason(Some(&lease("", later)), &[pod("a-1")]).contains("no pod holds"));
         let gone = reason(Some(&held), &[pod("a-2")]);
         assert!(
             gone.contains("`a-1`, which is gone") && gone.contains("after 15 s"),

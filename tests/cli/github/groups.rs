@@ -55,7 +55,7 @@ async fn what_a_group_keeps_away_is_told_at_both_levels() {
                 assert_eq!(requests.writes, 0);
                 assert!(requests.reads <= 2, "{} requests", requests.reads);
             };
-        row("a group that is not there", ask().await);
+        row("a group that does not exist", ask().await);
         let id = github.add_group(&owner, "CI", Some(&[admitted]));
         row("a group that admits somebody", ask().await);
         github.update_group(id, |it| it.public = true);

@@ -114,7 +114,7 @@ fn settled(text: &str) -> String {
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "TIME"),
         (r"authorization_request=\w+", "authorization_request=CODE"),
         (r"clock is \d+ seconds", "clock is N seconds"),
-        (r"ask \d+ more times", "ask N more times"),
+        (r"only \d+ API requests left", "only N API requests left"),
     ] {
         text = Regex::new(pattern)
             .unwrap()

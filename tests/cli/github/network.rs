@@ -116,7 +116,9 @@ async fn no_redirect_takes_the_token_to_another_host() {
             for result in results {
                 let error = result.unwrap_err();
                 assert!(
-                    error.message.contains("the token is not sent there"),
+                    error
+                        .message
+                        .contains("arcctl does not send the token there"),
                     "{error}"
                 );
             }

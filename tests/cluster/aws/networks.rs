@@ -132,7 +132,7 @@ fn a_role_by_arn_is_merged_into(cluster: &Cluster, account: &Account) {
     let file = profile(cluster, "by-arn", &by_arn);
     let missing = cluster.up(&file, &[]);
     let error = missing.expect(1)["error"].clone();
-    assert_eq!(error["message"], "the IAM role `theirs` is not there");
+    assert_eq!(error["message"], "the IAM role `theirs` does not exist");
     assert!(
         error["hint"].as_str().unwrap().contains("create it"),
         "{error}"

@@ -147,7 +147,7 @@ pub(crate) const ROUNDS: &[Round] = &[
     round(&[case(
         "runners-register",
         no_tokens,
-        Follow::Asked("what GitHub said", Scene::back),
+        Follow::Asked("GitHub's error message", Scene::back),
     )]),
     round(HERE),
     round(&[case(
@@ -163,7 +163,7 @@ pub(crate) const ROUNDS: &[Round] = &[
     round(&[case(
         "github-credential",
         |it| token(it, Token::administrator().expired()),
-        Follow::Asked("make a new one", Scene::back),
+        Follow::Asked("create a new token", Scene::back),
     )]),
     round(&[case(
         "github-credential-wise",

@@ -18,7 +18,7 @@ fn a_controller_that_does_not_reach_github_is_told_with_the_groups_of_its_nodes(
     let kubelet = cluster.world().kubelet().unwrap();
     kubelet.cut_off(true);
     let profile = cluster.eks_profile("arcctl", &[("runners: 5m", "runners: 25s")]);
-    let why = "gets no registration token";
+    let why = "cannot get a registration token";
     let error = cluster.up_until(&profile, &[], why).document()["error"].clone();
     let group = &cluster.world().cloud().unwrap().node_group;
     let hint = error["hint"].as_str().unwrap();

@@ -23,7 +23,7 @@ fn is_unfinished(message: &str, hint: &str) -> bool {
     hint.contains("the cause is not known yet")
         || hint.starts_with("run the same command again")
         // Nor is it a cause that cert-manager has not come to it yet.
-        || message.contains("has not picked up")
+        || message.contains("has not processed")
 }
 
 /// Waits until `holds`.

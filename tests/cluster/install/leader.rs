@@ -42,7 +42,7 @@ fn a_rollout(cluster: &Cluster) {
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     assert_ne!(holder(cluster), before);
     leads(cluster);
-    let told = format!("no pod of the controller leads yet: `{before}`");
+    let told = format!("the controller has no leader yet: `{before}`");
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     let profile = cluster.profile("arcctl", &[]);
     assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
@@ -66,7 +66,7 @@ fn a_new_certificate(cluster: &Cluster, profile: &Path) {
     cluster.kubectl(&["-n", SYSTEM, "delete", "secret", secret], None);
     let ended = cluster.up(profile, &[]);
     assert_eq!(ended.expect(0)["changed"], 0, "{}", ended.stderr);
-    let told = "the controller's pods still serve the certificate from before";
+    let told = "the controller's pods still serve the old certificate";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     assert!(!ended.stderr.contains("x509"), "{}", ended.stderr);
     assert_eq!(cluster.up(profile, &[]).expect(0)["changed"], 0);

@@ -185,7 +185,7 @@ fn where_two_controllers_would_meet_the_way_out_is_told() {
     assert!(
         again
             .stderr
-            .contains("looks at namespace `team-runners` too"),
+            .contains("watches namespace `team-runners` too"),
         "{}",
         again.stderr
     );
@@ -247,7 +247,7 @@ fn nobody_is_locked_out(cluster: &Cluster, profile: &Path) {
         let said = &ended.stderr;
         for part in [
             "(Deployment `team-system/team-actions-runner-controller`, release `team` of helm)",
-            "looks at every namespace too: both make and end the runners there",
+            "watches every namespace too: both create and delete the runners there",
             "`helm -n team-system uninstall team`",
         ] {
             assert!(said.contains(part), "{part}: {said}");

@@ -61,7 +61,7 @@ fn what_a_pool_says_of_its_pods_reaches_them() {
     let first = cluster.up(&profile, &[]);
     assert_eq!(first.expect(0)["outcome"], "ok");
     assert!(
-        !first.stderr.contains("is not there, and pods need it"),
+        !first.stderr.contains("does not exist, and pods need it"),
         "{}",
         first.stderr
     );
@@ -125,9 +125,9 @@ fn what_pods_need_is_asked_for_before_anything_waits() {
     let planned = cluster.plan(&profile, &[]);
     planned.expect(0);
     for said in [
-        "namespace `actions-runner` is not there yet: `arcctl up` makes it",
-        "PersistentVolumeClaim `cache` in namespace `actions-runner` is not there",
-        "Secret `npm` in namespace `actions-runner` is not there, and pods need it (`pools[0].env`); \
+        "namespace `actions-runner` does not exist yet: `arcctl up` creates it",
+        "PersistentVolumeClaim `cache` in namespace `actions-runner` does not exist",
+        "Secret `npm` in namespace `actions-runner` does not exist, and pods need it (`pools[0].env`); \
          create it with `kubectl -n actions-runner create secret generic npm --from-file=token=…`",
     ] {
         assert!(planned.stderr.contains(said), "{said}: {}", planned.stderr);

@@ -97,7 +97,7 @@ fn a_token_is_changed(cluster: &Cluster, profile: &Path) {
     assert!(
         ended
             .stderr
-            .contains("no runner of pool `basic` was replaced"),
+            .contains("arcctl did not replace a runner of pool `basic`"),
         "{}",
         ended.stderr
     );

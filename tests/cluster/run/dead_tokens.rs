@@ -22,7 +22,7 @@ fn a_dead_token_in_the_cluster_is_told_as_that() {
 
     // Taken over as it is, the Secret gets no tokens; the next run writes it.
     let impatient = cluster.profile("impatient", &[("runners: 5m", "runners: 15s")]);
-    let why = "holds another credential than the profile";
+    let why = "contains another credential than the profile";
     let ended = cluster.up_until(&impatient, &["--adopt"], why);
     let error = ended.document()["error"].clone();
     let message = error["message"].as_str().unwrap();
@@ -36,7 +36,7 @@ fn a_dead_token_in_the_cluster_is_told_as_that() {
     let fix = check(&document, "runners-register")["fix"]
         .as_str()
         .unwrap();
-    assert!(fix.contains("holds another one"), "{fix}");
+    assert!(fix.contains("contains another one"), "{fix}");
     assert!(!fix.contains("githubServer"), "{fix}");
     as_the_hint_says(&cluster, &profile);
     cluster.finish();

@@ -169,7 +169,11 @@ fn is_running(cluster: &Cluster, pod: &str) -> bool {
 fn github_does_not_answer(cluster: &Cluster, file: &str) {
     let github = cluster.world().proxy(System::GitHub).unwrap();
     let away = github.add_fault("502@GET:/actions/runners?".parse().unwrap());
-    teardown_in_vain(cluster, file, "whether its runners have a job is not known");
+    teardown_in_vain(
+        cluster,
+        file,
+        "cannot determine whether its runners have a job",
+    );
     github.remove_fault(away);
 }
 

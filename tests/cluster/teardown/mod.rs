@@ -422,7 +422,7 @@ fn a_controller_without_records_is_nobodys(cluster: &Cluster, file: &str) {
         let ended = cluster.arcctl(&up);
         assert_eq!(ended.expect(7)["outcome"], "refused", "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("helm has no record of it"),
+            ended.stderr.contains("helm has no release record of it"),
             "{}",
             ended.stderr
         );

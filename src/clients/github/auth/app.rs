@@ -185,26 +185,26 @@ impl GitHub {
                 Some(ahead) if ahead.abs() > CLOCK_TOLERANCE => {
                     let (off, side) = (ahead.abs(), if ahead > 0 { "ahead of" } else { "behind" });
                     refused(
-                        format!("this machine's clock is {off} seconds {side} GitHub's, and GitHub refuses what App `{id}` signs by it"),
+                        format!("this machine's clock is {off} seconds {side} GitHub's, so GitHub rejects the JWT of App `{id}`"),
                         "set this machine's clock (chronyc makestep, timedatectl set-ntp true)".into(),
                     )
                 }
                 _ => refused(
                     format!("GitHub does not accept the private key of App `{id}`"),
-                    format!("github.app.privateKey must be a key of the App whose id is in github.app.id; make a new one in the App's settings at {web}"),
+                    format!("github.app.privateKey must be a private key of the App in github.app.id; generate a new one in the App's settings at {web}"),
                 ),
             },
             StatusCode::NOT_FOUND if self.knows_app(proof).await => refused(
                 format!("GitHub App `{id}` has no installation `{installation}`"),
-                "check github.app.installationId: it is the end of the address of the page where the installation is configured; install the App anew if it was removed".into(),
+                "check github.app.installationId: it is the last part of the URL of the installation's settings page; install the App again if it was removed".into(),
             ),
             StatusCode::NOT_FOUND => refused(
-                format!("GitHub at `{}` knows no App `{id}`", self.server.api),
-                "check github.app.id (the number in the App's settings, `App ID`), and that the App is of this server".into(),
+                format!("GitHub at `{}` has no App `{id}`", self.server.api),
+                "check github.app.id (the `App ID` in the App's settings), and that the App was created on this server".into(),
             ),
             _ => refused(
-                format!("GitHub App `{id}` gets no token for installation `{installation}`"),
-                format!("look at the installation where {}'s owner configures its GitHub Apps: it may be suspended or await an owner's consent", purpose.describe()),
+                format!("GitHub returns no token of App `{id}` for installation `{installation}`"),
+                format!("check the installation in the GitHub Apps settings of {}: it may be suspended or wait for an owner's approval", purpose.describe()),
             ),
         }
     }
@@ -229,9 +229,9 @@ fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &Case<'_>) -> Option
                 Purpose::Workflows(_) => Error::new(
                     ErrorKind::Unauthorized,
                     System::GitHub,
-                    format!("the GitHub App may not run workflows of {target}"),
+                    format!("the GitHub App lacks the permission to run workflows of {target}"),
                 )
-                .hint("give the App the repository permission `Actions: read and write` and accept it where the App is installed; or name another token with `--token-env VARIABLE`"),
+                .hint("give the App the repository permission `Actions: read and write` and accept it in the settings of the installation; or use another token with `--token-env VARIABLE`"),
             }
         }
         StatusCode::UNPROCESSABLE_ENTITY if message.contains("repository") => Error::new(
@@ -239,7 +239,7 @@ fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &Case<'_>) -> Option
             System::GitHub,
             format!("the GitHub App is not installed for {target}"),
         )
-        .hint(format!("add {target} where the App is installed, or correct github.app.installationId")),
+        .hint(format!("add {target} in the settings of the installation, or correct github.app.installationId")),
         _ => return None,
     };
     Some(error.object(&case.server.api).cause(answer.said()))

@@ -184,7 +184,7 @@ impl GitHub {
         }
         if self.kind == TokenKind::OAuth {
             audit.advice.push(
-                "the GitHub token is of an OAuth app, as `gh auth token` prints one: it ends when somebody logs out there; use a personal access token".into(),
+                "the GitHub token belongs to an OAuth app, like that of `gh auth token`: it is revoked when the user logs out; use a personal access token".into(),
             );
         }
         Ok(())
@@ -233,9 +233,9 @@ impl GitHub {
             ),
             (Product::EnterpriseServer, None) => wrong(
                 format!(
-                    "what answers at `{api}` is no GitHub Enterprise Server: it tells no version"
+                    "the server at `{api}` is not a GitHub Enterprise Server: it returns no version"
                 ),
-                "leave github.url out of the profile for github.com; else it must be the server's own address",
+                "remove github.url from the profile for github.com; otherwise it must be the server's own address",
             ),
             (Product::EnterpriseServer, Some(said)) => match Version::parse(said) {
                 Some(version) if version < OLDEST => wrong(
@@ -276,10 +276,10 @@ impl GitHub {
             )
             .object(&self.server.api)
             .hint(format!(
-                "make the token as `{owner}`, or correct github.tokenOwner in the profile"
+                "create the token as `{owner}`, or correct github.tokenOwner in the profile"
             ))),
             None if user.kind == "User" || user.kind.is_empty() => Ok(Some(format!(
-                "the GitHub token belongs to `{login}`: if that is a person, every runner goes when they leave; use a login for this alone, and name it in github.tokenOwner"
+                "the GitHub token belongs to `{login}`: if this is a person's account, the runners stop working when the person leaves; use a separate account for the runners, and name it in github.tokenOwner"
             ))),
             None => Ok(None),
         }
@@ -300,17 +300,17 @@ impl GitHub {
         };
         if left >= SignedDuration::from_secs(TOO_SOON * DAY) {
             return Ok(Some(format!(
-                "the GitHub token expires {span}, on {date}, and every runner with it: make a new one before"
+                "the GitHub token expires {span}, on {date}, and the runners stop working then: create a new token before that date"
             )));
         }
         Err(Error::new(
             ErrorKind::Unauthorized,
             System::GitHub,
-            format!("the GitHub token expires {span}, on {date}, and every runner with it"),
+            format!("the GitHub token expires {span}, on {date}, and the runners stop working then"),
         )
         .object(&self.server.api)
         .hint(format!(
-            "make a new one that lasts at {} and put it where github.token in the profile says",
+            "create a token that expires later at {} and store it in the source that github.token names",
             token_page(&self.server, self.kind)
         )))
     }
@@ -333,11 +333,11 @@ fn installation_token(case: &Case<'_>) -> Error {
     Error::new(
         ErrorKind::Unauthorized,
         System::GitHub,
-        "the GitHub token is an installation token, as a job's own GITHUB_TOKEN is: it ends with the job, and the runners with it",
+        "the GitHub token is an installation token, like the GITHUB_TOKEN of a job: it expires when the job ends, and the runners stop working then",
     )
     .object(&case.server.api)
     .hint(format!(
-        "keep a personal access token for {} in a secret of the workflow and name it in github.token; or let arcctl make installation tokens, with github.app",
+        "store a personal access token for {} in a workflow secret and name it in github.token; or set github.app, so that arcctl creates installation tokens",
         describe(case.scope)
     ))
 }
@@ -357,7 +357,7 @@ fn requests_left(answer: &Answer) -> Option<(u64, Option<String>)> {
         format!(" until {}", it.strftime("%Y-%m-%d %H:%M UTC"))
     });
     let advice = (remaining < FEW_REQUESTS).then(|| {
-        format!("GitHub lets this login ask {remaining} more times{until}: the controller needs these too; give it a login of its own")
+        format!("this GitHub account has only {remaining} API requests left{until}: the controller needs them too; use a separate account for it")
     });
     Some((remaining, advice))
 }
@@ -386,6 +386,10 @@ mod tests {
         assert_eq!(requests_left(&limit(500)), Some((500, None)));
         let (remaining, advice) = requests_left(&limit(499)).unwrap();
         assert_eq!(remaining, 499);
-        assert!(advice.unwrap().contains("499 more times until 2026-11-23"));
+        assert!(
+            advice
+                .unwrap()
+                .contains("only 499 API requests left until 2026-11-23")
+        );
     }
 }

@@ -77,12 +77,12 @@ pub(crate) async fn unreachable(error: &reqwest::Error, server: &Server, bundle:
             untrusted(reason, issuer.as_deref(), server, bundle).object(api)
         }
         Fault::Tls(tls) => cannot(tls.to_string())
-            .hint("what listens there does not speak TLS as GitHub does: check github.url, and whether a proxy intercepts"),
-        Fault::Refused => cannot("nothing listens there".into())
+            .hint("the TLS handshake failed: check github.url, and whether a proxy intercepts the connection"),
+        Fault::Refused => cannot("the connection was refused".into())
             .hint(format!("check {} and that the server is up", place(server)))
             .passing(true),
-        Fault::TimedOut => cannot("it does not answer in time".into())
-            .hint("open the way from this machine to port 443 there (firewall, security group, VPN, proxy)")
+        Fault::TimedOut => cannot("the connection timed out".into())
+            .hint("allow connections from this machine to port 443 of the server (firewall, security group, VPN, proxy)")
             .passing(true),
         Fault::Other if !resolves(api).await => cannot("its name does not resolve on this machine".into())
             .hint(format!("check {}, and the DNS of this machine (private zone, VPN)", place(server)))
@@ -118,16 +118,16 @@ fn untrusted(
             "the server's administrator must renew it; check this machine's clock as well".to_owned(),
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            format!("the certificate at `{api}` is for another name (issued by {by})"),
+            format!("the certificate at `{api}` is not valid for this host name (issued by {by})"),
             format!("check {}: it must be the host name in the certificate", place(server)),
         ),
         _ if bundle => (
-            format!("the certificate of GitHub at `{api}` is issued by {by}, which github.caBundle does not hold"),
-            "put that authority's certificate (PEM) into the file that github.caBundle names; arcctl, the controller and the runners take it from there".to_owned(),
+            format!("the certificate of GitHub at `{api}` is issued by {by}, which is not in github.caBundle"),
+            "add that authority's certificate (PEM) to the file that github.caBundle names; arcctl, the controller and the runners use this file".to_owned(),
         ),
         _ => (
             format!("the certificate of GitHub at `{api}` is issued by {by}, which this machine does not trust"),
-            "get that authority's certificate as PEM and name it in the profile, `github.caBundle: {file: ca.pem}`: arcctl, the controller and the runners take it from there".to_owned(),
+            "save that authority's certificate as PEM and name the file in the profile, `github.caBundle: {file: ca.pem}`; arcctl, the controller and the runners use this file".to_owned(),
         ),
     };
     Error::failed(System::GitHub, message).hint(hint)

@@ -27,9 +27,9 @@ pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
         }
         if answer.ground() == Some(Ground::NotAdministrator) {
             return unauthorized(format!(
-                "the GitHub token has the scope for {target}, and its owner may not manage its runners"
+                "the GitHub token has the scope for {target}, but its owner lacks the permission to manage the runners"
             ))
-            .hint(format!("make its owner {}, or use a token of somebody who is", administrator(case.scope)));
+            .hint(format!("make the token's owner {}, or use a token of an account that is", administrator(case.scope)));
         }
     }
     let lacks = matches!(
@@ -41,7 +41,7 @@ pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
     if lacks {
         return missing_permission(case).unwrap_or_else(|| {
             unauthorized(format!(
-                "{} may not manage the runners of {target}",
+                "{} lacks the permission to manage the runners of {target}",
                 case.kind.describe()
             ))
             .hint(format!("its owner must be {}", administrator(case.scope)))
@@ -72,7 +72,7 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
     match (ground, kind) {
         (Ground::SuspendedInstallation, _) => Some((
             "the installation of the GitHub App is suspended",
-            "have an owner unsuspend it where the organization's GitHub Apps are configured",
+            "ask an owner to unsuspend it in the organization's GitHub Apps settings",
         )),
         (Ground::SuspendedAccount, _) => Some((
             "the account of the GitHub token is suspended",
@@ -91,8 +91,8 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
 fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(String, String)> {
     let (message, hint) = match ground {
         Ground::Address => (
-            format!("GitHub does not let this machine's address reach {target}"),
-            "have an owner add the address to the IP allow list in GitHub's settings; the cluster's addresses must be on it too, for the controller and the runners".to_owned(),
+            format!("the IP allow list of {target} blocks this machine's address"),
+            "ask an owner to add the address to the IP allow list in GitHub's settings; the controller and the runners also need the cluster's addresses in it".to_owned(),
         ),
         Ground::NoClassicTokens => (
             format!("the owner of {target} does not allow classic personal access tokens"),
@@ -104,7 +104,7 @@ fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(Strin
         ),
         Ground::NoSuchOAuthApp => (
             format!("the owner of {target} does not allow tokens of this OAuth app"),
-            format!("make a personal access token at {} and put it where github.token in the profile says", token_page(server, TokenKind::Classic)),
+            format!("create a personal access token at {} and store it in the source that github.token names", token_page(server, TokenKind::Classic)),
         ),
         Ground::ManagedUser => (
             format!("the account of the GitHub token is managed by another enterprise than that of {target}"),
@@ -123,7 +123,7 @@ fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
     let header = answer.header("x-github-sso").unwrap_or_default();
     let url = header.split_once("url=").map_or("", |(_, url)| url.trim());
     unauthorized(format!(
-        "the GitHub token is not authorized for the single sign-on that guards {target}"
+        "the GitHub token is not authorized for the SAML single sign-on of {target}"
     ))
     .hint(if url.is_empty() {
         format!(
@@ -139,15 +139,15 @@ fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
 fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
     let reason = match answer.message() {
         Some(_) => "",
-        None => ", and gives no reason",
+        None => ", and returns no reason",
     };
     let error = unauthorized(format!(
-        "GitHub refuses to let {} manage the runners of {target}{reason}",
+        "GitHub does not allow {} to manage the runners of {target}{reason}",
         case.kind.describe()
     ));
     let next = next_place(answer, case);
     error.hint(match answer.scopes() {
-        Some(_) => format!("the token has the scope that is needed; {next}"),
+        Some(_) => format!("the token has the required scope; {next}"),
         None => next,
     })
 }
@@ -175,7 +175,7 @@ pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
         Some(_) => log,
         // GitHub sets an id on every response: this one may not be GitHub's.
         None => format!(
-            "the answer has no request id of GitHub's: ask who runs the proxy before it; {log}"
+            "the response has no GitHub request ID, so it may come from a proxy: ask its administrator; {log}"
         ),
     }
 }
@@ -197,7 +197,7 @@ pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error>
         describe(case.scope)
     ));
     Some(error.object(&case.server.api).cause(has).hint(format!(
-        "tick `{}` for it at {}/settings/tokens, as {}; its value stays the same",
+        "add the scope `{}` to the token at {}/settings/tokens, as {}; its value does not change",
         needed[0],
         case.server.web,
         administrator(case.scope)
@@ -214,7 +214,7 @@ pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
         return Some(not_for_enterprises(case));
     };
     let error = unauthorized(format!(
-        "{} may not manage the runners of {target}",
+        "{} lacks the permission to manage the runners of {target}",
         case.kind.describe()
     ));
     let owner = match case.scope {
@@ -223,12 +223,12 @@ pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
     };
     let hint = if case.kind == TokenKind::App {
         format!(
-            "give the App the {}, accept it where the App is installed, and check that {target} is among what it is installed for",
+            "give the App the {}, accept it in the settings of the installation, and check that the App is installed for {target}",
             needed.title
         )
     } else {
         format!(
-            "give it the {} at {}; its resource owner must be {owner}, and {} must have made it",
+            "give it the {} at {}; its resource owner must be {owner}, and {} must have created it",
             needed.title,
             token_page(case.server, case.kind),
             administrator(case.scope)
@@ -240,13 +240,13 @@ pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
 /// Only tokens with scopes can manage the runners of an enterprise.
 pub(crate) fn not_for_enterprises(case: &Case<'_>) -> Error {
     unauthorized(format!(
-        "{} cannot manage the runners of {}: GitHub takes classic tokens only for an enterprise",
+        "{} cannot manage the runners of {}: for an enterprise GitHub accepts only classic tokens",
         case.kind.describe(),
         describe(case.scope)
     ))
     .object(&case.server.api)
     .hint(format!(
-        "make a classic token with `{}` at {}/settings/tokens, as {}; or name an organization in the profile",
+        "create a classic token with `{}` at {}/settings/tokens, as {}; or set github.organization in the profile",
         classic_scopes(case.scope)[0],
         case.server.web,
         administrator(case.scope)

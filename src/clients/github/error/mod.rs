@@ -47,8 +47,8 @@ pub(super) fn refusal(answer: &Answer, case: &Case<'_>) -> Error {
         StatusCode::UNAUTHORIZED => unauthenticated(answer, case),
         StatusCode::FORBIDDEN => forbidden(answer, case),
         StatusCode::NOT_FOUND => not_found(case),
-        _ => Error::failed(System::GitHub, format!("GitHub refuses a request for {target}"))
-            .hint("check the names under `github` in the profile; with them right, this is a fault of arcctl: report it with the request's id"),
+        _ => Error::failed(System::GitHub, format!("GitHub rejects a request for {target}"))
+            .hint("check the names under `github` in the profile; if they are correct, report this as a bug with the request ID"),
     };
     error.object(&case.server.api).cause(answer.said())
 }
@@ -66,16 +66,16 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
             System::GitHub,
             format!("GitHub at `{api}` is in maintenance mode"),
         )
-        .cause(format!("it answered {}", status.as_u16()))
-        .hint("run it again once the server's administrator has ended the maintenance")
+        .cause(format!("it returned HTTP {}", status.as_u16()))
+        .hint("run the command again after the maintenance")
         .passing(true)
     } else if status.is_server_error() {
-        Error::failed(System::GitHub, format!("GitHub at `{api}` failed at every try"))
+        Error::failed(System::GitHub, format!("GitHub at `{api}` failed on every attempt"))
             .cause(answer.said())
             .hint(match server.product {
-                Product::Cloud => "look at https://www.githubstatus.com, and run it again later".to_owned(),
+                Product::Cloud => "check https://www.githubstatus.com, and run the command again later".to_owned(),
                 Product::EnterpriseServer => format!(
-                    "look at `{}/status`, give the request's id to the server's administrator, and run it again after that",
+                    "check `{}/status`, report the request ID to the server's administrator, and run the command again after that",
                     server.web
                 ),
             })
@@ -92,10 +92,10 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
 pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
     let kind = answer.header("content-type").unwrap_or("no type");
     let status = answer.status.as_u16();
-    Error::failed(System::GitHub, format!("what answers at `{}` is not GitHub's API", server.api))
+    Error::failed(System::GitHub, format!("the server at `{}` is not the GitHub API", server.api))
         .object(&server.api)
-        .cause(format!("it answered {status} with `{kind}`"))
-        .hint("github.url must be the server's own address, `https://HOST`; a proxy's login or block page looks like this too")
+        .cause(format!("it returned HTTP {status} with content type `{kind}`"))
+        .hint("github.url must be the server's own address, `https://HOST`; the login or block page of a proxy is another possible cause")
 }
 
 /// The error for a redirect. The token is only sent to the configured host.
@@ -108,24 +108,24 @@ fn moved(answer: &Answer, server: &Server) -> Error {
     if origin(&server.api).is_some_and(|it| it == to) {
         return Error::failed(
             System::GitHub,
-            "GitHub has what the profile names under another name now",
+            "the enterprise, organization or repository in the profile has another name at GitHub now",
         )
         .cause(format!(
-            "GitHub said {}: it moved to {location}",
+            "GitHub returned HTTP {}: it moved to {location}",
             answer.status.as_u16()
         ))
-        .hint("it was renamed or transferred: put its present name under `github` in the profile");
+        .hint("it was renamed or transferred: write its new name under `github` in the profile");
     }
     Error::failed(
         System::GitHub,
-        format!("`{}` sends to another host, `{to}`, and the token is not sent there", server.api),
+        format!("`{}` redirects to another host, `{to}`; arcctl does not send the token there", server.api),
     )
-    .cause(format!("it answered {}", answer.status.as_u16()))
+    .cause(format!("it returned HTTP {}", answer.status.as_u16()))
     .hint(match server.product {
         Product::EnterpriseServer => format!(
-            "if this is the server's address, write `github.url: {to}`; if it is a login page, reach the server past that proxy"
+            "if this is the server's address, write `github.url: {to}`; if it is a login page, connect to the server without that proxy"
         ),
-        Product::Cloud => "a proxy stands between; let this machine reach api.github.com past it".to_owned(),
+        Product::Cloud => "a proxy redirects the request: let this machine connect to api.github.com without it".to_owned(),
     })
 }
 
@@ -141,18 +141,18 @@ fn limited(limit: Limit, until: Timestamp) -> Error {
     let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
     let (message, hint) = match limit {
         Limit::Primary => (
-            format!("GitHub's rate limit for this token is used up until {until}"),
-            "run it again after that; a login's tokens share one limit, so give arcctl and the controller a login of their own",
+            format!("GitHub's rate limit for this token is exceeded until {until}"),
+            "run the command again after that; all tokens of an account share one limit, so use a separate account for arcctl and the controller",
         ),
         Limit::Secondary => (
-            format!("GitHub asks for a pause until {until} (its secondary rate limit)"),
-            "run it again after that; other programs with this login may be asking too much at once",
+            format!("GitHub's secondary rate limit is exceeded until {until}"),
+            "run the command again after that; other programs with this account may send too many requests",
         ),
         Limit::Logins => (
             format!(
                 "GitHub blocks this account's tokens until about {until}: too many attempts with a wrong token"
             ),
-            "find the program that still uses an old token of this login, and run it again after that",
+            "stop the program that still uses an old token of this account, and run the command again after that time",
         ),
     };
     Error::failed(System::GitHub, message)
@@ -177,7 +177,7 @@ pub(super) fn unauthorized(message: impl Into<String>) -> Error {
 /// The error for a 401.
 pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     let new = format!(
-        "make a new one at {} and put it where github.token in the profile says",
+        "create a new token at {} and store it in the source that github.token names",
         token_page(case.server, case.kind)
     );
     if let Some(ended) = answer.token_expires().filter(|it| *it <= answer.received) {
@@ -185,7 +185,7 @@ pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
         return unauthorized(format!("the GitHub token expired on {ended}")).hint(new);
     }
     let other = match case.server.product {
-        Product::Cloud => "a GitHub Enterprise Server, which github.url must name",
+        Product::Cloud => "a GitHub Enterprise Server (then set github.url)",
         Product::EnterpriseServer => "github.com or another server",
     };
     unauthorized(format!(
@@ -193,7 +193,7 @@ pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
         case.server.api
     ))
     .hint(format!(
-        "it is mistyped, revoked, expired, or of {other}: {new}"
+        "the token is mistyped, revoked, expired, or belongs to {other}: {new}"
     ))
 }
 
@@ -204,31 +204,31 @@ fn not_found(case: &Case<'_>) -> Error {
         administrator(case.scope),
     );
     if case.kind == TokenKind::App {
-        return unauthorized(format!("the GitHub App does not reach {target}")).hint(format!(
-            "check {key}, and that github.app.installationId is the installation that has {target}"
+        return unauthorized(format!("the GitHub App has no access to {target}")).hint(format!(
+            "check {key}, and that github.app.installationId is the installation for {target}"
         ));
     }
     if case.visible == Some(true) {
         return unauthorized(format!(
-            "GitHub knows {target}, but this token may not manage its runners"
+            "{target} exists, but this token lacks the permission to manage its runners"
         ))
         .hint(format!(
-            "the token's owner must be {who}: make them one, or use a token of somebody who is"
+            "the token's owner must be {who}: grant that role, or use a token of an account that has it"
         ));
     }
     let web = &case.server.web;
     let error = unauthorized(format!(
-        "GitHub knows no {target}, or hides it from this token"
+        "{target} does not exist at GitHub, or is not visible to this token"
     ));
     error.hint(match case.scope {
         Scope::Enterprise(_) => format!(
-            "check {key}: the slug is the end of {web}/enterprises/SLUG; the token's owner must be {who}"
+            "check {key}: the slug is the last part of {web}/enterprises/SLUG; the token's owner must be {who}"
         ),
         Scope::Organization(_) => format!(
-            "check {key}: it is the end of {web}/ORGANIZATION, and a user's account is none; the token's owner must be {who}"
+            "check {key}: it is the last part of {web}/ORGANIZATION, and not a user account; the token's owner must be {who}"
         ),
         Scope::Repository(_) => format!(
-            "check {key}: it is the end of {web}/OWNER/NAME; the token's owner must be {who}"
+            "check {key}: it is the last part of {web}/OWNER/NAME; the token's owner must be {who}"
         ),
     })
 }
@@ -273,7 +273,7 @@ mod tests {
     fn a_403_in_spite_of_the_scope_is_told_as_that() {
         let error = told(403, &[JSON, ("x-oauth-scopes", "admin:org, repo")]);
         let hint = error.hint.unwrap();
-        assert!(hint.contains("the token has the scope"), "{hint}");
+        assert!(hint.contains("the token has the required scope"), "{hint}");
     }
 
     #[test]

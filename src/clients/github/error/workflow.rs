@@ -52,7 +52,7 @@ pub(crate) struct WorkflowCase<'a> {
 }
 
 /// The permissions to dispatch a workflow and to read its run.
-const NEEDS: &str = "dispatching needs a classic token with `repo`, or the repository permission `Actions: read and write`, of somebody who may write there; `--token-env VARIABLE` takes another token than the profile's";
+const NEEDS: &str = "to dispatch a workflow, the token needs the scope `repo` (classic) or the repository permission `Actions: read and write`, and its owner needs write access; `--token-env VARIABLE` uses another token than the profile's";
 
 /// The error for an error response.
 pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Error {
@@ -86,11 +86,11 @@ pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
         _ => Error::failed(
             System::GitHub,
             format!(
-                "GitHub refuses a request for repository `{}`",
+                "GitHub rejects a request for repository `{}`",
                 case.repository
             ),
         )
-        .hint("this is a fault of arcctl: report it with the request's id"),
+        .hint("report this as a bug with the request ID"),
     };
     error
         .object(format!("repository/{}", case.repository))
@@ -110,11 +110,11 @@ fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &Case<'_>) -> E
         Some(
             Ground::NotForIntegrations | Ground::NotForFineGrainedTokens | Ground::NotAdministrator,
         ) => unauthorized(format!(
-            "{who} may not run workflows of repository `{repository}`"
+            "{who} lacks the permission to run workflows of repository `{repository}`"
         ))
         .hint(NEEDS),
         _ => unauthorized(format!(
-            "GitHub refuses to let {who} run workflows of repository `{repository}`"
+            "GitHub does not allow {who} to run workflows of repository `{repository}`"
         ))
         .hint(next_place(answer, of_runners)),
     }
@@ -124,10 +124,10 @@ fn not_found(case: &WorkflowCase<'_>) -> Error {
     let (repository, web) = (case.repository, &case.server.web);
     match case.asked {
         Asked::Repository => unauthorized(format!(
-            "GitHub knows no repository `{repository}`, or hides it from this token"
+            "repository `{repository}` does not exist at GitHub, or is not visible to this token"
         ))
         .hint(format!(
-            "it is the end of {web}/OWNER/NAME; {NEEDS}"
+            "check the name: it is the last part of {web}/OWNER/NAME; {NEEDS}"
         )),
         Asked::Dispatch { file, .. } => Error::failed(
             System::GitHub,
@@ -138,7 +138,7 @@ fn not_found(case: &WorkflowCase<'_>) -> Error {
         )),
         Asked::Run | Asked::Cancel => Error::failed(
             System::GitHub,
-            format!("repository `{repository}` does not have the run any more"),
+            format!("the workflow run in repository `{repository}` no longer exists"),
         )
         .hint("somebody deleted it: run `arcctl smoke` again"),
     }
@@ -154,9 +154,9 @@ fn unprocessable(case: &WorkflowCase<'_>) -> Error {
     else {
         return Error::failed(
             System::GitHub,
-            format!("GitHub cannot do what was asked of repository `{repository}`"),
+            format!("GitHub cannot process the request for repository `{repository}`"),
         )
-        .hint("this is a fault of arcctl: report it with the request's id");
+        .hint("report this as a bug with the request ID");
     };
     if disabled == Some(true) {
         return Error::failed(

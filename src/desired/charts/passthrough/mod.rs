@@ -164,7 +164,7 @@ impl Chart {
                     if let Some(wanted) = wrong_kind(*kind, value) {
                         found.push(Finding {
                             message: format!(
-                                "`{dotted}` wants {wanted}, and this is {}",
+                                "`{dotted}` must be {wanted}, but this is {}",
                                 what(value)
                             ),
                             hint: Some("correct it: the chart would fail, or ignore it".into()),

@@ -132,23 +132,23 @@ fn a_value_of_another_kind_is_an_error() {
     for (values, said) in [
         (
             json!({"nodeSelector": ["a"]}),
-            "wants a map, and this is a list",
+            "must be a map, but this is a list",
         ),
         (
             json!({"tolerations": {"operator": "Exists"}}),
-            "wants a list, and this is a map",
+            "must be a list, but this is a map",
         ),
         (
             json!({"hostNetwork": "true"}),
-            "wants `true` or `false`, and this is text",
+            "must be `true` or `false`, but this is text",
         ),
         (
             json!({"priorityClassName": ["high"]}),
-            "wants text or a number, and this is a list",
+            "must be text or a number, but this is a list",
         ),
         (
             json!({"serviceAccount": "mine"}),
-            "wants a map, and this is text",
+            "must be a map, but this is text",
         ),
     ] {
         let found = controller(values);

@@ -145,7 +145,7 @@ impl Report {
         {
             self.error(
                 path.key(key),
-                format!("`{found}` is not known here"),
+                format!("`{found}` is not a valid value"),
                 format!("write {}", quoted(words, "or")),
             );
         }

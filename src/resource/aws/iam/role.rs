@@ -138,7 +138,7 @@ impl IamRole {
     fn missing(&self) -> Error {
         Error::failed(
             System::Aws,
-            format!("the IAM role `{}` is not there", self.name),
+            format!("the IAM role `{}` does not exist", self.name),
         )
         .object(&self.name)
         .hint("a role given by its ARN is not made: create it, or give the runners a role by its name")

@@ -106,7 +106,7 @@ impl TrustPolicy<'_> {
         for _ in 0..READINGS {
             let read = Instant::now();
             let Some(role) = self.role().await? else {
-                return Err(shared.not_yet("the role is not there (any more, or yet)"));
+                return Err(shared.not_yet("the role does not exist (any more, or yet)"));
             };
             let Some(document) = self.wanted(&self.document(&role)?, own) else {
                 return Ok(());

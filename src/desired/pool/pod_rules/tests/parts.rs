@@ -50,7 +50,7 @@ fn a_mount_is_of_a_volume_and_at_a_place_of_its_own() {
         ),
         (
             json!({"name": "cache", "mountPath": "/x", "mountPropagation": "Both"}),
-            "not known here",
+            "not a valid value",
         ),
     ] {
         let found = errors(&mounted(json!([ok, mount])));
@@ -260,7 +260,7 @@ fn probes_hooks_and_ports_are_possible() {
             json!({"ports": [{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]}),
             "another port",
         ),
-        (json!({"imagePullPolicy": "Sometimes"}), "not known here"),
+        (json!({"imagePullPolicy": "Sometimes"}), "not a valid value"),
         (
             json!({"securityContext": {"privileged": true, "allowPrivilegeEscalation": false}}),
             "more privileges",
@@ -318,7 +318,7 @@ fn placement_is_possible() {
                 json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
             {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Is", "values": ["b"]}]}]}}}}),
             ),
-            "not known here",
+            "not a valid value",
         ),
         (
             template(
@@ -345,7 +345,10 @@ fn placement_is_possible() {
             template(json!({"dnsPolicy": "None"})),
             "without a name server",
         ),
-        (template(json!({"dnsPolicy": "Cluster"})), "not known here"),
+        (
+            template(json!({"dnsPolicy": "Cluster"})),
+            "not a valid value",
+        ),
         (
             template(json!({"priorityClassName": "High_1"})),
             "name of a PriorityClass",
