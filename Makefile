@@ -8,10 +8,10 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test tools build fmt lint unit cluster fuzz versions torture bench deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench deny
 
 help: ## lists the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 # Only the tools that the demo runs.
 demo: ## a bare EKS cluster becomes registered runners and bare again, on this machine
@@ -20,9 +20,16 @@ demo: ## a bare EKS cluster becomes registered runners and bare again, on this m
 	@cargo build --locked --workspace --bin arcctl --bin arcctl-sandbox
 	@$(bin)/arcctl-sandbox run --aws -- tools/demo.sh $(bin)
 
-test: tools lint unit cluster ## everything CI runs
+test: tools lint unit cluster ## what CI runs: six minutes once everything is built
 
-tools: ## builds the pinned helm, etcd, Kubernetes, Prometheus and moto into a cache
+# Which test is slow stands at the test: `#[ignore = "slow…"]`.
+test-slow: tools build ## all other tests: matrices, Prometheus, mutations, more generated cases
+	@tools/install.sh prometheus
+	@ARCCTL_POLICY_CASES=10000 ARCCTL_RACE_SEEDS=200 cargo test --locked --workspace --lib --quiet -- policy:: races::
+	@tools/fuzz.sh brief
+	@tools/cluster.sh --slow
+
+tools: ## builds the pinned helm, etcd, Kubernetes, moto and linters into a cache
 	@tools/install.sh
 
 build:

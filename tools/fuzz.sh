@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, guided by coverage: tools/fuzz.sh SECONDS [TARGET...]. Each target gets SECONDS; what it finds
-# new stays in fuzz/corpus/TARGET of the build cache, and a finding ends the run. With 0 the seeds alone are run, and a
-# thousand mutations of them, by the build that is there: no coverage, and seconds in all.
+# new stays in fuzz/corpus/TARGET of the build cache, and a finding ends the run. With 0 the seeds alone are run, with
+# `brief` a thousand mutations of them too, by the build that is there: no coverage, and seconds in all.
 #
 # The stable compiler can instrument (-C passes, as cargo-fuzz tells it), and only arcctl's own crates need it: as the
 # wrapper of the workspace this script adds the flags, and no dependency is built anew.
@@ -28,6 +28,8 @@ cache=${CARGO_TARGET_DIR:-$here/target}
 
 cd "$here"
 if [[ $seconds == 0 ]]; then
+  limit=(-runs=0)
+elif [[ $seconds == brief ]]; then
   limit=(-runs=1000)
 else
   export ARCCTL_FUZZ_WRAPPER=1 RUSTC_WORKSPACE_WRAPPER=$here/tools/fuzz.sh
@@ -44,7 +46,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$found"
   seeds=("fuzz/corpus/$target")
   [[ $target != profile ]] || seeds+=(profiles tests/cli/profiles/invalid tests/cli/profiles/advice)
-  echo "fuzz: $target for $seconds s"
+  echo "fuzz: $target (${limit[*]})"
   # At most 4 KiB: what breaks a reader is small.
   ARCCTL_FUZZ_TARGET=$target "$binary" "$found" "${seeds[@]}" "${limit[@]}" -max_len=4096 -timeout=10 \
     -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$cache/fuzz/$target-" 2> "$cache/fuzz/$target.log" ||

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
-#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator prometheus actionlint shellcheck
-#                                (default: these);
+#   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator actionlint shellcheck
+#                                (default: these); prometheus;
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -105,5 +105,5 @@ tool() {
   esac
 }
 
-[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator prometheus actionlint shellcheck
+[ $# -gt 0 ] || set -- helm3 helm4 etcd kubernetes moto authenticator actionlint shellcheck
 for name in "$@"; do tool "$name"; done

@@ -44,6 +44,22 @@ const TELLING: [&str; 2] = ["type!=Normal", "reason=RunnerAutoscalingFailure"];
 /// The latest list of each namespace's events, and when it was read.
 pub type Events = tokio::sync::Mutex<HashMap<String, (Instant, Arc<Vec<Value>>)>>;
 
+/// The clients of a run.
+pub struct Clients {
+    /// The API server.
+    pub kube: Kube,
+    /// AWS, where the profile uses it.
+    pub aws: Option<Aws>,
+    /// The helm binary.
+    pub helm: Helm,
+    /// GitHub.
+    pub github: GitHub,
+    /// The credential for the controller's Secret.
+    pub credential: Credential,
+    /// The GitHub accounts of pools that have their own.
+    pub accounts: Vec<Account>,
+}
+
 /// The clients and facts of one run.
 pub struct Context {
     /// The profile of this run.
@@ -83,6 +99,37 @@ pub struct Context {
 }
 
 impl Context {
+    /// The context of a run that begins now, adopts nothing and has found nothing yet. The only place that makes one.
+    pub fn new(profile: Profile, clients: Clients, kubernetes: (u32, u32)) -> Self {
+        let Clients {
+            kube,
+            aws,
+            helm,
+            github,
+            credential,
+            accounts,
+        } = clients;
+        Self {
+            profile,
+            kube,
+            aws,
+            aws_writes: Writes::default(),
+            helm,
+            github,
+            credential,
+            accounts,
+            adopt: false,
+            started: jiff::Timestamp::now(),
+            kubernetes,
+            secret_version: Mutex::default(),
+            rotation: Mutex::default(),
+            listing: Listing::default(),
+            events: Events::default(),
+            removal: super::deletion::Removal::default(),
+            remarks: super::remarks::Remarks::default(),
+        }
+    }
+
     /// The resourceVersion of the controller's Secret.
     pub fn secret_version(&self) -> Option<String> {
         // A poisoned lock only means that another task panicked; the value is still whole.

@@ -1,7 +1,5 @@
 //! Sets up the clients of `arcctl doctor`; a failure becomes an unknown fact.
 
-use std::sync::Mutex;
-
 use super::{
     accounts, aws_facts, conflicts,
     connection::{self, Connection},
@@ -23,7 +21,8 @@ use crate::{
     error::System,
     profile::Profile,
     resource::{
-        aws::consistency::Writes, context::Context, deletion::Removal, runners::account::Account,
+        context::{Clients, Context},
+        runners::account::Account,
     },
     secret::Secret,
     session,
@@ -226,23 +225,17 @@ fn clients(
     kubernetes: Option<(u32, u32)>,
 ) -> Known<Context> {
     let url = file.profile.github.url.as_deref();
-    Ok(Context {
-        profile: file.profile.clone(),
+    let clients = Clients {
         kube: kube.as_ref().map_err(Clone::clone)?.clone(),
         aws,
-        aws_writes: Writes::default(),
         helm: helm?,
         github: GitHub::new(url, credential.clone(), ca_bundle?.as_deref())?,
         credential,
         accounts,
-        adopt: false,
-        started: jiff::Timestamp::now(),
-        kubernetes: kubernetes.unwrap_or_default(),
-        secret_version: Mutex::default(),
-        rotation: Mutex::default(),
-        removal: Removal::default(),
-        listing: tokio::sync::Mutex::default(),
-        events: tokio::sync::Mutex::default(),
+    };
+    let version = kubernetes.unwrap_or_default();
+    Ok(Context {
         remarks: crate::resource::remarks::Remarks::only_looking(),
+        ..Context::new(file.profile.clone(), clients, version)
     })
 }

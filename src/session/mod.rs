@@ -12,10 +12,7 @@ pub(crate) mod teardown;
 pub(crate) mod teardown_advice;
 pub(crate) mod teardown_source;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use accounts::{accounts, accounts_of_gone_pools, audits};
 use connection::{Connection, cluster_words};
@@ -35,9 +32,7 @@ use crate::{
     inventory, observe,
     profile::{Profile, lint::windows_over},
     resource::{
-        aws::consistency::Writes,
-        context::{Context, scope},
-        deletion::Removal,
+        context::{Clients, Context, scope},
         pods::references,
     },
     secret::Secret,
@@ -134,24 +129,19 @@ impl Session {
         );
         Box::pin(connection.reach(&inventory)).await?;
         let Connection { kube, aws, eks, .. } = connection;
-        let context = Context {
-            profile: file.profile,
+        let clients = Clients {
             kube,
             aws,
-            aws_writes: Writes::default(),
             helm,
             github,
             credential,
             accounts,
+        };
+        let version = facts.kubernetes.unwrap_or_default();
+        let context = Context {
             adopt,
             started: facts.now,
-            kubernetes: facts.kubernetes.unwrap_or_default(),
-            secret_version: Mutex::default(),
-            rotation: Mutex::default(),
-            listing: tokio::sync::Mutex::default(),
-            events: tokio::sync::Mutex::default(),
-            remarks: crate::resource::remarks::Remarks::default(),
-            removal: Removal::default(),
+            ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {
             context,

@@ -1,6 +1,6 @@
 //! The session of a teardown, and its fallback if the controller or GitHub cannot remove the runners.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::collections::BTreeSet;
 
 use clap::Args;
 
@@ -26,8 +26,7 @@ use crate::{
     observe,
     profile::Profile,
     resource::{
-        aws::consistency::Writes,
-        context::{Context, scope},
+        context::{Clients, Context, scope},
         deletion::Removal,
         runners::account::Account,
     },
@@ -117,24 +116,18 @@ pub(crate) async fn open(
         repair: !runs,
     };
     let all = teardown::teardown(records, profile, wish);
-    let context = Context {
-        kubernetes: kube.version().await?,
-        profile: source.profile,
+    let version = kube.version().await?;
+    let clients = Clients {
         kube: source.kube,
         aws: source.aws,
-        aws_writes: Writes::default(),
-        started: jiff::Timestamp::now(),
         helm,
         github,
         credential,
         accounts,
-        adopt: false,
-        secret_version: Mutex::default(),
-        rotation: Mutex::default(),
-        listing: tokio::sync::Mutex::default(),
-        events: tokio::sync::Mutex::default(),
-        remarks: crate::resource::remarks::Remarks::default(),
+    };
+    let context = Context {
         removal,
+        ..Context::new(source.profile, clients, version)
     };
     let desired = there(&context, all).await?;
     if desired

@@ -29,12 +29,7 @@ impl<'a> Image<'a> {
             ),
             None => (rest, None),
         };
-        let (registry, repository) = match name.split_once('/') {
-            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
-                (Some(first), path)
-            }
-            _ => (None, name),
-        };
+        let (registry, repository) = split_registry(name);
         let image = Self {
             registry,
             repository,
@@ -94,6 +89,17 @@ impl<'a> Image<'a> {
         self.tag
             .and_then(ubuntu)
             .or_else(|| ubuntu(self.repository))
+    }
+}
+
+/// The registry in a reference, and the rest. The first component is a registry if it can be a host (the rule of the
+/// distribution reference grammar).
+pub fn split_registry(reference: &str) -> (Option<&str>, &str) {
+    match reference.split_once('/') {
+        Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
+            (Some(first), path)
+        }
+        _ => (None, reference),
     }
 }
 

@@ -21,25 +21,10 @@ pub fn mirrored(images: Option<&Images>, image: &str) -> String {
     {
         return image.to_owned();
     }
-    let path = match image.split_once('/') {
-        Some((host, path)) if is_registry(host) => official(host, path),
-        Some(_) => image.to_owned(),
-        None => official("docker.io", image),
-    };
-    format!("{registry}/{path}")
-}
-
-/// The first component is a registry if it can be a host (the rule of the distribution reference grammar).
-fn is_registry(component: &str) -> bool {
-    component.contains(['.', ':']) || component == "localhost"
-}
-
-fn official(host: &str, path: &str) -> String {
-    if host == "docker.io" && !path.contains('/') {
-        format!("library/{path}")
-    } else {
-        path.to_owned()
-    }
+    let (host, path) = image::split_registry(image);
+    let official = host.is_none_or(|it| it == "docker.io") && !path.contains('/');
+    let library = if official { "library/" } else { "" };
+    format!("{registry}/{library}{path}")
 }
 
 /// The `fsGroup` of the runner user, for mounted volumes.

@@ -20,8 +20,8 @@ const ISSUER: &str = "oidc.eks.ap-northeast-2.amazonaws.com/id/0123456789ABCDEF0
 const SUBJECT: &str = "system:serviceaccount:actions-runner:actions-runner-role";
 const ACCOUNT: &str = "111122223333";
 
-/// How many documents `make test` generates; `make torture` sets more.
-const CASES: u32 = 10_000;
+/// How many documents `make test` generates; `make test-slow` and `make torture` set more.
+const CASES: u32 = 1_000;
 
 fn cases() -> u32 {
     let wanted = std::env::var("ARCCTL_POLICY_CASES").ok();

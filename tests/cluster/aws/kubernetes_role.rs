@@ -159,6 +159,7 @@ fn review(resource: &str, verb: &str, namespace: &str) -> Value {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn the_documented_roles_are_enough_and_no_more() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,
@@ -214,6 +215,7 @@ fn the_documented_roles_are_enough_and_no_more() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn they_are_enough_for_helm_4_too() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

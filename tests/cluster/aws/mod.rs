@@ -207,6 +207,7 @@ fn assert_drift(cluster: &Cluster, file: &Path) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn pods_without_the_role_are_named() {
     let (cluster, _account) = sandbox();
     // The phase of the pods only: what comes before may take its time on a busy machine.
@@ -243,6 +244,7 @@ pub(crate) fn foreign(count: usize) -> Vec<Value> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_shared_role_keeps_what_is_foreign_and_its_quota() {
     let (cluster, account) = sandbox();
     let file = profile(&cluster, &[]);
@@ -322,6 +324,7 @@ pub(crate) fn denied(cluster: &Cluster, file: &Path) -> String {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn each_permission_that_is_missing_is_named() {
     let (cluster, account) = sandbox();
     let file = profile(&cluster, &[]);
@@ -355,6 +358,7 @@ fn each_permission_that_is_missing_is_named() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn throttling_and_broken_answers_pass() {
     let (cluster, _account) = sandbox();
     let file = profile(&cluster, &[]);

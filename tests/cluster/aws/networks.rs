@@ -20,6 +20,7 @@ const THEIRS: &str = "arn:aws:iam::123456789012:role/teams/theirs";
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_others_have_is_used_and_left() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

@@ -80,6 +80,7 @@ fn all_used(rules: &Rules, policy: &Value) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn each_policy_is_enough_and_nothing_of_it_is_left_unused() {
     let (cluster, account) = sandbox();
     account.make_policy("boundary");

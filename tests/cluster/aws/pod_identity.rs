@@ -30,6 +30,7 @@ fn profile(cluster: &Cluster, name: &str, key: &str, role: &str) -> PathBuf {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn pods_get_their_role_by_an_association() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

@@ -74,6 +74,7 @@ fn together(cluster: &Cluster, account: &Account, mut found: Listing) -> Listing
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn everything_is_as_it_was_before() {
     let (cluster, account) = sandbox();
     let node = cluster.world().cloud().unwrap().node_group.clone();
@@ -240,6 +241,7 @@ fn edited(
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_leaves_the_profile_goes_and_what_others_use_stays() {
     let (cluster, account) = sandbox();
     let theirs = json!([{

@@ -39,6 +39,7 @@ fn planned_failure(cluster: &Cluster, file: &std::path::Path) -> String {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn descriptions_are_of_characters_that_ec2_takes() {
     let (cluster, account) = sandbox();
     let file = profile(&cluster, &[]);
@@ -54,6 +55,7 @@ fn descriptions_are_of_characters_that_ec2_takes() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn rules_by_networks_in_any_form_are_found_again() {
     let (cluster, account) = sandbox();
     let node = cluster.world().cloud().unwrap().node_group.clone();
@@ -82,6 +84,7 @@ fn rules_by_networks_in_any_form_are_found_again() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_a_colleague_wrote_a_moment_ago_is_not_lost() {
     let (cluster, account) = sandbox();
     let file = with(&cluster, "moment", &irsa(""));
@@ -105,6 +108,7 @@ fn what_a_colleague_wrote_a_moment_ago_is_not_lost() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_a_colleague_took_out_a_moment_ago_stays_out() {
     let (cluster, account) = sandbox();
     let file = with(&cluster, "revoked", &irsa(""));
@@ -133,6 +137,7 @@ fn what_a_colleague_took_out_a_moment_ago_stays_out() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_role_that_iam_shows_late_gets_all_it_needs() {
     let (cluster, account) = sandbox();
     let file = profile(&cluster, &[]);
@@ -147,6 +152,7 @@ fn a_role_that_iam_shows_late_gets_all_it_needs() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_bucket_of_another_region_is_written_where_it_is() {
     let (cluster, account) = sandbox();
     let file = profile(&cluster, &[]);
@@ -347,6 +353,7 @@ fn created_rules(document: &Value) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn nodes_of_auto_mode_and_of_custom_networking_get_their_rules() {
     let (cluster, account) = sandbox();
     let cloud = cluster.world().cloud().unwrap();
@@ -386,6 +393,7 @@ fn nodes_of_auto_mode_and_of_custom_networking_get_their_rules() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn ways_out_that_others_made_are_recognised() {
     let (cluster, account) = sandbox();
     let cloud = cluster.world().cloud().unwrap().clone();
@@ -428,6 +436,7 @@ fn ways_out_that_others_made_are_recognised() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_others_granted_is_used_and_nothing_is_written() {
     let (cluster, account) = sandbox();
     let issuer = account.issuer();
@@ -484,6 +493,7 @@ fn what_others_granted_is_used_and_nothing_is_written() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_client_that_was_added_is_taken_back() {
     let (cluster, account) = sandbox();
     let issuer = account.issuer();
@@ -504,6 +514,7 @@ fn a_client_that_was_added_is_taken_back() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_another_profile_may_have_added_a_moment_ago_stays() {
     let (cluster, account) = sandbox();
     let issuer = account.issuer();

@@ -14,6 +14,7 @@ use crate::{
 const MISSING: &str = "kubelet:image-pull=quay.io/jetstack/cert-manager-webhook:v1.12.0";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_part_of_arcctls_own_that_does_not_run_is_named_and_mended() {
     let cluster = Cluster::with_faults(&[MISSING]);
     let profile = cluster.profile("arcctl", &[]);
@@ -100,6 +101,7 @@ fn an_image_that_is_missing(cluster: &Cluster) {
 
 /// cert-manager of somebody else, as release `cm` in `infra`.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn somebody_elses_is_looked_at_where_it_is() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
@@ -182,6 +184,7 @@ fn a_taint_keeps_its_pods_away(cluster: &Cluster, profile: &Path, name: &str) {
 /// A quota asks for limits of every container, which neither chart sets by itself: the API server's words are in the
 /// Deployments' conditions and in events of their `ReplicaSets`, and in no pod.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_quota_that_refuses_a_charts_pods_is_quoted() {
     let cluster = Cluster::fast();
     for (namespace, part, timeout, key) in [

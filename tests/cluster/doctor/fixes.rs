@@ -262,6 +262,7 @@ fn play(scene: &Scene, round: &Round) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn every_fault_is_mended_by_what_its_finding_says() {
     let scene = Scene::new();
     let mut failed = Vec::new();

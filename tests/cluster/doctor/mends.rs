@@ -27,6 +27,7 @@ const RUNNERS: &str = "actions-runner";
 const MODE: &str = "containerMode: dind";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_arcctl_made_is_mended_and_what_a_runner_needs_is_tried() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

@@ -26,6 +26,7 @@ const SYSTEM: &str = "actions-runner-system";
 const MODE: &str = "containerMode: dind";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     let cluster = Cluster::with_faults(&[]);
     let profile = cluster.profile("arcctl", &[]);

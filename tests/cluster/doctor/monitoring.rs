@@ -86,6 +86,7 @@ fn doctor(cluster: &Cluster, profile: &Path) -> Value {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn alerts_and_dashboard_are_made_mended_and_taken_away() {
     let cluster = Cluster::fast();
     cluster.kubectl(&["apply", "--server-side", "-f", "-"], Some(&operator()));

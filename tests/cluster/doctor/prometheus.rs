@@ -217,6 +217,7 @@ impl Prometheus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: `make test-slow`"]
 async fn a_real_prometheus_has_a_result_for_every_query_and_fires_each_alert() {
     // Another test may have installed it.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -329,6 +330,7 @@ async fn in_force_is_the_profile_s(prometheus: &Prometheus, now: Timestamp) {
 /// With the rules' own `for`, in simulated time: no alert before, each after; and a pool whose runners come and go
 /// raises none.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn alerts_fire_after_their_time_and_not_for_runners_that_come_and_go() {
     let directory = tempfile::tempdir().unwrap();
     let (groups, _) = written(

@@ -9,6 +9,7 @@ use crate::{
 };
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_controller_that_does_not_reach_github_is_told_with_the_groups_of_its_nodes() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

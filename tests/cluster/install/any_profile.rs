@@ -34,6 +34,7 @@ const PROFILES: usize = 20;
 const TRIES: usize = 400;
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_the_controller_makes_is_taken_or_was_refused_before() {
     let cluster = Cluster::fast();
     cluster.kubectl(&["create", "namespace", NAMESPACE], None);

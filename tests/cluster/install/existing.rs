@@ -10,6 +10,7 @@ const KINDS: &str = "deployments,services,serviceaccounts";
 const CLUSTER_KINDS: &str = "customresourcedefinitions,clusterroles,clusterrolebindings";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_cert_manager_that_is_there_is_left_alone_and_a_late_webhook_waited_for() {
     let cluster = Cluster::with_faults(&["webhook:late=20s@actions-runner-controller"]);
     let profile = cluster.profile("arcctl", &[]);

@@ -10,6 +10,7 @@ use crate::{
 const CRD: &str = "runners.actions.summerwind.dev";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_crd_that_is_being_deleted_is_waited_for_and_made_again() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

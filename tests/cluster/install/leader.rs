@@ -9,6 +9,7 @@ const SYSTEM: &str = "actions-runner-system";
 const CONTROLLER: &str = "actions-runner-controller";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_run_is_done_once_a_live_pod_leads_and_serves_the_new_certificate() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

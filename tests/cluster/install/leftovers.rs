@@ -10,6 +10,7 @@ const SYSTEM: &str = "actions-runner-system";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_earlier_installations_left_is_in_the_plan() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::harness::cluster::Cluster;
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn leases_that_values_move_keep_no_namespace() {
     let cluster = Cluster::fast();
     let own = "certManager:\n  install: auto\n  values: {global: {leaderElection: {namespace: cert-manager}}}";

@@ -45,6 +45,7 @@ fn revisions(cluster: &Cluster) -> usize {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 #[expect(clippy::too_many_lines, reason = "one story")]
 fn what_a_policy_makes_of_the_charts_is_no_drift() {
     let cluster = Cluster::fast();
@@ -114,6 +115,7 @@ fn what_a_policy_makes_of_the_charts_is_no_drift() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_policy_for_new_objects_alone_is_no_drift() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
@@ -133,6 +135,7 @@ fn a_policy_for_new_objects_alone_is_no_drift() {
 
 /// Somebody who scales the controller again and again: one upgrade, then it is told and left.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_comes_back_after_an_upgrade_is_told_and_left() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -36,6 +36,7 @@ pub(crate) fn chart_with_quirks(cluster: &Cluster, version: &str) -> PathBuf {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 #[expect(clippy::too_many_lines, reason = "one story")]
 fn a_chart_full_of_quirks_is_installed_and_then_unchanged() {
     let cluster = Cluster::fast();

@@ -82,6 +82,7 @@ fn prescribed(cluster: &Cluster, watch: bool) -> PathBuf {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn prescribed_names_are_installed_left_alone_and_taken_away() {
     let cluster = Cluster::fast();
     // The company made one of them, with a mark of its own.
@@ -120,6 +121,7 @@ fn prescribed_names_are_installed_left_alone_and_taken_away() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn another_team_s_controller_for_its_own_namespace_stays_beside() {
     let cluster = Cluster::fast();
     let profile = prescribed(&cluster, true);
@@ -173,6 +175,7 @@ fn another_team_s_controller_for_its_own_namespace_stays_beside() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn where_two_controllers_would_meet_the_way_out_is_told() {
     let cluster = Cluster::fast();
     // arcctl was first, and looks everywhere.
@@ -302,6 +305,7 @@ fn the_other_is_found(cluster: &Cluster, profile: &Path) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 #[expect(clippy::too_many_lines, reason = "one story")]
 fn two_organizations_have_a_credential_each() {
     let cluster = Cluster::fast();
@@ -395,6 +399,7 @@ fn two_organizations_have_a_credential_each() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_pool_of_no_runners_gets_one_for_each_job() {
     let cluster = Cluster::fast();
     let metrics = "      metrics:\n        - type: PercentageRunnersBusy\n          scaleUp: {threshold: 0.75, factor: 2}\n          scaleDown: {threshold: 0.25, factor: 0.5}\n";

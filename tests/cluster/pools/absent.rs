@@ -18,6 +18,7 @@ const IMAGE: &str = "image: summerwind/actions-runner:v2.306.0-ubuntu-22.04";
 const MIRROR: &str = "image: mirror.example.com/actions-runner:v2.306.0-ubuntu-22.04";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_pool_that_does_not_come_says_why() {
     let cluster = Cluster::with_faults(&["image:pull-fails=mirror.example.com/*"]);
     let soon = ("runners: 5m", "runners: 4s");

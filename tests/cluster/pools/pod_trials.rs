@@ -248,6 +248,7 @@ fn level(level: &str) -> Value {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_refuses_the_runners_pods_is_told_before_the_first_write() {
     let cluster = Cluster::fast();
     cluster.kubectl(&["create", "namespace", NAMESPACE], None);

@@ -34,6 +34,7 @@ fn pods(cluster: &Cluster) -> Vec<Value> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 #[expect(clippy::too_many_lines, reason = "one story")]
 fn what_a_pool_says_of_its_pods_reaches_them() {
     let cluster = Cluster::fast();
@@ -113,6 +114,7 @@ fn what_a_pool_says_of_its_pods_reaches_them() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_pods_need_is_asked_for_before_anything_waits() {
     let cluster = Cluster::fast();
     let needy = r"env: [{name: NPM, valueFrom: {secretKeyRef: {name: npm, key: token}}}]

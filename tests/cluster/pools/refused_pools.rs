@@ -16,6 +16,7 @@ const ADVICE: &str = "the API server refuses new runner pods of pool `basic`";
 const MODE: &str = "containerMode: dind";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_pool_whose_pods_are_refused_keeps_nothing_else_from_being_done() {
     let cluster = Cluster::fast();
     let two = two_pools(&cluster);
@@ -110,6 +111,7 @@ fn a_token_is_changed(cluster: &Cluster, profile: &Path) {
 
 /// The runners that are there have no docker, which their namespace would refuse; the profile's would have one.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_is_taken_over_as_it_is_makes_no_pods_of_the_profile() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -18,6 +18,7 @@ const NAMESPACE: &str = "actions-runner";
 const LARGE: (&str, &str) = ("cpu: 500m, memory: 1Gi", "cpu: 1500m, memory: 1Gi");
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn pools_that_go_make_room_and_what_is_going_is_made_anew() {
     let cluster = Cluster::fast();
     let first = cluster.profile("first", &[LARGE]);
@@ -38,6 +39,7 @@ const BAD: (&str, &str) = (
 const SOON: (&str, &str) = ("runners: 5m", "runners: 20s");
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn runners_that_never_started_make_room_for_those_of_the_next_image() {
     let cluster = Cluster::with_faults(&["image:pull-fails=missing/*"]);
     // Before the first `up`, as the file says; without the right that is about this.

@@ -13,6 +13,7 @@ const CONTROLLER: &str = "actions-runner-controller";
 const RELEASE: &str = "helm-release/actions-runner-system/actions-runner-controller";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_dead_runs_leave_is_put_right_and_signals_end_a_run() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -11,6 +11,7 @@ use crate::{
 };
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_dead_token_in_the_cluster_is_told_as_that() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -15,6 +15,7 @@ use crate::harness::cluster::Cluster;
 const SYSTEM: &str = "actions-runner-system";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_run_that_does_not_come_to_its_end_says_why() {
     let cluster = Cluster::with_faults(&["certificate:never"]);
     let edit = ("controller: 5m,", "controller: 3s,");

@@ -67,6 +67,7 @@ fn outage(cluster: &Cluster, length: Duration) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_run_that_waits_outlives_an_outage_of_the_api_server() {
     let (cluster, profile) = waiting();
     let mut run = cluster.arcctl_in_background(&arguments(&profile));
@@ -88,6 +89,7 @@ fn a_run_that_waits_outlives_an_outage_of_the_api_server() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_run_whose_lease_was_taken_in_an_outage_ends() {
     let (cluster, profile) = waiting();
     let mut run = cluster.arcctl_in_background(&arguments(&profile));
@@ -150,6 +152,7 @@ fn beside_alice(cluster: &Cluster, profile: &Path, by: SignedDuration) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_live_lease_is_not_taken_over_whatever_the_clocks_say() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::{aws, harness::cluster::Ended};
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn requests_are_logged_with_times_and_without_secrets() {
     let (cluster, _account) = aws::sandbox();
     let profile = aws::profile(&cluster, &[]);

@@ -23,6 +23,7 @@ const WRITES: [&str; 3] = [
 ];
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_changed_token_is_proven_or_the_old_one_is_put_back() {
     let ground = Ground::new();
     let (cluster, profile) = (&ground.cluster, &ground.profile);
@@ -40,6 +41,7 @@ fn a_changed_token_is_proven_or_the_old_one_is_put_back() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn whatever_fails_after_the_secret_was_written_the_old_token_is_put_back() {
     let cluster = Cluster::with_faults(&["image:pull-fails=mirror.example.com/*"]);
     let profile = cluster.profile("arcctl", &[]);

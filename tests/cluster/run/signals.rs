@@ -57,6 +57,7 @@ fn left(temporary: &Path) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_second_signal_ends_the_run_at_once_with_one_document_and_no_token_left() {
     let cluster = sandbox();
     let profile = cluster.eks_profile("arcctl", &[]);

@@ -57,6 +57,7 @@ fn asked_to_remove(cluster: &Cluster) -> bool {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_teardown_right_after_up_is_quick() {
     let cluster = Cluster::with_faults(&["controller:sync=1m"]);
     let file = up(&cluster);
@@ -71,6 +72,7 @@ fn a_teardown_right_after_up_is_quick() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_job_that_begins_in_the_middle_of_a_teardown_ends() {
     let cluster = Cluster::fast();
     for by_hand in [false, true] {
@@ -106,6 +108,7 @@ fn a_job_begins_before_its_runner_is_removed(cluster: &Cluster, file: &str) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_is_not_known_to_be_idle_is_waited_for() {
     let cluster = Cluster::fast();
     let file = up(&cluster);
@@ -119,6 +122,7 @@ fn what_is_not_known_to_be_idle_is_waited_for() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_github_does_not_tell_is_waited_for_where_the_controller_runs_too() {
     let cluster = Cluster::fast();
     let file = up(&cluster);
@@ -215,6 +219,7 @@ fn offline_ones_go(cluster: &Cluster, file: &str) {
 
 /// A pool that the profile no longer has: its job ends too, and its other runner goes at once.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_removed_pool_goes_without_ending_a_job() {
     let cluster = Cluster::fast();
     let _file = up(&cluster);

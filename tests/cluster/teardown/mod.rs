@@ -132,6 +132,7 @@ fn look_alikes(cluster: &Cluster) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn after_a_teardown_all_is_as_it_was_before() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
@@ -181,6 +182,7 @@ pub(crate) fn is_of_crds(address: &str) -> bool {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_pool_goes_with_its_jobs_done() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
@@ -299,6 +301,7 @@ fn a_job_is_waited_for(cluster: &Cluster, file: &str) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_is_broken_has_its_way_out() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

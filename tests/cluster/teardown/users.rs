@@ -114,6 +114,7 @@ fn bundles(cluster: &Cluster) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn whoever_uses_cert_manager_keeps_it() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

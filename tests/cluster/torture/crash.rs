@@ -158,6 +158,7 @@ fn matrix(record: &mut Record, make: fn() -> Ground, choose: impl Fn(&Reference)
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_killed_run_is_continued_by_the_next() {
     let mut record = Record::open("crash sample");
     matrix(&mut record, Ground::new, |reference| {

@@ -385,6 +385,7 @@ fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_bad_answer_is_survived_or_told() {
     let mut record = Record::open("fault sample");
     let chosen = [

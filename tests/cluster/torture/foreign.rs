@@ -165,6 +165,7 @@ fn untouched(ground: &Ground) -> BTreeMap<String, String> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn nothing_that_only_looks_alike_is_touched() {
     let ground = Ground::new();
     let count = surround(&ground);

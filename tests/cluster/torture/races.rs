@@ -131,6 +131,7 @@ fn races(record: &mut Record, cases: Vec<Case>) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn of_runs_that_start_at_once_one_does_the_work() {
     let mut record = Record::open("race sample");
     let case = |work| Case {
