@@ -2,7 +2,7 @@
 //! error, with a hint and without the token.
 
 use arcctl::{
-    clients::github::{Asker, Question, TokenKind, meaning},
+    clients::github::{Question, RequestOrigin, TokenKind, meaning},
     error::{ErrorKind, System},
     profile::Scope,
     secret::Secret,
@@ -47,7 +47,7 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let headers: Vec<_> = lines.filter_map(|it| it.split_once(": ")).collect();
-    let asker = Asker {
+    let asker = RequestOrigin {
         url: one_of(&[None, Some("https://ghe.example")], visible >> 2),
         scope: one_of(&SCOPES, *scope),
         token: &Secret::trimmed(TOKEN).0,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context as _, Result};
-use arcctl_sandbox::world::World;
+use arcctl_sandbox::world::Sandbox;
 use clap::Args;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,7 +57,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     announce(args.world.aws);
     let world = tokio::select! {
-        world = World::start(args.world.options(args.dir)) => world?,
+        world = Sandbox::start(args.world.options(args.dir)) => world?,
         number = signals.next() => return Ok(ExitCode::from(128 + number)),
     };
     let ended = command(&args.command, &world, &mut signals).await;
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     Ok(exit_code(ended?))
 }
 
-async fn command(words: &[String], world: &World, signals: &mut Signals) -> Result<ExitStatus> {
+async fn command(words: &[String], world: &Sandbox, signals: &mut Signals) -> Result<ExitStatus> {
     let (program, arguments) = words.split_first().context("there is no command to run")?;
     let mut child = Command::new(program)
         .args(arguments)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use arcctl_sandbox::world::World;
+use arcctl_sandbox::world::Sandbox;
 use clap::Args;
 
 use crate::run::Signals;
@@ -29,7 +29,7 @@ pub(crate) async fn run(args: StartArgs) -> Result<ExitCode> {
     announce(args.world.aws);
     let file = args.dir.join("env");
     let world = tokio::select! {
-        world = World::start(args.world.options(Some(args.dir))) => world?,
+        world = Sandbox::start(args.world.options(Some(args.dir))) => world?,
         number = signals.next() => return Ok(ExitCode::from(128 + number)),
     };
     std::fs::write(&file, exports(&world))
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: StartArgs) -> Result<ExitCode> {
 }
 
 /// The environment as lines of a POSIX shell.
-fn exports(world: &World) -> String {
+fn exports(world: &Sandbox) -> String {
     world
         .environment()
         .iter()

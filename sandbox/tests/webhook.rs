@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arcctl_sandbox::certificates::Authority;
 use arcctl_sandbox::egress::EgressFault;
-use arcctl_sandbox::world::{Options, Pace, World};
+use arcctl_sandbox::world::{Options, Pace, Sandbox};
 use axum::{Json, Router, routing};
 use base64::Engine as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -32,7 +32,7 @@ async fn the_api_server_reaches_a_registered_webhook() {
         pace: Pace::Fast,
         ..Options::default()
     };
-    let world = World::start(options).await.unwrap();
+    let world = Sandbox::start(options).await.unwrap();
     let client = world.kube();
     let authority = Authority::new("webhook").unwrap();
     install(&client, &authority).await;

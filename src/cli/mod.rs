@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
             return fail(output, &cli, &error);
         }
     };
-    let code = match panic::caught(|| runtime.block_on(run(&cli, output))) {
+    let code = match panic::catch_panic(|| runtime.block_on(run(&cli, output))) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => fail(output, &cli, &error),
         Err(fault) => leave(output, &cli, &fault),

@@ -60,12 +60,12 @@ pub struct Facts {
 /// The desired state of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// Present.
-    There,
-    /// Absent.
-    Gone,
-    /// Absent although another user owns it: refused without `--adopt`.
-    Yields,
+    /// It exists.
+    Present,
+    /// It does not exist.
+    Absent,
+    /// It does not exist, although another user owns it: refused without `--adopt`.
+    Evicted,
 }
 
 /// A resource and its position in the run.
@@ -308,7 +308,7 @@ fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
         phase,
         after: Vec::new(),
         resource,
-        goal: Goal::There,
+        goal: Goal::Present,
     }
 }
 

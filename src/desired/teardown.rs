@@ -18,7 +18,7 @@ pub type Records = BTreeMap<String, Value>;
 
 /// The options of a teardown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wish {
+pub struct TeardownOptions {
     /// Whether to delete CRDs.
     pub crds: bool,
     /// The controller does not run: its webhooks do not respond and are deleted first.
@@ -26,7 +26,7 @@ pub struct Wish {
 }
 
 /// Everything that a teardown of `profile` deletes.
-pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired> {
+pub fn teardown(records: &Records, profile: &Profile, options: TeardownOptions) -> Vec<Desired> {
     let mut all = records.clone();
     // Labels identify the owner of a namespace, also if a run was killed before the inventory existed.
     let cert_manager = profile.cert_manager.namespace.as_str();
@@ -38,7 +38,7 @@ pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired
     let (controller, profile) = (&profile.controller, profile.name.as_str());
     let mut result: Vec<Desired> = all
         .iter()
-        .filter(|(id, _)| wish.crds || !id.starts_with("crds/"))
+        .filter(|(id, _)| options.crds || !id.starts_with("crds/"))
         .filter_map(|(id, details)| gone(id, details, profile))
         .collect();
     for step in &mut result {
@@ -51,7 +51,7 @@ pub fn teardown(records: &Records, profile: &Profile, wish: Wish) -> Vec<Desired
         namespace: controller.namespace.clone(),
         release: controller.release.clone(),
     };
-    if wish.repair {
+    if options.repair {
         let id = Id::new("webhooks", Some(&controller.namespace), &controller.release);
         result.push(step(Phase::Repair, id, Resource::Webhooks(webhooks)));
     }
@@ -134,7 +134,7 @@ fn in_order(steps: &mut [Desired]) {
 pub fn records(desired: &[Desired]) -> Records {
     desired
         .iter()
-        .filter(|it| it.goal == Goal::There)
+        .filter(|it| it.goal == Goal::Present)
         .filter_map(|it| Some((it.id.to_string(), record::details(&it.resource)?)))
         .collect()
 }
@@ -195,7 +195,7 @@ fn step(phase: Phase, id: Id, resource: Resource) -> Desired {
         phase,
         after: Vec::new(),
         resource,
-        goal: Goal::Gone,
+        goal: Goal::Absent,
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_teardown_goes_from_the_runners_to_the_namespaces() {
-        let steps = teardown(&recorded(), &profile(), Wish::default());
+        let steps = teardown(&recorded(), &profile(), TeardownOptions::default());
         assert_eq!(
             ids(&steps),
             [
@@ -265,7 +265,8 @@ mod tests {
                 "lease/actions-runner-system/arcctl-p",
             ]
         );
-        let with = |crds, repair| teardown(&recorded(), &profile(), Wish { crds, repair });
+        let with =
+            |crds, repair| teardown(&recorded(), &profile(), TeardownOptions { crds, repair });
         assert!(ids(&with(true, false)).contains(&"crds/-/cert-manager"));
         assert_eq!(with(false, true)[0].phase, Phase::Repair);
     }
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn at_aws_policies_go_before_roles_and_roles_before_the_provider() {
-        let steps = teardown(&at_aws(), &profile(), Wish::default());
+        let steps = teardown(&at_aws(), &profile(), TeardownOptions::default());
         let after = |id: &str| {
             let step = steps.iter().find(|it| it.id.as_str() == id).unwrap();
             assert_eq!(step.phase, Phase::Aws);

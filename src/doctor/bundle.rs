@@ -6,7 +6,7 @@ use std::io::Read;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Value, json};
 
-use super::snapshot::World;
+use super::snapshot::Snapshot;
 use crate::{
     error::{Error, Result, System},
     secret::value::redacted,
@@ -22,15 +22,15 @@ const VERSIONS: &str = "versions.json";
 const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The archive of `world` and the `report` on it.
-pub fn pack(world: &World, report: &Value) -> Result<Vec<u8>> {
-    let value = serde_json::to_value(world).map_err(|it| failed(&it))?;
+pub fn pack(snapshot: &Snapshot, report: &Value) -> Result<Vec<u8>> {
+    let value = serde_json::to_value(snapshot).map_err(|it| failed(&it))?;
     let versions = json!({
         "bundle": "arcctl.bundle/v1",
         "arcctl": env!("CARGO_PKG_VERSION"),
-        "kubernetes": world.kubernetes.as_ref().ok().map(|it| format!("{}.{}", it.0, it.1)),
-        "certManagerChart": world.profile.cert_manager.chart_version,
-        "controllerChart": world.profile.controller.chart_version,
-        "time": world.now,
+        "kubernetes": snapshot.kubernetes.as_ref().ok().map(|it| format!("{}.{}", it.0, it.1)),
+        "certManagerChart": snapshot.profile.cert_manager.chart_version,
+        "controllerChart": snapshot.profile.controller.chart_version,
+        "time": snapshot.now,
     });
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (name, value) in [
@@ -54,9 +54,9 @@ pub fn pack(world: &World, report: &Value) -> Result<Vec<u8>> {
 }
 
 /// The world in an archive.
-pub fn unpack(archive: &[u8]) -> Result<World> {
+pub fn unpack(archive: &[u8]) -> Result<Snapshot> {
     let mut entries = tar::Archive::new(GzDecoder::new(archive).take(LIMIT));
-    let (mut by, mut world) = (String::from("another version"), None);
+    let (mut by, mut snapshot) = (String::from("another version"), None);
     for entry in entries.entries().map_err(|it| unreadable(&it))? {
         let mut entry = entry.map_err(|it| unreadable(&it))?;
         let path = entry.path().map_err(|it| unreadable(&it))?.into_owned();
@@ -67,16 +67,16 @@ pub fn unpack(archive: &[u8]) -> Result<World> {
         let mut text = Vec::new();
         entry.read_to_end(&mut text).map_err(|it| unreadable(&it))?;
         if name == WORLD {
-            world = Some(text);
+            snapshot = Some(text);
         } else if let Ok(versions) = serde_json::from_slice::<Value>(&text) {
             let version = versions["arcctl"].as_str().unwrap_or_default();
             by = format!("arcctl {version}");
         }
     }
-    let Some(world) = world else {
+    let Some(snapshot) = snapshot else {
         return Err(unreadable(&format!("it has no {WORLD}")));
     };
-    serde_json::from_slice(&world).map_err(|error| {
+    serde_json::from_slice(&snapshot).map_err(|error| {
         Error::failed(
             System::Local,
             format!("the bundle was made by {by}, and this one cannot read it"),

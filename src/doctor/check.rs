@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::snapshot::{Known, World};
+use super::snapshot::{Fact, Snapshot};
 use crate::error::{Error, ErrorKind};
 
 /// One check.
@@ -19,7 +19,7 @@ pub struct Check {
     /// Checks whose failure explains this one's, the likeliest first.
     pub causes: &'static [&'static str],
     /// `Err` is a verdict too: it ends the check early.
-    pub judge: fn(&World) -> Result<Verdict, Verdict>,
+    pub judge: fn(&Snapshot) -> Result<Verdict, Verdict>,
 }
 
 /// Whether runners need it.
@@ -148,7 +148,7 @@ impl Verdict {
 }
 
 /// The fact, or the verdict that it is unknown.
-pub(super) fn known<T>(fact: &Known<T>) -> Result<&T, Verdict> {
+pub(super) fn known<T>(fact: &Fact<T>) -> Result<&T, Verdict> {
     fact.as_ref().map_err(Verdict::unknown)
 }
 

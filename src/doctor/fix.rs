@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     Finding,
     check::Verdict,
-    snapshot::{Known, World},
+    snapshot::{Fact, Snapshot},
 };
 use crate::{
     desired::{
@@ -63,9 +63,9 @@ impl Mends {
 }
 
 /// The steps that fix `findings`; `desired` is all desired resources.
-pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends {
+pub fn mends(snapshot: &Snapshot, findings: &[Finding], desired: &[Desired]) -> Mends {
     let mut mends = Mends::default();
-    let Ok(recorded) = &world.recorded else {
+    let Ok(recorded) = &snapshot.recorded else {
         return mends;
     };
     let broken = |id: &str| {
@@ -77,31 +77,31 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
     let is_ours = |it: &&Desired| recorded.contains(it.id.as_str());
     for (check, kinds) in CURES {
         let Some(check) = broken(check) else { continue };
-        for kind in kinds.iter().filter(|it| may_mend(world, it)) {
+        for kind in kinds.iter().filter(|it| may_mend(snapshot, it)) {
             let steps = desired.iter().filter(|it| is_of(it, kind));
             for step in steps
                 .filter(is_ours)
-                .filter(|it| lacks(world, &it.id, kind))
+                .filter(|it| is_missing(snapshot, &it.id, kind))
                 // An upgrade does not help a pod that only waits.
-                .filter(|it| check != "controller-replicas" || differs(world, &it.id))
+                .filter(|it| check != "controller-replicas" || differs(snapshot, &it.id))
             {
                 mends.add(check, step);
             }
         }
     }
     if let Some(check) = broken("webhooks-not-orphaned")
-        && let Some(step) = orphans(world)
+        && let Some(step) = orphans(snapshot)
     {
         mends.add(check, &step);
     }
     if let Some(check) = broken("no-ghost-runners")
-        && let Some(step) = ghosts(world, recorded, &mut mends.notes)
+        && let Some(step) = ghosts(snapshot, recorded, &mut mends.notes)
     {
         mends.add(check, &step);
     }
     let injector = format!(
         "helm-release/{}/{}",
-        world.profile.cert_manager.namespace,
+        snapshot.profile.cert_manager.namespace,
         names::CERT_MANAGER
     );
     // An injector scaled to zero has no pod to restart.
@@ -109,17 +109,17 @@ pub fn mends(world: &World, findings: &[Finding], desired: &[Desired]) -> Mends 
         && recorded.contains(&injector)
         && broken("cert-manager-scaled").is_none()
     {
-        mends.add(check, &restart(world));
+        mends.add(check, &restart(snapshot));
     }
-    add_proofs(world, &mut mends, desired);
+    add_proofs(snapshot, &mut mends, desired);
     mends.steps.sort_by_key(|it| it.phase);
     mends
 }
 
 /// Adds the proofs that the webhooks of an updated release or a restarted pod respond.
-fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
+fn add_proofs(snapshot: &Snapshot, mends: &mut Mends, desired: &[Desired]) {
     let restarts = |it: &Desired| matches!(it.resource, Resource::Restart(_));
-    let controllers = world.profile.controller.webhook_service();
+    let controllers = snapshot.profile.controller.webhook_service();
     for (is_mended, service) in [
         (
             mends.steps.iter().any(|it| is_of(it, CERT_MANAGER)),
@@ -141,8 +141,8 @@ fn add_proofs(world: &World, mends: &mut Mends, desired: &[Desired]) {
 }
 
 /// Resources that contain or need the credential are only written if GitHub accepts it.
-fn may_mend(world: &World, kind: &str) -> bool {
-    world.audit.is_ok() || !["secret", CONTROLLER].contains(&kind)
+fn may_mend(snapshot: &Snapshot, kind: &str) -> bool {
+    snapshot.audit.is_ok() || !["secret", CONTROLLER].contains(&kind)
 }
 
 fn is_of(desired: &Desired, kind: &str) -> bool {
@@ -159,8 +159,8 @@ fn is_of(desired: &Desired, kind: &str) -> bool {
 
 /// Whether it is missing or different. The controller's release contains the version of the Secret, which may differ
 /// only after the Secret is fixed: its own step decides whether it changes.
-fn lacks(world: &World, id: &Id, kind: &str) -> bool {
-    match observed(world, id) {
+fn is_missing(snapshot: &Snapshot, id: &Id, kind: &str) -> bool {
+    match observed(snapshot, id) {
         // A chart is installed by `up`, not by a repair.
         Some(Ok(Observed::Absent)) => ![CONTROLLER, CERT_MANAGER].contains(&kind),
         Some(Ok(Observed::Present(present))) => {
@@ -171,29 +171,29 @@ fn lacks(world: &World, id: &Id, kind: &str) -> bool {
 }
 
 /// Whether it exists and differs.
-fn differs(world: &World, id: &Id) -> bool {
-    matches!(observed(world, id), Some(Ok(Observed::Present(it))) if !it.differences.is_empty())
+fn differs(snapshot: &Snapshot, id: &Id) -> bool {
+    matches!(observed(snapshot, id), Some(Ok(Observed::Present(it))) if !it.differences.is_empty())
 }
 
-fn observed<'a>(world: &'a World, id: &Id) -> Option<&'a Known<Observed>> {
-    let resources = world.resources.as_ref().map(Vec::as_slice);
+fn observed<'a>(snapshot: &'a Snapshot, id: &Id) -> Option<&'a Fact<Observed>> {
+    let resources = snapshot.resources.as_ref().map(Vec::as_slice);
     let mut resources = resources.unwrap_or_default().iter();
     resources.find(|it| it.id == *id).map(|it| &it.observed)
 }
 
 /// The webhook configurations of a controller's release that no longer exists.
-fn orphans(world: &World) -> Option<Desired> {
-    let controller = &world.profile.controller;
+fn orphans(snapshot: &Snapshot) -> Option<Desired> {
+    let controller = &snapshot.profile.controller;
     let (namespace, name) = (&controller.namespace, &controller.release);
     let id = Id::new("helm-release", Some(namespace), name);
-    let release = world
+    let release = snapshot
         .resources
         .as_ref()
         .ok()?
         .iter()
         .find(|it| it.id == id)?;
     let is_gone = matches!(release.observed, Ok(Observed::Absent));
-    let mut configurations = world.webhooks.as_ref().ok()?.iter();
+    let mut configurations = snapshot.webhooks.as_ref().ok()?.iter();
     let is_left = configurations.any(|it| {
         let annotations = &it["metadata"]["annotations"];
         annotations["meta.helm.sh/release-name"] == **name
@@ -207,18 +207,22 @@ fn orphans(world: &World) -> Option<Desired> {
             namespace: namespace.clone(),
             release: name.clone(),
         }),
-        goal: Goal::Gone,
+        goal: Goal::Absent,
     })
 }
 
 /// The runners at GitHub that this cluster's controller created for pools of this profile and that have no pod.
-fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -> Option<Desired> {
+fn ghosts(
+    snapshot: &Snapshot,
+    recorded: &BTreeSet<String>,
+    notes: &mut Vec<String>,
+) -> Option<Desired> {
     let is_recorded = |pool: &str| {
-        let own = world.profile.pools.iter().filter(|it| it.name == pool);
+        let own = snapshot.profile.pools.iter().filter(|it| it.name == pool);
         own.into_iter()
             .any(|it| recorded.contains(names::pool_id(&it.namespace, pool).as_str()))
     };
-    let ours: BTreeSet<String> = super::checks::github::ghosts(world)
+    let ours: BTreeSet<String> = super::checks::github::ghosts(snapshot)
         .ok()?
         .into_iter()
         .filter(|it| it.surely_ours && is_recorded(it.pool))
@@ -231,7 +235,7 @@ fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -
         ours.iter()
             .map(|it| format!("runner `{it}` is removed at GitHub")),
     );
-    let profile = &world.profile.name;
+    let profile = &snapshot.profile.name;
     Some(Desired {
         id: Id::new("offline-runners", Some("github"), profile),
         phase: Phase::Deregistration,
@@ -240,14 +244,14 @@ fn ghosts(world: &World, recorded: &BTreeSet<String>, notes: &mut Vec<String>) -
             profile: profile.clone(),
             only: Some(ours),
         },
-        goal: Goal::Gone,
+        goal: Goal::Absent,
     })
 }
 
 /// Restarts cert-manager's CA injector, so that it injects all certificates again.
-fn restart(world: &World) -> Desired {
+fn restart(snapshot: &Snapshot) -> Desired {
     let deployment = format!("{}-cainjector", names::CERT_MANAGER);
-    let namespace = &world.profile.cert_manager.namespace;
+    let namespace = &snapshot.profile.cert_manager.namespace;
     Desired {
         id: Id::new("restart", Some(namespace), &deployment),
         phase: Phase::Wiring,
@@ -255,8 +259,8 @@ fn restart(world: &World) -> Desired {
         resource: Resource::Restart(Restart {
             namespace: namespace.clone(),
             deployment,
-            since: world.now,
+            since: snapshot.now,
         }),
-        goal: Goal::There,
+        goal: Goal::Present,
     }
 }

@@ -11,7 +11,7 @@ pub mod snapshot;
 use serde::Serialize;
 
 use check::{Check, Severity, Verdict};
-use snapshot::World;
+use snapshot::Snapshot;
 
 /// All checks, in the order in which they are shown; the areas are in the order of cause and effect.
 pub fn checks() -> Vec<&'static Check> {
@@ -81,7 +81,7 @@ impl Choice {
 }
 
 /// Runs the selected checks on `world`, and links each finding to its cause.
-pub fn judge(world: &World, choice: &Choice) -> Vec<Finding> {
+pub fn judge(snapshot: &Snapshot, choice: &Choice) -> Vec<Finding> {
     let chosen: Vec<&Check> = checks().into_iter().filter(|it| choice.has(it)).collect();
     let mut findings: Vec<Finding> = chosen
         .iter()
@@ -90,7 +90,7 @@ pub fn judge(world: &World, choice: &Choice) -> Vec<Finding> {
             category: check.category,
             severity: check.severity,
             claim: check.claim,
-            verdict: (check.judge)(world).unwrap_or_else(|early| early),
+            verdict: (check.judge)(snapshot).unwrap_or_else(|early| early),
             follows: None,
         })
         .collect();

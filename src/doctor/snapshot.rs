@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// A fact, or why it is unknown.
-pub type Known<T> = Result<T, Error>;
+pub type Fact<T> = Result<T, Error>;
 
 /// All facts that the checks evaluate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct World {
+pub struct Snapshot {
     /// The time of this report.
     pub now: Timestamp,
     /// The profile.
@@ -26,88 +26,88 @@ pub struct World {
     /// The warnings about it.
     pub advice: Vec<String>,
     /// Whether helm is installed in a supported version.
-    pub helm: Known<()>,
+    pub helm: Fact<()>,
     /// The facts of AWS.
     pub at_aws: AtAws,
     /// The API server's version.
-    pub kubernetes: Known<(u32, u32)>,
+    pub kubernetes: Fact<(u32, u32)>,
     /// The agent of EKS Pod Identity.
-    pub role_agent: Known<Option<Value>>,
+    pub role_agent: Fact<Option<Value>>,
     /// The nodes.
-    pub nodes: Known<Vec<Value>>,
+    pub nodes: Fact<Vec<Value>>,
     /// The namespace of cert-manager's webhook Service; without one, arcctl's own.
-    pub cert_manager_namespace: Known<String>,
+    pub cert_manager_namespace: Fact<String>,
     /// The Deployments of cert-manager's parts.
-    pub cert_manager: Known<Vec<Value>>,
+    pub cert_manager: Fact<Vec<Value>>,
     /// The pods of cert-manager's namespace.
-    pub cert_manager_pods: Known<Vec<Value>>,
+    pub cert_manager_pods: Fact<Vec<Value>>,
     /// Its events.
-    pub cert_manager_events: Known<Vec<Value>>,
+    pub cert_manager_events: Fact<Vec<Value>>,
     /// The controller's Deployment.
-    pub controller: Known<Option<Value>>,
+    pub controller: Fact<Option<Value>>,
     /// The pods of its namespace.
-    pub controller_pods: Known<Vec<Value>>,
+    pub controller_pods: Fact<Vec<Value>>,
     /// Its events.
-    pub controller_events: Known<Vec<Value>>,
+    pub controller_events: Fact<Vec<Value>>,
     /// The controller's serving certificate.
-    pub certificate: Known<Option<Value>>,
+    pub certificate: Fact<Option<Value>>,
     /// The digest of the CA in the certificate's Secret.
-    pub serving_ca: Known<Option<String>>,
+    pub serving_ca: Fact<Option<String>>,
     /// The shape of the Secret that the controller reads.
-    pub secret: Known<Option<SecretShape>>,
+    pub secret: Fact<Option<SecretShape>>,
     /// Webhook configurations of the controller or cert-manager, each CA as its digest.
-    pub webhooks: Known<Vec<Value>>,
+    pub webhooks: Fact<Vec<Value>>,
     /// The missing Services of these webhooks, as `namespace/name`.
-    pub missing_services: Known<BTreeSet<String>>,
+    pub missing_services: Fact<BTreeSet<String>>,
     /// The endpoint slices of the controller's namespace.
-    pub slices: Known<Vec<Value>>,
+    pub slices: Fact<Vec<Value>>,
     /// The runners' pods.
-    pub runner_pods: Known<Vec<Value>>,
+    pub runner_pods: Fact<Vec<Value>>,
     /// The events of their namespace.
-    pub runner_events: Known<Vec<Value>>,
+    pub runner_events: Fact<Vec<Value>>,
     /// The `Runner` objects.
-    pub runners: Known<Vec<Value>>,
+    pub runners: Fact<Vec<Value>>,
     /// The names of the `RunnerReplicaSets`: their runners' names start with them.
-    pub runner_sets: Known<BTreeSet<String>>,
+    pub runner_sets: Fact<BTreeSet<String>>,
     /// The API server's responses to dry runs of each pool's pod.
-    pub pod_trials: Known<Vec<PodTrial>>,
+    pub pod_trials: Fact<Vec<PodTrial>>,
     /// The security groups of the cluster's nodes, if the profile uses AWS.
-    pub node_groups: Known<Vec<String>>,
+    pub node_groups: Fact<Vec<String>>,
     /// The autoscalers.
-    pub autoscalers: Known<Vec<Value>>,
+    pub autoscalers: Fact<Vec<Value>>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
-    pub service_monitors: Known<bool>,
+    pub service_monitors: Fact<bool>,
     /// The results of the probe pods; `None` without `--probe`.
-    pub probe: Option<Known<Vec<Probed>>>,
+    pub probe: Option<Fact<Vec<Probed>>>,
     /// Whether it has the CRD of `PrometheusRule`.
-    pub prometheus_rules: Known<bool>,
+    pub prometheus_rules: Fact<bool>,
     /// The `ServiceMonitors` of the controller's namespace.
-    pub monitors: Known<Vec<Value>>,
+    pub monitors: Fact<Vec<Value>>,
     /// Every `Prometheus` of the operator.
-    pub prometheuses: Known<Vec<Value>>,
+    pub prometheuses: Fact<Vec<Value>>,
     /// The controller's namespace.
-    pub system_namespace: Known<Option<Value>>,
+    pub system_namespace: Fact<Option<Value>>,
     /// The warnings of the credential's audit.
-    pub audit: Known<Vec<String>>,
+    pub audit: Fact<Vec<String>>,
     /// The permissions of these runners by their runner groups at GitHub.
-    pub groups: Known<Groups>,
+    pub groups: Fact<Groups>,
     /// The runners at GitHub.
-    pub registered: Known<Vec<Registered>>,
+    pub registered: Fact<Vec<Registered>>,
     /// The ids in the inventory: what arcctl created.
-    pub recorded: Known<BTreeSet<String>>,
+    pub recorded: Fact<BTreeSet<String>>,
     /// The desired resources, as observed; or why there is no list.
-    pub resources: Known<Vec<Resource>>,
+    pub resources: Fact<Vec<Resource>>,
 }
 
 /// The facts of AWS. `None` is a fact that the profile does not need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AtAws {
     /// The AWS identity that arcctl uses.
-    pub caller: Known<Option<String>>,
+    pub caller: Fact<Option<String>>,
     /// The cluster, as EKS names it.
-    pub cluster: Known<Option<String>>,
+    pub cluster: Fact<Option<String>>,
     /// The cluster's networks and the runners' role.
-    pub wiring: Known<Option<Wiring>>,
+    pub wiring: Fact<Option<Wiring>>,
 }
 
 /// The facts that were read before the names of the resources at AWS were known.
@@ -138,7 +138,7 @@ pub struct Probed {
     /// The pool.
     pub pool: String,
     /// Its results.
-    pub said: Known<Vec<Answer>>,
+    pub said: Fact<Vec<Answer>>,
 }
 
 /// The API server's response to a dry run of a pool's pod.
@@ -147,7 +147,7 @@ pub struct PodTrial {
     /// The pool.
     pub pool: String,
     /// Why it rejects the pod, and the fix; `None`: it does not, or the namespace does not exist yet.
-    pub refused: Known<Option<Refused>>,
+    pub refused: Fact<Option<Refused>>,
 }
 
 /// A rejection of a pod.
@@ -215,5 +215,5 @@ pub struct Resource {
     /// What a security group rule is for.
     pub purpose: Option<String>,
     /// What was seen.
-    pub observed: Known<Observed>,
+    pub observed: Fact<Observed>,
 }

@@ -180,7 +180,7 @@ pub async fn execute(
 /// renamed pool would otherwise wait forever, and one pool with a bad image would block the deletion of every removed
 /// one. They only need the controller's webhook, which is verified before the runners' phase.
 fn stage(phase: Phase, desired: &[Desired]) -> Phase {
-    let makes_pools = |it: &Desired| it.phase == Phase::Runners && it.goal == Goal::There;
+    let makes_pools = |it: &Desired| it.phase == Phase::Runners && it.goal == Goal::Present;
     match phase {
         Phase::Autoscalers | Phase::Drain if desired.iter().any(makes_pools) => Phase::Runners,
         other => other,
@@ -297,7 +297,7 @@ fn report(result: &StepResult, steps: &[&Desired], on_event: &mut dyn FnMut(&Eve
         (None, Some(action)) => on_event(&Event::Finished {
             id,
             action,
-            goal: step.map_or(Goal::There, |step| step.goal),
+            goal: step.map_or(Goal::Present, |step| step.goal),
             elapsed,
         }),
         (None, None) => {}
@@ -348,13 +348,13 @@ mod tests {
             goal,
         };
         let coming = [
-            step(Phase::Runners, Goal::There),
-            step(Phase::Drain, Goal::Gone),
+            step(Phase::Runners, Goal::Present),
+            step(Phase::Drain, Goal::Absent),
         ];
         assert_eq!(stage(Phase::Drain, &coming), Phase::Runners);
         assert_eq!(stage(Phase::Autoscalers, &coming), Phase::Runners);
         assert_eq!(stage(Phase::Aws, &coming), Phase::Aws);
-        let teardown = [step(Phase::Drain, Goal::Gone)];
+        let teardown = [step(Phase::Drain, Goal::Absent)];
         assert_eq!(stage(Phase::Drain, &teardown), Phase::Drain);
     }
 

@@ -175,7 +175,7 @@ mod tests {
             phase,
             after: Vec::new(),
             resource,
-            goal: Goal::There,
+            goal: Goal::Present,
         }
     }
 

@@ -124,7 +124,7 @@ impl StepRun<'_> {
                     pause = self.desired.resource.interval();
                     continue;
                 }
-                Next::Wait if self.desired.goal != Goal::There => applied = 0,
+                Next::Wait if self.desired.goal != Goal::Present => applied = 0,
                 Next::Wait => {}
             }
             if self.stop.borrow().is_some() {
@@ -198,9 +198,9 @@ impl StepRun<'_> {
         let id = self.desired.id.clone();
         self.send(Event::Started { id, action });
         match self.desired.goal {
-            Goal::There => self.desired.resource.apply(self.context).await,
-            Goal::Gone => self.desired.resource.delete(self.context).await,
-            Goal::Yields => self.desired.resource.delete_foreign(self.context).await,
+            Goal::Present => self.desired.resource.apply(self.context).await,
+            Goal::Absent => self.desired.resource.delete(self.context).await,
+            Goal::Evicted => self.desired.resource.delete_foreign(self.context).await,
         }
     }
 
@@ -222,7 +222,7 @@ impl StepRun<'_> {
     }
 
     async fn look(&self, applied: u32) -> Result<Look> {
-        if self.desired.goal != Goal::There {
+        if self.desired.goal != Goal::Present {
             return self.look_what_remains(applied).await;
         }
         let observed = self.desired.resource.observe(self.context).await?;
@@ -280,10 +280,10 @@ impl StepRun<'_> {
     /// The one next place to look if no cause is known.
     fn next_place(&self) -> String {
         let place = match (self.desired.resource.system(), self.desired.goal) {
-            (System::Kubernetes | System::Helm, Goal::There) => {
+            (System::Kubernetes | System::Helm, Goal::Present) => {
                 "the cause is not known yet: `arcctl doctor` checks its pods, events and logs"
             }
-            (System::Kubernetes | System::Helm, Goal::Gone | Goal::Yields) => {
+            (System::Kubernetes | System::Helm, Goal::Absent | Goal::Evicted) => {
                 return format!(
                     "the cause is not known yet: `kubectl {}` shows the finalizers and conditions that block the deletion",
                     self.desired.resource.look(&self.desired.id)
@@ -338,8 +338,8 @@ impl StepRun<'_> {
             ErrorKind::TimedOut,
             self.desired.resource.system(),
             match self.desired.goal {
-                Goal::There => format!("`{}` is not ready after {limit}", self.desired.id),
-                Goal::Gone | Goal::Yields => {
+                Goal::Present => format!("`{}` is not ready after {limit}", self.desired.id),
+                Goal::Absent | Goal::Evicted => {
                     format!("`{}` is not deleted after {limit}", self.desired.id)
                 }
             },

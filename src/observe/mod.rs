@@ -90,8 +90,8 @@ pub(crate) fn phase_by_phase<'a, F: Future>(
 /// Reads the current state of one resource, or what remains of it if it is to be deleted.
 pub(crate) async fn one(context: &Context, desired: &Desired) -> Result<Observed> {
     match desired.goal {
-        Goal::There => desired.resource.observe(context).await,
-        Goal::Gone | Goal::Yields => desired.resource.remains(context).await,
+        Goal::Present => desired.resource.observe(context).await,
+        Goal::Absent | Goal::Evicted => desired.resource.remains(context).await,
     }
 }
 
@@ -116,7 +116,7 @@ fn log_decision(step: &Step) {
 
 /// Why the live object will be gone when its step runs: it is being deleted.
 fn is_leaving(desired: &Desired, observed: &Observed) -> Option<String> {
-    if desired.goal != Goal::There {
+    if desired.goal != Goal::Present {
         return None;
     }
     match (&desired.resource, observed) {
@@ -159,7 +159,7 @@ fn postpone_proofs(steps: &mut [Step]) {
 
 /// Resources that are in the inventory but no longer in the profile.
 #[derive(Default)]
-pub(crate) struct LeftBehind {
+pub(crate) struct Orphans {
     /// Those that `up` deletes.
     pub(crate) goes: Vec<Desired>,
     /// Those at AWS that are kept, each with the reason.
@@ -173,11 +173,11 @@ pub(crate) async fn left_behind(
     context: &Context,
     records: &Records,
     desired: &[Desired],
-) -> Result<LeftBehind> {
+) -> Result<Orphans> {
     let left = teardown::left_behind(records, desired, &context.profile);
-    let mut result = LeftBehind {
+    let mut result = Orphans {
         gone: left.iter().map(|it| it.id.to_string()).collect(),
-        ..LeftBehind::default()
+        ..Orphans::default()
     };
     for (desired, step) in present(context, left).await? {
         result.gone.remove(desired.id.as_str());

@@ -152,7 +152,7 @@ mod tests {
                 values: json!({}),
                 profile: "p".into(),
             }),
-            goal: Goal::There,
+            goal: Goal::Present,
         }
     }
 

@@ -129,10 +129,10 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         note: None,
         consequences: Vec::new(),
     };
-    if desired.goal == Goal::Gone {
+    if desired.goal == Goal::Absent {
         return Ok(decide_removal(observed, step));
     }
-    if desired.goal == Goal::Yields {
+    if desired.goal == Goal::Evicted {
         return decide_yielding(desired, observed, adopt, step);
     }
     let present = match observed {
@@ -240,7 +240,7 @@ mod tests {
             resource: Resource::Object(KubeObject {
                 manifest: serde_json::Value::Null,
             }),
-            goal: Goal::There,
+            goal: Goal::Present,
         }
     }
 
@@ -304,7 +304,7 @@ mod tests {
         let yields = Desired {
             id: Id::new("horizontal-runner-autoscaler", Some("n"), "r"),
             resource: Resource::Object(KubeObject { manifest }),
-            goal: Goal::Yields,
+            goal: Goal::Evicted,
             ..desired()
         };
         let foreign = || Ownership::Foreign {
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn only_what_is_this_profile_s_goes() {
         let gone = Desired {
-            goal: Goal::Gone,
+            goal: Goal::Absent,
             ..desired()
         };
         let action = |observed: &Observed| decide(&gone, observed, true).unwrap();

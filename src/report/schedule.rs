@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, System},
-    profile::schedule::{ClockChange, Mismatch, Stretch, Verified},
+    profile::schedule::{ClockChange, Interval, Mismatch, Verified},
 };
 
 /// The calendar of one pool.
@@ -31,7 +31,7 @@ pub struct Calendar {
     /// The zone.
     pub zone: TimeZone,
     /// Periods with the same minimum.
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<Interval>,
     /// The daylight saving changes in these days.
     pub clock_changes: Vec<ClockChange>,
     /// The controller's overrides, compared with the profile.

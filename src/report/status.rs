@@ -126,8 +126,8 @@ pub fn text(status: &Status, verbose: bool) -> String {
         pools(&mut text, &shown);
         return text;
     }
-    let mut lacking: Vec<&PoolStatus> = status.pools.iter().filter(|it| it.lacks() > 0).collect();
-    lacking.sort_by_key(|it| std::cmp::Reverse(it.lacks()));
+    let mut lacking: Vec<&PoolStatus> = status.pools.iter().filter(|it| it.missing() > 0).collect();
+    lacking.sort_by_key(|it| std::cmp::Reverse(it.missing()));
     let (shown, more) = lacking.split_at(lacking.len().min(LACKING));
     let width = pools(&mut text, shown);
     row(&mut text, width, "all", &total(&status.pools).numbers());
@@ -237,7 +237,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
 
 impl PoolStatus {
     /// How many runners are missing: those that should be registered and run. Unknown counts as missing.
-    fn lacks(&self) -> u64 {
+    fn missing(&self) -> u64 {
         let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
         let (Some(desired), Some(running), Some(registered)) =
             (self.desired, self.running, self.registered)

@@ -51,7 +51,7 @@ pub(crate) async fn run(
         .chain(told(&mends.notes))
         .collect::<Vec<_>>();
     let text = text.join("\n");
-    if !prompt::agreed(&text, "Mend this?", yes, &mut limit, output)? {
+    if !prompt::confirmed(&text, "Mend this?", yes, &mut limit, output)? {
         return Ok(false);
     }
     let allowed = check_permissions(&session, &plan);

@@ -15,7 +15,7 @@ use crate::{
         pool::probe::jobs,
         resource::{Probe, Resource},
     },
-    doctor::snapshot::{Known, Probed},
+    doctor::snapshot::{Fact, Probed},
     error::{Error, Result, System},
     execute::{
         self, Options, StepResult,
@@ -34,11 +34,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the Jobs, and returns the results of their pods.
-pub(crate) async fn run(
-    context: &Context,
-    stop: &StopSender,
-    output: Output,
-) -> Known<Vec<Probed>> {
+pub(crate) async fn run(context: &Context, stop: &StopSender, output: Output) -> Fact<Vec<Probed>> {
     for name in context.profile.namespaces() {
         let target = Target::cluster("v1", "Namespace", name);
         if context.kube.get(&target).await?.is_none() {
@@ -79,7 +75,7 @@ fn step(job: serde_json::Value) -> Desired {
         phase: Phase::Preflight,
         after: Vec::new(),
         resource: Resource::Probe(Probe { job }),
-        goal: Goal::There,
+        goal: Goal::Present,
     }
 }
 
@@ -88,7 +84,7 @@ async fn recorded(
     steps: &[(String, Desired)],
     hold: &Hold,
     output: Output,
-) -> Known<Vec<Probed>> {
+) -> Fact<Vec<Probed>> {
     let (kube, profile) = (&context.kube, &context.profile);
     let desired: Vec<Desired> = steps.iter().map(|(_, it)| it.clone()).collect();
     inventory::record(kube, profile, &desired).await?;
@@ -156,7 +152,7 @@ async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Out
     let gone: Vec<Desired> = desired
         .iter()
         .map(|it| Desired {
-            goal: Goal::Gone,
+            goal: Goal::Absent,
             ..it.clone()
         })
         .collect();

@@ -4,7 +4,7 @@ use super::{
     Ended, READING, holder, kept, not_started,
     permissions::{check_permissions, writes},
     pod_dry_runs::{check_pods, try_pods},
-    prune::{forget_gone, tidy},
+    prune::{forget_gone, prune_records},
     rollback::put_back,
     say_remarks, say_taken_over,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn attempts(
         if !plan.is_unchanged() {
             let text = report::plan::text(&plan, output.verbosity > 0);
             let question = "Make these changes?";
-            if !prompt::agreed(text.trim_end(), question, asked.yes, limit, output)? {
+            if !prompt::confirmed(text.trim_end(), question, asked.yes, limit, output)? {
                 return Ok((not_started(&session.desired), None));
             }
             let prepared = prepare(session, &plan);
@@ -80,7 +80,7 @@ pub(crate) async fn attempts(
             say_what_is_left(&plan, output);
         }
         if plan.is_unchanged() && error.is_none() {
-            tidy(session, limit, options.hold(), output).await;
+            prune_records(session, limit, options.hold(), output).await;
         }
         let stale = error.as_ref().is_some_and(|it| it.kind == ErrorKind::Stale);
         if !stale || attempt >= PLANS {
@@ -107,7 +107,7 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     let charts = session
         .desired
         .iter()
-        .filter(|it| it.goal == Goal::There && writes(plan, it))
+        .filter(|it| it.goal == Goal::Present && writes(plan, it))
         .filter_map(|it| match &it.resource {
             Resource::Release(release) => Some(&release.chart),
             Resource::Crds(crds) => Some(&crds.chart),

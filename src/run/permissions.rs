@@ -32,12 +32,12 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     let drained: BTreeSet<Permission> = drained.flatten().collect();
     let mut needed: BTreeSet<Permission> = written
         .flat_map(|it| match it.goal {
-            Goal::There => needed(&it.resource),
-            Goal::Gone | Goal::Yields => needed_to_delete(&it.resource),
+            Goal::Present => needed(&it.resource),
+            Goal::Absent | Goal::Evicted => needed_to_delete(&it.resource),
         })
         .collect();
     needed.extend(drained);
-    let removes = session.desired.iter().all(|it| it.goal == Goal::Gone);
+    let removes = session.desired.iter().all(|it| it.goal == Goal::Absent);
     let namespace = &session.context.profile.controller.namespace;
     needed.extend(needed_by_a_run(namespace, removes));
     let answers = needed.iter().map(|it| async move {

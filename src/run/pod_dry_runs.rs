@@ -33,11 +33,11 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
     let coming: BTreeSet<String> = session
         .desired
         .iter()
-        .filter(|it| it.goal == Goal::There)
+        .filter(|it| it.goal == Goal::Present)
         .map(|it| it.id.to_string())
         .collect();
     let pools = session.desired.iter().filter_map(|it| match &it.resource {
-        Resource::RunnerPods(pool) if it.goal == Goal::There => Some(pool),
+        Resource::RunnerPods(pool) if it.goal == Goal::Present => Some(pool),
         _ => None,
     });
     let coming = &coming;

@@ -32,7 +32,7 @@ pub(crate) async fn forget_gone(
     let mut gone: BTreeSet<String> = session
         .desired
         .iter()
-        .filter(|it| it.goal == Goal::Gone && ended(&it.id))
+        .filter(|it| it.goal == Goal::Absent && ended(&it.id))
         .map(|it| it.id.to_string())
         .collect();
     let mut before = BTreeSet::new();
@@ -50,7 +50,7 @@ pub(crate) async fn forget_gone(
 
 /// Removes from the inventory what a killed run deleted, if nothing else is to be done. A failure is no error of this run:
 /// everything is as desired, and the next run that writes tries again.
-pub(crate) async fn tidy(session: &Session, limit: &RunLimit, hold: Hold, output: Output) {
+pub(crate) async fn prune_records(session: &Session, limit: &RunLimit, hold: Hold, output: Output) {
     if session.gone.is_empty() {
         return;
     }

@@ -27,7 +27,7 @@ pub(crate) async fn attempt(
         output.note(text.trim_end());
         return Ok((kept(session), None));
     }
-    if !prompt::agreed(text.trim_end(), "Remove all this?", yes, limit, output)? {
+    if !prompt::confirmed(text.trim_end(), "Remove all this?", yes, limit, output)? {
         return Ok((not_started(&session.desired), None));
     }
     let allowed = check_permissions(session, plan);

@@ -16,7 +16,7 @@ use crate::{
     desired::Facts,
     doctor::{
         collect::Parts,
-        snapshot::{AtAws, Known, Wiring},
+        snapshot::{AtAws, Fact, Wiring},
     },
     error::System,
     profile::Profile,
@@ -110,7 +110,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
 
 /// Whether there is a credential, and a placeholder for a missing one: the cluster is still checked, and `collect` does not
 /// call GitHub then.
-fn usable(credential: Known<Loaded>) -> (Known<()>, Credential) {
+fn usable(credential: Fact<Loaded>) -> (Fact<()>, Credential) {
     match credential {
         Ok(loaded) => (Ok(()), loaded.credential),
         Err(error) => (Err(error), Credential::Token(Secret::trimmed("").0)),
@@ -124,7 +124,7 @@ async fn facts(
     eks: Option<&EksCluster>,
     profile: &Profile,
     ca_bundle: Option<String>,
-) -> (Known<Facts>, Known<Option<Wiring>>) {
+) -> (Fact<Facts>, Fact<Option<Wiring>>) {
     let found = async {
         match aws.zip(eks).filter(|_| profile.aws.is_some()) {
             Some((aws, eks)) => aws_facts::read(aws, eks, kube, profile).await.map(Some),
@@ -165,7 +165,7 @@ async fn facts(
 }
 
 /// The AWS identity, if the profile needs AWS.
-async fn caller(aws: Option<&Aws>) -> Known<Option<String>> {
+async fn caller(aws: Option<&Aws>) -> Fact<Option<String>> {
     match aws {
         Some(aws) => aws.caller().await.map(|it| Some(it.arn)),
         None => Ok(None),
@@ -175,10 +175,10 @@ async fn caller(aws: Option<&Aws>) -> Known<Option<String>> {
 /// The clients of the cluster and AWS, or why there are none.
 struct Reached {
     access: Access,
-    kube: Known<Kube>,
+    kube: Fact<Kube>,
     aws: Option<Aws>,
     eks: Option<EksCluster>,
-    cluster: Known<Option<String>>,
+    cluster: Fact<Option<String>>,
 }
 
 async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
@@ -217,13 +217,13 @@ async fn reach(global: &GlobalArgs, profile: &Profile) -> Reached {
 
 fn clients(
     file: &ProfileFile,
-    kube: &Known<Kube>,
+    kube: &Fact<Kube>,
     aws: Option<Aws>,
-    helm: Known<Helm>,
-    ca_bundle: Known<Option<String>>,
+    helm: Fact<Helm>,
+    ca_bundle: Fact<Option<String>>,
     (credential, accounts): (Credential, Vec<Account>),
     kubernetes: Option<(u32, u32)>,
-) -> Known<Context> {
+) -> Fact<Context> {
     let url = file.profile.github.url.as_deref();
     let clients = Clients {
         kube: kube.as_ref().map_err(Clone::clone)?.clone(),

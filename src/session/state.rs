@@ -45,7 +45,7 @@ pub(crate) struct State {
 
 /// The pod counts of a pool.
 #[derive(Default)]
-struct Tally {
+struct Counts {
     running: usize,
     registered: usize,
     busy: usize,
@@ -207,8 +207,8 @@ impl State {
     }
 
     /// The pods of each pool, counted page by page.
-    async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Tally>> {
-        let mut tallies: HashMap<String, Tally> = HashMap::new();
+    async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Counts>> {
+        let mut tallies: HashMap<String, Counts> = HashMap::new();
         let mut see = |pod: &Value| {
             let metadata = &pod["metadata"];
             let (Some(pool), Some(name)) =

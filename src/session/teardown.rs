@@ -20,7 +20,7 @@ use crate::{
     desired::{
         Desired, names,
         resource::{Id, Resource},
-        teardown::{self, Records, Wish},
+        teardown::{self, Records, TeardownOptions},
     },
     error::{Error, ErrorKind, Result},
     observe,
@@ -111,11 +111,11 @@ pub(crate) async fn open(
         removal.without_github = Some(without_github(error, left, args.force, output)?);
     }
     say_by_hand(&removal, output);
-    let wish = Wish {
+    let options = TeardownOptions {
         crds: args.crds,
         repair: !runs,
     };
-    let all = teardown::teardown(records, profile, wish);
+    let all = teardown::teardown(records, profile, options);
     let version = kube.version().await?;
     let clients = Clients {
         kube: source.kube,

@@ -39,7 +39,7 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
     let Some(name) = variable("RUNNER_NAME") else {
         return Ok(());
     };
-    for it in desired.iter().filter(|it| it.goal == Goal::Gone) {
+    for it in desired.iter().filter(|it| it.goal == Goal::Absent) {
         let Resource::Drain(drain) = &it.resource else {
             continue;
         };

@@ -88,7 +88,7 @@ pub struct Limits {
 
 /// Progress messages.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub enum SmokeEvent {
     /// An event.
     Event(String),
     /// A new wait condition.
@@ -150,7 +150,7 @@ enum End {
 struct Smoking<'a> {
     clients: Clients<'a>,
     request: Request<'a>,
-    tell: &'a (dyn Fn(Said) + Sync),
+    tell: &'a (dyn Fn(SmokeEvent) + Sync),
     pools: Vec<&'a Pool>,
     stage: Stage,
     began: Instant,
@@ -180,7 +180,7 @@ pub async fn smoke(
     clients: Clients<'_>,
     request: Request<'_>,
     limits: &mut Limits,
-    tell: &(dyn Fn(Said) + Sync),
+    tell: &(dyn Fn(SmokeEvent) + Sync),
 ) -> Smoke {
     let began = Instant::now();
     let is_meant = |it: &&Pool| request.pool.is_none_or(|pool| it.name == pool);
@@ -289,7 +289,7 @@ impl Smoking<'_> {
 
     fn event(&mut self, text: String) {
         self.said = Instant::now();
-        (self.tell)(Said::Event(text));
+        (self.tell)(SmokeEvent::Event(text));
     }
 
     fn wait_for(&mut self, reason: String) {
@@ -300,11 +300,11 @@ impl Smoking<'_> {
         if reason != self.reason {
             self.reason.clone_from(&reason);
             (self.reason_since, self.said) = (now, now);
-            (self.tell)(Said::Waiting(reason));
+            (self.tell)(SmokeEvent::Waiting(reason));
         } else if now - self.said >= HEARTBEAT {
             self.said = now;
             let seconds = (now - self.reason_since).as_secs();
-            (self.tell)(Said::Still(format!("{reason} ({seconds} s)")));
+            (self.tell)(SmokeEvent::Still(format!("{reason} ({seconds} s)")));
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn keep_memory() {
 /// Reports a panic of any thread on stderr.
 pub(crate) fn tell_panics(output: Output) {
     set_hook(Box::new(move |panic| {
-        let error = told(panic);
+        let error = as_error(panic);
         output.print_error(&error);
         let mut fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
         fault.get_or_insert(error);
@@ -40,14 +40,14 @@ pub(crate) fn tell_panics(output: Output) {
 }
 
 /// The result of `work`, or the panic that ended it, which is already reported.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_payload| {
         let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
         fault.clone().unwrap_or_else(|| error("a place unknown"))
     })
 }
 
-fn told(panic: &PanicHookInfo<'_>) -> Error {
+fn as_error(panic: &PanicHookInfo<'_>) -> Error {
     let place = panic
         .location()
         .map_or_else(|| "a place unknown".to_owned(), ToString::to_string);

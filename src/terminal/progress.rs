@@ -86,8 +86,8 @@ impl Progress {
                     (Action::Create, _) => "created",
                     (Action::Update, _) => "updated",
                     (Action::Delete, _) => "deleted",
-                    (Action::Keep | Action::Later, Goal::There) => "in place",
-                    (Action::Keep | Action::Later, Goal::Gone | Goal::Yields) => {
+                    (Action::Keep | Action::Later, Goal::Present) => "in place",
+                    (Action::Keep | Action::Later, Goal::Absent | Goal::Evicted) => {
                         "nothing to remove"
                     }
                 };

@@ -22,7 +22,7 @@ pub(crate) fn check(yes: bool) -> Result<()> {
 }
 
 /// Shows the plan, and asks for confirmation unless `yes`; reports a no. The run's timeout excludes the prompt.
-pub(crate) fn agreed(
+pub(crate) fn confirmed(
     text: &str,
     question: &str,
     yes: bool,
@@ -41,11 +41,11 @@ pub(crate) fn agreed(
     };
     // A Ctrl-C at the prompt counts as one.
     limit.stopped()?;
-    let agreed = answer?;
-    if !agreed {
+    let confirmed = answer?;
+    if !confirmed {
         output.note("nothing was changed");
     }
-    Ok(agreed)
+    Ok(confirmed)
 }
 
 /// Asks `question`; no answer means no.

@@ -84,7 +84,7 @@ pub enum Pace {
 }
 
 /// A running sandbox. Its programs end when it is dropped.
-pub struct World {
+pub struct Sandbox {
     control_plane: ControlPlane,
     egress: Egress,
     github: GitHub,
@@ -101,7 +101,7 @@ pub struct World {
     _temporary: Vec<TempDir>,
 }
 
-impl World {
+impl Sandbox {
     /// Starts everything and returns once it can be used.
     pub async fn start(mut options: Options) -> Result<Self> {
         // Only the first call in a process installs it; later ones find it there.

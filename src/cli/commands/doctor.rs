@@ -15,7 +15,7 @@ use crate::{
         collect::{Parts, gather},
         fix::mends,
         judge,
-        snapshot::World,
+        snapshot::Snapshot,
     },
     error::{Error, ErrorKind, Result, System},
     log, report,
@@ -88,17 +88,17 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     if args.fix {
         prompt::check(args.yes)?;
     }
-    let (world, tried) = match &args.from {
+    let (snapshot, tried) = match &args.from {
         Some(path) => (bundled(path)?, Vec::new()),
-        None => Box::pin(world(args, global, &choice, output)).await?,
+        None => Box::pin(snapshot(args, global, &choice, output)).await?,
     };
-    let findings = judge(&world, &choice);
+    let findings = judge(&snapshot, &choice);
     findings.iter().for_each(log_finding);
     let fixed = report::doctor::fixed(&findings, &tried);
     let error = report::doctor::error(&findings);
     if let Some(path) = &args.bundle {
         let report = report::doctor::document(&findings, &fixed, error.as_ref());
-        write_bundle(path, &pack(&world, &report)?)?;
+        write_bundle(path, &pack(&snapshot, &report)?)?;
         output.note(format!(
             "{} has what was seen, without secrets: look through it before you give it away",
             path.display()
@@ -132,24 +132,24 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
 }
 
 /// The facts, with those of a probe if requested, and after the repairs of `--fix`; and the checks that were repaired.
-async fn world(
+async fn snapshot(
     args: &DoctorArgs,
     global: &GlobalArgs,
     choice: &Choice,
     output: Output,
-) -> Result<(World, Vec<&'static str>)> {
+) -> Result<(Snapshot, Vec<&'static str>)> {
     let mut tried = Vec::new();
     let stop = stop_on_signals();
     // Only once: standard input cannot be read again.
     let file = profile_file::read(global, output)?;
     let mut seen = Box::pin(look(args, global, file.clone(), &stop, output)).await?;
     if args.fix {
-        let (parts, world) = seen;
+        let (parts, snapshot) = seen;
         let wanted = parts.desired.as_deref().unwrap_or_default();
-        let mends = mends(&world, &judge(&world, choice), wanted);
+        let mends = mends(&snapshot, &judge(&snapshot, choice), wanted);
         if mends.steps.is_empty() {
             output.note("there is nothing that --fix mends");
-            return Ok((world, tried));
+            return Ok((snapshot, tried));
         }
         if !Box::pin(doctor_fix::run(
             parts,
@@ -160,7 +160,7 @@ async fn world(
         ))
         .await?
         {
-            return Ok((world, tried));
+            return Ok((snapshot, tried));
         }
         tried = mends.checks;
         seen = Box::pin(look(args, global, file, &stop, output)).await?;
@@ -174,7 +174,7 @@ async fn look(
     file: ProfileFile,
     stop: &StopSender,
     output: Output,
-) -> Result<(Parts, World)> {
+) -> Result<(Parts, Snapshot)> {
     let limit = RunLimit::looking(stop.clone(), output);
     let read = async { Ok(Box::pin(parts(global, file, output)).await) };
     let mut parts = limit.within(READING, read).await?;
@@ -189,8 +189,8 @@ async fn look(
         limit.stopped()?;
     }
     let read = async { Ok(Box::pin(gather(&parts)).await) };
-    let world = limit.within(READING, read).await?;
-    Ok((parts, world))
+    let snapshot = limit.within(READING, read).await?;
+    Ok((parts, snapshot))
 }
 
 /// A check's result, for the log.
@@ -204,7 +204,7 @@ fn log_finding(finding: &Finding) {
 }
 
 /// The facts at the time of the bundle.
-fn bundled(path: &Path) -> Result<World> {
+fn bundled(path: &Path) -> Result<Snapshot> {
     let archive = std::fs::read(path).map_err(|error| {
         Error::failed(System::Local, "cannot read the bundle")
             .object(path.display())

@@ -23,7 +23,7 @@ use crate::{
         connection::{Connection, cluster_words},
         github::{SignedIn, at_github},
     },
-    smoke::{Clients, Limits, Request, Said, smoke},
+    smoke::{Clients, Limits, Request, SmokeEvent, smoke},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -91,10 +91,10 @@ pub(crate) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -
         limit: args.timeout,
         stop: stop.subscribe(),
     };
-    let tell = |said: Said| match said {
-        Said::Event(text) => output.note(text),
-        Said::Waiting(text) => output.note(paint(CHANGE, text)),
-        Said::Still(text) => output.note(paint(DIM, format!("… {text}"))),
+    let tell = |said: SmokeEvent| match said {
+        SmokeEvent::Event(text) => output.note(text),
+        SmokeEvent::Waiting(text) => output.note(paint(CHANGE, text)),
+        SmokeEvent::Still(text) => output.note(paint(DIM, format!("… {text}"))),
     };
     let mut ended = Box::pin(smoke(clients, request, &mut limits, &tell)).await;
     ended.elapsed = started.elapsed();

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{
     auth::{app::Granted, audit::User, token_kind::TokenKind},
     error::{
-        Case, not_github, refusal,
+        ErrorContext, not_github, refusal,
         workflow::{Asked, WorkflowCase, workflow_refusal},
     },
     groups::{RunnerGroup, read::Page},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The error for an unsuccessful response about runners.
-pub(super) fn refused(answer: &Answer, case: &Case<'_>) -> Error {
+pub(super) fn refused(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     if answer.status.is_success() {
         not_github(answer, case.server)
     } else {
@@ -99,7 +99,7 @@ impl Question {
 }
 
 /// The server, scope and credential of a request.
-pub struct Asker<'a> {
+pub struct RequestOrigin<'a> {
     /// `github.url`.
     pub url: Option<&'a str>,
     /// The scope of the runners.
@@ -116,7 +116,7 @@ pub struct Asker<'a> {
 /// are not valid HTTP.
 pub fn meaning(
     question: Question,
-    asker: &Asker<'_>,
+    asker: &RequestOrigin<'_>,
     status: u16,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -168,7 +168,12 @@ fn counted(question: Question, answer: &Answer, server: &Server) -> Result<usize
     })
 }
 
-fn declined(question: Question, answer: &Answer, server: &Server, asker: &Asker<'_>) -> Error {
+fn declined(
+    question: Question,
+    answer: &Answer,
+    server: &Server,
+    asker: &RequestOrigin<'_>,
+) -> Error {
     let about = match question {
         Question::Repository => Asked::Repository,
         Question::Dispatch => Asked::Dispatch {
@@ -183,7 +188,7 @@ fn declined(question: Question, answer: &Answer, server: &Server, asker: &Asker<
         | Question::User
         | Question::Registration
         | Question::Installation => {
-            let case = Case {
+            let case = ErrorContext {
                 server,
                 scope: asker.scope,
                 kind: asker.kind,
@@ -209,7 +214,7 @@ mod tests {
     const RUNNERS: &[u8] = br#"{"total_count": 1, "runners": [{"id": 1, "name": "basic-x", "status": "online", "busy": false}]}"#;
 
     fn told(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<usize> {
-        let asker = Asker {
+        let asker = RequestOrigin {
             url: None,
             scope: Scope::Organization("dogecompany"),
             token: &Secret::trimmed("ghp_0123456789abcdef").0,

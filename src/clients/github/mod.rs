@@ -28,7 +28,7 @@ use serde_json::Value;
 use auth::app::{Installation, Purpose};
 use endpoints::{read, refused};
 use error::{
-    Case,
+    ErrorContext,
     connect::{may_pass, unreachable},
 };
 use groups::read::Groups;
@@ -49,7 +49,7 @@ use crate::{
     secret::Secret,
 };
 pub use auth::{audit::Audit, token_kind::TokenKind};
-pub use endpoints::{Asker, Question, meaning};
+pub use endpoints::{Question, RequestOrigin, meaning};
 pub use groups::{GroupFindings, access::GroupAccess};
 pub use runners::remove::Removed;
 pub use server::{OLDEST, Product, Server, Version};
@@ -197,7 +197,7 @@ impl GitHub {
         } else {
             None
         };
-        let case = Case {
+        let case = ErrorContext {
             server: &self.server,
             scope,
             kind: self.kind,

@@ -80,7 +80,7 @@ pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
             resource: Resource::Object(KubeObject {
                 manifest: manifest.clone(),
             }),
-            goal: Goal::Yields,
+            goal: Goal::Evicted,
         })
 }
 

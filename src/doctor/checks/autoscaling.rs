@@ -6,7 +6,7 @@ use super::runners::{another_credential, unreached};
 use crate::{
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     profile::schedule::{equivalent, parse_live},
 };
@@ -53,7 +53,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Required,
         claim: "each pool's schedule is in the cluster, for the next week at least",
         causes: &["api-server-answers", "resources-there"],
-        judge: |world| schedule(world, NEAR),
+        judge: |snapshot| schedule(snapshot, NEAR),
     },
     Check {
         id: "schedule-horizon",
@@ -61,7 +61,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         claim: "each pool's schedule is in the cluster for the next 90 days",
         causes: &["api-server-answers", "resources-there", "schedule-in-force"],
-        judge: |world| schedule(world, HORIZON),
+        judge: |snapshot| schedule(snapshot, HORIZON),
     },
     Check {
         id: "reservations-end",
@@ -73,8 +73,8 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-fn works(world: &World) -> Result<Verdict, Verdict> {
-    let period = world.profile.controller.sync_period.as_secs();
+fn works(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let period = snapshot.profile.controller.sync_period.as_secs();
     let period = i64::try_from(period).unwrap_or(i64::MAX);
     let recent = period
         .saturating_mul(RECENT_SYNCS)
@@ -84,8 +84,8 @@ fn works(world: &World) -> Result<Verdict, Verdict> {
         time.and_then(|it| it.parse::<jiff::Timestamp>().ok())
     };
     let is_recent =
-        |it: &&Value| last(it).is_some_and(|it| world.now.duration_since(it).as_secs() < recent);
-    let failures: Vec<&Value> = known(&world.runner_events)?
+        |it: &&Value| last(it).is_some_and(|it| snapshot.now.duration_since(it).as_secs() < recent);
+    let failures: Vec<&Value> = known(&snapshot.runner_events)?
         .iter()
         .filter(|it| it["reason"] == "RunnerAutoscalingFailure" && is_recent(it))
         .collect();
@@ -98,9 +98,9 @@ fn works(world: &World) -> Result<Verdict, Verdict> {
         })
         .collect();
     let fix = if failures.iter().any(|it| did_not_get_through(&said(it))) {
-        unreached(world)
+        unreached(snapshot)
     } else {
-        another_credential(world).unwrap_or_else(|| {
+        another_credential(snapshot).unwrap_or_else(|| {
             "correct `scaling` of the pool, or the credential, as GitHub's words say; then run `arcctl up`"
                 .to_owned()
         })
@@ -121,10 +121,10 @@ fn of_pool<'a>(all: &'a [Value], pool: &str) -> Option<&'a Value> {
     all.iter().find(|it| it["metadata"]["name"] == pool)
 }
 
-fn schedule(world: &World, days: i64) -> Result<Verdict, Verdict> {
-    let all = known(&world.autoscalers)?;
+fn schedule(snapshot: &Snapshot, days: i64) -> Result<Verdict, Verdict> {
+    let all = known(&snapshot.autoscalers)?;
     let mut found = Vec::new();
-    for pool in world
+    for pool in snapshot
         .profile
         .pools
         .iter()
@@ -136,7 +136,7 @@ fn schedule(world: &World, days: i64) -> Result<Verdict, Verdict> {
         };
         let live = parse_live(&autoscaler["spec"]["scheduledOverrides"]);
         let holds = live.is_some_and(|live| {
-            equivalent(&live, pool.schedule.as_ref(), pool.min, world.now, days)
+            equivalent(&live, pool.schedule.as_ref(), pool.min, snapshot.now, days)
         });
         if !holds {
             found.push(format!(
@@ -148,10 +148,10 @@ fn schedule(world: &World, days: i64) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, "write them anew with `arcctl up`"))
 }
 
-fn reservations(world: &World) -> Result<Verdict, Verdict> {
-    let all = known(&world.autoscalers)?;
+fn reservations(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let all = known(&snapshot.autoscalers)?;
     let mut found = Vec::new();
-    for pool in &world.profile.pools {
+    for pool in &snapshot.profile.pools {
         let Some(autoscaler) = of_pool(all, &pool.name) else {
             continue;
         };
@@ -163,7 +163,7 @@ fn reservations(world: &World) -> Result<Verdict, Verdict> {
                 let end = it["expirationTime"]
                     .as_str()
                     .and_then(|it| it.parse::<jiff::Timestamp>().ok());
-                end.is_none_or(|it| it > world.now)
+                end.is_none_or(|it| it > snapshot.now)
             });
         let held: u64 = live.map(|it| it["replicas"].as_u64().unwrap_or(0)).sum();
         if held > u64::from(pool.max) {

@@ -5,7 +5,7 @@ use crate::{
     desired::{aws::pod_identity_agent, resource::aws::PodIdentityAssociation},
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::{Resource, World},
+        snapshot::{Resource, Snapshot},
     },
     error::ErrorKind,
     policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
@@ -119,12 +119,12 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         claim: "nothing that others configured in AWS is risky",
         causes: NOT_ASKED,
-        judge: wise,
+        judge: lint,
     },
 ];
 
 /// Without credentials no call was made: whether they are valid is unknown then.
-fn credentials(world: &World) -> Result<Verdict, Verdict> {
+fn credentials(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let refuses = |error: &crate::error::Error| {
         if error.causes.iter().any(|it| it == NO_CREDENTIALS) {
             Verdict::unknown(error)
@@ -132,16 +132,16 @@ fn credentials(world: &World) -> Result<Verdict, Verdict> {
             Verdict::of(error)
         }
     };
-    let caller = world.at_aws.caller.as_ref().map_err(refuses)?;
+    let caller = snapshot.at_aws.caller.as_ref().map_err(refuses)?;
     Ok(match caller {
         Some(_) => Verdict::Holds,
         None => Verdict::skipped("the profile names nothing at AWS"),
     })
 }
 
-fn cluster(world: &World) -> Result<Verdict, Verdict> {
-    known(&world.at_aws.caller)?;
-    let cluster = world.at_aws.cluster.as_ref().map_err(Verdict::of)?;
+fn cluster(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    known(&snapshot.at_aws.caller)?;
+    let cluster = snapshot.at_aws.cluster.as_ref().map_err(Verdict::of)?;
     Ok(match cluster {
         Some(_) => Verdict::Holds,
         None => Verdict::skipped("the profile names no cluster of EKS"),
@@ -149,18 +149,18 @@ fn cluster(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// The role in the profile, and how pods assume it.
-fn role(world: &World) -> Result<(RoleVia, &RunnerRole), Verdict> {
-    let role = world.profile.runner_role();
+fn role(snapshot: &Snapshot) -> Result<(RoleVia, &RunnerRole), Verdict> {
+    let role = snapshot.profile.runner_role();
     role.ok_or_else(|| Verdict::skipped("the profile has no aws.irsa and no aws.podIdentity"))
 }
 
 /// The resources of `kind`, and their state; the first unknown one ends the check.
 pub(super) fn of_kind<'a>(
-    world: &'a World,
+    snapshot: &'a Snapshot,
     kind: &str,
 ) -> Result<Vec<(&'a Resource, &'a Observed)>, Verdict> {
-    known(&world.at_aws.wiring)?;
-    known(&world.resources)?
+    known(&snapshot.at_aws.wiring)?;
+    known(&snapshot.resources)?
         .iter()
         .filter(|it| it.id.kind() == kind)
         .map(|it| {
@@ -175,13 +175,17 @@ pub(super) fn of_kind<'a>(
 }
 
 /// What is wrong with the resources of `kind`, considering the differences that `counts` selects.
-fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec<String>, Verdict> {
+fn wrong(
+    snapshot: &Snapshot,
+    kind: &str,
+    counts: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, Verdict> {
     let of = |present: &Present| {
         let differs = present.differences.iter().find(|it| counts(&it.path));
         let differs = differs.map(|it| format!("differs at {}", it.path));
         differs.or_else(|| present.readiness.reason().map(str::to_owned))
     };
-    Ok(of_kind(world, kind)?
+    Ok(of_kind(snapshot, kind)?
         .into_iter()
         .filter_map(|(resource, observed)| {
             let what = match observed {
@@ -193,12 +197,12 @@ fn wrong(world: &World, kind: &str, counts: impl Fn(&str) -> bool) -> Result<Vec
         .collect())
 }
 
-fn provider(world: &World) -> Result<Verdict, Verdict> {
-    if role(world)?.0 == RoleVia::PodIdentity {
+fn provider(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    if role(snapshot)?.0 == RoleVia::PodIdentity {
         return Ok(Verdict::skipped("Pod Identity takes no provider"));
     }
     Ok(Verdict::unless(
-        &wrong(world, "oidc-provider", |_| true)?,
+        &wrong(snapshot, "oidc-provider", |_| true)?,
         MEND,
     ))
 }
@@ -208,63 +212,65 @@ fn is_attachment(path: &str) -> bool {
     path.starts_with("managedPolicies")
 }
 
-fn trusts(world: &World) -> Result<Verdict, Verdict> {
-    role(world)?;
-    let found = wrong(world, "iam-role", |path| !is_attachment(path))?;
+fn trusts(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    role(snapshot)?;
+    let found = wrong(snapshot, "iam-role", |path| !is_attachment(path))?;
     Ok(Verdict::unless(&found, MEND))
 }
 
 /// Ends the check if the runners' pods do not get their role by Pod Identity.
-fn by_association(world: &World) -> Result<(), Verdict> {
-    match role(world)?.0 {
+fn by_association(snapshot: &Snapshot) -> Result<(), Verdict> {
+    match role(snapshot)?.0 {
         RoleVia::PodIdentity => Ok(()),
         RoleVia::Irsa => Err(Verdict::skipped("the profile has no aws.podIdentity")),
     }
 }
 
-fn association(world: &World) -> Result<Verdict, Verdict> {
-    by_association(world)?;
-    let found = wrong(world, PodIdentityAssociation::KIND, |_| true)?;
+fn association(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    by_association(snapshot)?;
+    let found = wrong(snapshot, PodIdentityAssociation::KIND, |_| true)?;
     Ok(Verdict::unless(&found, MEND))
 }
 
-fn agent(world: &World) -> Result<Verdict, Verdict> {
-    by_association(world)?;
-    if known(&world.at_aws.wiring)?
+fn agent(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    by_association(snapshot)?;
+    if known(&snapshot.at_aws.wiring)?
         .as_ref()
         .is_some_and(|it| it.auto_mode)
     {
         return Ok(Verdict::skipped("EKS Auto Mode has the agent built in"));
     }
-    let cluster = known(&world.at_aws.cluster)?.as_deref().unwrap_or_default();
-    let agent = known(&world.role_agent)?.as_ref();
+    let cluster = known(&snapshot.at_aws.cluster)?
+        .as_deref()
+        .unwrap_or_default();
+    let agent = known(&snapshot.role_agent)?.as_ref();
     Ok(match pod_identity_agent::lack(agent, cluster) {
         None => Verdict::Holds,
         Some(lack) => Verdict::broken(lack.found, lack.fix),
     })
 }
 
-fn policies(world: &World) -> Result<Verdict, Verdict> {
-    role(world)?;
-    let mut found = wrong(world, "iam-role", is_attachment)?;
-    found.extend(wrong(world, "iam-role-policy", |_| true)?);
+fn policies(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    role(snapshot)?;
+    let mut found = wrong(snapshot, "iam-role", is_attachment)?;
+    found.extend(wrong(snapshot, "iam-role-policy", |_| true)?);
     Ok(Verdict::unless(&found, MEND))
 }
 
-fn buckets(world: &World) -> Result<Verdict, Verdict> {
-    if role(world)?.1.buckets.iter().all(|it| !it.apply) {
+fn buckets(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    if role(snapshot)?.1.buckets.iter().all(|it| !it.apply) {
         return Ok(Verdict::skipped(
             "no bucket's policy is arcctl's to write: the role's `buckets` have none with `apply`",
         ));
     }
     Ok(Verdict::unless(
-        &wrong(world, "bucket-policy", |_| true)?,
+        &wrong(snapshot, "bucket-policy", |_| true)?,
         MEND,
     ))
 }
 
-fn room(world: &World) -> Result<Verdict, Verdict> {
-    let wiring = known(&world.at_aws.wiring)?.as_ref();
+fn room(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let wiring = known(&snapshot.at_aws.wiring)?.as_ref();
     let Some(policy) = wiring.and_then(|it| it.trust_policy.as_ref()) else {
         return Ok(Verdict::skipped("there is no role"));
     };
@@ -288,8 +294,8 @@ fn room(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-fn wise(world: &World) -> Result<Verdict, Verdict> {
-    Ok(match known(&world.at_aws.wiring)? {
+fn lint(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    Ok(match known(&snapshot.at_aws.wiring)? {
         Some(wiring) => Verdict::unless(
             &wiring.advice,
             "let whoever wrote it correct it: arcctl leaves what is not its own",

@@ -7,7 +7,7 @@ use crate::{
     desired::names,
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     resource::{
         kubernetes::rollout::{self, cert_manager_parts},
@@ -88,11 +88,11 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// The parts of cert-manager by their labels; without these labels its Deployments are unknown.
-fn parts(world: &World) -> Result<Vec<(&'static str, Option<&Value>)>, Verdict> {
-    let namespace = known(&world.cert_manager_namespace)?;
-    let parts = cert_manager_parts(known(&world.cert_manager)?);
+fn parts(snapshot: &Snapshot) -> Result<Vec<(&'static str, Option<&Value>)>, Verdict> {
+    let namespace = known(&snapshot.cert_manager_namespace)?;
+    let parts = cert_manager_parts(known(&snapshot.cert_manager)?);
     if parts.is_empty() {
-        let asked_for = known(&world.resources)?
+        let asked_for = known(&snapshot.resources)?
             .iter()
             .any(|it| it.id.kind() == "helm-release" && it.id.name() == names::CERT_MANAGER);
         return Err(if asked_for {
@@ -110,8 +110,8 @@ fn parts(world: &World) -> Result<Vec<(&'static str, Option<&Value>)>, Verdict> 
 }
 
 /// The release of cert-manager, if arcctl installed it.
-pub(super) fn own_release(world: &World) -> Option<&str> {
-    let recorded = world.recorded.as_ref().ok()?;
+pub(super) fn own_release(snapshot: &Snapshot) -> Option<&str> {
+    let recorded = snapshot.recorded.as_ref().ok()?;
     let end = format!("/{}", names::CERT_MANAGER);
     recorded
         .iter()
@@ -119,10 +119,10 @@ pub(super) fn own_release(world: &World) -> Option<&str> {
         .find(|it| it.starts_with("helm-release/") && it.ends_with(&end))
 }
 
-fn scaled(world: &World) -> Result<Verdict, Verdict> {
-    let namespace = known(&world.cert_manager_namespace)?;
+fn scaled(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let namespace = known(&snapshot.cert_manager_namespace)?;
     let (mut found, mut commands) = (Vec::new(), Vec::new());
-    for (part, deployment) in parts(world)? {
+    for (part, deployment) in parts(snapshot)? {
         match deployment {
             None => found.push(format!(
                 "cert-manager's {part} has no Deployment in namespace `{namespace}`"
@@ -137,7 +137,7 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
             Some(_) => {}
         }
     }
-    let fix = match (own_release(world), commands.as_slice()) {
+    let fix = match (own_release(snapshot), commands.as_slice()) {
         (Some(_), _) => "fix it with `arcctl up`".to_owned(),
         (None, []) => format!(
             "install all of cert-manager, with the tool that installed it: `kubectl -n {namespace} get deployments` shows what exists"
@@ -147,14 +147,14 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &fix))
 }
 
-fn runs(world: &World) -> Result<Verdict, Verdict> {
+fn runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (pods, events) = (
-        known(&world.cert_manager_pods)?,
-        known(&world.cert_manager_events)?,
+        known(&snapshot.cert_manager_pods)?,
+        known(&snapshot.cert_manager_events)?,
     );
-    let namespace = known(&world.cert_manager_namespace)?;
-    parts(world)?;
-    let found = rollout::cert_manager(namespace, known(&world.cert_manager)?, pods, events);
+    let namespace = known(&snapshot.cert_manager_namespace)?;
+    parts(snapshot)?;
+    let found = rollout::cert_manager(namespace, known(&snapshot.cert_manager)?, pods, events);
     Ok(found.map_or(Verdict::Holds, |it| {
         of(
             &it,
@@ -183,16 +183,16 @@ pub(super) fn of(readiness: &Readiness, look: &str) -> Verdict {
     }
 }
 
-fn answers(world: &World) -> Result<Verdict, Verdict> {
-    let namespace = known(&world.cert_manager_namespace)?;
+fn answers(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let namespace = known(&snapshot.cert_manager_namespace)?;
     let look = format!(
         "the log of its webhook: `kubectl -n {namespace} logs -l app.kubernetes.io/component=webhook`"
     );
-    super::webhooks::proof(world, "cert-manager-webhook", &look)
+    super::webhooks::proof(snapshot, "cert-manager-webhook", &look)
 }
 
-fn issued(world: &World) -> Result<Verdict, Verdict> {
-    let Some(certificate) = known(&world.certificate)? else {
+fn issued(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let Some(certificate) = known(&snapshot.certificate)? else {
         return Ok(Verdict::broken(
             "the controller's Certificate does not exist",
             "create it with `arcctl up`",
@@ -204,27 +204,27 @@ fn issued(world: &World) -> Result<Verdict, Verdict> {
             said.unwrap_or("nothing works on the controller's Certificate"),
             format!(
                 "see why with `kubectl -n {} describe certificaterequest` and cert-manager's log",
-                world.profile.controller.namespace
+                snapshot.profile.controller.namespace
             ),
         ),
     })
 }
 
 /// The command that issues a certificate again.
-fn issue_again(world: &World) -> String {
-    let namespace = world
+fn issue_again(snapshot: &Snapshot) -> String {
+    let namespace = snapshot
         .cert_manager_namespace
         .as_deref()
         .unwrap_or(names::CERT_MANAGER_NAMESPACE);
     format!(
         "have it issued again with `kubectl -n {} delete secret {}`; why it was not issued is in cert-manager's log: `kubectl -n {namespace} logs -l app.kubernetes.io/component=controller`",
-        world.profile.controller.namespace,
-        world.profile.controller.serving_certificate()
+        snapshot.profile.controller.namespace,
+        snapshot.profile.controller.serving_certificate()
     )
 }
 
-fn lasts(world: &World) -> Result<Verdict, Verdict> {
-    let end = known(&world.certificate)?
+fn lasts(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let end = known(&snapshot.certificate)?
         .as_ref()
         .and_then(|it| it["status"]["notAfter"].as_str());
     let Some(end) = end else {
@@ -233,15 +233,15 @@ fn lasts(world: &World) -> Result<Verdict, Verdict> {
     let Ok(time) = end.parse::<Timestamp>() else {
         return Ok(Verdict::broken(
             format!("the certificate's end `{end}` is no time"),
-            issue_again(world),
+            issue_again(snapshot),
         ));
     };
-    Ok(if time.duration_since(world.now) > SOON {
+    Ok(if time.duration_since(snapshot.now) > SOON {
         Verdict::Holds
     } else {
         Verdict::broken(
             format!("the certificate ends at {end} and was not renewed"),
-            issue_again(world),
+            issue_again(snapshot),
         )
     })
 }

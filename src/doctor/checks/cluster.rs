@@ -7,7 +7,7 @@ use crate::{
     desired::teardown::is_at_aws,
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::{Resource, World},
+        snapshot::{Resource, Snapshot},
     },
     error::System,
     resource::{
@@ -78,16 +78,16 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// If AWS does not return the cluster's address, the API server was not called.
-fn answers(world: &World) -> Result<Verdict, Verdict> {
-    world.kubernetes.as_ref().map_err(|it| match it.system {
+fn answers(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    snapshot.kubernetes.as_ref().map_err(|it| match it.system {
         System::Aws => Verdict::unknown(it),
         _ => Verdict::refuted(it),
     })?;
     Ok(Verdict::Holds)
 }
 
-fn nodes(world: &World) -> Result<Verdict, Verdict> {
-    let nodes = known(&world.nodes)?;
+fn nodes(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let nodes = known(&snapshot.nodes)?;
     let is_ready = |node: &&Value| {
         let mut conditions = node["status"]["conditions"]
             .as_array()
@@ -119,9 +119,9 @@ fn nodes(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// The observed resources in the cluster (those at AWS have checks of their own); the first unknown one ends the check.
-fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
+fn observed(snapshot: &Snapshot) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
     let mut result = Vec::new();
-    for resource in known(&world.resources)?
+    for resource in known(&snapshot.resources)?
         .iter()
         .filter(|it| !it.proof && !is_at_aws(it.id.as_str()))
     {
@@ -130,8 +130,8 @@ fn observed(world: &World) -> Result<Vec<(&Resource, &Observed)>, Verdict> {
     Ok(result)
 }
 
-fn there(world: &World) -> Result<Verdict, Verdict> {
-    let all = observed(world)?;
+fn there(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let all = observed(snapshot)?;
     let absent: Vec<String> = all
         .iter()
         .filter(|(resource, it)| matches!(it, Observed::Absent) && !is_monitoring(&resource.id))
@@ -175,7 +175,7 @@ fn leaving(resource: &Resource, observed: &Observed) -> Option<(String, String)>
     Some((format!("`{}`: {reason}", resource.id), fix))
 }
 
-fn ours(world: &World) -> Result<Verdict, Verdict> {
+fn ours(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let whose = |observed: &Observed| match observed {
         Observed::Present(present) => match &present.ownership {
             Ownership::Ours | Ownership::Shared { .. } => None,
@@ -184,7 +184,7 @@ fn ours(world: &World) -> Result<Verdict, Verdict> {
         },
         Observed::Absent => None,
     };
-    let foreign: Vec<String> = observed(world)?
+    let foreign: Vec<String> = observed(snapshot)?
         .iter()
         .filter_map(|(resource, it)| Some(format!("`{}`: {}", resource.id, whose(it)?)))
         .collect();
@@ -194,8 +194,8 @@ fn ours(world: &World) -> Result<Verdict, Verdict> {
     ))
 }
 
-fn unchanged(world: &World) -> Result<Verdict, Verdict> {
-    let drift: Vec<String> = observed(world)?
+fn unchanged(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let drift: Vec<String> = observed(snapshot)?
         .iter()
         .filter_map(|(resource, it)| match it {
             Observed::Present(present) => {

@@ -7,7 +7,7 @@ use crate::{
     desired::names,
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::{Shape, World},
+        snapshot::{Shape, Snapshot},
     },
     resource::{
         is_ready, kubernetes::rollout, observed::Readiness, other_controllers::others,
@@ -108,11 +108,11 @@ const CREDENTIALS: [&[&str]; 3] = [
     &["github_basicauth_password"],
 ];
 
-fn complete(world: &World) -> Result<Verdict, Verdict> {
+fn complete(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let fix = "write it with `arcctl up`";
-    let namespace = &world.profile.controller.namespace;
+    let namespace = &snapshot.profile.controller.namespace;
     let name = format!("Secret `{namespace}/{}`", names::CONTROLLER_SECRET);
-    let Some(secret) = known(&world.secret)? else {
+    let Some(secret) = known(&snapshot.secret)? else {
         return Ok(Verdict::broken(
             format!("{name} does not exist: the controller's next pod waits for it for ever"),
             fix,
@@ -129,8 +129,8 @@ fn complete(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-fn clean(world: &World) -> Result<Verdict, Verdict> {
-    let Some(secret) = known(&world.secret)? else {
+fn clean(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let Some(secret) = known(&snapshot.secret)? else {
         return Ok(Verdict::skipped("the Secret does not exist"));
     };
     // A private key ends with a newline.
@@ -143,9 +143,9 @@ fn clean(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&spaced, "write it anew with `arcctl up`"))
 }
 
-fn fits(world: &World) -> Result<Verdict, Verdict> {
-    let kubernetes = *known(&world.kubernetes)?;
-    let Some(deployment) = known(&world.controller)? else {
+fn fits(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let kubernetes = *known(&snapshot.kubernetes)?;
+    let Some(deployment) = known(&snapshot.controller)? else {
         return Ok(Verdict::skipped("the controller does not exist"));
     };
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
@@ -166,7 +166,7 @@ fn fits(world: &World) -> Result<Verdict, Verdict> {
         return Ok(Verdict::Holds);
     }
     let (major, minor) = kubernetes;
-    let pods = pods(world)?;
+    let pods = pods(snapshot)?;
     let found = if pods.iter().any(|it| has_panicked(it)) {
         format!("image `{image}` panics on Kubernetes {major}.{minor}")
     } else if !pods.is_empty() && pods.iter().all(|it| is_ready(it)) {
@@ -200,18 +200,18 @@ fn has_panicked(pod: &Value) -> bool {
         .any(|it| it["exitCode"] == GO_PANIC)
 }
 
-fn scaled(world: &World) -> Result<Verdict, Verdict> {
+fn scaled(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (namespace, name) = (
-        &world.profile.controller.namespace,
-        world.profile.controller.full_name(),
+        &snapshot.profile.controller.namespace,
+        snapshot.profile.controller.full_name(),
     );
-    Ok(match known(&world.controller)? {
+    Ok(match known(&snapshot.controller)? {
         None => Verdict::broken(
             format!("Deployment `{namespace}/{name}` does not exist"),
             "create it with `arcctl up`",
         ),
         Some(it) => {
-            let wanted = world.profile.controller.replicas;
+            let wanted = snapshot.profile.controller.replicas;
             match it["spec"]["replicas"].as_u64() {
                 Some(0) if wanted != 0 => Verdict::broken(
                     format!(
@@ -226,7 +226,7 @@ fn scaled(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// The controller's pods that should serve.
-fn pods(world: &World) -> Result<Vec<&Value>, Verdict> {
+fn pods(snapshot: &Snapshot) -> Result<Vec<&Value>, Verdict> {
     let ended = |pod: &&Value| {
         matches!(
             pod["status"]["phase"].as_str(),
@@ -237,27 +237,27 @@ fn pods(world: &World) -> Result<Vec<&Value>, Verdict> {
         let labels = &pod["metadata"]["labels"];
         let release = labels["app.kubernetes.io/instance"].as_str();
         labels["app.kubernetes.io/name"] == names::CONTROLLER
-            && release.is_none_or(|it| it == world.profile.controller.release)
+            && release.is_none_or(|it| it == snapshot.profile.controller.release)
     };
-    Ok(known(&world.controller_pods)?
+    Ok(known(&snapshot.controller_pods)?
         .iter()
         .filter(|it| ours(it) && !ended(it))
         .collect())
 }
 
-fn runs(world: &World) -> Result<Verdict, Verdict> {
-    let (pods, events) = (pods(world)?, known(&world.controller_events)?);
+fn runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let (pods, events) = (pods(snapshot)?, known(&snapshot.controller_events)?);
     if pods.is_empty() {
-        if let Some(deployment) = known(&world.controller)?
+        if let Some(deployment) = known(&snapshot.controller)?
             && let stuck @ Readiness::Stuck { .. } = rollout::readiness(deployment, &[], events)
         {
-            return Ok(of(&stuck, &controllers_log(world)));
+            return Ok(of(&stuck, &controllers_log(snapshot)));
         }
         return Ok(Verdict::broken(
             "the controller has no pod",
             format!(
                 "see why with `kubectl -n {} describe deploy,replicaset`",
-                world.profile.controller.namespace
+                snapshot.profile.controller.namespace
             ),
         ));
     }
@@ -266,23 +266,26 @@ fn runs(world: &World) -> Result<Verdict, Verdict> {
     }
     Ok(of(
         &worst_readiness(pods.iter().map(|it| pod_readiness(it, events))),
-        &controllers_log(world),
+        &controllers_log(snapshot),
     ))
 }
 
 /// The number of the controller's ready pods, if it is not zero and less than in the profile: one of them leads, or will
 /// once the previous leader's lease expires.
-pub(super) fn some_are_ready(world: &World) -> Result<Option<usize>, Verdict> {
-    let ready = pods(world)?.into_iter().filter(|it| is_ready(it)).count();
-    let wanted = usize::try_from(world.profile.controller.replicas).unwrap_or(usize::MAX);
+pub(super) fn some_are_ready(snapshot: &Snapshot) -> Result<Option<usize>, Verdict> {
+    let ready = pods(snapshot)?
+        .into_iter()
+        .filter(|it| is_ready(it))
+        .count();
+    let wanted = usize::try_from(snapshot.profile.controller.replicas).unwrap_or(usize::MAX);
     Ok((1..wanted).contains(&ready).then_some(ready))
 }
 
-fn replicas(world: &World) -> Result<Verdict, Verdict> {
-    let controller = &world.profile.controller;
+fn replicas(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let controller = &snapshot.profile.controller;
     let (namespace, name) = (&controller.namespace, controller.full_name());
     let wanted = controller.replicas;
-    let Some(deployment) = known(&world.controller)? else {
+    let Some(deployment) = known(&snapshot.controller)? else {
         return Ok(Verdict::skipped("the controller does not exist"));
     };
     match deployment["spec"]["replicas"].as_u64() {
@@ -297,23 +300,23 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
         }
         _ => {}
     }
-    let (pods, events) = (pods(world)?, known(&world.controller_events)?);
+    let (pods, events) = (pods(snapshot)?, known(&snapshot.controller_events)?);
     let waiting: Vec<&&Value> = pods.iter().filter(|it| !is_ready(it)).collect();
-    let Some(ready) = some_are_ready(world)? else {
+    let Some(ready) = some_are_ready(snapshot)? else {
         // No pod: `controller-runs` reports that. All, and more that do not start: a rollout that is stuck.
         return Ok(match waiting.len() {
             0 if !pods.is_empty() => Verdict::Holds,
             count if count == pods.len() => Verdict::skipped("no pod of the controller runs"),
-            _ => worst_of(world, &waiting, events),
+            _ => worst_of(snapshot, &waiting, events),
         });
     };
     let short = if waiting.is_empty() {
         of(
             &rollout::readiness(deployment, &[], events),
-            &controllers_log(world),
+            &controllers_log(snapshot),
         )
     } else {
-        worst_of(world, &waiting, events)
+        worst_of(snapshot, &waiting, events)
     };
     let told = format!(
         "{ready} of {wanted} pods of the controller {} ready, and one of them makes the runners",
@@ -337,16 +340,16 @@ fn replicas(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// The reason of the worst of `waiting`.
-fn worst_of(world: &World, waiting: &[&&Value], events: &[Value]) -> Verdict {
+fn worst_of(snapshot: &Snapshot, waiting: &[&&Value], events: &[Value]) -> Verdict {
     let each = waiting.iter().map(|it| pod_readiness(it, events));
-    of(&worst_readiness(each), &controllers_log(world))
+    of(&worst_readiness(each), &controllers_log(snapshot))
 }
 
-fn apart(world: &World) -> Result<Verdict, Verdict> {
+fn apart(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     // A Service in another team's namespace that may not be read is assumed to exist.
-    let missing = world.missing_services.as_ref().ok();
+    let missing = snapshot.missing_services.as_ref().ok();
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
-    for other in others(known(&world.webhooks)?, &world.profile) {
+    for other in others(known(&snapshot.webhooks)?, &snapshot.profile) {
         let is_gone = |(namespace, name): &(String, String)| {
             missing.is_some_and(|it| it.contains(&format!("{namespace}/{name}")))
         };
@@ -354,12 +357,12 @@ fn apart(world: &World) -> Result<Verdict, Verdict> {
         if other.services.iter().any(is_gone) {
             continue;
         }
-        if let Some(shared) = other.shares(&world.profile) {
+        if let Some(shared) = other.shares(&snapshot.profile) {
             found.push(format!(
                 "another controller {}",
-                other.words(&world.profile, &shared)
+                other.words(&snapshot.profile, &shared)
             ));
-            let fix = other.way_out(&world.profile);
+            let fix = other.way_out(&snapshot.profile);
             if !fixes.contains(&fix) {
                 fixes.push(fix);
             }
@@ -368,12 +371,12 @@ fn apart(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&found, &fixes.join("; ")))
 }
 
-fn fresh(world: &World) -> Result<Verdict, Verdict> {
-    let Some(secret) = known(&world.secret)? else {
+fn fresh(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let Some(secret) = known(&snapshot.secret)? else {
         return Ok(Verdict::skipped("the Secret does not exist"));
     };
     let mut stale = Vec::new();
-    for pod in pods(world)?.into_iter().filter(|it| is_ready(it)) {
+    for pod in pods(snapshot)?.into_iter().filter(|it| is_ready(it)) {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         match pod["metadata"]["annotations"]["arcctl.dev/secret-version"].as_str() {
             None => {

@@ -10,7 +10,7 @@ use crate::{
     desired::pool::runner_deployment::runner_labels,
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::{Registered, World},
+        snapshot::{Registered, Snapshot},
     },
     error::System,
     resource::{
@@ -39,7 +39,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         claim: "the credential does not expire soon, is not personal, and is within the rate limit",
         causes: &["github-credential"],
-        judge: wise,
+        judge: lint,
     },
     Check {
         id: "runner-groups",
@@ -99,51 +99,54 @@ const TURNOVER: SignedDuration = SignedDuration::from_mins(2);
 
 const FIX_GHOSTS: &str = "remove them at GitHub with `arcctl doctor --fix`";
 
-fn credential(world: &World) -> Result<Verdict, Verdict> {
-    world.audit.as_ref().map_err(|error| match error.system {
-        // GitHub was not called, because the credential's store or another system did not respond.
-        System::Aws | System::Kubernetes | System::Helm => Verdict::unknown(error),
-        _ => Verdict::of(error),
-    })?;
+fn credential(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    snapshot
+        .audit
+        .as_ref()
+        .map_err(|error| match error.system {
+            // GitHub was not called, because the credential's store or another system did not respond.
+            System::Aws | System::Kubernetes | System::Helm => Verdict::unknown(error),
+            _ => Verdict::of(error),
+        })?;
     Ok(Verdict::Holds)
 }
 
-fn wise(world: &World) -> Result<Verdict, Verdict> {
+fn lint(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
-        known(&world.audit)?,
+        known(&snapshot.audit)?,
         "make a token as it says, and name it under github.token in the profile",
     ))
 }
 
-fn groups(world: &World) -> Result<Verdict, Verdict> {
-    let groups = known(&world.groups)?;
+fn groups(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let groups = known(&snapshot.groups)?;
     Ok(Verdict::unless(&groups.broken, &groups.fix))
 }
 
-fn groups_wise(world: &World) -> Result<Verdict, Verdict> {
+fn groups_wise(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
-        &known(&world.groups)?.advice,
+        &known(&snapshot.groups)?.advice,
         "change it where the group is configured at GitHub, unless it is meant so",
     ))
 }
 
-fn online(world: &World) -> Result<Verdict, Verdict> {
-    of_pools(world, "registration")
+fn online(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    of_pools(snapshot, "registration")
 }
 
 /// The worst of the proofs of `kind`, one per pool: the ones that `up` waits for.
-pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
-    let proofs = known(&world.resources)?
+pub(super) fn of_pools(snapshot: &Snapshot, kind: &str) -> Result<Verdict, Verdict> {
+    let proofs = known(&snapshot.resources)?
         .iter()
         .filter(|it| it.id.kind() == kind);
     for proof in proofs {
         let Observed::Present(present) = known(&proof.observed)? else {
             continue;
         };
-        let verdict = of(&present.readiness, &controllers_log(world));
+        let verdict = of(&present.readiness, &controllers_log(snapshot));
         if verdict == Verdict::Holds
             || matches!(present.readiness, Readiness::Progressing { .. })
-                && is_turnover(world, proof.id.name())?
+                && is_turnover(snapshot, proof.id.name())?
         {
             continue;
         }
@@ -154,9 +157,9 @@ pub(super) fn of_pools(world: &World, kind: &str) -> Result<Verdict, Verdict> {
 
 /// Whether a pool lacks runners only because each job replaces its runner: some are online, and the pods of the others
 /// have just started.
-fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
-    let pods = known(&world.runner_pods)?;
-    let online: BTreeSet<&str> = known(&world.registered)?
+fn is_turnover(snapshot: &Snapshot, pool: &str) -> Result<bool, Verdict> {
+    let pods = known(&snapshot.runner_pods)?;
+    let online: BTreeSet<&str> = known(&snapshot.registered)?
         .iter()
         .filter(|it| it.online)
         .map(|it| it.name.as_str())
@@ -168,12 +171,12 @@ fn is_turnover(world: &World, pool: &str) -> Result<bool, Verdict> {
             let name = it["metadata"]["name"].as_str();
             name.is_some_and(|it| online.contains(it))
         });
-    let events = known(&world.runner_events)?;
+    let events = known(&snapshot.runner_events)?;
     let has_begun = |pod: &&Value| {
         let created = pod["metadata"]["creationTimestamp"].as_str();
         created
             .and_then(|it| it.parse::<Timestamp>().ok())
-            .is_some_and(|it| world.now.duration_since(it) < TURNOVER)
+            .is_some_and(|it| snapshot.now.duration_since(it) < TURNOVER)
             && !matches!(pod_readiness(pod, events), Readiness::Stuck { .. })
     };
     Ok(!there.is_empty() && !others.is_empty() && others.iter().all(has_begun))
@@ -188,18 +191,21 @@ pub(crate) struct Ghost<'a> {
 }
 
 /// The runners that match a pool by name and labels, and are neither in this cluster nor online.
-pub(crate) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
+pub(crate) fn ghosts(snapshot: &Snapshot) -> Result<Vec<Ghost<'_>>, Verdict> {
     let name = |it: &'_ Value| it["metadata"]["name"].as_str().map(str::to_owned);
-    let (pods, runners) = (known(&world.runner_pods)?, known(&world.runners)?);
+    let (pods, runners) = (known(&snapshot.runner_pods)?, known(&snapshot.runners)?);
     let here: BTreeSet<String> = pods.iter().chain(runners).filter_map(name).collect();
-    let (sets, events) = (known(&world.runner_sets)?, known(&world.runner_events)?);
+    let (sets, events) = (
+        known(&snapshot.runner_sets)?,
+        known(&snapshot.runner_events)?,
+    );
     // The name of its set has a random part of five characters; an event is about this cluster's own runner.
     let surely_ours = |name: &str| {
         let set = name.rsplit_once('-').map(|(set, _)| set);
         set.is_some_and(|it| sets.contains(it))
             || events.iter().any(|it| it["involvedObject"]["name"] == name)
     };
-    let pools: Vec<(String, Vec<String>, &str)> = world
+    let pools: Vec<(String, Vec<String>, &str)> = snapshot
         .profile
         .pools
         .iter()
@@ -207,7 +213,7 @@ pub(crate) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
         .collect();
     let mut found = Vec::new();
     let offline = |it: &&Registered| !it.online && !it.busy;
-    for runner in known(&world.registered)?.iter().filter(offline) {
+    for runner in known(&snapshot.registered)?.iter().filter(offline) {
         let of = pools.iter().find(|(start, labels, _)| {
             runner.name.starts_with(start) && labels.iter().all(|it| runner.labels.contains(it))
         });
@@ -222,8 +228,8 @@ pub(crate) fn ghosts(world: &World) -> Result<Vec<Ghost<'_>>, Verdict> {
     Ok(found)
 }
 
-fn no_ghosts(world: &World) -> Result<Verdict, Verdict> {
-    let ghosts = ghosts(world)?;
+fn no_ghosts(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let ghosts = ghosts(snapshot)?;
     let words = |it: &Ghost<'_>| {
         let of = if it.surely_ours {
             "was made by this cluster's controller, is offline and has no pod"

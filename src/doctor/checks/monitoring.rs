@@ -10,7 +10,7 @@ use crate::{
     },
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     profile::{Auto, Monitoring},
     resource::observed::Observed,
@@ -23,9 +23,9 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Required,
         claim: "the cluster has the CRD of the ServiceMonitor that the profile asks for",
         causes: &["api-server-answers"],
-        judge: |world| {
+        judge: |snapshot| {
             possible(
-                world,
+                snapshot,
                 |it| ("serviceMonitor", it.service_monitor),
                 |it| &it.service_monitors,
                 "servicemonitors",
@@ -38,9 +38,9 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Required,
         claim: "the cluster has the CRD of the PrometheusRule that the profile asks for",
         causes: &["api-server-answers"],
-        judge: |world| {
+        judge: |snapshot| {
             possible(
-                world,
+                snapshot,
                 |it| ("alerts", it.alerts),
                 |it| &it.prometheus_rules,
                 "prometheusrules",
@@ -74,24 +74,24 @@ pub(super) fn is_monitoring(id: &Id) -> bool {
     id.kind() == "prometheus-rule" || id.kind() == "config-map" && id.name() == DASHBOARD
 }
 
-fn chosen(world: &World) -> Result<&Monitoring, Verdict> {
-    let chosen = world.profile.monitoring.as_ref();
+fn chosen(snapshot: &Snapshot) -> Result<&Monitoring, Verdict> {
+    let chosen = snapshot.profile.monitoring.as_ref();
     chosen.ok_or_else(|| Verdict::skipped("the profile has no `monitoring`"))
 }
 
 fn possible(
-    world: &World,
+    snapshot: &Snapshot,
     choice: fn(&Monitoring) -> (&'static str, Auto),
-    crd: fn(&World) -> &crate::doctor::snapshot::Known<bool>,
+    crd: fn(&Snapshot) -> &crate::doctor::snapshot::Fact<bool>,
     plural: &str,
 ) -> Result<Verdict, Verdict> {
-    let (key, choice) = choice(chosen(world)?);
+    let (key, choice) = choice(chosen(snapshot)?);
     if choice != Auto::Always {
         return Ok(Verdict::skipped(format!(
             "monitoring.{key} is not `always`"
         )));
     }
-    Ok(if *known(crd(world))? {
+    Ok(if *known(crd(snapshot))? {
         Verdict::Holds
     } else {
         Verdict::broken(
@@ -102,29 +102,32 @@ fn possible(
 }
 
 /// The controller's `ServiceMonitors`, if the profile configures one.
-fn monitors<'a>(world: &'a World, chosen: &Monitoring) -> Result<Option<Vec<&'a Value>>, Verdict> {
+fn monitors<'a>(
+    snapshot: &'a Snapshot,
+    chosen: &Monitoring,
+) -> Result<Option<Vec<&'a Value>>, Verdict> {
     if !wanted(
         chosen.service_monitor,
-        Some(*known(&world.service_monitors)?),
+        Some(*known(&snapshot.service_monitors)?),
     ) {
         return Ok(None);
     }
     let is_ours = |it: &&Value| {
         let name = it["metadata"]["name"].as_str().unwrap_or_default();
-        name.starts_with(&world.profile.controller.full_name())
+        name.starts_with(&snapshot.profile.controller.full_name())
     };
     Ok(Some(
-        known(&world.monitors)?.iter().filter(is_ours).collect(),
+        known(&snapshot.monitors)?.iter().filter(is_ours).collect(),
     ))
 }
 
-fn there(world: &World) -> Result<Verdict, Verdict> {
-    let chosen = chosen(world)?;
+fn there(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let chosen = chosen(snapshot)?;
     let mut missing = Vec::new();
-    if monitors(world, chosen)?.is_some_and(|it| it.is_empty()) {
+    if monitors(snapshot, chosen)?.is_some_and(|it| it.is_empty()) {
         missing.push("the controller has no ServiceMonitor".to_owned());
     }
-    let resources = known(&world.resources)?.iter();
+    let resources = known(&snapshot.resources)?.iter();
     for resource in resources.filter(|it| is_monitoring(&it.id)) {
         if matches!(known(&resource.observed)?, Observed::Absent) {
             missing.push(format!("`{}` does not exist", resource.id));
@@ -133,17 +136,17 @@ fn there(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&missing, "create it with `arcctl up`"))
 }
 
-fn selected(world: &World) -> Result<Verdict, Verdict> {
-    let chosen = chosen(world)?;
+fn selected(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let chosen = chosen(snapshot)?;
     let mut labelled: Vec<(String, &str, Value)> = Vec::new();
-    for monitor in monitors(world, chosen)?.unwrap_or_default() {
+    for monitor in monitors(snapshot, chosen)?.unwrap_or_default() {
         let name = monitor["metadata"]["name"].as_str().unwrap_or_default();
         let labels = monitor["metadata"]["labels"].clone();
         labelled.push((format!("ServiceMonitor `{name}`"), "serviceMonitor", labels));
     }
-    if wanted(chosen.alerts, Some(*known(&world.prometheus_rules)?)) {
+    if wanted(chosen.alerts, Some(*known(&snapshot.prometheus_rules)?)) {
         let name = format!("PrometheusRule `{}`", names::CONTROLLER);
-        let mut labels = names::labels(&world.profile.name);
+        let mut labels = names::labels(&snapshot.profile.name);
         for (key, value) in &chosen.labels {
             labels[key] = json!(value);
         }
@@ -154,13 +157,13 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
             "there is nothing for a Prometheus to read",
         ));
     }
-    let all = known(&world.prometheuses)?;
+    let all = known(&snapshot.prometheuses)?;
     if all.is_empty() {
         return Ok(Verdict::skipped(
             "the cluster has no Prometheus of the operator",
         ));
     }
-    let namespace = known(&world.system_namespace)?;
+    let namespace = known(&snapshot.system_namespace)?;
     let namespace = namespace
         .as_ref()
         .map_or(Value::Null, |it| it["metadata"]["labels"].clone());
@@ -169,7 +172,7 @@ fn selected(world: &World) -> Result<Verdict, Verdict> {
         if !all.iter().any(|it| {
             reads(
                 it,
-                &world.profile.controller.namespace,
+                &snapshot.profile.controller.namespace,
                 key,
                 labels,
                 &namespace,

@@ -8,7 +8,7 @@ use crate::{
     },
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::{Probed, World},
+        snapshot::{Probed, Snapshot},
     },
     resource::observed::Observed,
 };
@@ -43,7 +43,7 @@ pub(crate) const CHECKS: &[Check] = &[
             "api-server-answers",
             "nodes-ready",
         ],
-        judge: |world| probed(world, "dns"),
+        judge: |snapshot| probed(snapshot, "dns"),
     },
     Check {
         id: "probe-connects",
@@ -51,7 +51,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Required,
         claim: "a pod like the runners' connects to the GitHub server",
         causes: &["api-server-answers", "probe-resolves", "nodes-reach-server"],
-        judge: |world| probed(world, "tcp"),
+        judge: |snapshot| probed(snapshot, "tcp"),
     },
     Check {
         id: "probe-trusts",
@@ -59,7 +59,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Required,
         claim: "a pod like the runners' trusts the GitHub server's certificate",
         causes: &["api-server-answers", "probe-resolves", "probe-connects"],
-        judge: |world| probed(world, "tls"),
+        judge: |snapshot| probed(snapshot, "tls"),
     },
     Check {
         id: "probe-is-answered",
@@ -72,7 +72,7 @@ pub(crate) const CHECKS: &[Check] = &[
             "probe-connects",
             "probe-trusts",
         ],
-        judge: |world| probed(world, "api"),
+        judge: |snapshot| probed(snapshot, "api"),
     },
     Check {
         id: "probe-takes-role",
@@ -87,7 +87,7 @@ pub(crate) const CHECKS: &[Check] = &[
             "pod-identity-agent",
             "probe-resolves",
         ],
-        judge: |world| probed(world, "aws"),
+        judge: |snapshot| probed(snapshot, "aws"),
     },
 ];
 
@@ -113,13 +113,13 @@ fn fix(step: &str) -> &'static str {
 }
 
 /// The probes' result for one step: the worst of them.
-fn probed(world: &World, step: &str) -> Result<Verdict, Verdict> {
-    if step == "aws" && world.profile.runner_role().is_none() {
+fn probed(snapshot: &Snapshot, step: &str) -> Result<Verdict, Verdict> {
+    if step == "aws" && snapshot.profile.runner_role().is_none() {
         return Ok(Verdict::skipped(
             "the profile has no aws.irsa and no aws.podIdentity",
         ));
     }
-    let Some(probed) = &world.probe else {
+    let Some(probed) = &snapshot.probe else {
         return Ok(Verdict::skipped(
             "not tried: `arcctl doctor --probe` runs a pod for it",
         ));
@@ -144,28 +144,28 @@ fn probed(world: &World, step: &str) -> Result<Verdict, Verdict> {
     })
 }
 
-fn to_server(world: &World) -> Result<Verdict, Verdict> {
-    let aws = world.profile.aws.as_ref();
+fn to_server(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let aws = snapshot.profile.aws.as_ref();
     if aws.is_none_or(|it| it.github_server.is_none()) {
         return Ok(Verdict::skipped(
             "the profile has no aws.githubServer: which groups are before the server is not known",
         ));
     }
-    rules(world, TO_SERVER)
+    rules(snapshot, TO_SERVER)
 }
 
-fn to_webhook(world: &World) -> Result<Verdict, Verdict> {
-    if world.profile.aws.is_none() {
+fn to_webhook(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    if snapshot.profile.aws.is_none() {
         return Ok(Verdict::skipped(
             "the profile has no `aws`: the nodes' security groups are not arcctl's to look at",
         ));
     }
-    rules(world, TO_WEBHOOKS)
+    rules(snapshot, TO_WEBHOOKS)
 }
 
 /// The security group rules for `purpose`: they exist, or rules of other owners allow the traffic.
-fn rules(world: &World, purpose: &str) -> Result<Verdict, Verdict> {
-    let networks = known(&world.at_aws.wiring)?
+fn rules(snapshot: &Snapshot, purpose: &str) -> Result<Verdict, Verdict> {
+    let networks = known(&snapshot.at_aws.wiring)?
         .as_ref()
         .map_or(0, |it| it.networks);
     if networks == 0 {
@@ -174,7 +174,7 @@ fn rules(world: &World, purpose: &str) -> Result<Verdict, Verdict> {
             "run it again once there are nodes",
         ));
     }
-    let missing: Vec<String> = of_kind(world, "security-group-rule")?
+    let missing: Vec<String> = of_kind(snapshot, "security-group-rule")?
         .into_iter()
         .filter(|(rule, _)| rule.purpose.as_deref() == Some(purpose))
         .filter_map(|(rule, observed)| match observed {

@@ -7,7 +7,7 @@ use crate::{
     desired::names,
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     resource::{
         observed::{Observed, Ownership, Readiness},
@@ -110,13 +110,13 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// The API server's response to a dry run of each pool's pod. A quota used up by the pool's own runners is no error.
-fn admitted(world: &World) -> Result<Verdict, Verdict> {
+fn admitted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
-    for trial in known(&world.pod_trials)? {
+    for trial in known(&snapshot.pod_trials)? {
         let Some(refused) = known(&trial.refused)? else {
             continue;
         };
-        if refused.lacks_room && has_its_minimum(world, &trial.pool)? {
+        if refused.lacks_room && has_its_minimum(snapshot, &trial.pool)? {
             continue;
         }
         found.push(format!("pool `{}`: {}", trial.pool, refused.said));
@@ -128,8 +128,8 @@ fn admitted(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// Whether the proof of the pool's pods holds.
-fn has_its_minimum(world: &World, pool: &str) -> Result<bool, Verdict> {
-    let proof = known(&world.resources)?
+fn has_its_minimum(snapshot: &Snapshot, pool: &str) -> Result<bool, Verdict> {
+    let proof = known(&snapshot.resources)?
         .iter()
         .find(|it| it.id.kind() == "runner-pods" && it.id.name() == pool);
     Ok(match proof.map(|it| known(&it.observed)) {
@@ -139,9 +139,9 @@ fn has_its_minimum(world: &World, pool: &str) -> Result<bool, Verdict> {
 }
 
 /// The pods whose problem contains `part`.
-fn with(world: &World, part: &str, fix: &str) -> Result<Verdict, Verdict> {
-    let events = known(&world.runner_events)?;
-    let stay = known(&world.runner_pods)?
+fn with(snapshot: &Snapshot, part: &str, fix: &str) -> Result<Verdict, Verdict> {
+    let events = known(&snapshot.runner_events)?;
+    let stay = known(&snapshot.runner_pods)?
         .iter()
         .filter(|it| it["metadata"]["deletionTimestamp"].is_null());
     let mut found = Vec::new();
@@ -189,27 +189,27 @@ fn namespace(object: &Value) -> &str {
     object["metadata"]["namespace"].as_str().unwrap_or_default()
 }
 
-fn schedulable(world: &World) -> Result<Verdict, Verdict> {
+fn schedulable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     with(
-        world,
+        snapshot,
         "is unschedulable:",
         "add nodes that fit, or change instanceType, nodeSelector, tolerations or resources in the profile; then `arcctl up`",
     )
 }
 
-fn pullable(world: &World) -> Result<Verdict, Verdict> {
+fn pullable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     with(
-        world,
+        snapshot,
         "cannot pull its image:",
         "check the image's name and tag in the profile; for a mirror also images.registry and images.pullSecrets; then run `arcctl up`",
     )
 }
 
 /// The controller's last event about each runner's token: it repeats a failure, and reports when it is over.
-fn register(world: &World) -> Result<Verdict, Verdict> {
-    let events = known(&world.runner_events)?;
+fn register(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let events = known(&snapshot.runner_events)?;
     let mut found = Vec::new();
-    for runner in known(&world.runners)? {
+    for runner in known(&snapshot.runners)? {
         let name = runner["metadata"]["name"].as_str().unwrap_or_default();
         let newest = events
             .iter()
@@ -226,27 +226,30 @@ fn register(world: &World) -> Result<Verdict, Verdict> {
         if let Some(event) = newest.filter(|it| it["reason"] == "FailedUpdateRegistrationToken") {
             let said = event["message"].as_str().unwrap_or_default();
             found.push(format!("Runner `{name}`: {said}"));
-        } else if waits_for_token(runner, world.now) {
+        } else if waits_for_token(runner, snapshot.now) {
             found.push(format!(
                 "Runner `{name}` has no registration token for more than ten seconds"
             ));
         }
     }
-    Ok(Verdict::unless(&found, &unreached(world)))
+    Ok(Verdict::unless(&found, &unreached(snapshot)))
 }
 
 /// Why the controller gets no tokens. Its events do not contain the reason, so this compares: whether GitHub accepts the
 /// profile's credential, and whether the Secret contains the same one. The remaining cause is the nodes' network.
-pub(super) fn unreached(world: &World) -> String {
-    let command = world.profile.controller.log_command();
-    if world.audit.is_err() {
-        return format!("see GitHub's error message in {}", controllers_log(world));
+pub(super) fn unreached(snapshot: &Snapshot) -> String {
+    let command = snapshot.profile.controller.log_command();
+    if snapshot.audit.is_err() {
+        return format!(
+            "see GitHub's error message in {}",
+            controllers_log(snapshot)
+        );
     }
-    if let Some(fix) = another_credential(world) {
+    if let Some(fix) = another_credential(snapshot) {
         return fix;
     }
-    let aws = world.profile.aws.as_ref();
-    let server = world
+    let aws = snapshot.profile.aws.as_ref();
+    let server = snapshot
         .profile
         .github
         .url
@@ -257,7 +260,7 @@ pub(super) fn unreached(world: &World) -> String {
             "GitHub accepts the profile's credential. `arcctl doctor --probe` tests whether the nodes can connect to {server} (routes, network ACLs, its own firewall, `proxy`) and trust its certificate (`github.caBundle`); the controller's log shows the error: `{command}`"
         );
     }
-    let groups = match world.node_groups.as_deref() {
+    let groups = match snapshot.node_groups.as_deref() {
         Ok([]) | Err(_) => String::new(),
         Ok(groups) => format!("the nodes' security groups are {}; ", groups.join(", ")),
     };
@@ -268,11 +271,11 @@ pub(super) fn unreached(world: &World) -> String {
 
 /// The fix if the controller's Secret contains another credential than the profile, and GitHub accepts the profile's;
 /// `None` if it is the same one, or unknown.
-pub(super) fn another_credential(world: &World) -> Option<String> {
-    if world.audit.is_err() {
+pub(super) fn another_credential(snapshot: &Snapshot) -> Option<String> {
+    if snapshot.audit.is_err() {
         return None;
     }
-    let resources = world.resources.as_ref().ok()?;
+    let resources = snapshot.resources.as_ref().ok()?;
     let secret = resources
         .iter()
         .find(|it| it.id.kind() == "secret" && it.id.name() == names::CONTROLLER_SECRET)?;
@@ -298,19 +301,19 @@ pub(super) fn another_credential(world: &World) -> Option<String> {
     })
 }
 
-fn run(world: &World) -> Result<Verdict, Verdict> {
-    of_pools(world, "runner-pods")
+fn run(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    of_pools(snapshot, "runner-pods")
 }
 
 /// How many seconds a deletion may take: a pod that waits for a job has a reason for it.
 const DELETION_SECONDS: i64 = 600;
 
-fn deleting(world: &World) -> Result<Verdict, Verdict> {
+fn deleting(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let late = |it: &&Value| {
         let since = it["metadata"]["deletionTimestamp"]
             .as_str()
             .and_then(|it| it.parse::<jiff::Timestamp>().ok());
-        since.is_some_and(|it| world.now.duration_since(it).as_secs() > DELETION_SECONDS)
+        since.is_some_and(|it| snapshot.now.duration_since(it).as_secs() > DELETION_SECONDS)
     };
     let said = |it: &Value| {
         let name = it["metadata"]["name"].as_str().unwrap_or_default();
@@ -323,9 +326,9 @@ fn deleting(world: &World) -> Result<Verdict, Verdict> {
             .collect();
         format!("{kind} `{name}` waits for {}", finalizers.join(", "))
     };
-    let found: Vec<String> = known(&world.runners)?
+    let found: Vec<String> = known(&snapshot.runners)?
         .iter()
-        .chain(known(&world.runner_pods)?)
+        .chain(known(&snapshot.runner_pods)?)
         .filter(late)
         .map(said)
         .collect();
@@ -333,14 +336,14 @@ fn deleting(world: &World) -> Result<Verdict, Verdict> {
         &found,
         &format!(
             "the controller removes them when it runs and GitHub accepts its credential: fix these first, then check its log with `{}`",
-            world.profile.controller.log_command()
+            snapshot.profile.controller.log_command()
         ),
     ))
 }
 
-fn memory(world: &World) -> Result<Verdict, Verdict> {
+fn memory(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let mut found = Vec::new();
-    for pod in known(&world.runner_pods)? {
+    for pod in known(&snapshot.runner_pods)? {
         let killed = pod["status"]["containerStatuses"]
             .as_array()
             .into_iter()

@@ -2,7 +2,7 @@
 
 use crate::doctor::{
     check::{Check, Severity, Verdict},
-    snapshot::World,
+    snapshot::Snapshot,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -12,7 +12,7 @@ pub(crate) const CHECKS: &[Check] = &[
         severity: Severity::Advice,
         claim: "the profile has no risky setting",
         causes: &[],
-        judge: wise,
+        judge: lint,
     },
     Check {
         id: "helm-usable",
@@ -25,14 +25,14 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "the type of every check")]
-fn wise(world: &World) -> Result<Verdict, Verdict> {
+fn lint(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
-        &world.advice,
+        &snapshot.advice,
         "see each line with `arcctl plan --offline`",
     ))
 }
 
-fn helm(world: &World) -> Result<Verdict, Verdict> {
-    world.helm.as_ref().map_err(Verdict::of)?;
+fn helm(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    snapshot.helm.as_ref().map_err(Verdict::of)?;
     Ok(Verdict::Holds)
 }

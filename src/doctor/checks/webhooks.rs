@@ -4,7 +4,7 @@ use super::{cert_manager::of, controller::some_are_ready};
 use crate::{
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     resource::{
         has_endpoint, is_ready, kubernetes::rollout::cert_manager_parts, observed::Observed,
@@ -62,11 +62,11 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-fn orphaned(world: &World) -> Result<Verdict, Verdict> {
-    let missing = known(&world.missing_services)?;
+fn orphaned(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let missing = known(&snapshot.missing_services)?;
     let mut found = Vec::new();
     let mut commands = Vec::new();
-    for configuration in known(&world.webhooks)? {
+    for configuration in known(&snapshot.webhooks)? {
         let mut called =
             services(configuration).map(|(namespace, name)| format!("{namespace}/{name}"));
         let Some(service) = called.find(|it| missing.contains(it)) else {
@@ -85,9 +85,9 @@ fn orphaned(world: &World) -> Result<Verdict, Verdict> {
         "if its controller is gone for good: {}",
         commands.join("; ")
     );
-    let fix = if mended_by_up(world) {
+    let fix = if mended_by_up(snapshot) {
         format!("make the Service again with `arcctl up`; {by_hand}")
-    } else if lives(world) {
+    } else if lives(snapshot) {
         format!(
             "cert-manager's pods run: make its Service again with what installed it (helm's values are kept: `helm upgrade --reuse-values`; or apply its manifest again); {by_hand}"
         )
@@ -98,21 +98,22 @@ fn orphaned(world: &World) -> Result<Verdict, Verdict> {
 }
 
 /// Whether a missing Service belongs to an existing cert-manager that runs: its webhook is needed.
-fn lives(world: &World) -> bool {
-    let (Ok(missing), Ok(namespace)) = (&world.missing_services, &world.cert_manager_namespace)
+fn lives(snapshot: &Snapshot) -> bool {
+    let (Ok(missing), Ok(namespace)) =
+        (&snapshot.missing_services, &snapshot.cert_manager_namespace)
     else {
         return false;
     };
     let of_it = missing
         .iter()
         .any(|it| it.split_once('/').is_some_and(|(it, _)| it == namespace));
-    let pods = world.cert_manager_pods.iter().flatten();
+    let pods = snapshot.cert_manager_pods.iter().flatten();
     of_it && pods.into_iter().any(is_ready)
 }
 
 /// Whether one of the missing Services belongs to an installed release of the profile: `up` creates it again.
-fn mended_by_up(world: &World) -> bool {
-    let (Ok(missing), Ok(resources)) = (&world.missing_services, &world.resources) else {
+fn mended_by_up(snapshot: &Snapshot) -> bool {
+    let (Ok(missing), Ok(resources)) = (&snapshot.missing_services, &snapshot.resources) else {
         return false;
     };
     let is_missing = |namespace: &str, release: &str| {
@@ -126,9 +127,9 @@ fn mended_by_up(world: &World) -> bool {
         .any(|it| is_missing(it.id.namespace().unwrap_or_default(), it.id.name()))
 }
 
-fn trusted(world: &World) -> Result<Verdict, Verdict> {
-    let controller = &world.profile.controller;
-    let Some(ca) = known(&world.serving_ca)? else {
+fn trusted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let controller = &snapshot.profile.controller;
+    let Some(ca) = known(&snapshot.serving_ca)? else {
         return Ok(Verdict::broken(
             format!(
                 "Secret `{}` does not exist, or has no ca.crt",
@@ -148,7 +149,7 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
             it.ends_with("-webhook-configuration") && it.matches('-').count() == 3
         })
     };
-    for configuration in known(&world.webhooks)? {
+    for configuration in known(&snapshot.webhooks)? {
         let name = configuration["metadata"]["name"]
             .as_str()
             .unwrap_or_default();
@@ -158,8 +159,8 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
             }));
         }
     }
-    let namespace = known(&world.cert_manager_namespace)?;
-    let injector = cert_manager_parts(known(&world.cert_manager)?)
+    let namespace = known(&snapshot.cert_manager_namespace)?;
+    let injector = cert_manager_parts(known(&snapshot.cert_manager)?)
         .into_iter()
         .find_map(|(part, it)| (part == "cainjector").then_some(it).flatten());
     let injector = injector.and_then(|it| it["metadata"]["name"].as_str());
@@ -170,12 +171,12 @@ fn trusted(world: &World) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(&stale, &fix))
 }
 
-fn reachable(world: &World) -> Result<Verdict, Verdict> {
+fn reachable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (namespace, service) = (
-        &world.profile.controller.namespace,
-        world.profile.controller.webhook_service(),
+        &snapshot.profile.controller.namespace,
+        snapshot.profile.controller.webhook_service(),
     );
-    let ready = has_endpoint(known(&world.slices)?, &service);
+    let ready = has_endpoint(known(&snapshot.slices)?, &service);
     Ok(if ready {
         Verdict::Holds
     } else {
@@ -186,28 +187,28 @@ fn reachable(world: &World) -> Result<Verdict, Verdict> {
     })
 }
 
-fn answers(world: &World) -> Result<Verdict, Verdict> {
-    let service = world.profile.controller.webhook_service();
-    let verdict = proof(world, &service, &controllers_log(world))?;
+fn answers(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let service = snapshot.profile.controller.webhook_service();
+    let verdict = proof(snapshot, &service, &controllers_log(snapshot))?;
     // The proof calls every pod, and does nothing before all of them are ready.
-    Ok(match some_are_ready(world) {
+    Ok(match some_are_ready(snapshot) {
         Ok(Some(ready)) if verdict.is_wrong() => Verdict::skipped(format!(
             "it is only tried where all pods of the controller are ready; of {} there are {ready}: see `controller-replicas`",
-            world.profile.controller.replicas
+            snapshot.profile.controller.replicas
         )),
         _ => verdict,
     })
 }
 
 /// The command that shows the controller's log.
-pub(super) fn controllers_log(world: &World) -> String {
-    let command = world.profile.controller.log_command();
+pub(super) fn controllers_log(snapshot: &Snapshot) -> String {
+    let command = snapshot.profile.controller.log_command();
     format!("the controller's log: `{command}`")
 }
 
 /// The result of the proof of the webhook behind `service`: the one that `up` waits for.
-pub(super) fn proof(world: &World, service: &str, look: &str) -> Result<Verdict, Verdict> {
-    let proof = known(&world.resources)?
+pub(super) fn proof(snapshot: &Snapshot, service: &str, look: &str) -> Result<Verdict, Verdict> {
+    let proof = known(&snapshot.resources)?
         .iter()
         .find(|it| it.id.kind() == "webhook" && it.id.name() == service);
     let Some(proof) = proof else {

@@ -10,7 +10,7 @@ use super::{Parts, got, listed, within};
 use crate::{
     clients::kube::{Kube, Selection, Target},
     desired::names,
-    doctor::snapshot::{Known, PodTrial, Refused},
+    doctor::snapshot::{Fact, PodTrial, Refused},
     error::Result,
     observe::CONCURRENT,
     resource::{
@@ -23,13 +23,13 @@ use crate::{
 
 /// The objects of cert-manager, in any namespace.
 pub(super) struct CertManager {
-    pub(super) namespace: Known<String>,
-    pub(super) deployments: Known<Vec<Value>>,
-    pub(super) pods: Known<Vec<Value>>,
-    pub(super) events: Known<Vec<Value>>,
+    pub(super) namespace: Fact<String>,
+    pub(super) deployments: Fact<Vec<Value>>,
+    pub(super) pods: Fact<Vec<Value>>,
+    pub(super) events: Fact<Vec<Value>>,
 }
 
-pub(super) async fn cert_manager(kube: &Known<Kube>) -> CertManager {
+pub(super) async fn cert_manager(kube: &Fact<Kube>) -> CertManager {
     let found = async {
         let kind = "ValidatingWebhookConfiguration";
         let selection = Selection::all("admissionregistration.k8s.io/v1", kind);
@@ -65,7 +65,7 @@ pub(super) async fn cert_manager(kube: &Known<Kube>) -> CertManager {
 }
 
 /// Dry-run results of each pool's pod. Prerequisites that a run would create first do not count as missing.
-pub(super) async fn pod_trials(parts: &Parts) -> Known<Vec<PodTrial>> {
+pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
     let context = parts.context.as_ref().map_err(Clone::clone)?;
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
     let coming: BTreeSet<String> = desired.iter().map(|it| it.id.to_string()).collect();
@@ -101,14 +101,14 @@ fn refused(trial: Trial) -> Result<Option<Refused>> {
     }
 }
 
-pub(super) async fn nodes_at_aws(parts: &Parts) -> Known<Vec<String>> {
+pub(super) async fn nodes_at_aws(parts: &Parts) -> Fact<Vec<String>> {
     let context = parts.context.as_ref().map_err(Clone::clone)?;
     let read = async { node_groups(context).await.unwrap_or(Ok(Vec::new())) };
     within("read the security groups of the nodes", read).await
 }
 
 /// The webhook configurations of the controller and cert-manager, and their missing Services.
-pub(super) async fn webhooks(kube: &Known<Kube>) -> (Known<Vec<Value>>, Known<BTreeSet<String>>) {
+pub(super) async fn webhooks(kube: &Fact<Kube>) -> (Fact<Vec<Value>>, Fact<BTreeSet<String>>) {
     let mut found = Vec::new();
     for kind in [
         "MutatingWebhookConfiguration",

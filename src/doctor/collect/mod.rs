@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     redact::{digest, shape, slim},
-    snapshot::{AtAws, Known, Probed, Resource, World},
+    snapshot::{AtAws, Fact, Probed, Resource, Snapshot},
 };
 use crate::{
     clients::{
@@ -43,19 +43,19 @@ pub struct Parts {
     /// The warnings about it.
     pub advice: Vec<String>,
     /// Whether helm is installed.
-    pub helm: Known<()>,
+    pub helm: Fact<()>,
     /// The API server.
-    pub kube: Known<Kube>,
+    pub kube: Fact<Kube>,
     /// Whether the credential could be read.
-    pub credential: Known<()>,
+    pub credential: Fact<()>,
     /// The clients.
-    pub context: Known<Context>,
+    pub context: Fact<Context>,
     /// The desired resources.
-    pub desired: Known<Vec<Desired>>,
+    pub desired: Fact<Vec<Desired>>,
     /// The facts of AWS.
     pub at_aws: AtAws,
     /// The results of the probe, with `--probe`.
-    pub probe: Option<Known<Vec<Probed>>>,
+    pub probe: Option<Fact<Vec<Probed>>>,
     /// The cluster as EKS describes it.
     pub eks: Option<EksCluster>,
 }
@@ -65,7 +65,7 @@ pub struct Parts {
     clippy::too_many_lines,
     reason = "one line per fact that is read, and one per fact that is kept"
 )]
-pub async fn gather(parts: &Parts) -> World {
+pub async fn gather(parts: &Parts) -> Snapshot {
     let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
@@ -178,7 +178,7 @@ pub async fn gather(parts: &Parts) -> World {
     );
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
-    World {
+    Snapshot {
         now: jiff::Timestamp::now(),
         kubernetes: cluster.0,
         nodes: cluster.1,
@@ -226,7 +226,7 @@ pub async fn gather(parts: &Parts) -> World {
 }
 
 /// A fact that times out is unknown; the others are still reported.
-pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Known<T> {
+pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>) -> Fact<T> {
     match tokio::time::timeout(DEADLINE, fact).await {
         Ok(fact) => fact,
         Err(_) => Err(Error::new(
@@ -238,11 +238,11 @@ pub(super) async fn within<T>(what: &str, fact: impl Future<Output = Result<T>>)
     }
 }
 
-async fn version(kube: &Known<Kube>) -> Result<(u32, u32)> {
+async fn version(kube: &Fact<Kube>) -> Result<(u32, u32)> {
     kube.as_ref().map_err(Clone::clone)?.version().await
 }
 
-pub(super) async fn listed(kube: &Known<Kube>, selection: &Selection) -> Result<Vec<Value>> {
+pub(super) async fn listed(kube: &Fact<Kube>, selection: &Selection) -> Result<Vec<Value>> {
     let found = kube.as_ref().map_err(Clone::clone)?.list(selection).await?;
     Ok(found.iter().map(slim).collect())
 }
@@ -252,7 +252,7 @@ fn name(object: &Value) -> String {
     name.unwrap_or_default().to_owned()
 }
 
-pub(super) async fn got(kube: &Known<Kube>, target: &Target) -> Result<Option<Value>> {
+pub(super) async fn got(kube: &Fact<Kube>, target: &Target) -> Result<Option<Value>> {
     kube.as_ref().map_err(Clone::clone)?.get(target).await
 }
 
@@ -263,7 +263,7 @@ async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
 }
 
 /// Observes all desired resources, phase by phase: the release needs the version of the Secret.
-async fn resources(parts: &Parts) -> Known<Vec<Resource>> {
+async fn resources(parts: &Parts) -> Fact<Vec<Resource>> {
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
     let resources = observe::phase_by_phase(desired, |it| async move {
         let what = format!("observe {}", it.id);

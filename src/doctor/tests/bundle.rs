@@ -22,18 +22,18 @@ const CANARIES: [&str; 4] = [
 
 #[test]
 fn nothing_secret_is_in_a_bundle() {
-    let mut world = healthy();
-    world.runner_events = Ok(vec![
+    let mut snapshot = healthy();
+    snapshot.runner_events = Ok(vec![
         json!({"reason": "Failed", "involvedObject": {"name": "x"},
         "message": format!("got {} from https://me:{}@ghe.example", CANARIES[0], CANARIES[1])}),
     ]);
     let variable = json!({"name": "NPM_TOKEN", "value": CANARIES[2]});
     let variable = variable.as_object().unwrap().clone();
-    world.profile.pools[0].env.push(variable);
-    world.advice.push(CANARIES[3].to_owned());
-    let report = report::doctor::document(&findings(&world), &[], None);
-    assert!(serde_json::to_string(&world).unwrap().contains("canary"));
-    let archive = pack(&world, &report).unwrap();
+    snapshot.profile.pools[0].env.push(variable);
+    snapshot.advice.push(CANARIES[3].to_owned());
+    let report = report::doctor::document(&findings(&snapshot), &[], None);
+    assert!(serde_json::to_string(&snapshot).unwrap().contains("canary"));
+    let archive = pack(&snapshot, &report).unwrap();
     let mut text = Vec::new();
     let mut plain = flate2::read::GzDecoder::new(archive.as_slice());
     plain.read_to_end(&mut text).unwrap();
@@ -47,37 +47,37 @@ fn nothing_secret_is_in_a_bundle() {
 
 #[test]
 fn no_shape_of_a_secret_gets_into_a_bundle() {
-    let mut world = healthy();
+    let mut snapshot = healthy();
     let values: Map<String, Value> = canaries::values()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    world.profile.controller.values.extend(values.clone());
-    world.profile.pools[0].template = values.clone();
+    snapshot.profile.controller.values.extend(values.clone());
+    snapshot.profile.pools[0].template = values.clone();
     let events: Vec<Value> = canaries::messages()
         .into_iter()
         .map(|it| json!({"reason": "Failed", "involvedObject": {"name": "x"}, "message": it}))
         .collect();
     for known in [
-        &mut world.runner_events,
-        &mut world.controller_events,
-        &mut world.cert_manager_events,
+        &mut snapshot.runner_events,
+        &mut snapshot.controller_events,
+        &mut snapshot.cert_manager_events,
     ] {
         *known = Ok(events.clone());
     }
-    world.advice.extend(canaries::messages());
-    world.monitors = Ok(vec![Value::Object(values)]);
+    snapshot.advice.extend(canaries::messages());
+    snapshot.monitors = Ok(vec![Value::Object(values)]);
     let error = |it: &String| Error::failed(System::Kubernetes, it).cause(it).hint(it);
     let mut errors = canaries::messages()
         .iter()
         .map(error)
         .collect::<Vec<_>>()
         .into_iter();
-    world.nodes = Err(errors.next().unwrap());
-    world.slices = Err(errors.next().unwrap());
-    world.audit = Err(errors.next().unwrap());
-    let report = report::doctor::document(&findings(&world), &[], errors.next().as_ref());
-    let archive = pack(&world, &report).unwrap();
+    snapshot.nodes = Err(errors.next().unwrap());
+    snapshot.slices = Err(errors.next().unwrap());
+    snapshot.audit = Err(errors.next().unwrap());
+    let report = report::doctor::document(&findings(&snapshot), &[], errors.next().as_ref());
+    let archive = pack(&snapshot, &report).unwrap();
     let mut text = Vec::new();
     let mut plain = flate2::read::GzDecoder::new(archive.as_slice());
     plain.read_to_end(&mut text).unwrap();
@@ -96,10 +96,10 @@ fn no_shape_of_a_secret_gets_into_a_bundle() {
 #[test]
 fn a_bundle_is_judged_as_the_world_was() {
     for (id, fault) in FAULTS {
-        let mut world = where_it_applies(id);
-        fault(&mut world);
-        let again = unpack(&pack(&world, &json!({})).unwrap()).unwrap();
-        let (before, after) = (findings(&world), findings(&again));
+        let mut snapshot = where_it_applies(id);
+        fault(&mut snapshot);
+        let again = unpack(&pack(&snapshot, &json!({})).unwrap()).unwrap();
+        let (before, after) = (findings(&snapshot), findings(&again));
         for word in ["broken", "unknown", "skipped"] {
             assert_eq!(ids(&after, word), ids(&before, word), "{id}");
         }

@@ -8,7 +8,7 @@ use super::{
     worlds::{NOW, healthy, resource},
 };
 use crate::{
-    doctor::{Choice, Finding, Verdict, judge, snapshot::World},
+    doctor::{Choice, Finding, Verdict, judge, snapshot::Snapshot},
     report,
     resource::observed::{Observed, Ownership, Present, Readiness},
 };
@@ -17,8 +17,8 @@ use crate::{
 #[test]
 fn another_credential_in_the_secret_is_no_matter_of_the_network() {
     let fix = |path: &str, ownership: Ownership, id: &str| {
-        let mut world = healthy();
-        world.runner_events = Ok(vec![
+        let mut snapshot = healthy();
+        snapshot.runner_events = Ok(vec![
             token_event("FailedUpdateRegistrationToken", NOW),
             json!({"reason": "RunnerAutoscalingFailure", "lastTimestamp": NOW,
                 "message": "GET https://x: 401 Bad credentials", "involvedObject": {"name": "basic"}}),
@@ -29,8 +29,8 @@ fn another_credential_in_the_secret_is_no_matter_of_the_network() {
         };
         present.ownership = ownership;
         secret.observed = Ok(Observed::Present(present));
-        world.resources.as_mut().unwrap().push(secret);
-        let document = report::doctor::document(&findings(&world), &[], None);
+        snapshot.resources.as_mut().unwrap().push(secret);
+        let document = report::doctor::document(&findings(&snapshot), &[], None);
         let checks = document["checks"].as_array().unwrap();
         let found = checks.iter().find(|it| it["id"] == id).unwrap();
         assert_eq!(found["verdict"], "broken");
@@ -55,11 +55,11 @@ fn another_credential_in_the_secret_is_no_matter_of_the_network() {
 #[test]
 fn runners_without_a_token_follow_from_a_controller_that_does_not_run() {
     for cause in ["controller-scaled", "controller-runs"] {
-        let mut world = healthy();
+        let mut snapshot = healthy();
         for id in [cause, "runners-register"] {
-            FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
+            FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
         }
-        let findings = findings(&world);
+        let findings = findings(&snapshot);
         let found = findings.iter().find(|it| it.id == "runners-register");
         assert_eq!(found.unwrap().follows, Some(cause));
     }
@@ -69,16 +69,16 @@ fn runners_without_a_token_follow_from_a_controller_that_does_not_run() {
 #[test]
 fn an_autoscaler_fails_as_long_as_its_events_may_be_apart() {
     let word = |sync: &str, seconds: i64| {
-        let mut world = healthy();
-        world.profile.controller.sync_period = serde_json::from_value(json!(sync)).unwrap();
-        let last = (world.now - jiff::SignedDuration::from_secs(seconds)).to_string();
-        world.runner_events = Ok(vec![json!({"reason": "RunnerAutoscalingFailure",
+        let mut snapshot = healthy();
+        snapshot.profile.controller.sync_period = serde_json::from_value(json!(sync)).unwrap();
+        let last = (snapshot.now - jiff::SignedDuration::from_secs(seconds)).to_string();
+        snapshot.runner_events = Ok(vec![json!({"reason": "RunnerAutoscalingFailure",
             "lastTimestamp": last, "message": "no", "involvedObject": {"name": "basic"}})]);
         let choice = Choice {
             only: vec!["autoscaler-works".into()],
             skip: Vec::new(),
         };
-        judge(&world, &choice)[0].verdict.word()
+        judge(&snapshot, &choice)[0].verdict.word()
     };
     // The newest event may be five minutes and a sync old while the failure continues.
     assert_eq!(word("1m", 170), "broken");
@@ -93,12 +93,12 @@ fn an_autoscaler_fails_as_long_as_its_events_may_be_apart() {
 #[test]
 fn only_a_panic_is_told_as_the_known_one() {
     let old = |status: &Value, ready: bool| {
-        let mut world = healthy();
+        let mut snapshot = healthy();
         let fault = FAULTS
             .iter()
             .find(|it| it.0 == "controller-fits-kubernetes");
-        fault.unwrap().1(&mut world);
-        let pods = world.controller_pods.as_mut().unwrap();
+        fault.unwrap().1(&mut snapshot);
+        let pods = snapshot.controller_pods.as_mut().unwrap();
         pods.truncate(1);
         let pod = &mut pods[0];
         let mut status = status.clone();
@@ -107,7 +107,7 @@ fn only_a_panic_is_told_as_the_known_one() {
         if !ready {
             pod["status"]["conditions"] = json!([]);
         }
-        let findings = findings(&world);
+        let findings = findings(&snapshot);
         let of = |id: &str| findings.iter().find(|it| it.id == id).unwrap().clone();
         let document = report::doctor::document(&findings, &[], None);
         let fits = document["checks"].as_array().unwrap().iter();
@@ -148,9 +148,9 @@ fn only_a_panic_is_told_as_the_known_one() {
 
 /// The findings if `ready` of the controller's two pods are ready, and no runner has a token or is online.
 fn with_pods(ready: usize, scaled: u64) -> Vec<Finding> {
-    let mut world = healthy();
-    world.controller.as_mut().unwrap().as_mut().unwrap()["spec"]["replicas"] = scaled.into();
-    let pods = world.controller_pods.as_mut().unwrap();
+    let mut snapshot = healthy();
+    snapshot.controller.as_mut().unwrap().as_mut().unwrap()["spec"]["replicas"] = scaled.into();
+    let pods = snapshot.controller_pods.as_mut().unwrap();
     pods.truncate(usize::try_from(scaled).unwrap());
     for pod in &mut pods[ready..] {
         pod["status"]["conditions"] = json!([]);
@@ -158,12 +158,16 @@ fn with_pods(ready: usize, scaled: u64) -> Vec<Finding> {
     let waits = Readiness::progressing(format!("{ready} of 2 controller pods are ready"));
     let waits = Observed::Present(Present::same(waits));
     if ready < 2 {
-        observe(&mut world, "webhook/actions-runner-system", waits.clone());
+        observe(
+            &mut snapshot,
+            "webhook/actions-runner-system",
+            waits.clone(),
+        );
     }
-    observe(&mut world, "runner-pods", waits.clone());
-    observe(&mut world, "registration", waits);
-    world.runner_events = Ok(vec![token_event("FailedUpdateRegistrationToken", NOW)]);
-    findings(&world)
+    observe(&mut snapshot, "runner-pods", waits.clone());
+    observe(&mut snapshot, "registration", waits);
+    snapshot.runner_events = Ok(vec![token_event("FailedUpdateRegistrationToken", NOW)]);
+    findings(&snapshot)
 }
 
 /// One pod leads: a missing or failed second pod is a finding of its own, and not the cause of missing runners.
@@ -207,16 +211,16 @@ fn one_of_two_controller_pods_explains_nothing_of_runners() {
 /// The Service of a webhook is deleted and its pods run: its owner creates it again.
 #[test]
 fn the_service_of_a_living_webhook_is_made_again_by_what_made_it() {
-    let fix = |change: fn(&mut World)| {
-        let mut world = healthy();
+    let fix = |change: fn(&mut Snapshot)| {
+        let mut snapshot = healthy();
         let service = "cert-manager/cert-manager-webhook";
-        world.missing_services = Ok([service.to_owned()].into());
-        let webhooks = world.webhooks.as_mut().unwrap();
+        snapshot.missing_services = Ok([service.to_owned()].into());
+        let webhooks = snapshot.webhooks.as_mut().unwrap();
         webhooks[0]["metadata"]["name"] = json!("cert-manager-webhook");
         webhooks[0]["webhooks"][0]["clientConfig"]["service"] =
             json!({"namespace": "cert-manager", "name": "cert-manager-webhook"});
-        change(&mut world);
-        let document = report::doctor::document(&findings(&world), &[], None);
+        change(&mut snapshot);
+        let document = report::doctor::document(&findings(&snapshot), &[], None);
         let mut checks = document["checks"].as_array().unwrap().iter();
         let found = checks
             .find(|it| it["id"] == "webhooks-not-orphaned")

@@ -14,23 +14,23 @@ use crate::{
     diff::Difference,
     doctor::{
         redact::digest,
-        snapshot::{Refused, Shape, Wiring, World},
+        snapshot::{Refused, Shape, Snapshot, Wiring},
     },
     error::{Error, ErrorKind, System},
     resource::observed::{Observed, Ownership, Present, Readiness},
 };
 
-pub(super) fn observe(world: &mut World, start: &str, observed: Observed) {
-    let resources = world.resources.as_mut().unwrap();
+pub(super) fn observe(snapshot: &mut Snapshot, start: &str, observed: Observed) {
+    let resources = snapshot.resources.as_mut().unwrap();
     let found = resources
         .iter_mut()
         .find(|it| it.id.as_str().starts_with(start));
     found.unwrap().observed = Ok(observed);
 }
 
-pub(super) fn not_yet(world: &mut World, start: &str) {
+pub(super) fn not_yet(snapshot: &mut Snapshot, start: &str) {
     let readiness = Readiness::progressing("not yet");
-    observe(world, start, Observed::Present(Present::same(readiness)));
+    observe(snapshot, start, Observed::Present(Present::same(readiness)));
 }
 
 pub(super) fn present(change: impl FnOnce(&mut Present)) -> Observed {
@@ -51,8 +51,8 @@ pub(super) fn differs(path: &str) -> Observed {
 }
 
 /// One step of the probe fails.
-fn probe_fails(world: &mut World, step: &str) {
-    let probed = &mut world.probe.as_mut().unwrap().as_mut().unwrap()[0];
+fn probe_fails(snapshot: &mut Snapshot, step: &str) {
+    let probed = &mut snapshot.probe.as_mut().unwrap().as_mut().unwrap()[0];
     let answers = probed.said.as_mut().unwrap().iter_mut();
     for answer in answers.filter(|it| it.step == step) {
         answer.state = State::Bad;
@@ -60,8 +60,8 @@ fn probe_fails(world: &mut World, step: &str) {
 }
 
 /// The API server rejects the pods of the pool.
-pub(super) fn refuse_pods(world: &mut World, said: &str, lacks_room: bool) {
-    world.pod_trials.as_mut().unwrap()[0].refused = Ok(Some(Refused {
+pub(super) fn refuse_pods(snapshot: &mut Snapshot, said: &str, lacks_room: bool) {
+    snapshot.pod_trials.as_mut().unwrap()[0].refused = Ok(Some(Refused {
         said: said.into(),
         fix: "set resources.docker".into(),
         lacks_room,
@@ -69,8 +69,8 @@ pub(super) fn refuse_pods(world: &mut World, said: &str, lacks_room: bool) {
 }
 
 /// The facts that were read at AWS.
-fn wiring(world: &mut World) -> &mut Wiring {
-    world.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
+fn wiring(snapshot: &mut Snapshot) -> &mut Wiring {
+    snapshot.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
@@ -78,7 +78,7 @@ pub(super) fn error(kind: ErrorKind) -> Error {
 }
 
 /// Adds one fault to a healthy world.
-pub(super) type Fault = fn(&mut World);
+pub(super) type Fault = fn(&mut Snapshot);
 
 /// The controller's event about a runner's token.
 pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
@@ -87,7 +87,7 @@ pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
 }
 
 /// The healthy world in which a check applies.
-pub(super) fn where_it_applies(id: &str) -> World {
+pub(super) fn where_it_applies(id: &str) -> Snapshot {
     if id.starts_with("pod-identity-") {
         by_association()
     } else {

@@ -9,12 +9,12 @@ use crate::{
     },
     doctor::{
         fix::{Mends, mends},
-        snapshot::World,
+        snapshot::Snapshot,
     },
     resource::observed::Observed,
 };
 
-fn wanted(world: &World) -> Vec<Desired> {
+fn wanted(snapshot: &Snapshot) -> Vec<Desired> {
     let eks = crate::desired::EksFacts {
         name: "runners".into(),
         issuer: Some("https://issuer".into()),
@@ -25,7 +25,7 @@ fn wanted(world: &World) -> Vec<Desired> {
         subnets: Vec::new(),
     };
     let facts = Facts {
-        now: world.now,
+        now: snapshot.now,
         eks: Some(eks),
         aws: Some(AwsFacts {
             ipv6: false,
@@ -35,15 +35,15 @@ fn wanted(world: &World) -> Vec<Desired> {
         }),
         ..Facts::default()
     };
-    desired(&world.profile, &facts).unwrap()
+    desired(&snapshot.profile, &facts).unwrap()
 }
 
 /// A healthy world in which arcctl created everything, with its observed state.
-fn installed() -> World {
-    let mut world = healthy();
-    let wanted = wanted(&world);
-    world.recorded = Ok(wanted.iter().map(|it| it.id.to_string()).collect());
-    let resources = world.resources.as_mut().unwrap();
+fn installed() -> Snapshot {
+    let mut snapshot = healthy();
+    let wanted = wanted(&snapshot);
+    snapshot.recorded = Ok(wanted.iter().map(|it| it.id.to_string()).collect());
+    let resources = snapshot.resources.as_mut().unwrap();
     let (mut like, rule) = (resources[0].clone(), resources.clone());
     resources.clear();
     for it in &wanted {
@@ -53,29 +53,29 @@ fn installed() -> World {
         resources.push(like.clone());
     }
     assert!(rule.iter().any(|it| it.purpose.is_some()));
-    world
+    snapshot
 }
 
-fn of(world: &World) -> Mends {
-    mends(world, &findings(world), &wanted(world))
+fn of(snapshot: &Snapshot) -> Mends {
+    mends(snapshot, &findings(snapshot), &wanted(snapshot))
 }
 
 fn ids(mends: &Mends) -> Vec<String> {
     mends.steps.iter().map(|it| it.id.to_string()).collect()
 }
 
-fn lose(world: &mut World, kind: &str) {
-    for it in world.resources.as_mut().unwrap() {
+fn lose(snapshot: &mut Snapshot, kind: &str) {
+    for it in snapshot.resources.as_mut().unwrap() {
         if it.id.kind() == kind {
             it.observed = Ok(Observed::Absent);
         }
     }
 }
 
-fn broken(id: &str) -> World {
-    let mut world = installed();
-    FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
-    world
+fn broken(id: &str) -> Snapshot {
+    let mut snapshot = installed();
+    FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+    snapshot
 }
 
 #[test]
@@ -85,25 +85,25 @@ fn nothing_is_mended_where_all_is_well() {
 
 #[test]
 fn a_missing_rule_is_made_again_where_arcctl_made_it() {
-    let mut world = installed();
-    lose(&mut world, "security-group-rule");
-    let mended = of(&world);
+    let mut snapshot = installed();
+    lose(&mut snapshot, "security-group-rule");
+    let mended = of(&snapshot);
     assert!(
         ids(&mended)
             .iter()
             .all(|it| it.starts_with("security-group-rule/"))
     );
     assert_eq!(mended.checks, ["nodes-reach-server", "api-reaches-webhook"]);
-    world.recorded = Ok(std::collections::BTreeSet::new());
-    assert_eq!(ids(&of(&world)), [""; 0]);
+    snapshot.recorded = Ok(std::collections::BTreeSet::new());
+    assert_eq!(ids(&of(&snapshot)), [""; 0]);
 }
 
 #[test]
 fn a_lost_secret_is_written_and_the_controller_restarted() {
-    let mut world = broken("secret-complete");
-    lose(&mut world, "secret");
+    let mut snapshot = broken("secret-complete");
+    lose(&mut snapshot, "secret");
     assert_eq!(
-        ids(&of(&world)),
+        ids(&of(&snapshot)),
         [
             "secret/actions-runner-system/controller-manager",
             "helm-release/actions-runner-system/actions-runner-controller",
@@ -115,11 +115,11 @@ fn a_lost_secret_is_written_and_the_controller_restarted() {
 /// Without a credential, or with one that is rejected, the existing Secret is kept.
 #[test]
 fn a_credential_that_github_does_not_take_is_not_written() {
-    let mut world = broken("secret-complete");
-    lose(&mut world, "secret");
+    let mut snapshot = broken("secret-complete");
+    lose(&mut snapshot, "secret");
     let refused = broken("github-credential");
-    world.audit = refused.audit;
-    assert_eq!(ids(&of(&world)), [""; 0]);
+    snapshot.audit = refused.audit;
+    assert_eq!(ids(&of(&snapshot)), [""; 0]);
 }
 
 #[test]
@@ -140,18 +140,18 @@ fn a_stale_authority_has_the_injector_restarted_and_waits_for_the_webhook() {
 
 #[test]
 fn configurations_of_a_release_that_is_gone_go() {
-    let mut world = broken("webhooks-not-orphaned");
-    lose(&mut world, "helm-release");
+    let mut snapshot = broken("webhooks-not-orphaned");
+    lose(&mut snapshot, "helm-release");
     // Without the release's labels it has another owner, and is kept.
-    assert_eq!(ids(&of(&world)), [""; 0]);
-    for it in world.webhooks.as_mut().unwrap() {
+    assert_eq!(ids(&of(&snapshot)), [""; 0]);
+    for it in snapshot.webhooks.as_mut().unwrap() {
         it["metadata"]["annotations"] = serde_json::json!({
             "meta.helm.sh/release-name": "actions-runner-controller",
             "meta.helm.sh/release-namespace": "actions-runner-system",
         });
     }
     assert_eq!(
-        ids(&of(&world)),
+        ids(&of(&snapshot)),
         ["webhooks/actions-runner-system/actions-runner-controller"]
     );
 }
@@ -159,15 +159,15 @@ fn configurations_of_a_release_that_is_gone_go() {
 /// Two runners that are offline and have no pod: one of a set that is here, one that another cluster may have made.
 #[test]
 fn only_ghosts_that_this_clusters_controller_made_are_removed() {
-    let mut world = installed();
-    let registered = world.registered.as_mut().unwrap();
+    let mut snapshot = installed();
+    let registered = snapshot.registered.as_mut().unwrap();
     let mut ghost = registered[0].clone();
     ghost.online = false;
     for name in ["basic-set-gone1", "basic-other-gone2"] {
         ghost.name = name.into();
         registered.push(ghost.clone());
     }
-    let mended = of(&world);
+    let mended = of(&snapshot);
     assert_eq!(ids(&mended), ["offline-runners/github/dogecompany"]);
     assert_eq!(
         mended.notes,
@@ -176,17 +176,17 @@ fn only_ghosts_that_this_clusters_controller_made_are_removed() {
     assert_eq!(mended.checks, ["no-ghost-runners"]);
 
     // An event is about this cluster's own runner.
-    let mut told = world.clone();
+    let mut told = snapshot.clone();
     told.runner_events = Ok(vec![serde_json::json!({
         "reason": "RegistrationTokenUpdated", "involvedObject": {"kind": "Runner", "name": "basic-other-gone2"}})]);
     assert_eq!(of(&told).notes.len(), 2);
     // The controller still has it, and removes it itself.
-    let mut waiting = world.clone();
+    let mut waiting = snapshot.clone();
     let runners = waiting.runners.as_mut().unwrap();
     runners.push(serde_json::json!({"metadata": {"name": "basic-set-gone1"}}));
     assert_eq!(ids(&of(&waiting)), [""; 0]);
     // A job that still runs.
-    let mut busy = world.clone();
+    let mut busy = snapshot.clone();
     busy.registered
         .as_mut()
         .unwrap()
@@ -194,6 +194,6 @@ fn only_ghosts_that_this_clusters_controller_made_are_removed() {
         .for_each(|it| it.busy = true);
     assert_eq!(ids(&of(&busy)), [""; 0]);
     // A pool that arcctl did not create.
-    world.recorded = Ok(std::collections::BTreeSet::new());
-    assert_eq!(ids(&of(&world)), [""; 0]);
+    snapshot.recorded = Ok(std::collections::BTreeSet::new());
+    assert_eq!(ids(&of(&snapshot)), [""; 0]);
 }

@@ -14,7 +14,7 @@ use super::{
     Choice, Finding,
     check::Severity,
     checks, judge,
-    snapshot::{Probed, World},
+    snapshot::{Probed, Snapshot},
 };
 use crate::{
     desired::pool::probe::State,
@@ -25,8 +25,8 @@ use faults::{FAULTS, where_it_applies};
 use variants::VARIANTS;
 use worlds::{by_association, healthy};
 
-fn findings(world: &World) -> Vec<Finding> {
-    judge(world, &Choice::default())
+fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+    judge(snapshot, &Choice::default())
 }
 
 fn ids(findings: &[Finding], word: &str) -> Vec<&'static str> {
@@ -36,11 +36,11 @@ fn ids(findings: &[Finding], word: &str) -> Vec<&'static str> {
 
 #[test]
 fn in_a_healthy_world_every_check_holds() {
-    for (world, elsewhere) in [
+    for (snapshot, elsewhere) in [
         (healthy(), BY_ASSOCIATION),
         (by_association(), &["oidc-provider"][..]),
     ] {
-        let findings = findings(&world);
+        let findings = findings(&snapshot);
         assert_eq!(ids(&findings, "skipped"), elsewhere);
         let other: Vec<&Finding> = findings.iter().filter(|it| it.verdict.is_wrong()).collect();
         assert!(other.is_empty(), "{other:#?}");
@@ -51,12 +51,12 @@ fn in_a_healthy_world_every_check_holds() {
 /// A proof may report a missing condition as a difference: no user changed anything.
 #[test]
 fn what_a_proof_lacks_is_no_drift() {
-    let mut world = healthy();
-    let resources = world.resources.as_mut().unwrap();
+    let mut snapshot = healthy();
+    let resources = snapshot.resources.as_mut().unwrap();
     for it in resources.iter_mut().filter(|it| it.proof) {
         it.observed = Ok(faults::differs("room"));
     }
-    assert!(!ids(&findings(&world), "broken").contains(&"resources-unchanged"));
+    assert!(!ids(&findings(&snapshot), "broken").contains(&"resources-unchanged"));
 }
 
 #[test]
@@ -65,9 +65,9 @@ fn every_check_has_a_fault_that_breaks_it_and_says_what_mends_it() {
     let there: BTreeSet<&str> = checks().iter().map(|it| it.id).collect();
     assert_eq!(faulty.iter().copied().collect::<BTreeSet<_>>(), there);
     for (id, fault) in FAULTS {
-        let mut world = where_it_applies(id);
-        fault(&mut world);
-        let findings = findings(&world);
+        let mut snapshot = where_it_applies(id);
+        fault(&mut snapshot);
+        let findings = findings(&snapshot);
         assert!(ids(&findings, "broken").contains(id), "{id}: {findings:#?}");
         let finding = findings.iter().find(|it| it.id == *id).unwrap();
         assert_eq!(finding.follows, None, "{id} is the root");
@@ -93,7 +93,7 @@ fn every_check_has_a_fault_that_breaks_it_and_says_what_mends_it() {
 }
 
 /// Makes one fact unknown.
-type Hide = fn(&mut World);
+type Hide = fn(&mut Snapshot);
 
 /// Every fact that may be unknown.
 macro_rules! facts {
@@ -187,7 +187,7 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
             only: vec![(*id).to_owned()],
             skip: Vec::new(),
         };
-        let word = |world: &World| judge(world, &choice)[0].verdict.word();
+        let word = |snapshot: &Snapshot| judge(snapshot, &choice)[0].verdict.word();
         let mut needs = Vec::new();
         for (fact, hide) in FACTS {
             let (mut well, mut ill) = (where_it_applies(id), where_it_applies(id));
@@ -210,10 +210,10 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
 #[test]
 fn a_world_is_the_same_once_it_was_written_and_read() {
     for (id, fault) in FAULTS {
-        let mut world = where_it_applies(id);
-        fault(&mut world);
-        let text = serde_json::to_string(&world).unwrap();
-        let again: World = serde_json::from_str(&text).unwrap();
+        let mut snapshot = where_it_applies(id);
+        fault(&mut snapshot);
+        let text = serde_json::to_string(&snapshot).unwrap();
+        let again: Snapshot = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), text, "{id}");
         let choice = Choice {
             only: vec![(*id).to_owned()],
@@ -226,7 +226,7 @@ fn a_world_is_the_same_once_it_was_written_and_read() {
 /// The chain of a missing rule, from the symptom to the fix.
 #[test]
 fn runners_that_wait_lead_to_the_rule_that_is_missing() {
-    let mut world = healthy();
+    let mut snapshot = healthy();
     for id in [
         "nodes-reach-server",
         "runners-register",
@@ -234,10 +234,10 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
         "runners-online",
         "autoscaler-works",
     ] {
-        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
+        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     }
     // The fault of `autoscaler-works` has replaced the events.
-    world
+    snapshot
         .runner_events
         .as_mut()
         .unwrap()
@@ -245,7 +245,7 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
             "FailedUpdateRegistrationToken",
             worlds::NOW,
         ));
-    let findings = findings(&world);
+    let findings = findings(&snapshot);
     let follows = |id: &str| findings.iter().find(|it| it.id == id).unwrap().follows;
     assert_eq!(follows("runner-pods-run"), Some("runners-register"));
     assert_eq!(follows("runners-register"), Some("nodes-reach-server"));
@@ -262,7 +262,7 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
 
 #[test]
 fn the_report_leads_with_the_root_and_folds_what_follows() {
-    let mut world = healthy();
+    let mut snapshot = healthy();
     for id in [
         "controller-scaled",
         "controller-runs",
@@ -270,9 +270,9 @@ fn the_report_leads_with_the_root_and_folds_what_follows() {
         "webhook-answers",
     ] {
         let fault = FAULTS.iter().find(|it| it.0 == id).unwrap().1;
-        fault(&mut world);
+        fault(&mut snapshot);
     }
-    let findings = findings(&world);
+    let findings = findings(&snapshot);
     let text = report::doctor::text(&findings, &[], false);
     assert!(text.starts_with("  ✗ controller-scaled:"), "{text}");
     assert!(
@@ -312,10 +312,10 @@ fn healthy_variants_raise_no_alarm() {
     assert!(VARIANTS.len() * (VARIANTS.len() + 1) / 2 >= 200);
     for (index, first) in VARIANTS.iter().enumerate() {
         for second in &VARIANTS[index..] {
-            let mut world = healthy();
-            first(&mut world);
-            second(&mut world);
-            let findings = findings(&world);
+            let mut snapshot = healthy();
+            first(&mut snapshot);
+            second(&mut snapshot);
+            let findings = findings(&snapshot);
             let wrong: Vec<&Finding> = findings.iter().filter(|it| it.verdict.is_wrong()).collect();
             assert!(wrong.is_empty(), "{wrong:#?}");
         }
@@ -349,28 +349,28 @@ fn only_and_skip_choose_by_id_and_by_category() {
 /// A cause that was not checked explains nothing: its consequence is a root.
 #[test]
 fn what_follows_from_a_check_that_is_skipped_becomes_a_root() {
-    let mut world = healthy();
+    let mut snapshot = healthy();
     for id in ["controller-scaled", "webhook-answers"] {
-        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut world);
+        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     }
     let choice = Choice {
         only: Vec::new(),
         skip: vec!["controller-scaled".into()],
     };
-    let found = judge(&world, &choice);
+    let found = judge(&snapshot, &choice);
     let answers = found.iter().find(|it| it.id == "webhook-answers").unwrap();
     assert_eq!(answers.follows, None);
 }
 
 #[test]
 fn fixed_is_what_something_was_done_for_and_holds_now() {
-    let mut world = healthy();
+    let mut snapshot = healthy();
     FAULTS
         .iter()
         .find(|it| it.0 == "webhook-trusted")
         .unwrap()
-        .1(&mut world);
-    let found = findings(&world);
+        .1(&mut snapshot);
+    let found = findings(&snapshot);
     let fixed = report::doctor::fixed(&found, &["secret-complete", "webhook-trusted"]);
     assert_eq!(fixed, ["secret-complete"]);
     let document = report::doctor::document(&found, &fixed, None);

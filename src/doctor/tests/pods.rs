@@ -1,20 +1,20 @@
 //! Tests of the runners' pods and their registration.
 
 use super::{findings, variants, worlds::healthy};
-use crate::doctor::{check::Verdict, redact::slim, snapshot::World};
+use crate::doctor::{check::Verdict, redact::slim, snapshot::Snapshot};
 
 #[test]
 fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {
-    let word = |change: fn(&mut World)| {
-        let mut world = healthy();
-        variants::turnover(&mut world);
-        change(&mut world);
-        let found = findings(&world);
+    let word = |change: fn(&mut Snapshot)| {
+        let mut snapshot = healthy();
+        variants::turnover(&mut snapshot);
+        change(&mut snapshot);
+        let found = findings(&snapshot);
         let online = found.iter().find(|it| it.id == "runners-online").unwrap();
         online.verdict.word()
     };
     assert_eq!(word(|_| {}), "holds");
-    let old: fn(&mut World) = |it| {
+    let old: fn(&mut Snapshot) = |it| {
         let pods = it.runner_pods.as_mut().unwrap();
         pods[1]["metadata"]["creationTimestamp"] = serde_json::json!("2026-11-24T11:57:00Z");
     };
@@ -33,15 +33,15 @@ fn a_pool_lacks_runners_unless_some_are_online_and_the_rest_has_just_begun() {
 #[test]
 fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
     let schedulable = |annotations: serde_json::Value| {
-        let mut world = healthy();
-        let pod = &mut world.runner_pods.as_mut().unwrap()[0];
+        let mut snapshot = healthy();
+        let pod = &mut snapshot.runner_pods.as_mut().unwrap()[0];
         pod["metadata"]["namespace"] = "ci".into();
         pod["metadata"]["annotations"] = annotations;
         pod["status"] = serde_json::json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
             "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
         // The world contains only the kept fields of an object.
         *pod = slim(pod);
-        let found = findings(&world);
+        let found = findings(&snapshot);
         let found = found.iter().find(|it| it.id == "pods-schedulable").unwrap();
         match &found.verdict {
             Verdict::Broken { fix, .. } => fix.clone(),

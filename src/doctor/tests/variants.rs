@@ -8,18 +8,18 @@ use super::{
 };
 use crate::{
     desired::pool::probe::State,
-    doctor::snapshot::{Registered, Shape, World},
+    doctor::snapshot::{Registered, Shape, Snapshot},
 };
 
 /// A job has just ended: its runner's pod is replaced by one that is not online yet.
-pub(super) fn turnover(world: &mut World) {
-    let pods = world.runner_pods.as_mut().unwrap();
+pub(super) fn turnover(snapshot: &mut Snapshot) {
+    let pods = snapshot.runner_pods.as_mut().unwrap();
     let labels = json!({"runner-deployment-name": "basic"});
     pods[0]["metadata"]["labels"] = labels.clone();
     let mut new = ready_pod("basic-b", &labels);
     new["metadata"]["creationTimestamp"] = json!("2026-11-24T11:59:10Z");
     pods.push(new);
-    not_yet(world, "registration");
+    not_yet(snapshot, "registration");
 }
 
 /// Differences between healthy installations, each alone and every two together.

@@ -21,8 +21,8 @@ use crate::{
     doctor::{
         redact::digest,
         snapshot::{
-            AtAws, Groups, PodTrial, Probed, Registered, Resource, SecretShape, Shape, TrustPolicy,
-            Wiring, World,
+            AtAws, Groups, PodTrial, Probed, Registered, Resource, SecretShape, Shape, Snapshot,
+            TrustPolicy, Wiring,
         },
     },
     profile::{Auto, Monitoring, load},
@@ -104,31 +104,31 @@ fn prometheus() -> Value {
 }
 
 /// A world in which all is well, and every check applies.
-pub(super) fn healthy() -> World {
+pub(super) fn healthy() -> Snapshot {
     // Reading the profile takes longer than judging it.
-    static HEALTHY: LazyLock<World> = LazyLock::new(make);
+    static HEALTHY: LazyLock<Snapshot> = LazyLock::new(make);
     HEALTHY.clone()
 }
 
 /// The same with the role by Pod Identity, to which other checks apply.
-pub(super) fn by_association() -> World {
-    let mut world = healthy();
-    let aws = world.profile.aws.as_mut().unwrap();
+pub(super) fn by_association() -> Snapshot {
+    let mut snapshot = healthy();
+    let aws = snapshot.profile.aws.as_mut().unwrap();
     aws.pod_identity = aws.irsa.take();
     let agent = json!({"status": {"numberReady": 2, "desiredNumberScheduled": 2}});
-    world.role_agent = Ok(Some(agent));
-    let resources = world.resources.as_mut().unwrap();
+    snapshot.role_agent = Ok(Some(agent));
+    let resources = snapshot.resources.as_mut().unwrap();
     resources.retain(|it| it.id.kind() != "oidc-provider");
     resources.push(resource(
         PodIdentityAssociation::KIND,
         "actions-runner",
         "runner",
     ));
-    world
+    snapshot
 }
 
 #[expect(clippy::too_many_lines, reason = "one entry per fact of a world")]
-fn make() -> World {
+fn make() -> Snapshot {
     let text = include_str!("../../../profiles/reference.yaml");
     let mut profile = load(text, "reference").unwrap().profile;
     profile.monitoring = Some(Monitoring {
@@ -151,7 +151,7 @@ fn make() -> World {
     };
     let manager =
         json!({"name": "manager", "image": "summerwind/actions-runner-controller:v0.27.6"});
-    World {
+    Snapshot {
         now,
         advice: Vec::new(),
         helm: Ok(()),

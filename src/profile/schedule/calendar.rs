@@ -15,7 +15,7 @@ const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// An interval with one minimum.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct Interval {
     /// When it begins.
     pub start: ZonedDateTime,
     /// When it ends.
@@ -69,7 +69,7 @@ pub fn calendar(
     base_min: u32,
     from: Timestamp,
     to: Timestamp,
-) -> Result<Vec<Stretch>, ScheduleError> {
+) -> Result<Vec<Interval>, ScheduleError> {
     let zone = schedule.zone()?;
     let occurrences = schedule.occurrences(from, to)?;
     let mut stretches: Vec<(Timestamp, Option<usize>)> = Vec::new();
@@ -86,7 +86,7 @@ pub fn calendar(
         .chain([to]);
     let stretches = stretches.iter().zip(ends).map(|(&(start, open), end)| {
         let window = open.and_then(|index| schedule.windows.get(index));
-        Stretch {
+        Interval {
             start: zoned(start, &zone),
             end: zoned(end, &zone),
             window: window.map(|window| window.name.clone()),

@@ -21,7 +21,7 @@ use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use thiserror::Error;
 
 pub use calendar::{
-    ActiveWindow, ClockChange, Moment, NextChange, Stretch, calendar, clock_changes, moment,
+    ActiveWindow, ClockChange, Interval, Moment, NextChange, calendar, clock_changes, moment,
 };
 pub(super) use coverage::{holds_back_later, is_covered};
 pub use existing::{equivalent, first_disagreement, parse_live};

@@ -11,7 +11,12 @@ use crate::{profile::RoleVia, resource::observed::Readiness};
 pub(crate) fn without_role(pods: &[Value], via: RoleVia) -> Option<Readiness> {
     let lacking: Vec<(&str, String)> = pods
         .iter()
-        .filter_map(|pod| Some((pod["metadata"]["name"].as_str()?, lacks(pod, via)?)))
+        .filter_map(|pod| {
+            Some((
+                pod["metadata"]["name"].as_str()?,
+                missing_variable(pod, via)?,
+            ))
+        })
         .collect();
     let (_, first) = lacking.first()?;
     let names: Vec<&str> = lacking.iter().map(|(name, _)| *name).collect();
@@ -31,7 +36,7 @@ pub(crate) fn without_role(pods: &[Value], via: RoleVia) -> Option<Readiness> {
 }
 
 /// What `pod` lacks of its role, and where.
-pub(crate) fn lacks(pod: &Value, via: RoleVia) -> Option<String> {
+pub(crate) fn missing_variable(pod: &Value, via: RoleVia) -> Option<String> {
     let mut containers = pod["spec"]["containers"].as_array()?.iter();
     containers.find_map(|container| {
         let has = |variable: &str| {

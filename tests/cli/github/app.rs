@@ -12,12 +12,12 @@ use super::{
 };
 
 /// What an App is at GitHub: its permissions, and whether GitHub has its key.
-pub(super) struct Known {
+pub(super) struct Fact {
     permissions: &'static [(&'static str, &'static str)],
     has_key: bool,
 }
 
-pub(super) const GOOD: Known = Known {
+pub(super) const GOOD: Fact = Fact {
     permissions: &[
         ("administration", "write"),
         ("organization_self_hosted_runners", "write"),
@@ -25,7 +25,7 @@ pub(super) const GOOD: Known = Known {
     has_key: true,
 };
 
-pub(super) fn install(github: &sandbox::GitHub, known: &Known) {
+pub(super) fn install(github: &sandbox::GitHub, known: &Fact) {
     let mut public_key = STANDARD.decode(PUBLIC).unwrap();
     if !known.has_key {
         // Another modulus.
@@ -63,11 +63,11 @@ pub(super) fn credential(id: &str, installation: &str) -> Credential {
 
 #[tokio::test]
 async fn an_app_is_told_what_it_lacks() {
-    let lacking = Known {
+    let lacking = Fact {
         permissions: &[("administration", "read")],
         ..GOOD
     };
-    let keyless = Known {
+    let keyless = Fact {
         has_key: false,
         ..GOOD
     };
@@ -169,7 +169,7 @@ async fn a_clock_that_is_wrong_and_a_suspended_installation_are_told() {
 #[tokio::test]
 async fn a_token_of_an_app_may_do_no_more_than_it_is_for() {
     // An App that may do much more, and is installed on more.
-    let much = Known {
+    let much = Fact {
         permissions: &[
             ("administration", "write"),
             ("organization_self_hosted_runners", "write"),

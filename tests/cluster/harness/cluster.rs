@@ -9,7 +9,7 @@ use std::{
 
 use arcctl_sandbox::{
     proxy::System,
-    world::{Options, Pace, World},
+    world::{Options, Pace, Sandbox},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -19,7 +19,7 @@ use crate::{harness::running::Running, harness::waiting::PATIENCE};
 /// A running sandbox.
 pub(crate) struct Cluster {
     // Before the runtime, whose tasks it is made of.
-    world: World,
+    world: Sandbox,
     runtime: Runtime,
     directory: tempfile::TempDir,
     outputs: Mutex<Vec<String>>,
@@ -57,7 +57,7 @@ impl Cluster {
 
     pub(crate) fn start(options: Options) -> Self {
         let runtime = Runtime::new().unwrap();
-        let world = runtime.block_on(World::start(options)).unwrap();
+        let world = runtime.block_on(Sandbox::start(options)).unwrap();
         let token = world.github().token().to_owned();
         Self {
             world,
@@ -68,7 +68,7 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn world(&self) -> &World {
+    pub(crate) fn world(&self) -> &Sandbox {
         &self.world
     }
 

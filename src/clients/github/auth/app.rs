@@ -15,7 +15,7 @@ use crate::{
         github::{
             GitHub, With,
             error::{
-                Case, common,
+                ErrorContext, common,
                 forbidden::{missing_permission, not_for_enterprises, told},
             },
             hidden,
@@ -114,8 +114,8 @@ impl GitHub {
         Ok(made)
     }
 
-    fn app_case<'a>(&'a self, purpose: Purpose<'a>) -> Case<'a> {
-        Case {
+    fn app_case<'a>(&'a self, purpose: Purpose<'a>) -> ErrorContext<'a> {
+        ErrorContext {
             server: &self.server,
             scope: match purpose {
                 Purpose::Runners(scope) => scope,
@@ -216,7 +216,7 @@ impl GitHub {
 }
 
 /// The error where the installation lacks a permission, or GitHub blocks it.
-fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &Case<'_>) -> Option<Error> {
+fn not_granted(answer: &Answer, purpose: Purpose<'_>, case: &ErrorContext<'_>) -> Option<Error> {
     let target = purpose.describe();
     let message = answer.message().unwrap_or_default().to_lowercase();
     let error = match answer.status {

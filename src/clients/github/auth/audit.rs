@@ -12,7 +12,7 @@ use crate::{
         github::{
             GitHub, OLDEST, Product, TokenKind, Version,
             error::{
-                Case,
+                ErrorContext,
                 forbidden::{missing_permission, missing_scope, not_for_enterprises},
                 not_github,
                 reason::Ground,
@@ -149,8 +149,8 @@ impl GitHub {
         self.attempt(Call::Read, &Method::GET, path, bearer).await
     }
 
-    fn case<'a>(&'a self, scope: Scope<'a>) -> Case<'a> {
-        Case {
+    fn case<'a>(&'a self, scope: Scope<'a>) -> ErrorContext<'a> {
+        ErrorContext {
             server: &self.server,
             scope,
             kind: self.kind,
@@ -159,7 +159,7 @@ impl GitHub {
     }
 
     /// Checks that the App's installation has the permission. Its tokens always expire within an hour: no warning for that.
-    async fn granted(&self, case: &Case<'_>) -> Result<()> {
+    async fn granted(&self, case: &ErrorContext<'_>) -> Result<()> {
         let granted = self
             .current_installation(Purpose::Runners(case.scope))
             .await?
@@ -173,7 +173,7 @@ impl GitHub {
     }
 
     /// The expiry and the scopes of a token, as far as the response contains them.
-    fn rights(&self, answer: &Answer, case: &Case<'_>, audit: &mut Audit) -> Result<()> {
+    fn rights(&self, answer: &Answer, case: &ErrorContext<'_>, audit: &mut Audit) -> Result<()> {
         if let Some(ends) = answer.token_expires() {
             audit.expires = Some(ends);
             audit.advice.extend(self.ending(ends, answer.received)?);
@@ -317,7 +317,7 @@ impl GitHub {
 }
 
 /// Rejects kinds of credential that cannot work, without a call.
-fn kind_fits(case: &Case<'_>) -> Result<()> {
+fn kind_fits(case: &ErrorContext<'_>) -> Result<()> {
     let enterprise = matches!(case.scope, Scope::Enterprise(_));
     match case.kind {
         TokenKind::Installation => Err(installation_token(case)),
@@ -329,7 +329,7 @@ fn kind_fits(case: &Case<'_>) -> Result<()> {
 }
 
 /// The error for a token that expires with its job or within an hour.
-fn installation_token(case: &Case<'_>) -> Error {
+fn installation_token(case: &ErrorContext<'_>) -> Error {
     Error::new(
         ErrorKind::Unauthorized,
         System::GitHub,

@@ -1,7 +1,7 @@
 //! Maps a 403 that is no rate limit to an error, by GitHub's message and the scopes and kind of the token. If none of them
 //! shows the cause, the error states that. Pure: no I/O.
 
-use super::{Case, reason::Ground, token_page, unauthorized};
+use super::{ErrorContext, reason::Ground, token_page, unauthorized};
 use crate::{
     clients::github::{
         auth::token_kind::TokenKind,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The error for a 403 that is no rate limit.
-pub(super) fn forbidden(answer: &Answer, case: &Case<'_>) -> Error {
+pub(super) fn forbidden(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     let target = describe(case.scope);
     if let Some(ground) = answer.ground()
         && let Some(error) = told(ground, answer, case.server, case.kind, &target)
@@ -136,7 +136,7 @@ fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
 }
 
 /// The error for an unknown cause.
-fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
+fn unknown(answer: &Answer, case: &ErrorContext<'_>, target: &str) -> Error {
     let reason = match answer.message() {
         Some(_) => "",
         None => ", and returns no reason",
@@ -153,7 +153,7 @@ fn unknown(answer: &Answer, case: &Case<'_>, target: &str) -> Error {
 }
 
 /// The next thing to check.
-pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
+pub(super) fn next_place(answer: &Answer, case: &ErrorContext<'_>) -> String {
     let log = match (case.scope, case.server.product) {
         (Scope::Organization(name), _) => format!(
             "an owner finds the refusal in the audit log, {}/organizations/{name}/settings/audit-log",
@@ -181,7 +181,7 @@ pub(super) fn next_place(answer: &Answer, case: &Case<'_>) -> String {
 }
 
 /// The error for a token with scopes that lacks all scopes of the level.
-pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error> {
+pub(crate) fn missing_scope(scopes: &[String], case: &ErrorContext<'_>) -> Option<Error> {
     let needed = classic_scopes(case.scope);
     if scopes.iter().any(|it| needed.contains(&it.as_str())) {
         return None;
@@ -205,7 +205,7 @@ pub(crate) fn missing_scope(scopes: &[String], case: &Case<'_>) -> Option<Error>
 }
 
 /// The error for a credential with permissions that lacks the one for the level; `None` for other kinds of credential.
-pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
+pub(crate) fn missing_permission(case: &ErrorContext<'_>) -> Option<Error> {
     if !case.kind.has_permissions() {
         return None;
     }
@@ -238,7 +238,7 @@ pub(crate) fn missing_permission(case: &Case<'_>) -> Option<Error> {
 }
 
 /// Only tokens with scopes can manage the runners of an enterprise.
-pub(crate) fn not_for_enterprises(case: &Case<'_>) -> Error {
+pub(crate) fn not_for_enterprises(case: &ErrorContext<'_>) -> Error {
     unauthorized(format!(
         "{} cannot manage the runners of {}: for an enterprise GitHub accepts only classic tokens",
         case.kind.describe(),

@@ -26,7 +26,7 @@ use crate::{
 
 /// The context of a response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Case<'a> {
+pub(super) struct ErrorContext<'a> {
     /// The server.
     pub server: &'a Server,
     /// The scope of the runners.
@@ -38,7 +38,7 @@ pub(super) struct Case<'a> {
 }
 
 /// The error for an error response.
-pub(super) fn refusal(answer: &Answer, case: &Case<'_>) -> Error {
+pub(super) fn refusal(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     if let Some(error) = common(answer, case.server) {
         return error;
     }
@@ -175,7 +175,7 @@ pub(super) fn unauthorized(message: impl Into<String>) -> Error {
 }
 
 /// The error for a 401.
-pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
+pub(super) fn unauthenticated(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     let new = format!(
         "create a new token at {} and store it in the source that github.token names",
         token_page(case.server, case.kind)
@@ -197,7 +197,7 @@ pub(super) fn unauthenticated(answer: &Answer, case: &Case<'_>) -> Error {
     ))
 }
 
-fn not_found(case: &Case<'_>) -> Error {
+fn not_found(case: &ErrorContext<'_>) -> Error {
     let (target, key, who) = (
         describe(case.scope),
         key(case.scope),
@@ -241,7 +241,7 @@ mod tests {
 
     fn told(status: u16, headers: &[(&str, &str)]) -> Error {
         let server = Server::of(Some("https://ghe.example"));
-        let case = Case {
+        let case = ErrorContext {
             server: &server,
             scope: Scope::Organization("doge"),
             kind: TokenKind::Classic,

@@ -4,7 +4,7 @@
 use http::StatusCode;
 
 use super::{
-    Case, common,
+    ErrorContext, common,
     forbidden::{missing_scope, next_place, told},
     not_github,
     reason::Ground,
@@ -62,7 +62,7 @@ pub(crate) fn workflow_refusal(answer: &Answer, case: &WorkflowCase<'_>) -> Erro
     if let Some(error) = common(answer, case.server) {
         return error;
     }
-    let of_runners = Case {
+    let of_runners = ErrorContext {
         server: case.server,
         scope: Scope::Repository(case.repository),
         kind: case.kind,
@@ -104,7 +104,7 @@ fn by_its_words(answer: &Answer, case: &WorkflowCase<'_>) -> Option<Error> {
 }
 
 /// The error for a 403 about permissions, or without a known reason.
-fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &Case<'_>) -> Error {
+fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &ErrorContext<'_>) -> Error {
     let (who, repository) = (case.kind.describe(), case.repository);
     match answer.ground() {
         Some(
