@@ -19,6 +19,8 @@ pub mod templates;
 
 pub mod diff;
 
+mod printable;
+
 pub mod profile;
 
 pub mod policy;

@@ -2,8 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use unicode_width::UnicodeWidthStr;
+
 use super::yaml::{Position, Span};
-use crate::secret::text::{MASK, Manner, masked_source, masked_strictly as mask};
+use crate::{
+    printable::printable,
+    secret::text::{MASK, Manner, masked_source, masked_strictly as mask},
+};
 
 /// The maximum width of a snippet; longer lines are cut around the position.
 const WIDTH: usize = 96;
@@ -36,9 +41,9 @@ pub struct Problem {
 
 /// Formats problems with their lines: a header, and each problem below its source line.
 ///
-/// Credentials are masked, in source lines and in messages.
+/// In source lines and in messages, credentials are masked and control characters replaced.
 pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
-    let mut text = header(problems, file_name);
+    let mut text = header(problems, &printable(file_name));
     text.push('\n');
     let lines: Vec<&str> = source.lines().collect();
     let secrets = secret_columns(source);
@@ -55,7 +60,7 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
         .to_string()
         .len()
         .max(2);
-    let mut shown_line = 0;
+    let mut shown = (0, String::new());
     for problem in problems {
         let source_line = lines
             .get(problem.line.saturating_sub(1))
@@ -64,9 +69,11 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
         let masked = masked.get(problem.line.saturating_sub(1));
         let masked = masked.map(String::as_str).unwrap_or_default();
         let (line, column) = snippet(source_line, problem, secrets.as_ref(), masked);
-        if problem.line != shown_line || source_line.chars().count() > WIDTH {
-            let _ = write!(text, "\n  {:>width$} | {line}", problem.line);
-            shown_line = problem.line;
+        let shows = (problem.line, line);
+        // A cut line differs from problem to problem.
+        if shows != shown || source_line.chars().count() > WIDTH {
+            let _ = write!(text, "\n  {:>width$} | {}", shows.0, shows.1);
+            shown = shows;
         }
         let gutter = format!("\n  {:>width$} | ", "");
         let indent = " ".repeat(column);
@@ -79,7 +86,7 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
         if let Some(hint) = &problem.hint {
             let _ = write!(message, "; {}", mask(hint));
         }
-        let _ = write!(text, "{gutter}{indent}^ {advice}{message}");
+        let _ = write!(text, "{gutter}{indent}^ {advice}{}", printable(&message));
     }
     text.push('\n');
     text
@@ -147,7 +154,7 @@ fn secret_columns(source: &str) -> Option<SecretColumns> {
     Some(columns)
 }
 
-/// The masked line, and the column (from 0) of the position in it.
+/// The masked line, and the column (from 0) of the position in it, as a terminal counts: a wide character has two.
 fn snippet(
     line: &str,
     problem: &Problem,
@@ -197,14 +204,15 @@ fn snippet(
             .map_or(masked.len(), |(at, _)| at);
         (masked[..cut].to_owned(), masked[cut..].to_owned())
     };
-    trim(&before.replace('\t', " "), &after.replace('\t', " "))
+    trim(&printable(&before), &printable(&after))
 }
 
 /// Cuts a long line around the position.
 fn trim(before: &str, after: &str) -> (String, usize) {
     let (left, right) = (before.chars().count(), after.chars().count());
     if left + right <= WIDTH {
-        return (format!("{before}{after}").trim_end().to_owned(), left);
+        let line = format!("{before}{after}").trim_end().to_owned();
+        return (line, before.width());
     }
     let keep = left.min(WIDTH / 2);
     let start: String = before.chars().skip(left - keep).collect();
@@ -214,7 +222,7 @@ fn trim(before: &str, after: &str) -> (String, usize) {
     let tail = if right > rest { "…" } else { "" };
     (
         format!("{lead}{start}{end}{tail}"),
-        keep + lead.chars().count(),
+        start.width() + lead.width(),
     )
 }
 
@@ -231,8 +239,8 @@ impl Problem {
             line: at.line,
             column: at.column,
             path: mask(path).into_owned(),
-            message: mask(message).replace('\n', " "),
-            hint: hint.map(|it| mask(it).into_owned()),
+            message: printable(&mask(message).replace('\n', " ")),
+            hint: hint.map(|it| printable(&mask(it))),
             severity,
         }
     }
@@ -276,6 +284,61 @@ mod tests {
             .position(|character| character == '^')
             .unwrap();
         assert_eq!(line.chars().nth(column), Some('x'));
+    }
+
+    #[test]
+    fn the_caret_stands_below_its_place() {
+        for (source, column, expected) in [
+            (
+                "이름: 값\n",
+                5,
+                "   1 | 이름: 값\n     |       ^ wrong; mend it\n",
+            ),
+            (
+                "a:\tb\n",
+                4,
+                "   1 | a:    b\n     |       ^ wrong; mend it\n",
+            ),
+            (
+                "a: \u{1b}[1mb\n",
+                8,
+                "   1 | a: ␛[1mb\n     |        ^ wrong; mend it\n",
+            ),
+        ] {
+            let text = render(&[problem(1, column)], source, "p.yaml");
+            let (_, text) = text.split_once("\n\n").unwrap();
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_line_that_tabs_make_too_long_is_cut_for_each_problem() {
+        let source = format!("a:{}x{}y\n", "\t".repeat(20), "z ".repeat(20));
+        let text = render(&[problem(1, 23), problem(1, 64)], &source, "p.yaml");
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        for (pair, expected) in lines.chunks(2).zip(['x', 'y']) {
+            let column = pair[1].chars().position(|it| it == '^').unwrap();
+            assert_eq!(pair[0].chars().nth(column), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_profile_does_not_control_the_terminal() {
+        let mut told = problem(1, 1);
+        told.message = "`\u{1b}]0;x\u{7}` is wrong".into();
+        told.hint = Some("write \u{202e}it\r".into());
+        let at = Position { line: 1, column: 1 };
+        let hint = told.hint.as_deref();
+        let kept = Problem::new(at, "", Severity::Error, &told.message, hint);
+        assert_eq!(kept.message, "`␛]0;x␇` is wrong");
+        assert_eq!(kept.hint.as_deref(), Some("write \u{fffd}it␍"));
+        // Valid YAML and invalid.
+        for source in ["a: b\u{202e}c\n", "a: \u{1b}[2Jb\u{9b}31m\n"] {
+            let text = render(std::slice::from_ref(&told), source, "\u{1b}[1m.yaml");
+            let controls = |it: char| it != '\n' && (it.is_control() || it == '\u{202e}');
+            assert!(!text.contains(controls), "{text:?}");
+        }
     }
 
     #[test]

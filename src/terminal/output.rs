@@ -1,5 +1,5 @@
-//! Writes the result to stdout and messages to stderr. The only place that prints, so it also removes secrets from text
-//! of other systems: events, policies, charts.
+//! Writes the result to stdout and messages to stderr. The only place that prints, so it also removes secrets and control
+//! characters from text of other systems: events, policies, charts.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Reset, Style};
 use clap::ValueEnum;
 use dialoguer::console::Term;
 use serde::Serialize;
@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     clients::credential::Credential,
     error::Error,
+    printable::printable,
     report::{github, screen::fitted},
     secret::{text::masked, value::told},
 };
@@ -130,7 +131,7 @@ impl Output {
 
     /// Writes the result as text. A closed pipe (`| head`) is not an error.
     pub(crate) fn result(self, text: &str) {
-        self.generated(&masked(text));
+        self.generated(&shown(text));
     }
 
     /// Writes text that only arcctl generates: no redaction.
@@ -195,7 +196,7 @@ impl Output {
     )]
     /// Redraws the screen with the result.
     pub(crate) fn screen(self, text: &str, footer: &str) {
-        let text = &masked(text);
+        let text = &shown(text);
         let size = Term::stdout().size_checked();
         let text = match size {
             Some((rows, columns)) => fitted(text, footer, rows.into(), columns.into()),
@@ -239,8 +240,7 @@ impl Output {
 
     /// Writes a message to stderr that `-q` does not suppress.
     pub(crate) fn error(self, text: impl std::fmt::Display) {
-        let text = text.to_string();
-        let text = masked(&text);
+        let text = shown(&text.to_string());
         if self.stderr_is_read {
             self.line(&guarded(&text));
         } else {
@@ -252,7 +252,7 @@ impl Output {
     /// result. Does nothing if stderr is a file, which the runner does not read.
     pub(super) fn command(self, command: &str) {
         if self.stderr_is_read {
-            self.line(&masked(command));
+            self.line(&shown(command));
         }
     }
 
@@ -275,6 +275,30 @@ impl Output {
         let mut stderr = anstream::stderr().lock();
         drop(writeln!(stderr, "{text}"));
     }
+}
+
+/// `text` as a terminal may show it: without secrets, and without control characters except line breaks, tabs and our own
+/// colors. Another system's text may have the same colors: they do no harm.
+pub(super) fn shown(text: &str) -> String {
+    let text = masked(text);
+    let colors = [GOOD, BAD, CHANGE, DIM].map(|it| it.render().to_string());
+    let reset = Reset.render().to_string();
+    let kept: Vec<&str> = colors.iter().chain([&reset]).map(String::as_str).collect();
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), &*text);
+    while let Some(at) = rest.find(['\x1b', '\t']) {
+        shown.push_str(&printable(&rest[..at]));
+        rest = &rest[at..];
+        let color = kept.iter().find(|it| rest.starts_with(**it));
+        let (this, after) = rest.split_at(color.map_or(1, |it| it.len()));
+        if color.is_some() || this == "\t" {
+            shown.push_str(this);
+        } else {
+            shown.push_str(&printable(this));
+        }
+        rest = after;
+    }
+    shown.push_str(&printable(rest));
+    shown
 }
 
 fn put(text: &str) {
@@ -312,4 +336,22 @@ pub(super) fn is_live() -> bool {
 /// Whether a user can be prompted.
 pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_do_not_control_the_terminal() {
+        for style in [GOOD, BAD, CHANGE, DIM] {
+            let ours = format!("{} it\n\tis\n", paint(style, "error:"));
+            assert_eq!(shown(&ours), ours);
+        }
+        let theirs = "a\u{1b}[2J\u{1b}]0;x\u{7}\r\n\u{1b}[8mb\u{9b}1m\u{202e}c\u{1b}";
+        let seen = "a␛[2J␛]0;x␇␍\n␛[8mb\u{fffd}1m\u{fffd}c␛";
+        assert_eq!(shown(theirs), seen);
+        let both = format!("{}: {theirs}", paint(BAD, theirs));
+        assert_eq!(shown(&both), format!("{}: {seen}", paint(BAD, seen)));
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live};
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live, shown};
 use crate::{
     desired::{Goal, Phase},
     execute::Event,
@@ -142,14 +142,15 @@ impl Progress {
         let Some(live) = &self.live else { return };
         let bar = self.bars.entry(id.to_owned()).or_insert_with(|| {
             let bar = live.add(ProgressBar::new_spinner());
-            bar.set_prefix(id.to_owned());
+            bar.set_prefix(shown(id));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(message.to_owned());
+        // Not written by `Output`.
+        bar.set_message(shown(message));
     }
 
     fn end(&mut self, id: &str) {

@@ -19,6 +19,7 @@ use crate::repository::{files, files_in, root, text};
 const PURE: &[&str] = &[
     "src/units/",
     "src/diff.rs",
+    "src/printable.rs",
     "src/templates.rs",
     "src/profile/",
     "src/policy/",
