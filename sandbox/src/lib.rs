@@ -9,6 +9,7 @@ pub mod chart_repository;
 pub mod cloud;
 pub mod control_plane;
 pub mod controller;
+mod duration;
 pub mod egress;
 pub mod exporter;
 pub mod github;

@@ -1,7 +1,12 @@
 //! Durations in Kubernetes' text form (Go's `time.Duration`). Pure.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, sync::LazyLock, time::Duration};
 
+use jiff::fmt::{
+    StdFmtWrite,
+    friendly::{Spacing, SpanParser, SpanPrinter},
+};
+use regex::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -9,8 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KubeDuration(Duration);
 
-/// The pattern of the text form, for the JSON Schema.
+/// The pattern of the text form, also for the JSON Schema: jiff alone takes more, such as `1 hour`.
 const PATTERN: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
+
+static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PATTERN).ok());
 
 impl KubeDuration {
     /// A duration of `seconds`.
@@ -34,50 +41,21 @@ impl FromStr for KubeDuration {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = || format!("`{text}` is not a duration; write it as 90s, 5m or 1h30m");
-        let (mut total, mut digits, mut last_unit) = (0_u64, String::new(), u64::MAX);
-        for character in text.chars() {
-            if character.is_ascii_digit() {
-                digits.push(character);
-                continue;
-            }
-            let unit = match character {
-                'h' => 3600,
-                'm' => 60,
-                's' => 1,
-                _ => return Err(refuse()),
-            };
-            let count: u64 = digits.parse().map_err(|_| refuse())?;
-            if unit >= last_unit {
-                return Err(refuse());
-            }
-            total = count
-                .checked_mul(unit)
-                .and_then(|seconds| seconds.checked_add(total))
-                .ok_or_else(refuse)?;
-            last_unit = unit;
-            digits.clear();
-        }
-        if !digits.is_empty() || last_unit == u64::MAX {
+        let fits = FORM.as_ref().is_some_and(|it| it.is_match(text));
+        if text.is_empty() || !fits {
             return Err(refuse());
         }
-        Ok(Self::from_secs(total))
+        let duration = SpanParser::new().parse_unsigned_duration(text);
+        duration.map(Self).map_err(|_| refuse())
     }
 }
 
 impl fmt::Display for KubeDuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.as_secs();
-        let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
-        if hours > 0 {
-            write!(formatter, "{hours}h")?;
-        }
-        if minutes > 0 {
-            write!(formatter, "{minutes}m")?;
-        }
-        if rest > 0 || seconds == 0 {
-            write!(formatter, "{rest}s")?;
-        }
-        Ok(())
+        SpanPrinter::new()
+            .spacing(Spacing::None)
+            .print_unsigned_duration(&self.0, StdFmtWrite(formatter))
+            .map_err(|_| fmt::Error)
     }
 }
 
@@ -121,11 +99,15 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for text in ["0s", "90s", "5m", "1h30m", "2h", "1h1m1s"] {
+        for text in ["0s", "90s", "5m", "1h30m", "2h", "1h1m1s", "999999h"] {
             let parsed: KubeDuration = text.parse().unwrap();
             let expected = if text == "90s" { "1m30s" } else { text };
             assert_eq!(parsed.to_string(), expected);
         }
+        let most: KubeDuration = "999999h999999m999999s".parse().unwrap();
+        assert_eq!(most.as_secs(), 999_999 * 3661);
+        let padded: KubeDuration = "00h05m".parse().unwrap();
+        assert_eq!(padded, KubeDuration::from_secs(300));
     }
 
     #[test]
@@ -140,6 +122,13 @@ mod tests {
             "5m5m",
             "1d",
             "99999999999999999999h",
+            "9999999s",
+            "1 hour",
+            "1h 30m",
+            "1:30:00",
+            "1.5h",
+            "1ms",
+            "5m\n",
         ] {
             assert!(text.parse::<KubeDuration>().is_err(), "{text}");
         }

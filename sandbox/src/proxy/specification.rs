@@ -26,6 +26,7 @@ use anyhow::{Context as _, bail};
 
 use super::classify::System;
 use super::fault::{Effect, Fault, Matching, MethodMatch, Nth};
+use crate::duration::duration;
 
 /// A fault as `--fault` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,21 +211,6 @@ impl FromStr for Nth {
     }
 }
 
-/// Reads `500ms`, `20s`, `5m`.
-fn duration(text: &str) -> anyhow::Result<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number
-        .parse()
-        .with_context(|| format!("`{text}` is no duration"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_mins(number)),
-        _ => bail!("`{text}` is no duration: its unit must be ms, s or m"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +223,7 @@ mod tests {
             ("github:99", "no effect `99`"),
             ("github:401@post", "`post` is no method"),
             ("kubernetes:503@PATCH#0", "no number from 1"),
-            ("kubernetes:delay=20", "unit must be ms, s or m"),
+            ("kubernetes:delay=20", "write for example `5s`"),
             ("image:pull-fails=", "pull-fails=PATTERN"),
             ("certificate:sometimes", "only `never`"),
         ] {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
+use crate::duration::duration;
 use crate::egress::EgressFault;
 use crate::github::ActionsFaults;
 use crate::kubelet::KubeletFault;
@@ -118,24 +119,6 @@ fn set_actions(faults: &mut ActionsFaults, fault: &str) -> Result<()> {
         ),
     }
     Ok(())
-}
-
-/// Reads `5s`, `500ms` or `2m`.
-fn duration(text: &str) -> Result<Duration> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => bail!("`{text}` is not a duration: write for example `5s`, `500ms` or `2m`"),
-    };
-    let number: u64 = number
-        .parse()
-        .with_context(|| format!("`{text}` has no number"))?;
-    Ok(Duration::from_millis(number.saturating_mul(milliseconds)))
 }
 
 #[cfg(test)]
