@@ -10,8 +10,11 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+use crate::query::ENCODED;
 
 /// A kind of objects, by its path in the API.
 #[derive(Clone, Copy, Debug)]
@@ -243,17 +246,10 @@ pub(crate) struct Event<'a> {
     pub(crate) component: &'a str,
 }
 
-/// A value in a query.
+/// A value in a query; `/` stays too.
 fn escaped(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let one = |byte| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    value.bytes().map(one).collect()
+    const ESCAPED: &AsciiSet = &ENCODED.remove(b'/');
+    utf8_percent_encode(value, ESCAPED).to_string()
 }
 
 fn namespace(text: &str) -> Option<&str> {

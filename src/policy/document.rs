@@ -1,7 +1,8 @@
 //! A policy document that keeps the original text of other users' statements. Pure: no I/O.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use percent_encoding::percent_decode_str;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -178,18 +179,16 @@ fn minified(text: &str) -> String {
         .collect()
 }
 
-/// Decodes percent-encoding (RFC 3986: a `+` is a plus).
+/// Decodes percent-encoding (RFC 3986: a `+` is a plus). A broken escape is an error: the document is written back.
 fn percent_decoded(text: &str) -> Option<String> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = text.trim().bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
-        decoded.push(u8::try_from(high * 16 + low).ok()?);
+    let text = text.trim();
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(decoded).ok()
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.ok().map(Cow::into_owned)
 }

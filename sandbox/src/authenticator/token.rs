@@ -2,9 +2,12 @@
 //!
 //! It checks the format only: STS verifies the signature, and moto does not.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use percent_encoding::percent_decode_str;
 
 /// What a token of EKS begins with.
 const PREFIX: &str = "k8s-aws-v1.";
@@ -137,19 +140,17 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
     Ok(found)
 }
 
+/// As Go decodes: a broken escape is an error.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            let digits = std::str::from_utf8(&digits).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -190,6 +191,10 @@ mod tests {
             ("20260101T000000Z", "yesterday", "X-Amz-Date"),
             ("KEY%2F", "%2F", "X-Amz-Credential"),
             ("Signature=00", "Signature=", "X-Amz-Signature"),
+            ("Signature=00", "Signature=%zz", "malformed"),
+            ("Signature=00", "Signature=%+f", "malformed"),
+            ("Signature=00", "Signature=%ff", "malformed"),
+            ("Signature=00", "Signature=%4", "malformed"),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let refused = check(&token(&GOOD.replace(from, to)), "ap-northeast-2", at(1));

@@ -14,6 +14,7 @@ use aws_sigv4::{
     sign::v4,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{secret::Secret, units::Partition};
 
@@ -25,6 +26,13 @@ const EXPIRES: Duration = Duration::from_mins(1);
 
 /// How long EKS accepts the token: 15 minutes, minus one for clock skew.
 pub(super) const VALID: Duration = Duration::from_mins(14);
+
+/// What is percent-encoded in a signature's canonical request.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The token of `cluster` for `credentials`, created at `now`.
 pub(super) fn token(
@@ -64,22 +72,9 @@ fn presigned(
     let (instructions, _signature) = sign(request, &parameters)?.into_parts();
     for (name, value) in instructions.params() {
         // Writing to a String cannot fail.
-        let _written = write!(url, "&{name}={}", encoded(value));
+        let _written = write!(url, "&{name}={}", utf8_percent_encode(value, ENCODED));
     }
     Ok(url)
-}
-
-/// Percent-encoded as in a signature's canonical request.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _written = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

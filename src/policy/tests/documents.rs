@@ -1,5 +1,6 @@
 //! Generated policy documents.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::{prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
@@ -148,13 +149,7 @@ pub(super) fn written(statements: &[Value], form: Form) -> String {
 }
 
 pub(super) fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 pub(super) fn case() -> impl Strategy<Value = (Vec<Value>, Form)> {

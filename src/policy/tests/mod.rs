@@ -163,6 +163,21 @@ fn any_text_is_read_or_refused() {
 }
 
 #[test]
+fn a_broken_escape_is_refused() {
+    let whole = "%7b%22Statement%22%3A[]%7D";
+    assert!(Document::parse(whole).is_ok());
+    for broken in ["%zz", "%+f", "%ff", "%%", "%4\u{e9}"] {
+        let text = whole.replace("[]", &format!("[]{broken}"));
+        let refused = Document::parse(&text).unwrap_err();
+        assert_eq!(refused, PolicyError::Encoding, "{broken}");
+    }
+    for end in ["%", "%4"] {
+        let refused = Document::parse(&format!("{whole}{end}")).unwrap_err();
+        assert_eq!(refused, PolicyError::Encoding, "{end}");
+    }
+}
+
+#[test]
 fn a_foreign_statement_keeps_its_very_text() {
     let text = r#"{ "Id" : "a b", "Statement" : { "Effect":"Deny", "Sid":"z", "Condition": {"N": {"x": 1.50, "big": 123456789012345678901234567890}} } }"#;
     let document = Document::parse(text).unwrap();

@@ -4,7 +4,7 @@
 
 use http::request::Parts;
 
-use crate::query::{percent_decode, query_pairs};
+use crate::query::{percent_decode, percent_encode, query_pairs};
 
 /// The access key of the account's owner in tests: what it does happened long ago, so IAM shows it at once.
 pub const OWNER: &str = "sandbox";
@@ -85,7 +85,7 @@ impl Call {
         let pairs: Vec<String> = self
             .arguments
             .iter()
-            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
             .collect();
         pairs.join("&").into_bytes()
     }
@@ -122,17 +122,6 @@ fn eks_action(method: &str, path: &str) -> String {
         None => "",
     };
     action.to_owned()
-}
-
-/// Percent-encoded: letters, digits and `-_.~` stay.
-pub(super) fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
 }
 
 #[cfg(test)]

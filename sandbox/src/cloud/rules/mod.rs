@@ -23,20 +23,15 @@ use http::request::Parts;
 use serde_json::Value;
 
 use self::{
-    call::{Call, encoded},
-    document::Kind,
-    late::Late,
-    permissions::Permissions,
-    places::Places,
-    principals::Principals,
-    refusal::Refusal,
+    call::Call, document::Kind, late::Late, permissions::Permissions, places::Places,
+    principals::Principals, refusal::Refusal,
 };
 use super::{
     api::{Api, text as first, texts},
     associations::Associations,
     cluster::Answer,
 };
-use crate::query::percent_decode;
+use crate::query::{percent_decode, percent_encode};
 
 pub use self::{call::OWNER, permissions::allows, places::Told};
 
@@ -349,7 +344,7 @@ impl Rules {
             }
             if !gone.is_empty() {
                 let shown = principals::orphaned(&text, &gone);
-                let shown = if plain { shown } else { encoded(&shown) };
+                let shown = if plain { shown } else { percent_encode(&shown) };
                 result = result.replace(&written, &shown);
             }
         }

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
     orchestrator::{HttpRequest, HttpResponse},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -113,7 +114,7 @@ impl Iam {
                 "<GetRoleResponse><GetRoleResult><Role><Path>/</Path><RoleName>r</RoleName><RoleId>AROA</RoleId>\
                  <Arn>arn:aws:iam::111122223333:role/r</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>\
                  <AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument></Role></GetRoleResult></GetRoleResponse>",
-                encoded(&state.shown())
+                utf8_percent_encode(&state.shown(), NON_ALPHANUMERIC)
             ),
             Some("UpdateAssumeRolePolicy") => {
                 state.writes += 1;
@@ -136,14 +137,6 @@ pub(super) fn sids(text: &str) -> Vec<String> {
     let statements = Document::parse(text).unwrap().statements;
     let sids = statements.iter().filter_map(|it| it.sid());
     sids.map(str::to_owned).collect()
-}
-
-fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
 }
 
 impl HttpConnector for Iam {
