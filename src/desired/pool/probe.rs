@@ -183,14 +183,11 @@ fn server(url: Option<&str>) -> (String, String, String) {
             (url, format!("{url}/api/v3"))
         }
     };
-    let (scheme, rest) = web.split_once("://").unwrap_or(("https", web));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let standard = if scheme == "http" { "80" } else { "443" };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.chars().all(|it| it.is_ascii_digit()) => (host, port),
-        _ => (authority, standard),
-    };
-    (host.to_owned(), port.to_owned(), api)
+    // The lint has refused what is no URL.
+    let parsed = reqwest::Url::parse(web).ok();
+    let host = parsed.as_ref().and_then(|it| it.host_str()).unwrap_or(web);
+    let port = parsed.as_ref().and_then(|it| it.port_or_known_default());
+    (host.to_owned(), port.unwrap_or(443).to_string(), api)
 }
 
 #[cfg(test)]
@@ -255,6 +252,14 @@ mod tests {
         assert_eq!(
             found(Some("http://127.0.0.1:8080")),
             expected("127.0.0.1", "8080", "http://127.0.0.1:8080/api/v3")
+        );
+        assert_eq!(
+            found(Some("http://[::1]/")),
+            expected("[::1]", "80", "http://[::1]/api/v3")
+        );
+        assert_eq!(
+            found(Some("https://ghe:443")),
+            expected("ghe", "443", "https://ghe:443/api/v3")
         );
         assert_eq!(
             found(None),

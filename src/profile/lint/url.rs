@@ -1,4 +1,6 @@
 //! Parses the parts of a URL that the rules need. Pure.
+//!
+//! Not with the crate `url`: it repairs (`https:/ghe`, `127.1`), and the controller gets the profile's text as it is.
 
 /// The parts of a URL.
 pub(super) struct Url<'a> {

@@ -129,12 +129,10 @@ fn moved(answer: &Answer, server: &Server) -> Error {
     })
 }
 
-/// Scheme, host and port of a URL, in lower case.
+/// Scheme, host and port of a URL; the port only where it is not the scheme's own.
 fn origin(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    Some(format!("{scheme}://{host}").to_ascii_lowercase())
+    let url = reqwest::Url::parse(url).ok()?;
+    Some(url.origin().ascii_serialization())
 }
 
 fn limited(limit: Limit, until: Timestamp) -> Error {
@@ -284,12 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn the_port_of_the_scheme_is_no_other_origin() {
+        assert_eq!(origin("https://ghe:443/x"), origin("https://ghe"));
+        assert_eq!(origin("https://ghe").as_deref(), Some("https://ghe"));
+        assert_ne!(origin("https://ghe:8443"), origin("https://ghe"));
+    }
+
+    #[test]
     fn a_redirect_is_judged_by_scheme_host_and_port() {
         for (location, elsewhere) in [
             ("https://ghe.example:8443/x", true),
             ("http://ghe.example/x", true),
             ("https://user@ghe.example.evil/x", true),
             ("https://GHE.example/x", false),
+            ("https://ghe.example:443/x", false),
             ("/x", false),
         ] {
             let error = told(301, &[("location", location)]);
