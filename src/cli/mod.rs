@@ -3,7 +3,7 @@
 pub(crate) mod commands;
 mod usage;
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
@@ -85,7 +85,9 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
         "plan" => crate::report::plan::document(profile, None, Some(error)),
-        "up" | "teardown" => Run::refused(profile, Duration::ZERO, error.clone()).document(),
+        "up" | "teardown" => {
+            Run::refused(profile, std::time::Instant::now(), error.clone()).document()
+        }
         "doctor" => crate::report::doctor::document(&[], &[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
         "smoke" => crate::report::smoke::failure(profile, error),

@@ -6,6 +6,7 @@ pub mod crd_schema;
 pub mod lint;
 pub mod monitoring;
 pub mod names;
+pub mod order;
 mod phase;
 pub mod placeholder;
 pub mod pool;
@@ -73,9 +74,9 @@ pub enum Goal {
 pub struct Desired {
     /// Its name.
     pub id: Id,
-    /// The phase that applies it.
+    /// Its phase: a label, and the limit that applies.
     pub phase: Phase,
-    /// The resources of the same phase to apply first.
+    /// What must be done before: see [`order::connect`].
     pub after: Vec<Id>,
     /// The resource itself.
     pub resource: Resource,
@@ -119,7 +120,7 @@ pub enum DesiredError {
     },
 }
 
-/// All resources of `profile`, phase by phase. A resource follows those in its `after`.
+/// All resources of `profile`, phase by phase; [`order::connect`] completes what each waits for.
 pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, DesiredError> {
     let mut result = Vec::new();
     result.extend(
@@ -327,7 +328,7 @@ impl EksFacts {
 }
 
 impl Desired {
-    /// The same, after another resource of its phase.
+    /// The same, after another resource.
     fn after(mut self, other: &Self) -> Self {
         self.after.push(other.id.clone());
         self

@@ -11,7 +11,7 @@ use crate::{
 /// One event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A phase starts; the previous one has ended.
+    /// All steps of the phases before this one have ended; steps of this one or later ones may run already.
     Phase(Phase),
     /// A step starts.
     Started {

@@ -1,10 +1,12 @@
-//! Executes the steps: phases in order, the resources of one phase concurrently.
+//! Executes the steps: each as soon as what it waits for is done, all others beside it.
 //!
-//! The first failure stops the run: writes in flight are completed, waits are cancelled, the rest does not start.
+//! The first failure stops the run: writes in flight are completed, waits are cancelled, the rest does not start
+//! (docs/decisions/0013-a-graph-of-steps.md).
 
 mod deadline;
 mod event;
 pub mod lease;
+mod phases;
 pub mod rollback;
 mod step;
 
@@ -23,13 +25,14 @@ use tracing::Instrument as _;
 pub use event::Event;
 
 use crate::{
-    desired::{Desired, Goal, Phase, resource::Id},
+    desired::{Desired, Goal, resource::Id},
     error::{Error, ErrorKind, System},
     log,
     plan::Action,
     profile::Timeouts,
     resource::context::Context,
 };
+use phases::Phases;
 use step::StepRun;
 
 /// Why a run is stopped.
@@ -148,85 +151,46 @@ pub struct StepResult {
     pub written: bool,
     /// How long it took.
     pub elapsed: Duration,
+    /// When it ran; `None` if it was not started.
+    pub span: Option<Span>,
     /// Why it failed.
     pub error: Option<Error>,
 }
 
-/// The phases from `from` to `to`, in order; a failure leaves the rest not started.
+/// When a step ran, by the local clock.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// When it was started.
+    pub began: Clock,
+    /// When it was done, or failed.
+    pub ended: Clock,
+    /// The last step to end of those that it waited for.
+    pub waited_for: Option<Id>,
+}
+
+/// Opens when a step is done: the time of that.
+type Gate = watch::Sender<Option<Clock>>;
+
+/// Runs all steps in the order of their `after`; one that is not in `desired` was done before. A failure leaves the rest
+/// not started. An event [`Event::Phase`] tells that all steps of the phases before it have ended.
 pub async fn execute(
     desired: &[Desired],
     context: &Context,
     options: &Options<'_>,
     on_event: &mut dyn FnMut(&Event),
 ) -> Vec<StepResult> {
-    let mut results = Vec::new();
-    let stage = |it: &Desired| stage(it.phase, desired);
-    let mut stages: Vec<Phase> = desired.iter().map(stage).collect();
-    stages.sort_unstable();
-    stages.dedup();
-    for phase in stages {
-        let steps: Vec<&Desired> = desired.iter().filter(|it| stage(it) == phase).collect();
-        if results.iter().any(|it: &StepResult| it.error.is_some()) {
-            results.extend(steps.into_iter().map(not_started));
-            continue;
-        }
-        on_event(&Event::Phase(phase));
-        results.extend(run_stage(&steps, context, options, on_event).await);
-    }
-    results
-}
-
-/// The phase in which the steps of `phase` run. Removed pools are deleted while new ones are created: on full nodes a
-/// renamed pool would otherwise wait forever, and one pool with a bad image would block the deletion of every removed
-/// one. They only need the controller's webhook, which is verified before the runners' phase.
-fn stage(phase: Phase, desired: &[Desired]) -> Phase {
-    let makes_pools = |it: &Desired| it.phase == Phase::Runners && it.goal == Goal::Present;
-    match phase {
-        Phase::Autoscalers | Phase::Drain if desired.iter().any(makes_pools) => Phase::Runners,
-        other => other,
-    }
-}
-
-fn not_started(desired: &Desired) -> StepResult {
-    StepResult {
-        id: desired.id.clone(),
-        action: None,
-        written: false,
-        elapsed: Duration::ZERO,
-        error: None,
-    }
-}
-
-async fn run_stage(
-    steps: &[&Desired],
-    context: &Context,
-    options: &Options<'_>,
-    on_event: &mut dyn FnMut(&Event),
-) -> Vec<StepResult> {
     let (sender, mut events) = mpsc::unbounded_channel();
-    let gates: HashMap<&Id, watch::Sender<bool>> = steps
+    let gates: HashMap<&Id, Gate> = desired
         .iter()
-        .map(|it| (&it.id, watch::Sender::new(false)))
+        .map(|it| (&it.id, watch::Sender::new(None)))
         .collect();
-    let mut running: FuturesUnordered<_> = steps
+    let mut running: FuturesUnordered<_> = desired
         .iter()
-        .map(|desired| {
-            let (deadline, limit) = deadline::of_phase(desired.phase, options);
-            let run = StepRun {
-                desired,
-                context,
-                adopt: options.adopt,
-                may_write: options.may_write,
-                deadline,
-                limit,
-                stop: options.stop.subscribe(),
-                paused: options.paused.subscribe(),
-                events: sender.clone(),
-            };
-            run_after(run, &gates)
-        })
+        .map(|it| run_after(it, context, options, &gates, sender.clone()))
         .collect();
+    let mut phases = Phases::new(desired);
     let mut results = Vec::new();
+    phases.announce(on_event);
     loop {
         tokio::select! {
             biased;
@@ -245,7 +209,11 @@ async fn run_stage(
                             first
                         });
                     }
-                    report(&result, steps, on_event);
+                    let step = desired.iter().find(|it| it.id == result.id);
+                    report(&result, step, on_event);
+                    if let Some(step) = step {
+                        phases.end(step.phase, on_event);
+                    }
                     results.push(result);
                 }
             },
@@ -254,40 +222,76 @@ async fn run_stage(
     results
 }
 
-/// Waits for the step's predecessors, then runs it.
-async fn run_after(run: StepRun<'_>, gates: &HashMap<&Id, watch::Sender<bool>>) -> StepResult {
-    let desired = run.desired;
-    let mut stop = run.stop.clone();
+fn not_started(desired: &Desired) -> StepResult {
+    StepResult {
+        id: desired.id.clone(),
+        action: None,
+        written: false,
+        elapsed: Duration::ZERO,
+        span: None,
+        error: None,
+    }
+}
+
+/// Waits for what the step needs, then runs it.
+async fn run_after(
+    desired: &Desired,
+    context: &Context,
+    options: &Options<'_>,
+    gates: &HashMap<&Id, Gate>,
+    events: mpsc::UnboundedSender<Event>,
+) -> StepResult {
+    let mut stop = options.stop.subscribe();
+    let mut last: Option<(Clock, &Id)> = None;
     for id in &desired.after {
         let Some(gate) = gates.get(id) else { continue };
         let mut gate = gate.subscribe();
-        tokio::select! {
-            _ = gate.wait_for(|open| *open) => {}
+        let opened = tokio::select! {
+            opened = gate.wait_for(Option::is_some) => opened.ok().and_then(|it| *it),
             _ = stop.wait_for(Option::is_some) => return not_started(desired),
-        }
+        };
+        last = last.max(opened.map(|it| (it, id)));
     }
     if stop.borrow().is_some() {
         return not_started(desired);
     }
-    let started = Clock::now();
+    // The limit begins now: what the step waited for had its own.
+    let (deadline, limit) = deadline::of_phase(desired.phase, options);
+    let run = StepRun {
+        desired,
+        context,
+        adopt: options.adopt,
+        may_write: options.may_write,
+        deadline,
+        limit,
+        stop,
+        paused: options.paused.subscribe(),
+        events,
+    };
+    let began = Clock::now();
     let (done, outcome) = run.run().instrument(log::step(&desired.id)).await;
+    let ended = Clock::now();
     if outcome.is_ok()
         && let Some(gate) = gates.get(&desired.id)
     {
-        gate.send_replace(true);
+        gate.send_replace(Some(ended));
     }
     StepResult {
         id: desired.id.clone(),
         action: Some(done.action),
         written: done.written,
-        elapsed: started.elapsed(),
+        elapsed: ended - began,
+        span: Some(Span {
+            began,
+            ended,
+            waited_for: last.map(|(_, id)| id.clone()),
+        }),
         error: outcome.err(),
     }
 }
 
-fn report(result: &StepResult, steps: &[&Desired], on_event: &mut dyn FnMut(&Event)) {
+fn report(result: &StepResult, step: Option<&Desired>, on_event: &mut dyn FnMut(&Event)) {
     let (id, elapsed) = (result.id.clone(), result.elapsed);
-    let step = steps.iter().find(|step| step.id == id);
     match (&result.error, result.action) {
         (Some(error), _) => on_event(&Event::Failed {
             id,
@@ -336,29 +340,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pools_that_go_make_room_while_others_come() {
-        let step = |phase, goal| Desired {
-            id: Id::new("runner-deployment", Some("n"), "a"),
-            phase,
-            after: Vec::new(),
-            resource: crate::desired::resource::Resource::Drain(crate::desired::resource::Drain {
-                namespace: "n".into(),
-                pool: "a".into(),
-            }),
-            goal,
-        };
-        let coming = [
-            step(Phase::Runners, Goal::Present),
-            step(Phase::Drain, Goal::Absent),
-        ];
-        assert_eq!(stage(Phase::Drain, &coming), Phase::Runners);
-        assert_eq!(stage(Phase::Autoscalers, &coming), Phase::Runners);
-        assert_eq!(stage(Phase::Aws, &coming), Phase::Aws);
-        let teardown = [step(Phase::Drain, Goal::Absent)];
-        assert_eq!(stage(Phase::Drain, &teardown), Phase::Drain);
-    }
-
-    #[test]
     fn a_run_that_lost_its_lease_says_so_and_where_it_was() {
         let timeouts = Timeouts::default();
         let options = Options {
@@ -376,6 +357,7 @@ mod tests {
             action: Some(Action::Create),
             written: true,
             elapsed: Duration::ZERO,
+            span: None,
             error: Some(error),
         };
         let stopped = result(Stop::LeaseLost.error(&id, Some("2 CRDs are not Established yet")));

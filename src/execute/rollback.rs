@@ -221,6 +221,7 @@ mod tests {
             action,
             written: action == Some(Action::Update),
             elapsed: Duration::from_secs(1),
+            span: None,
             error: failed.then(|| Error::failed(System::Helm, "no")),
         }
     }

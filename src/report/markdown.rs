@@ -262,6 +262,7 @@ mod tests {
             action: Some(Action::Create),
             written: true,
             elapsed: Duration::from_secs(1),
+            span: None,
             error,
         };
         let error = Error::failed(System::Kubernetes, "a | b\n<img src=x> [l](https://x)")
@@ -271,6 +272,7 @@ mod tests {
             &Run {
                 profile: "x".into(),
                 steps: vec![result("fine", None), result("bad", Some(error.clone()))],
+                began: std::time::Instant::now(),
                 elapsed: Duration::from_secs(2),
                 requests: Requests::default(),
                 error: Some(error),

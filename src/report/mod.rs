@@ -1,6 +1,7 @@
 //! Renders plans, runs, smoke tests and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
 mod change;
+pub mod critical_path;
 pub mod doctor;
 pub mod github;
 pub mod junit;

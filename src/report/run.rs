@@ -1,6 +1,6 @@
 //! A run as `arcctl.run/v1` and as a closing line. Pure: no I/O.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ pub struct Run {
     pub profile: String,
     /// The steps, in the order they ended.
     pub steps: Vec<StepResult>,
+    /// When it began, by the local clock.
+    pub began: Instant,
     /// How long it took.
     pub elapsed: Duration,
     /// The calls it made.
@@ -46,6 +48,10 @@ struct StepDocument {
     outcome: &'static str,
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    begin: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
 
@@ -56,11 +62,12 @@ fn seconds(duration: Duration) -> f64 {
 
 impl Run {
     /// A run that failed before it began.
-    pub fn refused(profile: &str, elapsed: Duration, error: Error) -> Self {
+    pub fn refused(profile: &str, began: Instant, error: Error) -> Self {
         Self {
             profile: profile.into(),
             steps: Vec::new(),
-            elapsed,
+            began,
+            elapsed: began.elapsed(),
             requests: Requests::default(),
             error: Some(error),
         }
@@ -87,7 +94,7 @@ impl Run {
 
     /// The JSON document.
     pub fn document(&self) -> Value {
-        let steps: Vec<StepDocument> = self.steps.iter().map(step).collect();
+        let steps: Vec<StepDocument> = self.steps.iter().map(|it| step(it, self.began)).collect();
         json!({
             "schema": "arcctl.run/v1",
             "profile": self.profile,
@@ -121,7 +128,8 @@ impl Run {
     }
 }
 
-fn step(result: &StepResult) -> StepDocument {
+fn step(result: &StepResult, began: Instant) -> StepDocument {
+    let since = |at: Instant| seconds(at.saturating_duration_since(began));
     let outcome = match (&result.error, result.action) {
         (Some(error), _) => error.kind.outcome(),
         (None, Some(_)) => "ok",
@@ -132,6 +140,8 @@ fn step(result: &StepResult) -> StepDocument {
         action: result.action.unwrap_or(Action::Later),
         outcome,
         seconds: seconds(result.elapsed),
+        begin: result.span.as_ref().map(|it| since(it.began)),
+        end: result.span.as_ref().map(|it| since(it.ended)),
         error: result.error.as_ref().map(Error::document),
     }
 }

@@ -122,7 +122,7 @@ async fn make(
     hold: &Hold,
     output: Output,
 ) -> Vec<Option<StepResult>> {
-    let progress = RefCell::new(Progress::new(output));
+    let progress = RefCell::new(Progress::new(output, desired));
     let stops: Vec<StopSender> = desired.iter().map(|_| watch::Sender::new(None)).collect();
     let runs = desired.iter().zip(&stops).map(|(desired, stop)| {
         let progress = &progress;
@@ -157,7 +157,7 @@ async fn remove(context: &Context, desired: &[Desired], hold: &Hold, output: Out
         })
         .collect();
     let options = options(context, REMOVAL_LIMIT, watch::Sender::new(None), hold);
-    let mut progress = Progress::new(output);
+    let mut progress = Progress::new(output, desired);
     let mut on_event = |event: &execute::Event| match event {
         // Do not report that there was nothing to delete.
         execute::Event::Finished { .. } => {}

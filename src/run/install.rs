@@ -125,7 +125,7 @@ pub(crate) async fn execute(
     output: Output,
 ) -> Ended {
     let context = &session.context;
-    let mut progress = Progress::new(output);
+    let mut progress = Progress::new(output, &session.desired);
     let mut on_event = |event: &execute::Event| progress.event(event);
     let (base, rest): (Vec<Desired>, Vec<Desired>) = session
         .desired

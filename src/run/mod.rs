@@ -35,6 +35,7 @@ pub(crate) fn ended(
     Run {
         profile: session.context.profile.name.clone(),
         steps,
+        began: started,
         elapsed: started.elapsed(),
         requests: requests(session),
         error,
@@ -77,6 +78,7 @@ fn untouched(desired: &[Desired], action: Option<Action>) -> Vec<StepResult> {
         action,
         written: false,
         elapsed: std::time::Duration::ZERO,
+        span: None,
         error: None,
     };
     desired.iter().map(step).collect()

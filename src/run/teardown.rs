@@ -47,7 +47,7 @@ async fn execute(
     output: Output,
 ) -> Ended {
     let context = &session.context;
-    let mut progress = Progress::new(output);
+    let mut progress = Progress::new(output, &session.desired);
     let mut on_event = |event: &execute::Event| progress.event(event);
     let (memory, rest): (Vec<Desired>, Vec<Desired>) = session
         .desired

@@ -27,7 +27,11 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{Desired, DesiredError, EksFacts, Facts, desired, names, teardown::Records},
+    desired::{
+        Desired, DesiredError, EksFacts, Facts, desired, names,
+        order::{self, OrderError},
+        teardown::Records,
+    },
     error::{Error, ErrorKind, Result, System},
     inventory, observe,
     profile::{Profile, lint::windows_over},
@@ -185,7 +189,7 @@ impl Session {
         }
         self.desired.extend(left.goes);
         self.gone = left.gone;
-        Ok(())
+        order::connect(&mut self.desired).map_err(|error| disorder(&error))
     }
 
     /// Whether GitHub still accepts the previous token in the controller's Secret: a rollback to a revoked one does not
@@ -253,6 +257,11 @@ pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
 
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
     desired(profile, facts).map_err(|error| wanted_error(&error))
+}
+
+/// The error of steps without an order.
+pub(super) fn disorder(error: &OrderError) -> Error {
+    Error::failed(System::Local, error.to_string())
 }
 
 /// The error of a profile from which no resources can be computed.

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{
     Session,
     accounts::accounts,
+    disorder,
     teardown_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
     teardown_source::{Source, from_inventory, from_profile, use_secret},
 };
@@ -18,7 +19,7 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::{
-        Desired, names,
+        Desired, names, order,
         resource::{Id, Resource},
         teardown::{self, Records, TeardownOptions},
     },
@@ -129,7 +130,8 @@ pub(crate) async fn open(
         removal,
         ..Context::new(source.profile, clients, version)
     };
-    let desired = there(&context, all).await?;
+    let mut desired = there(&context, all).await?;
+    order::connect(&mut desired).map_err(|error| disorder(&error))?;
     if desired
         .iter()
         .any(|it| matches!(it.resource, Resource::Release(_)))

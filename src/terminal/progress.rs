@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live, shown};
 use crate::{
-    desired::{Goal, Phase},
+    desired::{Desired, Goal, Phase, resource::Id},
     execute::Event,
     plan::Action,
     report::{github, plan::name},
@@ -32,12 +32,21 @@ pub(crate) struct Progress {
     waits: Waits,
     begun: BTreeSet<String>,
     heartbeat: tokio::task::JoinHandle<()>,
-    in_group: bool,
+    groups: Groups,
+}
+
+/// In GitHub Actions the lines of a phase form a group. Phases overlap, and groups cannot: the lines of later phases are
+/// kept until the earlier ones have ended.
+#[derive(Default)]
+struct Groups {
+    phases: BTreeMap<Id, Phase>,
+    open: Option<Phase>,
+    later: BTreeMap<Phase, Vec<String>>,
 }
 
 impl Progress {
-    /// A display on stderr.
-    pub(crate) fn new(output: Output) -> Self {
+    /// A display on stderr of a run of `desired`.
+    pub(crate) fn new(output: Output, desired: &[Desired]) -> Self {
         // Log lines would overwrite a live display.
         let live = (is_live() && output.verbosity == 0).then(MultiProgress::new);
         let waits = Waits::default();
@@ -49,7 +58,10 @@ impl Progress {
             waits,
             begun: BTreeSet::new(),
             heartbeat,
-            in_group: false,
+            groups: Groups {
+                phases: desired.iter().map(|it| (it.id.clone(), it.phase)).collect(),
+                ..Groups::default()
+            },
         }
     }
 
@@ -64,14 +76,14 @@ impl Progress {
                 self.bar(id.as_str(), &begins);
                 // A deletion in several parts is shown as started once.
                 if self.live.is_none() && self.begun.insert(begins.clone()) {
-                    self.line(&begins);
+                    self.line(id, &begins);
                 }
             }
             Event::Waiting { id, reason } => {
                 self.note_wait(id.as_str(), reason);
                 self.bar_of_wait(id.as_str(), reason);
                 if self.live.is_none() {
-                    self.line(&format!("{id}: {}", paint(CHANGE, reason)));
+                    self.line(id, &format!("{id}: {}", paint(CHANGE, reason)));
                 }
             }
             Event::Finished {
@@ -91,18 +103,18 @@ impl Progress {
                         "nothing to remove"
                     }
                 };
-                self.line(&format!("{} {id} {did} {time}", paint(GOOD, "✓")));
+                self.line(id, &format!("{} {id} {did} {time}", paint(GOOD, "✓")));
             }
             Event::Failed { id, error, .. } => {
                 self.end(id.as_str());
-                self.line(&format!("{} {id}: {}", paint(BAD, "✗"), error.message));
+                self.line(id, &format!("{} {id}: {}", paint(BAD, "✗"), error.message));
             }
         }
     }
 
-    /// In GitHub Actions the lines of a phase form a group.
+    /// Opens the group of a phase, with the lines that were kept for it.
     fn phase(&mut self, phase: Phase) {
-        if !self.output.in_actions || self.output.verbosity < 0 {
+        if !self.groups_lines() {
             return;
         }
         self.end_group();
@@ -110,11 +122,18 @@ impl Progress {
         let name = serde_json::to_value(phase).unwrap_or_default();
         self.output
             .command(&github::group(name.as_str().unwrap_or_default()));
-        self.in_group = true;
+        self.groups.open = Some(phase);
+        for line in self.groups.later.remove(&phase).unwrap_or_default() {
+            self.output.note(line);
+        }
+    }
+
+    fn groups_lines(&self) -> bool {
+        self.output.in_actions && self.output.verbosity >= 0
     }
 
     fn end_group(&mut self) {
-        if std::mem::take(&mut self.in_group) {
+        if self.groups.open.take().is_some() {
             self.output.command(github::END_GROUP);
         }
     }
@@ -163,7 +182,15 @@ impl Progress {
         }
     }
 
-    fn line(&self, text: &str) {
+    fn line(&mut self, id: &Id, text: &str) {
+        if self.groups_lines()
+            && let Some(phase) = self.groups.phases.get(id)
+            && self.groups.open.is_some_and(|open| *phase > open)
+        {
+            let later = self.groups.later.entry(*phase).or_default();
+            later.push(text.to_owned());
+            return;
+        }
         match &self.live {
             Some(live) => live.suspend(|| self.output.note(text)),
             None => self.output.note(text),
@@ -176,6 +203,11 @@ impl Drop for Progress {
         self.heartbeat.abort();
         for bar in self.bars.values() {
             bar.finish_and_clear();
+        }
+        // A run that was stopped did not reach these phases.
+        let left: Vec<Phase> = self.groups.later.keys().copied().collect();
+        for phase in left {
+            self.phase(phase);
         }
         self.end_group();
     }

@@ -80,6 +80,7 @@ pub(super) fn note(event: &Event) {
                 Some(Action::Create | Action::Update | Action::Delete)
             ),
         elapsed,
+        span: None,
         error: match (error, ended) {
             (Some(error), _) => Some(error.clone()),
             (None, true) => None,
@@ -116,7 +117,7 @@ impl Ending {
         self.output.is_json().then(|| match self.command {
             "up" | "teardown" => Run {
                 steps: std::mem::take(&mut *steps()),
-                ..Run::refused(&profile, self.began.elapsed(), error.clone())
+                ..Run::refused(&profile, self.began, error.clone())
             }
             .document(),
             command => (self.failure)(command, &profile, error),

@@ -20,7 +20,7 @@ use arcctl::{
         check::{Severity, Verdict},
     },
     error::{Error, System},
-    execute::StepResult,
+    execute::{Span, StepResult},
     plan::{Action, Plan, Step},
     profile::{
         Profile, load,
@@ -238,6 +238,11 @@ fn run_document() -> Value {
         action,
         written: action.is_some(),
         elapsed: Duration::from_millis(1500),
+        span: Some(Span {
+            began: std::time::Instant::now(),
+            ended: std::time::Instant::now(),
+            waited_for: None,
+        }),
         error,
     };
     let run = Run {
@@ -247,6 +252,7 @@ fn run_document() -> Value {
             step(None, None),
             step(Some(Action::Later), Some(error())),
         ],
+        began: std::time::Instant::now(),
         elapsed: Duration::from_secs(2),
         requests: Requests {
             kubernetes: Counts::default(),

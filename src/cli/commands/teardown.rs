@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output
     let (session, plan) = match limit.within(READING, opened).await {
         Ok(opened) => opened,
         Err(error) => {
-            let run = Run::refused(args.name(global), started.elapsed(), error);
+            let run = Run::refused(args.name(global), started, error);
             return Ok(finish(&run, global, output));
         }
     };

@@ -1,14 +1,17 @@
 //! `arcctl up`: plans, prompts, executes, and verifies.
 
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 
 use crate::{
     desired::{Desired, resource::Resource},
-    error::Result,
+    error::{Error, Result, System},
     profile::KubeDuration,
-    report::run::Run,
+    report::{critical_path, run::Run},
     run::{
         READING, ended,
         install::{Asked, attempts},
@@ -36,6 +39,9 @@ pub(crate) struct UpArgs {
     /// Take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
+    /// Write the times of all steps to a file, for `chrome://tracing` or Perfetto
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -54,7 +60,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let mut session = match limit.within(READING, opened).await {
         Ok(session) => session,
         Err(error) => {
-            let run = Run::refused(&name, started.elapsed(), error);
+            let run = Run::refused(&name, started, error);
             return Ok(finish(&run, &[], global, output));
         }
     };
@@ -79,7 +85,22 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
             )),
         }
     }
+    if let Some(path) = &args.trace {
+        write_trace(path, &run)?;
+    }
     Ok(finish(&run, &session.desired, global, output))
+}
+
+fn write_trace(path: &Path, run: &Run) -> Result<()> {
+    let trace = critical_path::trace(&run.steps, run.began);
+    std::fs::write(path, format!("{trace:#}\n")).map_err(|error| {
+        Error::failed(
+            System::Local,
+            format!("cannot write the trace to `{}`", path.display()),
+        )
+        .cause(error.to_string())
+        .hint("name a file in a directory that exists and can be written")
+    })
 }
 
 /// How many runners of this profile are online at GitHub.
@@ -111,6 +132,11 @@ fn finish(run: &Run, desired: &[Desired], global: &GlobalArgs, output: Output) -
             })
             .collect();
         output.result(&run.text(&pools.join(", ")));
+        if run.changed() > 0
+            && let Some(line) = critical_path::line(&run.steps)
+        {
+            output.note(paint(DIM, line));
+        }
         output.note(paint(DIM, "see `arcctl status` for the runners"));
     }
     0

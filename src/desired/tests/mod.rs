@@ -2,6 +2,7 @@
 
 mod aws;
 mod charts;
+mod edges;
 mod monitoring;
 mod order;
 mod pools;

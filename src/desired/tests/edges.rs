@@ -1,0 +1,242 @@
+//! Tests what each step of a run waits for, and what it does not wait for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::profile;
+use crate::{
+    desired::{
+        Desired, Facts, Goal, Phase, desired,
+        order::{OrderError, connect},
+        resource::{Drain, Id, Resource},
+        teardown::{self, Records, TeardownOptions},
+    },
+    profile::load,
+};
+
+const RELEASE: &str = "helm-release/actions-runner-system/actions-runner-controller";
+const WEBHOOK: &str = "webhook/actions-runner-system/actions-runner-controller-webhook";
+const DEPLOYMENT: &str = "runner-deployment/actions-runner/basic";
+
+/// A profile with everything that others may wait for.
+fn everything() -> Value {
+    json!({
+        "cluster": {"context": null, "eks": "prod", "region": "eu-central-1"},
+        "github": {"caBundle": {"file": "ca.pem"}},
+        "monitoring": {"alerts": "always", "dashboard": "always"},
+        "aws": {
+            "irsa": {"role": "runner", "serviceAccount": "sa", "buckets": [{"name": "bucket", "access": "read", "apply": true}]},
+        },
+    })
+}
+
+fn connected(changes: &Value) -> Vec<Desired> {
+    let mut steps = desired(&profile(changes), &Facts::default()).unwrap();
+    connect(&mut steps).unwrap();
+    steps
+}
+
+/// Everything that a step waits for, directly or through others.
+fn before(steps: &[Desired], id: &str) -> BTreeSet<String> {
+    let after: BTreeMap<&str, &Vec<Id>> =
+        steps.iter().map(|it| (it.id.as_str(), &it.after)).collect();
+    let mut found = BTreeSet::new();
+    let mut open = vec![id.to_owned()];
+    while let Some(next) = open.pop() {
+        for earlier in after
+            .get(next.as_str())
+            .into_iter()
+            .flat_map(|it| it.iter())
+        {
+            if found.insert(earlier.to_string()) {
+                open.push(earlier.to_string());
+            }
+        }
+    }
+    found
+}
+
+fn of_kind(steps: &[Desired], kind: &str) -> Vec<String> {
+    let ids = steps.iter().map(|it| &it.id);
+    let found: Vec<String> = ids
+        .filter(|it| it.kind() == kind)
+        .map(ToString::to_string)
+        .collect();
+    assert!(!found.is_empty(), "no {kind}");
+    found
+}
+
+#[track_caller]
+fn assert_waits(steps: &[Desired], id: &str, kinds: &[&str]) {
+    let before = before(steps, id);
+    for earlier in kinds.iter().flat_map(|it| of_kind(steps, it)) {
+        assert!(
+            before.contains(&earlier),
+            "{id} does not wait for {earlier}"
+        );
+    }
+}
+
+#[track_caller]
+fn assert_does_not_wait(steps: &[Desired], id: &str, kinds: &[&str]) {
+    let before = before(steps, id);
+    for other in kinds.iter().flat_map(|it| of_kind(steps, it)) {
+        assert!(!before.contains(&other), "{id} waits for {other}");
+    }
+}
+
+/// What AWS takes its time for, an alert, or the runners themselves: the controller does not wait for it.
+const NOT_THE_CONTROLLER_S: [&str; 6] = [
+    "oidc-provider",
+    "iam-role",
+    "iam-role-policy",
+    "bucket-policy",
+    "prometheus-rule",
+    "runner-deployment",
+];
+
+#[test]
+fn the_controller_waits_for_what_it_reads_and_not_for_aws() {
+    let steps = connected(&everything());
+    let needs = ["crds", "secret", "config-map/actions-runner-system"];
+    for need in &needs[..2] {
+        assert_waits(&steps, RELEASE, &[need]);
+    }
+    let authority = "config-map/actions-runner-system/arcctl-github-ca";
+    let before = before(&steps, RELEASE);
+    assert!(before.contains(authority), "{before:?}");
+    assert!(
+        before.contains("webhook/cert-manager/cert-manager-webhook"),
+        "{before:?}"
+    );
+    assert_does_not_wait(&steps, RELEASE, &NOT_THE_CONTROLLER_S);
+}
+
+#[test]
+fn a_runner_has_all_it_needs_before_it_takes_a_job() {
+    let steps = connected(&everything());
+    let needs = [
+        "iam-role",
+        "iam-role-policy",
+        "bucket-policy",
+        "service-account",
+        "secret",
+        "crds",
+    ];
+    assert_waits(&steps, DEPLOYMENT, &needs);
+    assert!(before(&steps, DEPLOYMENT).contains(WEBHOOK));
+    assert_does_not_wait(&steps, DEPLOYMENT, &["prometheus-rule"]);
+    assert!(
+        before(&steps, "registration/github/basic").contains("runner-pods/actions-runner/basic")
+    );
+}
+
+#[test]
+fn cert_manager_and_aws_do_not_wait_for_each_other() {
+    let steps = connected(&everything());
+    let aws = ["oidc-provider", "iam-role"];
+    assert_does_not_wait(&steps, "webhook/cert-manager/cert-manager-webhook", &aws);
+    for id in aws.iter().flat_map(|it| of_kind(&steps, it)) {
+        assert_does_not_wait(&steps, &id, &["crds", "helm-release", "webhook"]);
+    }
+}
+
+#[test]
+fn a_pool_does_not_wait_for_another() {
+    let pool = |name: &str| json!({"name": name, "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});
+    let steps = connected(&json!({"pools": [pool("a"), pool("b")]}));
+    let of_a = before(&steps, "registration/github/a");
+    assert!(!of_a.iter().any(|it| it.ends_with("/b")), "{of_a:?}");
+}
+
+#[test]
+fn every_shipped_profile_has_an_order() {
+    for text in [
+        include_str!("../../../profiles/reference.yaml"),
+        include_str!("../../../profiles/organization-app.yaml"),
+        include_str!("../../../profiles/repository.yaml"),
+    ] {
+        let profile = load(text, "shipped").unwrap().profile;
+        let mut steps = desired(&profile, &Facts::default()).unwrap();
+        connect(&mut steps).unwrap();
+        // Nothing is added the second time: a plan that is made again has the same order.
+        let once: Vec<Vec<Id>> = steps.iter().map(|it| it.after.clone()).collect();
+        connect(&mut steps).unwrap();
+        let twice: Vec<Vec<Id>> = steps.iter().map(|it| it.after.clone()).collect();
+        assert_eq!(once, twice);
+    }
+}
+
+fn drain(pool: &str) -> Desired {
+    let drain = Drain {
+        namespace: "actions-runner".into(),
+        pool: pool.into(),
+    };
+    Desired {
+        id: Id::new("runner-deployment", Some("actions-runner"), pool),
+        phase: Phase::Drain,
+        after: Vec::new(),
+        resource: Resource::Drain(drain),
+        goal: Goal::Absent,
+    }
+}
+
+#[test]
+fn a_removed_pool_makes_room_as_soon_as_the_webhook_responds() {
+    let mut steps = desired(&profile(&json!({})), &Facts::default()).unwrap();
+    steps.push(drain("old"));
+    connect(&mut steps).unwrap();
+    let before = before(&steps, "runner-deployment/actions-runner/old");
+    assert!(before.contains(WEBHOOK), "{before:?}");
+    assert!(!before.iter().any(|it| it.contains("basic")), "{before:?}");
+}
+
+#[test]
+fn a_teardown_keeps_the_order_of_its_phases() {
+    let object = |kind: &str| json!({"apiVersion": "v1", "kind": kind});
+    let records: Records = [
+        (DEPLOYMENT.to_owned(), object("RunnerDeployment")),
+        (RELEASE.to_owned(), json!({})),
+        (
+            "secret/actions-runner-system/controller-manager".to_owned(),
+            json!({"managed": true}),
+        ),
+        (
+            "helm-release/cert-manager/cert-manager".to_owned(),
+            json!({}),
+        ),
+    ]
+    .into();
+    let mut steps = teardown::teardown(&records, &profile(&json!({})), TeardownOptions::default());
+    connect(&mut steps).unwrap();
+    for step in &steps {
+        let earlier = steps.iter().filter(|it| it.phase < step.phase);
+        for earlier in earlier {
+            assert!(
+                step.after.contains(&earlier.id),
+                "{} {}",
+                step.id,
+                earlier.id
+            );
+        }
+    }
+}
+
+#[test]
+fn a_need_that_nobody_fulfils_and_a_circle_are_faults() {
+    let fresh = || desired(&profile(&json!({})), &Facts::default()).unwrap();
+    let mut steps = fresh();
+    let missing = Id::new("secret", Some("n"), "forgotten");
+    steps[3].after.push(missing.clone());
+    let step = steps[3].id.clone();
+    assert_eq!(
+        connect(&mut steps),
+        Err(OrderError::Unknown { step, missing })
+    );
+
+    let mut steps = fresh();
+    let last = steps.last().unwrap().id.clone();
+    steps[4].after.push(last);
+    assert!(matches!(connect(&mut steps), Err(OrderError::Circular(_))));
+}
