@@ -19,7 +19,7 @@ pub mod templates;
 
 pub mod diff;
 
-mod printable;
+pub(crate) mod printable;
 
 pub mod profile;
 

@@ -69,11 +69,11 @@ pub fn render(problems: &[Problem], source: &str, file_name: &str) -> String {
         let masked = masked.get(problem.line.saturating_sub(1));
         let masked = masked.map(String::as_str).unwrap_or_default();
         let (line, column) = snippet(source_line, problem, secrets.as_ref(), masked);
-        let shows = (problem.line, line);
+        let current = (problem.line, line);
         // A cut line differs from problem to problem.
-        if shows != shown || source_line.chars().count() > WIDTH {
-            let _ = write!(text, "\n  {:>width$} | {}", shows.0, shows.1);
-            shown = shows;
+        if current != shown || source_line.chars().count() > WIDTH {
+            let _ = write!(text, "\n  {:>width$} | {}", current.0, current.1);
+            shown = current;
         }
         let gutter = format!("\n  {:>width$} | ", "");
         let indent = " ".repeat(column);

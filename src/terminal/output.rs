@@ -284,21 +284,21 @@ pub(super) fn shown(text: &str) -> String {
     let colors = [GOOD, BAD, CHANGE, DIM].map(|it| it.render().to_string());
     let reset = Reset.render().to_string();
     let kept: Vec<&str> = colors.iter().chain([&reset]).map(String::as_str).collect();
-    let (mut shown, mut rest) = (String::with_capacity(text.len()), &*text);
-    while let Some(at) = rest.find(['\x1b', '\t']) {
-        shown.push_str(&printable(&rest[..at]));
-        rest = &rest[at..];
-        let color = kept.iter().find(|it| rest.starts_with(**it));
-        let (this, after) = rest.split_at(color.map_or(1, |it| it.len()));
+    let (mut clean, mut left) = (String::with_capacity(text.len()), &*text);
+    while let Some(at) = left.find(['\x1b', '\t']) {
+        clean.push_str(&printable(&left[..at]));
+        left = &left[at..];
+        let color = kept.iter().find(|it| left.starts_with(**it));
+        let (this, after) = left.split_at(color.map_or(1, |it| it.len()));
         if color.is_some() || this == "\t" {
-            shown.push_str(this);
+            clean.push_str(this);
         } else {
-            shown.push_str(&printable(this));
+            clean.push_str(&printable(this));
         }
-        rest = after;
+        left = after;
     }
-    shown.push_str(&printable(rest));
-    shown
+    clean.push_str(&printable(left));
+    clean
 }
 
 fn put(text: &str) {

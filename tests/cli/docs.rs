@@ -121,7 +121,7 @@ fn the_readme_has_every_exit_code() {
 
 #[test]
 fn the_long_documents_keep_their_length() {
-    for (path, limit) in [("README.md", 150), ("CONTRIBUTING.md", 100)] {
+    for (path, limit) in [("README.md", 150), ("CONTRIBUTING.md", 120)] {
         let lines = text(path).lines().count();
         assert!(lines <= limit, "{path}: {lines} lines, {limit} allowed");
     }

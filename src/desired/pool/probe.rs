@@ -4,6 +4,7 @@
 //! It has the runners' image, service account, node selector, tolerations and certificates; it returns its results as
 //! the termination message, which is part of the pod's status: reading logs is not needed, and it contains no secret.
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -184,9 +185,9 @@ fn server(url: Option<&str>) -> (String, String, String) {
         }
     };
     // The lint has refused what is no URL.
-    let parsed = reqwest::Url::parse(web).ok();
-    let host = parsed.as_ref().and_then(|it| it.host_str()).unwrap_or(web);
-    let port = parsed.as_ref().and_then(|it| it.port_or_known_default());
+    let parsed = Url::parse(web).ok();
+    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or(web);
+    let port = parsed.as_ref().and_then(Url::port_or_known_default);
     (host.to_owned(), port.unwrap_or(443).to_string(), api)
 }
 
