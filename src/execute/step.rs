@@ -142,7 +142,11 @@ impl StepRun<'_> {
                 .mul_f64(BACKOFF)
                 .min(self.desired.resource.longest_interval());
             tokio::select! {
-                Some(()) = stream.next() => settle(stream).await,
+                Some(()) = stream.next() => {
+                    settle(stream).await;
+                    // What changes is close to its end: look often again.
+                    pause = self.desired.resource.interval();
+                }
                 _ = ticks.tick() => {}
                 _ = self.stop.changed() => {}
                 () = tokio::time::sleep_until(self.deadline) => return Err(self.timed_out(&last)),

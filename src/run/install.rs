@@ -103,7 +103,6 @@ fn say_what_is_left(plan: &Plan, output: Output) {
 
 /// Checks before the first write: permissions, helm's version, and the charts.
 async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
-    check_permissions(session, plan).await?;
     let charts = session
         .desired
         .iter()
@@ -114,7 +113,11 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
             _ => None,
         });
     let fetched = charts.map(|chart| session.context.helm.fetch(chart));
-    futures::future::try_join_all(fetched).await.map(|_| ())
+    let fetched = futures::future::try_join_all(fetched);
+    // Joined, not raced: a missing permission is told first in every run.
+    let (allowed, fetched) = tokio::join!(check_permissions(session, plan), fetched);
+    allowed?;
+    fetched.map(|_| ())
 }
 
 /// Runs base phase, lease, inventory, and then the rest; without changes it only waits.

@@ -84,6 +84,8 @@ pub fn values_collisions(profile: &Profile) -> Vec<String> {
 }
 
 /// Without CRDs and without the start-up check, because helm always waits for hooks and arcctl checks readiness itself.
+/// The webhook is probed each second: by the chart's own values (after 5 s, then every 5 s) everything would wait for a
+/// server that has been ready for seconds. A probe of `certManager.values` stays as it is.
 fn own_values(profile: &Profile) -> Map<String, Value> {
     let mut values = crd_values(profile, false);
     values.insert("startupapicheck".into(), json!({"enabled": false}));
@@ -106,6 +108,11 @@ fn own_values(profile: &Profile) -> Map<String, Value> {
         for component in ["acmesolver", "cainjector", "webhook"] {
             values.insert(component.into(), json!({"image": repository(component)}));
         }
+    }
+    let theirs = profile.cert_manager.values.get("webhook");
+    if theirs.is_none_or(|it| it.get("readinessProbe").is_none()) {
+        let webhook = values.entry("webhook").or_insert_with(|| json!({}));
+        webhook["readinessProbe"] = json!({"initialDelaySeconds": 1, "periodSeconds": 1});
     }
     values
 }

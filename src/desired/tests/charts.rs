@@ -195,17 +195,18 @@ fn cert_managers_crds_have_another_key_by_version() {
         (cert_manager::values(&profile), crds.templated.unwrap())
     };
     let off = json!({"enabled": false});
+    let webhook = json!({"readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1}});
     assert_eq!(
         of("v1.14.7"),
         (
-            json!({"installCRDs": false, "startupapicheck": off}),
+            json!({"installCRDs": false, "startupapicheck": off, "webhook": webhook}),
             json!({"installCRDs": true})
         )
     );
     assert_eq!(
         of("v1.15.0"),
         (
-            json!({"crds": off, "startupapicheck": off}),
+            json!({"crds": off, "startupapicheck": off, "webhook": webhook}),
             json!({"crds": {"enabled": true, "keep": true}})
         )
     );

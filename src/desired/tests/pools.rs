@@ -73,8 +73,15 @@ fn cert_managers_values_are_merged_and_what_arcctl_sets_stays() {
     assert_eq!(
         values,
         json!({"crds": {"enabled": false}, "startupapicheck": {"enabled": false, "timeout": "2m"},
-            "webhook": {"hostNetwork": true, "securePort": 10260}, "tolerations": [{"operator": "Exists"}]})
+            "webhook": {"hostNetwork": true, "securePort": 10260,
+                "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1}},
+            "tolerations": [{"operator": "Exists"}]})
     );
+    // A probe of the profile stays whole, and is nothing that arcctl sets.
+    let probe = json!({"webhook": {"readinessProbe": {"periodSeconds": 20}}});
+    let changes = json!({"certManager": {"values": probe}});
+    assert_eq!(of(changes.clone())["webhook"], probe["webhook"]);
+    assert_eq!(cert_manager::values_collisions(&profile(&changes)), [""; 0]);
     let mirrored = of(json!({"images": {"registry": "m.example"},
         "certManager": {"values": {"webhook": {"replicaCount": 2}}}}));
     assert_eq!(mirrored["webhook"]["replicaCount"], 2);
