@@ -270,7 +270,7 @@ mod tests {
         assert!(parse("# nothing\n").unwrap().is_none());
         for (text, message) in [
             ("a: 1\n---\nb: 2\n", "a second document begins here"),
-            ("a: !secret x\n", "a tag (`!…`) has no meaning in a profile"),
+            ("a: !secret x\n", "a profile has no tags (`!…`)"),
             ("{a: b}: c\n", "a key must be text, not a list or a map"),
             ("a: \"b\n", "a quote that is not closed"),
             ("a: [b\n", "a `[` that is not closed"),

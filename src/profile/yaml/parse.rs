@@ -128,7 +128,7 @@ impl Builder {
             Some(tag) if tag.ends_with("str") => Ok(false),
             Some(_) => Err(Malformed::new(
                 span.start,
-                "a tag (`!…`) has no meaning in a profile",
+                "a profile has no tags (`!…`)",
                 "remove it; a value that begins with `!` goes in quotes",
             )),
         }
