@@ -43,6 +43,7 @@ lint:
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: ## the tests that need no control plane
+	@tools/install.sh actionlint shellcheck
 	@cargo test --locked --workspace --lib --quiet
 	@cargo test --locked --workspace --test cli --quiet
 	@tools/fuzz.sh 0

@@ -57,7 +57,7 @@ templates! {
     /// The Grafana dashboard.
     DASHBOARD = "monitoring/dashboard.json" ["PROFILE", "SCHEDULE", "CERTIFICATE"];
     /// The trust policy statement for IRSA.
-    TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "SUBJECTS"];
+    TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "AUDIENCE", "SUBJECTS"];
     /// The trust policy statement for EKS Pod Identity.
     TRUST_POD_IDENTITY = "policies/trust-pod-identity.json"
         ["SID", "CLUSTER_ARN", "NAMESPACES", "SERVICE_ACCOUNT"];

@@ -10,15 +10,16 @@ which=()
 times=${CARGO_TARGET_DIR:-target}/cluster-times.txt
 if [ "${1:-}" = --slow ]; then
   shift
-  # What takes hours is `make torture`.
-  which=(--ignored --skip _matrix --skip record::figures)
+  # What takes hours, or an optimised build, is `make torture`.
+  which=(--ignored --skip _matrix --skip record::figures --skip doctor::many)
   times=${times%.txt}-slow.txt
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-built=$(cargo test --locked --workspace --test cluster --no-run 2>&1) || { echo "$built" >&2; exit 1; }
+built=$(CARGO_TERM_COLOR=never cargo test --locked --workspace --test cluster --no-run 2>&1) || { echo "$built" >&2; exit 1; }
 tests=$(sed -n 's/.*Executable tests\/cluster\/main.rs (\(.*\))/\1/p' <<< "$built")
+[ -x "$tests" ] || { echo "cluster: cargo names no program of the cluster tests: $built" >&2; exit 1; }
 
 # The seconds of each test are an unstable option of the test harness.
 run() { RUSTC_BOOTSTRAP=1 "$tests" -Zunstable-options --report-time "$@"; }

@@ -2,7 +2,10 @@
 //!
 //! An edge is a true need (issue 14; reference: arc.md 3 and 5): what has none begins at once, whatever its phase. A
 //! phase is a label for people and documents, and names the limit of its steps. Deletions keep the order of their phases:
-//! each waits for everything before it, so that what is still used goes last.
+//! each waits for everything before it, so that what is still used goes last; but removed pools go beside new ones, and a Pod
+//! Identity association that an annotation replaces goes at once.
+//!
+//! Namespaces are made in a run of their own before the lease; the edges to them matter for the check alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -60,8 +63,8 @@ fn other(step: &Desired) -> Other {
 fn needs(step: &Desired, other: &Other, makes_pools: bool) -> bool {
     match step.goal {
         Goal::Present => present_needs(step, other),
-        // Before the controller's webhook responds, nothing of its objects can be changed.
-        Goal::Evicted => is_webhook_of_controller(other),
+        // What makes room for our own goes when our own can be made, not before.
+        Goal::Evicted => runners_need(other),
         Goal::Absent => absent_needs(step, other, makes_pools),
     }
 }
@@ -80,9 +83,7 @@ fn present_needs(step: &Desired, other: &Other) -> bool {
         // The API server reaches the webhook through a rule of the nodes' security group.
         (Phase::Controller, "webhook") => there && is("security-group-rule"),
         // A runner takes a job as soon as it is registered: its role, rules and certificates are there before.
-        (Phase::Runners, "runner-deployment") => {
-            other.phase == Phase::Wiring || is_webhook_of_controller(other)
-        }
+        (Phase::Runners, "runner-deployment") => runners_need(other),
         (Phase::Registration, _) => there && is("runner-pods") && other.id.name() == step.id.name(),
         _ => false,
     }
@@ -93,10 +94,17 @@ fn absent_needs(step: &Desired, other: &Other, makes_pools: bool) -> bool {
         // An association that the annotation replaces.
         Phase::Wiring => false,
         // Removed pools make room for new ones: on full nodes a renamed pool would otherwise wait forever, and one pool
-        // with a bad image would keep every removed one alive.
-        Phase::Autoscalers | Phase::Drain if makes_pools => is_webhook_of_controller(other),
+        // with a bad image would keep every removed one alive. They go when the new ones can be made: a run that fails
+        // before that leaves the old ones.
+        Phase::Autoscalers | Phase::Drain if makes_pools => runners_need(other),
         _ => other.phase < step.phase,
     }
+}
+
+/// All of the wiring, what leaves it included: an association that is removed is gone before new pods start. And the
+/// controller's webhook, without which none of its objects can be changed.
+fn runners_need(other: &Other) -> bool {
+    other.phase == Phase::Wiring || is_webhook_of_controller(other)
 }
 
 fn is_webhook_of_controller(other: &Other) -> bool {

@@ -1,6 +1,6 @@
 //! The phases of a run. Pure: no I/O.
 
-/// The phases of `up`, in order, then those of deletion. Resources of one phase run concurrently.
+/// The phases of `up`, in order, then those of deletion. What waits for what is in `order`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {

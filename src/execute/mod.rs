@@ -211,7 +211,10 @@ pub async fn execute(
                     }
                     let step = desired.iter().find(|it| it.id == result.id);
                     report(&result, step, on_event);
-                    if let Some(step) = step {
+                    // A run that was stopped reaches no further phase.
+                    if let Some(step) = step
+                        && options.stop.borrow().is_none()
+                    {
                         phases.end(step.phase, on_event);
                     }
                     results.push(result);

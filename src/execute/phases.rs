@@ -23,7 +23,7 @@ impl Phases {
         }
     }
 
-    /// A step of `phase` has ended. A run that was stopped announces no further phase.
+    /// A step of `phase` has ended. A phase that ended before its turn is not announced.
     pub(super) fn end(&mut self, phase: Phase, on_event: &mut dyn FnMut(&Event)) {
         let first = self.0.keys().next().copied();
         let Some(left) = self.0.get_mut(&phase) else {

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Event, Options, StepResult, Stop, ending, execute};
+use super::{Event, Options, Span, StepResult, Stop, ending, execute};
 use crate::{
     desired::{
         Desired, Phase,
@@ -118,6 +118,13 @@ fn add(steps: &mut Vec<StepResult>, again: Vec<StepResult>) {
             continue;
         };
         step.elapsed += result.elapsed;
+        step.span = match (step.span.take(), result.span) {
+            (Some(first), Some(last)) => Some(Span {
+                ended: last.ended,
+                ..first
+            }),
+            (first, last) => first.or(last),
+        };
         step.written |= result.written;
         step.action = match (step.action, result.action) {
             (None | Some(Action::Keep), again) => again.or(step.action),

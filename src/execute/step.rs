@@ -89,11 +89,10 @@ impl StepRun<'_> {
 
     async fn until_proven(&mut self, done: &mut Done) -> Result<()> {
         let mut changes: Option<std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>> = None;
-        let mut ticks = tokio::time::interval(self.desired.resource.interval());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let interval = self.desired.resource.interval();
+        let mut ticks = ticks(interval);
         let mut last = Readiness::progressing("it was not looked at yet");
-        let (mut applied, mut failures) = (0, 0);
-        let mut pause = self.desired.resource.interval();
+        let (mut applied, mut failures, mut pause) = (0, 0, interval);
         loop {
             let mut stop = self.stop.clone();
             let look = tokio::select! {
@@ -121,7 +120,7 @@ impl StepRun<'_> {
                 Next::Proven => return Ok(()),
                 Next::AtOnce => {
                     // Poll often right after a write.
-                    pause = self.desired.resource.interval();
+                    pause = interval;
                     continue;
                 }
                 Next::Wait if self.desired.goal != Goal::Present => applied = 0,
@@ -145,7 +144,7 @@ impl StepRun<'_> {
                 Some(()) = stream.next() => {
                     settle(stream).await;
                     // What changes is close to its end: look often again.
-                    pause = self.desired.resource.interval();
+                    pause = interval;
                 }
                 _ = ticks.tick() => {}
                 _ = self.stop.changed() => {}
@@ -156,7 +155,7 @@ impl StepRun<'_> {
 
     /// Waits until the lease is renewed: until then another run may acquire it.
     async fn until_renewed(&mut self, last: &mut Readiness) -> Result<()> {
-        let reason = "the lease of this run is not renewed, since the API server does not answer; nothing is written until it is";
+        let reason = "the lease of this run is not renewed, since the API server does not respond; nothing is written until it is";
         self.waits_for(last, Readiness::progressing(reason));
         let (mut paused, mut stop) = (self.paused.clone(), self.stop.clone());
         tokio::select! {
@@ -355,6 +354,12 @@ impl StepRun<'_> {
         }
         error
     }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// A temporary failure, as the condition that the step waits for.

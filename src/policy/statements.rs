@@ -47,6 +47,7 @@ pub fn trust_statement(trust: Trust<'_>) -> Value {
         ("PARTITION", json!(partition)),
         ("ACCOUNT", json!(account)),
         ("ISSUER", json!(issuer)),
+        ("AUDIENCE", json!(AUDIENCE)),
         ("SUBJECTS", one_or_all(subjects)),
     ])
 }

@@ -76,7 +76,7 @@ pub struct Profile {
     /// Metrics, alerts and the dashboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
-    /// How long each phase may wait.
+    /// How long each step may take once it can begin.
     #[serde(default)]
     pub timeouts: Timeouts,
 }

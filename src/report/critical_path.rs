@@ -19,6 +19,7 @@ const SHORT: Duration = Duration::from_millis(500);
 const PARTS: usize = 4;
 
 /// The steps that the run waited for, the first one first: from the last one to end back to one that waited for none.
+/// Namespaces, the lease and the plan under it come before and are not in it.
 pub fn critical_path(steps: &[StepResult]) -> Vec<Part<'_>> {
     let span = |id: &Id| {
         let step = steps.iter().find(|it| it.id == *id)?;
@@ -67,7 +68,7 @@ pub fn line(steps: &[StepResult]) -> Option<String> {
 }
 
 /// The steps as a trace of Chrome's format ("Trace Event Format", complete events): times in microseconds since `start`, a
-/// row per kind of resource. `chrome://tracing` and Perfetto show it.
+/// row per step. `chrome://tracing` and Perfetto show it.
 pub fn trace(steps: &[StepResult], start: Instant) -> Value {
     let events: Vec<Value> = steps
         .iter()
@@ -86,7 +87,7 @@ fn event(step: &StepResult, span: &Span, start: Instant) -> Value {
         "ts": microseconds(span.began.saturating_duration_since(start)),
         "dur": microseconds(span.ended.saturating_duration_since(span.began)),
         "pid": 1,
-        "tid": step.id.kind(),
+        "tid": step.id,
         "args": {
             "action": step.action,
             "waitedFor": span.waited_for,

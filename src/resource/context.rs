@@ -135,7 +135,7 @@ impl Context {
         // A poisoned lock only means that another task panicked; the value is still whole.
         self.secret_version
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
@@ -144,7 +144,7 @@ impl Context {
         let mut known = self
             .secret_version
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         *known = version.map(str::to_owned);
     }
 

@@ -255,8 +255,11 @@ pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
     )
 }
 
+/// The desired resources, each with what it waits for.
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
-    desired(profile, facts).map_err(|error| wanted_error(&error))
+    let mut wanted = desired(profile, facts).map_err(|error| wanted_error(&error))?;
+    order::connect(&mut wanted).map_err(|error| disorder(&error))?;
+    Ok(wanted)
 }
 
 /// The error of steps without an order.

@@ -117,6 +117,12 @@ impl Progress {
         if !self.groups_lines() {
             return;
         }
+        // A phase that ended before its turn is not announced.
+        while let Some(earlier) = self.groups.later.keys().next().copied()
+            && earlier < phase
+        {
+            self.phase(earlier);
+        }
         self.end_group();
         // Its name is the one in JSON documents.
         let name = serde_json::to_value(phase).unwrap_or_default();

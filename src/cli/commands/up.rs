@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     desired::{Desired, resource::Resource},
-    error::{Error, Result, System},
+    error::Result,
     profile::KubeDuration,
     report::{critical_path, run::Run},
     run::{
@@ -17,6 +17,7 @@ use crate::{
         install::{Asked, attempts},
         not_started,
     },
+    secret,
     session::{Session, teardown_advice},
     terminal::{
         args::GlobalArgs,
@@ -86,21 +87,20 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         }
     }
     if let Some(path) = &args.trace {
-        write_trace(path, &run)?;
+        write_trace(path, &run, output);
     }
     Ok(finish(&run, &session.desired, global, output))
 }
 
-fn write_trace(path: &Path, run: &Run) -> Result<()> {
-    let trace = critical_path::trace(&run.steps, run.began);
-    std::fs::write(path, format!("{trace:#}\n")).map_err(|error| {
-        Error::failed(
-            System::Local,
-            format!("cannot write the trace to `{}`", path.display()),
-        )
-        .cause(error.to_string())
-        .hint("name a file in a directory that exists and can be written")
-    })
+/// A trace that cannot be written does not change the command's result.
+fn write_trace(path: &Path, run: &Run, output: Output) {
+    let trace = secret::value::told(&critical_path::trace(&run.steps, run.began));
+    if let Err(error) = std::fs::write(path, format!("{trace:#}\n")) {
+        output.note(format!(
+            "advice: the trace is not written to `{}`: {error}",
+            path.display()
+        ));
+    }
 }
 
 /// How many runners of this profile are online at GitHub.

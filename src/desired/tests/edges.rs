@@ -57,6 +57,13 @@ fn before(steps: &[Desired], id: &str) -> BTreeSet<String> {
     found
 }
 
+/// What a new pool waits for, but for its namespace: an old pool has one.
+fn before_runners(steps: &[Desired]) -> BTreeSet<String> {
+    let mut before = before(steps, DEPLOYMENT);
+    before.retain(|it| it != "namespace/-/actions-runner");
+    before
+}
+
 fn of_kind(steps: &[Desired], kind: &str) -> Vec<String> {
     let ids = steps.iter().map(|it| &it.id);
     let found: Vec<String> = ids
@@ -87,7 +94,7 @@ fn assert_does_not_wait(steps: &[Desired], id: &str, kinds: &[&str]) {
 }
 
 /// What AWS takes its time for, an alert, or the runners themselves: the controller does not wait for it.
-const NOT_THE_CONTROLLER_S: [&str; 6] = [
+const NOT_BEFORE_THE_CONTROLLER: [&str; 6] = [
     "oidc-provider",
     "iam-role",
     "iam-role-policy",
@@ -99,10 +106,7 @@ const NOT_THE_CONTROLLER_S: [&str; 6] = [
 #[test]
 fn the_controller_waits_for_what_it_reads_and_not_for_aws() {
     let steps = connected(&everything());
-    let needs = ["crds", "secret", "config-map/actions-runner-system"];
-    for need in &needs[..2] {
-        assert_waits(&steps, RELEASE, &[need]);
-    }
+    assert_waits(&steps, RELEASE, &["crds", "secret"]);
     let authority = "config-map/actions-runner-system/arcctl-github-ca";
     let before = before(&steps, RELEASE);
     assert!(before.contains(authority), "{before:?}");
@@ -110,7 +114,7 @@ fn the_controller_waits_for_what_it_reads_and_not_for_aws() {
         before.contains("webhook/cert-manager/cert-manager-webhook"),
         "{before:?}"
     );
-    assert_does_not_wait(&steps, RELEASE, &NOT_THE_CONTROLLER_S);
+    assert_does_not_wait(&steps, RELEASE, &NOT_BEFORE_THE_CONTROLLER);
 }
 
 #[test]
@@ -147,6 +151,7 @@ fn a_pool_does_not_wait_for_another() {
     let pool = |name: &str| json!({"name": name, "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});
     let steps = connected(&json!({"pools": [pool("a"), pool("b")]}));
     let of_a = before(&steps, "registration/github/a");
+    assert!(of_a.contains("runner-pods/actions-runner/a"), "{of_a:?}");
     assert!(!of_a.iter().any(|it| it.ends_with("/b")), "{of_a:?}");
 }
 
@@ -183,13 +188,32 @@ fn drain(pool: &str) -> Desired {
 }
 
 #[test]
-fn a_removed_pool_makes_room_as_soon_as_the_webhook_responds() {
+fn a_removed_pool_makes_room_once_its_successor_can_be_made() {
     let mut steps = desired(&profile(&json!({})), &Facts::default()).unwrap();
     steps.push(drain("old"));
     connect(&mut steps).unwrap();
     let before = before(&steps, "runner-deployment/actions-runner/old");
+    assert_eq!(before, before_runners(&steps));
     assert!(before.contains(WEBHOOK), "{before:?}");
-    assert!(!before.iter().any(|it| it.contains("basic")), "{before:?}");
+}
+
+#[test]
+fn a_foreign_autoscaler_stays_until_ours_can_be_made() {
+    let rival = json!({
+        "apiVersion": "actions.summerwind.dev/v1alpha1",
+        "kind": "HorizontalRunnerAutoscaler",
+        "metadata": {"name": "theirs", "namespace": "actions-runner"},
+        "spec": {"scaleTargetRef": {"name": "basic"}},
+    });
+    let facts = Facts {
+        rivals: vec![rival],
+        ..Facts::default()
+    };
+    let mut steps = desired(&profile(&json!({})), &facts).unwrap();
+    connect(&mut steps).unwrap();
+    let theirs = "horizontal-runner-autoscaler/actions-runner/theirs";
+    assert_eq!(before(&steps, theirs), before(&steps, DEPLOYMENT));
+    assert!(before(&steps, "horizontal-runner-autoscaler/actions-runner/basic").contains(theirs));
 }
 
 #[test]

@@ -150,6 +150,7 @@ fn whoever_comes_after_another_comes_later_in_the_list() {
         );
     }
     assert!(all.is_sorted_by_key(|resource| resource.phase));
+    assert!(all.iter().any(|it| !it.after.is_empty()));
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn timeouts(profile: &Profile, report: &mut Report) {
         if value.as_secs() == 0 {
             report.error(
                 path,
-                format!("`timeouts.{key}` is 0: the phase could never end well"),
+                format!("`timeouts.{key}` is 0: no step could end in time"),
                 "write at least 1s, or remove it for the default",
             );
         } else if value.as_secs() < 30 && key != "drain" {

@@ -23,7 +23,7 @@ pub struct Monitoring {
     pub labels: BTreeMap<String, String>,
 }
 
-/// How long each phase may wait; `--timeout` caps the whole run.
+/// How long each step may take once it can begin; `--timeout` caps the whole run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Timeouts {

@@ -72,7 +72,7 @@ pub(super) fn terminating(live: &Value) -> Readiness {
     match said {
         Some(said) => Readiness::stuck(
             format!("it is being deleted: {said}"),
-            "remove what holds it: an object's finalizers with `kubectl edit`, or an API that does not answer, which `kubectl get apiservices` shows",
+            "remove what holds it: an object's finalizers with `kubectl edit`, or an API that does not respond, which `kubectl get apiservices` shows",
         ),
         None => Readiness::progressing("it is being deleted"),
     }

@@ -101,11 +101,11 @@ pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
 /// The error for a redirect. The token is only sent to the configured host.
 fn moved(answer: &Answer, server: &Server) -> Error {
     let location = answer.header("location").unwrap_or_default();
+    let api = reqwest::Url::parse(&server.api).ok();
     // A location without a host is on the same host.
-    let to = origin(location)
-        .or_else(|| origin(&server.api))
-        .unwrap_or_default();
-    if origin(&server.api).is_some_and(|it| it == to) {
+    let target = api.as_ref().and_then(|it| it.join(location).ok());
+    let to = target.as_ref().map(origin).unwrap_or_default();
+    if api.is_some_and(|it| origin(&it) == to) {
         return Error::failed(
             System::GitHub,
             "the enterprise, organization or repository in the profile has another name at GitHub now",
@@ -130,9 +130,8 @@ fn moved(answer: &Answer, server: &Server) -> Error {
 }
 
 /// Scheme, host and port of a URL; the port only where it is not the scheme's own.
-fn origin(url: &str) -> Option<String> {
-    let url = reqwest::Url::parse(url).ok()?;
-    Some(url.origin().ascii_serialization())
+fn origin(url: &reqwest::Url) -> String {
+    url.origin().ascii_serialization()
 }
 
 fn limited(limit: Limit, until: Timestamp) -> Error {
@@ -283,9 +282,10 @@ mod tests {
 
     #[test]
     fn the_port_of_the_scheme_is_no_other_origin() {
-        assert_eq!(origin("https://ghe:443/x"), origin("https://ghe"));
-        assert_eq!(origin("https://ghe").as_deref(), Some("https://ghe"));
-        assert_ne!(origin("https://ghe:8443"), origin("https://ghe"));
+        let of = |url: &str| origin(&url.parse().unwrap());
+        assert_eq!(of("https://ghe:443/x"), of("https://ghe"));
+        assert_eq!(of("https://ghe"), "https://ghe");
+        assert_ne!(of("https://ghe:8443"), of("https://ghe"));
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl PodIdentityAssociation {
         match kube.create(&pod, Mode::DryRun).await {
             Ok(admitted) => match role::missing_variable(&admitted, RoleVia::PodIdentity) {
                 Some(_) => Readiness::progressing(
-                    "EKS does not give the role to new pods yet, or its webhook `pod-identity-webhook` does not answer",
+                    "EKS does not give the role to new pods yet, or its webhook `pod-identity-webhook` does not respond",
                 ),
                 None => Readiness::Ready,
             },

@@ -182,7 +182,7 @@ impl Tried<'_> {
         }
         if let Some(webhook) = failed_webhook(said) {
             return Some(format!(
-                "see why webhook `{webhook}` does not answer: `kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o wide`, then the pods behind its Service"
+                "see why webhook `{webhook}` does not respond: `kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o wide`, then the pods behind its Service"
             ));
         }
         None
