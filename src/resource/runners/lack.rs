@@ -11,17 +11,29 @@ use crate::resource::pods::{
 };
 
 /// The scheduler's messages for a pod that other pods keep from a node (kubernetes, `pkg/scheduler/framework/plugins`).
-const NO_ROOM: [&str; 6] = [
+const NO_ROOM: [&str; 7] = [
     "Insufficient ",
     "Too many pods",
     "exceed max volume count",
     "didn't have free ports",
-    "pod anti-affinity rules",
-    "pod topology spread constraints",
+    ANTI_AFFINITY,
+    SPREAD,
+    IN_USE,
 ];
 
 /// Those of these that pods on other nodes can cause.
-const ELSEWHERE: [&str; 2] = ["pod anti-affinity rules", "pod topology spread constraints"];
+const ELSEWHERE: [&str; 3] = [ANTI_AFFINITY, SPREAD, IN_USE];
+
+/// Of the pod itself (`pod anti-affinity rules`) or of pods that run (`existing pods anti-affinity rules`).
+const ANTI_AFFINITY: &str = "anti-affinity rules";
+
+const SPREAD: &str = "pod topology spread constraints";
+
+/// What follows [`SPREAD`] where the nodes lack a label: no pod causes that.
+const NO_LABEL: &str = "pod topology spread constraints (missing required label)";
+
+/// Of a claim that only one pod may use; older versions of Kubernetes have other words before these.
+const IN_USE: &str = "ReadWriteOncePod access mode";
 
 /// What the newest pods lack, and so which pods of earlier templates block them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +66,8 @@ pub(super) fn lacks_room(pod: &Value) -> bool {
 
 fn says(pod: &Value, words: &[&str]) -> bool {
     let said = unschedulable(pod).and_then(|it| it["message"].as_str());
-    said.is_some_and(|said| words.iter().any(|it| said.contains(it)))
+    let said = said.unwrap_or_default().replace(NO_LABEL, "");
+    words.iter().any(|it| said.contains(it))
 }
 
 /// What `pod`, which has no room on `nodes`, lacks; `None` where it would fit on none of them even if they were empty.
@@ -142,28 +155,60 @@ mod tests {
         assert_eq!(lack(&gpu, &[large]), None);
     }
 
+    /// Messages of kube-scheduler 1.36.3 on two nodes, up to what preemption would do.
+    const RULES_BETWEEN_PODS: [&str; 4] = [
+        "2 node(s) didn't match pod anti-affinity rules",
+        "2 node(s) didn't satisfy existing pods anti-affinity rules",
+        "2 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
+        "1 Insufficient cpu, 1 node(s) didn't match pod topology spread constraints",
+    ];
+
+    fn in_full(reasons: &str) -> String {
+        format!(
+            "0/2 nodes are available: {reasons}. no new claims to deallocate, preemption: 0/2 nodes are available: \
+             2 No preemption victims found for incoming pod."
+        )
+    }
+
     #[test]
     fn rules_between_pods_may_be_about_other_nodes() {
-        let said = "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.";
         let nodes = [node("a", "4")];
-        assert_eq!(lack(&asks_for("1", said), &nodes), Some(Lack::AnyNode));
-        assert_eq!(lack(&asks_for("64", said), &nodes), None);
+        for reasons in RULES_BETWEEN_PODS {
+            let said = in_full(reasons);
+            assert_eq!(lack(&asks_for("1", &said), &nodes), Some(Lack::AnyNode));
+            assert_eq!(lack(&asks_for("64", &said), &nodes), None);
+        }
     }
 
     #[test]
     fn room_is_what_other_pods_take() {
-        let said = |message: &str| {
-            lacks_room(
-                &json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False",
-                "reason": "Unschedulable", "message": message}]}}),
-            )
-        };
-        assert!(said("0/2 nodes are available: 2 Insufficient cpu."));
-        assert!(said("0/2 nodes are available: 2 Too many pods."));
+        let said = |message: &str| lacks_room(&asks_for("1", message));
+        for reasons in [
+            "2 Insufficient cpu",
+            "1 Insufficient cpu, 1 node(s) were unschedulable",
+            "2 Too many pods",
+            "2 node(s) didn't have free ports for the requested pod ports",
+            // As 1.33 says it.
+            "2 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+        ]
+        .iter()
+        .chain(&RULES_BETWEEN_PODS)
+        {
+            assert!(said(&in_full(reasons)), "{reasons}");
+        }
+        for other in [
+            "2 node(s) didn't match Pod's node affinity/selector",
+            "2 node(s) had untolerated taint(s)",
+            "2 node(s) didn't match pod affinity rules",
+            "2 node(s) didn't match pod topology spread constraints (missing required label)",
+            "2 node(s) didn't find available persistent volumes to bind",
+        ] {
+            assert!(!said(&in_full(other)), "{other}");
+        }
         for other in [
             "no nodes available to schedule pods",
-            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
-            "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"w\"",
+            "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"w\". not found",
+            "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
         ] {
             assert!(!said(other), "{other}");
         }
