@@ -165,14 +165,19 @@ fn waiting(pod: &Value) -> Option<(&str, &str)> {
         })
 }
 
-/// The newest warning about the pod.
+/// The newest warning about the pod. Why it had no node before it got one is over.
 fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option<Readiness> {
     let event = events
         .iter()
         .filter(|it| {
             it["type"] == "Warning" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
         })
-        .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default())?;
+        .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null())
+        .max_by_key(|it| {
+            // kube-scheduler writes events of `events.k8s.io`, which have the second only.
+            let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
+            time.unwrap_or_default()
+        })?;
     let said = event["message"].as_str().unwrap_or_default();
     let reason = format!(
         "pod `{name}`: {}: {said}",
@@ -233,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_refused_is_no_lack_of_nodes() {
-        let said = "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-work\"";
+        let said = "0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-work\". not found";
         let pod = pod(
             &json!({"conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": said}]}),
@@ -272,6 +277,27 @@ mod tests {
             readiness(&pod, &[event(9)]),
             Readiness::Stuck { .. }
         ));
+    }
+
+    #[test]
+    fn what_kept_a_pod_from_nodes_is_over_once_it_has_one() {
+        let said = "0/2 nodes are available: 2 node(s) had untolerated taint(s). no new claims to deallocate, \
+            preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+        // As the core API shows an event of `events.k8s.io`.
+        let event = json!({"type": "Warning", "reason": "FailedScheduling", "message": said, "source": {},
+            "firstTimestamp": null, "lastTimestamp": null, "eventTime": "2026-11-26T22:56:13.365062Z",
+            "reportingComponent": "default-scheduler", "involvedObject": {"uid": "u"}});
+        let older = json!({"type": "Warning", "reason": "FailedBinding", "message": "exceeded quota: q",
+            "lastTimestamp": "2026-11-26T22:56:12Z", "involvedObject": {"uid": "u"}});
+        let mut pod = pod(&json!({"phase": "Pending"}));
+        let waiting = readiness(&pod, &[event.clone(), older]);
+        assert!(
+            matches!(&waiting, Readiness::Stuck { reason, .. } if reason.contains("untolerated taint(s)")),
+            "{waiting:?}"
+        );
+        pod["spec"]["nodeName"] = json!("n");
+        let bound = readiness(&pod, &[event]);
+        assert_eq!(bound.reason(), Some("pod `p` is Pending and not ready"));
     }
 
     #[test]
