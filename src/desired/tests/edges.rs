@@ -212,7 +212,7 @@ fn a_foreign_autoscaler_stays_until_ours_can_be_made() {
     let mut steps = desired(&profile(&json!({})), &facts).unwrap();
     connect(&mut steps).unwrap();
     let theirs = "horizontal-runner-autoscaler/actions-runner/theirs";
-    assert_eq!(before(&steps, theirs), before(&steps, DEPLOYMENT));
+    assert_eq!(before(&steps, theirs), before_runners(&steps));
     assert!(before(&steps, "horizontal-runner-autoscaler/actions-runner/basic").contains(theirs));
 }
 
