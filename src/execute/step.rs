@@ -89,6 +89,7 @@ impl StepRun<'_> {
 
     async fn until_proven(&mut self, done: &mut Done) -> Result<()> {
         let mut changes: Option<std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>> = None;
+        // What was written or changes is close to its end: look often again.
         let interval = self.desired.resource.interval();
         let mut ticks = ticks(interval);
         let mut last = Readiness::progressing("it was not looked at yet");
@@ -119,7 +120,6 @@ impl StepRun<'_> {
             match self.next(look, &mut last, &mut failures)? {
                 Next::Proven => return Ok(()),
                 Next::AtOnce => {
-                    // Poll often right after a write.
                     pause = interval;
                     continue;
                 }
@@ -143,7 +143,6 @@ impl StepRun<'_> {
             tokio::select! {
                 Some(()) = stream.next() => {
                     settle(stream).await;
-                    // What changes is close to its end: look often again.
                     pause = interval;
                 }
                 _ = ticks.tick() => {}
