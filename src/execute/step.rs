@@ -38,6 +38,8 @@ const BACKOFF: f64 = 1.3;
 /// The time in which several changes are handled as one.
 const SETTLE: Duration = Duration::from_millis(30);
 
+type Changes = std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>;
+
 /// One step in progress.
 pub(super) struct StepRun<'a> {
     pub(super) desired: &'a Desired,
@@ -88,7 +90,7 @@ impl StepRun<'_> {
     }
 
     async fn until_proven(&mut self, done: &mut Done) -> Result<()> {
-        let mut changes: Option<std::pin::Pin<Box<dyn Stream<Item = ()> + Send>>> = None;
+        let mut changes: Option<Changes> = None;
         // What was written or changes is close to its end: look often again.
         let interval = self.desired.resource.interval();
         let mut ticks = ticks(interval);
@@ -129,12 +131,7 @@ impl StepRun<'_> {
             if self.stop.borrow().is_some() {
                 return Err(self.stopped(&last));
             }
-            let stream = changes.get_or_insert_with(|| {
-                self.context
-                    .kube
-                    .changes(&self.desired.resource.selections())
-                    .boxed()
-            });
+            let stream = changes.get_or_insert_with(|| self.changes());
             // Poll an unchanged resource less and less often: GitHub limits the request rate.
             ticks.reset_after(pause);
             pause = pause
@@ -150,6 +147,12 @@ impl StepRun<'_> {
                 () = tokio::time::sleep_until(self.deadline) => return Err(self.timed_out(&last)),
             }
         }
+    }
+
+    /// Changes of what the resource is watched by.
+    fn changes(&self) -> Changes {
+        let selections = self.desired.resource.selections();
+        self.context.kube.changes(&selections).boxed()
     }
 
     /// Waits until the lease is renewed: until then another run may acquire it.
