@@ -7,7 +7,7 @@
 //!
 //! Namespaces are made in a run of their own before the lease; the edges to them matter for the check alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Desired, Goal, Phase, resource::Id};
 
@@ -27,88 +27,103 @@ pub enum OrderError {
     Circular(Id),
 }
 
-/// What the rules need to know of a step that others may wait for.
-struct Other {
-    id: Id,
-    phase: Phase,
-    goal: Goal,
-}
-
 /// Adds to the `after` of each step what it needs, and checks the whole.
 pub fn connect(steps: &mut [Desired]) -> Result<(), OrderError> {
-    let others: Vec<Other> = steps.iter().map(other).collect();
-    let makes_pools = others
-        .iter()
-        .any(|it| it.phase == Phase::Runners && it.goal == Goal::Present);
+    let needed = Needed::new(steps);
     for step in steps.iter_mut() {
-        let known: HashSet<Id> = step.after.iter().cloned().collect();
-        let needed = others
-            .iter()
-            .filter(|it| it.id != step.id && !known.contains(&it.id))
-            .filter(|it| needs(step, it, makes_pools));
-        let needed: Vec<Id> = needed.map(|it| it.id.clone()).collect();
-        step.after.extend(needed);
+        let known: HashSet<&Id> = step.after.iter().chain([&step.id]).collect();
+        let missing = needed.by(step).into_iter();
+        let missing: Vec<Id> = missing.filter(|it| !known.contains(it)).cloned().collect();
+        step.after.extend(missing);
     }
     check(steps)
 }
 
-fn other(step: &Desired) -> Other {
-    Other {
-        id: step.id.clone(),
-        phase: step.phase,
-        goal: step.goal,
-    }
+/// The steps that others wait for, in the groups that the rules name: a run of hundreds of pools has thousands of steps.
+#[derive(Default)]
+struct Needed {
+    /// The namespaces that are made, by name.
+    namespaces: HashMap<String, Id>,
+    /// All of the wiring, what leaves it included: an association that is removed is gone before new pods start.
+    wiring: Vec<Id>,
+    /// The controller reads its Secret and CA at start, its chart has a Certificate, and its CRDs must be served.
+    controller: Vec<Id>,
+    /// The API server reaches the webhook through a rule of the nodes' security group.
+    rules: Vec<Id>,
+    /// The controller's webhook, without which none of its objects can be changed.
+    webhook: Vec<Id>,
+    /// The pods of pools, by the pool's name.
+    pods: HashMap<String, Vec<Id>>,
+    by_phase: BTreeMap<Phase, Vec<Id>>,
+    makes_pools: bool,
 }
 
-fn needs(step: &Desired, other: &Other, makes_pools: bool) -> bool {
-    match step.goal {
-        Goal::Present => present_needs(step, other),
-        // What makes room for our own goes when our own can be made, not before.
-        Goal::Evicted => runners_need(other),
-        Goal::Absent => absent_needs(step, other, makes_pools),
-    }
-}
-
-fn present_needs(step: &Desired, other: &Other) -> bool {
-    let there = other.goal == Goal::Present;
-    let is = |kind| other.id.kind() == kind;
-    if there && is("namespace") && step.id.namespace() == Some(other.id.name()) {
-        return true;
-    }
-    match (step.phase, step.id.kind()) {
-        // The controller reads its Secret and CA at start, its chart has a Certificate, and its CRDs must be served.
-        (Phase::Controller, "helm-release") => {
-            there && other.phase == Phase::Wiring && !other.id.is_at_aws()
+impl Needed {
+    fn new(steps: &[Desired]) -> Self {
+        let mut needed = Self::default();
+        for step in steps {
+            let id = || step.id.clone();
+            needed.by_phase.entry(step.phase).or_default().push(id());
+            if step.phase == Phase::Wiring {
+                needed.wiring.push(id());
+            }
+            if step.goal != Goal::Present {
+                continue;
+            }
+            needed.makes_pools |= step.phase == Phase::Runners;
+            let name = || step.id.name().to_owned();
+            match (step.phase, step.id.kind()) {
+                (_, "namespace") => drop(needed.namespaces.insert(name(), id())),
+                (_, "security-group-rule") => needed.rules.push(id()),
+                (Phase::Wiring, _) if !step.id.is_at_aws() => needed.controller.push(id()),
+                (Phase::Controller, "webhook") => needed.webhook.push(id()),
+                (_, "runner-pods") => needed.pods.entry(name()).or_default().push(id()),
+                _ => {}
+            }
         }
-        // The API server reaches the webhook through a rule of the nodes' security group.
-        (Phase::Controller, "webhook") => there && is("security-group-rule"),
-        // A runner takes a job as soon as it is registered: its role, rules and certificates are there before.
-        (Phase::Runners, "runner-deployment") => runners_need(other),
-        (Phase::Registration, _) => there && is("runner-pods") && other.id.name() == step.id.name(),
-        _ => false,
+        needed
     }
-}
 
-fn absent_needs(step: &Desired, other: &Other, makes_pools: bool) -> bool {
-    match step.phase {
-        // An association that the annotation replaces.
-        Phase::Wiring => false,
-        // Removed pools make room for new ones: on full nodes a renamed pool would otherwise wait forever, and one pool
-        // with a bad image would keep every removed one alive. They go when the new ones can be made: a run that fails
-        // before that leaves the old ones.
-        Phase::Autoscalers | Phase::Drain if makes_pools => runners_need(other),
-        _ => other.phase < step.phase,
+    /// What `step` waits for.
+    fn by(&self, step: &Desired) -> Vec<&Id> {
+        match (step.goal, step.phase) {
+            (Goal::Present, _) => {
+                let namespace = step.id.namespace().and_then(|it| self.namespaces.get(it));
+                namespace.into_iter().chain(self.by_present(step)).collect()
+            }
+            // What makes room for our own goes when our own can be made, not before.
+            (Goal::Evicted, _) => self.by_runners(),
+            // An association that the annotation replaces.
+            (Goal::Absent, Phase::Wiring) => Vec::new(),
+            // Removed pools make room for new ones: on full nodes a renamed pool would otherwise wait forever, and one
+            // pool with a bad image would keep every removed one alive. They go when the new ones can be made: a run that
+            // fails before that leaves the old ones.
+            (Goal::Absent, Phase::Autoscalers | Phase::Drain) if self.makes_pools => {
+                self.by_runners()
+            }
+            (Goal::Absent, phase) => self.by_phase.range(..phase).flat_map(|it| it.1).collect(),
+        }
     }
-}
 
-/// All of the wiring, what leaves it included: an association that is removed is gone before new pods start. And the
-/// controller's webhook, without which none of its objects can be changed.
-fn runners_need(other: &Other) -> bool {
-    other.phase == Phase::Wiring || is_webhook_of_controller(other)
-}
+    fn by_present(&self, step: &Desired) -> Vec<&Id> {
+        match (step.phase, step.id.kind()) {
+            (Phase::Controller, "helm-release") => self.controller.iter().collect(),
+            (Phase::Controller, "webhook") => self.rules.iter().collect(),
+            // A runner takes a job as soon as it is registered: its role, rules and certificates are there before.
+            (Phase::Runners, "runner-deployment") => self.by_runners(),
+            (Phase::Registration, _) => self
+                .pods
+                .get(step.id.name())
+                .into_iter()
+                .flatten()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
 
-fn is_webhook_of_controller(other: &Other) -> bool {
-    other.goal == Goal::Present && other.phase == Phase::Controller && other.id.kind() == "webhook"
+    fn by_runners(&self) -> Vec<&Id> {
+        self.wiring.iter().chain(&self.webhook).collect()
+    }
 }
 
 /// Each predecessor of what is made is in the list, and nothing waits for itself. What is deleted may wait for something

@@ -83,7 +83,11 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         .map_err(Clone::clone)
         .and_then(|it| it.binary().map(drop));
     let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
-    let desired = facts.and_then(|facts| session::wanted(profile, &facts));
+    let desired = facts.and_then(|facts| {
+        let mut desired = session::wanted(profile, &facts)?;
+        session::set_order(&mut desired)?;
+        Ok(desired)
+    });
     let (known, credential) = usable(credential);
     let context = clients(
         &file,

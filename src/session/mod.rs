@@ -27,11 +27,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{
-        Desired, DesiredError, EksFacts, Facts, desired, names,
-        order::{self, OrderError},
-        teardown::Records,
-    },
+    desired::{Desired, DesiredError, EksFacts, Facts, desired, names, order, teardown::Records},
     error::{Error, ErrorKind, Result, System},
     inventory, observe,
     profile::{Profile, lint::windows_over},
@@ -189,7 +185,7 @@ impl Session {
         }
         self.desired.extend(left.goes);
         self.gone = left.gone;
-        order::connect(&mut self.desired).map_err(|error| disorder(&error))
+        set_order(&mut self.desired)
     }
 
     /// Whether GitHub still accepts the previous token in the controller's Secret: a rollback to a revoked one does not
@@ -255,16 +251,13 @@ pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
     )
 }
 
-/// The desired resources, each with what it waits for.
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
-    let mut wanted = desired(profile, facts).map_err(|error| wanted_error(&error))?;
-    order::connect(&mut wanted).map_err(|error| disorder(&error))?;
-    Ok(wanted)
+    desired(profile, facts).map_err(|error| wanted_error(&error))
 }
 
-/// The error of steps without an order.
-pub(super) fn disorder(error: &OrderError) -> Error {
-    Error::failed(System::Local, error.to_string())
+/// Adds to each step what it waits for.
+pub(super) fn set_order(steps: &mut [Desired]) -> Result<()> {
+    order::connect(steps).map_err(|error| Error::failed(System::Local, error.to_string()))
 }
 
 /// The error of a profile from which no resources can be computed.

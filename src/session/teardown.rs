@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     Session,
     accounts::accounts,
-    disorder,
+    set_order,
     teardown_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
     teardown_source::{Source, from_inventory, from_profile, use_secret},
 };
@@ -19,7 +19,7 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::{
-        Desired, names, order,
+        Desired, names,
         resource::{Id, Resource},
         teardown::{self, Records, TeardownOptions},
     },
@@ -131,7 +131,7 @@ pub(crate) async fn open(
         ..Context::new(source.profile, clients, version)
     };
     let mut desired = there(&context, all).await?;
-    order::connect(&mut desired).map_err(|error| disorder(&error))?;
+    set_order(&mut desired)?;
     if desired
         .iter()
         .any(|it| matches!(it.resource, Resource::Release(_)))
