@@ -61,10 +61,8 @@ templates! {
     /// The trust policy statement for EKS Pod Identity.
     TRUST_POD_IDENTITY = "policies/trust-pod-identity.json"
         ["SID", "CLUSTER_ARN", "NAMESPACES", "SERVICE_ACCOUNT"];
-    /// The statements for a bucket that runners read.
-    BUCKET_READ = "policies/bucket-read.json" ["SID", "SUFFIX", "PARTITION", "BUCKET"];
-    /// The statements for a bucket that runners read and write.
-    BUCKET_READ_WRITE = "policies/bucket-read-write.json" ["SID", "SUFFIX", "PARTITION", "BUCKET"];
+    /// The statements for a bucket.
+    BUCKET = "policies/bucket.json" ["SID", "SUFFIX", "PARTITION", "BUCKET", "ACTIONS"];
 }
 
 impl Template {
@@ -86,6 +84,14 @@ impl Template {
         document
     }
 
+    /// The items of a document that is a list.
+    pub fn items(&self, values: &[(&str, Value)]) -> Vec<Value> {
+        match self.value(values) {
+            Value::Array(items) => items,
+            other => vec![other],
+        }
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "the file is part of the program, and a test parses each"
@@ -95,11 +101,14 @@ impl Template {
     }
 
     fn assert_names<'a>(&self, given: impl Iterator<Item = &'a str>) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
         let mut given: Vec<&str> = given.collect();
         let mut names = self.names.to_vec();
         given.sort_unstable();
         names.sort_unstable();
-        debug_assert_eq!(given, names, "templates/{}", self.path);
+        assert_eq!(given, names, "templates/{}", self.path);
     }
 }
 

@@ -80,19 +80,28 @@ pub struct BucketGrant<'a> {
 }
 
 impl BucketGrant<'_> {
-    /// The statements with the minimum of actions (DESIGN 5), `Sid`s ending in `suffix`.
+    /// The minimum actions (DESIGN 5).
+    fn object_actions(&self) -> &'static [&'static str] {
+        match self.bucket.access {
+            BucketAccess::Read => &["s3:GetObject", "s3:GetObjectAcl"],
+            BucketAccess::ReadWrite => &[
+                "s3:GetObject",
+                "s3:GetObjectAcl",
+                "s3:PutObject",
+                "s3:PutObjectAcl",
+            ],
+        }
+    }
+
+    /// The statements, `Sid`s ending in `suffix`.
     fn statements(&self, suffix: &str) -> Vec<Value> {
-        let template = match self.bucket.access {
-            BucketAccess::Read => templates::BUCKET_READ,
-            BucketAccess::ReadWrite => templates::BUCKET_READ_WRITE,
-        };
-        let statements = template.value(&[
+        templates::BUCKET.items(&[
             ("SID", json!(self.sid)),
             ("SUFFIX", json!(suffix)),
             ("PARTITION", json!(self.partition)),
             ("BUCKET", json!(self.bucket.name)),
-        ]);
-        statements.as_array().cloned().unwrap_or_default()
+            ("ACTIONS", json!(self.object_actions())),
+        ])
     }
 }
 

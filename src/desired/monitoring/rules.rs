@@ -43,12 +43,11 @@ fn alerts(profile: &Profile) -> Vec<Value> {
     } else {
         controller.full_name()
     };
-    let alerts = templates::ALERTS.value(&[
+    templates::ALERTS.items(&[
         ("PROFILE", json!(profile.name)),
         ("NAMESPACE", json!(controller.namespace)),
         ("LOG_COMMAND", json!(controller.log_command())),
         ("LEASE", json!(lease)),
         ("CERTIFICATE", json!(controller.serving_certificate())),
-    ]);
-    alerts.as_array().cloned().unwrap_or_default()
+    ])
 }
