@@ -186,7 +186,10 @@ pub async fn execute(
         .collect();
     let mut running: FuturesUnordered<_> = desired
         .iter()
-        .map(|it| run_after(it, context, options, &gates, sender.clone()))
+        .map(|it| {
+            let run = run_after(it, context, options, &gates, sender.clone());
+            async move { (it, run.await) }
+        })
         .collect();
     let mut phases = Phases::new(desired);
     let mut results = Vec::new();
@@ -197,7 +200,7 @@ pub async fn execute(
             Some(event) = events.recv() => on_event(&event),
             next = running.next() => match next {
                 None => break,
-                Some(result) => {
+                Some((step, result)) => {
                     // Report the step's events before its end.
                     while let Ok(event) = events.try_recv() {
                         on_event(&event);
@@ -209,12 +212,9 @@ pub async fn execute(
                             first
                         });
                     }
-                    let step = desired.iter().find(|it| it.id == result.id);
-                    report(&result, step, on_event);
+                    report(&result, step.goal, on_event);
                     // A run that was stopped reaches no further phase.
-                    if let Some(step) = step
-                        && options.stop.borrow().is_none()
-                    {
+                    if options.stop.borrow().is_none() {
                         phases.end(step.phase, on_event);
                     }
                     results.push(result);
@@ -293,7 +293,7 @@ async fn run_after(
     }
 }
 
-fn report(result: &StepResult, step: Option<&Desired>, on_event: &mut dyn FnMut(&Event)) {
+fn report(result: &StepResult, goal: Goal, on_event: &mut dyn FnMut(&Event)) {
     let (id, elapsed) = (result.id.clone(), result.elapsed);
     match (&result.error, result.action) {
         (Some(error), _) => on_event(&Event::Failed {
@@ -304,7 +304,7 @@ fn report(result: &StepResult, step: Option<&Desired>, on_event: &mut dyn FnMut(
         (None, Some(action)) => on_event(&Event::Finished {
             id,
             action,
-            goal: step.map_or(Goal::Present, |step| step.goal),
+            goal,
             elapsed,
         }),
         (None, None) => {}

@@ -9,9 +9,6 @@ use crate::{
     execute::{Span, StepResult},
 };
 
-/// A step of the chain, with the time that the run waited for it alone.
-pub type Part<'a> = (&'a Id, Duration);
-
 /// A part that is shorter than this explains nothing.
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -19,8 +16,8 @@ const SHORT: Duration = Duration::from_millis(500);
 const PARTS: usize = 4;
 
 /// The steps that the run waited for, the first one first: from the last one to end back to one that waited for none.
-/// Namespaces, the lease and the plan under it come before and are not in it.
-pub fn critical_path(steps: &[StepResult]) -> Vec<Part<'_>> {
+/// Namespaces, the lease and the plan under it come before and are not in it. With the time that it waited for each alone.
+fn critical_path(steps: &[StepResult]) -> Vec<(&Id, Duration)> {
     let span = |id: &Id| {
         let step = steps.iter().find(|it| it.id == *id)?;
         Some((&step.id, step.span.as_ref()?))

@@ -211,9 +211,8 @@ impl Drop for Progress {
             bar.finish_and_clear();
         }
         // A run that was stopped did not reach these phases.
-        let left: Vec<Phase> = self.groups.later.keys().copied().collect();
-        for phase in left {
-            self.phase(phase);
+        if let Some(last) = self.groups.later.keys().next_back().copied() {
+            self.phase(last);
         }
         self.end_group();
     }
