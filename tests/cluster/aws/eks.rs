@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arcctl_sandbox::{
     cloud::{ACCOUNT, ADMINISTRATOR},
-    kubelet::NodeSpec,
     proxy::{Effect, Fault, FaultId, Matching, MethodMatch, Nth, System},
-    world::{Options, Pace},
 };
 use aws_credential_types::Credentials;
 use aws_sdk_ssm::types::ParameterType;
@@ -15,16 +13,6 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::harness::cluster::{Cluster, Ended};
-
-/// A sandbox with AWS; without moto there is none, and the test fails.
-fn sandbox() -> Cluster {
-    Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        nodes: (0..2).map(NodeSpec::numbered).collect(),
-        ..Options::default()
-    })
-}
 
 /// Makes AWS answer `DescribeCluster` with `change` made to the cluster it describes.
 fn described(cluster: &Cluster, change: impl Fn(&mut Value)) -> FaultId {
@@ -62,7 +50,7 @@ fn answer(status: u16, body: Option<String>) -> Effect {
 
 #[test]
 fn a_cluster_is_reached_by_its_name_alone() {
-    let cluster = sandbox();
+    let cluster = Cluster::with_aws();
     let profile = cluster.eks_profile("arcctl", &[]);
     let file = profile.to_str().unwrap();
     // Nothing of a kubeconfig is used, by helm neither.
@@ -135,7 +123,7 @@ fn the_judge_accepts(cluster: &Cluster, token: &str) {
 
 #[test]
 fn a_cluster_that_cannot_be_reached_says_why() {
-    let cluster = sandbox();
+    let cluster = Cluster::with_aws();
     let profile = cluster.eks_profile("arcctl", &[]);
     the_cluster(&cluster, &profile);
     the_credentials(&cluster, &profile);
@@ -275,7 +263,7 @@ pub(crate) fn keep(cluster: &Cluster, name: &str, value: &str, kind: Option<Para
 
 #[test]
 fn a_token_is_read_where_aws_keeps_it() {
-    let cluster = sandbox();
+    let cluster = Cluster::with_aws();
     let token = cluster.tokens()[0].clone();
     keep(&cluster, "arcctl/token", &format!("{token}\n"), None);
     let pair = json!({"token": token}).to_string();

@@ -161,11 +161,7 @@ fn review(resource: &str, verb: &str, namespace: &str) -> Value {
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn the_documented_roles_are_enough_and_no_more() {
-    let cluster = Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        ..Options::default()
-    });
+    let cluster = Cluster::with_aws();
     cluster.kubectl(&["create", "serviceaccount", ACCOUNT], None);
     cluster.kubectl(&["apply", "-f", "-"], Some(ROLES));
     cluster.kubectl(&["apply", "-f", "-"], Some(&operator()));

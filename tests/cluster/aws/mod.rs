@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use arcctl_sandbox::{
     cloud::ACCOUNT,
     proxy::{Effect, Fault, FaultId, Matching, Nth, System},
-    world::{Options, Pace},
 };
 use serde_json::{Value, json};
 
@@ -25,11 +24,7 @@ pub(crate) const ROLE: &str = "actions-runner-role";
 pub(crate) const POLICY: &str = "arn:aws:iam::123456789012:policy/pull";
 
 pub(crate) fn sandbox() -> (Cluster, Account) {
-    let cluster = Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        ..Options::default()
-    });
+    let cluster = Cluster::with_aws();
     let account = Account::of(&cluster);
     account.make_bucket("runners.example");
     account.make_policy("pull");

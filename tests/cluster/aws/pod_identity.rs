@@ -3,11 +3,7 @@
 
 use std::path::PathBuf;
 
-use arcctl_sandbox::{
-    cloud::ACCOUNT,
-    proxy::System,
-    world::{Options, Pace},
-};
+use arcctl_sandbox::{cloud::ACCOUNT, proxy::System};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,11 +28,7 @@ fn profile(cluster: &Cluster, name: &str, key: &str, role: &str) -> PathBuf {
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn pods_get_their_role_by_an_association() {
-    let cluster = Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        ..Options::default()
-    });
+    let cluster = Cluster::with_aws();
     let account = Account::of(&cluster);
     let file = profile(&cluster, "arcctl", "podIdentity", ROLE);
     each_missing_permission_is_named(&cluster, &file);

@@ -1,8 +1,6 @@
 //! The controller cannot reach GitHub because of a closed security group, and the profile does not configure one: `up` and
 //! the doctor report the missing connection, with the nodes' groups and the profile key.
 
-use arcctl_sandbox::world::{Options, Pace};
-
 use crate::{
     doctor::{check, is_root, run},
     harness::cluster::Cluster,
@@ -11,11 +9,7 @@ use crate::{
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_controller_that_does_not_reach_github_is_told_with_the_groups_of_its_nodes() {
-    let cluster = Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        ..Options::default()
-    });
+    let cluster = Cluster::with_aws();
     let kubelet = cluster.world().kubelet().unwrap();
     kubelet.cut_off(true);
     let profile = cluster.eks_profile("arcctl", &[("runners: 5m", "runners: 25s")]);

@@ -7,7 +7,10 @@ use arcctl_sandbox::{
     proxy::System,
 };
 use aws_credential_types::Credentials;
-use aws_sdk_eks::types::PodIdentityAssociation;
+use aws_sdk_eks::{
+    operation::update_pod_identity_association::builders::UpdatePodIdentityAssociationFluentBuilder,
+    types::PodIdentityAssociation,
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -230,24 +233,26 @@ impl Account {
     }
 
     pub(crate) fn set_association_role(&self, account: &str, role: &str) {
-        let found = self.association(account).unwrap();
-        let update = self
-            .eks
-            .update_pod_identity_association()
-            .cluster_name("runners");
-        let update = update.association_id(found.association_id().unwrap());
-        self.run(update.role_arn(role).send());
+        self.run(self.association_update(account).role_arn(role).send());
     }
 
     /// Has the role of an association lead to a further one.
     pub(crate) fn set_association_target(&self, account: &str, target: &str) {
+        self.run(
+            self.association_update(account)
+                .target_role_arn(target)
+                .send(),
+        );
+    }
+
+    /// A change of an association, without what it changes.
+    fn association_update(&self, account: &str) -> UpdatePodIdentityAssociationFluentBuilder {
         let found = self.association(account).unwrap();
         let update = self
             .eks
             .update_pod_identity_association()
             .cluster_name("runners");
-        let update = update.association_id(found.association_id().unwrap());
-        self.run(update.target_role_arn(target).send());
+        update.association_id(found.association_id().unwrap())
     }
 
     fn provider(issuer: &str) -> String {

@@ -55,6 +55,15 @@ impl Cluster {
         })
     }
 
+    /// A sandbox without delays, with AWS; without moto there is none, and the test fails.
+    pub(crate) fn with_aws() -> Self {
+        Self::start(Options {
+            pace: Pace::Fast,
+            aws: true,
+            ..Options::default()
+        })
+    }
+
     pub(crate) fn start(options: Options) -> Self {
         let runtime = Runtime::new().unwrap();
         let world = runtime.block_on(Sandbox::start(options)).unwrap();

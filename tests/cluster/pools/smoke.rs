@@ -38,9 +38,9 @@ fn a_job_is_followed_to_a_runner_of_the_profile_and_each_fault_is_named() {
     cluster.finish();
 }
 
-fn smoke(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
+fn arguments(profile: &Path) -> [&str; 7] {
     let profile = profile.to_str().unwrap();
-    let arguments = [
+    [
         "smoke",
         "-f",
         profile,
@@ -48,8 +48,11 @@ fn smoke(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
         REPOSITORY,
         "-o",
         "json",
-    ];
-    cluster.arcctl(&[&arguments[..], more].concat())
+    ]
+}
+
+fn smoke(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
+    cluster.arcctl(&[&arguments(profile)[..], more].concat())
 }
 
 fn commit(cluster: &Cluster, text: &str) {
@@ -172,17 +175,7 @@ fn interrupted_and_cancelled(cluster: &Cluster, profile: &Path) {
         never_assign: true,
         ..ActionsFaults::default()
     });
-    let profile = profile.to_str().unwrap();
-    let arguments = [
-        "smoke",
-        "-f",
-        profile,
-        "--repository",
-        REPOSITORY,
-        "-o",
-        "json",
-    ];
-    let mut running = cluster.arcctl_in_background(&arguments);
+    let mut running = cluster.arcctl_in_background(&arguments(profile));
     running.wait_for("to none of the 2 idle runners");
     running.interrupt();
     let ended = running.end();
@@ -194,7 +187,7 @@ fn interrupted_and_cancelled(cluster: &Cluster, profile: &Path) {
         ("completed".into(), Some("cancelled".into()))
     );
 
-    let mut running = cluster.arcctl_in_background(&arguments);
+    let mut running = cluster.arcctl_in_background(&arguments(profile));
     running.wait_for("to none of the 2 idle runners");
     github.cancel_runs();
     let ended = running.end();

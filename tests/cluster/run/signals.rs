@@ -2,10 +2,6 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use arcctl_sandbox::{
-    kubelet::NodeSpec,
-    world::{Options, Pace},
-};
 use serde_json::Value;
 
 use crate::{harness::cluster::Cluster, harness::running::Running};
@@ -13,15 +9,6 @@ use crate::{harness::cluster::Cluster, harness::running::Running};
 /// A `helm` that takes its time with whatever it writes, and then is the real one.
 const SLOW: &str =
     "#!/bin/sh\ncase \"$1\" in upgrade|uninstall) sleep 30;; esac\nexec HELM \"$@\"\n";
-
-fn sandbox() -> Cluster {
-    Cluster::start(Options {
-        pace: Pace::Fast,
-        aws: true,
-        nodes: (0..2).map(NodeSpec::numbered).collect(),
-        ..Options::default()
-    })
-}
 
 /// An `up` that waits for helm, with temporary files in `temporary`.
 fn in_helm(cluster: &Cluster, temporary: &Path, profile: &Path) -> Running {
@@ -59,7 +46,7 @@ fn left(temporary: &Path) -> Vec<String> {
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_second_signal_ends_the_run_at_once_with_one_document_and_no_token_left() {
-    let cluster = sandbox();
+    let cluster = Cluster::with_aws();
     let profile = cluster.eks_profile("arcctl", &[]);
     for (first, second, code) in [
         ("INT", "INT", 130),
