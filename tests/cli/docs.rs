@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
-use arcctl::{doctor::Severity, error::ErrorKind, profile::load};
+use arcctl::{doctor::check::Severity, error::ErrorKind, profile::load};
 use regex::Regex;
 
 use crate::repository::{empty, files_in, root, stdout, text};
@@ -258,6 +258,19 @@ fn every_check_has_a_section_and_every_section_a_check() {
         let told = section(&document, &format!("## {}", check.id));
         assert!(told.contains(check.claim), "{}: {}", check.id, check.claim);
     }
+}
+
+/// A page that the site's table of contents does not list is not in the site; decisions are listed by the script.
+#[test]
+fn the_site_has_each_document() {
+    let contents = text("tools/docs/SUMMARY.md");
+    let missing: Vec<String> = files_in("docs/", "md")
+        .into_iter()
+        .filter(|it| !it.starts_with("docs/decisions/"))
+        .filter(|it| !contents.contains(&format!("({it})")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(contents.contains("(README.md)") && contents.contains("(CHANGELOG.md)"));
 }
 
 /// The Korean page has one row per check, in the same order and with its severity.
