@@ -14,6 +14,7 @@ pub mod record;
 pub mod render;
 pub mod resource;
 mod secrets;
+pub mod summary;
 pub mod teardown;
 
 pub use aws::eks_facts::EksFacts;

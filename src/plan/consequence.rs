@@ -134,6 +134,7 @@ mod tests {
     use crate::desired::{
         Goal, Phase,
         resource::{Chart, HelmRelease, Id, KubeObject},
+        summary::Summary,
     };
 
     fn release() -> Desired {
@@ -237,6 +238,7 @@ mod tests {
             proof: false,
             note: None,
             consequences: Vec::new(),
+            summary: Summary::default(),
         };
         let makes = |steps: Vec<Step>| {
             let profile = "p".into();

@@ -8,7 +8,11 @@ use serde::Serialize;
 pub use refusal::refusals;
 
 use crate::{
-    desired::{Desired, Goal, Phase, resource::Resource},
+    desired::{
+        Desired, Goal, Phase,
+        resource::Resource,
+        summary::{Summary, summary},
+    },
     diff::Difference,
     error::Error,
     resource::observed::{Observed, Ownership, Readiness},
@@ -61,6 +65,9 @@ pub struct Step {
     /// Side effects of the step: which pods are restarted, which runners are replaced.
     #[serde(skip)]
     pub consequences: Vec<String>,
+    /// What is shown of it to people.
+    #[serde(skip)]
+    pub summary: Summary,
 }
 
 /// The steps of a run, in order.
@@ -128,6 +135,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         proof: desired.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
+        summary: summary(desired),
     };
     if desired.goal == Goal::Absent {
         return Ok(decide_removal(observed, step));

@@ -68,6 +68,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             name: id.name().into(),
             profile: profile.into(),
             managed: details["managed"] != false,
+            credential: String::new(),
             runner_namespaces: Vec::new(),
         })),
         "crds" => Some(Resource::Crds(CrdSet {

@@ -159,6 +159,8 @@ pub struct ControllerSecret {
     pub profile: String,
     /// Whether arcctl writes it; otherwise another user does, and arcctl only prevents its deletion by a chart upgrade.
     pub managed: bool,
+    /// Where its value comes from, for people: `from env GH_TOKEN`; empty if that is not known.
+    pub credential: String,
     /// The namespaces of the runners that test a changed credential.
     pub runner_namespaces: Vec<String>,
 }
