@@ -19,7 +19,7 @@ mkdir "$book/pages"
 cp "$root/tools/docs/book.toml" "$book/"
 cd "$root"
 cp -r --parents README.md README.ko.md CHANGELOG.md CONTRIBUTING.md LICENSE docs profiles "$book/pages/"
-cp "$root/tools/docs/SUMMARY.md" "$book/pages/"
+cp "$root/tools/docs/contents.md.in" "$book/pages/SUMMARY.md"
 # Decisions are linked from the architecture; a page that the summary does not list is not built.
 {
   printf '  - [Decisions](docs/decisions/index.md)\n'
