@@ -138,10 +138,7 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             .map(|manifest| object(Phase::Controller, manifest)),
     );
     for pool in &profile.pools {
-        let runners = object(
-            Phase::Runners,
-            pool::runner_deployment::runner_deployment(profile, pool)?,
-        );
+        let runners = runner_deployment(profile, pool)?;
         let mut autoscaler = object(
             Phase::Runners,
             pool::autoscaler::autoscaler(profile, pool, facts)?,
@@ -290,11 +287,21 @@ fn online(pool: &Pool) -> Registration {
     }
 }
 
+fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Desired, DesiredError> {
+    let manifest = pool::runner_deployment::runner_deployment(profile, pool)?;
+    let id = names::object_id(&manifest);
+    let object = KubeObject {
+        pool: Some(online(pool)),
+        ..KubeObject::new(manifest)
+    };
+    Ok(named(Phase::Runners, id, Resource::Object(object)))
+}
+
 fn object(phase: Phase, manifest: Value) -> Desired {
     named(
         phase,
         names::object_id(&manifest),
-        Resource::Object(KubeObject { manifest }),
+        Resource::Object(KubeObject::new(manifest)),
     )
 }
 
