@@ -322,6 +322,7 @@ pub(super) async fn facts(
         service_monitor_crd: Some(monitors),
         prometheus_rule_crd: Some(rules),
         foreign_cert_manager: Some(foreign.cert_manager),
+        no_cert_manager_release: foreign.no_release,
         ca_bundle,
         live_overrides: live_overrides(&autoscalers, profile),
         rivals: conflicts::rivals(&autoscalers, profile),

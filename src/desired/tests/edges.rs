@@ -17,6 +17,8 @@ use crate::{
 
 const RELEASE: &str = "helm-release/actions-runner-system/actions-runner-controller";
 const WEBHOOK: &str = "webhook/actions-runner-system/actions-runner-controller-webhook";
+const CERT_MANAGER: &str = "helm-release/cert-manager/cert-manager";
+const CRDS: &str = "crds/-/cert-manager";
 const DEPLOYMENT: &str = "runner-deployment/actions-runner/basic";
 
 /// A profile with everything that others may wait for.
@@ -144,6 +146,27 @@ fn cert_manager_and_aws_do_not_wait_for_each_other() {
     for id in aws.iter().flat_map(|it| of_kind(&steps, it)) {
         assert_does_not_wait(&steps, &id, &["crds", "helm-release", "webhook"]);
     }
+}
+
+#[test]
+fn only_a_fresh_cert_manager_does_not_wait_for_its_crds() {
+    let with = |no_cert_manager_release: bool, changes: &Value| {
+        let facts = Facts {
+            no_cert_manager_release,
+            ..Facts::default()
+        };
+        let mut steps = desired(&profile(changes), &facts).unwrap();
+        connect(&mut steps).unwrap();
+        let proven = before(&steps, "webhook/cert-manager/cert-manager-webhook");
+        assert!(proven.contains(CRDS), "{proven:?}");
+        assert!(proven.contains(CERT_MANAGER), "{proven:?}");
+        before(&steps, CERT_MANAGER).contains(CRDS)
+    };
+    assert!(with(false, &json!({})));
+    assert!(!with(true, &json!({})));
+    // An Issuer of the user's in the chart's values is of a kind that must be there.
+    let own = json!({"certManager": {"values": {"extraObjects": ["kind: ClusterIssuer"]}}});
+    assert!(with(true, &own));
 }
 
 #[test]
