@@ -30,6 +30,8 @@ pub(super) struct Looked {
     pub cert_manager: bool,
     /// Whether helm has no record of cert-manager's release.
     pub no_release: bool,
+    /// Whether the controller's webhooks are missing: its release is absent, or lacks objects.
+    pub no_controller: bool,
     /// The warnings.
     pub advice: Vec<String>,
 }
@@ -64,6 +66,7 @@ pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Lo
     Ok(Looked {
         cert_manager: cert_manager(kube, profile, &configurations, &releases).await?,
         no_release: releases.is_empty(),
+        no_controller: own_configuration(profile, &configurations).is_none(),
         advice,
     })
 }

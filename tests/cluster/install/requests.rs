@@ -116,3 +116,23 @@ fn what_is_large_is_sent_once_and_only_the_newest_revision_is_read() {
     );
     cluster.finish();
 }
+
+#[test]
+fn the_charts_of_missing_releases_are_downloaded_at_the_same_time() {
+    let cluster = Cluster::with_faults(&["charts:delay=2s"]);
+    let profile = cluster.profile("arcctl", &[]);
+    let charts = cluster.world().proxy(System::Charts).unwrap();
+    let asked = || -> Vec<String> { charts.requests().into_iter().map(|it| it.path).collect() };
+    let _planned = cluster.plan(&profile, &[]).expect(0);
+    let planned = asked();
+    assert_eq!(
+        planned.len(),
+        4,
+        "an index and a package for each: {planned:#?}"
+    );
+    // One after the other the second would be a package.
+    for path in &planned[..2] {
+        assert!(path.ends_with("/index.yaml"), "{planned:#?}");
+    }
+    cluster.finish();
+}
