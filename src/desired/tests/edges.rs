@@ -28,6 +28,7 @@ fn everything() -> Value {
         "github": {"caBundle": {"file": "ca.pem"}},
         "monitoring": {"alerts": "always", "dashboard": "always"},
         "aws": {
+            "githubServer": {"securityGroup": "sg-server"},
             "irsa": {"role": "runner", "serviceAccount": "sa", "buckets": [{"name": "bucket", "access": "read", "apply": true}]},
         },
     })
@@ -136,6 +137,20 @@ fn a_runner_has_all_it_needs_before_it_takes_a_job() {
     assert!(
         before(&steps, "registration/github/basic").contains("runner-pods/actions-runner/basic")
     );
+}
+
+#[test]
+fn rules_are_there_before_what_goes_through_them_and_hold_nothing_else_up() {
+    let steps = connected(&everything());
+    assert_waits(&steps, WEBHOOK, &["security-group-rule"]);
+    assert_waits(&steps, DEPLOYMENT, &["security-group-rule"]);
+    for id in [RELEASE, "webhook/cert-manager/cert-manager-webhook"] {
+        assert_does_not_wait(&steps, id, &["security-group-rule"]);
+    }
+    for id in of_kind(&steps, "security-group-rule") {
+        let kinds = ["crds", "helm-release", "webhook", "iam-role", "secret"];
+        assert_does_not_wait(&steps, &id, &kinds);
+    }
 }
 
 #[test]
