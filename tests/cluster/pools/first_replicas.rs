@@ -37,10 +37,9 @@ fn a_new_pool_begins_with_its_minimum_and_only_the_autoscaler_changes_it() {
     let _first = cluster.up(&profile, &[]).expect(0);
     // The autoscaler has nothing to change: the value is what it computes itself.
     let (owners, value) = replicas(&cluster);
-    assert_eq!(
-        (owners, value),
-        (vec!["arcctl-create".to_owned()], 2.into())
-    );
+    assert_eq!(value, 2);
+    let of_arcctl = owners.iter().filter(|it| it.starts_with("arcctl"));
+    assert_eq!(of_arcctl.collect::<Vec<_>>(), ["arcctl-create"]);
 
     let planned = cluster.plan(&profile, &[]);
     let _unchanged = planned.expect(0);
