@@ -245,9 +245,7 @@ mod tests {
             id: Id::new("namespace", None, "x"),
             phase: Phase::Base,
             after: Vec::new(),
-            resource: Resource::Object(KubeObject {
-                manifest: serde_json::Value::Null,
-            }),
+            resource: Resource::Object(KubeObject::new(serde_json::Value::Null)),
             goal: Goal::Present,
         }
     }
@@ -311,7 +309,7 @@ mod tests {
         });
         let yields = Desired {
             id: Id::new("horizontal-runner-autoscaler", Some("n"), "r"),
-            resource: Resource::Object(KubeObject { manifest }),
+            resource: Resource::Object(KubeObject::new(manifest)),
             goal: Goal::Evicted,
             ..desired()
         };

@@ -145,6 +145,18 @@ pub struct Webhooks {
 pub struct KubeObject {
     /// The whole manifest: apiVersion, kind, metadata (name, namespace, labels), spec.
     pub manifest: Value,
+    /// The pool of a `RunnerDeployment`: a new one begins with its minimum in force. No other object has one.
+    pub pool: Option<Registration>,
+}
+
+impl KubeObject {
+    /// The object of a manifest.
+    pub const fn new(manifest: Value) -> Self {
+        Self {
+            manifest,
+            pool: None,
+        }
+    }
 }
 
 /// The Secret `controller-manager`. Its values are read from the profile's source when it is applied; this type does

@@ -12,5 +12,6 @@ pub(crate) mod moved_leases;
 pub(crate) mod policies;
 pub(crate) mod quirks;
 pub(crate) mod refusals;
+pub(crate) mod requests;
 pub(crate) mod scopes;
 pub(crate) mod versions;
