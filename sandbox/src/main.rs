@@ -88,7 +88,7 @@ fn say(line: &str) {
 fn announce(aws: bool) {
     say(
         "simulated: GitHub, AWS, the charts and their controllers, worker nodes and their pods; \
-         real: etcd, kube-apiserver, kube-controller-manager, helm",
+         real: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, helm",
     );
     if aws {
         say(

@@ -27,36 +27,24 @@ use super::{Failed, Settings};
 struct Context {
     client: Client,
     settings: Settings,
-    recorder: Arc<Recorder>,
+    recorder: Recorder,
     memories: Memories,
     addresses: AtomicU32,
 }
 
-/// The watch of all bound pods.
-pub(super) fn controller(client: Client) -> Controller<Pod> {
-    Controller::new(
-        Api::all(client),
-        watcher::Config::default().fields("spec.nodeName!="),
-    )
-    .with_config(Config::default().concurrency(0))
-}
-
-/// Leads pods until it is dropped.
-pub(super) async fn run(
-    controller: Controller<Pod>,
-    client: Client,
-    settings: Settings,
-    recorder: Arc<Recorder>,
-) {
+/// Leads the pods that are bound to a node until it is dropped.
+pub(super) async fn run(client: Client, settings: Settings) {
     let retry = settings.delays.retry;
+    let pods: Api<Pod> = Api::all(client.clone());
     let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone()),
         client,
         settings,
-        recorder,
         memories: Memories::default(),
         addresses: AtomicU32::new(0),
     });
-    controller
+    Controller::new(pods, watcher::Config::default().fields("spec.nodeName!="))
+        .with_config(Config::default().concurrency(0))
         .run(reconcile, move |_, _, _| Action::requeue(retry), context)
         .for_each(async |_| {})
         .await;
@@ -309,7 +297,6 @@ impl Turn<'_> {
 
     async fn note(&self, warning: bool, reason: &str, message: &str) -> Result<()> {
         let note = Note {
-            component: "kubelet",
             warning,
             reason,
             message,

@@ -1,7 +1,6 @@
-//! Simulated worker nodes, scheduler and kubelets: pods are bound, wait for their dependencies, become Running, and are
-//! deleted. No container ever runs; the shell command of a Job runs on this machine instead.
+//! Simulated worker nodes and kubelets: pods that the scheduler has bound wait for their dependencies, become Running, and
+//! are deleted. No container ever runs; the shell command of a Job runs on this machine instead.
 
-mod claims;
 mod command;
 mod delays;
 mod events;
@@ -11,9 +10,7 @@ mod lookup;
 mod memory;
 mod needs;
 mod node;
-mod quantity;
-mod schedule;
-mod scheduler;
+mod provisioner;
 mod shown;
 mod status;
 
@@ -22,14 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::task::JoinSet;
 
 pub use delays::Delays;
@@ -86,18 +80,9 @@ impl Kubelet {
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(heartbeat(client.clone(), settings.nodes.clone()));
-        let nodes = nodes(client.clone(), &mut tasks);
-        let recorder = Arc::new(events::Recorder::new(client.clone()));
         let cut_off = Arc::clone(&settings.cut_off);
-        let controller = lifecycle::controller(client.clone());
-        let bound: Store<Pod> = controller.store();
-        tasks.spawn(lifecycle::run(
-            controller,
-            client.clone(),
-            settings,
-            recorder.clone(),
-        ));
-        tasks.spawn(scheduler::run(client.clone(), nodes, bound, recorder));
+        tasks.spawn(lifecycle::run(client.clone(), settings));
+        tasks.spawn(provisioner::run(client.clone()));
         Ok(Self {
             _tasks: tasks,
             cut_off,
@@ -108,15 +93,6 @@ impl Kubelet {
     pub fn cut_off(&self, cut_off: bool) {
         self.cut_off.store(cut_off, Ordering::Relaxed);
     }
-}
-
-fn nodes(client: Client, tasks: &mut JoinSet<()>) -> Store<Node> {
-    let (store, writer) = reflector::store();
-    let stream = watcher(Api::<Node>::all(client), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer);
-    tasks.spawn(stream.for_each(async |_| {}));
-    store
 }
 
 async fn register(client: &Client, spec: &NodeSpec) -> Result<()> {

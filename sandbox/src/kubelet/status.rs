@@ -155,13 +155,6 @@ pub(super) fn ended(pod: &Pod, now: Timestamp, how: &Ended) -> Value {
     }})
 }
 
-/// The scheduler has found no node.
-pub(super) fn unschedulable(now: Timestamp, message: &str) -> Value {
-    json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False",
-        "reason": "Unschedulable", "message": message,
-        "lastProbeTime": null, "lastTransitionTime": time(now)}]}})
-}
-
 pub(super) fn containers(pod: &Pod) -> &[Container] {
     pod.spec
         .as_ref()
