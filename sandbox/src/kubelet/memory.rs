@@ -1,8 +1,10 @@
 //! The kubelets' state of pods between two polls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
 
 /// What is remembered of one pod.
 #[derive(Clone, Debug)]
@@ -13,6 +15,10 @@ pub(super) struct Memory {
     pub(super) mounts: u32,
     /// Its address, once it has one.
     pub(super) address: Option<String>,
+    /// The containers whose images are on the node.
+    pub(super) pulled: HashSet<String>,
+    /// The init containers that have been started, in their order.
+    pub(super) inits: Vec<Init>,
     /// Since when its containers run.
     pub(super) running: Option<Instant>,
     /// Since when it is ending.
@@ -21,12 +27,32 @@ pub(super) struct Memory {
     pub(super) retry: Option<Instant>,
 }
 
+/// An init container that runs, or has ended well.
+#[derive(Clone, Debug)]
+pub(super) struct Init {
+    pub(super) started: Instant,
+    pub(super) since: Timestamp,
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl Init {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            started: Instant::now(),
+            since: now,
+            ended: None,
+        }
+    }
+}
+
 impl Memory {
     fn new() -> Self {
         Self {
             accepted: Instant::now(),
             mounts: 0,
             address: None,
+            pulled: HashSet::new(),
+            inits: Vec::new(),
             running: None,
             ending: None,
             retry: None,

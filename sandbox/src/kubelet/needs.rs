@@ -1,6 +1,6 @@
 //! The Secrets and `ConfigMaps` that a pod cannot start without. Pure: no I/O.
 
-use k8s_openapi::api::core::v1::{KeyToPath, Pod, PodSpec, ProjectedVolumeSource, Volume};
+use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, ProjectedVolumeSource, Volume};
 
 /// A Secret or a `ConfigMap`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -159,54 +159,48 @@ fn keys(items: Option<&Vec<KeyToPath>>) -> Vec<String> {
         .collect()
 }
 
-/// What the variables of the pod's containers need.
-pub(super) fn of_variables(pod: &Pod) -> Vec<Need> {
-    pod.spec.iter().flat_map(of_spec).collect()
-}
-
-fn of_spec(spec: &PodSpec) -> Vec<Need> {
+/// What the variables of a container need.
+pub(super) fn of_variables(container: &Container) -> Vec<Need> {
     let mut needs = Vec::new();
-    for container in &spec.containers {
-        for source in container.env_from.iter().flatten() {
-            if let Some(secret) = &source.secret_ref
-                && secret.optional != Some(true)
-            {
-                needs.push(Need::new(
-                    Kind::Secret,
-                    &secret.name,
-                    Vec::new(),
-                    &container.name,
-                ));
-            }
-            if let Some(map) = &source.config_map_ref
-                && map.optional != Some(true)
-            {
-                needs.push(Need::new(
-                    Kind::ConfigMap,
-                    &map.name,
-                    Vec::new(),
-                    &container.name,
-                ));
-            }
+    for source in container.env_from.iter().flatten() {
+        if let Some(secret) = &source.secret_ref
+            && secret.optional != Some(true)
+        {
+            needs.push(Need::new(
+                Kind::Secret,
+                &secret.name,
+                Vec::new(),
+                &container.name,
+            ));
         }
-        let sources = container
-            .env
-            .iter()
-            .flatten()
-            .filter_map(|one| one.value_from.as_ref());
-        for source in sources {
-            if let Some(secret) = &source.secret_key_ref
-                && secret.optional != Some(true)
-            {
-                let key = vec![secret.key.clone()];
-                needs.push(Need::new(Kind::Secret, &secret.name, key, &container.name));
-            }
-            if let Some(map) = &source.config_map_key_ref
-                && map.optional != Some(true)
-            {
-                let key = vec![map.key.clone()];
-                needs.push(Need::new(Kind::ConfigMap, &map.name, key, &container.name));
-            }
+        if let Some(map) = &source.config_map_ref
+            && map.optional != Some(true)
+        {
+            needs.push(Need::new(
+                Kind::ConfigMap,
+                &map.name,
+                Vec::new(),
+                &container.name,
+            ));
+        }
+    }
+    let sources = container
+        .env
+        .iter()
+        .flatten()
+        .filter_map(|one| one.value_from.as_ref());
+    for source in sources {
+        if let Some(secret) = &source.secret_key_ref
+            && secret.optional != Some(true)
+        {
+            let key = vec![secret.key.clone()];
+            needs.push(Need::new(Kind::Secret, &secret.name, key, &container.name));
+        }
+        if let Some(map) = &source.config_map_key_ref
+            && map.optional != Some(true)
+        {
+            let key = vec![map.key.clone()];
+            needs.push(Need::new(Kind::ConfigMap, &map.name, key, &container.name));
         }
     }
     needs
@@ -233,7 +227,10 @@ mod tests {
         }}))
         .unwrap();
         assert_eq!(
-            (of_volumes(&pod), of_variables(&pod)),
+            (
+                of_volumes(&pod),
+                of_variables(&pod.spec.as_ref().unwrap().containers[0])
+            ),
             (Vec::new(), Vec::new())
         );
     }
@@ -259,7 +256,7 @@ mod tests {
             "env": [{"name": "T", "valueFrom": {"secretKeyRef": {
                 "name": "controller-manager", "key": "github_token"}}}]}]}}))
         .unwrap();
-        let need = &of_variables(&pod)[0];
+        let need = &of_variables(&pod.spec.as_ref().unwrap().containers[0])[0];
         assert_eq!(need.keys, ["github_token"]);
         assert_eq!(
             need.variable_failure(Found::WithoutKey("github_token"), "n")

@@ -55,8 +55,11 @@ pub(super) fn initial_delay(container: &Container) -> Duration {
 
 /// What its status says of a container.
 pub(super) fn status<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == container)
+    let status = pod.status.as_ref()?;
+    let containers = status.container_statuses.iter().flatten();
+    let inits = status.init_container_statuses.iter().flatten();
+    let mut all = containers.chain(inits);
+    all.find(|status| status.name == container)
 }
 
 fn phase(pod: &Pod) -> Option<&str> {
