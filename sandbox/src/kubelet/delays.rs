@@ -15,7 +15,7 @@ pub struct Delays {
     pub job: Duration,
     /// From being asked to end to being gone.
     pub termination: Duration,
-    /// Whether `initialDelaySeconds` of a readiness probe is waited for.
+    /// Whether readiness probes are run in their own time; otherwise a container is ready at once.
     pub probes: bool,
     /// Between two looks of the kubelet at the images for its node's status: it keeps a list for 30 s (kubernetes,
     /// `pkg/kubelet/images/image_gc_manager.go`).

@@ -19,6 +19,7 @@ use super::events::{Note, Recorder};
 use super::fault;
 use super::images::Stores;
 use super::memory::{Memories, Memory};
+use super::probes;
 use super::shown;
 use super::status::{self, Place};
 use super::{Failed, Settings};
@@ -136,7 +137,7 @@ impl Turn<'_> {
         }
         let left = |container: &Container| {
             let delay = if delays.probes {
-                shown::initial_delay(container)
+                probes::ready_after(container)
             } else {
                 Duration::ZERO
             };

@@ -11,6 +11,7 @@ mod lookup;
 mod memory;
 mod needs;
 mod node;
+mod probes;
 mod provisioner;
 mod shown;
 mod starting;
