@@ -3,8 +3,8 @@ use super::*;
 const RUNNER: &str = "summerwind/actions-runner:v2.306.0-ubuntu-22.04";
 const OTHER: &str = "summerwind/actions-runner:v2.336.0-ubuntu-22.04";
 
-/// 599.5 MB at 60 MB/s, rounded up.
-const RUNNER_TIME: Duration = Duration::from_nanos(9_991_666_667);
+/// 599.5 MB at 60 MB/s.
+const RUNNER_TIME: Duration = Duration::from_millis(9_991);
 
 /// A node's pulls, and a clock.
 struct Node {
@@ -24,14 +24,15 @@ impl Node {
         self.stores.look("node", (pod, "c"), image, false, self.now)
     }
 
-    /// Looks again as often as the answers ask for; how long it took.
+    /// Looks again as often as the answers ask for; how long it took, in whole milliseconds.
     fn wait(&mut self, pod: &str, image: &str) -> Duration {
         let started = self.now;
         while let Pull::Pulling { left, .. } = self.look(pod, image) {
             assert!(!left.is_zero(), "a look without a pause");
             self.now += left;
         }
-        self.now.duration_since(started)
+        let took = self.now.duration_since(started).as_millis();
+        Duration::from_millis(u64::try_from(took).unwrap())
     }
 }
 
@@ -126,7 +127,7 @@ fn a_pull_for_a_pod_that_is_gone_ends() {
     node.look("gone", RUNNER);
     node.look("p", "quay.io/a/b:1");
     node.stores.forget("gone");
-    let alone = Duration::from_nanos(1_666_666_667);
+    let alone = Duration::from_millis(1_666);
     assert_eq!(node.wait("p", "quay.io/a/b:1"), alone);
     assert!(matches!(
         node.look("gone", RUNNER),
