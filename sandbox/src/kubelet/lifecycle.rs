@@ -17,10 +17,10 @@ use serde_json::Value;
 use super::command::{self, Ended};
 use super::events::{Note, Recorder};
 use super::fault;
+use super::history::{Histories, History};
 use super::images::Stores;
-use super::memory::{Memories, Memory};
+use super::pod_state;
 use super::probes;
-use super::shown;
 use super::status::{self, Place};
 use super::{Failed, Settings};
 
@@ -30,7 +30,7 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) images: Arc<Stores>,
     recorder: Recorder,
-    memories: Memories,
+    histories: Histories,
     addresses: AtomicU32,
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn run(client: Client, settings: Settings, images: Arc<Stores>)
         client,
         settings,
         images,
-        memories: Memories::default(),
+        histories: Histories::default(),
         addresses: AtomicU32::new(0),
     });
     Controller::new(pods, watcher::Config::default().fields("spec.nodeName!="))
@@ -86,13 +86,13 @@ impl Turn<'_> {
         if self.pod.metadata.deletion_timestamp.is_some() {
             return self.end().await;
         }
-        if shown::is_done(self.pod) {
+        if pod_state::is_done(self.pod) {
             return Ok(Action::await_change());
         }
-        if let Some(left) = self.memory().rest() {
+        if let Some(left) = self.history().rest() {
             return Ok(Action::requeue(left));
         }
-        if shown::is_running(self.pod) {
+        if pod_state::is_running(self.pod) {
             self.keep_running().await
         } else {
             self.start().await
@@ -101,9 +101,9 @@ impl Turn<'_> {
 
     pub(super) async fn keep_running(&self) -> Result<Action> {
         let delays = &self.context.settings.delays;
-        let since = self.memory().running.unwrap_or_else(|| {
+        let since = self.history().running.unwrap_or_else(|| {
             let now = Instant::now();
-            self.remember(|memory| memory.running = Some(now));
+            self.remember(|history| history.running = Some(now));
             now
         });
         let (host, address) = (self.host(), self.address());
@@ -120,9 +120,9 @@ impl Turn<'_> {
             self.note(true, "BackOff", &message).await?;
             return Ok(self.retry_after(delays.retry * 5));
         }
-        if shown::is_of_job(self.pod)
+        if pod_state::is_of_job(self.pod)
             && since.elapsed() >= delays.job
-            && shown::is_running(self.pod)
+            && pod_state::is_running(self.pod)
         {
             let ended = match command::container(self.pod) {
                 Some(container) => {
@@ -144,7 +144,7 @@ impl Turn<'_> {
             delay.saturating_sub(since.elapsed())
         };
         let ready = |container: &Container| left(container).is_zero();
-        if !shown::is_ready_as(self.pod, ready) {
+        if !pod_state::is_ready_as(self.pod, ready) {
             let patch = status::running(self.pod, &place, Timestamp::now(), ready);
             self.patch(patch).await?;
         }
@@ -152,7 +152,8 @@ impl Turn<'_> {
             .iter()
             .map(left)
             .filter(|left| !left.is_zero());
-        let job = shown::is_of_job(self.pod).then(|| delays.job.saturating_sub(since.elapsed()));
+        let job =
+            pod_state::is_of_job(self.pod).then(|| delays.job.saturating_sub(since.elapsed()));
         Ok(waits
             .chain(job)
             .min()
@@ -161,16 +162,16 @@ impl Turn<'_> {
 
     async fn end(&self) -> Result<Action> {
         let delays = &self.context.settings.delays;
-        let since = self.memory().ending.unwrap_or_else(|| {
+        let since = self.history().ending.unwrap_or_else(|| {
             let now = Instant::now();
-            self.remember(|memory| memory.ending = Some(now));
+            self.remember(|history| history.ending = Some(now));
             now
         });
         let left = delays.termination.saturating_sub(since.elapsed());
         if !left.is_zero() {
             return Ok(Action::requeue(left));
         }
-        if shown::is_running(self.pod) {
+        if pod_state::is_running(self.pod) {
             let ended = Ended::by_signal();
             self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
@@ -189,7 +190,7 @@ impl Turn<'_> {
         self.context.recorder.forget(&self.uid);
         self.context.images.forget(&self.uid);
         if self.pod.finalizers().is_empty() {
-            self.context.memories.forget(&self.uid);
+            self.context.histories.forget(&self.uid);
         }
         Ok(Action::await_change())
     }
@@ -224,7 +225,7 @@ impl Turn<'_> {
             if fault::is_crashing(&self.context.settings.faults, image) {
                 return Some((container, 1));
             }
-            let ends = command::ends_at_once(container) && !shown::is_of_job(self.pod);
+            let ends = command::ends_at_once(container) && !pod_state::is_of_job(self.pod);
             ends.then_some((container, 0))
         })
     }
@@ -247,25 +248,25 @@ impl Turn<'_> {
         if shares_host {
             return self.host();
         }
-        if let Some(address) = self.memory().address {
+        if let Some(address) = self.history().address {
             return address;
         }
         let number = self.context.addresses.fetch_add(1, Ordering::Relaxed);
         let address = format!("10.244.{}.{}", number / 250, 1 + number % 250);
-        self.remember(|memory| memory.address = Some(address.clone()));
+        self.remember(|history| history.address = Some(address.clone()));
         address
     }
 
     pub(super) fn retry_after(&self, delay: Duration) -> Action {
-        self.remember(|memory| memory.retry = Some(Instant::now() + delay));
+        self.remember(|history| history.retry = Some(Instant::now() + delay));
         Action::requeue(delay)
     }
 
-    pub(super) fn memory(&self) -> Memory {
-        self.context.memories.of(&self.uid)
+    pub(super) fn history(&self) -> History {
+        self.context.histories.of(&self.uid)
     }
 
-    pub(super) fn remember(&self, change: impl FnOnce(&mut Memory)) {
-        self.context.memories.change(&self.uid, change);
+    pub(super) fn remember(&self, change: impl FnOnce(&mut History)) {
+        self.context.histories.change(&self.uid, change);
     }
 }

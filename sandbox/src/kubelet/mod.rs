@@ -3,17 +3,17 @@
 
 mod command;
 mod delays;
+mod dependencies;
 mod events;
 mod fault;
+mod history;
 mod images;
 mod lifecycle;
 mod lookup;
-mod memory;
-mod needs;
 mod node;
+mod pod_state;
 mod probes;
 mod provisioner;
-mod shown;
 mod starting;
 mod status;
 

@@ -9,20 +9,20 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
+use super::dependencies::{self, Dependency, Found};
 use super::fault;
+use super::history::Init;
 use super::images::Pull;
 use super::lifecycle::Turn;
 use super::lookup;
-use super::memory::Init;
-use super::needs::{self, Found, Need};
-use super::shown;
+use super::pod_state;
 use super::status::{self, Cause};
 use crate::duration::as_go;
 
 impl Turn<'_> {
     /// Brings a pod nearer to its running containers; what it waits for decides when it is looked at again.
     pub(super) async fn start(&self) -> Result<Action> {
-        if !shown::is_accepted(self.pod) {
+        if !pod_state::is_accepted(self.pod) {
             self.wait(None).await?;
         }
         if let Some(action) = self.mount().await? {
@@ -53,11 +53,12 @@ impl Turn<'_> {
     async fn mount(&self) -> Result<Option<Action>> {
         let client = &self.context.client;
         let namespace = self.pod.namespace().unwrap_or_default();
-        for need in needs::of_volumes(self.pod) {
-            let failure = lookup::failure(client, &namespace, &need, Need::mount_failure);
+        for dependency in dependencies::of_volumes(self.pod) {
+            let failure =
+                lookup::failure(client, &namespace, &dependency, Dependency::mount_failure);
             if let Some(message) = failure.await? {
-                let attempts = self.memory().mounts + 1;
-                self.remember(|memory| memory.mounts = attempts);
+                let attempts = self.history().mounts + 1;
+                self.remember(|history| history.mounts = attempts);
                 self.note(true, "FailedMount", &message).await?;
                 let delay = self.context.settings.delays.before_mount(attempts);
                 return Ok(Some(self.retry_after(delay)));
@@ -69,14 +70,14 @@ impl Turn<'_> {
     /// What is left of the time that a pod takes on its node until its first container can be made.
     fn make_sandbox(&self) -> Option<Action> {
         let delay = self.context.settings.delays.start;
-        let left = delay.saturating_sub(self.memory().accepted.elapsed());
+        let left = delay.saturating_sub(self.history().accepted.elapsed());
         (!left.is_zero()).then(|| Action::requeue(left))
     }
 
     /// Runs an init container to its end; what to do until then. A sidecar (`restartPolicy: Always`) only has to run.
     async fn initialize(&self, number: usize, container: &Container) -> Result<Option<Action>> {
         let delay = self.context.settings.delays.job;
-        let Some(init) = self.memory().inits.get(number).cloned() else {
+        let Some(init) = self.history().inits.get(number).cloned() else {
             if let Some(action) = self.pull(container).await? {
                 return Ok(Some(action));
             }
@@ -88,7 +89,7 @@ impl Turn<'_> {
                 return self.crash(container).await.map(Some);
             }
             self.note_start(&container.name).await?;
-            self.remember(|memory| memory.inits.push(Init::new(Timestamp::now())));
+            self.remember(|history| history.inits.push(Init::new(Timestamp::now())));
             self.wait(None).await?;
             return Ok((!status::is_sidecar(container)).then(|| Action::requeue(delay)));
         };
@@ -99,8 +100,8 @@ impl Turn<'_> {
         if !left.is_zero() {
             return Ok(Some(Action::requeue(left)));
         }
-        self.remember(|memory| {
-            if let Some(init) = memory.inits.get_mut(number) {
+        self.remember(|history| {
+            if let Some(init) = history.inits.get_mut(number) {
                 init.ended = Some(Timestamp::now());
             }
         });
@@ -126,7 +127,7 @@ impl Turn<'_> {
     /// Has the image of a container on the node; what to do until then.
     async fn pull(&self, container: &Container) -> Result<Option<Action>> {
         let image = container.image.as_deref().unwrap_or_default();
-        if self.memory().pulled.contains(&container.name) {
+        if self.history().pulled.contains(&container.name) {
             return Ok(None);
         }
         if fault::is_pull_broken(&self.context.settings.faults, image) {
@@ -160,8 +161,8 @@ impl Turn<'_> {
             }
             Pull::Present => {}
         }
-        self.remember(|memory| {
-            memory.pulled.insert(container.name.clone());
+        self.remember(|history| {
+            history.pulled.insert(container.name.clone());
         });
         Ok(None)
     }
@@ -177,8 +178,8 @@ impl Turn<'_> {
             .await
         };
         let error = fault::pull_error(image);
-        let backs_off = shown::waits_for(self.pod, name, "ErrImagePull");
-        if backs_off || shown::waits_for(self.pod, name, "ImagePullBackOff") {
+        let backs_off = pod_state::waits_for(self.pod, name, "ErrImagePull");
+        if backs_off || pod_state::waits_for(self.pod, name, "ImagePullBackOff") {
             let message = format!("Back-off pulling image {image:?}");
             self.note(false, "BackOff", &message).await?;
             self.note(true, "Failed", "Error: ImagePullBackOff").await?;
@@ -199,12 +200,14 @@ impl Turn<'_> {
     async fn read_variables(&self, container: &Container) -> Result<Option<Action>> {
         let client = &self.context.client;
         let namespace = self.pod.namespace().unwrap_or_default();
-        for need in needs::of_variables(container) {
-            let words = |need: &Need, found: Found<'_>| need.variable_failure(found, &namespace);
-            let failure = lookup::failure(client, &namespace, &need, words);
+        for dependency in dependencies::of_variables(container) {
+            let words = |dependency: &Dependency, found: Found<'_>| {
+                dependency.variable_failure(found, &namespace)
+            };
+            let failure = lookup::failure(client, &namespace, &dependency, words);
             if let Some(message) = failure.await? {
                 self.wait(Some(&Cause {
-                    container: &need.by,
+                    container: &dependency.by,
                     reason: "CreateContainerConfigError",
                     message: Some(&message),
                 }))
@@ -221,7 +224,7 @@ impl Turn<'_> {
         for container in status::containers(self.pod) {
             self.note_start(&container.name).await?;
         }
-        self.remember(|memory| memory.running = Some(Instant::now()));
+        self.remember(|history| history.running = Some(Instant::now()));
         self.keep_running().await
     }
 
@@ -234,12 +237,12 @@ impl Turn<'_> {
 
     /// Shows that the containers wait, and why one of them does.
     async fn wait(&self, cause: Option<&Cause<'_>>) -> Result<()> {
-        let is_shown =
-            cause.is_some_and(|cause| shown::waits_for(self.pod, cause.container, cause.reason));
+        let is_shown = cause
+            .is_some_and(|cause| pod_state::waits_for(self.pod, cause.container, cause.reason));
         if is_shown {
             return Ok(());
         }
-        let inits = self.memory().inits;
+        let inits = self.history().inits;
         let (host, now) = (self.host(), Timestamp::now());
         self.patch(status::waiting(self.pod, &host, now, &inits, cause))
             .await

@@ -5,8 +5,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::command::Ended;
-use super::memory::Init;
-use super::shown;
+use super::history::Init;
+use super::pod_state;
 
 /// Where the pod is.
 pub(super) struct Place<'a> {
@@ -119,7 +119,7 @@ pub(super) fn running(
     let statuses: Vec<Value> = containers(pod)
         .iter()
         .map(|container| {
-            let started = shown::status(pod, &container.name)
+            let started = pod_state::status(pod, &container.name)
                 .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone())
                 .map_or_else(|| time(now), |since| time(since.0));
             let state = json!({"running": {"startedAt": started}});
@@ -191,7 +191,7 @@ pub(super) fn ended(pod: &Pod, now: Timestamp, how: &Ended) -> Value {
     let statuses: Vec<Value> = containers(pod)
         .iter()
         .map(|container| {
-            let running = shown::status(pod, &container.name)
+            let running = pod_state::status(pod, &container.name)
                 .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone());
             let state = json!({"terminated": {"exitCode": how.code, "reason": reason, "message": message,
                 "startedAt": running.map(|since| time(since.0)), "finishedAt": time(now)}});
@@ -229,7 +229,7 @@ pub(super) fn is_sidecar(container: &Container) -> bool {
 }
 
 fn container_status(pod: &Pod, container: &Container, state: &Value, ready: bool) -> Value {
-    let before = shown::status(pod, &container.name);
+    let before = pod_state::status(pod, &container.name);
     let is_running = state.get("running").is_some();
     let mut last = json!({});
     if let Some(ended) = before

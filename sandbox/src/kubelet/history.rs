@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 /// What is remembered of one pod.
 #[derive(Clone, Debug)]
-pub(super) struct Memory {
+pub(super) struct History {
     /// When the pod was first seen on its node.
     pub(super) accepted: Instant,
     /// How often mounting its volumes has failed.
@@ -45,7 +45,7 @@ impl Init {
     }
 }
 
-impl Memory {
+impl History {
     fn new() -> Self {
         Self {
             accepted: Instant::now(),
@@ -68,25 +68,25 @@ impl Memory {
 
 /// What is remembered of all pods, by UID.
 #[derive(Default)]
-pub(super) struct Memories {
-    pods: Mutex<HashMap<String, Memory>>,
+pub(super) struct Histories {
+    pods: Mutex<HashMap<String, History>>,
 }
 
-impl Memories {
+impl Histories {
     /// What is remembered of a pod; a new one is remembered from now on.
-    pub(super) fn of(&self, uid: &str) -> Memory {
+    pub(super) fn of(&self, uid: &str) -> History {
         match self.pods.lock() {
             Ok(mut pods) => pods
                 .entry(uid.to_owned())
-                .or_insert_with(Memory::new)
+                .or_insert_with(History::new)
                 .clone(),
-            Err(_) => Memory::new(),
+            Err(_) => History::new(),
         }
     }
 
-    pub(super) fn change(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+    pub(super) fn change(&self, uid: &str, change: impl FnOnce(&mut History)) {
         if let Ok(mut pods) = self.pods.lock() {
-            change(pods.entry(uid.to_owned()).or_insert_with(Memory::new));
+            change(pods.entry(uid.to_owned()).or_insert_with(History::new));
         }
     }
 
@@ -103,17 +103,17 @@ mod tests {
 
     #[test]
     fn a_pod_rests_until_its_retry() {
-        let memories = Memories::default();
-        assert_eq!(memories.of("u").rest(), None);
+        let histories = Histories::default();
+        assert_eq!(histories.of("u").rest(), None);
         let later = Instant::now() + Duration::from_mins(1);
-        memories.change("u", |memory| memory.retry = Some(later));
+        histories.change("u", |history| history.retry = Some(later));
         assert!(
-            memories
+            histories
                 .of("u")
                 .rest()
                 .is_some_and(|left| left > Duration::from_secs(50))
         );
-        memories.forget("u");
-        assert_eq!(memories.of("u").rest(), None);
+        histories.forget("u");
+        assert_eq!(histories.of("u").rest(), None);
     }
 }

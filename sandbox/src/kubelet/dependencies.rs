@@ -11,7 +11,7 @@ pub(super) enum Kind {
 
 /// One thing that a volume or a variable needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Need {
+pub(super) struct Dependency {
     pub(super) kind: Kind,
     pub(super) name: String,
     /// The keys it must have.
@@ -20,7 +20,7 @@ pub(super) struct Need {
     pub(super) by: String,
 }
 
-/// What a look at the cluster found of a need.
+/// What a look at the cluster found of a dependency.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Found<'a> {
     Absent,
@@ -29,7 +29,7 @@ pub(super) enum Found<'a> {
     Whole,
 }
 
-impl Need {
+impl Dependency {
     fn new(kind: Kind, name: &str, keys: Vec<String>, by: &str) -> Self {
         Self {
             kind,
@@ -87,7 +87,7 @@ impl Kind {
 }
 
 /// What the pod's volumes need.
-pub(super) fn of_volumes(pod: &Pod) -> Vec<Need> {
+pub(super) fn of_volumes(pod: &Pod) -> Vec<Dependency> {
     pod.spec
         .iter()
         .flat_map(|spec| spec.volumes.iter().flatten())
@@ -95,13 +95,13 @@ pub(super) fn of_volumes(pod: &Pod) -> Vec<Need> {
         .collect()
 }
 
-fn of_volume(volume: &Volume) -> Vec<Need> {
-    let mut needs = Vec::new();
+fn of_volume(volume: &Volume) -> Vec<Dependency> {
+    let mut all = Vec::new();
     if let Some(secret) = &volume.secret
         && secret.optional != Some(true)
         && let Some(name) = &secret.secret_name
     {
-        needs.push(Need::new(
+        all.push(Dependency::new(
             Kind::Secret,
             name,
             keys(secret.items.as_ref()),
@@ -111,7 +111,7 @@ fn of_volume(volume: &Volume) -> Vec<Need> {
     if let Some(map) = &volume.config_map
         && map.optional != Some(true)
     {
-        needs.push(Need::new(
+        all.push(Dependency::new(
             Kind::ConfigMap,
             &map.name,
             keys(map.items.as_ref()),
@@ -119,18 +119,18 @@ fn of_volume(volume: &Volume) -> Vec<Need> {
         ));
     }
     if let Some(projected) = &volume.projected {
-        needs.extend(of_projected(projected, &volume.name));
+        all.extend(of_projected(projected, &volume.name));
     }
-    needs
+    all
 }
 
-fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
-    let mut needs = Vec::new();
+fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Dependency> {
+    let mut all = Vec::new();
     for source in projected.sources.iter().flatten() {
         if let Some(secret) = &source.secret
             && secret.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::Secret,
                 &secret.name,
                 keys(secret.items.as_ref()),
@@ -140,7 +140,7 @@ fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
         if let Some(map) = &source.config_map
             && map.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::ConfigMap,
                 &map.name,
                 keys(map.items.as_ref()),
@@ -148,7 +148,7 @@ fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
             ));
         }
     }
-    needs
+    all
 }
 
 fn keys(items: Option<&Vec<KeyToPath>>) -> Vec<String> {
@@ -160,13 +160,13 @@ fn keys(items: Option<&Vec<KeyToPath>>) -> Vec<String> {
 }
 
 /// What the variables of a container need.
-pub(super) fn of_variables(container: &Container) -> Vec<Need> {
-    let mut needs = Vec::new();
+pub(super) fn of_variables(container: &Container) -> Vec<Dependency> {
+    let mut all = Vec::new();
     for source in container.env_from.iter().flatten() {
         if let Some(secret) = &source.secret_ref
             && secret.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::Secret,
                 &secret.name,
                 Vec::new(),
@@ -176,7 +176,7 @@ pub(super) fn of_variables(container: &Container) -> Vec<Need> {
         if let Some(map) = &source.config_map_ref
             && map.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::ConfigMap,
                 &map.name,
                 Vec::new(),
@@ -194,16 +194,26 @@ pub(super) fn of_variables(container: &Container) -> Vec<Need> {
             && secret.optional != Some(true)
         {
             let key = vec![secret.key.clone()];
-            needs.push(Need::new(Kind::Secret, &secret.name, key, &container.name));
+            all.push(Dependency::new(
+                Kind::Secret,
+                &secret.name,
+                key,
+                &container.name,
+            ));
         }
         if let Some(map) = &source.config_map_key_ref
             && map.optional != Some(true)
         {
             let key = vec![map.key.clone()];
-            needs.push(Need::new(Kind::ConfigMap, &map.name, key, &container.name));
+            all.push(Dependency::new(
+                Kind::ConfigMap,
+                &map.name,
+                key,
+                &container.name,
+            ));
         }
     }
-    needs
+    all
 }
 
 #[cfg(test)]
@@ -241,13 +251,13 @@ mod tests {
             {"name": "cert", "secret": {"secretName": "actions-runner-controller-serving-cert"}},
         ]}}))
         .unwrap();
-        let need = &of_volumes(&pod)[0];
+        let dependency = &of_volumes(&pod)[0];
         assert_eq!(
-            need.mount_failure(Found::Absent).unwrap(),
+            dependency.mount_failure(Found::Absent).unwrap(),
             "MountVolume.SetUp failed for volume \"cert\" : secret \
              \"actions-runner-controller-serving-cert\" not found"
         );
-        assert_eq!(need.mount_failure(Found::Whole), None);
+        assert_eq!(dependency.mount_failure(Found::Whole), None);
     }
 
     #[test]
@@ -256,14 +266,15 @@ mod tests {
             "env": [{"name": "T", "valueFrom": {"secretKeyRef": {
                 "name": "controller-manager", "key": "github_token"}}}]}]}}))
         .unwrap();
-        let need = &of_variables(&pod.spec.as_ref().unwrap().containers[0])[0];
-        assert_eq!(need.keys, ["github_token"]);
+        let dependency = &of_variables(&pod.spec.as_ref().unwrap().containers[0])[0];
+        assert_eq!(dependency.keys, ["github_token"]);
         assert_eq!(
-            need.variable_failure(Found::WithoutKey("github_token"), "n")
+            dependency
+                .variable_failure(Found::WithoutKey("github_token"), "n")
                 .unwrap(),
             "couldn't find key github_token in Secret n/controller-manager"
         );
-        let absent = need.variable_failure(Found::Absent, "n").unwrap();
+        let absent = dependency.variable_failure(Found::Absent, "n").unwrap();
         assert_eq!(absent, "secret \"controller-manager\" not found");
     }
 }
