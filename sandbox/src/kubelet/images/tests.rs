@@ -1,3 +1,5 @@
+//! Tests of the images on a node, with a clock of their own.
+
 use super::*;
 
 const RUNNER: &str = "summerwind/actions-runner:v2.306.0-ubuntu-22.04";
