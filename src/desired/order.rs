@@ -5,6 +5,8 @@
 //! each waits for everything before it, so that what is still used goes last; but removed pools go beside new ones, and a Pod
 //! Identity association that an annotation replaces goes at once.
 //!
+//! Nothing waits for images that are pulled ahead, but a pool whose runners are replaced: they work until then.
+//!
 //! Namespaces are made in a run of their own before the lease; the edges to them matter for the check alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -61,7 +63,7 @@ struct Needed {
 impl Needed {
     fn new(steps: &[Desired]) -> Self {
         let mut needed = Self::default();
-        for step in steps {
+        for step in steps.iter().filter(|it| !it.resource.is_optional()) {
             let id = || step.id.clone();
             needed.by_phase.entry(step.phase).or_default().push(id());
             if step.phase == Phase::Wiring {

@@ -96,6 +96,14 @@ pub fn summary(desired: &Desired) -> Summary {
         Resource::Webhook(_) => ("admits and denies requests", Vec::new(), Value::Null),
         Resource::RunnerPods(_) => ("pods are ready", Vec::new(), Value::Null),
         Resource::Registration(it) => ("runners are online", promised(it), Value::Null),
+        Resource::ImagePull(it) => {
+            let images: Vec<&str> = it.images().collect();
+            (
+                "pulls images ahead",
+                one("images", &images.join(", ")),
+                it.daemon_set.clone(),
+            )
+        }
         Resource::Probe(it) => ("", Vec::new(), it.job.clone()),
         Resource::Restart(_)
         | Resource::Drain(_)
@@ -117,6 +125,7 @@ fn group(desired: &Desired) -> Group {
             return Group::Pool(it.pool.clone());
         }
         Resource::Drain(it) => return Group::Pool(it.pool.clone()),
+        Resource::ImagePull(it) => return Group::Pool(it.pool.clone()),
         Resource::Secret(it) => {
             if let SecretContent::Credential { pool } = &it.content {
                 return Group::Pool(pool.clone());

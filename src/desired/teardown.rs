@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Desired, Goal, Phase, aws, names, record,
     resource::{
-        Drain, Id, Resource, Webhooks,
+        Drain, Id, ImagePull, Resource, Webhooks,
         aws::{AwsResource, PodIdentityAssociation},
     },
 };
@@ -88,9 +88,10 @@ fn is_asked_for(resource: &Resource, profile: &Profile) -> bool {
     matches!(resource, Resource::Aws(AwsResource::Rule(rule)) if aws::is_for(profile, rule))
 }
 
-/// A Pod Identity association takes precedence over the annotation that replaces it: delete it before new pods start.
+/// A Pod Identity association takes precedence over the annotation that replaces it: delete it before new pods start. What
+/// pulled images for a run that was killed goes at once too.
 fn before_its_successor(mut step: Desired) -> Desired {
-    if step.id.kind() == PodIdentityAssociation::KIND {
+    if [PodIdentityAssociation::KIND, ImagePull::KIND].contains(&step.id.kind()) {
         step.phase = Phase::Wiring;
     }
     step
@@ -181,7 +182,13 @@ fn phase(id: &Id) -> Phase {
         ("crds", _) => Phase::Crds,
         ("namespace", _) => Phase::Namespaces,
         (
-            "secret" | "service-account" | "config-map" | "role" | "role-binding" | "job"
+            "secret"
+            | "service-account"
+            | "config-map"
+            | "role"
+            | "role-binding"
+            | "job"
+            | ImagePull::KIND
             | "prometheus-rule",
             _,
         ) => Phase::Unwire,
@@ -232,6 +239,10 @@ mod tests {
                 "job/actions-runner/arcctl-probe-old",
                 json!({"apiVersion": "batch/v1", "kind": "Job"}),
             ),
+            (
+                "daemon-set/actions-runner/arcctl-images-old",
+                json!({"apiVersion": "apps/v1", "kind": "DaemonSet"}),
+            ),
         ]
         .map(|(id, details)| (id.to_owned(), details))
         .into()
@@ -254,6 +265,7 @@ mod tests {
                 "horizontal-runner-autoscaler/actions-runner/old",
                 "runner-deployment/actions-runner/old",
                 "helm-release/actions-runner-system/actions-runner-controller",
+                "daemon-set/actions-runner/arcctl-images-old",
                 "job/actions-runner/arcctl-probe-old",
                 "secret/actions-runner-system/controller-manager",
                 "helm-release/cert-manager/cert-manager",
@@ -278,12 +290,13 @@ mod tests {
         assert_eq!(
             ids(&steps),
             [
+                "daemon-set/actions-runner/arcctl-images-old",
                 "horizontal-runner-autoscaler/actions-runner/old",
                 "runner-deployment/actions-runner/old",
                 "job/actions-runner/arcctl-probe-old",
             ]
         );
-        assert_eq!(steps[1].after, [steps[0].id.clone()]);
+        assert_eq!(steps[2].after, [steps[1].id.clone()]);
         assert!(left_behind(&recorded(), &steps, &profile).is_empty());
     }
 

@@ -14,6 +14,12 @@ const BASE: Duration = Duration::from_mins(5);
 /// The timeout of each phase that deletes resources, except those that wait for jobs and for GitHub.
 const REMOVAL: Duration = Duration::from_mins(5);
 
+/// How long images are pulled ahead at most. A runner's image is more than a gigabyte.
+const PULL: Duration = Duration::from_mins(5);
+
+/// How long the end of a run waits until what pulls images is gone: one call, usually.
+const PULL_REMOVAL: Duration = Duration::from_secs(10);
+
 /// A timeout, and where it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
@@ -75,6 +81,23 @@ pub(super) fn of_phase(phase: Phase, options: &Options<'_>) -> (Instant, Limit) 
         };
         (options.deadline, limit)
     }
+}
+
+/// The deadline for images that are pulled ahead: half of the time that the run has left at most, since replaced runners
+/// start after it.
+pub(super) fn of_pull(options: &Options<'_>) -> (Instant, Limit) {
+    let left = options.deadline.saturating_duration_since(Instant::now());
+    fixed(PULL.min(left / 2))
+}
+
+/// The deadline for the removal of what pulls images: also where the run has no time left.
+pub(super) fn of_pull_removal() -> (Instant, Limit) {
+    fixed(PULL_REMOVAL)
+}
+
+fn fixed(length: Duration) -> (Instant, Limit) {
+    let source = Source::Fixed;
+    (Instant::now() + length, Limit { length, source })
 }
 
 #[cfg(test)]

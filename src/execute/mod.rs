@@ -6,6 +6,7 @@
 mod deadline;
 mod event;
 pub mod lease;
+mod optional;
 mod phases;
 pub mod rollback;
 mod step;
@@ -184,11 +185,16 @@ pub async fn execute(
         .iter()
         .map(|it| (&it.id, watch::Sender::new(None)))
         .collect();
+    let mut needed = desired
+        .iter()
+        .filter(|it| !it.resource.is_optional())
+        .count();
+    let rest_done = watch::Sender::new(needed == 0);
     let mut running: FuturesUnordered<_> = desired
         .iter()
         .map(|it| {
-            let run = run_after(it, context, options, &gates, sender.clone());
-            async move { (it, run.await) }
+            let run = run_after(it, context, options, &gates, &rest_done, sender.clone());
+            async move { (it, Box::pin(run).await) }
         })
         .collect();
     let mut phases = Phases::new(desired);
@@ -212,10 +218,14 @@ pub async fn execute(
                             first
                         });
                     }
-                    report(&result, step.goal, on_event);
-                    // A run that was stopped reaches no further phase.
-                    if options.stop.borrow().is_none() {
-                        phases.end(step.phase, on_event);
+                    if !step.resource.is_optional() {
+                        needed -= 1;
+                        rest_done.send_replace(needed == 0);
+                        report(&result, step.goal, on_event);
+                        // A run that was stopped reaches no further phase.
+                        if options.stop.borrow().is_none() {
+                            phases.end(step.phase, on_event);
+                        }
                     }
                     results.push(result);
                 }
@@ -251,6 +261,7 @@ async fn run_after(
     context: &Context,
     options: &Options<'_>,
     gates: &HashMap<&Id, Gate>,
+    rest_done: &watch::Sender<bool>,
     events: mpsc::UnboundedSender<Event>,
 ) -> StepResult {
     let mut stop = options.stop.subscribe();
@@ -283,13 +294,23 @@ async fn run_after(
         gate,
     };
     let began = Clock::now();
-    let (done, outcome) = run.run().instrument(log::step(&desired.id)).await;
+    let opened = || {
+        if let Some(gate) = gate {
+            open(gate, Clock::now());
+        }
+    };
+    let span = log::step(&desired.id);
+    let (done, outcome) = if desired.resource.is_optional() {
+        let run = optional::run(run, options, rest_done.subscribe(), opened);
+        (Box::pin(run.instrument(span)).await, Ok(()))
+    } else {
+        let (done, outcome) = run.run().instrument(span).await;
+        if outcome.is_ok() {
+            opened();
+        }
+        (done, outcome)
+    };
     let ended = Clock::now();
-    if outcome.is_ok()
-        && let Some(gate) = gate
-    {
-        open(gate, ended);
-    }
     StepResult {
         id: desired.id.clone(),
         action: Some(done.action),

@@ -11,7 +11,8 @@ pub(super) struct Phases(BTreeMap<Phase, usize>);
 impl Phases {
     pub(super) fn new(desired: &[Desired]) -> Self {
         let mut left = BTreeMap::new();
-        for step in desired {
+        // An optional step may last longer than its phase.
+        for step in desired.iter().filter(|it| !it.resource.is_optional()) {
             *left.entry(step.phase).or_insert(0) += 1;
         }
         Self(left)

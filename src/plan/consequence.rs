@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, Step};
 use crate::{
     desired::{
-        Desired,
+        Desired, Phase,
         resource::{Id, Resource},
     },
     diff::Difference,
@@ -101,6 +101,29 @@ pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
         || plan.is_unchanged() && of("runner-pods").is_some_and(|it| !it.ready)
 }
 
+/// What `plan` does to a pool that gets new pods with it: the pool is created, or all its pods are replaced by an update of
+/// itself, or one after the other because the controller gets other images.
+pub fn new_pods(plan: &Plan, namespace: &str, pool: &str) -> Option<Action> {
+    let id = Id::new("runner-deployment", Some(namespace), pool);
+    let own = plan.steps.iter().find(|it| it.id == id.as_str())?;
+    match own.action {
+        Action::Create => return Some(Action::Create),
+        Action::Update if own.differences.iter().any(|it| is_of_template(&it.path)) => {
+            return Some(Action::Update);
+        }
+        _ => {}
+    }
+    let of_controller =
+        |step: &&Step| step.phase == Phase::Controller && step.kind == "helm-release";
+    let images = |it: &Difference| it.path.starts_with("values.image");
+    let controller = plan.steps.iter().find(of_controller)?;
+    controller
+        .differences
+        .iter()
+        .any(images)
+        .then_some(Action::Keep)
+}
+
 /// The controller makes a new set of runners for every change of the template (reference: arc.md 2.1).
 fn is_of_template(path: &str) -> bool {
     path == "spec" || path.starts_with("spec.template")
@@ -132,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::desired::{
-        Goal, Phase,
+        Goal,
         resource::{Chart, HelmRelease, Id, KubeObject},
         summary::Summary,
     };

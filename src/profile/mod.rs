@@ -31,8 +31,8 @@ pub use schema::schema;
 pub use sections::{
     AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, Charts, Cluster, ContainerMode,
     Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode, KubernetesSecretKey,
-    Metric, MetricType, Monitoring, Pool, PoolGitHub, PoolResources, Proxy, Quantity, Repeat,
-    ResourceRequirements, RoleVia, RunnerRole, Scaling, Schedule, Scope, Step, Timeouts,
+    Metric, MetricType, Monitoring, Pool, PoolGitHub, PoolResources, Prepull, Proxy, Quantity,
+    Repeat, ResourceRequirements, RoleVia, RunnerRole, Scaling, Schedule, Scope, Step, Timeouts,
     TokenSource, Trigger, Window, WorkVolume, WorkflowJob,
 };
 

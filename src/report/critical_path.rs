@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    desired::resource::Id,
+    desired::resource::{Id, ImagePull},
     execute::{Span, StepResult},
 };
 
@@ -43,8 +43,9 @@ fn critical_path(steps: &[StepResult]) -> Vec<(Part<'_>, Duration)> {
         let step = steps.iter().find(|it| it.id == *id)?;
         Some((&step.id, step.span.as_ref()?))
     };
-    let last = steps
-        .iter()
+    // The run does not wait at its end for images that are pulled ahead.
+    let waited = steps.iter().filter(|it| it.id.kind() != ImagePull::KIND);
+    let last = waited
         .filter_map(|it| Some((&it.id, it.span.as_ref()?)))
         .max_by_key(|(_, span)| span.ended);
     let mut path = Vec::new();

@@ -1,4 +1,4 @@
-//! Text in XML: JUnit reports and SVG pictures. Pure: no I/O.
+//! Text in XML: `JUnit` reports and SVG pictures. Pure: no I/O.
 
 use crate::secret::text::masked;
 

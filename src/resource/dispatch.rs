@@ -33,6 +33,7 @@ impl Resource {
             }
             Self::Registration(registration) => return registration.observe(context).await,
             Self::Probe(probe) => return probe.observe(context).await,
+            Self::ImagePull(pull) => return pull.observe(context).await,
             Self::Restart(restart) => return restart.observe(context).await,
             // These are only ever deleted: the remaining part is the whole state.
             Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
@@ -54,6 +55,7 @@ impl Resource {
             Self::Aws(aws) => aws.apply(context).await,
             Self::Registration(registration) => registration.make_room(context).await,
             Self::Probe(probe) => probe.object().apply(context).await,
+            Self::ImagePull(pull) => pull.apply(context).await,
             Self::Restart(restart) => restart.apply(context).await,
             Self::RunnerPods(registration) => {
                 Box::pin(registration.make_room_for_pods(context)).await
@@ -71,6 +73,7 @@ impl Resource {
             Self::Crds(crds) => crds.remains(context).await,
             Self::Release(release) => release.remains(context).await,
             Self::Probe(probe) => probe.object().remains(context).await,
+            Self::ImagePull(pull) => pull.remains(context).await,
             Self::Drain(drain) => drain.remains(context).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
             Self::Ghosts { only, .. } => {
@@ -93,6 +96,7 @@ impl Resource {
             Self::Crds(crds) => crds.delete(context).await,
             Self::Release(release) => release.delete(context).await,
             Self::Probe(probe) => probe.object().delete(context).await,
+            Self::ImagePull(pull) => pull.delete(context).await,
             Self::Drain(drain) => drain.delete(context).await,
             Self::Webhooks(webhooks) => webhooks.delete(context).await,
             Self::Ghosts { only, .. } => {
@@ -185,6 +189,7 @@ impl Resource {
                 registration.selections()
             }
             Self::Probe(probe) => probe.selections(),
+            Self::ImagePull(pull) => pull.selections(),
             Self::Restart(restart) => restart.selections(),
             Self::Drain(drain) => drain.selections(),
         }

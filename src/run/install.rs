@@ -16,7 +16,7 @@ use crate::{
     observe::{self, consequences::LEFT},
     plan::Plan,
     report::{self, plan::Layout},
-    session::Session,
+    session::{Session, image_pulls},
     terminal::{
         deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,
     },
@@ -53,7 +53,11 @@ pub(crate) async fn attempts(
             let possible = trials.check(&plan);
             Ok((plan, possible))
         };
-        let (plan, possible) = limit.within(READING, read).await?;
+        let (mut plan, possible) = limit.within(READING, read).await?;
+        if possible.is_ok() {
+            let pulls = image_pulls::add(session, &mut plan);
+            limit.within(READING, pulls).await?;
+        }
         asked.actions.summarize(&report::markdown::plan(&plan));
         possible?;
         if !plan.is_unchanged() {

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 
 use super::holder;
 use crate::{
-    desired::{Goal, resource::Id},
+    desired::{
+        Goal,
+        resource::{Id, Resource},
+    },
     error::Result,
     execute::{
         StepResult,
         lease::{Hold, Lease},
     },
     inventory, observe,
+    resource::observed::Observed,
     session::Session,
     terminal::{deadline::RunLimit, output::Output},
 };
@@ -35,6 +39,13 @@ pub(crate) async fn forget_gone(
         .filter(|it| it.goal == Goal::Absent && ended(&it.id))
         .map(|it| it.id.to_string())
         .collect();
+    for desired in &session.desired {
+        if let Resource::ImagePull(pull) = &desired.resource
+            && matches!(pull.remains(context).await, Ok(Observed::Absent))
+        {
+            gone.insert(desired.id.to_string());
+        }
+    }
     let mut before = BTreeSet::new();
     if !session.gone.is_empty() {
         let known = inventory::read(kube, inventory::Home::of(profile)).await?;

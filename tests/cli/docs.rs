@@ -286,7 +286,16 @@ fn the_korean_page_of_checks_has_each_check() {
     let checks = arcctl::doctor::checks();
     let there: Vec<(&str, &str)> = checks
         .iter()
-        .map(|it| (it.id, if it.severity == Severity::Required { "R" } else { "A" }))
+        .map(|it| {
+            (
+                it.id,
+                if it.severity == Severity::Required {
+                    "R"
+                } else {
+                    "A"
+                },
+            )
+        })
         .collect();
     assert_eq!(rows, there);
 }
@@ -294,7 +303,10 @@ fn the_korean_page_of_checks_has_each_check() {
 /// The Korean page of the profile names only keys that the English page has.
 #[test]
 fn the_korean_page_of_the_profile_names_keys_that_there_are() {
-    let key = Regex::new(r"`((?:cluster|github|certManager|controller|pools\[\]|aws|timeouts)\.[A-Za-z.\[\]]+)`").unwrap();
+    let key = Regex::new(
+        r"`((?:cluster|github|certManager|controller|pools\[\]|aws|timeouts)\.[A-Za-z.\[\]]+)`",
+    )
+    .unwrap();
     let english = text("docs/profile.md");
     let korean = text("docs/ko/profile.md");
     let keys: BTreeSet<&str> = key

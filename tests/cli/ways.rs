@@ -242,6 +242,7 @@ pub(crate) const WAYS: &[Way] = &[
         WRITE,
         &[
             "pods",
+            "daemonsets.apps",
             "jobs.batch",
             "runnerdeployments.actions.summerwind.dev",
             "runnerreplicasets.actions.summerwind.dev",

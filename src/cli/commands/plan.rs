@@ -10,7 +10,7 @@ use crate::{
     report::{self, plan::Layout},
     run::{READING, pod_dry_runs::try_pods},
     session::{
-        Session,
+        Session, image_pulls,
         teardown::{self, RemovalArgs},
     },
     terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
@@ -76,15 +76,19 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         ));
     }
     let read = async {
-        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note(session.target());
         let (plan, trials) = tokio::join!(
             observe::plan(&session.context, &session.desired, args.adopt),
             Box::pin(try_pods(&session))
         );
-        let plan = plan?;
+        let mut plan = plan?;
         trials.tell(&plan, output);
         let error = trials.check(&plan).err();
+        drop(trials);
+        if error.is_none() {
+            Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
+        }
         Ok((plan, error))
     };
     let (plan, error) = RunLimit::reading(output).within(READING, read).await?;

@@ -180,10 +180,15 @@ impl Kube {
         self.delete_with(target, &parameters).await
     }
 
-    /// Deletes the pod that was read as `live`, even if it has been updated since; its grace period applies.
-    pub async fn delete_pod(&self, target: &Target, live: &Value) -> Result<()> {
+    /// Deletes the object that was read as `live`, even if its status has changed since.
+    pub async fn delete_same(&self, target: &Target, live: &Value) -> Result<()> {
         let parameters = DeleteParams::background().preconditions(same_uid(live));
         self.delete_with(target, &parameters).await
+    }
+
+    /// Deletes the pod that was read as `live`, even if it has been updated since; its grace period applies.
+    pub async fn delete_pod(&self, target: &Target, live: &Value) -> Result<()> {
+        self.delete_same(target, live).await
     }
 
     /// Deletes the pod that was read as `live` without its grace period.

@@ -55,7 +55,7 @@ mod tests {
     fn mirror(image: &str) -> String {
         let images = Images {
             registry: Some("mirror.example:5000/hub/".into()),
-            pull_secrets: vec![],
+            ..Images::default()
         };
         mirrored(Some(&images), image)
     }

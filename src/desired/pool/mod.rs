@@ -7,6 +7,7 @@ pub mod image;
 pub mod instance_type;
 pub mod pod;
 pub(crate) mod pod_rules;
+pub mod prepull;
 pub mod probe;
 pub(crate) mod proxy;
 pub mod references;

@@ -16,6 +16,7 @@ pub fn details(resource: &Resource) -> Option<Value> {
             "kind": object.manifest["kind"],
         })),
         Resource::Probe(_) => Some(json!({"apiVersion": "batch/v1", "kind": "Job"})),
+        Resource::ImagePull(_) => Some(json!({"apiVersion": "apps/v1", "kind": "DaemonSet"})),
         Resource::ControllerSecret(secret) => Some(json!({"managed": secret.managed})),
         Resource::Secret(_) => Some(json!({"managed": true})),
         Resource::Crds(crds) => Some(json!({

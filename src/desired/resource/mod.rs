@@ -89,6 +89,8 @@ pub enum Resource {
     Registration(Registration),
     /// A Job that tests a runner's requirements: done when its pod has ended.
     Probe(Probe),
+    /// A `DaemonSet` that pulls a pool's images ahead: beside the run, and gone at its end.
+    ImagePull(ImagePull),
     /// A restart of a Deployment's pods.
     Restart(Restart),
     /// The deletion of a pool.
@@ -109,6 +111,27 @@ pub enum Resource {
 pub struct Probe {
     /// Its manifest.
     pub job: Value,
+}
+
+/// A `DaemonSet` that pulls images on nodes before runners need them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImagePull {
+    /// Its manifest.
+    pub daemon_set: Value,
+    /// The pool; others may have the same images and the same placement.
+    pub pool: String,
+    /// The nodes that lacked an image when the plan was made.
+    pub nodes: BTreeSet<String>,
+}
+
+impl ImagePull {
+    /// The kind in its id.
+    pub const KIND: &str = "daemon-set";
+
+    /// The images.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        crate::desired::pool::prepull::images(&self.daemon_set["spec"]["template"]["spec"])
+    }
 }
 
 /// A restart of a Deployment's pods: all must be newer than `since`.
@@ -269,4 +292,11 @@ pub struct Registration {
     pub schedule: Option<Schedule>,
     /// The labels that each must have.
     pub labels: Vec<String>,
+}
+
+impl Resource {
+    /// Whether it only saves time: the run does not wait for it at its end, and does not fail because of it.
+    pub const fn is_optional(&self) -> bool {
+        matches!(self, Self::ImagePull(_))
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     desired::{
         Desired, Facts, Goal, Phase, desired,
         order::{OrderError, connect},
+        pool::prepull::Candidate,
         resource::{Drain, Id, Resource},
         teardown::{self, Records, TeardownOptions},
     },
@@ -301,4 +302,51 @@ fn a_need_that_nobody_fulfils_and_a_circle_are_faults() {
     let last = steps.last().unwrap().id.clone();
     steps[4].after.push(last);
     assert!(matches!(connect(&mut steps), Err(OrderError::Circular(_))));
+}
+
+/// The pull of the only pool's images on one node.
+fn pull(profile: &crate::profile::Profile) -> Desired {
+    let found = Candidate::of(profile, &profile.pools[0]).unwrap();
+    let mut candidate = found.unwrap();
+    candidate.see(&json!({
+        "metadata": {"name": "a", "labels": {}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "images": [{"names": ["pause"]}]},
+    }));
+    candidate.decide(profile).unwrap()
+}
+
+#[test]
+fn images_are_pulled_beside_everything_and_nothing_waits_for_them() {
+    let profile = profile(&everything());
+    let mut steps = desired(&profile, &Facts::default()).unwrap();
+    let pull = pull(&profile);
+    steps.push(pull.clone());
+    // What leaves the profile last does not wait for them either.
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let records: Records = [("config-map/actions-runner/old".to_owned(), object)].into();
+    steps.extend(teardown::left_behind(&records, &steps, &profile));
+    connect(&mut steps).unwrap();
+    assert_eq!(
+        before(&steps, pull.id.as_str()),
+        BTreeSet::from(["namespace/-/actions-runner".to_owned()])
+    );
+    for step in &steps {
+        assert!(
+            !step.after.contains(&pull.id),
+            "{} waits for images",
+            step.id
+        );
+    }
+}
+
+#[test]
+fn what_pulled_images_for_a_run_that_was_killed_goes_at_once() {
+    let profile = profile(&json!({}));
+    let mut steps = desired(&profile, &Facts::default()).unwrap();
+    let records = teardown::records(&[pull(&profile)]);
+    let left = teardown::left_behind(&records, &steps, &profile);
+    let id = left[0].id.to_string();
+    steps.extend(left);
+    connect(&mut steps).unwrap();
+    assert_eq!(before(&steps, &id), BTreeSet::new());
 }

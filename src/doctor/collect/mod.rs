@@ -22,7 +22,7 @@ use crate::{
         Desired,
         aws::pod_identity_agent,
         monitoring, names, placeholder,
-        pool::probe,
+        pool::{prepull, probe},
         resource::{Resource as Kind, aws::AwsResource},
     },
     error::{Error, ErrorKind, Result, System},
@@ -188,9 +188,14 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         cert_manager_events: cert_manager.events,
         controller_pods: cluster.2,
         controller_events: cluster.3,
-        // A running probe is not a runner.
+        // A running probe is not a runner, nor is what pulls images.
         runner_pods: cluster.4.map(|mut pods| {
-            pods.retain(|it| it["metadata"]["labels"][probe::LABEL].is_null());
+            let not_runners = [probe::LABEL, prepull::LABEL];
+            let is_other = |it: &Value| {
+                let labels = &it["metadata"]["labels"];
+                not_runners.iter().any(|label| !labels[*label].is_null())
+            };
+            pods.retain(|it| !is_other(it));
             pods
         }),
         runner_events: cluster.5,

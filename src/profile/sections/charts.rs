@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::profile::{CONTROLLER, KubeDuration, SYSTEM_NAMESPACE};
+use crate::profile::{CONTROLLER, KubeDuration, SYSTEM_NAMESPACE, is_default};
 
 /// Whether and which cert-manager is installed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -127,8 +127,8 @@ pub struct Charts {
     pub controller: Option<String>,
 }
 
-/// Mirrors of the images.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where the images come from, and when they are pulled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Images {
     /// The registry (and path) that takes the place of the images' own.
@@ -137,6 +137,20 @@ pub struct Images {
     /// Secrets of type `kubernetes.io/dockerconfigjson` in the namespaces of the pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<String>,
+    /// Whether the pools' images are pulled before their pods need them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prepull: Prepull,
+}
+
+/// Whether the pools' images are pulled before their pods need them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Prepull {
+    /// On the nodes that will take the pods and lack an image.
+    #[default]
+    Auto,
+    /// The pods pull their images themselves.
+    Never,
 }
 
 /// The proxy of the controller and the runners.

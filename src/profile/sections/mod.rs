@@ -9,7 +9,7 @@ mod pool;
 mod scaling;
 
 pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
-pub use charts::{Auto, CertManager, Charts, Controller, Images, Proxy};
+pub use charts::{Auto, CertManager, Charts, Controller, Images, Prepull, Proxy};
 pub use cluster::Cluster;
 pub use github::{App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource};
 pub use operation::{Monitoring, Timeouts};

@@ -203,6 +203,8 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             Some(&it.namespace),
         )]
         .into(),
+        // It is only part of a plan if this user has the permissions in `to_pull_ahead`.
+        Resource::ImagePull(_) => BTreeSet::new(),
         // AWS has no free and reliable permission check; it returns an error at the call.
         Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
             BTreeSet::new()
@@ -233,6 +235,16 @@ pub(crate) fn to_make_room(namespace: &str) -> [Permission; 3] {
         ("delete", Kind::new("v1", "Pod")),
     ]
     .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
+}
+
+/// The permissions to pull images ahead.
+pub(crate) fn to_pull_ahead(namespace: &str) -> Vec<Permission> {
+    let sets = Kind::new("apps/v1", "DaemonSet");
+    let pods = Kind::new("v1", "Pod");
+    let of = |kind: &Kind, verb| Permission::new(verb, kind, Some(namespace));
+    let verbs = ["get", "create", "patch", "delete"].map(|verb| of(&sets, verb));
+    let reads = ["list", "watch"].map(|verb| of(&pods, verb));
+    verbs.into_iter().chain(reads).collect()
 }
 
 /// Read permissions for a pool; a dry run of a runner's pod needs the same permission as a real write.

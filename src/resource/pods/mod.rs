@@ -1,6 +1,7 @@
 //! Pods of a pool: why a pod is rejected, why it does not run, and whether quotas allow it.
 
 pub mod dry_run;
+pub(crate) mod image_pull;
 pub(crate) mod quota;
 pub mod references;
 pub mod refusal;

@@ -348,7 +348,7 @@ prop_compose! {
             },
             controller,
             charts: arcctl::profile::Charts::default(),
-            images: registry.map(|name| Images { registry: Some(name.into()), pull_secrets: vec!["s".into()] }),
+            images: registry.map(|name| Images { registry: Some(name.into()), pull_secrets: vec!["s".into()], ..Images::default() }),
             proxy: proxied.then(|| Proxy { http: None, https: Some("http://p:1".into()), no_proxy: vec![] }),
             aws: role.map(|role| {
                 let (irsa, pod_identity) = if by_agent { (None, Some(role)) } else { (Some(role), None) };

@@ -31,6 +31,11 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         &["list", "watch"],
         WAITED_FOR,
     ),
+    (
+        "daemonsets.apps",
+        &["get", "create", "patch", "delete"],
+        "nodes that list their images, and lack those of a pool",
+    ),
     ("persistentvolumeclaims", &["get", "create"], NAMED),
     ("secrets", &["get"], NAMED),
     ("priorityclasses.scheduling.k8s.io", &["get"], NAMED),
@@ -185,6 +190,11 @@ pub(crate) const TEARDOWN: &[Elsewhere] = &[
         "leases.coordination.k8s.io",
         &["create"],
         "a lease that somebody has deleted",
+    ),
+    (
+        "daemonsets.apps",
+        &["get", "delete"],
+        "what an `up` that was killed while it pulled images has left",
     ),
     (
         "jobs.batch",

@@ -50,7 +50,8 @@ fn each_command_that_the_readme_and_the_guide_show_ends_with_0() {
             }
             let ended = run(&cluster, &command);
             assert_eq!(
-                ended.code, 0,
+                ended.code,
+                0,
                 "{document}: arcctl {}\n{}",
                 command.join(" "),
                 ended.stderr
