@@ -48,6 +48,9 @@ struct WorldArgs {
     /// Start moto too, and point the AWS SDKs to it
     #[arg(long)]
     aws: bool,
+    /// Nobody else writes to the AWS account; otherwise the first write of each object is refused once, with a conflict
+    #[arg(long, requires = "aws")]
+    aws_alone: bool,
 }
 
 impl WorldArgs {
@@ -58,6 +61,7 @@ impl WorldArgs {
             helm: if self.helm == "4" { Helm::V4 } else { Helm::V3 },
             nodes: (0..self.nodes).map(NodeSpec::numbered).collect(),
             aws: self.aws,
+            alone: self.aws_alone,
             ..Options::default()
         }
     }

@@ -47,6 +47,8 @@ pub struct Options {
     pub github: github::Mode,
     /// Whether AWS (moto) is started too, where it is installed.
     pub aws: bool,
+    /// Whether nobody else writes to the AWS account; otherwise the first write of each object meets another writer.
+    pub alone: bool,
 }
 
 impl Default for Options {
@@ -59,6 +61,7 @@ impl Default for Options {
             nodes: (0..2).map(NodeSpec::numbered).collect(),
             github: github::Options::default().mode,
             aws: false,
+            alone: false,
         }
     }
 }
