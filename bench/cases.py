@@ -12,7 +12,7 @@ import time
 
 import world
 from figures import (
-    ABSENT, ALONE, ANSIBLE, ARCCTL, CASES, CHANGED, DIRECT, DOCTOR, FRESH, HELMFILE, PATCHED, SCALED, STATUS, TEARDOWN)
+    ABSENT, ALONE, ANSIBLE, ARCCTL, CASES, CHANGED, DIRECT, DOCTOR, FRESH, PATCHED, SCALED, STATUS, TEARDOWN)
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOOLS_DIRECTORY = HERE.parent / ".tools" / "bin"
@@ -41,11 +41,6 @@ class Tool:
             for file in (HERE / source).iterdir():
                 shutil.copy(file, self.directory)
         self.file = self.directory / "autoscaler.yaml"
-        if name == HELMFILE:
-            plugin = self.home / "plugins" / "diff"
-            plugin.mkdir(parents=True)
-            shutil.move(self.directory / "plugin.yaml", plugin)
-            (plugin / "helm-diff").symlink_to((TOOLS_DIRECTORY / "helm-diff").resolve())
 
     def set_maximum(self, value):
         """Edits the file that the pool's maximum is in."""
@@ -87,8 +82,6 @@ class Tool:
             "ANSIBLE_LOCAL_TEMP": str(self.home / "ansible" / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
         }
-        if self.name == HELMFILE:
-            own["HELM_PLUGINS"] = str(self.home / "plugins")
         # What the user of this machine has set for these programs must not count.
         foreign = re.compile(r"^(HELM|HELMFILE|ANSIBLE|K8S_AUTH|AWS_PROFILE|AWS_CONFIG|AWS_SHARED)")
         rest = {key: value for key, value in os.environ.items() if not foreign.match(key)}

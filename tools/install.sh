@@ -92,9 +92,7 @@ tool() {
   moto) python_tool moto moto_server ;;
   awscli) python_tool awscli aws ;;
   ansible) python_tool ansible ansible-playbook ;;
-  helmfile)
-    go_tool helmfile "" github.com/helmfile/helmfile=helmfile
-    go_tool helm-diff "" github.com/databus23/helm-diff/v3=helm-diff ;;
+  helmfile) go_tool helmfile "" github.com/helmfile/helmfile=helmfile ;;
   shellcheck) python_tool shellcheck shellcheck ;;
   actionlint) go_tool actionlint "" github.com/rhysd/actionlint/cmd/actionlint=actionlint ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;
