@@ -54,19 +54,22 @@ def svg(found, subtitle=""):
     for pace, case in keys:
         longest = scales[pace]
         if pace != pace_of:
+            y += BETWEEN if pace_of else 0
             parts.append(text(16, y + 16, "Images on the nodes" if pace == PRESENT else "Images still to be pulled", "text title"))
             y, pace_of = y + 34, pace
         tools = [tool for tool in TOOLS if (pace, case, tool) in found]
         height = len(tools) * (BAR + GAP)
         parts.append(text(16, y + 15, TITLES[case], "text case"))
         y += HEAD
-        for number in range(int(longest / step(longest)) + 1):
-            x = place(number * step(longest), longest)
+        ticks = [number * step(longest) for number in range(int(longest / step(longest)) + 1)]
+        for x in [place(tick, longest) for tick in ticks]:
             parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{y - 2}" y2="{y + height}"/>')
+        if case == [last for of, last in keys if of == pace][-1]:
+            parts += [text(place(tick, longest), y + height + 14, f"{tick:g}", "soft", "middle") for tick in ticks]
         for tool in tools:
             parts += bar(found[pace, case, tool], tool, y, longest)
             y += BAR + GAP
-        y += BETWEEN
+        y += BETWEEN + 6
     head = [text(16, 28, "Seconds until the runners are as wanted: the median, and from the shortest to the longest run", "text"),
             text(16, 48, subtitle, "soft")]
     size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'

@@ -92,7 +92,9 @@ tool() {
   moto) python_tool moto moto_server ;;
   awscli) python_tool awscli aws ;;
   ansible) python_tool ansible ansible-playbook ;;
-  helmfile) go_tool helmfile "" github.com/helmfile/helmfile=helmfile ;;
+  helmfile)
+    go_tool helmfile "-X go.szostok.io/version.version=$(pinned helmfile github.com/helmfile/helmfile)" \
+      github.com/helmfile/helmfile=helmfile ;;
   shellcheck) python_tool shellcheck shellcheck ;;
   actionlint) go_tool actionlint "" github.com/rhysd/actionlint/cmd/actionlint=actionlint ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;

@@ -1,6 +1,6 @@
 # Sourced: what the runners need of AWS, with the aws CLI. The account and the security group of the GitHub server are in
 # BENCH_ACCOUNT and BENCH_SERVER_GROUP: who types this knows them, as arcctl's profile does.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # steps.sh sets $output
 
 role=actions-runner-role
 bucket=runners-artifacts

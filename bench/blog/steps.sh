@@ -1,6 +1,6 @@
 # Sourced by the scripts of the blog and of helmfile. BENCH_STEPS is the file that each command gets a line in: seconds,
 # how it ended (ok, there, failed), how often it was repeated, and the command.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # who sources it reads its variables
 
 # What a command says when there is nothing left for it to do: a person reads it, and goes on.
 there='AlreadyExists|EntityAlreadyExists|already exists|cannot re-use a name|InvalidPermission.Duplicate'
@@ -10,7 +10,7 @@ gone='NotFound|not found|NoSuchEntity|NoSuchBucketPolicy|InvalidPermission.NotFo
 # step COMMAND…: runs one command of the page. What it prints is in $output. If it fails for another reason than that its
 # work is done, it is typed again, as a person does: at most for $patience seconds, then the script ends with 1.
 step() {
-  local began=$EPOCHREALTIME end=$((SECONDS + ${patience:-120})) tries=0 result code errors
+  local began=$EPOCHREALTIME end=$((SECONDS + ${patience:-120})) tries=0 result errors
   errors=$(mktemp)
   while :; do
     if output=$("$@" 2> "$errors"); then

@@ -68,7 +68,14 @@ fn the_measuring_program_passes_its_tests() {
     let mut python = Command::new("python3");
     // Without -B it would leave its compiled modules beside the files.
     python
-        .args(["-B", "-m", "unittest", "discover", "--start-directory", "bench"])
+        .args([
+            "-B",
+            "-m",
+            "unittest",
+            "discover",
+            "--start-directory",
+            "bench",
+        ])
         .current_dir(root());
     let output = python.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
