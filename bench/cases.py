@@ -38,7 +38,8 @@ class Tool:
             return
         # All three apply the same manifests.
         for source in ("blog", name):
-            for file in (HERE / source).iterdir():
+            # Ansible would take scripts beside its playbook for lists of machines, and run them.
+            for file in (HERE / source).glob("*.yaml" if name == ANSIBLE and source == "blog" else "*"):
                 shutil.copy(file, self.directory)
         self.file = self.directory / "autoscaler.yaml"
 
@@ -58,7 +59,7 @@ class Tool:
                 return [self.arcctl, "teardown", "-f", self.file, "--yes", "-q", "-o", "json"]
             return [self.arcctl, "up", "-f", self.file, "--yes", "-q", "-o", "json", "--trace", self.trace]
         if self.name == ANSIBLE:
-            return ["ansible-playbook", "teardown.yaml" if case == TEARDOWN else "install.yaml"]
+            return ["ansible-playbook", "-i", "localhost,", "teardown.yaml" if case == TEARDOWN else "install.yaml"]
         return [{TEARDOWN: "./teardown.sh", DIRECT: "./change.sh"}.get(case, "./install.sh")]
 
     def environment(self):
@@ -163,7 +164,8 @@ def measure(tool, case, pace, log):
     if code is None:
         return {**figure, "outcome": "failed", "problem": f"it was stopped after {limit} s"}
     if code != 0:
-        said = figure.get("error") or "read the log"
+        last = [step["command"] for step in figure.get("steps", []) if step["result"] == "failed"]
+        said = figure.get("error") or f"{last[0] if last else 'it'} failed: read the log"
         return {**figure, "outcome": "failed", "problem": f"exit code {code}: {said}"}
     look = world.removed if case == TEARDOWN else lambda: world.installed(wanted)
     reached, problems = until(look, began, GRACE)
@@ -184,7 +186,7 @@ def all_of(name, pace, arcctl, out, log_file, wanted):
         tool, broken = Tool(name, pathlib.Path(directory) / "files", arcctl), None
         for case in [case for case in CASES if case in wanted and ALONE.get(case, name) == name]:
             load = os.getloadavg()[0]
-            if broken and case != TEARDOWN:
+            if broken == FRESH or (broken and case != TEARDOWN):
                 figure = {"outcome": "not-run", "problem": f"not run: {broken} did not go well"}
             else:
                 figure = measure(tool, case, pace, log)

@@ -17,7 +17,7 @@ step() {
       result=ok
     elif grep -Eq "${done_already:-$there}" "$errors"; then
       result=there
-    elif [ "$SECONDS" -ge "$end" ]; then
+    elif [ "$SECONDS" -ge "$end" ] || ! type -t "$1" > /dev/null; then
       result=failed
     else
       cat "$errors" >&2
