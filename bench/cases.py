@@ -18,8 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOOLS_DIRECTORY = HERE.parent / ".tools" / "bin"
 
 # Seconds that a command may take, and that the state may be late after it.
-LIMITS = {FRESH: 300, TEARDOWN: 300}
-OTHER_LIMIT, ABSENT_LIMIT, GRACE = 180, 1200, 60
+LIMIT, ABSENT_LIMIT, GRACE = 300, 1200, 60
 # A pool's maximum at first, once it is changed, and once it is changed by the one right command.
 FIRST, SECOND, THIRD = 16, 12, 10
 
@@ -150,7 +149,7 @@ def measure(tool, case, pace, log):
     if case in (SCALED, PATCHED):
         world.drift(case)
     wanted = int(re.search(r"(?m)^\s+max(?:Replicas)?: (\d+)$", tool.file.read_text())[1])
-    limit = ABSENT_LIMIT if pace == ABSENT and case == FRESH else LIMITS.get(case, OTHER_LIMIT)
+    limit = ABSENT_LIMIT if pace == ABSENT and case == FRESH else LIMIT
     environment = tool.environment()
     world.token_header(environment["BENCH_HEADER"])
     log.write(f"== {case}\n")
