@@ -163,7 +163,7 @@ def sentence(known, rows):
     load = f"; load of the machine before the cases: {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     build = "" if known["build"] == "release" else f" **Not an optimised build ({known['build']}): no figures to compare.**"
     versions = ", ".join(f"{name}: {words}" for name, words in known["versions"].items())
-    return (f"Measured on {known['began']} at commit {known['commit']}, {known['cores']} cores, {known['runs']} runs, the tools "
+    return (f"Measured on {known['began']} at commit {known['commit']}, {known['cores']} cores, runs of each: {known['runs']}, the tools "
             f"in turns{load}. Each cell: the median, and from the shortest to the longest run.{build}\n\nWith {versions}.")
 
 
@@ -215,6 +215,9 @@ def publish(directory):
     rows, document, picture = report(directory, PICTURE.name)
     if not rows:
         raise SystemExit("bench: nothing was measured: run `make bench` first")
+    build = json.loads((directory / "facts.json").read_text())["build"]
+    if build != "release":
+        raise SystemExit(f"bench: these are figures of a build that is not optimised ({build}): run `make bench` first")
     DOCUMENT.write_text(table.put(DOCUMENT.read_text(encoding="utf-8"), document), encoding="utf-8")
     PICTURE.write_text(picture, encoding="utf-8")
     say(f"written: {DOCUMENT.relative_to(ROOT)}, {PICTURE.relative_to(ROOT)}")
