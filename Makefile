@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench bench-publish deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ unit: ## the tests that need no control plane
 cluster: build ## the tests on a real control plane
 	@cargo test --locked --workspace --test webhook --quiet
 	@tools/cluster.sh
+
+docs: ## builds the documents into a site with search, in target/docs
+	@tools/docs.sh target/docs
 
 fuzz: ## runs each fuzz target for ten minutes, guided by coverage
 	@tools/fuzz.sh 600

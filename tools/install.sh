@@ -69,12 +69,13 @@ pinned() { awk -v m="$2" '$1 == m { print $2 } $1 == "require" && $2 == m { prin
 
 minor_of() { pinned "$1" k8s.io/kubernetes | cut -d. -f2; }
 
-# kubernetes DIR: the API server, the controller manager and kubectl that DIR pins.
+# kubernetes DIR: the API server, the controller manager, the scheduler and kubectl that DIR pins.
 kubernetes() {
   local v=k8s.io/component-base/version
   go_tool "$1" "-X $v.gitVersion=$(pinned "$1" k8s.io/kubernetes) -X $v.gitMajor=1 -X $v.gitMinor=$(minor_of "$1") -X $v.gitTreeState=clean" \
     k8s.io/kubernetes/cmd/kube-apiserver=kube-apiserver \
     k8s.io/kubernetes/cmd/kube-controller-manager=kube-controller-manager \
+    k8s.io/kubernetes/cmd/kube-scheduler=kube-scheduler \
     k8s.io/kubernetes/cmd/kubectl=kubectl
 }
 

@@ -1,4 +1,4 @@
-//! Reads durations of the command line.
+//! Reads durations of the command line, and writes them as Go does.
 //!
 //! Pure: no I/O.
 
@@ -16,6 +16,25 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
         })
 }
 
+/// A duration in whole milliseconds, as Go's `Duration` writes it: `796ms`, `1.5s`, `1m2s`.
+pub(crate) fn as_go(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    if milliseconds == 0 {
+        return "0s".to_owned();
+    }
+    if milliseconds < 1_000 {
+        return format!("{milliseconds}ms");
+    }
+    let (minutes, rest) = (milliseconds / 60_000, milliseconds % 60_000);
+    let seconds = format!("{}.{:03}", rest / 1_000, rest % 1_000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +48,21 @@ mod tests {
         for text in ["", "5", "s", "-5s", "soon"] {
             let error = duration(text).unwrap_err().to_string();
             assert!(error.contains("write for example `5s`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn go_writes_no_zeros_at_the_end() {
+        for (milliseconds, expected) in [
+            (0, "0s"),
+            (796, "796ms"),
+            (1_500, "1.5s"),
+            (21_826, "21.826s"),
+            (60_000, "1m0s"),
+            (119_596, "1m59.596s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(as_go(Duration::from_millis(milliseconds)), expected);
         }
     }
 }

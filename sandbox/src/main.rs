@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use arcctl_sandbox::kubelet::NodeSpec;
+use arcctl_sandbox::kubelet::{Images, NodeSpec};
 use arcctl_sandbox::world::{Helm, Options};
 use clap::{Args, Parser, Subcommand};
 
@@ -45,6 +45,9 @@ struct WorldArgs {
     /// The number of worker nodes
     #[arg(long, default_value_t = 2)]
     nodes: usize,
+    /// Whether every image is on every node, or each is pulled in the time that its size takes
+    #[arg(long, value_parser = ["present", "absent"], default_value = "present")]
+    images: String,
     /// Start moto too, and point the AWS SDKs to it
     #[arg(long)]
     aws: bool,
@@ -60,6 +63,10 @@ impl WorldArgs {
             faults: self.faults,
             helm: if self.helm == "4" { Helm::V4 } else { Helm::V3 },
             nodes: (0..self.nodes).map(NodeSpec::numbered).collect(),
+            images: match self.images.as_str() {
+                "absent" => Images::Absent,
+                _ => Images::Present,
+            },
             aws: self.aws,
             alone: self.aws_alone,
             ..Options::default()
@@ -92,7 +99,7 @@ fn say(line: &str) {
 fn announce(aws: bool) {
     say(
         "simulated: GitHub, AWS, the charts and their controllers, worker nodes and their pods; \
-         real: etcd, kube-apiserver, kube-controller-manager, helm",
+         real: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, helm",
     );
     if aws {
         say(

@@ -14,6 +14,7 @@ pub mod record;
 pub mod render;
 pub mod resource;
 mod secrets;
+pub mod summary;
 pub mod teardown;
 
 pub use aws::eks_facts::EksFacts;
@@ -42,6 +43,8 @@ pub struct Facts {
     pub prometheus_rule_crd: Option<bool>,
     /// Whether the cluster has a working cert-manager that arcctl did not install.
     pub foreign_cert_manager: Option<bool>,
+    /// Whether helm has no record of a cert-manager release, not even a failed one.
+    pub no_cert_manager_release: bool,
     /// The contents of `github.caBundle`.
     pub ca_bundle: Option<String>,
     /// The networks of the cluster at AWS.
@@ -138,10 +141,7 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             .map(|manifest| object(Phase::Controller, manifest)),
     );
     for pool in &profile.pools {
-        let runners = object(
-            Phase::Runners,
-            pool::runner_deployment::runner_deployment(profile, pool)?,
-        );
+        let runners = runner_deployment(profile, pool)?;
         let mut autoscaler = object(
             Phase::Runners,
             pool::autoscaler::autoscaler(profile, pool, facts)?,
@@ -207,8 +207,16 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         values: charts::cert_manager::values(profile),
         profile: profile.name.clone(),
     };
-    let release = self::release(Phase::Wiring, release).after(&crds);
-    let proof = proof.after(&release);
+    // A new program needs its CRDs first, and an upgrade of a release with CRDs in it would delete them (reference:
+    // observed.md 9). A fresh one has only Kubernetes' own kinds, unless the values add others; its pods wait for the CRDs.
+    let has_own_objects = release.values["extraObjects"]
+        .as_array()
+        .is_some_and(|it| !it.is_empty());
+    let mut release = self::release(Phase::Wiring, release);
+    if !facts.no_cert_manager_release || has_own_objects {
+        release = release.after(&crds);
+    }
+    let proof = proof.after(&release).after(&crds);
     vec![crds, release, proof]
 }
 
@@ -290,11 +298,21 @@ fn online(pool: &Pool) -> Registration {
     }
 }
 
+fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Desired, DesiredError> {
+    let manifest = pool::runner_deployment::runner_deployment(profile, pool)?;
+    let id = names::object_id(&manifest);
+    let object = KubeObject {
+        pool: Some(online(pool)),
+        ..KubeObject::new(manifest)
+    };
+    Ok(named(Phase::Runners, id, Resource::Object(object)))
+}
+
 fn object(phase: Phase, manifest: Value) -> Desired {
     named(
         phase,
         names::object_id(&manifest),
-        Resource::Object(KubeObject { manifest }),
+        Resource::Object(KubeObject::new(manifest)),
     )
 }
 

@@ -20,6 +20,7 @@ pub(super) fn all(profile: &Profile) -> Vec<Desired> {
             name: names::CONTROLLER_SECRET.into(),
             profile: profile.name.clone(),
             managed: manages_secret(profile),
+            credential: credential(profile),
             runner_namespaces: profile
                 .runner_namespaces()
                 .into_iter()
@@ -44,6 +45,16 @@ pub(super) fn all(profile: &Profile) -> Vec<Desired> {
         ));
     }
     result
+}
+
+/// Where the credential comes from, for people.
+fn credential(profile: &Profile) -> String {
+    let github = &profile.github;
+    match (&github.token, &github.app) {
+        (Some(token), _) => format!("token {token}"),
+        (None, Some(app)) => format!("App {}, key {}", app.id, app.private_key),
+        (None, None) => "token from the environment, as `gh` finds it".into(),
+    }
 }
 
 fn own_secret(profile: &Profile, namespace: &str, name: &str, content: SecretContent) -> Desired {

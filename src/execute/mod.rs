@@ -164,11 +164,11 @@ pub struct Span {
     pub began: Clock,
     /// When it was done, or failed.
     pub ended: Clock,
-    /// The last step to end of those that it waited for.
+    /// The last of those that it waited for.
     pub waited_for: Option<Id>,
 }
 
-/// Opens when a step is done: the time of that.
+/// Opens when others may use what a step makes, at the latest when it is done: the time of that.
 type Gate = watch::Sender<Option<Clock>>;
 
 /// Runs all steps in the order of their `after`; one that is not in `desired` was done before. A failure leaves the rest
@@ -225,6 +225,15 @@ pub async fn execute(
     results
 }
 
+/// Opens a gate, where it is not open.
+fn open(gate: &Gate, at: Clock) {
+    gate.send_if_modified(|opened| {
+        let first = opened.is_none();
+        opened.get_or_insert(at);
+        first
+    });
+}
+
 fn not_started(desired: &Desired) -> StepResult {
     StepResult {
         id: desired.id.clone(),
@@ -260,6 +269,7 @@ async fn run_after(
     }
     // The limit begins now: what the step waited for had its own.
     let (deadline, limit) = deadline::of_phase(desired.phase, options);
+    let gate = gates.get(&desired.id);
     let run = StepRun {
         desired,
         context,
@@ -270,14 +280,15 @@ async fn run_after(
         stop,
         paused: options.paused.subscribe(),
         events,
+        gate,
     };
     let began = Clock::now();
     let (done, outcome) = run.run().instrument(log::step(&desired.id)).await;
     let ended = Clock::now();
     if outcome.is_ok()
-        && let Some(gate) = gates.get(&desired.id)
+        && let Some(gate) = gate
     {
-        gate.send_replace(Some(ended));
+        open(gate, ended);
     }
     StepResult {
         id: desired.id.clone(),

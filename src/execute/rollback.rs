@@ -204,6 +204,7 @@ mod tests {
             name: "controller".into(),
             profile: "p".into(),
             managed: true,
+            credential: String::new(),
             runner_namespaces: Vec::new(),
         };
         let proof = WebhookProof::Controller {

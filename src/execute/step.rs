@@ -3,7 +3,7 @@
 //! The only wait loop over resources. It is driven by watches; resources that cannot be watched are polled. On timeout,
 //! the error contains the last reason.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use futures::{Stream, StreamExt};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Event, Stop, deadline::Limit};
+use super::{Event, Gate, Stop, deadline::Limit, open};
 use crate::{
     desired::{Desired, Goal},
     error::{Error, ErrorKind, Result, System},
@@ -51,6 +51,8 @@ pub(super) struct StepRun<'a> {
     pub(super) stop: watch::Receiver<Option<Stop>>,
     pub(super) paused: watch::Receiver<bool>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// What waits for this step begins once this is open.
+    pub(super) gate: Option<&'a Gate>,
 }
 
 /// The result of a step.
@@ -183,6 +185,9 @@ impl StepRun<'_> {
                     .hint(hint))
             }
             Ok(Look::Wait(readiness)) => {
+                if let (Readiness::Settling { .. }, Some(gate)) = (&readiness, self.gate) {
+                    open(gate, Clock::now());
+                }
                 self.waits_for(last, readiness);
                 Ok(Next::Wait)
             }

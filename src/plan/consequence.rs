@@ -134,6 +134,7 @@ mod tests {
     use crate::desired::{
         Goal, Phase,
         resource::{Chart, HelmRelease, Id, KubeObject},
+        summary::Summary,
     };
 
     fn release() -> Desired {
@@ -206,9 +207,7 @@ mod tests {
     fn only_the_template_of_a_pool_replaces_its_runners() {
         let pool = Desired {
             id: Id::new("runner-deployment", Some("n"), "basic"),
-            resource: Resource::Object(KubeObject {
-                manifest: json!({"kind": "RunnerDeployment"}),
-            }),
+            resource: Resource::Object(KubeObject::new(json!({"kind": "RunnerDeployment"}))),
             ..release()
         };
         assert_eq!(of(&pool, &["metadata.labels.a"]), []);
@@ -237,6 +236,7 @@ mod tests {
             proof: false,
             note: None,
             consequences: Vec::new(),
+            summary: Summary::default(),
         };
         let makes = |steps: Vec<Step>| {
             let profile = "p".into();

@@ -8,7 +8,11 @@ use serde::Serialize;
 pub use refusal::refusals;
 
 use crate::{
-    desired::{Desired, Goal, Phase, resource::Resource},
+    desired::{
+        Desired, Goal, Phase,
+        resource::Resource,
+        summary::{Summary, summary},
+    },
     diff::Difference,
     error::Error,
     resource::observed::{Observed, Ownership, Readiness},
@@ -61,6 +65,9 @@ pub struct Step {
     /// Side effects of the step: which pods are restarted, which runners are replaced.
     #[serde(skip)]
     pub consequences: Vec<String>,
+    /// What is shown of it to people.
+    #[serde(skip)]
+    pub summary: Summary,
 }
 
 /// The steps of a run, in order.
@@ -128,6 +135,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         proof: desired.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
+        summary: summary(desired),
     };
     if desired.goal == Goal::Absent {
         return Ok(decide_removal(observed, step));
@@ -237,9 +245,7 @@ mod tests {
             id: Id::new("namespace", None, "x"),
             phase: Phase::Base,
             after: Vec::new(),
-            resource: Resource::Object(KubeObject {
-                manifest: serde_json::Value::Null,
-            }),
+            resource: Resource::Object(KubeObject::new(serde_json::Value::Null)),
             goal: Goal::Present,
         }
     }
@@ -303,7 +309,7 @@ mod tests {
         });
         let yields = Desired {
             id: Id::new("horizontal-runner-autoscaler", Some("n"), "r"),
-            resource: Resource::Object(KubeObject { manifest }),
+            resource: Resource::Object(KubeObject::new(manifest)),
             goal: Goal::Evicted,
             ..desired()
         };

@@ -1,6 +1,9 @@
 //! Where the time of a run went: the chain of steps that it waited for, and a trace of all of them. Pure: no I/O.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -15,9 +18,27 @@ const SHORT: Duration = Duration::from_millis(500);
 /// How many parts one line has.
 const PARTS: usize = 4;
 
-/// The steps that the run waited for, the first one first: from the last one to end back to one that waited for none.
-/// Namespaces, the lease and the plan under it come before and are not in it. With the time that it waited for each alone.
-fn critical_path(steps: &[StepResult]) -> Vec<(&Id, Duration)> {
+/// A part of the time of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part<'a> {
+    /// A step.
+    Step(&'a Id),
+    /// Between the namespaces and the rest: the lease, the plan that is made again under it, and the inventory.
+    Lease,
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(id) => id.fmt(formatter),
+            Self::Lease => formatter.write_str("lease and inventory"),
+        }
+    }
+}
+
+/// What the run waited for, the first part first: from the last step to end back to the first one. With the time that it
+/// waited for each alone.
+fn critical_path(steps: &[StepResult]) -> Vec<(Part<'_>, Duration)> {
     let span = |id: &Id| {
         let step = steps.iter().find(|it| it.id == *id)?;
         Some((&step.id, step.span.as_ref()?))
@@ -28,14 +49,26 @@ fn critical_path(steps: &[StepResult]) -> Vec<(&Id, Duration)> {
         .max_by_key(|(_, span)| span.ended);
     let mut path = Vec::new();
     let mut next = last;
+    let mut until = last.map(|(_, at)| at.ended);
     while let Some((id, at)) = next {
-        path.push((id, at.ended.duration_since(at.began)));
+        // A step may let others begin before it ends.
+        let end = until.map_or(at.ended, |it| it.min(at.ended));
+        path.push((Part::Step(id), end.saturating_duration_since(at.began)));
+        until = Some(at.began);
         // No step is twice in a chain without circles; a longer one would be a fault, and this loop must end.
-        next = at
-            .waited_for
-            .as_ref()
-            .filter(|_| path.len() < steps.len())
-            .and_then(span);
+        if path.len() > steps.len() {
+            break;
+        }
+        next = match &at.waited_for {
+            Some(id) => span(id),
+            // Only the namespaces end before a step that waits for none begins.
+            None => steps
+                .iter()
+                .filter_map(|it| Some((&it.id, it.span.as_ref()?)))
+                .filter(|(_, it)| it.ended <= at.began && it.ended > it.began)
+                .max_by_key(|(_, it)| it.ended)
+                .inspect(|(_, it)| path.push((Part::Lease, at.began - it.ended))),
+        };
     }
     path.reverse();
     path
@@ -54,7 +87,7 @@ pub fn line(steps: &[StepResult]) -> Option<String> {
     let parts: Vec<String> = path
         .iter()
         .filter(|(_, time)| *time >= least)
-        .map(|(id, time)| format!("{:.1} s {id}", time.as_secs_f64()))
+        .map(|(part, time)| format!("{:.1} s {part}", time.as_secs_f64()))
         .collect();
     (!parts.is_empty()).then(|| {
         format!(
@@ -128,12 +161,34 @@ mod tests {
         ]);
         let path: Vec<String> = critical_path(&steps)
             .iter()
-            .map(|(id, time)| format!("{} {}", id.name(), time.as_secs()))
+            .map(|(part, time)| format!("{part} {}", time.as_secs()))
             .collect();
-        assert_eq!(path, ["crds 2", "webhook 9", "pods 6"]);
+        assert_eq!(path, ["x/-/crds 2", "x/-/webhook 9", "x/-/pods 6"]);
         assert_eq!(
             line(&steps).unwrap(),
             "the longest waits, one after the other: 2.0 s x/-/crds, 9.0 s x/-/webhook, 6.0 s x/-/pods"
+        );
+    }
+
+    #[test]
+    fn a_step_that_lets_others_begin_counts_until_then() {
+        let (steps, _) = steps(&[("role", 0, 13, None), ("pods", 2, 14, Some("role"))]);
+        let line = line(&steps).unwrap();
+        assert!(line.ends_with("2.0 s x/-/role, 12.0 s x/-/pods"), "{line}");
+    }
+
+    #[test]
+    fn what_comes_before_the_graph_is_part_of_the_chain() {
+        // Namespaces, three seconds for the lease and the plan under it, then the graph.
+        let (steps, _) = steps(&[
+            ("arcctl", 0, 1, None),
+            ("runners", 0, 2, None),
+            ("crds", 5, 7, None),
+            ("webhook", 7, 9, Some("crds")),
+        ]);
+        assert_eq!(
+            line(&steps).unwrap(),
+            "the longest waits, one after the other: 2.0 s x/-/runners, 3.0 s lease and inventory, 2.0 s x/-/crds, 2.0 s x/-/webhook"
         );
     }
 

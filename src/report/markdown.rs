@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        desired::{Phase, resource::Id},
+        desired::{Phase, resource::Id, summary::Summary},
         diff::Difference,
         error::System,
         report::run::Requests,
@@ -238,6 +238,7 @@ mod tests {
             proof: false,
             note: None,
             consequences: Vec::new(),
+            summary: Summary::default(),
         }
     }
 

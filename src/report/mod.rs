@@ -12,3 +12,6 @@ pub mod schedule;
 pub mod screen;
 pub mod smoke;
 pub mod status;
+pub mod strip;
+pub mod style;
+mod xml;

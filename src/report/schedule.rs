@@ -5,6 +5,10 @@ use std::fmt::Write;
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use serde_json::{Value, json};
 
+use super::strip::{
+    Strip,
+    svg::{Titled, svg},
+};
 use crate::{
     error::{Error, System},
     profile::schedule::{ClockChange, Interval, Mismatch, Verified},
@@ -34,6 +38,8 @@ pub struct Calendar {
     pub stretches: Vec<Interval>,
     /// The daylight saving changes in these days.
     pub clock_changes: Vec<ClockChange>,
+    /// The same for whole days from today, at most 14, as bars.
+    pub strip: Strip,
     /// The controller's overrides, compared with the profile.
     pub check: Verified,
 }
@@ -44,12 +50,17 @@ pub fn text(pools: &[PoolCalendar]) -> String {
 }
 
 fn pool_text(pool: &PoolCalendar) -> String {
-    let mut text = format!("{}\n", pool.name);
     let (min, max) = (pool.min, pool.max);
     let Some(calendar) = &pool.schedule else {
-        let _ignored = writeln!(text, "  always  min {min}  max {max}");
-        return text;
+        return format!("{}\n  always  min {min}  max {max}\n", pool.name);
     };
+    let mut text = format!(
+        "{}  min {min}, max {max}  ({})\n",
+        pool.name, calendar.time_zone
+    );
+    if calendar.strip.changes() {
+        text.push_str(&calendar.strip.rows());
+    }
     let mut lines: Vec<(Timestamp, String)> = Vec::new();
     for stretch in &calendar.stretches {
         let window = stretch.window.as_deref().unwrap_or_default();
@@ -75,6 +86,25 @@ fn pool_text(pool: &PoolCalendar) -> String {
     }
     text.push_str(&check_text(calendar));
     text
+}
+
+/// The calendar as a picture.
+pub fn picture(pools: &[PoolCalendar]) -> String {
+    let titled: Vec<Titled<'_>> = pools
+        .iter()
+        .map(|pool| {
+            let (name, min, max) = (&pool.name, pool.min, pool.max);
+            let zone = pool
+                .schedule
+                .as_ref()
+                .map(|it| format!(" ({})", it.time_zone));
+            Titled {
+                title: format!("{name}: min {min}, max {max}{}", zone.unwrap_or_default()),
+                strip: pool.schedule.as_ref().map(|it| &it.strip),
+            }
+        })
+        .collect();
+    svg(&titled)
 }
 
 fn check_text(calendar: &Calendar) -> String {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::strip::Strip;
 use crate::{error::Error, profile::schedule::Moment};
 
 /// The state of an installation.
@@ -60,6 +61,8 @@ pub struct PoolStatus {
     pub busy: Option<usize>,
     /// The current and the next period of its schedule.
     pub moment: Moment,
+    /// Its minimums for seven days from today; `None` without a schedule.
+    pub week: Option<Strip>,
 }
 
 /// The JSON document.
@@ -179,13 +182,14 @@ fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
     row(text, width, "POOL", &head.map(str::to_owned));
     for pool in pools {
         row(text, width, &pool.name, &pool.numbers());
-        let zone = pool
-            .moment
-            .time_zone
-            .as_deref()
-            .map(|it| format!("  ({it})"))
-            .unwrap_or_default();
+        let zone = pool.moment.time_zone.as_ref();
+        let zone = zone.map_or_else(String::new, |it| format!("  ({it})"));
         line(text, &format!("       {}{zone}", pool.moment));
+        if let Some(week) = pool.week.as_ref().filter(|it| it.changes()) {
+            week.lines()
+                .iter()
+                .for_each(|it| line(text, &format!("       {it}")));
+        }
     }
     width
 }
@@ -272,6 +276,7 @@ fn total(pools: &[PoolStatus]) -> PoolStatus {
         registered: pools.iter().map(|it| it.registered).sum(),
         busy: pools.iter().map(|it| it.busy).sum(),
         moment: crate::profile::schedule::moment(None, 0, jiff::Timestamp::UNIX_EPOCH),
+        week: None,
     }
 }
 
@@ -311,6 +316,7 @@ mod tests {
             registered,
             busy: Some(7),
             moment: moment(None, 50, jiff::Timestamp::UNIX_EPOCH),
+            week: None,
         }
     }
 

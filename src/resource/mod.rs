@@ -16,7 +16,7 @@ pub mod remarks;
 pub mod runners;
 mod webhooks;
 
-pub use helm::release::newest_release;
+pub use helm::release::{newest_release, release_records};
 pub use kubernetes::crds::crds_leave;
 pub use pods::status::{is_ready, readiness as pod_readiness, worst as worst_readiness};
 pub use runners::tokens::waits_for_token;

@@ -68,6 +68,11 @@ pub enum Readiness {
         /// What is missing.
         reason: String,
     },
+    /// It works, and is watched for some seconds: what needs it may begin, the run does not end yet.
+    Settling {
+        /// What is watched for.
+        reason: String,
+    },
     /// Not yet, and probably not without a fix; the wait goes on, because a user can fix it meanwhile.
     Stuck {
         /// The visible cause.
@@ -109,7 +114,9 @@ impl Readiness {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Ready => None,
-            Self::Progressing { reason } | Self::Stuck { reason, .. } => Some(reason),
+            Self::Progressing { reason }
+            | Self::Settling { reason }
+            | Self::Stuck { reason, .. } => Some(reason),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     observe,
     profile::KubeDuration,
-    report,
+    report::{self, plan::Layout},
     session::Session,
     terminal::{deadline::RunLimit, output::Output, prompt, signals::StopSender},
 };
@@ -44,7 +44,7 @@ pub(crate) async fn run(
     output.note(session.target());
     let plan = observe::plan(&session.context, &session.desired, false);
     let plan = limit.within(READING, plan).await?;
-    let text = report::plan::text(&plan, output.verbosity > 0);
+    let text = report::plan::text(&plan, output.verbosity > 0, Layout::Grouped);
     let text = format!("mends {}:\n{}", mends.checks.join(", "), text.trim_end());
     let text = [text]
         .into_iter()

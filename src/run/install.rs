@@ -15,7 +15,7 @@ use crate::{
     inventory,
     observe::{self, consequences::LEFT},
     plan::Plan,
-    report,
+    report::{self, plan::Layout},
     session::Session,
     terminal::{
         deadline::RunLimit, github_actions::Actions, output::Output, progress::Progress, prompt,
@@ -57,7 +57,7 @@ pub(crate) async fn attempts(
         asked.actions.summarize(&report::markdown::plan(&plan));
         possible?;
         if !plan.is_unchanged() {
-            let text = report::plan::text(&plan, output.verbosity > 0);
+            let text = report::plan::text(&plan, output.verbosity > 0, Layout::Grouped);
             let question = "Make these changes?";
             if !prompt::confirmed(text.trim_end(), question, asked.yes, limit, output)? {
                 return Ok((not_started(&session.desired), None));

@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     execute::{self, Options, StepResult, lease::Lease},
     plan::Plan,
-    report,
+    report::{self, plan::Layout},
     session::Session,
     terminal::{deadline::RunLimit, output::Output, progress::Progress, prompt},
 };
@@ -22,7 +22,7 @@ pub(crate) async fn attempt(
     limit: &mut RunLimit,
     output: Output,
 ) -> Result<Ended> {
-    let text = report::plan::text(plan, output.verbosity > 0);
+    let text = report::plan::text(plan, output.verbosity > 0, Layout::InOrder);
     if plan.is_unchanged() {
         output.note(text.trim_end());
         return Ok((kept(session), None));

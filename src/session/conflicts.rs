@@ -10,7 +10,10 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     inventory,
     profile::{Auto, Profile},
-    resource::other_controllers::{Meeting, OtherController, others},
+    resource::{
+        other_controllers::{Meeting, OtherController, others},
+        release_records,
+    },
 };
 
 /// The CRD of the Prometheus operator for `ServiceMonitors`.
@@ -25,6 +28,10 @@ const WEBHOOKS: &str = "admissionregistration.k8s.io/v1";
 pub(super) struct Looked {
     /// Whether a cert-manager exists that arcctl did not install: it is used and not changed.
     pub cert_manager: bool,
+    /// Whether helm has no record of cert-manager's release.
+    pub no_release: bool,
+    /// Whether the controller's webhooks are missing: its release is absent, or lacks objects.
+    pub no_controller: bool,
     /// The warnings.
     pub advice: Vec<String>,
 }
@@ -41,14 +48,25 @@ pub(crate) enum For {
 /// Detects the existing installations of other owners.
 pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Looked> {
     let selection = Selection::all(WEBHOOKS, "ValidatingWebhookConfiguration");
-    let configurations = kube.list(&selection).await?;
+    // Who uses the cert-manager of another team may not read its namespace.
+    let releases = async {
+        if profile.cert_manager.install == Auto::Never {
+            return Ok(Vec::new());
+        }
+        let records = release_records(&profile.cert_manager.namespace, names::CERT_MANAGER);
+        kube.list_metadata(&records).await
+    };
+    let (configurations, releases) = tokio::join!(kube.list(&selection), releases);
+    let (configurations, releases) = (configurations?, releases?);
     let mut advice = Vec::new();
     if whom == For::Run {
         advice = beside_others(kube, profile, &configurations).await?;
         refuse_controller_without_helm(kube, profile, &configurations).await?;
     }
     Ok(Looked {
-        cert_manager: cert_manager(kube, profile, &configurations).await?,
+        cert_manager: cert_manager(kube, profile, &configurations, &releases).await?,
+        no_release: releases.is_empty(),
+        no_controller: own_configuration(profile, &configurations).is_none(),
         advice,
     })
 }
@@ -140,17 +158,12 @@ async fn refuse_controller_without_helm(
     configurations: &[Value],
 ) -> Result<()> {
     let controller = &profile.controller;
-    let own = format!(
-        "{}-validating-webhook-configuration",
-        controller.full_name()
-    );
-    let Some(there) = configurations.iter().find(|it| name(it) == own) else {
+    let Some(there) = own_configuration(profile, configurations) else {
         return Ok(());
     };
     let namespace = &controller.namespace;
-    let records = Selection::namespaced("v1", "Secret", namespace)
-        .labelled(format!("owner=helm,name={}", controller.release));
-    if !kube.list(&records).await?.is_empty() {
+    let records = release_records(namespace, &controller.release);
+    if !kube.list_metadata(&records).await?.is_empty() {
         return Ok(());
     }
     let full_name = controller.full_name();
@@ -172,6 +185,15 @@ async fn refuse_controller_without_helm(
     .cause(format!("{deployment} exists, but helm has no record of release `{}`", controller.release)))
 }
 
+/// The webhook configuration of the controller's release, by its name.
+fn own_configuration<'a>(profile: &Profile, configurations: &'a [Value]) -> Option<&'a Value> {
+    let own = format!(
+        "{}-validating-webhook-configuration",
+        profile.controller.full_name()
+    );
+    configurations.iter().find(|it| name(it) == own)
+}
+
 /// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
 pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
     let is_rival = |it: &&Value| {
@@ -190,7 +212,12 @@ pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
 }
 
 /// A cert-manager installed by helm, by kubectl or as an EKS add-on has a webhook configuration with its own webhook.
-async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) -> Result<bool> {
+async fn cert_manager(
+    kube: &Kube,
+    profile: &Profile,
+    configurations: &[Value],
+    releases: &[Value],
+) -> Result<bool> {
     let install = profile.cert_manager.install;
     let Some(there) = with(configurations, "webhook.cert-manager.io")
         .into_iter()
@@ -206,11 +233,8 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
             Auto::Auto | Auto::Always => Ok(false),
         };
     };
-    let releases = Selection::namespaced("v1", "Secret", &profile.cert_manager.namespace)
-        .labelled(format!("owner=helm,name={}", names::CERT_MANAGER));
-    let records = kube.list(&releases).await?;
     if install == Auto::Always {
-        return match records.as_slice() {
+        return match releases {
             [] => Err(second(
                 "a cert-manager",
                 there,
@@ -219,7 +243,7 @@ async fn cert_manager(kube: &Kube, profile: &Profile, configurations: &[Value]) 
             _ => Ok(false),
         };
     }
-    let ours = records
+    let ours = releases
         .iter()
         .any(|it| it["metadata"]["labels"][names::PROFILE_LABEL].is_string());
     if ours && install == Auto::Auto {

@@ -141,7 +141,8 @@ async fn facts(
             None,
             profile,
             ca_bundle,
-            conflicts::For::Doctor
+            conflicts::For::Doctor,
+            None,
         )),
         Box::pin(found)
     );

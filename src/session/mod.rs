@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod aws_facts;
+mod cluster_facts;
 pub(crate) mod conflicts;
 pub(crate) mod connection;
 pub(crate) mod doctor;
@@ -12,25 +13,25 @@ pub(crate) mod teardown;
 pub(crate) mod teardown_advice;
 pub(crate) mod teardown_source;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use accounts::{accounts, accounts_of_gone_pools, audits};
+use cluster_facts::{eks_facts, facts, in_each};
 use connection::{Connection, cluster_words};
 use github::{SignedIn, at_github};
 use teardown_advice::say_what_stays;
 
 use crate::{
     clients::{
-        aws::{Aws, cluster::EksCluster},
+        aws::cluster::EksCluster,
         credential::{Credential, Sources},
         github::GitHub,
         helm::Helm,
-        kube::{Kube, Selection, Target},
     },
-    desired::{Desired, DesiredError, EksFacts, Facts, desired, names, order, teardown::Records},
+    desired::{Desired, DesiredError, Facts, desired, order, teardown::Records},
     error::{Error, ErrorKind, Result, System},
     inventory, observe,
-    profile::{Profile, lint::windows_over},
+    profile::Profile,
     resource::{
         context::{Clients, Context, scope},
         pods::references,
@@ -106,6 +107,7 @@ impl Session {
                 &file.profile,
                 ca_bundle.clone(),
                 conflicts::For::Run,
+                Some(&helm),
             )),
             Box::pin(references::missing(kube, &file.profile))
         );
@@ -215,8 +217,15 @@ impl Session {
         let ca_bundle = self.ca_bundle.clone();
         let (kube, profile) = (&self.context.kube, &self.context.profile);
         let at_aws = self.context.aws.as_ref().zip(self.eks.as_ref());
-        let (facts, _) =
-            Box::pin(facts(kube, at_aws, profile, ca_bundle, conflicts::For::Run)).await?;
+        let (facts, _) = Box::pin(facts(
+            kube,
+            at_aws,
+            profile,
+            ca_bundle,
+            conflicts::For::Run,
+            None,
+        ))
+        .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
         let inventory = {
             let home = inventory::Home::of(&self.context.profile);
@@ -268,107 +277,4 @@ pub(super) fn wanted_error(error: &DesiredError) -> Error {
         error.to_string(),
     )
     .hint("correct the profile")
-}
-
-/// The facts, and the warnings about them.
-pub(super) async fn facts(
-    kube: &Kube,
-    at_aws: Option<(&Aws, &EksCluster)>,
-    profile: &Profile,
-    ca_bundle: Option<String>,
-    whom: conflicts::For,
-) -> Result<(Facts, Vec<String>)> {
-    let eks = at_aws.map(|(_, eks)| eks);
-    let at_aws = async {
-        match at_aws.filter(|_| profile.aws.is_some()) {
-            Some((aws, eks)) => Box::pin(aws_facts::read(aws, eks, kube, profile))
-                .await
-                .map(Some),
-            None => Ok(None),
-        }
-    };
-    let autoscalers = in_each(
-        profile,
-        names::ARC_API_VERSION,
-        "HorizontalRunnerAutoscaler",
-    );
-    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
-        kube.version(),
-        has_crd(kube, conflicts::MONITORS),
-        has_crd(kube, conflicts::RULES),
-        conflicts::look(kube, profile, whom),
-        kube.list_each(&autoscalers),
-        at_aws,
-    );
-    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
-    conflicts::check_monitoring(profile, monitors, rules)?;
-    let (mut runner_role_arn, mut advice) = (None, Vec::new());
-    let aws = at_aws?.map(|it| {
-        runner_role_arn = it.role_arn;
-        advice = it.advice;
-        advice.extend(it.role_agent);
-        it.facts
-    });
-    let autoscalers = autoscalers?;
-    let foreign = foreign?;
-    let now = jiff::Timestamp::now();
-    advice.extend(foreign.advice);
-    advice.extend(windows_over(profile, now));
-    let facts = Facts {
-        now,
-        kubernetes: Some(kubernetes),
-        aws,
-        runner_role_arn,
-        service_monitor_crd: Some(monitors),
-        prometheus_rule_crd: Some(rules),
-        foreign_cert_manager: Some(foreign.cert_manager),
-        ca_bundle,
-        live_overrides: live_overrides(&autoscalers, profile),
-        rivals: conflicts::rivals(&autoscalers, profile),
-        eks: eks.map(eks_facts),
-        ..Facts::default()
-    };
-    Ok((facts, advice))
-}
-
-/// The objects of a kind in each namespace of the pools.
-pub(super) fn in_each(profile: &Profile, api_version: &str, kind: &str) -> Vec<Selection> {
-    let namespaces = profile.runner_namespaces().into_iter();
-    namespaces
-        .map(|namespace| Selection::namespaced(api_version, kind, namespace))
-        .collect()
-}
-
-pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
-    EksFacts {
-        name: cluster.name.clone(),
-        region: cluster.region.clone(),
-        account: cluster.account.clone(),
-        partition: cluster.partition.clone(),
-        issuer: cluster.issuer.clone(),
-        security_group: cluster.security_group.clone(),
-        vpc: cluster.vpc.clone(),
-    }
-}
-
-async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
-    let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
-    Ok(kube.get(&target).await?.is_some())
-}
-
-/// The current overrides of the autoscalers, by pool.
-fn live_overrides(
-    autoscalers: &[serde_json::Value],
-    profile: &Profile,
-) -> BTreeMap<String, serde_json::Value> {
-    autoscalers
-        .iter()
-        .filter_map(|it| {
-            let name = it["metadata"]["name"].as_str()?.to_owned();
-            let overrides = it["spec"]["scheduledOverrides"].clone();
-            let namespace = it["metadata"]["namespace"].as_str()?;
-            let known = profile.pool(namespace, &name).is_some();
-            (known && !overrides.is_null()).then_some((name, overrides))
-        })
-        .collect()
 }

@@ -15,7 +15,10 @@ use crate::{
     desired::names,
     error::{Error, Result},
     profile::{Pool, Profile, schedule::moment},
-    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+    report::{
+        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+        strip::strip,
+    },
     resource::{is_ready, newest_release, runners::account::Account},
     terminal::{environment::variable, output::Output, pool_names, profile_file::ProfileFile},
 };
@@ -169,6 +172,10 @@ impl State {
                 running: Some(tally.map_or(0, |it| it.running)),
                 registered: Some(tally.map_or(0, |it| it.registered)),
                 busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
+                week: pool
+                    .schedule
+                    .as_ref()
+                    .and_then(|it| strip(it, pool.min, now, 7).ok()),
                 moment,
             }
         };

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
-use arcctl::{error::ErrorKind, profile::load};
+use arcctl::{doctor::check::Severity, error::ErrorKind, profile::load};
 use regex::Regex;
 
 use crate::repository::{empty, files_in, root, stdout, text};
@@ -83,10 +83,11 @@ fn rows(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_readme_names_exactly_the_commands_there_are() {
-    let readme = text("README.md");
     let there: BTreeSet<String> = commands().into_iter().collect();
     assert!(!there.is_empty());
-    assert_eq!(rows(section(&readme, "## Commands")), there);
+    for (path, heading) in [("README.md", "## Commands"), ("README.ko.md", "## 명령")] {
+        assert_eq!(rows(section(&text(path), heading)), there, "{path}");
+    }
 }
 
 #[test]
@@ -99,8 +100,11 @@ fn what_the_readme_calls_planned_is_not_there() {
 
 #[test]
 fn the_readme_has_every_exit_code() {
-    let readme = text("README.md");
-    let table = section(&readme, "## Exit codes");
+    let (english, korean) = (text("README.md"), text("README.ko.md"));
+    let tables = [
+        section(&english, "## Exit codes"),
+        section(&korean, "## 종료 코드"),
+    ];
     for kind in [
         ErrorKind::Failed,
         ErrorKind::Unauthorized,
@@ -115,7 +119,9 @@ fn the_readme_has_every_exit_code() {
     ] {
         let code = kind.exit_code();
         let row = Regex::new(&format!(r"(?m)^\| ([0-9]+, )*{code}(, [0-9]+)* \|")).unwrap();
-        assert!(row.is_match(table), "no row for exit code {code}");
+        for table in tables {
+            assert!(row.is_match(table), "no row for exit code {code}: {table}");
+        }
     }
 }
 
@@ -252,6 +258,55 @@ fn every_check_has_a_section_and_every_section_a_check() {
         let told = section(&document, &format!("## {}", check.id));
         assert!(told.contains(check.claim), "{}: {}", check.id, check.claim);
     }
+}
+
+/// A page that the site's table of contents does not list is not in the site; decisions are listed by the script.
+#[test]
+fn the_site_has_each_document() {
+    let contents = text("tools/docs/contents.md.in");
+    let missing: Vec<String> = files_in("docs/", "md")
+        .into_iter()
+        .filter(|it| !it.starts_with("docs/decisions/"))
+        .filter(|it| !contents.contains(&format!("({it})")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(contents.contains("(README.md)") && contents.contains("(CHANGELOG.md)"));
+}
+
+/// The Korean page has one row per check, in the same order and with its severity.
+#[test]
+fn the_korean_page_of_checks_has_each_check() {
+    let row = Regex::new(r"(?m)^\| `([a-z-]+)` \| ([RA]) \|").unwrap();
+    let document = text("docs/ko/doctor.md");
+    let rows: Vec<(&str, &str)> = row
+        .captures_iter(&document)
+        .map(|it| it.extract())
+        .map(|(_, [id, severity])| (id, severity))
+        .collect();
+    let checks = arcctl::doctor::checks();
+    let there: Vec<(&str, &str)> = checks
+        .iter()
+        .map(|it| (it.id, if it.severity == Severity::Required { "R" } else { "A" }))
+        .collect();
+    assert_eq!(rows, there);
+}
+
+/// The Korean page of the profile names only keys that the English page has.
+#[test]
+fn the_korean_page_of_the_profile_names_keys_that_there_are() {
+    let key = Regex::new(r"`((?:cluster|github|certManager|controller|pools\[\]|aws|timeouts)\.[A-Za-z.\[\]]+)`").unwrap();
+    let english = text("docs/profile.md");
+    let korean = text("docs/ko/profile.md");
+    let keys: BTreeSet<&str> = key
+        .captures_iter(&korean)
+        .map(|it| it.extract::<1>().1[0])
+        .collect();
+    assert!(keys.len() > 30, "only {} keys", keys.len());
+    let missing: Vec<&str> = keys
+        .into_iter()
+        .filter(|it| !english.contains(&format!("| `{it}` |")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// A hint that names a document is of no use when the document is not there.

@@ -13,7 +13,7 @@ use std::{
 
 use arcctl::{
     clients::requests::Counts,
-    desired::{Phase, resource::Id},
+    desired::{Phase, resource::Id, summary::Summary},
     diff::Difference,
     doctor::{
         Finding,
@@ -31,6 +31,7 @@ use arcctl::{
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+        strip::strip,
     },
     smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
 };
@@ -224,6 +225,7 @@ fn plan_document() -> Value {
         proof: false,
         note: None,
         consequences: Vec::new(),
+        summary: Summary::default(),
     };
     let plan = Plan {
         profile: "x".into(),
@@ -285,6 +287,7 @@ fn status_document() -> Value {
         registered: counts,
         busy: counts,
         moment: at(time),
+        week: None,
     };
     let status = Status {
         profile: profile.name.clone(),
@@ -323,6 +326,7 @@ fn schedule_document() -> Value {
         zone: schedule.zone().unwrap(),
         stretches: calendar(&schedule, 2, from, to).unwrap(),
         clock_changes: clock_changes(&schedule, from, to).unwrap(),
+        strip: strip(&schedule, 2, from, 7).unwrap(),
         check: verify(&schedule, &wrong, 2, from, to).unwrap(),
     };
     let pool = |schedule| PoolCalendar {

@@ -91,6 +91,31 @@ pub(super) fn controller_manager(layout: &Layout<'_>) -> Vec<String> {
     ]
 }
 
+pub(super) fn scheduler(layout: &Layout<'_>) -> Vec<String> {
+    vec![
+        format!("--config={}", layout.file(SCHEDULER)),
+        "--secure-port=0".to_owned(),
+    ]
+}
+
+/// The scheduler's configuration file.
+pub(super) const SCHEDULER: &str = "scheduler.json";
+
+/// How pods are scheduled: as by default, but for the pause before a pod that had no node is tried again. It doubles from
+/// 1 s to 10 s by default; here it ends at 2 s, so that a test that makes room does not wait long for a pod to see it.
+pub(super) fn scheduler_configuration(layout: &Layout<'_>) -> String {
+    json!({
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": layout.file("scheduler.kubeconfig")},
+        "leaderElection": {"leaderElect": false},
+        "enableProfiling": false,
+        "podInitialBackoffSeconds": 1,
+        "podMaxBackoffSeconds": 2,
+    })
+    .to_string()
+}
+
 /// The file that says where tokens are reviewed.
 pub(super) const AUTHENTICATOR: &str = "authenticator.kubeconfig";
 
@@ -162,6 +187,9 @@ mod tests {
         let urls = etcd(&layout, 3);
         for flag in urls.iter().filter(|flag| flag.contains("http")) {
             assert!(flag.contains("http://127.0.0.1:"), "{flag}");
+        }
+        for flags in [controller_manager(&layout), scheduler(&layout)] {
+            assert!(flags.iter().any(|flag| flag == "--secure-port=0"));
         }
     }
 }

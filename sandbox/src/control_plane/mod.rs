@@ -1,4 +1,4 @@
-//! A real control plane on loopback: etcd, kube-apiserver and kube-controller-manager.
+//! A real control plane on loopback: etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 
 mod flags;
 mod kubeconfig;
@@ -102,6 +102,9 @@ impl ControlPlane {
         let mut manager = Command::new(tools::find("kube-controller-manager")?);
         let manager = manager.args(flags::controller_manager(&layout));
         processes.spawn("kube-controller-manager", manager)?;
+        let mut scheduler = Command::new(tools::find("kube-scheduler")?);
+        let scheduler = scheduler.args(flags::scheduler(&layout));
+        processes.spawn("kube-scheduler", scheduler)?;
         let url = layout.url();
         Ok(Self {
             directory: directory.clone(),
@@ -156,6 +159,7 @@ fn write_files(layout: &Layout<'_>, authority: &Authority, token: &str) -> Resul
     let tokens = TokenKeys::new()?;
     let admin = authority.client("sandbox-admin", Some("system:masters"))?;
     let manager = authority.client("system:kube-controller-manager", None)?;
+    let scheduler = authority.client("system:kube-scheduler", None)?;
     let url = layout.url();
     let config = |user| kubeconfig::text(&url, authority, &kubeconfig::User::Certificate(user));
     for (name, text) in [
@@ -167,6 +171,8 @@ fn write_files(layout: &Layout<'_>, authority: &Authority, token: &str) -> Resul
         ("tokens.csv", &flags::tokens(token)),
         ("admin.kubeconfig", &config(&admin)),
         ("manager.kubeconfig", &config(&manager)),
+        ("scheduler.kubeconfig", &config(&scheduler)),
+        (flags::SCHEDULER, &flags::scheduler_configuration(layout)),
         (flags::AUDIT_POLICY, &flags::audit_policy()),
         ("egress.json", &flags::egress_selector(layout.egress)),
     ] {

@@ -46,6 +46,21 @@ pub(super) fn container(pod: &Pod) -> Option<&Container> {
     is_shell.then_some(container)
 }
 
+/// Whether the command of a container does nothing but end well: `true`, alone or in a shell.
+pub(super) fn ends_at_once(container: &Container) -> bool {
+    let words = container.command.iter().chain(&container.args).flatten();
+    let words: Vec<&str> = words.map(|word| word.trim()).collect();
+    let program = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    match words[..] {
+        [word] => program(word) == "true",
+        [shell, "-c", script] => {
+            matches!(program(shell).as_str(), "sh" | "bash")
+                && matches!(script, "true" | ":" | "exit 0")
+        }
+        _ => false,
+    }
+}
+
 /// Runs it to its end.
 pub(super) async fn run(container: &Container, cut_off: bool) -> Result<Ended> {
     let command = container.command.as_deref().unwrap_or_default();
@@ -87,7 +102,7 @@ pub(super) async fn run(container: &Container, cut_off: bool) -> Result<Ended> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{from_value, json};
+    use serde_json::{Value, from_value, json};
 
     fn pod(script: &str) -> Pod {
         from_value(json!({"spec": {"containers": [{
@@ -108,6 +123,19 @@ mod tests {
         );
         let ended = run(container, true).await.unwrap();
         assert_eq!(ended.message, "http://127.0.0.2:1\n");
+    }
+
+    #[test]
+    fn a_command_that_does_nothing_ends_at_once() {
+        let ends = |command: Value, arguments: Value| {
+            let container = json!({"name": "c", "command": command, "args": arguments});
+            ends_at_once(&from_value(container).unwrap())
+        };
+        assert!(ends(json!(["/bin/true"]), json!(null)));
+        assert!(ends(json!(["sh", "-c"]), json!(["exit 0"])));
+        assert!(!ends(json!(null), json!(null)));
+        assert!(!ends(json!(["sleep", "1"]), json!(null)));
+        assert!(!ends(json!(["sh", "-c", "true; sleep 9"]), json!(null)));
     }
 
     #[test]

@@ -11,16 +11,19 @@ pub struct Delays {
     pub mount: Duration,
     /// Between looks at a missing variable or an image that cannot be pulled.
     pub retry: Duration,
-    /// From Running to Succeeded, for the pod of a Job.
+    /// How long an init container runs, and a container of a Job.
     pub job: Duration,
     /// From being asked to end to being gone.
     pub termination: Duration,
-    /// Whether `initialDelaySeconds` of a readiness probe is waited for.
+    /// Whether readiness probes are run in their own time; otherwise a container is ready at once.
     pub probes: bool,
+    /// Between two looks of the kubelet at the images for its node's status: it keeps a list for 30 s (kubernetes,
+    /// `pkg/kubelet/images/image_gc_manager.go`).
+    pub images: Duration,
 }
 
 impl Delays {
-    /// As with images that are pulled already.
+    /// As on a real node; images come beside this.
     pub fn realistic() -> Self {
         Self {
             start: Duration::from_secs(1),
@@ -29,6 +32,7 @@ impl Delays {
             job: Duration::from_millis(500),
             termination: Duration::from_millis(300),
             probes: true,
+            images: Duration::from_secs(30),
         }
     }
 
@@ -41,6 +45,7 @@ impl Delays {
             job: Duration::from_millis(50),
             termination: Duration::from_millis(20),
             probes: false,
+            images: Duration::from_secs(1),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Events about pods, with a count if they repeat, as Kubernetes' own components do.
+//! Events about pods, with a count if they repeat, as the kubelet writes them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -24,7 +24,6 @@ type Key = (String, String, String);
 
 /// One event about a pod.
 pub(super) struct Note<'a> {
-    pub(super) component: &'static str,
     pub(super) warning: bool,
     pub(super) reason: &'a str,
     pub(super) message: &'a str,
@@ -63,9 +62,8 @@ impl Recorder {
             "type": if note.warning { "Warning" } else { "Normal" },
             "reason": note.reason,
             "message": note.message,
-            "source": {"component": note.component,
-                "host": host.filter(|_| note.component == "kubelet")},
-            "reportingComponent": note.component,
+            "source": {"component": "kubelet", "host": host},
+            "reportingComponent": "kubelet",
             "firstTimestamp": now,
             "lastTimestamp": now,
             "count": 1,

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, bail};
 
+use super::images::Name;
+
 /// A fault of the containers of some images; in a pattern, `*` stands for anything.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KubeletFault {
@@ -52,11 +54,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// What the container runtime says about an image that the registry does not have.
 pub(super) fn pull_error(image: &str) -> String {
-    let full = match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) => image.to_owned(),
-        Some(_) => format!("docker.io/{image}"),
-        None => format!("docker.io/library/{image}"),
-    };
+    let full = Name::of(image).to_string();
     format!("failed to pull and unpack image {full:?}: failed to resolve image: {full}: not found")
 }
 

@@ -17,46 +17,37 @@ use serde_json::Value;
 use super::command::{self, Ended};
 use super::events::{Note, Recorder};
 use super::fault;
-use super::lookup;
-use super::memory::{Memories, Memory};
-use super::needs::{self, Found, Need};
-use super::shown;
-use super::status::{self, Cause, Place};
+use super::history::{Histories, History};
+use super::images::Stores;
+use super::pod_state;
+use super::probes;
+use super::status::{self, Place};
 use super::{Failed, Settings};
 
-struct Context {
-    client: Client,
-    settings: Settings,
-    recorder: Arc<Recorder>,
-    memories: Memories,
+/// What every turn needs.
+pub(super) struct Context {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) images: Arc<Stores>,
+    recorder: Recorder,
+    histories: Histories,
     addresses: AtomicU32,
 }
 
-/// The watch of all bound pods.
-pub(super) fn controller(client: Client) -> Controller<Pod> {
-    Controller::new(
-        Api::all(client),
-        watcher::Config::default().fields("spec.nodeName!="),
-    )
-    .with_config(Config::default().concurrency(0))
-}
-
-/// Leads pods until it is dropped.
-pub(super) async fn run(
-    controller: Controller<Pod>,
-    client: Client,
-    settings: Settings,
-    recorder: Arc<Recorder>,
-) {
+/// Leads the pods that are bound to a node until it is dropped.
+pub(super) async fn run(client: Client, settings: Settings, images: Arc<Stores>) {
     let retry = settings.delays.retry;
+    let pods: Api<Pod> = Api::all(client.clone());
     let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone()),
         client,
         settings,
-        recorder,
-        memories: Memories::default(),
+        images,
+        histories: Histories::default(),
         addresses: AtomicU32::new(0),
     });
-    controller
+    Controller::new(pods, watcher::Config::default().fields("spec.nodeName!="))
+        .with_config(Config::default().concurrency(0))
         .run(reconcile, move |_, _, _| Action::requeue(retry), context)
         .for_each(async |_| {})
         .await;
@@ -84,10 +75,10 @@ fn is_outdated(error: &anyhow::Error) -> bool {
 }
 
 /// One look at one pod.
-struct Turn<'a> {
-    pod: &'a Pod,
-    context: &'a Context,
-    uid: String,
+pub(super) struct Turn<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) context: &'a Context,
+    pub(super) uid: String,
 }
 
 impl Turn<'_> {
@@ -95,98 +86,24 @@ impl Turn<'_> {
         if self.pod.metadata.deletion_timestamp.is_some() {
             return self.end().await;
         }
-        if shown::is_done(self.pod) {
+        if pod_state::is_done(self.pod) {
             return Ok(Action::await_change());
         }
-        if let Some(left) = self.memory().rest() {
+        if let Some(left) = self.history().rest() {
             return Ok(Action::requeue(left));
         }
-        if shown::is_running(self.pod) {
+        if pod_state::is_running(self.pod) {
             self.keep_running().await
         } else {
             self.start().await
         }
     }
 
-    async fn start(&self) -> Result<Action> {
+    pub(super) async fn keep_running(&self) -> Result<Action> {
         let delays = &self.context.settings.delays;
-        if !shown::is_accepted(self.pod) {
-            self.wait(None, "ContainerCreating", None).await?;
-        }
-        let (client, memory) = (&self.context.client, self.memory());
-        let namespace = self.pod.namespace().unwrap_or_default();
-        for need in needs::of_volumes(self.pod) {
-            let failure = lookup::failure(client, &namespace, &need, Need::mount_failure);
-            if let Some(message) = failure.await? {
-                let attempts = memory.mounts + 1;
-                self.remember(|memory| memory.mounts = attempts);
-                self.note(true, "FailedMount", &message).await?;
-                return Ok(self.retry_after(delays.before_mount(attempts)));
-            }
-        }
-        for container in status::containers(self.pod) {
-            let image = container.image.as_deref().unwrap_or_default();
-            if fault::is_pull_broken(&self.context.settings.faults, image) {
-                return self.fail_to_pull(container, image).await;
-            }
-        }
-        for need in needs::of_variables(self.pod) {
-            let words = |need: &Need, found: Found<'_>| need.variable_failure(found, &namespace);
-            let failure = lookup::failure(client, &namespace, &need, words);
-            if let Some(message) = failure.await? {
-                self.wait(Some(&need.by), "CreateContainerConfigError", Some(&message))
-                    .await?;
-                self.note(true, "Failed", &format!("Error: {message}"))
-                    .await?;
-                return Ok(self.retry_after(delays.retry));
-            }
-        }
-        let left = delays.start.saturating_sub(memory.accepted.elapsed());
-        if !left.is_zero() {
-            return Ok(Action::requeue(left));
-        }
-        self.run().await
-    }
-
-    async fn run(&self) -> Result<Action> {
-        for container in status::containers(self.pod) {
-            let name = &container.name;
-            self.note(false, "Created", &format!("Created container {name}"))
-                .await?;
-            self.note(false, "Started", &format!("Started container {name}"))
-                .await?;
-        }
-        self.remember(|memory| memory.running = Some(Instant::now()));
-        self.keep_running().await
-    }
-
-    async fn fail_to_pull(&self, container: &Container, image: &str) -> Result<Action> {
-        let backs_off = shown::waits_for(self.pod, &container.name, "ErrImagePull");
-        if backs_off || shown::waits_for(self.pod, &container.name, "ImagePullBackOff") {
-            let message = format!("Back-off pulling image {image:?}");
-            self.note(false, "BackOff", &message).await?;
-            self.note(true, "Failed", "Error: ImagePullBackOff").await?;
-            let message = format!("{message}: ErrImagePull: {}", fault::pull_error(image));
-            self.wait(Some(&container.name), "ImagePullBackOff", Some(&message))
-                .await?;
-        } else {
-            let error = fault::pull_error(image);
-            self.note(false, "Pulling", &format!("Pulling image {image:?}"))
-                .await?;
-            let message = format!("Failed to pull image {image:?}: {error}");
-            self.note(true, "Failed", &message).await?;
-            self.note(true, "Failed", "Error: ErrImagePull").await?;
-            self.wait(Some(&container.name), "ErrImagePull", Some(&error))
-                .await?;
-        }
-        Ok(self.retry_after(self.context.settings.delays.retry))
-    }
-
-    async fn keep_running(&self) -> Result<Action> {
-        let delays = &self.context.settings.delays;
-        let since = self.memory().running.unwrap_or_else(|| {
+        let since = self.history().running.unwrap_or_else(|| {
             let now = Instant::now();
-            self.remember(|memory| memory.running = Some(now));
+            self.remember(|history| history.running = Some(now));
             now
         });
         let (host, address) = (self.host(), self.address());
@@ -194,17 +111,18 @@ impl Turn<'_> {
             host: &host,
             pod: &address,
         };
-        if let Some(container) = self.crashing() {
-            let patch = status::crashing(self.pod, &place, Timestamp::now(), &container.name);
+        if let Some((container, code)) = self.ending() {
+            let crash = (container.name.as_str(), code);
+            let patch = status::crashing(self.pod, &place, Timestamp::now(), crash);
             self.patch(patch).await?;
             let (name, pod) = (&container.name, self.pod.name_any());
             let message = format!("Back-off restarting failed container {name} in pod {pod}");
             self.note(true, "BackOff", &message).await?;
             return Ok(self.retry_after(delays.retry * 5));
         }
-        if shown::is_of_job(self.pod)
+        if pod_state::is_of_job(self.pod)
             && since.elapsed() >= delays.job
-            && shown::is_running(self.pod)
+            && pod_state::is_running(self.pod)
         {
             let ended = match command::container(self.pod) {
                 Some(container) => {
@@ -219,14 +137,14 @@ impl Turn<'_> {
         }
         let left = |container: &Container| {
             let delay = if delays.probes {
-                shown::initial_delay(container)
+                probes::ready_after(container)
             } else {
                 Duration::ZERO
             };
             delay.saturating_sub(since.elapsed())
         };
         let ready = |container: &Container| left(container).is_zero();
-        if !shown::is_ready_as(self.pod, ready) {
+        if !pod_state::is_ready_as(self.pod, ready) {
             let patch = status::running(self.pod, &place, Timestamp::now(), ready);
             self.patch(patch).await?;
         }
@@ -234,7 +152,8 @@ impl Turn<'_> {
             .iter()
             .map(left)
             .filter(|left| !left.is_zero());
-        let job = shown::is_of_job(self.pod).then(|| delays.job.saturating_sub(since.elapsed()));
+        let job =
+            pod_state::is_of_job(self.pod).then(|| delays.job.saturating_sub(since.elapsed()));
         Ok(waits
             .chain(job)
             .min()
@@ -243,16 +162,16 @@ impl Turn<'_> {
 
     async fn end(&self) -> Result<Action> {
         let delays = &self.context.settings.delays;
-        let since = self.memory().ending.unwrap_or_else(|| {
+        let since = self.history().ending.unwrap_or_else(|| {
             let now = Instant::now();
-            self.remember(|memory| memory.ending = Some(now));
+            self.remember(|history| history.ending = Some(now));
             now
         });
         let left = delays.termination.saturating_sub(since.elapsed());
         if !left.is_zero() {
             return Ok(Action::requeue(left));
         }
-        if shown::is_running(self.pod) {
+        if pod_state::is_running(self.pod) {
             let ended = Ended::by_signal();
             self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
@@ -269,37 +188,14 @@ impl Turn<'_> {
                 .await?;
         }
         self.context.recorder.forget(&self.uid);
+        self.context.images.forget(&self.uid);
         if self.pod.finalizers().is_empty() {
-            self.context.memories.forget(&self.uid);
+            self.context.histories.forget(&self.uid);
         }
         Ok(Action::await_change())
     }
 
-    async fn wait(
-        &self,
-        container: Option<&str>,
-        reason: &str,
-        message: Option<&str>,
-    ) -> Result<()> {
-        let is_shown = container.is_some_and(|name| shown::waits_for(self.pod, name, reason));
-        if is_shown {
-            return Ok(());
-        }
-        let cause = Cause {
-            container,
-            reason,
-            message,
-        };
-        self.patch(status::waiting(
-            self.pod,
-            &self.host(),
-            Timestamp::now(),
-            &cause,
-        ))
-        .await
-    }
-
-    async fn patch(&self, status: Value) -> Result<()> {
+    pub(super) async fn patch(&self, status: Value) -> Result<()> {
         let patch = Patch::Strategic(status);
         self.pods()
             .patch_status(&self.pod.name_any(), &PatchParams::default(), &patch)
@@ -307,9 +203,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn note(&self, warning: bool, reason: &str, message: &str) -> Result<()> {
+    pub(super) async fn note(&self, warning: bool, reason: &str, message: &str) -> Result<()> {
         let note = Note {
-            component: "kubelet",
             warning,
             reason,
             message,
@@ -322,25 +217,29 @@ impl Turn<'_> {
         Api::namespaced(self.context.client.clone(), &namespace)
     }
 
-    fn crashing(&self) -> Option<&Container> {
-        status::containers(self.pod).iter().find(|container| {
+    /// A container that ends and is started again and again, and the exit code that it ends with.
+    fn ending(&self) -> Option<(&Container, i32)> {
+        let mut containers = status::containers(self.pod).iter();
+        containers.find_map(|container| {
             let image = container.image.as_deref().unwrap_or_default();
-            fault::is_crashing(&self.context.settings.faults, image)
+            if fault::is_crashing(&self.context.settings.faults, image) {
+                return Some((container, 1));
+            }
+            let ends = command::ends_at_once(container) && !pod_state::is_of_job(self.pod);
+            ends.then_some((container, 0))
         })
     }
 
-    fn host(&self) -> String {
-        let name = self
-            .pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.as_deref());
-        let node = self
-            .context
-            .settings
-            .nodes
-            .iter()
-            .find(|node| Some(&*node.name) == name);
+    pub(super) fn node_name(&self) -> &str {
+        let spec = self.pod.spec.as_ref();
+        let name = spec.and_then(|spec| spec.node_name.as_deref());
+        name.unwrap_or_default()
+    }
+
+    pub(super) fn host(&self) -> String {
+        let name = self.node_name();
+        let mut nodes = self.context.settings.nodes.iter();
+        let node = nodes.find(|node| node.name == name);
         node.map(|node| node.address.clone()).unwrap_or_default()
     }
 
@@ -349,25 +248,25 @@ impl Turn<'_> {
         if shares_host {
             return self.host();
         }
-        if let Some(address) = self.memory().address {
+        if let Some(address) = self.history().address {
             return address;
         }
         let number = self.context.addresses.fetch_add(1, Ordering::Relaxed);
         let address = format!("10.244.{}.{}", number / 250, 1 + number % 250);
-        self.remember(|memory| memory.address = Some(address.clone()));
+        self.remember(|history| history.address = Some(address.clone()));
         address
     }
 
-    fn retry_after(&self, delay: Duration) -> Action {
-        self.remember(|memory| memory.retry = Some(Instant::now() + delay));
+    pub(super) fn retry_after(&self, delay: Duration) -> Action {
+        self.remember(|history| history.retry = Some(Instant::now() + delay));
         Action::requeue(delay)
     }
 
-    fn memory(&self) -> Memory {
-        self.context.memories.of(&self.uid)
+    pub(super) fn history(&self) -> History {
+        self.context.histories.of(&self.uid)
     }
 
-    fn remember(&self, change: impl FnOnce(&mut Memory)) {
-        self.context.memories.change(&self.uid, change);
+    pub(super) fn remember(&self, change: impl FnOnce(&mut History)) {
+        self.context.histories.change(&self.uid, change);
     }
 }

@@ -5,25 +5,25 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::Api;
 
-use super::needs::{Found, Kind, Need};
+use super::dependencies::{Dependency, Found, Kind};
 
 /// Looks for what is needed, and says what is wrong with it in the words of `words`.
 pub(super) async fn failure(
     client: &Client,
     namespace: &str,
-    need: &Need,
-    words: impl Fn(&Need, Found<'_>) -> Option<String>,
+    dependency: &Dependency,
+    words: impl Fn(&Dependency, Found<'_>) -> Option<String>,
 ) -> Result<Option<String>> {
-    let keys = match need.kind {
-        Kind::Secret => keys_of_secret(client, namespace, &need.name).await?,
-        Kind::ConfigMap => keys_of_config_map(client, namespace, &need.name).await?,
+    let keys = match dependency.kind {
+        Kind::Secret => keys_of_secret(client, namespace, &dependency.name).await?,
+        Kind::ConfigMap => keys_of_config_map(client, namespace, &dependency.name).await?,
     };
     let Some(keys) = keys else {
-        return Ok(words(need, Found::Absent));
+        return Ok(words(dependency, Found::Absent));
     };
-    let missing = need.keys.iter().find(|key| !keys.contains(key));
+    let missing = dependency.keys.iter().find(|key| !keys.contains(key));
     Ok(words(
-        need,
+        dependency,
         missing.map_or(Found::Whole, |key| Found::WithoutKey(key)),
     ))
 }

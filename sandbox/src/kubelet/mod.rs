@@ -1,43 +1,47 @@
-//! Simulated worker nodes, scheduler and kubelets: pods are bound, wait for their dependencies, become Running, and are
-//! deleted. No container ever runs; the shell command of a Job runs on this machine instead.
+//! Simulated worker nodes and kubelets: pods that the scheduler has bound wait for their dependencies, become Running, and
+//! are deleted. No container ever runs; the shell command of a Job runs on this machine instead.
 
-mod claims;
 mod command;
 mod delays;
+mod dependencies;
 mod events;
 mod fault;
+mod history;
+mod images;
 mod lifecycle;
 mod lookup;
-mod memory;
-mod needs;
 mod node;
-mod quantity;
-mod schedule;
-mod scheduler;
-mod shown;
+mod pod_state;
+mod probes;
+mod provisioner;
+mod starting;
 mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use futures::StreamExt as _;
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
-use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+use images::Stores;
 
 pub use delays::Delays;
 pub use fault::KubeletFault;
+pub use images::Images;
 pub use node::{Allocatable, NodeSpec};
 
 /// A node that renews its lease this often stays alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long the controller manager may take to see the nodes; a loaded machine of two cores stays far below it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the nodes are and how they behave.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct Settings {
     pub nodes: Vec<NodeSpec>,
     /// How long things take.
     pub delays: Delays,
+    /// Whether the images are there already.
+    pub images: Images,
     /// What goes wrong.
     pub faults: Vec<KubeletFault>,
     /// Whether the nodes reach none of the sandbox's servers.
@@ -79,29 +85,47 @@ impl From<anyhow::Error> for Failed {
 impl Kubelet {
     /// Registers the nodes and begins to care for pods.
     pub async fn start(client: &Client, settings: Settings) -> Result<Self> {
+        let images = Arc::new(Stores::new(settings.images));
         for node in &settings.nodes {
-            register(client, node)
+            register(client, node, &images.listed_at_start())
                 .await
                 .with_context(|| format!("cannot register node `{}`", node.name))?;
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(heartbeat(client.clone(), settings.nodes.clone()));
-        let nodes = nodes(client.clone(), &mut tasks);
-        let recorder = Arc::new(events::Recorder::new(client.clone()));
         let cut_off = Arc::clone(&settings.cut_off);
-        let controller = lifecycle::controller(client.clone());
-        let bound: Store<Pod> = controller.store();
-        tasks.spawn(lifecycle::run(
-            controller,
+        tasks.spawn(list_images(
             client.clone(),
-            settings,
-            recorder.clone(),
+            settings.clone(),
+            Arc::clone(&images),
         ));
-        tasks.spawn(scheduler::run(client.clone(), nodes, bound, recorder));
+        tasks.spawn(lifecycle::run(client.clone(), settings, images));
+        tasks.spawn(provisioner::run(client.clone()));
         Ok(Self {
             _tasks: tasks,
             cut_off,
         })
+    }
+
+    /// Waits until the scheduler takes the nodes: the API server taints each new one, and the controller manager takes the
+    /// taint off once it has seen it ready.
+    pub async fn wait(client: &Client) -> Result<()> {
+        let nodes: Api<Node> = Api::all(client.clone());
+        let started = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            tick.tick().await;
+            let all = nodes.list(&ListParams::default()).await?;
+            let Some(node) = all.items.iter().find(|node| is_new(node)) else {
+                return Ok(());
+            };
+            if started.elapsed() > PATIENCE {
+                let (name, seconds) = (node.name_any(), PATIENCE.as_secs());
+                bail!(
+                    "node `{name}` is not ready after {seconds} s: read kube-controller-manager.log"
+                );
+            }
+        }
     }
 
     /// Has the nodes reach none of the sandbox's servers, or all of them again.
@@ -110,21 +134,23 @@ impl Kubelet {
     }
 }
 
-fn nodes(client: Client, tasks: &mut JoinSet<()>) -> Store<Node> {
-    let (store, writer) = reflector::store();
-    let stream = watcher(Api::<Node>::all(client), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer);
-    tasks.spawn(stream.for_each(async |_| {}));
-    store
+/// Whether the controller manager has not yet seen that a node is ready.
+fn is_new(node: &Node) -> bool {
+    let taints = node
+        .spec
+        .iter()
+        .flat_map(|spec| spec.taints.iter().flatten());
+    taints
+        .into_iter()
+        .any(|taint| taint.key == "node.kubernetes.io/not-ready")
 }
 
-async fn register(client: &Client, spec: &NodeSpec) -> Result<()> {
+async fn register(client: &Client, spec: &NodeSpec, images: &Value) -> Result<()> {
     let nodes: Api<Node> = Api::all(client.clone());
     nodes
         .create(&PostParams::default(), &spec.object()?)
         .await?;
-    let status = Patch::Strategic(spec.status(Timestamp::now()));
+    let status = Patch::Strategic(spec.status(Timestamp::now(), images));
     nodes
         .patch_status(&spec.name, &PatchParams::default(), &status)
         .await?;
@@ -148,6 +174,24 @@ async fn heartbeat(client: Client, nodes: Vec<NodeSpec>) {
         for node in &nodes {
             // A missed renewal is made good by the next one.
             let _renewed = renew(&client, node).await;
+        }
+    }
+}
+
+/// Brings the images of each node into its status.
+async fn list_images(client: Client, settings: Settings, images: Arc<Stores>) {
+    let nodes: Api<Node> = Api::all(client);
+    let mut tick = tokio::time::interval(settings.delays.images);
+    loop {
+        tick.tick().await;
+        for node in &settings.nodes {
+            if let Some(list) = images.changed(&node.name) {
+                let status = Patch::Merge(json!({"status": {"images": list}}));
+                // A list that could not be written comes with the next image.
+                let _written = nodes
+                    .patch_status(&node.name, &PatchParams::default(), &status)
+                    .await;
+            }
         }
     }
 }

@@ -77,8 +77,8 @@ impl NodeSpec {
         }))
     }
 
-    /// Its status, Ready since `now`.
-    pub(super) fn status(&self, now: Timestamp) -> Value {
+    /// Its status, Ready since `now`, with the images that are there.
+    pub(super) fn status(&self, now: Timestamp, images: &Value) -> Value {
         let condition = |kind: &str, status: &str, reason: &str, message: &str| {
             json!({"type": kind, "status": status, "reason": reason, "message": message,
                 "lastHeartbeatTime": now, "lastTransitionTime": now})
@@ -104,6 +104,7 @@ impl NodeSpec {
                     "kubelet has sufficient PID available"),
                 condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
             ],
+            "images": images,
             "nodeInfo": {
                 "architecture": "amd64", "operatingSystem": "linux",
                 "kubeletVersion": "v1.36.3", "kubeProxyVersion": "",

@@ -5,7 +5,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::command::Ended;
-use super::shown;
+use super::history::Init;
+use super::pod_state;
 
 /// Where the pod is.
 pub(super) struct Place<'a> {
@@ -18,46 +19,94 @@ pub(super) fn time(now: Timestamp) -> String {
     format!("{now:.0}")
 }
 
-/// Containers wait for a reason; `None` is a container that waits for the others.
-pub(super) fn waiting(pod: &Pod, host: &str, now: Timestamp, cause: &Cause<'_>) -> Value {
+/// Containers wait: all of them for their start, and one of them for the reason of `cause`. `inits` are the init containers
+/// that have been started.
+pub(super) fn waiting(
+    pod: &Pod,
+    host: &str,
+    now: Timestamp,
+    inits: &[Init],
+    cause: Option<&Cause<'_>>,
+) -> Value {
+    let reason = if init_containers(pod).is_empty() {
+        "ContainerCreating"
+    } else {
+        "PodInitializing"
+    };
+    let waits = |container: &Container| match cause {
+        Some(cause) if cause.container == container.name => {
+            json!({"waiting": {"reason": cause.reason, "message": cause.message}})
+        }
+        _ => json!({"waiting": {"reason": reason}}),
+    };
     let statuses: Vec<Value> = containers(pod)
         .iter()
-        .map(|container| {
-            let state = if cause.applies(container) {
-                let mut state = json!({"reason": cause.reason});
-                if let Some(message) = cause.message {
-                    state["message"] = json!(message);
-                }
-                state
-            } else {
-                json!({"reason": "ContainerCreating"})
-            };
-            container_status(pod, container, &json!({"waiting": state}), false)
+        .map(|container| container_status(pod, container, &waits(container), false))
+        .collect();
+    let init_statuses: Vec<Value> = init_containers(pod)
+        .iter()
+        .enumerate()
+        .map(|(number, container)| match inits.get(number) {
+            Some(init) => init_status(pod, container, init),
+            None => container_status(pod, container, &waits(container), false),
         })
         .collect();
+    let incomplete = incomplete(pod, inits);
     let message = unready(pod);
-    json!({"status": {
+    let mut status = json!({
         "phase": "Pending",
         "hostIP": host,
         "hostIPs": [{"ip": host}],
         "startTime": start_time(pod, now),
-        "conditions": conditions(pod, now, true, Some(&message)),
+        "conditions": conditions(pod, now, true, incomplete.as_deref(), Some(&message)),
         "containerStatuses": statuses,
-    }})
+    });
+    if !init_statuses.is_empty() {
+        status["initContainerStatuses"] = json!(init_statuses);
+    }
+    json!({"status": status})
 }
 
-/// Why containers wait.
+/// Why a container waits.
 pub(super) struct Cause<'a> {
-    /// The container; `None` is all of them.
-    pub(super) container: Option<&'a str>,
+    pub(super) container: &'a str,
     pub(super) reason: &'a str,
     pub(super) message: Option<&'a str>,
 }
 
-impl Cause<'_> {
-    fn applies(&self, container: &Container) -> bool {
-        self.container.is_none_or(|name| name == container.name)
-    }
+/// An init container that runs, or has ended well.
+fn init_status(pod: &Pod, container: &Container, init: &Init) -> Value {
+    let since = time(init.since);
+    let (state, ready) = match init.ended {
+        Some(ended) => {
+            let state = json!({"terminated": {"exitCode": 0, "reason": "Completed",
+                "startedAt": since, "finishedAt": time(ended)}});
+            (state, true)
+        }
+        None => (
+            json!({"running": {"startedAt": since}}),
+            is_sidecar(container),
+        ),
+    };
+    container_status(pod, container, &state, ready)
+}
+
+/// The message about the init containers that have not ended; `None` where all have.
+fn incomplete(pod: &Pod, inits: &[Init]) -> Option<String> {
+    let is_complete = |number: usize, container: &Container| {
+        let init = inits.get(number);
+        init.is_some_and(|init| init.ended.is_some() || is_sidecar(container))
+    };
+    let names: Vec<&str> = init_containers(pod)
+        .iter()
+        .enumerate()
+        .filter(|(number, container)| !is_complete(*number, container))
+        .map(|(_, container)| container.name.as_str())
+        .collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(" ");
+        format!("containers with incomplete status: [{names}]")
+    })
 }
 
 /// Containers run; `ready` says which of them are ready.
@@ -70,7 +119,7 @@ pub(super) fn running(
     let statuses: Vec<Value> = containers(pod)
         .iter()
         .map(|container| {
-            let started = shown::status(pod, &container.name)
+            let started = pod_state::status(pod, &container.name)
                 .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone())
                 .map_or_else(|| time(now), |since| time(since.0));
             let state = json!({"running": {"startedAt": started}});
@@ -86,13 +135,18 @@ pub(super) fn running(
         "podIP": place.pod,
         "podIPs": [{"ip": place.pod}],
         "startTime": start_time(pod, now),
-        "conditions": conditions(pod, now, false, message.as_deref()),
+        "conditions": conditions(pod, now, false, None, message.as_deref()),
         "containerStatuses": statuses,
     }})
 }
 
-/// A container has ended with an error and waits to be started again.
-pub(super) fn crashing(pod: &Pod, place: &Place<'_>, now: Timestamp, name: &str) -> Value {
+/// A container has ended, with an exit code, and waits to be started again.
+pub(super) fn crashing(
+    pod: &Pod,
+    place: &Place<'_>,
+    now: Timestamp,
+    (name, code): (&str, i32),
+) -> Value {
     let mut status = running(pod, place, now, |container| container.name != name);
     for container in status["status"]["containerStatuses"]
         .as_array_mut()
@@ -103,7 +157,8 @@ pub(super) fn crashing(pod: &Pod, place: &Place<'_>, now: Timestamp, name: &str)
             continue;
         }
         let restarts = container["restartCount"].as_i64().unwrap_or(0);
-        let ended = json!({"terminated": {"exitCode": 1, "reason": "Error",
+        let reason = if code == 0 { "Completed" } else { "Error" };
+        let ended = json!({"terminated": {"exitCode": code, "reason": reason,
             "startedAt": time(now), "finishedAt": time(now)}});
         // The first crash is shown once as an end, later ones as the wait between restarts.
         if container["lastState"]
@@ -136,7 +191,7 @@ pub(super) fn ended(pod: &Pod, now: Timestamp, how: &Ended) -> Value {
     let statuses: Vec<Value> = containers(pod)
         .iter()
         .map(|container| {
-            let running = shown::status(pod, &container.name)
+            let running = pod_state::status(pod, &container.name)
                 .and_then(|status| status.state.as_ref()?.running.as_ref()?.started_at.clone());
             let state = json!({"terminated": {"exitCode": how.code, "reason": reason, "message": message,
                 "startedAt": running.map(|since| time(since.0)), "finishedAt": time(now)}});
@@ -155,13 +210,6 @@ pub(super) fn ended(pod: &Pod, now: Timestamp, how: &Ended) -> Value {
     }})
 }
 
-/// The scheduler has found no node.
-pub(super) fn unschedulable(now: Timestamp, message: &str) -> Value {
-    json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False",
-        "reason": "Unschedulable", "message": message,
-        "lastProbeTime": null, "lastTransitionTime": time(now)}]}})
-}
-
 pub(super) fn containers(pod: &Pod) -> &[Container] {
     pod.spec
         .as_ref()
@@ -169,8 +217,19 @@ pub(super) fn containers(pod: &Pod) -> &[Container] {
         .unwrap_or_default()
 }
 
+pub(super) fn init_containers(pod: &Pod) -> &[Container] {
+    let spec = pod.spec.as_ref();
+    let inits = spec.and_then(|spec| spec.init_containers.as_deref());
+    inits.unwrap_or_default()
+}
+
+/// Whether an init container runs beside the others until the pod ends.
+pub(super) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
 fn container_status(pod: &Pod, container: &Container, state: &Value, ready: bool) -> Value {
-    let before = shown::status(pod, &container.name);
+    let before = pod_state::status(pod, &container.name);
     let is_running = state.get("running").is_some();
     let mut last = json!({});
     if let Some(ended) = before
@@ -214,9 +273,15 @@ fn unready_where(pod: &Pod, which: impl Fn(&Container) -> bool) -> String {
     )
 }
 
-/// The conditions of a pod that is not done; a message makes it unready. A condition that keeps
+/// The conditions of a pod that is not done; a message makes it uninitialized or unready. A condition that keeps
 /// its status keeps the time of its last transition.
-fn conditions(pod: &Pod, now: Timestamp, starting: bool, unready: Option<&str>) -> Value {
+fn conditions(
+    pod: &Pod,
+    now: Timestamp,
+    starting: bool,
+    incomplete: Option<&str>,
+    unready: Option<&str>,
+) -> Value {
     let since = |kind: &str, status: &str| {
         let known = pod
             .status
@@ -230,17 +295,24 @@ fn conditions(pod: &Pod, now: Timestamp, starting: bool, unready: Option<&str>) 
             .and_then(|one| one.last_transition_time.as_ref())
             .map_or_else(|| time(now), |since| time(since.0))
     };
-    let condition = |kind: &str, is_true: bool, message: Option<&str>| {
+    let condition = |kind: &str, is_true: bool, reason: &str, message: Option<&str>| {
         let status = if is_true { "True" } else { "False" };
         json!({"type": kind, "status": status, "lastProbeTime": null,
             "lastTransitionTime": since(kind, status),
-            "reason": message.map(|_| "ContainersNotReady"), "message": message})
+            "reason": message.map(|_| reason), "message": message})
     };
+    let ready = |kind| condition(kind, unready.is_none(), "ContainersNotReady", unready);
+    let is_initialized = incomplete.is_none();
     json!([
-        condition("PodReadyToStartContainers", !starting, None),
-        condition("Initialized", true, None),
-        condition("Ready", unready.is_none(), unready),
-        condition("ContainersReady", unready.is_none(), unready),
+        condition("PodReadyToStartContainers", !starting, "", None),
+        condition(
+            "Initialized",
+            is_initialized,
+            "ContainersNotInitialized",
+            incomplete
+        ),
+        ready("Ready"),
+        ready("ContainersReady"),
     ])
 }
 
@@ -301,11 +373,11 @@ mod tests {
     #[test]
     fn a_cause_stays_with_its_container() {
         let cause = Cause {
-            container: Some("runner"),
+            container: "runner",
             reason: "ImagePullBackOff",
             message: Some("Back-off pulling image \"r:1\""),
         };
-        let status = waiting(&pod(), "10.0.1.11", NOW, &cause);
+        let status = waiting(&pod(), "10.0.1.11", NOW, &[], Some(&cause));
         let statuses = &status["status"]["containerStatuses"];
         assert_eq!(
             statuses[0]["state"]["waiting"]["reason"],
@@ -318,9 +390,41 @@ mod tests {
     }
 
     #[test]
+    fn init_containers_come_one_after_another() {
+        let mut pod = pod();
+        pod.spec.as_mut().unwrap().init_containers =
+            from_value(json!([{"name": "first"}, {"name": "second"}])).unwrap();
+        let shown = |inits: &[Init]| waiting(&pod, "10.0.1.11", NOW, inits, None)["status"].clone();
+        let mut first = Init::new(NOW);
+        let before = shown(&[]);
+        let waits = &before["initContainerStatuses"][0]["state"]["waiting"];
+        assert_eq!(waits["reason"], "PodInitializing");
+        let running = shown(std::slice::from_ref(&first));
+        assert!(running["initContainerStatuses"][0]["state"]["running"].is_object());
+        assert_eq!(
+            running["conditions"][1]["message"],
+            "containers with incomplete status: [first second]"
+        );
+        first.ended = Some(NOW);
+        let mut second = Init::new(NOW);
+        second.ended = Some(NOW);
+        let done = shown(&[first, second]);
+        let ended = &done["initContainerStatuses"][1]["state"]["terminated"];
+        assert_eq!(
+            (&ended["exitCode"], &ended["reason"]),
+            (&json!(0), &json!("Completed"))
+        );
+        assert_eq!(done["conditions"][1]["status"], "True");
+        assert_eq!(
+            done["containerStatuses"][0]["state"]["waiting"]["reason"],
+            "PodInitializing"
+        );
+    }
+
+    #[test]
     fn crashes_are_counted() {
-        let first = with(pod(), &crashing(&pod(), &place(), NOW, "runner"));
-        let status = crashing(&first, &place(), NOW, "runner");
+        let first = with(pod(), &crashing(&pod(), &place(), NOW, ("runner", 1)));
+        let status = crashing(&first, &place(), NOW, ("runner", 1));
         let runner = &status["status"]["containerStatuses"][0];
         assert_eq!(runner["restartCount"], 1);
         assert_eq!(runner["state"]["waiting"]["reason"], "CrashLoopBackOff");

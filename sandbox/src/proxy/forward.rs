@@ -95,7 +95,7 @@ pub(super) async fn handle(
 
 /// The answer of the system behind the proxy.
 async fn passed_on(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     link: &Link,
     index: usize,
     request: Request<Body>,
@@ -103,7 +103,12 @@ async fn passed_on(
     match link.send(request).await {
         Ok(response) => {
             shared.answered(index, response.status().as_u16());
-            response.map(|body| body.map_err(BoxError::from).boxed())
+            let shared = Arc::clone(shared);
+            let counted = move |frame: Frame<Bytes>| {
+                shared.passed(index, frame.data_ref().map_or(0, Bytes::len));
+                frame
+            };
+            response.map(|body| body.map_frame(counted).map_err(BoxError::from).boxed())
         }
         Err(error) => {
             shared.answered(index, 502);

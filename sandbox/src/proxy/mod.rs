@@ -67,6 +67,8 @@ pub struct Record {
     pub path: String,
     /// The status it was answered with; `None` while it is not, or if it never was.
     pub status: Option<u16>,
+    /// How many bytes of the answer's body were passed on, as they are on the wire.
+    pub bytes: usize,
 }
 
 /// Names a fault, to take it away again.
@@ -227,6 +229,7 @@ impl Shared {
             method,
             path,
             status: None,
+            bytes: 0,
         });
         (state.records.len() - 1, effect)
     }
@@ -235,6 +238,12 @@ impl Shared {
         // The record is gone when the counts were reset in between.
         if let Some(record) = self.state().records.get_mut(index) {
             record.status = Some(status);
+        }
+    }
+
+    fn passed(&self, index: usize, bytes: usize) {
+        if let Some(record) = self.state().records.get_mut(index) {
+            record.bytes += bytes;
         }
     }
 

@@ -25,7 +25,7 @@ use crate::control_plane::ControlPlane;
 use crate::controller::{self, GitHubSettings};
 use crate::egress::Egress;
 use crate::github::{self, GitHub};
-use crate::kubelet::{self, Kubelet, NodeSpec};
+use crate::kubelet::{self, Images, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
 use crate::processes::ProcessGroup;
 use crate::proxy::{Proxy, System};
@@ -43,6 +43,8 @@ pub struct Options {
     pub pace: Pace,
     /// The worker nodes.
     pub nodes: Vec<NodeSpec>,
+    /// Whether the images are on the nodes already.
+    pub images: Images,
     /// Which GitHub is simulated.
     pub github: github::Mode,
     /// Whether AWS (moto) is started too, where it is installed.
@@ -59,6 +61,7 @@ impl Default for Options {
             helm: Helm::V3,
             pace: Pace::Realistic,
             nodes: (0..2).map(NodeSpec::numbered).collect(),
+            images: Images::Present,
             github: github::Options::default().mode,
             aws: false,
             alone: false,
@@ -79,7 +82,7 @@ pub enum Helm {
 /// How long things take.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Pace {
-    /// About as long as on a cluster whose images are pulled already.
+    /// About as long as on a real cluster; images come beside this (`Options::images`).
     #[default]
     Realistic,
     /// As short as it goes, for tests.
@@ -169,6 +172,7 @@ impl Sandbox {
             let text = profile::text(&proxies.github.url(), &proxies.charts.url());
             environment.extend(environment::profiles(&directory, &text, &aws.cloud)?);
         }
+        Kubelet::wait(&client).await?;
         Ok(Self {
             control_plane,
             egress,
@@ -275,6 +279,7 @@ fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
             Pace::Realistic => kubelet::Delays::realistic(),
             Pace::Fast => kubelet::Delays::fast(),
         },
+        images: options.images,
         faults: faults.kubelet.clone(),
         cut_off: Arc::clone(&faults.cut_off),
     }

@@ -3,11 +3,11 @@
 use clap::Args;
 
 use crate::{
-    desired::{Facts, desired, placeholder},
+    desired::{Facts, desired, placeholder, summary::summary},
     error::{Error, ErrorKind, Result, System},
     observe,
     plan::{Action, Plan, Step},
-    report,
+    report::{self, plan::Layout},
     run::{READING, pod_dry_runs::try_pods},
     session::{
         Session,
@@ -56,12 +56,24 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
             observe::plan(&session.context, &session.desired, false).await
         };
         let plan = RunLimit::reading(output).within(READING, read).await?;
-        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
+        return Ok(show(
+            (&plan, Layout::InOrder),
+            args.detailed_exitcode,
+            None,
+            global,
+            output,
+        ));
     }
     let file = profile_file::read(global, output)?;
     if args.offline {
         let plan = offline(&file, output)?;
-        return Ok(show(&plan, args.detailed_exitcode, None, global, output));
+        return Ok(show(
+            (&plan, Layout::Grouped),
+            args.detailed_exitcode,
+            None,
+            global,
+            output,
+        ));
     }
     let read = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
@@ -77,7 +89,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     };
     let (plan, error) = RunLimit::reading(output).within(READING, read).await?;
     Ok(show(
-        &plan,
+        (&plan, Layout::Grouped),
         args.detailed_exitcode,
         error.as_ref(),
         global,
@@ -87,7 +99,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
 
 /// Prints a plan, and the error that its execution would end with; returns the exit code.
 fn show(
-    plan: &Plan,
+    (plan, layout): (&Plan, Layout),
     detailed: bool,
     error: Option<&Error>,
     global: &GlobalArgs,
@@ -97,7 +109,7 @@ fn show(
     if output.is_json() {
         output.document(&report::plan::document(&plan.profile, Some(plan), error));
     } else {
-        output.result(&report::plan::text(plan, output.verbosity > 0));
+        output.result(&report::plan::text(plan, output.verbosity > 0, layout));
     }
     if let Some(error) = error {
         global.actions.failure(error);
@@ -142,6 +154,7 @@ fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
         proof: it.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
+        summary: summary(it),
     });
     Ok(Plan {
         profile: file.profile.name.clone(),

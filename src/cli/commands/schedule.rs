@@ -1,5 +1,10 @@
 //! `arcctl schedule`: the calendar of effective minimums, and whether the controller's overrides match it.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +15,10 @@ use crate::{
         lint::windows_over,
         schedule::{ScheduleError, calendar, clock_changes, horizon, overrides, verify},
     },
-    report::schedule::{Calendar, PoolCalendar, document, error, text},
+    report::{
+        schedule::{Calendar, PoolCalendar, document, error, picture, text},
+        strip::strip,
+    },
     terminal::{args::GlobalArgs, output::Output, profile_file},
 };
 
@@ -20,6 +28,9 @@ pub(crate) struct ScheduleArgs {
     /// Number of days, from now
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=366))]
     days: u16,
+    /// Also draw the days, at most 14, as an SVG picture into FILE; an existing file is replaced
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 /// Prints the calendar. A minute in which the overrides differ from the profile is an error.
@@ -34,6 +45,9 @@ pub(crate) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> R
         .map(|pool| of_pool(pool, now, args.days))
         .collect::<Result<Vec<_>>>()?;
     let wrong = error(&pools);
+    if let Some(path) = &args.svg {
+        write_picture(path, &picture(&pools))?;
+    }
     if output.is_json() {
         let name = &file.profile.name;
         output.document(&document(name, args.days, &pools, wrong.as_ref()));
@@ -44,6 +58,15 @@ pub(crate) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> R
     }
     output.result(&text(&pools));
     wrong.map_or(Ok(0), Err)
+}
+
+fn write_picture(path: &Path, picture: &str) -> Result<()> {
+    fs::write(path, picture).map_err(|error| {
+        let file = path.display();
+        Error::failed(System::Local, format!("cannot write the picture `{file}`"))
+            .cause(error)
+            .hint("give `--svg` a file in a directory that exists and can be written")
+    })
 }
 
 fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
@@ -80,6 +103,7 @@ fn of_schedule(
         zone: schedule.zone()?,
         stretches: calendar(schedule, min, now, end)?,
         clock_changes: clock_changes(schedule, now, end)?,
+        strip: strip(schedule, min, now, days)?,
         check: verify(schedule, &overrides, min, now, until)?,
     })
 }

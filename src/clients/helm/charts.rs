@@ -8,18 +8,46 @@ use crate::{
     error::{Error, Result, System},
 };
 
+/// The name of a chart's package, without `.tgz`.
+fn key(chart: &Chart) -> String {
+    format!("{}-{}", chart.name, chart.version)
+}
+
+fn is_remote(chart: &Chart) -> bool {
+    ["http://", "https://", "oci://"]
+        .iter()
+        .any(|it| chart.location.starts_with(it))
+}
+
 impl Helm {
+    /// Downloads `charts` and reads helm's version before they are needed, beside other reads. What fails is no error yet: it
+    /// is the answer to the next call that needs the chart.
+    pub async fn fetch_ahead(&self, charts: &[Chart]) {
+        if charts.is_empty() {
+            return;
+        }
+        let downloads = charts
+            .iter()
+            .filter(|it| is_remote(it))
+            .map(|chart| async move {
+                if let Err(error) = self.pull(chart).await {
+                    self.failed.lock().await.insert(key(chart), error);
+                }
+            });
+        let (_version, _) = tokio::join!(self.major(), futures::future::join_all(downloads));
+    }
+
     /// The chart as a file: downloaded once per run, or at the path in the profile.
     pub(super) async fn pull(&self, chart: &Chart) -> Result<PathBuf> {
-        let remote = ["http://", "https://", "oci://"]
-            .iter()
-            .any(|it| chart.location.starts_with(it));
-        let key = format!("{}-{}", chart.name, chart.version);
-        if !remote {
+        let key = key(chart);
+        if !is_remote(chart) {
             let path = PathBuf::from(&chart.location);
             let package = path.join(format!("{key}.tgz"));
             let path = if package.is_file() { package } else { path };
             return self.checked(chart, path).await;
+        }
+        if let Some(error) = self.failed.lock().await.remove(&key) {
+            return Err(error);
         }
         let cell = Arc::clone(self.charts.lock().await.entry(key.clone()).or_default());
         cell.get_or_try_init(|| self.download(chart, &key))

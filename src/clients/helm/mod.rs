@@ -63,6 +63,8 @@ pub struct Helm {
     registries: Option<PathBuf>,
     home: Scratch,
     charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
+    /// Why a chart could not be downloaded ahead, until somebody needs it.
+    failed: Mutex<HashMap<String, Error>>,
     major: OnceCell<u32>,
     processes: AtomicU64,
 }
@@ -84,6 +86,7 @@ impl Helm {
             registries: None,
             home,
             charts: Mutex::default(),
+            failed: Mutex::default(),
             major: OnceCell::new(),
             processes: AtomicU64::new(0),
         })
@@ -354,5 +357,37 @@ mod tests {
             .unwrap()
             .signed_in(Some(directory.path().join("none")));
         assert!(helm.registries.is_none());
+    }
+
+    /// Writes a line for each start into `log` beside it, and downloads nothing.
+    const NO_DOWNLOAD: &str = "#!/bin/sh\necho \"$1\" >> \"${0%/*}/log\"\ncase \"$1\" in version) echo v3.22.0 ;; *) echo 'no such host' >&2; exit 1 ;; esac\n";
+
+    #[tokio::test]
+    async fn a_download_that_failed_ahead_is_told_once_and_then_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("helm");
+        std::fs::write(&program, NO_DOWNLOAD).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let chart = |location: &str| Chart {
+            name: "a".into(),
+            version: "1.0.0".into(),
+            location: location.to_owned(),
+        };
+        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new()).unwrap();
+        let starts = |what: &str| {
+            let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+            log.lines().filter(|it| *it == what).count()
+        };
+        helm.fetch_ahead(&[]).await;
+        assert_eq!(helm.processes(), 0);
+        let remote = chart("https://charts.example.com");
+        // One at a path is there already.
+        helm.fetch_ahead(&[remote.clone(), chart("/charts")]).await;
+        assert_eq!((starts("version"), starts("pull")), (1, 1));
+        let error = helm.show_crds(&remote).await.unwrap_err();
+        assert!(error.to_string().contains("no such host"), "{error}");
+        assert_eq!(starts("pull"), 1);
+        drop(helm.show_crds(&remote).await.unwrap_err());
+        assert_eq!(starts("pull"), 2);
     }
 }

@@ -35,6 +35,9 @@ use crate::{
 /// The field manager of all objects that arcctl applies (DESIGN 5).
 pub const FIELD_MANAGER: &str = "arcctl";
 
+/// The field manager of a first value that is another program's from then on, so that no later apply of arcctl owns it.
+pub const FIRST_VALUE_MANAGER: &str = "arcctl-create";
+
 /// The timeout of one call: two of them are less than a minute, the shortest usual `--timeout`.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 

@@ -7,7 +7,7 @@ use kube::{
     discovery::{ApiGroup, Discovery, Scope, verbs},
     runtime::{WatchStreamExt, watcher},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Kind, Kube, Selection, Target, to_value};
 use crate::{
@@ -45,6 +45,27 @@ impl Kube {
         let what = format!("list {} objects", selection.kind.name());
         match self.call(Call::Read, &what, || api.list(&parameters)).await {
             Ok(list) => Ok(list.items.iter().map(to_value).collect()),
+            Err(failure) if failure.code() == Some(404) => Ok(Vec::new()),
+            Err(failure) => Err(failure.about_kind(selection)),
+        }
+    }
+
+    /// The metadata of the objects of a selection, without the rest: for objects that are large, or whose content is secret.
+    pub async fn list_metadata(&self, selection: &Selection) -> Result<Vec<Value>> {
+        let api = self.api(&selection.kind, selection.namespace.as_deref());
+        let parameters = ListParams {
+            label_selector: selection.labels.clone(),
+            field_selector: selection.fields.clone(),
+            ..Default::default()
+        };
+        let what = format!("list {} objects", selection.kind.name());
+        let listed = self.call(Call::Read, &what, || api.list_metadata(&parameters));
+        match listed.await {
+            Ok(list) => Ok(list
+                .items
+                .iter()
+                .map(|it| json!({"metadata": it.metadata}))
+                .collect()),
             Err(failure) if failure.code() == Some(404) => Ok(Vec::new()),
             Err(failure) => Err(failure.about_kind(selection)),
         }

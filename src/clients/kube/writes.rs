@@ -6,7 +6,7 @@ use kube::api::{
 use serde_json::Value;
 
 use super::{
-    FIELD_MANAGER, Kind, Kube, Target,
+    FIELD_MANAGER, FIRST_VALUE_MANAGER, Kind, Kube, Target,
     error::{KubeFailure, Reply},
     to_value,
 };
@@ -33,6 +33,32 @@ impl Mode {
 impl Kube {
     /// Applies `manifest` server-side with strict field validation; a dry run changes nothing.
     pub async fn apply(&self, manifest: &Value, mode: Mode) -> Result<Value, KubeFailure> {
+        let parameters = PatchParams {
+            dry_run: mode == Mode::DryRun,
+            force: true,
+            field_manager: Some(FIELD_MANAGER.into()),
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        self.apply_with(manifest, mode, &parameters).await
+    }
+
+    /// Gives fields of an object their first values, as [`FIRST_VALUE_MANAGER`]. `manifest` has these fields, the object's
+    /// name and its uid; where one of them has another value by then, or the object is gone, that is a conflict (409).
+    pub async fn apply_first(&self, manifest: &Value) -> Result<Value, KubeFailure> {
+        let parameters = PatchParams {
+            field_manager: Some(FIRST_VALUE_MANAGER.into()),
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::default()
+        };
+        self.apply_with(manifest, Mode::Commit, &parameters).await
+    }
+
+    async fn apply_with(
+        &self,
+        manifest: &Value,
+        mode: Mode,
+        parameters: &PatchParams,
+    ) -> Result<Value, KubeFailure> {
         let Some(target) = Target::of(manifest) else {
             return Err(KubeFailure {
                 what: "apply an object without a name".into(),
@@ -41,15 +67,9 @@ impl Kube {
             });
         };
         let api = self.api(&target.kind, target.namespace.as_deref());
-        let parameters = PatchParams {
-            dry_run: mode == Mode::DryRun,
-            force: true,
-            field_manager: Some(FIELD_MANAGER.into()),
-            field_validation: Some(ValidationDirective::Strict),
-        };
         let patch = Patch::Apply(manifest);
         self.call(mode.call(), &format!("apply {target}"), || {
-            api.patch(&target.name, &parameters, &patch)
+            api.patch(&target.name, parameters, &patch)
         })
         .await
         .map(|object| to_value(&object))

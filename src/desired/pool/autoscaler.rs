@@ -77,9 +77,7 @@ pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
             id: names::object_id(manifest),
             phase: Phase::Runners,
             after: Vec::new(),
-            resource: Resource::Object(KubeObject {
-                manifest: manifest.clone(),
-            }),
+            resource: Resource::Object(KubeObject::new(manifest.clone())),
             goal: Goal::Evicted,
         })
 }

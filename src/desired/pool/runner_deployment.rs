@@ -1,6 +1,6 @@
 //! A pool's `RunnerDeployment`. Pure: no I/O.
 //!
-//! Never sets `replicas` (the autoscaler's) or `effectiveTime` (the controller's): fields that are not sent are not
+//! Never sets `replicas` (the autoscaler's; a new one gets its first by a write of its own) or `effectiveTime` (the controller's): fields that are not sent are not
 //! owned.
 
 use serde_json::{Map, Value, json};

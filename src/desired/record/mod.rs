@@ -68,6 +68,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             name: id.name().into(),
             profile: profile.into(),
             managed: details["managed"] != false,
+            credential: String::new(),
             runner_namespaces: Vec::new(),
         })),
         "crds" => Some(Resource::Crds(CrdSet {
@@ -83,13 +84,11 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             if let Some(namespace) = id.namespace() {
                 metadata["namespace"] = json!(namespace);
             }
-            Some(Resource::Object(KubeObject {
-                manifest: json!({
-                    "apiVersion": text(&details["apiVersion"])?,
-                    "kind": text(&details["kind"])?,
-                    "metadata": metadata,
-                }),
-            }))
+            Some(Resource::Object(KubeObject::new(json!({
+                "apiVersion": text(&details["apiVersion"])?,
+                "kind": text(&details["kind"])?,
+                "metadata": metadata,
+            }))))
         }
     }
 }
@@ -104,7 +103,7 @@ mod tests {
             "apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "a", "namespace": "n", "labels": {"x": "y"}},
         });
-        let kept = details(&Resource::Object(KubeObject { manifest })).unwrap();
+        let kept = details(&Resource::Object(KubeObject::new(manifest))).unwrap();
         let id = Id::parse("service-account/n/a").unwrap();
         let Some(Resource::Object(found)) = resource(&id, &kept, "p") else {
             panic!("it is no object");

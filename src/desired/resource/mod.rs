@@ -145,6 +145,18 @@ pub struct Webhooks {
 pub struct KubeObject {
     /// The whole manifest: apiVersion, kind, metadata (name, namespace, labels), spec.
     pub manifest: Value,
+    /// The pool of a `RunnerDeployment`: a new one begins with its minimum in force. No other object has one.
+    pub pool: Option<Registration>,
+}
+
+impl KubeObject {
+    /// The object of a manifest.
+    pub const fn new(manifest: Value) -> Self {
+        Self {
+            manifest,
+            pool: None,
+        }
+    }
 }
 
 /// The Secret `controller-manager`. Its values are read from the profile's source when it is applied; this type does
@@ -159,6 +171,8 @@ pub struct ControllerSecret {
     pub profile: String,
     /// Whether arcctl writes it; otherwise another user does, and arcctl only prevents its deletion by a chart upgrade.
     pub managed: bool,
+    /// Where its value comes from, for people: `from env GH_TOKEN`; empty if that is not known.
+    pub credential: String,
     /// The namespaces of the runners that test a changed credential.
     pub runner_namespaces: Vec<String>,
 }

@@ -17,6 +17,8 @@ use crate::{
 
 const RELEASE: &str = "helm-release/actions-runner-system/actions-runner-controller";
 const WEBHOOK: &str = "webhook/actions-runner-system/actions-runner-controller-webhook";
+const CERT_MANAGER: &str = "helm-release/cert-manager/cert-manager";
+const CRDS: &str = "crds/-/cert-manager";
 const DEPLOYMENT: &str = "runner-deployment/actions-runner/basic";
 
 /// A profile with everything that others may wait for.
@@ -26,6 +28,7 @@ fn everything() -> Value {
         "github": {"caBundle": {"file": "ca.pem"}},
         "monitoring": {"alerts": "always", "dashboard": "always"},
         "aws": {
+            "githubServer": {"securityGroup": "sg-server"},
             "irsa": {"role": "runner", "serviceAccount": "sa", "buckets": [{"name": "bucket", "access": "read", "apply": true}]},
         },
     })
@@ -137,6 +140,20 @@ fn a_runner_has_all_it_needs_before_it_takes_a_job() {
 }
 
 #[test]
+fn rules_are_there_before_what_goes_through_them_and_hold_nothing_else_up() {
+    let steps = connected(&everything());
+    assert_waits(&steps, WEBHOOK, &["security-group-rule"]);
+    assert_waits(&steps, DEPLOYMENT, &["security-group-rule"]);
+    for id in [RELEASE, "webhook/cert-manager/cert-manager-webhook"] {
+        assert_does_not_wait(&steps, id, &["security-group-rule"]);
+    }
+    for id in of_kind(&steps, "security-group-rule") {
+        let kinds = ["crds", "helm-release", "webhook", "iam-role", "secret"];
+        assert_does_not_wait(&steps, &id, &kinds);
+    }
+}
+
+#[test]
 fn cert_manager_and_aws_do_not_wait_for_each_other() {
     let steps = connected(&everything());
     let aws = ["oidc-provider", "iam-role"];
@@ -144,6 +161,27 @@ fn cert_manager_and_aws_do_not_wait_for_each_other() {
     for id in aws.iter().flat_map(|it| of_kind(&steps, it)) {
         assert_does_not_wait(&steps, &id, &["crds", "helm-release", "webhook"]);
     }
+}
+
+#[test]
+fn only_a_fresh_cert_manager_does_not_wait_for_its_crds() {
+    let with = |no_cert_manager_release: bool, changes: &Value| {
+        let facts = Facts {
+            no_cert_manager_release,
+            ..Facts::default()
+        };
+        let mut steps = desired(&profile(changes), &facts).unwrap();
+        connect(&mut steps).unwrap();
+        let proven = before(&steps, "webhook/cert-manager/cert-manager-webhook");
+        assert!(proven.contains(CRDS), "{proven:?}");
+        assert!(proven.contains(CERT_MANAGER), "{proven:?}");
+        before(&steps, CERT_MANAGER).contains(CRDS)
+    };
+    assert!(with(false, &json!({})));
+    assert!(!with(true, &json!({})));
+    // An Issuer of the user's in the chart's values is of a kind that must be there.
+    let own = json!({"certManager": {"values": {"extraObjects": ["kind: ClusterIssuer"]}}});
+    assert!(with(true, &own));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 /// Converts a readiness to a verdict; `look` is the command to run if no cause is known.
 pub(super) fn of(readiness: &Readiness, look: &str) -> Verdict {
     match readiness {
-        Readiness::Ready => Verdict::Holds,
+        Readiness::Ready | Readiness::Settling { .. } => Verdict::Holds,
         Readiness::Progressing { reason } => Verdict::broken(
             reason,
             format!("no cause is known: it may only be starting; look at {look}"),

@@ -118,6 +118,30 @@ pub struct TokenSource {
     pub kubernetes_secret: Option<KubernetesSecretKey>,
 }
 
+/// For people: `from env GH_TOKEN`.
+impl std::fmt::Display for TokenSource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(it) = &self.env {
+            write!(formatter, "from env {it}")
+        } else if let Some(it) = &self.file {
+            write!(formatter, "from file {it}")
+        } else if let Some(it) = &self.secrets_manager {
+            write!(formatter, "from Secrets Manager {it}")
+        } else if let Some(it) = &self.ssm {
+            write!(formatter, "from SSM parameter {it}")
+        } else if let Some(it) = &self.kubernetes_secret {
+            let KubernetesSecretKey {
+                namespace,
+                name,
+                key,
+            } = it;
+            write!(formatter, "from Secret {namespace}/{name}, key {key}")
+        } else {
+            formatter.write_str("from nowhere")
+        }
+    }
+}
+
 /// One key of a Kubernetes Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

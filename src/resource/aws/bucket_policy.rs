@@ -117,7 +117,7 @@ impl BucketPolicy {
         }
         Ok(Observed::Present(Present {
             differences: found,
-            readiness: Readiness::Ready,
+            readiness: verdict.readiness(),
             ownership: Ownership::Ours,
         }))
     }
@@ -245,7 +245,7 @@ impl BucketPolicy {
         let key = self.key();
         let shared_document = self.shared(&key);
         let verdict = writes.judge_document(&shared_document, &live, own.is_empty());
-        if let Verdict::NotYet(reason) = verdict {
+        if let Some(reason) = verdict.reason() {
             return Ok(ours(Readiness::progressing(reason)));
         }
         if !own.is_empty() {

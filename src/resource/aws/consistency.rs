@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
 
 use super::{NO_SUCH_ENTITY, documents::Shown};
-use crate::{clients::aws::error::Asked, error::Error};
+use crate::{clients::aws::error::Asked, error::Error, resource::observed::Readiness};
 
 /// How long AWS may show the state before a write of this run.
 pub(super) const LATE: Duration = Duration::from_secs(20);
@@ -45,8 +45,31 @@ pub(super) struct Write {
 pub(super) enum Verdict {
     /// The read shows the current state.
     Counts,
+    /// The read shows what was written; this is still watched for.
+    Settles(&'static str),
     /// The read may be outdated, for this reason.
     NotYet(&'static str),
+}
+
+impl Verdict {
+    /// What is still waited for.
+    pub(super) const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Counts => None,
+            Self::Settles(reason) | Self::NotYet(reason) => Some(reason),
+        }
+    }
+
+    /// How ready an object is that is as wanted by this read.
+    pub(super) fn readiness(self) -> Readiness {
+        match self {
+            Self::Counts => Readiness::Ready,
+            Self::Settles(reason) => Readiness::Settling {
+                reason: reason.into(),
+            },
+            Self::NotYet(reason) => Readiness::progressing(reason),
+        }
+    }
 }
 
 impl Writes {

@@ -279,7 +279,7 @@ impl Writes {
                 return Verdict::NotYet(UNSEEN);
             }
             if age < document.lateness.settle() {
-                return Verdict::NotYet(
+                return Verdict::Settles(
                     "it is written; watching for some seconds that no other tool overwrites it",
                 );
             }

@@ -39,9 +39,6 @@ pub struct ReleaseRecord {
     pub values: Value,
     /// The rendered objects.
     pub manifest: String,
-    /// The revision number in arcctl's label. Later revisions inherit labels, so a different number means a revision
-    /// that arcctl did not create.
-    made_as: Option<u64>,
     /// The paths of differences that an upgrade did not fix.
     pub(super) accepted: BTreeSet<String>,
     /// The Secret's metadata, for preconditions on this version.
@@ -59,7 +56,7 @@ impl ReleaseRecord {
 
     /// Whether arcctl's helm created this revision.
     pub(super) fn is_of_arcctl(&self) -> bool {
-        self.profile.is_some() && self.made_as == Some(self.revision)
+        is_of_arcctl(&self.seen)
     }
 
     /// The number of helm's next revision. After a lock is deleted, helm reuses its number.
@@ -98,21 +95,29 @@ pub fn newest(secrets: &[Value]) -> Result<Option<ReleaseRecord>, String> {
     }
 }
 
-/// Older revisions that were created manually with a GitHub credential in their values: the names of their Secrets.
-pub(super) fn with_credential(secrets: &[Value]) -> Vec<String> {
-    secrets
-        .iter()
-        .filter_map(|it| record(it).ok())
-        .filter(|record| !record.is_of_arcctl())
-        .filter(|record| {
-            let given = record.values["authSecret"].as_object();
-            given.into_iter().flatten().any(|(key, value)| {
-                CREDENTIALS.contains(&key.as_str())
-                    && value.as_str().is_some_and(|it| !it.is_empty())
-            })
-        })
-        .map(|record| record.secret)
-        .collect()
+/// Whether the highest revision among the Secrets of a release is deployed.
+pub(super) fn is_deployed(secrets: &[Value]) -> bool {
+    let highest = secrets.iter().max_by_key(|it| revision(it));
+    highest.is_some_and(|it| it["metadata"]["labels"]["status"] == "deployed")
+}
+
+/// Whether arcctl's helm created the revision of a Secret, by its metadata. Later revisions inherit labels, so a label with
+/// another revision is of one that arcctl did not create.
+pub(super) fn is_of_arcctl(secret: &Value) -> bool {
+    let labels = &secret["metadata"]["labels"];
+    let made_as = labels[REVISION].as_str().and_then(|it| it.parse().ok());
+    labels[names::PROFILE_LABEL].is_string() && made_as == Some(revision(secret))
+}
+
+/// Whether a revision has a GitHub credential in its values.
+pub(super) fn has_credential(secret: &Value) -> bool {
+    let given = record(secret)
+        .ok()
+        .map(|it| it.values["authSecret"].clone());
+    let given = given.as_ref().and_then(Value::as_object);
+    given.into_iter().flatten().any(|(key, value)| {
+        CREDENTIALS.contains(&key.as_str()) && value.as_str().is_some_and(|it| !it.is_empty())
+    })
 }
 
 fn revision(secret: &Value) -> u64 {
@@ -141,7 +146,6 @@ fn record(secret: &Value) -> Result<ReleaseRecord, String> {
         chart_version: text(&release["chart"]["metadata"]["version"]),
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),
-        made_as: labels[REVISION].as_str().and_then(|it| it.parse().ok()),
         accepted: secret["metadata"]["annotations"][ACCEPTED]
             .as_str()
             .and_then(|it| serde_json::from_str(it).ok())
@@ -212,7 +216,26 @@ pub(super) mod tests {
             ),
             ours,
         ];
-        assert_eq!(with_credential(&secrets), ["r.v4", "r.v1"]);
+        let found = secrets
+            .iter()
+            .filter(|it| !is_of_arcctl(it) && has_credential(it))
+            .map(|it| it["metadata"]["name"].clone());
+        assert_eq!(found.collect::<Vec<_>>(), ["r.v4", "r.v1"]);
+    }
+
+    #[test]
+    fn only_a_deployed_revision_is_known_to_be_the_newest() {
+        assert!(is_deployed(&[
+            secret("2", "failed"),
+            secret("10", "deployed")
+        ]));
+        // After a crash revision 3 may be superseded, and its successor deleted: revision 2 is not the newest.
+        assert!(!is_deployed(&[secret("2", "failed")]));
+        assert!(!is_deployed(&[
+            secret("9", "deployed"),
+            secret("10", "pending-upgrade")
+        ]));
+        assert!(!is_deployed(&[]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     lock::Holder,
     manifest_drift::Drift,
-    record::{ReleaseRecord, newest, with_credential},
+    record::{ReleaseRecord, has_credential, is_deployed, is_of_arcctl, newest},
 };
 use crate::{
     clients::kube::{Kube, Selection, Target},
@@ -26,7 +26,7 @@ const SECRET_VERSION: &str = "${SECRET_VERSION}";
 impl HelmRelease {
     /// The watches for changes of this release.
     pub fn selections(&self) -> Vec<Selection> {
-        vec![records(&self.namespace, &self.name)]
+        vec![current(&self.namespace, &self.name)]
     }
 
     fn id(&self) -> String {
@@ -193,15 +193,19 @@ impl HelmRelease {
         context.kube.merge(&target, &patch).await.map(|_| ())
     }
 
-    /// Deletes old revisions of an adopted release that have a credential in their values.
+    /// Deletes old revisions of an adopted release that have a credential in their values. Only those are read whose labels
+    /// say that arcctl did not create them.
     async fn forget_credentials(&self, context: &Context) -> Result<()> {
-        let secrets = context
-            .kube
-            .list(&records(&self.namespace, &self.name))
-            .await?;
-        for name in with_credential(&secrets) {
-            let target = Target::namespaced("v1", "Secret", &self.namespace, &name);
-            context.kube.delete(&target).await?;
+        let all = release_records(&self.namespace, &self.name);
+        for listed in context.kube.list_metadata(&all).await? {
+            let name = listed["metadata"]["name"].as_str().unwrap_or_default();
+            let target = Target::namespaced("v1", "Secret", &self.namespace, name);
+            if !is_of_arcctl(&listed)
+                && let Some(secret) = context.kube.get(&target).await?
+                && has_credential(&secret)
+            {
+                context.kube.delete(&target).await?;
+            }
         }
         Ok(())
     }
@@ -234,17 +238,32 @@ fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Owner
     record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)
 }
 
-fn records(namespace: &str, name: &str) -> Selection {
+/// The records of all revisions of a release.
+pub fn release_records(namespace: &str, name: &str) -> Selection {
     Selection::namespaced("v1", "Secret", namespace).labelled(format!("owner=helm,name={name}"))
 }
 
-/// The newest record of a release; `None` where it is not installed.
+/// The records that a later revision has not superseded: as a rule one.
+fn current(namespace: &str, name: &str) -> Selection {
+    Selection::namespaced("v1", "Secret", namespace)
+        .labelled(format!("owner=helm,name={name},status!=superseded"))
+}
+
+/// The newest record of a release; `None` where it is not installed. A record has up to a megabyte, and helm keeps several:
+/// those of superseded revisions are read only where no later one is deployed.
 pub async fn newest_release(
     kube: &Kube,
     namespace: &str,
     name: &str,
 ) -> Result<Option<ReleaseRecord>> {
-    let secrets = kube.list(&records(namespace, name)).await?;
+    let found = kube.list(&current(namespace, name)).await?;
+    // Helm supersedes every deployed revision before it deploys another, so one that is deployed and the highest of these is
+    // the highest of all. A failed or pending one may be older than a superseded one whose successor was deleted.
+    let secrets = if is_deployed(&found) {
+        found
+    } else {
+        kube.list(&release_records(namespace, name)).await?
+    };
     newest(&secrets).map_err(|cause| {
         Error::failed(
             System::Helm,

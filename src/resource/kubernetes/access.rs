@@ -337,7 +337,7 @@ mod tests {
             "kind": "RunnerDeployment",
             "metadata": {"name": "a", "namespace": "n"},
         });
-        let found = needed(&Resource::Object(KubeObject { manifest }));
+        let found = needed(&Resource::Object(KubeObject::new(manifest)));
         let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,

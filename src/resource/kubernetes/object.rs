@@ -89,6 +89,7 @@ impl KubeObject {
         if live.is_none() && target.kind.name() == "Namespace" {
             return self.create(context, &target).await;
         }
+        let is_new = live.is_none();
         if let Some(live) = live {
             let ownership = ownership::of_object(&live, &context.profile.name);
             if self.is_left(context, &ownership, &live) {
@@ -106,10 +107,12 @@ impl KubeObject {
                 }
             }
         }
-        match context.kube.apply(&self.manifest, Mode::Commit).await {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.about(&target)),
+        let applied = context.kube.apply(&self.manifest, Mode::Commit).await;
+        let applied = applied.map_err(|failure| failure.about(&target))?;
+        if is_new && let Some(pool) = &self.pool {
+            begin(context, &applied, pool.min_now()).await;
         }
+        Ok(())
     }
 
     /// Whether this run adopts it unchanged: an update of a `RunnerDeployment` replaces its runners.
@@ -152,6 +155,34 @@ impl KubeObject {
             Err(failure) => Err(failure.about(target)),
         }
     }
+}
+
+/// Gives a new `RunnerDeployment` its first replicas: without any it begins with one, and the autoscaler makes the rest a
+/// round later. The field is the autoscaler's from its first change on, and never in what arcctl applies; so this is a second
+/// write, and not part of the first: a run that is killed in between leaves a `RunnerDeployment` that begins with one.
+async fn begin(context: &Context, created: &Value, replicas: u32) {
+    // The autoscaler may be faster, and without this its round is only waited for: no failure of the run.
+    if let Err(failure) = context.kube.apply_first(&first(created, replicas)).await {
+        tracing::info!(
+            "the first replicas are left to the autoscaler: {}",
+            failure.said()
+        );
+    }
+}
+
+/// The part of a new `RunnerDeployment` with its first replicas. By its uid the API server refuses it where the object is gone.
+fn first(created: &Value, replicas: u32) -> Value {
+    let metadata = &created["metadata"];
+    json!({
+        "apiVersion": created["apiVersion"],
+        "kind": created["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "spec": {"replicas": replicas},
+    })
 }
 
 /// What the deletion of an object waits for.

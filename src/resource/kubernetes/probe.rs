@@ -21,9 +21,7 @@ use crate::{
 impl Probe {
     /// The Job as an object with the usual verbs.
     pub(crate) fn object(&self) -> KubeObject {
-        KubeObject {
-            manifest: self.job.clone(),
-        }
+        KubeObject::new(self.job.clone())
     }
 
     fn name(&self) -> &str {

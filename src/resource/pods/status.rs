@@ -194,8 +194,9 @@ pub fn worst(all: impl IntoIterator<Item = Readiness>) -> Readiness {
     all.into_iter()
         .max_by_key(|it| match it {
             Readiness::Ready => 0,
-            Readiness::Progressing { .. } => 1,
-            Readiness::Stuck { .. } => 2,
+            Readiness::Settling { .. } => 1,
+            Readiness::Progressing { .. } => 2,
+            Readiness::Stuck { .. } => 3,
         })
         .unwrap_or(Readiness::Ready)
 }

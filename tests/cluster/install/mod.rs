@@ -2,6 +2,7 @@
 
 pub(crate) mod adoption;
 pub(crate) mod any_profile;
+pub(crate) mod documents;
 pub(crate) mod existing;
 pub(crate) mod going_crds;
 pub(crate) mod installation;
@@ -11,5 +12,6 @@ pub(crate) mod moved_leases;
 pub(crate) mod policies;
 pub(crate) mod quirks;
 pub(crate) mod refusals;
+pub(crate) mod requests;
 pub(crate) mod scopes;
 pub(crate) mod versions;

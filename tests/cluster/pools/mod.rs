@@ -1,6 +1,8 @@
 //! Pools: their keys, their pods, the room for them, and jobs on them.
 
 pub(crate) mod absent;
+pub(crate) mod first_replicas;
+mod images;
 pub(crate) mod no_nodes;
 pub(crate) mod pod_trials;
 pub(crate) mod pool_keys;

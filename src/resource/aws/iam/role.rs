@@ -21,7 +21,7 @@ use crate::{
             consistency::{Verdict, Writes, failed_at_role},
             not_yet, refused_text,
         },
-        observed::{Observed, Ownership, Present, Readiness},
+        observed::{Observed, Ownership, Present},
     },
     units::aws_limits::{ROLE_DESCRIPTION, ROLE_NAME, SID, TAG},
 };
@@ -49,7 +49,7 @@ impl IamRole {
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
             return match writes.judge(&self.name, false) {
-                Verdict::NotYet(reason) => Ok(not_yet(reason)),
+                Verdict::Settles(reason) | Verdict::NotYet(reason) => Ok(not_yet(reason)),
                 Verdict::Counts if self.create => {
                     // The plan reports what IAM would reject, before any write.
                     let to_come = Attachments::to_come(&self.sid, &self.managed_policies);
@@ -93,7 +93,7 @@ impl IamRole {
         }
         Ok(Observed::Present(Present {
             differences: found,
-            readiness: Readiness::Ready,
+            readiness: verdict.readiness(),
             ownership: Ownership::Ours,
         }))
     }
@@ -201,7 +201,7 @@ impl IamRole {
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
             return match writes.judge(&self.name, false) {
-                Verdict::NotYet(reason) => Err(self.unseen(reason)),
+                Verdict::Settles(reason) | Verdict::NotYet(reason) => Err(self.unseen(reason)),
                 Verdict::Counts if self.create => self.make(aws, writes).await,
                 Verdict::Counts => Err(self.missing()),
             };

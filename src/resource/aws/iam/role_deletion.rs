@@ -12,11 +12,7 @@ use crate::{
     error::Result,
     policy::{Document, differences, is_own, orphans},
     resource::{
-        aws::{
-            NO_SUCH_ENTITY,
-            consistency::{Verdict, Writes},
-            shared,
-        },
+        aws::{NO_SUCH_ENTITY, consistency::Writes, shared},
         deletion::{Removal, ours, stays},
         observed::{Observed, Readiness},
     },
@@ -77,7 +73,7 @@ impl IamRole {
             writes.judge_document(&shared_document, statements, left.own.is_empty()),
             writes.judge(&self.attached(), !left.attachments.is_attached()),
         ] {
-            if let Verdict::NotYet(reason) = verdict {
+            if let Some(reason) = verdict.reason() {
                 return Ok(ours(Readiness::progressing(reason)));
             }
         }

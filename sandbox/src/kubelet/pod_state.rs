@@ -1,7 +1,5 @@
 //! Reads a pod's status: phase, readiness, containers. Pure: no I/O.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
 use kube::ResourceExt as _;
 
@@ -44,19 +42,13 @@ pub(super) fn waits_for(pod: &Pod, container: &str, reason: &str) -> bool {
     waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some(reason))
 }
 
-/// When a container is ready, counted from its start.
-pub(super) fn initial_delay(container: &Container) -> Duration {
-    let probe = container.readiness_probe.as_ref();
-    let seconds = probe
-        .and_then(|probe| probe.initial_delay_seconds)
-        .unwrap_or(0);
-    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
-}
-
 /// What its status says of a container.
 pub(super) fn status<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == container)
+    let status = pod.status.as_ref()?;
+    let containers = status.container_statuses.iter().flatten();
+    let inits = status.init_container_statuses.iter().flatten();
+    let mut all = containers.chain(inits);
+    all.find(|status| status.name == container)
 }
 
 fn phase(pod: &Pod) -> Option<&str> {
@@ -94,13 +86,5 @@ mod tests {
             "ContainerCreating"
         ));
         assert!(waits_for(&pod("Pending", false), "c", "ContainerCreating"));
-    }
-
-    #[test]
-    fn a_probe_without_a_delay_waits_for_nothing() {
-        let container = |probe| from_value(json!({"name": "c", "readinessProbe": probe})).unwrap();
-        assert_eq!(initial_delay(&container(json!({}))), Duration::ZERO);
-        let delayed = container(json!({"initialDelaySeconds": 5}));
-        assert_eq!(initial_delay(&delayed), Duration::from_secs(5));
     }
 }

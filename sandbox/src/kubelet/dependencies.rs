@@ -1,6 +1,6 @@
 //! The Secrets and `ConfigMaps` that a pod cannot start without. Pure: no I/O.
 
-use k8s_openapi::api::core::v1::{KeyToPath, Pod, PodSpec, ProjectedVolumeSource, Volume};
+use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, ProjectedVolumeSource, Volume};
 
 /// A Secret or a `ConfigMap`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,7 +11,7 @@ pub(super) enum Kind {
 
 /// One thing that a volume or a variable needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Need {
+pub(super) struct Dependency {
     pub(super) kind: Kind,
     pub(super) name: String,
     /// The keys it must have.
@@ -20,7 +20,7 @@ pub(super) struct Need {
     pub(super) by: String,
 }
 
-/// What a look at the cluster found of a need.
+/// What a look at the cluster found of a dependency.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Found<'a> {
     Absent,
@@ -29,7 +29,7 @@ pub(super) enum Found<'a> {
     Whole,
 }
 
-impl Need {
+impl Dependency {
     fn new(kind: Kind, name: &str, keys: Vec<String>, by: &str) -> Self {
         Self {
             kind,
@@ -87,7 +87,7 @@ impl Kind {
 }
 
 /// What the pod's volumes need.
-pub(super) fn of_volumes(pod: &Pod) -> Vec<Need> {
+pub(super) fn of_volumes(pod: &Pod) -> Vec<Dependency> {
     pod.spec
         .iter()
         .flat_map(|spec| spec.volumes.iter().flatten())
@@ -95,13 +95,13 @@ pub(super) fn of_volumes(pod: &Pod) -> Vec<Need> {
         .collect()
 }
 
-fn of_volume(volume: &Volume) -> Vec<Need> {
-    let mut needs = Vec::new();
+fn of_volume(volume: &Volume) -> Vec<Dependency> {
+    let mut all = Vec::new();
     if let Some(secret) = &volume.secret
         && secret.optional != Some(true)
         && let Some(name) = &secret.secret_name
     {
-        needs.push(Need::new(
+        all.push(Dependency::new(
             Kind::Secret,
             name,
             keys(secret.items.as_ref()),
@@ -111,7 +111,7 @@ fn of_volume(volume: &Volume) -> Vec<Need> {
     if let Some(map) = &volume.config_map
         && map.optional != Some(true)
     {
-        needs.push(Need::new(
+        all.push(Dependency::new(
             Kind::ConfigMap,
             &map.name,
             keys(map.items.as_ref()),
@@ -119,18 +119,18 @@ fn of_volume(volume: &Volume) -> Vec<Need> {
         ));
     }
     if let Some(projected) = &volume.projected {
-        needs.extend(of_projected(projected, &volume.name));
+        all.extend(of_projected(projected, &volume.name));
     }
-    needs
+    all
 }
 
-fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
-    let mut needs = Vec::new();
+fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Dependency> {
+    let mut all = Vec::new();
     for source in projected.sources.iter().flatten() {
         if let Some(secret) = &source.secret
             && secret.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::Secret,
                 &secret.name,
                 keys(secret.items.as_ref()),
@@ -140,7 +140,7 @@ fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
         if let Some(map) = &source.config_map
             && map.optional != Some(true)
         {
-            needs.push(Need::new(
+            all.push(Dependency::new(
                 Kind::ConfigMap,
                 &map.name,
                 keys(map.items.as_ref()),
@@ -148,7 +148,7 @@ fn of_projected(projected: &ProjectedVolumeSource, volume: &str) -> Vec<Need> {
             ));
         }
     }
-    needs
+    all
 }
 
 fn keys(items: Option<&Vec<KeyToPath>>) -> Vec<String> {
@@ -159,57 +159,61 @@ fn keys(items: Option<&Vec<KeyToPath>>) -> Vec<String> {
         .collect()
 }
 
-/// What the variables of the pod's containers need.
-pub(super) fn of_variables(pod: &Pod) -> Vec<Need> {
-    pod.spec.iter().flat_map(of_spec).collect()
-}
-
-fn of_spec(spec: &PodSpec) -> Vec<Need> {
-    let mut needs = Vec::new();
-    for container in &spec.containers {
-        for source in container.env_from.iter().flatten() {
-            if let Some(secret) = &source.secret_ref
-                && secret.optional != Some(true)
-            {
-                needs.push(Need::new(
-                    Kind::Secret,
-                    &secret.name,
-                    Vec::new(),
-                    &container.name,
-                ));
-            }
-            if let Some(map) = &source.config_map_ref
-                && map.optional != Some(true)
-            {
-                needs.push(Need::new(
-                    Kind::ConfigMap,
-                    &map.name,
-                    Vec::new(),
-                    &container.name,
-                ));
-            }
+/// What the variables of a container need.
+pub(super) fn of_variables(container: &Container) -> Vec<Dependency> {
+    let mut all = Vec::new();
+    for source in container.env_from.iter().flatten() {
+        if let Some(secret) = &source.secret_ref
+            && secret.optional != Some(true)
+        {
+            all.push(Dependency::new(
+                Kind::Secret,
+                &secret.name,
+                Vec::new(),
+                &container.name,
+            ));
         }
-        let sources = container
-            .env
-            .iter()
-            .flatten()
-            .filter_map(|one| one.value_from.as_ref());
-        for source in sources {
-            if let Some(secret) = &source.secret_key_ref
-                && secret.optional != Some(true)
-            {
-                let key = vec![secret.key.clone()];
-                needs.push(Need::new(Kind::Secret, &secret.name, key, &container.name));
-            }
-            if let Some(map) = &source.config_map_key_ref
-                && map.optional != Some(true)
-            {
-                let key = vec![map.key.clone()];
-                needs.push(Need::new(Kind::ConfigMap, &map.name, key, &container.name));
-            }
+        if let Some(map) = &source.config_map_ref
+            && map.optional != Some(true)
+        {
+            all.push(Dependency::new(
+                Kind::ConfigMap,
+                &map.name,
+                Vec::new(),
+                &container.name,
+            ));
         }
     }
-    needs
+    let sources = container
+        .env
+        .iter()
+        .flatten()
+        .filter_map(|one| one.value_from.as_ref());
+    for source in sources {
+        if let Some(secret) = &source.secret_key_ref
+            && secret.optional != Some(true)
+        {
+            let key = vec![secret.key.clone()];
+            all.push(Dependency::new(
+                Kind::Secret,
+                &secret.name,
+                key,
+                &container.name,
+            ));
+        }
+        if let Some(map) = &source.config_map_key_ref
+            && map.optional != Some(true)
+        {
+            let key = vec![map.key.clone()];
+            all.push(Dependency::new(
+                Kind::ConfigMap,
+                &map.name,
+                key,
+                &container.name,
+            ));
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -233,7 +237,10 @@ mod tests {
         }}))
         .unwrap();
         assert_eq!(
-            (of_volumes(&pod), of_variables(&pod)),
+            (
+                of_volumes(&pod),
+                of_variables(&pod.spec.as_ref().unwrap().containers[0])
+            ),
             (Vec::new(), Vec::new())
         );
     }
@@ -244,13 +251,13 @@ mod tests {
             {"name": "cert", "secret": {"secretName": "actions-runner-controller-serving-cert"}},
         ]}}))
         .unwrap();
-        let need = &of_volumes(&pod)[0];
+        let dependency = &of_volumes(&pod)[0];
         assert_eq!(
-            need.mount_failure(Found::Absent).unwrap(),
+            dependency.mount_failure(Found::Absent).unwrap(),
             "MountVolume.SetUp failed for volume \"cert\" : secret \
              \"actions-runner-controller-serving-cert\" not found"
         );
-        assert_eq!(need.mount_failure(Found::Whole), None);
+        assert_eq!(dependency.mount_failure(Found::Whole), None);
     }
 
     #[test]
@@ -259,14 +266,15 @@ mod tests {
             "env": [{"name": "T", "valueFrom": {"secretKeyRef": {
                 "name": "controller-manager", "key": "github_token"}}}]}]}}))
         .unwrap();
-        let need = &of_variables(&pod)[0];
-        assert_eq!(need.keys, ["github_token"]);
+        let dependency = &of_variables(&pod.spec.as_ref().unwrap().containers[0])[0];
+        assert_eq!(dependency.keys, ["github_token"]);
         assert_eq!(
-            need.variable_failure(Found::WithoutKey("github_token"), "n")
+            dependency
+                .variable_failure(Found::WithoutKey("github_token"), "n")
                 .unwrap(),
             "couldn't find key github_token in Secret n/controller-manager"
         );
-        let absent = need.variable_failure(Found::Absent, "n").unwrap();
+        let absent = dependency.variable_failure(Found::Absent, "n").unwrap();
         assert_eq!(absent, "secret \"controller-manager\" not found");
     }
 }

@@ -1,0 +1,142 @@
+//! Reads the facts of the cluster from which the resources are computed.
+
+use std::collections::BTreeMap;
+
+use super::{aws_facts, conflicts};
+use crate::{
+    clients::{
+        aws::{Aws, cluster::EksCluster},
+        helm::Helm,
+        kube::{Kube, Selection, Target},
+    },
+    desired::{EksFacts, Facts, charts, names, resource::Chart},
+    error::Result,
+    profile::{Auto, Profile, lint::windows_over},
+};
+
+/// The facts, and the warnings about them. With `helm` the charts of missing releases are downloaded beside them.
+pub(super) async fn facts(
+    kube: &Kube,
+    at_aws: Option<(&Aws, &EksCluster)>,
+    profile: &Profile,
+    ca_bundle: Option<String>,
+    whom: conflicts::For,
+    helm: Option<&Helm>,
+) -> Result<(Facts, Vec<String>)> {
+    let eks = at_aws.map(|(_, eks)| eks);
+    let at_aws = async {
+        match at_aws.filter(|_| profile.aws.is_some()) {
+            Some((aws, eks)) => Box::pin(aws_facts::read(aws, eks, kube, profile))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    let autoscalers = in_each(
+        profile,
+        names::ARC_API_VERSION,
+        "HorizontalRunnerAutoscaler",
+    );
+    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
+        kube.version(),
+        has_crd(kube, conflicts::MONITORS),
+        has_crd(kube, conflicts::RULES),
+        look(kube, profile, whom, helm),
+        kube.list_each(&autoscalers),
+        at_aws,
+    );
+    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
+    conflicts::check_monitoring(profile, monitors, rules)?;
+    let (mut runner_role_arn, mut advice) = (None, Vec::new());
+    let aws = at_aws?.map(|it| {
+        runner_role_arn = it.role_arn;
+        advice = it.advice;
+        advice.extend(it.role_agent);
+        it.facts
+    });
+    let autoscalers = autoscalers?;
+    let foreign = foreign?;
+    let now = jiff::Timestamp::now();
+    advice.extend(foreign.advice);
+    advice.extend(windows_over(profile, now));
+    let facts = Facts {
+        now,
+        kubernetes: Some(kubernetes),
+        aws,
+        runner_role_arn,
+        service_monitor_crd: Some(monitors),
+        prometheus_rule_crd: Some(rules),
+        foreign_cert_manager: Some(foreign.cert_manager),
+        no_cert_manager_release: foreign.no_release,
+        ca_bundle,
+        live_overrides: live_overrides(&autoscalers, profile),
+        rivals: conflicts::rivals(&autoscalers, profile),
+        eks: eks.map(eks_facts),
+        ..Facts::default()
+    };
+    Ok((facts, advice))
+}
+
+/// What others have in the cluster. Where a release is missing, its chart is downloaded at once: a run needs it, and an
+/// unchanged one starts no helm.
+async fn look(
+    kube: &Kube,
+    profile: &Profile,
+    whom: conflicts::For,
+    helm: Option<&Helm>,
+) -> Result<conflicts::Looked> {
+    let looked = conflicts::look(kube, profile, whom).await?;
+    if let Some(helm) = helm {
+        let installs = profile.cert_manager.install != Auto::Never;
+        let cert_manager = (installs && looked.no_release && !looked.cert_manager)
+            .then(|| charts::cert_manager::chart(profile));
+        let controller = looked
+            .no_controller
+            .then(|| charts::controller::chart(profile));
+        let missing: Vec<Chart> = cert_manager.into_iter().chain(controller).collect();
+        helm.fetch_ahead(&missing).await;
+    }
+    Ok(looked)
+}
+
+/// The objects of a kind in each namespace of the pools.
+pub(super) fn in_each(profile: &Profile, api_version: &str, kind: &str) -> Vec<Selection> {
+    let namespaces = profile.runner_namespaces().into_iter();
+    namespaces
+        .map(|namespace| Selection::namespaced(api_version, kind, namespace))
+        .collect()
+}
+
+pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
+    EksFacts {
+        name: cluster.name.clone(),
+        region: cluster.region.clone(),
+        account: cluster.account.clone(),
+        partition: cluster.partition.clone(),
+        issuer: cluster.issuer.clone(),
+        security_group: cluster.security_group.clone(),
+        vpc: cluster.vpc.clone(),
+    }
+}
+
+async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
+    let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+    Ok(kube.get(&target).await?.is_some())
+}
+
+/// The current overrides of the autoscalers, by pool.
+fn live_overrides(
+    autoscalers: &[serde_json::Value],
+    profile: &Profile,
+) -> BTreeMap<String, serde_json::Value> {
+    autoscalers
+        .iter()
+        .filter_map(|it| {
+            let name = it["metadata"]["name"].as_str()?.to_owned();
+            let overrides = it["spec"]["scheduledOverrides"].clone();
+            let namespace = it["metadata"]["namespace"].as_str()?;
+            let known = profile.pool(namespace, &name).is_some();
+            (known && !overrides.is_null()).then_some((name, overrides))
+        })
+        .collect()
+}
