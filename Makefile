@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish deny
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -76,9 +76,17 @@ torture: tools build ## crashes, faults and races by the hundred, and the proper
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --workspace --lib policy:: -- --nocapture
 	@ARCCTL_SCHEDULE_YEARS=10 cargo test $(fast) --locked --workspace --test cli schedule_oracle -- --nocapture
 
-bench: tools ## the budgets of docs/performance.md, beside the same done by hand; optimised, on a machine that does nothing else
+# Raw figures, logs, table and chart; the newest are in `latest`. BENCH takes flags of bench/measure.py.
+bench_out ?= $(CARGO_TARGET_DIR)/bench
+RUNS ?= 5
+
+bench: ## arcctl beside the blog's commands, helmfile and Ansible: RUNS (5) of each, optimised, on a machine that does nothing else
+	@tools/install.sh helm3 etcd kubernetes moto awscli helmfile ansible
 	@cargo build --locked --workspace --release --bin arcctl --bin arcctl-sandbox
-	@tools/bench.sh $(CARGO_TARGET_DIR)/release/arcctl $(CARGO_TARGET_DIR)/release/arcctl-sandbox
+	@python3 -B bench/measure.py run --programs $(CARGO_TARGET_DIR)/release --out $(bench_out) --runs $(RUNS) $(BENCH)
+
+bench-publish: ## puts the figures of the last `make bench` into docs/performance.md
+	@python3 -B bench/measure.py publish $(bench_out)/latest
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check

@@ -2,7 +2,7 @@
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
 #   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator actionlint shellcheck
-#                                (default: these); prometheus;
+#                                (default: these); prometheus; awscli helmfile ansible (for `make bench`);
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -91,6 +91,11 @@ tool() {
     go_tool helm4 "-X $helm/internal/version.version=$(pinned helm4 $helm)" $helm/cmd/helm=helm4 ;;
   etcd) go_tool etcd "" go.etcd.io/etcd/server/v3=etcd ;;
   moto) python_tool moto moto_server ;;
+  awscli) python_tool awscli aws ;;
+  ansible) python_tool ansible ansible-playbook ;;
+  helmfile)
+    go_tool helmfile "-X go.szostok.io/version.version=$(pinned helmfile github.com/helmfile/helmfile)" \
+      github.com/helmfile/helmfile=helmfile ;;
   shellcheck) python_tool shellcheck shellcheck ;;
   actionlint) go_tool actionlint "" github.com/rhysd/actionlint/cmd/actionlint=actionlint ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;

@@ -51,6 +51,9 @@ struct WorldArgs {
     /// Start moto too, and point the AWS SDKs to it
     #[arg(long)]
     aws: bool,
+    /// Nobody else writes to the AWS account; otherwise the first write of each object is refused once, with a conflict
+    #[arg(long, requires = "aws")]
+    aws_alone: bool,
 }
 
 impl WorldArgs {
@@ -65,6 +68,7 @@ impl WorldArgs {
                 _ => Images::Present,
             },
             aws: self.aws,
+            alone: self.aws_alone,
             ..Options::default()
         }
     }

@@ -1,5 +1,6 @@
 //! Files for other programs, read by the linters of these programs: shell scripts by shellcheck, the smoke workflow by
-//! actionlint, which passes each step's script to shellcheck. (`tests/cluster/doctor/prometheus.rs` has promtool.)
+//! actionlint, which passes each step's script to shellcheck. (`tests/cluster/doctor/prometheus.rs` has promtool.) The
+//! Python of `bench/` has tests of its own, which run here.
 
 #![expect(
     clippy::disallowed_methods,
@@ -39,6 +40,7 @@ fn assert_clean(output: &Output) {
 #[test]
 fn shell_scripts_have_no_warning() {
     let mut scripts = files_in("tools/", "sh");
+    scripts.extend(files_in("bench/", "sh"));
     // The scripts of the smoke workflow have placeholders; actionlint gets them filled in.
     scripts.push("templates/probe.sh".into());
     scripts.push(".ci/run".into());
@@ -59,6 +61,26 @@ fn shellcheck_finds_a_mistake() {
         .arg(script)
         .output();
     assert!(!output.unwrap().status.success());
+}
+
+#[test]
+fn the_measuring_program_passes_its_tests() {
+    let mut python = Command::new("python3");
+    // Without -B it would leave its compiled modules beside the files.
+    python
+        .args([
+            "-B",
+            "-m",
+            "unittest",
+            "discover",
+            "--start-directory",
+            "bench",
+        ])
+        .current_dir(root());
+    let output = python.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    let ran = text.contains("\nRan ") && !text.contains("\nRan 0 ");
+    assert!(output.status.success() && ran, "{text}");
 }
 
 /// The smoke workflow that `arcctl render` writes.

@@ -43,6 +43,9 @@ pub(super) async fn start(
         Pace::Fast => rules::WINDOW / 10,
     }));
     rules.know(Arc::clone(&associations));
+    if options.alone {
+        rules.set_alone();
+    }
     Ok(Some(Aws {
         cloud,
         authenticator,

@@ -49,6 +49,8 @@ pub struct Options {
     pub github: github::Mode,
     /// Whether AWS (moto) is started too, where it is installed.
     pub aws: bool,
+    /// Whether nobody else writes to the AWS account; otherwise the first write of each object meets another writer.
+    pub alone: bool,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             images: Images::Present,
             github: github::Options::default().mode,
             aws: false,
+            alone: false,
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Late {
     created: HashMap<String, Instant>,
     /// Calls that met another writer already.
     met: HashSet<String>,
+    /// Whether nobody else writes.
+    alone: bool,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +132,11 @@ fn name(form: &[(impl AsRef<str>, impl AsRef<str>)]) -> String {
 }
 
 impl Late {
+    /// Nobody else writes from now on.
+    pub(super) fn alone(&mut self) {
+        self.alone = true;
+    }
+
     /// Remembers what `form` was answered with before a write that has just been done.
     pub(super) fn remember(&mut self, form: &[(&'static str, String)], reading: Reading) {
         let before = self.before.entry(name(form)).or_default();
@@ -178,7 +185,7 @@ impl Late {
         if let Some(refusal) = self.too_new(call, window) {
             return Some(refusal);
         }
-        if window.is_zero() || !MEETING.contains(&call.action.as_str()) {
+        if window.is_zero() || self.alone || !MEETING.contains(&call.action.as_str()) {
             return None;
         }
         let object = call.argument("RoleName").or_else(|| call.bucket());
@@ -376,5 +383,7 @@ mod tests {
         assert_eq!(refused.map(|it| it.code), Some("ConcurrentModification"));
         assert_eq!(late.refused(&call("TagRole"), WINDOW), None);
         assert_eq!(late.refused(&call("GetRole"), WINDOW), None);
+        late.alone();
+        assert_eq!(late.refused(&call("DeleteRole"), WINDOW), None);
     }
 }

@@ -93,6 +93,11 @@ impl Rules {
         self.state().window = window;
     }
 
+    /// Nobody else writes to the account: no call meets another writer.
+    pub fn set_alone(&self) {
+        self.state().late.alone();
+    }
+
     /// The bucket lives in `region`, which calls that go elsewhere are `told`.
     pub fn place_bucket(&self, bucket: &str, region: &str, told: Told) {
         self.state().places.moved(bucket, region, told);
