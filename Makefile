@@ -8,10 +8,10 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench bench-micro bench-scale deny
 
 help: ## lists the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 # Only the tools that the demo runs.
 demo: ## a bare EKS cluster becomes registered runners and bare again, on this machine
@@ -76,6 +76,14 @@ torture: tools build ## crashes, faults and races by the hundred, and the proper
 bench: tools ## the budgets of docs/performance.md, beside the same done by hand; optimised, on a machine that does nothing else
 	@cargo build --locked --workspace --release --bin arcctl --bin arcctl-sandbox
 	@tools/bench.sh $(CARGO_TARGET_DIR)/release/arcctl $(CARGO_TARGET_DIR)/release/arcctl-sandbox
+
+bench-micro: ## the time of loading, planning and the other pure parts for 1 to 500 pools; ONLY=NAME for some
+	@cargo bench --locked --workspace --bench micro -- $(ONLY)
+
+# One test, which is the program that measures: it needs the harness of the cluster tests. An optimised build, or the
+# stand-ins take longer than arcctl.
+bench-scale: tools ## requests, time and memory with up to 10 000 runners and 200 pools; WRITE=1 puts the table into docs/performance.md
+	@ARCCTL_SCALE_WRITE=$(WRITE) cargo test --locked --workspace --release --test cluster -- --ignored --exact --nocapture scale::the_whole_grid
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check
