@@ -8,10 +8,10 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish bench-micro bench-scale deny
 
 help: ## lists the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 # Only the tools that the demo runs.
 demo: ## a bare EKS cluster becomes registered runners and bare again, on this machine
@@ -87,6 +87,14 @@ bench: ## arcctl beside the blog's commands, helmfile and Ansible: RUNS (5) of e
 
 bench-publish: ## puts the figures of the last `make bench` into docs/performance.md
 	@python3 -B bench/measure.py publish $(bench_out)/latest
+
+bench-micro: ## the time of loading, planning and the other pure parts for 1 to 500 pools; ONLY=NAME for some
+	@cargo bench --locked --workspace --bench micro -- $(ONLY)
+
+# One test, which is the program that measures: it needs the harness of the cluster tests. An optimised build, or the
+# stand-ins take longer than arcctl.
+bench-scale: tools ## requests, time and memory with up to 10 000 runners and 200 pools; WRITE=1 puts the table into docs/performance.md
+	@ARCCTL_SCALE_WRITE=$(WRITE) cargo test --locked --workspace --release --test cluster -- --ignored --exact --nocapture scale::the_whole_grid
 
 deny: ## licences, sources and advisories; needs the network
 	@cargo deny check

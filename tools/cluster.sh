@@ -11,7 +11,7 @@ times=${CARGO_TARGET_DIR:-target}/cluster-times.txt
 if [ "${1:-}" = --slow ]; then
   shift
   # What takes hours, or an optimised build, is `make torture`.
-  which=(--ignored --skip _matrix --skip record::figures --skip doctor::many)
+  which=(--ignored --skip _matrix --skip record::figures --skip scale::the_whole_grid)
   times=${times%.txt}-slow.txt
 fi
 log=$(mktemp)

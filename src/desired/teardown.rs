@@ -1,6 +1,6 @@
 //! Computes what to delete from the inventory, in order. Pure: no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -71,9 +71,10 @@ pub fn teardown(records: &Records, profile: &Profile, options: TeardownOptions) 
 /// and those that contain others are only deleted by a teardown.
 pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> Vec<Desired> {
     const STAY: [&str; 4] = ["namespace", "crds", "helm-release", "secret"];
+    let wanted: HashSet<&str> = wanted.iter().map(|it| it.id.as_str()).collect();
     let mut result: Vec<Desired> = records
         .iter()
-        .filter(|(id, _)| !wanted.iter().any(|it| it.id.as_str() == *id))
+        .filter(|(id, _)| !wanted.contains(id.as_str()))
         .filter_map(|(id, details)| gone(id, details, &profile.name))
         .filter(|it| !STAY.contains(&it.id.kind()) && !is_asked_for(&it.resource, profile))
         .map(before_its_successor)
@@ -115,14 +116,14 @@ fn in_order(steps: &mut [Desired]) {
         PodIdentityAssociation::KIND,
     ]);
     let roles = ids(&["iam-role"]);
-    let autoscalers = ids(&["horizontal-runner-autoscaler"]);
+    let autoscalers: HashSet<Id> = ids(&["horizontal-runner-autoscaler"]).into_iter().collect();
     for step in steps {
         match step.id.kind() {
             // An autoscaler would scale its pool up again.
             "runner-deployment" => {
-                let its =
-                    |it: &&Id| it.name() == step.id.name() && it.namespace() == step.id.namespace();
-                step.after.extend(autoscalers.iter().filter(its).cloned());
+                let (namespace, name) = (step.id.namespace(), step.id.name());
+                let its = Id::new("horizontal-runner-autoscaler", namespace, name);
+                step.after.extend(autoscalers.get(&its).cloned());
             }
             "iam-role" => step.after.extend(policies.iter().cloned()),
             "oidc-provider" => step.after.extend(roles.iter().cloned()),

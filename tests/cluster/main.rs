@@ -15,5 +15,6 @@ mod harness;
 mod install;
 mod pools;
 mod run;
+mod scale;
 mod teardown;
 mod torture;

@@ -60,8 +60,10 @@ pub(super) async fn run(
         states: HashMap::new(),
     };
     loop {
-        // A pass that fails is repeated: the API server may be restarting.
-        let _again = agents.pass().await;
+        if !settings.paused.load(Ordering::Relaxed) {
+            // A pass that fails is repeated: the API server may be restarting.
+            let _again = agents.pass().await;
+        }
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(250)) => {}

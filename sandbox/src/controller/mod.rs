@@ -147,6 +147,8 @@ pub struct GitHubSettings {
     /// Whether the nodes, and so the controller and the runners on them, reach no server: as behind a closed security
     /// group, packets are dropped, and a call ends with its timeout.
     pub(crate) cut_off: Arc<AtomicBool>,
+    /// Whether objects and runners are left as they are.
+    pub(crate) paused: Arc<AtomicBool>,
     /// The tokens of `githubAPICredentialsFrom`, by the scope they are for.
     pub(crate) credentials: Credentials,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -91,8 +92,10 @@ async fn lead(
     };
     loop {
         tokio::time::sleep(delays.reconcile).await;
-        // A pass that fails is repeated: a conflict, or the API server is restarting.
-        let _again = reconciler.pass().await;
+        if !settings.paused.load(Ordering::Relaxed) {
+            // A pass that fails is repeated: a conflict, or the API server is restarting.
+            let _again = reconciler.pass().await;
+        }
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(500)) => {}

@@ -83,6 +83,9 @@ pub(super) struct Turn<'a> {
 
 impl Turn<'_> {
     async fn step(&self) -> Result<Action> {
+        if self.context.settings.paused.load(Ordering::Relaxed) {
+            return Ok(Action::await_change());
+        }
         if self.pod.metadata.deletion_timestamp.is_some() {
             return self.end().await;
         }

@@ -56,6 +56,8 @@ pub struct Settings {
     pub faults: Vec<KubeletFault>,
     /// Whether the nodes reach none of the sandbox's servers.
     pub cut_off: Arc<AtomicBool>,
+    /// Whether pods are left as they are.
+    pub paused: Arc<AtomicBool>,
 }
 
 /// The running simulation; it ends when it is dropped.

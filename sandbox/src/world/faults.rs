@@ -26,6 +26,8 @@ pub(super) struct Faults {
     pub(super) charts_down: bool,
     /// Whether the nodes, and what runs on them, reach none of the sandbox's servers; tests set it.
     pub(super) cut_off: Arc<AtomicBool>,
+    /// Whether the stand-ins leave pods and runners as they are; tests set it.
+    pub(super) paused: Arc<AtomicBool>,
     /// Certificates are issued this much later than usual.
     pub(super) issue_late: Option<Duration>,
 }

@@ -9,6 +9,7 @@ mod proxies;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -99,6 +100,7 @@ pub struct Sandbox {
     proxies: Proxies,
     kubelet: Option<Kubelet>,
     stand_ins: JoinSet<()>,
+    paused: Arc<AtomicBool>,
     environment: Environment,
     directory: PathBuf,
     processes: ProcessGroup,
@@ -164,6 +166,7 @@ impl Sandbox {
             charts.down().await;
         }
         proxies.add(faults.proxies.clone());
+        let paused = Arc::clone(&faults.paused);
         let stand_ins = stand_ins(&client, &egress, &proxies, &github, &options, faults);
         let mut environment =
             environment(&directory, &control_plane, &github, &proxies, options.helm)?;
@@ -182,6 +185,7 @@ impl Sandbox {
             proxies,
             kubelet: Some(kubelet),
             stand_ins,
+            paused,
             environment,
             directory,
             processes,
@@ -251,6 +255,12 @@ impl Sandbox {
         &self.directory
     }
 
+    /// Stops what the controller, its runners and the kubelets do about objects, for good: thousands of pods can then be
+    /// written as they would be, and stay so. Webhooks still answer, and leases and nodes stay alive.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
     /// An error once one of the sandbox's programs has ended.
     pub fn check(&self) -> Result<()> {
         self.processes.check()
@@ -282,6 +292,7 @@ fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
         images: options.images,
         faults: faults.kubelet.clone(),
         cut_off: Arc::clone(&faults.cut_off),
+        paused: Arc::clone(&faults.paused),
     }
 }
 
@@ -313,6 +324,7 @@ fn stand_ins(
         public,
         broker: Some(github.broker()),
         cut_off: faults.cut_off,
+        paused: faults.paused,
         ..GitHubSettings::default()
     };
     let mut tasks = JoinSet::new();

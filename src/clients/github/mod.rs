@@ -50,6 +50,7 @@ use crate::{
 };
 pub use auth::{audit::Audit, token_kind::TokenKind};
 pub use endpoints::{Question, RequestOrigin, meaning};
+pub use error::message::MESSAGES;
 pub use groups::{GroupFindings, access::GroupAccess};
 pub use runners::remove::Removed;
 pub use server::{OLDEST, Product, Server, Version};

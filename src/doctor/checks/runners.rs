@@ -1,5 +1,7 @@
 //! Checks of the runners' pods. Pure: no I/O.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{github::of_pools, webhooks::controllers_log};
@@ -207,22 +209,11 @@ fn pullable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 
 /// The controller's last event about each runner's token: it repeats a failure, and reports when it is over.
 fn register(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let events = known(&snapshot.runner_events)?;
+    let newest = newest_about_tokens(known(&snapshot.runner_events)?);
     let mut found = Vec::new();
     for runner in known(&snapshot.runners)? {
-        let name = runner["metadata"]["name"].as_str().unwrap_or_default();
-        let newest = events
-            .iter()
-            .filter(|it| {
-                it["involvedObject"]["name"] == name && it["involvedObject"]["kind"] == "Runner"
-            })
-            .filter(|it| {
-                matches!(
-                    it["reason"].as_str(),
-                    Some("FailedUpdateRegistrationToken" | "RegistrationTokenUpdated")
-                )
-            })
-            .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default());
+        let name = name(runner);
+        let newest = newest.get(name);
         if let Some(event) = newest.filter(|it| it["reason"] == "FailedUpdateRegistrationToken") {
             let said = event["message"].as_str().unwrap_or_default();
             found.push(format!("Runner `{name}`: {said}"));
@@ -233,6 +224,28 @@ fn register(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         }
     }
     Ok(Verdict::unless(&found, &unreached(snapshot)))
+}
+
+/// The last event about its token, by Runner: with thousands of both, the events are read once.
+fn newest_about_tokens(events: &[Value]) -> HashMap<&str, &Value> {
+    let mut newest: HashMap<&str, &Value> = HashMap::new();
+    for event in events {
+        let object = &event["involvedObject"];
+        let (Some(name), Some("FailedUpdateRegistrationToken" | "RegistrationTokenUpdated")) =
+            (object["name"].as_str(), event["reason"].as_str())
+        else {
+            continue;
+        };
+        let is_older = |known: &&Value| last_seen(known) <= last_seen(event);
+        if object["kind"] == "Runner" && newest.get(name).is_none_or(is_older) {
+            newest.insert(name, event);
+        }
+    }
+    newest
+}
+
+fn last_seen(event: &Value) -> &str {
+    event["lastTimestamp"].as_str().unwrap_or_default()
 }
 
 /// Why the controller gets no tokens. Its events do not contain the reason, so this compares: whether GitHub accepts the

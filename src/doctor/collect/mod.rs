@@ -247,9 +247,12 @@ async fn version(kube: &Fact<Kube>) -> Result<(u32, u32)> {
     kube.as_ref().map_err(Clone::clone)?.version().await
 }
 
+/// Page by page: whole pods of thousands of runners would take hundreds of megabytes.
 pub(super) async fn listed(kube: &Fact<Kube>, selection: &Selection) -> Result<Vec<Value>> {
-    let found = kube.as_ref().map_err(Clone::clone)?.list(selection).await?;
-    Ok(found.iter().map(slim).collect())
+    let kube = kube.as_ref().map_err(Clone::clone)?;
+    let mut found = Vec::new();
+    kube.each(selection, |it| found.push(slim(it))).await?;
+    Ok(found)
 }
 
 fn name(object: &Value) -> String {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use arcctl::clients::github::MESSAGES;
+
 use super::{canned::Canned, *};
 
 /// An answer of GitHub's, and what a user must read of it.
@@ -155,36 +157,12 @@ async fn each_row_has_its_message_whatever_the_text_says() {
     }
 }
 
-/// The messages that the code has, each as an expression that matches it.
+/// The messages that the code has, each as an expression that matches the whole of it.
 fn refusals() -> Vec<String> {
-    let code = [
-        include_str!("../../../src/clients/github/error/mod.rs"),
-        include_str!("../../../src/clients/github/error/forbidden.rs"),
-    ]
-    .map(|it| it.split("#[cfg(test)]").next().unwrap_or_default())
-    .concat();
-    let message = r#"(?s)(?:unauthorized\(|Error::failed\(\s*System::GitHub,|\(Ground::\w+, \S+ => Some\(\(|(?:Limit|Ground)::\w+ => \()\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)*)""#;
-    let found: Vec<String> = Regex::new(message)
-        .unwrap()
-        .captures_iter(&code)
-        .map(|it| {
-            let literal = regex::escape(&it[1]);
-            let holes = Regex::new(r"\\\{[^}]*\\\}").unwrap();
-            holes.replace_all(&literal, ".*").into_owned()
-        })
-        .collect();
-    // All places that make an error, and the tables from whose lines they are made.
-    let made = ["unauthorized(", "Error::failed(", " => Some((", " => (\n"];
-    let not_messages = [
-        "fn unauthorized(",
-        "unauthorized(message)",
-        "Error::failed(System::GitHub, message)",
-    ];
-    let count = |of: &[&str]| -> usize { of.iter().map(|it| code.matches(it).count()).sum() };
-    assert_eq!(
-        found.len(),
-        count(&made) - count(&not_messages),
-        "{found:#?}"
-    );
-    found
+    let value = Regex::new(r"\\\{[a-z]+\\\}").unwrap();
+    let expression = |message: &&str| {
+        let literal = regex::escape(message);
+        format!("^{}$", value.replace_all(&literal, ".*"))
+    };
+    MESSAGES.iter().map(expression).collect()
 }

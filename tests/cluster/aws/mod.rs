@@ -269,44 +269,12 @@ fn a_shared_role_keeps_what_is_foreign_and_its_quota() {
     cluster.finish();
 }
 
-/// The calls of a first `up`, with the permission each takes.
-const CALLS: [(&str, &str); 17] = [
-    ("GET /clusters/runners", "eks:DescribeCluster"),
-    ("Action=DescribeInstances&", "ec2:DescribeInstances"),
-    ("Action=DescribeSubnets&", "ec2:DescribeSubnets"),
-    ("Action=GetRole&", "iam:GetRole"),
-    (
-        "Action=GetOpenIDConnectProvider&",
-        "iam:GetOpenIDConnectProvider",
-    ),
-    ("Action=GetRolePolicy&", "iam:GetRolePolicy"),
-    (
-        "Action=DescribeSecurityGroupRules&",
-        "ec2:DescribeSecurityGroupRules",
-    ),
-    ("GET ?policy", "s3:GetBucketPolicy"),
-    (
-        "Action=AuthorizeSecurityGroupIngress&",
-        "ec2:AuthorizeSecurityGroupIngress",
-    ),
-    (
-        "Action=AuthorizeSecurityGroupEgress&",
-        "ec2:AuthorizeSecurityGroupEgress",
-    ),
-    (
-        "Action=CreateOpenIDConnectProvider&",
-        "iam:CreateOpenIDConnectProvider",
-    ),
-    ("Action=CreateRole&", "iam:CreateRole"),
-    (
-        "Action=ListAttachedRolePolicies&",
-        "iam:ListAttachedRolePolicies",
-    ),
-    ("Action=TagRole&", "iam:TagRole"),
-    ("Action=AttachRolePolicy&", "iam:AttachRolePolicy"),
-    ("Action=PutRolePolicy&", "iam:PutRolePolicy"),
-    ("PUT ?policy", "s3:PutBucketPolicy"),
-];
+/// A call of a first `up`, and the permission that it takes.
+#[derive(serde::Deserialize)]
+struct Needed {
+    call: String,
+    permission: String,
+}
 
 /// Runs `up`, which must be denied by AWS; the hint.
 #[track_caller]
@@ -327,9 +295,12 @@ fn each_permission_that_is_missing_is_named() {
     account.revoke_egress(&node_group);
     let proxy = cluster.world().proxy(System::Aws).unwrap();
     // All at once: what runs concurrently would else be done before its own turn. Each run names one more.
-    let mut left: Vec<(&str, FaultId)> = CALLS
+    let calls = include_str!("../../data/aws-calls-of-up.json");
+    let calls: Vec<Needed> = serde_json::from_str(calls).unwrap();
+    let deny = |it: &Needed| on(&cluster, &it.call, Nth::Every, 403);
+    let mut left: Vec<(&str, FaultId)> = calls
         .iter()
-        .map(|(call, permission)| (*permission, on(&cluster, call, Nth::Every, 403)))
+        .map(|it| (it.permission.as_str(), deny(it)))
         .collect();
     while !left.is_empty() {
         let hint = denied(&cluster, &file);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{assert_unchanged, denied, ids, on},
+    doctor::cases::Elsewhere,
     doctor::{check, run},
     harness::account::Account,
     harness::cluster::Cluster,
@@ -143,9 +144,10 @@ fn make_agent(cluster: &Cluster) {
 
 /// The agent is missing, as the add-on is; the fix's own command is AWS's, which would make what is made here.
 fn the_doctor_sees_the_agent(cluster: &Cluster, file: &std::path::Path) {
+    let id = Elsewhere::PodIdentityAgent.id();
     let look = || {
-        let document = run(cluster, file, &["--only", "pod-identity-agent"]).expect(0);
-        check(&document, "pod-identity-agent").clone()
+        let document = run(cluster, file, &["--only", id]).expect(0);
+        check(&document, id).clone()
     };
     let missing = look();
     assert_eq!(missing["verdict"], "broken");
@@ -163,7 +165,7 @@ fn the_doctor_sees_the_agent(cluster: &Cluster, file: &std::path::Path) {
 /// An association that gives another role is told, and mended by the command that is printed, or by `--fix`; one of
 /// somebody else's is known to be wrong, and left.
 fn the_doctor_sees_drift(cluster: &Cluster, account: &Account, file: &std::path::Path) {
-    let id = "pod-identity-association";
+    let id = Elsewhere::PodIdentityAssociation.id();
     let look = |more: &[&str]| run(cluster, file, &[&["--only", id][..], more].concat());
     let other = format!("arn:aws:iam::{ACCOUNT}:role/other");
     for fixed in [false, true] {

@@ -17,34 +17,35 @@ use crate::{
 
 const AUTOSCALER: &str = "-n actions-runner patch horizontalrunnerautoscaler basic";
 
-/// Checks whose fault is made real by another test: its source, and the function that is about it.
-pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("api-server-answers", DOCTOR, "no_api_server"),
-    ("webhooks-not-orphaned", DOCTOR, "an_orphaned_webhook"),
-    ("nothing-stuck-deleting", MENDS, "it_is_seen_later"),
-    ("monitoring-selected", MONITORING, "selected"),
-    (
-        "controllers-apart",
-        SCOPES,
-        "where_two_controllers_would_meet_the_way_out_is_told",
-    ),
-    (
-        "pod-identity-association",
-        POD_IDENTITY,
-        "the_doctor_sees_drift",
-    ),
-    (
-        "pod-identity-agent",
-        POD_IDENTITY,
-        "the_doctor_sees_the_agent",
-    ),
-];
+macro_rules! elsewhere {
+    ($($check:ident = $id:literal,)*) => {
+        /// A check whose fault another test makes real. That test takes the id from here: the compiler warns about one that
+        /// no test uses any more.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Elsewhere {
+            $($check,)*
+        }
 
-const DOCTOR: &str = include_str!("mod.rs");
-const MENDS: &str = include_str!("mends.rs");
-const MONITORING: &str = include_str!("monitoring.rs");
-const POD_IDENTITY: &str = include_str!("../aws/pod_identity.rs");
-const SCOPES: &str = include_str!("../install/scopes.rs");
+        /// The ids, in the order of [`Elsewhere`].
+        pub(crate) const ELSEWHERE: &[&str] = &[$($id),*];
+    };
+}
+
+elsewhere! {
+    ApiServerAnswers = "api-server-answers",
+    WebhooksNotOrphaned = "webhooks-not-orphaned",
+    NothingStuckDeleting = "nothing-stuck-deleting",
+    MonitoringSelected = "monitoring-selected",
+    ControllersApart = "controllers-apart",
+    PodIdentityAssociation = "pod-identity-association",
+    PodIdentityAgent = "pod-identity-agent",
+}
+
+impl Elsewhere {
+    pub(crate) const fn id(self) -> &'static str {
+        ELSEWHERE[self as usize]
+    }
+}
 
 /// Checks whose fault or mend a sandbox on loopback cannot have, and why. Their verdicts are tested on worlds made by hand
 /// (src/doctor/tests), the probe's script in tests/cli/probe.rs.

@@ -16,7 +16,7 @@ use arcctl_sandbox::{
 use serde_json::Value;
 
 use crate::{
-    doctor::cases::stale,
+    doctor::cases::{Elsewhere, stale},
     doctor::{all_is_well, check, doctor, is_root, roots, run, up},
     harness::account::Account,
     harness::cluster::{Cluster, Ended},
@@ -262,7 +262,7 @@ fn it_is_seen_later(archive: &[u8], word: &str) {
     let findings = judge(&seen, &Choice::default());
     let stuck = findings
         .iter()
-        .find(|it| it.id == "nothing-stuck-deleting")
+        .find(|it| it.id == Elsewhere::NothingStuckDeleting.id())
         .unwrap();
     assert_eq!(stuck.verdict.word(), word);
     let follows = (word == "broken").then_some("controller-scaled");

@@ -3,7 +3,6 @@
 pub(crate) mod cases;
 pub(crate) mod cert_manager_parts;
 pub(crate) mod fixes;
-pub(crate) mod many;
 pub(crate) mod mends;
 pub(crate) mod monitoring;
 pub(crate) mod prometheus;
@@ -18,6 +17,7 @@ use arcctl_sandbox::github::Token;
 use serde_json::{Value, json};
 
 use crate::{
+    doctor::cases::Elsewhere,
     harness::cluster::{Cluster, Ended},
     run::in_actions::{a_doctor_with_findings, a_failed_up, a_good_up},
 };
@@ -31,7 +31,6 @@ fn faults_are_named_by_their_root_and_mended_by_their_fix() {
     let cluster = Cluster::with_faults(&[]);
     let profile = cluster.profile("arcctl", &[]);
     nothing_is_installed(&cluster, &profile);
-    crate::doctor::many::a_sample(&cluster);
     a_good_up(&cluster, &profile);
     all_is_well(&cluster, &profile);
 
@@ -181,7 +180,7 @@ fn no_api_server(cluster: &Cluster, profile: &Path) {
     config["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:1");
     let path = cluster.file("nowhere.kubeconfig", &config.to_string());
     let document = run(cluster, profile, &["--kubeconfig", path.to_str().unwrap()]).expect(1);
-    is_root(&document, "api-server-answers", 1);
+    is_root(&document, Elsewhere::ApiServerAnswers.id(), 1);
     assert_eq!(check(&document, "github-credential")["verdict"], "holds");
     assert_eq!(check(&document, "webhook-answers")["verdict"], "unknown");
 }
@@ -202,10 +201,9 @@ fn an_orphaned_webhook(cluster: &Cluster, profile: &Path) {
     });
     cluster.kubectl(&["create", "-f", "-"], Some(&configuration.to_string()));
     let document = doctor(cluster, profile);
-    is_root(&document, "webhooks-not-orphaned", 1);
-    let fix = check(&document, "webhooks-not-orphaned")["fix"]
-        .as_str()
-        .unwrap();
+    let id = Elsewhere::WebhooksNotOrphaned.id();
+    is_root(&document, id, 1);
+    let fix = check(&document, id)["fix"].as_str().unwrap();
     let command = fix.split_once("kubectl ").unwrap().1;
     cluster.kubectl(&command.split(' ').collect::<Vec<_>>(), None);
     all_is_well(cluster, profile);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::cluster::Cluster;
+use crate::{doctor::cases::Elsewhere, harness::cluster::Cluster};
 
 const RULE: &str = "prometheus-rule/actions-runner-system/actions-runner-controller";
 const DASHBOARD: &str = "config-map/actions-runner-system/actions-runner-controller-dashboard";
@@ -136,13 +136,14 @@ fn selected(cluster: &Cluster) {
             "serviceMonitorSelector": {}, "serviceMonitorNamespaceSelector": {}}});
     cluster.kubectl(&["apply", "-f", "-"], Some(&prometheus.to_string()));
     let wrong = with(cluster, "wrong", "{labels: {release: prom}}");
-    let found = check(&doctor(cluster, &wrong), "monitoring-selected");
+    let selected = Elsewhere::MonitoringSelected.id();
+    let found = check(&doctor(cluster, &wrong), selected);
     assert_eq!(found["verdict"], "broken");
     assert!(found["found"].to_string().contains("other"), "{found}");
     let right = with(cluster, "right", "{labels: {release: other}}");
     assert!(changed(cluster, &right).contains(&RULE.to_owned()));
     let document = doctor(cluster, &right);
-    for id in ["monitoring-there", "monitoring-selected"] {
+    for id in ["monitoring-there", selected] {
         assert_eq!(check(&document, id)["verdict"], "holds", "{document}");
     }
 }

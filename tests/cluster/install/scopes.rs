@@ -7,6 +7,7 @@ use arcctl_sandbox::github::{Owner, Token};
 use serde_json::{Value, json};
 
 use crate::{
+    doctor::cases::Elsewhere,
     harness::cluster::{Cluster, Ended, settled},
     harness::waiting::until,
     teardown::{at_github, settled_objects},
@@ -200,15 +201,14 @@ fn where_two_controllers_would_meet_the_way_out_is_told() {
         again.stderr
     );
     let checked = doctor(&cluster, &profile).expect(1);
-    assert_eq!(verdict(&checked, "controllers-apart"), "broken");
+    let apart = Elsewhere::ControllersApart.id();
+    assert_eq!(verdict(&checked, apart), "broken");
     // What is advised ends it.
-    let apart = format!("{ONE}  watchNamespace: actions-runner\n");
-    let apart = cluster.profile("apart", &[(CONTROLLER, &apart)]);
-    assert_eq!(cluster.up(&apart, &[]).expect(0)["outcome"], "ok");
-    assert_eq!(
-        verdict(&doctor(&cluster, &apart).expect(0), "controllers-apart"),
-        "holds"
-    );
+    let advised = format!("{ONE}  watchNamespace: actions-runner\n");
+    let advised = cluster.profile("apart", &[(CONTROLLER, &advised)]);
+    assert_eq!(cluster.up(&advised, &[]).expect(0)["outcome"], "ok");
+    let checked = doctor(&cluster, &advised).expect(0);
+    assert_eq!(verdict(&checked, apart), "holds");
 
     // A second one for every namespace comes.
     other_team(&cluster, "team", None);

@@ -16,7 +16,7 @@ use crate::{
                 forbidden::{missing_permission, missing_scope, not_for_enterprises},
                 not_github,
                 reason::Ground,
-                token_page, unauthorized,
+                token_page,
             },
             hidden,
             response::Answer,
@@ -137,11 +137,13 @@ impl GitHub {
     fn token_fits(&self) -> Result<()> {
         match misplaced(&self.credential) {
             None => Ok(()),
-            Some(it) => Err(
-                unauthorized(format!("the value of github.token is {}", it.is))
-                    .object(&self.server.api)
-                    .hint(it.hint),
-            ),
+            Some(it) => Err(Error::new(
+                ErrorKind::Unauthorized,
+                System::GitHub,
+                format!("the value of github.token is {}", it.is),
+            )
+            .object(&self.server.api)
+            .hint(it.hint)),
         }
     }
 

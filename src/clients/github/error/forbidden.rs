@@ -1,7 +1,12 @@
 //! Maps a 403 that is no rate limit to an error, by GitHub's message and the scopes and kind of the token. If none of them
 //! shows the cause, the error states that. Pure: no I/O.
 
-use super::{ErrorContext, reason::Ground, token_page, unauthorized};
+use super::{
+    ErrorContext,
+    message::{self, Message, unauthorized},
+    reason::Ground,
+    token_page,
+};
 use crate::{
     clients::github::{
         auth::token_kind::TokenKind,
@@ -26,10 +31,10 @@ pub(super) fn forbidden(answer: &Answer, case: &ErrorContext<'_>) -> Error {
             return error;
         }
         if answer.ground() == Some(Ground::NotAdministrator) {
-            return unauthorized(format!(
-                "the GitHub token has the scope for {target}, but its owner lacks the permission to manage the runners"
-            ))
-            .hint(format!("make the token's owner {}, or use a token of an account that is", administrator(case.scope)));
+            return unauthorized(message::owner_lacks_permission(&target)).hint(format!(
+                "make the token's owner {}, or use a token of an account that is",
+                administrator(case.scope)
+            ));
         }
     }
     let lacks = matches!(
@@ -40,11 +45,8 @@ pub(super) fn forbidden(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     );
     if lacks {
         return missing_permission(case).unwrap_or_else(|| {
-            unauthorized(format!(
-                "{} lacks the permission to manage the runners of {target}",
-                case.kind.describe()
-            ))
-            .hint(format!("its owner must be {}", administrator(case.scope)))
+            unauthorized(message::lacks_permission(case.kind.describe(), &target))
+                .hint(format!("its owner must be {}", administrator(case.scope)))
         });
     }
     unknown(answer, case, &target)
@@ -62,25 +64,25 @@ pub(crate) fn told(
         return Some(single_sign_on(answer, server, target));
     }
     let (message, hint) = of_the_account(ground, kind)
-        .map(|(message, hint)| (message.to_owned(), hint.to_owned()))
+        .map(|(message, hint)| (message, hint.to_owned()))
         .or_else(|| of_the_target(ground, server, target))?;
     Some(unauthorized(message).hint(hint))
 }
 
 /// Causes in the account of the credential, for any request.
-const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str, &'static str)> {
+fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(Message, &'static str)> {
     match (ground, kind) {
         (Ground::SuspendedInstallation, _) => Some((
-            "the installation of the GitHub App is suspended",
+            message::suspended_installation(),
             "ask an owner to unsuspend it in the organization's GitHub Apps settings",
         )),
         (Ground::SuspendedAccount, _) => Some((
-            "the account of the GitHub token is suspended",
+            message::suspended_account(),
             "use a token of another account, or have the server's administrator unsuspend this one",
         )),
         // An endpoint that App tokens cannot call; the prefix did not tell that it is one.
         (Ground::NotForIntegrations, TokenKind::Unknown) => Some((
-            "the GitHub token is that of a GitHub App's installation, and may not do this",
+            message::installation_token(),
             "use a personal access token, or let arcctl make installation tokens (github.app)",
         )),
         _ => None,
@@ -88,30 +90,30 @@ const fn of_the_account(ground: Ground, kind: TokenKind) -> Option<(&'static str
 }
 
 /// Causes in the settings of the organization, repository or enterprise.
-fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(String, String)> {
+fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(Message, String)> {
     let (message, hint) = match ground {
         Ground::Address => (
-            format!("the IP allow list of {target} blocks this machine's address"),
+            message::blocked_address(target),
             "ask an owner to add the address to the IP allow list in GitHub's settings; the controller and the runners also need the cluster's addresses in it".to_owned(),
         ),
         Ground::NoClassicTokens => (
-            format!("the owner of {target} does not allow classic personal access tokens"),
+            message::no_classic_tokens(target),
             "use a GitHub App (github.app) or a fine-grained token; or have an owner allow classic tokens in the settings for personal access tokens".to_owned(),
         ),
         Ground::NoSuchFineGrainedTokens => (
-            format!("the owner of {target} does not allow this fine-grained token"),
+            message::no_such_fine_grained_tokens(target),
             format!("change the token at {} as GitHub's message says", token_page(server, TokenKind::FineGrained)),
         ),
         Ground::NoSuchOAuthApp => (
-            format!("the owner of {target} does not allow tokens of this OAuth app"),
+            message::no_such_oauth_app(target),
             format!("create a personal access token at {} and store it in the source that github.token names", token_page(server, TokenKind::Classic)),
         ),
         Ground::ManagedUser => (
-            format!("the account of the GitHub token is managed by another enterprise than that of {target}"),
+            message::managed_user(target),
             "use a token of an account of that enterprise".to_owned(),
         ),
         Ground::Repository => (
-            format!("{target} is archived, or access to it is blocked"),
+            message::archived(target),
             format!("look at its page below {}", server.web),
         ),
         _ => return None,
@@ -122,10 +124,7 @@ fn of_the_target(ground: Ground, server: &Server, target: &str) -> Option<(Strin
 fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
     let header = answer.header("x-github-sso").unwrap_or_default();
     let url = header.split_once("url=").map_or("", |(_, url)| url.trim());
-    unauthorized(format!(
-        "the GitHub token is not authorized for the SAML single sign-on of {target}"
-    ))
-    .hint(if url.is_empty() {
+    unauthorized(message::single_sign_on(target)).hint(if url.is_empty() {
         format!(
             "authorize it with `Configure SSO` at {}/settings/tokens",
             server.web
@@ -137,14 +136,11 @@ fn single_sign_on(answer: &Answer, server: &Server, target: &str) -> Error {
 
 /// The error for an unknown cause.
 fn unknown(answer: &Answer, case: &ErrorContext<'_>, target: &str) -> Error {
-    let reason = match answer.message() {
-        Some(_) => "",
-        None => ", and returns no reason",
-    };
-    let error = unauthorized(format!(
-        "GitHub does not allow {} to manage the runners of {target}{reason}",
-        case.kind.describe()
-    ));
+    let who = case.kind.describe();
+    let error = unauthorized(match answer.message() {
+        Some(_) => message::not_allowed(who, target),
+        None => message::not_allowed_without_reason(who, target),
+    });
     let next = next_place(answer, case);
     error.hint(match answer.scopes() {
         Some(_) => format!("the token has the required scope; {next}"),
@@ -191,11 +187,7 @@ pub(crate) fn missing_scope(scopes: &[String], case: &ErrorContext<'_>) -> Optio
     } else {
         format!("it has `{}`", scopes.join("`, `"))
     };
-    let error = unauthorized(format!(
-        "the GitHub token lacks the scope `{}` that {} needs",
-        needed[0],
-        describe(case.scope)
-    ));
+    let error = unauthorized(message::lacks_scope(needed[0], &describe(case.scope)));
     Some(error.object(&case.server.api).cause(has).hint(format!(
         "add the scope `{}` to the token at {}/settings/tokens, as {}; its value does not change",
         needed[0],
@@ -213,10 +205,7 @@ pub(crate) fn missing_permission(case: &ErrorContext<'_>) -> Option<Error> {
     let Some(needed) = permission(case.scope) else {
         return Some(not_for_enterprises(case));
     };
-    let error = unauthorized(format!(
-        "{} lacks the permission to manage the runners of {target}",
-        case.kind.describe()
-    ));
+    let error = unauthorized(message::lacks_permission(case.kind.describe(), &target));
     let owner = match case.scope {
         Scope::Repository(_) => "the repository's owner",
         Scope::Enterprise(_) | Scope::Organization(_) => "the organization",
@@ -239,11 +228,8 @@ pub(crate) fn missing_permission(case: &ErrorContext<'_>) -> Option<Error> {
 
 /// Only tokens with scopes can manage the runners of an enterprise.
 pub(crate) fn not_for_enterprises(case: &ErrorContext<'_>) -> Error {
-    unauthorized(format!(
-        "{} cannot manage the runners of {}: for an enterprise GitHub accepts only classic tokens",
-        case.kind.describe(),
-        describe(case.scope)
-    ))
+    let target = describe(case.scope);
+    unauthorized(message::not_for_enterprises(case.kind.describe(), &target))
     .object(&case.server.api)
     .hint(format!(
         "create a classic token with `{}` at {}/settings/tokens, as {}; or set github.organization in the profile",

@@ -4,6 +4,7 @@
 pub(crate) mod connect;
 pub(crate) mod forbidden;
 pub(crate) mod issuer;
+pub(super) mod message;
 pub(crate) mod reason;
 pub(crate) mod workflow;
 
@@ -11,6 +12,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use forbidden::forbidden;
+use message::{failed, unauthorized};
 use reason::Ground;
 
 use super::{
@@ -19,10 +21,7 @@ use super::{
     scope::{administrator, describe, key},
     server::{Product, Server},
 };
-use crate::{
-    error::{Error, ErrorKind, System},
-    profile::Scope,
-};
+use crate::{error::Error, profile::Scope};
 
 /// The context of a response.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +46,7 @@ pub(super) fn refusal(answer: &Answer, case: &ErrorContext<'_>) -> Error {
         StatusCode::UNAUTHORIZED => unauthenticated(answer, case),
         StatusCode::FORBIDDEN => forbidden(answer, case),
         StatusCode::NOT_FOUND => not_found(case),
-        _ => Error::failed(System::GitHub, format!("GitHub rejects a request for {target}"))
+        _ => failed(message::rejected(&target))
             .hint("check the names under `github` in the profile; if they are correct, report this as a bug with the request ID"),
     };
     error.object(&case.server.api).cause(answer.said())
@@ -62,15 +61,12 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
     } else if let Some((limit, until)) = answer.limit() {
         limited(limit, until).cause(answer.said())
     } else if answer.ground() == Some(Ground::Maintenance) {
-        Error::failed(
-            System::GitHub,
-            format!("GitHub at `{api}` is in maintenance mode"),
-        )
-        .cause(format!("it returned HTTP {}", status.as_u16()))
-        .hint("run the command again after the maintenance")
-        .passing(true)
+        failed(message::maintenance(api))
+            .cause(format!("it returned HTTP {}", status.as_u16()))
+            .hint("run the command again after the maintenance")
+            .passing(true)
     } else if status.is_server_error() {
-        Error::failed(System::GitHub, format!("GitHub at `{api}` failed on every attempt"))
+        failed(message::failing(api))
             .cause(answer.said())
             .hint(match server.product {
                 Product::Cloud => "check https://www.githubstatus.com, and run the command again later".to_owned(),
@@ -92,7 +88,7 @@ pub(super) fn common(answer: &Answer, server: &Server) -> Option<Error> {
 pub(super) fn not_github(answer: &Answer, server: &Server) -> Error {
     let kind = answer.header("content-type").unwrap_or("no type");
     let status = answer.status.as_u16();
-    Error::failed(System::GitHub, format!("the server at `{}` is not the GitHub API", server.api))
+    failed(message::not_the_api(&server.api))
         .object(&server.api)
         .cause(format!("it returned HTTP {status} with content type `{kind}`"))
         .hint("github.url must be the server's own address, `https://HOST`; the login or block page of a proxy is another possible cause")
@@ -106,20 +102,16 @@ fn moved(answer: &Answer, server: &Server) -> Error {
     let target = api.as_ref().and_then(|it| it.join(location).ok());
     let to = target.as_ref().map(origin).unwrap_or_default();
     if api.is_some_and(|it| origin(&it) == to) {
-        return Error::failed(
-            System::GitHub,
-            "the enterprise, organization or repository in the profile has another name at GitHub now",
-        )
-        .cause(format!(
-            "GitHub returned HTTP {}: it moved to {location}",
-            answer.status.as_u16()
-        ))
-        .hint("it was renamed or transferred: write its new name under `github` in the profile");
+        return failed(message::renamed())
+            .cause(format!(
+                "GitHub returned HTTP {}: it moved to {location}",
+                answer.status.as_u16()
+            ))
+            .hint(
+                "it was renamed or transferred: write its new name under `github` in the profile",
+            );
     }
-    Error::failed(
-        System::GitHub,
-        format!("`{}` redirects to another host, `{to}`; arcctl does not send the token there", server.api),
-    )
+    failed(message::redirected(&server.api, &to))
     .cause(format!("it returned HTTP {}", answer.status.as_u16()))
     .hint(match server.product {
         Product::EnterpriseServer => format!(
@@ -135,26 +127,22 @@ fn origin(url: &reqwest::Url) -> String {
 }
 
 fn limited(limit: Limit, until: Timestamp) -> Error {
-    let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let until = until.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let (message, hint) = match limit {
         Limit::Primary => (
-            format!("GitHub's rate limit for this token is exceeded until {until}"),
+            message::primary_limit(&until),
             "run the command again after that; all tokens of an account share one limit, so use a separate account for arcctl and the controller",
         ),
         Limit::Secondary => (
-            format!("GitHub's secondary rate limit is exceeded until {until}"),
+            message::secondary_limit(&until),
             "run the command again after that; other programs with this account may send too many requests",
         ),
         Limit::Logins => (
-            format!(
-                "GitHub blocks this account's tokens until about {until}: too many attempts with a wrong token"
-            ),
+            message::login_limit(&until),
             "stop the program that still uses an old token of this account, and run the command again after that time",
         ),
     };
-    Error::failed(System::GitHub, message)
-        .hint(hint)
-        .passing(true)
+    failed(message).hint(hint).passing(true)
 }
 
 /// The page to create and edit a token of a kind.
@@ -166,11 +154,6 @@ pub(super) fn token_page(server: &Server, kind: TokenKind) -> String {
     format!("{}/settings/{page}", server.web)
 }
 
-/// An error of the credential or its permissions.
-pub(super) fn unauthorized(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unauthorized, System::GitHub, message)
-}
-
 /// The error for a 401.
 pub(super) fn unauthenticated(answer: &Answer, case: &ErrorContext<'_>) -> Error {
     let new = format!(
@@ -178,18 +161,14 @@ pub(super) fn unauthenticated(answer: &Answer, case: &ErrorContext<'_>) -> Error
         token_page(case.server, case.kind)
     );
     if let Some(ended) = answer.token_expires().filter(|it| *it <= answer.received) {
-        let ended = ended.strftime("%Y-%m-%d %H:%M UTC");
-        return unauthorized(format!("the GitHub token expired on {ended}")).hint(new);
+        let ended = ended.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        return unauthorized(message::expired(&ended)).hint(new);
     }
     let other = match case.server.product {
         Product::Cloud => "a GitHub Enterprise Server (then set github.url)",
         Product::EnterpriseServer => "github.com or another server",
     };
-    unauthorized(format!(
-        "GitHub at `{}` does not accept the token",
-        case.server.api
-    ))
-    .hint(format!(
+    unauthorized(message::not_accepted(&case.server.api)).hint(format!(
         "the token is mistyped, revoked, expired, or belongs to {other}: {new}"
     ))
 }
@@ -201,22 +180,18 @@ fn not_found(case: &ErrorContext<'_>) -> Error {
         administrator(case.scope),
     );
     if case.kind == TokenKind::App {
-        return unauthorized(format!("the GitHub App has no access to {target}")).hint(format!(
+        return unauthorized(message::no_access_for_app(&target)).hint(format!(
             "check {key}, and that github.app.installationId is the installation for {target}"
         ));
     }
     if case.visible == Some(true) {
-        return unauthorized(format!(
-            "{target} exists, but this token lacks the permission to manage its runners"
-        ))
+        return unauthorized(message::no_runner_permission(&target))
         .hint(format!(
             "the token's owner must be {who}: grant that role, or use a token of an account that has it"
         ));
     }
     let web = &case.server.web;
-    let error = unauthorized(format!(
-        "{target} does not exist at GitHub, or is not visible to this token"
-    ));
+    let error = unauthorized(message::not_visible(&target));
     error.hint(match case.scope {
         Scope::Enterprise(_) => format!(
             "check {key}: the slug is the last part of {web}/enterprises/SLUG; the token's owner must be {who}"
@@ -233,6 +208,7 @@ fn not_found(case: &ErrorContext<'_>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::{super::response::tests::answer, *};
+    use crate::error::ErrorKind;
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 

@@ -8,13 +8,13 @@ use super::{
     forbidden::{missing_scope, next_place, told},
     not_github,
     reason::Ground,
-    unauthenticated, unauthorized,
+    unauthenticated,
 };
 use crate::{
     clients::github::{
         auth::token_kind::TokenKind, response::Answer, scope::describe, server::Server,
     },
-    error::{Error, System},
+    error::{Error, ErrorKind, System},
     profile::Scope,
 };
 
@@ -118,6 +118,10 @@ fn may_not(answer: &Answer, case: &WorkflowCase<'_>, of_runners: &ErrorContext<'
         ))
         .hint(next_place(answer, of_runners)),
     }
+}
+
+fn unauthorized(message: String) -> Error {
+    Error::new(ErrorKind::Unauthorized, System::GitHub, message)
 }
 
 fn not_found(case: &WorkflowCase<'_>) -> Error {

@@ -163,7 +163,8 @@ fn a_required_node_affinity_is_evaluated() {
             {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}))
     };
     let node = changed(bare("a"), "/metadata/labels/size", json!("8"));
-    let chosen = |expressions: Value| pulled(&of(&expressions), std::slice::from_ref(&node)).is_ok();
+    let chosen =
+        |expressions: Value| pulled(&of(&expressions), std::slice::from_ref(&node)).is_ok();
     for (operator, values, expected) in [
         ("In", json!(["4", "8"]), true),
         ("In", json!(["4"]), false),
