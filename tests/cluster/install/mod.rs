@@ -2,7 +2,6 @@
 
 pub(crate) mod adoption;
 pub(crate) mod any_profile;
-pub(crate) mod documents;
 pub(crate) mod existing;
 pub(crate) mod going_crds;
 pub(crate) mod installation;

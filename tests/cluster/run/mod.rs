@@ -3,6 +3,7 @@
 pub(crate) mod canaries;
 pub(crate) mod dead_runs;
 pub(crate) mod dead_tokens;
+pub(crate) mod documents;
 pub(crate) mod edges;
 pub(crate) mod in_actions;
 pub(crate) mod interruptions;
