@@ -25,7 +25,7 @@ use usage::usage;
 #[derive(Parser)]
 #[command(
     name = "arcctl",
-    version,
+    version = env!("ARCCTL_VERSION"),
     max_term_width = 100,
     disable_help_subcommand = true
 )]

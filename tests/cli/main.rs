@@ -16,4 +16,5 @@ mod profiles;
 mod repository;
 mod schedule_oracle;
 mod signals;
+mod version;
 mod ways;
