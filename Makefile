@@ -8,10 +8,10 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster fuzz versions torture bench deny install dist dist-check
 
 help: ## lists the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 # Only the tools that the demo runs.
 demo: ## a bare EKS cluster becomes registered runners and bare again, on this machine
@@ -77,5 +77,19 @@ bench: tools ## the budgets of docs/performance.md, beside the same done by hand
 	@cargo build --locked --workspace --release --bin arcctl --bin arcctl-sandbox
 	@tools/bench.sh $(CARGO_TARGET_DIR)/release/arcctl $(CARGO_TARGET_DIR)/release/arcctl-sandbox
 
-deny: ## licences, sources and advisories; needs the network
-	@cargo deny check
+deny: ## licences, sources and advisories, by cargo-deny and cargo-audit; needs the network
+	@tools/install.sh cargo-deny cargo-audit
+	@.tools/bin/cargo-deny check
+	@.tools/bin/cargo-audit audit
+
+PREFIX ?= /usr/local
+
+install: ## arcctl, its man pages, completions and `kubectl arc` in PREFIX (/usr/local); optimised: ten minutes on two cores
+	@cargo build --locked --release --bin arcctl
+	@tools/dist/install.sh $(CARGO_TARGET_DIR)/release/arcctl $(PREFIX)
+
+dist: ## what is released, for Linux on x86-64 and arm64, in dist in cargo's target directory; tens of minutes
+	@tools/dist.sh
+
+dist-check: ## builds it twice in different directories and compares
+	@tools/dist/check.sh

@@ -6,6 +6,7 @@ mod aws_administrator;
 mod aws_permissions;
 mod ci;
 mod desired;
+mod dist;
 mod docs;
 mod github;
 mod hints;
