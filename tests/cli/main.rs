@@ -1,5 +1,6 @@
 //! Hermetic tests: no control plane, no network.
 
+mod action;
 mod administrator;
 mod architecture;
 mod aws_administrator;
