@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/arcctl/target
 export CARGO_TERM_COLOR ?= auto
 bin := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish bench-micro bench-scale deny
+.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish bench-micro bench-scale deny install dist dist-check
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -96,5 +96,19 @@ bench-micro: ## the time of loading, planning and the other pure parts for 1 to 
 bench-scale: tools ## requests, time and memory with up to 10 000 runners and 200 pools; WRITE=1 puts the table into docs/performance.md
 	@ARCCTL_SCALE_WRITE=$(WRITE) cargo test --locked --workspace --release --test cluster -- --ignored --exact --nocapture scale::the_whole_grid
 
-deny: ## licences, sources and advisories; needs the network
-	@cargo deny check
+deny: ## licences, sources and advisories, by cargo-deny and cargo-audit; needs the network
+	@tools/install.sh cargo-deny cargo-audit
+	@.tools/bin/cargo-deny check
+	@.tools/bin/cargo-audit audit
+
+PREFIX ?= /usr/local
+
+install: ## arcctl, its man pages, completions and `kubectl arc` in PREFIX (/usr/local); optimised: ten minutes on two cores
+	@cargo build --locked --release --bin arcctl
+	@tools/dist/install.sh $(CARGO_TARGET_DIR)/release/arcctl $(PREFIX)
+
+dist: ## what is released, for Linux on x86-64 and arm64, in dist in cargo's target directory; tens of minutes
+	@tools/dist.sh
+
+dist-check: ## builds it twice in different directories and compares
+	@tools/dist/check.sh

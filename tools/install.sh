@@ -3,6 +3,8 @@
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
 #   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator actionlint shellcheck
 #                                (default: these); prometheus; awscli helmfile ansible (for `make bench`);
+#                                zig (with cargo-zigbuild, for `make dist`);
+#                                cargo-audit cargo-cyclonedx cargo-deb cargo-deny;
 #                                a directory of tools/versions, linked to .tools/NAME
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,8 +22,9 @@ key() {
 
 # publish TOOL KEY TEMPDIR: makes a finished build visible in one step; a killed build leaves nothing half-done.
 publish() {
-  local target=$cache/$1-$2
-  if ! mv -T "$3" "$target" 2>/dev/null; then rm -rf "$3"; fi
+  local target=$cache/$1-$2 move=(mv -T)
+  [ "$(uname)" != Darwin ] || move=(mv)
+  if [ -d "$target" ] || ! "${move[@]}" "$3" "$target" 2>/dev/null; then rm -rf "$3"; fi
   [ -d "$target" ]
 }
 
@@ -64,6 +67,22 @@ python_tool() {
   link "$target/bin/$2"
 }
 
+# cargo_tool NAME: a program of crates.io, in the version of tools/cargo/versions.txt, with the dependencies that it was
+# released with.
+cargo_tool() {
+  local version target temp
+  version=$(awk -v n="$1" '$1 == n { print $2 }' "$here/cargo/versions.txt")
+  target=$cache/$1-$version
+  if [ ! -d "$target" ]; then
+    temp=$(mktemp -d "$cache/.build-XXXXXX")
+    echo "tools: building $1 $version" >&2
+    # Outside of the clone: its pinned compiler and its build directory are not for other programs.
+    (cd "$temp" && env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u CFLAGS cargo install --quiet --locked --root "$temp" "$1@$version")
+    publish "$1" "$version" "$temp"
+  fi
+  link "$target/bin/$1"
+}
+
 # pinned DIR MODULE: the version that DIR's go.mod requires.
 pinned() { awk -v m="$2" '$1 == m { print $2 } $1 == "require" && $2 == m { print $3 }' "$here/$1/go.mod" | head -1; }
 
@@ -97,6 +116,10 @@ tool() {
     go_tool helmfile "-X go.szostok.io/version.version=$(pinned helmfile github.com/helmfile/helmfile)" \
       github.com/helmfile/helmfile=helmfile ;;
   shellcheck) python_tool shellcheck shellcheck ;;
+  zig) python_tool zig cargo-zigbuild ;;
+  cargo-*)
+    grep -q "^$1 " "$here/cargo/versions.txt" || { echo "tools: tools/cargo/versions.txt has no $1" >&2; exit 64; }
+    cargo_tool "$1" ;;
   actionlint) go_tool actionlint "" github.com/rhysd/actionlint/cmd/actionlint=actionlint ;;
   authenticator) go_tool authenticator "" .=eks-token-judge ;;
   prometheus)

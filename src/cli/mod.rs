@@ -1,6 +1,7 @@
 //! The command line: one file per command. Arguments and environment are read here and nowhere else.
 
 pub(crate) mod commands;
+mod invocation;
 mod usage;
 
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -25,7 +26,7 @@ use usage::usage;
 #[derive(Parser)]
 #[command(
     name = "arcctl",
-    version,
+    version = env!("ARCCTL_VERSION"),
     max_term_width = 100,
     disable_help_subcommand = true
 )]
@@ -58,8 +59,8 @@ enum Command {
     Schema,
     /// Print the completion script of a shell
     Completions(commands::completions::CompletionsArgs),
-    /// Print the man page
-    Man,
+    /// Print the man page, or write one for each command
+    Man(commands::man::ManArgs),
 }
 
 impl Command {
@@ -75,7 +76,7 @@ impl Command {
             Self::Teardown(_) => "teardown",
             Self::Schema => "schema",
             Self::Completions(_) => "completions",
-            Self::Man => "man",
+            Self::Man(_) => "man",
         }
     }
 }
@@ -105,7 +106,7 @@ pub fn main() -> ExitCode {
     panic::keep_memory();
     // The provider is installed once; a second installation only fails because one exists already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let cli = match Cli::try_parse() {
+    let cli = match invocation::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -177,7 +178,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
         Command::Schema => Ok(commands::schema::run(output)),
         Command::Completions(args) => Ok(commands::completions::run(args, output)),
-        Command::Man => commands::man::run(output),
+        Command::Man(args) => commands::man::run(args, output),
     }
 }
 

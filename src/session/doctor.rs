@@ -44,7 +44,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         cluster,
     } = Box::pin(reach(global, profile)).await;
     let hidden = environment::hidden_variables(&profile.token_sources());
-    let helm = Helm::new(environment::variable("PATH").as_deref(), access, hidden);
+    let helm = Helm::new(&environment::helm_places(), access, hidden);
     let ca_bundle = github::ca_bundle(&file);
     let sources = Sources {
         variable: &environment::variable,

@@ -40,7 +40,7 @@ use crate::{
     secret::Secret,
     terminal::{
         args::GlobalArgs,
-        environment::{hidden_variables, registries, variable},
+        environment::{helm_places, hidden_variables, registries, variable},
         output::Output,
         profile_file::ProfileFile,
     },
@@ -73,12 +73,8 @@ impl Session {
         let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = hidden_variables(&file.profile.token_sources());
-        let helm = Helm::new(
-            variable("PATH").as_deref(),
-            connection.access.clone(),
-            helm_must_not_see,
-        )?
-        .signed_in(registries());
+        let helm = Helm::new(&helm_places(), connection.access.clone(), helm_must_not_see)?
+            .signed_in(registries());
         helm.binary()?;
         let SignedIn {
             credential,

@@ -34,7 +34,7 @@ use crate::{
     secret::Secret,
     terminal::{
         args::GlobalArgs,
-        environment::{hidden_variables, variable},
+        environment::{helm_places, hidden_variables, variable},
         output::Output,
     },
 };
@@ -92,7 +92,7 @@ pub(crate) async fn open(
         ..
     } = &source;
     let hidden = hidden_variables(&profile.token_sources());
-    let helm = Helm::new(variable("PATH").as_deref(), source.access.clone(), hidden)?;
+    let helm = Helm::new(&helm_places(), source.access.clone(), hidden)?;
     say_what_stays(records, &profile.name, output);
     let (credential, github, mut lost) = Box::pin(connect(&source, output)).await?;
     let accounts = match Box::pin(of_pools(&source, output)).await {

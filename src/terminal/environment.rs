@@ -4,7 +4,11 @@
 use std::path::PathBuf;
 
 use crate::{
-    clients::{aws::shared_files::SharedFiles, credential},
+    clients::{
+        aws::shared_files::SharedFiles,
+        credential,
+        helm::{self, Places},
+    },
     profile::TokenSource,
     secret::{Secret, name::is_for_github, shape::is_refused},
 };
@@ -16,6 +20,14 @@ use crate::{
 )]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
+}
+
+/// Where helm is searched.
+pub(crate) fn helm_places() -> Places {
+    Places {
+        path: variable("PATH"),
+        named: variable(helm::find::VARIABLE),
+    }
 }
 
 /// The file with the logins of `helm registry login` (helm.sh/docs, "helm env"; the directories are those of helm's

@@ -1,11 +1,13 @@
 //! Hermetic tests: no control plane, no network.
 
+mod action;
 mod administrator;
 mod architecture;
 mod aws_administrator;
 mod aws_permissions;
 mod ci;
 mod desired;
+mod dist;
 mod docs;
 mod github;
 mod growth;
@@ -17,4 +19,5 @@ mod profiles;
 mod repository;
 mod schedule_oracle;
 mod signals;
+mod version;
 mod ways;

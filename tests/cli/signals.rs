@@ -54,6 +54,8 @@ fn waiting(directory: &Path, before: &str) -> (Child, TcpStream) {
     std::fs::write(directory.join("kubeconfig"), kubeconfig).unwrap();
     let helm = directory.join("helm");
     std::fs::write(&helm, "#!/bin/sh\nexit 1\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&helm, executable).unwrap();
     let program = env!("CARGO_BIN_EXE_arcctl");
     let child = Command::new("/bin/sh")
         .args(["-c", &format!("{before} exec {program} plan -o json")])

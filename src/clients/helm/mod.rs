@@ -5,6 +5,7 @@
 
 mod arguments;
 mod charts;
+pub(crate) mod find;
 mod hint;
 mod output;
 
@@ -33,6 +34,7 @@ use crate::{
     log,
 };
 use arguments::{render_arguments, upgrade_arguments};
+pub use find::Places;
 use hint::hint;
 use output::{last_words, supported};
 
@@ -57,7 +59,7 @@ const ELSEWHERE: [&str; 9] = [
 
 /// The helm binary and its access to the cluster.
 pub struct Helm {
-    binary: Option<PathBuf>,
+    binary: Result<PathBuf>,
     access: Access,
     hidden: Vec<String>,
     registries: Option<PathBuf>,
@@ -70,10 +72,10 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Searches `helm` in `search_path` (the value of PATH). Starts no process.
+    /// Searches helm in `places`. Starts no process.
     /// `hidden` are variables to remove from helm's environment, such as the one with the token.
-    pub fn new(search_path: Option<&str>, access: Access, hidden: Vec<String>) -> Result<Self> {
-        let binary = search_path.and_then(find_helm);
+    pub fn new(places: &Places, access: Access, hidden: Vec<String>) -> Result<Self> {
+        let binary = places.find();
         let home = Scratch::new("arcctl-helm-").map_err(|error| {
             Error::failed(System::Local, "cannot make a directory for helm")
                 .cause(error)
@@ -107,10 +109,7 @@ impl Helm {
 
     /// The path of helm, or an error with installation instructions.
     pub fn binary(&self) -> Result<&Path> {
-        self.binary.as_deref().ok_or_else(|| {
-            Error::failed(System::Helm, "`helm` is not in PATH")
-                .hint("install helm 3.13 or newer, or helm 4, and make sure that it is in PATH")
-        })
+        self.binary.as_deref().map_err(Clone::clone)
     }
 
     /// Installs or upgrades `release` as `revision`.
@@ -218,7 +217,7 @@ impl Helm {
                 supported(text.trim()).map_err(|cause| {
                     Error::failed(System::Helm, "this version of helm is not supported")
                         .cause(cause)
-                        .hint("install helm 3.13 or newer, or helm 4, and make sure that it comes first in PATH")
+                        .hint("install helm 3.13 or newer, or helm 4, and make sure that it comes first in PATH, or set `ARCCTL_HELM` to its path")
                 })
             })
             .await
@@ -315,13 +314,6 @@ impl Helm {
     }
 }
 
-/// The path of `helm` in `search_path`.
-fn find_helm(search_path: &str) -> Option<PathBuf> {
-    std::env::split_paths(search_path)
-        .map(|directory| directory.join("helm"))
-        .find(|it| it.is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -346,14 +338,18 @@ mod tests {
             version: "1.0.0".into(),
             location: directory.path().display().to_string(),
         };
-        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new())
+        let places = Places {
+            path: directory.path().to_str().map(str::to_owned),
+            named: None,
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new())
             .unwrap()
             .signed_in(Some(registries.clone()));
         let said = helm.show_crds(&chart).await.unwrap();
         assert!(said.starts_with(registries.to_str().unwrap()), "{said}");
         assert!(said.contains("arcctl-helm-"), "{said}");
         // If the file does not exist, helm's own default is kept.
-        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new())
+        let helm = Helm::new(&places, Access::default(), Vec::new())
             .unwrap()
             .signed_in(Some(directory.path().join("none")));
         assert!(helm.registries.is_none());
