@@ -9,6 +9,7 @@ mod desired;
 mod docs;
 mod github;
 mod hints;
+mod init;
 mod json;
 mod other_languages;
 mod probe;
