@@ -117,23 +117,18 @@ fn half(text: &str, kinds: &[&str]) -> bool {
 }
 
 fn server(text: &str) -> Result<String, String> {
-    let text = text.trim_end_matches('/');
-    let bare = text.trim_start_matches("https://").to_ascii_lowercase();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let host = rest.trim_end_matches('/');
+    let bare = host.to_ascii_lowercase();
     if ["github.com", "www.github.com", "api.github.com"].contains(&bare.as_str()) {
         return Ok(CLOUD.to_owned());
     }
-    let url = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("https://{text}")
-    };
-    let host = url.split("://").nth(1).unwrap_or_default();
     if host.is_empty() || host.contains(['/', '@', ' ']) {
         return Err(
             "github.com, or the address of a GitHub Enterprise Server as https://HOST".into(),
         );
     }
-    Ok(url)
+    Ok(format!("{scheme}://{host}"))
 }
 
 #[cfg(test)]
