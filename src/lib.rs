@@ -51,4 +51,6 @@ pub(crate) mod session;
 
 pub(crate) mod run;
 
+pub(crate) mod init;
+
 pub mod cli;

@@ -39,6 +39,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look around, ask a few questions, and write a commented profile
+    Init(Box<commands::init::InitArgs>),
     /// Show what `up` would change, field by field; write nothing
     Plan(commands::plan::PlanArgs),
     /// Install or update, then wait until the runners are online
@@ -66,6 +68,7 @@ enum Command {
 impl Command {
     const fn name(&self) -> &'static str {
         match self {
+            Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Up(_) => "up",
             Self::Status(_) => "status",
@@ -85,6 +88,13 @@ impl Command {
 fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
+        "init" => crate::report::init::document(
+            &crate::report::init::Init {
+                profile: profile.to_owned(),
+                ..Default::default()
+            },
+            Some(error),
+        ),
         "plan" => crate::report::plan::document(profile, None, Some(error)),
         "up" | "teardown" => {
             Run::refused(profile, std::time::Instant::now(), error.clone()).document()
@@ -168,6 +178,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         return Err(error.hint("only `arcctl doctor` has one; `-o json` is for all commands"));
     }
     match &cli.command {
+        Command::Init(args) => Box::pin(commands::init::run(args, global, output)).await,
         Command::Plan(args) => Box::pin(commands::plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(commands::up::run(args, global, output)).await,
         Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,

@@ -4,6 +4,7 @@ mod change;
 pub mod critical_path;
 pub mod doctor;
 pub mod github;
+pub mod init;
 pub mod junit;
 pub mod markdown;
 pub mod plan;

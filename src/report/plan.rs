@@ -9,7 +9,7 @@ use super::{change::shown, style};
 use crate::{
     desired::summary::Group,
     error::Error,
-    plan::{Action, Plan, Step},
+    plan::{Action, Changes, Plan, Step},
 };
 
 /// The JSON document; without a plan, that of a failure.
@@ -166,7 +166,11 @@ fn whole(manifest: &Value) -> String {
 
 /// The number of steps per action.
 pub(super) fn closing(plan: &Plan) -> String {
-    let changes = plan.changes();
+    counted(plan.changes())
+}
+
+/// The number of steps per action.
+pub fn counted(changes: Changes) -> String {
     let mut parts = Vec::new();
     for (count, what) in [
         (changes.create, "to create"),

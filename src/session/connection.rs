@@ -98,6 +98,22 @@ impl Connection {
         })
     }
 
+    /// The same, with the AWS client that `cluster` needs.
+    pub(crate) async fn to_cluster(
+        global: &GlobalArgs,
+        cluster: &Cluster,
+        hidden: Vec<String>,
+    ) -> Result<Self> {
+        let aws = match cluster.eks {
+            None => None,
+            Some(_) => {
+                let files = shared_files(hidden.clone());
+                Some(Aws::new(cluster.region.as_deref(), &files, authorities()?).await)
+            }
+        };
+        Self::to(global, cluster, hidden, aws).await
+    }
+
     /// Connects to the AWS account of the inventory's resources if the profile does not name it (any more): through the
     /// recorded cluster, which must be this one.
     pub(super) async fn reach(&mut self, inventory: &Inventory) -> Result<()> {
@@ -128,7 +144,7 @@ impl Connection {
 }
 
 /// The connection to `cluster` by command line and profile, without EKS.
-pub(super) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<String>) -> Access {
+pub(crate) fn named_access(global: &GlobalArgs, cluster: &Cluster, hidden: Vec<String>) -> Access {
     Access {
         kubeconfig: global.kubeconfig.clone(),
         listed: listed(variable("KUBECONFIG").as_deref()),
@@ -186,7 +202,7 @@ const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// The CA certificates for AWS, if the environment names a file: as in the AWS CLI, `AWS_CA_BUNDLE` replaces the ones of
 /// this machine. The SDK does not read it (aws-sdk-rust#1362).
-pub(super) fn authorities() -> Result<Option<Vec<u8>>> {
+pub(crate) fn authorities() -> Result<Option<Vec<u8>>> {
     let Some(path) = variable(AWS_CA_BUNDLE) else {
         return Ok(None);
     };

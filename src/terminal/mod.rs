@@ -10,5 +10,6 @@ pub(crate) mod pool_names;
 pub(crate) mod profile_file;
 pub(crate) mod progress;
 pub(crate) mod prompt;
+pub(crate) mod question;
 pub(crate) mod second_signal;
 pub(crate) mod signals;

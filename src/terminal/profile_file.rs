@@ -1,7 +1,7 @@
 //! Reads the profile file of `-f`.
 
 use std::{
-    io::Read,
+    io::{ErrorKind as ErrorSource, Read},
     path::{Path, PathBuf},
 };
 
@@ -96,6 +96,20 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     })
 }
 
+/// Fails if there is no such file: before a question about the terminal, which nobody without a profile is asked.
+pub(crate) fn check_exists(global: &GlobalArgs) -> Result<()> {
+    let path = &global.file;
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    match path.metadata() {
+        Err(error) if error.kind() == ErrorSource::NotFound => {
+            Err(unread(&error, &path.display().to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn text(path: &Path, name: &str) -> Result<String> {
     let read = if path == Path::new("-") {
         let mut text = String::new();
@@ -103,14 +117,24 @@ fn text(path: &Path, name: &str) -> Result<String> {
     } else {
         std::fs::read_to_string(path)
     };
-    read.map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidProfile,
-            System::Profile,
-            format!("cannot read the profile `{name}`"),
+    read.map_err(|error| unread(&error, name))
+}
+
+/// The error of a profile that cannot be read.
+fn unread(error: &std::io::Error, name: &str) -> Error {
+    let (message, hint) = if error.kind() == ErrorSource::NotFound {
+        (
+            format!("there is no profile `{name}`"),
+            "`arcctl init` asks a few questions and writes one; or pass the path of another with -f",
         )
+    } else {
+        (
+            format!("cannot read the profile `{name}`"),
+            "pass its path with -f; the default is `arcctl.yaml` in the current directory",
+        )
+    };
+    Error::new(ErrorKind::InvalidProfile, System::Profile, message)
         .object(name)
         .cause(error)
-        .hint("pass its path with -f; the default is `arcctl.yaml` in the current directory")
-    })
+        .hint(hint)
 }

@@ -91,14 +91,6 @@ fn the_readme_names_exactly_the_commands_there_are() {
 }
 
 #[test]
-fn what_the_readme_calls_planned_is_not_there() {
-    let readme = text("README.md");
-    let there: BTreeSet<String> = commands().into_iter().collect();
-    let planned = rows(section(&readme, "## Not yet"));
-    assert!(planned.is_disjoint(&there), "{planned:?}");
-}
-
-#[test]
 fn the_readme_has_every_exit_code() {
     let (english, korean) = (text("README.md"), text("README.ko.md"));
     let tables = [

@@ -21,13 +21,14 @@ use arcctl::{
     },
     error::{Error, System},
     execute::{Span, StepResult},
-    plan::{Action, Plan, Step},
+    plan::{Action, Changes, Plan, Step},
     profile::{
         Profile, load,
         schedule::{calendar, clock_changes, moment, overrides, verify},
     },
     report::{
         self,
+        init::{Found, Init},
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
@@ -123,7 +124,7 @@ impl Walk<'_> {
         if documented.contains("any") {
             return;
         }
-        let is_error = key.rsplit('.').next() == Some("error");
+        let is_error = matches!(key.rsplit('.').next(), Some("error" | "planError"));
         match value {
             Value::Object(_) if is_error => self.object("Errors", "", value),
             Value::Object(_) => self.object(section, &format!("{key}."), value),
@@ -199,6 +200,10 @@ fn failures() -> Vec<Value> {
         documents.push(document);
     }
     documents.push(run(&["no-such-command", "-o", "json"], 64));
+    // Without a terminal it names the flags.
+    let document = run(&["init", "-o", "json"], 64);
+    assert_eq!(document["schema"], "arcctl.init/v1");
+    documents.push(document);
     documents
 }
 
@@ -394,6 +399,30 @@ fn smoke_document() -> Value {
     report::smoke::document(&smoke)
 }
 
+/// A profile that was written, and one difference.
+fn init_document() -> Value {
+    let found = |read| Found {
+        what: "nodes".into(),
+        read,
+    };
+    let init = Init {
+        profile: "x".into(),
+        file: Some("arcctl.yaml".into()),
+        text: Some("name: x".into()),
+        answers: vec![("cluster".into(), "context:c".into())],
+        found: vec![found(Ok("2".into())), found(Err("forbidden".into()))],
+        advice: vec!["line 1: something".into()],
+        differences: vec![report::init::Difference {
+            object: "namespace/-/x".into(),
+            path: "metadata.labels".into(),
+            why: "arcctl's labels".into(),
+        }],
+        changes: Some(Changes::default()),
+        plan_error: Some(error().document()),
+    };
+    report::init::document(&init, Some(&error()))
+}
+
 #[test]
 fn a_key_that_is_not_documented_is_seen() {
     let documented = documented();
@@ -423,6 +452,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         doctor_document(),
         smoke_document(),
         schedule_document(),
+        init_document(),
         report::status::failure("", &error()),
     ]);
     let seen = check(&documents);

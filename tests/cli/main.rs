@@ -12,6 +12,7 @@ mod docs;
 mod github;
 mod growth;
 mod hints;
+mod init;
 mod json;
 mod other_languages;
 mod probe;

@@ -12,6 +12,7 @@
 mod aws;
 mod doctor;
 mod harness;
+mod init;
 mod install;
 mod pools;
 mod run;

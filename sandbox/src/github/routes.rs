@@ -101,11 +101,36 @@ fn authenticated(
             TokenKind::Installation(_) => Err(not_accessible(&token.kind)),
             _ => Ok(Answer::ok(examples.user(&token.login))),
         },
+        (&Method::GET, ["user", "orgs"]) => organizations(state, call, token, examples),
         _ => match owner_of(segments) {
             None => Err(Refusal::NotFound),
             Some((owner, rest)) => owned(state, call, token, &owner, rest, examples),
         },
     }
+}
+
+/// `GET /user/orgs`: a classic token needs a scope that can read organizations.
+fn organizations(
+    state: &State,
+    call: &Call<'_>,
+    token: &Token,
+    examples: &Examples<'_>,
+) -> Result<Answer, Refusal> {
+    const READING: [&str; 4] = ["admin:org", "read:org", "user", "write:org"];
+    match &token.kind {
+        TokenKind::Installation(_) => return Err(not_accessible(&token.kind)),
+        TokenKind::Classic(scopes) if !READING.iter().any(|it| scopes.contains(*it)) => {
+            return Err(Refusal::MissingScope);
+        }
+        TokenKind::Classic(_) | TokenKind::FineGrained(_) => {}
+    }
+    let first = call.query.get("page").is_none_or(|it| it == "1");
+    let seen = state.owners.iter().filter(|it| token.administers(it));
+    let listed = seen.filter_map(|it| match it {
+        Owner::Organization(login) if first => Some(examples.organization(login)),
+        _ => None,
+    });
+    Ok(Answer::ok(listed.collect()))
 }
 
 fn owned(

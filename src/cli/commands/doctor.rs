@@ -86,6 +86,7 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
     }
     let started = Instant::now();
     if args.fix {
+        profile_file::check_exists(global)?;
         prompt::check(args.yes)?;
     }
     let (snapshot, tried) = match &args.from {

@@ -47,6 +47,7 @@ pub(crate) struct UpArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    profile_file::check_exists(global)?;
     prompt::check(args.yes)?;
     let started = Instant::now();
     let file = profile_file::read(global, output)?;

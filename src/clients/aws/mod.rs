@@ -7,6 +7,7 @@ mod advice;
 pub mod auth;
 pub mod buckets;
 pub mod cluster;
+mod cluster_names;
 pub mod error;
 mod interceptor;
 pub mod network;

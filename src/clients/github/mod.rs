@@ -48,10 +48,10 @@ use crate::{
     profile::Scope,
     secret::Secret,
 };
-pub use auth::{audit::Audit, token_kind::TokenKind};
+pub use auth::{audit::Audit, identity::Identity, token_kind::TokenKind};
 pub use endpoints::{Question, RequestOrigin, meaning};
 pub use error::message::MESSAGES;
-pub use groups::{GroupFindings, access::GroupAccess};
+pub use groups::{GroupFindings, access::GroupAccess, read::NamedGroup};
 pub use runners::remove::Removed;
 pub use server::{OLDEST, Product, Server, Version};
 pub use workflows::{Job, JobStep, Repository, Run};

@@ -39,6 +39,19 @@ impl Access {
         self
     }
 
+    /// The names of the contexts, and the current one; none without a kubeconfig.
+    pub fn contexts(&self) -> Result<(Vec<String>, Option<String>)> {
+        match self.read() {
+            Ok(file) => {
+                let names = file.contexts.into_iter().map(|it| it.name).collect();
+                let current = file.current_context.filter(|it| !it.is_empty());
+                Ok((names, current))
+            }
+            Err(error) if is_absent(&error) => Ok((Vec::new(), None)),
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+
     /// The flags for helm to use the same cluster, with credentials that are valid for longer than it runs.
     pub(in crate::clients) async fn helm_flags(&self) -> Result<Vec<OsString>> {
         if let Some(login) = &self.login {

@@ -50,6 +50,20 @@ pub fn others(configurations: &[Value], profile: &Profile) -> Vec<OtherControlle
         "{}-validating-webhook-configuration",
         controller.full_name()
     );
+    all(configurations)
+        .into_iter()
+        .filter(|it| {
+            it.configuration != own
+                || it
+                    .services
+                    .iter()
+                    .any(|(namespace, _)| *namespace != controller.namespace)
+        })
+        .collect()
+}
+
+/// All controllers, by their validating webhook configurations.
+pub fn all(configurations: &[Value]) -> Vec<OtherController> {
     let named = configurations.iter().filter(|it| is_controllers(it));
     let validating = named.filter(|it| {
         let name = it["metadata"]["name"].as_str().unwrap_or_default();
@@ -70,15 +84,7 @@ pub fn others(configurations: &[Value], profile: &Profile) -> Vec<OtherControlle
         },
         watches: watched(it),
     });
-    found
-        .filter(|it| {
-            it.configuration != own
-                || it
-                    .services
-                    .iter()
-                    .any(|(namespace, _)| *namespace != controller.namespace)
-        })
-        .collect()
+    found.collect()
 }
 
 /// The release in helm's annotations.

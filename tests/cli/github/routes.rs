@@ -82,6 +82,8 @@ async fn all_calls(mode: &Mode) -> Vec<Record> {
         ..server(&github, mode)
     };
     let client = client(server.clone(), token(github.token()));
+    let identity = client.identity().await.unwrap();
+    assert_eq!(identity.organizations.unwrap(), ["dogecompany"]);
     let repository = client.repository(REPOSITORY_NAME).await.unwrap();
     for (scope, owner, selected) in [
         (ENTERPRISE, Owner::enterprise("dogecompany"), "dogecompany"),

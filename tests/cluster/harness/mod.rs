@@ -5,4 +5,5 @@ pub(crate) mod account_others;
 pub(crate) mod cluster;
 pub(crate) mod running;
 pub(crate) mod secrecy;
+pub(crate) mod terminal;
 pub(crate) mod waiting;

@@ -64,7 +64,7 @@ pub struct Audit {
 
 #[derive(Deserialize)]
 pub(crate) struct User {
-    login: String,
+    pub(super) login: String,
     #[serde(rename = "type", default)]
     kind: String,
 }
@@ -134,7 +134,7 @@ impl GitHub {
     }
 
     /// Whether the credential looks like a GitHub token; otherwise it is never sent.
-    fn token_fits(&self) -> Result<()> {
+    pub(super) fn token_fits(&self) -> Result<()> {
         match misplaced(&self.credential) {
             None => Ok(()),
             Some(it) => Err(Error::new(
@@ -147,7 +147,7 @@ impl GitHub {
         }
     }
 
-    async fn ask(&self, path: &str, bearer: &Secret) -> Result<Answer> {
+    pub(super) async fn ask(&self, path: &str, bearer: &Secret) -> Result<Answer> {
         self.attempt(Call::Read, &Method::GET, path, bearer).await
     }
 
@@ -192,7 +192,7 @@ impl GitHub {
         Ok(())
     }
 
-    const fn hello_path(&self) -> &'static str {
+    pub(super) const fn hello_path(&self) -> &'static str {
         match self.server.product {
             Product::Cloud => "rate_limit",
             Product::EnterpriseServer => "meta",
@@ -213,7 +213,7 @@ impl GitHub {
     }
 
     /// The version of the server; the controller must support it.
-    fn version(&self, hello: &Answer) -> Result<Option<String>> {
+    pub(super) fn version(&self, hello: &Answer) -> Result<Option<String>> {
         let body: Value = self.json(hello, &format!("GET /{}", self.hello_path()))?;
         let api = &self.server.api;
         let said = body["installed_version"]

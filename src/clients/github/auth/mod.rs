@@ -3,5 +3,6 @@
 pub(crate) mod app;
 pub(crate) mod app_token;
 pub(crate) mod audit;
+pub(crate) mod identity;
 pub(crate) mod misplaced;
 pub(crate) mod token_kind;

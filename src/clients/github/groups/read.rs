@@ -33,7 +33,32 @@ pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
 }
 
+/// A runner group to choose from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedGroup {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the group of runners without one.
+    pub default: bool,
+    /// Whether only selected organizations, repositories or workflows can use it.
+    pub restricted: bool,
+}
+
 impl GitHub {
+    /// The runner groups of `scope`; none for a repository, which has no groups.
+    pub async fn named_groups(&self, scope: Scope<'_>) -> Result<Vec<NamedGroup>> {
+        if matches!(scope, Scope::Repository(_)) {
+            return Ok(Vec::new());
+        }
+        let groups = self.runner_groups(scope).await?;
+        let named = groups.into_iter().map(|it| NamedGroup {
+            restricted: it.visibility == "selected" || it.restricted_to_workflows,
+            name: it.name,
+            default: it.default,
+        });
+        Ok(named.collect())
+    }
+
     /// The errors and advice on the groups of `profile`.
     pub async fn group_findings(&self, profile: &Profile) -> Result<GroupFindings> {
         let Some(groups) = self.groups_of(profile).await? else {

@@ -1,0 +1,63 @@
+//! An installation made by hand, as it was read. Pure: no I/O.
+
+use serde_json::Value;
+
+/// What there is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Installation {
+    /// The controller.
+    pub controller: Controller,
+    /// The `RunnerDeployments`.
+    pub deployments: Vec<Value>,
+    /// The `HorizontalRunnerAutoscalers`.
+    pub autoscalers: Vec<Value>,
+    /// The `ServiceAccounts` of the runners.
+    pub accounts: Vec<Value>,
+    /// The names of the keys in the controller's Secret; their values are not read into this program's memory any further.
+    pub secret_keys: Vec<String>,
+}
+
+/// The controller of the installation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Controller {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its helm release.
+    pub release: String,
+    /// The version of its chart.
+    pub chart_version: String,
+    /// The values it was installed with.
+    pub values: Value,
+    /// Its Deployment.
+    pub deployment: Value,
+}
+
+impl Controller {
+    /// The value of an argument of the manager: `--sync-period=1m`.
+    pub(crate) fn argument(&self, name: &str) -> Option<&str> {
+        let containers = self.deployment["spec"]["template"]["spec"]["containers"].as_array()?;
+        let arguments = containers
+            .iter()
+            .flat_map(|it| it["args"].as_array().into_iter().flatten());
+        let mut values =
+            arguments.filter_map(|it| it.as_str()?.strip_prefix(name)?.strip_prefix('='));
+        values.next().filter(|it| !it.is_empty())
+    }
+}
+
+/// The name and the namespace of an object.
+pub(crate) fn place(object: &Value) -> (&str, &str) {
+    let part = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
+    (part("namespace"), part("name"))
+}
+
+/// What the profile does not say of the installation, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The object, as `kind/namespace/name`.
+    pub object: String,
+    /// The field.
+    pub path: String,
+    /// Why it is not in the profile, and what follows.
+    pub why: String,
+}
