@@ -42,6 +42,8 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     /// Install or update, then wait until the runners are online
     Up(commands::up::UpArgs),
+    /// Check that the runners work, as at the end of `up`, and wait until they do; write nothing
+    Verify(commands::verify::VerifyArgs),
     /// Show releases, certificate and pools on one screen
     Status(commands::status::StatusArgs),
     /// Diagnose the installation and suggest fixes; write nothing unless asked to
@@ -50,7 +52,7 @@ enum Command {
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
     Smoke(commands::smoke::SmokeArgs),
-    /// Write all manifests, chart values and policies as files; needs no network
+    /// Write all manifests, chart values and policies as files, or what Flux or Argo CD reads
     Render(commands::render::RenderArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
@@ -67,6 +69,7 @@ impl Command {
         match self {
             Self::Plan(_) => "plan",
             Self::Up(_) => "up",
+            Self::Verify(_) => "verify",
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
             Self::Schedule(_) => "schedule",
@@ -85,7 +88,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
     let error_document = error.document();
     match command {
         "plan" => crate::report::plan::document(profile, None, Some(error)),
-        "up" | "teardown" => {
+        "up" | "verify" | "teardown" => {
             Run::refused(profile, std::time::Instant::now(), error.clone()).document()
         }
         "doctor" => crate::report::doctor::document(&[], &[], Some(error)),
@@ -93,7 +96,8 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "smoke" => crate::report::smoke::failure(profile, error),
         "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),
         "render" => json!({
-            "schema": "arcctl.render/v1", "profile": profile, "files": [], "placeholders": [],
+            "schema": "arcctl.render/v1", "profile": profile, "format": "files", "files": [],
+            "placeholders": [],
             "error": error_document,
         }),
         _ => json!({"error": error_document}),
@@ -169,11 +173,12 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
     match &cli.command {
         Command::Plan(args) => Box::pin(commands::plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(commands::up::run(args, global, output)).await,
+        Command::Verify(args) => Box::pin(commands::verify::run(args, global, output)).await,
         Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
-        Command::Render(args) => commands::render::run(args, global, output),
+        Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
         Command::Schema => Ok(commands::schema::run(output)),
         Command::Completions(args) => Ok(commands::completions::run(args, output)),

@@ -8,6 +8,7 @@ mod ci;
 mod desired;
 mod docs;
 mod github;
+mod gitops;
 mod hints;
 mod json;
 mod other_languages;

@@ -11,3 +11,4 @@ pub(crate) mod smoke;
 pub(crate) mod status;
 pub(crate) mod teardown;
 pub(crate) mod up;
+pub(crate) mod verify;

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    clients::kube::{Mode, Selection, Target},
+    clients::{
+        helm::Helm,
+        kube::{Mode, Selection, Target},
+    },
     desired::{names, resource::CrdSet},
     diff::Difference,
     error::{Error, Result, System},
@@ -93,6 +96,11 @@ impl CrdSet {
         if annotations[CHART] != json!(self.label()) {
             return Some(changed(name, annotations[CHART].clone(), &self.label()));
         }
+        // Another tool has applied a file that `render` wrote: that tool watches for changes, and no API server had seen the
+        // spec by then.
+        if annotations[SPEC_HASH].is_null() {
+            return None;
+        }
         let hash = spec_hash(live);
         (annotations[SPEC_HASH] != json!(hash)).then(|| Difference {
             path: format!("{name}.spec"),
@@ -103,14 +111,16 @@ impl CrdSet {
 
     /// Reads the CRDs from the chart and applies them.
     pub async fn apply(&self, context: &Context) -> Result<()> {
+        let manifests = self.manifests(&context.helm, context.kubernetes).await?;
+        let applies = manifests.iter().map(|crd| apply_one(context, crd));
+        futures::future::try_join_all(applies).await.map(|_| ())
+    }
+
+    /// The manifests of the chart's CRDs, for an API server of this version.
+    pub async fn manifests(&self, helm: &Helm, kubernetes: (u32, u32)) -> Result<Vec<Value>> {
         let text = match &self.templated {
-            None => context.helm.show_crds(&self.chart).await?,
-            Some(values) => {
-                context
-                    .helm
-                    .template(&self.chart, values, context.kubernetes)
-                    .await?
-            }
+            None => helm.show_crds(&self.chart).await?,
+            Some(values) => helm.template(&self.chart, values, kubernetes).await?,
         };
         let what = format!("chart `{}`", self.label());
         let crds: Vec<Value> = objects(&text, &what)?
@@ -128,18 +138,15 @@ impl CrdSet {
                 ),
             );
         }
-        let applies = crds.iter().map(|crd| self.apply_one(context, crd));
-        futures::future::try_join_all(applies).await.map(|_| ())
+        Ok(crds.iter().map(|it| self.manifest(it)).collect())
     }
 
-    async fn apply_one(&self, context: &Context, crd: &Value) -> Result<()> {
-        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
-        let target = Target::cluster(API_VERSION, KIND, name);
+    fn manifest(&self, crd: &Value) -> Value {
         let mut manifest = json!({
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {
-                "name": name,
+                "name": crd["metadata"]["name"],
                 "labels": {"app.kubernetes.io/managed-by": "arcctl"},
                 "annotations": {CHART: self.label(), RESOURCE_POLICY: "keep"},
             },
@@ -153,6 +160,15 @@ impl CrdSet {
         {
             manifest["metadata"]["annotations"][key] = value.clone();
         }
+        manifest
+    }
+}
+
+/// Applies a CRD, with a hash of its spec as the API server returns it.
+async fn apply_one(context: &Context, crd: &Value) -> Result<()> {
+        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+        let target = Target::cluster(API_VERSION, KIND, name);
+        let mut manifest = crd.clone();
         let about = |failure: crate::clients::kube::KubeFailure| failure.about(&target);
         let wanted = context
             .kube
@@ -166,7 +182,6 @@ impl CrdSet {
             .await
             .map_err(about)?;
         Ok(())
-    }
 }
 
 impl CrdSet {
