@@ -21,13 +21,29 @@ use crate::{
 };
 use usage::usage;
 
+/// The end of the help: what a script reads.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed
+  2    `plan --detailed-exitcode`: changes are pending
+  3    `doctor --fail-on advice`: only checks of severity advice are broken
+  4    Kubernetes, AWS or GitHub rejects the credential, or it lacks a permission
+  5    another run holds the lease
+  6    timed out; run it again to continue
+  7    refused: it would change something that arcctl does not own
+  64   wrong usage
+  65   the profile is missing or invalid
+  129, 130, 131, 143   ended by SIGHUP, SIGINT (Ctrl-C), SIGQUIT, SIGTERM";
+
 /// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
 #[derive(Parser)]
 #[command(
     name = "arcctl",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
 )]
 struct Cli {
     #[command(flatten)]
@@ -56,6 +72,8 @@ enum Command {
     Render(commands::render::RenderArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
+    /// Explain a key of the profile: type, default, allowed values, an example
+    Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of the profile
     Schema,
     /// Print the completion script of a shell
@@ -76,6 +94,7 @@ impl Command {
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
             Self::Teardown(_) => "teardown",
+            Self::Explain(_) => "explain",
             Self::Schema => "schema",
             Self::Completions(_) => "completions",
             Self::Man => "man",
@@ -100,6 +119,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
             "placeholders": [],
             "error": error_document,
         }),
+        "explain" => json!({"schema": "arcctl.explain/v1", "error": error_document}),
         _ => json!({"error": error_document}),
     }
 }
@@ -116,7 +136,7 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
         - i8::try_from(global.quiet).unwrap_or(i8::MAX);
-    let mut output = Output::new(global.output, global.color, verbosity);
+    let mut output = Output::new(global.output, global.color, verbosity).with_progress(global.progress);
     if environment::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
         output = output.in_actions(if global.mask {
             Masks::Asked
@@ -180,6 +200,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
+        Command::Explain(args) => commands::explain::run(args, output),
         Command::Schema => Ok(commands::schema::run(output)),
         Command::Completions(args) => Ok(commands::completions::run(args, output)),
         Command::Man => commands::man::run(output),

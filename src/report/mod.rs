@@ -3,6 +3,7 @@
 mod change;
 pub mod critical_path;
 pub mod doctor;
+pub mod explain;
 pub mod github;
 pub mod junit;
 pub mod markdown;

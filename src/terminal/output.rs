@@ -44,6 +44,15 @@ pub(crate) enum Color {
     Never,
 }
 
+/// How the progress of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// A live tree on a terminal, lines elsewhere.
+    Auto,
+    /// One line per event, also on a terminal.
+    Plain,
+}
+
 /// Whether GitHub masks the credential in its log (`--mask`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Masks {
@@ -60,6 +69,8 @@ pub(crate) struct Output {
     pub format: Format,
     /// `-v` raises it, `-q` lowers it.
     pub verbosity: i8,
+    /// How the progress of a run is shown.
+    pub progress: ProgressStyle,
     /// Whether a step of GitHub Actions runs this process.
     pub in_actions: bool,
     /// Whether GitHub masks the credential in its log.
@@ -106,11 +117,22 @@ impl Output {
         Self {
             format,
             verbosity,
+            progress: ProgressStyle::Auto,
             in_actions: false,
             masks: Masks::Never,
             stdout_is_read: false,
             stderr_is_read: false,
         }
+    }
+
+    /// The same, with the progress shown in this way.
+    pub(crate) fn with_progress(self, progress: ProgressStyle) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Whether a live display may be shown. Log lines would overwrite it.
+    pub(super) fn is_live(self) -> bool {
+        self.verbosity == 0 && self.progress == ProgressStyle::Auto && is_live()
     }
 
     /// The same, in a step of GitHub Actions: its runner reads both streams, unless they are redirected to a file.
@@ -329,7 +351,7 @@ fn is_file(stream: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether stderr is a terminal, which can show a live display.
-pub(super) fn is_live() -> bool {
+fn is_live() -> bool {
     std::io::stderr().is_terminal()
 }
 

@@ -1,10 +1,7 @@
 //! What `render --format flux` and `argocd` write: its objects pass the strict check of the tools' custom resources, for all
 //! shipped profiles; each part comes after those that it needs; no file has a credential.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot render has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot render has failed")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -120,7 +117,11 @@ fn assert_version(table: &Table, document: &Value) {
         definition["spec"]["group"].as_str().unwrap(),
         definition["spec"]["versions"][0]["name"].as_str().unwrap(),
     );
-    assert_eq!(document["apiVersion"], format!("{group}/{version}"), "{kind}");
+    assert_eq!(
+        document["apiVersion"],
+        format!("{group}/{version}"),
+        "{kind}"
+    );
 }
 
 #[test]
@@ -197,7 +198,8 @@ fn each_list_of_files_names_those_that_are_there() {
                     assert!(listed.insert(file), "{path}");
                 }
             }
-            let own = |path: &str| path.ends_with("kustomization.yaml") || path == "application.yaml";
+            let own =
+                |path: &str| path.ends_with("kustomization.yaml") || path == "application.yaml";
             let forgotten: Vec<&String> = all
                 .keys()
                 .filter(|it| !own(it) && !listed.contains(*it))
@@ -230,7 +232,12 @@ fn flux_applies_each_part_after_those_that_it_needs() {
     assert_eq!(after("test-cert-manager"), ["test-namespaces", "test-crds"]);
     assert_eq!(
         after("test-controller"),
-        ["test-namespaces", "test-crds", "test-cert-manager", "test-wiring"]
+        [
+            "test-namespaces",
+            "test-crds",
+            "test-cert-manager",
+            "test-wiring"
+        ]
     );
     assert_eq!(after("test-runners"), ["test-controller"]);
     assert_eq!(after("test-verify"), ["test-runners"]);
@@ -284,7 +291,10 @@ fn argo_cd_applies_the_parts_in_waves() {
     let runners = &all["applications/runners.yaml"]["spec"]["ignoreDifferences"];
     assert!(runners.to_string().contains("/spec/replicas"), "{runners}");
     // A schedule is the file's: a new one must be synced.
-    assert!(!runners.to_string().contains("scheduledOverrides"), "{runners}");
+    assert!(
+        !runners.to_string().contains("scheduledOverrides"),
+        "{runners}"
+    );
     let controller = &all["applications/controller.yaml"]["spec"]["ignoreDifferences"];
     assert!(controller.to_string().contains("caBundle"), "{controller}");
     let hook = &all["runners/job.actions-runner-system.arcctl-verify-test.yaml"];
@@ -377,7 +387,12 @@ fn no_file_has_the_version_of_the_secret() {
     for profile in &shipped() {
         for tool in TOOLS {
             let rendered = rendered(profile, &options(tool));
-            assert!(rendered.placeholders.iter().all(|it| it.name != "SECRET_VERSION"));
+            assert!(
+                rendered
+                    .placeholders
+                    .iter()
+                    .all(|it| it.name != "SECRET_VERSION")
+            );
             for (path, text) in &rendered.files {
                 assert!(!text.contains("secret-version"), "{path}");
             }
@@ -394,7 +409,10 @@ fn a_secret_is_a_hole_or_an_external_secret_and_never_a_value() {
         let hole = rendered(&profile, &options(tool));
         let path = "holes/secret.actions-runner-system.controller-manager.md";
         let (_, text) = hole.files.iter().find(|(it, _)| it == path).unwrap();
-        assert!(text.contains("--from-literal=github_app_id=123456"), "{text}");
+        assert!(
+            text.contains("--from-literal=github_app_id=123456"),
+            "{text}"
+        );
         assert!(text.contains("github_app_private_key=/dev/stdin"), "{text}");
         assert!(!documents(&hole).values().any(|it| it["kind"] == "Secret"));
         let external = Options {
@@ -406,11 +424,26 @@ fn a_secret_is_a_hole_or_an_external_secret_and_never_a_value() {
         let path = "wiring/external-secret.actions-runner-system.controller-manager.yaml";
         let spec = &all[path]["spec"];
         assert_eq!(spec["data"][0]["remoteRef"]["key"], "github/app");
-        assert_eq!(spec["target"]["template"]["data"]["github_app_id"], "123456");
+        assert_eq!(
+            spec["target"]["template"]["data"]["github_app_id"],
+            "123456"
+        );
         assert_eq!(spec["secretStoreRef"]["name"], "${SECRET_STORE}");
         let left: Vec<&str> = external.placeholders.iter().map(|it| it.name).collect();
-        assert_eq!(left, ["AWS_ACCOUNT"; 0].iter().chain(&["SECRET_STORE"]).copied().collect::<Vec<_>>());
-        assert!(!external.files.iter().any(|(path, _)| path.starts_with("holes/secret")));
+        assert_eq!(
+            left,
+            ["AWS_ACCOUNT"; 0]
+                .iter()
+                .chain(&["SECRET_STORE"])
+                .copied()
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            !external
+                .files
+                .iter()
+                .any(|(path, _)| path.starts_with("holes/secret"))
+        );
     }
 }
 
@@ -438,9 +471,18 @@ fn each_secret_has_its_hole() {
         ]
     );
     let job = in_the_job(&rendered, "verify");
-    let own = job.pools[0].github.as_ref().unwrap().token.as_ref().unwrap();
+    let own = job.pools[0]
+        .github
+        .as_ref()
+        .unwrap()
+        .token
+        .as_ref()
+        .unwrap();
     let secret = own.kubernetes_secret.as_ref().unwrap();
-    assert_eq!((secret.namespace.as_str(), secret.name.as_str()), ("actions-runner", "arcctl-github-other"));
+    assert_eq!(
+        (secret.namespace.as_str(), secret.name.as_str()),
+        ("actions-runner", "arcctl-github-other")
+    );
 }
 
 /// The profile of the job that verifies.
@@ -489,22 +531,39 @@ fn a_job_that_has_verified_is_another_one_when_the_files_change() {
     let one = digest(&profile(&json!({})));
     assert!(one.is_string());
     assert_eq!(digest(&profile(&json!({}))), one);
-    assert_ne!(digest(&profile(&json!({"controller": {"replicas": 1}}))), one);
+    assert_ne!(
+        digest(&profile(&json!({"controller": {"replicas": 1}}))),
+        one
+    );
 }
 
 #[test]
 fn known_facts_take_the_place_of_their_placeholders() {
     let profile = profile(&json!({"aws": {"irsa": {"role": "r", "serviceAccount": "runner"}}}));
     let unknown = rendered(&profile, &options(Tool::Flux));
-    assert!(unknown.placeholders.iter().any(|it| it.name == "AWS_ACCOUNT"));
+    assert!(
+        unknown
+            .placeholders
+            .iter()
+            .any(|it| it.name == "AWS_ACCOUNT")
+    );
     let known = Options {
-        known: [("AWS_ACCOUNT", "111122223333"), ("OIDC_ISSUER", "oidc.example"), ("STATEMENT_ID", "Runners")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        known: [
+            ("AWS_ACCOUNT", "111122223333"),
+            ("OIDC_ISSUER", "oidc.example"),
+            ("STATEMENT_ID", "Runners"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
         ..options(Tool::Flux)
     };
     let known = rendered(&profile, &known);
-    assert!(known.files.iter().all(|(_, text)| !text.contains("${AWS_ACCOUNT}")));
+    assert!(
+        known
+            .files
+            .iter()
+            .all(|(_, text)| !text.contains("${AWS_ACCOUNT}"))
+    );
     let left: Vec<&str> = known.placeholders.iter().map(|it| it.name).collect();
     assert_eq!(left, ["CLUSTER_SECURITY_GROUP"; 0]);
     let all = documents(&known);
@@ -517,13 +576,19 @@ fn known_facts_take_the_place_of_their_placeholders() {
 
 #[test]
 fn terraform_makes_what_arcctl_makes_at_aws() {
-    let reference = load(&text("profiles/reference.yaml"), "reference").unwrap().profile;
+    let reference = load(&text("profiles/reference.yaml"), "reference")
+        .unwrap()
+        .profile;
     let options = Options {
         iam: Iam::Terraform,
         ..options(Tool::Flux)
     };
     let rendered = rendered(&reference, &options);
-    let (_, module) = rendered.files.iter().find(|(it, _)| it == "aws/main.tf.json").unwrap();
+    let (_, module) = rendered
+        .files
+        .iter()
+        .find(|(it, _)| it == "aws/main.tf.json")
+        .unwrap();
     insta::assert_snapshot!("terraform", module);
     let module: Value = serde_json::from_str(module).unwrap();
     let role = &module["resource"]["aws_iam_role"]["actions_runner_role"];
@@ -533,21 +598,38 @@ fn terraform_makes_what_arcctl_makes_at_aws() {
         "arn:aws:iam::${var.aws_account}:oidc-provider/${var.oidc_issuer}"
     );
     for variable in ["aws_account", "oidc_issuer", "statement_id"] {
-        assert!(module["variable"][variable]["description"].is_string(), "{variable}");
+        assert!(
+            module["variable"][variable]["description"].is_string(),
+            "{variable}"
+        );
     }
     let none = profile(&json!({}));
     let none = files(&none, &facts(), None, &options).unwrap();
-    assert!(!none.files.iter().any(|(path, _)| path == "aws/main.tf.json"));
+    assert!(
+        !none
+            .files
+            .iter()
+            .any(|(path, _)| path == "aws/main.tf.json")
+    );
 }
 
 /// What a reviewer reads of it: the objects of the tool, the holes and the README; the manifests are those of
 /// `reference_files`.
 fn outline(tool: Tool) -> String {
-    let reference = load(&text("profiles/reference.yaml"), "reference").unwrap().profile;
+    let reference = load(&text("profiles/reference.yaml"), "reference")
+        .unwrap()
+        .profile;
     let rendered = files(&reference, &facts(), None, &options(tool)).unwrap();
     let mut outline = String::new();
     for (path, text) in &rendered.files {
-        let shown = ["flux/", "applications/", "holes/", "README.md", "application.yaml", "kustomization.yaml"];
+        let shown = [
+            "flux/",
+            "applications/",
+            "holes/",
+            "README.md",
+            "application.yaml",
+            "kustomization.yaml",
+        ];
         let shown = shown.iter().any(|it| path.starts_with(it)) || path.contains("helm-re");
         if shown {
             writeln!(outline, "=== {path}\n{text}").unwrap();
@@ -574,10 +656,13 @@ fn the_command_writes_what_the_tools_read() {
     let profile = shown(&root().join("profiles/repository.yaml"));
     let directory = empty();
     let run = |arguments: &[&str]| {
-        command(directory.path(), &[&["render", "-f", &profile, "-o", "json"], arguments].concat())
-            .current_dir(directory.path())
-            .output()
-            .unwrap()
+        command(
+            directory.path(),
+            &[&["render", "-f", &profile, "-o", "json"], arguments].concat(),
+        )
+        .current_dir(directory.path())
+        .output()
+        .unwrap()
     };
     let written = run(&["./deploy/runners", "--format", "argocd", "--no-crds"]);
     assert!(written.status.success(), "{written:?}");
@@ -592,15 +677,28 @@ fn the_command_writes_what_the_tools_read() {
     assert_eq!(missing, ["ARCCTL_IMAGE", "REPOSITORY_URL"]);
     let root = directory.path().join("deploy/runners/application.yaml");
     let root: Value = serde_saphyr::from_str(&std::fs::read_to_string(root).unwrap()).unwrap();
-    assert_eq!(root["spec"]["source"]["path"], "deploy/runners/applications");
+    assert_eq!(
+        root["spec"]["source"]["path"],
+        "deploy/runners/applications"
+    );
 
     for (arguments, words) in [
         (&["out", "--branch", "main"][..], "--format flux"),
-        (&["out", "--format", "flux", "--fact", "NONSENSE=1"][..], "AWS_ACCOUNT"),
-        (&["out", "--format", "flux", "--fact", "AWS_ACCOUNT"][..], "NAME=VALUE"),
+        (
+            &["out", "--format", "flux", "--fact", "NONSENSE=1"][..],
+            "AWS_ACCOUNT",
+        ),
+        (
+            &["out", "--format", "flux", "--fact", "AWS_ACCOUNT"][..],
+            "NAME=VALUE",
+        ),
     ] {
         let refused = run(arguments);
-        assert_eq!(refused.status.code(), Some(64), "{arguments:?}: {refused:?}");
+        assert_eq!(
+            refused.status.code(),
+            Some(64),
+            "{arguments:?}: {refused:?}"
+        );
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(said.contains(words), "{arguments:?}: {said}");
     }

@@ -9,6 +9,7 @@ mod desired;
 mod docs;
 mod github;
 mod gitops;
+mod habits;
 mod hints;
 mod json;
 mod other_languages;

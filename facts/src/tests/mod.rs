@@ -57,7 +57,10 @@ fn the_tables_of_what_is_only_written_are_whole() {
         assert_eq!(table.faults, Vec::<String>::new(), "{name}");
         assert_eq!(table.unknown_types(), Vec::<String>::new(), "{name}");
         for kind in table.kinds() {
-            assert!(table.definition(kind).is_some(), "{name}: {kind} has no type");
+            assert!(
+                table.definition(kind).is_some(),
+                "{name}: {kind} has no type"
+            );
         }
     }
 }

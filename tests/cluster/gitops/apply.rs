@@ -16,7 +16,13 @@ fn teach(cluster: &Cluster, table: &Table, namespace: &str) {
         .collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     cluster.kubectl(&["apply", "-f", "-"], Some(&list.to_string()));
-    let crds = ["wait", "--for=condition=Established", "--timeout=5m", "crd", "--all"];
+    let crds = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=5m",
+        "crd",
+        "--all",
+    ];
     cluster.kubectl(&crds, None);
     cluster.kubectl(&["create", "namespace", namespace], None);
 }
@@ -91,7 +97,11 @@ fn local(folder: &Path, path: &str) -> std::path::PathBuf {
 /// namespace is there.
 pub(super) fn apply_flux(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)) {
     teach(cluster, arcctl_facts::flux(), "flux-system");
-    apply(cluster, "kustomize-controller", &list(&built(cluster, folder)));
+    apply(
+        cluster,
+        "kustomize-controller",
+        &list(&built(cluster, folder)),
+    );
     let mut left = objects(cluster, "kustomizations.kustomize.toolkit.fluxcd.io");
     let mut done: Vec<String> = Vec::new();
     while !left.is_empty() {
@@ -105,14 +115,21 @@ pub(super) fn apply_flux(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)
         let path = local(folder, text(&next, "/spec/path"));
         let objects = built(cluster, &path);
         // The Job is run by the test itself.
-        let objects: Vec<Value> = objects.into_iter().filter(|it| it["kind"] != "Job").collect();
+        let objects: Vec<Value> = objects
+            .into_iter()
+            .filter(|it| it["kind"] != "Job")
+            .collect();
         apply(cluster, "kustomize-controller", &list(&objects));
         for release in objects.iter().filter(|it| it["kind"] == "HelmRelease") {
             let source = text(release, "/spec/chart/spec/sourceRef/name");
-            let source = objects.iter().find(|it| {
-                it["kind"] == "HelmRepository" && it["metadata"]["name"] == *source
-            });
-            install(cluster, &release["spec"], text(source.unwrap(), "/spec/url"));
+            let source = objects
+                .iter()
+                .find(|it| it["kind"] == "HelmRepository" && it["metadata"]["name"] == *source);
+            install(
+                cluster,
+                &release["spec"],
+                text(source.unwrap(), "/spec/url"),
+            );
         }
         let name = text(&next, "/metadata/name").to_owned();
         if name.ends_with("-namespaces") {
@@ -164,7 +181,11 @@ pub(super) fn apply_argo_cd(cluster: &Cluster, folder: &Path, secret: impl Fn(&s
     apply(cluster, "kubectl", &root);
     let root: Value = serde_saphyr::from_str(&root).unwrap();
     let children = local(folder, text(&root, "/spec/source/path"));
-    apply(cluster, "argocd-controller", &list(&built(cluster, &children)));
+    apply(
+        cluster,
+        "argocd-controller",
+        &list(&built(cluster, &children)),
+    );
     let mut applications = objects(cluster, "applications.argoproj.io");
     applications.retain(|it| it["metadata"]["name"] != root["metadata"]["name"]);
     let wave = |it: &Value| -> u32 {
@@ -187,9 +208,8 @@ pub(super) fn apply_argo_cd(cluster: &Cluster, folder: &Path, secret: impl Fn(&s
             } else {
                 built(cluster, &local(folder, text(&source, "/path")))
             };
-            let is_hook = |it: &Value| {
-                it["metadata"]["annotations"]["argocd.argoproj.io/hook"].is_string()
-            };
+            let is_hook =
+                |it: &Value| it["metadata"]["annotations"]["argocd.argoproj.io/hook"].is_string();
             let objects: Vec<Value> = objects.into_iter().filter(|it| !is_hook(it)).collect();
             apply(cluster, "argocd-controller", &list(&objects));
         }
@@ -238,7 +258,10 @@ fn rolled_out(cluster: &Cluster) {
         let all = ["-n", namespace, "get", "deployments", "-o", "name"];
         let deployments = cluster.kubectl(&all, None);
         for name in deployments.lines() {
-            cluster.kubectl(&["-n", namespace, "rollout", "status", name, "--timeout=5m"], None);
+            cluster.kubectl(
+                &["-n", namespace, "rollout", "status", name, "--timeout=5m"],
+                None,
+            );
         }
     }
 }
@@ -260,7 +283,8 @@ pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str
             apply(cluster, "kubectl", &text);
         }
     };
-    let values = |name: &str| std::fs::read_to_string(folder.join(format!("values/{name}.yaml"))).unwrap();
+    let values =
+        |name: &str| std::fs::read_to_string(folder.join(format!("values/{name}.yaml"))).unwrap();
     let charts = cluster.charts_url();
     let chart = |command: &[&str], name: &str, version: &str, values: Option<&str>| {
         let place = [name, "--repo", &charts, "--version", version];
@@ -273,7 +297,12 @@ pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str
         "v1.21.1",
         Some(&values("cert-manager-crds")),
     );
-    let own = chart(&["show", "crds"], "actions-runner-controller", "0.23.7", None);
+    let own = chart(
+        &["show", "crds"],
+        "actions-runner-controller",
+        "0.23.7",
+        None,
+    );
     for text in rendered.split("---\n").chain(own.split("---\n")) {
         if text.contains("\nkind: CustomResourceDefinition\n") {
             apply(cluster, "kubectl", text);
@@ -286,12 +315,27 @@ pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str
             let secret = cluster.get("secret", "actions-runner-system", "controller-manager");
             text(&secret, "/metadata/resourceVersion").to_owned()
         };
-        let filled = values(name).replace("${SECRET_VERSION}", &format!("'{}'", version_of_secret()));
-        let command = ["upgrade", "--install", name, "-n", namespace, "--skip-crds", "--wait", "-f", "-"];
+        let filled =
+            values(name).replace("${SECRET_VERSION}", &format!("'{}'", version_of_secret()));
+        let command = [
+            "upgrade",
+            "--install",
+            name,
+            "-n",
+            namespace,
+            "--skip-crds",
+            "--wait",
+            "-f",
+            "-",
+        ];
         chart(&command, name, version, Some(&filled));
     };
     release("cert-manager", "cert-manager", "v1.21.1");
-    release("actions-runner-controller", "actions-runner-system", "0.23.7");
+    release(
+        "actions-runner-controller",
+        "actions-runner-system",
+        "0.23.7",
+    );
     phase("controller");
     phase("runners");
 }

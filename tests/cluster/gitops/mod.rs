@@ -50,11 +50,18 @@ fn shipped(cluster: &Cluster, name: &str) -> PathBuf {
 
 /// Renders for a tool, with what a user gives it.
 fn render(cluster: &Cluster, profile: &Path, format: &str) -> PathBuf {
-    let directory = cluster.file("marker", "").with_file_name(format!("rendered-{format}"));
+    let directory = cluster
+        .file("marker", "")
+        .with_file_name(format!("rendered-{format}"));
     let (file, out) = (profile.to_str().unwrap(), directory.to_str().unwrap());
     let mut arguments = vec!["render", out, "-f", file, "-o", "json", "--format", format];
     if format != "files" {
-        arguments.extend(["--path", "runners", "--verify-image", "registry.example.com/arcctl:1"]);
+        arguments.extend([
+            "--path",
+            "runners",
+            "--verify-image",
+            "registry.example.com/arcctl:1",
+        ]);
         arguments.extend(["--repository", "https://git.example.com/runners.git"]);
     }
     let document = cluster.arcctl(&arguments).expect(0);
@@ -67,7 +74,14 @@ fn render(cluster: &Cluster, profile: &Path, format: &str) -> PathBuf {
 /// The hole: the Secret, as its file says.
 fn make_secret(cluster: &Cluster, namespace: &str) {
     let token = &cluster.tokens()[0];
-    let arguments = ["-n", namespace, "create", "secret", "generic", "controller-manager"];
+    let arguments = [
+        "-n",
+        namespace,
+        "create",
+        "secret",
+        "generic",
+        "controller-manager",
+    ];
     let from = ["--from-file=github_token=/dev/stdin"];
     cluster.kubectl(&[&arguments[..], &from].concat(), Some(token));
 }
@@ -98,7 +112,10 @@ fn verified(cluster: &Cluster, profile: &Path) {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
     for step in steps {
-        assert_eq!((&step["outcome"], &step["action"]), (&json!("ok"), &json!("keep")));
+        assert_eq!(
+            (&step["outcome"], &step["action"]),
+            (&json!("ok"), &json!("keep"))
+        );
     }
     let human = cluster.arcctl(&["verify", "-f", profile.to_str().unwrap()]);
     assert_eq!(human.code, 0, "{}", human.stderr);
@@ -116,8 +133,18 @@ fn verified_by_the_job(cluster: &Cluster, name: &str, folder: &Path) {
     let mut config: Value = serde_json::from_str(&config).unwrap();
     config["users"][0]["user"] = json!({"token": token.trim()});
     let config = cluster.file("job.kubeconfig", &config.to_string());
-    let arguments = ["verify", "--in-cluster", "-o", "json", "-f", profile.to_str().unwrap()];
-    let variables = [("KUBECONFIG", config.to_str().unwrap()), ("ARCCTL_GITHUB_TOKEN", "")];
+    let arguments = [
+        "verify",
+        "--in-cluster",
+        "-o",
+        "json",
+        "-f",
+        profile.to_str().unwrap(),
+    ];
+    let variables = [
+        ("KUBECONFIG", config.to_str().unwrap()),
+        ("ARCCTL_GITHUB_TOKEN", ""),
+    ];
     let ended = cluster.arcctl_with(&arguments, &variables);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", folder.display());
 }
@@ -173,15 +200,26 @@ fn broken(cluster: &Cluster, profile: &Path) {
     };
     scale("--replicas=0");
     until("the webhook has gone", || {
-        let pods = ["-n", "cert-manager", "get", "endpoints", "cert-manager-webhook"];
+        let pods = [
+            "-n",
+            "cert-manager",
+            "get",
+            "endpoints",
+            "cert-manager-webhook",
+        ];
         let format = ["-o", "jsonpath={.subsets[*].addresses[*].ip}"];
-        cluster.kubectl(&[&pods[..], &format].concat(), None).is_empty()
+        cluster
+            .kubectl(&[&pods[..], &format].concat(), None)
+            .is_empty()
     });
     let writes = cluster.kubernetes_writes();
     let ended = verify(cluster, profile, &["--timeout", "10s"]);
     let document = ended.expect(6);
     assert_eq!(document["outcome"], "timed-out");
-    assert_eq!(document["error"]["object"], "webhook/cert-manager/cert-manager-webhook");
+    assert_eq!(
+        document["error"]["object"],
+        "webhook/cert-manager/cert-manager-webhook"
+    );
     assert_eq!(cluster.kubernetes_writes(), writes);
     scale("--replicas=1");
     let mended = verify(cluster, profile, &[]);
@@ -190,7 +228,9 @@ fn broken(cluster: &Cluster, profile: &Path) {
 
 fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "flux");
-    apply_flux(cluster, &folder, |namespace| make_secret(cluster, namespace));
+    apply_flux(cluster, &folder, |namespace| {
+        make_secret(cluster, namespace)
+    });
     verified(cluster, profile);
     verified_by_the_job(cluster, name, &folder);
     adopted_at_most(cluster, profile);
@@ -198,7 +238,9 @@ fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
 
 fn round_trip_of_argo_cd(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "argocd");
-    apply_argo_cd(cluster, &folder, |namespace| make_secret(cluster, namespace));
+    apply_argo_cd(cluster, &folder, |namespace| {
+        make_secret(cluster, namespace)
+    });
     verified(cluster, profile);
     verified_by_the_job(cluster, name, &folder);
     refused_without_records(cluster, profile);
@@ -219,7 +261,11 @@ fn what_flux_applies_of_the_other_profiles_needs_no_change() {
     for name in ["organization-app", "repository"] {
         let cluster = Cluster::fast();
         let profile = shipped(&cluster, name);
-        let own = if name == "repository" { "website" } else { "example-org" };
+        let own = if name == "repository" {
+            "website"
+        } else {
+            "example-org"
+        };
         round_trip_of_flux(&cluster, own, &profile);
         cluster.finish();
     }
@@ -247,7 +293,9 @@ fn the_plain_files_of_all_profiles_need_no_change() {
         let cluster = Cluster::fast();
         let profile = shipped(&cluster, name);
         let folder = render(&cluster, &profile, "files");
-        apply_files(&cluster, &folder, |namespace| make_secret(&cluster, namespace));
+        apply_files(&cluster, &folder, |namespace| {
+            make_secret(&cluster, namespace)
+        });
         verified(&cluster, &profile);
         let plan = cluster.plan(&profile, &["--adopt"]);
         plan.expect(0);
