@@ -136,7 +136,8 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
         - i8::try_from(global.quiet).unwrap_or(i8::MAX);
-    let mut output = Output::new(global.output, global.color, verbosity).with_progress(global.progress);
+    let mut output =
+        Output::new(global.output, global.color, verbosity).with_progress(global.progress);
     if environment::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
         output = output.in_actions(if global.mask {
             Masks::Asked

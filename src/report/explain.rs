@@ -202,12 +202,7 @@ fn is_required(holder: &Value, name: &str) -> bool {
     required.is_some_and(|it| it.iter().any(|it| it == name))
 }
 
-fn child(
-    root: &Value,
-    holder: &Value,
-    name: &str,
-    path: &str,
-) -> Result<(Value, bool), Unknown> {
+fn child(root: &Value, holder: &Value, name: &str, path: &str) -> Result<(Value, bool), Unknown> {
     let known = properties(holder);
     if let Some(found) = known.get(name) {
         return Ok((found.clone(), is_required(holder, name)));
@@ -237,7 +232,10 @@ fn children(root: &Value, holder: &Value) -> Vec<Child> {
         Child {
             kind: kind(root, &node),
             required: is_required(holder, &name),
-            description: node["description"].as_str().map(one_line).unwrap_or_default(),
+            description: node["description"]
+                .as_str()
+                .map(one_line)
+                .unwrap_or_default(),
             name,
         }
     };
@@ -280,7 +278,12 @@ fn rule(node: &Value) -> Option<String> {
         return Some(words.to_owned());
     }
     let number = |key: &str| node[key].as_i64();
-    match (number("minimum"), number("maximum"), number("minItems"), number("maxItems")) {
+    match (
+        number("minimum"),
+        number("maximum"),
+        number("minItems"),
+        number("maxItems"),
+    ) {
         (Some(from), Some(to), ..) => Some(format!("{from} to {to}")),
         (Some(from), None, ..) => Some(format!("{from} or more")),
         (None, Some(to), ..) => Some(format!("at most {to}")),
@@ -467,9 +470,18 @@ mod tests {
     #[test]
     fn a_path_goes_through_lists_variants_and_maps() {
         for (path, key) in [
-            ("pools[0].scaling.metrics[].scaleUp", "pools[].scaling.metrics[].scaleUp"),
-            ("pools.containerMode.kubernetes.workVolume.size", "pools[].containerMode.kubernetes.workVolume.size"),
-            ("pools.resources.runner.limits.cpu", "pools[].resources.runner.limits.cpu"),
+            (
+                "pools[0].scaling.metrics[].scaleUp",
+                "pools[].scaling.metrics[].scaleUp",
+            ),
+            (
+                "pools.containerMode.kubernetes.workVolume.size",
+                "pools[].containerMode.kubernetes.workVolume.size",
+            ),
+            (
+                "pools.resources.runner.limits.cpu",
+                "pools[].resources.runner.limits.cpu",
+            ),
             ("aws.irsa.buckets.access", "aws.irsa.buckets[].access"),
         ] {
             assert_eq!(explain(path).unwrap().key, key, "{path}");
@@ -484,13 +496,18 @@ mod tests {
     #[test]
     fn a_wrong_key_offers_a_similar_one() {
         let error = explain("pools.scalling").unwrap_err();
-        let Unknown::Key { parent, similar, .. } = &error else {
+        let Unknown::Key {
+            parent, similar, ..
+        } = &error
+        else {
             panic!("{error}");
         };
         assert_eq!(parent, "`pools[]`");
         assert_eq!(similar.as_deref(), Some("scaling"));
         let error = explain("nonsense").unwrap_err();
-        assert!(matches!(&error, Unknown::Key { similar: None, known, .. } if known.contains(&"pools".into())));
+        assert!(
+            matches!(&error, Unknown::Key { similar: None, known, .. } if known.contains(&"pools".into()))
+        );
         assert_eq!(error.to_string(), "a profile has no key `nonsense`");
         let error = explain("pools.template.hostNetwork").unwrap_err();
         assert_eq!(error, Unknown::PassedOn("pools[].template".into()));
@@ -510,7 +527,11 @@ mod tests {
                 assert!(line.chars().count() <= WIDTH, "{path}: {line}");
             }
             for child in explained.keys {
-                open.push(format!("{path}.{}", child.name).trim_start_matches('.').to_owned());
+                open.push(
+                    format!("{path}.{}", child.name)
+                        .trim_start_matches('.')
+                        .to_owned(),
+                );
             }
         }
         assert!(seen > 100, "{seen}");

@@ -1,7 +1,9 @@
 //! The session of `verify`: the proofs of the profile alone. It needs the cluster and GitHub, but no helm, no inventory and
 //! no owner: who installed what is proven does not matter.
 
-use super::{Session, accounts::accounts, connection::Connection, github::at_github, set_order, wanted};
+use super::{
+    Session, accounts::accounts, connection::Connection, github::at_github, set_order, wanted,
+};
 use crate::{
     clients::{credential::Sources, helm::Helm},
     desired::Facts,

@@ -41,7 +41,14 @@ pub(crate) async fn run(args: &VerifyArgs, global: &GlobalArgs, output: Output) 
     let opened = verify::open(global, file, args.in_cluster, output);
     let session = match limit.within(READING, opened).await {
         Ok(session) => session,
-        Err(error) => return Ok(finish(&Run::refused(&name, started, error), "", global, output)),
+        Err(error) => {
+            return Ok(finish(
+                &Run::refused(&name, started, error),
+                "",
+                global,
+                output,
+            ));
+        }
     };
     output.note(session.target());
     let (steps, error) = verify(&session, &limit, output).await;

@@ -166,22 +166,22 @@ impl CrdSet {
 
 /// Applies a CRD, with a hash of its spec as the API server returns it.
 async fn apply_one(context: &Context, crd: &Value) -> Result<()> {
-        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
-        let target = Target::cluster(API_VERSION, KIND, name);
-        let mut manifest = crd.clone();
-        let about = |failure: crate::clients::kube::KubeFailure| failure.about(&target);
-        let wanted = context
-            .kube
-            .apply(&manifest, Mode::DryRun)
-            .await
-            .map_err(about)?;
-        manifest["metadata"]["annotations"][SPEC_HASH] = json!(spec_hash(&wanted));
-        context
-            .kube
-            .apply(&manifest, Mode::Commit)
-            .await
-            .map_err(about)?;
-        Ok(())
+    let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+    let target = Target::cluster(API_VERSION, KIND, name);
+    let mut manifest = crd.clone();
+    let about = |failure: crate::clients::kube::KubeFailure| failure.about(&target);
+    let wanted = context
+        .kube
+        .apply(&manifest, Mode::DryRun)
+        .await
+        .map_err(about)?;
+    manifest["metadata"]["annotations"][SPEC_HASH] = json!(spec_hash(&wanted));
+    context
+        .kube
+        .apply(&manifest, Mode::Commit)
+        .await
+        .map_err(about)?;
+    Ok(())
 }
 
 impl CrdSet {

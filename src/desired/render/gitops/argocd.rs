@@ -180,7 +180,9 @@ fn from_chart(release: &HelmRelease) -> Value {
         || location.clone(),
         |it| {
             let it = it.trim_end_matches('/');
-            it.strip_suffix(&format!("/{name}")).unwrap_or(it).to_owned()
+            it.strip_suffix(&format!("/{name}"))
+                .unwrap_or(it)
+                .to_owned()
         },
     );
     json!({

@@ -32,7 +32,11 @@ pub(super) fn part(
         let (source, release) = release_objects(profile, release, options);
         manifests.push(("helm-release.yaml".into(), release));
         let kind = source["kind"].as_str().unwrap_or_default();
-        let kind = if kind == "OCIRepository" { "oci-repository" } else { "helm-repository" };
+        let kind = if kind == "OCIRepository" {
+            "oci-repository"
+        } else {
+            "helm-repository"
+        };
         manifests.push((format!("{kind}.yaml"), source));
     }
     files.add_folder(part.name, &manifests)?;
@@ -49,7 +53,10 @@ pub(super) fn root(
     options: &Options,
     files: &mut Files<'_>,
 ) -> Result<(), DesiredError> {
-    let mut names: Vec<String> = parts.iter().map(|it| format!("flux/{}.yaml", it.name)).collect();
+    let mut names: Vec<String> = parts
+        .iter()
+        .map(|it| format!("flux/{}.yaml", it.name))
+        .collect();
     if options.repository.is_some() {
         let repository = json!({
             "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -117,11 +124,7 @@ fn kustomization(profile: &Profile, part: &Part, options: &Options) -> Value {
 }
 
 /// The source of a chart, and its release.
-fn release_objects(
-    profile: &Profile,
-    release: &HelmRelease,
-    options: &Options,
-) -> (Value, Value) {
+fn release_objects(profile: &Profile, release: &HelmRelease, options: &Options) -> (Value, Value) {
     let name = name_of(profile, &release.name);
     let metadata = own(profile, &name, options);
     let (source, chart) = source(&release.chart, &metadata, &name);

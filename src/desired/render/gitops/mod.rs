@@ -189,6 +189,3 @@ fn in_a_repository(chart: &Chart) -> Result<(), DesiredError> {
         location: chart.location.clone(),
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -126,7 +126,11 @@ pub(super) fn connect(parts: &mut [Part]) {
     for part in parts {
         let needed = ORDER.iter().find(|(name, _)| *name == part.name);
         let needed = needed.map_or(&[][..], |(_, needed)| needed);
-        part.after = needed.iter().copied().filter(|it| there.contains(it)).collect();
+        part.after = needed
+            .iter()
+            .copied()
+            .filter(|it| there.contains(it))
+            .collect();
     }
 }
 
@@ -157,7 +161,9 @@ fn without_versions(release: &HelmRelease) -> HelmRelease {
     let mut release = release.clone();
     let version = SECRET_VERSION.text();
     if let Some(values) = release.values.as_object_mut()
-        && let Some(annotations) = values.get_mut("podAnnotations").and_then(Value::as_object_mut)
+        && let Some(annotations) = values
+            .get_mut("podAnnotations")
+            .and_then(Value::as_object_mut)
     {
         annotations.retain(|_, value| *value != version);
         if annotations.is_empty() {

@@ -33,7 +33,12 @@ pub(super) fn text(
             parts => format!(", after `{}`", parts.join("`, `")),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(order, "{number}. `{}`: {}{after}", part.name, described(part));
+        let _ = writeln!(
+            order,
+            "{number}. `{}`: {}{after}",
+            part.name,
+            described(part)
+        );
     }
     template.text(&[
         ("PROFILE", &profile.name),

@@ -122,7 +122,9 @@ impl Wanted<'_> {
             ("LABELS", names::labels(&profile.name)),
             (
                 "STORE",
-                placeholder::SECRET_STORE.or(options.secret_store.as_deref()).into(),
+                placeholder::SECRET_STORE
+                    .or(options.secret_store.as_deref())
+                    .into(),
             ),
             ("DATA", data.into()),
             ("KEY", json!(self.key)),

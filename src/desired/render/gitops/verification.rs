@@ -116,10 +116,7 @@ fn profile_map(profile: &Profile, name: &str, digest: &str) -> Value {
     // A profile is made of texts, numbers, lists and maps with texts as keys: all of them can be written as YAML.
     let text = serde_saphyr::to_string(&in_the_cluster(profile)).unwrap_or_default();
     let mut metadata = names::metadata(profile, Some(&profile.controller.namespace), name);
-    metadata.insert(
-        "annotations".into(),
-        json!({"arcctl.dev/rendered": digest}),
-    );
+    metadata.insert("annotations".into(), json!({"arcctl.dev/rendered": digest}));
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -152,7 +149,9 @@ fn job(profile: &Profile, name: &str, digest: &str, options: &Options) -> Value 
         ("DIGEST", json!(digest)),
         (
             "IMAGE",
-            placeholder::ARCCTL_IMAGE.or(options.verify_image.as_deref()).into(),
+            placeholder::ARCCTL_IMAGE
+                .or(options.verify_image.as_deref())
+                .into(),
         ),
         ("ENVIRONMENT", environment.into()),
         ("SOURCES", sources.into()),
