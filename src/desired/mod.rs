@@ -13,6 +13,7 @@ pub mod pool;
 pub mod record;
 pub mod render;
 pub mod resource;
+pub mod review;
 mod secrets;
 pub mod teardown;
 

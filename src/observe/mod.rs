@@ -11,6 +11,7 @@ use crate::{
     desired::{
         Desired, Goal,
         resource::Resource,
+        review::review,
         teardown::{self, Records},
     },
     error::{Error, Result},
@@ -52,6 +53,7 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
                 }
                 let remark = context.remarks.of(desired.id.as_str());
                 step.note = step.note.or(remark);
+                step.review = Some(review(&context.profile, desired));
                 steps.push(step);
             }
             Err(error) if error.kind == crate::error::ErrorKind::Refused => refused.push(error),

@@ -237,6 +237,7 @@ mod tests {
             proof: false,
             note: None,
             consequences: Vec::new(),
+            review: None,
         };
         let makes = |steps: Vec<Step>| {
             let profile = "p".into();

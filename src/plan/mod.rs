@@ -8,7 +8,7 @@ use serde::Serialize;
 pub use refusal::refusals;
 
 use crate::{
-    desired::{Desired, Goal, Phase, resource::Resource},
+    desired::{Desired, Goal, Phase, resource::Resource, review::Review},
     diff::Difference,
     error::Error,
     resource::observed::{Observed, Ownership, Readiness},
@@ -61,6 +61,9 @@ pub struct Step {
     /// Side effects of the step: which pods are restarted, which runners are replaced.
     #[serde(skip)]
     pub consequences: Vec<String>,
+    /// What a reviewer wants to know of it.
+    #[serde(skip)]
+    pub review: Option<Review>,
 }
 
 /// The steps of a run, in order.
@@ -128,6 +131,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         proof: desired.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
+        review: None,
     };
     if desired.goal == Goal::Absent {
         return Ok(decide_removal(observed, step));

@@ -238,6 +238,7 @@ mod tests {
             proof: false,
             note: None,
             consequences: Vec::new(),
+            review: None,
         }
     }
 

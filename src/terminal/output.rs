@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use anstyle::{AnsiColor, Reset, Style};
+use anstyle::{Reset, Style};
 use clap::ValueEnum;
 use dialoguer::console::Term;
 use serde::Serialize;
@@ -21,6 +21,8 @@ use crate::{
     report::{github, screen::fitted},
     secret::{text::masked, value::told},
 };
+
+pub(crate) use crate::printable::{BAD, CHANGE, DIM, GOOD, paint};
 
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,20 +85,6 @@ pub(crate) struct Output {
 
 /// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
-
-/// The colors of words in text output.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// Errors.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Changes and waits.
-pub(crate) const CHANGE: Style = AnsiColor::Yellow.on_default();
-/// Less important text.
-pub(crate) const DIM: Style = Style::new().dimmed();
-
-/// `text` in `style`; removed again if colors are off.
-pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
-    format!("{}{text}{}", style.render(), style.render_reset())
-}
 
 /// `text` in `style` for a live display on stderr, where it is not removed.
 pub(super) fn paint_live(style: Style, text: &str) -> String {

@@ -229,6 +229,7 @@ fn plan_document() -> Value {
         proof: false,
         note: None,
         consequences: Vec::new(),
+        review: None,
     };
     let plan = Plan {
         profile: "x".into(),

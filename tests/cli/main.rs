@@ -13,6 +13,7 @@ mod habits;
 mod hints;
 mod json;
 mod other_languages;
+mod plan_text;
 mod probe;
 mod profiles;
 mod repository;

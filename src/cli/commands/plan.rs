@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    desired::{Facts, desired, placeholder},
+    desired::{Facts, desired, placeholder, review::review},
     error::{Error, ErrorKind, Result, System},
     observe,
     plan::{Action, Plan, Step},
@@ -142,6 +142,7 @@ fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
         proof: it.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
+        review: Some(review(&file.profile, it)),
     });
     Ok(Plan {
         profile: file.profile.name.clone(),
