@@ -227,7 +227,9 @@ mod tests {
                 None
             });
             // The head of the alerts explains what `@NAME@` is.
-            seen.borrow_mut().remove("NAME");
+            if !template.names.contains(&"NAME") {
+                seen.borrow_mut().remove("NAME");
+            }
             let declared = template.names.iter().map(ToString::to_string).collect();
             assert_eq!(seen.into_inner(), declared, "{}", template.path);
         }

@@ -59,21 +59,10 @@ pub fn review(profile: &Profile, desired: &Desired) -> Review {
             let (key, source) = credential(github.token.as_ref(), github.app.as_ref());
             say(key, source);
         }
-        Resource::Secret(secret) => match &secret.content {
-            SecretContent::WebhookToken => {
-                say(
-                    "github_webhook_secret_token",
-                    "(made once, at random)".into(),
-                );
-            }
-            SecretContent::Credential { pool } => {
-                let pool = profile.pools.iter().find(|it| it.name == *pool);
-                if let Some(github) = pool.and_then(|it| it.github.as_ref()) {
-                    let (key, source) = credential(github.token.as_ref(), github.app.as_ref());
-                    say(key, source);
-                }
-            }
-        },
+        Resource::Secret(secret) => {
+            let (key, source) = own_secret(profile, &secret.content);
+            say(key, source);
+        }
         Resource::Aws(aws) => {
             for (name, value) in of_aws(aws) {
                 say(name, value);
@@ -88,6 +77,20 @@ pub fn review(profile: &Profile, desired: &Desired) -> Review {
         _ => {}
     }
     review
+}
+
+/// The key of a Secret of arcctl's own, and where its value comes from.
+fn own_secret(profile: &Profile, content: &SecretContent) -> (&'static str, String) {
+    let SecretContent::Credential { pool } = content else {
+        return (
+            "github_webhook_secret_token",
+            "(made once, at random)".into(),
+        );
+    };
+    let pool = profile.pools.iter().find(|it| it.name == *pool);
+    let github = pool.and_then(|it| it.github.as_ref());
+    let token = github.and_then(|it| it.token.as_ref());
+    credential(token, github.and_then(|it| it.app.as_ref()))
 }
 
 /// What a resource belongs to.

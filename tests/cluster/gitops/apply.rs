@@ -39,7 +39,6 @@ fn apply(cluster: &Cluster, manager: &str, manifests: &str) {
         "-f",
         "-",
     ];
-    let mut said = String::new();
     until("it can be applied", || {
         match cluster.try_tool("kubectl", &arguments, Some(manifests)) {
             Ok(_) => true,
@@ -52,12 +51,10 @@ fn apply(cluster: &Cluster, manager: &str, manifests: &str) {
                     "Internal error",
                 ];
                 assert!(passing.iter().any(|it| error.contains(it)), "{error}");
-                said = error;
                 false
             }
         }
     });
-    drop(said);
 }
 
 /// The objects of a folder, as kustomize builds them.
@@ -90,12 +87,12 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 fn local(folder: &Path, path: &str) -> std::path::PathBuf {
     let path = path.trim_start_matches("./");
     let path = path.strip_prefix("runners/");
-    folder.join(path.expect("a path below `runners`"))
+    folder.join(path.unwrap())
 }
 
 /// Flux: each Kustomization after those that it depends on, each `HelmRelease` by helm. `secret` makes the Secret once its
 /// namespace is there.
-pub(super) fn apply_flux(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)) {
+pub(super) fn apply_flux(cluster: &Cluster, folder: &Path, secret: &dyn Fn(&str)) {
     teach(cluster, arcctl_facts::flux(), "flux-system");
     apply(
         cluster,
@@ -111,7 +108,7 @@ pub(super) fn apply_flux(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)
                 .map(|it| text(it, "/name"))
                 .all(|name| done.iter().any(|it| it == name))
         });
-        let next = left.remove(ready.expect("a Kustomization whose needs are met"));
+        let next = left.remove(ready.unwrap());
         let path = local(folder, text(&next, "/spec/path"));
         let objects = built(cluster, &path);
         // The Job is run by the test itself.
@@ -175,7 +172,7 @@ fn install(cluster: &Cluster, spec: &Value, url: &str) {
 
 /// Argo CD: the Applications by their waves, charts as `helm template` renders them. Hooks are not applied: the test runs
 /// the one of arcctl itself.
-pub(super) fn apply_argo_cd(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)) {
+pub(super) fn apply_argo_cd(cluster: &Cluster, folder: &Path, secret: &dyn Fn(&str)) {
     teach(cluster, arcctl_facts::argo_cd(), "argocd");
     let root = std::fs::read_to_string(folder.join("application.yaml")).unwrap();
     apply(cluster, "kubectl", &root);
@@ -267,7 +264,7 @@ fn rolled_out(cluster: &Cluster) {
 }
 
 /// The plain files, in the order of their README: folders by phase, charts by helm with their values.
-pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str)) {
+pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: &dyn Fn(&str)) {
     let of = |phase: &str| -> Vec<String> {
         let entries = std::fs::read_dir(folder.join(phase)).into_iter().flatten();
         let mut files: Vec<_> = entries.map(|it| it.unwrap().path()).collect();
@@ -291,23 +288,7 @@ pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str
         cluster.helm(&[command, &place].concat(), values)
     };
     phase("base");
-    let rendered = chart(
-        &["template", "cert-manager", "-f", "-"],
-        "cert-manager",
-        "v1.21.1",
-        Some(&values("cert-manager-crds")),
-    );
-    let own = chart(
-        &["show", "crds"],
-        "actions-runner-controller",
-        "0.23.7",
-        None,
-    );
-    for text in rendered.split("---\n").chain(own.split("---\n")) {
-        if text.contains("\nkind: CustomResourceDefinition\n") {
-            apply(cluster, "kubectl", text);
-        }
-    }
+    apply_crds(cluster, &chart, &values("cert-manager-crds"));
     phase("wiring");
     secret("actions-runner-system");
     let release = |name: &str, namespace: &str, version: &str| {
@@ -338,4 +319,28 @@ pub(super) fn apply_files(cluster: &Cluster, folder: &Path, secret: impl Fn(&str
     );
     phase("controller");
     phase("runners");
+}
+
+/// Runs helm with a command and a chart of a version, with values.
+type Chart<'a> = dyn Fn(&[&str], &str, &str, Option<&str>) -> String + 'a;
+
+/// The CRDs as the README says: those of cert-manager rendered, those of the controller as they are in its chart.
+fn apply_crds(cluster: &Cluster, chart: &Chart<'_>, values: &str) {
+    let rendered = chart(
+        &["template", "cert-manager", "-f", "-"],
+        "cert-manager",
+        "v1.21.1",
+        Some(values),
+    );
+    let own = chart(
+        &["show", "crds"],
+        "actions-runner-controller",
+        "0.23.7",
+        None,
+    );
+    for text in rendered.split("---\n").chain(own.split("---\n")) {
+        if text.contains("kind: CustomResourceDefinition") {
+            apply(cluster, "kubectl", text);
+        }
+    }
 }

@@ -228,7 +228,7 @@ fn broken(cluster: &Cluster, profile: &Path) {
 
 fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "flux");
-    apply_flux(cluster, &folder, |namespace| {
+    apply_flux(cluster, &folder, &|namespace: &str| {
         make_secret(cluster, namespace)
     });
     verified(cluster, profile);
@@ -238,7 +238,7 @@ fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
 
 fn round_trip_of_argo_cd(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "argocd");
-    apply_argo_cd(cluster, &folder, |namespace| {
+    apply_argo_cd(cluster, &folder, &|namespace: &str| {
         make_secret(cluster, namespace)
     });
     verified(cluster, profile);
@@ -293,7 +293,7 @@ fn the_plain_files_of_all_profiles_need_no_change() {
         let cluster = Cluster::fast();
         let profile = shipped(&cluster, name);
         let folder = render(&cluster, &profile, "files");
-        apply_files(&cluster, &folder, |namespace| {
+        apply_files(&cluster, &folder, &|namespace: &str| {
             make_secret(&cluster, namespace)
         });
         verified(&cluster, &profile);

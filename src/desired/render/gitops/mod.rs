@@ -25,7 +25,6 @@ use crate::{
     },
     profile::Profile,
 };
-use parts::{Hole, Part};
 
 /// The program that applies the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

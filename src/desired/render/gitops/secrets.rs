@@ -1,5 +1,7 @@
 //! The Secrets and CRDs that no file has: how they come into the cluster. Pure: no I/O.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::{Options, SecretForm, parts::Hole};
@@ -133,11 +135,11 @@ impl Wanted<'_> {
     }
 
     fn hole(&self) -> Hole {
-        let plain: String = self
-            .plain
-            .iter()
-            .map(|(key, value)| format!(" \\\n  --from-literal={key}={value}"))
-            .collect();
+        let mut plain = String::new();
+        for (key, value) in &self.plain {
+            // Writing to a String cannot fail.
+            let _ = write!(plain, " \\\n  --from-literal={key}={value}");
+        }
         let text = templates::SECRET_HOLE.text(&[
             ("NAME", self.name),
             ("NAMESPACE", self.namespace),
@@ -162,10 +164,11 @@ pub(super) fn crds(crds: &CrdSet, options: &Options) -> Hole {
     let chart = &crds.chart;
     let place = if chart.location.starts_with("oci://") {
         let location = chart.location.trim_end_matches('/');
-        location
-            .ends_with(&format!("/{}", chart.name))
-            .then(|| location.to_owned())
-            .unwrap_or_else(|| format!("{location}/{}", chart.name))
+        if location.ends_with(&format!("/{}", chart.name)) {
+            location.to_owned()
+        } else {
+            format!("{location}/{}", chart.name)
+        }
     } else {
         format!("{} --repo {}", chart.name, chart.location)
     };
