@@ -178,6 +178,7 @@ fn known_facts_take_the_place_of_their_placeholders() {
             ("AWS_ACCOUNT", "111122223333"),
             ("OIDC_ISSUER", "oidc.example"),
             ("STATEMENT_ID", "Runners"),
+            ("ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into(),
