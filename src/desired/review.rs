@@ -308,7 +308,7 @@ fn of_aws(resource: &AwsResource) -> Vec<(&'static str, String)> {
                 format!("TCP {} {} {}", rule.port, rule.direction, rule.peer.name()),
             ),
             ("in", rule.group.clone()),
-            ("since", rule.purpose.clone()),
+            ("why", rule.purpose.clone()),
         ],
     }
 }

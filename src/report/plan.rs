@@ -29,14 +29,13 @@ pub fn document(profile: &str, plan: Option<&Plan>, error: Option<&Error>) -> Va
 /// matter; unchanged resources as one line. With `verbose` everything.
 pub fn text(plan: &Plan, verbose: bool) -> String {
     let mut text = String::new();
-    let width = plan.steps.iter().map(|it| it.id.len()).max().unwrap_or(0);
     for (group, steps) in groups(plan) {
         let mut body = String::new();
         for step in steps {
             if step.action == Action::Keep && step.note.is_none() && !verbose {
                 continue;
             }
-            body.push_str(&one(step, width, verbose));
+            body.push_str(&one(step, verbose));
         }
         if !body.is_empty() && !group.is_empty() {
             // Writing to a String cannot fail.
@@ -69,7 +68,7 @@ fn groups(plan: &Plan) -> Vec<(&str, Vec<&Step>)> {
 }
 
 /// A step with its changes.
-fn one(step: &Step, width: usize, verbose: bool) -> String {
+fn one(step: &Step, verbose: bool) -> String {
     let note = match (&step.note, step.adopts, step.action, step.ready) {
         (Some(note), ..) => format!("  {note}"),
         (_, true, Action::Delete, _) => "  not arcctl's (--adopt); to have it again:".into(),
@@ -83,7 +82,7 @@ fn one(step: &Step, width: usize, verbose: bool) -> String {
         .map_or_else(String::new, |it| format!("  {}", paint(DIM, it)));
     let (sign, style) = sign(step.action);
     let action = paint(style, format!("{sign} {:<6}", name(step.action)));
-    let mut text = format!("  {action}  {:<width$}{label}{note}\n", step.id);
+    let mut text = format!("  {action}  {}{label}{note}\n", step.id);
     if step.action == Action::Delete {
         for difference in &step.differences {
             text.push_str(&whole(&difference.from));

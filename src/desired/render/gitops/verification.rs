@@ -64,7 +64,7 @@ fn account(profile: &Profile, name: &str) -> Vec<Value> {
         if secrets.is_empty() {
             // A rule without names would be one for all Secrets.
             for item in &mut items {
-                if let Some(rules) = item["rules"].as_array_mut() {
+                if let Some(rules) = item.get_mut("rules").and_then(Value::as_array_mut) {
                     rules.retain(|it| it["resources"] != json!(["secrets"]));
                 }
             }
