@@ -58,7 +58,7 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     /// Install or update, then wait until the runners are online
     Up(commands::up::UpArgs),
-    /// Check that the runners work, as at the end of `up`, and wait until they do; write nothing
+    /// Check that the runners work, as at the end of `up`; write nothing
     Verify(commands::verify::VerifyArgs),
     /// Show releases, certificate and pools on one screen
     Status(commands::status::StatusArgs),
@@ -68,11 +68,11 @@ enum Command {
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
     Smoke(commands::smoke::SmokeArgs),
-    /// Write all manifests, chart values and policies as files, or what Flux or Argo CD reads
+    /// Write everything as files, for people, Flux or Argo CD
     Render(commands::render::RenderArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
-    /// Explain a key of the profile: type, default, allowed values, an example
+    /// Explain a key of the profile, with an example
     Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of the profile
     Schema,

@@ -24,14 +24,11 @@ use crate::{
 
 /// The annotation with the chart of a CRD, `NAME-VERSION`.
 const CHART: &str = "arcctl.dev/chart";
-
 /// The annotation with the hash of its spec at that time.
 const SPEC_HASH: &str = "arcctl.dev/spec-hash";
-
 /// Keeps a CRD that its release no longer contains: cert-manager's charts before v1.15 would delete all
 /// Certificates (reference: observed.md 9).
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-
 const API_VERSION: &str = "apiextensions.k8s.io/v1";
 const KIND: &str = "CustomResourceDefinition";
 
@@ -96,8 +93,7 @@ impl CrdSet {
         if annotations[CHART] != json!(self.label()) {
             return Some(changed(name, annotations[CHART].clone(), &self.label()));
         }
-        // Another tool has applied a file that `render` wrote: that tool watches for changes, and no API server had seen the
-        // spec by then.
+        // A file of `render` that another tool applied, and watches: no API server had seen its spec.
         if annotations[SPEC_HASH].is_null() {
             return None;
         }

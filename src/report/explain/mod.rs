@@ -1,6 +1,8 @@
 //! One key of the profile for people: its type, default, rules and an example, from the schema and the shipped profiles.
 //! Pure: no I/O.
 
+mod text;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -12,20 +14,17 @@ use crate::profile::{schema, similar};
 const EXAMPLES: [(&str, &str); 3] = [
     (
         "profiles/reference.yaml",
-        include_str!("../../profiles/reference.yaml"),
+        include_str!("../../../profiles/reference.yaml"),
     ),
     (
         "profiles/organization-app.yaml",
-        include_str!("../../profiles/organization-app.yaml"),
+        include_str!("../../../profiles/organization-app.yaml"),
     ),
     (
         "profiles/repository.yaml",
-        include_str!("../../profiles/repository.yaml"),
+        include_str!("../../../profiles/repository.yaml"),
     ),
 ];
-
-/// The width of the text.
-const WIDTH: usize = 80;
 
 /// A key of the profile.
 #[derive(Clone, Debug, Serialize)]
@@ -359,188 +358,5 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-impl Explained {
-    /// The text for people, at most 80 columns wide but for examples.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut head = |name: &str, value: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name:<10}{value}");
-        };
-        if !self.key.is_empty() {
-            head("KEY", &self.key);
-            head("TYPE", &self.kind);
-            head("REQUIRED", if self.required { "yes" } else { "no" });
-            if let Some(rule) = &self.rule {
-                head("RULE", wrapped(rule, 10).trim_start());
-            }
-            if !self.default.is_null() {
-                head("DEFAULT", &short(&self.default));
-            }
-            text.push('\n');
-        }
-        text.push_str(&wrapped(&self.description, 0));
-        text.push('\n');
-        let values = self.values.iter();
-        let values: Vec<_> = values
-            .map(|it| (it.value.clone(), it.meaning.clone()))
-            .collect();
-        listed(&mut text, "VALUES", &values);
-        let keys = self.keys.iter().map(|it| {
-            let needed = if it.required { ", required" } else { "" };
-            let name = format!("{} <{}{needed}>", it.name, it.kind);
-            (name, it.description.clone())
-        });
-        listed(&mut text, "KEYS", &keys.collect::<Vec<_>>());
-        if let Some(file) = self.example_file {
-            let yaml = serde_saphyr::to_string(&self.example).unwrap_or_default();
-            let _ = writeln!(text, "\nEXAMPLE ({file})");
-            for line in yaml.trim_end().lines() {
-                let _ = writeln!(text, "  {line}");
-            }
-        }
-        text
-    }
-}
-
-/// A heading, and below it each name with its meaning.
-fn listed(text: &mut String, heading: &str, entries: &[(String, String)]) {
-    if entries.is_empty() {
-        return;
-    }
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "\n{heading}");
-    for (name, meaning) in entries {
-        let _ = writeln!(text, "  {name}");
-        if !meaning.is_empty() {
-            let _ = writeln!(text, "{}", wrapped(meaning, 6));
-        }
-    }
-}
-
-fn short(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// `text` in lines of at most 80 columns, each after `indent` blanks.
-fn wrapped(text: &str, indent: usize) -> String {
-    let blanks = " ".repeat(indent);
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        let longer = indent + line.chars().count() + 1 + word.chars().count();
-        if !line.is_empty() && longer > WIDTH {
-            lines.push(format!("{blanks}{line}"));
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    if !line.is_empty() {
-        lines.push(format!("{blanks}{line}"));
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_has_its_type_default_values_and_an_example() {
-        let mode = explain("pools.containerMode").unwrap();
-        assert_eq!(mode.key, "pools[].containerMode");
-        assert_eq!(mode.kind, "string or object");
-        assert_eq!((mode.required, &mode.default), (false, &json!("dind")));
-        let values: Vec<&str> = mode.values.iter().map(|it| it.value.as_str()).collect();
-        assert_eq!(
-            values,
-            ["dind", "dindInRunner", "dood", "none", "{kubernetes: …}"]
-        );
-        assert_eq!(mode.example, json!({"pools": [{"containerMode": "dind"}]}));
-        let text = mode.text();
-        assert!(text.contains("A docker daemon beside the runner"), "{text}");
-    }
-
-    #[test]
-    fn a_path_goes_through_lists_variants_and_maps() {
-        for (path, key) in [
-            (
-                "pools[0].scaling.metrics[].scaleUp",
-                "pools[].scaling.metrics[].scaleUp",
-            ),
-            (
-                "pools.containerMode.kubernetes.workVolume.size",
-                "pools[].containerMode.kubernetes.workVolume.size",
-            ),
-            (
-                "pools.resources.runner.limits.cpu",
-                "pools[].resources.runner.limits.cpu",
-            ),
-            ("aws.irsa.buckets.access", "aws.irsa.buckets[].access"),
-        ] {
-            assert_eq!(explain(path).unwrap().key, key, "{path}");
-        }
-        let metrics = explain("pools.scaling.metrics").unwrap();
-        assert_eq!(metrics.kind, "list of objects");
-        assert_eq!(metrics.rule.as_deref(), Some("at most 2"));
-        assert_eq!(metrics.keys[0].name, "type");
-        assert!(metrics.example["pools"][0]["scaling"]["metrics"][0].is_object());
-    }
-
-    #[test]
-    fn a_wrong_key_offers_a_similar_one() {
-        let error = explain("pools.scalling").unwrap_err();
-        let Unknown::Key {
-            parent, similar, ..
-        } = &error
-        else {
-            panic!("{error}");
-        };
-        assert_eq!(parent, "`pools[]`");
-        assert_eq!(similar.as_deref(), Some("scaling"));
-        let error = explain("nonsense").unwrap_err();
-        assert!(
-            matches!(&error, Unknown::Key { similar: None, known, .. } if known.contains(&"pools".into()))
-        );
-        assert_eq!(error.to_string(), "a profile has no key `nonsense`");
-        let error = explain("pools.template.hostNetwork").unwrap_err();
-        assert_eq!(error, Unknown::PassedOn("pools[].template".into()));
-    }
-
-    #[test]
-    fn every_key_can_be_explained_and_fits() {
-        let mut open = vec![String::new()];
-        let mut seen = 0;
-        while let Some(path) = open.pop() {
-            let explained = explain(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-            seen += 1;
-            assert!(!explained.description.is_empty(), "{path} is not described");
-            let text = explained.text();
-            let described = text.split("\nEXAMPLE").next().unwrap();
-            for line in described.lines().filter(|it| !it.starts_with("DEFAULT")) {
-                assert!(line.chars().count() <= WIDTH, "{path}: {line}");
-            }
-            for child in explained.keys {
-                open.push(
-                    format!("{path}.{}", child.name)
-                        .trim_start_matches('.')
-                        .to_owned(),
-                );
-            }
-        }
-        assert!(seen > 100, "{seen}");
-    }
-
-    #[test]
-    fn a_tree_has_all_keys_below() {
-        let tree = tree("pools.schedule").unwrap();
-        assert!(tree.contains("timeZone  <string, required>"), "{tree}");
-        assert!(tree.contains("\n  from  <string, required>"), "{tree}");
-    }
-}
+mod tests;
