@@ -1,6 +1,21 @@
-//! Text of others as a terminal may show it. Pure: no I/O.
+//! Text of others as a terminal may show it, and the colors of our own. Pure: no I/O.
 
 use annotate_snippets::normalize_untrusted_str;
+use anstyle::{AnsiColor, Style};
+
+/// What is good, or new.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Errors, and what goes.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Changes and waits.
+pub(crate) const CHANGE: Style = AnsiColor::Yellow.on_default();
+/// Less important text.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// `text` in `style`; the output removes it again if colors are off.
+pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{}{text}{}", style.render(), style.render_reset())
+}
 
 /// `text` without control characters, which move the cursor, change colors or the order of letters: each becomes a
 /// visible sign. Line breaks stay, and a tab becomes four spaces.

@@ -54,6 +54,27 @@ pub fn cert_manager_1_21_1() -> &'static Table {
     &TABLE
 }
 
+/// The custom resources of Flux that arcctl writes.
+pub fn flux() -> &'static Table {
+    static TABLE: LazyLock<Table> =
+        LazyLock::new(|| Table::read(include_str!("../tables/flux.tsv")));
+    &TABLE
+}
+
+/// The Application of Argo CD.
+pub fn argo_cd() -> &'static Table {
+    static TABLE: LazyLock<Table> =
+        LazyLock::new(|| Table::read(include_str!("../tables/argocd.tsv")));
+    &TABLE
+}
+
+/// The `ExternalSecret` of External Secrets Operator.
+pub fn external_secrets() -> &'static Table {
+    static TABLE: LazyLock<Table> =
+        LazyLock::new(|| Table::read(include_str!("../tables/external-secrets.tsv")));
+    &TABLE
+}
+
 /// GitHub's REST API as far as runners are concerned, as an `OpenAPI` document without text: `paths`, and
 /// `components.schemas`.
 pub fn github_rest_document() -> serde_json::Value {

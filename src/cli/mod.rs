@@ -22,13 +22,29 @@ use crate::{
 };
 use usage::usage;
 
+/// The end of the help: what a script reads.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed
+  2    `plan --detailed-exitcode`: changes are pending
+  3    `doctor --fail-on advice`: only checks of severity advice are broken
+  4    Kubernetes, AWS or GitHub rejects the credential, or it lacks a permission
+  5    another run holds the lease
+  6    timed out; run it again to continue
+  7    refused: it would change something that arcctl does not own
+  64   wrong usage
+  65   the profile is missing or invalid
+  129, 130, 131, 143   ended by SIGHUP, SIGINT (Ctrl-C), SIGQUIT, SIGTERM";
+
 /// Turns an EKS cluster into working self-hosted GitHub Actions runners, and proves that they work
 #[derive(Parser)]
 #[command(
     name = "arcctl",
     version = env!("ARCCTL_VERSION"),
     max_term_width = 100,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
 )]
 struct Cli {
     #[command(flatten)]
@@ -45,6 +61,8 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     /// Install or update, then wait until the runners are online
     Up(commands::up::UpArgs),
+    /// Check that the runners work, as at the end of `up`; write nothing
+    Verify(commands::verify::VerifyArgs),
     /// Show releases, certificate and pools on one screen
     Status(commands::status::StatusArgs),
     /// Diagnose the installation and suggest fixes; write nothing unless asked to
@@ -53,10 +71,12 @@ enum Command {
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
     Smoke(commands::smoke::SmokeArgs),
-    /// Write all manifests, chart values and policies as files; needs no network
+    /// Write everything as files, for people, Flux or Argo CD
     Render(commands::render::RenderArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
+    /// Explain a key of the profile, with an example
+    Explain(commands::explain::ExplainArgs),
     /// Print the JSON Schema of the profile
     Schema,
     /// Print the completion script of a shell
@@ -71,12 +91,14 @@ impl Command {
             Self::Init(_) => "init",
             Self::Plan(_) => "plan",
             Self::Up(_) => "up",
+            Self::Verify(_) => "verify",
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
             Self::Teardown(_) => "teardown",
+            Self::Explain(_) => "explain",
             Self::Schema => "schema",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -96,7 +118,7 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
             Some(error),
         ),
         "plan" => crate::report::plan::document(profile, None, Some(error)),
-        "up" | "teardown" => {
+        "up" | "verify" | "teardown" => {
             Run::refused(profile, std::time::Instant::now(), error.clone()).document()
         }
         "doctor" => crate::report::doctor::document(&[], &[], Some(error)),
@@ -104,9 +126,11 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "smoke" => crate::report::smoke::failure(profile, error),
         "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),
         "render" => json!({
-            "schema": "arcctl.render/v1", "profile": profile, "files": [], "placeholders": [],
+            "schema": "arcctl.render/v1", "profile": profile, "format": "files", "files": [],
+            "placeholders": [],
             "error": error_document,
         }),
+        "explain" => json!({"schema": "arcctl.explain/v1", "error": error_document}),
         _ => json!({"error": error_document}),
     }
 }
@@ -123,7 +147,8 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     let verbosity = i8::try_from(global.verbose).unwrap_or(i8::MAX)
         - i8::try_from(global.quiet).unwrap_or(i8::MAX);
-    let mut output = Output::new(global.output, global.color, verbosity);
+    let mut output =
+        Output::new(global.output, global.color, verbosity).with_progress(global.progress);
     if environment::variable("GITHUB_ACTIONS").as_deref() == Some("true") {
         output = output.in_actions(if global.mask {
             Masks::Asked
@@ -181,12 +206,14 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Init(args) => Box::pin(commands::init::run(args, global, output)).await,
         Command::Plan(args) => Box::pin(commands::plan::run(args, global, output)).await,
         Command::Up(args) => Box::pin(commands::up::run(args, global, output)).await,
+        Command::Verify(args) => Box::pin(commands::verify::run(args, global, output)).await,
         Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
-        Command::Render(args) => commands::render::run(args, global, output),
+        Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
+        Command::Explain(args) => commands::explain::run(args, output),
         Command::Schema => Ok(commands::schema::run(output)),
         Command::Completions(args) => Ok(commands::completions::run(args, output)),
         Command::Man(args) => commands::man::run(args, output),

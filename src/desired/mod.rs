@@ -113,6 +113,16 @@ pub enum DesiredError {
         /// The error.
         source: ScheduleError,
     },
+    /// A chart is at a path, and the files are for a program that fetches charts itself.
+    #[error(
+        "`charts` names the path `{location}` for the chart {chart}: Flux and Argo CD fetch charts from a repository; name one with http, https or oci"
+    )]
+    ChartAtPath {
+        /// The chart.
+        chart: String,
+        /// Its path.
+        location: String,
+    },
     /// A value cannot be written as YAML.
     #[error("`{object}` cannot be written as YAML: {reason}; report this as a bug")]
     Yaml {

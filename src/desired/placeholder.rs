@@ -62,15 +62,46 @@ pub const NODE_SECURITY_GROUP: Placeholder = Placeholder {
     meaning: "the security group of the worker nodes",
 };
 
+/// The image of the job that verifies after a sync.
+pub const ARCCTL_IMAGE: Placeholder = Placeholder {
+    name: "ARCCTL_IMAGE",
+    meaning: "a container image with arcctl, for the job that verifies after a sync: `--verify-image`",
+};
+/// Where the files are in the git repository.
+pub const REPOSITORY_PATH: Placeholder = Placeholder {
+    name: "REPOSITORY_PATH",
+    meaning: "the path of this folder in the git repository: `--path`",
+};
+/// The git repository.
+pub const REPOSITORY_URL: Placeholder = Placeholder {
+    name: "REPOSITORY_URL",
+    meaning: "the URL of the git repository that this folder is committed to: `--repository`",
+};
+/// The credential in a store.
+pub const SECRET_KEY: Placeholder = Placeholder {
+    name: "SECRET_KEY",
+    meaning: "the name of the credential in the store of External Secrets Operator",
+};
+/// The store of External Secrets Operator.
+pub const SECRET_STORE: Placeholder = Placeholder {
+    name: "SECRET_STORE",
+    meaning: "the ClusterSecretStore of External Secrets Operator: `--secret-store`",
+};
+
 /// All placeholders. Other text such as `${HOME}` belongs to the user.
-const ALL: [Placeholder; 9] = [
+const ALL: [Placeholder; 14] = [
+    ARCCTL_IMAGE,
     AWS_ACCOUNT,
     CA_BUNDLE,
     CA_BUNDLE_SHA256,
     CLUSTER_SECURITY_GROUP,
     NODE_SECURITY_GROUP,
     OIDC_ISSUER,
+    REPOSITORY_PATH,
+    REPOSITORY_URL,
     ROLE_ARN,
+    SECRET_KEY,
+    SECRET_STORE,
     SECRET_VERSION,
     STATEMENT_ID,
 ];
@@ -85,6 +116,11 @@ impl Placeholder {
     pub fn or(self, fact: Option<&str>) -> String {
         fact.map_or_else(|| self.text(), str::to_owned)
     }
+}
+
+/// The names of all placeholders.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|it| it.name)
 }
 
 /// The placeholders in `value`, keys included.

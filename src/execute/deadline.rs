@@ -114,6 +114,7 @@ mod tests {
             let options = Options {
                 adopt: false,
                 may_write: true,
+                looks_only: false,
                 deadline: Instant::now() + run,
                 limit: run,
                 timeouts: &timeouts,

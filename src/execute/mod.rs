@@ -94,6 +94,8 @@ pub struct Options<'a> {
     pub adopt: bool,
     /// Whether writes are allowed: not in a run whose plan has no changes.
     pub may_write: bool,
+    /// Whether it only observes: what differs is waited for, as what is not ready, and neither written nor an error.
+    pub looks_only: bool,
     /// When the whole run times out.
     pub deadline: Instant,
     /// Time limit for the whole run, for messages.
@@ -286,6 +288,7 @@ async fn run_after(
         context,
         adopt: options.adopt,
         may_write: options.may_write,
+        looks_only: options.looks_only,
         deadline,
         limit,
         stop,
@@ -380,6 +383,7 @@ mod tests {
         let options = Options {
             adopt: false,
             may_write: true,
+            looks_only: false,
             deadline: Instant::now(),
             limit: Duration::ZERO,
             timeouts: &timeouts,

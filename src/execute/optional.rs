@@ -107,6 +107,7 @@ async fn remove(
         paused: options.paused.subscribe(),
         events: events.clone(),
         gate: None,
+        looks_only: false,
     };
     removal.run().await
 }

@@ -46,6 +46,7 @@ pub(super) struct StepRun<'a> {
     pub(super) context: &'a Context,
     pub(super) adopt: bool,
     pub(super) may_write: bool,
+    pub(super) looks_only: bool,
     pub(super) deadline: Instant,
     pub(super) limit: Limit,
     pub(super) stop: watch::Receiver<Option<Stop>>,
@@ -239,7 +240,7 @@ impl StepRun<'_> {
         let step = decide(self.desired, &observed, self.adopt)?;
         // A proof is only written if it reports a difference: a fresh registration after a rotation.
         let only_seen = self.desired.resource.is_proof() && step.differences.is_empty();
-        if step.action == Action::Keep || only_seen {
+        if step.action == Action::Keep || only_seen || self.looks_only {
             return Ok(match observed {
                 Observed::Present(present) if present.readiness == Readiness::Ready => Look::Done,
                 Observed::Present(present) => Look::Wait(present.readiness),

@@ -212,9 +212,9 @@ impl<'a> Wizard<'a> {
     }
 
     async fn look_at_account(&mut self) {
-        let stored =
+        let at_aws =
             |it: crate::profile::TokenSource| it.secrets_manager.is_some() || it.ssm.is_some();
-        if self.aws.is_none() && self.answers.source().is_some_and(stored) {
+        if self.aws.is_none() && self.answers.source().is_some_and(at_aws) {
             let place = self
                 .answers
                 .place()

@@ -36,6 +36,8 @@ pub use sections::{
     TokenSource, Trigger, Window, WorkVolume, WorkflowJob,
 };
 
+pub(crate) use validate::similar;
+
 /// The whole scenario of one cluster: where it is, who its GitHub is, which runners it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

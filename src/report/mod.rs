@@ -3,6 +3,7 @@
 mod change;
 pub mod critical_path;
 pub mod doctor;
+pub mod explain;
 pub mod github;
 pub mod init;
 pub mod junit;
@@ -14,5 +15,4 @@ pub mod screen;
 pub mod smoke;
 pub mod status;
 pub mod strip;
-pub mod style;
 mod xml;

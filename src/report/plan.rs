@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{change::shown, style};
+use super::change::shown;
 use crate::{
     desired::summary::Group,
     error::Error,
     plan::{Action, Changes, Plan, Step},
+    printable::{BAD, CHANGE, DIM, GOOD, paint},
 };
 
 /// The JSON document; without a plan, that of a failure.
@@ -141,21 +141,17 @@ fn dim(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    painted(style::DIM, text)
+    paint(DIM, text)
 }
 
 fn sign(action: Action) -> String {
     match action {
-        Action::Create => painted(style::GOOD, "+"),
-        Action::Update => painted(style::CHANGE, "~"),
-        Action::Delete => painted(style::BAD, "-"),
+        Action::Create => paint(GOOD, "+"),
+        Action::Update => paint(CHANGE, "~"),
+        Action::Delete => paint(BAD, "-"),
         Action::Keep => "=".to_owned(),
         Action::Later => "?".to_owned(),
     }
-}
-
-fn painted(style: Style, text: &str) -> String {
-    format!("{}{text}{}", style.render(), style.render_reset())
 }
 
 /// The whole object that is deleted, as YAML for `kubectl apply`.

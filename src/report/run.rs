@@ -117,6 +117,15 @@ impl Run {
         format!("{removed}, {:.1} s\n", self.elapsed.as_secs_f64())
     }
 
+    /// The closing line of a verification that succeeded.
+    pub fn verified(&self, online: &str) -> String {
+        let proofs = match self.steps.len() {
+            1 => "1 proof holds".to_owned(),
+            count => format!("{count} proofs hold"),
+        };
+        format!("{proofs}, {online}, {:.1} s\n", self.elapsed.as_secs_f64())
+    }
+
     /// The closing line for people, of a run that succeeded.
     pub fn text(&self, online: &str) -> String {
         let changed = match self.changed() {

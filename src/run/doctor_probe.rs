@@ -176,6 +176,7 @@ fn options<'a>(
     Options {
         adopt: false,
         may_write: true,
+        looks_only: false,
         deadline: Instant::now() + limit,
         limit,
         timeouts: &context.profile.timeouts,

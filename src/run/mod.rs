@@ -8,6 +8,7 @@ pub(crate) mod pod_dry_runs;
 mod prune;
 mod rollback;
 pub(crate) mod teardown;
+pub(crate) mod verify;
 
 use std::{collections::BTreeMap, time::Instant};
 

@@ -47,7 +47,7 @@ pub(crate) async fn at_github(
 }
 
 /// The contents of `github.caBundle`.
-pub(super) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
+pub(crate) fn ca_bundle(file: &ProfileFile) -> Result<Option<String>> {
     let Some(source) = &file.profile.github.ca_bundle else {
         return Ok(None);
     };

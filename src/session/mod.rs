@@ -13,6 +13,7 @@ pub(crate) mod state;
 pub(crate) mod teardown;
 pub(crate) mod teardown_advice;
 pub(crate) mod teardown_source;
+pub(crate) mod verify;
 
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ use clap::ArgAction;
 
 use super::{
     github_actions::Actions,
-    output::{Color, Format},
+    output::{Color, Format, ProgressStyle},
 };
 
 /// What every command takes.
@@ -36,6 +36,9 @@ pub(crate) struct GlobalArgs {
     /// When to use color
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub(crate) color: Color,
+    /// How the progress of a run is shown
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub(crate) progress: ProgressStyle,
     /// Show unchanged resources and log decisions (-vv: requests to all systems and helm's arguments, -vvv: retries and
     /// watch events). `ARCCTL_LOG` in the environment names a file for the whole log
     #[arg(short, long, global = true, action = ArgAction::Count)]

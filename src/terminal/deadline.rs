@@ -69,6 +69,7 @@ impl RunLimit {
         Options {
             adopt,
             may_write,
+            looks_only: false,
             deadline: self.deadline,
             limit: self.limit.get(),
             timeouts,

@@ -22,6 +22,8 @@ use crate::{
     secret::{text::masked, value::told},
 };
 
+pub(crate) use crate::printable::{BAD, CHANGE, DIM, GOOD, paint};
+
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -44,6 +46,15 @@ pub(crate) enum Color {
     Never,
 }
 
+/// How the progress of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// A live tree on a terminal, lines elsewhere.
+    Auto,
+    /// One line per event, also on a terminal.
+    Plain,
+}
+
 /// Whether GitHub masks the credential in its log (`--mask`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Masks {
@@ -60,6 +71,8 @@ pub(crate) struct Output {
     pub format: Format,
     /// `-v` raises it, `-q` lowers it.
     pub verbosity: i8,
+    /// How the progress of a run is shown.
+    pub progress: ProgressStyle,
     /// Whether a step of GitHub Actions runs this process.
     pub in_actions: bool,
     /// Whether GitHub masks the credential in its log.
@@ -72,13 +85,6 @@ pub(crate) struct Output {
 
 /// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
-
-pub(crate) use crate::report::style::{BAD, CHANGE, DIM, GOOD};
-
-/// `text` in `style`; removed again if colors are off.
-pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
-    format!("{}{text}{}", style.render(), style.render_reset())
-}
 
 /// `text` in `style` for a live display on stderr, where it is not removed.
 pub(super) fn paint_live(style: Style, text: &str) -> String {
@@ -99,11 +105,22 @@ impl Output {
         Self {
             format,
             verbosity,
+            progress: ProgressStyle::Auto,
             in_actions: false,
             masks: Masks::Never,
             stdout_is_read: false,
             stderr_is_read: false,
         }
+    }
+
+    /// The same, with the progress shown in this way.
+    pub(crate) fn with_progress(self, progress: ProgressStyle) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Whether a live display may be shown. Log lines would overwrite it.
+    pub(super) fn is_live(self) -> bool {
+        self.verbosity == 0 && self.progress == ProgressStyle::Auto && is_live()
     }
 
     /// The same, in a step of GitHub Actions: its runner reads both streams, unless they are redirected to a file.
@@ -322,7 +339,7 @@ fn is_file(stream: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether stderr is a terminal, which can show a live display.
-pub(super) fn is_live() -> bool {
+fn is_live() -> bool {
     std::io::stderr().is_terminal()
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::output::{BAD, CHANGE, DIM, GOOD, Output, is_live, paint, paint_live, shown};
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, paint, paint_live, shown};
 use crate::{
     desired::{Desired, Goal, Phase, resource::Id},
     execute::Event,
@@ -47,8 +47,7 @@ struct Groups {
 impl Progress {
     /// A display on stderr of a run of `desired`.
     pub(crate) fn new(output: Output, desired: &[Desired]) -> Self {
-        // Log lines would overwrite a live display.
-        let live = (is_live() && output.verbosity == 0).then(MultiProgress::new);
+        let live = output.is_live().then(MultiProgress::new);
         let waits = Waits::default();
         let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
         Self {

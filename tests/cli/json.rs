@@ -168,6 +168,9 @@ fn offline() -> Vec<Value> {
             &["plan", "--offline"][..],
             &["schedule"][..],
             &["render", "files"][..],
+            &["render", "flux", "--format", "flux", "--no-crds"][..],
+            &["explain", "pools.containerMode"][..],
+            &["explain"][..],
         ] {
             let arguments = [command, &["-o", "json", "-f", &profile]].concat();
             let document = run(&arguments, 0);
@@ -184,6 +187,7 @@ fn failures() -> Vec<Value> {
     for (command, schema) in [
         (&["plan"][..], "arcctl.plan/v1"),
         (&["up", "--yes"][..], "arcctl.run/v1"),
+        (&["verify"][..], "arcctl.run/v1"),
         (&["status"][..], "arcctl.status/v1"),
         (&["doctor"][..], "arcctl.doctor/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
@@ -199,6 +203,7 @@ fn failures() -> Vec<Value> {
         assert_eq!(document["error"]["code"], 64, "{document}");
         documents.push(document);
     }
+    documents.push(run(&["explain", "nonsense", "-o", "json"], 64));
     documents.push(run(&["no-such-command", "-o", "json"], 64));
     // Without a terminal it names the flags.
     let document = run(&["init", "-o", "json"], 64);

@@ -11,6 +11,7 @@
 
 mod aws;
 mod doctor;
+mod gitops;
 mod harness;
 mod init;
 mod install;

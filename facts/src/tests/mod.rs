@@ -46,6 +46,25 @@ fn every_line_is_a_fact_and_every_type_is_there() {
     }
 }
 
+/// Tables of the fields that arcctl writes, and no more.
+#[test]
+fn the_tables_of_what_is_only_written_are_whole() {
+    for (name, table) in [
+        ("flux", flux()),
+        ("argocd", argo_cd()),
+        ("external-secrets", external_secrets()),
+    ] {
+        assert_eq!(table.faults, Vec::<String>::new(), "{name}");
+        assert_eq!(table.unknown_types(), Vec::<String>::new(), "{name}");
+        for kind in table.kinds() {
+            assert!(
+                table.definition(kind).is_some(),
+                "{name}: {kind} has no type"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_line_that_is_no_fact_is_found() {
     let table =

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod plan;
@@ -12,3 +13,4 @@ pub(crate) mod smoke;
 pub(crate) mod status;
 pub(crate) mod teardown;
 pub(crate) mod up;
+pub(crate) mod verify;

@@ -369,7 +369,11 @@ mod tests {
             version: "1.0.0".into(),
             location: location.to_owned(),
         };
-        let helm = Helm::new(directory.path().to_str(), Access::default(), Vec::new()).unwrap();
+        let places = Places {
+            path: directory.path().to_str().map(str::to_owned),
+            named: None,
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         let starts = |what: &str| {
             let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
             log.lines().filter(|it| *it == what).count()

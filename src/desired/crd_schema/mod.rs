@@ -85,6 +85,21 @@ pub fn check(manifest: &Value, chart_version: &str) -> Vec<SchemaProblem> {
     problems
 }
 
+/// Every problem of a manifest with the custom resources of a table, as a strict API server finds it.
+pub fn conforms(table: &Table, manifest: &Value) -> Vec<SchemaProblem> {
+    let kind = manifest["kind"].as_str().unwrap_or_default();
+    let Some(mut schema) = table.schema(kind) else {
+        return vec![SchemaProblem {
+            path: "kind".into(),
+            message: format!("unknown kind `{kind}`"),
+        }];
+    };
+    schema["properties"]["metadata"] = walk::object_meta();
+    let mut problems = Vec::new();
+    walk::check(&schema, manifest, &mut problems);
+    problems
+}
+
 /// Every problem of a pool's `template`, `tolerations` and `env`, with the profile's paths
 /// (`template.volumes[0].name`).
 pub fn check_pool(pool: &Pool, chart_version: &str) -> Vec<SchemaProblem> {

@@ -3,6 +3,7 @@
 //! Uses the same resources as `up`: one document per file, named after its id, in the folder of its phase. The same
 //! profile and facts give the same bytes.
 
+pub mod gitops;
 pub mod workflow;
 
 use std::{collections::BTreeSet, fmt::Write as _};

@@ -286,7 +286,7 @@ pub(super) fn first_sentence(text: &str) -> String {
 }
 
 /// The known word most similar to a wrong one.
-pub(in crate::profile) fn similar<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn similar<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = plain(word);
     let scored = known.iter().map(|candidate| {

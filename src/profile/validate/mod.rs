@@ -20,7 +20,7 @@ use super::{
     yaml::{Content, Entry, Meaning, Node, Position, Scalar},
 };
 use crate::secret::{name::is_secret, shape::is_refused};
-pub(super) use describe::similar;
+pub(crate) use describe::similar;
 use describe::{
     first_sentence, hint, home, name, said_of_a_map, said_otherwise, shown, stands_for,
 };

@@ -7,30 +7,29 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    clients::kube::{Mode, Selection, Target},
-    desired::{names, resource::CrdSet},
+    clients::{
+        helm::Helm,
+        kube::{Mode, Selection, Target},
+    },
+    desired::resource::CrdSet,
     diff::Difference,
     error::{Error, Result, System},
     resource::{
         context::Context,
-        deletion::{ending, ours, stays},
         helm::manifest::objects,
         observed::{Observed, Ownership, Present, Readiness},
     },
 };
 
 /// The annotation with the chart of a CRD, `NAME-VERSION`.
-const CHART: &str = "arcctl.dev/chart";
-
+pub(super) const CHART: &str = "arcctl.dev/chart";
 /// The annotation with the hash of its spec at that time.
 const SPEC_HASH: &str = "arcctl.dev/spec-hash";
-
 /// Keeps a CRD that its release no longer contains: cert-manager's charts before v1.15 would delete all
 /// Certificates (reference: observed.md 9).
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-
-const API_VERSION: &str = "apiextensions.k8s.io/v1";
-const KIND: &str = "CustomResourceDefinition";
+pub(super) const API_VERSION: &str = "apiextensions.k8s.io/v1";
+pub(super) const KIND: &str = "CustomResourceDefinition";
 
 impl CrdSet {
     fn label(&self) -> String {
@@ -93,6 +92,10 @@ impl CrdSet {
         if annotations[CHART] != json!(self.label()) {
             return Some(changed(name, annotations[CHART].clone(), &self.label()));
         }
+        // A file of `render` that another tool applied, and watches: no API server had seen its spec.
+        if annotations[SPEC_HASH].is_null() {
+            return None;
+        }
         let hash = spec_hash(live);
         (annotations[SPEC_HASH] != json!(hash)).then(|| Difference {
             path: format!("{name}.spec"),
@@ -103,14 +106,16 @@ impl CrdSet {
 
     /// Reads the CRDs from the chart and applies them.
     pub async fn apply(&self, context: &Context) -> Result<()> {
+        let manifests = self.manifests(&context.helm, context.kubernetes).await?;
+        let applies = manifests.iter().map(|crd| apply_one(context, crd));
+        futures::future::try_join_all(applies).await.map(|_| ())
+    }
+
+    /// The manifests of the chart's CRDs, for an API server of this version.
+    pub async fn manifests(&self, helm: &Helm, kubernetes: (u32, u32)) -> Result<Vec<Value>> {
         let text = match &self.templated {
-            None => context.helm.show_crds(&self.chart).await?,
-            Some(values) => {
-                context
-                    .helm
-                    .template(&self.chart, values, context.kubernetes)
-                    .await?
-            }
+            None => helm.show_crds(&self.chart).await?,
+            Some(values) => helm.template(&self.chart, values, kubernetes).await?,
         };
         let what = format!("chart `{}`", self.label());
         let crds: Vec<Value> = objects(&text, &what)?
@@ -128,18 +133,15 @@ impl CrdSet {
                 ),
             );
         }
-        let applies = crds.iter().map(|crd| self.apply_one(context, crd));
-        futures::future::try_join_all(applies).await.map(|_| ())
+        Ok(crds.iter().map(|it| self.manifest(it)).collect())
     }
 
-    async fn apply_one(&self, context: &Context, crd: &Value) -> Result<()> {
-        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
-        let target = Target::cluster(API_VERSION, KIND, name);
+    fn manifest(&self, crd: &Value) -> Value {
         let mut manifest = json!({
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {
-                "name": name,
+                "name": crd["metadata"]["name"],
                 "labels": {"app.kubernetes.io/managed-by": "arcctl"},
                 "annotations": {CHART: self.label(), RESOURCE_POLICY: "keep"},
             },
@@ -153,71 +155,29 @@ impl CrdSet {
         {
             manifest["metadata"]["annotations"][key] = value.clone();
         }
-        let mut hash = spec_hash(&json!({"spec": as_stored(crd["spec"].clone())}));
-        // They are large. A second apply corrects the hash where the API server stores something else than was foreseen; a
-        // run that is killed in between leaves a wrong hash, and the next one applies again.
-        for _ in 0..2 {
-            manifest["metadata"]["annotations"][SPEC_HASH] = json!(hash);
-            let stored = context.kube.apply(&manifest, Mode::Commit).await;
-            let stored = spec_hash(&stored.map_err(|failure| failure.about(&target))?);
-            if stored == hash {
-                break;
-            }
-            tracing::debug!("{target} is stored otherwise than it was sent");
-            hash = stored;
-        }
-        Ok(())
+        manifest
     }
 }
 
-impl CrdSet {
-    /// Which CRDs of arcctl remain; all are kept if any of them has an object.
-    pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
-        let mut left = Observed::Absent;
-        for (_, live) in self.applied(context).await? {
-            if let Some(object) = first_object(context, &live).await? {
-                return Ok(stays(format!(
-                    "{object} is of a kind that would go with it"
-                )));
-            }
-            let ending = ending(&live).map_or(Readiness::Ready, Readiness::progressing);
-            left = match left {
-                Observed::Present(found) if found.readiness == Readiness::Ready => {
-                    Observed::Present(found)
-                }
-                _ => ours(ending),
-            };
+/// Applies a CRD with a hash of its spec as the API server stores it.
+async fn apply_one(context: &Context, crd: &Value) -> Result<()> {
+    let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+    let target = Target::cluster(API_VERSION, KIND, name);
+    let mut manifest = crd.clone();
+    let mut hash = spec_hash(&json!({"spec": as_stored(crd["spec"].clone())}));
+    // They are large. A second apply corrects the hash where the API server stores something else than was foreseen; a
+    // run that is killed in between leaves a wrong hash, and the next one applies again.
+    for _ in 0..2 {
+        manifest["metadata"]["annotations"][SPEC_HASH] = json!(hash);
+        let stored = context.kube.apply(&manifest, Mode::Commit).await;
+        let stored = spec_hash(&stored.map_err(|failure| failure.about(&target))?);
+        if stored == hash {
+            break;
         }
-        Ok(left)
+        tracing::debug!("{target} is stored otherwise than it was sent");
+        hash = stored;
     }
-
-    /// Deletes those without objects.
-    pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
-        for (target, live) in self.applied(context).await? {
-            if ending(&live).is_none() && first_object(context, &live).await?.is_none() {
-                context.kube.delete_exactly(&target, &live).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The CRDs with arcctl's annotations for this chart.
-    async fn applied(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
-        let mut found = Vec::new();
-        for name in &self.names {
-            let target = Target::cluster(API_VERSION, KIND, name);
-            if let Some(live) = context.kube.get(&target).await? {
-                let metadata = &live["metadata"];
-                let chart = metadata["annotations"][CHART].as_str().unwrap_or_default();
-                if metadata["labels"][names::MANAGED_BY] == "arcctl"
-                    && chart.starts_with(&format!("{}-", self.chart.name))
-                {
-                    found.push((target, live));
-                }
-            }
-        }
-        Ok(found)
-    }
+    Ok(())
 }
 
 /// Why CRDs are being deleted, from their observed state.
@@ -273,7 +233,7 @@ fn terminating(live: &Value, there: &[Value]) -> Readiness {
 }
 
 /// The first object of the kind that `crd` defines, except generated ones.
-async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+pub(super) async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
     let group = crd["spec"]["group"].as_str().unwrap_or_default();
     let found = objects_of(context, crd).await?;
     Ok(found

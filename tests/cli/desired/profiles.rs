@@ -396,6 +396,7 @@ proptest! {
                 prop_assert_eq!(checked, profile.pools.len() * 2);
             }
             Err(DesiredError::Scope) => prop_assert!(profile.github.scope().is_none()),
+            Err(DesiredError::ChartAtPath { .. }) => prop_assert!(false, "only for Flux and Argo CD"),
             Err(DesiredError::UnknownInstanceType { instance_type, .. }) => prop_assert_eq!(instance_type, "z9.none"),
             Err(DesiredError::Schedule { pool, .. }) => {
                 prop_assert!(profile.pools.iter().any(|known| known.name == pool && known.schedule.is_some()));
