@@ -234,7 +234,7 @@ fn broken(cluster: &Cluster, profile: &Path) {
 fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "flux");
     apply_flux(cluster, &folder, &|namespace: &str| {
-        make_secret(cluster, namespace)
+        make_secret(cluster, namespace);
     });
     verified(cluster, profile);
     verified_by_the_job(cluster, name, &folder);
@@ -244,7 +244,7 @@ fn round_trip_of_flux(cluster: &Cluster, name: &str, profile: &Path) {
 fn round_trip_of_argo_cd(cluster: &Cluster, name: &str, profile: &Path) {
     let folder = render(cluster, profile, "argocd");
     apply_argo_cd(cluster, &folder, &|namespace: &str| {
-        make_secret(cluster, namespace)
+        make_secret(cluster, namespace);
     });
     verified(cluster, profile);
     verified_by_the_job(cluster, name, &folder);
@@ -299,7 +299,7 @@ fn the_plain_files_of_all_profiles_need_no_change() {
         let profile = shipped(&cluster, name);
         let folder = render(&cluster, &profile, "files");
         apply_files(&cluster, &folder, &|namespace: &str| {
-            make_secret(&cluster, namespace)
+            make_secret(&cluster, namespace);
         });
         verified(&cluster, &profile);
         // The CRDs come from the charts as they are, without the mark of their chart.
