@@ -5,6 +5,7 @@
 
 mod deadline;
 mod event;
+mod gates;
 pub mod lease;
 mod optional;
 mod phases;
@@ -21,20 +22,18 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use tracing::Instrument as _;
 
 pub use event::Event;
 
 use crate::{
     desired::{Desired, Goal, resource::Id},
     error::{Error, ErrorKind, System},
-    log,
     plan::Action,
     profile::Timeouts,
     resource::context::Context,
 };
+use gates::{Gate, run_after};
 use phases::Phases;
-use step::StepRun;
 
 /// Why a run is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,9 +170,6 @@ pub struct Span {
     pub waited_for: Option<Id>,
 }
 
-/// Opens when others may use what a step makes, at the latest when it is done: the time of that.
-type Gate = watch::Sender<Option<Clock>>;
-
 /// Runs all steps in the order of their `after`; one that is not in `desired` was done before. A failure leaves the rest
 /// not started. An event [`Event::Phase`] tells that all steps of the phases before it have ended.
 pub async fn execute(
@@ -237,15 +233,6 @@ pub async fn execute(
     results
 }
 
-/// Opens a gate, where it is not open.
-fn open(gate: &Gate, at: Clock) {
-    gate.send_if_modified(|opened| {
-        let first = opened.is_none();
-        opened.get_or_insert(at);
-        first
-    });
-}
-
 fn not_started(desired: &Desired) -> StepResult {
     StepResult {
         id: desired.id.clone(),
@@ -254,77 +241,6 @@ fn not_started(desired: &Desired) -> StepResult {
         elapsed: Duration::ZERO,
         span: None,
         error: None,
-    }
-}
-
-/// Waits for what the step needs, then runs it.
-async fn run_after(
-    desired: &Desired,
-    context: &Context,
-    options: &Options<'_>,
-    gates: &HashMap<&Id, Gate>,
-    rest_done: &watch::Sender<bool>,
-    events: mpsc::UnboundedSender<Event>,
-) -> StepResult {
-    let mut stop = options.stop.subscribe();
-    let mut last: Option<(Clock, &Id)> = None;
-    for id in &desired.after {
-        let Some(gate) = gates.get(id) else { continue };
-        let mut gate = gate.subscribe();
-        let opened = tokio::select! {
-            opened = gate.wait_for(Option::is_some) => opened.ok().and_then(|it| *it),
-            _ = stop.wait_for(Option::is_some) => return not_started(desired),
-        };
-        last = last.max(opened.map(|it| (it, id)));
-    }
-    if stop.borrow().is_some() {
-        return not_started(desired);
-    }
-    // The limit begins now: what the step waited for had its own.
-    let (deadline, limit) = deadline::of_phase(desired.phase, options);
-    let gate = gates.get(&desired.id);
-    let run = StepRun {
-        desired,
-        context,
-        adopt: options.adopt,
-        may_write: options.may_write,
-        looks_only: options.looks_only,
-        deadline,
-        limit,
-        stop,
-        paused: options.paused.subscribe(),
-        events,
-        gate,
-    };
-    let began = Clock::now();
-    let opened = || {
-        if let Some(gate) = gate {
-            open(gate, Clock::now());
-        }
-    };
-    let span = log::step(&desired.id);
-    let (done, outcome) = if desired.resource.is_optional() {
-        let run = optional::run(run, options, rest_done.subscribe(), opened);
-        (Box::pin(run.instrument(span)).await, Ok(()))
-    } else {
-        let (done, outcome) = run.run().instrument(span).await;
-        if outcome.is_ok() {
-            opened();
-        }
-        (done, outcome)
-    };
-    let ended = Clock::now();
-    StepResult {
-        id: desired.id.clone(),
-        action: Some(done.action),
-        written: done.written,
-        elapsed: ended - began,
-        span: Some(Span {
-            began,
-            ended,
-            waited_for: last.map(|(_, id)| id.clone()),
-        }),
-        error: outcome.err(),
     }
 }
 

@@ -11,7 +11,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Event, Gate, Stop, deadline::Limit, open};
+use super::{
+    Event, Stop,
+    deadline::Limit,
+    gates::{Gate, open},
+};
 use crate::{
     desired::{Desired, Goal},
     error::{Error, ErrorKind, Result, System},

@@ -96,7 +96,7 @@ fn every_combination_of_answers_passes_the_lint() {
                                 (Key::Scope, scope),
                                 (Key::Credential, credential),
                                 (Key::App, "12/34"),
-                                (Key::AppKey, "file:app.pem"),
+                                (Key::AppPem, "file:app.pem"),
                                 (Key::Runners, "2-4"),
                                 (Key::Schedule, schedule),
                                 (Key::Role, role),

@@ -106,7 +106,7 @@ fn cluster(answers: &Answers) -> String {
 
 fn github(answers: &Answers, facts: &Facts) -> String {
     let mut text = String::new();
-    if let Some(url) = answers.server().flatten() {
+    if let Some(url) = answers.server() {
         text += &INIT_SERVER.text(&[("URL", &scalar(url))]);
     }
     if let Some(scope) = answers.scope() {

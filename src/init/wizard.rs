@@ -90,7 +90,7 @@ impl<'a> Wizard<'a> {
         let mut missing: Vec<Key> = Vec::new();
         loop {
             let looking = async {
-                self.look().await;
+                Box::pin(self.look()).await;
                 Ok(())
             };
             limit.within("looking", looking).await?;
@@ -154,7 +154,7 @@ impl<'a> Wizard<'a> {
             self.looked.places = true;
             // Whoever names the cluster does not wait for a list of them.
             if self.answers.get(Key::Cluster).is_none() {
-                self.facts.places = places(self.global, self.region.as_deref()).await;
+                self.facts.places = Box::pin(places(self.global, self.region.as_deref())).await;
                 let lines = self.facts.places.lines();
                 self.tell(lines);
             }
@@ -170,10 +170,10 @@ impl<'a> Wizard<'a> {
             Key::Server,
             Key::Credential,
             Key::App,
-            Key::AppKey,
+            Key::AppPem,
             Key::CaBundle,
         ]);
-        let ready = self.answers.server().is_some()
+        let ready = self.answers.has_server()
             && self.answers.source().is_some()
             && self.answers.is_app() == self.answers.app().is_some();
         if ready && self.looked.account.as_ref() != Some(&account) {
@@ -235,7 +235,7 @@ impl<'a> Wizard<'a> {
         let found = Box::pin(account(&self.answers, &stores, self.output)).await;
         self.github = found.github;
         self.facts.unknown_authority = found.unknown_authority;
-        let server = self.answers.server().flatten().unwrap_or("github.com");
+        let server = self.answers.server().unwrap_or("github.com");
         let lines = match &found.account {
             Ok(account) => account.lines(server),
             Err(why) => vec![Line {

@@ -104,12 +104,11 @@ impl Connection {
         cluster: &Cluster,
         hidden: Vec<String>,
     ) -> Result<Self> {
-        let aws = match cluster.eks {
-            None => None,
-            Some(_) => {
-                let files = shared_files(hidden.clone());
-                Some(Aws::new(cluster.region.as_deref(), &files, authorities()?).await)
-            }
+        let aws = if cluster.eks.is_some() {
+            let files = shared_files(hidden.clone());
+            Some(Aws::new(cluster.region.as_deref(), &files, authorities()?).await)
+        } else {
+            None
         };
         Self::to(global, cluster, hidden, aws).await
     }

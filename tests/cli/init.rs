@@ -1,5 +1,10 @@
 //! `arcctl init` without a network and without a terminal, and what commands say where there is no profile.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot run the program has failed"
+)]
+
 use std::{fs, path::Path};
 
 use serde_json::Value;

@@ -35,8 +35,8 @@ pub(crate) struct InitArgs {
     /// The GitHub server: github.com, or <https://HOST>
     #[arg(long, value_name = "URL")]
     github_url: Option<String>,
-    /// Where the token is, never the token itself: env:NAME, file:PATH, secretsManager:NAME, ssm:NAME or
-    /// kubernetesSecret:NAMESPACE/NAME/KEY
+    /// Where the token is, never the token itself: `env:NAME`, `file:PATH`, `secretsManager:NAME`, `ssm:NAME` or
+    /// `kubernetesSecret:NAMESPACE/NAME/KEY`
     #[arg(long, value_name = "SOURCE")]
     token_from: Option<String>,
     /// A GitHub App in place of a token

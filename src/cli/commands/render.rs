@@ -107,7 +107,7 @@ struct GitOpsArgs {
     /// Container image with arcctl, for the job that verifies after a sync
     #[arg(long, value_name = "IMAGE")]
     verify_image: Option<String>,
-    /// Value of a placeholder, for example AWS_ACCOUNT=111122223333; may be repeated
+    /// Value of a placeholder, for example `AWS_ACCOUNT=111122223333`; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = fact)]
     fact: Vec<(String, String)>,
     /// Leave out the CRDs of the charts: then helm and a network are not needed

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{profile, runner, with_pool};
-use crate::desired::{Facts, charts::cert_manager, desired, pool::runner_deployment};
+use crate::desired::{
+    Facts, charts::cert_manager, desired, pool::runner_deployment, resource::Resource,
+};
 
 #[test]
 fn docker_in_the_runner_is_one_field() {
@@ -110,4 +112,21 @@ fn cert_manager_is_installed_where_the_profile_says() {
         !ids.iter().any(|it| it == "namespace/-/cert-manager"),
         "{ids:?}"
     );
+}
+
+#[test]
+fn only_a_runner_deployment_begins_with_replicas_and_never_applies_them() {
+    let profile = with_pool(&json!({"min": 3}));
+    let mut found = Vec::new();
+    for desired in desired(&profile, &Facts::default()).unwrap() {
+        if let Resource::Object(object) = desired.resource {
+            assert_eq!(object.manifest["spec"]["replicas"], Value::Null);
+            found.extend(
+                object
+                    .pool
+                    .map(|it| (object.manifest["kind"].clone(), it.min)),
+            );
+        }
+    }
+    assert_eq!(found, [(json!("RunnerDeployment"), 3)]);
 }

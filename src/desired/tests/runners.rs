@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{autoscaler, profile, runner, variables, with_pool};
-use crate::desired::{
-    DesiredError, Facts, desired, online, pool::runner_deployment, resource::Resource,
-};
+use crate::desired::{DesiredError, Facts, online, pool::runner_deployment};
 
 #[test]
 fn without_a_single_scope_there_is_no_runner() {
@@ -381,23 +379,6 @@ fn live_overrides_stay_while_they_say_the_same() {
         autoscaler(&without, &facts(&json!([]))).get("scheduledOverrides"),
         None
     );
-}
-
-#[test]
-fn only_a_runner_deployment_begins_with_replicas_and_never_applies_them() {
-    let profile = with_pool(&json!({"min": 3}));
-    let mut found = Vec::new();
-    for desired in desired(&profile, &Facts::default()).unwrap() {
-        if let Resource::Object(object) = desired.resource {
-            assert_eq!(object.manifest["spec"]["replicas"], Value::Null);
-            found.extend(
-                object
-                    .pool
-                    .map(|it| (object.manifest["kind"].clone(), it.min)),
-            );
-        }
-    }
-    assert_eq!(found, [(json!("RunnerDeployment"), 3)]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn credential(answers: &mut Answers, found: &Installation) -> Result<()> {
     let is_app = found.secret_keys.iter().any(|it| it == "github_app_id");
     let has_token = found.secret_keys.iter().any(|it| it == "github_token");
     if is_app && !has_token && answers.get(Key::Credential).is_none() {
-        return Err(unanswered(&[Key::App, Key::AppKey]));
+        return Err(unanswered(&[Key::App, Key::AppPem]));
     }
     if answers.get(Key::Credential).is_none() {
         drop(answers.set(Key::Credential, Some("env:ARCCTL_GITHUB_TOKEN".into())));

@@ -63,6 +63,43 @@ fn secret_name(controller: &Controller) -> &str {
         .unwrap_or(names::CONTROLLER_SECRET)
 }
 
+fn refused(message: &str, hint: String) -> Error {
+    Error::new(ErrorKind::Refused, System::Kubernetes, message).hint(hint)
+}
+
+/// The only release of a controller; `is_bare` where there is no controller at all.
+fn only(releases: &[(String, String)], is_bare: bool) -> Result<(String, String)> {
+    match releases {
+        [one] => Ok(one.clone()),
+        [] if is_bare => {
+            Err(Error::failed(
+                System::Kubernetes,
+                "there is no Actions Runner Controller in this cluster",
+            )
+            .hint("`arcctl init` without --from-cluster asks questions and writes a profile"))
+        }
+        [] => {
+            Err(refused(
+                "helm has no release of this cluster's Actions Runner Controller",
+                "arcctl takes over what helm installed: uninstall the controller with the tool that installed it, keep the CRDs, and run `arcctl init`".into(),
+            ))
+        }
+        several => {
+            let names: Vec<String> = several
+                .iter()
+                .map(|it| format!("{}/{}", it.0, it.1))
+                .collect();
+            Err(refused(
+                "there is more than one Actions Runner Controller in this cluster",
+                format!(
+                    "name one: --controller {}",
+                    names.join(", or --controller ")
+                ),
+            ))
+        }
+    }
+}
+
 async fn controller(kube: &Kube, wanted: Option<&str>) -> Result<Controller> {
     let group = "admissionregistration.k8s.io/v1";
     let selection = Selection::all(group, "ValidatingWebhookConfiguration");
@@ -72,44 +109,13 @@ async fn controller(kube: &Kube, wanted: Option<&str>) -> Result<Controller> {
     if let Some(wanted) = wanted {
         releases.retain(|(namespace, release)| format!("{namespace}/{release}") == wanted);
     }
-    let refused = |message: &str, hint: String| {
-        Err(Error::new(ErrorKind::Refused, System::Kubernetes, message).hint(hint))
-    };
-    let (namespace, release) = match releases.as_slice() {
-        [one] => one.clone(),
-        [] if there.is_empty() => {
-            return Err(Error::failed(
-                System::Kubernetes,
-                "there is no Actions Runner Controller in this cluster",
-            )
-            .hint("`arcctl init` without --from-cluster asks questions and writes a profile"));
-        }
-        [] => {
-            return refused(
-                "helm has no release of this cluster's Actions Runner Controller",
-                "arcctl takes over what helm installed: uninstall the controller with the tool that installed it, keep the CRDs, and run `arcctl init`".into(),
-            );
-        }
-        several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|it| format!("{}/{}", it.0, it.1))
-                .collect();
-            return refused(
-                "there is more than one Actions Runner Controller in this cluster",
-                format!(
-                    "name one: --controller {}",
-                    names.join(", or --controller ")
-                ),
-            );
-        }
-    };
+    let (namespace, release) = only(&releases, there.is_empty())?;
     let record = newest_release(kube, &namespace, &release).await?;
     let Some(record) = record else {
-        return refused(
+        return Err(refused(
             "helm has no record of the controller's release",
             format!("look for it with `helm -n {namespace} list -a`"),
-        );
+        ));
     };
     let configuration = there
         .iter()

@@ -144,7 +144,7 @@ pub(crate) fn comments(all: &[Explained]) -> String {
     let mut object = "";
     for (index, one) in all.iter().enumerate() {
         if one.object != object {
-            text += &format!("# {}\n", one.object);
+            text.extend(["# ", &one.object, "\n"]);
             object = &one.object;
         }
         let same = |other: &Explained| other.object == one.object && other.why == one.why;
@@ -163,7 +163,7 @@ pub(crate) fn comments(all: &[Explained]) -> String {
             [] => String::new(),
             paths => format!("{}: ", paths.join(", ")),
         };
-        text += &format!("#   {}\n", one_line(&format!("{paths}{}", one.why)));
+        text.extend(["#   ", &one_line(&format!("{paths}{}", one.why)), "\n"]);
     }
     text
 }

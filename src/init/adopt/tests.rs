@@ -28,7 +28,7 @@ fn answers() -> Answers {
     answers
 }
 
-fn deployment(spec: Value) -> Value {
+fn deployment(spec: &Value) -> Value {
     let mut all = json!({
         "image": "summerwind/actions-runner:v2.336.0-ubuntu-22.04",
         "organization": "doge",
@@ -117,7 +117,7 @@ fn an_installation_like_the_blog_s_has_nothing_left_but_the_group_of_volumes() {
             "minReplicas": 1, "recurrenceRule": {"frequency": "Weekly"}}],
     }));
     let found = installation(
-        deployment(json!({
+        deployment(&json!({
             "labels": ["t3a.large", "ubuntu-20.04"], "group": "Default",
             "nodeSelector": {"node.kubernetes.io/instance-type": "t3a.large"},
             "resources": {"limits": {"cpu": "1500m", "memory": "6Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}},
@@ -151,7 +151,7 @@ fn an_installation_like_the_blog_s_has_nothing_left_but_the_group_of_volumes() {
 #[test]
 fn what_has_no_key_is_passed_through() {
     let found = installation(
-        deployment(json!({
+        deployment(&json!({
             "dockerEnabled": false,
             "labels": ["linux"],
             "priorityClassName": "low",
@@ -174,7 +174,7 @@ fn what_has_no_key_is_passed_through() {
 
 #[test]
 fn a_credential_that_the_cluster_does_not_tell_is_asked_for() {
-    let mut found = installation(deployment(json!({})), Value::Null);
+    let mut found = installation(deployment(&json!({})), Value::Null);
     let mut answers = Answers::default();
     credential(&mut answers, &found).unwrap();
     assert_eq!(
@@ -191,7 +191,7 @@ fn a_credential_that_the_cluster_does_not_tell_is_asked_for() {
 fn no_secret_is_written() {
     let secret = "ghp_0123456789abcdefghij0123456789abcdef";
     let mut found = installation(
-        deployment(json!({
+        deployment(&json!({
             "env": [{"name": "A", "value": "1"}, {"name": "NPM_TOKEN", "value": secret}],
             "dockerEnv": [{"name": "PASSWORD", "value": secret}],
         })),

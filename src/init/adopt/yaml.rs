@@ -62,7 +62,7 @@ pub(crate) fn block(value: &Map<String, Value>, indent: usize) -> String {
     let mut text = String::new();
     for (key, value) in ordered(value) {
         let margin = " ".repeat(indent);
-        text += &format!("{margin}{}:{}", scalar(key), after(value, indent));
+        text.extend([&margin, &scalar(key), ":", &after(value, indent)]);
     }
     text
 }

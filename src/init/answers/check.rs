@@ -43,7 +43,7 @@ fn form(key: Key, text: &str) -> (bool, &'static str) {
             is_cluster(text),
             "an EKS cluster and its region as NAME@REGION, for example runners@ap-northeast-2",
         ),
-        Key::Credential | Key::AppKey => (
+        Key::Credential | Key::AppPem => (
             (key == Key::Credential && text == APP)
                 || half(text, &SOURCES)
                 || source(text).is_some(),

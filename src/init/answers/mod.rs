@@ -19,7 +19,7 @@ pub(crate) enum Key {
     /// The App and its installation: `ID/INSTALLATION`.
     App,
     /// Where the App's private key is.
-    AppKey,
+    AppPem,
     /// The file with the server's certificate authority.
     CaBundle,
     /// Whose the runners are: `enterprise:NAME`, `organization:NAME`, `repository:OWNER/NAME`.
@@ -47,7 +47,7 @@ impl Key {
         Self::Server,
         Self::Credential,
         Self::App,
-        Self::AppKey,
+        Self::AppPem,
         Self::CaBundle,
         Self::Scope,
         Self::Group,
@@ -66,7 +66,7 @@ impl Key {
             Self::Server => "--github-url",
             Self::Credential => "--token-from",
             Self::App => "--app",
-            Self::AppKey => "--app-key-from",
+            Self::AppPem => "--app-key-from",
             Self::CaBundle => "--ca-bundle",
             Self::Scope => "--organization, --enterprise or --repository",
             Self::Group => "--group",
@@ -86,7 +86,7 @@ impl Key {
             Self::Server => "githubUrl",
             Self::Credential => "credential",
             Self::App => "app",
-            Self::AppKey => "appKey",
+            Self::AppPem => "appKey",
             Self::CaBundle => "caBundle",
             Self::Scope => "scope",
             Self::Group => "group",
@@ -155,10 +155,14 @@ impl Answers {
         })
     }
 
-    /// The URL of a GitHub Enterprise Server; `None` inside for github.com.
-    pub(crate) fn server(&self) -> Option<Option<&str>> {
-        let text = self.whole(Key::Server)?;
-        Some((text != CLOUD).then_some(text))
+    /// Whether the server is known.
+    pub(crate) fn has_server(&self) -> bool {
+        self.whole(Key::Server).is_some()
+    }
+
+    /// The URL of a GitHub Enterprise Server.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.whole(Key::Server).filter(|it| *it != CLOUD)
     }
 
     /// Whether the credential is an App.
@@ -169,7 +173,7 @@ impl Answers {
     /// The source of the token, or of the App's key.
     pub(crate) fn source(&self) -> Option<TokenSource> {
         let key = if self.is_app() {
-            Key::AppKey
+            Key::AppPem
         } else {
             Key::Credential
         };

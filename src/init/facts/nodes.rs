@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use super::{NodeGroup, Nodes, Taint};
 
+/// What nodes of a group have in common; see [`Nodes::of`].
+type Alike = (String, Vec<Taint>, String);
+
 impl Nodes {
     /// The nodes in the list of the API server.
     pub(crate) fn of(objects: &[Value]) -> Self {
-        let mut found: BTreeMap<(String, Vec<Taint>, String), (usize, Vec<String>)> =
-            BTreeMap::new();
+        let mut found: BTreeMap<Alike, (usize, Vec<String>)> = BTreeMap::new();
         let mut fargate = 0;
         for node in objects {
             let labels = &node["metadata"]["labels"];

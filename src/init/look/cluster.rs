@@ -49,7 +49,7 @@ pub(crate) async fn cluster(
         Ok(connection) => connection,
         Err(why) => return (None, Err(why)),
     };
-    let facts = read(&connection.kube).await;
+    let facts = Box::pin(read(&connection.kube)).await;
     // A server that answers nothing is one finding, not seven.
     if let (Err(why), Err(_)) = (&facts.version, &facts.nodes) {
         return (None, Err(why.clone()));
@@ -63,7 +63,7 @@ async fn connect(
     hidden: Vec<String>,
 ) -> Result<Connection, String> {
     let section = section(place);
-    within(Connection::to_cluster(global, &section, hidden)).await
+    Box::pin(within(Connection::to_cluster(global, &section, hidden))).await
 }
 
 async fn read(kube: &Kube) -> ClusterFacts {

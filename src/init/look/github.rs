@@ -99,7 +99,7 @@ async fn within_error<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 async fn connect(answers: &Answers, stores: &Stores<'_>, output: Output) -> Result<GitHub> {
-    let url = answers.server().flatten().map(str::to_owned);
+    let url = answers.server().map(str::to_owned);
     let ca_bundle = answers
         .whole(Key::CaBundle)
         .map(|it| stores.directory.join(it));

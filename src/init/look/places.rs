@@ -27,11 +27,11 @@ pub(crate) async fn places(global: &GlobalArgs, region: Option<&str>) -> Places 
         current,
         ..Places::default()
     };
-    found.eks = within(async {
+    found.eks = Box::pin(within(async {
         let aws = Aws::new(region, &shared_files(hidden), authorities()?).await;
         found.region = aws.region().map(str::to_owned);
         names(&aws).await
-    })
+    }))
     .await;
     found
 }

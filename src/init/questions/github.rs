@@ -105,7 +105,7 @@ pub(super) fn app() -> Question {
 
 pub(super) fn app_key() -> Question {
     Question {
-        key: Key::AppKey,
+        key: Key::AppPem,
         prompt:
             "Where is the App's private key? env:NAME, file:PATH, secretsManager:NAME, ssm:NAME"
                 .into(),

@@ -85,7 +85,7 @@ fn question(key: Key, answers: &Answers, facts: &Facts) -> Option<Question> {
         Key::Server => Some(github::server(facts)),
         Key::Credential => Some(github::credential(answers, facts)),
         Key::App => answers.is_app().then(github::app),
-        Key::AppKey => answers.is_app().then(github::app_key),
+        Key::AppPem => answers.is_app().then(github::app_key),
         Key::CaBundle => facts.unknown_authority.then(github::ca_bundle),
         Key::Scope => Some(github::scope(answers, facts)),
         Key::Group => github::group(facts),

@@ -285,9 +285,8 @@ fn rule(node: &Value) -> Option<String> {
     ) {
         (Some(from), Some(to), ..) => Some(format!("{from} to {to}")),
         (Some(from), None, ..) => Some(format!("{from} or more")),
-        (None, Some(to), ..) => Some(format!("at most {to}")),
+        (None, Some(to), ..) | (.., None, Some(to)) => Some(format!("at most {to}")),
         (.., Some(from), None) => Some(format!("at least {from}")),
-        (.., None, Some(to)) => Some(format!("at most {to}")),
         (.., Some(from), Some(to)) => Some(format!("{from} to {to} of them")),
         _ => None,
     }

@@ -1,5 +1,10 @@
 //! From an empty folder to runners, with questions and without.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures of the issue are for who reads the test's output"
+)]
+
 use crate::{
     harness::cluster::Cluster,
     init::{answer, at_terminal, folder},
@@ -21,6 +26,10 @@ fn questions(github: &str) -> [(&'static str, String); 8] {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, from the first key to its end"
+)]
 fn a_profile_comes_of_questions_or_of_flags_and_leads_to_runners() {
     let cluster = Cluster::fast();
     let (github, charts) = (
@@ -105,6 +114,10 @@ fn a_profile_comes_of_questions_or_of_flags_and_leads_to_runners() {
 
 #[test]
 #[ignore = "slow: `make test-slow`"]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, from the first key to its end"
+)]
 fn the_way_back_and_out_leaves_nothing() {
     let cluster = Cluster::fast();
     let github = cluster.world().environment()["ARCCTL_SANDBOX_GITHUB_URL"].clone();

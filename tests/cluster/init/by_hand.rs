@@ -1,6 +1,11 @@
 //! `init --from-cluster` on the installation of the blog, made by its commands: the profile takes it over, each difference
 //! has a reason, and no pod restarts.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures of the issue are for who reads the test's output"
+)]
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -13,7 +13,7 @@ use crate::desired::{
 /// The files so far.
 pub(super) struct Files<'a> {
     known: &'a BTreeMap<String, String>,
-    files: Vec<(String, String)>,
+    written: Vec<(String, String)>,
     placeholders: BTreeSet<Placeholder>,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Files<'a> {
     pub(super) const fn new(known: &'a BTreeMap<String, String>) -> Self {
         Self {
             known,
-            files: Vec::new(),
+            written: Vec::new(),
             placeholders: BTreeSet::new(),
         }
     }
@@ -34,19 +34,19 @@ impl<'a> Files<'a> {
             object: path.clone(),
             reason: error.to_string(),
         })?;
-        self.files.push((path, text));
+        self.written.push((path, text));
         Ok(())
     }
 
     /// Adds a document as JSON.
     pub(super) fn add_json(&mut self, path: String, document: &Value) {
         let document = self.filled(document);
-        self.files.push((path, format!("{document:#}\n")));
+        self.written.push((path, format!("{document:#}\n")));
     }
 
     /// Adds a text as it is.
     pub(super) fn add_text(&mut self, path: String, text: String) {
-        self.files.push((path, text));
+        self.written.push((path, text));
     }
 
     /// Adds the manifests of a folder, and the list of them that kustomize reads.
@@ -69,9 +69,9 @@ impl<'a> Files<'a> {
 
     /// The result.
     pub(super) fn rendered(mut self) -> Rendered {
-        self.files.sort();
+        self.written.sort();
         Rendered {
-            files: self.files,
+            files: self.written,
             placeholders: self.placeholders,
         }
     }

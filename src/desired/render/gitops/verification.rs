@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     desired::{names, placeholder, pool::proxy},
-    profile::{FileSource, KubernetesSecretKey, Profile, TokenSource},
+    profile::{FileSource, KubernetesSecretKey, Pool, Profile, TokenSource},
     templates,
 };
 
@@ -53,7 +53,7 @@ fn account(profile: &Profile, name: &str) -> Vec<Value> {
     ]);
     for runners in profile.runner_namespaces() {
         let pools = profile.pools.iter().filter(|it| it.namespace == runners);
-        let secrets: Vec<String> = pools.filter_map(|it| it.credential_secret()).collect();
+        let secrets: Vec<String> = pools.filter_map(Pool::credential_secret).collect();
         let mut items = templates::VERIFY_RUNNERS.items(&[
             ("NAME", json!(name)),
             ("NAMESPACE", json!(runners)),
