@@ -138,7 +138,7 @@ fn answers(args: &InitArgs, global: &GlobalArgs) -> Result<Answers> {
         (Key::Server, args.github_url.clone()),
         (Key::Credential, credential),
         (Key::App, args.app.clone()),
-        (Key::AppKey, args.app_key_from.clone()),
+        (Key::AppPem, args.app_key_from.clone()),
         (Key::CaBundle, args.ca_bundle.clone()),
         (Key::Scope, scope),
         (Key::Group, args.group.clone()),
