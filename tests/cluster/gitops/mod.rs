@@ -252,6 +252,7 @@ fn round_trip_of_argo_cd(cluster: &Cluster, name: &str, profile: &Path) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_flux_applies_is_verified_and_needs_no_change() {
     let cluster = Cluster::fast();
     let profile = shipped(&cluster, "reference");

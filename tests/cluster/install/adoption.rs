@@ -188,7 +188,7 @@ fn planned(cluster: &Cluster, profile: &Path) {
         .unwrap_or_else(|| panic!("{}", human.stdout));
     assert!(
         rival.contains(
-            "to have it again:\n            apiVersion: actions.summerwind.dev/v1alpha1\n"
+            "to have it again:\n              apiVersion: actions.summerwind.dev/v1alpha1\n"
         ),
         "{rival}"
     );

@@ -57,6 +57,7 @@ fn add_older_revisions(cluster: &Cluster, count: usize) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_is_large_is_sent_once_and_only_the_newest_revision_is_read() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

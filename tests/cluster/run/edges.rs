@@ -104,9 +104,10 @@ impl Steps {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_does_not_need_cert_manager_does_not_wait_for_it() {
     // Counted from the start of its pod.
-    let steps = Steps::of(&["webhook:late=8s@cert-manager"], &[]);
+    let steps = Steps::of(&["webhook:late=30s@cert-manager"], &[]);
     steps.assert_waits(
         CERT_MANAGER_WEBHOOK,
         &[CONTROLLER, CONTROLLER_WEBHOOK, POOL],

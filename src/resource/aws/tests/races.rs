@@ -170,7 +170,8 @@ fn change_in_between(seed: u64) -> (bool, bool) {
 
 #[test]
 fn a_change_in_between_is_kept_or_told() {
-    let ends: Vec<(bool, bool)> = (0..seeds()).map(change_in_between).collect();
+    // The ends that are compared are rare: more orders than elsewhere.
+    let ends: Vec<(bool, bool)> = (0..3 * seeds() / 2 + 30).map(change_in_between).collect();
     let count = |wanted: (bool, bool)| ends.iter().filter(|it| **it == wanted).count();
     // The test needs both: most changes are kept, and most lost ones are reported.
     let (kept, told, lost) = (
