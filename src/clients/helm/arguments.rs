@@ -11,14 +11,8 @@ use crate::desired::{
 /// The arguments of `helm pull` for `chart`, to a file in `directory`.
 pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["pull".into()];
-    if chart.location.starts_with("oci://") {
-        let location = chart.location.trim_end_matches('/');
-        let named = location.ends_with(&format!("/{}", chart.name));
-        arguments.push(if named {
-            location.into()
-        } else {
-            format!("{location}/{}", chart.name).into()
-        });
+    if let Some(reference) = chart.oci_reference() {
+        arguments.push(reference.into());
     } else {
         arguments.extend([
             chart.name.clone().into(),

@@ -13,12 +13,6 @@ fn key(chart: &Chart) -> String {
     format!("{}-{}", chart.name, chart.version)
 }
 
-fn is_remote(chart: &Chart) -> bool {
-    ["http://", "https://", "oci://"]
-        .iter()
-        .any(|it| chart.location.starts_with(it))
-}
-
 impl Helm {
     /// Downloads `charts` and reads helm's version before they are needed, beside other reads. What fails is no error yet: it
     /// is the answer to the next call that needs the chart.
@@ -28,7 +22,7 @@ impl Helm {
         }
         let downloads = charts
             .iter()
-            .filter(|it| is_remote(it))
+            .filter(|it| it.is_remote())
             .map(|chart| async move {
                 if let Err(error) = self.pull(chart).await {
                     self.failed.lock().await.insert(key(chart), error);
@@ -40,7 +34,7 @@ impl Helm {
     /// The chart as a file: downloaded once per run, or at the path in the profile.
     pub(super) async fn pull(&self, chart: &Chart) -> Result<PathBuf> {
         let key = key(chart);
-        if !is_remote(chart) {
+        if !chart.is_remote() {
             let path = PathBuf::from(&chart.location);
             let package = path.join(format!("{key}.tgz"));
             let path = if package.is_file() { package } else { path };

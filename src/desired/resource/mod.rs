@@ -236,6 +236,29 @@ pub struct Chart {
     pub location: String,
 }
 
+impl Chart {
+    /// Whether it is downloaded, and not at a path of this machine.
+    pub fn is_remote(&self) -> bool {
+        ["http://", "https://", "oci://"]
+            .iter()
+            .any(|it| self.location.starts_with(it))
+    }
+
+    /// The whole reference of a chart in an OCI registry, `oci://REGISTRY/PATH/NAME`, whether or not the location ends with
+    /// the chart's name; `None` for a chart elsewhere.
+    pub fn oci_reference(&self) -> Option<String> {
+        let location = self.location.strip_prefix("oci://")?;
+        let location = location.trim_end_matches('/');
+        let name = &self.name;
+        let named = location.ends_with(&format!("/{name}"));
+        Some(if named {
+            format!("oci://{location}")
+        } else {
+            format!("oci://{location}/{name}")
+        })
+    }
+}
+
 /// The `CustomResourceDefinitions` of a chart: they never belong to a release (DESIGN 5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrdSet {

@@ -170,19 +170,14 @@ fn from_git(folder: &str, options: &Options) -> Value {
 }
 
 fn from_chart(release: &HelmRelease) -> Value {
-    let Chart {
-        name,
-        version,
-        location,
-    } = &release.chart;
+    let Chart { name, version, .. } = &release.chart;
     // A registry is named without its scheme and without the chart.
-    let repository = location.strip_prefix("oci://").map_or_else(
-        || location.clone(),
+    let repository = release.chart.oci_reference().map_or_else(
+        || release.chart.location.clone(),
         |it| {
-            let it = it.trim_end_matches('/');
-            it.strip_suffix(&format!("/{name}"))
-                .unwrap_or(it)
-                .to_owned()
+            let it = it.strip_prefix("oci://").unwrap_or(&it);
+            let place = it.strip_suffix(&format!("/{name}"));
+            place.unwrap_or(it).to_owned()
         },
     );
     json!({

@@ -154,14 +154,7 @@ fn release_objects(profile: &Profile, release: &HelmRelease, options: &Options) 
 
 /// The source of a chart, and the fields of a release that name it.
 fn source(chart: &Chart, metadata: &Value, name: &str) -> (Value, Value) {
-    if chart.location.starts_with("oci://") {
-        let location = chart.location.trim_end_matches('/');
-        let end = format!("/{}", chart.name);
-        let url = if location.ends_with(&end) {
-            location.to_owned()
-        } else {
-            format!("{location}{end}")
-        };
+    if let Some(url) = chart.oci_reference() {
         let source = json!({
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "OCIRepository",

@@ -179,8 +179,7 @@ pub fn files(
 
 /// Flux and Argo CD fetch a chart themselves: a path of this machine is of no use to them.
 fn in_a_repository(chart: &Chart) -> Result<(), DesiredError> {
-    let remote = ["http://", "https://", "oci://"];
-    if remote.iter().any(|it| chart.location.starts_with(it)) {
+    if chart.is_remote() {
         return Ok(());
     }
     Err(DesiredError::ChartAtPath {

@@ -162,16 +162,9 @@ impl Wanted<'_> {
 /// How to write the CRDs of a chart into the repository.
 pub(super) fn crds(crds: &CrdSet, options: &Options) -> Hole {
     let chart = &crds.chart;
-    let place = if chart.location.starts_with("oci://") {
-        let location = chart.location.trim_end_matches('/');
-        if location.ends_with(&format!("/{}", chart.name)) {
-            location.to_owned()
-        } else {
-            format!("{location}/{}", chart.name)
-        }
-    } else {
-        format!("{} --repo {}", chart.name, chart.location)
-    };
+    let place = chart
+        .oci_reference()
+        .unwrap_or_else(|| format!("{} --repo {}", chart.name, chart.location));
     let command = match &crds.templated {
         None => format!("helm show crds {place} --version {}", chart.version),
         Some(values) => format!(
