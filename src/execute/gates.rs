@@ -5,7 +5,9 @@ use std::{collections::HashMap, time::Instant as Clock};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
-use super::{Event, Options, Span, StepResult, deadline, not_started, optional, step::StepRun};
+use super::{
+    Event, Options, Span, StepResult, deadline, not_started, optional, set_first, step::StepRun,
+};
 use crate::{
     desired::{Desired, resource::Id},
     log,
@@ -17,11 +19,7 @@ pub(super) type Gate = watch::Sender<Option<Clock>>;
 
 /// Opens a gate, where it is not open.
 pub(super) fn open(gate: &Gate, at: Clock) {
-    gate.send_if_modified(|opened| {
-        let first = opened.is_none();
-        opened.get_or_insert(at);
-        first
-    });
+    set_first(gate, at);
 }
 
 /// The run was stopped before the step could begin.

@@ -210,11 +210,7 @@ pub async fn execute(
                         on_event(&event);
                     }
                     if result.error.is_some() {
-                        options.stop.send_if_modified(|stop| {
-                            let first = stop.is_none();
-                            stop.get_or_insert(Stop::Failed);
-                            first
-                        });
+                        set_first(&options.stop, Stop::Failed);
                     }
                     if !step.resource.is_optional() {
                         needed -= 1;
@@ -231,6 +227,15 @@ pub async fn execute(
         }
     }
     results
+}
+
+/// Sets a value that has none yet; the first one stays.
+fn set_first<T>(sender: &watch::Sender<Option<T>>, value: T) {
+    sender.send_if_modified(|current| {
+        let first = current.is_none();
+        current.get_or_insert(value);
+        first
+    });
 }
 
 fn not_started(desired: &Desired) -> StepResult {

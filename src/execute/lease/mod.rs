@@ -19,7 +19,7 @@ use tokio::{
 
 use record::{DURATION, Holder, Look, Seen, description, is_held, locked, manifest, micro_time};
 
-use super::Stop;
+use super::{Stop, set_first};
 use crate::{
     clients::kube::{Kube, Mode, Target},
     error::Result,
@@ -223,11 +223,7 @@ async fn renew(
             }
         }
     }
-    hold.stop.send_if_modified(|stop| {
-        let first = stop.is_none();
-        stop.get_or_insert(Stop::LeaseLost);
-        first
-    });
+    set_first(&hold.stop, Stop::LeaseLost);
 }
 
 enum Renewal {
