@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Error, Result},
     log,
-    plan::{Action, Plan, Step, decide, refusals},
+    plan::{Action, Plan, Step, planned, refusals},
     resource::{context::Context, crds_leave, observed::Observed},
 };
 
@@ -36,7 +36,7 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
             .as_ref()
             .ok()
             .and_then(|it| is_leaving(desired, it));
-        match observed.and_then(|it| decide(desired, &it, adopt)) {
+        match observed.and_then(|it| planned(desired, &it, adopt)) {
             Ok(mut step) => {
                 let namespace = desired.id.namespace().unwrap_or_default();
                 if let Some(reason) = reason {
@@ -206,7 +206,7 @@ pub(crate) async fn present(
     while let Some(next) = observed.next().await {
         let (desired, observed) = next?;
         if !matches!(observed, Observed::Absent) {
-            let step = decide(&desired, &observed, false)?;
+            let step = planned(&desired, &observed, false)?;
             found.push((desired, step));
         }
     }

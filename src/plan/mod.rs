@@ -65,7 +65,7 @@ pub struct Step {
     /// Side effects of the step: which pods are restarted, which runners are replaced.
     #[serde(skip)]
     pub consequences: Vec<String>,
-    /// What is shown of it to people.
+    /// What is shown of it to people; only in a plan: see [`planned`].
     #[serde(skip)]
     pub summary: Summary,
 }
@@ -121,6 +121,15 @@ impl Plan {
     }
 }
 
+/// The step of one resource in a plan: the decision, and what people are shown of it.
+pub fn planned(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Step, Error> {
+    let step = decide(desired, observed, adopt)?;
+    Ok(Step {
+        summary: summary(desired),
+        ..step
+    })
+}
+
 /// The step of one resource. The same decision is made for the plan and again right before acting.
 pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Step, Error> {
     let step = |action, differences, adopts, ready| Step {
@@ -135,7 +144,7 @@ pub fn decide(desired: &Desired, observed: &Observed, adopt: bool) -> Result<Ste
         proof: desired.resource.is_proof(),
         note: None,
         consequences: Vec::new(),
-        summary: summary(desired),
+        summary: Summary::default(),
     };
     if desired.goal == Goal::Absent {
         return Ok(decide_removal(observed, step));

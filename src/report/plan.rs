@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use crate::{
         desired::{Facts, desired, summary::Summary},
-        plan::decide,
+        plan::planned,
         profile::load,
         resource::observed::Observed,
     };
@@ -216,7 +216,7 @@ mod tests {
         let desired = desired(&profile, &Facts::default()).unwrap();
         let steps = desired
             .iter()
-            .map(|it| decide(it, &Observed::Absent, false).unwrap());
+            .map(|it| planned(it, &Observed::Absent, false).unwrap());
         Plan {
             profile: profile.name,
             steps: steps.collect(),

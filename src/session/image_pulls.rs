@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     observe::CONCURRENT,
-    plan::{Action, Plan, Step, consequence::new_pods, decide},
+    plan::{Action, Plan, Step, consequence::new_pods, planned},
     resource::{
         kubernetes::access::{by_resource, to_pull_ahead},
         observed::{Observed, Ownership},
@@ -179,7 +179,7 @@ async fn step(session: &Session, candidate: &Candidate, desired: &Desired) -> Re
     let nodes = pull.nodes.len();
     let images: Vec<String> = images(&candidate.pod).map(|it| format!("`{it}`")).collect();
     let s = if nodes == 1 { "" } else { "s" };
-    let mut step = decide(desired, &Observed::Absent, false)?;
+    let mut step = planned(desired, &Observed::Absent, false)?;
     // What a run that was killed has left is used.
     if !matches!(left, Observed::Absent) {
         step.action = Action::Update;
