@@ -5,8 +5,11 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::strip::Strip;
-use crate::{error::Error, profile::schedule::Moment};
+use super::strip::week;
+use crate::{
+    error::Error,
+    profile::{Schedule, schedule::Moment},
+};
 
 /// The state of an installation.
 #[derive(Debug, Default)]
@@ -61,8 +64,8 @@ pub struct PoolStatus {
     pub busy: Option<usize>,
     /// The current and the next period of its schedule.
     pub moment: Moment,
-    /// Its minimums for seven days from today; `None` without a schedule.
-    pub week: Option<Strip>,
+    /// Its schedule and the minimum outside every window; `None` without a schedule.
+    pub schedule: Option<(Schedule, u32)>,
 }
 
 /// The JSON document.
@@ -185,10 +188,8 @@ fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
         let zone = pool.moment.time_zone.as_ref();
         let zone = zone.map_or_else(String::new, |it| format!("  ({it})"));
         line(text, &format!("       {}{zone}", pool.moment));
-        if let Some(week) = pool.week.as_ref().filter(|it| it.changes()) {
-            week.lines()
-                .iter()
-                .for_each(|it| line(text, &format!("       {it}")));
+        for bars in week(pool.schedule.as_ref(), pool.moment.at) {
+            line(text, &format!("       {bars}"));
         }
     }
     width
@@ -276,7 +277,7 @@ fn total(pools: &[PoolStatus]) -> PoolStatus {
         registered: pools.iter().map(|it| it.registered).sum(),
         busy: pools.iter().map(|it| it.busy).sum(),
         moment: crate::profile::schedule::moment(None, 0, jiff::Timestamp::UNIX_EPOCH),
-        week: None,
+        schedule: None,
     }
 }
 
@@ -316,7 +317,7 @@ mod tests {
             registered,
             busy: Some(7),
             moment: moment(None, 50, jiff::Timestamp::UNIX_EPOCH),
-            week: None,
+            schedule: None,
         }
     }
 

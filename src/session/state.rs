@@ -15,10 +15,7 @@ use crate::{
     desired::names,
     error::{Error, Result},
     profile::{Pool, Profile, schedule::moment},
-    report::{
-        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
-        strip::strip,
-    },
+    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
     resource::{is_ready, newest_release, runners::account::Account},
     terminal::{environment::variable, output::Output, pool_names, profile_file::ProfileFile},
 };
@@ -172,10 +169,7 @@ impl State {
                 running: Some(tally.map_or(0, |it| it.running)),
                 registered: Some(tally.map_or(0, |it| it.registered)),
                 busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
-                week: pool
-                    .schedule
-                    .as_ref()
-                    .and_then(|it| strip(it, pool.min, now, 7).ok()),
+                schedule: pool.schedule.clone().map(|it| (it, pool.min)),
                 moment,
             }
         };

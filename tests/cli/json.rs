@@ -297,7 +297,7 @@ fn status_document() -> Value {
         registered: counts,
         busy: counts,
         moment: at(time),
-        week: None,
+        schedule: None,
     };
     let status = Status {
         profile: profile.name.clone(),

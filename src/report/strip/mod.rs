@@ -80,6 +80,14 @@ pub fn strip(
     Ok(Strip { days, levels })
 }
 
+/// Seven days from `now` as a line of names and one of bars, for a schedule with the minimum outside every window; none
+/// without a schedule, or where the minimum does not change.
+pub fn week(schedule: Option<&(Schedule, u32)>, now: Timestamp) -> Vec<String> {
+    let found = schedule.and_then(|(it, base_min)| strip(it, *base_min, now, 7).ok());
+    let found = found.filter(Strip::changes);
+    found.map_or_else(Vec::new, |it| it.lines().into())
+}
+
 fn midnight(date: Date, zone: &TimeZone) -> Option<ZonedDateTime> {
     date.to_zoned_datetime(zone.clone()).ok()
 }
