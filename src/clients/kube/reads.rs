@@ -37,11 +37,7 @@ impl Kube {
     /// The objects of a selection; none if the kind does not exist.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Value>> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());
-        let parameters = ListParams {
-            label_selector: selection.labels.clone(),
-            field_selector: selection.fields.clone(),
-            ..Default::default()
-        };
+        let parameters = parameters(selection);
         let what = format!("list {} objects", selection.kind.name());
         match self.call(Call::Read, &what, || api.list(&parameters)).await {
             Ok(list) => Ok(list.items.iter().map(to_value).collect()),
@@ -53,11 +49,7 @@ impl Kube {
     /// The metadata of the objects of a selection, without the rest: for objects that are large, or whose content is secret.
     pub async fn list_metadata(&self, selection: &Selection) -> Result<Vec<Value>> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());
-        let parameters = ListParams {
-            label_selector: selection.labels.clone(),
-            field_selector: selection.fields.clone(),
-            ..Default::default()
-        };
+        let parameters = parameters(selection);
         let what = format!("list {} objects", selection.kind.name());
         let listed = self.call(Call::Read, &what, || api.list_metadata(&parameters));
         match listed.await {
@@ -82,12 +74,7 @@ impl Kube {
     /// if the kind does not exist.
     pub async fn each(&self, selection: &Selection, mut see: impl FnMut(&Value)) -> Result<()> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());
-        let mut parameters = ListParams {
-            label_selector: selection.labels.clone(),
-            field_selector: selection.fields.clone(),
-            limit: Some(PAGE),
-            ..Default::default()
-        };
+        let mut parameters = parameters(selection).limit(PAGE);
         let what = format!("list {} objects", selection.kind.name());
         loop {
             let page = match self.call(Call::Read, &what, || api.list(&parameters)).await {
@@ -192,6 +179,15 @@ impl Kube {
                 .boxed()
         });
         futures::stream::select_all(streams.collect::<Vec<_>>())
+    }
+}
+
+/// The objects that a list asks for.
+fn parameters(selection: &Selection) -> ListParams {
+    ListParams {
+        label_selector: selection.labels.clone(),
+        field_selector: selection.fields.clone(),
+        ..ListParams::default()
     }
 }
 
