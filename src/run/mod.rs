@@ -20,7 +20,7 @@ use crate::{
     plan::Action,
     report::run::{Requests, Run},
     session::Session,
-    terminal::{environment::variable, output::Output},
+    terminal::{args::GlobalArgs, environment::variable, output::Output},
 };
 
 /// The description of the work before there is a plan.
@@ -41,6 +41,18 @@ pub(crate) fn ended(
         requests: requests(session),
         error,
     }
+}
+
+/// Writes a run where GitHub Actions and `-o json` want it, and its error. The exit code of a failure; `None` where it
+/// succeeded.
+pub(crate) fn tell(run: &Run, command: &str, global: &GlobalArgs, output: Output) -> Option<u8> {
+    global.actions.run(run, command);
+    if output.is_json() {
+        output.document(&run.document());
+    }
+    let error = run.error.as_ref()?;
+    output.print_error(error);
+    Some(error.kind.exit_code())
 }
 
 /// The result of a run: its steps, and its error.

@@ -30,7 +30,9 @@ use crate::{
         github::GitHub,
         helm::Helm,
     },
-    desired::{Desired, DesiredError, Facts, desired, order, teardown::Records},
+    desired::{
+        Desired, DesiredError, Facts, desired, order, resource::Resource, teardown::Records,
+    },
     error::{Error, ErrorKind, Result, System},
     inventory, observe,
     profile::Profile,
@@ -60,6 +62,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// What a successful run has proven of each pool at `at`, for people.
+    pub(crate) fn promises(&self, at: jiff::Timestamp) -> String {
+        let pools = self.desired.iter().filter_map(|it| match &it.resource {
+            Resource::Registration(pool) => Some(pool.promise(at)),
+            _ => None,
+        });
+        pools.collect::<Vec<_>>().join(", ")
+    }
+
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
     #[expect(
         clippy::too_many_lines,

@@ -9,7 +9,7 @@ use crate::{
     observe,
     profile::KubeDuration,
     report::{self, run::Run},
-    run::{READING, ended, not_started, teardown::attempt},
+    run::{READING, ended, not_started, teardown::attempt, tell},
     session::teardown::{self, RemovalArgs},
     terminal::{
         args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::stop_on_signals,
@@ -64,13 +64,8 @@ impl TeardownArgs {
 }
 
 fn finish(run: &Run, global: &GlobalArgs, output: Output) -> u8 {
-    global.actions.run(run, "teardown");
-    if output.is_json() {
-        output.document(&run.document());
-    }
-    if let Some(error) = &run.error {
-        output.print_error(error);
-        return error.kind.exit_code();
+    if let Some(code) = tell(run, "teardown", global, output) {
+        return code;
     }
     if !output.is_json() {
         output.result(&run.removed());

@@ -8,14 +8,14 @@ use std::{
 use clap::Args;
 
 use crate::{
-    desired::{Desired, resource::Resource},
+    desired::resource::Resource,
     error::Result,
     profile::KubeDuration,
     report::{critical_path, run::Run},
     run::{
         READING, ended,
         install::{Asked, attempts},
-        not_started,
+        not_started, tell,
     },
     secret,
     session::{Session, teardown_advice},
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         Ok(session) => session,
         Err(error) => {
             let run = Run::refused(&name, started, error);
-            return Ok(finish(&run, &[], global, output));
+            return Ok(finish(&run, "", global, output));
         }
     };
     let asked = Asked {
@@ -90,7 +90,8 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     if let Some(path) = &args.trace {
         write_trace(path, &run, output);
     }
-    Ok(finish(&run, &session.desired, global, output))
+    let online = session.promises(jiff::Timestamp::now());
+    Ok(finish(&run, &online, global, output))
 }
 
 /// A trace that cannot be written does not change the command's result.
@@ -115,24 +116,12 @@ async fn registered(session: &Session) -> Result<usize> {
     Ok(count)
 }
 
-fn finish(run: &Run, desired: &[Desired], global: &GlobalArgs, output: Output) -> u8 {
-    global.actions.run(run, "up");
-    if output.is_json() {
-        output.document(&run.document());
-    }
-    if let Some(error) = &run.error {
-        output.print_error(error);
-        return error.kind.exit_code();
+fn finish(run: &Run, online: &str, global: &GlobalArgs, output: Output) -> u8 {
+    if let Some(code) = tell(run, "up", global, output) {
+        return code;
     }
     if !output.is_json() && run.is_started() {
-        let pools: Vec<String> = desired
-            .iter()
-            .filter_map(|it| match &it.resource {
-                Resource::Registration(pool) => Some(pool.promise(jiff::Timestamp::now())),
-                _ => None,
-            })
-            .collect();
-        output.result(&run.text(&pools.join(", ")));
+        output.result(&run.text(online));
         if run.changed() > 0
             && let Some(line) = critical_path::line(&run.steps)
         {

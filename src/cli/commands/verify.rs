@@ -5,11 +5,10 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::{
-    desired::resource::Resource,
     error::Result,
     profile::KubeDuration,
     report::run::Run,
-    run::{READING, ended, verify::verify},
+    run::{READING, ended, tell, verify::verify},
     session::verify,
     terminal::{
         args::GlobalArgs, deadline::RunLimit, output::Output, profile_file,
@@ -53,25 +52,13 @@ pub(crate) async fn run(args: &VerifyArgs, global: &GlobalArgs, output: Output) 
     output.note(session.target());
     let (steps, error) = verify(&session, &limit, output).await;
     let run = ended(&session, started, steps, error);
-    let online: Vec<String> = session
-        .desired
-        .iter()
-        .filter_map(|it| match &it.resource {
-            Resource::Registration(pool) => Some(pool.promise(jiff::Timestamp::now())),
-            _ => None,
-        })
-        .collect();
-    Ok(finish(&run, &online.join(", "), global, output))
+    let online = session.promises(jiff::Timestamp::now());
+    Ok(finish(&run, &online, global, output))
 }
 
 fn finish(run: &Run, online: &str, global: &GlobalArgs, output: Output) -> u8 {
-    global.actions.run(run, "verify");
-    if output.is_json() {
-        output.document(&run.document());
-    }
-    if let Some(error) = &run.error {
-        output.print_error(error);
-        return error.kind.exit_code();
+    if let Some(code) = tell(run, "verify", global, output) {
+        return code;
     }
     if !output.is_json() {
         output.result(&run.verified(online));
