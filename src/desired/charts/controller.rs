@@ -32,6 +32,11 @@ const RESERVED: [&str; 9] = [
     "webhookPort",
 ];
 
+/// Whether the first part of a path in `controller.values` is reserved.
+pub fn is_reserved(key: &str) -> bool {
+    RESERVED.contains(&key)
+}
+
 /// The chart `actions-runner-controller`.
 pub fn chart(profile: &Profile) -> Chart {
     Chart {

@@ -9,7 +9,7 @@ use super::{
     pool::pool,
 };
 use crate::{
-    desired::names,
+    desired::{charts::controller::is_reserved, names},
     init::{
         answers::{Answers, Key, Place},
         text::{Extras, name},
@@ -154,21 +154,9 @@ fn github(found: &Installation, answers: &Answers) -> Value {
     github.into()
 }
 
-/// Values that arcctl sets itself, by the first part of their path.
-const OWN: [&str; 12] = [
-    "authSecret",
-    "certManagerEnabled",
-    "fullnameOverride",
-    "githubEnterpriseServerURL",
-    "githubURL",
-    "leaderElectionId",
-    "nameOverride",
-    "podAnnotations",
-    "replicaCount",
-    "scope",
-    "syncPeriod",
-    "webhookPort",
-];
+/// Values that have a key of their own in the profile, or that arcctl sets itself beside the reserved ones; by the first part
+/// of their path.
+const OWN: [&str; 3] = ["podAnnotations", "replicaCount", "syncPeriod"];
 
 fn controller(found: &Controller, gaps: &mut Vec<Gap>) -> Value {
     let mut controller = Map::new();
@@ -219,7 +207,7 @@ fn controller(found: &Controller, gaps: &mut Vec<Gap>) -> Value {
 fn passed_values(found: &Controller, gaps: &mut Vec<Gap>) -> Map<String, Value> {
     let values = &found.values;
     let mut left = values.as_object().cloned().unwrap_or_default();
-    left.retain(|key, value| !OWN.contains(&key.as_str()) && !value.is_null());
+    left.retain(|key, value| !OWN.contains(&key.as_str()) && !is_reserved(key) && !value.is_null());
     if let Some(image) = left.get_mut("image").and_then(Value::as_object_mut) {
         image.remove("dindSidecarRepositoryAndTag");
         if image.is_empty() {
