@@ -77,7 +77,7 @@ cargo_tool() {
     temp=$(mktemp -d "$cache/.build-XXXXXX")
     echo "tools: building $1 $version" >&2
     # Outside of the clone: its pinned compiler and its build directory are not for other programs.
-    (cd "$temp" && env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u CFLAGS cargo install --quiet --locked --root "$temp" "$1@$version")
+    (cd "$temp" && env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u CFLAGS -u RUSTC_WORKSPACE_WRAPPER cargo install --quiet --locked --root "$temp" "$1@$version")
     publish "$1" "$version" "$temp"
   fi
   link "$target/bin/$1"

@@ -127,11 +127,12 @@ fn what_a_cluster_does_not_show_is_said() {
     let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
     let body = r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
         "message": "nodes is forbidden: User \"me\" cannot list resource \"nodes\""}"#;
-    for prefix in [
+    let faults = [
         "/api/v1/nodes",
         "/apis/apps/v1/deployments",
         "/apis/actions.summerwind.dev",
-    ] {
+    ]
+    .map(|prefix| {
         proxy.add_fault(Fault {
             matching: Matching {
                 prefix: prefix.into(),
@@ -143,8 +144,8 @@ fn what_a_cluster_does_not_show_is_said() {
                 body: Some(body.to_owned()),
                 headers: vec![("content-type".into(), "application/json".into())],
             },
-        });
-    }
+        })
+    });
     let document = init(&cluster, "forbidden", &scope, &[]).expect(0);
     for what in ["nodes", "cert-manager", "runners"] {
         assert!(
@@ -163,6 +164,9 @@ fn what_a_cluster_does_not_show_is_said() {
     let document = init(&cluster, "gone", &scope, &gone).expect(0);
     assert!(!found(&document, "cluster", "unknown").is_empty());
     assert_eq!(answer(&document, "cluster"), "context:gone");
+    for fault in faults {
+        assert!(proxy.remove_fault(fault));
+    }
     cluster.finish();
 }
 
@@ -180,7 +184,7 @@ fn what_others_have_installed_is_said() {
     let values = serde_json::json!({
         "fullnameOverride": "theirs", "nameOverride": "theirs",
         "scope": {"singleNamespace": true, "watchNamespace": "theirs"},
-        "authSecret": {"create": true, "name": "theirs", "github_token": token},
+        "authSecret": {"create": true, "name": "theirs", "github_token": "not one of ours"},
         "leaderElectionId": "theirs",
     });
     let charts = cluster.charts_url();

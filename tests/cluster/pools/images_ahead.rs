@@ -192,6 +192,7 @@ fn runs_that_end_early_leave_nothing_that_pulls() {
     assert_nothing_left(&cluster);
 
     // A run that is killed leaves it to the next one, and to a teardown.
+    nodes_are_bare(&cluster);
     killed(&cluster, &profile);
     as_before(&cluster, fault);
     let ended = cluster.up(&profile, &[]);
