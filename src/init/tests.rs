@@ -217,6 +217,10 @@ fn what_yaml_would_read_otherwise_is_quoted() {
         "@a",
         "a:",
         " a",
+        "a ",
+        "a :b",
+        "2026-12-24 18:00",
+        "12 34",
         "~",
         ".inf",
         "+1",
@@ -231,7 +235,7 @@ fn what_yaml_would_read_otherwise_is_quoted() {
         "t3a.large",
         "https://a.b:1",
         "a/b:c@d",
-        "Sat",
+        "Sat 00:00",
         "arn:aws:iam::1:role/x",
     ] {
         assert_eq!(scalar(text), text);

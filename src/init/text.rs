@@ -258,14 +258,15 @@ const WORDS: [&str; 11] = [
 
 /// `text` as a YAML scalar: quoted where YAML would read something else.
 pub(crate) fn scalar(text: &str) -> String {
-    let plain = |it: char| it.is_ascii_alphanumeric() || "_./@:-+".contains(it);
+    let plain = |it: char| it.is_ascii_alphanumeric() || "_./@:-+ ".contains(it);
     let begins = text.starts_with(|it: char| it.is_ascii_alphanumeric() || it == '/');
     // Decimal, hexadecimal and sexagesimal numbers, and dates.
-    let digits = |it: u8| it.is_ascii_hexdigit() || b"._:xo+-".contains(&it);
+    let digits = |it: u8| it.is_ascii_hexdigit() || b"._:xo+- ".contains(&it);
     let number = text.parse::<f64>().is_ok()
         || (text.starts_with(|it: char| it.is_ascii_digit()) && text.bytes().all(digits));
     let word = WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if begins && !text.ends_with(':') && text.chars().all(plain) && !number && !word {
+    let ends = text.contains(": ") || text.ends_with([':', ' ']);
+    if begins && !ends && text.chars().all(plain) && !number && !word {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "''"))
