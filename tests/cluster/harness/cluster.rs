@@ -434,6 +434,11 @@ pub(crate) fn settled(text: &str) -> String {
             r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
             "TIME",
         ),
+        // The days of the window that the profile has far from today.
+        (
+            r"from [A-Z][a-z]{2} 00:00 to [A-Z][a-z]{2} 00:00",
+            "from DAY 00:00 to DAY 00:00",
+        ),
     ] {
         settled = regex::Regex::new(pattern)
             .unwrap()
