@@ -236,6 +236,7 @@ fn what_yaml_would_read_otherwise_is_quoted() {
         "https://a.b:1",
         "a/b:c@d",
         "Sat 00:00",
+        "0.23.3",
         "arn:aws:iam::1:role/x",
     ] {
         assert_eq!(scalar(text), text);

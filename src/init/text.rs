@@ -262,11 +262,13 @@ pub(crate) fn scalar(text: &str) -> String {
     let begins = text.starts_with(|it: char| it.is_ascii_alphanumeric() || it == '/');
     // Decimal, hexadecimal and sexagesimal numbers, and dates.
     let digits = |it: u8| it.is_ascii_hexdigit() || b"._:xo+- ".contains(&it);
+    let version =
+        text.matches('.').count() > 1 && text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
     let number = text.parse::<f64>().is_ok()
         || (text.starts_with(|it: char| it.is_ascii_digit()) && text.bytes().all(digits));
     let word = WORDS.contains(&text.to_ascii_lowercase().as_str());
     let ends = text.contains(": ") || text.ends_with([':', ' ']);
-    if begins && !ends && text.chars().all(plain) && !number && !word {
+    if begins && !ends && text.chars().all(plain) && (version || !number) && !word {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "''"))
