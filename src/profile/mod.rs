@@ -27,7 +27,8 @@ pub use diagnostic::{Problem, Severity, render};
 pub use load::{Loaded, ProfileErrors, load, load_with};
 pub use metadata::Metadata;
 pub use names::{
-    CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SYSTEM_NAMESPACE, full_name,
+    CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SCALE_SET_RELEASE, SYSTEM_NAMESPACE,
+    full_name,
 };
 pub use schema::schema;
 pub use sections::{
