@@ -12,7 +12,6 @@ mod monitoring;
 mod passthrough;
 mod pools;
 mod resources;
-mod scale_set_template;
 mod scale_sets;
 mod scaling;
 mod schedule;

@@ -3,7 +3,9 @@
 //!
 //! Source of what that controller does: reference scale-sets.md 1, 4, 5, 6 and 11.
 
-use super::{Finding, Path, Report, scale_set_template};
+mod template;
+
+use super::{Finding, Path, Report};
 use crate::{
     profile::{CertManager, ContainerMode, Pool, Profile, ScaleSets},
     units::{image::Image, version},
@@ -51,7 +53,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
             image(pool, &path, report);
             labels(profile, pool, &path, report);
             metadata(pool, &path, report);
-            scale_set_template::check(pool, &path, report);
+            template::check(pool, &path, report);
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {
         if pool.template.contains_key(key) {
             report.error(
                 path.key("template").key(key),
-                format!("`{key}` is no key of a scale set's template, which is the `spec` of a pod"),
+                format!("`{key}` does not belong in the `template` of a scale set, which is the `spec` of a pod"),
                 instead,
             );
         }
