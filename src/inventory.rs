@@ -9,7 +9,7 @@ use crate::{
     clients::kube::{Kube, Mode, Selection, Target},
     desired::{
         Desired,
-        names::{self, pool_id},
+        names::{self, pool_id, scale_set_id},
         teardown::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
@@ -168,6 +168,11 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
             watch_namespace: profile.controller.watch_namespace.clone(),
             ..crate::profile::Controller::default()
         },
+        scale_sets: crate::profile::ScaleSets {
+            chart_version: profile.scale_sets.chart_version.clone(),
+            namespace: profile.scale_sets.namespace.clone(),
+            ..crate::profile::ScaleSets::default()
+        },
         charts: crate::profile::Charts::default(),
         images: None,
         proxy: None,
@@ -182,11 +187,16 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
 fn accounts(profile: &Profile, known: Option<&Profile>, records: &Records) -> Vec<Pool> {
     let own = profile.pools.iter();
     let going = known.into_iter().flat_map(|it| &it.pools).filter(|it| {
-        let id = pool_id(&it.namespace, &it.name);
+        let id = if it.is_scale_set() {
+            scale_set_id(&it.namespace, &it.name)
+        } else {
+            pool_id(&it.namespace, &it.name)
+        };
         records.contains_key(id.as_str()) && profile.pool(&it.namespace, &it.name).is_none()
     });
     let bare = |pool: &Pool| Pool {
         name: pool.name.clone(),
+        mode: pool.mode,
         github: pool.github.clone(),
         namespace: pool.namespace.clone(),
         ..Pool::default()

@@ -70,18 +70,24 @@ pub fn teardown(records: &Records, profile: &Profile, options: TeardownOptions) 
 /// What `up` deletes: pools with their objects, and AWS resources, if the profile no longer has them. Shared resources
 /// and those that contain others are only deleted by a teardown.
 pub fn left_behind(records: &Records, wanted: &[Desired], profile: &Profile) -> Vec<Desired> {
-    const STAY: [&str; 4] = ["namespace", "crds", "helm-release", "secret"];
+    const STAY: [&str; 3] = ["namespace", "crds", "secret"];
     let wanted: HashSet<&str> = wanted.iter().map(|it| it.id.as_str()).collect();
     let mut result: Vec<Desired> = records
         .iter()
         .filter(|(id, _)| !wanted.contains(id.as_str()))
         .filter_map(|(id, details)| gone(id, details, &profile.name))
-        .filter(|it| !STAY.contains(&it.id.kind()) && !is_asked_for(&it.resource, profile))
+        .filter(|it| !STAY.contains(&it.id.kind()) && !is_shared(&it.resource))
+        .filter(|it| !is_asked_for(&it.resource, profile))
         .map(before_its_successor)
         .collect();
     in_order(&mut result);
     result.sort_by_key(|it| it.phase);
     result
+}
+
+/// Whether it is a release that several pools have in common: that of a scale set is one pool's.
+fn is_shared(resource: &Resource) -> bool {
+    matches!(resource, Resource::Release(it) if it.chart.name != names::SCALE_SET_CHART)
 }
 
 /// Whether the profile still needs it although it is not desired now: a rule for nodes that do not exist.
@@ -103,7 +109,8 @@ pub fn is_at_aws(id: &str) -> bool {
     Id::parse(id).is_some_and(|it| it.is_at_aws())
 }
 
-/// Sets the order of deletion: a pool's autoscaler before the pool; in AWS, references to a role before the role, roles
+/// Sets the order of deletion: a pool's autoscaler before the pool; what writes the minimums of scale sets before those,
+/// and each before its release, whose objects its controller needs to deregister it; in AWS, references to a role before the role, roles
 /// before the provider that they trust.
 fn in_order(steps: &mut [Desired]) {
     let ids = |kinds: &[&str]| -> Vec<Id> {
@@ -117,6 +124,8 @@ fn in_order(steps: &mut [Desired]) {
     ]);
     let roles = ids(&["iam-role"]);
     let autoscalers: HashSet<Id> = ids(&["horizontal-runner-autoscaler"]).into_iter().collect();
+    let schedules = ids(&["cron-job"]);
+    let sets: HashSet<Id> = ids(&["scale-set"]).into_iter().collect();
     for step in steps {
         match step.id.kind() {
             // An autoscaler would scale its pool up again.
@@ -124,6 +133,11 @@ fn in_order(steps: &mut [Desired]) {
                 let (namespace, name) = (step.id.namespace(), step.id.name());
                 let its = Id::new("horizontal-runner-autoscaler", namespace, name);
                 step.after.extend(autoscalers.get(&its).cloned());
+            }
+            "scale-set" => step.after.extend(schedules.iter().cloned()),
+            "helm-release" => {
+                let its = Id::new("scale-set", step.id.namespace(), step.id.name());
+                step.after.extend(sets.get(&its).cloned());
             }
             "iam-role" => step.after.extend(policies.iter().cloned()),
             "oidc-provider" => step.after.extend(roles.iter().cloned()),
@@ -170,14 +184,15 @@ fn gone(id: &str, details: &Value, profile: &str) -> Option<Desired> {
         }),
         _ => record::resource(&id, details, profile)?,
     };
-    Some(step(phase(&id), id, resource))
+    Some(step(phase(&id, &resource), id, resource))
 }
 
 /// The phase that deletes a resource.
-fn phase(id: &Id) -> Phase {
+fn phase(id: &Id, resource: &Resource) -> Phase {
     match (id.kind(), id.name()) {
-        ("horizontal-runner-autoscaler", _) => Phase::Autoscalers,
-        ("runner-deployment", _) => Phase::Drain,
+        ("horizontal-runner-autoscaler" | "cron-job", _) => Phase::Autoscalers,
+        ("runner-deployment" | "scale-set", _) => Phase::Drain,
+        ("helm-release", _) if !is_shared(resource) => Phase::Drain,
         ("helm-release", names::CERT_MANAGER) => Phase::Issuer,
         ("helm-release", _) => Phase::Uninstall,
         ("crds", _) => Phase::Crds,

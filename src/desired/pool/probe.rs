@@ -8,9 +8,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ca_bundle, containers, runner_deployment};
+use super::{ca_bundle, containers, image, runner_deployment};
 use crate::{
-    desired::{DesiredError, names},
+    desired::{DesiredError, names, scale_set},
     profile::{Pool, Profile},
     templates,
 };

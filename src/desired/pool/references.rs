@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ca_bundle, runner_deployment};
 use crate::{
-    desired::DesiredError,
+    desired::{DesiredError, scale_set},
     profile::{Auto, Pool, Profile},
 };
 

@@ -231,6 +231,8 @@ pub struct OwnSecret {
 pub enum SecretContent {
     /// The signing secret of GitHub's webhook events; generated once.
     WebhookToken,
+    /// The profile's credential, for the runner scale sets of a namespace.
+    ProfileCredential,
     /// The credential of a pool, by the pool's name.
     Credential {
         /// The pool.
