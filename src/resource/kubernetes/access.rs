@@ -16,6 +16,7 @@ use crate::{
         names::CONTROLLER,
         resource::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource},
     },
+    resource::scale_sets::access::{needed as of_scale_sets, to_drain},
 };
 
 /// An RBAC permission.
@@ -28,7 +29,8 @@ pub struct Permission {
 }
 
 impl Permission {
-    fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
+    /// The permission for `verb` on `kind`; without a namespace: in all.
+    pub(crate) fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
         Self {
             verb,
             group: kind.group().to_owned(),
@@ -181,7 +183,11 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             write(&kind, None).into()
         }
-        Resource::Release(release) => of_a_release(&release.namespace, &release.name),
+        Resource::Release(release) => {
+            let mut rights = of_a_release(&release.namespace, &release.name);
+            rights.extend(of_scale_sets(resource));
+            rights
+        }
         // The probes are dry runs, which need the same permissions as real writes.
         Resource::Webhook(WebhookProof::CertManager) => {
             let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
@@ -196,6 +202,10 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
         Resource::RunnerPods(pool) | Resource::Registration(pool) => {
             of_a_pool(resource, &pool.namespace)
         }
+        Resource::ScaleSet(_)
+        | Resource::ScaleSetMinimum(_)
+        | Resource::ScaleSetRunners(_)
+        | Resource::ScaleSetOnline(_) => of_scale_sets(resource),
         // Its probe is a dry run too.
         Resource::Aws(AwsResource::Association(it)) => [Permission::new(
             "create",
@@ -206,9 +216,11 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
         // It is only part of a plan if this user has the permissions in `to_pull_ahead`.
         Resource::ImagePull(_) => BTreeSet::new(),
         // AWS has no free and reliable permission check; it returns an error at the call.
-        Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
-            BTreeSet::new()
-        }
+        Resource::Aws(_)
+        | Resource::Drain(_)
+        | Resource::ScaleSetDrain(_)
+        | Resource::Webhooks(_)
+        | Resource::Ghosts { .. } => BTreeSet::new(),
     }
 }
 
@@ -290,6 +302,7 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
                 .map(|(verb, kind)| right(verb, kind, Some(&drain.namespace)))
                 .into()
         }
+        Resource::ScaleSetDrain(drain) => to_drain(drain),
         _ => BTreeSet::new(),
     }
 }
