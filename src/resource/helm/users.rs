@@ -168,9 +168,7 @@ impl HelmRelease {
 fn is_of_recorded_release(context: &Context, live: &Value) -> bool {
     let annotation = |name: &str| live["metadata"]["annotations"][name].as_str();
     let release = annotation(RELEASE_NAMESPACE).zip(annotation(RELEASE_NAME));
-    release.is_some_and(|(namespace, name)| {
-        context.removal.was_ours(&release_id(namespace, name))
-    })
+    release.is_some_and(|(namespace, name)| context.removal.was_ours(&release_id(namespace, name)))
 }
 
 /// Whether an API group belongs to a cert-manager add-on, and not to cert-manager itself.

@@ -34,13 +34,12 @@ impl ScaleSet {
     pub(crate) async fn apply_minimum(&self, context: &Context) -> Result<()> {
         let target = self.target();
         let Some(live) = context.kube.get(&target).await? else {
-            return Err(Error::failed(
-                System::Kubernetes,
-                format!("{target} does not exist yet"),
-            )
-            .object(target.to_string().replace('`', ""))
-            .hint("run the same command again: it installs the scale set first")
-            .passing(true));
+            return Err(
+                Error::failed(System::Kubernetes, format!("{target} does not exist yet"))
+                    .object(target.to_string().replace('`', ""))
+                    .hint("run the same command again: it installs the scale set first")
+                    .passing(true),
+            );
         };
         let manifest = json!({
             "apiVersion": API_VERSION,
