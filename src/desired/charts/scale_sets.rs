@@ -30,8 +30,14 @@ const METRICS_PATH: &str = "/metrics";
 /// (actions-runner-controller#3533).
 const NOT_PROPAGATED: &str = "argocd.argoproj.io/instance";
 
-/// Reserved keys of `scaleSets.values`, even if this profile does not set them: arcctl finds the controller by its names.
-const RESERVED: [&str; 3] = ["fullnameOverride", "nameOverride", "namespaceOverride"];
+/// Reserved keys of `scaleSets.values`, even if this profile does not set them: arcctl finds the controller by its names,
+/// and the chart's metrics are all three or none.
+const RESERVED: [&str; 4] = [
+    "fullnameOverride",
+    "metrics",
+    "nameOverride",
+    "namespaceOverride",
+];
 
 /// The chart of the controller.
 pub fn controller_chart(profile: &Profile) -> Chart {
@@ -88,8 +94,12 @@ pub fn values(profile: &Profile) -> Value {
 pub fn values_collisions(profile: &Profile) -> Vec<String> {
     let theirs = &profile.scale_sets.values;
     let mut collisions = overlay::merge(&mut own_values(profile), theirs);
-    let reserved = RESERVED.iter().filter(|key| theirs.contains_key(**key));
-    collisions.extend(reserved.map(|key| (*key).to_owned()));
+    for key in RESERVED {
+        let nested = |path: &String| path.split('.').next() == Some(key);
+        if theirs.contains_key(key) && !collisions.iter().any(nested) {
+            collisions.push(key.to_owned());
+        }
+    }
     let flags = theirs.get("flags");
     if flags.is_some_and(|it| it.get("watchSingleNamespace").is_some()) {
         collisions.push("flags.watchSingleNamespace".to_owned());

@@ -7,6 +7,7 @@ mod monitoring;
 mod order;
 mod pools;
 mod runners;
+mod scale_set_values;
 mod scale_sets;
 mod scopes;
 mod teardown;
