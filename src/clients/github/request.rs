@@ -90,9 +90,10 @@ impl Request<'_> {
         let request = client.request(self.method.clone(), self.url(server));
         let request = match self.login {
             Login::Bearer(token) => request.bearer_auth(token.expose()),
-            Login::Registration(token) => {
-                request.header(header::AUTHORIZATION, format!("RemoteAuth {}", token.expose()))
-            }
+            Login::Registration(token) => request.header(
+                header::AUTHORIZATION,
+                format!("RemoteAuth {}", token.expose()),
+            ),
         };
         let request = match self.place {
             Place::Api(_) => request

@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn each_level_has_its_own_page() {
         let page = |scope| page(scope, "https://ghe.example");
-        assert_eq!(page(Scope::Enterprise("e")), "https://ghe.example/enterprises/e");
+        assert_eq!(
+            page(Scope::Enterprise("e")),
+            "https://ghe.example/enterprises/e"
+        );
         assert_eq!(page(Scope::Organization("o")), "https://ghe.example/o");
         assert_eq!(page(Scope::Repository("o/r")), "https://ghe.example/o/r");
     }

@@ -107,6 +107,9 @@ mod tests {
         assert_eq!(Server::of(None).api, "https://api.github.com");
         let tenant = Server::of(Some("https://doge.ghe.com"));
         assert_eq!(tenant.api, "https://api.doge.ghe.com");
-        assert_eq!(Server::of(Some("https://ghe.com.evil")).api, "https://ghe.com.evil/api/v3");
+        assert_eq!(
+            Server::of(Some("https://ghe.com.evil")).api,
+            "https://ghe.com.evil/api/v3"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Parts, got, github::authenticated, listed, within};
+use super::{Parts, github::authenticated, got, listed, within};
 use crate::{
     clients::{
         github::RegisteredSet,

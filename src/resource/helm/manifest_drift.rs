@@ -324,6 +324,9 @@ mod tests {
         });
         assert!(is_as_written(&manifest, &live));
         let drained = json!({"spec": {"maxRunners": 0}});
-        assert_eq!(paths(&manifest, &manifest, &drained)[1..], ["spec.maxRunners"]);
+        assert_eq!(
+            paths(&manifest, &manifest, &drained)[1..],
+            ["spec.maxRunners"]
+        );
     }
 }

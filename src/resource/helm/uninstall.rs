@@ -200,7 +200,10 @@ mod tests {
         let (cert_manager, controller) = (names::CERT_MANAGER, names::CONTROLLER);
         assert_eq!(of(controller, &json!({})), ["n/actions-runner-controller"]);
         assert_eq!(of(controller, &json!({"leaderElectionId": "x"})), ["n/x"]);
-        assert_eq!(of(SCALE_SET_RELEASE, &json!({})), ["n/arc-gha-rs-controller"]);
+        assert_eq!(
+            of(SCALE_SET_RELEASE, &json!({})),
+            ["n/arc-gha-rs-controller"]
+        );
         let kube_system = [
             "kube-system/cert-manager-controller",
             "kube-system/cert-manager-cainjector-leader-election",

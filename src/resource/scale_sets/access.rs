@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::API_VERSION;
 use crate::{
     clients::kube::Kind,
-    desired::resource::{Resource, scale_set::ScaleSetDrain},
+    desired::{
+        names,
+        resource::{Resource, scale_set::ScaleSetDrain},
+    },
     resource::kubernetes::access::Permission,
 };
-
-/// The chart of a scale set, which has its `AutoscalingRunnerSet`.
-const CHART: &str = "gha-runner-scale-set";
 
 /// What the chart makes beside it.
 fn beside() -> [Kind; 3] {
@@ -38,7 +38,7 @@ pub(crate) fn needed(resource: &Resource) -> BTreeSet<Permission> {
             [Permission::new("patch", &kind, Some(&set.namespace))].into()
         }
         Resource::ScaleSetRunners(set) | Resource::ScaleSetOnline(set) => of_a_set(&set.namespace),
-        Resource::Release(release) if release.chart.name == CHART => {
+        Resource::Release(release) if release.chart.name == names::SCALE_SET_CHART => {
             let (kind, namespace) = (kind("AutoscalingRunnerSet"), Some(&*release.namespace));
             ["create", "patch"]
                 .map(|verb| Permission::new(verb, &kind, namespace))

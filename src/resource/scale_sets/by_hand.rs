@@ -90,7 +90,8 @@ impl ScaleSetDrain {
         if live["metadata"]["annotations"][ID].is_null() {
             return Ok(());
         }
-        let patch = json!({"metadata": {"uid": live["metadata"]["uid"], "annotations": {ID: null}}});
+        let patch =
+            json!({"metadata": {"uid": live["metadata"]["uid"], "annotations": {ID: null}}});
         let target = set(&self.namespace, &self.name);
         context.kube.merge(&target, &patch).await.map(|_| ())
     }
@@ -182,7 +183,11 @@ mod tests {
         ]}});
         assert_eq!(
             of_others(&live),
-            ["foregroundDeletion", "example.com/backup", "evilactions.github.com/x"]
+            [
+                "foregroundDeletion",
+                "example.com/backup",
+                "evilactions.github.com/x"
+            ]
         );
     }
 }

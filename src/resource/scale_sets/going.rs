@@ -152,7 +152,9 @@ mod tests {
     fn going(listener_max: u64, job: &str) -> Going {
         Going {
             objects: Objects {
-                listeners: vec![json!({"metadata": {"name": "l"}, "spec": {"maxRunners": listener_max}})],
+                listeners: vec![
+                    json!({"metadata": {"name": "l"}, "spec": {"maxRunners": listener_max}}),
+                ],
                 runners: vec![json!({"metadata": {"name": "r"}, "status": {"jobId": job}})],
                 ..Objects::default()
             },
@@ -170,16 +172,37 @@ mod tests {
     fn a_set_is_quiet_and_idle_before_it_is_deleted() {
         let next = |set: &Value, going: &Going, way, force| next_of_live(set, going, way, force);
         let idle = going(0, "");
-        assert!(matches!(next(&set(3), &idle, Way::Controller, false), Next::Quiet));
-        assert!(matches!(next(&json!({}), &idle, Way::Controller, true), Next::Quiet));
+        assert!(matches!(
+            next(&set(3), &idle, Way::Controller, false),
+            Next::Quiet
+        ));
+        assert!(matches!(
+            next(&json!({}), &idle, Way::Controller, true),
+            Next::Quiet
+        ));
         let late = going(3, "");
-        assert!(matches!(next(&set(0), &late, Way::Controller, false), Next::Wait(_)));
+        assert!(matches!(
+            next(&set(0), &late, Way::Controller, false),
+            Next::Wait(_)
+        ));
         // Without a controller the listener is never told.
-        assert!(matches!(next(&set(0), &late, Way::ByHand, false), Next::Free));
+        assert!(matches!(
+            next(&set(0), &late, Way::ByHand, false),
+            Next::Free
+        ));
         let busy = going(0, "7");
-        assert!(matches!(next(&set(0), &busy, Way::Controller, false), Next::Wait(_)));
-        assert!(matches!(next(&set(0), &busy, Way::Controller, true), Next::Delete));
-        assert!(matches!(next(&set(0), &idle, Way::Controller, false), Next::Delete));
+        assert!(matches!(
+            next(&set(0), &busy, Way::Controller, false),
+            Next::Wait(_)
+        ));
+        assert!(matches!(
+            next(&set(0), &busy, Way::Controller, true),
+            Next::Delete
+        ));
+        assert!(matches!(
+            next(&set(0), &idle, Way::Controller, false),
+            Next::Delete
+        ));
     }
 
     #[test]

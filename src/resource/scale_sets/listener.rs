@@ -71,7 +71,10 @@ pub(crate) fn one<'a>(place: Place<'_>, all: &'a [Value]) -> Result<&'a Value, R
             });
             let (count, oldest) = (all.len(), name(oldest.unwrap_or(first)));
             Err(Readiness::stuck(
-                format!("scale set `{}` has {count} listeners, and GitHub allows one session", place.name),
+                format!(
+                    "scale set `{}` has {count} listeners, and GitHub allows one session",
+                    place.name
+                ),
                 format!(
                     "delete the one of an earlier version: `kubectl -n {} delete autoscalinglistener {oldest}`",
                     place.controller_namespace
@@ -190,7 +193,8 @@ mod tests {
 
     #[test]
     fn one_that_ended_says_how() {
-        let ended = json!({"terminated": {"exitCode": 1, "reason": "Error", "message": "409 conflict"}});
+        let ended =
+            json!({"terminated": {"exitCode": 1, "reason": "Error", "message": "409 conflict"}});
         for status in [
             json!({"name": "listener", "state": ended}),
             json!({"name": "listener", "lastState": ended, "state": {"running": {"startedAt": "2025-12-31T23:59:50Z"}}}),
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_oldest_of_two_listeners_goes() {
-        let listener = |name: &str, time: &str| json!({"metadata": {"name": name, "creationTimestamp": time}});
+        let listener =
+            |name: &str, time: &str| json!({"metadata": {"name": name, "creationTimestamp": time}});
         let two = [listener("new", "2026-01-02"), listener("old", "2026-01-01")];
         let Err(Readiness::Stuck { hint, .. }) = one(PLACE, &two) else {
             panic!("two are one");

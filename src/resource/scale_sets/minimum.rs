@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::API_VERSION;
 use crate::{
-    desired::resource::scale_set::ScaleSet,
+    desired::{names, resource::scale_set::ScaleSet},
     diff::Difference,
     error::{Error, Result, System},
     resource::{
@@ -16,9 +16,6 @@ use crate::{
         observed::{Observed, Present, Readiness},
     },
 };
-
-/// The field manager of `spec.minRunners`, that of the reconciler too.
-const MANAGER: &str = "arcctl-schedule";
 
 impl ScaleSet {
     /// Compares the live minimum with the one in force now.
@@ -34,13 +31,12 @@ impl ScaleSet {
     pub(crate) async fn apply_minimum(&self, context: &Context) -> Result<()> {
         let target = self.target();
         let Some(live) = context.kube.get(&target).await? else {
-            return Err(Error::failed(
-                System::Kubernetes,
-                format!("{target} does not exist yet"),
-            )
-            .object(target.to_string().replace('`', ""))
-            .hint("run the same command again: it installs the scale set first")
-            .passing(true));
+            return Err(
+                Error::failed(System::Kubernetes, format!("{target} does not exist yet"))
+                    .object(target.to_string().replace('`', ""))
+                    .hint("run the same command again: it installs the scale set first")
+                    .passing(true),
+            );
         };
         let manifest = json!({
             "apiVersion": API_VERSION,
@@ -52,7 +48,7 @@ impl ScaleSet {
             },
             "spec": {"minRunners": self.minimum_now()},
         });
-        match context.kube.apply_part(&manifest, MANAGER).await {
+        match context.kube.apply_part(&manifest, names::SCHEDULE_MANAGER).await {
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.about(&target)),
         }

@@ -48,10 +48,7 @@ impl Objects {
     /// Reads them.
     pub(crate) async fn read(kube: &Kube, place: Place<'_>) -> Result<Self> {
         let target = set(place.namespace, place.name);
-        let (runner_sets, runners) = (
-            place.of("EphemeralRunnerSet"),
-            place.of("EphemeralRunner"),
-        );
+        let (runner_sets, runners) = (place.of("EphemeralRunnerSet"), place.of("EphemeralRunner"));
         let (set, listeners, runner_sets, runners) = tokio::try_join!(
             kube.get(&target),
             listeners(kube, place),
@@ -219,7 +216,10 @@ mod tests {
         let of = |status: &Value| job(&json!({"status": status}));
         let working = json!({"phase": "Running", "jobId": "1", "jobDisplayName": "build", "jobRepositoryName": "a/b"});
         assert_eq!(of(&working).as_deref(), Some("build of a/b"));
-        assert_eq!(of(&json!({"phase": "Running", "jobRequestId": 4})).as_deref(), Some("a job"));
+        assert_eq!(
+            of(&json!({"phase": "Running", "jobRequestId": 4})).as_deref(),
+            Some("a job")
+        );
         assert_eq!(of(&json!({"phase": "Running", "jobId": ""})), None);
         assert_eq!(of(&json!({"phase": "Succeeded", "jobId": "1"})), None);
     }
@@ -231,7 +231,10 @@ mod tests {
             runners: vec![json!({}), json!({})],
             ..Objects::default()
         };
-        assert_eq!(objects.in_words(), "1 AutoscalingListener, 2 EphemeralRunners");
+        assert_eq!(
+            objects.in_words(),
+            "1 AutoscalingListener, 2 EphemeralRunners"
+        );
         assert!(!objects.is_empty() && Objects::default().is_empty());
     }
 

@@ -53,7 +53,9 @@ impl ScaleSet {
         };
         if let Some(reason) = ending(&live) {
             let reason = format!("AutoscalingRunnerSet `{}`: {reason}", self.name);
-            return Ok(Observed::Present(Present::same(Readiness::progressing(reason))));
+            return Ok(Observed::Present(Present::same(Readiness::progressing(
+                reason,
+            ))));
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
         if let Some(id) = id(&live) {
@@ -177,7 +179,9 @@ impl ScaleSet {
     fn unknown_at_github(&self, id: u64) -> Readiness {
         let (namespace, name) = (&self.namespace, &self.name);
         Readiness::stuck(
-            format!("GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"),
+            format!(
+                "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
+            ),
             format!(
                 "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
                 super::objects::ID
@@ -203,7 +207,9 @@ impl ScaleSet {
             && !wanted.eq_ignore_ascii_case(group)
         {
             return Some(Readiness::stuck(
-                format!("scale set `{name}` is in runner group `{group}` at GitHub, not in `{wanted}`"),
+                format!(
+                    "scale set `{name}` is in runner group `{group}` at GitHub, not in `{wanted}`"
+                ),
                 again,
             ));
         }
@@ -250,7 +256,10 @@ impl ScaleSet {
         let events = context.events(&self.namespace).await?;
         if let Some(said) = events::newest(&events, &live["metadata"]["uid"]) {
             return Ok(Readiness::stuck(
-                format!("the controller does not register scale set `{}`: {said}", self.name),
+                format!(
+                    "the controller does not register scale set `{}`: {said}",
+                    self.name
+                ),
                 format!("its log has more: `{log}`"),
             ));
         }
@@ -315,7 +324,8 @@ mod tests {
 
     #[test]
     fn only_another_minor_version_is_trouble() {
-        let labelled = |version: &str| json!({"metadata": {"labels": {"app.kubernetes.io/version": version}}});
+        let labelled =
+            |version: &str| json!({"metadata": {"labels": {"app.kubernetes.io/version": version}}});
         let told = |its: &str, controller: &str| {
             scale_set().version_trouble(&labelled(its), Some(&labelled(controller)))
         };

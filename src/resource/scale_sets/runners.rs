@@ -34,7 +34,10 @@ impl ScaleSet {
         if replicas >= wanted && ready >= wanted {
             return Box::pin(self.with_role(context)).await;
         }
-        let count = format!("{ready} of {wanted} runners of scale set `{}` are ready", self.name);
+        let count = format!(
+            "{ready} of {wanted} runners of scale set `{}` are ready",
+            self.name
+        );
         let lacking: Vec<&Value> = objects.runners.iter().filter(|it| !is_ready(it)).collect();
         let (pods, events) = tokio::try_join!(
             async { context.kube.list(&place.pods()).await },
@@ -112,7 +115,9 @@ pub(crate) fn failure(runner: &Value, count: &str) -> Option<Readiness> {
     let is_final = ["Failed", "Outdated"]
         .iter()
         .any(|it| status["phase"] == *it);
-    let failures = status["failures"].as_object().map_or(0, serde_json::Map::len);
+    let failures = status["failures"]
+        .as_object()
+        .map_or(0, serde_json::Map::len);
     if !is_final && !quota && failures == 0 {
         return None;
     }
@@ -149,9 +154,19 @@ mod tests {
     fn a_runner_that_failed_says_why_and_one_that_starts_does_not() {
         let told = |status: Value| failure(&runner(&status), "0 of 1");
         assert_eq!(told(json!({"phase": "Pending"})), None);
-        assert_eq!(told(json!({"phase": "Pending", "reason": "ContainerCreating"})), None);
-        let failed = told(json!({"phase": "Failed", "reason": "TooManyPodFailures", "message": "x"}));
-        assert!(failed.unwrap().reason().unwrap().contains("TooManyPodFailures: x"));
+        assert_eq!(
+            told(json!({"phase": "Pending", "reason": "ContainerCreating"})),
+            None
+        );
+        let failed =
+            told(json!({"phase": "Failed", "reason": "TooManyPodFailures", "message": "x"}));
+        assert!(
+            failed
+                .unwrap()
+                .reason()
+                .unwrap()
+                .contains("TooManyPodFailures: x")
+        );
         let quota = told(json!({"phase": "Pending", "message": "exceeded quota: q"})).unwrap();
         assert!(matches!(quota, Readiness::Stuck { hint, .. } if hint.contains("quota")));
         let outdated = told(json!({"phase": "Outdated", "reason": "Deprecated"})).unwrap();
@@ -160,9 +175,7 @@ mod tests {
 
     #[test]
     fn the_newest_set_that_stays_counts() {
-        let set = |name: &str, made: &str, ends: Value| {
-            json!({"metadata": {"name": name, "creationTimestamp": made, "deletionTimestamp": ends}})
-        };
+        let set = |name: &str, made: &str, ends: Value| json!({"metadata": {"name": name, "creationTimestamp": made, "deletionTimestamp": ends}});
         let sets = [
             set("a", "2026-01-01", Value::Null),
             set("b", "2026-01-02", Value::Null),

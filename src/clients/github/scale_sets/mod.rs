@@ -133,7 +133,9 @@ impl GitHub {
 
     /// The scale set with this id; `None` where there is none.
     pub async fn scale_set(&self, scope: Scope<'_>, id: u64) -> Result<Option<RegisteredSet>> {
-        let answer = self.ask_for(scope, &format!("runnerscalesets/{id}")).await?;
+        let answer = self
+            .ask_for(scope, &format!("runnerscalesets/{id}"))
+            .await?;
         if answer.status == StatusCode::NOT_FOUND && answer.is_json() {
             return Ok(None);
         }
@@ -203,9 +205,14 @@ mod tests {
 
     #[test]
     fn a_scale_set_is_read_with_and_without_what_github_leaves_out() {
-        let bare: RegisteredSet = serde_json::from_str(r#"{"id": 5, "name": "a", "labels": null}"#).unwrap();
+        let bare: RegisteredSet =
+            serde_json::from_str(r#"{"id": 5, "name": "a", "labels": null}"#).unwrap();
         assert_eq!(bare.labels().count(), 0);
-        assert!(bare.in_words().contains("does not say"), "{}", bare.in_words());
+        assert!(
+            bare.in_words().contains("does not say"),
+            "{}",
+            bare.in_words()
+        );
         let whole = r#"{"id": 5, "name": "a", "runnerGroupId": 1, "runnerGroupName": "Default",
             "labels": [{"name": "A", "type": "System"}], "statistics": {"totalBusyRunners": 2, "totalRegisteredRunners": 3}}"#;
         let whole: RegisteredSet = serde_json::from_str(whole).unwrap();

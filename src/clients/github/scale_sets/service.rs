@@ -13,7 +13,10 @@ use crate::{
     clients::{
         github::{
             GitHub,
-            error::{ErrorContext, service::{Asked, service_refusal}},
+            error::{
+                ErrorContext,
+                service::{Asked, service_refusal},
+            },
             hidden,
             request::{Login, Place, Request, With},
             response::Answer,
@@ -186,9 +189,7 @@ fn service(issued: &Issued, server: &Server, now: Timestamp) -> Result<Service> 
         .hint("check whether a proxy changes the responses, and that Actions is enabled on the server"));
     }
     let token = issued.secret();
-    let until = end(&issued.token).unwrap_or_else(|| {
-        now.checked_add(UNDATED).unwrap_or(now)
-    });
+    let until = end(&issued.token).unwrap_or_else(|| now.checked_add(UNDATED).unwrap_or(now));
     Ok(Service {
         address: issued.url.trim_end_matches('/').to_owned(),
         token,

@@ -25,13 +25,17 @@ pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     for (pool, set) in sets(snapshot, facts)? {
         let (namespace, name) = (&pool.namespace, &pool.name);
         let Some(id) = id(set) else {
-            found.push(format!("the controller has not registered scale set `{name}`"));
+            found.push(format!(
+                "the controller has not registered scale set `{name}`"
+            ));
             let log = snapshot.profile.scale_sets.log_command();
             fixes.push(format!("the controller's log has the reason: `{log}`"));
             continue;
         };
         if at_github(all, set).is_none() {
-            found.push(format!("GitHub has no scale set with the id {id}, that of `{name}`"));
+            found.push(format!(
+                "GitHub has no scale set with the id {id}, that of `{name}`"
+            ));
             fixes.push(format!(
                 "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} runner-scale-set-id-`"
             ));
@@ -56,7 +60,11 @@ pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             .map(|it| format!("`{it}`"))
             .collect();
         if !lacking.is_empty() {
-            found.push(format!("scale set `{}` lacks {}", pool.name, lacking.join(", ")));
+            found.push(format!(
+                "scale set `{}` lacks {}",
+                pool.name,
+                lacking.join(", ")
+            ));
         }
     }
     Ok(Verdict::unless(

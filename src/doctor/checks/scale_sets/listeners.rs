@@ -44,7 +44,11 @@ pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (mut found, mut fix) = (Vec::new(), String::new());
     for (pool, _) in sets(snapshot, facts)? {
         let listeners = listeners(snapshot, facts, pool)?;
-        let made = |it: &&&Value| it["metadata"]["creationTimestamp"].as_str().map(str::to_owned);
+        let made = |it: &&&Value| {
+            it["metadata"]["creationTimestamp"]
+                .as_str()
+                .map(str::to_owned)
+        };
         if let [_, _, ..] = listeners.as_slice()
             && let Some(oldest) = listeners.iter().min_by_key(|it| made(it))
         {
@@ -110,7 +114,9 @@ pub(super) fn session(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
                 _ if is_new(listener, now) => {}
                 Readiness::Settling { reason } | Readiness::Progressing { reason } => {
                     return Ok(Verdict::not_known(
-                        format!("{reason}, and the listener is not new: it may be restarted again and again"),
+                        format!(
+                            "{reason}, and the listener is not new: it may be restarted again and again"
+                        ),
                         format!(
                             "run `arcctl doctor` again in a minute; `kubectl -n {} logs {}` says what ends it: with `409` another listener has the session",
                             snapshot.profile.scale_sets.namespace,

@@ -77,7 +77,11 @@ pub(crate) const CHECKS: &[Check] = &[
         category: "scale-sets",
         severity: Severity::Required,
         claim: "each scale set has the labels of its pool at GitHub",
-        causes: &["api-server-answers", "github-credential", "scale-set-registered"],
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "scale-set-registered",
+        ],
         judge: labels,
     },
     Check {
@@ -122,7 +126,11 @@ pub(crate) const CHECKS: &[Check] = &[
         category: "scale-sets",
         severity: Severity::Required,
         claim: "no runner of a scale set has failed for good or is refused by a quota",
-        causes: &["api-server-answers", "scale-set-not-outdated", "pods-schedulable"],
+        causes: &[
+            "api-server-answers",
+            "scale-set-not-outdated",
+            "pods-schedulable",
+        ],
         judge: runners,
     },
     Check {
@@ -199,7 +207,9 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let controller = known(&facts.controller)?.as_ref().and_then(version);
     let Some(controller) = controller.filter(|it| minor(it).is_some()) else {
-        return Ok(Verdict::skipped("the controller has no label with a version"));
+        return Ok(Verdict::skipped(
+            "the controller has no label with a version",
+        ));
     };
     let mut found = Vec::new();
     for (pool, set) in sets(snapshot, facts)? {
@@ -223,7 +233,9 @@ fn secret(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let there = known(&facts.secrets)?;
     let mut found = Vec::new();
     for (pool, set) in sets(snapshot, facts)? {
-        let secret = set["spec"]["githubConfigSecret"].as_str().unwrap_or_default();
+        let secret = set["spec"]["githubConfigSecret"]
+            .as_str()
+            .unwrap_or_default();
         let place = format!("{}/{secret}", pool.namespace);
         if !there.contains(&place) {
             found.push(format!(
@@ -245,7 +257,9 @@ fn not_outdated(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     for (pool, set) in sets(snapshot, facts)? {
         if set["status"]["phase"] == OUTDATED {
             let (namespace, name) = (&pool.namespace, &pool.name);
-            found.push(format!("scale set `{name}` is Outdated: its controller has removed its runners"));
+            found.push(format!(
+                "scale set `{name}` is Outdated: its controller has removed its runners"
+            ));
             fix = format!(
                 "set a newer `image` of the pool in the profile and run `arcctl up`; if the image is current, end the state: `kubectl -n {namespace} patch autoscalingrunnerset {name} --subresource=status --type=merge -p '{{\"status\":{{\"phase\":\"\"}}}}'`"
             );
@@ -259,11 +273,12 @@ fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let all = known(&facts.runners)?;
     for (pool, _) in sets(snapshot, facts)? {
         let mine = all.iter().filter(|it| {
-            set_of(it) == Some(&pool.name)
-                && it["metadata"]["namespace"] == pool.namespace.as_str()
+            set_of(it) == Some(&pool.name) && it["metadata"]["namespace"] == pool.namespace.as_str()
         });
         let of = format!("scale set `{}`", pool.name);
-        if let Some(Readiness::Stuck { reason, hint, .. }) = mine.into_iter().find_map(|it| failure(it, &of)) {
+        if let Some(Readiness::Stuck { reason, hint, .. }) =
+            mine.into_iter().find_map(|it| failure(it, &of))
+        {
             return Ok(Verdict::broken(reason, hint));
         }
     }
@@ -298,7 +313,12 @@ fn nothing_stuck(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             finalizers.join(", ")
         )
     };
-    let found: Vec<String> = lists.into_iter().flatten().filter(late).map(words).collect();
+    let found: Vec<String> = lists
+        .into_iter()
+        .flatten()
+        .filter(late)
+        .map(words)
+        .collect();
     Ok(Verdict::unless(
         &found,
         &format!(
