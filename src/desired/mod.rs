@@ -375,20 +375,6 @@ fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
     }
 }
 
-impl EksFacts {
-    /// The cluster's ARN.
-    pub fn arn(&self) -> String {
-        let Self {
-            partition,
-            region,
-            account,
-            name,
-            ..
-        } = self;
-        format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
-    }
-}
-
 impl Desired {
     /// The same, after another resource.
     fn after(mut self, other: &Self) -> Self {

@@ -100,6 +100,35 @@ pub fn conforms(table: &Table, manifest: &Value) -> Vec<SchemaProblem> {
     problems
 }
 
+/// Every problem of the `AutoscalingRunnerSet` that the chart makes of the values of a scale set's release.
+pub fn check_values(values: &Value) -> Vec<SchemaProblem> {
+    let mut spec = json!({});
+    for (key, field) in [
+        ("githubConfigUrl", "githubConfigUrl"),
+        ("githubConfigSecret", "githubConfigSecret"),
+        ("githubServerTLS", "githubServerTLS"),
+        ("listenerTemplate", "listenerTemplate"),
+        ("maxRunners", "maxRunners"),
+        ("minRunners", "minRunners"),
+        ("proxy", "proxy"),
+        ("runnerGroup", "runnerGroup"),
+        ("runnerScaleSetName", "runnerScaleSetName"),
+        ("scaleSetLabels", "runnerScaleSetLabels"),
+        ("template", "template"),
+    ] {
+        if !values[key].is_null() {
+            spec[field] = values[key].clone();
+        }
+    }
+    let manifest = json!({
+        "apiVersion": names::SCALE_SET_API_VERSION,
+        "kind": "AutoscalingRunnerSet",
+        "metadata": {"name": values["runnerScaleSetName"], "labels": values["labels"]},
+        "spec": spec,
+    });
+    conforms(arcctl_facts::gha_runner_scale_set_0_14_2(), &manifest)
+}
+
 /// Every problem of the `template`, `tolerations` and `env` of a runner scale set, with the profile's paths.
 pub fn check_scale_set(pool: &Pool) -> Vec<SchemaProblem> {
     let runner = json!([{"name": "runner"}]);
