@@ -80,8 +80,7 @@ async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<Strin
     let selection = Selection::namespaced(names::ARC_API_VERSION, "Runner", namespace)
         .labelled(format!("runner-deployment-name={pool}"));
     let runners = context.kube.list(&selection).await?;
-    let named = |it: &Value| it["metadata"]["name"].as_str().map(str::to_owned);
-    let names: BTreeSet<String> = runners.iter().filter_map(named).collect();
+    let names: BTreeSet<String> = runners.iter().map(|it| name(it).to_owned()).collect();
     let busy = context.runners().await.map(|all| {
         all.iter()
             .filter(|it| it.busy && names.contains(&it.name))

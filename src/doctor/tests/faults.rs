@@ -317,9 +317,16 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("scale-set-versions", |it| {
         set(it)["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.13.1");
     }),
-    ("scale-set-secret", |it| sets(it).secrets = Ok(BTreeSet::new())),
-    ("scale-set-not-outdated", |it| set(it)["status"]["phase"] = json!("Outdated")),
-    ("scale-set-registered", |it| sets(it).at_github = Ok(Vec::new())),
+    ("scale-set-secret", |it| {
+        let secrets = sets(it).secret_name.as_mut().unwrap();
+        secrets.get_mut("actions-runner/fast").unwrap().exists = false;
+    }),
+    ("scale-set-not-outdated", |it| {
+        set(it)["status"]["phase"] = json!("Outdated")
+    }),
+    ("scale-set-registered", |it| {
+        sets(it).at_github = Ok(Vec::new())
+    }),
     ("scale-set-labels", |it| {
         sets(it).at_github.as_mut().unwrap()[0].labels = vec!["fast".into()];
     }),
@@ -330,7 +337,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         old["metadata"]["creationTimestamp"] = json!("2026-11-01T12:00:00Z");
         listeners.push(old);
     }),
-    ("scale-set-listener", |it| sets(it).listeners = Ok(Vec::new())),
+    ("scale-set-listener", |it| {
+        sets(it).listeners = Ok(Vec::new())
+    }),
     ("scale-set-session", |it| {
         listener_pod(it)["status"]["containerStatuses"][0]["state"] =
             json!({"terminated": {"exitCode": 1, "message": "409: the session has an owner"}});

@@ -21,8 +21,8 @@ use crate::{
     doctor::{
         redact::digest,
         snapshot::{
-            AtAws, Groups, PodTrial, Probed, Registered, Resource, ScaleSetFacts, SecretShape,
-            SetAtGithub, Shape, Snapshot, TrustPolicy, Wiring,
+            AtAws, Groups, NamedSecret, PodTrial, Probed, Registered, Resource, ScaleSetFacts,
+            SecretShape, SetAtGithub, Shape, Snapshot, TrustPolicy, Wiring,
         },
     },
     profile::{Auto, Mode, Monitoring, Pool, load},
@@ -169,8 +169,10 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
         controller: Ok(Some(json!({
             "metadata": {"labels": {"app.kubernetes.io/version": "0.14.2"}},
             "spec": {"replicas": 1}, "status": {"availableReplicas": 1}}))),
-        sets: Ok(vec![json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
-            "spec": {"githubConfigSecret": "arcctl-github"}, "status": {"phase": "Running"}})]),
+        sets: Ok(vec![
+            json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
+            "status": {"phase": "Running"}}),
+        ]),
         listeners: Ok(vec![listener]),
         listener_pods: Ok(vec![pod]),
         runner_sets: Ok(vec![
@@ -180,7 +182,13 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
             json!({"kind": "EphemeralRunner", "metadata": metadata("fast-a-runner-b"),
             "status": {"phase": "Running", "ready": true, "runnerId": 3}}),
         ]),
-        secrets: Ok(BTreeSet::from(["actions-runner/arcctl-github".to_owned()])),
+        secret_name: Ok(BTreeMap::from([(
+            "actions-runner/fast".to_owned(),
+            NamedSecret {
+                name: "arcctl-github".into(),
+                exists: true,
+            },
+        )])),
         at_github: Ok(vec![SetAtGithub {
             id: 7,
             name: "fast".into(),

@@ -38,10 +38,6 @@ pub struct RegisteredSet {
 /// The jobs and runners of a scale set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names of GitHub, each of which begins with `total`"
-)]
 pub struct Statistics {
     /// Jobs that any scale set may take.
     pub total_available_jobs: u64,
