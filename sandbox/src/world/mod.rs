@@ -10,6 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -30,6 +31,7 @@ use crate::kubelet::{self, Images, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
 use crate::processes::ProcessGroup;
 use crate::proxy::{Proxy, System};
+use crate::scale_sets;
 
 /// What a sandbox is asked to be.
 #[derive(Clone, Debug)]
@@ -150,12 +152,17 @@ impl Sandbox {
             mode,
             assignment: match options.pace {
                 Pace::Realistic => github::Options::default().assignment,
-                Pace::Fast => std::time::Duration::from_millis(300),
+                Pace::Fast => Duration::from_millis(300),
+            },
+            listening: match options.pace {
+                Pace::Realistic => github::Options::default().listening,
+                Pace::Fast => (Duration::from_secs(1), Duration::from_secs(4)),
             },
             ..github::Options::default()
         })
         .await?;
         github.set_actions_faults(faults.actions.clone());
+        github.set_scale_set_faults(faults.service.clone());
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
             let associations = Arc::clone(&aws.associations);
@@ -305,12 +312,17 @@ fn stand_ins(
     options: &Options,
     faults: Faults,
 ) -> JoinSet<()> {
-    let (mut cert_manager, mut controller) = match options.pace {
+    let (mut cert_manager, mut controller, scale_sets) = match options.pace {
         Pace::Realistic => (
             cert_manager::Delays::realistic(),
             controller::Delays::realistic(),
+            scale_sets::Delays::realistic(),
         ),
-        Pace::Fast => (cert_manager::Delays::fast(), controller::Delays::fast()),
+        Pace::Fast => (
+            cert_manager::Delays::fast(),
+            controller::Delays::fast(),
+            scale_sets::Delays::fast(),
+        ),
     };
     cert_manager.issue += faults.issue_late.unwrap_or_default();
     if let Some(period) = faults.controller.sync {
@@ -333,6 +345,12 @@ fn stand_ins(
         egress.clone(),
         cert_manager,
         faults.cert_manager,
+    ));
+    tasks.spawn(scale_sets::run(
+        client.clone(),
+        settings.clone(),
+        scale_sets,
+        faults.scale_sets,
     ));
     tasks.spawn(controller::run(
         client.clone(),
