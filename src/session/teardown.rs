@@ -247,7 +247,7 @@ pub(super) fn in_namespaces_of_pools<'a>(
     kind: &str,
 ) -> Vec<Selection> {
     let pools = ids.filter_map(|id| Id::parse(id));
-    let pools = pools.filter(|id| id.kind() == "runner-deployment");
+    let pools = pools.filter(|id| ["runner-deployment", "scale-set"].contains(&id.kind()));
     let namespaces: BTreeSet<String> = pools
         .filter_map(|id| id.namespace().map(str::to_owned))
         .chain([names::RUNNER_NAMESPACE.to_owned()])
