@@ -84,11 +84,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
 }
 
 /// What the CRDs of the pool's controller say about its pass-through fields.
-fn schema_problems(
-    profile: &Profile,
-    pool: &Pool,
-    base: &Path,
-) -> impl Iterator<Item = Finding> {
+fn schema_problems(profile: &Profile, pool: &Pool, base: &Path) -> impl Iterator<Item = Finding> {
     let (problems, version) = if pool.is_scale_set() {
         let version = &profile.scale_sets.chart_version;
         (crd_schema::check_scale_set(pool), version)

@@ -81,13 +81,7 @@ pub fn summary(desired: &Desired) -> Summary {
             (label, values, object.manifest.clone())
         }
         Resource::ControllerSecret(it) => ("", one("credential", &it.credential), Value::Null),
-        Resource::Secret(it) => match &it.content {
-            SecretContent::WebhookToken => ("a random value", Vec::new(), Value::Null),
-            SecretContent::Credential { .. } => ("the pool's credential", Vec::new(), Value::Null),
-            SecretContent::ProfileCredential => {
-                ("the credential of the scale sets", Vec::new(), Value::Null)
-            }
-        },
+        Resource::Secret(it) => (secret_label(&it.content), Vec::new(), Value::Null),
         Resource::Crds(crds) => {
             let names = crds.names.len();
             let chart = format!(
@@ -137,6 +131,14 @@ pub fn summary(desired: &Desired) -> Summary {
         label,
         values,
         whole,
+    }
+}
+
+const fn secret_label(content: &SecretContent) -> &'static str {
+    match content {
+        SecretContent::WebhookToken => "a random value",
+        SecretContent::Credential { .. } => "the pool's credential",
+        SecretContent::ProfileCredential => "the credential of the scale sets",
     }
 }
 

@@ -130,7 +130,10 @@ pub fn new_pods(plan: &Plan, namespace: &str, pool: &str) -> Option<Action> {
     };
     let Some(own) = found("runner-deployment") else {
         let set = found("helm-release").filter(|_| found("scale-set").is_some())?;
-        let replaced = set.differences.iter().any(|it| is_of_set_template(&it.path));
+        let replaced = set
+            .differences
+            .iter()
+            .any(|it| is_of_set_template(&it.path));
         return Some(set.action).filter(|it| *it == Action::Create || replaced);
     };
     match own.action {

@@ -73,10 +73,6 @@ impl Controller {
 
 impl ScaleSets {
     /// The name of the controller's Deployment and of its `ServiceAccount`.
-    #[expect(
-        clippy::unused_self,
-        reason = "the release has a fixed name so far; callers must not know that"
-    )]
     pub fn full_name(&self) -> String {
         format!("{SCALE_SET_RELEASE}-{SCALE_SET_SUFFIX}")
     }

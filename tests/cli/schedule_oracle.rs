@@ -400,7 +400,11 @@ fn done(entries: &[Entry], range: Range<i64>) -> Minimums {
             continue;
         };
         // The controller fails the whole autoscaler otherwise.
-        assert!(0 < entry.length && entry.length <= period, "{}", entry.start);
+        assert!(
+            0 < entry.length && entry.length <= period,
+            "{}",
+            entry.start
+        );
         let until = entry.until.unwrap_or(i64::MAX);
         let mut at = entry.start;
         while at <= until && at < range.end {
@@ -476,7 +480,11 @@ fn compare(
             }
             Mode::ScaleSet => {
                 let live = table(&pool, &facts).unwrap().unwrap();
-                if facts.live_tables.insert(pool.name.clone(), live.clone()).as_ref() != Some(&live)
+                if facts
+                    .live_tables
+                    .insert(pool.name.clone(), live.clone())
+                    .as_ref()
+                    != Some(&live)
                 {
                     written += 1;
                 }
@@ -594,7 +602,10 @@ fn the_shell_finds_the_minimum_of_a_table() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("basic");
         std::fs::write(&file, &written).unwrap();
-        let seconds: Vec<String> = minutes.iter().map(|it| (it * 60 + 59).to_string()).collect();
+        let seconds: Vec<String> = minutes
+            .iter()
+            .map(|it| (it * 60 + 59).to_string())
+            .collect();
         let loops = format!(
             "{functions}\nfor at in {}; do minimum '{}' $at; done\n",
             seconds.join(" "),

@@ -178,7 +178,10 @@ const CERT_MANAGER: &[(&str, &str)] = &[
 
 /// The same for the controller of runner scale sets.
 const SCALE_SETS: &[(&str, &str)] = &[
-    ("flags.logLevel", "`scaleSets.logLevel` of the profile sets it"),
+    (
+        "flags.logLevel",
+        "`scaleSets.logLevel` of the profile sets it",
+    ),
     (
         "flags.updateStrategy",
         "with another strategy than `immediate` a change of the minimum can delete a listener for good",

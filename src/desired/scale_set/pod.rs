@@ -11,7 +11,9 @@ use crate::{
         charts::overlay,
         pool::{
             ca_bundle,
-            containers::{self, insert_list, requirements, runner_resources, variable, work_volume},
+            containers::{
+                self, insert_list, requirements, runner_resources, variable, work_volume,
+            },
             image, proxy,
             runner_deployment::{add_pod, pod_metadata},
         },
@@ -69,7 +71,10 @@ pub fn runner_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError>
         let runner = runner.and_then(|all| all.iter_mut().find(|it| it["name"] == RUNNER));
         if let Some(runner) = runner {
             add(runner, "volumeMounts", work_mount());
-            let hooks = ("ACTIONS_RUNNER_CONTAINER_HOOKS", "/home/runner/k8s/index.js");
+            let hooks = (
+                "ACTIONS_RUNNER_CONTAINER_HOOKS",
+                "/home/runner/k8s/index.js",
+            );
             let required = ("ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER", "true");
             for (name, value) in [hooks, required] {
                 add(runner, "env", json!({"name": name, "value": value}));

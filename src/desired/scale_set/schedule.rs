@@ -54,7 +54,13 @@ pub fn table(pool: &Pool, facts: &Facts) -> Result<Option<String>, DesiredError>
     if let Some(live) = facts.live_tables.get(&pool.name)
         && let Some((base_min, entries)) = schedule::parse_table(live)
         && base_min == pool.min
-        && schedule::equivalent(&entries, Some(wanted), pool.min, facts.now, HORIZON_LEFT_DAYS)
+        && schedule::equivalent(
+            &entries,
+            Some(wanted),
+            pool.min,
+            facts.now,
+            HORIZON_LEFT_DAYS,
+        )
     {
         return Ok(Some(live.clone()));
     }

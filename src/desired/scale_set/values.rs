@@ -34,7 +34,10 @@ const SERVICE_NETWORKS: [&str; 2] = ["10.100.0.0/16", "172.20.0.0/16"];
 pub fn values(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     let mut values = Map::new();
     let mut set = |key: &str, value: Value| values.insert(key.into(), value);
-    set("githubConfigUrl", config_url(&profile.github_of(pool))?.into());
+    set(
+        "githubConfigUrl",
+        config_url(&profile.github_of(pool))?.into(),
+    );
     set("githubConfigSecret", secret_name(pool).into());
     set("runnerScaleSetName", pool.name.as_str().into());
     if let Some(group) = &pool.group {

@@ -97,7 +97,13 @@ fn a_profile_of_scale_sets_has_nothing_of_the_other_controller() {
 fn a_schedule_brings_what_keeps_it() {
     let steps = made(&with_set(&json!({"schedule": night()}), &json!({})));
     let name = "actions-runner/arcctl-schedule-test";
-    for kind in ["config-map", "service-account", "role", "role-binding", "cron-job"] {
+    for kind in [
+        "config-map",
+        "service-account",
+        "role",
+        "role-binding",
+        "cron-job",
+    ] {
         let id = format!("{kind}/{name}");
         assert!(ids(&steps).contains(&id.as_str()), "{id}");
     }
@@ -135,10 +141,16 @@ fn a_set_waits_for_its_own_controller_and_for_nothing_of_the_other() {
     let theirs = "helm-release/actions-runner-system/actions-runner-controller";
     assert!(!set.contains(theirs));
     let theirs = before(&steps, theirs);
-    assert!(!theirs.iter().any(|it| it.contains("scale-set")), "{theirs:?}");
+    assert!(
+        !theirs.iter().any(|it| it.contains("scale-set")),
+        "{theirs:?}"
+    );
     assert!(!theirs.contains("secret/actions-runner/arcctl-github"));
     let own = before(&steps, CONTROLLER);
-    let expected = ["crds/-/gha-runner-scale-set-controller", "namespace/-/arc-systems"];
+    let expected = [
+        "crds/-/gha-runner-scale-set-controller",
+        "namespace/-/arc-systems",
+    ];
     assert_eq!(own, expected.map(str::to_owned).into());
     let online = before(&steps, "registration/github/linux");
     assert!(online.contains("runner-pods/actions-runner/linux"));
@@ -178,7 +190,10 @@ fn what_the_profile_says_is_in_the_values() {
         values["controllerServiceAccount"],
         json!({"namespace": "arc-systems", "name": "arc-gha-rs-controller"})
     );
-    assert_eq!(values["resourceMeta"]["autoscalingRunnerSet"]["labels"]["team"], "a");
+    assert_eq!(
+        values["resourceMeta"]["autoscalingRunnerSet"]["labels"]["team"],
+        "a"
+    );
     let listener = &values["listenerTemplate"]["spec"];
     assert_eq!(listener["containers"][0]["name"], "listener");
     assert_eq!(
@@ -187,7 +202,10 @@ fn what_the_profile_says_is_in_the_values() {
     );
     assert_eq!(listener["tolerations"][0]["key"], "ci");
     let direct = values["proxy"]["noProxy"].to_string();
-    assert!(direct.contains("kubernetes.default") && !direct.contains('$'), "{direct}");
+    assert!(
+        direct.contains("kubernetes.default") && !direct.contains('$'),
+        "{direct}"
+    );
     assert_eq!(
         values["githubServerTLS"]["certificateFrom"]["configMapKeyRef"],
         json!({"name": "arcctl-github-ca", "key": "ca.pem"})
@@ -198,7 +216,10 @@ fn what_the_profile_says_is_in_the_values() {
 fn a_pool_with_its_own_credential_has_its_own_secret() {
     let own = json!({"github": {"organization": "p", "token": {"env": "OTHER"}}});
     let profile = with_set(&own, &json!({}));
-    assert_eq!(values(&profile)["githubConfigSecret"], "arcctl-github-linux");
+    assert_eq!(
+        values(&profile)["githubConfigSecret"],
+        "arcctl-github-linux"
+    );
     assert_eq!(values(&profile)["githubConfigUrl"], "https://github.com/p");
     let steps = made(&profile);
     assert!(!ids(&steps).contains(&"secret/actions-runner/arcctl-github"));
@@ -219,10 +240,15 @@ fn docker_is_pinned_and_has_what_the_profile_gives_it() {
     assert_eq!(docker["resources"], json!({"limits": {"memory": "1Gi"}}));
     let runner = &spec["containers"][0];
     assert_eq!(runner["image"], "m.example/actions/actions-runner:2.334.0");
-    assert!(variables(&runner["env"]).contains(&"DOCKER_HOST=unix:///var/run/docker.sock".to_owned()));
+    assert!(
+        variables(&runner["env"]).contains(&"DOCKER_HOST=unix:///var/run/docker.sock".to_owned())
+    );
     for container in [runner, docker] {
         let mounts = container["volumeMounts"].to_string();
-        assert!(mounts.contains("\"/tmp\"") && mounts.contains("\"/var/run\""), "{mounts}");
+        assert!(
+            mounts.contains("\"/tmp\"") && mounts.contains("\"/var/run\""),
+            "{mounts}"
+        );
     }
     assert_eq!(spec["terminationGracePeriodSeconds"], 320);
     assert!(runner["lifecycle"]["preStop"].is_object());
@@ -240,7 +266,11 @@ fn each_container_mode_has_its_pod() {
     assert_eq!(kubernetes["containerMode"]["type"], "kubernetes");
     let claim = &kubernetes["containerMode"]["kubernetesModeWorkVolumeClaim"];
     assert_eq!(claim["resources"]["requests"]["storage"], "10Gi");
-    assert!(kubernetes["template"]["spec"].get("initContainers").is_none());
+    assert!(
+        kubernetes["template"]["spec"]
+            .get("initContainers")
+            .is_none()
+    );
 }
 
 #[test]
@@ -263,7 +293,10 @@ fn a_template_is_merged_into_the_containers_of_arcctl() {
     for container in [&spec["containers"][0], &spec["initContainers"][1]] {
         assert!(container["volumeMounts"].to_string().contains("/cache"));
     }
-    assert_eq!(spec["containers"][0]["command"], json!(["/home/runner/run.sh"]));
+    assert_eq!(
+        spec["containers"][0]["command"],
+        json!(["/home/runner/run.sh"])
+    );
 }
 
 #[test]
@@ -299,13 +332,32 @@ fn a_table_that_still_holds_is_kept() {
         live_tables: [("linux".to_owned(), live.to_owned())].into(),
         ..Facts::default()
     };
-    let fresh = schedule::table(pool, &Facts { now, ..Facts::default() }).unwrap().unwrap();
+    let fresh = schedule::table(
+        pool,
+        &Facts {
+            now,
+            ..Facts::default()
+        },
+    )
+    .unwrap()
+    .unwrap();
     // The same nights, written since another day.
     let other = "base 1\n1704193200 1704236400 0 86400 0\n";
     assert_ne!(other, fresh);
-    assert_eq!(schedule::table(pool, &facts(other)).unwrap().unwrap(), other);
-    for wrong in ["base 2\n1704193200 1704236400 0 86400 0\n", "base 1\n", "nonsense"] {
-        assert_eq!(schedule::table(pool, &facts(wrong)).unwrap().unwrap(), fresh, "{wrong}");
+    assert_eq!(
+        schedule::table(pool, &facts(other)).unwrap().unwrap(),
+        other
+    );
+    for wrong in [
+        "base 2\n1704193200 1704236400 0 86400 0\n",
+        "base 1\n",
+        "nonsense",
+    ] {
+        assert_eq!(
+            schedule::table(pool, &facts(wrong)).unwrap().unwrap(),
+            fresh,
+            "{wrong}"
+        );
     }
 }
 
@@ -349,8 +401,14 @@ fn a_set_leaves_with_its_pool_and_the_controller_stays() {
     let wanted = made(&other);
     let left = teardown::left_behind(&recorded(), &wanted, &other);
     let found: BTreeSet<&str> = ids(&left).into_iter().collect();
-    let schedule = ["config-map", "service-account", "role", "role-binding", "cron-job"]
-        .map(|kind| format!("{kind}/actions-runner/arcctl-schedule-test"));
+    let schedule = [
+        "config-map",
+        "service-account",
+        "role",
+        "role-binding",
+        "cron-job",
+    ]
+    .map(|kind| format!("{kind}/actions-runner/arcctl-schedule-test"));
     let mut expected: BTreeSet<&str> = schedule.iter().map(String::as_str).collect();
     expected.extend([SET, "scale-set/actions-runner/linux"]);
     assert_eq!(found, expected);
@@ -363,12 +421,22 @@ fn a_set_leaves_with_its_pool_and_the_controller_stays() {
 #[test]
 fn a_plan_shows_a_set_with_its_pool() {
     let steps = made(&with_set(&json!({"labels": ["docker"]}), &json!({})));
-    for id in [SET, "scale-set/actions-runner/linux", "registration/github/linux"] {
+    for id in [
+        SET,
+        "scale-set/actions-runner/linux",
+        "registration/github/linux",
+    ] {
         let step = steps.iter().find(|it| it.id.as_str() == id).unwrap();
         assert_eq!(summary(step).group, Group::Pool("linux".into()), "{id}");
     }
     let release = steps.iter().find(|it| it.id.as_str() == SET).unwrap();
     let values = summary(release).values;
-    assert!(values.contains(&("labels", "docker".to_owned())), "{values:?}");
-    assert!(values.contains(&("idle at least", "1".to_owned())), "{values:?}");
+    assert!(
+        values.contains(&("labels", "docker".to_owned())),
+        "{values:?}"
+    );
+    assert!(
+        values.contains(&("idle at least", "1".to_owned())),
+        "{values:?}"
+    );
 }

@@ -78,8 +78,7 @@ fn a_teardown_goes_from_the_runners_to_the_namespaces() {
             "lease/actions-runner-system/arcctl-p",
         ]
     );
-    let with =
-        |crds, repair| teardown(&recorded(), &profile(), TeardownOptions { crds, repair });
+    let with = |crds, repair| teardown(&recorded(), &profile(), TeardownOptions { crds, repair });
     assert!(ids(&with(true, false)).contains(&"crds/-/cert-manager"));
     assert_eq!(with(false, true)[0].phase, Phase::Repair);
 }

@@ -225,6 +225,7 @@ fn make() -> Snapshot {
     let manager =
         json!({"name": "manager", "image": "summerwind/actions-runner-controller:v0.27.6"});
     Snapshot {
+        scale_sets: None,
         now,
         advice: Vec::new(),
         helm: Ok(()),

@@ -240,7 +240,11 @@ fn pool() -> impl Strategy<Value = Pool> {
             metadata(),
             metadata(),
             option::of(select(vec!["runner", "deployer"])),
-            select(vec![Mode::RunnerDeployment, Mode::RunnerDeployment, Mode::ScaleSet]),
+            select(vec![
+                Mode::RunnerDeployment,
+                Mode::RunnerDeployment,
+                Mode::ScaleSet,
+            ]),
         ),
     );
     (first, second).prop_map(|(first, second)| {

@@ -74,11 +74,7 @@ pub(crate) fn check(profile: &Profile) -> Vec<Finding> {
             controller(profile),
             &profile.controller.values,
         ),
-        (
-            "scaleSets",
-            scale_sets(profile),
-            &profile.scale_sets.values,
-        ),
+        ("scaleSets", scale_sets(profile), &profile.scale_sets.values),
     ] {
         let path = Path::root().key(section).key("values");
         chart.walk(values, "", &path, &mut findings);

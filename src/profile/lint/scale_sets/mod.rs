@@ -281,7 +281,9 @@ mod tests {
         );
         let profile = crate::profile::load(&text, "arcctl.yaml").unwrap().profile;
         let findings = on_server(&profile, version).into_iter();
-        findings.map(|it| (it.path.to_string(), it.severity)).collect()
+        findings
+            .map(|it| (it.path.to_string(), it.severity))
+            .collect()
     }
 
     #[test]

@@ -12,7 +12,10 @@ const INSTEAD: [(&str, &str); 34] = [
         "dockerEnv",
         "write `initContainers: [{name: dind, env: …}]`",
     ),
-    ("dockerMTU", "write `initContainers: [{name: dind, env: …}]`"),
+    (
+        "dockerMTU",
+        "write `initContainers: [{name: dind, env: …}]`",
+    ),
     (
         "dockerRegistryMirror",
         "configure the docker daemon by a file: `initContainers: [{name: dind, volumeMounts: …}]`",
@@ -36,7 +39,10 @@ const INSTEAD: [(&str, &str); 34] = [
     ("effectiveTime", "remove it: a scale set has no such time"),
     ("enterprise", "use `github.enterprise`"),
     ("env", "use the pool's `env`"),
-    ("envFrom", "write `containers: [{name: runner, envFrom: …}]`"),
+    (
+        "envFrom",
+        "write `containers: [{name: runner, envFrom: …}]`",
+    ),
     (
         "ephemeral",
         "remove it: every runner of a scale set takes one job",
@@ -68,7 +74,10 @@ const INSTEAD: [(&str, &str); 34] = [
     ),
     ("serviceAccountName", "use the pool's `serviceAccount`"),
     ("sidecarContainers", "write `containers`"),
-    ("spec", "write what is in `spec` here, directly below `template`"),
+    (
+        "spec",
+        "write what is in `spec` here, directly below `template`",
+    ),
     (
         "volumeMounts",
         "write `containers: [{name: runner, volumeMounts: …}]`",
