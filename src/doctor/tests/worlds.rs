@@ -304,7 +304,6 @@ fn make() -> Snapshot {
             labels: runner_labels(&profile.pools[0]),
         }]),
         recorded: Ok(BTreeSet::new()),
-        scale_sets: None,
         resources: Ok(vec![
             resource("namespace", "-", "actions-runner"),
             resource("oidc-provider", "-", "issuer"),
