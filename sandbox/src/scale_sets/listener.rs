@@ -103,7 +103,8 @@ async fn end_all_but(pods: &[Value], programs: &mut HashMap<String, Program>, se
         };
         program.task.abort();
         let pod = pods.iter().find(|pod| uid(pod) == id);
-        let is_orderly = pod.is_none_or(|pod| text(pod, "/status/phase") != "Failed");
+        let is_orderly =
+            pod.is_none_or(|pod| is_deleted(pod) || text(pod, "/status/phase") != "Failed");
         let open = program
             .open
             .lock()

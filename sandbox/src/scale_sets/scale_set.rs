@@ -41,7 +41,9 @@ impl Reconciler {
         }
         let hash = spec_hash(set);
         let mut own = runner_sets(set, snapshot);
-        own.sort_by_key(|it| std::cmp::Reverse(names::age(it)));
+        // The one that is wanted, else the newest: two may be of one second.
+        let is_wanted = |it: &&Value| annotation(it, SPEC_HASH) == hash;
+        own.sort_by_key(|it| std::cmp::Reverse((is_wanted(it), names::age(it))));
         let current = own.first().copied();
         let listener = listener_of(set, snapshot);
         let Some(current) = current else {
