@@ -66,9 +66,14 @@ impl Reconciler {
             Some(_) => self.note_failure(runner, pod).await,
             None if is_deleted(pod) => Ok(()),
             None => {
-                let status = json!({
-                    "phase": text(pod, "/status/phase"), "ready": objects::is_ready(pod),
-                });
+                // Since 0.15 only a runner with a job is running.
+                let phase = match text(pod, "/status/phase") {
+                    "Running" if self.configuration.since((0, 15, 0)) && !has_job(runner) => {
+                        "Pending"
+                    }
+                    phase => phase,
+                };
+                let status = json!({ "phase": phase, "ready": objects::is_ready(pod) });
                 self.status(&RUNNER, runner, &status).await
             }
         }

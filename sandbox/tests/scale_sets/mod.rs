@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use arcctl_sandbox::github::{Runner, Token};
+use arcctl_sandbox::github::{Mode, Owner, Runner, Token};
 use arcctl_sandbox::world::{Options, Pace, Sandbox};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -11,6 +11,8 @@ use tokio::process::Command;
 const SYSTEMS: &str = "arc-systems";
 const RUNNERS: &str = "arc-runners";
 const CONTROLLER: &str = "arc-gha-rs-controller";
+const SET: &str = "gha-runner-scale-set";
+const CONTROLLER_CHART: &str = "gha-runner-scale-set-controller";
 
 /// How long anything may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -21,9 +23,11 @@ struct World {
 }
 
 impl World {
-    async fn start() -> Self {
+    async fn start(github: Mode, faults: &[&str]) -> Self {
         let options = Options {
             pace: Pace::Fast,
+            github,
+            faults: faults.iter().map(ToString::to_string).collect(),
             ..Options::default()
         };
         let mut sandbox = Sandbox::start(options).await.unwrap();
@@ -47,10 +51,10 @@ impl World {
     async fn helm(
         &self,
         release: &str,
-        chart: &str,
-        namespace: &str,
+        (chart, version): (&str, &str),
         values: &Value,
     ) -> Result<String, String> {
+        let namespace = if chart == SET { RUNNERS } else { SYSTEMS };
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), values.to_string()).unwrap();
         let path = file.path().to_str().unwrap();
@@ -62,7 +66,7 @@ impl World {
             "--repo",
             &self.charts,
             "--version",
-            "0.14.2",
+            version,
             "--namespace",
             namespace,
             "--create-namespace",
@@ -70,6 +74,15 @@ impl World {
             path,
         ];
         self.run("helm", &words).await
+    }
+
+    /// The controller, and a namespace with a credential for the sets.
+    async fn install(&self, version: &str, values: &Value) {
+        let chart = (CONTROLLER_CHART, version);
+        self.helm("arc", chart, values).await.unwrap();
+        let create = ["create", "namespace", RUNNERS];
+        self.run("kubectl", &create).await.unwrap();
+        self.give_credential(self.sandbox.github().token()).await;
     }
 
     fn url(&self) -> String {
@@ -171,28 +184,12 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scale_set_lives_from_its_chart_to_its_end() {
-    let world = World::start().await;
+    let world = World::start(Mode::EnterpriseServer("3.19.0".into()), &[]).await;
     let controller = json!({ "replicaCount": 2, "flags": { "healthProbeBindAddress": ":8081" } });
-    world
-        .helm(
-            "arc",
-            "gha-runner-scale-set-controller",
-            SYSTEMS,
-            &controller,
-        )
-        .await
-        .unwrap();
+    world.install("0.14.2", &controller).await;
     refusals(&world).await;
-    world
-        .run("kubectl", &["create", "namespace", RUNNERS])
-        .await
-        .unwrap();
-    world.give_credential(world.sandbox.github().token()).await;
     let values = world.values();
-    world
-        .helm("basic", "gha-runner-scale-set", RUNNERS, &values)
-        .await
-        .unwrap();
+    world.helm("basic", (SET, "0.14.2"), &values).await.unwrap();
     until("an idle runner", async || world.online().len() == 1).await;
 
     let github = world.sandbox.github();
@@ -246,9 +243,7 @@ async fn refusals(world: &World) {
     ] {
         let mut values = world.values();
         values[key] = value;
-        let refused = world
-            .helm("basic", "gha-runner-scale-set", RUNNERS, &values)
-            .await;
+        let refused = world.helm("basic", (SET, "0.14.2"), &values).await;
         let refused = refused.unwrap_err();
         assert!(refused.contains(says), "{key}: {refused}");
     }
@@ -283,4 +278,103 @@ async fn ends(world: &World) {
     let left = left.await.unwrap();
     assert_eq!(left.trim(), "serviceaccount/default", "{left}");
     assert_eq!(world.sandbox.github().violations(), Vec::<String>::new());
+}
+
+/// On github.com, for an organization: what is there already is used, a patch changes nothing, a minor deletes every set.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: half a minute"]
+async fn a_set_uses_what_has_its_name_and_a_minor_upgrade_deletes_it() {
+    let world = World::start(Mode::Cloud, &["scale-sets:session-conflict=2"]).await;
+    let github = world.sandbox.github();
+    let organization = Owner::organization("dogecompany");
+    let foreign = github
+        .add_scale_set(&organization, "basic", &["theirs"])
+        .unwrap();
+    world.install("0.14.1", &json!({})).await;
+    let mut values = world.values();
+    values["githubConfigUrl"] = "https://github.com/dogecompany".into();
+    values["scaleSetLabels"] = json!(["gpu"]);
+    world.helm("basic", (SET, "0.14.1"), &values).await.unwrap();
+    until("an idle runner", async || world.online().len() == 1).await;
+    let sets = github.scale_sets();
+    assert_eq!(
+        (sets.len(), sets[0].id),
+        (1, foreign),
+        "it was not looked whose it is"
+    );
+    assert_eq!(
+        sets[0].labels,
+        ["theirs"],
+        "labels are only those of the creation"
+    );
+
+    for chart in [
+        ("arc", CONTROLLER_CHART, json!({})),
+        ("basic", SET, values.clone()),
+    ] {
+        let (release, chart, values) = chart;
+        world
+            .helm(release, (chart, "0.14.2"), &values)
+            .await
+            .unwrap();
+    }
+    let version = async || {
+        let sets = world.sets().await;
+        sets.first().and_then(|set| {
+            set.metadata
+                .labels
+                .clone()?
+                .remove("app.kubernetes.io/version")
+        })
+    };
+    until("the patch", async || {
+        version().await.as_deref() == Some("0.14.2")
+    })
+    .await;
+    assert_eq!(github.scale_sets()[0].id, foreign);
+
+    let chart = (CONTROLLER_CHART, "0.15.1");
+    world.helm("arc", chart, &json!({})).await.unwrap();
+    until("no set is left", async || world.sets().await.is_empty()).await;
+    assert!(github.scale_sets().is_empty(), "theirs is gone too");
+    world.helm("basic", (SET, "0.15.1"), &values).await.unwrap();
+    until("an idle runner again", async || world.online().len() == 1).await;
+    let runner = world.online().remove(0);
+    assert!(runner.name.starts_with("basic-runner-"), "{}", runner.name);
+    github.queue("dogecompany/app", &["gpu"]);
+    until("the job of the label", async || {
+        github.job_counts().done == 1
+    })
+    .await;
+    world.sandbox.stop();
+}
+
+/// GitHub takes the runners' version no more: nothing is left but a set that says so.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: half a minute"]
+async fn a_set_of_deprecated_runners_is_outdated_until_it_is_changed() {
+    let server = Mode::EnterpriseServer("3.19.0".into());
+    let world = World::start(server, &["scale-sets:deprecated"]).await;
+    world.install("0.14.2", &json!({})).await;
+    world
+        .helm("basic", (SET, "0.14.2"), &world.values())
+        .await
+        .unwrap();
+    let phase = async || {
+        let sets = world.sets().await;
+        let phase = sets.first().map(|set| set.data["status"]["phase"].clone());
+        phase.unwrap_or_default()
+    };
+    until("it is outdated", async || phase().await == "Outdated").await;
+    let github = world.sandbox.github();
+    until("no scale set", async || github.scale_sets().is_empty()).await;
+    let runners = world.objects("ephemeralrunnersets", "EphemeralRunnerSet");
+    let left = runners.list(&ListParams::default()).await.unwrap();
+    assert_eq!(left.items.len(), 0);
+    let mut values = world.values();
+    values["template"] =
+        json!({ "spec": { "containers": [{ "name": "runner", "image": "newer:1" }] } });
+    world.helm("basic", (SET, "0.14.2"), &values).await.unwrap();
+    until("it begins anew", async || !github.scale_sets().is_empty()).await;
+    world.sandbox.stop();
 }
