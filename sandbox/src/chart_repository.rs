@@ -24,16 +24,18 @@ struct Chart {
     version: &'static str,
     app_version: &'static str,
     /// What is known of its custom resources, and the directory of the package that their definitions go to.
-    crds: Option<(fn() -> &'static Table, &'static str)>,
+    crds: Option<Definitions>,
 }
+
+/// Where the facts of definitions are, and the directory that they go to.
+type Definitions = (fn() -> &'static Table, &'static str);
 
 impl Chart {
     /// One of the two charts of runner scale sets: chart, app and image have one version, and only the controller's has
     /// CRDs. Those of 0.14.2 stand for the others'.
     const fn of_scale_sets(name: &'static str, version: &'static str) -> Self {
         let is_controller = name.len() == SCALE_SET_CONTROLLER.len();
-        let crds: (fn() -> &'static Table, &'static str) =
-            (arcctl_facts::gha_runner_scale_set_0_14_2, "crds");
+        let crds: Definitions = (arcctl_facts::gha_runner_scale_set_0_14_2, "crds");
         Self {
             name,
             version,

@@ -31,11 +31,17 @@ impl Reconciler {
         runner: &Value,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let pod = snapshot.runner_pods.iter().find(|pod| at(pod) == at(runner));
+        let pod = snapshot
+            .runner_pods
+            .iter()
+            .find(|pod| at(pod) == at(runner));
         if is_deleted(runner) {
             return self.end_runner(runner, pod).await;
         }
-        if matches!(text(runner, "/status/phase"), "Succeeded" | "Failed" | "Outdated") {
+        if matches!(
+            text(runner, "/status/phase"),
+            "Succeeded" | "Failed" | "Outdated"
+        ) {
             return Ok(());
         }
         if runner["status"]["runnerId"].as_u64().unwrap_or(0) == 0 {
@@ -60,9 +66,14 @@ impl Reconciler {
             Some(_) => self.note_failure(runner, pod).await,
             None if is_deleted(pod) => Ok(()),
             None => {
-                let status = json!({
-                    "phase": text(pod, "/status/phase"), "ready": objects::is_ready(pod),
-                });
+                // Since 0.15 only a runner with a job is running.
+                let phase = match text(pod, "/status/phase") {
+                    "Running" if self.configuration.since((0, 15, 0)) && !has_job(runner) => {
+                        "Pending"
+                    }
+                    phase => phase,
+                };
+                let status = json!({ "phase": phase, "ready": objects::is_ready(pod) });
                 self.status(&RUNNER, runner, &status).await
             }
         }
@@ -117,7 +128,9 @@ impl Reconciler {
             self.objects.merge(&SECRET, at(runner), &secret).await?;
         }
         let status = json!({ "runnerId": id, "runnerName": name });
-        self.objects.merge_status(&RUNNER, at(runner), &status).await?;
+        self.objects
+            .merge_status(&RUNNER, at(runner), &status)
+            .await?;
         Ok(())
     }
 
@@ -174,7 +187,11 @@ impl Reconciler {
             }
             return Ok(());
         }
-        let reason = if refused.code == 403 { "PodForbidden" } else { "InvalidPod" };
+        let reason = if refused.code == 403 {
+            "PodForbidden"
+        } else {
+            "InvalidPod"
+        };
         let message = format!("Failed to create the pod: {}", refused.message);
         let status = json!({
             "phase": "Failed", "ready": false, "reason": reason, "message": message,
@@ -191,7 +208,9 @@ impl Reconciler {
                 "failures": { objects::uid(pod): now }, "phase": "Pending", "ready": false,
                 "reason": text(pod, "/status/reason"), "message": text(pod, "/status/message"),
             });
-            self.objects.merge_status(&RUNNER, at(runner), &status).await?;
+            self.objects
+                .merge_status(&RUNNER, at(runner), &status)
+                .await?;
             // The first new pod comes at once, the next ones after 5, 10, 20 … seconds.
             let count = u32::try_from(failures(runner)).unwrap_or(u32::MAX);
             let delay = match count.checked_sub(1) {
@@ -229,5 +248,7 @@ impl Reconciler {
 
 fn failures(runner: &Value) -> usize {
     let failures = runner.pointer("/status/failures");
-    failures.and_then(Value::as_object).map_or(0, serde_json::Map::len)
+    failures
+        .and_then(Value::as_object)
+        .map_or(0, serde_json::Map::len)
 }

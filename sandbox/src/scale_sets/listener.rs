@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
@@ -103,8 +103,13 @@ async fn end_all_but(pods: &[Value], programs: &mut HashMap<String, Program>, se
         };
         program.task.abort();
         let pod = pods.iter().find(|pod| uid(pod) == id);
-        let is_orderly = pod.is_none_or(|pod| text(pod, "/status/phase") != "Failed");
-        let open = program.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_orderly =
+            pod.is_none_or(|pod| is_deleted(pod) || text(pod, "/status/phase") != "Failed");
+        let open = program
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(open) = open.filter(|_| is_orderly) {
             let who = (open.url.as_str(), &open.credential);
             // A session that cannot be closed ends by itself.
@@ -229,7 +234,10 @@ impl Listener {
                 ("x-scalesetmaxcapacity", settings.max.to_string()),
             ];
             let url = format!("{queue}?lastMessageId={last}");
-            let answer = self.messages.send(Method::GET, &url, &token, &headers, None).await;
+            let answer = self
+                .messages
+                .send(Method::GET, &url, &token, &headers, None)
+                .await;
             match answer {
                 Ok((202, _)) => self.ask(&settings, (0, 0)).await?,
                 Ok((_, message)) => {
@@ -237,18 +245,18 @@ impl Listener {
                     let url = format!("{queue}/{last}");
                     self.handle(&settings, &message).await?;
                     let told = self.messages.send(Method::DELETE, &url, &token, &[], None);
-                    told.await.map_err(refused)?;
+                    told.await.map_err(|failure| refused(&failure))?;
                 }
                 Err(failure) if failure.status == 401 => {
                     let path = session_path(settings.id, Some(text(&session, "/sessionId")));
                     let who = (settings.url.as_str(), &settings.credential);
                     let renewed = self.service.call(who, Method::PATCH, &path, None).await;
-                    session = renewed.map_err(refused)?;
+                    session = renewed.map_err(|failure| refused(&failure))?;
                 }
                 Err(failure) if failure.status == 0 || failure.status >= 500 => {
                     tokio::time::sleep(self.delays.retry).await;
                 }
-                Err(failure) => return Err(refused(failure)),
+                Err(failure) => return Err(refused(&failure)),
             }
         }
     }
@@ -260,13 +268,17 @@ impl Listener {
         let path = session_path(settings.id, None);
         let mut attempt = 1;
         let session = loop {
-            match self.service.call(who, Method::POST, &path, Some(&body)).await {
+            match self
+                .service
+                .call(who, Method::POST, &path, Some(&body))
+                .await
+            {
                 Ok(session) => break session,
                 Err(failure) if failure.status == 409 && attempt < ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(self.delays.session_retry).await;
                 }
-                Err(failure) => return Err(refused(failure)),
+                Err(failure) => return Err(refused(&failure)),
             }
         };
         let open = Open {
@@ -280,19 +292,24 @@ impl Listener {
 
     /// Follows a message: takes the jobs that are offered, tells the runners theirs, and asks for runners.
     async fn handle(&mut self, settings: &Settings, message: &Value) -> Result<()> {
-        let events: Vec<Value> =
-            serde_json::from_str(text(message, "/body")).unwrap_or_default();
+        let events: Vec<Value> = serde_json::from_str(text(message, "/body")).unwrap_or_default();
         let of = |kind: &str| -> Vec<&Value> {
             let events = events.iter();
             events.filter(|it| it["messageType"] == kind).collect()
         };
         let offered: Vec<&Value> = of("JobAvailable");
         if !offered.is_empty() {
-            let ids: Value = offered.iter().map(|it| it["runnerRequestId"].clone()).collect();
+            let ids: Value = offered
+                .iter()
+                .map(|it| it["runnerRequestId"].clone())
+                .collect();
             let who = (settings.url.as_str(), &settings.credential);
             let path = format!("runtime/runnerscalesets/{}/acquirejobs", settings.id);
-            let acquired = self.service.call(who, Method::POST, &path, Some(&ids)).await;
-            acquired.map_err(refused)?;
+            let acquired = self
+                .service
+                .call(who, Method::POST, &path, Some(&ids))
+                .await;
+            acquired.map_err(|failure| refused(&failure))?;
         }
         for started in of("JobStarted") {
             self.note(settings, started).await?;
@@ -339,7 +356,9 @@ impl Listener {
 }
 
 fn assigned(message: &Value) -> u64 {
-    message["statistics"]["totalAssignedJobs"].as_u64().unwrap_or_default()
+    message["statistics"]["totalAssignedJobs"]
+        .as_u64()
+        .unwrap_or_default()
 }
 
 fn session_path(id: u64, session: Option<&str>) -> String {
@@ -347,6 +366,11 @@ fn session_path(id: u64, session: Option<&str>) -> String {
     session.map_or_else(|| path.clone(), |session| format!("{path}/{session}"))
 }
 
-fn refused(failure: Failure) -> anyhow::Error {
-    anyhow::anyhow!("{} {}: {}", failure.status, failure.exception, failure.message)
+fn refused(failure: &Failure) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} {}: {}",
+        failure.status,
+        failure.exception,
+        failure.message
+    )
 }

@@ -5,15 +5,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::names::{self, OF_LISTENER, SPEC_HASH, VALUES_HASH, annotation, labels, with_finalizers};
+use super::names::{
+    self, OF_LISTENER, SPEC_HASH, VALUES_HASH, annotation, labels, with_finalizers,
+};
 use super::pods;
 use super::reconciler::{Reconciler, Snapshot};
 use super::scale_set::add_metadata;
 use super::service::Credential;
 use super::{ACCOUNT, BINDING, LISTENER, ROLE};
-use crate::objects::{
-    Kind, POD, SECRET, at, has_finalizer, is_deleted, text, without_finalizer,
-};
+use crate::objects::{Kind, POD, SECRET, at, has_finalizer, is_deleted, text, without_finalizer};
 
 /// Without a maximum a set has as many runners as a number holds.
 const UNLIMITED: i64 = 2_147_483_647;
@@ -57,7 +57,11 @@ impl Reconciler {
             annotation(set, VALUES_HASH)
         };
         let hash = names::hash(&[&listener, &values.into()]);
-        let labels = labels(set, "runner-scale-set-listener", &self.configuration.excluded);
+        let labels = labels(
+            set,
+            "runner-scale-set-listener",
+            &self.configuration.excluded,
+        );
         let mut metadata = json!({
             "name": names::listener(set), "namespace": self.configuration.namespace, "labels": labels,
             "annotations": { SPEC_HASH: hash, VALUES_HASH: annotation(set, VALUES_HASH) },
@@ -72,7 +76,10 @@ impl Reconciler {
         listener: &Value,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let pod = snapshot.listener_pods.iter().find(|it| at(it) == at(listener));
+        let pod = snapshot
+            .listener_pods
+            .iter()
+            .find(|it| at(it) == at(listener));
         if is_deleted(listener) {
             return self.end_listener(listener, pod).await;
         }
@@ -94,7 +101,10 @@ impl Reconciler {
         };
         let configuration = self.listener_configuration(listener, &credential);
         let namespace = at(listener).0;
-        let (name, known) = (format!("{}-config", at(listener).1), configuration.to_string());
+        let (name, known) = (
+            format!("{}-config", at(listener).1),
+            configuration.to_string(),
+        );
         let secret = self.objects.get(&SECRET, (namespace, &name)).await?;
         let Some(secret) = secret else {
             return self.make_configuration(listener, &name, &known).await;
@@ -113,7 +123,9 @@ impl Reconciler {
                 Ok(())
             }
             // A pod that has ended, was evicted, or has the old credential is made anew: it never shows restarts.
-            Some(pod) if changed || matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") => {
+            Some(pod)
+                if changed || matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") =>
+            {
                 self.end(&POD, pod).await
             }
             Some(_) => Ok(()),

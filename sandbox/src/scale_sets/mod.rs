@@ -30,13 +30,33 @@ use crate::controller::GitHubSettings;
 use crate::objects::{Kind, Objects, POD};
 
 const GROUP: &str = "actions.github.com";
-const SET: Kind = Kind::new(GROUP, "v1alpha1", "autoscalingrunnersets", "AutoscalingRunnerSet");
-const LISTENER: Kind = Kind::new(GROUP, "v1alpha1", "autoscalinglisteners", "AutoscalingListener");
-const RUNNERS: Kind = Kind::new(GROUP, "v1alpha1", "ephemeralrunnersets", "EphemeralRunnerSet");
+const SET: Kind = Kind::new(
+    GROUP,
+    "v1alpha1",
+    "autoscalingrunnersets",
+    "AutoscalingRunnerSet",
+);
+const LISTENER: Kind = Kind::new(
+    GROUP,
+    "v1alpha1",
+    "autoscalinglisteners",
+    "AutoscalingListener",
+);
+const RUNNERS: Kind = Kind::new(
+    GROUP,
+    "v1alpha1",
+    "ephemeralrunnersets",
+    "EphemeralRunnerSet",
+);
 const RUNNER: Kind = Kind::new(GROUP, "v1alpha1", "ephemeralrunners", "EphemeralRunner");
 const ACCOUNT: Kind = Kind::new("", "v1", "serviceaccounts", "ServiceAccount");
 const ROLE: Kind = Kind::new("rbac.authorization.k8s.io", "v1", "roles", "Role");
-const BINDING: Kind = Kind::new("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding");
+const BINDING: Kind = Kind::new(
+    "rbac.authorization.k8s.io",
+    "v1",
+    "rolebindings",
+    "RoleBinding",
+);
 
 /// Selects the controller's pods.
 const CONTROLLER_PODS: &str =

@@ -76,7 +76,10 @@ pub(super) fn hash(parts: &[&Value]) -> String {
         hasher.update([0]);
     }
     let bytes = hasher.finalize();
-    bytes.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    bytes
+        .iter()
+        .take(5)
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 pub(super) fn annotation<'a>(object: &'a Value, name: &str) -> &'a str {
@@ -102,15 +105,25 @@ pub(super) fn labels(set: &Value, component: &str, excluded: &[String]) -> Map<S
     let (namespace, name) = at(set);
     let facts = [
         ("app.kubernetes.io/component", component.to_owned()),
-        ("app.kubernetes.io/part-of", "gha-runner-scale-set".to_owned()),
+        (
+            "app.kubernetes.io/part-of",
+            "gha-runner-scale-set".to_owned(),
+        ),
         ("actions.github.com/scale-set-name", name.to_owned()),
-        ("actions.github.com/scale-set-namespace", namespace.to_owned()),
+        (
+            "actions.github.com/scale-set-namespace",
+            namespace.to_owned(),
+        ),
     ];
     let url = text(set, "/spec/githubConfigUrl").parse::<http::Uri>();
     let path = url.map(|url| url.path().trim_matches('/').to_owned());
-    let place: Vec<(&str, String)> = match *path.unwrap_or_default().split('/').collect::<Vec<_>>() {
+    let place: Vec<(&str, String)> = match *path.unwrap_or_default().split('/').collect::<Vec<_>>()
+    {
         ["enterprises", slug] => vec![("enterprise", trimmed(slug))],
-        [login, name] => vec![("organization", trimmed(login)), ("repository", trimmed(name))],
+        [login, name] => vec![
+            ("organization", trimmed(login)),
+            ("repository", trimmed(name)),
+        ],
         [login] => vec![("organization", trimmed(login))],
         _ => Vec::new(),
     };
@@ -135,7 +148,9 @@ fn trimmed(value: &str) -> String {
 
 /// A patch that adds finalizers to an object.
 pub(super) fn with_finalizers(object: &Value, finalizers: &[&str]) -> Value {
-    let known = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let known = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
     let known = known.into_iter().flatten().filter_map(Value::as_str);
     let all: Vec<&str> = known.chain(finalizers.iter().copied()).collect();
     let version = object.pointer("/metadata/resourceVersion");
@@ -174,7 +189,10 @@ mod tests {
                 "runnerGroup": group, "githubConfigUrl": "https://github.com/o" } })
         };
         let name = listener(&set("a"));
-        assert!(name.starts_with("basic-") && name.ends_with("-listener"), "{name}");
+        assert!(
+            name.starts_with("basic-") && name.ends_with("-listener"),
+            "{name}"
+        );
         assert_ne!(name, listener(&set("b")));
         assert_eq!(name, listener(&set("a")));
     }
@@ -190,6 +208,9 @@ mod tests {
         assert!(!labels.contains_key("argocd/instance"));
         assert_eq!(labels["actions.github.com/organization"], "o");
         let repository = labels["actions.github.com/repository"].as_str().unwrap();
-        assert!(repository.len() == 63 && repository.ends_with("-trim"), "{repository}");
+        assert!(
+            repository.len() == 63 && repository.ends_with("-trim"),
+            "{repository}"
+        );
     }
 }

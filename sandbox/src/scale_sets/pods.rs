@@ -9,13 +9,24 @@ use crate::objects::{at, owner_reference, text};
 pub(super) fn of_runner(runner: &Value) -> Value {
     let (namespace, name) = at(runner);
     let template = &runner["spec"];
-    let mut labels = runner["metadata"]["labels"].as_object().cloned().unwrap_or_default();
-    for (label, value) in template["metadata"]["labels"].as_object().into_iter().flatten() {
+    let mut labels = runner["metadata"]["labels"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    for (label, value) in template["metadata"]["labels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         labels.entry(label.clone()).or_insert_with(|| value.clone());
     }
     labels.insert("actions-ephemeral-runner".to_owned(), "True".into());
     let mut annotations = template["metadata"]["annotations"].clone();
-    for (annotation, value) in runner["metadata"]["annotations"].as_object().into_iter().flatten() {
+    for (annotation, value) in runner["metadata"]["annotations"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         annotations[annotation] = value.clone();
     }
     let mut spec = template["spec"].clone();
@@ -48,7 +59,9 @@ pub(super) fn of_runner(runner: &Value) -> Value {
 
 /// Where a runner works: the working directory of its container.
 pub(super) fn work_folder(runner: &Value) -> &str {
-    let containers = runner.pointer("/spec/spec/containers").and_then(Value::as_array);
+    let containers = runner
+        .pointer("/spec/spec/containers")
+        .and_then(Value::as_array);
     let container = containers.and_then(|all| all.iter().find(|it| it["name"] == "runner"));
     let folder = container.map_or("", |it| text(it, "/workingDir"));
     if folder.is_empty() { "_work" } else { folder }
@@ -66,10 +79,15 @@ pub(super) fn of_listener(listener: &Value, configuration: &Configuration) -> Va
         "volumeMounts": [{ "name": "listener-config", "mountPath": "/etc/gha-listener", "readOnly": true }],
     });
     if let Some(port) = configuration.metrics.as_ref().and_then(|it| port(&it.0)) {
-        container["ports"] = json!([{ "name": "metrics", "containerPort": port, "protocol": "TCP" }]);
+        container["ports"] =
+            json!([{ "name": "metrics", "containerPort": port, "protocol": "TCP" }]);
     }
     let mut containers = vec![container];
-    for other in template["spec"]["containers"].as_array().into_iter().flatten() {
+    for other in template["spec"]["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         if other["name"] == "listener" {
             merge_container(&mut containers[0], other);
         } else {
@@ -82,7 +100,8 @@ pub(super) fn of_listener(listener: &Value, configuration: &Configuration) -> Va
     } else {
         json!({ "terminationGracePeriodSeconds": 60 })
     };
-    let own = json!({ "name": "listener-config", "secret": { "secretName": format!("{name}-config") } });
+    let own =
+        json!({ "name": "listener-config", "secret": { "secretName": format!("{name}-config") } });
     let mut volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
     volumes.insert(0, own);
     spec["volumes"] = volumes.into();
@@ -99,7 +118,11 @@ pub(super) fn of_listener(listener: &Value, configuration: &Configuration) -> Va
         spec["imagePullSecrets"] = secrets.clone();
     }
     let mut labels = listener["metadata"]["labels"].clone();
-    for (label, value) in template["metadata"]["labels"].as_object().into_iter().flatten() {
+    for (label, value) in template["metadata"]["labels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         if labels[label].is_null() {
             labels[label] = value.clone();
         }
@@ -132,7 +155,9 @@ fn port(address: &str) -> Option<u16> {
 
 /// With what the container of a runner, or the whole pod, has ended; `None` while it has not.
 pub(super) fn exit_code(pod: &Value) -> Option<i64> {
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    let statuses = pod
+        .pointer("/status/containerStatuses")
+        .and_then(Value::as_array);
     let runner = statuses.and_then(|all| all.iter().find(|it| it["name"] == "runner"));
     let ended = runner.and_then(|it| it["state"]["terminated"]["exitCode"].as_i64());
     match (ended, text(pod, "/status/phase")) {

@@ -136,7 +136,10 @@ impl Reconciler {
             keep_first(&mut outcome, self.reconcile_runner(runner, &snapshot).await);
         }
         for set in &snapshot.runner_sets {
-            keep_first(&mut outcome, self.reconcile_runner_set(set, &snapshot).await);
+            keep_first(
+                &mut outcome,
+                self.reconcile_runner_set(set, &snapshot).await,
+            );
         }
         for listener in &snapshot.listeners {
             keep_first(
@@ -197,8 +200,14 @@ impl Reconciler {
     pub(super) async fn credential(&self, set: &Value) -> Result<Option<Credential>> {
         let namespace = at(set).0;
         for (kind, name) in [
-            (ROLE, annotation(set, "actions.github.com/cleanup-manager-role-name")),
-            (BINDING, annotation(set, "actions.github.com/cleanup-manager-role-binding")),
+            (
+                ROLE,
+                annotation(set, "actions.github.com/cleanup-manager-role-name"),
+            ),
+            (
+                BINDING,
+                annotation(set, "actions.github.com/cleanup-manager-role-binding"),
+            ),
         ] {
             if !name.is_empty() && self.objects.get(&kind, (namespace, name)).await?.is_none() {
                 return Ok(None);
@@ -223,9 +232,7 @@ impl Reconciler {
                 .all(|(field, value)| object["status"][field] == *value)
         });
         if !is_there {
-            self.objects
-                .merge_status(kind, at(object), status)
-                .await?;
+            self.objects.merge_status(kind, at(object), status).await?;
         }
         Ok(())
     }

@@ -57,7 +57,9 @@ impl Reconciler {
         if let Some(found) = found["value"].get(0) {
             return Ok(found.clone());
         }
-        let own = set.pointer("/spec/runnerScaleSetLabels").and_then(Value::as_array);
+        let own = set
+            .pointer("/spec/runnerScaleSetLabels")
+            .and_then(Value::as_array);
         let own = own.into_iter().flatten().filter_map(Value::as_str);
         let labels: Vec<Value> = std::iter::once(name)
             .chain(own.filter(|_| self.configuration.since((0, 14, 0))))
@@ -96,7 +98,8 @@ impl Reconciler {
     pub(super) async fn is_up_to_date(&mut self, set: &Value, id: u64) -> Result<bool> {
         let group = text(set, "/spec/runnerGroup");
         let name = text(set, "/spec/runnerScaleSetName");
-        let same = |wanted: &str, known: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(known);
+        let same =
+            |wanted: &str, known: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(known);
         if same(group, annotation(set, GROUP_NAME)) && same(name, annotation(set, SET_NAME)) {
             return Ok(true);
         }
@@ -119,8 +122,8 @@ impl Reconciler {
             let annotations = json!({
                 GROUP_NAME: scale_set["runnerGroupName"], SET_NAME: scale_set["name"],
             });
-            let patch = json!({ "metadata": { "annotations": annotations } });
-            self.objects.merge(&SET, at(set), &patch).await?;
+            let new = json!({ "metadata": { "annotations": annotations } });
+            self.objects.merge(&SET, at(set), &new).await?;
         } else {
             self.wait("registration", set, self.delays.retry);
         }
@@ -148,8 +151,8 @@ impl Reconciler {
         };
         match removed {
             Some(Ok(_)) => {
-                let patch = json!({ "metadata": { "annotations": { ID: null } } });
-                self.objects.merge(&SET, at(set), &patch).await?;
+                let without = json!({ "metadata": { "annotations": { ID: null } } });
+                self.objects.merge(&SET, at(set), &without).await?;
                 Ok(true)
             }
             // One that is gone is an error until 0.15, and so it stays.

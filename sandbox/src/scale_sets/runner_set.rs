@@ -4,9 +4,7 @@ use anyhow::Result;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::names::{
-    self, OF_REGISTRATION, OF_RUNNER, PATCH, annotation, has_job,
-};
+use super::names::{self, OF_REGISTRATION, OF_RUNNER, PATCH, annotation, has_job};
 use super::reconciler::{Reconciler, Snapshot};
 use super::scale_set::add_metadata;
 use super::{RUNNER, RUNNERS};
@@ -111,7 +109,11 @@ impl Reconciler {
                 Step::Stay => {}
             }
         }
-        let phase = if phases.outdated.is_empty() { "Running" } else { "Outdated" };
+        let phase = if phases.outdated.is_empty() {
+            "Running"
+        } else {
+            "Outdated"
+        };
         let mut status = json!({ "currentReplicas": phases.total(), "phase": phase });
         if !self.configuration.since((0, 15, 0)) {
             status["pendingEphemeralRunners"] = phases.pending.len().into();

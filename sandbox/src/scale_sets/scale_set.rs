@@ -9,7 +9,9 @@ use super::names::{
 };
 use super::reconciler::{Reconciler, Snapshot};
 use super::{LISTENER, RUNNERS, SET};
-use crate::objects::{at, has_finalizer, is_deleted, is_owned_by, owner_reference, suffix, text, uid};
+use crate::objects::{
+    at, has_finalizer, is_deleted, is_owned_by, owner_reference, suffix, text, uid,
+};
 
 const OUTDATED: &str = "Outdated";
 
@@ -39,7 +41,9 @@ impl Reconciler {
         }
         let hash = spec_hash(set);
         let mut own = runner_sets(set, snapshot);
-        own.sort_by_key(|it| std::cmp::Reverse(names::age(it)));
+        // The one that is wanted, else the newest: two may be of one second.
+        let is_wanted = |it: &&Value| annotation(it, SPEC_HASH) == hash;
+        own.sort_by_key(|it| std::cmp::Reverse((is_wanted(it), names::age(it))));
         let current = own.first().copied();
         let listener = listener_of(set, snapshot);
         let Some(current) = current else {
@@ -137,7 +141,11 @@ impl Reconciler {
         match listener {
             Some(listener) => {
                 let same = annotation(listener, SPEC_HASH) == annotation(&wanted, SPEC_HASH);
-                if same { Ok(()) } else { self.end(&LISTENER, listener).await }
+                if same {
+                    Ok(())
+                } else {
+                    self.end(&LISTENER, listener).await
+                }
             }
             None if self.configuration.eventual && shown(current, "current") > 0 => {
                 // With warm runners this never ends.
@@ -184,7 +192,8 @@ impl Reconciler {
         if known.is_empty() || known == spec_hash(set) {
             return Ok(false);
         }
-        self.status(&SET, set, &json!({ "phase": "Pending" })).await?;
+        self.status(&SET, set, &json!({ "phase": "Pending" }))
+            .await?;
         Ok(true)
     }
 

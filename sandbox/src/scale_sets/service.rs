@@ -1,8 +1,8 @@
 //! The calls of the controller and of the listener to GitHub and its Actions service. Only to a server on loopback.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -133,7 +133,9 @@ impl Service {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<(String, Credential), Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connection(&self, url: &str, credential: &Credential) -> Result<Connection, Failure> {
@@ -249,9 +251,9 @@ fn app_token(id: &str, key: &str) -> Option<String> {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({ "alg": "RS256", "typ": "JWT" });
     let claims = json!({ "iat": now - 60, "exp": now + 540, "iss": id });
-    let signed = format!("{}.{}", part(&header), part(&claims));
-    let signature = signer.sign(signed.as_bytes()).ok()?;
-    Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    let content = format!("{}.{}", part(&header), part(&claims));
+    let signature = signer.sign(content.as_bytes()).ok()?;
+    Some(format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 #[cfg(test)]
@@ -262,16 +264,25 @@ mod tests {
     fn the_api_follows_from_the_address() {
         let of = |url: &str| place(url, Some("http://127.0.0.1:9"));
         let (api, scope) = of("https://github.com/o/r/").unwrap();
-        assert_eq!((api.as_str(), scope.as_str()), ("http://127.0.0.1:9", "repos/o/r"));
+        assert_eq!(
+            (api.as_str(), scope.as_str()),
+            ("http://127.0.0.1:9", "repos/o/r")
+        );
         let (api, scope) = of("http://127.0.0.1:8/enterprises/e").unwrap();
-        assert_eq!((api.as_str(), scope.as_str()), ("http://127.0.0.1:8/api/v3", "enterprises/e"));
+        assert_eq!(
+            (api.as_str(), scope.as_str()),
+            ("http://127.0.0.1:8/api/v3", "enterprises/e")
+        );
         assert_eq!(of("https://github.com/e/o/r"), None);
         assert_eq!(of("https://github.com/"), None);
     }
 
     #[test]
     fn a_secret_without_a_credential_has_none() {
-        assert_eq!(Credential::of(&json!({ "data": { "other": "eA==" } })), None);
+        assert_eq!(
+            Credential::of(&json!({ "data": { "other": "eA==" } })),
+            None
+        );
         let found = Credential::of(&json!({ "data": { "github_token": "dA==" } })).unwrap();
         assert_eq!(found.token, "t");
     }

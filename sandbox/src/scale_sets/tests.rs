@@ -12,8 +12,16 @@ fn a_listener_asks_for_the_minimum_beside_each_job_up_to_the_maximum() {
     let bounds = (2, 5);
     assert_eq!(seen.next((0, 0), bounds), (2, 0), "the first patch is 0");
     assert_eq!(seen.next((1, 0), bounds), (3, 2));
-    assert_eq!(seen.next((9, 0), bounds), (5, 3), "no more than the maximum");
-    assert_eq!(seen.next((0, 0), bounds), (5, 4), "a quiet poll asks for no fewer");
+    assert_eq!(
+        seen.next((9, 0), bounds),
+        (5, 3),
+        "no more than the maximum"
+    );
+    assert_eq!(
+        seen.next((0, 0), bounds),
+        (5, 4),
+        "a quiet poll asks for no fewer"
+    );
     assert_eq!(seen.next((0, 9), bounds), (2, 5), "all jobs are over");
     assert_eq!(seen.next((0, 0), bounds), (2, 0), "quiet at the minimum");
 }
@@ -21,7 +29,11 @@ fn a_listener_asks_for_the_minimum_beside_each_job_up_to_the_maximum() {
 #[test]
 fn a_patch_is_followed_once_and_only_patch_0_makes_a_set_smaller() {
     assert_eq!(step(3, 2, 4, 1), Step::Grow(3));
-    assert_eq!(step(3, 3, 4, 1), Step::Stay, "a runner that ended is not made again");
+    assert_eq!(
+        step(3, 3, 4, 1),
+        Step::Stay,
+        "a runner that ended is not made again"
+    );
     assert_eq!(step(3, 2, 1, 4), Step::Stay);
     assert_eq!(step(0, 3, 1, 4), Step::Shrink(3));
     assert_eq!(step(0, 0, 2, 1), Step::Grow(1));
@@ -73,11 +85,17 @@ fn a_runners_pod_has_its_registration() {
     });
     assert_eq!(pods::work_folder(&runner), "/w");
     let pod = pods::of_runner(&runner);
-    assert_eq!(pod["metadata"]["labels"]["actions-ephemeral-runner"], "True");
+    assert_eq!(
+        pod["metadata"]["labels"]["actions-ephemeral-runner"],
+        "True"
+    );
     assert_eq!(pod["metadata"]["labels"]["team"], "x");
     assert_eq!(pod["spec"]["restartPolicy"], "Never");
     let secret = &pod["spec"]["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"];
-    assert_eq!(secret, &json!({ "name": "basic-x-runner-y", "key": "jitToken" }));
+    assert_eq!(
+        secret,
+        &json!({ "name": "basic-x-runner-y", "key": "jitToken" })
+    );
     assert!(pod["spec"]["containers"][1]["env"].is_null());
 }
 
@@ -94,8 +112,14 @@ fn the_template_of_a_listener_replaces_and_its_container_is_merged() {
     });
     let plain = pods::of_listener(&listener, &configuration);
     assert_eq!(plain["spec"]["terminationGracePeriodSeconds"], 60);
-    assert_eq!(plain["spec"]["nodeSelector"], json!({ "kubernetes.io/os": "linux" }));
-    assert_eq!(plain["spec"]["containers"][0]["ports"][0]["containerPort"], 8080);
+    assert_eq!(
+        plain["spec"]["nodeSelector"],
+        json!({ "kubernetes.io/os": "linux" })
+    );
+    assert_eq!(
+        plain["spec"]["containers"][0]["ports"][0]["containerPort"],
+        8080
+    );
     listener["spec"]["template"] = json!({ "spec": {
         "tolerations": [{ "operator": "Exists" }],
         "containers": [{ "name": "listener", "env": [{ "name": "A", "value": "b" }] }, { "name": "side", "image": "s" }],
@@ -103,17 +127,33 @@ fn the_template_of_a_listener_replaces_and_its_container_is_merged() {
     let merged = pods::of_listener(&listener, &configuration);
     assert!(merged["spec"]["terminationGracePeriodSeconds"].is_null());
     assert_eq!(merged["spec"]["containers"][0]["image"], "i");
-    assert_eq!(merged["spec"]["containers"][0]["env"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        merged["spec"]["containers"][0]["env"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     assert_eq!(merged["spec"]["containers"][1]["name"], "side");
-    assert_eq!(merged["spec"]["volumes"][0]["secret"]["secretName"], "l-config");
+    assert_eq!(
+        merged["spec"]["volumes"][0]["secret"]["secretName"],
+        "l-config"
+    );
 }
 
 #[test]
 fn a_pod_ends_with_the_code_of_its_runner_or_by_eviction() {
     let pod = |status: Value| json!({ "status": status });
-    let container = |state: Value| json!({ "containerStatuses": [{ "name": "runner", "state": state }] });
-    assert_eq!(pods::exit_code(&pod(container(json!({ "running": {} })))), None);
+    let container =
+        |state: Value| json!({ "containerStatuses": [{ "name": "runner", "state": state }] });
+    assert_eq!(
+        pods::exit_code(&pod(container(json!({ "running": {} })))),
+        None
+    );
     let ended = container(json!({ "terminated": { "exitCode": 7 } }));
     assert_eq!(pods::exit_code(&pod(ended)), Some(7));
-    assert_eq!(pods::exit_code(&pod(json!({ "phase": "Failed", "reason": "Evicted" }))), Some(1));
+    assert_eq!(
+        pods::exit_code(&pod(json!({ "phase": "Failed", "reason": "Evicted" }))),
+        Some(1)
+    );
 }

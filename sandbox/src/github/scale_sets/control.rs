@@ -4,12 +4,12 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::super::GitHub;
 use super::super::call::Answer;
 use super::super::owner::Owner;
 use super::super::refusal::Refusal;
 use super::super::state::State;
 use super::super::token::random;
-use super::super::GitHub;
 use super::{ScaleSet, ScaleSetFaults, Session};
 
 /// How many jobs there are.
@@ -93,7 +93,13 @@ pub(in crate::github) fn jobs(
 impl GitHub {
     /// All scale sets, by id.
     pub fn scale_sets(&self) -> Vec<ScaleSet> {
-        self.shared.state().scale_sets.sets.values().cloned().collect()
+        self.shared
+            .state()
+            .scale_sets
+            .sets
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Makes a scale set in the default group, as another cluster does; fails with the id of the one that is there.

@@ -39,7 +39,8 @@ pub(in crate::github) fn register(state: &mut State, call: &Call<'_>) -> Result<
         return Err(Refusal::NotFound);
     }
     let expires = super::after(super::HOUR).as_second();
-    let token = jwt(&json!({ "nameid": "service", "scp": "Actions.ManageRunners", "exp": expires }));
+    let token =
+        jwt(&json!({ "nameid": "service", "scp": "Actions.ManageRunners", "exp": expires }));
     let _expires_at = state.connect(token.clone(), owner.clone());
     let root = call.base.trim_end_matches("/api/v3");
     let url = format!("{root}{SERVICES}{}/", tenant(&owner));

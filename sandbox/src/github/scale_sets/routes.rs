@@ -52,14 +52,20 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Result<Answer, Refus
         ["runtime", "runnergroups"] | ["runtime", "runnergroups", ""] => {
             Ok(groups(state, call, &owner))
         }
-        ["distributedtask", "pools", "0", "agents", rest @ ..] => runners(state, call, &owner, rest),
+        ["distributedtask", "pools", "0", "agents", rest @ ..] => {
+            runners(state, call, &owner, rest)
+        }
         _ => Err(nothing(call)),
     }
 }
 
 fn nothing(call: &Call<'_>) -> Refused {
     let message = format!("The controller for path '{}' was not found.", call.path);
-    Refused::new(StatusCode::NOT_FOUND, "VssResourceNotFoundException", message)
+    Refused::new(
+        StatusCode::NOT_FOUND,
+        "VssResourceNotFoundException",
+        message,
+    )
 }
 
 fn scale_sets(
@@ -136,7 +142,11 @@ fn create(state: &mut State, call: &Call<'_>, owner: &Owner) -> Result<Answer, R
 /// Clients write the key with either first letter.
 fn setting(body: &Value) -> &Value {
     let lower = &body["runnerSetting"];
-    if lower.is_null() { &body["RunnerSetting"] } else { lower }
+    if lower.is_null() {
+        &body["RunnerSetting"]
+    } else {
+        lower
+    }
 }
 
 fn names(labels: &Value) -> impl Iterator<Item = String> {
@@ -148,17 +158,16 @@ fn with_group(state: &State, owner: &Owner, group: u64) -> Result<(), Refused> {
     let known = state.group_name(owner, group).is_some();
     known.then_some(()).ok_or_else(|| {
         let message = format!("No runner group found with identifier {group}.");
-        Refused::new(StatusCode::NOT_FOUND, "RunnerGroupNotFoundException", message)
+        Refused::new(
+            StatusCode::NOT_FOUND,
+            "RunnerGroupNotFoundException",
+            message,
+        )
     })
 }
 
 /// The name and the group can be changed; labels are those of the creation.
-fn change(
-    state: &mut State,
-    call: &Call<'_>,
-    owner: &Owner,
-    id: u64,
-) -> Result<Answer, Refused> {
+fn change(state: &mut State, call: &Call<'_>, owner: &Owner, id: u64) -> Result<Answer, Refused> {
     let body = body(call)?;
     let group = body["runnerGroupId"].as_u64().filter(|it| *it != 0);
     if let Some(group) = group {
@@ -183,7 +192,9 @@ fn acquire(state: &mut State, call: &Call<'_>, set: u64) -> Result<Answer, Refus
         .filter_map(Value::as_u64)
         .collect();
     let acquired = state.acquire(set, &asked);
-    Ok(Answer::ok(json!({ "count": acquired.len(), "value": acquired })))
+    Ok(Answer::ok(
+        json!({ "count": acquired.len(), "value": acquired }),
+    ))
 }
 
 /// Makes a runner that is registered already when it starts.
@@ -208,7 +219,8 @@ fn just_in_time(
     let (label, group) = (set.name.clone(), set.group);
     let group = state.group_of_runners(owner, group);
     let runner = state.add_just_in_time(owner, group, name, label, id);
-    let configuration = json!({ "agentId": runner.id, "agentName": runner.name, "workFolder": body["workFolder"] });
+    let configuration =
+        json!({ "agentId": runner.id, "agentName": runner.name, "workFolder": body["workFolder"] });
     Ok(Answer::ok(json!({
         "runner": agent(&runner),
         "encodedJITConfig": STANDARD.encode(configuration.to_string()),
@@ -304,5 +316,6 @@ pub(super) fn described(state: &State, id: u64) -> Value {
 }
 
 pub(super) fn body(call: &Call<'_>) -> Result<Value, Refused> {
-    call.json().map_err(|_| Refused::invalid("The body is not JSON."))
+    call.json()
+        .map_err(|_| Refused::invalid("The body is not JSON."))
 }

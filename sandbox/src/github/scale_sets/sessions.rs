@@ -48,11 +48,7 @@ impl ScaleSet {
     }
 }
 
-fn with_session<'a>(
-    state: &'a mut State,
-    set: u64,
-    id: &str,
-) -> Result<&'a mut ScaleSet, Refused> {
+fn with_session<'a>(state: &'a mut State, set: u64, id: &str) -> Result<&'a mut ScaleSet, Refused> {
     let set = state.scale_sets.sets.get_mut(&set);
     set.filter(|it| it.session.as_ref().is_some_and(|it| it.id == id))
         .ok_or_else(Refused::no_session)
@@ -76,7 +72,10 @@ fn open(state: &mut State, call: &Call<'_>, id: u64) -> Result<Answer, Refused> 
             set.name,
             set.listener.as_deref().unwrap_or("somebody-else")
         );
-        return Err(Refused::conflict("RunnerScaleSetSessionConflictException", message));
+        return Err(Refused::conflict(
+            "RunnerScaleSetSessionConflictException",
+            message,
+        ));
     }
     set.listener = Some(owner.to_owned());
     set.session = Some(Session {
@@ -101,7 +100,11 @@ fn shown(state: &State, call: &Call<'_>, id: u64) -> Value {
     };
     let session = known.session.as_ref();
     let (session, token) = session.map_or(("", ""), |it| (&it.id, &it.token));
-    let queue = format!("{}{SERVICES}{}/message/{id}/{session}", call.base, tenant(&known.owner));
+    let queue = format!(
+        "{}{SERVICES}{}/message/{id}/{session}",
+        call.base,
+        tenant(&known.owner)
+    );
     json!({
         "sessionId": session,
         "ownerName": known.listener,
@@ -123,7 +126,10 @@ pub(super) fn is_poll(call: &Call<'_>) -> bool {
 pub(super) fn poll(state: &mut State, call: &Call<'_>) -> Result<Option<Answer>, Refused> {
     let number = |text: &str| text.parse::<u64>().ok();
     let accept = call.headers.get("accept").and_then(|it| it.to_str().ok());
-    if !accept.unwrap_or_default().contains("api-version=6.0-preview") {
+    if !accept
+        .unwrap_or_default()
+        .contains("api-version=6.0-preview")
+    {
         return Err(Refused::invalid("No api-version was supplied."));
     }
     let (set, session) = (&call.segments[2], &call.segments[3]);

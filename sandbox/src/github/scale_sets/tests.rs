@@ -61,7 +61,11 @@ impl Admin {
     async fn plain(&self, method: &str, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str())];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let url = format!("{}_apis/{path}", self.url);
         send(method, &url, &headers, &body).await.unwrap()
     }
@@ -84,7 +88,10 @@ impl Admin {
 /// Polls the queue of a session; `None` is no message.
 async fn poll(session: &Value, last: u64, capacity: u64) -> (StatusCode, Option<Value>) {
     let url = session["messageQueueUrl"].as_str().unwrap();
-    let bearer = format!("Bearer {}", session["messageQueueAccessToken"].as_str().unwrap());
+    let bearer = format!(
+        "Bearer {}",
+        session["messageQueueAccessToken"].as_str().unwrap()
+    );
     let capacity = capacity.to_string();
     let headers = [
         ("authorization", bearer.as_str()),
@@ -117,7 +124,10 @@ async fn a_connection_needs_a_registration_token_of_the_same_owner() {
     assert_eq!(admin.call("GET", sets, Value::Null).await.status, 200);
     let unversioned = admin.plain("GET", sets, &Value::Null).await;
     assert_eq!(
-        (unversioned.status.as_u16(), exception(&unversioned).as_str()),
+        (
+            unversioned.status.as_u16(),
+            exception(&unversioned).as_str()
+        ),
         (400, "VssVersionNotSpecifiedException")
     );
     github.expire_connections();
@@ -127,7 +137,9 @@ async fn a_connection_needs_a_registration_token_of_the_same_owner() {
 
 #[tokio::test]
 async fn a_server_that_is_too_old_has_no_scale_sets() {
-    let github = GitHub::start(fast(Mode::EnterpriseServer("3.8.2".into()))).await.unwrap();
+    let github = GitHub::start(fast(Mode::EnterpriseServer("3.8.2".into())))
+        .await
+        .unwrap();
     let token = registration_token(&github).await;
     assert_eq!(exchange(&github, &token, CONFIGURED).await.status, 404);
 }
@@ -143,10 +155,17 @@ async fn a_scale_set_is_found_by_name_and_group_and_its_labels_depend_on_the_ser
         let admin = connect(&github).await;
         let id = admin.create("basic", &["basic", "gpu"]).await;
         let found = admin
-            .call("GET", "runtime/runnerscalesets?runnerGroupId=1&name=Basic", Value::Null)
+            .call(
+                "GET",
+                "runtime/runnerscalesets?runnerGroupId=1&name=Basic",
+                Value::Null,
+            )
             .await
             .json();
-        assert_eq!((&found["count"], &found["value"][0]["id"]), (&json!(1), &json!(id)));
+        assert_eq!(
+            (&found["count"], &found["value"][0]["id"]),
+            (&json!(1), &json!(id))
+        );
         let set = admin
             .call("GET", &format!("runtime/runnerscalesets/{id}"), Value::Null)
             .await
@@ -196,7 +215,10 @@ async fn a_job_is_told_of_step_by_step() {
         let id = admin.create("basic", &["basic"]).await;
         let base = format!("runtime/runnerscalesets/{id}");
         let owner = json!({ "ownerName": "basic-listener" });
-        let session = admin.call("POST", &format!("{base}/sessions"), owner).await.json();
+        let session = admin
+            .call("POST", &format!("{base}/sessions"), owner)
+            .await
+            .json();
         assert_eq!(poll(&session, 0, 5).await.0, 202, "nothing is queued");
         github.queue("dogecompany/app", &["basic"]);
         github.queue("dogecompany/app", &["other"]);
@@ -207,7 +229,10 @@ async fn a_job_is_told_of_step_by_step() {
             let event = &events(&offered)[0];
             assert_eq!(event["messageType"], "JobAvailable");
             let ids = json!([event["runnerRequestId"], 4711]);
-            let acquired = admin.call("POST", &format!("{base}/acquirejobs"), ids).await.json();
+            let acquired = admin
+                .call("POST", &format!("{base}/acquirejobs"), ids)
+                .await
+                .json();
             assert_eq!(acquired["value"], json!([event["runnerRequestId"]]));
             last = offered["messageId"].as_u64().unwrap();
         }
@@ -254,7 +279,11 @@ async fn a_session_is_one_listeners_until_it_closes_it_or_dies() {
     let session = admin.call("POST", &path, owner()).await.json();
     let conflict = admin.call("POST", &path, owner()).await;
     assert_eq!(conflict.status, 409);
-    assert!(conflict.message().contains("already has an active session for owner one"));
+    assert!(
+        conflict
+            .message()
+            .contains("already has an active session for owner one")
+    );
     let own = format!("{path}/{}", session["sessionId"].as_str().unwrap());
     let renewed = admin.call("PATCH", &own, Value::Null).await.json();
     assert_eq!(poll(&session, 0, 1).await.0, 401, "the token was renewed");
@@ -263,7 +292,11 @@ async fn a_session_is_one_listeners_until_it_closes_it_or_dies() {
     assert_eq!(poll(&renewed, 0, 1).await.0, 404);
     assert_eq!(admin.call("POST", &path, owner()).await.status, 200);
     tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(admin.call("POST", &path, owner()).await.status, 200, "nobody polled");
+    assert_eq!(
+        admin.call("POST", &path, owner()).await.status,
+        200,
+        "nobody polled"
+    );
 }
 
 #[tokio::test]
@@ -272,7 +305,10 @@ async fn a_listener_gets_no_more_jobs_than_it_takes() {
     let admin = connect(&github).await;
     let id = admin.create("basic", &[]).await;
     let path = format!("runtime/runnerscalesets/{id}/sessions");
-    let session = admin.call("POST", &path, json!({ "ownerName": "one" })).await.json();
+    let session = admin
+        .call("POST", &path, json!({ "ownerName": "one" }))
+        .await
+        .json();
     for _ in 0..3 {
         github.queue("dogecompany/app", &["BASIC"]);
     }
@@ -281,7 +317,11 @@ async fn a_listener_gets_no_more_jobs_than_it_takes() {
     assert_eq!(events(&message).len(), 2);
     assert_eq!(message["statistics"]["totalAvailableJobs"], 1);
     github.remove_scale_set(id);
-    assert_eq!(github.job_counts().queued, 3, "what has not begun waits for another");
+    assert_eq!(
+        github.job_counts().queued,
+        3,
+        "what has not begun waits for another"
+    );
 }
 
 #[tokio::test]
@@ -299,7 +339,10 @@ async fn the_service_is_faulty_on_request() {
     assert_eq!(admin.call("POST", &path, owner()).await.status, 409);
     assert_eq!(admin.call("POST", &path, owner()).await.status, 200);
     let groups = "runtime/runnergroups/?groupName=Default";
-    assert_eq!(admin.call("GET", groups, Value::Null).await.json()["count"], 0);
+    assert_eq!(
+        admin.call("GET", groups, Value::Null).await.json()["count"],
+        0
+    );
     github.set_scale_set_faults(ScaleSetFaults {
         unknown_id: true,
         ..ScaleSetFaults::default()
