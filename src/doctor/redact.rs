@@ -30,7 +30,6 @@ const KEPT: &[&str] = &[
     "spec.selector.matchLabels",
     "spec.autoscalingRunnerSetName",
     "spec.autoscalingRunnerSetNamespace",
-    "spec.githubConfigSecret",
     "spec.minReplicas",
     "spec.maxReplicas",
     "spec.scheduledOverrides",

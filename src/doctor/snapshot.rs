@@ -117,12 +117,21 @@ pub struct ScaleSetFacts {
     pub runner_sets: Fact<Vec<Value>>,
     /// The `EphemeralRunners` there.
     pub runners: Fact<Vec<Value>>,
-    /// Which of the Secrets that the sets name exist, as `namespace/name`.
-    pub secrets: Fact<BTreeSet<String>>,
+    /// The Secret that each set names, by the set's `namespace/name`.
+    pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
     /// The scale sets at GitHub, of all clusters.
     pub at_github: Fact<Vec<SetAtGithub>>,
     /// The ids at GitHub in the inventory, by `namespace/name`.
     pub recorded: Fact<BTreeMap<String, u64>>,
+}
+
+/// A Secret that a scale set names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NamedSecret {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
 }
 
 /// A scale set at GitHub.

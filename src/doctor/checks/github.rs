@@ -146,9 +146,10 @@ pub(super) fn of_pools(snapshot: &Snapshot, kind: &str) -> Result<Verdict, Verdi
             continue;
         };
         let is_set = |it: &Pool| it.name == proof.id.name();
-        let log = match snapshot.profile.scale_set_pools().any(is_set) {
-            true => snapshot.profile.scale_sets.log_command(),
-            false => controllers_log(snapshot),
+        let log = if snapshot.profile.scale_set_pools().any(is_set) {
+            snapshot.profile.scale_sets.log_command()
+        } else {
+            controllers_log(snapshot)
         };
         let verdict = of(&present.readiness, &log);
         if verdict == Verdict::Holds

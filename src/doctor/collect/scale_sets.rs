@@ -1,6 +1,6 @@
 //! Reads the facts of runner scale sets: their objects, their Secrets, and what GitHub has.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -12,11 +12,11 @@ use crate::{
     },
     doctor::{
         redact::slim,
-        snapshot::{Fact, ScaleSetFacts, SetAtGithub},
+        snapshot::{Fact, NamedSecret, ScaleSetFacts, SetAtGithub},
     },
     error::Result,
     inventory,
-    resource::{context::scope, scale_sets::API_VERSION},
+    resource::{context::scope, kubernetes::rollout::place, scale_sets::API_VERSION},
 };
 
 /// Reads them; `None` if no pool is a scale set.
@@ -43,9 +43,9 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     };
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
-    let (controller, sets, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
+    let (controller, whole, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
         within("read an object", got(kube, &controller)),
-        of_runners("AutoscalingRunnerSet"),
+        within("list objects", whole_sets(kube, namespaces)),
         list(Selection::namespaced(
             API_VERSION,
             "AutoscalingListener",
@@ -60,10 +60,11 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
             inventory::scale_sets(kube, inventory::Home::of(profile)).await
         }),
     );
-    let secrets = match &sets {
+    let secret_name = match &whole {
         Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
         Err(error) => Err(error.clone()),
     };
+    let sets = whole.map(|it| it.iter().map(slim).collect());
     Some(ScaleSetFacts {
         controller: controller.map(|it| it.as_ref().map(slim)),
         sets,
@@ -71,26 +72,35 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         listener_pods,
         runner_sets,
         runners,
-        secrets,
+        secret_name,
         at_github,
         recorded,
     })
 }
 
-/// Which of the Secrets that the sets name exist. Their content is not kept.
-async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
+/// The sets with all of their fields: the name of a Secret is not among those that are kept.
+async fn whole_sets(kube: &Fact<Kube>, namespaces: &[&str]) -> Result<Vec<Value>> {
+    let kube = kube.as_ref().map_err(Clone::clone)?;
+    let of = |it: &&str| Selection::namespaced(API_VERSION, "AutoscalingRunnerSet", it);
+    let all: Vec<Selection> = namespaces.iter().map(of).collect();
+    kube.list_each(&all).await
+}
+
+/// The Secrets that the sets name. Their content is not kept.
+async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, NamedSecret>> {
+    let mut found = BTreeMap::new();
     for set in sets {
-        let namespace = set["metadata"]["namespace"].as_str();
         let name = set["spec"]["githubConfigSecret"].as_str();
+        let namespace = set["metadata"]["namespace"].as_str();
         let Some((namespace, name)) = namespace.zip(name) else {
             continue;
         };
-        let place = format!("{namespace}/{name}");
         let target = Target::namespaced("v1", "Secret", namespace, name);
-        if !found.contains(&place) && got(kube, &target).await?.is_some() {
-            found.insert(place);
-        }
+        let secret = NamedSecret {
+            name: name.to_owned(),
+            exists: got(kube, &target).await?.is_some(),
+        };
+        found.insert(place(set), secret);
     }
     Ok(found)
 }

@@ -32,12 +32,6 @@ const OF_THE_CONTROLLER: [&str; 5] = [
     "Runner",
 ];
 
-/// The chart of a scale set: nothing but its own controller uses it.
-const SCALE_SET: &str = "gha-runner-scale-set";
-
-/// The chart of their controller.
-const SCALE_SET_CONTROLLER: &str = "gha-runner-scale-set-controller";
-
 /// Kinds with annotations that request a certificate (cert-manager.io/docs/usage: ingress, gateway).
 const ANNOTATED: [(&str, &str); 2] = [
     ("networking.k8s.io/v1", "Ingress"),
@@ -78,10 +72,11 @@ const DOMAIN: &str = ".cert-manager.io";
 impl HelmRelease {
     /// The first other user of the release, which has this chart.
     pub(super) async fn user(&self, context: &Context, chart: &str) -> Result<Option<String>> {
-        if chart == SCALE_SET {
+        // Nothing but its own controller uses a scale set.
+        if chart == names::SCALE_SET_CHART {
             return Ok(None);
         }
-        if chart == SCALE_SET_CONTROLLER {
+        if chart == names::SCALE_SET_CONTROLLER_CHART {
             let kinds = [Kind::new(scale_sets::API_VERSION, "AutoscalingRunnerSet")];
             return self.first_of_others(context, &kinds).await;
         }

@@ -5,12 +5,41 @@ use std::collections::BTreeSet;
 use super::API_VERSION;
 use crate::{
     clients::kube::Kind,
-    desired::resource::{Resource, scale_set::ScaleSetDrain},
+    desired::{
+        names,
+        resource::{Resource, scale_set::ScaleSetDrain},
+    },
     resource::kubernetes::access::Permission,
 };
 
-/// The chart of a scale set, which has its `AutoscalingRunnerSet`.
-const CHART: &str = "gha-runner-scale-set";
+/// The objects of the controller's chart: the kind, and whether it is namespaced. Secrets are helm's records.
+const OF_THE_CONTROLLER: [(&str, &str, bool); 7] = [
+    ("v1", "Secret", true),
+    ("v1", "ServiceAccount", true),
+    ("apps/v1", "Deployment", true),
+    ("rbac.authorization.k8s.io/v1", "Role", true),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", true),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", false),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", false),
+];
+
+/// Those of the chart of a scale set.
+const OF_A_SET: [(&str, &str, bool); 5] = [
+    ("v1", "Secret", true),
+    ("v1", "ServiceAccount", true),
+    ("rbac.authorization.k8s.io/v1", "Role", true),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", true),
+    (names::SCALE_SET_API_VERSION, "AutoscalingRunnerSet", true),
+];
+
+/// The objects of a chart; `None` if it is not of scale sets.
+pub(crate) fn of_chart(name: &str) -> Option<&'static [(&'static str, &'static str, bool)]> {
+    match name {
+        names::SCALE_SET_CONTROLLER_CHART => Some(&OF_THE_CONTROLLER),
+        names::SCALE_SET_CHART => Some(&OF_A_SET),
+        _ => None,
+    }
+}
 
 /// What the chart makes beside it.
 fn beside() -> [Kind; 3] {
@@ -25,7 +54,7 @@ fn kind(kind: &str) -> Kind {
     Kind::new(API_VERSION, kind)
 }
 
-/// The permissions to write or prove what concerns scale sets alone.
+/// The permissions to prove a scale set, and to write its minimum.
 pub(crate) fn needed(resource: &Resource) -> BTreeSet<Permission> {
     match resource {
         Resource::ScaleSet(set) => {
@@ -38,12 +67,6 @@ pub(crate) fn needed(resource: &Resource) -> BTreeSet<Permission> {
             [Permission::new("patch", &kind, Some(&set.namespace))].into()
         }
         Resource::ScaleSetRunners(set) | Resource::ScaleSetOnline(set) => of_a_set(&set.namespace),
-        Resource::Release(release) if release.chart.name == CHART => {
-            let (kind, namespace) = (kind("AutoscalingRunnerSet"), Some(&*release.namespace));
-            ["create", "patch"]
-                .map(|verb| Permission::new(verb, &kind, namespace))
-                .into()
-        }
         _ => BTreeSet::new(),
     }
 }

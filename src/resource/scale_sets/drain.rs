@@ -42,7 +42,6 @@ impl ScaleSetDrain {
             namespace: &self.namespace,
             name: &self.name,
             controller_namespace: &self.controller_namespace,
-            controller: &self.controller,
         }
     }
 
@@ -154,10 +153,10 @@ impl ScaleSetDrain {
         let objects = &going.objects;
         if objects.is_empty() {
             // The controller lets the roles go while it removes the set, and never after that.
-            return match self.holds_roles(context).await? {
-                true => Ok(Next::Free),
-                false => self.at_github(context, going.recorded).await,
-            };
+            if self.holds_roles(context).await? {
+                return Ok(Next::Free);
+            }
+            return self.at_github(context, going.recorded).await;
         }
         let hangs = going.hangs(Timestamp::now());
         let way = Way::of(&context.removal, going, hangs);

@@ -93,7 +93,8 @@ pub(super) fn next_of_live(live: &Value, going: &Going, way: Way, force: bool) -
     if spec["maxRunners"] != 0 || spec["minRunners"].as_u64().unwrap_or(0) > 0 {
         return Next::Quiet;
     }
-    let takes_jobs = |it: &&Value| it["spec"]["maxRunners"] != 0;
+    // Of a listener the field is left out where it is 0.
+    let takes_jobs = |it: &&Value| it["spec"]["maxRunners"].as_u64().unwrap_or(0) > 0;
     if way == Way::Controller
         && let Some(listener) = going.objects.listeners.iter().find(takes_jobs)
     {

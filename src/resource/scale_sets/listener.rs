@@ -164,7 +164,6 @@ mod tests {
         namespace: "n",
         name: "fast",
         controller_namespace: "s",
-        controller: "c",
     };
 
     fn pod(status: &Value) -> Value {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::API_VERSION;
 use crate::{
-    desired::resource::scale_set::ScaleSet,
+    desired::{names, resource::scale_set::ScaleSet},
     diff::Difference,
     error::{Error, Result, System},
     resource::{
@@ -16,9 +16,6 @@ use crate::{
         observed::{Observed, Present, Readiness},
     },
 };
-
-/// The field manager of `spec.minRunners`, that of the reconciler too.
-const MANAGER: &str = "arcctl-schedule";
 
 impl ScaleSet {
     /// Compares the live minimum with the one in force now.
@@ -51,7 +48,7 @@ impl ScaleSet {
             },
             "spec": {"minRunners": self.minimum_now()},
         });
-        match context.kube.apply_part(&manifest, MANAGER).await {
+        match context.kube.apply_part(&manifest, names::SCHEDULE_MANAGER).await {
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.about(&target)),
         }

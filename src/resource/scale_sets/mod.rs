@@ -19,8 +19,7 @@ use jiff::Timestamp;
 
 use crate::{clients::kube::Target, desired::resource::scale_set::ScaleSet};
 
-/// The group and version of the kinds.
-pub const API_VERSION: &str = "actions.github.com/v1alpha1";
+pub use crate::desired::names::SCALE_SET_API_VERSION as API_VERSION;
 
 impl ScaleSet {
     /// The minimum in force at a given time. The maximum bounds it: the listener refuses to start with a larger one.

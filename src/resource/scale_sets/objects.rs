@@ -18,7 +18,7 @@ const NAMESPACE: &str = "actions.github.com/scale-set-namespace";
 /// The container of a listener's pod.
 pub const LISTENER: &str = "listener";
 
-/// The names by which a scale set and its controller are found.
+/// The names by which a scale set and its listener are found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     /// The namespace of its `AutoscalingRunnerSet`.
@@ -27,8 +27,6 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
     /// The namespace of the controller and the listener.
     pub(crate) controller_namespace: &'a str,
-    /// The controller's Deployment.
-    pub(crate) controller: &'a str,
 }
 
 /// The objects of a scale set.

@@ -36,7 +36,6 @@ impl ScaleSet {
             namespace: &self.namespace,
             name: &self.name,
             controller_namespace: &self.controller_namespace,
-            controller: &self.controller,
         }
     }
 

@@ -86,7 +86,7 @@ impl ScaleSet {
             return Ok(Readiness::Ready);
         };
         let mut pods = context.kube.list(&self.place_of().pods()).await?;
-        pods.retain(|it| status::is_ready(it));
+        pods.retain(status::is_ready);
         Ok(role::without_role(&pods, via).unwrap_or(Readiness::Ready))
     }
 }

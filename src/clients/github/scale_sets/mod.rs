@@ -5,7 +5,7 @@
 pub(crate) mod service;
 
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{GitHub, RunnerLabel, error::service::Asked, response::Answer};
@@ -38,10 +38,6 @@ pub struct RegisteredSet {
 /// The jobs and runners of a scale set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names of GitHub, each of which begins with `total`"
-)]
 pub struct Statistics {
     /// Jobs that any scale set may take.
     pub total_available_jobs: u64,
@@ -194,9 +190,16 @@ impl GitHub {
     }
 }
 
+/// All characters but those that a URL never needs encoded (RFC 3986, "unreserved").
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A value in a query.
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -226,5 +229,6 @@ mod tests {
     #[test]
     fn a_name_is_one_value_of_a_query() {
         assert_eq!(encoded("a&b=c d"), "a%26b%3Dc%20d");
+        assert_eq!(encoded("fast-2_a.b"), "fast-2_a.b");
     }
 }

@@ -27,12 +27,10 @@ fn listeners<'a>(
     facts: &'a ScaleSetFacts,
     pool: &Pool,
 ) -> Result<Vec<&'a Value>, Verdict> {
-    let controller = snapshot.profile.scale_sets.full_name();
     let place = Place {
         namespace: &pool.namespace,
         name: &pool.name,
         controller_namespace: &snapshot.profile.scale_sets.namespace,
-        controller: &controller,
     };
     let all = known(&facts.listeners)?.iter();
     Ok(all.filter(|it| place.has_listener(it)).collect())

@@ -230,17 +230,15 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 
 fn secret(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
-    let there = known(&facts.secrets)?;
+    let secrets = known(&facts.secret_name)?;
     let mut found = Vec::new();
-    for (pool, set) in sets(snapshot, facts)? {
-        let secret = set["spec"]["githubConfigSecret"]
-            .as_str()
-            .unwrap_or_default();
-        let place = format!("{}/{secret}", pool.namespace);
-        if !there.contains(&place) {
+    for (pool, _) in sets(snapshot, facts)? {
+        let (namespace, name) = (&pool.namespace, &pool.name);
+        let secret = secrets.get(&format!("{namespace}/{name}"));
+        if let Some(secret) = secret.filter(|it| !it.exists) {
             found.push(format!(
-                "Secret `{place}` of scale set `{}` does not exist",
-                pool.name
+                "Secret `{namespace}/{}` of scale set `{name}` does not exist",
+                secret.name
             ));
         }
     }
