@@ -33,6 +33,7 @@ test-slow: tools build ## all other tests: matrices, Prometheus, mutations, more
 	@tools/install.sh prometheus
 	@ARCCTL_POLICY_CASES=10000 ARCCTL_RACE_SEEDS=200 cargo test --locked --workspace --lib --quiet -- policy:: races::
 	@tools/fuzz.sh brief
+	@cargo test --locked --workspace --test webhook --quiet -- --ignored
 	@tools/cluster.sh --slow
 
 tools: ## builds the pinned helm, etcd, Kubernetes, moto and linters into a cache

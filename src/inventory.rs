@@ -1,7 +1,7 @@
 //! The inventory: a `ConfigMap` with the resources that arcctl owns, written before they are created, so that none is
 //! orphaned (DESIGN 5), and with what deleting them needs if the profile is lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::{
     clients::kube::{Kube, Mode, Selection, Target},
     desired::{
         Desired,
-        names::{self, pool_id},
+        names::{self, pool_id, scale_set_id},
         teardown::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
@@ -27,6 +27,9 @@ const PROFILE: &str = "profile";
 
 /// The prefix of keys with a pool's name: the names of its runners at GitHub, during its deletion.
 const RUNNERS: &str = "runners.";
+
+/// The prefix of keys with a scale set's namespace and name: its id at GitHub. A name may have dots, a namespace has none.
+const SCALE_SET: &str = "scaleSet.";
 
 /// The location of an inventory: the namespace of the controller, and the profile's name.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +168,11 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
             watch_namespace: profile.controller.watch_namespace.clone(),
             ..crate::profile::Controller::default()
         },
+        scale_sets: crate::profile::ScaleSets {
+            chart_version: profile.scale_sets.chart_version.clone(),
+            namespace: profile.scale_sets.namespace.clone(),
+            ..crate::profile::ScaleSets::default()
+        },
         charts: crate::profile::Charts::default(),
         images: None,
         proxy: None,
@@ -179,11 +187,16 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
 fn accounts(profile: &Profile, known: Option<&Profile>, records: &Records) -> Vec<Pool> {
     let own = profile.pools.iter();
     let going = known.into_iter().flat_map(|it| &it.pools).filter(|it| {
-        let id = pool_id(&it.namespace, &it.name);
+        let id = if it.is_scale_set() {
+            scale_set_id(&it.namespace, &it.name)
+        } else {
+            pool_id(&it.namespace, &it.name)
+        };
         records.contains_key(id.as_str()) && profile.pool(&it.namespace, &it.name).is_none()
     });
     let bare = |pool: &Pool| Pool {
         name: pool.name.clone(),
+        mode: pool.mode,
         github: pool.github.clone(),
         namespace: pool.namespace.clone(),
         ..Pool::default()
@@ -250,6 +263,44 @@ pub async fn remember_runners(
         return Ok(());
     }
     let text = serde_json::to_string(&all).unwrap_or_default();
+    let patch = json!({"data": {key: text}});
+    kube.merge(&target, &patch).await.map(|_| ())
+}
+
+/// The ids at GitHub of the scale sets that this profile has made, by `namespace/name`.
+pub async fn scale_sets(kube: &Kube, home: Home<'_>) -> Result<BTreeMap<String, u64>> {
+    let target = home.target();
+    let live = kube.get(&target).await?.unwrap_or_default();
+    let keys = live["data"].as_object().into_iter().flatten();
+    let mut ids = BTreeMap::new();
+    for (key, _) in keys {
+        let place = key.strip_prefix(SCALE_SET);
+        if let Some((namespace, name)) = place.and_then(|it| it.split_once('.')) {
+            let id = parsed(&target, &live["data"], key, "0")?;
+            ids.insert(format!("{namespace}/{name}"), id);
+        }
+    }
+    Ok(ids)
+}
+
+/// Records the id of a scale set at GitHub, or removes its record; does nothing without an inventory.
+pub async fn remember_scale_set(
+    kube: &Kube,
+    home: Home<'_>,
+    (namespace, name): (&str, &str),
+    id: Option<u64>,
+) -> Result<()> {
+    let target = home.target();
+    let Some(live) = kube.get(&target).await? else {
+        return Ok(());
+    };
+    let key = format!("{SCALE_SET}{namespace}.{name}");
+    let text = id.map(|it| it.to_string());
+    if live["metadata"]["deletionTimestamp"].is_string()
+        || live["data"][&key].as_str() == text.as_deref()
+    {
+        return Ok(());
+    }
     let patch = json!({"data": {key: text}});
     kube.merge(&target, &patch).await.map(|_| ())
 }

@@ -81,6 +81,8 @@ templates! {
     FLUX_README = "gitops/flux.md" ["PROFILE", "ORDER", "HOLES", "PLACEHOLDERS"];
     /// The README of what is rendered for Argo CD.
     ARGOCD_README = "gitops/argocd.md" ["PROFILE", "ORDER", "HOLES", "PLACEHOLDERS"];
+    /// What gives runner scale sets the minimum of their schedule.
+    SCALE_SET_MINIMUM = "scale_set_minimum/reconcile.sh" ["MANAGER", "API_VERSION", "NAMESPACE"];
     /// The statements for a bucket.
     BUCKET = "policies/bucket.json" ["SID", "SUFFIX", "PARTITION", "BUCKET", "ACTIONS"];
     /// The profile that `arcctl init` writes; its parts follow.

@@ -54,6 +54,13 @@ pub fn cert_manager_1_21_1() -> &'static Table {
     &TABLE
 }
 
+/// The custom resources of GitHub's own controller, runner scale sets, as chart 0.14.2 has them (those of 0.14.0 to 0.14.2).
+pub fn gha_runner_scale_set_0_14_2() -> &'static Table {
+    static TABLE: LazyLock<Table> =
+        LazyLock::new(|| Table::read(include_str!("../tables/gha-runner-scale-set-0.14.2.tsv")));
+    &TABLE
+}
+
 /// The custom resources of Flux that arcctl writes.
 pub fn flux() -> &'static Table {
     static TABLE: LazyLock<Table> =

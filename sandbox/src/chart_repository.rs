@@ -24,34 +24,63 @@ struct Chart {
     version: &'static str,
     app_version: &'static str,
     /// What is known of its custom resources, and the directory of the package that their definitions go to.
-    crds: (fn() -> &'static Table, &'static str),
+    crds: Option<Definitions>,
 }
 
-const CHARTS: [Chart; 4] = [
+/// Where the facts of definitions are, and the directory that they go to.
+type Definitions = (fn() -> &'static Table, &'static str);
+
+impl Chart {
+    /// One of the two charts of runner scale sets: chart, app and image have one version, and only the controller's has
+    /// CRDs. Those of 0.14.2 stand for the others'.
+    const fn of_scale_sets(name: &'static str, version: &'static str) -> Self {
+        let is_controller = name.len() == SCALE_SET_CONTROLLER.len();
+        let crds: Definitions = (arcctl_facts::gha_runner_scale_set_0_14_2, "crds");
+        Self {
+            name,
+            version,
+            app_version: version,
+            crds: if is_controller { Some(crds) } else { None },
+        }
+    }
+}
+
+const SCALE_SET: &str = "gha-runner-scale-set";
+const SCALE_SET_CONTROLLER: &str = "gha-runner-scale-set-controller";
+
+const CHARTS: [Chart; 12] = [
     Chart {
         name: "actions-runner-controller",
         version: "0.23.7",
         app_version: "0.27.6",
-        crds: (arcctl_facts::actions_runner_controller_0_23_7, "crds"),
+        crds: Some((arcctl_facts::actions_runner_controller_0_23_7, "crds")),
     },
     Chart {
         name: "actions-runner-controller",
         version: "0.23.3",
         app_version: "0.27.4",
-        crds: (arcctl_facts::actions_runner_controller_0_23_3, "crds"),
+        crds: Some((arcctl_facts::actions_runner_controller_0_23_3, "crds")),
     },
     Chart {
         name: "cert-manager",
         version: "v1.21.1",
         app_version: "v1.21.1",
-        crds: (arcctl_facts::cert_manager_1_21_1, "files/crds"),
+        crds: Some((arcctl_facts::cert_manager_1_21_1, "files/crds")),
     },
     Chart {
         name: "cert-manager",
         version: "v1.12.0",
         app_version: "v1.12.0",
-        crds: (arcctl_facts::cert_manager_1_21_1, "files/crds"),
+        crds: Some((arcctl_facts::cert_manager_1_21_1, "files/crds")),
     },
+    Chart::of_scale_sets(SCALE_SET, "0.15.1"),
+    Chart::of_scale_sets(SCALE_SET, "0.14.2"),
+    Chart::of_scale_sets(SCALE_SET, "0.14.1"),
+    Chart::of_scale_sets(SCALE_SET, "0.13.1"),
+    Chart::of_scale_sets(SCALE_SET_CONTROLLER, "0.15.1"),
+    Chart::of_scale_sets(SCALE_SET_CONTROLLER, "0.14.2"),
+    Chart::of_scale_sets(SCALE_SET_CONTROLLER, "0.14.1"),
+    Chart::of_scale_sets(SCALE_SET_CONTROLLER, "0.13.1"),
 ];
 
 /// Everything the repository serves, by file name.
@@ -232,7 +261,9 @@ impl Chart {
             let name = file.file_name().context("a file has no name")?;
             contents.insert(Path::new("templates").join(name), read(&file)?);
         }
-        let (table, crds) = self.crds;
+        let Some((table, crds)) = self.crds else {
+            return Ok(contents);
+        };
         for kind in table().kinds() {
             let definition = table().definition(kind).context("a kind has no schema")?;
             let name = definition["metadata"]["name"]

@@ -66,6 +66,14 @@ async fn the_index_has_the_digest_of_every_package() {
         ("actions-runner-controller", "0.23.3", "0.27.4"),
         ("cert-manager", "v1.21.1", "v1.21.1"),
         ("cert-manager", "v1.12.0", "v1.12.0"),
+        ("gha-runner-scale-set", "0.15.1", "0.15.1"),
+        ("gha-runner-scale-set", "0.14.2", "0.14.2"),
+        ("gha-runner-scale-set", "0.14.1", "0.14.1"),
+        ("gha-runner-scale-set", "0.13.1", "0.13.1"),
+        ("gha-runner-scale-set-controller", "0.15.1", "0.15.1"),
+        ("gha-runner-scale-set-controller", "0.14.2", "0.14.2"),
+        ("gha-runner-scale-set-controller", "0.14.1", "0.14.1"),
+        ("gha-runner-scale-set-controller", "0.13.1", "0.13.1"),
     ];
     let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
     assert_eq!(found, expected);

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod processes;
 pub mod proxy;
 mod query;
+pub mod scale_sets;
 #[cfg(test)]
 mod test_client;
 pub mod tools;

@@ -39,7 +39,8 @@ struct WorldArgs {
     helm: String,
     /// What goes wrong, for example github:401@POST:/registration-token, kubernetes:503@PATCH#3,
     /// kubernetes:kill-after@write#5, webhook:late=5s, image:pull-fails=docker:*,
-    /// certificate:never, egress:hang=NAMESPACE/SERVICE, controller:never-register, actions:never-assign, actions:take=30s
+    /// certificate:never, egress:hang=NAMESPACE/SERVICE, controller:never-register, actions:never-assign, actions:take=30s,
+    /// scale-sets:session-conflict
     #[arg(long = "fault", value_name = "SPEC")]
     faults: Vec<String>,
     /// The number of worker nodes

@@ -8,10 +8,11 @@ use super::{
     charts::{
         cert_manager, controller,
         own_keys::{Place, instead},
-        passthrough,
+        passthrough, scale_sets,
     },
     crd_schema,
     pool::{containers, instance_type, pod_rules, runner_deployment},
+    scale_set,
 };
 use crate::{
     profile::{
@@ -23,7 +24,6 @@ use crate::{
 /// Values that the API server would reject, or that arcctl sets too.
 pub fn lint(profile: &Profile) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let version = &profile.controller.chart_version;
     let pools = Path::root().key("pools");
     for (index, pool) in profile.pools.iter().enumerate() {
         let base = pools.index(index);
@@ -33,18 +33,13 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             let mut told = rules.iter().filter(|rule| rule.severity == Severity::Error);
             told.any(|rule| rule.path == it.path)
         };
-        findings.extend(
-            crd_schema::check_pool(pool, version)
-                .into_iter()
-                .map(|problem| {
-                    let hint = format!(
-                        "the CRDs of chart {version} say so; the API server would refuse it"
-                    );
-                    finding(&base, &problem.path, problem.message, hint)
-                })
-                .filter(|it| !is_told(it)),
-        );
-        match runner_deployment::template_collisions(profile, pool) {
+        findings.extend(schema_problems(profile, pool, &base).filter(|it| !is_told(it)));
+        let collisions = if pool.is_scale_set() {
+            scale_set::pod::template_collisions(profile, pool)
+        } else {
+            runner_deployment::template_collisions(profile, pool)
+        };
+        match collisions {
             Ok(paths) => findings.extend(
                 paths
                     .iter()
@@ -77,8 +72,30 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             .iter()
             .map(|path| own(&values, Place::CertManager, path)),
     );
+    let values = Path::root().key("scaleSets").key("values");
+    let collisions = scale_sets::values_collisions(profile);
+    findings.extend(
+        collisions
+            .iter()
+            .map(|path| own(&values, Place::ScaleSets, path)),
+    );
     findings.extend(passthrough::check(profile));
     findings
+}
+
+/// What the CRDs of the pool's controller say about its pass-through fields.
+fn schema_problems(profile: &Profile, pool: &Pool, base: &Path) -> impl Iterator<Item = Finding> {
+    let (problems, version) = if pool.is_scale_set() {
+        let version = &profile.scale_sets.chart_version;
+        (crd_schema::check_scale_set(pool), version)
+    } else {
+        let version = &profile.controller.chart_version;
+        (crd_schema::check_pool(pool, version), version)
+    };
+    problems.into_iter().map(move |problem| {
+        let hint = format!("the CRDs of chart {version} say so; the API server would refuse it");
+        finding(base, &problem.path, problem.message, hint)
+    })
 }
 
 /// Checks that the instance type is known if resources depend on it, and that its nodes have room for the requests.
@@ -155,7 +172,11 @@ fn request(requirements: &ResourceRequirements, resource: &str) -> Option<Amount
 
 /// Reports variables of a pool that arcctl sets from other keys, and duplicates.
 fn environment(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
-    let set = containers::own_environment(profile, pool);
+    let set = if pool.is_scale_set() {
+        scale_set::pod::own_environment(profile, pool)
+    } else {
+        containers::own_environment(profile, pool)
+    };
     let mut seen: Vec<&str> = Vec::new();
     let mut findings = Vec::new();
     for (index, entry) in pool.env.iter().enumerate() {

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod record;
 pub mod render;
 pub mod resource;
+pub mod scale_set;
 mod secrets;
 pub mod summary;
 pub mod teardown;
@@ -56,6 +57,9 @@ pub struct Facts {
     /// The live scheduled overrides, by pool, as in the HRA (`spec.scheduledOverrides`): they are kept while they are
     /// equivalent to the profile (DESIGN 3).
     pub live_overrides: std::collections::BTreeMap<String, serde_json::Value>,
+    /// The live tables of the minimums of scale sets, by pool, as in the `ConfigMap`: they are kept while they are
+    /// equivalent to the profile.
+    pub live_tables: std::collections::BTreeMap<String, String>,
     /// Other autoscalers of the pools' `RunnerDeployments`, as whole objects: they would overwrite arcctl's replica
     /// counts.
     pub rivals: Vec<Value>,
@@ -143,34 +147,54 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
     );
     result.extend(cert_manager_resources(profile, facts));
     result.extend(aws::resources(profile, facts));
-    result.extend(wiring(profile, facts));
+    result.extend(wiring(profile, facts)?);
     result.extend(controller_resources(profile, facts));
+    result.extend(scale_set::controller(profile));
     result.extend(
         monitoring::objects(profile, facts)?
             .into_iter()
             .map(|manifest| object(Phase::Controller, manifest)),
     );
     for pool in &profile.pools {
-        let runners = runner_deployment(profile, pool)?;
-        let mut autoscaler = object(
-            Phase::Runners,
-            pool::autoscaler::autoscaler(profile, pool, facts)?,
-        );
-        autoscaler.after.push(runners.id.clone());
-        let rivals: Vec<Desired> = pool::autoscaler::rivals(pool, facts).collect();
-        autoscaler
-            .after
-            .extend(rivals.iter().map(|it| it.id.clone()));
-        result.extend(rivals);
-        let pods = named(
-            Phase::Runners,
-            Id::new("runner-pods", Some(&pool.namespace), &pool.name),
-            Resource::RunnerPods(online(pool)),
-        )
-        .after(&autoscaler);
-        result.extend([runners, autoscaler, pods]);
+        result.extend(if pool.is_scale_set() {
+            scale_set::pool(profile, pool)?
+        } else {
+            deployment_pool(profile, pool, facts)?
+        });
     }
-    result.extend(profile.pools.iter().map(registration));
+    result.extend(scale_set::schedules(profile)?);
+    result.extend(profile.pools.iter().map(|pool| {
+        if pool.is_scale_set() {
+            scale_set::online(profile, pool)
+        } else {
+            registration(pool)
+        }
+    }));
+    Ok(result)
+}
+
+/// A pool of the community's controller: its `RunnerDeployment`, its autoscaler, and the proof of its pods.
+fn deployment_pool(
+    profile: &Profile,
+    pool: &Pool,
+    facts: &Facts,
+) -> Result<Vec<Desired>, DesiredError> {
+    let runners = runner_deployment(profile, pool)?;
+    let mut autoscaler = object(
+        Phase::Runners,
+        pool::autoscaler::autoscaler(profile, pool, facts)?,
+    );
+    autoscaler.after.push(runners.id.clone());
+    let mut result: Vec<Desired> = pool::autoscaler::rivals(pool, facts).collect();
+    let rivals = result.iter().map(|it| it.id.clone());
+    autoscaler.after.extend(rivals);
+    let pods = named(
+        Phase::Runners,
+        Id::new("runner-pods", Some(&pool.namespace), &pool.name),
+        Resource::RunnerPods(online(pool)),
+    )
+    .after(&autoscaler);
+    result.extend([runners, autoscaler, pods]);
     Ok(result)
 }
 
@@ -193,6 +217,9 @@ pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
 }
 
 fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    if !profile.has_deployments() {
+        return Vec::new();
+    }
     let proof = named(
         Phase::Wiring,
         Id::new(
@@ -231,19 +258,23 @@ fn cert_manager_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
 }
 
 /// The prerequisites of the controller and the runners.
-fn wiring(profile: &Profile, facts: &Facts) -> Vec<Desired> {
-    let mut result = vec![named(
-        Phase::Wiring,
-        Id::new("crds", None, names::CONTROLLER),
-        Resource::Crds(charts::controller::crds(profile)),
-    )];
+fn wiring(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, DesiredError> {
+    let mut result = Vec::new();
+    if profile.has_deployments() {
+        result.push(named(
+            Phase::Wiring,
+            Id::new("crds", None, names::CONTROLLER),
+            Resource::Crds(charts::controller::crds(profile)),
+        ));
+    }
     result.extend(secrets::all(profile));
     result.extend(
         wiring_objects(profile, facts)
             .into_iter()
             .map(|manifest| object(Phase::Wiring, manifest)),
     );
-    result
+    result.extend(scale_set::wiring(profile, facts)?);
+    Ok(result)
 }
 
 /// The `ConfigMaps` of the certificate authority and the service account.
@@ -260,6 +291,9 @@ pub(crate) fn wiring_objects(profile: &Profile, facts: &Facts) -> Vec<Value> {
 }
 
 fn controller_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
+    if !profile.has_deployments() {
+        return Vec::new();
+    }
     let controller = &profile.controller;
     let release = self::release(
         Phase::Controller,
@@ -275,9 +309,9 @@ fn controller_resources(profile: &Profile, facts: &Facts) -> Vec<Desired> {
         namespace: controller.namespace.clone(),
         release: controller.release.clone(),
         runner_namespace: profile
-            .runner_namespaces()
-            .first()
-            .map_or_else(|| names::RUNNER_NAMESPACE.into(), |it| (*it).into()),
+            .deployment_pools()
+            .next()
+            .map_or_else(|| names::RUNNER_NAMESPACE.into(), |it| it.namespace.clone()),
     };
     let service = controller.webhook_service();
     let proof = named(
@@ -338,20 +372,6 @@ fn named(phase: Phase, id: Id, resource: Resource) -> Desired {
         after: Vec::new(),
         resource,
         goal: Goal::Present,
-    }
-}
-
-impl EksFacts {
-    /// The cluster's ARN.
-    pub fn arn(&self) -> String {
-        let Self {
-            partition,
-            region,
-            account,
-            name,
-            ..
-        } = self;
-        format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
     }
 }
 

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::resource::Id;
 use crate::profile::Profile;
 
-pub use crate::profile::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE};
+pub use crate::profile::{
+    CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SCALE_SET_RELEASE, SYSTEM_NAMESPACE,
+};
 
 /// The namespace of cert-manager.
 pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
@@ -23,6 +25,17 @@ pub const CA_BUNDLE_KEY: &str = "ca.pem";
 pub const ROLE_ANNOTATION: &str = "arcctl.dev/role";
 /// The group and version of the controller's kinds.
 pub const ARC_API_VERSION: &str = "actions.summerwind.dev/v1alpha1";
+
+/// The chart of GitHub's own controller.
+pub const SCALE_SET_CONTROLLER_CHART: &str = "gha-runner-scale-set-controller";
+/// The chart of a runner scale set.
+pub const SCALE_SET_CHART: &str = "gha-runner-scale-set";
+/// The Secret with the profile's credential, in each namespace of runner scale sets.
+pub const SCALE_SET_SECRET: &str = "arcctl-github";
+/// The field manager of the minimum that a schedule gives a runner scale set.
+pub const SCHEDULE_MANAGER: &str = "arcctl-schedule";
+/// The group and version of the kinds of GitHub's own controller.
+pub const SCALE_SET_API_VERSION: &str = "actions.github.com/v1alpha1";
 
 /// The label that every owned object has.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -54,6 +67,16 @@ pub fn object_id(manifest: &Value) -> Id {
         text("/metadata/namespace"),
         text("/metadata/name").unwrap_or_default(),
     )
+}
+
+/// The id of the runner scale set of `pool`.
+pub fn scale_set_id(namespace: &str, pool: &str) -> Id {
+    Id::new("scale-set", Some(namespace), pool)
+}
+
+/// The name of what keeps the minimums of a profile's schedules in a namespace of runner scale sets.
+pub fn schedule_name(profile: &str) -> String {
+    format!("{SCHEDULE_MANAGER}-{profile}")
 }
 
 /// The id of the `RunnerDeployment` of `pool`.

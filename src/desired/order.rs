@@ -11,7 +11,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Desired, Goal, Phase, resource::Id};
+use super::{
+    Desired, Goal, Phase, names,
+    resource::{Id, Resource, SecretContent},
+};
 
 /// Why a list of steps has no order: a fault of arcctl itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,9 @@ struct Needed {
     wiring: Vec<Id>,
     /// The controller reads its Secret and CA at start, its chart has a Certificate, and its CRDs must be served.
     controller: Vec<Id>,
+    /// What a runner needs, whoever its controller is. A scale set's own needs are written where it is made: the CRDs, its
+    /// Secret, its controller.
+    runner: Vec<Id>,
     /// The API server reaches the webhook through a rule of the nodes' security group.
     rules: Vec<Id>,
     /// The controller's webhook, without which none of its objects can be changed.
@@ -68,6 +74,9 @@ impl Needed {
             needed.by_phase.entry(step.phase).or_default().push(id());
             if step.phase == Phase::Wiring {
                 needed.wiring.push(id());
+                if !is_of_community(&step.resource) {
+                    needed.runner.push(id());
+                }
             }
             if step.goal != Goal::Present {
                 continue;
@@ -77,7 +86,9 @@ impl Needed {
             match (step.phase, step.id.kind()) {
                 (_, "namespace") => drop(needed.namespaces.insert(name(), id())),
                 (_, "security-group-rule") => needed.rules.push(id()),
-                (Phase::Wiring, _) if !step.id.is_at_aws() => needed.controller.push(id()),
+                (Phase::Wiring, _) if !step.id.is_at_aws() && !is_of_scale_sets(&step.resource) => {
+                    needed.controller.push(id());
+                }
                 (Phase::Controller, "webhook") => needed.webhook.push(id()),
                 (_, "runner-pods") => needed.pods.entry(name()).or_default().push(id()),
                 _ => {}
@@ -109,10 +120,12 @@ impl Needed {
 
     fn by_present(&self, step: &Desired) -> Vec<&Id> {
         match (step.phase, step.id.kind()) {
+            (Phase::Controller, "helm-release") if is_of_scale_sets(&step.resource) => Vec::new(),
             (Phase::Controller, "helm-release") => self.controller.iter().collect(),
             (Phase::Controller, "webhook") => self.rules.iter().collect(),
             // A runner takes a job as soon as it is registered: its role, rules and certificates are there before.
             (Phase::Runners, "runner-deployment") => self.by_runners(),
+            (Phase::Runners, "helm-release") => self.runner.iter().collect(),
             (Phase::Registration, _) => self
                 .pods
                 .get(step.id.name())
@@ -125,6 +138,27 @@ impl Needed {
 
     fn by_runners(&self) -> Vec<&Id> {
         self.wiring.iter().chain(&self.webhook).collect()
+    }
+}
+
+/// What only the community's controller waits for, and the CRDs of either.
+const fn is_of_community(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Crds(_)
+            | Resource::Release(_)
+            | Resource::Webhook(_)
+            | Resource::ControllerSecret(_)
+    )
+}
+
+/// What only GitHub's own controller and its scale sets wait for.
+fn is_of_scale_sets(resource: &Resource) -> bool {
+    match resource {
+        Resource::Crds(it) => it.chart.name == names::SCALE_SET_CONTROLLER_CHART,
+        Resource::Release(it) => it.chart.name == names::SCALE_SET_CONTROLLER_CHART,
+        Resource::Secret(it) => it.content == SecretContent::ProfileCredential,
+        _ => false,
     }
 }
 

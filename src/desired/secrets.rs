@@ -1,4 +1,5 @@
-//! The Secrets: the controller's, those of pools with their own credential, and the webhook server's. Pure: no I/O.
+//! The Secrets: the controller's, those of scale sets, those of pools with their own credential, and the webhook server's.
+//! Pure: no I/O.
 
 use super::{
     Desired, Phase, named, names,
@@ -8,26 +9,18 @@ use crate::profile::{KubernetesSecretKey, Profile};
 
 /// All Secrets, without their values.
 pub(super) fn all(profile: &Profile) -> Vec<Desired> {
-    let mut result = vec![named(
-        Phase::Wiring,
-        Id::new(
-            "secret",
-            Some(&profile.controller.namespace),
-            names::CONTROLLER_SECRET,
-        ),
-        Resource::ControllerSecret(ControllerSecret {
-            namespace: profile.controller.namespace.clone(),
-            name: names::CONTROLLER_SECRET.into(),
-            profile: profile.name.clone(),
-            managed: manages_secret(profile),
-            credential: credential(profile),
-            runner_namespaces: profile
-                .runner_namespaces()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-        }),
-    )];
+    let mut result = Vec::new();
+    result.extend(profile.has_deployments().then(|| of_controller(profile)));
+    for namespace in profile.runner_namespaces() {
+        let mut sets = profile
+            .scale_set_pools()
+            .filter(|it| it.namespace == namespace);
+        if sets.any(|it| it.credential_secret().is_none()) {
+            let content = SecretContent::ProfileCredential;
+            let secret = own_secret(profile, namespace, names::SCALE_SET_SECRET, content);
+            result.push(secret);
+        }
+    }
     for pool in &profile.pools {
         if let Some(name) = pool.credential_secret() {
             let content = SecretContent::Credential {
@@ -45,6 +38,37 @@ pub(super) fn all(profile: &Profile) -> Vec<Desired> {
         ));
     }
     result
+}
+
+/// The Secret of the community's controller.
+fn of_controller(profile: &Profile) -> Desired {
+    named(
+        Phase::Wiring,
+        Id::new(
+            "secret",
+            Some(&profile.controller.namespace),
+            names::CONTROLLER_SECRET,
+        ),
+        Resource::ControllerSecret(ControllerSecret {
+            namespace: profile.controller.namespace.clone(),
+            name: names::CONTROLLER_SECRET.into(),
+            profile: profile.name.clone(),
+            managed: manages_secret(profile),
+            credential: credential(profile),
+            runner_namespaces: runner_namespaces(profile),
+        }),
+    )
+}
+
+/// The namespaces of the runners whose controller reads that Secret.
+fn runner_namespaces(profile: &Profile) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for pool in profile.deployment_pools() {
+        if !found.contains(&pool.namespace) {
+            found.push(pool.namespace.clone());
+        }
+    }
+    found
 }
 
 /// Where the credential comes from, for people.

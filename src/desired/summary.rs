@@ -6,12 +6,14 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    Desired, monitoring,
+    Desired, monitoring, names,
     resource::{
-        HelmRelease, Registration, Resource, SecretContent,
+        HelmRelease, Resource, SecretContent,
         aws::{AwsResource, Direction, SecurityGroupRule},
+        scale_set::ScaleSet,
     },
 };
+use crate::profile::Schedule;
 
 /// A heading of the plan, in the order in which headings are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,10 +81,7 @@ pub fn summary(desired: &Desired) -> Summary {
             (label, values, object.manifest.clone())
         }
         Resource::ControllerSecret(it) => ("", one("credential", &it.credential), Value::Null),
-        Resource::Secret(it) => match &it.content {
-            SecretContent::WebhookToken => ("a random value", Vec::new(), Value::Null),
-            SecretContent::Credential { .. } => ("the pool's credential", Vec::new(), Value::Null),
-        },
+        Resource::Secret(it) => (secret_label(&it.content), Vec::new(), Value::Null),
         Resource::Crds(crds) => {
             let names = crds.names.len();
             let chart = format!(
@@ -95,7 +94,23 @@ pub fn summary(desired: &Desired) -> Summary {
         Resource::Aws(it) => aws_values(it),
         Resource::Webhook(_) => ("admits and denies requests", Vec::new(), Value::Null),
         Resource::RunnerPods(_) => ("pods are ready", Vec::new(), Value::Null),
-        Resource::Registration(it) => ("runners are online", promised(it), Value::Null),
+        Resource::Registration(it) => (
+            "runners are online",
+            promised(it.min, it.schedule.as_ref(), "at least"),
+            Value::Null,
+        ),
+        Resource::ScaleSet(it) => ("registered, listens", set_values(it), Value::Null),
+        Resource::ScaleSetMinimum(it) => (
+            "minimum in force",
+            promised(it.min, it.schedule.as_ref(), "idle at least"),
+            Value::Null,
+        ),
+        Resource::ScaleSetRunners(_) => ("runners wait", Vec::new(), Value::Null),
+        Resource::ScaleSetOnline(it) => (
+            "runners are online",
+            promised(it.min, it.schedule.as_ref(), "idle at least"),
+            Value::Null,
+        ),
         Resource::ImagePull(it) => {
             let images: Vec<&str> = it.images().collect();
             (
@@ -107,6 +122,7 @@ pub fn summary(desired: &Desired) -> Summary {
         Resource::Probe(it) => ("", Vec::new(), it.job.clone()),
         Resource::Restart(_)
         | Resource::Drain(_)
+        | Resource::ScaleSetDrain(_)
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => ("", Vec::new(), Value::Null),
     };
@@ -118,6 +134,14 @@ pub fn summary(desired: &Desired) -> Summary {
     }
 }
 
+const fn secret_label(content: &SecretContent) -> &'static str {
+    match content {
+        SecretContent::WebhookToken => "a random value",
+        SecretContent::Credential { .. } => "the pool's credential",
+        SecretContent::ProfileCredential => "the credential of the scale sets",
+    }
+}
+
 fn group(desired: &Desired) -> Group {
     let id = &desired.id;
     match &desired.resource {
@@ -126,6 +150,14 @@ fn group(desired: &Desired) -> Group {
         }
         Resource::Drain(it) => return Group::Pool(it.pool.clone()),
         Resource::ImagePull(it) => return Group::Pool(it.pool.clone()),
+        Resource::ScaleSet(it)
+        | Resource::ScaleSetMinimum(it)
+        | Resource::ScaleSetRunners(it)
+        | Resource::ScaleSetOnline(it) => return Group::Pool(it.name.clone()),
+        Resource::ScaleSetDrain(it) => return Group::Pool(it.name.clone()),
+        Resource::Release(it) if it.chart.name == names::SCALE_SET_CHART => {
+            return Group::Pool(it.name.clone());
+        }
         Resource::Secret(it) => {
             if let SecretContent::Credential { pool } = &it.content {
                 return Group::Pool(pool.clone());
@@ -142,6 +174,8 @@ fn group(desired: &Desired) -> Group {
     match id.kind() {
         "namespace" | "lease" => Group::Namespaces,
         "runner-deployment" => Group::Pool(id.name().to_owned()),
+        // The account that writes the minimums of scale sets has no role.
+        "service-account" if id.name().starts_with(names::SCHEDULE_MANAGER) => Group::Controller,
         "service-account" => Group::Aws,
         "prometheus-rule" | "service-monitor" => Group::Monitoring,
         "config-map" if id.name() == monitoring::DASHBOARD => Group::Monitoring,
@@ -219,6 +253,10 @@ fn object_values(manifest: &Value) -> (&'static str, Values) {
             ),
         ),
         Some("PrometheusRule") => ("alerts", Vec::new()),
+        Some("CronJob") => (
+            "writes the minimums",
+            picked(manifest, &[("starts", "/spec/schedule")]),
+        ),
         Some("ConfigMap") if manifest["metadata"]["name"] == monitoring::DASHBOARD => {
             ("dashboard", Vec::new())
         }
@@ -236,10 +274,18 @@ fn autoscaler_values(manifest: &Value) -> Values {
     values
 }
 
+/// What a scale set is at GitHub.
+fn set_values(it: &ScaleSet) -> Values {
+    let mut values = one("group", it.group.as_deref().unwrap_or_default());
+    values.extend(one("labels", &it.labels.join(", ")));
+    values.extend(one("at most", &it.max.to_string()));
+    values
+}
+
 /// The minimum and its windows, in the profile's words.
-fn promised(it: &Registration) -> Values {
-    let mut values = one("at least", &it.min.to_string());
-    if let Some(schedule) = &it.schedule {
+fn promised(min: u32, schedule: Option<&Schedule>, what: &'static str) -> Values {
+    let mut values = one(what, &min.to_string());
+    if let Some(schedule) = schedule {
         for window in &schedule.windows {
             let (name, min, zone) = (&window.name, window.min, &schedule.time_zone);
             values.push((
@@ -265,6 +311,15 @@ fn release_values(release: &HelmRelease) -> Values {
             ("sync period", "/syncPeriod"),
             ("GitHub server", "/githubEnterpriseServerURL"),
             ("only namespace", "/scope/watchNamespace"),
+            ("at", "/githubConfigUrl"),
+            ("group", "/runnerGroup"),
+            ("labels", "/scaleSetLabels"),
+            ("idle at least", "/minRunners"),
+            ("at most", "/maxRunners"),
+            ("image", "/template/spec/containers/0/image"),
+            ("requests", "/template/spec/containers/0/resources/requests"),
+            ("limits", "/template/spec/containers/0/resources/limits"),
+            ("service account", "/template/spec/serviceAccountName"),
         ],
     ));
     values

@@ -27,6 +27,7 @@ const CURES: &[(&str, &[&str])] = &[
     ("api-reaches-webhook", &["security-group-rule"]),
     ("secret-complete", &["secret", CONTROLLER]),
     ("secret-clean", &["secret", CONTROLLER]),
+    ("scale-set-secret", &["secret"]),
     ("controller-scaled", &[CONTROLLER]),
     ("controller-replicas", &[CONTROLLER]),
     ("controller-reads-secret", &[CONTROLLER]),

@@ -26,6 +26,7 @@ pub fn checks() -> Vec<&'static Check> {
         checks::github::CHECKS,
         checks::runners::CHECKS,
         checks::autoscaling::CHECKS,
+        checks::scale_sets::CHECKS,
         checks::monitoring::CHECKS,
     ]
     .into_iter()
@@ -80,6 +81,22 @@ impl Choice {
     }
 }
 
+/// The areas of the community's controller.
+const OF_DEPLOYMENTS: [&str; 5] = [
+    "cert-manager",
+    "controller",
+    "webhooks",
+    "autoscaling",
+    "monitoring",
+];
+
+/// A profile whose pools are all runner scale sets has no such controller.
+fn of_the_other_mode(check: &Check, snapshot: &Snapshot) -> Option<Verdict> {
+    let concerns = OF_DEPLOYMENTS.contains(&check.category);
+    (concerns && !snapshot.profile.has_deployments())
+        .then(|| Verdict::skipped("all pools are runner scale sets"))
+}
+
 /// Runs the selected checks on `world`, and links each finding to its cause.
 pub fn judge(snapshot: &Snapshot, choice: &Choice) -> Vec<Finding> {
     let chosen: Vec<&Check> = checks().into_iter().filter(|it| choice.has(it)).collect();
@@ -90,7 +107,8 @@ pub fn judge(snapshot: &Snapshot, choice: &Choice) -> Vec<Finding> {
             category: check.category,
             severity: check.severity,
             claim: check.claim,
-            verdict: (check.judge)(snapshot).unwrap_or_else(|early| early),
+            verdict: of_the_other_mode(check, snapshot)
+                .unwrap_or_else(|| (check.judge)(snapshot).unwrap_or_else(|early| early)),
             follows: None,
         })
         .collect();

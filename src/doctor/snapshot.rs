@@ -93,10 +93,60 @@ pub struct Snapshot {
     pub groups: Fact<Groups>,
     /// The runners at GitHub.
     pub registered: Fact<Vec<Registered>>,
+    /// The facts of runner scale sets; `None` if no pool is one.
+    #[serde(default)]
+    pub scale_sets: Option<ScaleSetFacts>,
     /// The ids in the inventory: what arcctl created.
     pub recorded: Fact<BTreeSet<String>>,
     /// The desired resources, as observed; or why there is no list.
     pub resources: Fact<Vec<Resource>>,
+}
+
+/// The facts of runner scale sets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScaleSetFacts {
+    /// The Deployment of their controller.
+    pub controller: Fact<Option<Value>>,
+    /// The `AutoscalingRunnerSets` of the pools' namespaces.
+    pub sets: Fact<Vec<Value>>,
+    /// The `AutoscalingListeners` of the controller's namespace.
+    pub listeners: Fact<Vec<Value>>,
+    /// The pods of that namespace.
+    pub listener_pods: Fact<Vec<Value>>,
+    /// The `EphemeralRunnerSets` of the pools' namespaces.
+    pub runner_sets: Fact<Vec<Value>>,
+    /// The `EphemeralRunners` there.
+    pub runners: Fact<Vec<Value>>,
+    /// The Secret that each set names, by the set's `namespace/name`.
+    pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
+    /// The scale sets at GitHub, of all clusters.
+    pub at_github: Fact<Vec<SetAtGithub>>,
+    /// The ids at GitHub in the inventory, by `namespace/name`.
+    pub recorded: Fact<BTreeMap<String, u64>>,
+}
+
+/// A Secret that a scale set names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NamedSecret {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+/// A scale set at GitHub.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetAtGithub {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its runner group, if GitHub names it.
+    pub group: Option<String>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Its id, group and use, in words.
+    pub words: String,
 }
 
 /// The facts of AWS. `None` is a fact that the profile does not need.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 
 use crate::{
     clients::kube::Selection,
@@ -13,7 +12,11 @@ use crate::{
         Action, Plan,
         consequence::{Consequence, consequences},
     },
-    resource::context::Context,
+    profile::Pool,
+    resource::{
+        context::Context,
+        scale_sets::objects::{job, name, set_of},
+    },
 };
 
 /// The maximum number of runners listed by name.
@@ -69,17 +72,32 @@ async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
 
 /// The runners of a pool by name, and how many of them run a job.
 async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<String> {
+    let known = context.profile.pool(namespace, pool);
+    if known.is_some_and(Pool::is_scale_set) {
+        return of_scale_set(context, namespace, pool).await;
+    }
     let selection = Selection::namespaced(names::ARC_API_VERSION, "Runner", namespace)
         .labelled(format!("runner-deployment-name={pool}"));
     let runners = context.kube.list(&selection).await?;
-    let name = |it: &Value| it["metadata"]["name"].as_str().map(str::to_owned);
-    let names: BTreeSet<String> = runners.iter().filter_map(name).collect();
+    let names: BTreeSet<String> = runners.iter().map(|it| name(it).to_owned()).collect();
     let busy = context.runners().await.map(|all| {
         all.iter()
             .filter(|it| it.busy && names.contains(&it.name))
             .count()
     });
     Ok(replaced(&names, busy.map_err(|error| error.message)))
+}
+
+/// The same of a scale set, whose runners know themselves whether they have a job; its listener starts anew too.
+async fn of_scale_set(context: &Context, namespace: &str, pool: &str) -> Result<String> {
+    let selection =
+        Selection::namespaced(names::SCALE_SET_API_VERSION, "EphemeralRunner", namespace);
+    let mut runners = context.kube.list(&selection).await?;
+    runners.retain(|it| set_of(it) == Some(pool));
+    let names: BTreeSet<String> = runners.iter().map(|it| name(it).to_owned()).collect();
+    let busy = runners.iter().filter(|it| job(it).is_some()).count();
+    let replaced = replaced(&names, Ok(busy));
+    Ok(format!("restarts the listener, and {replaced}"))
 }
 
 /// What happens to the runners of a pool when its template changes.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, Step};
 use crate::{
     desired::{
-        Desired, Phase,
+        Desired, Phase, names,
         resource::{Id, Resource},
     },
     diff::Difference,
@@ -72,6 +72,15 @@ pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Conseq
             .then_some(Consequence::OneRunner)
             .into_iter()
             .collect(),
+        // A runner of a scale set takes one job: those that wait are replaced, those that work go on.
+        Resource::Release(release) if release.chart.name == names::SCALE_SET_CHART => paths()
+            .any(is_of_set_template)
+            .then(|| Consequence::Runners {
+                namespace: release.namespace.clone(),
+                pool: release.name.clone(),
+            })
+            .into_iter()
+            .collect(),
         Resource::Release(release) => {
             let mut what: BTreeSet<String> = paths().filter_map(deployment).collect();
             if paths().any(is_of_pods) {
@@ -97,15 +106,36 @@ pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
         Action::Keep | Action::Delete => false,
     };
     of("runner-deployment").is_some_and(|it| changes(it, |it| is_of_template(&it.path)))
+        || of("helm-release").is_some_and(|it| changes(it, |it| makes_pods_of_a_set(&it.path)))
+        || of("scale-set-minimum").is_some_and(|it| it.action != Action::Keep)
         || of("horizontal-runner-autoscaler").is_some_and(|it| changes(it, raises_minimum))
         || plan.is_unchanged() && of("runner-pods").is_some_and(|it| !it.ready)
+}
+
+/// Whether a change of a scale set's release brings other pods, or more of them.
+fn makes_pods_of_a_set(path: &str) -> bool {
+    is_of_set_template(path) || path == "values.minRunners"
+}
+
+fn is_of_set_template(path: &str) -> bool {
+    path.starts_with("values.template")
 }
 
 /// What `plan` does to a pool that gets new pods with it: the pool is created, or all its pods are replaced by an update of
 /// itself, or one after the other because the controller gets other images.
 pub fn new_pods(plan: &Plan, namespace: &str, pool: &str) -> Option<Action> {
-    let id = Id::new("runner-deployment", Some(namespace), pool);
-    let own = plan.steps.iter().find(|it| it.id == id.as_str())?;
+    let found = |kind: &str| {
+        let id = Id::new(kind, Some(namespace), pool);
+        plan.steps.iter().find(|it| it.id == id.as_str())
+    };
+    let Some(own) = found("runner-deployment") else {
+        let set = found("helm-release").filter(|_| found("scale-set").is_some())?;
+        let replaced = set
+            .differences
+            .iter()
+            .any(|it| is_of_set_template(&it.path));
+        return Some(set.action).filter(|it| *it == Action::Create || replaced);
+    };
     match own.action {
         Action::Create => return Some(Action::Create),
         Action::Update if own.differences.iter().any(|it| is_of_template(&it.path)) => {

@@ -26,14 +26,17 @@ pub use crate::units::duration::KubeDuration;
 pub use diagnostic::{Problem, Severity, render};
 pub use load::{Loaded, ProfileErrors, load, load_with};
 pub use metadata::Metadata;
-pub use names::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE, full_name};
+pub use names::{
+    CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SCALE_SET_RELEASE, SYSTEM_NAMESPACE,
+    full_name,
+};
 pub use schema::schema;
 pub use sections::{
     AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, Charts, Cluster, ContainerMode,
     Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode, KubernetesSecretKey,
-    Metric, MetricType, Monitoring, Pool, PoolGitHub, PoolResources, Prepull, Proxy, Quantity,
-    Repeat, ResourceRequirements, RoleVia, RunnerRole, Scaling, Schedule, Scope, Step, Timeouts,
-    TokenSource, Trigger, Window, WorkVolume, WorkflowJob,
+    LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub, PoolResources, Prepull,
+    Proxy, Quantity, Repeat, ResourceRequirements, RoleVia, RunnerRole, ScaleSets, Scaling,
+    Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window, WorkVolume, WorkflowJob,
 };
 
 pub(crate) use validate::similar;
@@ -60,6 +63,9 @@ pub struct Profile {
     /// Actions Runner Controller.
     #[serde(default)]
     pub controller: Controller,
+    /// GitHub's own controller, for the pools that are runner scale sets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scale_sets: ScaleSets,
     /// Where the charts come from, where it is not their public repository.
     #[serde(default, skip_serializing_if = "is_default")]
     pub charts: Charts,
@@ -72,7 +78,8 @@ pub struct Profile {
     /// IAM and EC2 around the runners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
-    /// The runner pools; each becomes a `RunnerDeployment` and a `HorizontalRunnerAutoscaler` of its name.
+    /// The runner pools; each becomes a `RunnerDeployment` and a `HorizontalRunnerAutoscaler` of its name, or a runner
+    /// scale set.
     #[schemars(length(min = 1))]
     pub pools: Vec<Pool>,
     /// Metrics, alerts and the dashboard.

@@ -1,11 +1,17 @@
 //! Default names for those that a profile can set, and the names derived from them. Pure.
 
-use super::{Controller, GitHub, Pool, Profile, TokenSource};
+use super::{Controller, GitHub, Mode, Pool, Profile, ScaleSets, TokenSource};
 
 /// The default namespace of the controller, its Secret, the lease and the inventory.
 pub const SYSTEM_NAMESPACE: &str = "actions-runner-system";
 /// The default namespace of a pool's runners.
 pub const RUNNER_NAMESPACE: &str = "actions-runner";
+/// The default namespace of GitHub's own controller and its listeners.
+pub const SCALE_SET_NAMESPACE: &str = "arc-systems";
+/// The release of GitHub's own controller.
+pub const SCALE_SET_RELEASE: &str = "arc";
+/// What the chart of GitHub's own controller appends to the name of its release (reference: scale-sets.md 3).
+const SCALE_SET_SUFFIX: &str = "gha-rs-controller";
 /// The chart of the controller, and the default name of its release.
 pub const CONTROLLER: &str = "actions-runner-controller";
 
@@ -65,7 +71,25 @@ impl Controller {
     }
 }
 
+impl ScaleSets {
+    /// The name of the controller's Deployment and of its `ServiceAccount`.
+    pub fn full_name(&self) -> String {
+        format!("{SCALE_SET_RELEASE}-{SCALE_SET_SUFFIX}")
+    }
+
+    /// The command that shows its log.
+    pub fn log_command(&self) -> String {
+        let Self { namespace, .. } = self;
+        format!("kubectl -n {namespace} logs deploy/{}", self.full_name())
+    }
+}
+
 impl Pool {
+    /// Whether it is a runner scale set.
+    pub fn is_scale_set(&self) -> bool {
+        self.mode == Mode::ScaleSet
+    }
+
     /// The Secret with the pool's own credential, if it has one.
     pub fn credential_secret(&self) -> Option<String> {
         let own = self.github.as_ref().filter(|it| it.has_credential());
@@ -85,12 +109,38 @@ impl Profile {
         found
     }
 
-    /// The namespaces of the controller and of the pools, without duplicates.
+    /// The namespaces of the controllers and of the pools, without duplicates. arcctl's inventory and lease are in the
+    /// first, whatever the mode of the pools.
     pub fn namespaces(&self) -> Vec<&str> {
         let mut found = vec![self.controller.namespace.as_str()];
-        let pools = self.runner_namespaces().into_iter();
-        found.extend(pools.filter(|it| *it != self.controller.namespace));
+        let of_sets = self.scale_sets.namespace.as_str();
+        let of_sets = self.has_scale_sets().then_some(of_sets);
+        for name in of_sets.into_iter().chain(self.runner_namespaces()) {
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        }
         found
+    }
+
+    /// The pools that are runner scale sets.
+    pub fn scale_set_pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|it| it.is_scale_set())
+    }
+
+    /// The pools that are `RunnerDeployments`.
+    pub fn deployment_pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|it| !it.is_scale_set())
+    }
+
+    /// Whether a pool is a runner scale set: then GitHub's own controller is installed.
+    pub fn has_scale_sets(&self) -> bool {
+        self.scale_set_pools().next().is_some()
+    }
+
+    /// Whether a pool is a `RunnerDeployment`: then the community's controller is installed, with cert-manager.
+    pub fn has_deployments(&self) -> bool {
+        self.deployment_pools().next().is_some()
     }
 
     /// The GitHub settings of a pool: its own scope and credential on the profile's server, else the profile's.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::strip::week;
 use crate::{
     error::Error,
-    profile::{Schedule, schedule::Moment},
+    profile::{Mode, Schedule, schedule::Moment},
 };
 
 /// The state of an installation.
@@ -50,6 +50,8 @@ pub struct CertificateStatus {
 pub struct PoolStatus {
     /// Its name.
     pub name: String,
+    /// Which controller runs it.
+    pub mode: Mode,
     /// The minimum in force now.
     pub min: u32,
     /// The maximum.
@@ -103,6 +105,7 @@ fn pool(pool: &PoolStatus) -> Value {
         );
     json!({
         "name": pool.name,
+        "mode": pool.mode,
         "min": pool.min,
         "max": pool.max,
         "desired": pool.desired,
@@ -187,7 +190,12 @@ fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
         row(text, width, &pool.name, &pool.numbers());
         let zone = pool.moment.time_zone.as_ref();
         let zone = zone.map_or_else(String::new, |it| format!("  ({it})"));
-        line(text, &format!("       {}{zone}", pool.moment));
+        // The other mode is the usual one, and a column for it would not fit.
+        let mode = match pool.mode {
+            Mode::RunnerDeployment => "",
+            Mode::ScaleSet => "scale set; ",
+        };
+        line(text, &format!("       {mode}{}{zone}", pool.moment));
         for bars in week(pool.schedule.as_ref(), pool.moment.at) {
             line(text, &format!("       {bars}"));
         }
@@ -270,6 +278,7 @@ fn total(pools: &[PoolStatus]) -> PoolStatus {
     let sum = |of: fn(&PoolStatus) -> u32| pools.iter().map(of).fold(0, u32::saturating_add);
     PoolStatus {
         name: "all".into(),
+        mode: Mode::default(),
         min: sum(|it| it.min),
         max: sum(|it| it.max),
         desired: pools.iter().map(|it| it.desired).sum(),
@@ -310,6 +319,7 @@ mod tests {
     fn pool(name: &str, registered: Option<usize>) -> PoolStatus {
         PoolStatus {
             name: name.into(),
+            mode: Mode::default(),
             min: 50,
             max: 80,
             desired: Some(50),
@@ -380,6 +390,18 @@ mod tests {
         assert!(text.lines().all(|it| it.chars().count() <= 80), "{text}");
         assert!(text.lines().any(|it| it == name), "{text}");
         assert!(text.contains(" ?     7\n"), "{text}");
+    }
+
+    #[test]
+    fn a_scale_set_is_told_from_the_other_mode() {
+        let mut set = pool("fast", Some(50));
+        set.mode = Mode::ScaleSet;
+        let status = status(vec![pool("basic", Some(50)), set]);
+        let text = text(&status, false);
+        assert_eq!(text.matches("scale set; ").count(), 1, "{text}");
+        let document = document(&status);
+        assert_eq!(document["pools"][0]["mode"], "runnerDeployment");
+        assert_eq!(document["pools"][1]["mode"], "scaleSet");
     }
 
     #[test]

@@ -32,19 +32,24 @@ impl Resource {
                 return Box::pin(registration.observe_pods(context)).await;
             }
             Self::Registration(registration) => return registration.observe(context).await,
+            Self::ScaleSet(set) => return Box::pin(set.observe(context)).await,
+            Self::ScaleSetMinimum(set) => return set.observe_minimum(context).await,
+            Self::ScaleSetRunners(set) => Box::pin(set.runners_readiness(context)).await?,
+            Self::ScaleSetOnline(set) => set.online_readiness(context).await?,
             Self::Probe(probe) => return probe.observe(context).await,
             Self::ImagePull(pull) => return pull.observe(context).await,
             Self::Restart(restart) => return restart.observe(context).await,
             // These are only ever deleted: the remaining part is the whole state.
-            Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
+            Self::Drain(_) | Self::ScaleSetDrain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => {
                 return Box::pin(self.remains(context)).await;
             }
         };
         Ok(Observed::Present(Present::same(readiness)))
     }
 
-    /// Creates or updates it; idempotent. Proofs have nothing to apply, with two exceptions: a new registration proves a
-    /// replaced credential, and runners which never started are removed to make room for new ones.
+    /// Creates or updates it; idempotent. Proofs have nothing to apply, with three exceptions: a new registration proves a
+    /// replaced credential, runners which never started are removed to make room for new ones, and the id of a scale set at
+    /// GitHub is recorded.
     pub async fn apply(&self, context: &Context) -> Result<()> {
         match self {
             Self::Object(object) => object.apply(context).await,
@@ -60,7 +65,15 @@ impl Resource {
             Self::RunnerPods(registration) => {
                 Box::pin(registration.make_room_for_pods(context)).await
             }
-            Self::Webhook(_) | Self::Drain(_) | Self::Webhooks(_) | Self::Ghosts { .. } => Ok(()),
+            Self::ScaleSet(set) => set.record(context).await,
+            Self::ScaleSetMinimum(set) => set.apply_minimum(context).await,
+            Self::Webhook(_)
+            | Self::ScaleSetRunners(_)
+            | Self::ScaleSetOnline(_)
+            | Self::ScaleSetDrain(_)
+            | Self::Drain(_)
+            | Self::Webhooks(_)
+            | Self::Ghosts { .. } => Ok(()),
         }
     }
 
@@ -75,14 +88,21 @@ impl Resource {
             Self::Probe(probe) => probe.object().remains(context).await,
             Self::ImagePull(pull) => pull.remains(context).await,
             Self::Drain(drain) => drain.remains(context).await,
+            Self::ScaleSetDrain(drain) => Box::pin(drain.remains(context)).await,
             Self::Webhooks(webhooks) => webhooks.remains(context).await,
             Self::Ghosts { only, .. } => {
                 super::runners::offline::remains(context, only.as_ref()).await
             }
             Self::Aws(aws) => Box::pin(aws.remains(context)).await,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
-                Ok(Observed::Absent)
-            }
+            // The release that has the scale set is what remains of it.
+            Self::ScaleSet(_)
+            | Self::ScaleSetMinimum(_)
+            | Self::ScaleSetRunners(_)
+            | Self::ScaleSetOnline(_)
+            | Self::Webhook(_)
+            | Self::RunnerPods(_)
+            | Self::Registration(_)
+            | Self::Restart(_) => Ok(Observed::Absent),
         }
     }
 
@@ -98,14 +118,20 @@ impl Resource {
             Self::Probe(probe) => probe.object().delete(context).await,
             Self::ImagePull(pull) => pull.delete(context).await,
             Self::Drain(drain) => drain.delete(context).await,
+            Self::ScaleSetDrain(drain) => Box::pin(drain.delete(context)).await,
             Self::Webhooks(webhooks) => webhooks.delete(context).await,
             Self::Ghosts { only, .. } => {
                 super::runners::offline::delete(context, only.as_ref()).await
             }
             Self::Aws(aws) => aws.delete(context).await,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_) | Self::Restart(_) => {
-                Ok(())
-            }
+            Self::ScaleSet(_)
+            | Self::ScaleSetMinimum(_)
+            | Self::ScaleSetRunners(_)
+            | Self::ScaleSetOnline(_)
+            | Self::Webhook(_)
+            | Self::RunnerPods(_)
+            | Self::Registration(_)
+            | Self::Restart(_) => Ok(()),
         }
     }
 
@@ -122,7 +148,7 @@ impl Resource {
         match self {
             Self::Release(_) => System::Helm,
             Self::Aws(_) => System::Aws,
-            Self::Registration(_) | Self::Ghosts { .. } => System::GitHub,
+            Self::Registration(_) | Self::ScaleSetOnline(_) | Self::Ghosts { .. } => System::GitHub,
             _ => System::Kubernetes,
         }
     }
@@ -143,6 +169,10 @@ impl Resource {
                 let label = format!("-l runner-deployment-name={}", drain.pool);
                 namespaced("runners,pods", &label)
             }
+            Self::ScaleSetDrain(drain) => {
+                let kinds = "autoscalingrunnersets,ephemeralrunnersets,ephemeralrunners";
+                format!("-n {} get {kinds} -o yaml", drain.namespace)
+            }
             Self::Webhooks(_) => {
                 "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml"
                     .to_owned()
@@ -159,7 +189,12 @@ impl Resource {
     pub const fn is_proof(&self) -> bool {
         matches!(
             self,
-            Self::Webhook(_) | Self::RunnerPods(_) | Self::Registration(_)
+            Self::Webhook(_)
+                | Self::RunnerPods(_)
+                | Self::Registration(_)
+                | Self::ScaleSet(_)
+                | Self::ScaleSetRunners(_)
+                | Self::ScaleSetOnline(_)
         )
     }
 
@@ -192,6 +227,11 @@ impl Resource {
             Self::ImagePull(pull) => pull.selections(),
             Self::Restart(restart) => restart.selections(),
             Self::Drain(drain) => drain.selections(),
+            Self::ScaleSet(set)
+            | Self::ScaleSetMinimum(set)
+            | Self::ScaleSetRunners(set)
+            | Self::ScaleSetOnline(set) => set.selections(),
+            Self::ScaleSetDrain(drain) => drain.selections(),
         }
     }
 
@@ -199,10 +239,13 @@ impl Resource {
     pub const fn interval(&self) -> Duration {
         match self {
             Self::Webhook(_) => Duration::from_millis(400),
-            Self::Registration(_) | Self::Aws(_) | Self::Ghosts { .. } => {
-                Duration::from_millis(600)
+            Self::Registration(_)
+            | Self::ScaleSetOnline(_)
+            | Self::Aws(_)
+            | Self::Ghosts { .. } => Duration::from_millis(600),
+            Self::Release(_) | Self::Drain(_) | Self::ScaleSet(_) | Self::ScaleSetDrain(_) => {
+                Duration::from_secs(1)
             }
-            Self::Release(_) | Self::Drain(_) => Duration::from_secs(1),
             _ => Duration::from_secs(3),
         }
     }

@@ -14,6 +14,7 @@ pub mod other_controllers;
 pub mod pods;
 pub mod remarks;
 pub mod runners;
+pub mod scale_sets;
 mod webhooks;
 
 pub use helm::release::{newest_release, release_records};

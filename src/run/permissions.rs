@@ -6,8 +6,11 @@ use crate::{
     desired::{Desired, Goal, resource::Resource},
     error::{Error, ErrorKind, Result, System},
     plan::{Action, Plan},
-    resource::kubernetes::access::{
-        Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
+    resource::{
+        kubernetes::access::{
+            Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
+        },
+        scale_sets::access::to_free,
     },
     session::Session,
 };
@@ -27,6 +30,9 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     let by_hand = removal.force || removal.by_hand.is_some();
     let drained = written.clone().filter_map(|it| match &it.resource {
         Resource::Drain(drain) if by_hand => Some(needed_by_hand(drain)),
+        Resource::ScaleSetDrain(drain) if removal.force || removal.without_github.is_some() => {
+            Some(to_free(drain))
+        }
         _ => None,
     });
     let drained: BTreeSet<Permission> = drained.flatten().collect();

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod image_pulls;
+mod scale_sets;
 pub(crate) mod state;
 pub(crate) mod teardown;
 pub(crate) mod teardown_advice;
@@ -66,6 +67,7 @@ impl Session {
     pub(crate) fn promises(&self, at: jiff::Timestamp) -> String {
         let pools = self.desired.iter().filter_map(|it| match &it.resource {
             Resource::Registration(pool) => Some(pool.promise(at)),
+            Resource::ScaleSetOnline(set) => Some(set.promise(at)),
             _ => None,
         });
         pools.collect::<Vec<_>>().join(", ")

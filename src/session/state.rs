@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{accounts::accounts, connection::Connection, github::at_github, in_each};
+use super::{
+    accounts::accounts, connection::Connection, github::at_github, in_each, scale_sets,
+};
 use crate::{
     clients::{
         credential::Sources,
@@ -26,8 +28,8 @@ const POOL: &str = "runner-deployment-name";
 /// The state of a runner at GitHub.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
-    online: bool,
-    busy: bool,
+    pub(super) online: bool,
+    pub(super) busy: bool,
 }
 
 /// The runners by name.
@@ -45,10 +47,10 @@ pub(crate) struct State {
 
 /// The pod counts of a pool.
 #[derive(Default)]
-struct Counts {
-    running: usize,
-    registered: usize,
-    busy: usize,
+pub(super) struct Counts {
+    pub(super) running: usize,
+    pub(super) registered: usize,
+    pub(super) busy: usize,
 }
 
 impl State {
@@ -132,7 +134,13 @@ impl State {
 
     /// The objects to watch for changes.
     pub(crate) fn selections(&self) -> Vec<Selection> {
-        self.pods().into_iter().chain(self.autoscalers()).collect()
+        let (mut all, profile) = (Vec::new(), &self.file.profile);
+        if profile.has_deployments() {
+            all.extend(self.pods());
+            all.extend(self.autoscalers());
+        }
+        all.extend(scale_sets::selections(profile));
+        all
     }
 
     fn pods(&self) -> Vec<Selection> {
@@ -151,21 +159,27 @@ impl State {
 
     /// The current state, and the warnings.
     pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
-        let ((releases, advice), certificate, desired, tallies) = tokio::try_join!(
+        let ((releases, advice), certificate, desired, tallies, sets) = tokio::try_join!(
             releases(&self.kube, &self.file.profile),
             certificate(&self.kube, &self.file.profile),
             self.desired(),
             self.tallies(runners),
+            scale_sets::read(&self.kube, &self.file.profile, runners),
         )?;
         let now = jiff::Timestamp::now();
         let pool = |pool: &Pool| {
             let moment = moment(pool.schedule.as_ref(), pool.min, now);
-            let tally = tallies.get(&pool.name);
+            let set = sets.get(&pool.name).filter(|_| pool.is_scale_set());
+            let tally = set
+                .map(|it| &it.counts)
+                .or_else(|| tallies.get(&pool.name));
+            let asked = set.and_then(|it| it.desired);
             PoolStatus {
                 name: pool.name.clone(),
+                mode: pool.mode,
                 min: moment.min,
                 max: pool.max,
-                desired: desired.get(&pool.name).copied(),
+                desired: asked.or_else(|| desired.get(&pool.name).copied()),
                 running: Some(tally.map_or(0, |it| it.running)),
                 registered: Some(tally.map_or(0, |it| it.registered)),
                 busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
@@ -193,6 +207,9 @@ impl State {
     /// The replicas that the autoscalers request, by pool.
     async fn desired(&self) -> Result<HashMap<String, u64>> {
         let mut desired = HashMap::new();
+        if !self.file.profile.has_deployments() {
+            return Ok(desired);
+        }
         let mut see = |autoscaler: &Value| {
             if let (Some(name), Some(replicas)) = (
                 autoscaler["metadata"]["name"].as_str(),
@@ -210,6 +227,9 @@ impl State {
     /// The pods of each pool, counted page by page.
     async fn tallies(&self, runners: Option<&Runners>) -> Result<HashMap<String, Counts>> {
         let mut tallies: HashMap<String, Counts> = HashMap::new();
+        if !self.file.profile.has_deployments() {
+            return Ok(tallies);
+        }
         let mut see = |pod: &Value| {
             let metadata = &pod["metadata"];
             let (Some(pool), Some(name)) =
@@ -246,10 +266,19 @@ fn chosen(profile: &Profile, only: &[String]) -> Result<Vec<Pool>> {
 async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>, Vec<String>)> {
     let (mut found, mut advice) = (Vec::new(), Vec::new());
     let controller = &profile.controller;
-    for (namespace, name) in [
+    let of_deployments = [
         (profile.cert_manager.namespace.as_str(), names::CERT_MANAGER),
         (controller.namespace.as_str(), controller.release.as_str()),
-    ] {
+    ];
+    let of_scale_sets = (
+        profile.scale_sets.namespace.as_str(),
+        names::SCALE_SET_RELEASE,
+    );
+    let of_deployments = of_deployments.into_iter();
+    let of_deployments = of_deployments.filter(|_| profile.has_deployments());
+    for (namespace, name) in
+        of_deployments.chain(profile.has_scale_sets().then_some(of_scale_sets))
+    {
         if let Some(record) = newest_release(kube, namespace, name).await? {
             if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {
                 advice.push(format!(
@@ -268,6 +297,9 @@ async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>,
 }
 
 async fn certificate(kube: &Kube, profile: &Profile) -> Result<Option<CertificateStatus>> {
+    if !profile.has_deployments() {
+        return Ok(None);
+    }
     let name = profile.controller.serving_certificate();
     let target = Target::namespaced(
         "cert-manager.io/v1",

@@ -103,9 +103,10 @@ pub(crate) async fn open(
         }
     };
     let runs = controller_runs(kube, profile).await?;
-    let left = runners_left(kube, records).await?;
+    let of_deployments = runners_left(kube, records).await?;
+    let left = of_deployments + scale_set_runners_left(kube, records).await?;
     let mut removal = Removal::new(args.force, source.recorded.clone());
-    if left > 0 {
+    if of_deployments > 0 {
         removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
     }
     if let Some(error) = lost {
@@ -227,6 +228,18 @@ async fn runners_left(kube: &Kube, records: &Records) -> Result<usize> {
     Ok(kube.list_each(&runners).await?.len())
 }
 
+/// The number of runners left of the recorded scale sets.
+async fn scale_set_runners_left(kube: &Kube, records: &Records) -> Result<usize> {
+    let sets = records.keys().filter_map(|id| Id::parse(id));
+    let namespaces: BTreeSet<String> = sets
+        .filter(|id| id.kind() == "scale-set")
+        .filter_map(|id| id.namespace().map(str::to_owned))
+        .collect();
+    let of = |it| Selection::namespaced(names::SCALE_SET_API_VERSION, "EphemeralRunner", it);
+    let runners: Vec<Selection> = namespaces.iter().map(|it| of(it)).collect();
+    Ok(kube.list_each(&runners).await?.len())
+}
+
 /// The objects of a kind in the namespaces of the pools among `ids`, and in the default namespace of pools.
 pub(super) fn in_namespaces_of_pools<'a>(
     ids: impl Iterator<Item = &'a String>,
@@ -234,7 +247,7 @@ pub(super) fn in_namespaces_of_pools<'a>(
     kind: &str,
 ) -> Vec<Selection> {
     let pools = ids.filter_map(|id| Id::parse(id));
-    let pools = pools.filter(|id| id.kind() == "runner-deployment");
+    let pools = pools.filter(|id| ["runner-deployment", "scale-set"].contains(&id.kind()));
     let namespaces: BTreeSet<String> = pools
         .filter_map(|id| id.namespace().map(str::to_owned))
         .chain([names::RUNNER_NAMESPACE.to_owned()])

@@ -1,5 +1,7 @@
 //! Messages of a teardown before its prompt, and the error if it would delete the runner that runs this process.
 
+use serde_json::Value;
+
 use super::teardown::in_namespaces_of_pools;
 use crate::{
     clients::kube::Target,
@@ -9,7 +11,7 @@ use crate::{
         teardown::{self, Records},
     },
     error::{Error, ErrorKind, Result, System},
-    resource::{context::Context, deletion::Removal},
+    resource::{context::Context, deletion::Removal, scale_sets::objects::set_of},
     terminal::{environment::variable, output::Output},
 };
 
@@ -40,18 +42,23 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
         return Ok(());
     };
     for it in desired.iter().filter(|it| it.goal == Goal::Absent) {
-        let Resource::Drain(drain) = &it.resource else {
-            continue;
+        let (namespace, pool) = match &it.resource {
+            Resource::Drain(drain) => (&drain.namespace, &drain.pool),
+            Resource::ScaleSetDrain(drain) => (&drain.namespace, &drain.name),
+            _ => continue,
         };
-        let target = Target::namespaced("v1", "Pod", &drain.namespace, &name);
+        let target = Target::namespaced("v1", "Pod", namespace, &name);
         let pod = context.kube.get(&target).await?;
-        if pod.is_some_and(|it| it["metadata"]["labels"]["runner-deployment-name"] == *drain.pool) {
+        let is_of_it = |it: &Value| {
+            it["metadata"]["labels"]["runner-deployment-name"] == **pool
+                || set_of(it) == Some(pool)
+        };
+        if pod.as_ref().is_some_and(is_of_it) {
             return Err(Error::new(
                 ErrorKind::Refused,
                 System::Local,
                 format!(
-                    "arcctl runs in `{name}`, a runner of pool `{}`, which the teardown would delete",
-                    drain.pool
+                    "arcctl runs in `{name}`, a runner of pool `{pool}`, which the teardown would delete"
                 ),
             )
             .object(&it.id)

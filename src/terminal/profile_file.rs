@@ -79,6 +79,7 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     for chart in [
         &mut profile.charts.cert_manager,
         &mut profile.charts.controller,
+        &mut profile.charts.scale_sets,
     ] {
         if let Some(location) = chart.as_mut().filter(|it| !it.contains("://")) {
             *location = directory.join(&*location).display().to_string();

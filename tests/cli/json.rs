@@ -289,6 +289,7 @@ fn status_document() -> Value {
     let pool = &profile.pools[0];
     let at = |time: &str| moment(pool.schedule.as_ref(), pool.min, time.parse().unwrap());
     let pool = |counts: Option<usize>, time| PoolStatus {
+        mode: arcctl::profile::Mode::default(),
         name: pool.name.clone(),
         min: pool.min,
         max: pool.max,

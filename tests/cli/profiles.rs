@@ -56,7 +56,7 @@ fn told(name: &str, text: &str) {
 #[test]
 fn shipped_profiles_load_without_advice() {
     let profiles = shipped();
-    assert_eq!(profiles.len(), 3);
+    assert_eq!(profiles.len(), 4);
     for (name, text) in profiles {
         let loaded = load(&text, &name).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(loaded.advice, [], "{name}");

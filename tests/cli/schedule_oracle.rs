@@ -14,11 +14,13 @@
     reason = "in a test a panic is how it fails, figures are to be seen, and how many years is an environment variable"
 )]
 
+mod shell;
+
 use std::{env, ops::Range};
 
 use arcctl::{
-    desired::{Facts, pool::autoscaler::autoscaler},
-    profile::{Pool, Profile, Repeat, Schedule, Window, load},
+    desired::{Facts, pool::autoscaler::autoscaler, scale_set::schedule::table},
+    profile::{Mode, Pool, Profile, Repeat, Schedule, Window, load},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -333,35 +335,82 @@ fn read(time: &str) -> (On, i64) {
     )
 }
 
-/// What the controller does: the last entry first, so that the first that is active wins.
-fn done(autoscaler: &Value, range: Range<i64>) -> Minimums {
-    let mut minimums = Minimums::new(range.clone());
+/// An entry of what is rendered, in minutes.
+struct Entry {
+    start: i64,
+    length: i64,
+    min: u32,
+    /// None, a day or a week.
+    period: Option<i64>,
+    until: Option<i64>,
+}
+
+fn in_minutes(seconds: i64) -> i64 {
+    assert_eq!(seconds % 60, 0, "{seconds}");
+    seconds / 60
+}
+
+/// The entries of an autoscaler.
+fn of_autoscaler(autoscaler: &Value) -> Vec<Entry> {
     let time = |value: &Value| {
-        let seconds = value.as_str()?.parse::<Timestamp>().unwrap().as_second();
-        assert_eq!(seconds % 60, 0, "{value}");
-        Some(seconds / 60)
+        let time = value.as_str()?.parse::<Timestamp>().unwrap();
+        Some(in_minutes(time.as_second()))
     };
     let overrides = autoscaler["spec"]["scheduledOverrides"].as_array();
-    for entry in overrides.into_iter().flatten().rev() {
+    let entry = |entry: &Value| {
         let start = time(&entry["startTime"]).unwrap();
-        let length = time(&entry["endTime"]).unwrap() - start;
-        let min = u32::try_from(entry["minReplicas"].as_u64().unwrap()).unwrap();
         let rule = &entry["recurrenceRule"];
-        let period = match rule["frequency"].as_str() {
-            None => {
-                minimums.paint(start, start + length, min);
-                continue;
-            }
-            Some("Daily") => DAY,
-            Some("Weekly") => 7 * DAY,
-            Some(other) => panic!("{other} is rendered nowhere"),
+        Entry {
+            start,
+            length: time(&entry["endTime"]).unwrap() - start,
+            min: u32::try_from(entry["minReplicas"].as_u64().unwrap()).unwrap(),
+            period: rule["frequency"].as_str().map(|it| match it {
+                "Daily" => DAY,
+                "Weekly" => 7 * DAY,
+                other => panic!("{other} is rendered nowhere"),
+            }),
+            until: time(&rule["untilTime"]),
+        }
+    };
+    overrides.into_iter().flatten().map(entry).collect()
+}
+
+/// The entries of a scale set's table.
+fn of_table(table: &str) -> Vec<Entry> {
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some(format!("base {BASE}").as_str()));
+    let entry = |line: &str| {
+        let numbers: Vec<i64> = line.split(' ').map(|it| it.parse().unwrap()).collect();
+        let given = |seconds: i64| (seconds != 0).then(|| in_minutes(seconds));
+        Entry {
+            start: in_minutes(numbers[0]),
+            length: in_minutes(numbers[1] - numbers[0]),
+            min: u32::try_from(numbers[2]).unwrap(),
+            period: given(numbers[3]),
+            until: given(numbers[4]),
+        }
+    };
+    lines.map(entry).collect()
+}
+
+/// What the controller does: the last entry first, so that the first that is active wins.
+fn done(entries: &[Entry], range: Range<i64>) -> Minimums {
+    let mut minimums = Minimums::new(range.clone());
+    for entry in entries.iter().rev() {
+        let Some(period) = entry.period else {
+            minimums.paint(entry.start, entry.start + entry.length, entry.min);
+            continue;
         };
         // The controller fails the whole autoscaler otherwise.
-        assert!(0 < length && length <= period, "{entry}");
-        let until = time(&rule["untilTime"]).unwrap_or(i64::MAX);
-        let mut at = start;
+        assert!(
+            0 < entry.length && entry.length <= period,
+            "{}",
+            entry.start
+        );
+        let until = entry.until.unwrap_or(i64::MAX);
+        let mut at = entry.start;
         while at <= until && at < range.end {
-            minimums.paint(at, at + length, min);
+            minimums.paint(at, at + entry.length, entry.min);
             at += period;
         }
     }
@@ -400,7 +449,13 @@ fn with_schedule(profile: &Profile, zone: &str, windows: &[Meant]) -> Pool {
 }
 
 /// The minutes that were compared, and how often `up` wrote the overrides anew.
-fn compare(profile: &Profile, zone_name: &str, shape: Shape, days: i64) -> (usize, usize) {
+fn compare(
+    profile: &Profile,
+    mode: Mode,
+    zone_name: &str,
+    shape: Shape,
+    days: i64,
+) -> (usize, usize) {
     let zone = TimeZone::get(zone_name).unwrap();
     let range = BEGIN..BEGIN + days * DAY;
     let offsets = Offsets::of(
@@ -416,12 +471,29 @@ fn compare(profile: &Profile, zone_name: &str, shape: Shape, days: i64) -> (usiz
     for pause in PAUSES.iter().cycle() {
         let next = (at + pause * DAY + 617).min(range.end);
         facts.now = Timestamp::from_second(at * 60 + 23).unwrap();
-        let manifest = autoscaler(profile, &pool, &facts).unwrap();
-        let live = manifest["spec"]["scheduledOverrides"].clone();
-        if facts.live_overrides.insert(pool.name.clone(), live.clone()) != Some(live) {
-            written += 1;
-        }
-        let controller = done(&manifest, at..next);
+        let entries = match mode {
+            Mode::RunnerDeployment => {
+                let manifest = autoscaler(profile, &pool, &facts).unwrap();
+                let live = manifest["spec"]["scheduledOverrides"].clone();
+                if facts.live_overrides.insert(pool.name.clone(), live.clone()) != Some(live) {
+                    written += 1;
+                }
+                of_autoscaler(&manifest)
+            }
+            Mode::ScaleSet => {
+                let live = table(&pool, &facts).unwrap().unwrap();
+                if facts
+                    .live_tables
+                    .insert(pool.name.clone(), live.clone())
+                    .as_ref()
+                    != Some(&live)
+                {
+                    written += 1;
+                }
+                of_table(&live)
+            }
+        };
+        let controller = done(&entries, at..next);
         let begin = usize::try_from(at - range.start).unwrap();
         let length = controller.values.len();
         let profile_says = &wanted.values[begin..begin + length];
@@ -446,6 +518,15 @@ fn compare(profile: &Profile, zone_name: &str, shape: Shape, days: i64) -> (usiz
 
 #[test]
 fn the_controller_does_what_the_profile_means_at_every_minute() {
+    compare_all(Mode::RunnerDeployment);
+}
+
+#[test]
+fn the_table_of_a_scale_set_says_what_the_profile_means_at_every_minute() {
+    compare_all(Mode::ScaleSet);
+}
+
+fn compare_all(mode: Mode) {
     let years: Option<i64> = env::var("ARCCTL_SCHEDULE_YEARS")
         .ok()
         .map(|it| it.parse().unwrap());
@@ -459,7 +540,7 @@ fn the_controller_does_what_the_profile_means_at_every_minute() {
     let (mut compared, mut written) = (0, 0);
     for zone in zones {
         for shape in SHAPES {
-            let (minutes, times) = compare(&profile, zone, shape, days);
+            let (minutes, times) = compare(&profile, mode, zone, shape, days);
             compared += minutes;
             written += times;
         }
@@ -484,7 +565,7 @@ fn an_endless_recurrence_is_seen_to_be_wrong() {
     let endless = serde_json::json!({"spec": {"scheduledOverrides": [{
         "startTime": "2024-01-01T20:00:00+01:00", "endTime": "2024-01-02T08:00:00+01:00",
         "minReplicas": 1, "recurrenceRule": {"frequency": "Daily"}}]}});
-    let controller = done(&endless, range);
+    let controller = done(&of_autoscaler(&endless), range);
     let pairs = wanted.values.iter().zip(&controller.values);
     let first = pairs.clone().position(|(one, other)| one != other).unwrap();
     let second = i64::try_from(first).unwrap() * 60 + BEGIN * 60;

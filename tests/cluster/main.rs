@@ -18,5 +18,6 @@ mod install;
 mod pools;
 mod run;
 mod scale;
+mod scale_sets;
 mod teardown;
 mod torture;

@@ -20,7 +20,7 @@ use writer::Writer;
 /// Where the original files are, a folder per table: `ARCCTL_REFERENCE_CRDS=DIR cargo test -p arcctl-facts -- --ignored`.
 const ORIGINALS: &str = "ARCCTL_REFERENCE_CRDS";
 
-fn tables() -> [(&'static str, &'static Table); 3] {
+fn tables() -> [(&'static str, &'static Table); 4] {
     [
         (
             "actions-runner-controller-0.23.3",
@@ -31,15 +31,25 @@ fn tables() -> [(&'static str, &'static Table); 3] {
             actions_runner_controller_0_23_7(),
         ),
         ("cert-manager-v1.21.1", cert_manager_1_21_1()),
+        ("gha-runner-scale-set-0.14.2", gha_runner_scale_set_0_14_2()),
     ]
 }
+
+/// What the CRDs of runner scale sets take in their repository (`git ls-tree -l` at the tag): the originals that the table
+/// is held against have no text.
+const SIZES: [(&str, u64); 4] = [
+    ("AutoscalingListener", 609_000),
+    ("AutoscalingRunnerSet", 1_210_000),
+    ("EphemeralRunner", 575_000),
+    ("EphemeralRunnerSet", 608_000),
+];
 
 #[test]
 fn every_line_is_a_fact_and_every_type_is_there() {
     for (name, table) in tables() {
         assert_eq!(table.faults, Vec::<String>::new(), "{name}");
         assert_eq!(table.unknown_types(), Vec::<String>::new(), "{name}");
-        assert!(table.kinds().count() >= 5, "{name}");
+        assert!(table.kinds().count() >= 4, "{name}");
         for kind in table.kinds() {
             assert!(table.schema(kind).is_some(), "{name}: {kind} has no type");
         }
@@ -160,7 +170,8 @@ fn write_the_tables() {
         let mut writer = Writer::default();
         let mut head = String::new();
         for (kind, (crd, size)) in originals(name) {
-            head += &crd_line(&kind, &crd, size);
+            let known = SIZES.iter().find(|(name, _)| *name == kind);
+            head += &crd_line(&kind, &crd, known.map_or(size, |(_, size)| *size));
             let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
             writer.define(&kind, &without_descriptions(schema), true);
         }

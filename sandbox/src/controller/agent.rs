@@ -196,17 +196,21 @@ impl Agents {
     /// The runner's program ends well, and with it its pod.
     async fn end(&mut self, pod: &Value) {
         self.states.insert(uid(pod).to_owned(), State::Done);
-        let ended = ended(pod);
+        let ended = ended(pod, 0);
         // A pod that is gone already needs no status.
         let _gone = self.objects.merge_status(&POD, at(pod), &ended).await;
     }
 }
 
-/// The status of a pod whose containers have ended well.
-fn ended(pod: &Value) -> Value {
+/// The status of a pod whose containers have ended with this exit code.
+pub(crate) fn ended(pod: &Value, code: i32) -> Value {
     let now = objects::seconds(jiff::Timestamp::now());
     let mut status = pod["status"].clone();
-    status["phase"] = json!("Succeeded");
+    let (phase, reason) = match code {
+        0 => ("Succeeded", "Completed"),
+        _ => ("Failed", "Error"),
+    };
+    status["phase"] = json!(phase);
     for container in status["containerStatuses"]
         .as_array_mut()
         .into_iter()
@@ -216,7 +220,7 @@ fn ended(pod: &Value) -> Value {
         container["ready"] = json!(false);
         container["started"] = json!(false);
         container["state"] = json!({ "terminated": {
-            "exitCode": 0, "reason": "Completed", "startedAt": since, "finishedAt": now,
+            "exitCode": code, "reason": reason, "startedAt": since, "finishedAt": now,
         } });
     }
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {

@@ -242,7 +242,7 @@ pub(super) async fn tell(
 }
 
 /// A client that trusts what the sandbox trusts.
-pub(super) fn client(settings: &GitHubSettings, timeout: Duration) -> Result<Client> {
+pub(crate) fn client(settings: &GitHubSettings, timeout: Duration) -> Result<Client> {
     let mut roots = rustls::RootCertStore::empty();
     for pem in &settings.trusted {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -262,7 +262,7 @@ pub(super) fn client(settings: &GitHubSettings, timeout: Duration) -> Result<Cli
 }
 
 /// The sandbox speaks to nobody outside; elsewhere there is, for it, no such host.
-fn on_loopback(url: &str) -> Result<(), String> {
+pub(crate) fn on_loopback(url: &str) -> Result<(), String> {
     let host = url
         .parse::<http::Uri>()
         .ok()
@@ -276,7 +276,7 @@ fn on_loopback(url: &str) -> Result<(), String> {
 }
 
 /// The cause of a failed request, as Go words the common ones.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "context deadline exceeded".to_owned();
     }

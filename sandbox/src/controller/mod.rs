@@ -4,11 +4,11 @@
 //! It works while a pod of its Deployment is ready, with that pod's arguments, environment and Secret, and stops if there
 //! is none.
 
-mod agent;
+pub(crate) mod agent;
 mod autoscaler;
 mod configuration;
 mod deployments;
-mod github;
+pub(crate) mod github;
 mod manager;
 mod overrides;
 mod pods;

@@ -33,6 +33,50 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
+    /// The scale set whose job it is.
+    pub scale_set: Option<u64>,
+    /// Whether its runner went away while it ran.
+    pub lost: bool,
+    /// When a scale set got it.
+    pub(super) assigned_at: Option<Timestamp>,
+    /// The scale sets that may acquire it.
+    pub(super) offered: Vec<u64>,
+    /// What its scale set's listener knows of it.
+    pub(super) told: Stage,
+}
+
+/// Where a job of a scale set is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It is nobody's.
+    #[default]
+    Queued,
+    /// It is a scale set's.
+    Assigned,
+    /// A runner has it.
+    Begun,
+    /// It has ended.
+    Over,
+}
+
+impl Stage {
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Queued => Self::Assigned,
+            Self::Assigned => Self::Begun,
+            Self::Begun | Self::Over => Self::Over,
+        }
+    }
+
+    /// What a message calls the step to it.
+    pub(super) fn event(self) -> &'static str {
+        match self {
+            Self::Queued => "JobAvailable",
+            Self::Assigned => "JobAssigned",
+            Self::Begun => "JobStarted",
+            Self::Over => "JobCompleted",
+        }
+    }
 }
 
 /// What goes wrong with jobs, on request.
@@ -50,18 +94,14 @@ pub struct ActionsFaults {
 
 impl Job {
     pub(super) fn new(id: u64, template: &Template, runs: bool) -> Self {
-        let now = Timestamp::now();
         let steps = template.steps.iter().map(|name| (name.clone(), None));
+        let queued = Self::queued(id, template.labels.clone());
         Self {
-            id,
             name: template.name.clone(),
             conclusion: (!runs).then(|| "skipped".to_owned()),
-            labels: template.labels.clone(),
             steps: steps.collect(),
-            runner: None,
-            created_at: now,
-            started_at: None,
-            completed_at: (!runs).then_some(now),
+            completed_at: (!runs).then_some(queued.created_at),
+            ..queued
         }
     }
 
@@ -77,7 +117,27 @@ impl Job {
             created_at: Timestamp::now(),
             started_at: None,
             completed_at: None,
+            scale_set: None,
+            lost: false,
+            assigned_at: None,
+            offered: Vec::new(),
+            told: Stage::Queued,
         }
+    }
+
+    /// Where it is.
+    pub(super) fn stage(&self) -> Stage {
+        match (&self.conclusion, &self.runner, self.scale_set) {
+            (Some(_), _, _) => Stage::Over,
+            (None, Some(_), _) => Stage::Begun,
+            (None, None, Some(_)) => Stage::Assigned,
+            (None, None, None) => Stage::Queued,
+        }
+    }
+
+    /// Whether a scale set has it, and it has not ended.
+    pub(super) fn is_of(&self, set: u64) -> bool {
+        self.scale_set == Some(set) && self.conclusion.is_none()
     }
 
     /// `queued`, `in_progress` or `completed`.
@@ -203,8 +263,19 @@ impl Broker {
     /// The runner is gone, and its job with it.
     pub(crate) fn lose(&self, taken: Taken) {
         if let Some(job) = self.0.state().job(taken) {
+            job.lost = true;
             job.end("failure");
         }
+    }
+
+    /// A runner that was registered before its start connects, or goes; false where it is not registered any more.
+    pub(crate) fn connect(&self, runner: u64, online: bool) -> bool {
+        let mut state = self.0.state();
+        let Some(runner) = state.runners.get_mut(&runner) else {
+            return false;
+        };
+        (runner.online, runner.busy) = (online, false);
+        true
     }
 }
 
@@ -228,13 +299,14 @@ impl State {
         let runner = self.runners.get(&id).filter(|it| it.online && !it.busy)?;
         let due = SignedDuration::try_from(self.assignment).unwrap_or_default();
         let now = Timestamp::now();
+        // A runner of a scale set has the scale set's jobs; any other has those that are no scale set's.
         let waits = |job: &&Job| {
-            job.status() == "queued"
-                && now.duration_since(job.created_at) >= due
-                && fits(runner, job)
+            let is_due = || now.duration_since(job.created_at) >= due && fits(runner, job);
+            let is_for_it = job.scale_set == runner.scale_set;
+            job.status() == "queued" && is_for_it && (job.scale_set.is_some() || is_due())
         };
         let (run, job) = self.runs.values().find_map(|run| {
-            let admitted = self.admits(runner, &run.repository);
+            let admitted = self.may_take(&runner.owner, runner.group, &run.repository);
             let job = run.jobs.iter().find(waits).filter(|_| admitted)?;
             Some((run.id, job.id))
         })?;
@@ -250,17 +322,35 @@ impl State {
         Some(taken)
     }
 
-    /// Whether a runner may take jobs of a repository: by where it is registered, and by its group.
-    fn admits(&self, runner: &Runner, repository: &str) -> bool {
+    /// Queues a run of one job that asks for `labels`, as a push does.
+    pub(super) fn queue(&mut self, repository: &str, labels: &[&str]) -> u64 {
+        let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+        let job = Job::queued(self.new_id(), labels);
+        let id = self.new_id();
+        let run = Run {
+            id,
+            repository: repository.to_owned(),
+            workflow: "push.yaml".to_owned(),
+            title: "a push".to_owned(),
+            reference: "main".to_owned(),
+            created_at: Timestamp::now(),
+            jobs: vec![job],
+        };
+        self.runs.insert(id, run);
+        id
+    }
+
+    /// Whether runners that are registered at `place`, in a group, may take jobs of a repository.
+    pub(super) fn may_take(&self, place: &Owner, group: u64, repository: &str) -> bool {
         let owner = repository.split('/').next().unwrap_or_default();
-        let (covers, selectable) = match &runner.owner {
+        let (covers, selectable) = match place {
             Owner::Enterprise(_) => (true, owner),
             Owner::Organization(login) => (login.eq_ignore_ascii_case(owner), repository),
             Owner::Repository(..) => {
-                return runner.owner.to_string() == format!("repos/{repository}");
+                return place.to_string() == format!("repos/{repository}");
             }
         };
-        let group = self.groups.iter().find(|it| it.id == runner.group);
+        let group = self.groups.iter().find(|it| it.id == group);
         let selected = group.and_then(|it| it.selected.as_ref());
         covers
             && selected.is_none_or(|it| it.iter().any(|one| one.eq_ignore_ascii_case(selectable)))

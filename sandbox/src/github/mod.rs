@@ -12,6 +12,7 @@ mod refusal;
 mod routes;
 mod runners;
 mod sandbox_routes;
+mod scale_sets;
 mod server;
 mod state;
 mod token;
@@ -29,6 +30,7 @@ pub use self::jobs::{ActionsFaults, Job};
 pub(crate) use self::jobs::{Broker, JobEvent, Taken};
 pub use self::owner::Owner;
 pub use self::refusal::{Refusing, Told};
+pub use self::scale_sets::{JobCounts, ScaleSet, ScaleSetFaults};
 use self::server::Shared;
 use self::state::State;
 pub use self::state::{Group, NewRunner, RateLimit, Runner};
@@ -84,6 +86,8 @@ pub struct Options {
     pub latency: Duration,
     /// How long a job is queued before a runner that fits may have it.
     pub assignment: Duration,
+    /// How long a listener's poll for messages is open, and how long a session outlives its listener.
+    pub listening: (Duration, Duration),
     /// With which certificate it speaks HTTPS; plain HTTP without.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -102,6 +106,7 @@ impl Default for Options {
             rate_limit: None,
             latency: Duration::from_millis(3),
             assignment: jobs::ASSIGNMENT,
+            listening: (Duration::from_secs(50), Duration::from_mins(2)),
             tls: None,
         }
     }
@@ -120,6 +125,8 @@ impl GitHub {
         let mut state = State::default();
         state.rate_limit = options.rate_limit;
         state.assignment = options.assignment;
+        state.scale_sets.rules = scale_sets::Rules::of(&options.mode);
+        (state.scale_sets.rules.poll, state.scale_sets.rules.session) = options.listening;
         for owner in options.owners {
             state.add_owner(owner);
         }
@@ -332,21 +339,7 @@ impl GitHub {
 
     /// Queues a run of one job that asks for `labels`, as a push does, and returns the run's id.
     pub fn queue(&self, repository: &str, labels: &[&str]) -> u64 {
-        let mut state = self.shared.state();
-        let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
-        let job = Job::queued(state.new_id(), labels);
-        let id = state.new_id();
-        let run = Run {
-            id,
-            repository: repository.to_owned(),
-            workflow: "push.yaml".to_owned(),
-            title: "a push".to_owned(),
-            reference: "main".to_owned(),
-            created_at: Timestamp::now(),
-            jobs: vec![job],
-        };
-        state.runs.insert(id, run);
-        id
+        self.shared.state().queue(repository, labels)
     }
 
     /// Cancels all workflow runs that have not ended, as somebody does on their pages.

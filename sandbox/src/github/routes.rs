@@ -12,7 +12,7 @@ use super::owner::Owner;
 use super::refusal::{Refusal, Told};
 use super::state::State;
 use super::token::{Token, TokenKind};
-use super::{apps, groups, runners, workflows};
+use super::{apps, groups, runners, scale_sets, workflows};
 
 /// An answer with what its headers depend on.
 pub(super) struct Outcome {
@@ -48,6 +48,9 @@ pub(super) fn dispatch(state: &mut State, call: &Call<'_>, examples: &Examples<'
     }
     let result = match segments.as_slice() {
         ["app", rest @ ..] => app(state, call, rest, examples),
+        ["actions", "runner-registration"] if *call.method == Method::POST => {
+            scale_sets::register(state, call)
+        }
         // github.com tells this to anybody; a server in private mode does not.
         ["meta"] if call.token().is_none() && examples.version.is_none() => {
             Ok(Answer::ok(examples.meta()))

@@ -77,10 +77,14 @@ fn find<'a>(state: &'a State, owner: &Owner, id: &str) -> Result<&'a Runner, Ref
 }
 
 fn described(runner: &Runner, version: &str) -> Value {
+    // A scale set's runners have its name only; its labels are not shown here.
+    let of_scale_set = runner.scale_set.is_some();
+    let kind = if of_scale_set { "read-only" } else { "custom" };
     let fixed = ["self-hosted", "Linux", "X64"].map(|name| (name, "read-only"));
-    let own = runner.labels.iter().map(|name| (name.as_str(), "custom"));
+    let own = runner.labels.iter().map(|name| (name.as_str(), kind));
     let labels: Vec<_> = fixed
         .into_iter()
+        .filter(|_| !of_scale_set)
         .chain(own)
         .zip(1..)
         .map(|((name, kind), id)| json!({"id": id, "name": name, "type": kind}))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::call::Answer;
 use super::refusal::Refusal;
+use super::scale_sets;
 use super::state::{NewRunner, State};
 use super::token::Token;
 
@@ -61,6 +62,7 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (method, segments.as_slice()) {
         (&Method::GET, ["state"]) => Ok(Answer::ok(snapshot(state))),
+        (_, ["jobs"]) => scale_sets::jobs(state, method, body),
         (&Method::POST, ["runners"]) => {
             let Register {
                 token,
@@ -156,6 +158,8 @@ fn snapshot(state: &State) -> Value {
         "runners": state.runners.values().collect::<Vec<_>>(),
         "groups": state.groups,
         "runs": runs,
+        "jobs": state.job_counts(),
+        "scale_sets": state.shown_scale_sets(),
         "rate_limit": state.rate_limit,
         "violations": state.violations,
     })

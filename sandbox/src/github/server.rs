@@ -15,7 +15,7 @@ use super::refusal::{Refusal, Told};
 use super::routes::{Outcome, dispatch};
 use super::state::State;
 use super::token::random;
-use super::{Mode, sandbox_routes};
+use super::{Mode, sandbox_routes, scale_sets};
 use crate::listen::{Body, Unanswered, whole};
 use crate::openapi::{AnswerView, OpenApi, RequestView};
 
@@ -44,6 +44,10 @@ pub(super) async fn handle(
     if let Some(path) = parts.uri.path().strip_prefix("/_sandbox") {
         let answer = sandbox_routes::answer(&mut shared.state(), &parts.method, path, &body);
         return Ok(response(answer, HeaderMap::new()));
+    }
+    if let Some(path) = parts.uri.path().strip_prefix(scale_sets::SERVICES) {
+        let path = format!("/{path}");
+        return Ok(scale_sets::handle(&shared, &parts, &path, &body).await);
     }
     tokio::time::sleep(shared.latency).await;
     let prefix = shared.mode.prefix();
@@ -164,7 +168,7 @@ fn encode(answer: &Answer) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-fn response(answer: Answer, mut headers: HeaderMap) -> Response<Body> {
+pub(super) fn response(answer: Answer, mut headers: HeaderMap) -> Response<Body> {
     let mut response = Response::new(whole(encode(&answer)));
     *response.status_mut() = answer.status;
     if answer.body.is_some() {

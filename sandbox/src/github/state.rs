@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::jobs::ActionsFaults;
 use super::owner::Owner;
 use super::refusal::Refusing;
+use super::scale_sets::ScaleSets;
 use super::token::{App, HOUR, Token, after, random};
 use super::workflow_file::Workflow;
 use super::workflows::Run;
@@ -27,6 +28,7 @@ pub(super) struct State {
     /// How long a job is queued at least.
     pub(super) assignment: Duration,
     pub(super) actions: ActionsFaults,
+    pub(super) scale_sets: ScaleSets,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) secondary_limit: Option<Duration>,
     pub(super) refusing: Option<Refusing>,
@@ -64,6 +66,8 @@ pub struct Runner {
     pub busy: bool,
     /// Whether it takes one job only.
     pub ephemeral: bool,
+    /// The scale set that it is of.
+    pub scale_set: Option<u64>,
 }
 
 /// What a new runner says of itself.
@@ -222,9 +226,36 @@ impl State {
             online,
             busy,
             ephemeral,
+            scale_set: None,
         };
         self.runners.insert(id, runner);
         Ok(id)
+    }
+
+    /// Registers a runner of a scale set before it starts; its only label is the scale set's name.
+    pub(super) fn add_just_in_time(
+        &mut self,
+        owner: &Owner,
+        group: u64,
+        name: String,
+        label: String,
+        scale_set: u64,
+    ) -> Runner {
+        let id = self.new_id();
+        self.by_name.entry(name.clone()).or_default().insert(id);
+        let runner = Runner {
+            id,
+            name,
+            owner: owner.clone(),
+            labels: vec![label],
+            group,
+            online: false,
+            busy: false,
+            ephemeral: true,
+            scale_set: Some(scale_set),
+        };
+        self.runners.insert(id, runner.clone());
+        runner
     }
 }
 

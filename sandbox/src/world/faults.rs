@@ -8,10 +8,10 @@ use anyhow::{Result, bail};
 
 use crate::duration::duration;
 use crate::egress::EgressFault;
-use crate::github::ActionsFaults;
+use crate::github::{ActionsFaults, ScaleSetFaults};
 use crate::kubelet::KubeletFault;
 use crate::proxy::{CertificateFault, Fault, FaultSpecification, System};
-use crate::{cert_manager, controller};
+use crate::{cert_manager, controller, scale_sets};
 
 /// All faults, by area.
 #[derive(Default)]
@@ -22,6 +22,9 @@ pub(super) struct Faults {
     pub(super) cert_manager: cert_manager::Faults,
     pub(super) controller: controller::Faults,
     pub(super) actions: ActionsFaults,
+    /// Of the service that scale sets use, and of their controller, listeners and runners.
+    pub(super) service: ScaleSetFaults,
+    pub(super) scale_sets: scale_sets::Faults,
     pub(super) proxies: Vec<(System, Fault)>,
     pub(super) charts_down: bool,
     /// Whether the nodes, and what runs on them, reach none of the sandbox's servers; tests set it.
@@ -42,6 +45,9 @@ impl Faults {
                 }
                 Some(("controller", fault)) => set_controller(&mut faults.controller, fault)?,
                 Some(("actions", fault)) => set_actions(&mut faults.actions, fault)?,
+                Some(("scale-sets", fault)) => {
+                    set_scale_sets(&mut faults.service, &mut faults.scale_sets, fault)?;
+                }
                 _ => faults.add(spec.parse()?)?,
             }
         }
@@ -123,6 +129,33 @@ fn set_actions(faults: &mut ActionsFaults, fault: &str) -> Result<()> {
     Ok(())
 }
 
+fn set_scale_sets(
+    service: &mut ScaleSetFaults,
+    faults: &mut scale_sets::Faults,
+    fault: &str,
+) -> Result<()> {
+    match fault.split_once('=').unwrap_or((fault, "")) {
+        ("session-conflict", "") => service.session_conflicts = u64::MAX,
+        ("session-conflict", times) => service.session_conflicts = times.parse()?,
+        ("unknown-id", "") => service.unknown_id = true,
+        ("no-group", "") => service.no_group = true,
+        ("service-late", value) => service.late = duration(value)?,
+        ("secret-gone", "") => faults.secret_gone = true,
+        ("listener-dies", value) => faults.listener_dies = Some(duration(value)?),
+        ("crash-after", value) => faults.crash_after = Some(duration(value)?),
+        ("late", value) => faults.late = duration(value)?,
+        ("register-late", value) => faults.register_late = duration(value)?,
+        ("never-register", "") => faults.never_register = true,
+        ("deprecated", "") => faults.deprecated = true,
+        _ => bail!(
+            "`{fault}` is not a fault of scale sets: write `session-conflict`, `session-conflict=3`, `unknown-id`, \
+             `no-group`, `service-late=5s`, `secret-gone`, `listener-dies=5s`, `crash-after=5s`, `late=5s`, \
+             `register-late=5s`, `never-register` or `deprecated`"
+        ),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +176,8 @@ mod tests {
             ("controller:never-register=1", "`never-register`"),
             ("actions:step-fails", "`step-fails=NAME`"),
             ("actions:take", "write for example `5s`"),
+            ("scale-sets:listener-dies", "write for example `5s`"),
+            ("scale-sets:never", "`never-register`"),
         ] {
             let error = parse(spec).err().map(|error| format!("{error:#}"));
             assert!(
@@ -169,6 +204,10 @@ mod tests {
     fn faults_reach_their_area() {
         assert_eq!(parse("github:401").unwrap().proxies[0].0, System::GitHub);
         assert!(parse("charts:down").unwrap().charts_down);
+        let service = parse("scale-sets:session-conflict=3").unwrap().service;
+        assert_eq!(service.session_conflicts, 3);
+        let late = parse("scale-sets:late=7s").unwrap().scale_sets.late;
+        assert_eq!(late, Duration::from_secs(7));
         let late = parse("cert-manager:inject-late=1500ms")
             .unwrap()
             .cert_manager;

@@ -5,6 +5,7 @@ mod environment;
 mod faults;
 mod profile;
 mod proxies;
+mod stand_ins;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,15 +19,14 @@ use tokio::task::JoinSet;
 use self::environment::Environment;
 use self::faults::Faults;
 use self::proxies::Proxies;
+use self::stand_ins::{authenticator, github, kubelet_settings, stand_ins};
 use crate::authenticator::Authenticator;
-use crate::cert_manager;
 use crate::chart_repository::ChartRepository;
 use crate::cloud::{Cloud, rules::Rules};
 use crate::control_plane::ControlPlane;
-use crate::controller::{self, GitHubSettings};
 use crate::egress::Egress;
 use crate::github::{self, GitHub};
-use crate::kubelet::{self, Images, Kubelet, NodeSpec};
+use crate::kubelet::{Images, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
 use crate::processes::ProcessGroup;
 use crate::proxy::{Proxy, System};
@@ -145,17 +145,7 @@ impl Sandbox {
             egress.set_fault(namespace, service, Some(*fault));
         }
         let kubelet = Kubelet::start(&client, kubelet_settings(&options, &faults)).await?;
-        let mode = options.github.clone();
-        let github = GitHub::start(github::Options {
-            mode,
-            assignment: match options.pace {
-                Pace::Realistic => github::Options::default().assignment,
-                Pace::Fast => std::time::Duration::from_millis(300),
-            },
-            ..github::Options::default()
-        })
-        .await?;
-        github.set_actions_faults(faults.actions.clone());
+        let github = github(&options, &faults).await?;
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
             let associations = Arc::clone(&aws.associations);
@@ -273,75 +263,6 @@ impl Sandbox {
         self.egress.stop();
         self.processes.stop();
     }
-}
-
-async fn authenticator(moto: Option<&Moto>) -> Result<Option<Authenticator>> {
-    match moto {
-        Some(moto) => Authenticator::start(&moto.url()).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
-    kubelet::Settings {
-        nodes: options.nodes.clone(),
-        delays: match options.pace {
-            Pace::Realistic => kubelet::Delays::realistic(),
-            Pace::Fast => kubelet::Delays::fast(),
-        },
-        images: options.images,
-        faults: faults.kubelet.clone(),
-        cut_off: Arc::clone(&faults.cut_off),
-        paused: Arc::clone(&faults.paused),
-    }
-}
-
-/// Starts the stand-ins of the programs that run in the cluster's pods.
-fn stand_ins(
-    client: &kube::Client,
-    egress: &Egress,
-    proxies: &Proxies,
-    github: &GitHub,
-    options: &Options,
-    faults: Faults,
-) -> JoinSet<()> {
-    let (mut cert_manager, mut controller) = match options.pace {
-        Pace::Realistic => (
-            cert_manager::Delays::realistic(),
-            controller::Delays::realistic(),
-        ),
-        Pace::Fast => (cert_manager::Delays::fast(), controller::Delays::fast()),
-    };
-    cert_manager.issue += faults.issue_late.unwrap_or_default();
-    if let Some(period) = faults.controller.sync {
-        (controller.resync, controller.poll) = (period, period);
-    }
-    let public = match options.github {
-        github::Mode::Cloud => Some(proxies.github.url()),
-        github::Mode::EnterpriseServer(_) => None,
-    };
-    let settings = GitHubSettings {
-        public,
-        broker: Some(github.broker()),
-        cut_off: faults.cut_off,
-        paused: faults.paused,
-        ..GitHubSettings::default()
-    };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(cert_manager::run(
-        client.clone(),
-        egress.clone(),
-        cert_manager,
-        faults.cert_manager,
-    ));
-    tasks.spawn(controller::run(
-        client.clone(),
-        egress.clone(),
-        settings,
-        controller,
-        faults.controller,
-    ));
-    tasks
 }
 
 fn environment(

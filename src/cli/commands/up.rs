@@ -109,9 +109,11 @@ fn write_trace(path: &Path, run: &Run, output: Output) {
 async fn registered(session: &Session) -> Result<usize> {
     let mut count = 0;
     for desired in &session.desired {
-        if let Resource::Registration(pool) = &desired.resource {
-            count += pool.online(&session.context).await?;
-        }
+        count += match &desired.resource {
+            Resource::Registration(pool) => pool.online(&session.context).await?,
+            Resource::ScaleSetOnline(set) => set.online(&session.context).await?,
+            _ => 0,
+        };
     }
     Ok(count)
 }

@@ -7,9 +7,11 @@ pub mod auth;
 mod endpoints;
 mod error;
 mod groups;
+mod request;
 mod response;
 mod retry;
 mod runners;
+mod scale_sets;
 mod scope;
 mod server;
 mod workflows;
@@ -17,34 +19,30 @@ mod workflows;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
 use auth::app::{Installation, Purpose};
 use endpoints::{read, refused};
-use error::{
-    ErrorContext,
-    connect::{may_pass, unreachable},
-};
+use error::ErrorContext;
 use groups::read::Groups;
+use request::{Login, Place, Request, With};
 use response::Answer;
-use retry::{ATTEMPTS, Gate, asked};
+use retry::Gate;
 use runners::Pages;
+use scale_sets::service::Services;
 use scope::prefix;
 
 use super::{
     credential::Credential,
     requests::{Call, Counter},
-    retry::{backoff, pause},
 };
 use crate::{
     error::{Error, Result, System},
-    log,
     profile::Scope,
     secret::Secret,
 };
@@ -53,6 +51,7 @@ pub use endpoints::{Question, RequestOrigin, meaning};
 pub use error::message::MESSAGES;
 pub use groups::{GroupFindings, access::GroupAccess, read::NamedGroup};
 pub use runners::remove::Removed;
+pub use scale_sets::{RegisteredSet, Statistics};
 pub use server::{OLDEST, Product, Server, Version};
 pub use workflows::{Job, JobStep, Repository, Run};
 
@@ -82,15 +81,6 @@ pub struct RunnerLabel {
     pub name: String,
 }
 
-/// Optional content of a request.
-#[derive(Clone, Copy)]
-enum With<'a> {
-    Nothing,
-    /// The `ETag` of an earlier response.
-    Tag(&'a str),
-    Body(&'a Value),
-}
-
 /// A connection to one GitHub server.
 pub struct GitHub {
     http: reqwest::Client,
@@ -102,6 +92,7 @@ pub struct GitHub {
     gate: Gate,
     pages: Pages,
     groups: Groups,
+    services: Services,
     rests_until: Mutex<Option<Timestamp>>,
     /// The kinds of calls that have succeeded.
     succeeded: Mutex<HashSet<String>>,
@@ -142,6 +133,7 @@ impl GitHub {
             gate: Gate::default(),
             pages: Pages::default(),
             groups: Groups::default(),
+            services: Services::default(),
             rests_until: Mutex::default(),
             succeeded: Mutex::default(),
             requests: Arc::default(),
@@ -247,8 +239,7 @@ impl GitHub {
         self.attempt_with(call, method, path, with, bearer).await
     }
 
-    /// Makes one call with optional content. If GitHub requests a short pause, all calls of this client wait, and the
-    /// call is retried: GitHub did not execute it. After other failures, only read calls are retried.
+    /// Makes one call with optional content.
     async fn attempt_with(
         &self,
         call: Call,
@@ -257,104 +248,15 @@ impl GitHub {
         with: With<'_>,
         bearer: &Secret,
     ) -> Result<Answer> {
-        let harmless = call == Call::Read;
-        let mut attempt = 1;
-        loop {
-            self.gate.pass().await;
-            self.requests.count(call);
-            let began = Instant::now();
-            let reply = self.once(method, path, with, bearer).await;
-            let status = reply.as_ref().map(|it| it.status.as_u16());
-            let action = format_args!("{method} /{path}");
-            log::answered("github", action, status, began, attempt);
-            if let Some((_, until)) = reply.as_ref().ok().and_then(Answer::limit) {
-                *self
-                    .rests_until
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(until);
-            }
-            let again = match &reply {
-                Ok(answer) if answer.status.is_server_error() && harmless => Some(backoff(attempt)),
-                Ok(answer) => asked(answer).inspect(|length| self.gate.close(*length)),
-                Err(error) => (harmless && may_pass(error)).then(|| backoff(attempt)),
-            };
-            match (again, reply) {
-                (Some(length), reply) if attempt < ATTEMPTS => {
-                    match reply {
-                        Ok(answer) => log::again("github", answer.status, length),
-                        Err(error) => log::again("github", error, length),
-                    }
-                    pause(length).await;
-                }
-                (_, Ok(answer)) => return Ok(answer),
-                (_, Err(error)) => {
-                    return Err(unreachable(&error, &self.server, self.has_bundle).await);
-                }
-            }
-            attempt += 1;
-        }
-    }
-
-    async fn once(
-        &self,
-        method: &Method,
-        path: &str,
-        with: With<'_>,
-        bearer: &Secret,
-    ) -> reqwest::Result<Answer> {
-        let mut request = self
-            .http
-            .request(method.clone(), format!("{}/{path}", self.server.api))
-            .bearer_auth(bearer.expose())
-            .header(header::ACCEPT, "application/vnd.github+json")
-            .header("X-GitHub-Api-Version", "2022-11-28");
-        match with {
-            With::Nothing => {}
-            With::Tag(tag) => request = request.header(header::IF_NONE_MATCH, tag),
-            With::Body(body) => {
-                request = request
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(body.to_string());
-            }
-        }
-        let mut response = request.send().await?;
-        let received = Timestamp::now();
-        let headers = std::mem::take(response.headers_mut());
-        let status = response.status();
-        let body = response.bytes().await?.to_vec();
-        let mut answer = Answer {
-            status,
-            headers,
-            body,
-            received,
-            succeeded_before: false,
+        let request = Request {
+            call,
+            method,
+            place: Place::Api(path),
+            login: Login::Bearer(bearer),
+            with,
         };
-        let kind = kind_of_call(method, path);
-        let mut succeeded = self
-            .succeeded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if answer.is_taken() {
-            succeeded.insert(kind);
-        } else {
-            answer.succeeded_before = succeeded.contains(&kind);
-        }
-        Ok(answer)
+        self.make(&request).await
     }
-}
-
-/// The path of a call without numbers and query, so that similar calls are the same kind.
-fn kind_of_call(method: &Method, path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    let step = |it: &str| {
-        if it.bytes().all(|it| it.is_ascii_digit()) {
-            "#".to_owned()
-        } else {
-            it.to_owned()
-        }
-    };
-    let steps: Vec<String> = path.split('/').map(step).collect();
-    format!("{method} {}", steps.join("/"))
 }
 
 /// The error without the credential: a server's message can contain what arcctl sent.

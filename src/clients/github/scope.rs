@@ -12,6 +12,14 @@ pub(super) fn prefix(scope: Scope<'_>) -> String {
     }
 }
 
+/// The URL by which the Actions service knows a scope: that of its page.
+pub(super) fn page(scope: Scope<'_>, web: &str) -> String {
+    match scope {
+        Scope::Enterprise(name) => format!("{web}/enterprises/{name}"),
+        Scope::Organization(name) | Scope::Repository(name) => format!("{web}/{name}"),
+    }
+}
+
 /// Its name in messages.
 pub(super) fn describe(scope: Scope<'_>) -> String {
     match scope {
@@ -79,6 +87,17 @@ mod tests {
     #[test]
     fn an_enterprise_has_no_permission_for_apps() {
         assert_eq!(permission(Scope::Enterprise("e")), None);
+    }
+
+    #[test]
+    fn each_level_has_its_own_page() {
+        let page = |scope| page(scope, "https://ghe.example");
+        assert_eq!(
+            page(Scope::Enterprise("e")),
+            "https://ghe.example/enterprises/e"
+        );
+        assert_eq!(page(Scope::Organization("o")), "https://ghe.example/o");
+        assert_eq!(page(Scope::Repository("o/r")), "https://ghe.example/o/r");
     }
 
     #[test]

@@ -36,6 +36,16 @@ impl Server {
             };
         };
         let web = url.trim_end_matches('/').to_owned();
+        // Enterprise Cloud with data residency: its API is a host of its own (reference: scale-sets.md 5).
+        if let Some((scheme, host)) = web.split_once("://")
+            && host.ends_with(".ghe.com")
+        {
+            return Self {
+                api: format!("{scheme}://api.{host}"),
+                web,
+                product: Product::Cloud,
+            };
+        }
         Self {
             api: format!("{web}/api/v3"),
             web,
@@ -95,5 +105,11 @@ mod tests {
         assert_eq!(server.api, "https://ghe.example/api/v3");
         assert_eq!(server.web, "https://ghe.example");
         assert_eq!(Server::of(None).api, "https://api.github.com");
+        let tenant = Server::of(Some("https://doge.ghe.com"));
+        assert_eq!(tenant.api, "https://api.doge.ghe.com");
+        assert_eq!(
+            Server::of(Some("https://ghe.com.evil")).api,
+            "https://ghe.com.evil/api/v3"
+        );
     }
 }

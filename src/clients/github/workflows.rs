@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    GitHub, With,
+    GitHub,
     auth::app::Purpose,
     error::workflow::{Asked, WorkflowCase, workflow_refusal},
     hidden,
+    request::With,
     response::Answer,
     runners::PAGE,
 };

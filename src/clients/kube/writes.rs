@@ -53,6 +53,18 @@ impl Kube {
         self.apply_with(manifest, Mode::Commit, &parameters).await
     }
 
+    /// Applies a part of an existing object as `manager`, which then owns these fields alone. `manifest` has these fields, the
+    /// object's name and its uid: where the object is gone, or another of its name, that is a conflict (409).
+    pub async fn apply_part(&self, manifest: &Value, manager: &str) -> Result<Value, KubeFailure> {
+        let parameters = PatchParams {
+            force: true,
+            field_manager: Some(manager.into()),
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::default()
+        };
+        self.apply_with(manifest, Mode::Commit, &parameters).await
+    }
+
     async fn apply_with(
         &self,
         manifest: &Value,
@@ -134,9 +146,14 @@ impl Kube {
 
     /// Merges `patch` into the object.
     pub async fn merge(&self, target: &Target, patch: &Value) -> Result<Value> {
+        self.merge_as(target, patch, FIELD_MANAGER).await
+    }
+
+    /// Merges `patch` into the object as `manager`: what is changed for a while must not look like arcctl's own wish.
+    pub async fn merge_as(&self, target: &Target, patch: &Value, manager: &str) -> Result<Value> {
         let api = self.api(&target.kind, target.namespace.as_deref());
         let parameters = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
+            field_manager: Some(manager.into()),
             ..Default::default()
         };
         let patch = Patch::Merge(patch);

@@ -18,3 +18,17 @@ pub struct EksFacts {
     /// Its VPC.
     pub vpc: Option<String>,
 }
+
+impl EksFacts {
+    /// The cluster's ARN.
+    pub fn arn(&self) -> String {
+        let Self {
+            partition,
+            region,
+            account,
+            name,
+            ..
+        } = self;
+        format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
+    }
+}

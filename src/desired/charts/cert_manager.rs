@@ -18,8 +18,11 @@ const REPOSITORY: &str = "https://charts.jetstack.io";
 /// The first chart with `crds.enabled` in place of `installCRDs`.
 const CRDS_KEY_SINCE: (u64, u64, u64) = (1, 15, 0);
 
-/// Whether arcctl installs it: by default a working one that arcctl did not install is used.
+/// Whether arcctl installs it: by default a working one that arcctl did not install is used. Runner scale sets need none.
 pub fn installs(profile: &Profile, facts: &Facts) -> bool {
+    if !profile.has_deployments() {
+        return false;
+    }
     match profile.cert_manager.install {
         Auto::Auto => facts.foreign_cert_manager != Some(true),
         Auto::Always => true,

@@ -10,6 +10,8 @@ pub(crate) enum Place {
     Controller,
     /// `certManager.values`
     CertManager,
+    /// `scaleSets.values`
+    ScaleSets,
 }
 
 /// Names that arcctl uses to find the chart's objects.
@@ -174,12 +176,56 @@ const CERT_MANAGER: &[(&str, &str)] = &[
     ),
 ];
 
+/// The same for the controller of runner scale sets.
+const SCALE_SETS: &[(&str, &str)] = &[
+    (
+        "flags.logLevel",
+        "`scaleSets.logLevel` of the profile sets it",
+    ),
+    (
+        "flags.updateStrategy",
+        "with another strategy than `immediate` a change of the minimum can delete a listener for good",
+    ),
+    (
+        "flags.healthProbeBindAddress",
+        "arcctl waits until the controller is healthy, and asks there",
+    ),
+    (
+        "flags.excludeLabelPropagationPrefixes",
+        "Argo CD would delete what has its label",
+    ),
+    (
+        "flags.watchSingleNamespace",
+        "the controller works for the namespaces of the profile's pools, and ignores scale sets elsewhere with it",
+    ),
+    ("fullnameOverride", FOUND_BY_NAME),
+    (
+        "image.repository",
+        "`images.registry` of the profile sets it",
+    ),
+    (
+        "imagePullSecrets",
+        "`images.pullSecrets` of the profile sets it",
+    ),
+    ("metrics", "`scaleSets.metrics` of the profile sets it"),
+    ("nameOverride", FOUND_BY_NAME),
+    (
+        "namespaceOverride",
+        "`scaleSets.namespace` of the profile sets it",
+    ),
+    (
+        "replicaCount",
+        "`scaleSets.replicas` of the profile sets it",
+    ),
+];
+
 /// The hint for `path`, which arcctl sets itself.
 pub(crate) fn instead(place: Place, path: &str) -> String {
     let table = match place {
         Place::Template => TEMPLATE,
         Place::Controller => CONTROLLER,
         Place::CertManager => CERT_MANAGER,
+        Place::ScaleSets => SCALE_SETS,
     };
     let longest = table
         .iter()

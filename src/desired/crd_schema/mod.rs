@@ -100,6 +100,68 @@ pub fn conforms(table: &Table, manifest: &Value) -> Vec<SchemaProblem> {
     problems
 }
 
+/// Every problem of the `AutoscalingRunnerSet` that the chart makes of the values of a scale set's release.
+pub fn check_values(values: &Value) -> Vec<SchemaProblem> {
+    let mut spec = json!({});
+    for (key, field) in [
+        ("githubConfigUrl", "githubConfigUrl"),
+        ("githubConfigSecret", "githubConfigSecret"),
+        ("githubServerTLS", "githubServerTLS"),
+        ("listenerTemplate", "listenerTemplate"),
+        ("maxRunners", "maxRunners"),
+        ("minRunners", "minRunners"),
+        ("proxy", "proxy"),
+        ("runnerGroup", "runnerGroup"),
+        ("runnerScaleSetName", "runnerScaleSetName"),
+        ("scaleSetLabels", "runnerScaleSetLabels"),
+        ("template", "template"),
+    ] {
+        if !values[key].is_null() {
+            spec[field] = values[key].clone();
+        }
+    }
+    let manifest = json!({
+        "apiVersion": names::SCALE_SET_API_VERSION,
+        "kind": "AutoscalingRunnerSet",
+        "metadata": {"name": values["runnerScaleSetName"], "labels": values["labels"]},
+        "spec": spec,
+    });
+    conforms(arcctl_facts::gha_runner_scale_set_0_14_2(), &manifest)
+}
+
+/// Every problem of the `template`, `tolerations` and `env` of a runner scale set, with the profile's paths.
+pub fn check_scale_set(pool: &Pool) -> Vec<SchemaProblem> {
+    let runner = json!([{"name": "runner"}]);
+    let mut template = json!(pool.template);
+    if pool.template.get("containers").is_none() {
+        template["containers"] = runner.clone();
+    }
+    let tolerations = json!({"tolerations": pool.tolerations, "containers": runner});
+    let env = json!({"containers": [{"name": "runner", "env": pool.env}]});
+    let mut problems = Vec::new();
+    for (at, written, spec) in [
+        ("spec.template.spec.", "template.", template),
+        ("spec.template.spec.", "", tolerations),
+        ("spec.template.spec.containers[0].", "", env),
+    ] {
+        let manifest = json!({
+            "apiVersion": names::SCALE_SET_API_VERSION,
+            "kind": "AutoscalingRunnerSet",
+            "spec": {"template": {"spec": spec}},
+        });
+        let table = arcctl_facts::gha_runner_scale_set_0_14_2();
+        let found = conforms(table, &manifest).into_iter();
+        problems.extend(found.filter_map(|problem| {
+            let path = problem.path.strip_prefix(at)?;
+            Some(SchemaProblem {
+                path: format!("{written}{path}"),
+                message: problem.message,
+            })
+        }));
+    }
+    problems
+}
+
 /// Every problem of a pool's `template`, `tolerations` and `env`, with the profile's paths
 /// (`template.volumes[0].name`).
 pub fn check_pool(pool: &Pool, chart_version: &str) -> Vec<SchemaProblem> {

@@ -51,7 +51,7 @@ fn without_rules(panel: &mut Value) {
 /// The profile's windows, which no metric contains.
 fn windows(profile: &Profile, rules: bool) -> String {
     let mut text = String::new();
-    for pool in &profile.pools {
+    for pool in profile.deployment_pools() {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,

@@ -61,6 +61,10 @@ pub(super) fn objects(profile: &Profile, facts: &Facts) -> Result<Vec<Value>, De
     let Some(monitoring) = &profile.monitoring else {
         return Ok(Vec::new());
     };
+    // Those of runner scale sets are not made yet: the lint says so.
+    if !profile.has_deployments() {
+        return Ok(Vec::new());
+    }
     let (rules, dashboard) = (wants_rules(profile, facts), wants_dashboard(profile, facts));
     let mut objects = Vec::new();
     if rules {
@@ -123,5 +127,5 @@ fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a
             ends,
         })
     };
-    profile.pools.iter().map(of).collect()
+    profile.deployment_pools().map(of).collect()
 }

@@ -37,12 +37,12 @@ pub(crate) fn volume() -> Value {
 }
 
 /// The mount in a runner or docker container.
-pub(super) fn runner_mount() -> Value {
+pub(crate) fn runner_mount() -> Value {
     json!({"name": VOLUME, "mountPath": FILE, "subPath": names::CA_BUNDLE_KEY, "readOnly": true})
 }
 
 /// The variable of a runner container.
-pub(super) fn runner_environment() -> (String, String) {
+pub(crate) fn runner_environment() -> (String, String) {
     ("NODE_EXTRA_CA_CERTS".into(), FILE.into())
 }
 

@@ -34,8 +34,7 @@ pub(super) fn add(
     if sidecar {
         insert_list(spec, "dockerEnv", docker_environment(profile, pool));
     }
-    if let Some(stop) = pool.graceful_stop {
-        let period = stop.as_secs().saturating_add(GRACE_MARGIN_SECONDS);
+    if let Some(period) = grace_period(pool) {
         spec.insert("terminationGracePeriodSeconds".into(), period.into());
     }
     if let Some(resources) = runner_resources(pool)? {
@@ -49,6 +48,12 @@ pub(super) fn add(
         spec.insert("dockerdContainerResources".into(), requirements(resources));
     }
     Ok(())
+}
+
+/// The seconds after which kubelet kills a pod that is deleted.
+pub(crate) fn grace_period(pool: &Pool) -> Option<u64> {
+    let stop = pool.graceful_stop?;
+    Some(stop.as_secs().saturating_add(GRACE_MARGIN_SECONDS))
 }
 
 fn add_mode(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
@@ -77,7 +82,8 @@ fn add_mode(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     }
 }
 
-fn work_volume(volume: &WorkVolume) -> Value {
+/// The claim of the volume that the runner and the job share.
+pub(crate) fn work_volume(volume: &WorkVolume) -> Value {
     let access_mode = match volume.access_mode {
         AccessMode::ReadWriteOnce => "ReadWriteOnce",
         AccessMode::ReadWriteMany => "ReadWriteMany",
@@ -157,12 +163,13 @@ fn shared_environment(profile: &Profile, pool: &Pool) -> Vec<(String, String)> {
         .collect()
 }
 
-fn variable((name, value): (String, String)) -> Value {
+/// A variable of a container.
+pub(crate) fn variable((name, value): (String, String)) -> Value {
     json!({"name": name, "value": value})
 }
 
 /// The runner's resources: the pool's, else the fractions of its instance type, else none.
-fn runner_resources(pool: &Pool) -> Result<Option<ResourceRequirements>, DesiredError> {
+pub(crate) fn runner_resources(pool: &Pool) -> Result<Option<ResourceRequirements>, DesiredError> {
     let given = pool
         .resources
         .as_ref()
@@ -179,7 +186,8 @@ fn runner_resources(pool: &Pool) -> Result<Option<ResourceRequirements>, Desired
     }
 }
 
-fn requirements(resources: &ResourceRequirements) -> Value {
+/// The resources of a container, in the form in which the API server keeps them.
+pub(crate) fn requirements(resources: &ResourceRequirements) -> Value {
     let quantities = |map: &BTreeMap<String, Quantity>| -> Map<String, Value> {
         map.iter()
             .map(|(name, text)| (name.clone(), quantity::canonical(text).into()))
@@ -197,7 +205,8 @@ fn requirements(resources: &ResourceRequirements) -> Value {
     result.into()
 }
 
-fn insert_list(spec: &mut Map<String, Value>, key: &str, list: Vec<Value>) {
+/// Sets a list that is not empty.
+pub(crate) fn insert_list(spec: &mut Map<String, Value>, key: &str, list: Vec<Value>) {
     if !list.is_empty() {
         spec.insert(key.into(), list.into());
     }

@@ -8,9 +8,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ca_bundle, containers, runner_deployment};
+use super::{ca_bundle, containers, image, runner_deployment};
 use crate::{
-    desired::{DesiredError, names},
+    desired::{DesiredError, names, scale_set},
     profile::{Pool, Profile},
     templates,
 };
@@ -133,8 +133,11 @@ fn job(profile: &Profile, pool: &Pool, pod: &Value) -> Value {
 }
 
 fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
-    let deployment = runner_deployment::runner_deployment(profile, pool)?;
-    let runner = &deployment["spec"]["template"]["spec"];
+    let runner = if pool.is_scale_set() {
+        scale_set::pod::template(profile, pool)?["spec"].take()
+    } else {
+        runner_deployment::runner_deployment(profile, pool)?["spec"]["template"]["spec"].take()
+    };
     let mut pod = Map::new();
     for key in LIKE_A_RUNNER {
         if let Some(value) = runner.get(key) {
@@ -160,7 +163,7 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     );
     let mut container = json!({
         "name": "probe",
-        "image": runner["image"],
+        "image": image::mirrored(profile.images.as_ref(), &pool.image),
         "command": ["/bin/bash", "-c", templates::PROBE.text(&[])],
         "env": environment,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},

@@ -15,17 +15,21 @@ const DIRECT: [&str; 7] = [
     "$(KUBERNETES_SERVICE_HOST)",
 ];
 
+/// What is reached without the proxy: the profile's hosts, then those of every cluster.
+pub(crate) fn direct(proxy: &Proxy) -> impl Iterator<Item = &str> {
+    let given = || proxy.no_proxy.iter().map(String::as_str);
+    let of_every_cluster = DIRECT
+        .into_iter()
+        .filter(move |host| !given().any(|own| own == *host));
+    given().chain(of_every_cluster)
+}
+
 /// The variables, in both spellings: curl reads `http_proxy` in lower case only, other programs upper case only.
 pub(crate) fn environment(proxy: Option<&Proxy>) -> Vec<(String, String)> {
     let Some(proxy) = proxy else {
         return Vec::new();
     };
-    let mut no_proxy = proxy.no_proxy.clone();
-    for host in DIRECT {
-        if !no_proxy.iter().any(|own| own == host) {
-            no_proxy.push(host.to_owned());
-        }
-    }
+    let no_proxy: Vec<&str> = direct(proxy).collect();
     let no_proxy = no_proxy.join(",");
     let variables = [
         ("HTTP_PROXY", proxy.http.as_ref()),

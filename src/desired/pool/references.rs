@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ca_bundle, runner_deployment};
 use crate::{
-    desired::DesiredError,
+    desired::{DesiredError, scale_set},
     profile::{Auto, Pool, Profile},
 };
 
@@ -112,9 +112,13 @@ fn of_pool(
     index: usize,
     needs: &mut Needs,
 ) -> Result<(), DesiredError> {
-    let manifest = runner_deployment::runner_deployment(profile, pool)?;
-    let spec = &manifest["spec"]["template"]["spec"];
-    let namespace = manifest["metadata"]["namespace"].as_str();
+    let spec = if pool.is_scale_set() {
+        scale_set::pod::runner_pod(profile, pool)?["spec"].take()
+    } else {
+        runner_deployment::runner_deployment(profile, pool)?["spec"]["template"]["spec"].take()
+    };
+    let spec = &spec;
+    let namespace = Some(pool.namespace.as_str());
     let at = |key: &str| format!("pools[{index}].{key}");
     let mut found = Found {
         namespace,

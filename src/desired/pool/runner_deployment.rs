@@ -5,7 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{containers, image};
+use super::{
+    containers::{self, insert_list},
+    image,
+};
 use crate::{
     desired::{DesiredError, charts::overlay, names},
     profile::{Metadata, Pool, Profile, Scope},
@@ -62,25 +65,25 @@ pub fn runner_deployment(profile: &Profile, pool: &Pool) -> Result<Value, Desire
 /// The `RunnerDeployment`'s own metadata: arcctl's labels, and the pool's.
 fn metadata_of(profile: &Profile, pool: &Pool) -> Map<String, Value> {
     let mut metadata = names::metadata(profile, Some(&pool.namespace), &pool.name);
-    let theirs = fields(&pool.metadata, &[]);
+    let theirs = metadata_fields(&pool.metadata, &[]);
     // arcctl's labels win; the lint rejects user labels that collide.
     overlay::merge(&mut metadata, &theirs);
     metadata
 }
 
 /// The metadata of the pool's pods: the controller copies it from the template.
-fn pod_metadata(profile: &Profile, pool: &Pool) -> Map<String, Value> {
+pub(crate) fn pod_metadata(profile: &Profile, pool: &Pool) -> Map<String, Value> {
     let role = profile.role_of(pool).map(|(via, role)| {
         (
             names::ROLE_ANNOTATION,
             format!("{} {}", via.key(), role.role),
         )
     });
-    fields(&pool.pod_metadata, role.as_slice())
+    metadata_fields(&pool.pod_metadata, role.as_slice())
 }
 
 /// Labels and annotations as `metadata` fields, with `more` annotations.
-fn fields(metadata: &Metadata, more: &[(&str, String)]) -> Map<String, Value> {
+pub(crate) fn metadata_fields(metadata: &Metadata, more: &[(&str, String)]) -> Map<String, Value> {
     let text = |(key, value): (&String, &String)| (key.clone(), Value::from(value.as_str()));
     let labels: Map<String, Value> = metadata.labels.iter().map(text).collect();
     let mut annotations: Map<String, Value> = metadata.annotations.iter().map(text).collect();
@@ -142,8 +145,8 @@ pub(super) fn own_spec(profile: &Profile, pool: &Pool) -> Result<Map<String, Val
     Ok(spec)
 }
 
-/// Adds the pod's scheduling, service account and security context.
-fn add_pod(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
+/// Adds the pod's scheduling, pull secrets, service account and security context.
+pub(crate) fn add_pod(spec: &mut Map<String, Value>, profile: &Profile, pool: &Pool) {
     let mut selector = Map::new();
     if let Some(instance_type) = &pool.instance_type {
         selector.insert(INSTANCE_TYPE_LABEL.into(), instance_type.as_str().into());
@@ -186,10 +189,4 @@ fn pull_secrets(profile: &Profile, pool: &Pool) -> Vec<Value> {
         .into_iter()
         .map(|name| json!({"name": name}))
         .collect()
-}
-
-fn insert_list(spec: &mut Map<String, Value>, key: &str, list: Vec<Value>) {
-    if !list.is_empty() {
-        spec.insert(key.into(), list.into());
-    }
 }

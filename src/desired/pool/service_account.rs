@@ -72,11 +72,10 @@ fn of_namespace(
     objects
 }
 
-/// Whether a pool runs its jobs in their own pods.
+/// Whether a `RunnerDeployment` runs its jobs in their own pods.
 pub(crate) fn uses_kubernetes_mode(profile: &Profile) -> bool {
     profile
-        .pools
-        .iter()
+        .deployment_pools()
         .any(|pool| matches!(pool.container_mode, ContainerMode::Kubernetes(_)))
 }
 

@@ -6,9 +6,16 @@ pub(crate) mod aws;
 
 use serde_json::{Value, json};
 
-use super::resource::{Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource};
+use super::{
+    names,
+    resource::{
+        Chart, ControllerSecret, CrdSet, HelmRelease, Id, KubeObject, Resource,
+        scale_set::{ScaleSet, ScaleSetDrain},
+    },
+};
 
-/// What deleting `resource` needs in addition to its id; `None` for observed resources.
+/// What deleting `resource` needs in addition to its id; `None` for resources that are only observed. The proof of a scale
+/// set has a record: what it is of is at GitHub too, and must leave it.
 pub fn details(resource: &Resource) -> Option<Value> {
     match resource {
         Resource::Object(object) => Some(json!({
@@ -24,16 +31,39 @@ pub fn details(resource: &Resource) -> Option<Value> {
             "version": crds.chart.version,
             "names": crds.names,
         })),
-        Resource::Release(release) => Some(leaders(&release.values)),
+        Resource::Release(release) => Some(of_release(release)),
+        Resource::ScaleSet(set) => Some(of_scale_set(set)),
         Resource::Aws(resource) => Some(crate::desired::record::aws::details(resource)),
         Resource::Webhook(_)
         | Resource::RunnerPods(_)
         | Resource::Registration(_)
         | Resource::Restart(_)
         | Resource::Drain(_)
+        | Resource::ScaleSetMinimum(_)
+        | Resource::ScaleSetRunners(_)
+        | Resource::ScaleSetOnline(_)
+        | Resource::ScaleSetDrain(_)
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => None,
     }
+}
+
+/// Of a scale set: who deregisters it.
+fn of_scale_set(set: &ScaleSet) -> Value {
+    json!({
+        "controllerNamespace": set.controller_namespace,
+        "controller": set.controller,
+    })
+}
+
+/// The releases of scale sets are not named after their chart, and a set's leaves with its pool.
+fn of_release(release: &HelmRelease) -> Value {
+    let chart = release.chart.name.as_str();
+    let mut kept = leaders(&release.values);
+    if [names::SCALE_SET_CHART, names::SCALE_SET_CONTROLLER_CHART].contains(&chart) {
+        kept["chart"] = json!(chart);
+    }
+    kept
 }
 
 /// The release's values that locate its leader election Leases, which outlive it.
@@ -60,9 +90,18 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
         "helm-release" => Some(Resource::Release(HelmRelease {
             name: id.name().into(),
             namespace: id.namespace()?.into(),
-            chart: chart(id.name().into(), String::new()),
+            chart: chart(
+                text(&details["chart"]).unwrap_or_else(|| id.name().into()),
+                String::new(),
+            ),
             values: details.clone(),
             profile: profile.into(),
+        })),
+        "scale-set" => Some(Resource::ScaleSetDrain(ScaleSetDrain {
+            namespace: id.namespace()?.into(),
+            name: id.name().into(),
+            controller_namespace: text(&details["controllerNamespace"])?,
+            controller: text(&details["controller"])?,
         })),
         "secret" => Some(Resource::ControllerSecret(ControllerSecret {
             namespace: id.namespace()?.into(),

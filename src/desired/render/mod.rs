@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Desired, DesiredError, Facts, Phase, aws, desired, manages_secret, names,
     placeholder::{self, Placeholder},
-    resource::{Chart, CrdSet, Resource, aws::AwsResource},
+    resource::{Chart, CrdSet, HelmRelease, Resource, aws::AwsResource},
 };
 use crate::{policy::AUDIENCE, profile::Profile};
 
@@ -37,11 +37,7 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
             Resource::Object(object) => add(path(resource), "", &object.manifest)?,
             Resource::Release(release) => {
                 let title = format!("# Values of {}.\n", described(&release.chart));
-                add(
-                    format!("values/{}.yaml", release.name),
-                    &title,
-                    &release.values,
-                )?;
+                add(values_path(release), &title, &release.values)?;
             }
             Resource::Crds(CrdSet {
                 chart,
@@ -64,6 +60,11 @@ pub fn files(profile: &Profile, facts: &Facts) -> Result<Vec<(String, String)>, 
             | Resource::RunnerPods(_)
             | Resource::Registration(_)
             | Resource::Drain(_)
+            | Resource::ScaleSet(_)
+            | Resource::ScaleSetMinimum(_)
+            | Resource::ScaleSetRunners(_)
+            | Resource::ScaleSetOnline(_)
+            | Resource::ScaleSetDrain(_)
             | Resource::Webhooks(_)
             | Resource::Ghosts { .. } => {}
         }
@@ -100,6 +101,16 @@ fn path(resource: &Desired) -> String {
         "{folder}/{}.yaml",
         resource.id.as_str().replace("/-/", "/").replace('/', ".")
     )
+}
+
+/// The file with the values of a release. A scale set is named after its pool, which may have the name of another release.
+fn values_path(release: &HelmRelease) -> String {
+    let (namespace, name) = (&release.namespace, &release.name);
+    if release.chart.name == names::SCALE_SET_CHART {
+        format!("values/scale-set.{namespace}.{name}.yaml")
+    } else {
+        format!("values/{name}.yaml")
+    }
 }
 
 fn described(chart: &Chart) -> String {
@@ -143,7 +154,7 @@ fn readme(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{number}. {step}");
     }
-    if !manages_secret(profile) {
+    if profile.has_deployments() && !manages_secret(profile) {
         let _ = write!(
             text,
             "\nThe Secret `{}` in `{}` is the profile's own source: someone else manages it.\n",
@@ -236,11 +247,11 @@ fn step(resource: &Desired) -> Option<String> {
             format!("the CRDs of {}, {source}", described(chart))
         }
         Resource::Release(release) => format!(
-            "{}, as release `{}` in `{}` without its CRDs, with `values/{}.yaml`",
+            "{}, as release `{}` in `{}` without its CRDs, with `{}`",
             described(&release.chart),
             release.name,
             release.namespace,
-            release.name
+            values_path(release)
         ),
         Resource::Aws(aws) => at_aws(aws),
         Resource::Webhook(_) => "wait until its admission webhooks answer".to_owned(),
@@ -250,6 +261,11 @@ fn step(resource: &Desired) -> Option<String> {
         | Resource::ImagePull(_)
         | Resource::Restart(_)
         | Resource::Drain(_)
+        | Resource::ScaleSet(_)
+        | Resource::ScaleSetMinimum(_)
+        | Resource::ScaleSetRunners(_)
+        | Resource::ScaleSetOnline(_)
+        | Resource::ScaleSetDrain(_)
         | Resource::Webhooks(_)
         | Resource::Ghosts { .. } => return None,
     })

@@ -36,8 +36,11 @@ pub fn run_name(nonce: &str) -> String {
     format!("arcctl smoke {nonce}")
 }
 
-/// The `runs-on` labels of the job for `pool`.
+/// The `runs-on` labels of the job for `pool`. The name of a scale set always names it, and it has no label `self-hosted`.
 pub fn job_labels(pool: &Pool) -> Vec<String> {
+    if pool.is_scale_set() {
+        return vec![pool.name.clone()];
+    }
     let mut labels = vec!["self-hosted".to_owned()];
     labels.extend(runner_labels(pool));
     labels

@@ -1,6 +1,7 @@
 //! The types of resources: plain data, created from a profile. Pure: no I/O.
 
 pub mod aws;
+pub mod scale_set;
 
 use std::{collections::BTreeSet, fmt};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::profile::Schedule;
+use scale_set::{ScaleSet, ScaleSetDrain};
 
 /// The id of a resource in plans, reports and errors: `kind/namespace/name`; cluster-scoped resources have `-` in place
 /// of the namespace (DESIGN 2).
@@ -95,6 +97,17 @@ pub enum Resource {
     Restart(Restart),
     /// The deletion of a pool.
     Drain(Drain),
+    /// A scale set is registered at GitHub as wanted, and its listener works: observed only. Another owner's set of the
+    /// same name and group is foreign.
+    ScaleSet(ScaleSet),
+    /// The minimum in force of a scale set with windows.
+    ScaleSetMinimum(ScaleSet),
+    /// A scale set's runners run: observed only.
+    ScaleSetRunners(ScaleSet),
+    /// A scale set's runners are online at GitHub: observed only.
+    ScaleSetOnline(ScaleSet),
+    /// The deletion of a scale set.
+    ScaleSetDrain(ScaleSetDrain),
     /// The deletion of the controller's webhook configurations.
     Webhooks(Webhooks),
     /// The deletion of the runners that a profile's pools left at GitHub.
@@ -218,6 +231,8 @@ pub struct OwnSecret {
 pub enum SecretContent {
     /// The signing secret of GitHub's webhook events; generated once.
     WebhookToken,
+    /// The profile's credential, for the runner scale sets of a namespace.
+    ProfileCredential,
     /// The credential of a pool, by the pool's name.
     Credential {
         /// The pool.

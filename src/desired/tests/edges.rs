@@ -200,6 +200,7 @@ fn every_shipped_profile_has_an_order() {
         include_str!("../../../profiles/reference.yaml"),
         include_str!("../../../profiles/organization-app.yaml"),
         include_str!("../../../profiles/repository.yaml"),
+        include_str!("../../../profiles/scale-sets.yaml"),
     ] {
         let profile = load(text, "shipped").unwrap().profile;
         let mut steps = desired(&profile, &Facts::default()).unwrap();

@@ -7,7 +7,10 @@ mod monitoring;
 mod order;
 mod pools;
 mod runners;
+mod scale_set_values;
+mod scale_sets;
 mod scopes;
+mod teardown;
 
 use serde_json::{Value, json};
 
@@ -34,7 +37,7 @@ pub(super) fn with_pool(changes: &Value) -> Profile {
     profile(&json!({"pools": [pool]}))
 }
 
-fn patch(target: &mut Value, changes: &Value) {
+pub(super) fn patch(target: &mut Value, changes: &Value) {
     let (Value::Object(map), Value::Object(changes)) = (&mut *target, changes) else {
         target.clone_from(changes);
         return;

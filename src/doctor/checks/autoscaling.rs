@@ -126,8 +126,7 @@ fn schedule(snapshot: &Snapshot, days: i64) -> Result<Verdict, Verdict> {
     let mut found = Vec::new();
     for pool in snapshot
         .profile
-        .pools
-        .iter()
+        .deployment_pools()
         .filter(|it| it.schedule.is_some())
     {
         let Some(autoscaler) = of_pool(all, &pool.name) else {
@@ -151,7 +150,7 @@ fn schedule(snapshot: &Snapshot, days: i64) -> Result<Verdict, Verdict> {
 fn reservations(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let all = known(&snapshot.autoscalers)?;
     let mut found = Vec::new();
-    for pool in &snapshot.profile.pools {
+    for pool in snapshot.profile.deployment_pools() {
         let Some(autoscaler) = of_pool(all, &pool.name) else {
             continue;
         };

@@ -13,9 +13,11 @@ use crate::{
         snapshot::{Registered, Snapshot},
     },
     error::System,
+    profile::Pool,
     resource::{
         observed::{Observed, Readiness},
         pod_readiness,
+        scale_sets::objects::set_of,
     },
 };
 
@@ -143,7 +145,13 @@ pub(super) fn of_pools(snapshot: &Snapshot, kind: &str) -> Result<Verdict, Verdi
         let Observed::Present(present) = known(&proof.observed)? else {
             continue;
         };
-        let verdict = of(&present.readiness, &controllers_log(snapshot));
+        let is_set = |it: &Pool| it.name == proof.id.name();
+        let log = if snapshot.profile.scale_set_pools().any(is_set) {
+            snapshot.profile.scale_sets.log_command()
+        } else {
+            controllers_log(snapshot)
+        };
+        let verdict = of(&present.readiness, &log);
         if verdict == Verdict::Holds
             || matches!(present.readiness, Readiness::Progressing { .. })
                 && is_turnover(snapshot, proof.id.name())?
@@ -166,7 +174,9 @@ fn is_turnover(snapshot: &Snapshot, pool: &str) -> Result<bool, Verdict> {
         .collect();
     let (there, others): (Vec<&Value>, Vec<&Value>) = pods
         .iter()
-        .filter(|it| it["metadata"]["labels"]["runner-deployment-name"] == pool)
+        .filter(|it| {
+            it["metadata"]["labels"]["runner-deployment-name"] == pool || set_of(it) == Some(pool)
+        })
         .partition(|it| {
             let name = it["metadata"]["name"].as_str();
             name.is_some_and(|it| online.contains(it))
@@ -207,8 +217,7 @@ pub(crate) fn ghosts(snapshot: &Snapshot) -> Result<Vec<Ghost<'_>>, Verdict> {
     };
     let pools: Vec<(String, Vec<String>, &str)> = snapshot
         .profile
-        .pools
-        .iter()
+        .deployment_pools()
         .map(|it| (format!("{}-", it.name), runner_labels(it), it.name.as_str()))
         .collect();
     let mut found = Vec::new();

@@ -9,5 +9,6 @@ pub(crate) mod github;
 pub(crate) mod monitoring;
 pub(crate) mod network;
 pub(crate) mod runners;
+pub(crate) mod scale_sets;
 pub(crate) mod tools;
 pub(crate) mod webhooks;

@@ -3,6 +3,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod github;
+mod scale_sets;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -163,6 +164,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         registered,
         resources,
         recorded,
+        scale_sets,
     ) = tokio::join!(
         cluster,
         objects,
@@ -175,6 +177,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         within("list the runners at GitHub", registered(parts)),
         resources(parts),
         within("read the inventory", recorded(parts)),
+        scale_sets::scale_sets(parts),
     );
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
@@ -222,6 +225,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         registered,
         resources,
         recorded,
+        scale_sets,
         profile: parts.profile.clone(),
         advice: parts.advice.clone(),
         helm: parts.helm.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::worlds::{NOW, by_association, healthy};
+use super::worlds::{NOW, by_association, healthy, with_scale_set};
 use crate::{
     desired::{
         Facts,
@@ -14,7 +14,7 @@ use crate::{
     diff::Difference,
     doctor::{
         redact::digest,
-        snapshot::{Refused, Shape, Snapshot, Wiring},
+        snapshot::{Refused, ScaleSetFacts, Shape, Snapshot, Wiring},
     },
     error::{Error, ErrorKind, System},
     resource::observed::{Observed, Ownership, Present, Readiness},
@@ -90,9 +90,26 @@ pub(super) fn token_event(reason: &str, time: &str) -> serde_json::Value {
 pub(super) fn where_it_applies(id: &str) -> Snapshot {
     if id.starts_with("pod-identity-") {
         by_association()
+    } else if id.starts_with("scale-set-") {
+        with_scale_set()
     } else {
         healthy()
     }
+}
+
+/// The facts of the scale sets.
+fn sets(snapshot: &mut Snapshot) -> &mut ScaleSetFacts {
+    snapshot.scale_sets.as_mut().unwrap()
+}
+
+/// The pod of the listener.
+fn listener_pod(snapshot: &mut Snapshot) -> &mut serde_json::Value {
+    &mut sets(snapshot).listener_pods.as_mut().unwrap()[0]
+}
+
+/// The `AutoscalingRunnerSet`.
+fn set(snapshot: &mut Snapshot) -> &mut serde_json::Value {
+    &mut sets(snapshot).sets.as_mut().unwrap()[0]
 }
 
 /// A fault for each check, by the check's id.
@@ -293,5 +310,54 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("monitoring-selected", |it| {
         it.prometheuses.as_mut().unwrap()[0]["spec"]["ruleSelector"] =
             json!({"matchLabels": {"release": "prom"}});
+    }),
+    ("scale-set-controller-runs", |it| {
+        sets(it).controller.as_mut().unwrap().as_mut().unwrap()["status"] = json!({});
+    }),
+    ("scale-set-versions", |it| {
+        set(it)["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.13.1");
+    }),
+    ("scale-set-secret", |it| {
+        let secrets = sets(it).secret_name.as_mut().unwrap();
+        secrets.get_mut("actions-runner/fast").unwrap().exists = false;
+    }),
+    ("scale-set-not-outdated", |it| {
+        set(it)["status"]["phase"] = json!("Outdated")
+    }),
+    ("scale-set-registered", |it| {
+        sets(it).at_github = Ok(Vec::new())
+    }),
+    ("scale-set-labels", |it| {
+        sets(it).at_github.as_mut().unwrap()[0].labels = vec!["fast".into()];
+    }),
+    ("scale-set-one-listener", |it| {
+        let listeners = sets(it).listeners.as_mut().unwrap();
+        let mut old = listeners[0].clone();
+        old["metadata"]["name"] = json!("fast-0-listener");
+        old["metadata"]["creationTimestamp"] = json!("2026-11-01T12:00:00Z");
+        listeners.push(old);
+    }),
+    ("scale-set-listener", |it| {
+        sets(it).listeners = Ok(Vec::new())
+    }),
+    ("scale-set-session", |it| {
+        listener_pod(it)["status"]["containerStatuses"][0]["state"] =
+            json!({"terminated": {"exitCode": 1, "message": "409: the session has an owner"}});
+    }),
+    ("scale-set-runners", |it| {
+        sets(it).runners.as_mut().unwrap()[0]["status"] =
+            json!({"phase": "Pending", "message": "pods \"x\" is forbidden: exceeded quota: q"});
+    }),
+    ("scale-set-nothing-stuck", |it| {
+        let runner = &mut sets(it).runners.as_mut().unwrap()[0]["metadata"];
+        runner["deletionTimestamp"] = json!("2026-11-24T11:00:00Z");
+        runner["finalizers"] = json!(["ephemeralrunner.actions.github.com/finalizer"]);
+    }),
+    ("scale-set-known-here", |it| {
+        let recorded = sets(it).recorded.as_mut().unwrap();
+        recorded.insert("actions-runner/gone".into(), 9);
+        let mut gone = sets(it).at_github.clone().unwrap()[0].clone();
+        gone.id = 9;
+        sets(it).at_github.as_mut().unwrap().push(gone);
     }),
 ];

@@ -23,7 +23,7 @@ use crate::{
 };
 use faults::{FAULTS, where_it_applies};
 use variants::VARIANTS;
-use worlds::{by_association, healthy};
+use worlds::{by_association, healthy, with_scale_set};
 
 fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     judge(snapshot, &Choice::default())
@@ -34,12 +34,21 @@ fn ids(findings: &[Finding], word: &str) -> Vec<&'static str> {
     of.map(|it| it.id).collect()
 }
 
+/// The healthy worlds, each with the checks that do not apply to it.
+fn worlds_and_what_does_not_apply() -> Vec<(Snapshot, Vec<&'static str>)> {
+    vec![
+        (healthy(), [BY_ASSOCIATION, &of_scale_sets()].concat()),
+        (
+            by_association(),
+            [&["oidc-provider"], &*of_scale_sets()].concat(),
+        ),
+        (with_scale_set(), BY_ASSOCIATION.to_vec()),
+    ]
+}
+
 #[test]
 fn in_a_healthy_world_every_check_holds() {
-    for (snapshot, elsewhere) in [
-        (healthy(), BY_ASSOCIATION),
-        (by_association(), &["oidc-provider"][..]),
-    ] {
+    for (snapshot, elsewhere) in worlds_and_what_does_not_apply() {
         let findings = findings(&snapshot);
         assert_eq!(ids(&findings, "skipped"), elsewhere);
         let other: Vec<&Finding> = findings.iter().filter(|it| it.verdict.is_wrong()).collect();
@@ -154,16 +163,42 @@ const FACTS: &[(&str, Hide)] = facts!(
 /// Checks that do not apply to a profile with a role by the OIDC provider.
 const BY_ASSOCIATION: &[&str] = &["pod-identity-association", "pod-identity-agent"];
 
+/// Checks that do not apply to a profile without a scale set.
+fn of_scale_sets() -> Vec<&'static str> {
+    let all = checks().into_iter().map(|it| it.id);
+    all.filter(|it| it.starts_with("scale-set-")).collect()
+}
+
+/// Makes one fact of the scale sets unknown, where there are any.
+macro_rules! facts_of_scale_sets {
+    ($($fact:ident),* $(,)?) => {
+        &[$((stringify!($fact), |it| {
+            if let Some(facts) = &mut it.scale_sets {
+                facts.$fact = Err(unanswered());
+            }
+        })),*]
+    };
+}
+
+const FACTS_OF_SCALE_SETS: &[(&str, Hide)] = facts_of_scale_sets!(
+    controller,
+    sets,
+    listeners,
+    listener_pods,
+    runner_sets,
+    runners,
+    secret_name,
+    at_github,
+    recorded,
+);
+
 /// Checks of the profile alone, without which there is no report: they are always known.
 const ALWAYS_KNOWN: [&str; 1] = ["profile-wise"];
 
 #[test]
 fn what_could_not_be_found_out_never_holds() {
-    for (mut dark, elsewhere) in [
-        (healthy(), BY_ASSOCIATION),
-        (by_association(), &["oidc-provider"][..]),
-    ] {
-        for (_, hide) in FACTS {
+    for (mut dark, elsewhere) in worlds_and_what_does_not_apply() {
+        for (_, hide) in FACTS.iter().chain(FACTS_OF_SCALE_SETS) {
             hide(&mut dark);
         }
         let findings = findings(&dark);
@@ -189,7 +224,7 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
         };
         let word = |snapshot: &Snapshot| judge(snapshot, &choice)[0].verdict.word();
         let mut needs = Vec::new();
-        for (fact, hide) in FACTS {
+        for (fact, hide) in FACTS.iter().chain(FACTS_OF_SCALE_SETS) {
             let (mut well, mut ill) = (where_it_applies(id), where_it_applies(id));
             hide(&mut well);
             if word(&well) == "unknown" {

@@ -21,11 +21,11 @@ use crate::{
     doctor::{
         redact::digest,
         snapshot::{
-            AtAws, Groups, PodTrial, Probed, Registered, Resource, SecretShape, Shape, Snapshot,
-            TrustPolicy, Wiring,
+            AtAws, Groups, NamedSecret, PodTrial, Probed, Registered, Resource, ScaleSetFacts,
+            SecretShape, SetAtGithub, Shape, Snapshot, TrustPolicy, Wiring,
         },
     },
-    profile::{Auto, Monitoring, load},
+    profile::{Auto, Mode, Monitoring, Pool, load},
     resource::observed::{Observed, Present, Readiness},
 };
 
@@ -127,6 +127,79 @@ pub(super) fn by_association() -> Snapshot {
     snapshot
 }
 
+/// The same with a second pool that is a runner scale set, to which other checks apply.
+pub(super) fn with_scale_set() -> Snapshot {
+    let mut snapshot = healthy();
+    let mut pool = Pool {
+        name: "fast".into(),
+        mode: Mode::ScaleSet,
+        namespace: "actions-runner".into(),
+        labels: vec!["gpu".into()],
+        min: 1,
+        max: 3,
+        ..snapshot.profile.pools[0].clone()
+    };
+    pool.schedule = None;
+    pool.scaling = None;
+    let labels = runner_labels(&pool);
+    snapshot.profile.pools.push(pool);
+    let resources = snapshot.resources.as_mut().unwrap();
+    resources.extend([
+        resource("scale-set", "actions-runner", "fast"),
+        resource("runner-pods", "actions-runner", "fast"),
+        resource("registration", "github", "fast"),
+    ]);
+    snapshot.scale_sets = Some(scale_set_facts(labels));
+    snapshot
+}
+
+fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
+    let metadata = |name: &str| {
+        json!({"name": name, "namespace": "actions-runner", "creationTimestamp": "2026-11-20T12:00:00Z",
+            "labels": {"app.kubernetes.io/version": "0.14.2", "actions.github.com/scale-set-name": "fast"},
+            "annotations": {"runner-scale-set-id": "7"}})
+    };
+    let mut listener = json!({"kind": "AutoscalingListener", "metadata": metadata("fast-1-listener"),
+        "spec": {"autoscalingRunnerSetName": "fast", "autoscalingRunnerSetNamespace": "actions-runner"}});
+    listener["metadata"]["namespace"] = json!("arc-systems");
+    let mut pod = ready_pod("fast-1-listener", &json!({}));
+    pod["status"]["containerStatuses"] = json!([
+        {"name": "listener", "state": {"running": {"startedAt": "2026-11-20T12:00:05Z"}}}]);
+    ScaleSetFacts {
+        controller: Ok(Some(json!({
+            "metadata": {"labels": {"app.kubernetes.io/version": "0.14.2"}},
+            "spec": {"replicas": 1}, "status": {"availableReplicas": 1}}))),
+        sets: Ok(vec![
+            json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
+            "status": {"phase": "Running"}}),
+        ]),
+        listeners: Ok(vec![listener]),
+        listener_pods: Ok(vec![pod]),
+        runner_sets: Ok(vec![
+            json!({"kind": "EphemeralRunnerSet", "metadata": metadata("fast-a")}),
+        ]),
+        runners: Ok(vec![
+            json!({"kind": "EphemeralRunner", "metadata": metadata("fast-a-runner-b"),
+            "status": {"phase": "Running", "ready": true, "runnerId": 3}}),
+        ]),
+        secret_name: Ok(BTreeMap::from([(
+            "actions-runner/fast".to_owned(),
+            NamedSecret {
+                name: "arcctl-github".into(),
+                exists: true,
+            },
+        )])),
+        at_github: Ok(vec![SetAtGithub {
+            id: 7,
+            name: "fast".into(),
+            group: Some("Default".into()),
+            labels,
+            words: "id 7".into(),
+        }]),
+        recorded: Ok(BTreeMap::from([("actions-runner/fast".to_owned(), 7)])),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one entry per fact of a world")]
 fn make() -> Snapshot {
     let text = include_str!("../../../profiles/reference.yaml");
@@ -152,6 +225,7 @@ fn make() -> Snapshot {
     let manager =
         json!({"name": "manager", "image": "summerwind/actions-runner-controller:v0.27.6"});
     Snapshot {
+        scale_sets: None,
         now,
         advice: Vec::new(),
         helm: Ok(()),

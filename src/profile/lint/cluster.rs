@@ -30,11 +30,16 @@ fn prescribed(profile: &Profile, report: &mut Report) {
     let controller = &profile.controller;
     let path = Path::from(["controller"]);
     let mut named = vec![(path.key("namespace"), &controller.namespace)];
+    if profile.has_scale_sets() {
+        let path = Path::from(["scaleSets"]);
+        named.push((path.key("namespace"), &profile.scale_sets.namespace));
+    }
     let pools = Path::from(["pools"]);
     for (index, pool) in profile.pools.iter().enumerate() {
         named.push((pools.index(index).key("namespace"), &pool.namespace));
         if let Some(watched) = &controller.watch_namespace
             && *watched != pool.namespace
+            && !pool.is_scale_set()
         {
             report.error(
                 pools.index(index).key("namespace"),
@@ -126,6 +131,7 @@ fn mirrors(profile: &Profile, report: &mut Report) {
     let charts = [
         ("certManager", &profile.charts.cert_manager),
         ("controller", &profile.charts.controller),
+        ("scaleSets", &profile.charts.scale_sets),
     ];
     for (key, location) in charts {
         let Some(location) = location else { continue };

@@ -32,8 +32,11 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     }
     version(profile, &image, path, report);
     labels(pool, &image, path, report);
-    docker_group(profile, pool, &image, path, report);
-    docker_daemon(pool, &image, path, report);
+    // The docker container of a scale set is arcctl's own, with the group of GitHub's image.
+    if !pool.is_scale_set() {
+        docker_group(profile, pool, &image, path, report);
+        docker_daemon(pool, &image, path, report);
+    }
 }
 
 fn version(profile: &Profile, image: &image::Image<'_>, path: &Path, report: &mut Report) {

@@ -12,12 +12,14 @@ mod monitoring;
 mod passthrough;
 mod pools;
 mod resources;
+mod scale_sets;
 mod scaling;
 mod schedule;
 mod url;
 mod versions;
 
 pub use passthrough::kept_value;
+pub use scale_sets::on_server as scale_sets_on_server;
 pub use schedule::over as windows_over;
 
 use super::{Profile, diagnostic::Severity, path::Path};
@@ -44,6 +46,7 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
     aws::check(profile, &mut report);
     passthrough::check_values(profile, &mut report);
     pools::check(profile, &mut report);
+    scale_sets::check(profile, &mut report);
     monitoring::check(profile, &mut report);
     report.findings
 }

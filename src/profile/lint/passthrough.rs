@@ -74,6 +74,15 @@ const CERT_MANAGER_VALUES: [(&str, &str); 7] = [
     ),
 ];
 
+/// The same for the chart of GitHub's own controller. Its comments show some flags where its template does not read them
+/// (reference: scale-sets.md 2.2).
+const SCALE_SET_VALUES: [(&str, &str); 4] = [
+    ("replicaCount", "use `scaleSets.replicas`"),
+    ("namespaceOverride", "use `scaleSets.namespace`"),
+    ("flags.logLevel", "use `scaleSets.logLevel`"),
+    ("metrics", "use `scaleSets.metrics`"),
+];
+
 /// Keys of a runner's template that the profile has its own keys for, or that other programs set.
 const TEMPLATE: [(&str, &str); 17] = [
     (
@@ -245,12 +254,12 @@ const NOT_IN_A_TEMPLATE: [(&str, &str); 50] = [
 const CANNOT: &str =
     "remove it: the controller hands no such field to its pods, so runners cannot have it";
 
-/// The profile key to use in place of a chart value (`controller` or `certManager`) that users cannot set.
+/// The profile key to use in place of a chart value (of `controller`, `certManager` or `scaleSets`) that users cannot set.
 pub fn kept_value(section: &str, dotted: &str) -> Option<&'static str> {
-    let known: &[(&str, &'static str)] = if section == "certManager" {
-        &CERT_MANAGER_VALUES
-    } else {
-        &VALUES
+    let known: &[(&str, &'static str)] = match section {
+        "certManager" => &CERT_MANAGER_VALUES,
+        "scaleSets" => &SCALE_SET_VALUES,
+        _ => &VALUES,
     };
     let covers = |key: &str| {
         let rest = dotted.strip_prefix(key);

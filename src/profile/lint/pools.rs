@@ -33,10 +33,13 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
         service_account(profile, pool, &path, report);
         metadata::check(profile, pool, &path, report);
         image::check(profile, pool, &path, report);
-        scaling::check(profile, pool, &path, report);
         schedule::check(pool, &path, report);
         resources::check(pool, &path, report);
-        passthrough::check_template(pool, &path, report);
+        // What only the community's controller knows is refused in a scale set: see `scale_sets`.
+        if !pool.is_scale_set() {
+            scaling::check(profile, pool, &path, report);
+            passthrough::check_template(pool, &path, report);
+        }
     }
 }
 
@@ -53,7 +56,11 @@ fn size(pool: &Pool, path: &Path, report: &mut Report) {
             "`max` is 0: the pool never has a runner",
             "raise `max`, or remove the pool",
         );
-    } else if pool.scaling.is_none() && pool.max > pool.min && pool.schedule.is_none() {
+    } else if pool.scaling.is_none()
+        && pool.max > pool.min
+        && pool.schedule.is_none()
+        && !pool.is_scale_set()
+    {
         report.advice(
             path.key("max"),
             format!(
@@ -117,7 +124,7 @@ fn labels(pool: &Pool, path: &Path, report: &mut Report) {
                 format!("the label `{label}` is listed twice"),
                 "keep one of them",
             );
-        } else if label.eq_ignore_ascii_case("self-hosted") {
+        } else if label.eq_ignore_ascii_case("self-hosted") && !pool.is_scale_set() {
             report.advice(
                 path,
                 "every self-hosted runner has the label `self-hosted`",
@@ -156,6 +163,8 @@ fn looks_like_instance_type(label: &str) -> bool {
 fn container_mode(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
     let docker = pool.container_mode == ContainerMode::Dind;
     match &pool.container_mode {
+        // Of scale sets there is more to say about it.
+        ContainerMode::Dood if pool.is_scale_set() => {}
         ContainerMode::Dood => {
             let path = path.key("containerMode");
             let hint = "use `dind`, or `kubernetes` with a work volume";
@@ -248,6 +257,7 @@ fn service_account(profile: &Profile, pool: &Pool, path: &Path, report: &mut Rep
             );
         }
     } else if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
+        // Neither controller gives rights to an account that it did not make.
         report.advice(
             path,
             format!("`{name}` needs rights to run jobs in pods; the controller gives them only to accounts of its own"),

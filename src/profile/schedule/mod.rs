@@ -11,6 +11,7 @@ mod coverage;
 mod existing;
 mod occurrences;
 mod overrides;
+mod table;
 mod verify;
 mod window;
 
@@ -26,6 +27,7 @@ pub use calendar::{
 pub(super) use coverage::{holds_back_later, is_covered};
 pub use existing::{equivalent, first_disagreement, parse_live};
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
+pub use table::{parse_table, table};
 pub use verify::{Mismatch, Verified, verify};
 pub(super) use window::times;
 pub use window::{Day, Period, WallTime};

@@ -1,4 +1,4 @@
-//! The two Helm charts, the sources of charts and images, and the proxy. Pure.
+//! The Helm charts of cert-manager and the community's controller, the sources of charts and images, and the proxy. Pure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,10 @@ pub struct Charts {
     /// Where the chart `actions-runner-controller` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<String>,
+    /// Where the charts `gha-runner-scale-set-controller` and `gha-runner-scale-set` are; a path is that of a folder with
+    /// both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_sets: Option<String>,
 }
 
 /// Where the images come from, and when they are pulled.

@@ -6,6 +6,7 @@ mod cluster;
 mod github;
 mod operation;
 mod pool;
+mod scale_sets;
 mod scaling;
 
 pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
@@ -14,9 +15,10 @@ pub use cluster::Cluster;
 pub use github::{App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource};
 pub use operation::{Monitoring, Timeouts};
 pub use pool::{
-    AccessMode, ContainerMode, KubernetesMode, Pool, PoolResources, Quantity, ResourceRequirements,
-    WorkVolume,
+    AccessMode, ContainerMode, KubernetesMode, Mode, Pool, PoolResources, Quantity,
+    ResourceRequirements, WorkVolume,
 };
+pub use scale_sets::{LogLevel, ScaleSets};
 pub use scaling::{
     Metric, MetricType, Repeat, Scaling, Schedule, Step, Trigger, Window, WorkflowJob,
 };

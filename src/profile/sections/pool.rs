@@ -15,12 +15,15 @@ use crate::profile::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Pool {
-    /// The name of its `RunnerDeployment` and `HorizontalRunnerAutoscaler`.
+    /// The name of its `RunnerDeployment` and `HorizontalRunnerAutoscaler`, or of its runner scale set.
     #[schemars(
         regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"),
         extend("patternErrorMessage" = "1 to 40 characters of a-z, 0-9 and `-`, with a letter or digit at both ends")
     )]
     pub name: String,
+    /// Which of the two controllers runs the pool.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
     /// Whose its runners are, and with which credential, where that is not the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<PoolGitHub>,
@@ -51,7 +54,7 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub group: Option<String>,
-    /// The fewest runners outside every window.
+    /// The fewest runners outside every window; in a scale set the fewest that are idle.
     #[schemars(range(min = 0, max = 10000))]
     pub min: u32,
     /// The most runners.
@@ -63,7 +66,7 @@ pub struct Pool {
     /// When another minimum holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// Labels and annotations of the `RunnerDeployment`.
+    /// Labels and annotations of the `RunnerDeployment`, or of the `AutoscalingRunnerSet`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
     /// Labels and annotations of the runner pods, for example for Vault, Karpenter or a policy.
@@ -100,10 +103,21 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub fs_group: Option<u32>,
-    /// Passed through to the `RunnerDeployment`'s `spec.template.spec`, checked against the CRD; what arcctl sets
-    /// itself is an error here.
+    /// Passed through to the `RunnerDeployment`'s `spec.template.spec`, or to the pod's `spec` of a scale set, checked
+    /// against the CRD; what arcctl sets itself is an error here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub template: Map<String, Value>,
+}
+
+/// The controller of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// A `RunnerDeployment` of the community's controller, which scales by metrics.
+    #[default]
+    RunnerDeployment,
+    /// A runner scale set of GitHub's own controller, which adds a runner for each job.
+    ScaleSet,
 }
 
 /// How jobs run containers.

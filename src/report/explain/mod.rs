@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::profile::{schema, similar};
 
 /// The shipped profiles, in the order in which an example is looked for.
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     (
         "profiles/reference.yaml",
         include_str!("../../../profiles/reference.yaml"),
@@ -23,6 +23,10 @@ const EXAMPLES: [(&str, &str); 3] = [
     (
         "profiles/repository.yaml",
         include_str!("../../../profiles/repository.yaml"),
+    ),
+    (
+        "profiles/scale-sets.yaml",
+        include_str!("../../../profiles/scale-sets.yaml"),
     ),
 ];
 

@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// How many objects are read at a time.
 const CONCURRENT_READS: usize = 16;

@@ -307,4 +307,26 @@ mod tests {
         let manifest = json!({"metadata": {"name": "a", "annotations": null, "creationTimestamp": null}, "status": {}, "data": null});
         assert_eq!(patch_of(&manifest), json!({"metadata": {"name": "a"}}));
     }
+
+    #[test]
+    fn what_its_controller_and_the_schedule_write_is_no_drift_of_a_scale_set() {
+        let manifest = json!({
+            "metadata": {"annotations": {"actions.github.com/values-hash": "x"}},
+            "spec": {"maxRunners": 5},
+        });
+        let live = json!({
+            "metadata": {
+                "annotations": {"actions.github.com/values-hash": "x", "runner-scale-set-id": "7"},
+                "finalizers": ["autoscalingrunnerset.actions.github.com/finalizer"],
+            },
+            "spec": {"maxRunners": 5, "minRunners": 3},
+            "status": {"phase": "Running"},
+        });
+        assert!(is_as_written(&manifest, &live));
+        let drained = json!({"spec": {"maxRunners": 0}});
+        assert_eq!(
+            paths(&manifest, &manifest, &drained)[1..],
+            ["spec.maxRunners"]
+        );
+    }
 }

@@ -33,6 +33,8 @@ pub struct ReleaseRecord {
     pub modified: Option<i64>,
     /// The profile that created it.
     pub profile: Option<String>,
+    /// The chart's name.
+    pub chart: String,
     /// The chart's version.
     pub chart_version: String,
     /// The values of the user.
@@ -143,6 +145,7 @@ fn record(secret: &Value) -> Result<ReleaseRecord, String> {
             .or(labels["createdAt"].as_str())
             .and_then(|it| it.parse().ok()),
         profile: labels[names::PROFILE_LABEL].as_str().map(str::to_owned),
+        chart: text(&release["chart"]["metadata"]["name"]),
         chart_version: text(&release["chart"]["metadata"]["version"]),
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),

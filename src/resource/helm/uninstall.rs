@@ -10,7 +10,7 @@ use crate::{
         resource::{HelmRelease, Webhooks},
     },
     error::Result,
-    profile::full_name,
+    profile::{SCALE_SET_RELEASE, ScaleSets, full_name},
     resource::{
         context::Context,
         deletion::{ours, release_id, stays},
@@ -58,7 +58,7 @@ impl HelmRelease {
         }
         // After the uninstallation nothing else shows who owns the rest.
         context.removal.saw(&id);
-        if let Some(user) = self.user(context).await? {
+        if let Some(user) = self.user(context, &record.chart).await? {
             context.removal.learn(&self.namespace, true);
             return Ok(stays(format!("{user} needs it, and is not arcctl's")));
         }
@@ -159,7 +159,7 @@ impl HelmRelease {
 }
 
 /// The leader election Leases of a release with these values, as namespace and name (source: the
-/// templates of the two charts, and the names in cert-manager's `cmd/controller` and `cmd/cainjector`).
+/// templates of the charts, and the names in cert-manager's `cmd/controller` and `cmd/cainjector`).
 fn leases(namespace: &str, release: &str, values: &Value) -> Vec<(String, String)> {
     let given = |value: &Value, otherwise: &str| {
         let text = value.as_str().filter(|it| !it.is_empty());
@@ -176,6 +176,9 @@ fn leases(namespace: &str, release: &str, values: &Value) -> Vec<(String, String
         ]
         .map(|name| (place.clone(), name.to_owned()))
         .into();
+    }
+    if release == SCALE_SET_RELEASE {
+        return vec![(namespace.to_owned(), ScaleSets::default().full_name())];
     }
     let name = given(&values["leaderElectionId"], &full_name(release));
     vec![(namespace.to_owned(), name)]
@@ -197,6 +200,10 @@ mod tests {
         let (cert_manager, controller) = (names::CERT_MANAGER, names::CONTROLLER);
         assert_eq!(of(controller, &json!({})), ["n/actions-runner-controller"]);
         assert_eq!(of(controller, &json!({"leaderElectionId": "x"})), ["n/x"]);
+        assert_eq!(
+            of(SCALE_SET_RELEASE, &json!({})),
+            ["n/arc-gha-rs-controller"]
+        );
         let kube_system = [
             "kube-system/cert-manager-controller",
             "kube-system/cert-manager-cainjector-leader-election",

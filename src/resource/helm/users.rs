@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use super::conflicts::{RELEASE_NAME, RELEASE_NAMESPACE};
 use crate::{
     clients::kube::{Kind, Selection},
     desired::{names, resource::HelmRelease},
     error::{ErrorKind, Result},
     resource::{
-        context::Context, kubernetes::ownership, observed::Ownership, webhooks::is_of_release,
+        context::Context, deletion::release_id, kubernetes::ownership, observed::Ownership,
+        scale_sets, webhooks::is_of_release,
     },
 };
 
@@ -68,8 +70,16 @@ const OWN_GROUPS: [&str; 2] = ["cert-manager.io", "acme.cert-manager.io"];
 const DOMAIN: &str = ".cert-manager.io";
 
 impl HelmRelease {
-    /// The first other user of the release.
-    pub(super) async fn user(&self, context: &Context) -> Result<Option<String>> {
+    /// The first other user of the release, which has this chart.
+    pub(super) async fn user(&self, context: &Context, chart: &str) -> Result<Option<String>> {
+        // Nothing but its own controller uses a scale set.
+        if chart == names::SCALE_SET_CHART {
+            return Ok(None);
+        }
+        if chart == names::SCALE_SET_CONTROLLER_CHART {
+            let kinds = [Kind::new(scale_sets::API_VERSION, "AutoscalingRunnerSet")];
+            return self.first_of_others(context, &kinds).await;
+        }
         if self.name != names::CERT_MANAGER {
             let kinds = OF_THE_CONTROLLER.map(|kind| Kind::new(names::ARC_API_VERSION, kind));
             return self.first_of_others(context, &kinds).await;
@@ -143,9 +153,17 @@ impl HelmRelease {
         });
         elsewhere
             || ownership::of_object(live, &self.profile) == Ownership::Ours
+            || is_of_recorded_release(context, live)
             || !controller_stays && is_of_release(live, &controller.namespace, &controller.release)
             || is_of_release(live, &self.namespace, &self.name)
     }
+}
+
+/// Whether `live` is of a release in the inventory.
+fn is_of_recorded_release(context: &Context, live: &Value) -> bool {
+    let annotation = |name: &str| live["metadata"]["annotations"][name].as_str();
+    let release = annotation(RELEASE_NAMESPACE).zip(annotation(RELEASE_NAME));
+    release.is_some_and(|(namespace, name)| context.removal.was_ours(&release_id(namespace, name)))
 }
 
 /// Whether an API group belongs to a cert-manager add-on, and not to cert-manager itself.

@@ -14,8 +14,12 @@ use crate::{
     clients::kube::{Kind, Target},
     desired::{
         names::CONTROLLER,
-        resource::{ControllerSecret, Drain, OwnSecret, Resource, WebhookProof, aws::AwsResource},
+        resource::{
+            ControllerSecret, Drain, HelmRelease, OwnSecret, Resource, WebhookProof,
+            aws::AwsResource,
+        },
     },
+    resource::scale_sets::access::{needed as of_scale_sets, of_chart, to_drain},
 };
 
 /// An RBAC permission.
@@ -28,7 +32,8 @@ pub struct Permission {
 }
 
 impl Permission {
-    fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
+    /// The permission for `verb` on `kind`; without a namespace: in all.
+    pub(crate) fn new(verb: &'static str, kind: &Kind, namespace: Option<&str>) -> Self {
         Self {
             verb,
             group: kind.group().to_owned(),
@@ -181,21 +186,15 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             write(&kind, None).into()
         }
-        Resource::Release(release) => of_a_release(&release.namespace, &release.name),
-        // The probes are dry runs, which need the same permissions as real writes.
-        Resource::Webhook(WebhookProof::CertManager) => {
-            let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
-            [Permission::new("create", &kind, Some("default"))].into()
-        }
-        Resource::Webhook(WebhookProof::Controller {
-            runner_namespace, ..
-        }) => {
-            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
-            [Permission::new("create", &kind, Some(runner_namespace))].into()
-        }
+        Resource::Release(release) => of_a_release(release),
+        Resource::Webhook(proof) => [of_a_dry_run(proof)].into(),
         Resource::RunnerPods(pool) | Resource::Registration(pool) => {
             of_a_pool(resource, &pool.namespace)
         }
+        Resource::ScaleSet(_)
+        | Resource::ScaleSetMinimum(_)
+        | Resource::ScaleSetRunners(_)
+        | Resource::ScaleSetOnline(_) => of_scale_sets(resource),
         // Its probe is a dry run too.
         Resource::Aws(AwsResource::Association(it)) => [Permission::new(
             "create",
@@ -203,11 +202,29 @@ pub fn needed(resource: &Resource) -> BTreeSet<Permission> {
             Some(&it.namespace),
         )]
         .into(),
-        // It is only part of a plan if this user has the permissions in `to_pull_ahead`.
-        Resource::ImagePull(_) => BTreeSet::new(),
-        // AWS has no free and reliable permission check; it returns an error at the call.
-        Resource::Aws(_) | Resource::Drain(_) | Resource::Webhooks(_) | Resource::Ghosts { .. } => {
-            BTreeSet::new()
+        // What pulls images is only part of a plan if this user has the permissions in `to_pull_ahead`. AWS has no free and
+        // reliable permission check; it returns an error at the call.
+        Resource::ImagePull(_)
+        | Resource::Aws(_)
+        | Resource::Drain(_)
+        | Resource::ScaleSetDrain(_)
+        | Resource::Webhooks(_)
+        | Resource::Ghosts { .. } => BTreeSet::new(),
+    }
+}
+
+/// The proof of a webhook is a dry run, which needs the same permission as a real write.
+fn of_a_dry_run(proof: &WebhookProof) -> Permission {
+    match proof {
+        WebhookProof::CertManager => {
+            let kind = Kind::new("cert-manager.io/v1", "CertificateRequest");
+            Permission::new("create", &kind, Some("default"))
+        }
+        WebhookProof::Controller {
+            runner_namespace, ..
+        } => {
+            let kind = Kind::new("actions.summerwind.dev/v1alpha1", "RunnerDeployment");
+            Permission::new("create", &kind, Some(runner_namespace))
         }
     }
 }
@@ -276,7 +293,7 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             [right("delete", &kind, None)].into()
         }
-        Resource::Release(release) => OF_A_RELEASE
+        Resource::Release(release) => kinds_of(release)
             .iter()
             .map(|(version, kind, namespaced)| {
                 let namespace = namespaced.then_some(release.namespace.as_str());
@@ -290,16 +307,23 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
                 .map(|(verb, kind)| right(verb, kind, Some(&drain.namespace)))
                 .into()
         }
+        Resource::ScaleSetDrain(drain) => to_drain(drain),
         _ => BTreeSet::new(),
     }
 }
 
+/// The kinds of the objects of a release.
+fn kinds_of(release: &HelmRelease) -> &'static [(&'static str, &'static str, bool)] {
+    of_chart(&release.chart.name).unwrap_or(&OF_A_RELEASE)
+}
+
 /// Objects that helm writes for a release: the chart's objects, and the record Secrets, of which old ones are deleted.
-fn of_a_release(namespace: &str, name: &str) -> BTreeSet<Permission> {
+fn of_a_release(release: &HelmRelease) -> BTreeSet<Permission> {
+    let (namespace, name) = (release.namespace.as_str(), release.name.as_str());
     let write = |kind: &Kind, namespaced: bool| {
         ["create", "patch"].map(|verb| Permission::new(verb, kind, namespaced.then_some(namespace)))
     };
-    let mut all: BTreeSet<Permission> = OF_A_RELEASE
+    let mut all: BTreeSet<Permission> = kinds_of(release)
         .iter()
         .flat_map(|(version, kind, namespaced)| write(&Kind::new(version, kind), *namespaced))
         .collect();

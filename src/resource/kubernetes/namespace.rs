@@ -199,7 +199,12 @@ fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
             profile.controller.namespace.as_str(),
         ),
         ("cert-manager", profile.cert_manager.namespace.as_str()),
+        (
+            names::SCALE_SET_RELEASE,
+            profile.scale_sets.namespace.as_str(),
+        ),
     ];
+    let of_scale_sets = profile.scale_sets.full_name();
     let (release, profile) = (profile.controller.release.as_str(), profile.name.as_str());
     let metadata = &live["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
@@ -223,7 +228,9 @@ fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
                     .is_some_and(|it| it == format!("{}-serving-cert", full_name(release)))
                 || name == "cert-manager-webhook-ca"
         }
-        "Lease" => name == full_name(release) || name == "cert-manager-controller",
+        "Lease" => {
+            [&*full_name(release), "cert-manager-controller", &*of_scale_sets].contains(&name)
+        }
         "Endpoints" | "EndpointSlice" => true,
         _ => false,
     };

@@ -1,5 +1,5 @@
-//! Secrets other than the controller's: the webhook signing secret for GitHub, and the credentials of pools with another
-//! GitHub account. Their values are only sent to the API server.
+//! Secrets other than the controller's: the webhook signing secret for GitHub, the credential of runner scale sets, and the
+//! credentials of pools with another GitHub account. Their values are only sent to the API server.
 
 use std::fmt::Write;
 
@@ -111,8 +111,12 @@ impl OwnSecret {
                 };
                 Ok(Map::from_iter([(WEBHOOK_TOKEN.to_owned(), token)]))
             }
-            SecretContent::Credential { pool } => {
-                let credential = context.credential_of(pool);
+            SecretContent::ProfileCredential | SecretContent::Credential { .. } => {
+                // Both controllers read the same keys.
+                let credential = match &self.content {
+                    SecretContent::Credential { pool } => context.credential_of(pool),
+                    _ => &context.credential,
+                };
                 let data = credential.secret_data().into_iter();
                 Ok(data
                     .map(|(key, text)| (key.to_owned(), encode(text.as_bytes())))

@@ -93,13 +93,18 @@ enum Maker {
     Pool,
     Controller,
     CertManager,
+    /// The controller of scale sets, and their listeners, which have its image.
+    ScaleSetController,
     Other,
 }
 
 fn maker(object: &Value) -> Maker {
     let label = |name: &str| object["metadata"]["labels"][name].as_str();
-    if label("runner-deployment-name").is_some() {
+    let part_of = label("app.kubernetes.io/part-of").unwrap_or_default();
+    if label("runner-deployment-name").is_some() || label("actions-ephemeral-runner").is_some() {
         Maker::Pool
+    } else if ["gha-rs-controller", "gha-runner-scale-set"].contains(&part_of) {
+        Maker::ScaleSetController
     } else if label("app.kubernetes.io/name") == Some(names::CONTROLLER) {
         Maker::Controller
     } else if label(COMPONENT).is_some_and(|it| PARTS.contains(&it)) {
@@ -119,6 +124,9 @@ fn placement_keys(pod: &Value) -> &'static str {
         Maker::CertManager => {
             "nodeSelector, tolerations or resources of the part under certManager.values in the profile"
         }
+        Maker::ScaleSetController => {
+            "nodeSelector or tolerations of the pool or under scaleSets.values in the profile"
+        }
         Maker::Other => "the nodeSelector, affinity, tolerations or resources of the pod",
     }
 }
@@ -129,6 +137,9 @@ fn image_keys(pod: &Value) -> &'static str {
         Maker::Pool => "the image's name and tag in the profile",
         Maker::Controller => "controller.chartVersion and controller.values.image in the profile",
         Maker::CertManager => "certManager.chartVersion in the profile",
+        Maker::ScaleSetController => {
+            "scaleSets.chartVersion and scaleSets.values.image in the profile"
+        }
         Maker::Other => "the image's name and tag",
     }
 }
@@ -140,6 +151,7 @@ pub(crate) fn what_to_change(object: &Value) -> &'static str {
         Maker::CertManager => {
             "change `certManager.values` in the profile, where arcctl installs it"
         }
+        Maker::ScaleSetController => "change `scaleSets.values` in the profile",
         Maker::Pool | Maker::Other => "change the manifest or chart that made it",
     }
 }

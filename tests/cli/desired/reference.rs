@@ -47,8 +47,16 @@ fn settings() -> insta::Settings {
 
 #[test]
 fn the_resources_are_as_reviewed() {
+    for name in ["reference", "scale-sets"] {
+        let outline = outline(&shipped(name));
+        let snapshot = format!("{}_resources", name.replace('-', "_"));
+        settings().bind(|| insta::assert_snapshot!(snapshot, outline));
+    }
+}
+
+fn outline(profile: &Profile) -> String {
     let mut outline = String::new();
-    for resource in desired(&reference(), &facts()).unwrap() {
+    for resource in desired(profile, &facts()).unwrap() {
         let after: Vec<_> = resource.after.iter().map(Id::as_str).collect();
         let after = if after.is_empty() {
             String::new()
@@ -61,16 +69,19 @@ fn the_resources_are_as_reviewed() {
             other => writeln!(outline, "  {other:?}").unwrap(),
         }
     }
-    settings().bind(|| insta::assert_snapshot!("reference_resources", outline));
+    outline
 }
 
 #[test]
 fn the_files_are_as_reviewed() {
-    let mut all = String::new();
-    for (path, text) in files(&reference(), &facts()).unwrap() {
-        writeln!(all, "=== {path}\n{text}").unwrap();
+    for name in ["reference", "scale-sets"] {
+        let mut all = String::new();
+        for (path, text) in files(&shipped(name), &facts()).unwrap() {
+            writeln!(all, "=== {path}\n{text}").unwrap();
+        }
+        let snapshot = format!("{}_files", name.replace('-', "_"));
+        settings().bind(|| insta::assert_snapshot!(snapshot, all));
     }
-    settings().bind(|| insta::assert_snapshot!("reference_files", all));
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod network;
 mod own_fault;
 mod refusals;
 mod routes;
+mod scale_sets;
 mod workflows;
 
 use std::{fmt::Write as _, time::Duration};

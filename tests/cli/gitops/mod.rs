@@ -154,6 +154,7 @@ fn every_object_passes_the_strict_check_of_its_custom_resource() {
         "HelmRelease",
         "HelmRepository",
         "Kustomization",
+        "OCIRepository",
     ];
     assert_eq!(checked, expected.map(str::to_owned).into());
 }

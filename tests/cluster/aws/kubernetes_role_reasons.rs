@@ -78,6 +78,36 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         &["patch"],
         "runners that never started, on full nodes (room.rs has it, with this role)",
     ),
+    ("secrets", &["list"], SCALE_SETS),
+    ("pods", &["get"], SCALE_SETS),
+    ("events", &["list"], SCALE_SETS),
+    ("deployments.apps", &["get"], SCALE_SETS),
+    ("serviceaccounts", &["get"], SCALE_SETS),
+    (
+        "cronjobs.batch",
+        &["get", "list", "watch", "create", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    (
+        "autoscalingrunnersets.actions.github.com",
+        &["get", "list", "watch", "patch"],
+        SCALE_SETS,
+    ),
+    (
+        "ephemeralrunnersets.actions.github.com",
+        &["list", "watch"],
+        SCALE_SETS,
+    ),
+    (
+        "ephemeralrunners.actions.github.com",
+        &["list", "watch"],
+        SCALE_SETS,
+    ),
+    (
+        "autoscalinglisteners.actions.github.com",
+        &["list", "watch"],
+        SCALE_SETS,
+    ),
 ];
 
 /// What an installation needs beside, and these runs do not use.
@@ -132,6 +162,14 @@ pub(crate) const INSTALL: &[Elsewhere] = &[
         CHANGED,
     ),
     ("servicemonitors.monitoring.coreos.com", &["patch"], CHANGED),
+    ("secrets", &["create", "update"], SCALE_SETS),
+    ("serviceaccounts", &["create"], SCALE_SETS),
+    ("deployments.apps", &["create"], SCALE_SETS),
+    (
+        "autoscalingrunnersets.actions.github.com",
+        &["create", "patch"],
+        SCALE_SETS,
+    ),
 ];
 
 /// What a teardown needs, and these runs do not use.
@@ -211,6 +249,46 @@ pub(crate) const TEARDOWN: &[Elsewhere] = &[
         &["get", "delete"],
         KUBERNETES_MODE,
     ),
+    (
+        "secrets",
+        &["get", "list", "create", "update", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    ("serviceaccounts", &["list", "patch", "delete"], SCALE_SETS),
+    ("deployments.apps", &["delete"], SCALE_SETS),
+    ("pods", &["list"], SCALE_SETS),
+    ("leases.coordination.k8s.io", &["get", "delete"], SCALE_SETS),
+    ("cronjobs.batch", &["get", "delete"], SCALE_SETS),
+    (
+        "roles.rbac.authorization.k8s.io",
+        &["list", "patch"],
+        SCALE_SETS,
+    ),
+    (
+        "rolebindings.rbac.authorization.k8s.io",
+        &["list", "patch"],
+        SCALE_SETS,
+    ),
+    (
+        "autoscalingrunnersets.actions.github.com",
+        &["get", "list", "watch", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    (
+        "ephemeralrunnersets.actions.github.com",
+        &["list", "watch", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    (
+        "ephemeralrunners.actions.github.com",
+        &["list", "watch", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    (
+        "autoscalinglisteners.actions.github.com",
+        &["list", "watch", "patch", "delete"],
+        SCALE_SETS,
+    ),
 ];
 
 const WAITED_FOR: &str = "an object that is not ready, or not gone, at the first look";
@@ -225,3 +303,5 @@ const COMES_AND_GOES: &str = "an object that the profile has since, or no longer
 const NAMED: &str = "what a pool of the profile names";
 
 const KUBERNETES_MODE: &str = "pools with containerMode kubernetes";
+
+const SCALE_SETS: &str = "pools that are runner scale sets";

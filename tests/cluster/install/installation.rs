@@ -185,6 +185,7 @@ fn the_pool_is_full(pool: &Value) {
             "desired",
             "max",
             "min",
+            "mode",
             "name",
             "registered",
             "running",

@@ -5,6 +5,6 @@ mod crash;
 mod faults;
 mod foreign;
 pub(crate) mod ground;
-mod listing;
+pub(crate) mod listing;
 mod races;
 mod record;

@@ -13,12 +13,13 @@ use crate::{
     clients::{
         credential::Credential,
         github::{
-            GitHub, With,
+            GitHub,
             error::{
                 ErrorContext, common,
                 forbidden::{missing_permission, not_for_enterprises, told},
             },
             hidden,
+            request::With,
             response::Answer,
             scope::{describe, permission},
         },

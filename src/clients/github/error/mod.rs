@@ -6,6 +6,7 @@ pub(crate) mod forbidden;
 pub(crate) mod issuer;
 pub(super) mod message;
 pub(crate) mod reason;
+pub(crate) mod service;
 pub(crate) mod workflow;
 
 use http::StatusCode;

@@ -21,6 +21,7 @@ use crate::{
 
 const CONTROLLER: &str = include_str!("../../data/values-controller.tsv");
 const CERT_MANAGER: &str = include_str!("../../data/values-cert-manager.tsv");
+const SCALE_SETS: &str = include_str!("../../data/values-scale-set-controller.tsv");
 
 /// The first chart of the controller with the new values.
 const CONTROLLER_NEW: (u64, u64, u64) = (0, 23, 5);
@@ -29,6 +30,9 @@ const CONTROLLER_LAST: (u64, u64, u64) = (0, 23, 7);
 /// The versions of cert-manager's charts in the tables.
 const CERT_MANAGER_OLD: (u64, u64) = (1, 12);
 const CERT_MANAGER_NEW: (u64, u64) = (1, 21);
+/// The version of the scale sets' charts in the table, and the first with the new values.
+const SCALE_SETS_OLD: (u64, u64, u64) = (0, 14, 2);
+const SCALE_SETS_NEW: (u64, u64, u64) = (0, 15, 0);
 /// The minimum similarity of a suggestion (Jaro-Winkler).
 const ALIKE: f64 = 0.88;
 
@@ -56,7 +60,7 @@ struct Chart {
     keys: BTreeMap<&'static str, Kind>,
 }
 
-/// The problems of `controller.values` and `certManager.values`.
+/// The problems of `controller.values`, `certManager.values` and `scaleSets.values`.
 pub(crate) fn check(profile: &Profile) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (section, chart, values) in [
@@ -70,6 +74,7 @@ pub(crate) fn check(profile: &Profile) -> Vec<Finding> {
             controller(profile),
             &profile.controller.values,
         ),
+        ("scaleSets", scale_sets(profile), &profile.scale_sets.values),
     ] {
         let path = Path::root().key(section).key("values");
         chart.walk(values, "", &path, &mut findings);
@@ -106,6 +111,21 @@ fn cert_manager(profile: &Profile) -> Chart {
         exact: profile.charts.cert_manager.is_none()
             && [CERT_MANAGER_OLD, CERT_MANAGER_NEW].contains(&(major, minor)),
         keys: table(CERT_MANAGER, old, new),
+    }
+}
+
+fn scale_sets(profile: &Profile) -> Chart {
+    let version = &profile.scale_sets.chart_version;
+    let triple = version::triple(version);
+    Chart {
+        name: "gha-runner-scale-set-controller",
+        version: version.clone(),
+        exact: profile.charts.scale_sets.is_none() && triple == SCALE_SETS_OLD,
+        keys: table(
+            SCALE_SETS,
+            triple < SCALE_SETS_NEW,
+            triple >= SCALE_SETS_NEW,
+        ),
     }
 }
 
@@ -185,10 +205,10 @@ impl Chart {
         } else {
             Severity::Advice
         };
-        let section = if self.name == "cert-manager" {
-            "certManager"
-        } else {
-            "controller"
+        let section = match self.name {
+            "cert-manager" => "certManager",
+            "gha-runner-scale-set-controller" => "scaleSets",
+            _ => "controller",
         };
         // The suggested key may be one that the profile sets: then suggest the profile's key.
         let hint = match (meant, meant.and_then(|it| kept_value(section, it))) {

@@ -1,4 +1,5 @@
-//! The pod that the controller creates for a runner of a pool, as far as admission checks it. Pure: no I/O.
+//! The pod that the controller creates for a runner of a pool, as far as admission checks it. Pure: no I/O. What is
+//! here is about `RunnerDeployments`; a scale set's pod is the one of its template.
 //!
 //! If the API server rejects a pod, the controller only logs it, so arcctl dry-runs the same pod first. Sources:
 //! reference arc.md 2.1, the recorded pods, and `newPod` and `newRunnerPodWithContainerMode` of the controller v0.27.4
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::runner_deployment;
 use crate::{
-    desired::{DesiredError, Facts, charts::controller},
+    desired::{DesiredError, Facts, charts::controller, scale_set},
     profile::{Pool, Profile},
 };
 use entries::{has, inherit, inherit_resources, list, mount, object, push, remove};
@@ -43,6 +44,9 @@ const AS_THEY_ARE: [&str; 15] = [
 
 /// The pod of a runner of `pool`.
 pub fn runner_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
+    if pool.is_scale_set() {
+        return scale_set::pod::runner_pod(profile, pool);
+    }
     let deployment = runner_deployment::runner_deployment(profile, pool)?;
     let template = &deployment["spec"]["template"];
     let values = controller::values(profile, &Facts::default());

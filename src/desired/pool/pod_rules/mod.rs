@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use super::runner_deployment;
 use crate::{
-    desired::charts::overlay,
+    desired::{charts::overlay, scale_set},
     profile::{
         ContainerMode, Pool, Profile,
         lint::{Finding, Report},
@@ -34,6 +34,13 @@ use crate::{
 pub(crate) fn check(profile: &Profile, pool: &Pool, base: &Path) -> Vec<Finding> {
     let mut report = Report::default();
     let pod = Pod::new(profile, pool, base);
+    if pool.is_scale_set() {
+        // The other rules are about what the community's controller makes of a pool; a scale set's pod is the one of its
+        // template, and the API server's dry run says the rest.
+        placement::check(&pod, &mut report);
+        architecture::check(&pod, &mut report);
+        return report.findings;
+    }
     containers::check(&pod, &mut report);
     volumes::check(&pod, &mut report);
     placement::check(&pod, &mut report);
@@ -80,7 +87,12 @@ struct Pod<'a> {
 impl<'a> Pod<'a> {
     fn new(profile: &'a Profile, pool: &'a Pool, base: &'a Path) -> Self {
         // Other rules report a missing scope or an unknown instance type.
-        let own = runner_deployment::own_spec(profile, pool).unwrap_or_default();
+        let own = if pool.is_scale_set() {
+            scale_set::pod::own_spec(profile, pool)
+        } else {
+            runner_deployment::own_spec(profile, pool)
+        };
+        let own = own.unwrap_or_default();
         let own_volumes = list(&own, "volumes")
             .filter_map(|volume| text(volume, "name"))
             .map(str::to_owned)

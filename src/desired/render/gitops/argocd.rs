@@ -54,9 +54,7 @@ pub(super) fn root(
 
 fn of_part(profile: &Profile, part: &Part, options: &Options) -> Value {
     let mut sources = Vec::new();
-    if let Some(release) = &part.release {
-        sources.push(from_chart(release));
-    }
+    sources.extend(part.releases.iter().map(from_chart));
     if !part.manifests.is_empty() {
         sources.push(from_git(part.name, options));
     }
@@ -71,7 +69,7 @@ fn of_part(profile: &Profile, part: &Part, options: &Options) -> Value {
     if !ignored.is_empty() {
         made["spec"]["ignoreDifferences"] = ignored.into();
     }
-    if let Some(release) = &part.release {
+    if let Some(release) = part.releases.first() {
         made["spec"]["destination"]["namespace"] = json!(release.namespace);
     }
     made
@@ -91,7 +89,7 @@ fn wave(part: &Part) -> usize {
 /// What others write into the objects of a part: Argo CD would put it back with each sync.
 fn ignored(part: &Part) -> Vec<Value> {
     let mut ignored = Vec::new();
-    if part.release.is_some() {
+    if !part.releases.is_empty() {
         // cert-manager injects its CA (reference: arc.md 1.6; actions-runner-controller#614).
         for kind in [
             "MutatingWebhookConfiguration",
@@ -108,6 +106,14 @@ fn ignored(part: &Part) -> Vec<Value> {
             "group": "rbac.authorization.k8s.io",
             "kind": "ClusterRole",
             "jqPathExpressions": ["select(.aggregationRule != null) | .rules"],
+        }));
+    }
+    if part.has_chart(names::SCALE_SET_CHART) {
+        // A schedule writes it.
+        ignored.push(json!({
+            "group": "actions.github.com",
+            "kind": "AutoscalingRunnerSet",
+            "jsonPointers": ["/spec/minRunners"],
         }));
     }
     let has = |kind: &str| part.manifests.iter().any(|(_, it)| it["kind"] == kind);

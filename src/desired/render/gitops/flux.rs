@@ -28,16 +28,21 @@ pub(super) fn part(
     files: &mut Files<'_>,
 ) -> Result<(), DesiredError> {
     let mut manifests = part.manifests.clone();
-    if let Some(release) = &part.release {
-        let (source, release) = release_objects(profile, release, options);
-        manifests.push(("helm-release.yaml".into(), release));
+    for own in &part.releases {
+        let (source, release) = release_objects(profile, own, options);
+        // Only the parts with scale sets have more than one chart.
+        let suffix = match part.releases.len() {
+            1 => String::new(),
+            _ => format!(".{}", object_name(own)),
+        };
+        manifests.push((format!("helm-release{suffix}.yaml"), release));
         let kind = source["kind"].as_str().unwrap_or_default();
         let kind = if kind == "OCIRepository" {
             "oci-repository"
         } else {
             "helm-repository"
         };
-        manifests.push((format!("{kind}.yaml"), source));
+        manifests.push((format!("{kind}{suffix}.yaml"), source));
     }
     files.add_folder(part.name, &manifests)?;
     files.add(
@@ -123,9 +128,19 @@ fn kustomization(profile: &Profile, part: &Part, options: &Options) -> Value {
     })
 }
 
+/// The last part of the names of a release's objects: a scale set has the name of its pool, and a pool may have the name of
+/// another release.
+fn object_name(release: &HelmRelease) -> String {
+    if release.chart.name == names::SCALE_SET_CHART {
+        format!("scale-set-{}", release.name)
+    } else {
+        release.name.clone()
+    }
+}
+
 /// The source of a chart, and its release.
 fn release_objects(profile: &Profile, release: &HelmRelease, options: &Options) -> (Value, Value) {
-    let name = name_of(profile, &release.name);
+    let name = name_of(profile, &object_name(release));
     let metadata = own(profile, &name, options);
     let (source, chart) = source(&release.chart, &metadata, &name);
     // helm's record is where arcctl reads it: in the namespace of the release, under its own name.
@@ -142,6 +157,13 @@ fn release_objects(profile: &Profile, release: &HelmRelease, options: &Options) 
     });
     if let (Some(spec), Some(chart)) = (spec.as_object_mut(), chart.as_object()) {
         spec.extend(chart.clone());
+    }
+    if release.chart.name == names::SCALE_SET_CHART {
+        // A schedule writes it.
+        spec["driftDetection"]["ignore"] = json!([{
+            "paths": ["/spec/minRunners"],
+            "target": {"kind": "AutoscalingRunnerSet"},
+        }]);
     }
     let release = json!({
         "apiVersion": "helm.toolkit.fluxcd.io/v2",

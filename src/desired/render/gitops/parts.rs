@@ -30,8 +30,8 @@ pub(super) struct Part {
     pub(super) after: Vec<&'static str>,
     /// Manifests by file name.
     pub(super) manifests: Vec<(String, Value)>,
-    /// A chart that is part of it.
-    pub(super) release: Option<HelmRelease>,
+    /// The charts that are part of it.
+    pub(super) releases: Vec<HelmRelease>,
 }
 
 /// What no file has, and a person must do.
@@ -50,12 +50,17 @@ impl Part {
             name,
             after: Vec::new(),
             manifests: Vec::new(),
-            release: None,
+            releases: Vec::new(),
         }
     }
 
     const fn is_empty(&self) -> bool {
-        self.manifests.is_empty() && self.release.is_none()
+        self.manifests.is_empty() && self.releases.is_empty()
+    }
+
+    /// Whether one of its charts is `name`.
+    pub(super) fn has_chart(&self, name: &str) -> bool {
+        self.releases.iter().any(|it| it.chart.name == name)
     }
 
     /// Adds a manifest, in a file named after its object.
@@ -99,7 +104,7 @@ pub(super) fn parts(
         };
         match &desired.resource {
             Resource::Object(object) => part.add(guarded(object.manifest.clone(), options)),
-            Resource::Release(release) => part.release = Some(without_versions(release)),
+            Resource::Release(release) => part.releases.push(without_versions(release)),
             Resource::Crds(crd_set) if crds.is_none() => {
                 holes.push(secrets::crds(crd_set, options));
             }
@@ -182,7 +187,7 @@ pub(super) fn digest(parts: &[Part]) -> String {
             digest.update(name);
             digest.update(manifest.to_string());
         }
-        if let Some(release) = &part.release {
+        for release in &part.releases {
             digest.update(&release.chart.version);
             digest.update(release.values.to_string());
         }

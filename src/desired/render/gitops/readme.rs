@@ -55,20 +55,20 @@ fn described(part: &Part) -> String {
         1 => Some("1 manifest".to_owned()),
         _ => Some(format!("{count} manifests")),
     };
-    let chart = part.release.as_ref().map(|release| {
+    let charts = part.releases.iter().map(|release| {
         format!(
             "the chart {} {} as release `{}` in `{}`",
             release.chart.name, release.chart.version, release.name, release.namespace
         )
     });
-    let all: Vec<String> = chart.into_iter().chain(files).collect();
+    let all: Vec<String> = charts.chain(files).collect();
     all.join(", ")
 }
 
 /// What no file can do.
 fn by_hand(profile: &Profile, holes: &[Hole], resources: &[Desired]) -> String {
     let mut lines: Vec<String> = holes.iter().map(|it| it.title.clone()).collect();
-    if !manages_secret(profile) {
+    if profile.has_deployments() && !manages_secret(profile) {
         lines.push(format!(
             "nothing for the Secret `{}` in `{}`: the profile says that someone else manages it",
             names::CONTROLLER_SECRET,

@@ -46,6 +46,15 @@ pub(super) fn secret(profile: &Profile, resource: &Resource, options: &Options) 
             )
         },
         Resource::Secret(secret) => match &secret.content {
+            SecretContent::ProfileCredential => Wanted {
+                what: "the credential of the runner scale sets".into(),
+                ..credential(
+                    &secret.namespace,
+                    &secret.name,
+                    github.token.as_ref(),
+                    github.app.as_ref(),
+                )
+            },
             SecretContent::Credential { pool } => {
                 let own = profile.pools.iter().find(|it| it.name == *pool);
                 let own = own.and_then(|it| it.github.as_ref())?;

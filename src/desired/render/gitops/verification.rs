@@ -53,7 +53,11 @@ fn account(profile: &Profile, name: &str) -> Vec<Value> {
     ]);
     for runners in profile.runner_namespaces() {
         let pools = profile.pools.iter().filter(|it| it.namespace == runners);
-        let secrets: Vec<String> = pools.filter_map(Pool::credential_secret).collect();
+        let mut secrets: Vec<String> = pools.clone().filter_map(Pool::credential_secret).collect();
+        let mut sets = pools.filter(|it| it.is_scale_set());
+        if sets.any(|it| it.credential_secret().is_none()) {
+            secrets.push(names::SCALE_SET_SECRET.to_owned());
+        }
         let mut items = templates::VERIFY_RUNNERS.items(&[
             ("NAME", json!(name)),
             ("NAMESPACE", json!(runners)),
@@ -74,6 +78,20 @@ fn account(profile: &Profile, name: &str) -> Vec<Value> {
     result
 }
 
+/// Where the profile's credential is in the cluster, namespace and name: in the Secret of the community's controller, or in
+/// that of the first scale set that has none of its own.
+fn credential(profile: &Profile) -> (String, String) {
+    let mut sets = profile.scale_set_pools();
+    let set = sets.find(|it| it.credential_secret().is_none());
+    match set.filter(|_| !profile.has_deployments()) {
+        Some(set) => (set.namespace.clone(), names::SCALE_SET_SECRET.to_owned()),
+        None => (
+            profile.controller.namespace.clone(),
+            names::CONTROLLER_SECRET.to_owned(),
+        ),
+    }
+}
+
 /// The profile as the job reads it: the credentials are those in the cluster.
 fn in_the_cluster(profile: &Profile) -> Profile {
     let mut profile = profile.clone();
@@ -85,11 +103,10 @@ fn in_the_cluster(profile: &Profile) -> Profile {
         }),
         ..TokenSource::default()
     };
-    let namespace = profile.controller.namespace.clone();
-    let secret = names::CONTROLLER_SECRET;
+    let (namespace, secret) = credential(&profile);
     match &mut profile.github.app {
-        Some(app) => app.private_key = key(&namespace, secret, "github_app_private_key"),
-        None => profile.github.token = Some(key(&namespace, secret, "github_token")),
+        Some(app) => app.private_key = key(&namespace, &secret, "github_app_private_key"),
+        None => profile.github.token = Some(key(&namespace, &secret, "github_token")),
     }
     if profile.github.ca_bundle.is_some() {
         profile.github.ca_bundle = Some(FileSource {

@@ -1,0 +1,168 @@
+//! The registration of a set at GitHub: a scale set of its name and group is found and used, whoever made it, or one is made.
+
+use anyhow::Result;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::SET;
+use super::names::{GROUP_NAME, ID, SET_NAME, annotation};
+use super::reconciler::Reconciler;
+use super::service::{Credential, Failure};
+use crate::objects::{at, text};
+use crate::query::percent_encode;
+
+const SCALE_SETS: &str = "runtime/runnerscalesets";
+
+/// The name of a set at GitHub.
+pub(super) fn scale_set_name(set: &Value) -> &str {
+    let given = text(set, "/spec/runnerScaleSetName");
+    if given.is_empty() { at(set).1 } else { given }
+}
+
+impl Reconciler {
+    /// Registers a set, and writes its id to it. What fails is only logged by the controller, and tried again.
+    pub(super) async fn register(&mut self, set: &Value) -> Result<()> {
+        if !self.has_waited("late registration", set, self.faults.late)
+            || self.waits("registration", set)
+        {
+            return Ok(());
+        }
+        let Some(credential) = self.credential(set).await? else {
+            self.wait("registration", set, self.delays.retry);
+            return Ok(());
+        };
+        match self.found_or_made(set, &credential).await {
+            Ok(scale_set) => {
+                let annotations = json!({
+                    ID: scale_set["id"].to_string(), GROUP_NAME: scale_set["runnerGroupName"],
+                    SET_NAME: scale_set["name"],
+                });
+                let patch = json!({ "metadata": { "annotations": annotations } });
+                self.objects.merge(&SET, at(set), &patch).await?;
+            }
+            Err(_) => self.wait("registration", set, self.delays.retry),
+        }
+        Ok(())
+    }
+
+    async fn found_or_made(&self, set: &Value, credential: &Credential) -> Result<Value, Failure> {
+        let url = text(set, "/spec/githubConfigUrl");
+        let (name, group) = (scale_set_name(set), self.group(set, credential).await?);
+        let query = format!("runnerGroupId={group}&name={}", percent_encode(name));
+        let path = format!("{SCALE_SETS}?{query}");
+        let found = self
+            .service
+            .call((url, credential), Method::GET, &path, None)
+            .await?;
+        if let Some(found) = found["value"].get(0) {
+            return Ok(found.clone());
+        }
+        let own = set
+            .pointer("/spec/runnerScaleSetLabels")
+            .and_then(Value::as_array);
+        let own = own.into_iter().flatten().filter_map(Value::as_str);
+        let labels: Vec<Value> = std::iter::once(name)
+            .chain(own.filter(|_| self.configuration.since((0, 14, 0))))
+            .map(|label| json!({ "name": label, "type": "System" }))
+            .collect();
+        let body = json!({
+            "name": name, "runnerGroupId": group, "labels": labels,
+            "RunnerSetting": { "ephemeral": true, "disableUpdate": true },
+        });
+        self.service
+            .call((url, credential), Method::POST, SCALE_SETS, Some(&body))
+            .await
+    }
+
+    /// The id of a set's group: 1 where none is asked for.
+    async fn group(&self, set: &Value, credential: &Credential) -> Result<u64, Failure> {
+        let name = text(set, "/spec/runnerGroup");
+        if name.is_empty() {
+            return Ok(1);
+        }
+        let url = text(set, "/spec/githubConfigUrl");
+        // As the original, which does not escape the name beyond what a URL needs.
+        let path = format!("runtime/runnergroups/?groupName={}", percent_encode(name));
+        let groups = self
+            .service
+            .call((url, credential), Method::GET, &path, None)
+            .await?;
+        groups["value"][0]["id"].as_u64().ok_or_else(|| Failure {
+            status: 404,
+            exception: String::new(),
+            message: format!("no runner group found with name {name:?}"),
+        })
+    }
+
+    /// Brings a changed group or name to GitHub; true where there was nothing to do.
+    pub(super) async fn is_up_to_date(&mut self, set: &Value, id: u64) -> Result<bool> {
+        let group = text(set, "/spec/runnerGroup");
+        let name = text(set, "/spec/runnerScaleSetName");
+        let same =
+            |wanted: &str, known: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(known);
+        if same(group, annotation(set, GROUP_NAME)) && same(name, annotation(set, SET_NAME)) {
+            return Ok(true);
+        }
+        if self.waits("registration", set) {
+            return Ok(false);
+        }
+        let credential = self.credential(set).await?.unwrap_or_default();
+        let url = text(set, "/spec/githubConfigUrl");
+        let path = format!("{SCALE_SETS}/{id}");
+        let changed = match self.group(set, &credential).await {
+            Ok(group) => {
+                let body = json!({ "name": scale_set_name(set), "runnerGroupId": group });
+                self.service
+                    .call((url, &credential), Method::PATCH, &path, Some(&body))
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Ok(scale_set) = changed {
+            let annotations = json!({
+                GROUP_NAME: scale_set["runnerGroupName"], SET_NAME: scale_set["name"],
+            });
+            let new = json!({ "metadata": { "annotations": annotations } });
+            self.objects.merge(&SET, at(set), &new).await?;
+        } else {
+            self.wait("registration", set, self.delays.retry);
+        }
+        Ok(false)
+    }
+
+    /// Removes a set's scale set at GitHub; false when that has to be tried again. Without its id there is nothing to remove.
+    pub(super) async fn is_deregistered(&mut self, set: &Value) -> Result<bool> {
+        let id = annotation(set, ID);
+        if id.is_empty() {
+            return Ok(true);
+        }
+        if self.waits("deregistration", set) {
+            return Ok(false);
+        }
+        let url = text(set, "/spec/githubConfigUrl");
+        let path = format!("{SCALE_SETS}/{id}");
+        let removed = match self.credential(set).await? {
+            None => None,
+            Some(credential) => Some(
+                self.service
+                    .call((url, &credential), Method::DELETE, &path, None)
+                    .await,
+            ),
+        };
+        match removed {
+            Some(Ok(_)) => {
+                let without = json!({ "metadata": { "annotations": { ID: null } } });
+                self.objects.merge(&SET, at(set), &without).await?;
+                Ok(true)
+            }
+            // One that is gone is an error until 0.15, and so it stays.
+            Some(Err(failure)) if failure.status == 404 && self.configuration.since((0, 15, 0)) => {
+                Ok(true)
+            }
+            _ => {
+                self.wait("deregistration", set, self.delays.retry);
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Reads the facts of runner scale sets: their objects, their Secrets, and what GitHub has.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Parts, github::authenticated, got, listed, within};
+use crate::{
+    clients::{
+        github::RegisteredSet,
+        kube::{Kube, Selection, Target},
+    },
+    doctor::{
+        redact::slim,
+        snapshot::{Fact, NamedSecret, ScaleSetFacts, SetAtGithub},
+    },
+    error::Result,
+    inventory,
+    resource::{context::scope, kubernetes::rollout::place, scale_sets::API_VERSION},
+};
+
+/// Reads them; `None` if no pool is a scale set.
+pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
+    let profile = &parts.profile;
+    if !profile.has_scale_sets() {
+        return None;
+    }
+    let (kube, home) = (&parts.kube, profile.scale_sets.namespace.as_str());
+    let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
+    let mut namespaces: Vec<&str> = Vec::new();
+    for pool in profile.scale_set_pools() {
+        if !namespaces.contains(&pool.namespace.as_str()) {
+            namespaces.push(&pool.namespace);
+        }
+    }
+    let namespaces = &namespaces;
+    let of_runners = |kind: &'static str| async move {
+        let each = namespaces
+            .iter()
+            .map(|it| list(Selection::namespaced(API_VERSION, kind, it)));
+        let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
+        found.map(|it| it.into_iter().flatten().collect::<Vec<_>>())
+    };
+    let name = profile.scale_sets.full_name();
+    let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
+    let (controller, whole, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
+        within("read an object", got(kube, &controller)),
+        within("list objects", whole_sets(kube, namespaces)),
+        list(Selection::namespaced(
+            API_VERSION,
+            "AutoscalingListener",
+            home
+        )),
+        list(Selection::namespaced("v1", "Pod", home)),
+        of_runners("EphemeralRunnerSet"),
+        of_runners("EphemeralRunner"),
+        within("list the scale sets at GitHub", at_github(parts)),
+        within("read the inventory", async {
+            let kube = kube.as_ref().map_err(Clone::clone)?;
+            inventory::scale_sets(kube, inventory::Home::of(profile)).await
+        }),
+    );
+    let secret_name = match &whole {
+        Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
+        Err(error) => Err(error.clone()),
+    };
+    let sets = whole.map(|it| it.iter().map(slim).collect());
+    Some(ScaleSetFacts {
+        controller: controller.map(|it| it.as_ref().map(slim)),
+        sets,
+        listeners,
+        listener_pods,
+        runner_sets,
+        runners,
+        secret_name,
+        at_github,
+        recorded,
+    })
+}
+
+/// The sets with all of their fields: the name of a Secret is not among those that are kept.
+async fn whole_sets(kube: &Fact<Kube>, namespaces: &[&str]) -> Result<Vec<Value>> {
+    let kube = kube.as_ref().map_err(Clone::clone)?;
+    let of = |it: &&str| Selection::namespaced(API_VERSION, "AutoscalingRunnerSet", it);
+    let all: Vec<Selection> = namespaces.iter().map(of).collect();
+    kube.list_each(&all).await
+}
+
+/// The Secrets that the sets name. Their content is not kept.
+async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, NamedSecret>> {
+    let mut found = BTreeMap::new();
+    for set in sets {
+        let name = set["spec"]["githubConfigSecret"].as_str();
+        let namespace = set["metadata"]["namespace"].as_str();
+        let Some((namespace, name)) = namespace.zip(name) else {
+            continue;
+        };
+        let target = Target::namespaced("v1", "Secret", namespace, name);
+        let secret = NamedSecret {
+            name: name.to_owned(),
+            exists: got(kube, &target).await?.is_some(),
+        };
+        found.insert(place(set), secret);
+    }
+    Ok(found)
+}
+
+/// All scale sets of the profile's scope, and of the pools' own ones.
+async fn at_github(parts: &Parts) -> Result<Vec<SetAtGithub>> {
+    let context = authenticated(parts)?;
+    let mut all = context.github.scale_sets(scope(&parts.profile)?).await?;
+    for account in &context.accounts {
+        if account.part.has_scale_sets() {
+            all.extend(account.github.scale_sets(scope(&account.part)?).await?);
+        }
+    }
+    let of = |it: RegisteredSet| SetAtGithub {
+        words: it.in_words(),
+        labels: it.labels().map(str::to_owned).collect(),
+        id: it.id,
+        name: it.name,
+        group: it.runner_group_name,
+    };
+    Ok(all.into_iter().map(of).collect())
+}

@@ -1,0 +1,193 @@
+//! Removes the objects of a scale set without its controller: the annotation with its id, so that a controller that comes
+//! back skips GitHub; then the finalizers, from the runners to the set and the roles (reference: scale-sets.md 10).
+//!
+//! Only objects of the set are touched, and only finalizers of its controller are removed.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use super::{
+    API_VERSION,
+    going::Going,
+    objects::{ID, name, set},
+};
+use crate::{
+    clients::{
+        github::Removed,
+        kube::{Selection, Target},
+    },
+    desired::resource::scale_set::ScaleSetDrain,
+    error::Result,
+    resource::context::{Context, scope},
+};
+
+/// The domain of the controller's finalizers.
+const DOMAIN: &str = "actions.github.com";
+
+/// The finalizer of what the chart makes beside the set: the controller removes it last.
+const PROTECTION: &str = "actions.github.com/cleanup-protection";
+
+/// How many runners are removed at a time, as of other pools.
+const CONCURRENT: usize = 4;
+
+/// The kinds that the chart makes beside the set. Its Secret is only made of a token in its values, where arcctl puts none.
+const PROTECTED: [(&str, &str); 3] = [
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("v1", "ServiceAccount"),
+];
+
+impl ScaleSetDrain {
+    /// Removes everything; what GitHub refuses, because it has a job by now, is left for the next time.
+    pub(super) async fn free(&self, context: &Context, going: &Going) -> Result<()> {
+        let objects = &going.objects;
+        if let Some(live) = &objects.set {
+            self.remember(context, live).await?;
+            self.forget_id(context, live).await?;
+        }
+        let removed: Vec<bool> = stream::iter(&objects.runners)
+            .map(|runner| self.remove_runner(context, runner))
+            .buffer_unordered(CONCURRENT)
+            .try_collect()
+            .await?;
+        if !removed.is_empty() {
+            context.forget_runners().await;
+        }
+        if removed.contains(&false) {
+            return Ok(());
+        }
+        for live in &objects.runner_sets {
+            let target = self.named("EphemeralRunnerSet", live);
+            remove(context, &target, live).await?;
+        }
+        for live in &objects.listeners {
+            let (kind, namespace) = ("AutoscalingListener", &self.controller_namespace);
+            let target = Target::namespaced(API_VERSION, kind, namespace, name(live));
+            remove(context, &target, live).await?;
+        }
+        if let Some(live) = &objects.set {
+            remove(context, &set(&self.namespace, &self.name), live).await?;
+        }
+        for (target, live) in self.protected(context).await? {
+            let_go(context, &target, &live).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether roles or service accounts of the set wait for the controller to let them go.
+    pub(super) async fn holds_roles(&self, context: &Context) -> Result<bool> {
+        let held = self.protected(context).await?;
+        Ok(held
+            .iter()
+            .any(|(_, live)| live["metadata"]["deletionTimestamp"].is_string()))
+    }
+
+    fn named(&self, kind: &str, live: &Value) -> Target {
+        Target::namespaced(API_VERSION, kind, &self.namespace, name(live))
+    }
+
+    async fn forget_id(&self, context: &Context, live: &Value) -> Result<()> {
+        if live["metadata"]["annotations"][ID].is_null() {
+            return Ok(());
+        }
+        let patch =
+            json!({"metadata": {"uid": live["metadata"]["uid"], "annotations": {ID: null}}});
+        let target = set(&self.namespace, &self.name);
+        context.kube.merge(&target, &patch).await.map(|_| ())
+    }
+
+    /// Removes a runner at GitHub and in the cluster; `false` if GitHub refuses, since it has a job.
+    async fn remove_runner(&self, context: &Context, runner: &Value) -> Result<bool> {
+        if context.removal.without_github.is_none() {
+            let (github, profile) = context.github_of(&self.name);
+            let scope = scope(profile)?;
+            if let Some(found) = github.runner_named(scope, name(runner)).await? {
+                let left = github.remove_runner(scope, found.id).await?;
+                if left == Removed::Busy && !context.removal.force {
+                    return Ok(false);
+                }
+            }
+        }
+        let target = self.named("EphemeralRunner", runner);
+        remove(context, &target, runner).await?;
+        // Its owner reference deletes it too, once the garbage collector knows the kind.
+        let pod = Target::namespaced("v1", "Pod", &self.namespace, name(runner));
+        if let Some(live) = context.kube.get(&pod).await? {
+            context.kube.delete_pod(&pod, &live).await?;
+        }
+        Ok(true)
+    }
+
+    /// What the chart made beside the set, while the controller's finalizer holds it.
+    async fn protected(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Vec::new();
+        for (version, kind) in PROTECTED {
+            let of_the_set = format!("app.kubernetes.io/instance={}", self.name);
+            let all = Selection::namespaced(version, kind, &self.namespace).labelled(of_the_set);
+            for live in context.kube.list(&all).await? {
+                if finalizers(&live).any(|it| it == PROTECTION) {
+                    let target = Target::namespaced(version, kind, &self.namespace, name(&live));
+                    found.push((target, live));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Deletes the object that was read as `live`, and removes the finalizers of a controller that is not there.
+async fn remove(context: &Context, target: &Target, live: &Value) -> Result<()> {
+    if live["metadata"]["deletionTimestamp"].is_null() {
+        context.kube.delete_same(target, live).await?;
+    }
+    let_go(context, target, live).await
+}
+
+fn finalizers(live: &Value) -> impl Iterator<Item = &str> {
+    let all = live["metadata"]["finalizers"].as_array();
+    all.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The finalizers of others: those of the controller may have the domain as such, or as the end of theirs.
+fn of_others(live: &Value) -> Vec<&str> {
+    let its_own = |it: &&str| {
+        let domain = it.split('/').next().unwrap_or_default();
+        domain == DOMAIN || domain.ends_with(&format!(".{DOMAIN}"))
+    };
+    finalizers(live).filter(|it| !its_own(it)).collect()
+}
+
+/// Removes the finalizers of the controller.
+async fn let_go(context: &Context, target: &Target, live: &Value) -> Result<()> {
+    let left = of_others(live);
+    if left.len() == finalizers(live).count() {
+        return Ok(());
+    }
+    let patch = json!({"metadata": {"finalizers": left, "uid": live["metadata"]["uid"]}});
+    match context.kube.merge(target, &patch).await {
+        // It was deleted in between.
+        Err(error) if context.kube.get(target).await?.is_some() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_controllers_finalizers_are_removed() {
+        let live = json!({"metadata": {"finalizers": [
+            "ephemeralrunner.actions.github.com/finalizer", "actions.github.com/cleanup-protection",
+            "foregroundDeletion", "example.com/backup", "evilactions.github.com/x",
+        ]}});
+        assert_eq!(
+            of_others(&live),
+            [
+                "foregroundDeletion",
+                "example.com/backup",
+                "evilactions.github.com/x"
+            ]
+        );
+    }
+}

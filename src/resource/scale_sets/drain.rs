@@ -1,0 +1,242 @@
+//! Removes a scale set: no new jobs, then those that run end, then its `AutoscalingRunnerSet` goes, while the controller that
+//! deregisters it is there. The release is uninstalled after that.
+//!
+//! Deleting the set before the release keeps the roles by which the controller works; helm deletes both at once (reference:
+//! scale-sets.md 10). Where the controller cannot do it, arcctl does (`by_hand`).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    going::{Going, Next, Way, busy, free, next_of_live, secret_of},
+    objects::{Objects, Place, id},
+};
+use crate::{
+    clients::kube::{Selection, Target},
+    desired::resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
+    error::Result,
+    inventory,
+    resource::{
+        context::{Context, scope},
+        deletion::{ending, ours},
+        helm::uninstall,
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+/// The field manager of the limits while a set is drained: an `up` after an interrupted teardown must see them as drift.
+const MANAGER: &str = "arcctl-drain";
+
+/// The result of a look.
+enum Look {
+    /// It is not there, or of somebody else.
+    NotOurs(Observed),
+    /// What is there, and the next step.
+    Ours(Box<Going>, Next),
+}
+
+impl ScaleSetDrain {
+    /// The names of its objects.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            namespace: &self.namespace,
+            name: &self.name,
+            controller_namespace: &self.controller_namespace,
+        }
+    }
+
+    /// The watches for its deletion.
+    pub(crate) fn selections(&self) -> Vec<Selection> {
+        self.place().selections()
+    }
+
+    /// What remains of it, and what blocks its deletion.
+    pub(crate) async fn remains(&self, context: &Context) -> Result<Observed> {
+        Ok(match self.look(context).await? {
+            Look::NotOurs(observed) => observed,
+            Look::Ours(_, Next::Gone) => Observed::Absent,
+            Look::Ours(_, Next::Wait(readiness)) => ours(readiness),
+            Look::Ours(..) => ours(Readiness::Ready),
+        })
+    }
+
+    /// What is there, and the next step, if it is this profile's: by its release, or by its recorded id.
+    async fn look(&self, context: &Context) -> Result<Look> {
+        let profile = &context.profile.name;
+        let owner = uninstall::owner(context, &self.namespace, &self.name, profile).await?;
+        let going = self.read(context).await?;
+        match owner {
+            Some(Ownership::Ours) => {}
+            Some(ownership) => {
+                return Ok(Look::NotOurs(Observed::Present(Present {
+                    ownership,
+                    ..Present::same(Readiness::Ready)
+                })));
+            }
+            None if going.recorded.is_none() => return Ok(Look::NotOurs(Observed::Absent)),
+            None => {}
+        }
+        let next = self.next(context, &going).await?;
+        Ok(Look::Ours(Box::new(going), next))
+    }
+
+    /// Runs the next step.
+    pub(crate) async fn delete(&self, context: &Context) -> Result<()> {
+        let Look::Ours(going, next) = self.look(context).await? else {
+            return Ok(());
+        };
+        let target = super::objects::set(&self.namespace, &self.name);
+        match (next, &going.objects.set) {
+            (Next::Quiet, Some(live)) => {
+                self.remember(context, live).await?;
+                let patch = json!({
+                    "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
+                    "spec": {"minRunners": 0, "maxRunners": 0},
+                });
+                let patched = context.kube.merge_as(&target, &patch, MANAGER).await;
+                patched.map(|_| ())
+            }
+            (Next::PutBack, Some(live)) => self.put_back(context, live).await,
+            (Next::Delete, Some(live)) => {
+                self.remember(context, live).await?;
+                context.kube.delete_same(&target, live).await
+            }
+            (Next::Free, _) => self.free(context, &going).await,
+            (Next::Deregister(id), _) => self.deregister(context, id).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(&self, context: &Context) -> Result<Going> {
+        let controller = Target::namespaced(
+            "apps/v1",
+            "Deployment",
+            &self.controller_namespace,
+            &self.controller,
+        );
+        let (objects, controller, recorded) = tokio::try_join!(
+            Objects::read(&context.kube, self.place()),
+            context.kube.get(&controller),
+            self.recorded(context),
+        )?;
+        let has_secret = match objects.set.as_ref().and_then(secret_of) {
+            Some(secret) => {
+                let target = Target::namespaced("v1", "Secret", &self.namespace, secret);
+                context.kube.get(&target).await?.is_some()
+            }
+            None => true,
+        };
+        Ok(Going {
+            objects,
+            controller,
+            has_secret,
+            recorded,
+        })
+    }
+
+    async fn recorded(&self, context: &Context) -> Result<Option<u64>> {
+        let home = inventory::Home::of(&context.profile);
+        let known = inventory::scale_sets(&context.kube, home).await?;
+        let place = format!("{}/{}", self.namespace, self.name);
+        Ok(known.get(&place).copied())
+    }
+
+    /// Records the id before anything can remove it.
+    pub(super) async fn remember(&self, context: &Context, live: &Value) -> Result<()> {
+        let Some(id) = id(live) else { return Ok(()) };
+        let home = inventory::Home::of(&context.profile);
+        let place = (self.namespace.as_str(), self.name.as_str());
+        inventory::remember_scale_set(&context.kube, home, place, Some(id)).await
+    }
+
+    async fn next(&self, context: &Context, going: &Going) -> Result<Next> {
+        let objects = &going.objects;
+        if objects.is_empty() {
+            // The controller lets the roles go while it removes the set, and never after that.
+            if self.holds_roles(context).await? {
+                return Ok(Next::Free);
+            }
+            return self.at_github(context, going.recorded).await;
+        }
+        let hangs = going.hangs(Timestamp::now());
+        let way = Way::of(&context.removal, going, hangs);
+        if let Some(live) = objects.set.as_ref().filter(|it| ending(it).is_none()) {
+            return Ok(next_of_live(live, going, way, context.removal.force));
+        }
+        Ok(match way {
+            Way::ByHand => free(going, context.removal.force),
+            Way::Controller if !going.has_secret => Next::PutBack,
+            Way::Controller => Next::Wait(match busy(going) {
+                Some(busy) => busy,
+                None => self.being_removed(context, objects, hangs),
+            }),
+            Way::Waiting => Next::Wait(self.without_controller()),
+        })
+    }
+
+    /// What the controller has still to remove; where it takes long, where its reason is.
+    fn being_removed(&self, context: &Context, objects: &Objects, hangs: bool) -> Readiness {
+        let reason = format!(
+            "the controller removes scale set `{}`: {} left",
+            self.name,
+            objects.in_words()
+        );
+        if !hangs {
+            return Readiness::progressing(reason);
+        }
+        let log = context.profile.scale_sets.log_command();
+        Readiness::stuck(
+            reason,
+            format!(
+                "the controller's log has the reason: `{log}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+            ),
+        )
+    }
+
+    /// Whether GitHub still has it, once nothing is left in the cluster.
+    async fn at_github(&self, context: &Context, recorded: Option<u64>) -> Result<Next> {
+        let Some(id) = recorded.filter(|_| context.removal.without_github.is_none()) else {
+            return Ok(Next::Gone);
+        };
+        let (github, profile) = context.github_of(&self.name);
+        let found = github.scale_set(scope(profile)?, id).await?;
+        Ok(match found {
+            Some(found) if found.name.eq_ignore_ascii_case(&self.name) => Next::Deregister(id),
+            _ => Next::Gone,
+        })
+    }
+
+    async fn deregister(&self, context: &Context, id: u64) -> Result<()> {
+        let (github, profile) = context.github_of(&self.name);
+        github.remove_scale_set(scope(profile)?, id).await?;
+        let home = inventory::Home::of(&context.profile);
+        let place = (self.namespace.as_str(), self.name.as_str());
+        inventory::remember_scale_set(&context.kube, home, place, None).await
+    }
+
+    /// Creates the Secret again, from the credential of this run.
+    async fn put_back(&self, context: &Context, live: &Value) -> Result<()> {
+        let secret = OwnSecret {
+            namespace: self.namespace.clone(),
+            name: secret_of(live).unwrap_or_default().to_owned(),
+            profile: context.profile.name.clone(),
+            content: SecretContent::Credential {
+                pool: self.name.clone(),
+            },
+        };
+        secret.apply(context).await
+    }
+
+    fn without_controller(&self) -> Readiness {
+        let (namespace, name) = (&self.controller_namespace, &self.controller);
+        Readiness::stuck(
+            format!(
+                "the controller that deregisters scale set `{}`, Deployment `{namespace}/{name}`, has no available pod",
+                self.name
+            ),
+            format!(
+                "see why with `kubectl -n {namespace} describe deployment {name}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+            ),
+        )
+    }
+}

@@ -1,0 +1,336 @@
+//! Whether a scale set is registered at GitHub as the profile wants it, and its listener works.
+//!
+//! GitHub gives the scale set of a name and group to whoever asks, without a look at who made it, and two listeners then fight
+//! over one session (reference: scale-sets.md 0). So GitHub is asked before the first write, and the id of what this cluster
+//! has made is recorded.
+
+use serde_json::{Value, json};
+
+use super::{
+    events,
+    objects::{Place, id, minor, version},
+};
+use crate::{
+    clients::{
+        github::RegisteredSet,
+        kube::{Selection, Target},
+    },
+    desired::resource::scale_set::ScaleSet,
+    diff::Difference,
+    error::{Error, ErrorKind, Result},
+    inventory,
+    resource::{
+        context::{Context, scope},
+        deletion::ending,
+        observed::{Observed, Ownership, Present, Readiness},
+    },
+};
+
+/// A set whose runners' version GitHub refuses; the controller removes everything of it (reference: scale-sets.md 4).
+pub(crate) const OUTDATED: &str = "Outdated";
+
+impl ScaleSet {
+    /// The names of its objects.
+    pub(crate) fn place_of(&self) -> Place<'_> {
+        Place {
+            namespace: &self.namespace,
+            name: &self.name,
+            controller_namespace: &self.controller_namespace,
+        }
+    }
+
+    /// The watches for a wait.
+    pub(crate) fn selections(&self) -> Vec<Selection> {
+        self.place_of().selections()
+    }
+
+    /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
+    /// the difference which this proof reports.
+    pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
+        let Some(live) = context.kube.get(&self.target()).await? else {
+            return self.before(context).await;
+        };
+        if let Some(reason) = ending(&live) {
+            let reason = format!("AutoscalingRunnerSet `{}`: {reason}", self.name);
+            return Ok(Observed::Present(Present::same(Readiness::progressing(
+                reason,
+            ))));
+        }
+        let mut present = Present::same(self.readiness(context, &live).await?);
+        if let Some(id) = id(&live) {
+            let recorded = self.recorded(context).await?;
+            if recorded != Some(id) {
+                present.differences = vec![Difference {
+                    path: "inventory.id".into(),
+                    from: json!(recorded),
+                    to: json!(id),
+                }];
+            }
+        }
+        Ok(Observed::Present(present))
+    }
+
+    /// Records its id, so that it can be deleted at GitHub when the controller cannot.
+    pub(crate) async fn record(&self, context: &Context) -> Result<()> {
+        let live = context.kube.get(&self.target()).await?;
+        let Some(id) = live.as_ref().and_then(id) else {
+            return Ok(());
+        };
+        let home = inventory::Home::of(&context.profile);
+        let place = (self.namespace.as_str(), self.name.as_str());
+        inventory::remember_scale_set(&context.kube, home, place, Some(id)).await
+    }
+
+    async fn recorded(&self, context: &Context) -> Result<Option<u64>> {
+        let home = inventory::Home::of(&context.profile);
+        let known = inventory::scale_sets(&context.kube, home).await?;
+        Ok(known.get(&self.place()).copied())
+    }
+
+    /// Before the cluster has it: whether GitHub has one of this name and group that another cluster made.
+    async fn before(&self, context: &Context) -> Result<Observed> {
+        let (github, profile) = context.github_of(&self.name);
+        let group = self.group.as_deref();
+        let found = github
+            .scale_set_named(scope(profile)?, group, &self.name)
+            .await?;
+        let mut present = Present::same(Readiness::progressing(format!(
+            "AutoscalingRunnerSet `{}` does not exist yet",
+            self.name
+        )));
+        if let Some(found) = found
+            && self.recorded(context).await? != Some(found.id)
+        {
+            present.ownership = Ownership::Foreign {
+                evidence: format!(
+                    "GitHub has a runner scale set `{}` that this cluster has not made: {}; with one name two clusters fight over its jobs, so give the pool another name or group, or delete that one where it was made",
+                    self.name,
+                    found.in_words()
+                ),
+            };
+        }
+        Ok(Observed::Present(present))
+    }
+
+    /// The proofs, in their order: each with its reason where it fails.
+    async fn readiness(&self, context: &Context, live: &Value) -> Result<Readiness> {
+        let target = self.controller_target();
+        let controller = context.kube.get(&target).await?;
+        if let Some(wrong) = self.version_trouble(live, controller.as_ref()) {
+            return Ok(wrong);
+        }
+        if live["status"]["phase"] == OUTDATED {
+            return Ok(self.outdated());
+        }
+        let Some(id) = id(live) else {
+            return self.unregistered(context, live, controller.as_ref()).await;
+        };
+        let (github, profile) = context.github_of(&self.name);
+        let Some(found) = github.scale_set(scope(profile)?, id).await? else {
+            return Ok(self.unknown_at_github(id));
+        };
+        if let Some(wrong) = self.mismatch(&found) {
+            return Ok(wrong);
+        }
+        let listener = self.place_of().listener(context).await?;
+        if listener == Readiness::Ready || is_available(controller.as_ref()) {
+            return Ok(listener);
+        }
+        // Without a controller nobody makes the listener.
+        Ok(self.without_controller(controller.as_ref()))
+    }
+
+    fn controller_target(&self) -> Target {
+        let (namespace, name) = (&self.controller_namespace, &self.controller);
+        Target::namespaced("apps/v1", "Deployment", namespace, name)
+    }
+
+    /// Whether the controller would delete the set, since its version is another one.
+    fn version_trouble(&self, live: &Value, controller: Option<&Value>) -> Option<Readiness> {
+        let (its, of_the_controller) = (version(live)?, version(controller?)?);
+        if minor(its)? == minor(of_the_controller)? {
+            return None;
+        }
+        Some(Readiness::stuck(
+            format!(
+                "AutoscalingRunnerSet `{}` is of version {its} and its controller of {of_the_controller}: a controller deletes the sets of another minor version",
+                self.name
+            ),
+            format!(
+                "`arcctl up` brings both to {}; do not upgrade one of the charts alone",
+                self.chart_version
+            ),
+        ))
+    }
+
+    fn outdated(&self) -> Readiness {
+        let (namespace, name) = (&self.namespace, &self.name);
+        Readiness::stuck(
+            format!(
+                "AutoscalingRunnerSet `{name}` is Outdated: GitHub refuses the version of its runners, and the controller has removed them"
+            ),
+            format!(
+                "set a newer `image` of the pool in the profile and run `arcctl up`; if the image is current: `kubectl -n {namespace} patch autoscalingrunnerset {name} --subresource=status --type=merge -p '{{\"status\":{{\"phase\":\"\"}}}}'`"
+            ),
+        )
+    }
+
+    fn unknown_at_github(&self, id: u64) -> Readiness {
+        let (namespace, name) = (&self.namespace, &self.name);
+        Readiness::stuck(
+            format!(
+                "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
+            ),
+            format!(
+                "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
+                super::objects::ID
+            ),
+        )
+    }
+
+    /// Where what GitHub has differs from the profile.
+    fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
+        let (namespace, name) = (&self.namespace, &self.name);
+        let again = format!(
+            "GitHub sets it only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}` and `arcctl up` make it anew"
+        );
+        if !found.name.eq_ignore_ascii_case(name) {
+            let reason = format!(
+                "the scale set with the id {} is called `{}` at GitHub, not `{name}`",
+                found.id, found.name
+            );
+            return Some(Readiness::stuck(reason, again));
+        }
+        let group = found.runner_group_name.as_deref();
+        if let (Some(wanted), Some(group)) = (self.group.as_deref(), group)
+            && !wanted.eq_ignore_ascii_case(group)
+        {
+            return Some(Readiness::stuck(
+                format!(
+                    "scale set `{name}` is in runner group `{group}` at GitHub, not in `{wanted}`"
+                ),
+                again,
+            ));
+        }
+        let lacking = self.labels.iter().find(|it| !found.has_label(it))?;
+        Some(Readiness::stuck(
+            format!(
+                "scale set `{name}` has no label `{lacking}` at GitHub (id {})",
+                found.id
+            ),
+            format!(
+                "{again}; GitHub Enterprise Server before 3.21 drops labels: there an administrator sets the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels` with ghe-actions-console first"
+            ),
+        ))
+    }
+
+    /// Why it is not registered yet.
+    async fn unregistered(
+        &self,
+        context: &Context,
+        live: &Value,
+        controller: Option<&Value>,
+    ) -> Result<Readiness> {
+        let secret = Target::namespaced("v1", "Secret", &self.namespace, &self.secret);
+        if context.kube.get(&secret).await?.is_none() {
+            return Ok(Readiness::stuck(
+                format!(
+                    "Secret `{}/{}`, by which the controller registers scale set `{}`, does not exist",
+                    self.namespace, self.secret, self.name
+                ),
+                "`arcctl up` makes it again",
+            ));
+        }
+        if !is_available(controller) {
+            return Ok(self.without_controller(controller));
+        }
+        let (github, profile) = context.github_of(&self.name);
+        if let Some((reason, hint)) = github.group_trouble(profile, &self.name).await? {
+            return Ok(Readiness::stuck(reason, hint));
+        }
+        if let Err(error) = github.registration(scope(profile)?).await {
+            return refused(error);
+        }
+        let log = context.profile.scale_sets.log_command();
+        let events = context.events(&self.namespace).await?;
+        if let Some(said) = events::newest(&events, &live["metadata"]["uid"]) {
+            return Ok(Readiness::stuck(
+                format!(
+                    "the controller does not register scale set `{}`: {said}",
+                    self.name
+                ),
+                format!("its log has more: `{log}`"),
+            ));
+        }
+        Ok(Readiness::progressing(format!(
+            "the controller has not registered scale set `{}` at GitHub yet",
+            self.name
+        )))
+    }
+
+    fn without_controller(&self, controller: Option<&Value>) -> Readiness {
+        let place = format!("{}/{}", self.controller_namespace, self.controller);
+        if controller.is_none() {
+            return Readiness::stuck(
+                format!("the controller of scale sets, Deployment `{place}`, does not exist"),
+                "`arcctl up` installs it",
+            );
+        }
+        Readiness::progressing(format!(
+            "the controller of scale sets, Deployment `{place}`, has no available pod yet"
+        ))
+    }
+}
+
+/// Whether a Deployment has an available pod.
+pub(crate) fn is_available(deployment: Option<&Value>) -> bool {
+    deployment.is_some_and(|it| it["status"]["availableReplicas"].as_u64().unwrap_or(0) > 0)
+}
+
+/// A refusal of the credential is a reason of its own; another failure of the call is an error.
+fn refused(error: Error) -> Result<Readiness> {
+    match error.kind {
+        ErrorKind::Unauthorized => Ok(Readiness::unauthorized(&error)),
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::scale_set, *};
+
+    fn found(text: &Value) -> RegisteredSet {
+        serde_json::from_value(text.clone()).unwrap()
+    }
+
+    #[test]
+    fn what_github_has_is_compared_with_the_profile() {
+        let mut wanted = scale_set();
+        wanted.group = Some("team".into());
+        let fine = json!({"id": 3, "name": "fast", "runnerGroupName": "Team", "labels": [{"name": "fast"}, {"name": "GPU"}]});
+        assert_eq!(wanted.mismatch(&found(&fine)), None);
+        for (key, value, word) in [
+            ("name", json!("other"), "is called `other`"),
+            ("runnerGroupName", json!("x"), "in runner group `x`"),
+            ("labels", json!([]), "no label `gpu`"),
+        ] {
+            let mut wrong = fine.clone();
+            wrong[key] = value;
+            let told = wanted.mismatch(&found(&wrong)).unwrap();
+            assert!(told.reason().unwrap().contains(word), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn only_another_minor_version_is_trouble() {
+        let labelled =
+            |version: &str| json!({"metadata": {"labels": {"app.kubernetes.io/version": version}}});
+        let told = |its: &str, controller: &str| {
+            scale_set().version_trouble(&labelled(its), Some(&labelled(controller)))
+        };
+        assert_eq!(told("0.14.1", "0.14.2"), None);
+        assert_eq!(told("0.14.1", "dev"), None);
+        assert!(told("0.13.1", "0.14.2").is_some());
+        assert_eq!(scale_set().version_trouble(&labelled("0.13.1"), None), None);
+    }
+}

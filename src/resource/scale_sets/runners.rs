@@ -1,0 +1,186 @@
+//! Whether the runners of a scale set run: at least the minimum in force, each registered and ready.
+
+use serde_json::Value;
+
+use super::{
+    events,
+    objects::{Objects, is_ready, name},
+};
+use crate::{
+    desired::resource::scale_set::ScaleSet,
+    error::Result,
+    resource::{
+        context::Context,
+        observed::Readiness,
+        pods::{role, status},
+    },
+};
+
+impl ScaleSet {
+    /// Whether enough runners are ready, and the reason if not.
+    pub(crate) async fn runners_readiness(&self, context: &Context) -> Result<Readiness> {
+        let (place, wanted) = (self.place_of(), usize::try_from(self.minimum_now()));
+        let wanted = wanted.unwrap_or(usize::MAX);
+        let objects = Objects::read(&context.kube, place).await?;
+        let Some(set) = newest(&objects.runner_sets) else {
+            return Ok(Readiness::progressing(format!(
+                "the controller has not made the EphemeralRunnerSet of scale set `{}` yet",
+                self.name
+            )));
+        };
+        let replicas = set["spec"]["replicas"].as_u64().unwrap_or(0);
+        let replicas = usize::try_from(replicas).unwrap_or(usize::MAX);
+        let ready = objects.runners.iter().filter(|it| is_ready(it)).count();
+        if replicas >= wanted && ready >= wanted {
+            return Box::pin(self.with_role(context)).await;
+        }
+        let count = format!(
+            "{ready} of {wanted} runners of scale set `{}` are ready",
+            self.name
+        );
+        let lacking: Vec<&Value> = objects.runners.iter().filter(|it| !is_ready(it)).collect();
+        let (pods, events) = tokio::try_join!(
+            async { context.kube.list(&place.pods()).await },
+            context.events(&self.namespace)
+        )?;
+        if let Some(failed) = lacking.iter().find_map(|it| failure(it, &count)) {
+            return Ok(failed);
+        }
+        let mine = pods
+            .iter()
+            .filter(|pod| lacking.iter().any(|it| name(it) == name(pod)));
+        let waiting = mine.filter(|it| !status::is_ready(it));
+        let worst = status::worst(waiting.map(|it| status::readiness(it, &events)));
+        if worst != Readiness::Ready {
+            return Ok(worst);
+        }
+        let refused = lacking
+            .iter()
+            .copied()
+            .chain([set])
+            .find_map(|it| events::newest(&events, &it["metadata"]["uid"]));
+        if let Some(said) = refused {
+            return Ok(Readiness::stuck(
+                format!("{count}; the controller reports: {said}"),
+                format!(
+                    "its log has more: `{}`",
+                    context.profile.scale_sets.log_command()
+                ),
+            ));
+        }
+        if replicas < wanted {
+            return Ok(Readiness::progressing(format!(
+                "{count}; the listener of the scale set has asked for {replicas} so far"
+            )));
+        }
+        Ok(Readiness::progressing(count))
+    }
+
+    /// Ready, unless the pods lack the role of their service account.
+    async fn with_role(&self, context: &Context) -> Result<Readiness> {
+        let profile = &context.profile;
+        let Some((via, _)) = profile
+            .pool(&self.namespace, &self.name)
+            .and_then(|pool| profile.role_of(pool))
+        else {
+            return Ok(Readiness::Ready);
+        };
+        let mut pods = context.kube.list(&self.place_of().pods()).await?;
+        pods.retain(status::is_ready);
+        Ok(role::without_role(&pods, via).unwrap_or(Readiness::Ready))
+    }
+}
+
+/// The newest `EphemeralRunnerSet` that is not being deleted: while a template changes there are two.
+pub(super) fn newest(sets: &[Value]) -> Option<&Value> {
+    sets.iter()
+        .filter(|it| it["metadata"]["deletionTimestamp"].is_null())
+        .max_by_key(|it| {
+            let made = it["metadata"]["creationTimestamp"].as_str();
+            made.unwrap_or_default()
+        })
+}
+
+/// Why an `EphemeralRunner` will not run: its own status says so.
+pub(crate) fn failure(runner: &Value, count: &str) -> Option<Readiness> {
+    let status = &runner["status"];
+    let text = |key: &str| status[key].as_str().filter(|it| !it.is_empty());
+    let (reason, message) = (text("reason"), text("message"));
+    let name = name(runner);
+    let said = match (reason, message) {
+        (Some(reason), Some(message)) => format!("{reason}: {message}"),
+        (one, other) => one.or(other)?.to_owned(),
+    };
+    let quota = said.contains("exceeded quota");
+    let is_final = ["Failed", "Outdated"]
+        .iter()
+        .any(|it| status["phase"] == *it);
+    let failures = status["failures"]
+        .as_object()
+        .map_or(0, serde_json::Map::len);
+    if !is_final && !quota && failures == 0 {
+        return None;
+    }
+    let hint = if quota {
+        "lower `min` or the resources of the pool in the profile, or raise the quota of the namespace"
+            .to_owned()
+    } else if status["phase"] == "Outdated" {
+        "GitHub refuses the version of the runner: set a newer `image` of the pool in the profile, and run `arcctl up`"
+            .to_owned()
+    } else {
+        let namespace = &runner["metadata"]["namespace"];
+        let namespace = namespace.as_str().unwrap_or_default();
+        format!(
+            "mend the cause, then `kubectl -n {namespace} delete ephemeralrunner {name}`: the controller makes another"
+        )
+    };
+    Some(Readiness::stuck(
+        format!("{count}; runner `{name}` failed: {said}"),
+        hint,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn runner(status: &Value) -> Value {
+        json!({"metadata": {"name": "r", "namespace": "n"}, "status": status})
+    }
+
+    #[test]
+    fn a_runner_that_failed_says_why_and_one_that_starts_does_not() {
+        let told = |status: Value| failure(&runner(&status), "0 of 1");
+        assert_eq!(told(json!({"phase": "Pending"})), None);
+        assert_eq!(
+            told(json!({"phase": "Pending", "reason": "ContainerCreating"})),
+            None
+        );
+        let failed =
+            told(json!({"phase": "Failed", "reason": "TooManyPodFailures", "message": "x"}));
+        assert!(
+            failed
+                .unwrap()
+                .reason()
+                .unwrap()
+                .contains("TooManyPodFailures: x")
+        );
+        let quota = told(json!({"phase": "Pending", "message": "exceeded quota: q"})).unwrap();
+        assert!(matches!(quota, Readiness::Stuck { hint, .. } if hint.contains("quota")));
+        let outdated = told(json!({"phase": "Outdated", "reason": "Deprecated"})).unwrap();
+        assert!(matches!(outdated, Readiness::Stuck { hint, .. } if hint.contains("image")));
+    }
+
+    #[test]
+    fn the_newest_set_that_stays_counts() {
+        let set = |name: &str, made: &str, ends: Value| json!({"metadata": {"name": name, "creationTimestamp": made, "deletionTimestamp": ends}});
+        let sets = [
+            set("a", "2026-01-01", Value::Null),
+            set("b", "2026-01-02", Value::Null),
+            set("c", "2026-01-03", json!("2026-01-04")),
+        ];
+        assert_eq!(name(newest(&sets).unwrap()), "b");
+    }
+}
