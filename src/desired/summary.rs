@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Desired, monitoring,
+    pool::probe,
     resource::{
         HelmRelease, Registration, Resource, SecretContent,
         aws::{AwsResource, Direction, SecurityGroupRule},
@@ -118,7 +119,8 @@ pub fn summary(desired: &Desired) -> Summary {
     }
 }
 
-fn group(desired: &Desired) -> Group {
+/// The heading of a resource.
+pub fn group(desired: &Desired) -> Group {
     let id = &desired.id;
     match &desired.resource {
         Resource::RunnerPods(it) | Resource::Registration(it) => {
@@ -126,6 +128,12 @@ fn group(desired: &Desired) -> Group {
         }
         Resource::Drain(it) => return Group::Pool(it.pool.clone()),
         Resource::ImagePull(it) => return Group::Pool(it.pool.clone()),
+        Resource::Probe(it) => {
+            let labels = &it.job["spec"]["template"]["metadata"]["labels"];
+            if let Some(pool) = labels[probe::LABEL].as_str() {
+                return Group::Pool(pool.to_owned());
+            }
+        }
         Resource::Secret(it) => {
             if let SecretContent::Credential { pool } = &it.content {
                 return Group::Pool(pool.clone());

@@ -8,9 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use anstyle::{Reset, Style};
+use anstyle::Reset;
 use clap::ValueEnum;
 use dialoguer::console::Term;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -86,12 +87,32 @@ pub(crate) struct Output {
 /// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
 
-/// `text` in `style` for a live display on stderr, where it is not removed.
-pub(super) fn paint_live(style: Style, text: &str) -> String {
-    match anstream::AutoStream::choice(&std::io::stderr()) {
-        anstream::ColorChoice::Never => text.to_owned(),
-        _ => paint(style, text),
+/// The live display that is on the screen: what else is written stands above it.
+static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Shows a live display below all that is written, in place of the one before; `None` takes it off the screen.
+pub(super) fn set_live(display: Option<ProgressBar>) {
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(before) = std::mem::replace(&mut *live, display) {
+        before.finish_and_clear();
     }
+}
+
+/// Writes while the live display is off the screen.
+fn above_live(write: impl FnOnce()) {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match live {
+        Some(live) => live.suspend(write),
+        None => write(),
+    }
+}
+
+/// Whether what is written to stderr keeps its colors.
+pub(super) fn has_colors() -> bool {
+    !matches!(
+        anstream::AutoStream::choice(&std::io::stderr()),
+        anstream::ColorChoice::Never
+    )
 }
 
 impl Output {
@@ -183,6 +204,7 @@ impl Output {
 
     /// Ends the process, with the error, and the document if none was written.
     pub(super) fn end(self, document: Option<&Value>, error: &Error, code: u8) -> ! {
+        set_live(None);
         let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(document) = document.filter(|_| !*written) {
             put(&self.json(document));
@@ -282,8 +304,10 @@ impl Output {
         reason = "what is written belongs to a run's output"
     )]
     fn line(self, text: &str) {
-        let mut stderr = anstream::stderr().lock();
-        drop(writeln!(stderr, "{text}"));
+        above_live(|| {
+            let mut stderr = anstream::stderr().lock();
+            drop(writeln!(stderr, "{text}"));
+        });
     }
 }
 
@@ -312,12 +336,14 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn put(text: &str) {
-    let mut stdout = anstream::stdout().lock();
-    drop(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    );
+    above_live(|| {
+        let mut stdout = anstream::stdout().lock();
+        drop(
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+        );
+    });
 }
 
 /// `text` in which no line is a workflow command, with and without its colors.
