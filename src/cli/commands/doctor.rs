@@ -115,7 +115,8 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
             output.result(&text);
         }
         Format::Human => {
-            let text = report::doctor::text(&findings, &fixed, output.verbosity > 0);
+            let verbose = output.verbosity > 0;
+            let text = report::doctor::text(&findings, &fixed, verbose, output.columns());
             output.result(&text);
         }
     }
@@ -182,7 +183,7 @@ async fn look(
     if args.probe {
         parts.probe = Some(match &parts.context {
             Ok(context) => {
-                output.note(target(context, parts.eks.as_ref()));
+                output.note_sentence(&target(context, parts.eks.as_ref()), 2);
                 Box::pin(doctor_probe::run(context, stop, output)).await
             }
             Err(error) => Err(error.clone()),

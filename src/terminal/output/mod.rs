@@ -1,6 +1,8 @@
 //! Writes the result to stdout and messages to stderr. The only place that prints, so it also removes secrets and control
 //! characters from text of other systems: events, policies, charts.
 
+mod terminals;
+
 use std::{
     fs::File,
     io::{IsTerminal, Write},
@@ -11,7 +13,6 @@ use std::{
 use anstyle::Reset;
 use clap::ValueEnum;
 use dialoguer::console::Term;
-use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,9 +20,15 @@ use crate::{
     clients::credential::Credential,
     error::Error,
     printable::printable,
-    report::{github, screen::fitted},
+    report::{
+        github,
+        screen::{fitted, wrapped},
+    },
     secret::{text::masked, value::told},
 };
+
+pub(super) use terminals::{can_ask, has_colors, set_live};
+use terminals::{above_live, columns, is_live};
 
 pub(crate) use crate::printable::{BAD, CHANGE, DIM, GOOD, paint};
 
@@ -86,34 +93,6 @@ pub(crate) struct Output {
 
 /// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
-
-/// The live display that is on the screen: what else is written stands above it.
-static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-/// Shows a live display below all that is written, in place of the one before; `None` takes it off the screen.
-pub(super) fn set_live(display: Option<ProgressBar>) {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(before) = std::mem::replace(&mut *live, display) {
-        before.finish_and_clear();
-    }
-}
-
-/// Writes while the live display is off the screen.
-fn above_live(write: impl FnOnce()) {
-    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match live {
-        Some(live) => live.suspend(write),
-        None => write(),
-    }
-}
-
-/// Whether what is written to stderr keeps its colors.
-pub(super) fn has_colors() -> bool {
-    !matches!(
-        anstream::AutoStream::choice(&std::io::stderr()),
-        anstream::ColorChoice::Never
-    )
-}
 
 impl Output {
     /// Sets up both streams.
@@ -193,12 +172,13 @@ impl Output {
             .strip_prefix("error: ")
             .unwrap_or(&error.message)
             .trim_end();
-        self.error(format!("{} {text}", paint(BAD, "error:")));
+        self.sentence(&format!("{} {text}", paint(BAD, "error:")), 2);
         for cause in &error.causes {
-            self.error(format!("  caused by: {cause}"));
+            self.sentence(&format!("  caused by: {cause}"), 4);
         }
         if let Some(hint) = &error.hint {
-            self.error(format!("\n{} {hint}", paint(GOOD, "hint:")));
+            self.error("");
+            self.sentence(&format!("{} {hint}", paint(GOOD, "hint:")), 2);
         }
     }
 
@@ -220,6 +200,15 @@ impl Output {
     /// Whether stdout is a screen that can be redrawn.
     pub(crate) fn is_screen(self) -> bool {
         std::io::stdout().is_terminal()
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "what is written belongs to a run's output"
+    )]
+    /// The columns of the terminal that stdout is; `None` where it is none.
+    pub(crate) fn columns(self) -> Option<usize> {
+        columns(&Term::stdout())
     }
 
     #[expect(
@@ -268,6 +257,19 @@ impl Output {
         if self.verbosity >= 0 {
             self.error(text);
         }
+    }
+
+    /// Writes a sentence to stderr, wrapped for a terminal.
+    pub(crate) fn note_sentence(self, text: &str, hang: usize) {
+        if self.verbosity >= 0 {
+            self.sentence(text, hang);
+        }
+    }
+
+    /// Writes a sentence to stderr that `-q` does not suppress, wrapped for a terminal; what has several lines is left.
+    pub(crate) fn sentence(self, text: &str, hang: usize) {
+        let columns = columns(&Term::stderr()).filter(|_| !text.contains('\n'));
+        self.error(wrapped(text, hang, columns));
     }
 
     /// Writes a message to stderr that `-q` does not suppress.
@@ -362,16 +364,6 @@ fn is_file(stream: BorrowedFd<'_>) -> bool {
         .try_clone_to_owned()
         .and_then(|it| File::from(it).metadata());
     metadata.map_or(true, |it| it.is_file())
-}
-
-/// Whether stderr is a terminal, which can show a live display.
-fn is_live() -> bool {
-    std::io::stderr().is_terminal()
-}
-
-/// Whether a user can be prompted.
-pub(super) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 #[cfg(test)]
