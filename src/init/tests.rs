@@ -51,11 +51,11 @@ pub(crate) fn screen(columns: usize) -> String {
         time_zone: Some("Asia/Seoul".into()),
         ..Facts::default()
     };
-    let mut text = String::new();
-    let mut say = |line: &str, hang| text += &format!("{}\n", wrapped(line, hang, Some(columns)));
+    let mut lines = Vec::new();
+    let mut say = |line: &str, hang| lines.push(wrapped(line, hang, Some(columns)));
     say(dialog::INTRODUCTION, 0);
     say("", 0);
-    let mut tell = |say: &mut dyn FnMut(&str, usize), lines: Vec<Line>| {
+    let tell = |say: &mut dyn FnMut(&str, usize), lines: Vec<Line>| {
         for line in &lines {
             say(&dialog::finding(line), dialog::FOUND);
         }
@@ -81,7 +81,7 @@ pub(crate) fn screen(columns: usize) -> String {
         }
         answers.set(question.key, question.default());
     }
-    text
+    lines.join("\n")
 }
 
 /// What stands below a question: the answer of Enter, or what there is to choose from.

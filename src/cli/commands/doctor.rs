@@ -115,9 +115,8 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
             output.result(&text);
         }
         Format::Human => {
-            let verbose = output.verbosity > 0;
-            let text = report::doctor::text(&findings, &fixed, verbose, output.columns());
-            output.result(&text);
+            let (verbose, columns) = (output.verbosity > 0, output.columns());
+            output.result(&report::doctor::text(&findings, &fixed, verbose, columns));
         }
     }
     if let Some(error) = error.as_ref().filter(|_| output.is_json()) {

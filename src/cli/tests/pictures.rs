@@ -111,13 +111,15 @@ fn up_done(columns: usize) -> String {
         requests: report::run::Requests::default(),
         error: None,
     };
-    let mut text = format!("{}\n", played.above.join("\n"));
     assert!(played.lines(columns).is_empty());
-    text += &run.text("pool website online (at least 2)");
-    for line in run.next(&profile(PROFILE).pools) {
-        text += &format!("{}\n", paint(DIM, line));
-    }
-    text
+    let next = run.next(&profile(PROFILE).pools);
+    let next: Vec<String> = next.iter().map(|it| paint(DIM, it)).collect();
+    format!(
+        "{}\n{}{}\n",
+        played.above.join("\n"),
+        run.text("pool website online (at least 2)"),
+        next.join("\n")
+    )
 }
 
 fn doctor_screen(columns: usize) -> String {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     faults::{FAULTS, differs, observe, token_event},
-    findings,
+    findings, shown,
     worlds::{NOW, healthy, resource},
 };
 use crate::{

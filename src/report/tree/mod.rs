@@ -120,7 +120,7 @@ impl Tree {
         }
         let places = branches.iter().enumerate();
         let places = places.flat_map(|(at, it)| it.leaves.iter().map(move |leaf| (&leaf.id, at)));
-        let names = branches.iter().map(|it| it.name_width());
+        let names = branches.iter().map(Branch::name_width);
         Self {
             places: places.map(|(id, at)| (id.clone(), at)).collect(),
             names: names.max().unwrap_or(0).min(NAME),
@@ -184,8 +184,8 @@ impl Tree {
             left.into_iter().partition(|it| it.began.is_some());
         let mut lines: Vec<String> = begun.iter().map(|it| self.left_line(it)).collect();
         if !rest.is_empty() {
-            let names: Vec<String> = rest.iter().map(|it| it.group.to_string()).collect();
-            let (named, more) = names.split_at(names.len().min(NAMED));
+            let all: Vec<String> = rest.iter().map(|it| it.group.to_string()).collect();
+            let (named, more) = all.split_at(all.len().min(NAMED));
             let more = match more.len() {
                 0 => String::new(),
                 count => format!(" and {count} more"),
