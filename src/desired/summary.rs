@@ -282,7 +282,7 @@ fn aws_values(resource: &AwsResource) -> (&'static str, Values, Value) {
     match resource {
         AwsResource::Provider(it) => ("IAM OIDC provider", one("issuer", &it.issuer), Value::Null),
         AwsResource::Role(it) => {
-            let mut values = one("may be assumed by", &subjects(&it.trust));
+            let mut values = one("assumed by", &subjects(&it.trust));
             values.extend(one("policies", &it.managed_policies.join(", ")));
             values.extend(one(
                 "boundary",
@@ -316,9 +316,18 @@ fn subjects(trust: &Value) -> String {
         .filter_map(|(_, keys)| keys.as_object())
         .flatten()
         .filter(|(key, _)| key.ends_with(":sub") || key.ends_with("kubernetes-service-account"))
-        .map(|(_, value)| text(value))
+        .map(|(_, value)| account(&text(value)))
         .collect();
     found.join(", ")
+}
+
+/// The subject of a token in words.
+fn account(subject: &str) -> String {
+    let names = subject.strip_prefix("system:serviceaccount:");
+    match names.and_then(|it| it.split_once(':')) {
+        Some((namespace, name)) => format!("service account {namespace}/{name}"),
+        None => subject.to_owned(),
+    }
 }
 
 fn allows(statement: &Value) -> Values {

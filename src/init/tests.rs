@@ -5,7 +5,7 @@ use dialoguer::theme::{SimpleTheme, Theme as _};
 use super::{
     answers::{Answers, Key, NONE},
     dialog,
-    facts::{ClusterFacts, Facts, Group, Line, Nodes, Places, Taint},
+    facts::{Account, ClusterFacts, Facts, Group, Line, NodeGroup, Nodes, Places, Taint},
     questions::{
         Form, open,
         tests::{account, answer_all, nodes, unknown_cluster},
@@ -24,7 +24,10 @@ fn new_cluster() -> ClusterFacts {
     ClusterFacts {
         version: Ok((1, 36)),
         nodes: Ok(Nodes {
-            groups: vec![nodes("t3a.large", 3)],
+            groups: vec![NodeGroup {
+                zones: vec!["ap-northeast-2a".into(), "ap-northeast-2c".into()],
+                ..nodes("t3a.large", 3)
+            }],
             fargate: 0,
         }),
         node_pools: Ok(Vec::new()),
@@ -38,6 +41,10 @@ fn new_cluster() -> ClusterFacts {
 /// The dialog at its question about the number of runners, as a terminal of so many columns shows it: every question before
 /// was answered by Enter. For a picture in the documents.
 pub(crate) fn screen(columns: usize) -> String {
+    let who = Account {
+        version: None,
+        ..account(&["dogecompany"])
+    };
     let facts = Facts {
         places: Places {
             region: Some("ap-northeast-2".into()),
@@ -46,7 +53,7 @@ pub(crate) fn screen(columns: usize) -> String {
             current: Some("arn:aws:eks:ap-northeast-2:111122223333:cluster/runners".into()),
         },
         cluster: Some(Ok(new_cluster())),
-        identity: Some(Ok(account(&["dogecompany"]))),
+        identity: Some(Ok(who.clone())),
         token_variables: vec!["ARCCTL_GITHUB_TOKEN".into()],
         time_zone: Some("Asia/Seoul".into()),
         ..Facts::default()
@@ -76,7 +83,7 @@ pub(crate) fn screen(columns: usize) -> String {
         }
         match question.key {
             Key::Cluster => tell(&mut say, new_cluster().lines()),
-            Key::Credential => tell(&mut say, account(&["dogecompany"]).lines("github.com")),
+            Key::Credential => tell(&mut say, who.lines("github.com")),
             _ => {}
         }
         answers.set(question.key, question.default());

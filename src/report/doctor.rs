@@ -105,12 +105,7 @@ pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
 
 /// Text for people: what was fixed, then the roots, each with its consequences on one line; with `verbose` every check.
 /// Wrapped for a terminal of so many columns, if it is for one.
-pub fn text(
-    findings: &[Finding],
-    fixed: &[&str],
-    verbose: bool,
-    columns: Option<usize>,
-) -> String {
+pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool, columns: Option<usize>) -> String {
     let mut text = Text {
         text: String::new(),
         columns,
@@ -140,10 +135,7 @@ pub fn text(
             }
         } else if !follows.is_empty() {
             let ids: Vec<&str> = follows.iter().map(|it| it.id).collect();
-            text.put(&format!(
-                "      follows: {} (-v says more)",
-                ids.join(", ")
-            ));
+            text.put(&format!("      follows: {} (-v says more)", ids.join(", ")));
         }
     }
     for finding in findings

@@ -103,9 +103,16 @@ mod tests {
             "      fix: run\n        `kubectl -n cert-manager get pods`\n        and look at `a`, it`s\n        there"
         );
         let long = "word ".repeat(60);
-        assert!(wrapped(&long, 2, Some(160)).lines().all(|it| it.len() <= WIDEST));
+        assert!(
+            wrapped(&long, 2, Some(160))
+                .lines()
+                .all(|it| it.len() <= WIDEST)
+        );
         for columns in [0, 1, 9] {
-            assert_eq!(wrapped("ab `c d` e", 4, Some(columns)).replace([' ', '\n'], ""), "ab`cd`e");
+            assert_eq!(
+                wrapped("ab `c d` e", 4, Some(columns)).replace([' ', '\n'], ""),
+                "ab`cd`e"
+            );
         }
         assert_eq!(wrapped("", 2, Some(80)), "");
     }

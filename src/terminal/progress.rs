@@ -223,10 +223,12 @@ fn failed(id: &Id, message: &str) -> String {
 fn drawn(tree: Arc<Mutex<Tree>>) -> Option<ProgressBar> {
     let (terminal, began) = (Term::stderr(), Instant::now());
     let draw = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-        let size = terminal.size_checked().map_or(SIZE, |(rows, columns)| Size {
-            rows: rows.into(),
-            columns: columns.into(),
-        });
+        let size = terminal
+            .size_checked()
+            .map_or(SIZE, |(rows, columns)| Size {
+                rows: rows.into(),
+                columns: columns.into(),
+            });
         let frame = began.elapsed().as_millis() / FRAME.as_millis();
         let frame = usize::try_from(frame).unwrap_or_default();
         let lines = locked(&tree).lines(Instant::now(), size, frame).join("\n");

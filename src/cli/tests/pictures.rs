@@ -3,12 +3,17 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use dialoguer::theme::{SimpleTheme, Theme as _};
 use jiff::Timestamp;
 
 use super::svg::svg;
 use crate::{
     cli::commands::schedule::of_pool,
-    desired::{Desired, Facts, desired},
+    desired::{
+        Desired, EksFacts, Facts,
+        aws::{AwsFacts, NodeNetwork},
+        desired,
+    },
     doctor,
     execute::StepResult,
     init,
@@ -35,12 +40,15 @@ const REFERENCE: &str = include_str!("../../../profiles/reference.yaml");
 /// Thursday evening in Seoul.
 const NOW: &str = "2026-11-26T09:00:00Z";
 
-/// A command and its screen.
+/// The rows of a terminal of usual size: what is above has scrolled away while a run goes on.
+const ROWS: usize = 24;
+
+/// The name of a picture, its command, and the screen.
 type Screen = (&'static str, &'static str, fn(usize) -> String);
 
 const SCREENS: &[Screen] = &[
     ("init", "arcctl init", init::tests::screen),
-    ("plan", "arcctl plan --offline", plan),
+    ("plan", "arcctl plan", plan),
     ("up", "arcctl up, in the middle", up),
     ("up-done", "arcctl up, at its end", up_done),
     ("doctor", "arcctl doctor", doctor_screen),
@@ -68,8 +76,27 @@ fn bare(desired: &[Desired], name: &str) -> Plan {
 }
 
 fn plan(_columns: usize) -> String {
+    let (cluster, nodes) = ("sg-0a1b2c3d4e5f60718", "sg-09f8e7d6c5b4a3021");
     let facts = Facts {
         now: now(),
+        eks: Some(EksFacts {
+            name: "runners".into(),
+            region: "ap-northeast-2".into(),
+            account: "111122223333".into(),
+            partition: "aws".into(),
+            issuer: Some("https://oidc.eks.ap-northeast-2.amazonaws.com/id/4F2A".into()),
+            security_group: Some(cluster.into()),
+            vpc: None,
+        }),
+        aws: Some(AwsFacts {
+            control_plane_groups: vec![cluster.into()],
+            control_plane_subnets: vec!["10.0.0.0/24".into()],
+            nodes: vec![NodeNetwork {
+                groups: vec![nodes.into()],
+                subnets: vec!["10.0.1.0/24".into()],
+            }],
+            ipv6: false,
+        }),
         ..Facts::default()
     };
     let profile = profile(REFERENCE);
@@ -85,10 +112,16 @@ fn up(columns: usize) -> String {
     let run = in_the_middle(&steps);
     let plan = bare(&steps, "website");
     let plan = report::plan::text(&plan, false, Layout::Grouped);
-    let asked = format!("{}\nMake these changes? [y/N] yes", plan.trim_end());
+    let mut asked = format!("{}\n", plan.trim_end());
+    SimpleTheme
+        .format_confirm_prompt_selection(&mut asked, "Make these changes?", Some(true))
+        .unwrap();
     let above = run.above.join("\n");
     let target = wrapped(TARGET, 2, Some(columns));
-    format!("{target}\n{asked}\n{above}\n{}\n", run.lines(columns).join("\n"))
+    format!(
+        "{target}\n{asked}\n{above}\n{}\n",
+        run.lines(columns).join("\n")
+    )
 }
 
 fn up_done(columns: usize) -> String {
@@ -184,7 +217,11 @@ fn the_pictures_of_the_documents_are_what_the_program_shows() {
     for (name, title, screen) in SCREENS {
         for columns in WIDTHS {
             let command = title.split(',').next().unwrap();
-            let shown = format!("{}\n{}", paint(DIM, format!("$ {command}")), screen(columns));
+            let shown = format!(
+                "{}\n{}",
+                paint(DIM, format!("$ {command}")),
+                screen(columns)
+            );
             let picture = svg(title, &shown, columns);
             let file = format!("{name}-{columns}.svg");
             let path = folder().join(&file);
@@ -202,22 +239,28 @@ fn the_pictures_of_the_documents_are_what_the_program_shows() {
         "docs/pictures is not what the program shows: run `UPDATE=1 cargo test --lib pictures` and look at {wrong:?}"
     );
     // A picture that nothing draws any more is out of date.
-    let drawn = |it: &String| WIDTHS.iter().any(|columns| it.ends_with(&format!("-{columns}.svg")));
+    let drawn = |it: &String| {
+        WIDTHS
+            .iter()
+            .any(|columns| it.ends_with(&format!("-{columns}.svg")))
+    };
     let files = fs::read_dir(folder()).unwrap();
     let files = files.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
     let files: BTreeSet<String> = files.filter(drawn).collect();
     assert_eq!(files, there);
 }
 
-/// What is wider than a terminal of usual size: ids and addresses alone, which are to be copied.
+/// What is wider than a terminal of usual size: an id, an address or a command alone, which are to be copied.
 #[test]
 fn a_screen_of_80_columns_breaks_no_sentence() {
     let mut broken = Vec::new();
     for (name, _, screen) in SCREENS {
         let text = anstream::adapter::strip_str(&screen(80)).to_string();
         let long = text.lines().filter(|it| it.chars().count() > 80);
-        // One word after the sign and the action.
-        let sentences = long.filter(|it| it.split_whitespace().count() > 3);
+        // One word after the sign and the action, or what is in backticks.
+        let sentences = long.filter(|it| {
+            it.split_whitespace().count() > 3 && !it.trim().trim_matches('`').contains(" -")
+        });
         broken.extend(sentences.map(|it| format!("{name}: {it}")));
     }
     assert!(broken.is_empty(), "{broken:#?}");

@@ -34,9 +34,10 @@ struct Run {
     text: String,
 }
 
-/// The picture of what a terminal of so many columns shows.
-pub(super) fn svg(title: &str, screen: &str, columns: usize) -> String {
-    let rows = rows(screen, columns);
+/// The picture of what a terminal of so many columns and at most so many rows shows.
+pub(super) fn svg(title: &str, screen: &str, columns: usize, most: usize) -> String {
+    let mut rows = rows(screen, columns);
+    rows.drain(..rows.len().saturating_sub(most));
     let width = columns * CELL + 2 * MARGIN;
     let height = rows.len() * ROW + 2 * MARGIN;
     let mut picture = format!(
@@ -102,7 +103,9 @@ fn rows(screen: &str, columns: usize) -> Vec<Vec<Run>> {
                 let (new, code) = codes
                     .iter()
                     .find(|(_, code)| rest.starts_with(code.as_str()))
-                    .unwrap_or_else(|| panic!("a sequence that the program does not write: {rest:?}"));
+                    .unwrap_or_else(|| {
+                        panic!("a sequence that the program does not write: {rest:?}")
+                    });
                 style = new;
                 rest = &rest[code.len()..];
                 continue;
@@ -149,8 +152,11 @@ fn a_long_line_goes_on_in_the_next_row_with_its_style() {
 
 #[test]
 fn each_piece_stands_in_its_column() {
-    let picture = svg("a < b", "x   y <&", 20);
-    assert!(picture.contains("<title id=\"t\">a &lt; b</title>"), "{picture}");
+    let picture = svg("a < b", "above\nx   y <&", 20, 1);
+    assert!(
+        picture.contains("<title id=\"t\">a &lt; b</title>"),
+        "{picture}"
+    );
     let (first, second) = (MARGIN, MARGIN + 4 * CELL);
     assert!(picture.contains(&format!("x=\"{first}\" ")), "{picture}");
     let text = format!(

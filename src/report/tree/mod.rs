@@ -13,7 +13,7 @@ use std::{
 
 use dialoguer::console::{measure_text_width, truncate_str};
 
-use super::plan::name;
+use super::{plan::name, screen::wrapped};
 use crate::{
     desired::{
         Desired, Goal,
@@ -33,6 +33,9 @@ const SECONDS: usize = 6;
 
 /// How many groups are named of those that a stopped run has not begun.
 const NAMED: usize = 5;
+
+/// How many lines a reason has below its group.
+const BELOW: usize = 2;
 
 /// What turns before a group that is in work.
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -163,15 +166,19 @@ impl Tree {
             shown = working.into_iter().chain(waiting).take(room).collect();
         }
         let counts = shown.iter().map(|it| it.count().len()).max().unwrap_or(0);
-        let mut lines: Vec<String> = shown
-            .iter()
-            .map(|it| self.line(it, now, (counts, columns), spinner))
-            .collect();
-        if hidden > 0 {
-            let more = format!("· and {hidden} more");
-            lines.push(truncate_str(&paint(DIM, more), columns, "…").into_owned());
+        let mut spare = room - shown.len();
+        let mut lines: Vec<String> = Vec::new();
+        for branch in shown {
+            let below = if spare < BELOW { 0 } else { BELOW };
+            let new = self.branch_lines(branch, now, (counts, columns, below), spinner);
+            spare -= new.len() - 1;
+            lines.extend(new);
         }
-        lines
+        if hidden > 0 {
+            lines.push(paint(DIM, format!("· and {hidden} more")));
+        }
+        let cut = |it: &String| truncate_str(it.trim_end(), columns, "…").into_owned();
+        lines.iter().map(cut).collect()
     }
 
     /// What a run that failed or was stopped has left: a line for each group that was begun, and one for all others.
@@ -229,35 +236,43 @@ impl Tree {
         self.branches.get_mut(at)
     }
 
-    /// A live line: `⠹ cert-manager  2 of 3    12 s  what it waits for…`.
-    fn line(
+    /// The live line of a group: `⠹ cert-manager  2 of 3    12 s  what it waits for`. A reason that has no room on it is
+    /// below, in at most so many lines: the cause is often at its end.
+    fn branch_lines(
         &self,
         branch: &Branch,
         now: Instant,
-        (counts, columns): (usize, usize),
+        (counts, columns, below): (usize, usize, usize),
         spinner: char,
-    ) -> String {
-        let head = format!(
-            "{}  {:<counts$}  ",
-            padded(&branch.group.to_string(), self.names),
-            branch.count()
+    ) -> Vec<String> {
+        let name = fill(
+            &truncate_str(&branch.group.to_string(), self.names, "…"),
+            self.names,
         );
-        let line = if branch.running().next().is_some() {
-            let seconds = branch.began.map_or(0, |it| (now - it).as_secs());
-            let head = format!("{head}{:>SECONDS$}  ", format!("{seconds} s"));
-            let room = columns.saturating_sub(measure_text_width(&head) + 2);
-            let text = paint(CHANGE, branch.text(room));
-            format!("{} {head}{text}", paint(CHANGE, spinner))
-        } else {
-            let sign = if branch.has_failed() {
-                paint(BAD, '✗')
-            } else {
-                paint(DIM, '·')
-            };
-            let rest = self.waits_for(branch);
-            format!("{sign} {head}{:>SECONDS$}  {}", "", paint(DIM, rest))
+        let head = format!("{name}  {:<counts$}  ", branch.count());
+        let Some((text, others)) = branch.text() else {
+            let (sign, rest) = (branch.sign(), paint(DIM, self.waits_for(branch)));
+            return vec![format!("{sign} {head}{:>SECONDS$}  {rest}", "")];
         };
-        truncate_str(line.trim_end(), columns, "…").into_owned()
+        let seconds = branch.began.map_or(0, |it| (now - it).as_secs());
+        let head = format!("{head}{:>SECONDS$}{others}", format!("{seconds} s"));
+        let head = format!("{} {head}", paint(CHANGE, spinner));
+        if below == 0 || measure_text_width(&head) + 2 + measure_text_width(&text) <= columns {
+            return vec![format!("{head}  {}", paint(CHANGE, text))];
+        }
+        let indent = "    ";
+        let wrapped = wrapped(&format!("{indent}{text}"), indent.len(), Some(columns));
+        let mut lines = vec![head];
+        let (last, all) = (below - 1, wrapped.lines().count());
+        lines.extend(wrapped.lines().take(below).enumerate().map(|(at, line)| {
+            let more = if at == last && all > below {
+                " …"
+            } else {
+                ""
+            };
+            paint(CHANGE, format!("{line}{more}"))
+        }));
+        lines
     }
 
     /// The groups that must be done before this one goes on.
@@ -286,13 +301,8 @@ impl Tree {
     }
 
     fn left_line(&self, branch: &Branch) -> String {
-        let sign = if branch.has_failed() {
-            paint(BAD, '✗')
-        } else {
-            paint(DIM, '·')
-        };
         let name = fill(&branch.group.to_string(), self.names);
-        format!("{sign} {name}  {} done", branch.count())
+        format!("{} {name}  {} done", branch.sign(), branch.count())
     }
 }
 
@@ -334,30 +344,29 @@ impl Branch {
         })
     }
 
-    /// What the step in work for the longest time waits for, within `room` columns; how many others there are is never
-    /// cut off.
-    fn text(&self, room: usize) -> String {
-        let Some((leaf, _, now)) = self.running().min_by_key(|(_, since, _)| *since) else {
-            return String::new();
-        };
+    /// What the step in work for the longest time waits for, and how many others there are.
+    fn text(&self) -> Option<(String, String)> {
+        let (leaf, _, now) = self.running().min_by_key(|(_, since, _)| *since)?;
         let others = match self.running().count() - 1 {
             0 => String::new(),
-            count => format!("  +{count}"),
+            count => format!(" +{count}"),
         };
-        let room = room.saturating_sub(others.len());
         let text = match now {
             Text::Work(action) => format!("{action} {}", leaf.id),
-            Text::Wait(reason) => {
-                let whole = format!("{}: {reason}", leaf.id);
-                // Most reasons name their object themselves; `it` is the step.
-                if reason.starts_with("it ") || measure_text_width(&whole) <= room {
-                    whole
-                } else {
-                    reason.clone()
-                }
-            }
+            // Other reasons name their object themselves; `it` is the step.
+            Text::Wait(reason) if reason.starts_with("it ") => format!("{}: {reason}", leaf.id),
+            Text::Wait(reason) => reason.clone(),
         };
-        format!("{}{others}", truncate_str(&text, room, "…"))
+        Some((text, others))
+    }
+
+    /// What stands before a group that is not in work.
+    fn sign(&self) -> String {
+        if self.has_failed() {
+            paint(BAD, '✗')
+        } else {
+            paint(DIM, '·')
+        }
     }
 
     /// The line that stays: `✓ cert-manager  4 steps, 12.3 s`.
@@ -377,11 +386,6 @@ impl Branch {
 fn fill(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(measure_text_width(text));
     format!("{text}{}", " ".repeat(missing))
-}
-
-/// The same, cut where it is longer.
-fn padded(text: &str, width: usize) -> String {
-    fill(&truncate_str(text, width, "…"), width)
 }
 
 /// Text of others on one line: without secrets and control characters.

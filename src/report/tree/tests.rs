@@ -182,7 +182,7 @@ fn no_line_is_wider_than_the_terminal_or_has_control_characters() {
     }
     let shown = plain(&run.lines(160)).join("\n");
     assert!(shown.contains("파드가 노드를 기다립니다 ␛[2J"), "{shown}");
-    assert!(shown.contains("  +2"), "{shown}");
+    assert!(shown.contains("0 s +2"), "{shown}");
 }
 
 #[test]
@@ -217,6 +217,10 @@ fn what_has_no_room_is_counted_and_what_works_is_shown() {
     run.waiting(&steps[150].id, "0 of 2 runners are online");
     let lines = plain(&run.lines(80));
     assert_eq!(lines.len(), 23, "{lines:#?}");
+    // A reason has lines of its own only where they have room.
+    let long = "0 of 2 runners are online: ".repeat(9);
+    run.waiting(&steps[150].id, &long);
+    assert_eq!(run.lines(80).len(), 23);
     assert!(lines[0].contains("Pool pool-150  0 of 1"), "{lines:#?}");
     assert_eq!(lines[22], "· and 178 more");
 }

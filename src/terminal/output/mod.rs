@@ -27,8 +27,8 @@ use crate::{
     secret::{text::masked, value::told},
 };
 
-pub(super) use terminals::{can_ask, has_colors, set_live};
 use terminals::{above_live, columns, is_live};
+pub(super) use terminals::{can_ask, has_colors, set_live};
 
 pub(crate) use crate::printable::{BAD, CHANGE, DIM, GOOD, paint};
 
