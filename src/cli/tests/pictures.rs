@@ -222,7 +222,8 @@ fn the_pictures_of_the_documents_are_what_the_program_shows() {
                 paint(DIM, format!("$ {command}")),
                 screen(columns)
             );
-            let picture = svg(title, &shown, columns);
+            let rows = if *name == "up" { ROWS } else { usize::MAX };
+            let picture = svg(title, &shown, columns, rows);
             let file = format!("{name}-{columns}.svg");
             let path = folder().join(&file);
             if is_updating() {
