@@ -2,6 +2,8 @@
 
 pub(crate) mod commands;
 mod invocation;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -241,16 +243,4 @@ fn leave(output: Output, cli: &Cli, error: &Error) -> ExitCode {
         .actions
         .summarize(&crate::report::markdown::failure(error));
     ExitCode::from(error.kind.exit_code())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
 }

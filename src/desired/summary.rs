@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Desired, monitoring, names,
+    pool::probe,
     resource::{
         HelmRelease, Resource, SecretContent,
         aws::{AwsResource, Direction, SecurityGroupRule},
@@ -142,7 +143,8 @@ const fn secret_label(content: &SecretContent) -> &'static str {
     }
 }
 
-fn group(desired: &Desired) -> Group {
+/// The heading of a resource.
+pub fn group(desired: &Desired) -> Group {
     let id = &desired.id;
     match &desired.resource {
         Resource::RunnerPods(it) | Resource::Registration(it) => {
@@ -157,6 +159,12 @@ fn group(desired: &Desired) -> Group {
         Resource::ScaleSetDrain(it) => return Group::Pool(it.name.clone()),
         Resource::Release(it) if it.chart.name == names::SCALE_SET_CHART => {
             return Group::Pool(it.name.clone());
+        }
+        Resource::Probe(it) => {
+            let labels = &it.job["spec"]["template"]["metadata"]["labels"];
+            if let Some(pool) = labels[probe::LABEL].as_str() {
+                return Group::Pool(pool.to_owned());
+            }
         }
         Resource::Secret(it) => {
             if let SecretContent::Credential { pool } = &it.content {
@@ -329,7 +337,7 @@ fn aws_values(resource: &AwsResource) -> (&'static str, Values, Value) {
     match resource {
         AwsResource::Provider(it) => ("IAM OIDC provider", one("issuer", &it.issuer), Value::Null),
         AwsResource::Role(it) => {
-            let mut values = one("may be assumed by", &subjects(&it.trust));
+            let mut values = one("assumed by", &subjects(&it.trust));
             values.extend(one("policies", &it.managed_policies.join(", ")));
             values.extend(one(
                 "boundary",
@@ -363,9 +371,18 @@ fn subjects(trust: &Value) -> String {
         .filter_map(|(_, keys)| keys.as_object())
         .flatten()
         .filter(|(key, _)| key.ends_with(":sub") || key.ends_with("kubernetes-service-account"))
-        .map(|(_, value)| text(value))
+        .map(|(_, value)| account(&text(value)))
         .collect();
     found.join(", ")
+}
+
+/// The subject of a token in words.
+fn account(subject: &str) -> String {
+    let names = subject.strip_prefix("system:serviceaccount:");
+    match names.and_then(|it| it.split_once(':')) {
+        Some((namespace, name)) => format!("service account {namespace}/{name}"),
+        None => subject.to_owned(),
+    }
 }
 
 fn allows(statement: &Value) -> Values {

@@ -130,4 +130,4 @@ pub fn judge(snapshot: &Snapshot, choice: &Choice) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

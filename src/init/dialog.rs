@@ -15,10 +15,16 @@ use crate::{
 };
 
 /// What is said first.
-pub(super) const INTRODUCTION: &str = "Arrow keys and Enter choose; Esc, or `<` as an answer, goes back; Ctrl-C stops. Nothing is written before the last question.\n";
+pub(super) const INTRODUCTION: &str = "Arrow keys and Enter choose; Esc, or `<` as an answer, goes back; Ctrl-C stops. Nothing is written before the last question.";
 
 /// The width of the names of findings.
 const NAMES: usize = 19;
+
+/// Where the text of a finding begins: more lines of it begin there too.
+pub(super) const FOUND: usize = NAMES + 3;
+
+/// Where what follows from an answer begins.
+const FOLLOWS: usize = 2;
 
 /// A finding, in one line.
 pub(super) fn finding(found: &Line) -> String {
@@ -29,10 +35,23 @@ pub(super) fn finding(found: &Line) -> String {
     format!("  {:<NAMES$} {text}", found.what)
 }
 
+/// What stands above the answer, each line with the columns that the next one of it is indented by.
+pub(super) fn heading(question: &Question) -> [(String, usize); 2] {
+    let follows = format!("{:FOLLOWS$}{}", "", paint(DIM, &question.follows));
+    [(question.prompt.clone(), FOLLOWS), (follows, FOLLOWS)]
+}
+
+/// An option that was chosen.
+pub(super) fn chosen_line(label: &str) -> String {
+    format!("{} {label}", paint(GOOD, "✓"))
+}
+
 /// Asks until the answer can be used.
 pub(super) fn ask(question: &Question, output: Output) -> Result<Reply<String>> {
-    output.error(format!("\n{}", question.prompt));
-    output.error(paint(DIM, format!("  {}", question.follows)));
+    output.error("");
+    for (line, hang) in heading(question) {
+        output.sentence(&line, hang);
+    }
     match &question.form {
         Form::Choice { options, default } => {
             let labels: Vec<&str> = options.iter().map(|it| it.label.as_str()).collect();
@@ -42,7 +61,7 @@ pub(super) fn ask(question: &Question, output: Output) -> Result<Reply<String>> 
             let Some(chosen) = options.get(index) else {
                 return Ok(Reply::Back);
             };
-            output.error(format!("{} {}", paint(GOOD, "✓"), chosen.label));
+            output.error(chosen_line(&chosen.label));
             Ok(Reply::Answer(chosen.value.clone()))
         }
         Form::Text { prefix, default } => loop {

@@ -11,7 +11,7 @@ mod look;
 mod outcome;
 pub(crate) mod questions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod text;
 mod wizard;
 

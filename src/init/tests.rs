@@ -1,15 +1,127 @@
 //! The profiles that come of answers.
 
+use dialoguer::theme::{SimpleTheme, Theme as _};
+
 use super::{
     answers::{Answers, Key, NONE},
-    facts::{ClusterFacts, Facts, Group, Nodes, Taint},
-    questions::tests::{account, answer_all, nodes, unknown_cluster},
+    dialog,
+    facts::{Account, ClusterFacts, Facts, Group, Line, NodeGroup, Nodes, Places, Taint},
+    questions::{
+        Form, open,
+        tests::{account, answer_all, nodes, unknown_cluster},
+    },
     text::{Extras, IMAGE, name, scalar, text},
 };
 use crate::{
     desired,
     profile::{ContainerMode, Loaded, Scope, load_with},
+    report::screen::wrapped,
+    terminal::question,
 };
+
+/// The facts of an EKS cluster in which nothing is installed.
+fn new_cluster() -> ClusterFacts {
+    ClusterFacts {
+        version: Ok((1, 36)),
+        nodes: Ok(Nodes {
+            groups: vec![NodeGroup {
+                zones: vec!["ap-northeast-2a".into(), "ap-northeast-2c".into()],
+                ..nodes("t3a.large", 3)
+            }],
+            fargate: 0,
+        }),
+        node_pools: Ok(Vec::new()),
+        cert_manager: Ok(None),
+        controllers: Ok(Vec::new()),
+        runners: Ok(Vec::new()),
+        profiles: Ok(Vec::new()),
+    }
+}
+
+/// The dialog at its question about the number of runners, as a terminal of so many columns shows it: every question before
+/// was answered by Enter. For a picture in the documents.
+pub(crate) fn screen(columns: usize) -> String {
+    let who = Account {
+        version: None,
+        ..account(&["dogecompany"])
+    };
+    let facts = Facts {
+        places: Places {
+            region: Some("ap-northeast-2".into()),
+            eks: Ok(vec!["runners".into(), "web".into()]),
+            contexts: Err("there is no kubeconfig".into()),
+            current: Some("arn:aws:eks:ap-northeast-2:111122223333:cluster/runners".into()),
+        },
+        cluster: Some(Ok(new_cluster())),
+        identity: Some(Ok(who.clone())),
+        token_variables: vec!["ARCCTL_GITHUB_TOKEN".into()],
+        time_zone: Some("Asia/Seoul".into()),
+        ..Facts::default()
+    };
+    let mut lines = Vec::new();
+    let mut say = |line: &str, hang| lines.push(wrapped(line, hang, Some(columns)));
+    say(dialog::INTRODUCTION, 0);
+    say("", 0);
+    let tell = |say: &mut dyn FnMut(&str, usize), lines: Vec<Line>| {
+        for line in &lines {
+            say(&dialog::finding(line), dialog::FOUND);
+        }
+    };
+    tell(&mut say, facts.places.lines());
+    let mut answers = Answers::default();
+    while let Some(question) = { open(&answers, &facts).next() } {
+        say("", 0);
+        for (line, hang) in dialog::heading(&question) {
+            say(&line, hang);
+        }
+        let is_last = question.key == Key::Runners;
+        for line in answer_lines(&question.form, is_last) {
+            say(&line, 0);
+        }
+        if is_last {
+            break;
+        }
+        match question.key {
+            Key::Cluster => tell(&mut say, new_cluster().lines()),
+            Key::Credential => tell(&mut say, who.lines("github.com")),
+            _ => {}
+        }
+        answers.set(question.key, question.default());
+    }
+    lines.join("\n")
+}
+
+/// What stands below a question: the answer of Enter, or what there is to choose from.
+fn answer_lines(form: &Form, is_open: bool) -> Vec<String> {
+    let mut line = String::new();
+    match (form, is_open) {
+        (Form::Choice { options, default }, false) => {
+            let chosen = &options[default.unwrap()];
+            return vec![dialog::chosen_line(&chosen.label)];
+        }
+        (Form::Choice { options, default }, true) => {
+            let shown = options.iter().enumerate().map(|(at, it)| {
+                let mut line = String::new();
+                let active = Some(at) == *default;
+                SimpleTheme
+                    .format_select_prompt_item(&mut line, &it.label, active)
+                    .unwrap();
+                line
+            });
+            return shown.collect();
+        }
+        (Form::Text { default, .. }, true) => {
+            question::Line
+                .format_input_prompt(&mut line, ">", default.as_deref())
+                .unwrap();
+        }
+        (Form::Text { default, .. }, false) => {
+            let text = default.as_deref().unwrap();
+            line = dialog::chosen_line(text);
+        }
+    }
+    vec![line]
+}
 
 fn extras() -> Extras {
     Extras {

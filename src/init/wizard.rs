@@ -85,7 +85,8 @@ impl<'a> Wizard<'a> {
     /// The text of the profile, once everything is answered.
     pub(super) async fn profile(&mut self, limit: &RunLimit) -> Result<String> {
         if !self.yes {
-            self.output.note(dialog::INTRODUCTION);
+            self.output.note_sentence(dialog::INTRODUCTION, 0);
+            self.output.note("");
         }
         let mut missing: Vec<Key> = Vec::new();
         loop {
@@ -282,7 +283,8 @@ impl<'a> Wizard<'a> {
     /// Shows what was found, and keeps it; a later finding replaces an earlier one of the same name.
     fn tell(&mut self, lines: Vec<Line>) {
         for line in lines {
-            self.output.note(dialog::finding(&line));
+            let finding = dialog::finding(&line);
+            self.output.note_sentence(&finding, dialog::FOUND);
             self.found.retain(|it| it.what != line.what);
             self.found.push(line);
         }

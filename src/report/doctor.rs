@@ -10,7 +10,10 @@ use crate::{
         check::{Severity, Verdict},
     },
     error::{Error, ErrorKind, System},
+    printable::{BAD, CHANGE, DIM, GOOD, paint},
 };
+
+use super::screen::wrapped;
 
 /// The broken and unknown required checks as one error, `None` if there are none; its kind decides the exit code.
 pub fn error(findings: &[Finding]) -> Option<Error> {
@@ -101,10 +104,14 @@ pub(super) fn said(verdict: &Verdict) -> (&str, &str) {
 }
 
 /// Text for people: what was fixed, then the roots, each with its consequences on one line; with `verbose` every check.
-pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
-    let mut text = String::new();
+/// Wrapped for a terminal of so many columns, if it is for one.
+pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool, columns: Option<usize>) -> String {
+    let mut text = Text {
+        text: String::new(),
+        columns,
+    };
     if !fixed.is_empty() {
-        put(&mut text, &format!("Mended: {}.", fixed.join(", ")));
+        text.put(&format!("Mended: {}.", fixed.join(", ")));
     }
     let mut roots: Vec<&Finding> = findings
         .iter()
@@ -112,7 +119,7 @@ pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
         .collect();
     roots.sort_by_key(|it| (it.severity == Severity::Advice, it.verdict.word()));
     for root in roots {
-        show(&mut text, root);
+        text.show(root);
         let follows: Vec<&Finding> = findings
             .iter()
             .filter(|it| it.id != root.id && chain(findings, it).last() == Some(&root.id))
@@ -121,30 +128,24 @@ pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
         if verbose {
             for finding in &follows {
                 let (found, _) = said(&finding.verdict);
-                put(
-                    &mut text,
-                    &format!(
-                        "      follows: {}: {found}",
-                        chain(findings, finding).join(" ← ")
-                    ),
-                );
+                text.put(&format!(
+                    "      follows: {}: {found}",
+                    chain(findings, finding).join(" ← ")
+                ));
             }
         } else if !follows.is_empty() {
             let ids: Vec<&str> = follows.iter().map(|it| it.id).collect();
-            put(
-                &mut text,
-                &format!("      follows: {} (-v says more)", ids.join(", ")),
-            );
+            text.put(&format!("      follows: {} (-v says more)", ids.join(", ")));
         }
     }
     for finding in findings
         .iter()
         .filter(|it| verbose && !it.verdict.is_wrong())
     {
-        show(&mut text, finding);
+        text.show(finding);
     }
-    put(&mut text, &closing(findings));
-    text
+    text.put(&closing(findings));
+    text.text
 }
 
 /// The number of checks per verdict.
@@ -169,34 +170,45 @@ pub(super) fn closing(findings: &[Finding]) -> String {
     format!("Checks: {}.", parts.join(", "))
 }
 
-fn put(text: &mut String, line: &str) {
-    // Writing to a String cannot fail.
-    let _ignored = writeln!(text, "{line}");
+/// A report in work.
+struct Text {
+    text: String,
+    columns: Option<usize>,
 }
 
-fn show(text: &mut String, finding: &Finding) {
-    let mark = match finding.verdict {
-        Verdict::Holds => "✓",
-        Verdict::Broken { .. } if finding.severity == Severity::Required => "✗",
-        Verdict::Broken { .. } => "!",
-        Verdict::Skipped { .. } => "-",
-        Verdict::Unknown { .. } => "?",
-    };
-    put(text, &format!("  {mark} {}: {}", finding.id, finding.claim));
-    let (found, fix) = said(&finding.verdict);
-    let word = match finding.verdict {
-        Verdict::Broken { .. } => "found",
-        Verdict::Skipped { .. } => "skipped",
-        _ => "not known",
-    };
-    if !found.is_empty() {
-        put(text, &format!("      {word}: {found}"));
+impl Text {
+    fn put(&mut self, line: &str) {
+        // Below the word after the name of the line.
+        let hang = line.len() - line.trim_start().len() + 2;
+        // Writing to a String cannot fail.
+        let _ignored = writeln!(self.text, "{}", wrapped(line, hang, self.columns));
     }
-    if !fix.is_empty() {
-        put(text, &format!("      fix: {fix}"));
-    }
-    if finding.verdict.is_wrong() {
-        put(text, &format!("      docs: docs/doctor.md#{}", finding.id));
+
+    fn show(&mut self, finding: &Finding) {
+        let mark = match finding.verdict {
+            Verdict::Holds => paint(GOOD, "✓"),
+            Verdict::Broken { .. } if finding.severity == Severity::Required => paint(BAD, "✗"),
+            Verdict::Broken { .. } => paint(CHANGE, "!"),
+            Verdict::Skipped { .. } => paint(DIM, "-"),
+            Verdict::Unknown { .. } => paint(CHANGE, "?"),
+        };
+        self.put(&format!("  {mark} {}: {}", finding.id, finding.claim));
+        let (found, fix) = said(&finding.verdict);
+        let word = match finding.verdict {
+            Verdict::Broken { .. } => "found",
+            Verdict::Skipped { .. } => "skipped",
+            _ => "not known",
+        };
+        if !found.is_empty() {
+            self.put(&format!("      {word}: {found}"));
+        }
+        if !fix.is_empty() {
+            self.put(&format!("      {} {fix}", paint(GOOD, "fix:")));
+        }
+        if finding.verdict.is_wrong() {
+            let docs = format!("docs: docs/doctor.md#{}", finding.id);
+            self.put(&format!("      {}", paint(DIM, docs)));
+        }
     }
 }
 

@@ -15,4 +15,5 @@ pub mod screen;
 pub mod smoke;
 pub mod status;
 pub mod strip;
-mod xml;
+pub mod tree;
+pub(crate) mod xml;

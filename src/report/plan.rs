@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dialoguer::console::measure_text_width;
 use serde_json::{Value, json};
 
 use super::change::shown;
@@ -85,14 +86,21 @@ fn step_text(text: &mut String, step: &Step, verbose: bool) {
         (_, _, Action::Keep, false) => "not ready".into(),
         _ => dim(step.summary.label),
     };
-    // Writing to a String cannot fail.
-    let _ignored = writeln!(
-        text,
-        "  {} {:<6}  {}  {note}",
+    let head = format!(
+        "  {} {:<6}  {}",
         sign(step.action),
         name(step.action),
         step.id
     );
+    // Names at AWS are long: what it is stands below, where a terminal would break the line.
+    let fits = measure_text_width(&head) + 2 + measure_text_width(&note) <= WIDTH;
+    let between = if fits || note.is_empty() {
+        "  "
+    } else {
+        NEXT_LINE
+    };
+    // Writing to a String cannot fail.
+    let _ignored = writeln!(text, "{head}{between}{note}");
     if step.action == Action::Delete {
         for difference in &step.differences {
             text.push_str(&whole(&difference.from));
@@ -121,7 +129,7 @@ fn values_text(text: &mut String, step: &Step) {
     for (name, value) in values {
         let first = format!("{DETAIL}{name:<names$}  ");
         let next = " ".repeat(first.len());
-        let options = textwrap::Options::new(80)
+        let options = textwrap::Options::new(WIDTH)
             .initial_indent(&first)
             .subsequent_indent(&next)
             .break_words(false)
@@ -133,8 +141,12 @@ fn values_text(text: &mut String, step: &Step) {
     }
 }
 
+/// The columns of a terminal of usual size.
+const WIDTH: usize = 80;
+
 /// Before what belongs to a step.
 const DETAIL: &str = "              ";
+const NEXT_LINE: &str = "\n              ";
 
 /// `text` dimmed; the output removes it again where there are no colors.
 fn dim(text: &str) -> String {

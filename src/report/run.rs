@@ -10,6 +10,7 @@ use crate::{
     error::{Error, ErrorDocument},
     execute::StepResult,
     plan::Action,
+    profile::Pool,
 };
 
 /// The calls of a run, by system.
@@ -24,6 +25,9 @@ pub struct Requests {
     /// Helm processes.
     pub helm: u64,
 }
+
+/// How many pools have a line of their own after a run.
+const SHOWN_POOLS: usize = 3;
 
 /// A run that ended.
 pub struct Run {
@@ -105,6 +109,27 @@ impl Run {
             "requests": self.requests,
             "error": self.error.as_ref().map(Error::document),
         })
+    }
+
+    /// Where to look after a run of `up` that has changed something, line by line.
+    pub fn next(&self, pools: &[Pool]) -> Vec<String> {
+        if self.changed() == 0 {
+            return vec!["see `arcctl status` for the runners".to_owned()];
+        }
+        let mut lines = vec![
+            "next: `arcctl status` shows the runners, `arcctl doctor` checks all of it".to_owned(),
+        ];
+        lines.extend(pools.iter().take(SHOWN_POOLS).map(|pool| {
+            let labels: Vec<&str> = std::iter::once("self-hosted")
+                .chain(pool.labels.iter().map(String::as_str))
+                .collect();
+            format!(
+                "a job on pool {}: `runs-on: [{}]`",
+                pool.name,
+                labels.join(", ")
+            )
+        }));
+        lines
     }
 
     /// The closing line of a teardown that succeeded.

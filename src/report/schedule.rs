@@ -115,7 +115,7 @@ fn check_text(calendar: &Calendar) -> String {
     } = &calendar.check;
     let until = minute(&until.to_zoned_datetime(calendar.zone.clone()));
     let mut text = format!(
-        "  checked: {minutes} minutes until {until}, the controller's overrides against the profile: "
+        "  checked: {minutes} minutes until {until},\n  the controller's overrides against the profile: "
     );
     if mismatches.is_empty() {
         text.push_str("the same in every one\n");

@@ -158,13 +158,12 @@ pub fn text(status: &Status, verbose: bool) -> String {
 
 /// The releases and the certificate.
 fn installation(text: &mut String, status: &Status) {
-    for release in &status.releases {
-        let ReleaseStatus {
-            name,
-            version,
-            status,
-        } = release;
-        line(text, &format!("release      {name}  {version}  {status}"));
+    let names = status.releases.iter().map(|it| it.name.chars().count());
+    let width = names.max().unwrap_or(0);
+    for it in &status.releases {
+        let (name, version, status) = (&it.name, &it.version, &it.status);
+        let release = format!("release      {name:<width$}  {version:<7}  {status}");
+        line(text, &release);
     }
     if status.releases.is_empty() {
         line(text, "release      none: `arcctl up` installs them");

@@ -4,7 +4,7 @@ use crate::secret::text::masked;
 
 /// Escapes text for an attribute or an element; characters that XML 1.0 does not allow are replaced. Secrets are hidden
 /// before: once quotes are `&quot;`, JSON within a text is not recognized.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text = &masked(text);
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

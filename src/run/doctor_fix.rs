@@ -41,7 +41,7 @@ pub(crate) async fn run(
 ) -> Result<bool> {
     let mut limit = RunLimit::new(LIMIT, stop, output);
     let session = Session::of(parts.context?, mends.steps.clone(), parts.eks);
-    output.note(session.target());
+    output.note_sentence(&session.target(), 2);
     let plan = observe::plan(&session.context, &session.desired, false);
     let plan = limit.within(READING, plan).await?;
     let text = report::plan::text(&plan, output.verbosity > 0, Layout::Grouped);

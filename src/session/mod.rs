@@ -50,6 +50,9 @@ use crate::{
     },
 };
 
+/// How many pools a closing line names.
+const PROMISED: usize = 5;
+
 /// The connections of one command, and the facts read from them.
 pub(super) struct Session {
     /// The clients and facts.
@@ -70,7 +73,13 @@ impl Session {
             Resource::ScaleSetOnline(set) => Some(set.promise(at)),
             _ => None,
         });
-        pools.collect::<Vec<_>>().join(", ")
+        let all: Vec<String> = pools.collect();
+        let (told, more) = all.split_at(all.len().min(PROMISED));
+        let told = told.join(", ");
+        match more.len() {
+            0 => told,
+            count => format!("{told}, and {count} more pools"),
+        }
     }
 
     /// Connects, reads the facts, and checks everything that can be checked before the first write.

@@ -2,33 +2,44 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use dialoguer::console::Term;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::output::{BAD, CHANGE, DIM, GOOD, Output, paint, paint_live, shown};
+use super::output::{BAD, CHANGE, DIM, GOOD, Output, has_colors, paint, set_live};
 use crate::{
     desired::{Desired, Goal, Phase, resource::Id},
     execute::Event,
     plan::Action,
-    report::{github, plan::name},
+    report::{
+        github,
+        plan::name,
+        tree::{Size, Tree},
+    },
 };
 
 /// The interval of heartbeat lines (DESIGN 2: at least every 15 s).
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The width left beside a spinner and a time of four digits in 80 columns.
-const ONE_LINE: usize = 70;
+/// How often the live display is drawn.
+const FRAME: Duration = Duration::from_millis(120);
+
+/// The size of a terminal that does not tell it.
+const SIZE: Size = Size {
+    rows: 24,
+    columns: 80,
+};
 
 type Waits = Arc<Mutex<BTreeMap<String, (String, Instant)>>>;
 
 /// The display of one run.
 pub(crate) struct Progress {
     output: Output,
-    live: Option<MultiProgress>,
-    bars: BTreeMap<String, ProgressBar>,
+    live: Option<Arc<Mutex<Tree>>>,
     waits: Waits,
     begun: BTreeSet<String>,
     heartbeat: tokio::task::JoinHandle<()>,
@@ -47,13 +58,16 @@ struct Groups {
 impl Progress {
     /// A display on stderr of a run of `desired`.
     pub(crate) fn new(output: Output, desired: &[Desired]) -> Self {
-        let live = output.is_live().then(MultiProgress::new);
+        let live = output.is_live().then(|| Tree::new(desired));
+        let live = live.map(|it| Arc::new(Mutex::new(it)));
+        if let Some(tree) = &live {
+            set_live(drawn(Arc::clone(tree)));
+        }
         let waits = Waits::default();
         let heartbeat = tokio::spawn(beat(output, Arc::clone(&waits), live.is_some()));
         Self {
             output,
             live,
-            bars: BTreeMap::new(),
             waits,
             begun: BTreeSet::new(),
             heartbeat,
@@ -67,23 +81,35 @@ impl Progress {
     /// Shows one event.
     pub(crate) fn event(&mut self, event: &Event) {
         super::second_signal::note(event);
+        match &self.live {
+            Some(tree) => {
+                // Not held while something is written: drawing needs it.
+                let ended = locked(tree).take(event, Instant::now());
+                if let Event::Failed { id, error, .. } = event {
+                    self.output.note(failed(id, &error.message));
+                }
+                if let Some(line) = ended {
+                    self.output.note(line);
+                }
+            }
+            None => self.event_line(event),
+        }
+    }
+
+    fn event_line(&mut self, event: &Event) {
         match event {
             Event::Phase(phase) => self.phase(*phase),
             Event::Started { id, action } => {
                 self.note_wait(id.as_str(), &format!("{} in work", name(*action)));
                 let begins = format!("{} {id}", name(*action));
-                self.bar(id.as_str(), &begins);
                 // A deletion in several parts is shown as started once.
-                if self.live.is_none() && self.begun.insert(begins.clone()) {
+                if self.begun.insert(begins.clone()) {
                     self.line(id, &begins);
                 }
             }
             Event::Waiting { id, reason } => {
                 self.note_wait(id.as_str(), reason);
-                self.bar_of_wait(id.as_str(), reason);
-                if self.live.is_none() {
-                    self.line(id, &format!("{id}: {}", paint(CHANGE, reason)));
-                }
+                self.line(id, &format!("{id}: {}", paint(CHANGE, reason)));
             }
             Event::Finished {
                 id,
@@ -106,7 +132,7 @@ impl Progress {
             }
             Event::Failed { id, error, .. } => {
                 self.end(id.as_str());
-                self.line(id, &format!("{} {id}: {}", paint(BAD, "✗"), error.message));
+                self.line(id, &failed(id, &error.message));
             }
         }
     }
@@ -148,43 +174,11 @@ impl Progress {
         waits.insert(id.to_owned(), (reason.to_owned(), Instant::now()));
     }
 
-    fn bar(&mut self, id: &str, text: &str) {
-        self.styled(id, "{spinner} {wide_msg} {elapsed}", text);
-    }
-
-    /// The reason is important: if a narrow terminal would cut it off, it gets a line of its own.
-    fn bar_of_wait(&mut self, id: &str, reason: &str) {
-        let shown = paint_live(CHANGE, reason);
-        if id.len() + reason.len() <= ONE_LINE {
-            self.bar(id, &format!("{id}  {shown}"));
-        } else {
-            self.styled(id, "{spinner} {prefix} {elapsed}\n    {wide_msg}", &shown);
-        }
-    }
-
-    fn styled(&mut self, id: &str, template: &str, message: &str) {
-        let Some(live) = &self.live else { return };
-        let bar = self.bars.entry(id.to_owned()).or_insert_with(|| {
-            let bar = live.add(ProgressBar::new_spinner());
-            bar.set_prefix(shown(id));
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        // Not written by `Output`.
-        bar.set_message(shown(message));
-    }
-
     fn end(&mut self, id: &str) {
         self.waits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
-        if let Some(bar) = self.bars.remove(id) {
-            bar.finish_and_clear();
-        }
     }
 
     fn line(&mut self, id: &Id, text: &str) {
@@ -196,18 +190,18 @@ impl Progress {
             later.push(text.to_owned());
             return;
         }
-        match &self.live {
-            Some(live) => live.suspend(|| self.output.note(text)),
-            None => self.output.note(text),
-        }
+        self.output.note(text);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.heartbeat.abort();
-        for bar in self.bars.values() {
-            bar.finish_and_clear();
+        if let Some(tree) = &self.live {
+            set_live(None);
+            for line in locked(tree).left() {
+                self.output.note(line);
+            }
         }
         // A run that was stopped did not reach these phases.
         if let Some(last) = self.groups.later.keys().next_back().copied() {
@@ -215,6 +209,42 @@ impl Drop for Progress {
         }
         self.end_group();
     }
+}
+
+fn locked(tree: &Mutex<Tree>) -> std::sync::MutexGuard<'_, Tree> {
+    tree.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed(id: &Id, message: &str) -> String {
+    format!("{} {id}: {message}", paint(BAD, "✗"))
+}
+
+/// The tree, drawn below all that is written; `None` only for a template that is wrong.
+fn drawn(tree: Arc<Mutex<Tree>>) -> Option<ProgressBar> {
+    let (terminal, began) = (Term::stderr(), Instant::now());
+    let draw = move |_: &ProgressState, text: &mut dyn fmt::Write| {
+        let size = terminal
+            .size_checked()
+            .map_or(SIZE, |(rows, columns)| Size {
+                rows: rows.into(),
+                columns: columns.into(),
+            });
+        let frame = began.elapsed().as_millis() / FRAME.as_millis();
+        let frame = usize::try_from(frame).unwrap_or_default();
+        let lines = locked(&tree).lines(Instant::now(), size, frame).join("\n");
+        let lines = if has_colors() {
+            lines
+        } else {
+            anstream::adapter::strip_str(&lines).to_string()
+        };
+        // Not written by `Output`; the tree has cleaned what is of others. A display that is not drawn is no failure.
+        let _not_drawn = text.write_str(&lines);
+    };
+    let style = ProgressStyle::with_template("{tree}").ok()?;
+    let display = ProgressBar::new_spinner();
+    display.set_style(style.with_key("tree", draw));
+    display.enable_steady_tick(FRAME);
+    Some(display)
 }
 
 /// Prints the wait condition if there is no live display.

@@ -2,12 +2,15 @@
 //!
 //! The question itself is printed before, so that a long one wraps as usual: dialoguer redraws only the options, one line each.
 
+use std::fmt;
+
 use dialoguer::{
     Input, Select,
     console::{Term, truncate_str},
+    theme::Theme,
 };
 
-use super::output::can_ask;
+use super::output::{GOOD, can_ask, has_colors, paint};
 use crate::error::{Error, ErrorKind, Result, System};
 
 /// The answer that goes back one question.
@@ -54,10 +57,43 @@ pub(crate) fn choose(options: &[&str], start: usize) -> Result<Reply<usize>> {
     }
 }
 
+/// The line of a text: its default is what Enter gives, and afterwards it looks like an option that was chosen.
+pub(crate) struct Line;
+
+impl Theme for Line {
+    fn format_input_prompt(
+        &self,
+        line: &mut dyn fmt::Write,
+        prompt: &str,
+        default: Option<&str>,
+    ) -> fmt::Result {
+        match default {
+            Some(default) => write!(line, "{prompt} [{default}] "),
+            None => write!(line, "{prompt} "),
+        }
+    }
+
+    fn format_input_prompt_selection(
+        &self,
+        line: &mut dyn fmt::Write,
+        _prompt: &str,
+        text: &str,
+    ) -> fmt::Result {
+        // Not written by `Output`, which removes colors where there are none.
+        let tick = if has_colors() {
+            paint(GOOD, "✓")
+        } else {
+            "✓".to_owned()
+        };
+        write!(line, "{tick} {text}")
+    }
+}
+
 /// Asks for a line; an empty one is `default`, and `<` goes back.
 pub(crate) fn line(default: Option<&str>) -> Result<Reply<String>> {
     let term = Term::stderr();
-    let mut input = Input::<String>::new().with_prompt(">").allow_empty(true);
+    let mut input = Input::<String>::with_theme(&Line).with_prompt(">");
+    input = input.allow_empty(true);
     if let Some(default) = default {
         input = input.default(default.to_owned());
     }

@@ -115,8 +115,8 @@ pub(crate) async fn run(args: &DoctorArgs, global: &GlobalArgs, output: Output) 
             output.result(&text);
         }
         Format::Human => {
-            let text = report::doctor::text(&findings, &fixed, output.verbosity > 0);
-            output.result(&text);
+            let (verbose, columns) = (output.verbosity > 0, output.columns());
+            output.result(&report::doctor::text(&findings, &fixed, verbose, columns));
         }
     }
     if let Some(error) = error.as_ref().filter(|_| output.is_json()) {
@@ -182,7 +182,7 @@ async fn look(
     if args.probe {
         parts.probe = Some(match &parts.context {
             Ok(context) => {
-                output.note(target(context, parts.eks.as_ref()));
+                output.note_sentence(&target(context, parts.eks.as_ref()), 2);
                 Box::pin(doctor_probe::run(context, stop, output)).await
             }
             Err(error) => Err(error.clone()),

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     if args.teardown {
         let read = async {
             let session = Box::pin(teardown::open(&args.removal, global, output)).await?;
-            output.note(session.target());
+            output.note_sentence(&session.target(), 2);
             observe::plan(&session.context, &session.desired, false).await
         };
         let plan = RunLimit::reading(output).within(READING, read).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     }
     let read = async {
         let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
-        output.note(session.target());
+        output.note_sentence(&session.target(), 2);
         let (plan, trials) = tokio::join!(
             observe::plan(&session.context, &session.desired, args.adopt),
             Box::pin(try_pods(&session))

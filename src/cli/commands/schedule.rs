@@ -69,7 +69,8 @@ fn write_picture(path: &Path, picture: &str) -> Result<()> {
     })
 }
 
-fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
+/// The calendar of a pool for so many days from `now`.
+pub(in crate::cli) fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
     let schedule = pool.schedule.as_ref();
     let calendar = schedule.map(|it| of_schedule(it, pool.min, now, days));
     Ok(PoolCalendar {

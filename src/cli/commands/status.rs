@@ -59,11 +59,9 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
     let opened = async {
         let connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let version = connection.kube.version().await?;
-        output.note(format!(
-            "profile {} on {}",
-            file.profile.name,
-            cluster_words(&connection.kube, connection.eks.as_ref(), version)
-        ));
+        let cluster = cluster_words(&connection.kube, connection.eks.as_ref(), version);
+        let target = format!("profile {} on {cluster}", file.profile.name);
+        output.note_sentence(&target, 2);
         State::open(file, &args.pool, connection, output).await
     };
     let state = limit.within(READING, opened).await?;

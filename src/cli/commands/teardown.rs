@@ -12,7 +12,11 @@ use crate::{
     run::{READING, ended, not_started, teardown::attempt, tell},
     session::teardown::{self, RemovalArgs},
     terminal::{
-        args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::stop_on_signals,
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::{DIM, Output, paint},
+        prompt,
+        signals::stop_on_signals,
     },
 };
 
@@ -36,7 +40,7 @@ pub(crate) async fn run(args: &TeardownArgs, global: &GlobalArgs, output: Output
     let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
         let session = Box::pin(teardown::open(&args.removal, global, output)).await?;
-        output.note(session.target());
+        output.note_sentence(&session.target(), 2);
         let plan = observe::plan(&session.context, &session.desired, false).await?;
         Ok((session, plan))
     };
@@ -69,6 +73,10 @@ fn finish(run: &Run, global: &GlobalArgs, output: Output) -> u8 {
     }
     if !output.is_json() {
         output.result(&run.removed());
+        if run.changed() > 0 {
+            let next = "next: `arcctl up` with the same profile makes all of it again";
+            output.note(paint(DIM, next));
+        }
     }
     0
 }

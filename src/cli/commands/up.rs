@@ -10,7 +10,7 @@ use clap::Args;
 use crate::{
     desired::resource::Resource,
     error::Result,
-    profile::KubeDuration,
+    profile::{KubeDuration, Pool},
     report::{critical_path, run::Run},
     run::{
         READING, ended,
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
-        output.note(session.target());
+        output.note_sentence(&session.target(), 2);
         teardown_advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
     };
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         Ok(session) => session,
         Err(error) => {
             let run = Run::refused(&name, started, error);
-            return Ok(finish(&run, "", global, output));
+            return Ok(finish(&run, "", &[], global, output));
         }
     };
     let asked = Asked {
@@ -91,7 +91,8 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
         write_trace(path, &run, output);
     }
     let online = session.promises(jiff::Timestamp::now());
-    Ok(finish(&run, &online, global, output))
+    let pools = &session.context.profile.pools;
+    Ok(finish(&run, &online, pools, global, output))
 }
 
 /// A trace that cannot be written does not change the command's result.
@@ -118,7 +119,7 @@ async fn registered(session: &Session) -> Result<usize> {
     Ok(count)
 }
 
-fn finish(run: &Run, online: &str, global: &GlobalArgs, output: Output) -> u8 {
+fn finish(run: &Run, online: &str, pools: &[Pool], global: &GlobalArgs, output: Output) -> u8 {
     if let Some(code) = tell(run, "up", global, output) {
         return code;
     }
@@ -129,7 +130,9 @@ fn finish(run: &Run, online: &str, global: &GlobalArgs, output: Output) -> u8 {
         {
             output.note(paint(DIM, line));
         }
-        output.note(paint(DIM, "see `arcctl status` for the runners"));
+        for line in run.next(pools) {
+            output.note(paint(DIM, line));
+        }
     }
     0
 }

@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &VerifyArgs, global: &GlobalArgs, output: Output) 
             ));
         }
     };
-    output.note(session.target());
+    output.note_sentence(&session.target(), 2);
     let (steps, error) = verify(&session, &limit, output).await;
     let run = ended(&session, started, steps, error);
     let online = session.promises(jiff::Timestamp::now());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     faults::{FAULTS, differs, observe, token_event},
-    findings,
+    findings, shown,
     worlds::{NOW, healthy, resource},
 };
 use crate::{
@@ -191,7 +191,7 @@ fn one_of_two_controller_pods_explains_nothing_of_runners() {
             assert_eq!(of(id).verdict.word(), "broken", "{id}");
             assert_ne!(of(id).follows, Some("controller-replicas"), "{id}");
         }
-        let text = report::doctor::text(&findings, &[], false);
+        let text = shown(&findings, &[], false);
         assert!(text.contains(found), "{text}");
     }
     // None of two: that is the cause.

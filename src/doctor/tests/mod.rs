@@ -29,6 +29,12 @@ fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     judge(snapshot, &Choice::default())
 }
 
+/// The report as a pipe gets it.
+fn shown(findings: &[Finding], fixed: &[&str], verbose: bool) -> String {
+    let text = report::doctor::text(findings, fixed, verbose, None);
+    anstream::adapter::strip_str(&text).to_string()
+}
+
 fn ids(findings: &[Finding], word: &str) -> Vec<&'static str> {
     let of = findings.iter().filter(|it| it.verdict.word() == word);
     of.map(|it| it.id).collect()
@@ -258,9 +264,8 @@ fn a_world_is_the_same_once_it_was_written_and_read() {
     }
 }
 
-/// The chain of a missing rule, from the symptom to the fix.
-#[test]
-fn runners_that_wait_lead_to_the_rule_that_is_missing() {
+/// Runners that wait, since a rule of a security group is missing.
+fn without_rule() -> Snapshot {
     let mut snapshot = healthy();
     for id in [
         "nodes-reach-server",
@@ -280,15 +285,30 @@ fn runners_that_wait_lead_to_the_rule_that_is_missing() {
             "FailedUpdateRegistrationToken",
             worlds::NOW,
         ));
-    let findings = findings(&snapshot);
+    snapshot
+}
+
+/// The same, with advice: for a picture in the documents.
+pub(crate) fn pictured() -> Vec<Finding> {
+    let mut snapshot = without_rule();
+    for id in ["trust-policy-has-room", "controller-replicas"] {
+        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+    }
+    findings(&snapshot)
+}
+
+/// The chain of a missing rule, from the symptom to the fix.
+#[test]
+fn runners_that_wait_lead_to_the_rule_that_is_missing() {
+    let findings = findings(&without_rule());
     let follows = |id: &str| findings.iter().find(|it| it.id == id).unwrap().follows;
     assert_eq!(follows("runner-pods-run"), Some("runners-register"));
     assert_eq!(follows("runners-register"), Some("nodes-reach-server"));
     assert_eq!(follows("nodes-reach-server"), None);
-    let text = report::doctor::text(&findings, &[], false);
+    let text = shown(&findings, &[], false);
     assert!(text.starts_with("  ✗ nodes-reach-server:"), "{text}");
     assert_eq!(text.matches("✗").count(), 1, "{text}");
-    let verbose = report::doctor::text(&findings, &[], true);
+    let verbose = shown(&findings, &[], true);
     assert!(
         verbose.contains("follows: runner-pods-run ← runners-register ← nodes-reach-server: "),
         "{verbose}"
@@ -308,14 +328,14 @@ fn the_report_leads_with_the_root_and_folds_what_follows() {
         fault(&mut snapshot);
     }
     let findings = findings(&snapshot);
-    let text = report::doctor::text(&findings, &[], false);
+    let text = shown(&findings, &[], false);
     assert!(text.starts_with("  ✗ controller-scaled:"), "{text}");
     assert!(
         text.contains("follows: controller-runs, webhook-reachable, webhook-answers"),
         "{text}"
     );
     assert!(!text.contains("✗ webhook-answers"), "{text}");
-    let verbose = report::doctor::text(&findings, &[], true);
+    let verbose = shown(&findings, &[], true);
     assert!(
         verbose.contains("follows: webhook-answers ← controller-scaled: not yet"),
         "{verbose}"
@@ -410,6 +430,6 @@ fn fixed_is_what_something_was_done_for_and_holds_now() {
     assert_eq!(fixed, ["secret-complete"]);
     let document = report::doctor::document(&found, &fixed, None);
     assert_eq!(document["fixed"], serde_json::json!(["secret-complete"]));
-    let text = report::doctor::text(&found, &fixed, false);
+    let text = shown(&found, &fixed, false);
     assert!(text.starts_with("Mended: secret-complete.\n"), "{text}");
 }

@@ -22,7 +22,7 @@ use reasons::{Explained, comments, explained};
 use super::{
     Request,
     answers::{APP, Answers, Key, Place},
-    dialog::finding,
+    dialog::{FOUND, finding},
     facts::Line,
     look::{cluster::section, places::current},
     outcome::{Written, report, write},
@@ -66,7 +66,7 @@ pub(super) async fn run(
     let adopted = adopted(&found, &request.answers, &request.extras, zone.as_deref());
     let lines = lines(&found, &adopted);
     for line in &lines {
-        output.note(finding(line));
+        output.note_sentence(&finding(line), FOUND);
     }
     let head = INIT_ADOPTED.text(&[("SCHEMA", super::text::SCHEMA), ("CLUSTER", &words(&place))]);
     let body = head + &yaml::block(&adopted.value, 0);

@@ -1,6 +1,8 @@
 //! Writes the result to stdout and messages to stderr. The only place that prints, so it also removes secrets and control
 //! characters from text of other systems: events, policies, charts.
 
+mod terminals;
+
 use std::{
     fs::File,
     io::{IsTerminal, Write},
@@ -8,7 +10,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use anstyle::{Reset, Style};
+use anstyle::Reset;
 use clap::ValueEnum;
 use dialoguer::console::Term;
 use serde::Serialize;
@@ -18,9 +20,15 @@ use crate::{
     clients::credential::Credential,
     error::Error,
     printable::printable,
-    report::{github, screen::fitted},
+    report::{
+        github,
+        screen::{fitted, wrapped},
+    },
     secret::{text::masked, value::told},
 };
+
+use terminals::{above_live, columns, is_live};
+pub(super) use terminals::{can_ask, has_colors, set_live};
 
 pub(crate) use crate::printable::{BAD, CHANGE, DIM, GOOD, paint};
 
@@ -85,14 +93,6 @@ pub(crate) struct Output {
 
 /// Whether this run has written to stdout.
 static WRITTEN: Mutex<bool> = Mutex::new(false);
-
-/// `text` in `style` for a live display on stderr, where it is not removed.
-pub(super) fn paint_live(style: Style, text: &str) -> String {
-    match anstream::AutoStream::choice(&std::io::stderr()) {
-        anstream::ColorChoice::Never => text.to_owned(),
-        _ => paint(style, text),
-    }
-}
 
 impl Output {
     /// Sets up both streams.
@@ -172,17 +172,19 @@ impl Output {
             .strip_prefix("error: ")
             .unwrap_or(&error.message)
             .trim_end();
-        self.error(format!("{} {text}", paint(BAD, "error:")));
+        self.sentence(&format!("{} {text}", paint(BAD, "error:")), 2);
         for cause in &error.causes {
-            self.error(format!("  caused by: {cause}"));
+            self.sentence(&format!("  caused by: {cause}"), 4);
         }
         if let Some(hint) = &error.hint {
-            self.error(format!("\n{} {hint}", paint(GOOD, "hint:")));
+            self.error("");
+            self.sentence(&format!("{} {hint}", paint(GOOD, "hint:")), 2);
         }
     }
 
     /// Ends the process, with the error, and the document if none was written.
     pub(super) fn end(self, document: Option<&Value>, error: &Error, code: u8) -> ! {
+        set_live(None);
         let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(document) = document.filter(|_| !*written) {
             put(&self.json(document));
@@ -198,6 +200,15 @@ impl Output {
     /// Whether stdout is a screen that can be redrawn.
     pub(crate) fn is_screen(self) -> bool {
         std::io::stdout().is_terminal()
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "what is written belongs to a run's output"
+    )]
+    /// The columns of the terminal that stdout is; `None` where it is none.
+    pub(crate) fn columns(self) -> Option<usize> {
+        columns(&Term::stdout())
     }
 
     #[expect(
@@ -248,6 +259,19 @@ impl Output {
         }
     }
 
+    /// Writes a sentence to stderr, wrapped for a terminal.
+    pub(crate) fn note_sentence(self, text: &str, hang: usize) {
+        if self.verbosity >= 0 {
+            self.sentence(text, hang);
+        }
+    }
+
+    /// Writes a sentence to stderr that `-q` does not suppress, wrapped for a terminal; what has several lines is left.
+    pub(crate) fn sentence(self, text: &str, hang: usize) {
+        let columns = columns(&Term::stderr()).filter(|_| !text.contains('\n'));
+        self.error(wrapped(text, hang, columns));
+    }
+
     /// Writes a message to stderr that `-q` does not suppress.
     pub(crate) fn error(self, text: impl std::fmt::Display) {
         let text = shown(&text.to_string());
@@ -282,8 +306,10 @@ impl Output {
         reason = "what is written belongs to a run's output"
     )]
     fn line(self, text: &str) {
-        let mut stderr = anstream::stderr().lock();
-        drop(writeln!(stderr, "{text}"));
+        above_live(|| {
+            let mut stderr = anstream::stderr().lock();
+            drop(writeln!(stderr, "{text}"));
+        });
     }
 }
 
@@ -312,12 +338,14 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn put(text: &str) {
-    let mut stdout = anstream::stdout().lock();
-    drop(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    );
+    above_live(|| {
+        let mut stdout = anstream::stdout().lock();
+        drop(
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+        );
+    });
 }
 
 /// `text` in which no line is a workflow command, with and without its colors.
@@ -336,16 +364,6 @@ fn is_file(stream: BorrowedFd<'_>) -> bool {
         .try_clone_to_owned()
         .and_then(|it| File::from(it).metadata());
     metadata.map_or(true, |it| it.is_file())
-}
-
-/// Whether stderr is a terminal, which can show a live display.
-fn is_live() -> bool {
-    std::io::stderr().is_terminal()
-}
-
-/// Whether a user can be prompted.
-pub(super) fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 #[cfg(test)]
