@@ -5,6 +5,7 @@
 //! in a way its type does not say, a rule in [`lint`].
 
 mod diagnostic;
+pub mod edit;
 pub mod lint;
 mod load;
 mod metadata;

@@ -22,6 +22,7 @@ struct Register {
     group: Option<String>,
     #[serde(default)]
     ephemeral: bool,
+    version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +69,7 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
                 labels,
                 group,
                 ephemeral,
+                version,
             } = parsed(body)?;
             let owner = state
                 .registration_owner(&token)
@@ -77,6 +79,7 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
                 labels,
                 group,
                 ephemeral,
+                version,
             };
             let id = state.register(&owner, new).map_err(|group| {
                 Refusal::Unprocessable(format!(

@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) groups: Vec<Group>,
     pub(super) workflows: Vec<Workflow>,
     pub(super) runs: BTreeMap<u64, Run>,
+    /// The version of the runner that the downloads offer.
+    pub(super) shipped: String,
     /// How long a job is queued at least.
     pub(super) assignment: Duration,
     pub(super) actions: ActionsFaults,
@@ -64,6 +66,8 @@ pub struct Runner {
     pub busy: bool,
     /// Whether it takes one job only.
     pub ephemeral: bool,
+    /// The version of its program; `None` is the one that GitHub ships.
+    pub version: Option<String>,
 }
 
 /// What a new runner says of itself.
@@ -77,6 +81,8 @@ pub struct NewRunner {
     pub group: Option<String>,
     /// Whether it takes one job only.
     pub ephemeral: bool,
+    /// The version of its program; `None` is the one that GitHub ships, to which it has updated itself.
+    pub version: Option<String>,
 }
 
 /// A runner group of an enterprise or an organization.
@@ -209,6 +215,7 @@ impl State {
             name,
             labels,
             ephemeral,
+            version,
             ..
         } = new;
         let owner = owner.clone();
@@ -222,6 +229,7 @@ impl State {
             online,
             busy,
             ephemeral,
+            version,
         };
         self.runners.insert(id, runner);
         Ok(id)

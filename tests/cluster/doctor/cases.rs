@@ -522,6 +522,7 @@ fn a_ghost(scene: &Scene) {
             .into(),
         group: None,
         ephemeral: true,
+        version: None,
     };
     let github = scene.cluster.world().github();
     let id = github.add_runner(&owner(), runner).unwrap();
