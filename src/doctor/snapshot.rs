@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub groups: Fact<Groups>,
     /// The runners at GitHub.
     pub registered: Fact<Vec<Registered>>,
+    /// The version of the runner that GitHub offers, by pool; `None`: it names none.
+    pub offered: Fact<BTreeMap<String, Option<String>>>,
     /// The ids in the inventory: what arcctl created.
     pub recorded: Fact<BTreeSet<String>>,
     /// The desired resources, as observed; or why there is no list.
@@ -203,6 +205,8 @@ pub struct Registered {
     pub busy: bool,
     /// Its labels.
     pub labels: Vec<String>,
+    /// The version of its program, where GitHub says it.
+    pub version: Option<String>,
 }
 
 /// A desired resource and its observed state.

@@ -31,10 +31,11 @@ use arcctl::{
         init::{Found, Init},
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
-        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+        status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
         strip::strip,
     },
     smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
+    units::runner::{Asked, RunnerVersion},
 };
 use serde_json::{Value, json};
 
@@ -298,6 +299,18 @@ fn status_document() -> Value {
         busy: counts,
         moment: at(time),
         schedule: None,
+        runner: counts.map(|_| RunnerStatus {
+            image: "summerwind/actions-runner:v2.336.0".into(),
+            today: "2026-11-27".parse().unwrap(),
+            freshness: Asked {
+                image: RunnerVersion::parse("2.336.0"),
+                running: None,
+                refuses: true,
+                offered: None,
+                today: "2026-11-27".parse().unwrap(),
+            }
+            .judge(),
+        }),
     };
     let status = Status {
         profile: profile.name.clone(),

@@ -76,7 +76,7 @@ fn version(pod: &Value) -> Option<&str> {
     let mut containers = pod["spec"]["containers"].as_array()?.iter();
     let image = containers.find(|it| it["name"] == "runner")?["image"].as_str()?;
     let (_, tag) = image.rsplit_once(':')?;
-    let mut words = tag.split(['-', '_']);
+    let words = tag.split(['-', '_']);
     let is_version = |word: &str| word.starts_with("2.") && word.matches('.').count() == 2;
     words
         .map(|word| word.strip_prefix('v').unwrap_or(word))

@@ -156,6 +156,10 @@ impl Sandbox {
         })
         .await?;
         github.set_actions_faults(faults.actions.clone());
+        if matches!(options.github, github::Mode::EnterpriseServer(_)) {
+            // The runner of the sandbox's profile: a server that ships a newer one is a case of its own.
+            github.ship("2.306.0");
+        }
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
             let associations = Arc::clone(&aws.associations);

@@ -72,6 +72,7 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         output,
         refusal: None,
         groups: None,
+        offers: None,
     };
     if args.watch {
         return Box::pin(watch.until_stopped()).await;
@@ -82,6 +83,9 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         Ok((runners, status))
     };
     let (runners, status) = limit.within(READING, read).await?;
+    if let Some(summary) = report::status::summary(&status) {
+        global.actions.summarize(&summary);
+    }
     if runners.is_some() {
         let registered = status.pools.iter().filter_map(|it| it.registered).sum();
         global.actions.set("runners-registered", registered);
@@ -113,6 +117,8 @@ struct Watch<'a> {
     refusal: Option<String>,
     /// What the runner groups block, when that was last reported.
     groups: Option<String>,
+    /// Why the offered versions are not known, when that was last reported.
+    offers: Option<String>,
 }
 
 impl Watch<'_> {
@@ -124,6 +130,7 @@ impl Watch<'_> {
             Ok(runners) => {
                 self.refusal = None;
                 self.say_of_groups(groups);
+                self.say_of_offers(runners.offers.as_ref().err());
                 Some(runners)
             }
             Err(error) => {
@@ -137,6 +144,20 @@ impl Watch<'_> {
                 None
             }
         }
+    }
+
+    /// Reports that the versions that GitHub offers are not known, once until that changes.
+    fn say_of_offers(&mut self, error: Option<&Error>) {
+        let said = error.map(|error| {
+            format!(
+                "which runner version GitHub offers could not be found out: {}",
+                error.document().message
+            )
+        });
+        if let Some(said) = said.as_ref().filter(|it| self.offers.as_ref() != Some(it)) {
+            self.output.note(said);
+        }
+        self.offers = said;
     }
 
     /// Reports what the runner groups block, once until it changes.

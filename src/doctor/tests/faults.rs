@@ -1,6 +1,6 @@
 //! One fault for each check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::{
     diff::Difference,
     doctor::{
         redact::digest,
-        snapshot::{Refused, Shape, Snapshot, Wiring},
+        snapshot::{Fact, Refused, Shape, Snapshot, Wiring},
     },
     error::{Error, ErrorKind, System},
     resource::observed::{Observed, Ownership, Present, Readiness},
@@ -71,6 +71,11 @@ pub(super) fn refuse_pods(snapshot: &mut Snapshot, said: &str, lacks_room: bool)
 /// The facts that were read at AWS.
 fn wiring(snapshot: &mut Snapshot) -> &mut Wiring {
     snapshot.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
+}
+
+/// GitHub offers this version of the runner.
+pub(super) fn offers(version: &str) -> Fact<BTreeMap<String, Option<String>>> {
+    Ok(BTreeMap::from([("basic".into(), Some(version.into()))]))
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
@@ -258,6 +263,14 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.runner_pods.as_mut().unwrap()[0]["status"]["containerStatuses"] = json!([
             {"name": "docker", "lastState": {"terminated": {"reason": "OOMKilled"}}}]);
     }),
+    ("runner-version-accepted", |it| {
+        // github.com, which a GitHub Enterprise Server is not.
+        it.profile.github.url = None;
+        it.profile.pools[0].image = "summerwind/actions-runner:v2.336.0-ubuntu-22.04".into();
+        it.registered.as_mut().unwrap()[0].version = None;
+        it.offered = offers("2.338.1");
+    }),
+    ("runner-version-fresh", |it| it.offered = offers("2.323.0")),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![
             json!({"reason": "RunnerAutoscalingFailure", "type": "Normal",

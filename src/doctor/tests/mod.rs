@@ -148,6 +148,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     audit,
     groups,
     registered,
+    offered,
     resources,
 );
 
