@@ -25,7 +25,7 @@ use names::{is_runner_namespace, runner_namespace};
 
 pub use crate::units::duration::KubeDuration;
 pub use diagnostic::{Problem, Severity, render};
-pub use load::{Loaded, ProfileErrors, load, load_with};
+pub use load::{Loaded, ProfileErrors, load, load_to_change_images, load_with};
 pub use metadata::Metadata;
 pub use names::{CONTROLLER, RUNNER_NAMESPACE, SYSTEM_NAMESPACE, full_name};
 pub use schema::schema;

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod image_pulls;
+pub(crate) mod image_updates;
 pub(crate) mod state;
 pub(crate) mod teardown;
 pub(crate) mod teardown_advice;

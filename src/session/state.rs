@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -239,7 +239,7 @@ impl State {
         };
         RunnerStatus {
             image: pool.image.clone(),
-            today: now.to_zoned(TimeZone::UTC).date(),
+            today: runner_version::day(now),
             freshness: freshness(&self.file.profile, pool, seen, now),
         }
     }

@@ -1,6 +1,6 @@
 //! Whether GitHub takes the runners of a pool: the version in its image, what runs, and what GitHub offers. Pure: no I/O.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     profile::{Pool, Profile},
@@ -29,14 +29,19 @@ pub fn refuses(profile: &Profile) -> bool {
     profile.github.url.is_none()
 }
 
-/// The verdict on the runners of `pool` at `now`. Days are days in UTC, wherever arcctl runs.
+/// The day of an instant in UTC, wherever arcctl runs.
+pub fn day(now: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(now).date()
+}
+
+/// The verdict on the runners of `pool` at `now`.
 pub fn freshness(profile: &Profile, pool: &Pool, seen: Seen, now: Timestamp) -> Freshness {
     Asked {
         image: in_image(pool),
         running: seen.running,
         refuses: refuses(profile),
         offered: seen.offered,
-        today: now.to_zoned(TimeZone::UTC).date(),
+        today: day(now),
     }
     .judge()
 }

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use jiff::tz::TimeZone;
-
 use crate::{
-    desired::pool::runner_version::{Seen, freshness},
+    desired::pool::runner_version::{Seen, day, freshness},
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::Snapshot,
@@ -47,7 +45,7 @@ fn accepted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 
 /// What is refused is the other check's.
 fn fresh(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let today = snapshot.now.to_zoned(TimeZone::UTC).date();
+    let today = day(snapshot.now);
     let pools = judged(snapshot)?;
     let found = told(&pools, |it| match it.state {
         State::Behind => true,

@@ -204,7 +204,7 @@ proptest! {
         later in 0_i64..400_000_000,
     ) {
         let day = |second: i64| {
-            Timestamp::from_second(second).unwrap().to_zoned(TimeZone::UTC).date()
+            TimeZone::UTC.to_datetime(Timestamp::from_second(second).unwrap()).date()
         };
         let at = |today| Asked {
             image: Some(RunnerVersion(2, minor, 0)),
