@@ -28,6 +28,7 @@ use arcctl::{
     },
     report::{
         self,
+        images::{self, Images, PoolImage},
         init::{Found, Init},
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
@@ -191,6 +192,7 @@ fn failures() -> Vec<Value> {
         (&["verify"][..], "arcctl.run/v1"),
         (&["status"][..], "arcctl.status/v1"),
         (&["doctor"][..], "arcctl.doctor/v1"),
+        (&["images", "update"][..], "arcctl.images/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
         (&["smoke"][..], "arcctl.smoke/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
@@ -282,6 +284,26 @@ fn profile() -> Profile {
     load(&text("profiles/reference.yaml"), "reference")
         .unwrap_or_else(|errors| panic!("{errors}"))
         .profile
+}
+
+/// A pool with a newer image, and one whose image cannot be compared.
+fn images_document() -> Value {
+    let pool = |repository: Option<&str>, found| PoolImage {
+        pool: "basic".into(),
+        image: "summerwind/actions-runner:v2.336.0".into(),
+        repository: repository.map(str::to_owned),
+        found,
+    };
+    let newer = images::Found::Newer("summerwind/actions-runner:v2.338.1".into());
+    let unknown = images::Found::Unknown("it has no tag".into());
+    let images = Images {
+        profile: "x".into(),
+        file: "arcctl.yaml".into(),
+        written: true,
+        today: "2026-11-27".parse().unwrap(),
+        pools: vec![pool(Some("registry-1.docker.io/x"), newer), pool(None, unknown)],
+    };
+    images.document(Some(&error()))
 }
 
 /// A pool of known counts in a window, and one of unknown counts outside every window.
@@ -467,6 +489,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         plan_document(),
         run_document(),
         status_document(),
+        images_document(),
         doctor_document(),
         smoke_document(),
         schedule_document(),

@@ -145,21 +145,7 @@ impl Sandbox {
             egress.set_fault(namespace, service, Some(*fault));
         }
         let kubelet = Kubelet::start(&client, kubelet_settings(&options, &faults)).await?;
-        let mode = options.github.clone();
-        let github = GitHub::start(github::Options {
-            mode,
-            assignment: match options.pace {
-                Pace::Realistic => github::Options::default().assignment,
-                Pace::Fast => std::time::Duration::from_millis(300),
-            },
-            ..github::Options::default()
-        })
-        .await?;
-        github.set_actions_faults(faults.actions.clone());
-        if matches!(options.github, github::Mode::EnterpriseServer(_)) {
-            // The runner of the sandbox's profile: a server that ships a newer one is a case of its own.
-            github.ship("2.306.0");
-        }
+        let github = github_of(&options, &faults).await?;
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
             let associations = Arc::clone(&aws.associations);
@@ -393,6 +379,25 @@ fn keep(temporary: &mut Vec<TempDir>) -> Result<PathBuf> {
     let path = directory.path().to_owned();
     temporary.push(directory);
     Ok(path)
+}
+
+/// The stand-in for GitHub.
+async fn github_of(options: &Options, faults: &Faults) -> Result<GitHub> {
+    let github = GitHub::start(github::Options {
+        mode: options.github.clone(),
+        assignment: match options.pace {
+            Pace::Realistic => github::Options::default().assignment,
+            Pace::Fast => std::time::Duration::from_millis(300),
+        },
+        ..github::Options::default()
+    })
+    .await?;
+    github.set_actions_faults(faults.actions.clone());
+    if matches!(options.github, github::Mode::EnterpriseServer(_)) {
+        // The runner of the sandbox's profile: a server that ships a newer one is a case of its own.
+        github.ship("2.306.0");
+    }
+    Ok(github)
 }
 
 #[cfg(test)]

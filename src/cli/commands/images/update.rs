@@ -26,6 +26,11 @@ use crate::{
 };
 
 /// Show the newest image of the same flavour for each pool; `--write` puts it into the profile
+///
+/// Reads the tags of each pool's image at its registry, or at the mirror in `images.registry`. Of the same flavour is a tag that
+/// differs only in the runner's version. It needs neither a cluster nor GitHub. Logins are those of `docker login`, else those
+/// of the profile's pull secrets, which are read from the cluster. `--write` changes the images in the profile's text and
+/// nothing else: comments, quotes and order stay. docs/ci.md has a job that opens a pull request with it.
 #[derive(Args)]
 pub(super) struct UpdateArgs {
     /// Write the newer images into the profile; comments and everything else stay
