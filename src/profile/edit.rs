@@ -127,10 +127,6 @@ fn check(old: &Node, new: &Node, path: &Path, changes: &[Change]) -> Result<(), 
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::needless_raw_string_hashes,
-    reason = "the texts have quotes of all kinds"
-)]
 mod tests {
     use proptest::{collection::vec, prelude::*, sample::select};
 

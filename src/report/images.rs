@@ -88,10 +88,7 @@ impl Images {
             Found::Newest => ("none", None),
             Found::Unknown(why) => ("unknown", Some(why)),
         };
-        let (from, to) = (
-            self.version(&pool.image),
-            pool.newer().map(|it| self.version(it)),
-        );
+        let (from, to) = (self.age(&pool.image), pool.newer().map(|it| self.age(it)));
         json!({
             "name": pool.pool,
             "repository": pool.repository,
@@ -106,12 +103,12 @@ impl Images {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for pool in &self.pools {
-            let from = self.version(&pool.image);
-            line(&mut text, &format!("{}", pool.pool));
+            let from = self.age(&pool.image);
+            line(&mut text, &pool.pool);
             match &pool.found {
                 Found::Newer(newer) => {
                     line(&mut text, &format!("     {}  {from}", pool.image));
-                    line(&mut text, &format!("  -> {newer}  {}", self.version(newer)));
+                    line(&mut text, &format!("  -> {newer}  {}", self.age(newer)));
                 }
                 Found::Newest => {
                     line(&mut text, &format!("     {}  {from}", pool.image));
@@ -139,7 +136,7 @@ impl Images {
             .newer()
             .filter_map(|it| {
                 let newer = it.newer()?;
-                let versions = format!("{} → {}", self.version(&it.image), self.version(newer));
+                let versions = format!("{} → {}", self.age(&it.image), self.age(newer));
                 Some([
                     it.pool.clone(),
                     it.image.clone(),
@@ -152,10 +149,10 @@ impl Images {
         (!rows.is_empty()).then(|| markdown::table("images update", &self.profile, head, &rows))
     }
 
-    fn version(&self, image: &str) -> Version {
+    fn age(&self, image: &str) -> Age {
         let version = Image::parse(image).and_then(|it| it.runner_version());
         let released = version.and_then(|it| RELEASES.day(it));
-        Version {
+        Age {
             version,
             released,
             days: released.and_then(|it| Some(it.until(self.today).ok()?.get_days())),
@@ -163,14 +160,14 @@ impl Images {
     }
 }
 
-/// The runner's version in an image.
-struct Version {
+/// The runner in an image, and how old it is.
+struct Age {
     version: Option<RunnerVersion>,
     released: Option<Date>,
     days: Option<i32>,
 }
 
-impl Version {
+impl Age {
     fn document(&self, image: &str) -> Value {
         json!({
             "image": image,
@@ -181,7 +178,7 @@ impl Version {
     }
 }
 
-impl std::fmt::Display for Version {
+impl std::fmt::Display for Age {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.version, self.released, self.days) {
             (Some(version), Some(day), Some(1)) => {

@@ -52,7 +52,11 @@ fn the_command_reference_is_the_program_s_help() {
         write!(expected, "\n## arcctl {command}\n\n```text\n{text}\n```\n").unwrap();
         for below in listed(&text) {
             let text = help(&[&command, &below]);
-            write!(expected, "\n## arcctl {command} {below}\n\n```text\n{text}\n```\n").unwrap();
+            write!(
+                expected,
+                "\n## arcctl {command} {below}\n\n```text\n{text}\n```\n"
+            )
+            .unwrap();
         }
     }
     let path = root().join("docs/cli.md");

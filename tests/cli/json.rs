@@ -301,7 +301,10 @@ fn images_document() -> Value {
         file: "arcctl.yaml".into(),
         written: true,
         today: "2026-11-27".parse().unwrap(),
-        pools: vec![pool(Some("registry-1.docker.io/x"), newer), pool(None, unknown)],
+        pools: vec![
+            pool(Some("registry-1.docker.io/x"), newer),
+            pool(None, unknown),
+        ],
     };
     images.document(Some(&error()))
 }

@@ -83,17 +83,23 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         Ok((runners, status))
     };
     let (runners, status) = limit.within(READING, read).await?;
-    if let Some(summary) = report::status::summary(&status) {
+    tell(&status, runners.is_some(), global, output);
+    Ok(0)
+}
+
+/// Prints the state, and the summary and output of a step of GitHub Actions.
+fn tell(status: &Status, is_counted: bool, global: &GlobalArgs, output: Output) {
+    if let Some(summary) = report::status::summary(status) {
         global.actions.summarize(&summary);
     }
-    if runners.is_some() {
+    if is_counted {
         let registered = status.pools.iter().filter_map(|it| it.registered).sum();
         global.actions.set("runners-registered", registered);
     }
     if output.is_json() {
-        output.document(&report::status::document(&status));
+        output.document(&report::status::document(status));
     } else {
-        output.result(&report::status::text(&status, output.verbosity > 0));
+        output.result(&report::status::text(status, output.verbosity > 0));
         let lacks =
             |it: &&PoolStatus| it.desired.is_some_and(|it| it > 0) && it.registered == Some(0);
         let (lacking, pools) = (
@@ -106,7 +112,6 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
             ));
         }
     }
-    Ok(0)
 }
 
 /// The state of `--watch`.

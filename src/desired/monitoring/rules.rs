@@ -52,8 +52,8 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
 fn runner_ends(profile: &Profile, pool: &Pool) -> Option<i64> {
     let version = runner_version::in_image(pool).filter(|_| runner_version::refuses(profile))?;
     let day = jobs_are_sure_until(version)?;
-    let midnight = day.to_zoned(TimeZone::UTC).ok()?;
-    Some(midnight.timestamp().as_second())
+    let midnight = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+    Some(midnight.as_second())
 }
 
 /// The alerts of `templates/monitoring/alerts.yaml`.

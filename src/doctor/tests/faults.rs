@@ -14,7 +14,7 @@ use crate::{
     diff::Difference,
     doctor::{
         redact::digest,
-        snapshot::{Fact, Refused, Shape, Snapshot, Wiring},
+        snapshot::{Refused, Shape, Snapshot, Wiring},
     },
     error::{Error, ErrorKind, System},
     resource::observed::{Observed, Ownership, Present, Readiness},
@@ -74,8 +74,8 @@ fn wiring(snapshot: &mut Snapshot) -> &mut Wiring {
 }
 
 /// GitHub offers this version of the runner.
-pub(super) fn offers(version: &str) -> Fact<BTreeMap<String, Option<String>>> {
-    Ok(BTreeMap::from([("basic".into(), Some(version.into()))]))
+fn offers(version: &str) -> BTreeMap<String, Option<String>> {
+    BTreeMap::from([("basic".into(), Some(version.into()))])
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
@@ -268,9 +268,11 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.profile.github.url = None;
         it.profile.pools[0].image = "summerwind/actions-runner:v2.336.0-ubuntu-22.04".into();
         it.registered.as_mut().unwrap()[0].version = None;
-        it.offered = offers("2.338.1");
+        it.offered = Ok(offers("2.338.1"));
     }),
-    ("runner-version-fresh", |it| it.offered = offers("2.323.0")),
+    ("runner-version-fresh", |it| {
+        it.offered = Ok(offers("2.323.0"))
+    }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![
             json!({"reason": "RunnerAutoscalingFailure", "type": "Normal",

@@ -15,13 +15,13 @@ use super::{RELEASES, Releases, RunnerVersion};
 pub const OLDEST_AT_GITHUB: RunnerVersion = RunnerVersion(2, 329, 0);
 
 /// Since when github.com enforces its rules.
-pub const ENFORCED: Date = date(2026, 9, 25);
+pub(super) const ENFORCED: Date = date(2026, 9, 25);
 
 /// For how many days after the next release a version still gets jobs.
 const GRACE_DAYS: i64 = 30;
 
 /// From how many days before the end on it is time to update: a weekly job and a review have to fit in.
-pub const SOON_DAYS: i64 = 21;
+const SOON_DAYS: i64 = 21;
 
 /// What is known of the runners of a pool, and of their server.
 #[derive(Clone, Copy, Debug)]
@@ -240,7 +240,7 @@ impl Freshness {
         self.registration_ends.or(self.jobs_end)
     }
 
-    /// Whether it ends within [`SOON_DAYS`] of `today`, or has ended.
+    /// Whether it ends within three weeks of `today`, or has ended.
     pub fn ends_soon(&self, today: Date) -> bool {
         self.ends().is_some_and(|it| days(today, it) <= SOON_DAYS)
     }

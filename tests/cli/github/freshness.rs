@@ -6,7 +6,7 @@ use arcctl::{
     units::runner::{Freshness, RELEASES, Release, RunnerVersion, State},
 };
 use arcctl_sandbox::github::{NewRunner, Owner};
-use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use super::*;
 
@@ -51,7 +51,7 @@ async fn judged(
         offered: client.offered_runner(ORGANIZATION).await.unwrap(),
     };
     assert_eq!(github.violations(), Vec::<String>::new());
-    let now = day.to_zoned(TimeZone::UTC).unwrap().timestamp() + SignedDuration::from_hours(12);
+    let now = TimeZone::UTC.to_timestamp(day.at(12, 0, 0, 0)).unwrap();
     let profile = profile(&mode, image);
     freshness(&profile, &profile.pools[0], seen, now)
 }
