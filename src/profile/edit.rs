@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, ops::Range};
 
 use super::{
     path::Path,
-    yaml::{self, Content, Node},
+    yaml::{self, Content, Meaning, Node, Scalar},
 };
 
 /// A value to change.
@@ -80,7 +80,13 @@ fn parsed(text: &str) -> Result<Node, NotEditable> {
 
 /// Whether a text means itself in every style of YAML, quoted or not.
 fn is_safe(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
+    let plain = Scalar {
+        text: text.to_owned(),
+        plain: true,
+        bytes: 0..0,
+    };
+    matches!(plain.meaning(), Meaning::Text(_))
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._/:@-".contains(&byte))
@@ -189,7 +195,7 @@ mod tests {
     fn what_is_not_there_or_not_safe_is_not_changed() {
         let text = format!("pools:\n- image: {OLD}\n");
         assert!(edited(&text, &[image(1, NEW)]).is_err());
-        for to in ["", "a: b", "a #b", "*a", "a\nb", "a:", "1"] {
+        for to in ["", "a: b", "a #b", "*a", "a\nb", "a:", "1", "1.5", "null"] {
             assert!(edited(&text, &[image(0, to)]).is_err(), "{to}");
         }
         assert!(edited("", &[]).is_err());

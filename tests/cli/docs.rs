@@ -38,7 +38,10 @@ fn commands() -> Vec<String> {
 fn listed(help: &str) -> Vec<String> {
     let list = help.split("\nCommands:\n").nth(1).unwrap_or_default();
     let list = list.split("\n\n").next().unwrap();
+    // A long description goes on in the next line, further to the right.
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     list.lines()
+        .filter(is_name)
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .collect()
 }

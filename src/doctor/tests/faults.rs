@@ -271,7 +271,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.offered = Ok(offers("2.338.1"));
     }),
     ("runner-version-fresh", |it| {
-        it.offered = Ok(offers("2.323.0"))
+        it.offered = Ok(offers("2.323.0"));
     }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 use serde_json::{Value, json};
+use textwrap::WordSplitter;
 
 use super::{PoolStatus, Status};
 use crate::{
@@ -61,7 +62,9 @@ impl RunnerStatus {
             State::Unknown => "not known to be taken: ",
         };
         let reason = format!("{words}{}", it.reason);
-        let wrapped = textwrap::wrap(&reason, WIDTH).into_iter();
+        // A date is one word.
+        let options = textwrap::Options::new(WIDTH).word_splitter(WordSplitter::NoHyphenation);
+        let wrapped = textwrap::wrap(&reason, options).into_iter();
         std::iter::once(first)
             .chain(wrapped.map(std::borrow::Cow::into_owned))
             .collect()

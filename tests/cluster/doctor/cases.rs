@@ -60,6 +60,10 @@ pub(crate) const NOT_REAL: &[(&str, &str)] = &[
         "the tokens that EKS mounts are files of a node, which a pod of the sandbox does not have",
     ),
     (
+        "runner-version-accepted",
+        "the sandbox's cluster belongs to a GitHub Enterprise Server, which refuses no version; tests/cli/github/freshness.rs has github.com",
+    ),
+    (
         "autoscaler-works",
         "a failure counts for three sync periods of the controller, which a test does not wait for",
     ),
@@ -127,6 +131,14 @@ pub(crate) const ROUNDS: &[Round] = &[
         case("resources-ours", unlabelled, Follow::Printed),
         case("no-ghost-runners", a_ghost, Follow::Printed),
     ]),
+    round(&[case(
+        "runner-version-fresh",
+        |it| it.cluster.world().github().ship("2.323.0"),
+        Follow::Asked("images update --write", |it| {
+            // The image would come from Docker Hub.
+            it.cluster.world().github().ship("2.306.0");
+        }),
+    )]),
     round(OTHERS_AT_AWS),
     Round {
         more: &["--probe"],
