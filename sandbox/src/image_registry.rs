@@ -333,6 +333,17 @@ fn header<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_client::{Answer, send};
+
+    async fn get(registry: &ImageRegistry, path: &str, token: Option<&str>) -> Answer {
+        let url = format!("http://{}{path}", registry.host());
+        let bearer = token.map(|it| format!("Bearer {it}"));
+        let headers: Vec<(&str, &str)> = bearer
+            .iter()
+            .map(|it| ("authorization", it.as_str()))
+            .collect();
+        send("GET", &url, &headers, "").await.unwrap()
+    }
 
     #[tokio::test]
     async fn tags_come_page_by_page_behind_a_token() {
@@ -343,39 +354,26 @@ mod tests {
         })
         .await
         .unwrap();
-        let client = reqwest::Client::new();
-        let url = format!("http://{}/v2/team/runner/tags/list?n=1000", registry.host());
-        let refused = client.get(&url).send().await.unwrap();
-        assert_eq!(refused.status(), 401);
-        let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
+        let list = "/v2/team/runner/tags/list?n=1000";
+        let refused = get(&registry, list, None).await;
+        assert_eq!(refused.status, 401);
+        let challenge = refused.header("www-authenticate").unwrap();
         assert!(
             challenge.contains("scope=\"repository:team/runner:pull\""),
             "{challenge}"
         );
-        let token = format!(
-            "http://{}/token?scope=repository:team/runner:pull",
-            registry.host()
+        let token = get(&registry, "/token?scope=repository:team/runner:pull", None).await;
+        let token = token.json()["token"].as_str().unwrap().to_owned();
+        let first = get(&registry, list, Some(&token)).await;
+        assert_eq!(
+            first.header("link"),
+            Some("</v2/team/runner/tags/list?last=c&n=3>; rel=\"next\"")
         );
-        let token: Value = client
-            .get(&token)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        let token = token["token"].as_str().unwrap();
-        let first = client.get(&url).bearer_auth(token).send().await.unwrap();
-        let link = first.headers()["link"].to_str().unwrap().to_owned();
-        assert_eq!(link, "</v2/team/runner/tags/list?last=c&n=3>; rel=\"next\"");
-        let body: Value = first.json().await.unwrap();
-        assert_eq!(body["tags"], json!(["a", "b", "c"]));
-        let last = format!(
-            "http://{}/v2/team/runner/tags/list?last=c&n=3",
-            registry.host()
-        );
-        let last = client.get(&last).bearer_auth(token).send().await.unwrap();
-        assert!(last.headers().get("link").is_none());
+        assert_eq!(first.json()["tags"], json!(["a", "b", "c"]));
+        let rest = "/v2/team/runner/tags/list?last=c&n=3";
+        let last = get(&registry, rest, Some(&token)).await;
+        assert_eq!(last.header("link"), None);
+        assert_eq!(last.json()["tags"], json!(["d"]));
         assert_eq!(registry.violations(), Vec::<String>::new());
     }
 }
