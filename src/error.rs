@@ -23,6 +23,8 @@ pub enum System {
     Aws,
     /// GitHub's API.
     GitHub,
+    /// An image registry.
+    Registry,
 }
 
 /// The kinds of errors, each with an exit code.

@@ -13,6 +13,7 @@ mod duration;
 pub mod egress;
 pub mod exporter;
 pub mod github;
+pub mod image_registry;
 pub mod kubelet;
 mod leases;
 mod listen;

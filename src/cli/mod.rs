@@ -29,7 +29,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done, or nothing to do
   1    failed
-  2    `plan --detailed-exitcode`: changes are pending
+  2    with `--detailed-exitcode`: `plan` has changes, `images update` newer images
   3    `doctor --fail-on advice`: only checks of severity advice are broken
   4    Kubernetes, AWS or GitHub rejects the credential, or it lacks a permission
   5    another run holds the lease
@@ -69,6 +69,8 @@ enum Command {
     Status(commands::status::StatusArgs),
     /// Diagnose the installation and suggest fixes; write nothing unless asked to
     Doctor(commands::doctor::DoctorArgs),
+    /// Find newer runner images, and write them into the profile
+    Images(commands::images::ImagesArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
@@ -96,6 +98,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
+            Self::Images(_) => "images",
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
@@ -126,6 +129,11 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "doctor" => crate::report::doctor::document(&[], &[], Some(error)),
         "status" => crate::report::status::failure(profile, error),
         "smoke" => crate::report::smoke::failure(profile, error),
+        "images" => crate::report::images::Images {
+            profile: profile.to_owned(),
+            ..Default::default()
+        }
+        .document(Some(error)),
         "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),
         "render" => json!({
             "schema": "arcctl.render/v1", "profile": profile, "format": "files", "files": [],
@@ -211,6 +219,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Verify(args) => Box::pin(commands::verify::run(args, global, output)).await,
         Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
+        Command::Images(args) => Box::pin(commands::images::run(args, global, output)).await,
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,

@@ -6,6 +6,7 @@ pub mod credential;
 pub mod github;
 pub mod helm;
 pub mod kube;
+pub mod registry;
 pub mod requests;
 mod retry;
 pub mod scratch;

@@ -25,6 +25,7 @@ pub fn checks() -> Vec<&'static Check> {
         checks::webhooks::CHECKS,
         checks::github::CHECKS,
         checks::runners::CHECKS,
+        checks::runner_version::CHECKS,
         checks::autoscaling::CHECKS,
         checks::scale_sets::CHECKS,
         checks::monitoring::CHECKS,

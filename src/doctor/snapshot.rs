@@ -96,6 +96,8 @@ pub struct Snapshot {
     /// The facts of runner scale sets; `None` if no pool is one.
     #[serde(default)]
     pub scale_sets: Option<ScaleSetFacts>,
+    /// The version of the runner that GitHub offers, by pool; `None`: it names none.
+    pub offered: Fact<BTreeMap<String, Option<String>>>,
     /// The ids in the inventory: what arcctl created.
     pub recorded: Fact<BTreeSet<String>>,
     /// The desired resources, as observed; or why there is no list.
@@ -253,6 +255,8 @@ pub struct Registered {
     pub busy: bool,
     /// Its labels.
     pub labels: Vec<String>,
+    /// The version of its program, where GitHub says it.
+    pub version: Option<String>,
 }
 
 /// A desired resource and its observed state.

@@ -310,7 +310,7 @@ impl StepRun<'_> {
             (System::GitHub, _) => {
                 "the cause is not known yet: `arcctl doctor` compares the runners with GitHub's list"
             }
-            (System::Local | System::Profile, _) => {
+            (System::Local | System::Profile | System::Registry, _) => {
                 "the cause is not known yet: run `arcctl doctor`"
             }
         };

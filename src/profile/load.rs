@@ -64,6 +64,28 @@ pub fn load_with(
     file_name: &str,
     more: &dyn Fn(&Profile) -> Vec<Finding>,
 ) -> Result<Loaded, ProfileErrors> {
+    load_but(text, file_name, more, &|_| false)
+}
+
+/// The same, for a command that changes the pools' images: what is wrong with an image, such as its age, is advice.
+pub fn load_to_change_images(
+    text: &str,
+    file_name: &str,
+    more: &dyn Fn(&Profile) -> Vec<Finding>,
+) -> Result<Loaded, ProfileErrors> {
+    load_but(text, file_name, more, &|path| {
+        let pools = Path::root().key("pools");
+        path.last_key() == Some("image") && path.segments().len() == 3 && path.is_in(&pools)
+    })
+}
+
+/// Errors of the rules at a path that is `forgiven` are advice.
+fn load_but(
+    text: &str,
+    file_name: &str,
+    more: &dyn Fn(&Profile) -> Vec<Finding>,
+    forgiven: &dyn Fn(&Path) -> bool,
+) -> Result<Loaded, ProfileErrors> {
     let tree = read(text).map_err(|problem| ProfileErrors::new(vec![problem], text, file_name))?;
     let checked = validate::check(&tree);
     let mut problems = checked.problems;
@@ -86,7 +108,12 @@ pub fn load_with(
                 !checked.wrong.iter().any(|path| finding.path.is_in(path))
                     && !checked.uncertain.contains(&finding.path)
             });
-            problems.extend(honest.map(|finding| locate(&tree, &finding)));
+            problems.extend(honest.map(|mut finding| {
+                if forgiven(&finding.path) {
+                    finding.severity = Severity::Advice;
+                }
+                locate(&tree, &finding)
+            }));
         }
         Err(error) if problems.is_empty() => {
             problems.push(whole(tree.span.start, &error.to_string(), None));

@@ -5,6 +5,7 @@
 //! in a way its type does not say, a rule in [`lint`].
 
 mod diagnostic;
+pub mod edit;
 pub mod lint;
 mod load;
 mod metadata;
@@ -24,7 +25,7 @@ use names::{is_runner_namespace, runner_namespace};
 
 pub use crate::units::duration::KubeDuration;
 pub use diagnostic::{Problem, Severity, render};
-pub use load::{Loaded, ProfileErrors, load, load_with};
+pub use load::{Loaded, ProfileErrors, load, load_to_change_images, load_with};
 pub use metadata::Metadata;
 pub use names::{
     CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SCALE_SET_RELEASE, SYSTEM_NAMESPACE,

@@ -138,6 +138,27 @@ pub fn doctor(findings: &[Finding], profile: &str) -> String {
     text
 }
 
+/// A table under a command's heading; the first column has names.
+pub(super) fn table<const COLUMNS: usize>(
+    command: &str,
+    profile: &str,
+    head: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> String {
+    let mut text = heading(command, profile);
+    row(&mut text, &head.map(str::to_owned));
+    line(&mut text, &format!("|{}", "---|".repeat(COLUMNS)));
+    for cells in rows {
+        let cells: Vec<String> = cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| if index == 0 { code(cell) } else { plain(cell) })
+            .collect();
+        row(&mut text, &cells);
+    }
+    text
+}
+
 /// An error that ended a command, with its causes and its hint.
 pub fn failure(error: &Error) -> String {
     let mut text = format!("> {}\n", plain(&error.message));

@@ -5,6 +5,7 @@ pub mod critical_path;
 pub mod doctor;
 pub mod explain;
 pub mod github;
+pub mod images;
 pub mod init;
 pub mod junit;
 pub mod markdown;

@@ -1,16 +1,23 @@
 //! The GitHub client of each pool: with the profile's credential or the pool's own, and their audits.
 
+use jiff::Timestamp;
+
 use super::teardown_source::use_pool_secrets;
 use crate::{
     clients::{
         credential::{self, Sources},
         github::{Audit, GitHub},
     },
+    desired::pool::runner_version::{Seen, day, freshness},
     error::{Error, Result},
     inventory::Inventory,
-    profile::Profile,
-    resource::{context::scope, runners::account::Account},
+    profile::{Pool, Profile},
+    resource::{
+        context::scope,
+        runners::{account::Account, offers::offers},
+    },
     terminal::output::Output,
+    units::runner::State,
 };
 
 /// The GitHub clients of the pools with a credential of their own.
@@ -107,6 +114,39 @@ async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> 
         )),
     }
     Ok(audit)
+}
+
+/// Advice on pools whose runners GitHub refuses, now or soon, or that are older than their server's own. What is not known is in
+/// `status` and `doctor`, which also see what really runs.
+pub(super) async fn version_advice(
+    github: &GitHub,
+    profile: &Profile,
+    accounts: &[Account],
+) -> Vec<String> {
+    // The audit reports a GitHub that does not answer.
+    let offers = offers(github, profile, accounts).await.unwrap_or_default();
+    let now = Timestamp::now();
+    let advice = |pool: &Pool| {
+        let seen = Seen {
+            running: None,
+            offered: offers.get(&pool.name).copied().flatten(),
+        };
+        let found = freshness(profile, pool, seen, now);
+        let concerns = match found.state {
+            State::Refused | State::Behind => true,
+            State::Ending => found.ends_soon(day(now)),
+            State::Current | State::Unknown => false,
+        };
+        concerns.then(|| {
+            format!(
+                "pool `{}` has runner {}: {}; `arcctl images update` finds a newer image",
+                pool.name,
+                found.told(),
+                found.reason
+            )
+        })
+    };
+    profile.pools.iter().filter_map(advice).collect()
 }
 
 pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod image_pulls;
+pub(crate) mod image_updates;
 mod scale_sets;
 pub(crate) mod state;
 pub(crate) mod teardown;
@@ -18,7 +19,7 @@ pub(crate) mod verify;
 
 use std::collections::BTreeSet;
 
-use accounts::{accounts, accounts_of_gone_pools, audits};
+use accounts::{accounts, accounts_of_gone_pools, audits, version_advice};
 use cluster_facts::{eks_facts, facts, in_each};
 use connection::{Connection, cluster_words};
 use github::{SignedIn, at_github};
@@ -119,7 +120,7 @@ impl Session {
         .await?;
         // Joined, not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
-        let (audit, facts, missing) = tokio::join!(
+        let (audit, facts, missing, versions) = tokio::join!(
             Box::pin(audits(&github, &file.profile, &accounts)),
             Box::pin(facts(
                 kube,
@@ -129,12 +130,14 @@ impl Session {
                 conflicts::For::Run,
                 Some(&helm),
             )),
-            Box::pin(references::missing(kube, &file.profile))
+            Box::pin(references::missing(kube, &file.profile)),
+            Box::pin(version_advice(&github, &file.profile, &accounts))
         );
         #[cfg(debug_assertions)]
         crate::terminal::panic::provoked(&credential).await;
         let (audit, (facts, advice)) = (audit?, facts?);
-        for advice in advice.into_iter().chain(audit.advice).chain(missing) {
+        let advice = advice.into_iter().chain(audit.advice);
+        for advice in advice.chain(missing).chain(versions) {
             output.note(format!("advice: {advice}"));
         }
         let desired = wanted(&file.profile, &facts)?;

@@ -61,7 +61,7 @@ pub(super) async fn read(
     let mut see_runner = |live: &Value| {
         let Some(set) = set_of(live) else { return };
         let counts = &mut sets.entry(set.to_owned()).or_default().counts;
-        let seen = runners.map(|it| it.get(name(live)));
+        let seen = runners.map(|it| it.by_name.get(name(live)));
         let is_registered = live["status"]["runnerId"].as_u64().unwrap_or(0) > 0;
         counts.running += usize::from(is_ready(live));
         counts.registered += usize::from(match seen {
@@ -72,6 +72,9 @@ pub(super) async fn read(
             Some(seen) => seen.is_some_and(|it| it.busy),
             None => job(live).is_some(),
         });
+        let online = seen.flatten().filter(|it| it.online);
+        let program = online.and_then(|it| it.program);
+        counts.oldest = counts.oldest.into_iter().chain(program).min();
     };
     for selection in of(profile, "EphemeralRunner") {
         kube.each(&selection, &mut see_runner).await?;

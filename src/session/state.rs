@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{
     accounts::accounts, connection::Connection, github::at_github, in_each, scale_sets,
@@ -14,12 +16,22 @@ use crate::{
         github::GitHub,
         kube::{Kube, Selection, Target},
     },
-    desired::names,
+    desired::{
+        names,
+        pool::runner_version::{self, freshness},
+    },
     error::{Error, Result},
     profile::{Pool, Profile, schedule::moment},
-    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
-    resource::{is_ready, newest_release, runners::account::Account},
+    report::status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
+    resource::{
+        is_ready, newest_release,
+        runners::{
+            account::Account,
+            offers::{Offers, offers},
+        },
+    },
     terminal::{environment::variable, output::Output, pool_names, profile_file::ProfileFile},
+    units::runner::RunnerVersion,
 };
 
 /// The label that the controller gives to a pool's pods (reference: arc.md 2.1).
@@ -30,10 +42,15 @@ const POOL: &str = "runner-deployment-name";
 pub(crate) struct Seen {
     pub(super) online: bool,
     pub(super) busy: bool,
+    pub(super) program: Option<RunnerVersion>,
 }
 
-/// The runners by name.
-pub(crate) type Runners = HashMap<String, Seen>;
+/// What GitHub says of the runners.
+pub(crate) struct Runners {
+    pub(super) by_name: HashMap<String, Seen>,
+    /// The version that it offers to each pool, or why that is not known.
+    pub(crate) offers: Result<Offers>,
+}
 
 /// The clients for reading the state.
 pub(crate) struct State {
@@ -43,6 +60,8 @@ pub(crate) struct State {
     pools: Vec<Pool>,
     github: Result<GitHub>,
     accounts: Vec<Account>,
+    /// Asked once: it changes every few weeks.
+    offers: OnceCell<Offers>,
 }
 
 /// The pod counts of a pool.
@@ -51,6 +70,8 @@ pub(super) struct Counts {
     pub(super) running: usize,
     pub(super) registered: usize,
     pub(super) busy: usize,
+    /// The oldest version that an online runner reports.
+    pub(super) oldest: Option<RunnerVersion>,
 }
 
 impl State {
@@ -88,6 +109,7 @@ impl State {
             pools,
             github,
             accounts,
+            offers: OnceCell::new(),
         })
     }
 
@@ -100,7 +122,10 @@ impl State {
     pub(crate) async fn runners(&self) -> Result<Runners> {
         let github = self.github.as_ref().map_err(Clone::clone)?;
         let Some(scope) = self.file.profile.github.scope() else {
-            return Ok(Runners::new());
+            return Ok(Runners {
+                by_name: HashMap::new(),
+                offers: Ok(Offers::new()),
+            });
         };
         let others = self.accounts.iter().map(|it| async move {
             let Some(scope) = it.part.github.scope() else {
@@ -108,15 +133,31 @@ impl State {
             };
             it.github.runners(scope).await
         });
-        let (own, others) =
-            tokio::try_join!(github.runners(scope), futures::future::try_join_all(others))?;
+        let offers = self.offers.get_or_try_init(|| async {
+            Box::pin(offers(github, &self.file.profile, &self.accounts)).await
+        });
+        let (found, offers) = tokio::join!(
+            async {
+                tokio::try_join!(github.runners(scope), futures::future::try_join_all(others))
+            },
+            offers
+        );
+        let (own, others) = found?;
         let all = own.into_iter().chain(others.into_iter().flatten());
         let seen = all.map(|it| {
             let online = it.status == "online";
-            let busy = it.busy;
-            (it.name, Seen { online, busy })
+            let (busy, program) = (it.busy, it.program());
+            let seen = Seen {
+                online,
+                busy,
+                program,
+            };
+            (it.name, seen)
         });
-        Ok(seen.collect())
+        Ok(Runners {
+            by_name: seen.collect(),
+            offers: offers.cloned(),
+        })
     }
 
     /// The error if the runner groups at GitHub block jobs.
@@ -166,7 +207,7 @@ impl State {
             self.tallies(runners),
             scale_sets::read(&self.kube, &self.file.profile, runners),
         )?;
-        let now = jiff::Timestamp::now();
+        let now = Timestamp::now();
         let pool = |pool: &Pool| {
             let moment = moment(pool.schedule.as_ref(), pool.min, now);
             let set = sets.get(&pool.name).filter(|_| pool.is_scale_set());
@@ -185,6 +226,7 @@ impl State {
                 busy: runners.map(|_| tally.map_or(0, |it| it.busy)),
                 schedule: pool.schedule.clone().map(|it| (it, pool.min)),
                 moment,
+                runner: Some(self.runner(pool, tally, runners, now)),
             }
         };
         let status = Status {
@@ -194,6 +236,26 @@ impl State {
             pools: self.pools.iter().map(pool).collect(),
         };
         Ok((status, advice))
+    }
+
+    /// The version of a pool's runners.
+    fn runner(
+        &self,
+        pool: &Pool,
+        tally: Option<&Counts>,
+        runners: Option<&Runners>,
+        now: Timestamp,
+    ) -> RunnerStatus {
+        let offers = runners.and_then(|it| it.offers.as_ref().ok());
+        let seen = runner_version::Seen {
+            running: tally.and_then(|it| it.oldest),
+            offered: offers.and_then(|it| it.get(&pool.name).copied().flatten()),
+        };
+        RunnerStatus {
+            image: pool.image.clone(),
+            today: runner_version::day(now),
+            freshness: freshness(&self.file.profile, pool, seen, now),
+        }
     }
 
     fn autoscalers(&self) -> Vec<Selection> {
@@ -240,9 +302,11 @@ impl State {
             let tally = tallies.entry(pool.to_owned()).or_default();
             tally.running += usize::from(is_ready(pod));
             if let Some(runners) = runners {
-                let seen = runners.get(name);
+                let seen = runners.by_name.get(name);
                 tally.registered += usize::from(seen.is_some_and(|it| it.online));
                 tally.busy += usize::from(seen.is_some_and(|it| it.busy));
+                let program = seen.filter(|it| it.online).and_then(|it| it.program);
+                tally.oldest = tally.oldest.into_iter().chain(program).min();
             } else {
                 // The controller sets this annotation once the runner is registered (reference: arc.md 2.1).
                 let marked = metadata["annotations"]["actions-runner/id"].is_string();

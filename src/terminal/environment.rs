@@ -51,6 +51,13 @@ pub(crate) fn registries() -> Option<PathBuf> {
     helm.map(|it| it.join("registry").join("config.json"))
 }
 
+/// The file with the logins of `docker login` (docs.docker.com, "docker login").
+pub(crate) fn docker_config() -> Option<PathBuf> {
+    let directory = variable("DOCKER_CONFIG").map(PathBuf::from);
+    let directory = directory.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".docker")));
+    directory.map(|it| it.join("config.json"))
+}
+
 /// The variables that are hidden from all child processes: those that `sources` name for a credential, those of `gh`,
 /// and all others that contain a GitHub credential, are named like one, or repeat the value of one of these.
 pub(crate) fn hidden_variables(sources: &[&TokenSource]) -> Vec<String> {

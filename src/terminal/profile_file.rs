@@ -12,7 +12,7 @@ use super::{
 use crate::{
     desired,
     error::{Error, ErrorKind, Result, System},
-    profile::{Profile, load_with},
+    profile::{Loaded, Profile, ProfileErrors, lint::Finding, load_to_change_images, load_with},
 };
 
 /// A loaded profile, and the base directory of its file names.
@@ -43,6 +43,21 @@ impl ProfileFile {
 
 /// Loads and lints the profile; warnings are written to stderr.
 pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
+    Ok(loaded(&load_with, global, output)?.0)
+}
+
+/// The same for a command that changes the pools' images: an image may be too old. With the text of the file.
+pub(crate) fn read_to_change_images(
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<(ProfileFile, String)> {
+    loaded(&load_to_change_images, global, output)
+}
+
+/// A function that loads a profile.
+type Load = dyn Fn(&str, &str, &dyn Fn(&Profile) -> Vec<Finding>) -> Result<Loaded, ProfileErrors>;
+
+fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFile, String)> {
     let path = &global.file;
     let name = if path == Path::new("-") {
         "stdin".to_owned()
@@ -50,7 +65,7 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
         path.display().to_string()
     };
     let text = text(path, &name)?;
-    let loaded = load_with(&text, &name, &desired::lint::lint).map_err(|errors| {
+    let loaded = load(&text, &name, &desired::lint::lint).map_err(|errors| {
         global.actions.problems(path, &errors.problems);
         let text = errors.to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
@@ -85,7 +100,7 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
             *location = directory.join(&*location).display().to_string();
         }
     }
-    Ok(ProfileFile {
+    let file = ProfileFile {
         profile,
         directory: directory.to_owned(),
         advice: loaded
@@ -94,7 +109,8 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
             .map(|it| format!("{name}:{}: {}", it.line, it.message))
             .collect(),
         name,
-    })
+    };
+    Ok((file, text))
 }
 
 /// Fails if there is no such file: before a question about the terminal, which nobody without a profile is asked.

@@ -1,5 +1,7 @@
 //! Parses image references, and the versions in a runner image's name. Pure.
 
+use super::runner::{Flavour, RunnerVersion};
+
 /// The parts of an image reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
@@ -79,9 +81,9 @@ impl<'a> Image<'a> {
         self.digest.is_none() && matches!(self.tag, None | Some("latest"))
     }
 
-    /// The runner's version in the tag, as (2, 306, 0) of `v2.306.0-ubuntu-22.04`.
-    pub fn runner_version(&self) -> Option<(u64, u64, u64)> {
-        self.tag?.split(['-', '_']).find_map(runner_version)
+    /// The runner's version in the tag, as 2.306.0 of `v2.306.0-ubuntu-22.04`.
+    pub fn runner_version(&self) -> Option<RunnerVersion> {
+        Flavour::of(self.tag?).map(|it| it.version)
     }
 
     /// The Ubuntu release in the reference, as (22, 4); the tag takes precedence over the name.
@@ -106,20 +108,6 @@ pub fn split_registry(reference: &str) -> (Option<&str>, &str) {
 /// The Ubuntu release in a reference; `None` for an invalid one too.
 pub fn ubuntu_of(reference: &str) -> Option<(u32, u32)> {
     Image::parse(reference)?.ubuntu()
-}
-
-/// A runner version, as `v2.306.0`.
-pub fn runner_version(text: &str) -> Option<(u64, u64, u64)> {
-    let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
-    let mut next = || {
-        parts
-            .next()
-            .filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?
-            .parse()
-            .ok()
-    };
-    let version = (next()?, next()?, next()?);
-    (version.0 >= 2 && parts.next().is_none()).then_some(version)
 }
 
 /// The Ubuntu release in a text, as (22, 4) in `ubuntu-22.04`.
@@ -185,11 +173,11 @@ mod tests {
     fn the_tag_tells_version_and_release() {
         assert_eq!(
             parse("r:v2.306.0-ubuntu-22.04").runner_version(),
-            Some((2, 306, 0))
+            Some(RunnerVersion(2, 306, 0))
         );
         assert_eq!(
             parse("r:ubuntu-22.04-2.329.0").runner_version(),
-            Some((2, 329, 0))
+            Some(RunnerVersion(2, 329, 0))
         );
         assert_eq!(parse("r:ubuntu-22.04").runner_version(), None);
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions.
+//! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions; the
+//! releases of GitHub's runner.
 //! Pure: no I/O.
 
 pub mod arn;
@@ -8,6 +9,7 @@ pub(crate) mod duration;
 pub mod image;
 pub mod partition;
 pub mod quantity;
+pub mod runner;
 pub mod version;
 
 pub use arn::Arn;

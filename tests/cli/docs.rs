@@ -20,10 +20,10 @@ Results go to stdout, everything else to stderr. The JSON documents are in [json
 [README](../README.md#exit-codes), the keys of the profile in [profile.md](profile.md).
 ";
 
-/// The program's help for `command`; for itself without one.
-fn help(command: Option<&str>) -> String {
+/// The program's help for a command; for itself without one.
+fn help(command: &[&str]) -> String {
     let directory = empty();
-    let arguments: Vec<&str> = command.into_iter().chain(["--help"]).collect();
+    let arguments = [command, &["--help"]].concat();
     let text = stdout(directory.path(), &arguments, 0);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n")
@@ -31,10 +31,17 @@ fn help(command: Option<&str>) -> String {
 
 /// The subcommands, as the program lists them.
 fn commands() -> Vec<String> {
-    let help = help(None);
-    let list = help.split("\nCommands:\n").nth(1).unwrap();
+    listed(&help(&[]))
+}
+
+/// The subcommands in a help.
+fn listed(help: &str) -> Vec<String> {
+    let list = help.split("\nCommands:\n").nth(1).unwrap_or_default();
     let list = list.split("\n\n").next().unwrap();
+    // A long description goes on in the next line, further to the right.
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     list.lines()
+        .filter(is_name)
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .collect()
 }
@@ -42,10 +49,18 @@ fn commands() -> Vec<String> {
 #[test]
 fn the_command_reference_is_the_program_s_help() {
     let mut expected = CLI_HEAD.to_owned();
-    write!(expected, "\n## arcctl\n\n```text\n{}\n```\n", help(None)).unwrap();
+    write!(expected, "\n## arcctl\n\n```text\n{}\n```\n", help(&[])).unwrap();
     for command in commands() {
-        let text = help(Some(&command));
+        let text = help(&[&command]);
         write!(expected, "\n## arcctl {command}\n\n```text\n{text}\n```\n").unwrap();
+        for below in listed(&text) {
+            let text = help(&[&command, &below]);
+            write!(
+                expected,
+                "\n## arcctl {command} {below}\n\n```text\n{text}\n```\n"
+            )
+            .unwrap();
+        }
     }
     let path = root().join("docs/cli.md");
     if variable("UPDATE").is_some() {

@@ -28,13 +28,15 @@ use arcctl::{
     },
     report::{
         self,
+        images::{self, Images, PoolImage},
         init::{Found, Init},
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
-        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+        status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
         strip::strip,
     },
     smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
+    units::runner::{Asked, RunnerVersion},
 };
 use serde_json::{Value, json};
 
@@ -190,6 +192,7 @@ fn failures() -> Vec<Value> {
         (&["verify"][..], "arcctl.run/v1"),
         (&["status"][..], "arcctl.status/v1"),
         (&["doctor"][..], "arcctl.doctor/v1"),
+        (&["images", "update"][..], "arcctl.images/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
         (&["smoke"][..], "arcctl.smoke/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
@@ -283,6 +286,29 @@ fn profile() -> Profile {
         .profile
 }
 
+/// A pool with a newer image, and one whose image cannot be compared.
+fn images_document() -> Value {
+    let pool = |repository: Option<&str>, found| PoolImage {
+        pool: "basic".into(),
+        image: "summerwind/actions-runner:v2.336.0".into(),
+        repository: repository.map(str::to_owned),
+        found,
+    };
+    let newer = images::Found::Newer("summerwind/actions-runner:v2.338.1".into());
+    let unknown = images::Found::Unknown("it has no tag".into());
+    let images = Images {
+        profile: "x".into(),
+        file: "arcctl.yaml".into(),
+        written: true,
+        today: "2026-11-27".parse().unwrap(),
+        pools: vec![
+            pool(Some("registry-1.docker.io/x"), newer),
+            pool(None, unknown),
+        ],
+    };
+    images.document(Some(&error()))
+}
+
 /// A pool of known counts in a window, and one of unknown counts outside every window.
 fn status_document() -> Value {
     let profile = profile();
@@ -299,6 +325,18 @@ fn status_document() -> Value {
         busy: counts,
         moment: at(time),
         schedule: None,
+        runner: counts.map(|_| RunnerStatus {
+            image: "summerwind/actions-runner:v2.336.0".into(),
+            today: "2026-11-27".parse().unwrap(),
+            freshness: Asked {
+                image: RunnerVersion::parse("2.336.0"),
+                running: None,
+                refuses: true,
+                offered: None,
+                today: "2026-11-27".parse().unwrap(),
+            }
+            .judge(),
+        }),
     };
     let status = Status {
         profile: profile.name.clone(),
@@ -455,6 +493,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         plan_document(),
         run_document(),
         status_document(),
+        images_document(),
         doctor_document(),
         smoke_document(),
         schedule_document(),

@@ -14,6 +14,7 @@ mod gitops;
 mod growth;
 mod habits;
 mod hints;
+mod images;
 mod init;
 mod json;
 mod other_languages;

@@ -71,6 +71,18 @@ pub(super) async fn run(
     }
 }
 
+/// The version of the runner in the tag of a pod's image: 2.306.0 of `v2.306.0-ubuntu-22.04`.
+fn version(pod: &Value) -> Option<&str> {
+    let mut containers = pod["spec"]["containers"].as_array()?.iter();
+    let image = containers.find(|it| it["name"] == "runner")?["image"].as_str()?;
+    let (_, tag) = image.rsplit_once(':')?;
+    let words = tag.split(['-', '_']);
+    let is_version = |word: &str| word.starts_with("2.") && word.matches('.').count() == 2;
+    words
+        .map(|word| word.strip_prefix('v').unwrap_or(word))
+        .find(|word| is_version(word))
+}
+
 struct Agents {
     objects: Objects,
     /// What answers for github.com.
@@ -133,6 +145,7 @@ impl Agents {
             given("RUNNER_LABELS"),
             given("RUNNER_GROUP"),
             given("RUNNER_EPHEMERAL") == "true",
+            version(pod).filter(|_| given("DISABLE_RUNNER_UPDATE") == "true"),
         );
         let web = match (given("GITHUB_URL"), &self.public) {
             ("https://github.com/", Some(public)) => format!("{}/", public.trim_end_matches('/')),

@@ -298,6 +298,7 @@ pub(super) fn registration(
     labels: &str,
     group: &str,
     ephemeral: bool,
+    version: Option<&str>,
 ) -> Value {
     let labels: Vec<&str> = labels
         .split(',')
@@ -307,6 +308,10 @@ pub(super) fn registration(
         json!({ "token": token, "name": name, "labels": labels, "ephemeral": ephemeral });
     if !group.is_empty() {
         body["group"] = group.into();
+    }
+    // A runner that may updates itself to what GitHub ships, before its first job.
+    if let Some(version) = version {
+        body["version"] = version.into();
     }
     body
 }

@@ -127,6 +127,7 @@ impl GitHub {
         state.assignment = options.assignment;
         state.scale_sets.rules = scale_sets::Rules::of(&options.mode);
         (state.scale_sets.rules.poll, state.scale_sets.rules.session) = options.listening;
+        options.mode.shipped_runner().clone_into(&mut state.shipped);
         for owner in options.owners {
             state.add_owner(owner);
         }
@@ -274,6 +275,11 @@ impl GitHub {
     /// Removes a runner, as GitHub does with one long offline; false if there is no such runner.
     pub fn remove_runner(&self, id: u64) -> bool {
         self.shared.state().runners.remove(&id).is_some()
+    }
+
+    /// Offers another version of the runner from now on.
+    pub fn ship(&self, version: &str) {
+        version.clone_into(&mut self.shared.state().shipped);
     }
 
     /// Ends all registration tokens, as an hour does.

@@ -97,7 +97,7 @@ fn described(runner: &Runner, version: &str) -> Value {
         "busy": runner.busy,
         "ephemeral": runner.ephemeral,
         "runner_group_id": runner.group,
-        "version": version,
+        "version": runner.version.as_deref().unwrap_or(version),
         "labels": labels,
     })
 }

@@ -23,6 +23,7 @@ struct Register {
     group: Option<String>,
     #[serde(default)]
     ephemeral: bool,
+    version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +71,7 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
                 labels,
                 group,
                 ephemeral,
+                version,
             } = parsed(body)?;
             let owner = state
                 .registration_owner(&token)
@@ -79,6 +81,7 @@ fn routed(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Result
                 labels,
                 group,
                 ephemeral,
+                version,
             };
             let id = state.register(&owner, new).map_err(|group| {
                 Refusal::Unprocessable(format!(

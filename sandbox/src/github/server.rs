@@ -80,11 +80,12 @@ fn operation(shared: &Shared, parts: &request::Parts, path: &str, body: &Bytes) 
         content_type: text(&parts.headers, "content-type"),
         body,
     });
+    let shipped = shared.state().shipped.clone();
     let examples = Examples {
         api: shared.api,
         base: &base,
         version: shared.mode.version(),
-        shipped: shared.mode.shipped_runner(),
+        shipped: &shipped,
     };
     let call = Call::new(
         &parts.method,

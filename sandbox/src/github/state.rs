@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) groups: Vec<Group>,
     pub(super) workflows: Vec<Workflow>,
     pub(super) runs: BTreeMap<u64, Run>,
+    /// The version of the runner that the downloads offer.
+    pub(super) shipped: String,
     /// How long a job is queued at least.
     pub(super) assignment: Duration,
     pub(super) actions: ActionsFaults,
@@ -68,6 +70,8 @@ pub struct Runner {
     pub ephemeral: bool,
     /// The scale set that it is of.
     pub scale_set: Option<u64>,
+    /// The version of its program; `None` is the one that GitHub ships.
+    pub version: Option<String>,
 }
 
 /// What a new runner says of itself.
@@ -81,6 +85,8 @@ pub struct NewRunner {
     pub group: Option<String>,
     /// Whether it takes one job only.
     pub ephemeral: bool,
+    /// The version of its program; `None` is the one that GitHub ships, to which it has updated itself.
+    pub version: Option<String>,
 }
 
 /// A runner group of an enterprise or an organization.
@@ -213,6 +219,7 @@ impl State {
             name,
             labels,
             ephemeral,
+            version,
             ..
         } = new;
         let owner = owner.clone();
@@ -227,6 +234,7 @@ impl State {
             busy,
             ephemeral,
             scale_set: None,
+            version,
         };
         self.runners.insert(id, runner);
         Ok(id)

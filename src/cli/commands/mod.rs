@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod images;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod plan;

@@ -70,6 +70,7 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         output,
         refusal: None,
         groups: None,
+        offers: None,
     };
     if args.watch {
         return Box::pin(watch.until_stopped()).await;
@@ -80,14 +81,23 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
         Ok((runners, status))
     };
     let (runners, status) = limit.within(READING, read).await?;
-    if runners.is_some() {
+    tell(&status, runners.is_some(), global, output);
+    Ok(0)
+}
+
+/// Prints the state, and the summary and output of a step of GitHub Actions.
+fn tell(status: &Status, is_counted: bool, global: &GlobalArgs, output: Output) {
+    if let Some(summary) = report::status::summary(status) {
+        global.actions.summarize(&summary);
+    }
+    if is_counted {
         let registered = status.pools.iter().filter_map(|it| it.registered).sum();
         global.actions.set("runners-registered", registered);
     }
     if output.is_json() {
-        output.document(&report::status::document(&status));
+        output.document(&report::status::document(status));
     } else {
-        output.result(&report::status::text(&status, output.verbosity > 0));
+        output.result(&report::status::text(status, output.verbosity > 0));
         let lacks =
             |it: &&PoolStatus| it.desired.is_some_and(|it| it > 0) && it.registered == Some(0);
         let (lacking, pools) = (
@@ -100,7 +110,6 @@ pub(crate) async fn run(args: &StatusArgs, global: &GlobalArgs, output: Output) 
             ));
         }
     }
-    Ok(0)
 }
 
 /// The state of `--watch`.
@@ -111,6 +120,8 @@ struct Watch<'a> {
     refusal: Option<String>,
     /// What the runner groups block, when that was last reported.
     groups: Option<String>,
+    /// Why the offered versions are not known, when that was last reported.
+    offers: Option<String>,
 }
 
 impl Watch<'_> {
@@ -122,6 +133,7 @@ impl Watch<'_> {
             Ok(runners) => {
                 self.refusal = None;
                 self.say_of_groups(groups);
+                self.say_of_offers(runners.offers.as_ref().err());
                 Some(runners)
             }
             Err(error) => {
@@ -135,6 +147,20 @@ impl Watch<'_> {
                 None
             }
         }
+    }
+
+    /// Reports that the versions that GitHub offers are not known, once until that changes.
+    fn say_of_offers(&mut self, error: Option<&Error>) {
+        let said = error.map(|error| {
+            format!(
+                "which runner version GitHub offers could not be found out: {}",
+                error.document().message
+            )
+        });
+        if let Some(said) = said.as_ref().filter(|it| self.offers.as_ref() != Some(it)) {
+            self.output.note(said);
+        }
+        self.offers = said;
     }
 
     /// Reports what the runner groups block, once until it changes.

@@ -13,7 +13,7 @@ use super::{
     groups::{RunnerGroup, read::Page},
     hidden,
     response::Answer,
-    runners::RunnerPage,
+    runners::{RunnerPage, downloads::Download},
     server::Server,
     workflows::{Jobs, Repository, Run, Runs},
 };
@@ -79,11 +79,13 @@ pub enum Question {
     Jobs,
     /// Cancels it.
     Cancel,
+    /// The runner applications that can be downloaded.
+    Downloads,
 }
 
 impl Question {
     /// All endpoints.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Runners,
         Self::Groups,
         Self::User,
@@ -95,6 +97,7 @@ impl Question {
         Self::Run,
         Self::Jobs,
         Self::Cancel,
+        Self::Downloads,
     ];
 }
 
@@ -164,6 +167,9 @@ fn counted(question: Question, answer: &Answer, server: &Server) -> Result<usize
             .len(),
         Question::Run => read::<Run>(answer, server, "the run").map(|_| 1)?,
         Question::Jobs => read::<Jobs>(answer, server, "the list of jobs")?.jobs.len(),
+        Question::Downloads => {
+            read::<Vec<Download>>(answer, server, "the list of runner applications")?.len()
+        }
         Question::Registration | Question::Dispatch | Question::Cancel => 0,
     })
 }
@@ -185,6 +191,7 @@ fn declined(
         Question::Cancel => Asked::Cancel,
         Question::Runners
         | Question::Groups
+        | Question::Downloads
         | Question::User
         | Question::Registration
         | Question::Installation => {

@@ -45,6 +45,7 @@ use crate::{
     error::{Error, Result, System},
     profile::Scope,
     secret::Secret,
+    units::runner::RunnerVersion,
 };
 pub use auth::{audit::Audit, identity::Identity, token_kind::TokenKind};
 pub use endpoints::{Question, RequestOrigin, meaning};
@@ -72,6 +73,16 @@ pub struct Runner {
     /// Its labels.
     #[serde(default)]
     pub labels: Vec<RunnerLabel>,
+    /// The version of its program: absent before its first connection, and on older servers.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+impl Runner {
+    /// The version of its program.
+    pub fn program(&self) -> Option<RunnerVersion> {
+        self.version.as_deref().and_then(RunnerVersion::parse)
+    }
 }
 
 /// A label of a runner.

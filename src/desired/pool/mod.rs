@@ -12,4 +12,5 @@ pub mod probe;
 pub(crate) mod proxy;
 pub mod references;
 pub mod runner_deployment;
+pub mod runner_version;
 pub(crate) mod service_account;

@@ -133,7 +133,7 @@ fn every_alert_says_what_and_what_to_do() {
     let all = objects(&json!({"monitoring": {}}), Some(true));
     let rules = all[0]["spec"]["groups"][0]["rules"].as_array().unwrap();
     let alerts: Vec<&Value> = rules.iter().filter(|it| it["alert"].is_string()).collect();
-    assert_eq!(alerts.len(), 9);
+    assert_eq!(alerts.len(), 10);
     for alert in alerts {
         let severity = alert["labels"]["severity"].as_str().unwrap();
         assert!(["warning", "critical"].contains(&severity), "{alert}");
@@ -153,4 +153,28 @@ fn every_alert_says_what_and_what_to_do() {
             "{name} is not in docs/monitoring.md"
         );
     }
+}
+
+/// From the table of releases alone: the rule is the same on every day.
+#[test]
+fn until_when_github_takes_the_runners_is_recorded_for_what_is_known() {
+    let ends = |changes: &Value| {
+        let all = objects(changes, Some(true));
+        let rules = all[0]["spec"]["groups"][0]["rules"].as_array().unwrap();
+        let is_it = |it: &&Value| it["record"] == "arcctl:runner_jobs_end:timestamp_seconds";
+        let found = rules.iter().find(is_it);
+        found.map(|it| it["expr"].as_str().unwrap().to_owned())
+    };
+    let with = |image: &str, github: Value| {
+        let pool = json!({"name": "basic", "image": image, "min": 1, "max": 2});
+        json!({"monitoring": {}, "pools": [pool], "github": github})
+    };
+    // 2026-09-25T00:00:00Z.
+    assert_eq!(
+        ends(&with("r:v2.336.0-ubuntu-22.04", json!({}))).unwrap(),
+        "vector(1790294400)"
+    );
+    assert_eq!(ends(&with("r:mine", json!({}))), None);
+    let server = json!({"url": "https://github.example"});
+    assert_eq!(ends(&with("r:v2.336.0", server)), None);
 }

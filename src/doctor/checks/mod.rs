@@ -8,6 +8,7 @@ pub(crate) mod controller;
 pub(crate) mod github;
 pub(crate) mod monitoring;
 pub(crate) mod network;
+pub(crate) mod runner_version;
 pub(crate) mod runners;
 pub(crate) mod scale_sets;
 pub(crate) mod tools;

@@ -1,5 +1,7 @@
 //! Reads GitHub's facts for the doctor: the profile's credential and those of its pools.
 
+use std::collections::BTreeMap;
+
 use super::Parts;
 use crate::{
     doctor::snapshot::{Groups, Registered},
@@ -64,6 +66,14 @@ pub(super) async fn registered(parts: &Parts) -> Result<Vec<Registered>> {
         online: it.status == "online",
         busy: it.busy,
         labels: it.labels.iter().map(|label| label.name.clone()).collect(),
+        version: it.version.clone(),
     };
     Ok(runners.iter().map(of).collect())
+}
+
+pub(super) async fn offered(parts: &Parts) -> Result<BTreeMap<String, Option<String>>> {
+    let offers = authenticated(parts)?.offers().await?.into_iter();
+    Ok(offers
+        .map(|(pool, it)| (pool, it.map(|it| it.to_string())))
+        .collect())
 }

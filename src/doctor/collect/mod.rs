@@ -32,7 +32,7 @@ use crate::{
     resource::{context::Context, observed::Observed},
 };
 use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
-use github::{audit, authenticated, groups, registered};
+use github::{audit, authenticated, groups, offered, registered};
 
 /// The timeout of one fact.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -161,7 +161,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         (pod_trials, node_groups),
         audit,
         groups,
-        registered,
+        (registered, offered),
         resources,
         recorded,
         scale_sets,
@@ -174,7 +174,12 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         async { tokio::join!(pod_trials(parts), nodes_at_aws(parts)) },
         within("audit the credential at GitHub", audit(parts)),
         within("read the runner groups at GitHub", groups(parts)),
-        within("list the runners at GitHub", registered(parts)),
+        async {
+            tokio::join!(
+                within("list the runners at GitHub", registered(parts)),
+                within("ask GitHub which runner it offers", offered(parts))
+            )
+        },
         resources(parts),
         within("read the inventory", recorded(parts)),
         scale_sets::scale_sets(parts),
@@ -223,6 +228,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         audit,
         groups,
         registered,
+        offered,
         resources,
         recorded,
         scale_sets,

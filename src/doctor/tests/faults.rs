@@ -1,6 +1,6 @@
 //! One fault for each check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -71,6 +71,11 @@ pub(super) fn refuse_pods(snapshot: &mut Snapshot, said: &str, lacks_room: bool)
 /// The facts that were read at AWS.
 fn wiring(snapshot: &mut Snapshot) -> &mut Wiring {
     snapshot.at_aws.wiring.as_mut().unwrap().as_mut().unwrap()
+}
+
+/// GitHub offers this version of the runner.
+fn offers(version: &str) -> BTreeMap<String, Option<String>> {
+    BTreeMap::from([("basic".into(), Some(version.into()))])
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
@@ -274,6 +279,16 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("runner-memory-suffices", |it| {
         it.runner_pods.as_mut().unwrap()[0]["status"]["containerStatuses"] = json!([
             {"name": "docker", "lastState": {"terminated": {"reason": "OOMKilled"}}}]);
+    }),
+    ("runner-version-accepted", |it| {
+        // github.com, which a GitHub Enterprise Server is not.
+        it.profile.github.url = None;
+        it.profile.pools[0].image = "summerwind/actions-runner:v2.336.0-ubuntu-22.04".into();
+        it.registered.as_mut().unwrap()[0].version = None;
+        it.offered = Ok(offers("2.338.1"));
+    }),
+    ("runner-version-fresh", |it| {
+        it.offered = Ok(offers("2.323.0"));
     }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![

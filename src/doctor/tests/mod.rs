@@ -163,6 +163,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     audit,
     groups,
     registered,
+    offered,
     resources,
 );
 

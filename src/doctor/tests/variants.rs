@@ -43,6 +43,7 @@ pub(super) const VARIANTS: &[Fault] = &[
             online: false,
             busy: false,
             labels: vec!["of-another-cluster".into()],
+            version: None,
         });
     },
     |it| {

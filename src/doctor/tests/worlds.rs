@@ -302,7 +302,9 @@ fn make() -> Snapshot {
             online: true,
             busy: false,
             labels: runner_labels(&profile.pools[0]),
+            version: Some("2.306.0".into()),
         }]),
+        offered: Ok(BTreeMap::from([("basic".into(), Some("2.306.0".into()))])),
         recorded: Ok(BTreeSet::new()),
         resources: Ok(vec![
             resource("namespace", "-", "actions-runner"),

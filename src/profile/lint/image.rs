@@ -3,11 +3,11 @@
 use super::{Path, Report};
 use crate::{
     profile::{ContainerMode, Pool, Profile},
-    units::image,
+    units::{
+        image,
+        runner::{OLDEST_AT_GITHUB, RunnerVersion},
+    },
 };
-
-/// The minimum runner version that can register at github.com (enforced since 2026-09-25).
-const OLDEST_ON_GITHUB_COM: (u64, u64, u64) = (2, 329, 0);
 
 pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
     let Some(image) = image::Image::parse(&pool.image) else {
@@ -43,12 +43,11 @@ fn version(profile: &Profile, image: &image::Image<'_>, path: &Path, report: &mu
     let Some(version) = image.runner_version() else {
         return;
     };
-    if profile.github.url.is_none() && version < OLDEST_ON_GITHUB_COM {
+    if profile.github.url.is_none() && version < OLDEST_AT_GITHUB {
         report.error(
             path.key("image"),
             format!(
-                "github.com lets no runner before 2.329.0 register, and this is {}",
-                dotted(version)
+                "github.com lets no runner before {OLDEST_AT_GITHUB} register, and this is {version}"
             ),
             "use a newer image; only a GitHub Enterprise Server takes older ones",
         );
@@ -70,17 +69,12 @@ fn labels(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mut Repor
                 ),
                 "correct the one that is wrong: jobs choose their system by the label",
             );
-        } else if let (Some(said), Some(is)) =
-            (image::runner_version(label), image.runner_version())
+        } else if let (Some(said), Some(is)) = (RunnerVersion::parse(label), image.runner_version())
             && said != is
         {
             report.advice(
                 path,
-                format!(
-                    "the label says runner {}, and the image has {}",
-                    dotted(said),
-                    dotted(is)
-                ),
+                format!("the label says runner {said}, and the image has {is}"),
                 "correct the one that is wrong",
             );
         }
@@ -134,8 +128,4 @@ fn docker_daemon(pool: &Pool, image: &image::Image<'_>, path: &Path, report: &mu
 
 fn release((year, month): (u32, u32)) -> String {
     format!("{year}.{month:02}")
-}
-
-fn dotted((major, minor, patch): (u64, u64, u64)) -> String {
-    format!("{major}.{minor}.{patch}")
 }

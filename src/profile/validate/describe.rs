@@ -235,8 +235,8 @@ pub(super) fn home(key: &str) -> Option<String> {
 
 pub(super) fn hint(scalar: &Scalar, wanted: &str, schema: &'static Value) -> Option<String> {
     let meaning_without_quotes = Scalar {
-        text: scalar.text.clone(),
         plain: true,
+        ..scalar.clone()
     };
     match (wanted, scalar.meaning()) {
         ("text", Meaning::Whole(_) | Meaning::Number(_) | Meaning::Boolean(_)) => {

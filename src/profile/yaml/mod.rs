@@ -2,6 +2,8 @@
 
 mod parse;
 
+use std::ops::Range;
+
 use super::path::{Path, Segment};
 
 pub(crate) use parse::parse;
@@ -51,6 +53,8 @@ pub(crate) struct Scalar {
     pub(crate) text: String,
     /// Without quotes, so that it may be a number, a boolean or null.
     pub(crate) plain: bool,
+    /// Where it is written, quotes included, in bytes; of an alias, where its anchor is.
+    pub(crate) bytes: Range<usize>,
 }
 
 /// The meaning of a scalar (the core schema of YAML 1.2).
@@ -140,6 +144,20 @@ impl Node {
         place
     }
 
+    /// The value at a path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Self> {
+        path.segments()
+            .into_iter()
+            .try_fold(self, |node, segment| match (&node.value, segment) {
+                (Content::Map(entries), Segment::Key(key)) => {
+                    let found = entries.iter().find(|it| it.key == *key);
+                    found.map(|it| &it.node)
+                }
+                (Content::List(items), Segment::Index(index)) => items.get(*index),
+                _ => None,
+            })
+    }
+
     /// Its type in a sentence: "text", "a list".
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
@@ -170,7 +188,8 @@ mod tests {
                 "{:?}",
                 Scalar {
                     text: text.into(),
-                    plain: true
+                    plain: true,
+                    bytes: 0..0,
                 }
                 .meaning()
             )

@@ -46,8 +46,8 @@ struct Open {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: &Scanned) -> Result<(), Malformed> {
-        let span = place(span);
+    fn take(&mut self, event: Event<'_>, scanned: &Scanned) -> Result<(), Malformed> {
+        let span = place(scanned);
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -65,6 +65,8 @@ impl Builder {
                 let scalar = Content::Scalar(Scalar {
                     text: text.into_owned(),
                     plain,
+                    // A text has offsets everywhere; an empty range cannot be edited.
+                    bytes: scanned.byte_range().unwrap_or_default(),
                 });
                 self.add(
                     Node {

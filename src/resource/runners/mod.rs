@@ -5,6 +5,7 @@ pub(crate) mod drain;
 pub(crate) mod earlier;
 pub(crate) mod lack;
 pub(crate) mod leaving;
+pub mod offers;
 pub(crate) mod offline;
 pub(crate) mod registration;
 pub(crate) mod removal;

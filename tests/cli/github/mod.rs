@@ -13,6 +13,7 @@ mod calls;
 mod canary;
 mod canned;
 mod children;
+mod freshness;
 mod groups;
 mod levels;
 mod listing;

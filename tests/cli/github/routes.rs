@@ -100,9 +100,11 @@ async fn all_calls(mode: &Mode) -> Vec<Record> {
             labels: Vec::new(),
             group: None,
             ephemeral: true,
+            version: None,
         };
         let id = github.add_runner(&owner, runner).unwrap();
         assert_eq!(client.runners(scope).await.unwrap().len(), 1);
+        assert!(client.offered_runner(scope).await.unwrap().is_some());
         client.remove_runner(scope, id).await.unwrap();
         if !selected.is_empty() {
             github.add_group(&owner, "ci", Some(&[selected]));

@@ -47,24 +47,6 @@ impl Elsewhere {
     }
 }
 
-/// Checks whose fault or mend a sandbox on loopback cannot have, and why. Their verdicts are tested on worlds made by hand
-/// (src/doctor/tests), the probe's script in tests/cli/probe.rs.
-pub(crate) const NOT_REAL: &[(&str, &str)] = &[
-    (
-        "probe-resolves",
-        "names are this machine's own: a test does not change its resolver, nor ask another's",
-    ),
-    ("probe-trusts", "the sandbox's GitHub is served without TLS"),
-    (
-        "probe-takes-role",
-        "the tokens that EKS mounts are files of a node, which a pod of the sandbox does not have",
-    ),
-    (
-        "autoscaler-works",
-        "a failure counts for three sync periods of the controller, which a test does not wait for",
-    ),
-];
-
 const fn case(id: &'static str, make: fn(&Scene), follow: Follow) -> Case {
     Case { id, make, follow }
 }
@@ -127,6 +109,14 @@ pub(crate) const ROUNDS: &[Round] = &[
         case("resources-ours", unlabelled, Follow::Printed),
         case("no-ghost-runners", a_ghost, Follow::Printed),
     ]),
+    round(&[case(
+        "runner-version-fresh",
+        |it| it.cluster.world().github().ship("2.323.0"),
+        Follow::Asked("images update --write", |it| {
+            // The image would come from Docker Hub.
+            it.cluster.world().github().ship("2.306.0");
+        }),
+    )]),
     round(OTHERS_AT_AWS),
     Round {
         more: &["--probe"],
@@ -522,6 +512,7 @@ fn a_ghost(scene: &Scene) {
             .into(),
         group: None,
         ephemeral: true,
+        version: None,
     };
     let github = scene.cluster.world().github();
     let id = github.add_runner(&owner(), runner).unwrap();

@@ -18,12 +18,34 @@ use arcctl_sandbox::{
 use serde_json::Value;
 
 use crate::{
-    doctor::cases::{ELSEWHERE, NOT_REAL, ROUNDS},
+    doctor::cases::{ELSEWHERE, ROUNDS},
     doctor::{check, up},
     harness::account::Account,
     harness::cluster::Cluster,
     harness::waiting::PATIENCE,
 };
+
+/// Checks whose fault or mend a sandbox on loopback cannot have, and why. Their verdicts are tested on worlds made by hand
+/// (src/doctor/tests), the probe's script in tests/cli/probe.rs.
+pub(crate) const NOT_REAL: &[(&str, &str)] = &[
+    (
+        "probe-resolves",
+        "names are this machine's own: a test does not change its resolver, nor ask another's",
+    ),
+    ("probe-trusts", "the sandbox's GitHub is served without TLS"),
+    (
+        "probe-takes-role",
+        "the tokens that EKS mounts are files of a node, which a pod of the sandbox does not have",
+    ),
+    (
+        "runner-version-accepted",
+        "the sandbox's cluster belongs to a GitHub Enterprise Server, which refuses no version; tests/cli/github/freshness.rs has github.com",
+    ),
+    (
+        "autoscaler-works",
+        "a failure counts for three sync periods of the controller, which a test does not wait for",
+    ),
+];
 
 /// The sandbox, and what the faults have changed in how arcctl is called.
 pub(crate) struct Scene {

@@ -299,6 +299,7 @@ fn ghosts(cluster: &Cluster, profile: &Path) {
                 .into(),
             group: None,
             ephemeral: true,
+            version: None,
         };
         let id = github.add_runner(&owner, runner).unwrap();
         assert!(github.set_runner(id, false, false));

@@ -41,6 +41,7 @@ const FAULTS: &[(&str, &[(&str, f64)])] = &[
     ),
     ("ArcctlPoolWithoutMetrics", &[]),
     ("ArcctlScheduleEnds", &[]),
+    ("ArcctlRunnersRefused", &[]),
     (
         "ArcctlReconcileErrors",
         &[("controller_runtime_reconcile_errors_total", 1.0)],
@@ -236,10 +237,11 @@ async fn a_real_prometheus_has_a_result_for_every_query_and_fires_each_alert() {
         exporter.set(metric, *value);
     }
     // Written a year ago, its dated windows have ended; and the second pool is unknown to the controller.
-    let (groups, _) = written(
-        &profile("Europe/Berlin", Some("unknown")),
-        now - SignedDuration::from_hours(24 * 365),
-    );
+    let mut faulty = profile("Europe/Berlin", Some("unknown"));
+    // github.com refuses this version since 2026-09-25.
+    faulty.github.url = None;
+    faulty.pools[0].image = "summerwind/actions-runner:v2.336.0-ubuntu-22.04".into();
+    let (groups, _) = written(&faulty, now - SignedDuration::from_hours(24 * 365));
     let prometheus = Prometheus::start(&groups, &exporter).await;
     let expected: BTreeSet<String> = FAULTS.iter().map(|it| it.0.to_owned()).collect();
     prometheus

@@ -9,4 +9,5 @@ pub(crate) mod pod_trials;
 pub(crate) mod pool_keys;
 pub(crate) mod refused_pools;
 pub(crate) mod room;
+mod runner_versions;
 pub(crate) mod smoke;

@@ -173,6 +173,7 @@ impl World {
             labels: labels.map(str::to_owned).into(),
             group: None,
             ephemeral: true,
+            version: None,
         };
         let github = self.cluster.world().github();
         let id = github

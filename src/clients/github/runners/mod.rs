@@ -1,5 +1,6 @@
 //! Lists all runners of a scope: pages of 100, a few at a time, with `ETag`s so that unchanged pages are not sent again.
 
+pub(crate) mod downloads;
 pub(crate) mod remove;
 
 use std::{

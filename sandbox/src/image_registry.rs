@@ -1,0 +1,379 @@
+//! A stand-in for an image registry: tags, page by page, and digests, behind a token server (OCI distribution specification 1.1,
+//! and the token authentication of Docker's registry). It has no images.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::listen::{Body, Server, Unanswered, whole};
+
+/// What a stand-in starts with.
+pub struct Options {
+    /// The tags by repository.
+    pub tags: BTreeMap<String, Vec<String>>,
+    /// The name and password that the token server wants; nobody needs one without.
+    pub login: Option<(String, String)>,
+    /// The most tags of a page, however many are asked for.
+    pub page: usize,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// For how many requests a token is good.
+    pub uses: u32,
+}
+
+impl Default for Options {
+    /// Open to everybody, and late, with pages that a list does not fit in.
+    fn default() -> Self {
+        Self {
+            tags: BTreeMap::new(),
+            login: None,
+            page: 3,
+            latency: Duration::from_millis(20),
+            uses: u32::MAX,
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The tokens that are out: for which repository, and for how many more requests.
+    tokens: BTreeMap<String, (String, u32)>,
+    requests: u64,
+    /// The status every request is refused with.
+    refusal: Option<StatusCode>,
+    violations: BTreeSet<String>,
+}
+
+struct Shared {
+    options: Options,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running stand-in; it ends when this is dropped.
+pub struct ImageRegistry {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+impl ImageRegistry {
+    /// Starts one on a free port of loopback.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            options,
+            state: Mutex::default(),
+        });
+        let for_connections = Arc::clone(&shared);
+        let server = Server::start(0, None, move |_| {
+            let shared = Arc::clone(&for_connections);
+            move |request| answer(Arc::clone(&shared), request)
+        })
+        .await?;
+        Ok(Self { shared, server })
+    }
+
+    /// Its host and port, as the first part of a reference.
+    pub fn host(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// How many requests it had, those to the token server included.
+    pub fn requests(&self) -> u64 {
+        self.shared.state().requests
+    }
+
+    /// Refuses every request with a status, until told otherwise.
+    pub fn refuse_with(&self, status: Option<StatusCode>) {
+        self.shared.state().refusal = status;
+    }
+
+    /// What was wrong with the requests it had.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.state().violations.iter().cloned().collect()
+    }
+
+    /// The digest of a tag.
+    pub fn digest(repository: &str, tag: &str) -> String {
+        digest(repository, tag)
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Unanswered> {
+    tokio::time::sleep(shared.options.latency).await;
+    let host = header(&request, &http::header::HOST).to_owned();
+    let mut state = shared.state();
+    state.requests += 1;
+    if let Some(status) = state.refusal {
+        return Ok(refusal(status, "UNAVAILABLE", "told to refuse"));
+    }
+    let path = request.uri().path().to_owned();
+    let query: BTreeMap<String, String> =
+        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+    if path == "/token" {
+        return Ok(token(&mut state, &shared.options, &request, &query));
+    }
+    let Some(rest) = path.strip_prefix("/v2/") else {
+        return Ok(refusal(
+            StatusCode::NOT_FOUND,
+            "NAME_UNKNOWN",
+            "no such path",
+        ));
+    };
+    let Some((name, what)) = taken_apart(rest) else {
+        return Ok(refusal(
+            StatusCode::NOT_FOUND,
+            "UNSUPPORTED",
+            "no such operation",
+        ));
+    };
+    if let Some(refused) = unauthorized(&mut state, &request, &host, name) {
+        return Ok(refused);
+    }
+    let Some(tags) = shared.options.tags.get(name) else {
+        return Ok(refusal(
+            StatusCode::NOT_FOUND,
+            "NAME_UNKNOWN",
+            "repository name not known to registry",
+        ));
+    };
+    Ok(match what {
+        What::Tags if request.method() == Method::GET => {
+            for key in query
+                .keys()
+                .filter(|it| !["n", "last"].contains(&it.as_str()))
+            {
+                state.violations.insert(format!("the parameter `{key}`"));
+            }
+            page(name, tags, &query, shared.options.page)
+        }
+        What::Manifest(tag) if tags.iter().any(|it| it == tag) => {
+            if !header(&request, &ACCEPT).contains("application/vnd.oci.image.index.v1+json") {
+                state
+                    .violations
+                    .insert("a manifest without `Accept` of an index".into());
+            }
+            let mut response = Response::new(whole(""));
+            set(&mut response, "docker-content-digest", &digest(name, tag));
+            response
+        }
+        What::Manifest(_) => refusal(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_UNKNOWN",
+            "manifest unknown",
+        ),
+        What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
+    })
+}
+
+enum What<'a> {
+    Tags,
+    Manifest(&'a str),
+}
+
+/// The repository and the operation of `NAME/tags/list` and `NAME/manifests/TAG`.
+fn taken_apart(rest: &str) -> Option<(&str, What<'_>)> {
+    if let Some(name) = rest.strip_suffix("/tags/list") {
+        return Some((name, What::Tags));
+    }
+    let (name, tag) = rest.split_once("/manifests/")?;
+    Some((name, What::Manifest(tag)))
+}
+
+/// The token server: a password where one is wanted, and a token for one repository.
+fn token(
+    state: &mut State,
+    options: &Options,
+    request: &Request<Incoming>,
+    query: &BTreeMap<String, String>,
+) -> Response<Body> {
+    let given = header(request, &AUTHORIZATION);
+    if let Some((user, password)) = &options.login {
+        let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        // A real server may give a token that can read nothing; this one says so at once.
+        if given != wanted {
+            return refusal(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "incorrect username or password",
+            );
+        }
+    } else if !given.is_empty() && !given.starts_with("Basic ") {
+        state
+            .violations
+            .insert("the token server was sent no password".into());
+    }
+    let scope = query.get("scope").map(String::as_str).unwrap_or_default();
+    let name = scope
+        .strip_prefix("repository:")
+        .and_then(|it| it.strip_suffix(":pull"));
+    let Some(name) = name else {
+        state.violations.insert(format!("the scope `{scope}`"));
+        return refusal(StatusCode::BAD_REQUEST, "DENIED", "no such scope");
+    };
+    let token = format!("token-{:016x}", rand::random::<u64>());
+    state
+        .tokens
+        .insert(token.clone(), (name.to_owned(), options.uses));
+    json_body(&json!({"token": token, "expires_in": 300}))
+}
+
+/// 401 with a challenge, unless the request has a token for the repository.
+fn unauthorized(
+    state: &mut State,
+    request: &Request<Incoming>,
+    host: &str,
+    name: &str,
+) -> Option<Response<Body>> {
+    let given = header(request, &AUTHORIZATION);
+    if given.starts_with("Basic ") {
+        state
+            .violations
+            .insert("a password was sent to the registry itself".into());
+    }
+    let token = given.strip_prefix("Bearer ").unwrap_or_default();
+    if let Some((of, left)) = state.tokens.get_mut(token)
+        && of == name
+        && *left > 0
+    {
+        *left -= 1;
+        return None;
+    }
+    let mut response = refusal(
+        StatusCode::UNAUTHORIZED,
+        "UNAUTHORIZED",
+        "authentication required",
+    );
+    let challenge = format!(
+        "Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"repository:{name}:pull\""
+    );
+    set(&mut response, WWW_AUTHENTICATE.as_str(), &challenge);
+    Some(response)
+}
+
+/// A page of tags in the order of their names, with a link to the next.
+fn page(
+    name: &str,
+    tags: &[String],
+    query: &BTreeMap<String, String>,
+    most: usize,
+) -> Response<Body> {
+    let mut sorted: Vec<&String> = tags.iter().collect();
+    sorted.sort();
+    let last = query.get("last");
+    let rest: Vec<&String> = sorted
+        .into_iter()
+        .filter(|it| last.is_none_or(|last| *it > last))
+        .collect();
+    let asked = query.get("n").and_then(|it| it.parse().ok());
+    let size = most.min(asked.unwrap_or(most)).max(1);
+    let shown: Vec<&String> = rest.iter().take(size).copied().collect();
+    let mut response = json_body(&json!({"name": name, "tags": shown}));
+    if let Some(last) = shown.last().filter(|_| rest.len() > size) {
+        let link = format!("</v2/{name}/tags/list?last={last}&n={size}>; rel=\"next\"");
+        set(&mut response, LINK.as_str(), &link);
+    }
+    response
+}
+
+fn digest(repository: &str, tag: &str) -> String {
+    let hash = Sha256::digest(format!("{repository}:{tag}"));
+    let mut text = "sha256:".to_owned();
+    for byte in hash {
+        // Writing to a String cannot fail.
+        let _ignored = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    let mut response = json_body(&json!({"errors": [{"code": code, "message": message}]}));
+    *response.status_mut() = status;
+    response
+}
+
+fn json_body(body: &Value) -> Response<Body> {
+    let mut response = Response::new(whole(body.to_string()));
+    set(&mut response, CONTENT_TYPE.as_str(), "application/json");
+    response
+}
+
+fn set(response: &mut Response<Body>, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (
+        HeaderName::from_bytes(name.as_bytes()),
+        HeaderValue::from_str(value),
+    ) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn header<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> &'a str {
+    let value = request.headers().get(name).and_then(|it| it.to_str().ok());
+    value.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_client::{Answer, send};
+
+    async fn get(registry: &ImageRegistry, path: &str, token: Option<&str>) -> Answer {
+        let url = format!("http://{}{path}", registry.host());
+        let bearer = token.map(|it| format!("Bearer {it}"));
+        let headers: Vec<(&str, &str)> = bearer
+            .iter()
+            .map(|it| ("authorization", it.as_str()))
+            .collect();
+        send("GET", &url, &headers, "").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn tags_come_page_by_page_behind_a_token() {
+        let tags = ["c", "a", "d", "b"].map(str::to_owned).to_vec();
+        let registry = ImageRegistry::start(Options {
+            tags: BTreeMap::from([("team/runner".to_owned(), tags)]),
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let list = "/v2/team/runner/tags/list?n=1000";
+        let refused = get(&registry, list, None).await;
+        assert_eq!(refused.status, 401);
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(
+            challenge.contains("scope=\"repository:team/runner:pull\""),
+            "{challenge}"
+        );
+        let token = get(&registry, "/token?scope=repository:team/runner:pull", None).await;
+        let token = token.json()["token"].as_str().unwrap().to_owned();
+        let first = get(&registry, list, Some(&token)).await;
+        assert_eq!(
+            first.header("link"),
+            Some("</v2/team/runner/tags/list?last=c&n=3>; rel=\"next\"")
+        );
+        assert_eq!(first.json()["tags"], json!(["a", "b", "c"]));
+        let rest = "/v2/team/runner/tags/list?last=c&n=3";
+        let last = get(&registry, rest, Some(&token)).await;
+        assert_eq!(last.header("link"), None);
+        assert_eq!(last.json()["tags"], json!(["d"]));
+        assert_eq!(registry.violations(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,198 @@
+//! Logins for registries: docker's configuration file, which the pull secrets of Kubernetes have too. Pure: no I/O.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+
+use super::Address;
+use crate::secret::Secret;
+
+/// A login.
+#[derive(Clone)]
+pub enum Login {
+    /// A name and a password.
+    Basic {
+        /// The name.
+        user: String,
+        /// The password, or a token in its place.
+        password: Secret,
+    },
+    /// A token that the registry's token server takes for one of its own.
+    Identity(Secret),
+}
+
+impl Login {
+    /// Its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        match self {
+            Self::Basic { password, .. } => Some(password),
+            Self::Identity(token) => Some(token),
+        }
+        .into_iter()
+    }
+
+    /// The value of `Authorization`.
+    pub(super) fn basic(&self) -> Option<Secret> {
+        match self {
+            Self::Basic { user, password } => {
+                let pair = format!("{user}:{}", password.expose());
+                let value = format!("Basic {}", STANDARD.encode(pair));
+                Some(Secret::trimmed(&value).0)
+            }
+            Self::Identity(_) => None,
+        }
+    }
+}
+
+/// The logins of one file or Secret.
+#[derive(Clone, Default)]
+pub struct Logins {
+    known: Vec<(String, Login)>,
+    /// The registries whose login a program has, which arcctl does not start.
+    helpers: Vec<String>,
+    /// The program for all others.
+    store: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct File {
+    auths: BTreeMap<String, Entry>,
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+impl Logins {
+    /// Reads a configuration; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let file: File = serde_json::from_str(text).ok()?;
+        let known = file.auths.into_iter();
+        Some(Self {
+            known: known
+                .filter_map(|(key, entry)| Some((key, entry.login()?)))
+                .collect(),
+            helpers: file.cred_helpers.into_keys().collect(),
+            store: file.creds_store,
+        })
+    }
+
+    /// The login for a repository; the one for the longest path.
+    pub fn find(&self, address: &Address) -> Option<&Login> {
+        let fitting = self.known.iter().filter_map(|(key, login)| {
+            let length = address.matches(key)?;
+            Some((length, login))
+        });
+        fitting.max_by_key(|(length, _)| *length).map(|(_, it)| it)
+    }
+
+    /// Whether the login is with a program that arcctl does not start.
+    pub fn is_elsewhere(&self, address: &Address) -> bool {
+        self.store.is_some() || self.helpers.iter().any(|it| address.matches(it).is_some())
+    }
+}
+
+impl Entry {
+    fn login(self) -> Option<Login> {
+        if let Some(token) = self.identitytoken.filter(|it| !it.is_empty()) {
+            return Some(Login::Identity(Secret::trimmed(&token).0));
+        }
+        let pair = match self.auth.filter(|it| !it.is_empty()) {
+            Some(auth) => {
+                let bytes = STANDARD.decode(auth.trim()).ok()?;
+                let text = String::from_utf8(bytes).ok()?;
+                let (user, password) = text.split_once(':')?;
+                (user.to_owned(), password.to_owned())
+            }
+            None => (self.username?, self.password?),
+        };
+        let (user, password) = pair;
+        (!user.is_empty()).then(|| Login::Basic {
+            user,
+            password: Secret::trimmed(&password).0,
+        })
+    }
+}
+
+/// The answer of a token server.
+#[derive(Deserialize)]
+pub(super) struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Token {
+    pub(super) fn value(&self) -> Option<Secret> {
+        let text = self.token.as_ref().or(self.access_token.as_ref())?;
+        let secret = Secret::trimmed(text).0;
+        (!secret.is_empty()).then_some(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::units::image::Image;
+
+    fn user(logins: &Logins, image: &str) -> Option<String> {
+        let address = Address::of(&Image::parse(image).unwrap());
+        match logins.find(&address)? {
+            Login::Basic { user, password } => Some(format!("{user}:{}", password.expose())),
+            Login::Identity(token) => Some(token.expose().to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_login_for_the_longest_path_is_found() {
+        let text = json!({
+            "auths": {
+                "https://index.docker.io/v1/": {"auth": STANDARD.encode("hub:p:w")},
+                "ghcr.io": {"username": "me", "password": "pw"},
+                "ghcr.io/team": {"auth": STANDARD.encode("team:pw")},
+                "acr.example": {"auth": STANDARD.encode("0:"), "identitytoken": "id"},
+                "broken.example": {"auth": "%%"},
+                "empty.example": {},
+            },
+            "credHelpers": {"1.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login"},
+            "HttpHeaders": {"User-Agent": "x"},
+        });
+        let logins = Logins::parse(&text.to_string()).unwrap();
+        assert_eq!(user(&logins, "a/b:1").unwrap(), "hub:p:w");
+        assert_eq!(user(&logins, "ghcr.io/a/b:1").unwrap(), "me:pw");
+        assert_eq!(user(&logins, "ghcr.io/team/b:1").unwrap(), "team:pw");
+        assert_eq!(user(&logins, "acr.example/b:1").unwrap(), "id");
+        for none in [
+            "broken.example/b:1",
+            "empty.example/b:1",
+            "other.example/b:1",
+        ] {
+            assert_eq!(user(&logins, none), None, "{none}");
+        }
+        let elsewhere = |image| logins.is_elsewhere(&Address::of(&Image::parse(image).unwrap()));
+        assert!(elsewhere("1.dkr.ecr.eu-west-1.amazonaws.com/b:1") && !elsewhere("ghcr.io/b:1"));
+        assert!(Logins::parse("no json").is_none());
+    }
+
+    #[test]
+    fn a_login_cannot_be_printed_by_its_header() {
+        let login = Login::Basic {
+            user: "me".into(),
+            password: Secret::trimmed("hunter22").0,
+        };
+        let header = login.basic().unwrap();
+        assert_eq!(header.expose(), "Basic bWU6aHVudGVyMjI=");
+        assert!(!format!("{header:?}").contains("bWU6"));
+    }
+}

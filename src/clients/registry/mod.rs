@@ -1,0 +1,287 @@
+//! A client for image registries: the tags of a repository, and the digest of one (OCI distribution specification 1.1).
+//!
+//! It sends a credential only to the registry that it is for, and to the token server that this registry names; it follows
+//! no redirect. Every call has a timeout, and every answer a limit.
+
+mod address;
+mod answer;
+mod challenge;
+pub mod login;
+
+pub use address::Address;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use http::{Method, StatusCode, header};
+use reqwest::Url;
+use serde::Deserialize;
+
+use answer::{Answer, Silence, refused, unreachable};
+use challenge::Challenge;
+use login::{Login, Token};
+
+use super::retry::{backoff, pause};
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    log,
+    secret::Secret,
+};
+
+/// The timeout of one call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most attempts of a call that fails for a reason that may pass.
+const ATTEMPTS: u32 = 3;
+
+/// How many tags are asked for at once. Registries give fewer; one gives all of them only if asked for many (ghcr.io).
+const PAGE: usize = 1000;
+
+/// The most pages of a list: more than any repository of runner images has.
+const PAGES: usize = 200;
+
+/// What a manifest may be.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+
+#[derive(Deserialize)]
+struct Tags {
+    /// Null where a repository has none.
+    tags: Option<Vec<String>>,
+}
+
+/// A connection to one repository of a registry.
+pub struct Repository<'a> {
+    http: reqwest::Client,
+    address: Address,
+    login: Option<&'a Login>,
+    /// The `Authorization` that the registry has accepted last.
+    authorization: Mutex<Option<Secret>>,
+}
+
+impl<'a> Repository<'a> {
+    /// A client for the repository at `address`, with a login where there is one.
+    pub fn new(address: Address, login: Option<&'a Login>) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("arcctl/", env!("CARGO_PKG_VERSION")))
+            .timeout(CALL_TIMEOUT)
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Error::failed(System::Local, "cannot set up a client for registries")
+                    .cause(error)
+                    .hint("check the proxy settings of the environment")
+            })?;
+        Ok(Self {
+            http,
+            address,
+            login,
+            authorization: Mutex::default(),
+        })
+    }
+
+    /// All tags, page by page.
+    pub async fn tags(&self) -> Result<Vec<String>> {
+        let mut next = self.address.url(&format!("tags/list?n={PAGE}"))?;
+        let (mut tags, mut seen) = (Vec::new(), BTreeSet::new());
+        while seen.insert(next.to_string()) && seen.len() <= PAGES {
+            let answer = self.call(&Method::GET, &next, "application/json").await?;
+            let page: Tags = answer.json(&self.address)?;
+            tags.extend(page.tags.unwrap_or_default());
+            match answer.next(&next) {
+                Some(link) if link.origin() == next.origin() => next = link,
+                None => return Ok(tags),
+                // A credential is sent to this registry only.
+                Some(link) => {
+                    let host = link.host_str().unwrap_or_default();
+                    return Err(self
+                        .address
+                        .failed(&format!("continues its list of tags at `{host}`")));
+                }
+            }
+        }
+        Err(self.address.failed("does not end its list of tags"))
+    }
+
+    /// The digest of a tag.
+    pub async fn digest(&self, tag: &str) -> Result<String> {
+        let url = self.address.url(&format!("manifests/{tag}"))?;
+        let answer = self.call(&Method::HEAD, &url, MANIFESTS).await?;
+        let digest = answer.header("docker-content-digest");
+        let is_one = |it: &&str| it.starts_with("sha256:") && it.len() == 71;
+        digest.filter(is_one).map(str::to_owned).ok_or_else(|| {
+            self.address
+                .failed(&format!("names no digest of the tag `{tag}`"))
+        })
+    }
+
+    /// Makes a call; signs in where the registry asks for it, once.
+    async fn call(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+        let mut answer = self.attempts(method, url, accept).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let challenge = Challenge::best(&answer.headers);
+            let authorization = self.signed_in(challenge.as_ref(), &answer).await?;
+            self.remember(authorization);
+            answer = self.attempts(method, url, accept).await?;
+        }
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(self.hidden(refused(&answer, &self.address, self.login.is_some())))
+    }
+
+    /// The `Authorization` for the repository, as the registry wants it.
+    async fn signed_in(&self, challenge: Option<&Challenge>, answer: &Answer) -> Result<Secret> {
+        match (challenge, self.login) {
+            (Some(Challenge::Bearer(wanted)), _) => {
+                let url = wanted.url(&self.address)?;
+                let token = self.token(url).await?;
+                Ok(Secret::trimmed(&format!("Bearer {}", token.expose())).0)
+            }
+            (Some(Challenge::Basic), Some(login)) => login.basic().ok_or_else(|| {
+                self.address
+                    .failed("takes a name and a password, and there is only a token for it")
+            }),
+            _ => Err(refused(answer, &self.address, self.login.is_some())),
+        }
+    }
+
+    /// A token from the server that the registry names.
+    async fn token(&self, url: Url) -> Result<Secret> {
+        let mut attempt = 1;
+        loop {
+            let (request, body) = match self.login {
+                Some(Login::Identity(token)) => {
+                    let mut form = url.clone();
+                    form.query_pairs_mut()
+                        .append_pair("grant_type", "refresh_token")
+                        .append_pair("client_id", "arcctl")
+                        .append_pair("refresh_token", token.expose());
+                    let mut target = url.clone();
+                    target.set_query(None);
+                    let body = form.query().unwrap_or_default().to_owned();
+                    (self.http.post(target), Some(body))
+                }
+                Some(login @ Login::Basic { .. }) => {
+                    let request = self.http.get(url.clone());
+                    let basic = login.basic();
+                    (authorized(request, basic.as_ref()), None)
+                }
+                None => (self.http.get(url.clone()), None),
+            };
+            let request = match body {
+                Some(body) => request
+                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(body),
+                None => request,
+            };
+            match sent(&Method::GET, &url, attempt, request).await {
+                Ok(answer) if answer.status.is_success() => {
+                    let token: Token = answer.json(&self.address)?;
+                    return token
+                        .value()
+                        .ok_or_else(|| self.address.failed("got no token from its token server"));
+                }
+                Ok(answer) if !answer.may_pass() || attempt >= ATTEMPTS => {
+                    let error = refused(&answer, &self.address, self.login.is_some());
+                    return Err(self.hidden(error));
+                }
+                Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
+                    let host = url.host_str().unwrap_or_default();
+                    return Err(unreachable(&error, host));
+                }
+                _ => pause(backoff(attempt)).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn attempts(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+        let mut attempt = 1;
+        loop {
+            let request = self
+                .http
+                .request(method.clone(), url.clone())
+                .header(header::ACCEPT, accept);
+            let request = authorized(request, self.remembered().as_ref());
+            match sent(method, url, attempt, request).await {
+                Ok(answer) if attempt >= ATTEMPTS || !answer.may_pass() => return Ok(answer),
+                Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
+                    return Err(unreachable(&error, &self.address.host));
+                }
+                _ => pause(backoff(attempt)).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    fn remember(&self, authorization: Secret) {
+        // A poisoned lock only means that another task panicked; the value is still whole.
+        let mut known = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = Some(authorization);
+    }
+
+    fn remembered(&self) -> Option<Secret> {
+        let known = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.clone()
+    }
+
+    /// The error without what was sent: a server's message may repeat it.
+    fn hidden(&self, mut error: Error) -> Error {
+        for secret in self.login.into_iter().flat_map(Login::secrets) {
+            error = error.without(secret);
+        }
+        match self.remembered() {
+            Some(sent) => error.without(&sent),
+            None => error,
+        }
+    }
+}
+
+/// Sends a request, and logs it without its query, where a token could be.
+async fn sent(
+    method: &Method,
+    url: &Url,
+    attempt: u32,
+    request: reqwest::RequestBuilder,
+) -> Result<Answer, Silence> {
+    let began = Instant::now();
+    let reply = Answer::of(request).await;
+    let status = reply.as_ref().map(|it| it.status.as_u16());
+    let host = url.host_str().unwrap_or_default();
+    let action = format_args!("{method} {host}{}", url.path());
+    log::answered("registry", action, status, began, attempt);
+    reply
+}
+
+fn authorized(request: reqwest::RequestBuilder, with: Option<&Secret>) -> reqwest::RequestBuilder {
+    match with {
+        Some(value) => request.header(header::AUTHORIZATION, value.expose()),
+        None => request,
+    }
+}
+
+impl Address {
+    /// The error of a registry that answers in a way that cannot be used.
+    fn failed(&self, what: &str) -> Error {
+        Error::new(
+            ErrorKind::Failed,
+            System::Registry,
+            format!("the registry `{}` {what}", self.host),
+        )
+        .object(self)
+        .hint(format!(
+            "check with `curl -i {}/v2/` whether a proxy or another server answers; `--pool` leaves the other pools out",
+            self.base()
+        ))
+    }
+}

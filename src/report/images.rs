@@ -1,0 +1,260 @@
+//! Newer images of pools as text, as `arcctl.images/v1`, and for the summary of a CI step. Pure: no I/O.
+
+use std::fmt::Write;
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use super::markdown;
+use crate::{
+    error::Error,
+    units::{
+        image::Image,
+        runner::{RELEASES, RunnerVersion},
+    },
+};
+
+/// The images of the pools, and newer ones.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// The profile's name.
+    pub profile: String,
+    /// The profile's file.
+    pub file: String,
+    /// Whether the newer images were written into it.
+    pub written: bool,
+    /// Today, in UTC.
+    pub today: Date,
+    /// The pools.
+    pub pools: Vec<PoolImage>,
+}
+
+/// The image of a pool.
+#[derive(Clone, Debug)]
+pub struct PoolImage {
+    /// The pool.
+    pub pool: String,
+    /// The image in the profile.
+    pub image: String,
+    /// The repository whose tags were read; none if the image's own tag cannot be compared.
+    pub repository: Option<String>,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A newer image of the same flavour.
+    Newer(String),
+    /// There is none.
+    Newest,
+    /// It cannot be told.
+    Unknown(String),
+}
+
+impl PoolImage {
+    /// The newer image.
+    pub fn newer(&self) -> Option<&str> {
+        match &self.found {
+            Found::Newer(image) => Some(image),
+            Found::Newest | Found::Unknown(_) => None,
+        }
+    }
+}
+
+impl Images {
+    /// The pools with a newer image.
+    pub fn newer(&self) -> impl Iterator<Item = &PoolImage> {
+        self.pools.iter().filter(|it| it.newer().is_some())
+    }
+
+    /// The JSON document.
+    pub fn document(&self, error: Option<&Error>) -> Value {
+        let pools: Vec<Value> = self.pools.iter().map(|it| self.pool(it)).collect();
+        json!({
+            "schema": "arcctl.images/v1",
+            "profile": self.profile,
+            "file": self.file,
+            "written": self.written,
+            "pools": pools,
+            "error": error.map(Error::document),
+        })
+    }
+
+    fn pool(&self, pool: &PoolImage) -> Value {
+        let (change, reason) = match &pool.found {
+            Found::Newer(_) => ("newer", None),
+            Found::Newest => ("none", None),
+            Found::Unknown(why) => ("unknown", Some(why)),
+        };
+        let (from, to) = (self.age(&pool.image), pool.newer().map(|it| self.age(it)));
+        json!({
+            "name": pool.pool,
+            "repository": pool.repository,
+            "change": change,
+            "from": from.document(&pool.image),
+            "to": to.zip(pool.newer()).map(|(it, image)| it.document(image)),
+            "reason": reason,
+        })
+    }
+
+    /// The result for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for pool in &self.pools {
+            let from = self.age(&pool.image);
+            line(&mut text, &pool.pool);
+            match &pool.found {
+                Found::Newer(newer) => {
+                    line(&mut text, &format!("     {}  {from}", pool.image));
+                    line(&mut text, &format!("  -> {newer}  {}", self.age(newer)));
+                }
+                Found::Newest => {
+                    line(&mut text, &format!("     {}  {from}", pool.image));
+                    line(&mut text, "     no newer image of the same flavour");
+                }
+                Found::Unknown(why) => {
+                    line(&mut text, &format!("     {}", pool.image));
+                    line(&mut text, &format!("     not compared: {why}"));
+                }
+            }
+        }
+        let (newer, all) = (self.newer().count(), self.pools.len());
+        let closing = match (newer, self.written) {
+            (0, _) => format!("No newer image for {all} pools."),
+            (_, true) => format!("{newer} of {all} pools updated in {}.", self.file),
+            (_, false) => format!("{newer} of {all} pools have a newer image."),
+        };
+        line(&mut text, &format!("\n{closing}"));
+        text
+    }
+
+    /// The pools with a newer image, for the summary of a CI step and the text of a pull request; `None` without any.
+    pub fn summary(&self) -> Option<String> {
+        let rows: Vec<[String; 4]> = self
+            .newer()
+            .filter_map(|it| {
+                let newer = it.newer()?;
+                let versions = format!("{} → {}", self.age(&it.image), self.age(newer));
+                Some([
+                    it.pool.clone(),
+                    it.image.clone(),
+                    newer.to_owned(),
+                    versions,
+                ])
+            })
+            .collect();
+        let head = ["pool", "image", "newer", "runner"];
+        (!rows.is_empty()).then(|| markdown::table("images update", &self.profile, head, &rows))
+    }
+
+    fn age(&self, image: &str) -> Age {
+        let version = Image::parse(image).and_then(|it| it.runner_version());
+        let released = version.and_then(|it| RELEASES.day(it));
+        Age {
+            version,
+            released,
+            days: released.and_then(|it| Some(it.until(self.today).ok()?.get_days())),
+        }
+    }
+}
+
+/// The runner in an image, and how old it is.
+struct Age {
+    version: Option<RunnerVersion>,
+    released: Option<Date>,
+    days: Option<i32>,
+}
+
+impl Age {
+    fn document(&self, image: &str) -> Value {
+        json!({
+            "image": image,
+            "version": self.version.map(|it| it.to_string()),
+            "released": self.released.map(|it| it.to_string()),
+            "days": self.days,
+        })
+    }
+}
+
+impl std::fmt::Display for Age {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.version, self.released, self.days) {
+            (Some(version), Some(day), Some(1)) => {
+                write!(formatter, "{version} of {day}, 1 day old")
+            }
+            (Some(version), Some(day), Some(days)) => {
+                write!(formatter, "{version} of {day}, {days} days old")
+            }
+            (Some(version), ..) => write!(formatter, "{version}, day of release not known"),
+            (None, ..) => formatter.write_str("version not known"),
+        }
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ignored = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images() -> Images {
+        let pool = |name: &str, image: &str, found| PoolImage {
+            pool: name.into(),
+            image: image.into(),
+            repository: Some("registry-1.docker.io/summerwind/actions-runner".into()),
+            found,
+        };
+        Images {
+            profile: "x".into(),
+            file: "arcctl.yaml".into(),
+            written: false,
+            today: "2026-11-27".parse().unwrap(),
+            pools: vec![
+                pool(
+                    "basic",
+                    "summerwind/actions-runner:v2.336.0-ubuntu-22.04",
+                    Found::Newer("summerwind/actions-runner:v2.338.1-ubuntu-22.04".into()),
+                ),
+                pool("new", "a/b:2.400.0", Found::Newest),
+                pool(
+                    "own",
+                    "a/b:mine",
+                    Found::Unknown("its tag names no version".into()),
+                ),
+            ],
+        }
+    }
+
+    #[test]
+    fn old_and_new_are_shown_with_their_age() {
+        let mut images = images();
+        insta::assert_snapshot!("images", images.text());
+        insta::assert_snapshot!("images_summary", images.summary().unwrap());
+        images.written = true;
+        assert!(
+            images
+                .text()
+                .ends_with("1 of 3 pools updated in arcctl.yaml.\n")
+        );
+        images.pools.remove(0);
+        assert!(images.text().ends_with("No newer image for 2 pools.\n"));
+        assert_eq!(images.summary(), None);
+    }
+
+    #[test]
+    fn the_document_has_both_versions() {
+        let document = images().document(None);
+        let pool = &document["pools"][0];
+        assert_eq!(pool["change"], "newer");
+        assert_eq!(pool["from"]["version"], "2.336.0");
+        assert_eq!(pool["from"]["days"], 130);
+        assert_eq!(pool["to"]["released"], "2026-10-23");
+        assert_eq!(document["pools"][1]["from"]["released"], Value::Null);
+        assert_eq!(document["pools"][2]["reason"], "its tag names no version");
+    }
+}

@@ -1,0 +1,95 @@
+//! The version of the runners: in `status`, in a plan's advice and in `doctor`, as the server ships newer ones; and newer images
+//! from a registry whose login is a pull secret.
+
+use std::{collections::BTreeMap, path::Path};
+
+use arcctl_sandbox::image_registry::{ImageRegistry, Options};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::harness::cluster::Cluster;
+
+const PASSWORD: &str = "canary-of-the-registry-0123456789";
+
+fn document(cluster: &Cluster, profile: &Path, command: &str) -> Value {
+    let profile = profile.to_str().unwrap();
+    let ended = cluster.arcctl(&[command, "-f", profile, "-o", "json"]);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn runners_are_compared_with_their_server_and_newer_images_are_found_with_a_pull_secret() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    let _installed = cluster.up(&profile, &[]).expect(0);
+    let runner = document(&cluster, &profile, "status")["pools"][0]["runner"].clone();
+    assert_eq!(runner["version"], "2.306.0");
+    assert_eq!(runner["running"], "2.306.0");
+    assert_eq!(runner["offered"], "2.306.0");
+    assert_eq!(runner["state"], "current");
+
+    cluster.world().github().ship("2.323.0");
+    let runner = document(&cluster, &profile, "status")["pools"][0]["runner"].clone();
+    // The runners of the stand-in have updated themselves.
+    assert_eq!(runner["running"], "2.323.0");
+    assert_eq!(
+        (&runner["state"], &runner["jobsEnd"]),
+        (&json!("behind"), &Value::Null)
+    );
+    let planned = cluster.plan(&profile, &[]);
+    assert!(
+        planned
+            .stderr
+            .contains("advice: pool `basic` has runner 2.306.0")
+            && planned.stderr.contains("the server ships 2.323.0"),
+        "{}",
+        planned.stderr
+    );
+    let found = document(&cluster, &profile, "doctor");
+    let checks = found["checks"].as_array().unwrap();
+    let verdict = |id: &str| checks.iter().find(|it| it["id"] == id).unwrap()["verdict"].clone();
+    assert_eq!(verdict("runner-version-fresh"), "broken");
+    assert_eq!(verdict("runner-version-accepted"), "holds");
+    newer_images(&cluster);
+    cluster.finish();
+}
+
+fn newer_images(cluster: &Cluster) {
+    let tags = ["v2.306.0-ubuntu-22.04", "v2.338.1-ubuntu-22.04"].map(str::to_owned);
+    let registry = cluster.block_on(ImageRegistry::start(Options {
+        tags: BTreeMap::from([("hub/summerwind/actions-runner".to_owned(), tags.to_vec())]),
+        login: Some(("puller".to_owned(), PASSWORD.to_owned())),
+        ..Options::default()
+    }));
+    let registry = registry.unwrap();
+    cluster.keep_secret(PASSWORD);
+    let auth = STANDARD.encode(format!("puller:{PASSWORD}"));
+    cluster.keep_secret(&auth);
+    let config = json!({"auths": {registry.host(): {"auth": auth}}});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"namespace": "actions-runner", "name": "registry"},
+        "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}});
+    cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+    let images = format!(
+        "images: {{registry: {}/hub, pullSecrets: [registry]}}\npools:",
+        registry.host()
+    );
+    let profile = cluster.profile("mirrored", &[("pools:", &images)]);
+    let before = std::fs::read_to_string(&profile).unwrap();
+    let file = profile.to_str().unwrap();
+    let ended = cluster.arcctl(&[
+        "images",
+        "update",
+        "-f",
+        file,
+        "--write",
+        "--detailed-exitcode",
+    ]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    let image = "actions-runner:v2.306.0-ubuntu-22.04";
+    let expected = before.replace(image, "actions-runner:v2.338.1-ubuntu-22.04");
+    assert_ne!(before, expected);
+    assert_eq!(std::fs::read_to_string(&profile).unwrap(), expected);
+    assert_eq!(registry.violations(), Vec::<String>::new());
+}
