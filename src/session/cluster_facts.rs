@@ -70,6 +70,7 @@ pub(super) async fn facts(
         no_cert_manager_release: foreign.no_release,
         ca_bundle,
         live_overrides: live_overrides(&autoscalers, profile),
+        live_tables: live_tables(kube, profile).await?,
         rivals: conflicts::rivals(&autoscalers, profile),
         eks: eks.map(eks_facts),
         ..Facts::default()
@@ -87,12 +88,12 @@ async fn look(
 ) -> Result<conflicts::Looked> {
     let looked = conflicts::look(kube, profile, whom).await?;
     if let Some(helm) = helm {
-        let installs = profile.cert_manager.install != Auto::Never;
+        let needed = profile.has_deployments();
+        let installs = needed && profile.cert_manager.install != Auto::Never;
         let cert_manager = (installs && looked.no_release && !looked.cert_manager)
             .then(|| charts::cert_manager::chart(profile));
-        let controller = looked
-            .no_controller
-            .then(|| charts::controller::chart(profile));
+        let controller =
+            (needed && looked.no_controller).then(|| charts::controller::chart(profile));
         let missing: Vec<Chart> = cert_manager.into_iter().chain(controller).collect();
         helm.fetch_ahead(&missing).await;
     }
@@ -122,6 +123,29 @@ pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
     let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
     Ok(kube.get(&target).await?.is_some())
+}
+
+/// The current tables of the minimums of scale sets, by pool.
+async fn live_tables(kube: &Kube, profile: &Profile) -> Result<BTreeMap<String, String>> {
+    let name = names::schedule_name(&profile.name);
+    let mut namespaces: Vec<&str> = profile
+        .scale_set_pools()
+        .filter(|it| it.schedule.is_some())
+        .map(|it| it.namespace.as_str())
+        .collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let mut tables = BTreeMap::new();
+    for namespace in namespaces {
+        let target = Target::namespaced("v1", "ConfigMap", namespace, &name);
+        let live = kube.get(&target).await?.unwrap_or_default();
+        let data = live["data"].as_object().into_iter().flatten();
+        tables.extend(data.filter_map(|(pool, table)| {
+            let known = profile.pool(namespace, pool).is_some();
+            Some((pool.clone(), table.as_str().filter(|_| known)?.to_owned()))
+        }));
+    }
+    Ok(tables)
 }
 
 /// The current overrides of the autoscalers, by pool.
