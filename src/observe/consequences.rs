@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-
 use crate::{
     clients::kube::Selection,
     desired::{Desired, names},

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{
-    accounts::accounts, connection::Connection, github::at_github, in_each, scale_sets,
-};
+use super::{accounts::accounts, connection::Connection, github::at_github, in_each, scale_sets};
 use crate::{
     clients::{
         credential::Sources,
@@ -170,9 +168,7 @@ impl State {
         let pool = |pool: &Pool| {
             let moment = moment(pool.schedule.as_ref(), pool.min, now);
             let set = sets.get(&pool.name).filter(|_| pool.is_scale_set());
-            let tally = set
-                .map(|it| &it.counts)
-                .or_else(|| tallies.get(&pool.name));
+            let tally = set.map(|it| &it.counts).or_else(|| tallies.get(&pool.name));
             let asked = set.and_then(|it| it.desired);
             PoolStatus {
                 name: pool.name.clone(),
@@ -276,8 +272,7 @@ async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>,
     );
     let of_deployments = of_deployments.into_iter();
     let of_deployments = of_deployments.filter(|_| profile.has_deployments());
-    for (namespace, name) in
-        of_deployments.chain(profile.has_scale_sets().then_some(of_scale_sets))
+    for (namespace, name) in of_deployments.chain(profile.has_scale_sets().then_some(of_scale_sets))
     {
         if let Some(record) = newest_release(kube, namespace, name).await? {
             if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {

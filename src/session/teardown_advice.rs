@@ -50,8 +50,7 @@ pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) ->
         let target = Target::namespaced("v1", "Pod", namespace, &name);
         let pod = context.kube.get(&target).await?;
         let is_of_it = |it: &Value| {
-            it["metadata"]["labels"]["runner-deployment-name"] == **pool
-                || set_of(it) == Some(pool)
+            it["metadata"]["labels"]["runner-deployment-name"] == **pool || set_of(it) == Some(pool)
         };
         if pod.as_ref().is_some_and(is_of_it) {
             return Err(Error::new(

@@ -228,9 +228,12 @@ fn goes_along(kind: &Kind, live: &Value, profile: &Profile) -> bool {
                     .is_some_and(|it| it == format!("{}-serving-cert", full_name(release)))
                 || name == "cert-manager-webhook-ca"
         }
-        "Lease" => {
-            [&*full_name(release), "cert-manager-controller", &*of_scale_sets].contains(&name)
-        }
+        "Lease" => [
+            &*full_name(release),
+            "cert-manager-controller",
+            &*of_scale_sets,
+        ]
+        .contains(&name),
         "Endpoints" | "EndpointSlice" => true,
         _ => false,
     };

@@ -48,7 +48,11 @@ impl ScaleSet {
             },
             "spec": {"minRunners": self.minimum_now()},
         });
-        match context.kube.apply_part(&manifest, names::SCHEDULE_MANAGER).await {
+        match context
+            .kube
+            .apply_part(&manifest, names::SCHEDULE_MANAGER)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.about(&target)),
         }
