@@ -14,5 +14,6 @@ pub mod schedule;
 pub mod screen;
 pub mod smoke;
 pub mod status;
+mod status_changes;
 pub mod strip;
 mod xml;
