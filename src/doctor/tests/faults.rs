@@ -337,10 +337,10 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         secrets.get_mut("actions-runner/fast").unwrap().exists = false;
     }),
     ("scale-set-not-outdated", |it| {
-        set(it)["status"]["phase"] = json!("Outdated")
+        set(it)["status"]["phase"] = json!("Outdated");
     }),
     ("scale-set-registered", |it| {
-        sets(it).at_github = Ok(Vec::new())
+        sets(it).at_github = Ok(Vec::new());
     }),
     ("scale-set-labels", |it| {
         sets(it).at_github.as_mut().unwrap()[0].labels = vec!["fast".into()];
@@ -353,7 +353,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         listeners.push(old);
     }),
     ("scale-set-listener", |it| {
-        sets(it).listeners = Ok(Vec::new())
+        sets(it).listeners = Ok(Vec::new());
     }),
     ("scale-set-session", |it| {
         listener_pod(it)["status"]["containerStatuses"][0]["state"] =

@@ -5,6 +5,7 @@ mod causes;
 mod faults;
 mod mends;
 mod pods;
+mod scale_sets;
 mod variants;
 mod worlds;
 
@@ -22,6 +23,7 @@ use crate::{
     report,
 };
 use faults::{FAULTS, where_it_applies};
+use scale_sets::{FACTS_OF_SCALE_SETS, of_scale_sets};
 use variants::VARIANTS;
 use worlds::{by_association, healthy, with_scale_set};
 
@@ -169,35 +171,6 @@ const FACTS: &[(&str, Hide)] = facts!(
 
 /// Checks that do not apply to a profile with a role by the OIDC provider.
 const BY_ASSOCIATION: &[&str] = &["pod-identity-association", "pod-identity-agent"];
-
-/// Checks that do not apply to a profile without a scale set.
-fn of_scale_sets() -> Vec<&'static str> {
-    let all = checks().into_iter().map(|it| it.id);
-    all.filter(|it| it.starts_with("scale-set-")).collect()
-}
-
-/// Makes one fact of the scale sets unknown, where there are any.
-macro_rules! facts_of_scale_sets {
-    ($($fact:ident),* $(,)?) => {
-        &[$((stringify!($fact), |it| {
-            if let Some(facts) = &mut it.scale_sets {
-                facts.$fact = Err(unanswered());
-            }
-        })),*]
-    };
-}
-
-const FACTS_OF_SCALE_SETS: &[(&str, Hide)] = facts_of_scale_sets!(
-    controller,
-    sets,
-    listeners,
-    listener_pods,
-    runner_sets,
-    runners,
-    secret_name,
-    at_github,
-    recorded,
-);
 
 /// Checks of the profile alone, without which there is no report: they are always known.
 const ALWAYS_KNOWN: [&str; 1] = ["profile-wise"];
