@@ -118,7 +118,10 @@ pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool, columns: Option
         .filter(|it| it.verdict.is_wrong() && it.follows.is_none())
         .collect();
     roots.sort_by_key(|it| (it.severity == Severity::Advice, it.verdict.word()));
-    for root in roots {
+    for root in &roots {
+        if !text.text.is_empty() {
+            text.put("");
+        }
         text.show(root);
         let follows: Vec<&Finding> = findings
             .iter()
@@ -137,6 +140,9 @@ pub fn text(findings: &[Finding], fixed: &[&str], verbose: bool, columns: Option
             let ids: Vec<&str> = follows.iter().map(|it| it.id).collect();
             text.put(&format!("      follows: {} (-v says more)", ids.join(", ")));
         }
+    }
+    if !roots.is_empty() {
+        text.put("");
     }
     for finding in findings
         .iter()

@@ -40,8 +40,8 @@ const REFERENCE: &str = include_str!("../../../profiles/reference.yaml");
 /// Thursday evening in Seoul.
 const NOW: &str = "2026-11-26T09:00:00Z";
 
-/// The rows of a terminal of usual size: what is above has scrolled away while a run goes on.
-const ROWS: usize = 24;
+/// The rows of a terminal of usual size but the cursor's: what is above has scrolled away while a run goes on.
+const ROWS: usize = 23;
 
 /// The name of a picture, its command, and the screen.
 type Screen = (&'static str, &'static str, fn(usize) -> String);

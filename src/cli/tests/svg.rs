@@ -1,5 +1,5 @@
 //! A terminal's screen as an SVG picture. Its colours follow the reader's light or dark theme, as those of the schedule's
-//! picture do: a picture per theme would be twice as many. (`anstyle-svg` has one palette per picture, and no fixed grid, so
+//! picture do: a picture per theme would be twice as many. (`anstyle-svg` 0.1.12 has one palette per picture, and no fixed grid, so
 //! that columns stand apart where a reader's font is wider.)
 
 use std::fmt::Write;

@@ -80,21 +80,12 @@ struct Leaf {
 enum State {
     /// Not begun.
     Open,
-    /// In work, or it waits.
-    Running { since: Instant, now: Text },
+    /// In work, or it waits: for what.
+    Running { since: Instant, now: String },
     /// Done.
     Done,
     /// It failed.
     Failed,
-}
-
-/// What a step does or waits for.
-#[derive(Debug)]
-enum Text {
-    /// In work, by the action's word.
-    Work(&'static str),
-    /// The reason of a wait.
-    Wait(String),
 }
 
 impl Tree {
@@ -136,11 +127,16 @@ impl Tree {
         match event {
             Event::Phase(_) => None,
             Event::Started { id, action } => {
-                self.runs(id, now, Text::Work(name(*action)));
+                self.runs(id, now, &format!("{} {id}", name(*action)));
                 None
             }
             Event::Waiting { id, reason } => {
-                self.runs(id, now, Text::Wait(one_line(reason)));
+                // Other reasons name their object themselves; `it` is the step.
+                if reason.starts_with("it ") {
+                    self.runs(id, now, &format!("{id}: {reason}"));
+                } else {
+                    self.runs(id, now, reason);
+                }
                 None
             }
             Event::Finished { id, elapsed, .. } => self.ends(id, State::Done, *elapsed, now),
@@ -191,7 +187,7 @@ impl Tree {
             left.into_iter().partition(|it| it.began.is_some());
         let mut lines: Vec<String> = begun.iter().map(|it| self.left_line(it)).collect();
         if !rest.is_empty() {
-            let all: Vec<String> = rest.iter().map(|it| it.group.to_string()).collect();
+            let all: Vec<String> = rest.iter().map(|it| it.title()).collect();
             let (named, more) = all.split_at(all.len().min(NAMED));
             let more = match more.len() {
                 0 => String::new(),
@@ -205,7 +201,7 @@ impl Tree {
         lines
     }
 
-    fn runs(&mut self, id: &Id, at: Instant, now: Text) {
+    fn runs(&mut self, id: &Id, at: Instant, now: &str) {
         let Some(branch) = self.branch(id) else {
             return;
         };
@@ -218,6 +214,7 @@ impl Tree {
             // Also one that has ended: a rollback does some steps again.
             _ => at,
         };
+        let now = one_line(now);
         leaf.state = State::Running { since, now };
     }
 
@@ -245,10 +242,7 @@ impl Tree {
         (counts, columns, below): (usize, usize, usize),
         spinner: char,
     ) -> Vec<String> {
-        let name = fill(
-            &truncate_str(&branch.group.to_string(), self.names, "…"),
-            self.names,
-        );
+        let name = fill(&truncate_str(&branch.title(), self.names, "…"), self.names);
         let head = format!("{name}  {:<counts$}  ", branch.count());
         let Some((text, others)) = branch.text() else {
             let (sign, rest) = (branch.sign(), paint(DIM, self.waits_for(branch)));
@@ -257,7 +251,7 @@ impl Tree {
         let seconds = branch.began.map_or(0, |it| (now - it).as_secs());
         let head = format!("{head}{:>SECONDS$}{others}", format!("{seconds} s"));
         let head = format!("{} {head}", paint(CHANGE, spinner));
-        if below == 0 || measure_text_width(&head) + 2 + measure_text_width(&text) <= columns {
+        if below == 0 || measure_text_width(&head) + 2 + measure_text_width(text) <= columns {
             return vec![format!("{head}  {}", paint(CHANGE, text))];
         }
         let indent = "    ";
@@ -292,7 +286,7 @@ impl Tree {
         let names = places.iter().filter_map(|at| self.branches.get(*at));
         let names: Vec<String> = names
             .filter(|it| it.group != branch.group)
-            .map(|it| it.group.to_string())
+            .map(Branch::title)
             .collect();
         if names.is_empty() {
             return String::new();
@@ -301,14 +295,19 @@ impl Tree {
     }
 
     fn left_line(&self, branch: &Branch) -> String {
-        let name = fill(&branch.group.to_string(), self.names);
+        let name = fill(&branch.title(), self.names);
         format!("{} {name}  {} done", branch.sign(), branch.count())
     }
 }
 
 impl Branch {
+    /// Its name; those of pools may be of others.
+    fn title(&self) -> String {
+        one_line(&self.group.to_string())
+    }
+
     fn name_width(&self) -> usize {
-        measure_text_width(&self.group.to_string())
+        measure_text_width(&self.title())
     }
 
     fn has_ended(&self) -> bool {
@@ -337,25 +336,19 @@ impl Branch {
         format!("{done} of {}", self.leaves.len())
     }
 
-    fn running(&self) -> impl Iterator<Item = (&Leaf, Instant, &Text)> {
+    fn running(&self) -> impl Iterator<Item = (Instant, &str)> {
         self.leaves.iter().filter_map(|leaf| match &leaf.state {
-            State::Running { since, now } => Some((leaf, *since, now)),
+            State::Running { since, now } => Some((*since, now.as_str())),
             _ => None,
         })
     }
 
     /// What the step in work for the longest time waits for, and how many others there are.
-    fn text(&self) -> Option<(String, String)> {
-        let (leaf, _, now) = self.running().min_by_key(|(_, since, _)| *since)?;
+    fn text(&self) -> Option<(&str, String)> {
+        let (_, text) = self.running().min_by_key(|(since, _)| *since)?;
         let others = match self.running().count() - 1 {
             0 => String::new(),
             count => format!(" +{count}"),
-        };
-        let text = match now {
-            Text::Work(action) => format!("{action} {}", leaf.id),
-            // Other reasons name their object themselves; `it` is the step.
-            Text::Wait(reason) if reason.starts_with("it ") => format!("{}: {reason}", leaf.id),
-            Text::Wait(reason) => reason.clone(),
         };
         Some((text, others))
     }
@@ -371,7 +364,7 @@ impl Branch {
 
     /// The line that stays: `✓ cert-manager  4 steps, 12.3 s`.
     fn end_line(&self, names: usize, now: Instant) -> String {
-        let name = fill(&self.group.to_string(), names);
+        let name = fill(&self.title(), names);
         let steps = match self.leaves.len() {
             1 => "1 step".to_owned(),
             count => format!("{count} steps"),

@@ -209,7 +209,8 @@ fn what_has_no_room_is_counted_and_what_works_is_shown() {
             let crate::desired::resource::Resource::Registration(pool) = &mut step.resource else {
                 panic!("{}", step.id);
             };
-            pool.pool = name;
+            // Names of a record that somebody has edited.
+            pool.pool = format!("{name}\u{1b}[2J");
             step
         })
         .collect();
@@ -221,7 +222,7 @@ fn what_has_no_room_is_counted_and_what_works_is_shown() {
     let long = "0 of 2 runners are online: ".repeat(9);
     run.waiting(&steps[150].id, &long);
     assert_eq!(run.lines(80).len(), 23);
-    assert!(lines[0].contains("Pool pool-150  0 of 1"), "{lines:#?}");
+    assert!(lines[0].contains("Pool pool-150␛[2J  0 of 1"), "{lines:#?}");
     assert_eq!(lines[22], "· and 178 more");
 }
 

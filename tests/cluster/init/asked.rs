@@ -7,7 +7,7 @@
 
 use crate::{
     harness::cluster::Cluster,
-    init::{answer, at_terminal, folder},
+    init::{answer, arcctl_at_terminal, at_terminal, folder},
 };
 
 /// The questions of the sandbox, in their order, each with the keys that answer it.
@@ -96,8 +96,19 @@ fn a_profile_comes_of_questions_or_of_flags_and_leads_to_runners() {
         .collect();
     assert_eq!(unknown, ["EKS clusters"], "{document:#}");
 
-    let ended = cluster.up(&profile, &[]);
-    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    // A line per group, and where to look next.
+    let mut terminal = arcctl_at_terminal(&cluster, &home, &["up", "--yes"], 80);
+    for shown in [
+        "✓ Namespaces",
+        "✓ Controller",
+        "✓ Pool basic",
+        "next: `arcctl status`",
+    ] {
+        terminal.wait_for(shown);
+    }
+    let ended = terminal.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    cluster.keep(&ended);
     // A second `init` does not touch the profile, and says what there is.
     let again = cluster.arcctl(&[
         "init",

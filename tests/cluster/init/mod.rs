@@ -24,7 +24,17 @@ pub(crate) fn at_terminal(
     columns: u16,
 ) -> Terminal {
     let all = [&["init"], arguments].concat();
-    let mut command = cluster.command(&all, &[("TZ", "Asia/Seoul")]);
+    arcctl_at_terminal(cluster, folder, &all, columns)
+}
+
+/// `arcctl` with `arguments` at a terminal, in `folder`.
+pub(crate) fn arcctl_at_terminal(
+    cluster: &Cluster,
+    folder: &std::path::Path,
+    arguments: &[&str],
+    columns: u16,
+) -> Terminal {
+    let mut command = cluster.command(arguments, &[("TZ", "Asia/Seoul")]);
     command.current_dir(folder);
     Terminal::start(&command, columns)
 }
