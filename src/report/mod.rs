@@ -15,7 +15,6 @@ pub mod schedule;
 pub mod screen;
 pub mod smoke;
 pub mod status;
-mod status_changes;
 pub mod strip;
 pub mod tree;
 pub(crate) mod xml;
