@@ -260,6 +260,7 @@ impl State {
             online: false,
             busy: false,
             ephemeral: true,
+            version: None,
             scale_set: Some(scale_set),
         };
         self.runners.insert(id, runner.clone());

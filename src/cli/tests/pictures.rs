@@ -13,20 +13,21 @@ use crate::{
         Desired, EksFacts, Facts,
         aws::{AwsFacts, NodeNetwork},
         desired,
+        pool::runner_version::{self, Seen},
     },
     doctor,
     execute::StepResult,
     init,
     plan::{Action, Plan, planned},
     printable::{DIM, paint},
-    profile::{Profile, load, schedule::moment},
+    profile::{Pool, Profile, load, schedule::moment},
     report::{
         self,
         plan::Layout,
         run::Run,
         schedule,
         screen::wrapped,
-        status::{CertificateStatus, PoolStatus, ReleaseStatus, Status},
+        status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
         tree::tests::{PROFILE, at_its_end, in_the_middle, steps},
     },
     resource::observed::Observed,
@@ -166,7 +167,15 @@ fn status(_columns: usize) -> String {
         version: version.into(),
         status: "deployed".into(),
     };
-    let pools = profile(REFERENCE).pools.into_iter().map(|pool| PoolStatus {
+    let profile = profile(REFERENCE);
+    let runner = |pool: &Pool| RunnerStatus {
+        image: pool.image.clone(),
+        today: runner_version::day(now()),
+        freshness: runner_version::freshness(&profile, pool, Seen::default(), now()),
+    };
+    let pools = profile.pools.clone().into_iter().map(|pool| PoolStatus {
+        runner: Some(runner(&pool)),
+        mode: pool.mode,
         moment: moment(pool.schedule.as_ref(), pool.min, now()),
         schedule: pool.schedule.clone().map(|it| (it, pool.min)),
         name: pool.name,
