@@ -371,9 +371,9 @@ mod tests {
         );
         assert_eq!(first.json()["tags"], json!(["a", "b", "c"]));
         let rest = "/v2/team/runner/tags/list?last=c&n=3";
-        let last = get(&registry, rest, Some(&token)).await;
-        assert_eq!(last.header("link"), None);
-        assert_eq!(last.json()["tags"], json!(["d"]));
+        let end = get(&registry, rest, Some(&token)).await;
+        assert_eq!(end.header("link"), None);
+        assert_eq!(end.json()["tags"], json!(["d"]));
         assert_eq!(registry.violations(), Vec::<String>::new());
     }
 }
