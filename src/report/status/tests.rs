@@ -120,12 +120,24 @@ fn the_version_of_the_runners_is_below_the_numbers_and_only_concerns_are_summari
         ..pool(name, Some(50))
     };
     let all = status(vec![
-        with("current", runner(Some("2.338.1"), None, true, Some("2.338.1"))),
-        with("refused", runner(Some("2.336.0"), None, true, Some("2.338.1"))),
+        with(
+            "current",
+            runner(Some("2.338.1"), None, true, Some("2.338.1")),
+        ),
+        with(
+            "refused",
+            runner(Some("2.336.0"), None, true, Some("2.338.1")),
+        ),
         with("old", runner(Some("2.306.0"), None, true, None)),
-        with("updated", runner(Some("2.337.0"), Some("2.338.1"), true, Some("2.338.1"))),
+        with(
+            "updated",
+            runner(Some("2.337.0"), Some("2.338.1"), true, Some("2.338.1")),
+        ),
         with("own", runner(None, None, true, Some("2.338.1"))),
-        with("server", runner(Some("2.306.0"), None, false, Some("2.323.0"))),
+        with(
+            "server",
+            runner(Some("2.306.0"), None, false, Some("2.323.0")),
+        ),
     ]);
     let shown = text(&all, false);
     assert!(shown.lines().all(|it| it.chars().count() <= 80), "{shown}");
