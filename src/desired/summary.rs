@@ -82,7 +82,7 @@ pub fn summary(desired: &Desired) -> Summary {
             (label, values, object.manifest.clone())
         }
         Resource::ControllerSecret(it) => ("", one("credential", &it.credential), Value::Null),
-        Resource::Secret(it) => (secret_label(&it.content), Vec::new(), Value::Null),
+        Resource::Secret(it) => (it.content.label(), Vec::new(), Value::Null),
         Resource::Crds(crds) => {
             let names = crds.names.len();
             let chart = format!(
@@ -132,14 +132,6 @@ pub fn summary(desired: &Desired) -> Summary {
         label,
         values,
         whole,
-    }
-}
-
-const fn secret_label(content: &SecretContent) -> &'static str {
-    match content {
-        SecretContent::WebhookToken => "a random value",
-        SecretContent::Credential { .. } => "the pool's credential",
-        SecretContent::ProfileCredential => "the credential of the scale sets",
     }
 }
 

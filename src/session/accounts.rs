@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::teardown_source::use_pool_secrets;
+use super::teardown::source::use_pool_secrets;
 use crate::{
     clients::{
         credential::{self, Sources},

@@ -13,8 +13,6 @@ pub(crate) mod image_updates;
 mod scale_sets;
 pub(crate) mod state;
 pub(crate) mod teardown;
-pub(crate) mod teardown_advice;
-pub(crate) mod teardown_source;
 pub(crate) mod verify;
 
 use std::collections::BTreeSet;
@@ -23,7 +21,7 @@ use accounts::{accounts, accounts_of_gone_pools, audits, version_advice};
 use cluster_facts::{eks_facts, facts, in_each};
 use connection::{Connection, cluster_words};
 use github::{SignedIn, at_github};
-use teardown_advice::say_what_stays;
+use teardown::advice::say_what_stays;
 
 use crate::{
     clients::{

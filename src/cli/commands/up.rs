@@ -18,7 +18,7 @@ use crate::{
         not_started, tell,
     },
     secret,
-    session::{Session, teardown_advice},
+    session::{Session, teardown::advice},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let opened = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note_sentence(&session.target(), 2);
-        teardown_advice::refuse_own_runner(&session.context, &session.desired).await?;
+        advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
     };
     let mut session = match limit.within(READING, opened).await {

@@ -240,6 +240,17 @@ pub enum SecretContent {
     },
 }
 
+impl SecretContent {
+    /// What it is, for people.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::WebhookToken => "a random value",
+            Self::Credential { .. } => "the pool's credential",
+            Self::ProfileCredential => "the credential of the scale sets",
+        }
+    }
+}
+
 /// A chart's location and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chart {

@@ -150,6 +150,8 @@ pub(super) fn with_scale_set() -> Snapshot {
         resource("registration", "github", "fast"),
     ]);
     snapshot.scale_sets = Some(scale_set_facts(labels));
+    let shipped = Some("2.306.0".to_owned());
+    snapshot.offered.as_mut().unwrap().insert("fast".into(), shipped);
     snapshot
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::teardown::in_namespaces_of_pools;
+use super::in_namespaces_of_pools;
 use crate::{
     clients::kube::Target,
     desired::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Reports resources that cannot be deleted since their records are incomplete.
-pub(super) fn say_what_stays(records: &Records, profile: &str, output: Output) {
+pub(in crate::session) fn say_what_stays(records: &Records, profile: &str, output: Output) {
     for (id, details) in records.iter().filter(|(id, _)| teardown::is_at_aws(id)) {
         let known = Id::parse(id).and_then(|it| record::resource(&it, details, profile));
         if known.is_none() {

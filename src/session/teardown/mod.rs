@@ -1,16 +1,17 @@
 //! The session of a teardown, and its fallback if the controller or GitHub cannot remove the runners.
 
+pub(crate) mod advice;
+pub(super) mod source;
+
 use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::{
-    Session,
-    accounts::accounts,
-    set_order,
-    teardown_advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
-    teardown_source::{Source, from_inventory, from_profile, use_secret},
+use self::{
+    advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
+    source::{Source, from_inventory, from_profile, use_secret},
 };
+use super::{Session, accounts::accounts, set_order};
 use crate::{
     clients::{
         credential::{self, Credential, Loaded, Sources},

@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{
-    connection::{self, Connection},
-    eks_facts,
-    github::ca_bundle,
-    teardown::RemovalArgs,
-};
+use super::RemovalArgs;
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
@@ -27,6 +22,11 @@ use crate::{
     policy,
     profile::{App, Cluster, KubernetesSecretKey, Profile, TokenSource},
     resource::aws::rules_of,
+    session::{
+        connection::{self, Connection},
+        eks_facts,
+        github::ca_bundle,
+    },
     terminal::{
         args::GlobalArgs,
         environment::{hidden_variables, shared_files},
