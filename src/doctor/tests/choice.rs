@@ -42,4 +42,3 @@ fn what_follows_from_a_check_that_is_skipped_becomes_a_root() {
     let answers = found.iter().find(|it| it.id == "webhook-answers").unwrap();
     assert_eq!(answers.follows, None);
 }
-

@@ -151,7 +151,11 @@ pub(super) fn with_scale_set() -> Snapshot {
     ]);
     snapshot.scale_sets = Some(scale_set_facts(labels));
     let shipped = Some("2.306.0".to_owned());
-    snapshot.offered.as_mut().unwrap().insert("fast".into(), shipped);
+    snapshot
+        .offered
+        .as_mut()
+        .unwrap()
+        .insert("fast".into(), shipped);
     snapshot
 }
 

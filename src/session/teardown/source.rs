@@ -224,7 +224,7 @@ pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {
 }
 
 /// The same for pools with a credential of their own.
-pub(super) async fn use_pool_secrets(kube: &Kube, profile: &mut Profile) -> Result<()> {
+pub(in crate::session) async fn use_pool_secrets(kube: &Kube, profile: &mut Profile) -> Result<()> {
     for pool in &mut profile.pools {
         let Some(name) = pool.credential_secret() else {
             continue;
