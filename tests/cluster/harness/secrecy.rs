@@ -147,12 +147,12 @@ impl Cluster {
         }
     }
 
-    /// All values of all Secrets but the controller's, decoded.
+    /// All values of all Secrets but those that a controller reads its credential from, decoded.
     fn other_secrets(&self) -> Vec<(String, String)> {
         let text = self.kubectl(&["get", "secrets", "-A", "-o", "json"], None);
         let list: Value = serde_json::from_str(&text).unwrap();
         let secrets = list["items"].as_array().unwrap().iter();
-        let others = secrets.filter(|it| it["metadata"]["name"] != "controller-manager");
+        let others = secrets.filter(|it| !has_credential(it["metadata"]["name"].as_str().unwrap()));
         let mut values = Vec::new();
         for secret in others {
             let name = secret["metadata"]["name"].as_str().unwrap();
@@ -197,6 +197,13 @@ impl Cluster {
             .unwrap();
         assert_eq!(value, token.as_bytes());
     }
+}
+
+/// The controllers' Secrets, and the copy that GitHub's own makes for each listener (scale-sets.md 3).
+fn has_credential(secret: &str) -> bool {
+    secret == "controller-manager"
+        || secret.starts_with("arcctl-github")
+        || secret.ends_with("-listener-config")
 }
 
 /// A release as JSON: base64 (the Secret's), base64 (helm's), gzip.

@@ -34,8 +34,9 @@ const FAST: &str = "  - name: fast
 
 timeouts:";
 
-/// The sandbox's profile with both pools, changed.
+/// The sandbox's profile with both pools, changed. The server keeps the labels, as with its feature flag.
 fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+    cluster.world().github().keep_scale_set_labels(true);
     let charts = cluster.charts_url();
     let located = format!("charts:\n  scaleSets: {charts}\n");
     let mut pool = FAST.to_owned();
