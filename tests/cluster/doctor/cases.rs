@@ -39,6 +39,10 @@ elsewhere! {
     ControllersApart = "controllers-apart",
     PodIdentityAssociation = "pod-identity-association",
     PodIdentityAgent = "pod-identity-agent",
+    ScaleSetControllerRuns = "scale-set-controller-runs",
+    ScaleSetSecret = "scale-set-secret",
+    ScaleSetNotOutdated = "scale-set-not-outdated",
+    ScaleSetRegistered = "scale-set-registered",
 }
 
 impl Elsewhere {

@@ -47,6 +47,19 @@ pub(crate) const NOT_REAL: &[(&str, &str)] = &[
     ),
 ];
 
+/// Checks whose faults the sandbox could have, and that no test makes real yet: their verdicts are tested on worlds made by
+/// hand alone (src/doctor/tests).
+pub(crate) const NOT_YET: &[&str] = &[
+    "scale-set-versions",
+    "scale-set-labels",
+    "scale-set-one-listener",
+    "scale-set-listener",
+    "scale-set-session",
+    "scale-set-runners",
+    "scale-set-nothing-stuck",
+    "scale-set-known-here",
+];
+
 /// The sandbox, and what the faults have changed in how arcctl is called.
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
@@ -213,7 +226,7 @@ impl Scene {
 }
 
 /// The commands in a fix: what is in backticks and begins with a program.
-fn commands(fix: &str) -> Vec<&str> {
+pub(crate) fn commands(fix: &str) -> Vec<&str> {
     fix.split('`')
         .skip(1)
         .step_by(2)
@@ -308,6 +321,7 @@ fn no_check_is_forgotten() {
     let named: Vec<&str> = played
         .chain(ELSEWHERE.iter().copied())
         .chain(NOT_REAL.iter().map(|it| it.0))
+        .chain(NOT_YET.iter().copied())
         .collect();
     let once: BTreeSet<&str> = named.iter().copied().collect();
     assert_eq!(once.len(), named.len(), "an id is there twice: {named:?}");

@@ -177,9 +177,13 @@ fn planned(cluster: &Cluster, profile: &Path) {
     assert_eq!(plan.code, 2, "{}", plan.stderr);
     assert_snapshot!("hand_made_planned", plan.planned());
     let human = cluster.arcctl(&["plan", "-f", profile.to_str().unwrap(), "--adopt"]);
-    let secret = human.stdout.lines().find(|it| it.contains("secret/"));
-    let secret = secret.unwrap_or_default();
-    assert!(secret.contains("taken over (--adopt)"), "{}", human.stdout);
+    let secret = human.stdout.split("update  secret/").nth(1);
+    let secret: Vec<&str> = secret.unwrap_or_default().lines().take(2).collect();
+    assert!(
+        secret.join(" ").contains("taken over (--adopt)"),
+        "{}",
+        human.stdout
+    );
     // What goes is shown whole, for whoever wants it again.
     let rival = human
         .stdout

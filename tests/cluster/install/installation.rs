@@ -188,6 +188,7 @@ fn the_pool_is_full(pool: &Value) {
             "mode",
             "name",
             "registered",
+            "runner",
             "running",
             "schedule"
         ]

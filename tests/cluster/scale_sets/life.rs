@@ -22,6 +22,7 @@ fn listed(cluster: &Cluster) -> Listing {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn an_installation_of_both_modes_from_nothing_to_nothing() {
     let cluster = Cluster::fast();
     let before = listed(&cluster);

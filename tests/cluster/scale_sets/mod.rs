@@ -1,5 +1,6 @@
 //! Runner scale sets beside a pool of the other mode, from nothing to nothing.
 
+mod faults;
 mod foreign;
 mod life;
 mod removal;

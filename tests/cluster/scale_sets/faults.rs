@@ -1,0 +1,90 @@
+//! What breaks a scale set: `doctor` names it, and the commands of its finding mend it.
+
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    doctor::{cases::Elsewhere, check, fixes::commands},
+    harness::waiting::until,
+};
+
+/// What `doctor` finds about the scale sets.
+fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
+    let file = profile.to_str().unwrap();
+    let arguments = ["doctor", "-f", file, "-o", "json", "--only", "scale-sets"];
+    cluster.arcctl(&arguments).document()
+}
+
+/// Runs a command of a finding; the sandbox's kubelets keep no logs.
+fn run(cluster: &Cluster, profile: &std::path::Path, command: &str) {
+    if command.contains(" logs ") || command.contains(" describe ") {
+        return;
+    }
+    let Some(rest) = command.strip_prefix("arcctl ") else {
+        let said = cluster.try_tool("sh", &["-c", command], None);
+        said.unwrap_or_else(|said| panic!("{command}: {said}"));
+        return;
+    };
+    let mut words: Vec<&str> = rest.split(' ').collect();
+    words.extend(["-f", profile.to_str().unwrap()]);
+    if words.contains(&"up") || words.contains(&"--fix") {
+        words.push("--yes");
+    }
+    let ended = cluster.arcctl(&words);
+    assert_eq!(ended.code, 0, "{command}: {}", ended.stderr);
+}
+
+/// The check is broken; its printed fix is followed, and all checks of the scale sets hold again.
+fn mended(cluster: &Cluster, profile: &std::path::Path, broken: Elsewhere) {
+    let id = broken.id();
+    let mut fix = String::new();
+    until(&format!("{id} is broken"), || {
+        let document = doctor(cluster, profile);
+        let found = check(&document, id);
+        found["fix"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut fix);
+        found["verdict"] == "broken"
+    });
+    let all = commands(&fix);
+    assert!(!all.is_empty(), "{id} names no command: {fix}");
+    // Where a fix has two ways, the last one is that for a cause which the first does not mend.
+    run(cluster, profile, all.last().unwrap());
+    until(&format!("after {id} all is well"), || {
+        let document = doctor(cluster, profile);
+        let checks = document["checks"].as_array().unwrap();
+        checks.iter().all(|it| it["verdict"] == "holds")
+    });
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_breaks_a_scale_set_is_mended_by_what_its_finding_says() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+
+    let deployment = "deployment/arc-gha-rs-controller";
+    cluster.kubectl(&["-n", SYSTEM, "delete", deployment], None);
+    mended(&cluster, &profile, Elsewhere::ScaleSetControllerRuns);
+
+    cluster.kubectl(&["-n", RUNNERS, "delete", "secret", "arcctl-github"], None);
+    mended(&cluster, &profile, Elsewhere::ScaleSetSecret);
+
+    let outdated = r#"{"status": {"phase": "Outdated"}}"#;
+    let set = ["-n", RUNNERS, "patch", "autoscalingrunnerset", "fast"];
+    let status = ["--subresource=status", "--type=merge", "-p", outdated];
+    cluster.kubectl(&[&set[..], &status].concat(), None);
+    mended(&cluster, &profile, Elsewhere::ScaleSetNotOutdated);
+
+    assert!(
+        cluster
+            .world()
+            .github()
+            .remove_scale_set(at_github(&cluster)[0])
+    );
+    mended(&cluster, &profile, Elsewhere::ScaleSetRegistered);
+    cluster.finish();
+}
