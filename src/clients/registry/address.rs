@@ -120,7 +120,8 @@ pub(super) fn is_local(host: &str) -> bool {
     } else {
         host.split(':').next().unwrap_or_default()
     };
-    name == "localhost" || name == "[::1]" || name.starts_with("127.")
+    let is_loopback = |it: std::net::Ipv4Addr| it.is_loopback();
+    name == "localhost" || name == "[::1]" || name.parse().is_ok_and(is_loopback)
 }
 
 #[cfg(test)]

@@ -141,12 +141,12 @@ pub(super) fn refused(answer: &Answer, address: &Address, signed_in: bool) -> Er
             ErrorKind::Unauthorized,
             format!("the registry `{host}` does not let this login read `{}`", address.repository),
         )
-        .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`")),
+        .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`; a registry answers the same for a repository that does not exist")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => new(
             ErrorKind::Unauthorized,
             format!("the registry `{host}` lets nobody read `{}` without a login", address.repository),
         )
-        .hint(format!("sign in with `docker login {host}` on this machine, or name a Secret in `images.pullSecrets` of the profile; arcctl starts no credential helper")),
+        .hint(format!("sign in with `docker login {host}` on this machine, or name a Secret in `images.pullSecrets` of the profile (arcctl starts no credential helper); a registry answers the same for a repository that does not exist")),
         StatusCode::NOT_FOUND => new(
             ErrorKind::Failed,
             format!("the registry `{host}` has no repository `{}`", address.repository),

@@ -133,9 +133,10 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn value(&self) -> Option<Secret> {
-        let text = self.token.as_ref().or(self.access_token.as_ref())?;
-        let secret = Secret::trimmed(text).0;
-        (!secret.is_empty()).then_some(secret)
+        let texts = [&self.token, &self.access_token].into_iter().flatten();
+        texts
+            .map(|it| Secret::trimmed(it).0)
+            .find(|it| !it.is_empty())
     }
 }
 

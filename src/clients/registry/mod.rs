@@ -123,7 +123,10 @@ impl<'a> Repository<'a> {
         let mut answer = self.attempts(method, url, accept).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             let challenge = Challenge::best(&answer.headers);
-            let authorization = self.signed_in(challenge.as_ref(), &answer).await?;
+            let authorization = self
+                .signed_in(challenge.as_ref(), &answer)
+                .await
+                .map_err(|it| self.hidden(it))?;
             self.remember(authorization);
             answer = self.attempts(method, url, accept).await?;
         }

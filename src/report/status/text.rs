@@ -43,8 +43,7 @@ pub fn text(status: &Status, verbose: bool) -> String {
     );
     let concerns = super::concerns(status).count();
     if concerns > 0 {
-        let told =
-            format!("{concerns} of {all} pools have runners that GitHub does not surely take");
+        let told = format!("{concerns} of {all} pools have a runner version to look at");
         line(&mut text, &told);
     }
     line(&mut text, "-v shows all, --pool NAME one");

@@ -17,6 +17,7 @@ use crate::{
         context::Context,
         deletion::release_id,
         observed::{Observed, Ownership, Present, Readiness},
+        scale_sets::minor,
     },
 };
 
@@ -46,6 +47,7 @@ impl HelmRelease {
         let ownership = record.ownership(&self.profile);
         let holder = Self::holder(context, &record);
         // Reported in the plan, before any write.
+        minor::refuse_another(context, self, &record.chart_version).await?;
         if record.status == "uninstalling" {
             return Err(self.half_uninstalled(holder));
         }

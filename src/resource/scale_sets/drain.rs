@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     clients::kube::{Selection, Target},
-    desired::resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
+    desired::{
+        names,
+        resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
+    },
     error::Result,
     inventory,
     resource::{
@@ -33,6 +36,18 @@ enum Look {
     NotOurs(Observed),
     /// What is there, and the next step.
     Ours(Box<Going>, Next),
+}
+
+/// Why a set is not that of this profile's release: the release may be gone, and another tool have made one of its name.
+fn of_another(live: &Value, profile: &str) -> Option<String> {
+    let metadata = &live["metadata"];
+    match metadata["labels"][names::PROFILE_LABEL].as_str() {
+        Some(label) if label == profile => None,
+        Some(label) => Some(format!("its label `{}` is `{label}`", names::PROFILE_LABEL)),
+        // One that was taken over has it after its first upgrade.
+        None if metadata["annotations"]["meta.helm.sh/release-name"].is_string() => None,
+        None => Some(format!("it has no label `{}`", names::PROFILE_LABEL)),
+    }
 }
 
 impl ScaleSetDrain {
@@ -75,6 +90,14 @@ impl ScaleSetDrain {
             }
             None if going.recorded.is_none() => return Ok(Look::NotOurs(Observed::Absent)),
             None => {}
+        }
+        if let Some(live) = going.objects.set.as_ref()
+            && let Some(evidence) = of_another(live, profile)
+        {
+            return Ok(Look::NotOurs(Observed::Present(Present {
+                ownership: Ownership::Foreign { evidence },
+                ..Present::same(Readiness::Ready)
+            })));
         }
         let next = self.next(context, &going).await?;
         Ok(Look::Ours(Box::new(going), next))
@@ -161,7 +184,13 @@ impl ScaleSetDrain {
         let hangs = going.hangs(Timestamp::now());
         let way = Way::of(&context.removal, going, hangs);
         if let Some(live) = objects.set.as_ref().filter(|it| ending(it).is_none()) {
-            return Ok(next_of_live(live, going, way, context.removal.force));
+            let next = next_of_live(live, going, way, context.removal.force);
+            if matches!(next, Next::Delete)
+                && let Some(waits) = self.jobs(context, live).await?
+            {
+                return Ok(Next::Wait(waits));
+            }
+            return Ok(next);
         }
         Ok(match way {
             Way::ByHand => free(going, context.removal.force),
@@ -172,6 +201,24 @@ impl ScaleSetDrain {
             }),
             Way::Waiting => Next::Wait(self.without_controller()),
         })
+    }
+
+    /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun.
+    async fn jobs(&self, context: &Context, live: &Value) -> Result<Option<Readiness>> {
+        let Some(id) = id(live) else { return Ok(None) };
+        if context.removal.force || context.removal.without_github.is_some() {
+            return Ok(None);
+        }
+        let (github, profile) = context.github_of(&self.name);
+        let found = github.scale_set(scope(profile)?, id).await?;
+        let jobs = found.and_then(|it| it.statistics).unwrap_or_default();
+        let count = jobs.total_assigned_jobs.max(jobs.total_busy_runners);
+        Ok((count > 0).then(|| {
+            Readiness::progressing(format!(
+                "scale set `{}` has {count} jobs at GitHub",
+                self.name
+            ))
+        }))
     }
 
     /// What the controller has still to remove; where it takes long, where its reason is.
@@ -238,5 +285,23 @@ impl ScaleSetDrain {
                 "see why with `kubectl -n {namespace} describe deployment {name}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
             ),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_another_tool_with_its_name_is_not_ours() {
+        let with = |metadata: Value| of_another(&json!({"metadata": metadata}), "mine");
+        assert_eq!(
+            with(json!({"labels": {"arcctl.dev/profile": "mine"}})),
+            None
+        );
+        assert!(with(json!({"labels": {"arcctl.dev/profile": "theirs"}})).is_some());
+        let by_helm = json!({"annotations": {"meta.helm.sh/release-name": "fast"}});
+        assert_eq!(with(by_helm), None);
+        assert!(with(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}})).is_some());
     }
 }

@@ -73,13 +73,22 @@ impl Way {
 }
 
 impl Going {
-    /// Whether the set has been going for long.
+    /// Whether something of the set has been going for long, or is left without the set, so that nobody removes it.
     pub(super) fn hangs(&self, now: Timestamp) -> bool {
-        let deleted = self.objects.set.as_ref().and_then(|it| {
+        let it = &self.objects;
+        let rest = it
+            .listeners
+            .iter()
+            .chain(&it.runner_sets)
+            .chain(&it.runners);
+        let deleted = it.set.iter().chain(rest).filter_map(|it| {
             let time = it["metadata"]["deletionTimestamp"].as_str()?;
             time.parse::<Timestamp>().ok()
         });
-        deleted.is_some_and(|it| now.duration_since(it) > PATIENCE)
+        match deleted.min() {
+            Some(oldest) => now.duration_since(oldest) > PATIENCE,
+            None => it.set.is_none(),
+        }
     }
 }
 

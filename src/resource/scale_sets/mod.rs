@@ -10,6 +10,7 @@ pub(crate) mod events;
 mod going;
 pub(crate) mod listener;
 mod minimum;
+pub(crate) mod minor;
 pub mod objects;
 pub(crate) mod online;
 pub(crate) mod registered;

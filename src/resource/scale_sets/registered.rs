@@ -15,9 +15,9 @@ use crate::{
         github::RegisteredSet,
         kube::{Selection, Target},
     },
-    desired::resource::scale_set::ScaleSet,
+    desired::{names, resource::scale_set::ScaleSet},
     diff::Difference,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, System},
     inventory,
     resource::{
         context::{Context, scope},
@@ -98,9 +98,16 @@ impl ScaleSet {
             "AutoscalingRunnerSet `{}` does not exist yet",
             self.name
         )));
-        if let Some(found) = found
-            && self.recorded(context).await? != Some(found.id)
-        {
+        let Some(found) = found else {
+            return Ok(Observed::Present(present));
+        };
+        let home = inventory::Home::of(&context.profile);
+        let known = inventory::scale_sets(&context.kube, home).await?;
+        let place = known.iter().find(|it| *it.1 == found.id).map(|it| it.0);
+        if let Some(other) = place.filter(|it| **it != self.place()) {
+            return Err(self.moved(other));
+        }
+        if place.is_none() {
             present.ownership = Ownership::Foreign {
                 evidence: format!(
                     "GitHub has a runner scale set `{}` that this cluster has not made: {}; with one name two clusters fight over its jobs, so give the pool another name or group, or delete that one where it was made",
@@ -110,6 +117,17 @@ impl ScaleSet {
             };
         }
         Ok(Observed::Present(present))
+    }
+
+    /// The pool had another namespace, and is still registered from there.
+    fn moved(&self, other: &str) -> Error {
+        Error::new(
+            ErrorKind::Refused,
+            System::GitHub,
+            format!("runner scale set `{}` is still registered by `{other}`", self.name),
+        )
+        .object(names::scale_set_id(&self.namespace, &self.name))
+        .hint("a pool cannot change its namespace in one run: remove it from the profile, run `arcctl up`, then add it with the new namespace")
     }
 
     /// The proofs, in their order: each with its reason where it fails.
@@ -202,13 +220,17 @@ impl ScaleSet {
             return Some(Readiness::stuck(reason, again));
         }
         let group = found.runner_group_name.as_deref();
-        if let (Some(wanted), Some(group)) = (self.group.as_deref(), group)
-            && !wanted.eq_ignore_ascii_case(group)
-        {
+        let elsewhere = match (self.group.as_deref(), group) {
+            (Some(wanted), Some(group)) => !wanted.eq_ignore_ascii_case(group),
+            (Some(_), None) => true,
+            // The default group's id (reference: scale-sets.md 2.1).
+            (None, _) => found.runner_group_id > 1,
+        };
+        if elsewhere {
+            let (is, wanted) = (group.unwrap_or("?"), self.group.as_deref());
+            let wanted = wanted.map_or("the default one".to_owned(), |it| format!("`{it}`"));
             return Some(Readiness::stuck(
-                format!(
-                    "scale set `{name}` is in runner group `{group}` at GitHub, not in `{wanted}`"
-                ),
+                format!("scale set `{name}` is in runner group `{is}` at GitHub, not in {wanted}"),
                 again,
             ));
         }

@@ -3,7 +3,7 @@
 pub(crate) mod advice;
 pub(super) mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
@@ -25,7 +25,7 @@ use crate::{
         teardown::{self, Records, TeardownOptions},
     },
     error::{Error, ErrorKind, Result},
-    observe,
+    inventory, observe,
     profile::Profile,
     resource::{
         context::{Clients, Context, scope},
@@ -111,7 +111,13 @@ pub(crate) async fn open(
         removal.by_hand = Box::pin(by_hand(&source, runs, &credential, lost.as_ref())).await?;
     }
     if let Some(error) = lost {
-        removal.without_github = Some(without_github(error, left, args.force, output)?);
+        let home = inventory::Home::of(profile);
+        let sets = inventory::scale_sets(kube, home).await?;
+        let left = Left {
+            runners: left,
+            sets: &sets,
+        };
+        removal.without_github = Some(without_github(error, &left, args.force, output)?);
     }
     say_by_hand(&removal, output);
     let options = TeardownOptions {
@@ -309,12 +315,39 @@ async fn by_hand(
     }
 }
 
-/// GitHub cannot be called: an error while runners are registered there, unless `force`.
-fn without_github(error: Error, left: usize, force: bool, output: Output) -> Result<String> {
-    if left > 0 && !force {
-        let way_out = format!(
-            "or run `arcctl teardown --force`: it deletes the {left} runners without GitHub, which lists them as offline and removes them itself after 1 day (ephemeral) or 14 days"
-        );
+/// What is registered at GitHub.
+struct Left<'a> {
+    runners: usize,
+    /// The ids of scale sets, by `namespace/name`.
+    sets: &'a BTreeMap<String, u64>,
+}
+
+impl Left<'_> {
+    /// What `--force` leaves there: GitHub removes runners after some time, and no scale set.
+    fn way_out(&self) -> String {
+        let mut parts = Vec::new();
+        if self.runners > 0 {
+            parts.push(format!(
+                "it deletes the {} runners without GitHub, which lists them as offline and removes them itself after 1 day (ephemeral) or 14 days",
+                self.runners
+            ));
+        }
+        let named = |(place, id): (&String, &u64)| format!("`{place}` (id {id})");
+        let sets: Vec<String> = self.sets.iter().map(named).collect();
+        if !sets.is_empty() {
+            parts.push(format!(
+                "GitHub keeps the runner scale sets {} until somebody deletes them there",
+                sets.join(", ")
+            ));
+        }
+        format!("or run `arcctl teardown --force`: {}", parts.join("; "))
+    }
+}
+
+/// GitHub cannot be called: an error while something is registered there, unless `force`.
+fn without_github(error: Error, left: &Left<'_>, force: bool, output: Output) -> Result<String> {
+    if (left.runners > 0 || !left.sets.is_empty()) && !force {
+        let way_out = left.way_out();
         let hint = match &error.hint {
             Some(hint) => format!("{hint}; {way_out}"),
             None => way_out,
@@ -322,8 +355,17 @@ fn without_github(error: Error, left: usize, force: bool, output: Output) -> Res
         return Err(error.hint(hint));
     }
     output.note(format!(
-        "advice: {}: runners that are registered at GitHub stay there until GitHub removes them",
-        error.message
+        "advice: {}: runners that are registered at GitHub stay there until GitHub removes them{}",
+        error.message,
+        if left.sets.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; {}",
+                left.way_out()
+                    .trim_start_matches("or run `arcctl teardown --force`: ")
+            )
+        }
     ));
     Ok(error.message)
 }

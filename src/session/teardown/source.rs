@@ -150,15 +150,7 @@ pub(super) async fn from_inventory(
         .object(format!("config-map/{}/arcctl-{name}", names::SYSTEM_NAMESPACE))
         .hint("`kubectl get configmaps -A -l app.kubernetes.io/managed-by=arcctl` lists them; or name the profile's file with -f"));
     };
-    let secret = Target::namespaced(
-        "v1",
-        "Secret",
-        &profile.controller.namespace,
-        names::CONTROLLER_SECRET,
-    );
-    if let Some(secret) = kube.get(&secret).await? {
-        use_secret(&mut profile, &secret);
-    }
+    use_controller_secret(&kube, &mut profile).await?;
     use_pool_secrets(&kube, &mut profile).await?;
     Ok(Source {
         access,
@@ -221,6 +213,27 @@ pub(super) fn use_secret(profile: &mut Profile, secret: &Value) {
     let github = &mut profile.github;
     let place = (namespace.as_str(), names::CONTROLLER_SECRET);
     use_made(place, secret, &mut github.token, &mut github.app);
+}
+
+/// Uses the Secret of the controller; where every pool is a scale set, that in one of their namespaces.
+async fn use_controller_secret(kube: &Kube, profile: &mut Profile) -> Result<()> {
+    let namespace = profile.controller.namespace.clone();
+    let secret = Target::namespaced("v1", "Secret", &namespace, names::CONTROLLER_SECRET);
+    if let Some(secret) = kube.get(&secret).await? {
+        use_secret(profile, &secret);
+        return Ok(());
+    }
+    let namespaces = profile.runner_namespaces().into_iter().map(str::to_owned);
+    for namespace in namespaces.collect::<Vec<_>>() {
+        let place = (namespace.as_str(), names::SCALE_SET_SECRET);
+        let secret = Target::namespaced("v1", "Secret", place.0, place.1);
+        if let Some(secret) = kube.get(&secret).await? {
+            let github = &mut profile.github;
+            use_made(place, &secret, &mut github.token, &mut github.app);
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// The same for pools with a credential of their own.

@@ -16,12 +16,16 @@ const TABLE: &str = include_str!("releases.tsv");
 /// The line of the header with the day of the table.
 const AS_OF: &str = "# as of\t";
 
+/// No runner of Actions had a version below 2.100; the first releases are of 2019, with numbers above 2.150.
+const OLDEST_MINOR: u64 = 100;
+
 /// A version of the runner, as 2.329.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunnerVersion(pub u64, pub u64, pub u64);
 
 impl RunnerVersion {
-    /// Parses `2.306.0` and `v2.306.0`; no runner had version 1.
+    /// Parses `2.306.0` and `v2.306.0`. The runners of Actions are of 2.100 and later: other numbers in a tag are those of
+    /// Ubuntu, of docker, or of the image itself.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
         let mut next = || {
@@ -32,7 +36,7 @@ impl RunnerVersion {
                 .ok()
         };
         let version = Self(next()?, next()?, next()?);
-        (version.0 >= 2 && parts.next().is_none()).then_some(version)
+        (version.0 == 2 && version.1 >= OLDEST_MINOR && parts.next().is_none()).then_some(version)
     }
 }
 
