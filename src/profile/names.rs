@@ -97,16 +97,25 @@ impl Pool {
     }
 }
 
+fn namespaces_of<'a>(pools: impl Iterator<Item = &'a Pool>) -> Vec<&'a str> {
+    let mut found: Vec<&str> = Vec::new();
+    for pool in pools {
+        if !found.contains(&pool.namespace.as_str()) {
+            found.push(&pool.namespace);
+        }
+    }
+    found
+}
+
 impl Profile {
     /// The namespaces of the pools, without duplicates, in the order of the profile.
     pub fn runner_namespaces(&self) -> Vec<&str> {
-        let mut found: Vec<&str> = Vec::new();
-        for pool in &self.pools {
-            if !found.contains(&pool.namespace.as_str()) {
-                found.push(&pool.namespace);
-            }
-        }
-        found
+        namespaces_of(self.pools.iter())
+    }
+
+    /// The namespaces of the pools that are runner scale sets, in the same way.
+    pub fn scale_set_namespaces(&self) -> Vec<&str> {
+        namespaces_of(self.scale_set_pools())
     }
 
     /// The namespaces of the controllers and of the pools, without duplicates. arcctl's inventory and lease are in the

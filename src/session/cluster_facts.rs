@@ -9,7 +9,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{EksFacts, Facts, charts, names, resource::Chart},
+    desired::{EksFacts, Facts, charts, names, resource::Chart, scale_set::schedule},
     error::Result,
     profile::{Auto, Profile, lint::windows_over},
 };
@@ -128,15 +128,8 @@ async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
 /// The current tables of the minimums of scale sets, by pool.
 async fn live_tables(kube: &Kube, profile: &Profile) -> Result<BTreeMap<String, String>> {
     let name = names::schedule_name(&profile.name);
-    let mut namespaces: Vec<&str> = profile
-        .scale_set_pools()
-        .filter(|it| it.schedule.is_some())
-        .map(|it| it.namespace.as_str())
-        .collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
     let mut tables = BTreeMap::new();
-    for namespace in namespaces {
+    for namespace in schedule::namespaces(profile) {
         let target = Target::namespaced("v1", "ConfigMap", namespace, &name);
         let live = kube.get(&target).await?.unwrap_or_default();
         let data = live["data"].as_object().into_iter().flatten();

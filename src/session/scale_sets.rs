@@ -29,13 +29,7 @@ pub(super) fn selections(profile: &Profile) -> Vec<Selection> {
 }
 
 fn of(profile: &Profile, kind: &str) -> Vec<Selection> {
-    let mut namespaces: Vec<&str> = Vec::new();
-    for pool in profile.scale_set_pools() {
-        if !namespaces.contains(&pool.namespace.as_str()) {
-            namespaces.push(&pool.namespace);
-        }
-    }
-    let all = namespaces.into_iter();
+    let all = profile.scale_set_namespaces().into_iter();
     all.map(|it| Selection::namespaced(API_VERSION, kind, it))
         .collect()
 }

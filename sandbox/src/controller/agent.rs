@@ -105,14 +105,9 @@ impl Agents {
             .filter(|pod| objects::started_at(pod, "runner").is_some())
             .collect();
         let alive: HashSet<&str> = running.iter().map(|pod| uid(pod)).collect();
-        let ended: Vec<String> = self
-            .states
-            .keys()
-            .filter(|id| !alive.contains(id.as_str()))
-            .cloned()
-            .collect();
-        for id in ended {
-            if let Some(State::Online { web, id, job, .. }) = self.states.remove(&id) {
+        let ended = self.states.extract_if(|id, _| !alive.contains(id.as_str()));
+        for (_, state) in ended {
+            if let State::Online { web, id, job, .. } = state {
                 if let (Some(broker), Some((taken, _))) = (&self.broker, job) {
                     broker.lose(taken);
                 }

@@ -81,14 +81,9 @@ impl Agents {
             .filter(|pod| objects::started_at(pod, "runner").is_some())
             .collect();
         let alive: HashSet<&str> = running.iter().map(|pod| uid(pod)).collect();
-        let gone: Vec<String> = self
-            .states
-            .keys()
-            .filter(|id| !alive.contains(id.as_str()))
-            .cloned()
-            .collect();
-        for id in gone {
-            if let Some(State::Online { id, job, .. }) = self.states.remove(&id) {
+        let gone = self.states.extract_if(|id, _| !alive.contains(id.as_str()));
+        for (_, state) in gone {
+            if let State::Online { id, job, .. } = state {
                 if let Some((taken, _)) = job {
                     self.broker.lose(taken);
                 }

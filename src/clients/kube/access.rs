@@ -7,9 +7,8 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::error::innermost;
 use crate::{
-    clients::aws::auth::Login,
+    clients::{aws::auth::Login, cause::innermost},
     error::{Error, Result, System},
 };
 

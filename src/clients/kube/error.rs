@@ -8,6 +8,7 @@ use super::{CALL_TIMEOUT, Selection, Target};
 use crate::{
     clients::{
         aws::auth::Login,
+        cause::innermost,
         requests::Call,
         retry::{LONGEST, backoff},
     },
@@ -210,15 +211,6 @@ pub fn status(error: &kube::Error) -> Option<&Status> {
         kube::Error::Api(status) => Some(status),
         _ => None,
     }
-}
-
-/// The last source of an error: the original cause.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    crate::secret::without_userinfo(&current.to_string())
 }
 
 #[cfg(test)]

@@ -16,14 +16,15 @@ use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
 pub use access::Access;
+use error::Reply;
 pub use error::{KubeFailure, status};
-use error::{Reply, innermost};
 use request_log::{ATTEMPT, RequestLog};
 pub use target::{Kind, Selection, Target};
 pub use writes::Mode;
 
 use super::{
     aws::auth::Login,
+    cause::innermost,
     requests::{Call, Counter},
     retry::pause,
 };

@@ -1,7 +1,5 @@
 //! An answer of a registry or its token server, and the errors that follow from one.
 
-use std::error::Error as StdError;
-
 use http::{HeaderMap, StatusCode, header};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -9,9 +7,9 @@ use serde_json::Value;
 
 use super::Address;
 use crate::{
+    clients::cause::innermost,
     error::{Error, ErrorKind, Result, System},
     printable::printable,
-    secret::without_userinfo,
 };
 
 /// The largest body that is read: a page of a thousand tags has 130 KB at most.
@@ -42,7 +40,7 @@ impl std::fmt::Display for Silence {
                 write!(formatter, "its answer has more than {} MiB", LARGEST >> 20)
             }
             Self::Failed(error) if error.is_timeout() => formatter.write_str("no answer in time"),
-            Self::Failed(error) => formatter.write_str(&without_userinfo(&innermost(error))),
+            Self::Failed(error) => formatter.write_str(&innermost(error)),
         }
     }
 }
@@ -174,14 +172,6 @@ pub(super) fn unreachable(silence: &Silence, host: &str) -> Error {
         .cause(silence)
         .hint("check the name in the image or in `images.registry`, and the network to it (proxy, firewall, VPN); this machine must trust the registry's certificate (SSL_CERT_FILE names more authorities)")
         .passing(true)
-}
-
-fn innermost(error: &dyn StdError) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    current.to_string()
 }
 
 #[cfg(test)]

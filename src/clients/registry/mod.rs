@@ -154,71 +154,48 @@ impl<'a> Repository<'a> {
 
     /// A token from the server that the registry names.
     async fn token(&self, url: Url) -> Result<Secret> {
-        let mut attempt = 1;
-        loop {
-            let (request, body) = match self.login {
-                Some(Login::Identity(token)) => {
-                    let mut form = url.clone();
-                    form.query_pairs_mut()
-                        .append_pair("grant_type", "refresh_token")
-                        .append_pair("client_id", "arcctl")
-                        .append_pair("refresh_token", token.expose());
-                    let mut target = url.clone();
-                    target.set_query(None);
-                    let body = form.query().unwrap_or_default().to_owned();
-                    (self.http.post(target), Some(body))
-                }
-                Some(login @ Login::Basic { .. }) => {
-                    let request = self.http.get(url.clone());
-                    let basic = login.basic();
-                    (authorized(request, basic.as_ref()), None)
-                }
-                None => (self.http.get(url.clone()), None),
-            };
-            let request = match body {
-                Some(body) => request
+        let host = url.host_str().unwrap_or_default();
+        let answer = retried(&Method::GET, &url, host, || self.token_request(&url)).await?;
+        if !answer.status.is_success() {
+            return Err(self.hidden(refused(&answer, &self.address, self.login.is_some())));
+        }
+        let token: Token = answer.json(&self.address)?;
+        token
+            .value()
+            .ok_or_else(|| self.address.failed("got no token from its token server"))
+    }
+
+    fn token_request(&self, url: &Url) -> reqwest::RequestBuilder {
+        match self.login {
+            Some(Login::Identity(token)) => {
+                let mut form = url.clone();
+                form.query_pairs_mut()
+                    .append_pair("grant_type", "refresh_token")
+                    .append_pair("client_id", "arcctl")
+                    .append_pair("refresh_token", token.expose());
+                let mut target = url.clone();
+                target.set_query(None);
+                self.http
+                    .post(target)
                     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(body),
-                None => request,
-            };
-            match sent(&Method::GET, &url, attempt, request).await {
-                Ok(answer) if answer.status.is_success() => {
-                    let token: Token = answer.json(&self.address)?;
-                    return token
-                        .value()
-                        .ok_or_else(|| self.address.failed("got no token from its token server"));
-                }
-                Ok(answer) if !answer.may_pass() || attempt >= ATTEMPTS => {
-                    let error = refused(&answer, &self.address, self.login.is_some());
-                    return Err(self.hidden(error));
-                }
-                Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
-                    let host = url.host_str().unwrap_or_default();
-                    return Err(unreachable(&error, host));
-                }
-                _ => pause(backoff(attempt)).await,
+                    .body(form.query().unwrap_or_default().to_owned())
             }
-            attempt += 1;
+            Some(login @ Login::Basic { .. }) => {
+                authorized(self.http.get(url.clone()), login.basic().as_ref())
+            }
+            None => self.http.get(url.clone()),
         }
     }
 
     async fn attempts(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
-        let mut attempt = 1;
-        loop {
+        let request = || {
             let request = self
                 .http
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept);
-            let request = authorized(request, self.remembered().as_ref());
-            match sent(method, url, attempt, request).await {
-                Ok(answer) if attempt >= ATTEMPTS || !answer.may_pass() => return Ok(answer),
-                Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
-                    return Err(unreachable(&error, &self.address.host));
-                }
-                _ => pause(backoff(attempt)).await,
-            }
-            attempt += 1;
-        }
+            authorized(request, self.remembered().as_ref())
+        };
+        retried(method, url, &self.address.host, request).await
     }
 
     fn remember(&self, authorization: Secret) {
@@ -247,6 +224,26 @@ impl<'a> Repository<'a> {
             Some(sent) => error.without(&sent),
             None => error,
         }
+    }
+}
+
+/// Sends a request again where the failure may pass; the last answer is returned, whatever its status.
+async fn retried(
+    method: &Method,
+    url: &Url,
+    host: &str,
+    request: impl Fn() -> reqwest::RequestBuilder,
+) -> Result<Answer> {
+    let mut attempt = 1;
+    loop {
+        match sent(method, url, attempt, request()).await {
+            Ok(answer) if attempt >= ATTEMPTS || !answer.may_pass() => return Ok(answer),
+            Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
+                return Err(unreachable(&error, host));
+            }
+            _ => pause(backoff(attempt)).await,
+        }
+        attempt += 1;
     }
 }
 

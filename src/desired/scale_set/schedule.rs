@@ -40,7 +40,7 @@ fn scheduled<'a>(profile: &'a Profile, namespace: &str) -> Vec<&'a Pool> {
 }
 
 /// The namespaces with such pools.
-pub(super) fn namespaces(profile: &Profile) -> Vec<&str> {
+pub fn namespaces(profile: &Profile) -> Vec<&str> {
     let mut all = profile.runner_namespaces();
     all.retain(|it| !scheduled(profile, it).is_empty());
     all

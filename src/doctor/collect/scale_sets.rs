@@ -27,13 +27,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     }
     let (kube, home) = (&parts.kube, profile.scale_sets.namespace.as_str());
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
-    let mut namespaces: Vec<&str> = Vec::new();
-    for pool in profile.scale_set_pools() {
-        if !namespaces.contains(&pool.namespace.as_str()) {
-            namespaces.push(&pool.namespace);
-        }
-    }
-    let namespaces = &namespaces;
+    let namespaces = &profile.scale_set_namespaces();
     let of_runners = |kind: &'static str| async move {
         let each = namespaces
             .iter()

@@ -77,19 +77,10 @@ fn parse_line(line: &str) -> Option<Override> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Schedule, Window, schedule::overrides};
+    use crate::profile::schedule::{overrides, verify};
 
     fn night(zone: &str) -> Vec<Override> {
-        let schedule = Schedule {
-            time_zone: zone.into(),
-            windows: vec![Window {
-                name: "night".into(),
-                from: "20:00".into(),
-                to: "08:00".into(),
-                min: 1,
-                ..Window::default()
-            }],
-        };
+        let schedule = verify::tests::night(zone);
         overrides(&schedule, "2026-11-23T10:00:00Z".parse().unwrap()).unwrap()
     }
 

@@ -95,14 +95,15 @@ impl Verified {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::profile::{
         Window,
         schedule::{horizon, overrides},
     };
 
-    fn night(zone: &str) -> Schedule {
+    /// Nights with a minimum of 1.
+    pub(in crate::profile::schedule) fn night(zone: &str) -> Schedule {
         Schedule {
             time_zone: zone.into(),
             windows: vec![Window {

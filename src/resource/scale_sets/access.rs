@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::API_VERSION;
+use super::{API_VERSION, by_hand::PROTECTED};
 use crate::{
     clients::kube::Kind,
     desired::{
@@ -39,15 +39,6 @@ pub(crate) fn of_chart(name: &str) -> Option<&'static [(&'static str, &'static s
         names::SCALE_SET_CHART => Some(&OF_A_SET),
         _ => None,
     }
-}
-
-/// What the chart makes beside it.
-fn beside() -> [Kind; 3] {
-    [
-        Kind::new("rbac.authorization.k8s.io/v1", "Role"),
-        Kind::new("rbac.authorization.k8s.io/v1", "RoleBinding"),
-        Kind::new("v1", "ServiceAccount"),
-    ]
 }
 
 fn kind(kind: &str) -> Kind {
@@ -121,7 +112,7 @@ pub(crate) fn to_free(drain: &ScaleSetDrain) -> BTreeSet<Permission> {
     }
     for verb in ["list", "patch"] {
         let of = |kind: &Kind| Permission::new(verb, kind, Some(runners));
-        rights.extend(beside().iter().map(of));
+        rights.extend(PROTECTED.map(|(version, kind)| of(&Kind::new(version, kind))));
     }
     rights
 }

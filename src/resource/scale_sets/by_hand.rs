@@ -31,7 +31,7 @@ const PROTECTION: &str = "actions.github.com/cleanup-protection";
 const CONCURRENT: usize = 4;
 
 /// The kinds that the chart makes beside the set. Its Secret is only made of a token in its values, where arcctl puts none.
-const PROTECTED: [(&str, &str); 3] = [
+pub(super) const PROTECTED: [(&str, &str); 3] = [
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("v1", "ServiceAccount"),

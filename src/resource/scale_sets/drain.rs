@@ -18,7 +18,6 @@ use crate::{
         resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
     },
     error::Result,
-    inventory,
     resource::{
         context::{Context, scope},
         deletion::{ending, ours},
@@ -140,7 +139,7 @@ impl ScaleSetDrain {
         let (objects, controller, recorded) = tokio::try_join!(
             Objects::read(&context.kube, self.place()),
             context.kube.get(&controller),
-            self.recorded(context),
+            self.place().recorded(context),
         )?;
         let has_secret = match objects.set.as_ref().and_then(secret_of) {
             Some(secret) => {
@@ -157,19 +156,12 @@ impl ScaleSetDrain {
         })
     }
 
-    async fn recorded(&self, context: &Context) -> Result<Option<u64>> {
-        let home = inventory::Home::of(&context.profile);
-        let known = inventory::scale_sets(&context.kube, home).await?;
-        let place = format!("{}/{}", self.namespace, self.name);
-        Ok(known.get(&place).copied())
-    }
-
     /// Records the id before anything can remove it.
     pub(super) async fn remember(&self, context: &Context, live: &Value) -> Result<()> {
-        let Some(id) = id(live) else { return Ok(()) };
-        let home = inventory::Home::of(&context.profile);
-        let place = (self.namespace.as_str(), self.name.as_str());
-        inventory::remember_scale_set(&context.kube, home, place, Some(id)).await
+        match id(live) {
+            Some(id) => self.place().record(context, Some(id)).await,
+            None => Ok(()),
+        }
     }
 
     async fn next(&self, context: &Context, going: &Going) -> Result<Next> {
@@ -256,9 +248,7 @@ impl ScaleSetDrain {
     async fn deregister(&self, context: &Context, id: u64) -> Result<()> {
         let (github, profile) = context.github_of(&self.name);
         github.remove_scale_set(scope(profile)?, id).await?;
-        let home = inventory::Home::of(&context.profile);
-        let place = (self.namespace.as_str(), self.name.as_str());
-        inventory::remember_scale_set(&context.kube, home, place, None).await
+        self.place().record(context, None).await
     }
 
     /// Creates the Secret again, from the credential of this run.

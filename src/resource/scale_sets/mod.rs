@@ -13,6 +13,7 @@ mod minimum;
 pub(crate) mod minor;
 pub mod objects;
 pub(crate) mod online;
+mod recorded;
 pub(crate) mod registered;
 pub(crate) mod runners;
 
@@ -39,11 +40,6 @@ impl ScaleSet {
     pub fn promise(&self, at: Timestamp) -> String {
         let min = self.minimum_at(at);
         format!("scale set {} online (at least {min} runners)", self.name)
-    }
-
-    /// Its `namespace/name`, by which the inventory knows it.
-    fn place(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
     }
 
     /// Its `AutoscalingRunnerSet`.

@@ -17,7 +17,7 @@ impl ScaleSet {
     async fn names(&self, context: &Context) -> Result<HashSet<String>> {
         let runners = context
             .kube
-            .list(&self.place_of().of("EphemeralRunner"))
+            .list(&self.place().of("EphemeralRunner"))
             .await?;
         let ready = runners.iter().filter(|it: &&Value| is_ready(it));
         Ok(ready.map(|it| name(it).to_owned()).collect())

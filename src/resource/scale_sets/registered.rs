@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     events,
     objects::{Place, id, minor, version},
+    recorded,
 };
 use crate::{
     clients::{
@@ -18,7 +19,6 @@ use crate::{
     desired::{names, resource::scale_set::ScaleSet},
     diff::Difference,
     error::{Error, ErrorKind, Result, System},
-    inventory,
     resource::{
         context::{Context, scope},
         deletion::ending,
@@ -31,7 +31,7 @@ pub(crate) const OUTDATED: &str = "Outdated";
 
 impl ScaleSet {
     /// The names of its objects.
-    pub(crate) fn place_of(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
         Place {
             namespace: &self.namespace,
             name: &self.name,
@@ -41,7 +41,7 @@ impl ScaleSet {
 
     /// The watches for a wait.
     pub(crate) fn selections(&self) -> Vec<Selection> {
-        self.place_of().selections()
+        self.place().selections()
     }
 
     /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
@@ -58,7 +58,7 @@ impl ScaleSet {
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
         if let Some(id) = id(&live) {
-            let recorded = self.recorded(context).await?;
+            let recorded = self.place().recorded(context).await?;
             if recorded != Some(id) {
                 present.differences = vec![Difference {
                     path: "inventory.id".into(),
@@ -76,15 +76,7 @@ impl ScaleSet {
         let Some(id) = live.as_ref().and_then(id) else {
             return Ok(());
         };
-        let home = inventory::Home::of(&context.profile);
-        let place = (self.namespace.as_str(), self.name.as_str());
-        inventory::remember_scale_set(&context.kube, home, place, Some(id)).await
-    }
-
-    async fn recorded(&self, context: &Context) -> Result<Option<u64>> {
-        let home = inventory::Home::of(&context.profile);
-        let known = inventory::scale_sets(&context.kube, home).await?;
-        Ok(known.get(&self.place()).copied())
+        self.place().record(context, Some(id)).await
     }
 
     /// Before the cluster has it: whether GitHub has one of this name and group that another cluster made.
@@ -101,10 +93,9 @@ impl ScaleSet {
         let Some(found) = found else {
             return Ok(Observed::Present(present));
         };
-        let home = inventory::Home::of(&context.profile);
-        let known = inventory::scale_sets(&context.kube, home).await?;
+        let known = recorded::ids(context).await?;
         let place = known.iter().find(|it| *it.1 == found.id).map(|it| it.0);
-        if let Some(other) = place.filter(|it| **it != self.place()) {
+        if let Some(other) = place.filter(|it| **it != self.place().key()) {
             return Err(self.moved(other));
         }
         if place.is_none() {
@@ -150,7 +141,7 @@ impl ScaleSet {
         if let Some(wrong) = self.mismatch(&found) {
             return Ok(wrong);
         }
-        let listener = self.place_of().listener(context).await?;
+        let listener = self.place().listener(context).await?;
         if listener == Readiness::Ready || is_available(controller.as_ref()) {
             return Ok(listener);
         }

@@ -19,7 +19,7 @@ use crate::{
 impl ScaleSet {
     /// Whether enough runners are ready, and the reason if not.
     pub(crate) async fn runners_readiness(&self, context: &Context) -> Result<Readiness> {
-        let (place, wanted) = (self.place_of(), usize::try_from(self.minimum_now()));
+        let (place, wanted) = (self.place(), usize::try_from(self.minimum_now()));
         let wanted = wanted.unwrap_or(usize::MAX);
         let objects = Objects::read(&context.kube, place).await?;
         let Some(set) = newest(&objects.runner_sets) else {
@@ -85,7 +85,7 @@ impl ScaleSet {
         else {
             return Ok(Readiness::Ready);
         };
-        let mut pods = context.kube.list(&self.place_of().pods()).await?;
+        let mut pods = context.kube.list(&self.place().pods()).await?;
         pods.retain(status::is_ready);
         Ok(role::without_role(&pods, via).unwrap_or(Readiness::Ready))
     }

@@ -324,7 +324,7 @@ struct Left<'a> {
 
 impl Left<'_> {
     /// What `--force` leaves there: GitHub removes runners after some time, and no scale set.
-    fn way_out(&self) -> String {
+    fn stays(&self) -> String {
         let mut parts = Vec::new();
         if self.runners > 0 {
             parts.push(format!(
@@ -340,32 +340,28 @@ impl Left<'_> {
                 sets.join(", ")
             ));
         }
-        format!("or run `arcctl teardown --force`: {}", parts.join("; "))
+        parts.join("; ")
     }
 }
 
 /// GitHub cannot be called: an error while something is registered there, unless `force`.
 fn without_github(error: Error, left: &Left<'_>, force: bool, output: Output) -> Result<String> {
     if (left.runners > 0 || !left.sets.is_empty()) && !force {
-        let way_out = left.way_out();
+        let way_out = format!("or run `arcctl teardown --force`: {}", left.stays());
         let hint = match &error.hint {
             Some(hint) => format!("{hint}; {way_out}"),
             None => way_out,
         };
         return Err(error.hint(hint));
     }
+    let more = if left.sets.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", left.stays())
+    };
     output.note(format!(
-        "advice: {}: runners that are registered at GitHub stay there until GitHub removes them{}",
-        error.message,
-        if left.sets.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "; {}",
-                left.way_out()
-                    .trim_start_matches("or run `arcctl teardown --force`: ")
-            )
-        }
+        "advice: {}: runners that are registered at GitHub stay there until GitHub removes them{more}",
+        error.message
     ));
     Ok(error.message)
 }

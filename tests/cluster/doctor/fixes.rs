@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     doctor::cases::{ELSEWHERE, ROUNDS},
     doctor::{check, up},
     harness::account::Account,
-    harness::cluster::Cluster,
+    harness::cluster::{Cluster, Ended},
     harness::waiting::PATIENCE,
 };
 
@@ -193,36 +193,44 @@ impl Scene {
         }
     }
 
-    /// Runs a command as a person does who copies it. The sandbox's kubelets keep no logs.
+    /// Runs a command of a fix.
     fn run(&self, command: &str) {
-        if command.contains(" logs ") {
+        let profile = self.profile.borrow().clone();
+        let Some(ended) = follow(&self.cluster, &profile, command) else {
             return;
-        }
-        let words: Vec<&str> = command.split(' ').collect();
-        let [program, verb, rest @ ..] = words.as_slice() else {
-            panic!("`{command}` is no command");
         };
-        if *program == "arcctl" {
-            let profile = self.profile.borrow().clone();
-            let mut all = vec![*verb, "-f", profile.to_str().unwrap()];
-            all.extend(rest);
-            if *verb == "up" || rest.contains(&"--fix") {
-                all.push("--yes");
-            }
-            let ended = self.cluster.arcctl(&all);
-            // The rest of the round may still be broken.
-            let of_the_rest = *verb == "doctor" && ended.code == 1;
-            assert!(
-                ended.code == 0 || of_the_rest,
-                "{command}: {}\n{}",
-                ended.code,
-                ended.stderr
-            );
-        } else {
-            let said = self.cluster.try_tool("sh", &["-c", command], None);
-            said.unwrap_or_else(|said| panic!("{command}: {said}"));
-        }
+        // The rest of the round may still be broken.
+        let of_the_rest = command.starts_with("arcctl doctor") && ended.code == 1;
+        assert!(
+            ended.code == 0 || of_the_rest,
+            "{command}: {}\n{}",
+            ended.code,
+            ended.stderr
+        );
     }
+}
+
+/// Runs a command as a person does who copies it; how arcctl ended, if it is one of arcctl. The sandbox's kubelets keep no
+/// logs.
+pub(crate) fn follow(cluster: &Cluster, profile: &Path, command: &str) -> Option<Ended> {
+    if command.contains(" logs ") {
+        return None;
+    }
+    let words: Vec<&str> = command.split(' ').collect();
+    let [program, verb, rest @ ..] = words.as_slice() else {
+        panic!("`{command}` is no command");
+    };
+    if *program != "arcctl" {
+        let said = cluster.try_tool("sh", &["-c", command], None);
+        said.unwrap_or_else(|said| panic!("{command}: {said}"));
+        return None;
+    }
+    let mut all = vec![*verb, "-f", profile.to_str().unwrap()];
+    all.extend(rest);
+    if *verb == "up" || rest.contains(&"--fix") {
+        all.push("--yes");
+    }
+    Some(cluster.arcctl(&all))
 }
 
 /// The commands in a fix: what is in backticks and begins with a program.

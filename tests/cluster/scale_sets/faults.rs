@@ -4,7 +4,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    doctor::{cases::Elsewhere, check, fixes::commands},
+    doctor::{
+        cases::Elsewhere,
+        check,
+        fixes::{commands, follow},
+    },
     harness::waiting::until,
 };
 
@@ -13,25 +17,6 @@ fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
     let file = profile.to_str().unwrap();
     let arguments = ["doctor", "-f", file, "-o", "json", "--only", "scale-sets"];
     cluster.arcctl(&arguments).document()
-}
-
-/// Runs a command of a finding; the sandbox's kubelets keep no logs.
-fn run(cluster: &Cluster, profile: &std::path::Path, command: &str) {
-    if command.contains(" logs ") || command.contains(" describe ") {
-        return;
-    }
-    let Some(rest) = command.strip_prefix("arcctl ") else {
-        let said = cluster.try_tool("sh", &["-c", command], None);
-        said.unwrap_or_else(|said| panic!("{command}: {said}"));
-        return;
-    };
-    let mut words: Vec<&str> = rest.split(' ').collect();
-    words.extend(["-f", profile.to_str().unwrap()]);
-    if words.contains(&"up") || words.contains(&"--fix") {
-        words.push("--yes");
-    }
-    let ended = cluster.arcctl(&words);
-    assert_eq!(ended.code, 0, "{command}: {}", ended.stderr);
 }
 
 /// The check is broken; its printed fix is followed, and all checks of the scale sets hold again.
@@ -50,7 +35,10 @@ fn mended(cluster: &Cluster, profile: &std::path::Path, broken: Elsewhere) {
     let all = commands(&fix);
     assert!(!all.is_empty(), "{id} names no command: {fix}");
     // Where a fix has two ways, the last one is that for a cause which the first does not mend.
-    run(cluster, profile, all.last().unwrap());
+    let last = all.last().unwrap();
+    if let Some(ended) = follow(cluster, profile, last) {
+        assert_eq!(ended.code, 0, "{last}: {}", ended.stderr);
+    }
     until(&format!("after {id} all is well"), || {
         let document = doctor(cluster, profile);
         let checks = document["checks"].as_array().unwrap();

@@ -6,9 +6,11 @@ use rustls::CertificateError;
 
 use super::issuer;
 use crate::{
-    clients::github::server::{Product, Server},
+    clients::{
+        cause::innermost,
+        github::server::{Product, Server},
+    },
     error::{Error, System},
-    secret::without_userinfo,
 };
 
 /// The kinds of connection errors.
@@ -87,7 +89,7 @@ pub(crate) async fn unreachable(error: &reqwest::Error, server: &Server, bundle:
         Fault::Other if !resolves(api).await => cannot("its name does not resolve on this machine".into())
             .hint(format!("check {}, and the DNS of this machine (private zone, VPN)", place(server)))
             .passing(true),
-        Fault::Other => cannot(without_userinfo(&innermost(error)))
+        Fault::Other => cannot(innermost(error))
             .hint(format!("check {} and the network to it (firewall, security group, VPN, proxy)", place(server)))
             .passing(true),
     }
@@ -157,15 +159,6 @@ async fn resolves(api: &str) -> bool {
         return true;
     };
     tokio::net::lookup_host((host, port)).await.is_ok()
-}
-
-/// The last cause of a chain: the message of the server or the operating system.
-pub(super) fn innermost(error: &dyn StdError) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    current.to_string()
 }
 
 #[cfg(test)]

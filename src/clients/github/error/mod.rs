@@ -213,15 +213,19 @@ mod tests {
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
-    fn told(status: u16, headers: &[(&str, &str)]) -> Error {
-        let server = Server::of(Some("https://ghe.example"));
-        let case = ErrorContext {
-            server: &server,
+    /// A call for an organization, with a classic token.
+    pub(super) fn of_an_organization(server: &Server) -> ErrorContext<'_> {
+        ErrorContext {
+            server,
             scope: Scope::Organization("doge"),
             kind: TokenKind::Classic,
             visible: None,
-        };
-        refusal(&answer(status, headers), &case)
+        }
+    }
+
+    fn told(status: u16, headers: &[(&str, &str)]) -> Error {
+        let server = Server::of(Some("https://ghe.example"));
+        refusal(&answer(status, headers), &of_an_organization(&server))
     }
 
     #[test]

@@ -98,17 +98,11 @@ fn absent(case: &ErrorContext<'_>, asked: Asked, target: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::response::tests::answer, *};
-    use crate::{clients::github::auth::token_kind::TokenKind, profile::Scope};
+    use super::{super::super::response::tests::answer, super::tests::of_an_organization, *};
 
     fn told_of(status: u16, body: &str, asked: Asked) -> Error {
         let server = Server::of(Some("https://ghe.example"));
-        let case = ErrorContext {
-            server: &server,
-            scope: Scope::Organization("doge"),
-            kind: TokenKind::Classic,
-            visible: None,
-        };
+        let case = of_an_organization(&server);
         let mut answer = answer(status, &[("content-type", "application/json")]);
         answer.body = body.as_bytes().to_vec();
         service_refusal(&answer, &server, &case, asked)
