@@ -165,10 +165,7 @@ impl ScaleSet {
                 "AutoscalingRunnerSet `{}` is of version {its} and its controller of {of_the_controller}: a controller deletes the sets of another minor version",
                 self.name
             ),
-            format!(
-                "`arcctl up` brings both to {}; do not upgrade one of the charts alone",
-                self.chart_version
-            ),
+            super::minor::way_out(of_the_controller, &self.chart_version),
         ))
     }
 

@@ -17,6 +17,7 @@ use crate::{
     resource::{
         observed::Readiness,
         scale_sets::{
+            minor::way_out,
             objects::{minor, name, set_of, version},
             registered::{OUTDATED, is_available},
             runners::failure,
@@ -224,7 +225,10 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`; do not upgrade one chart alone",
+        &format!(
+            "the controller deletes such a set: {}",
+            way_out(controller, &snapshot.profile.scale_sets.chart_version)
+        ),
     ))
 }
 
