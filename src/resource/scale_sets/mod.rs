@@ -8,6 +8,7 @@ pub(crate) mod by_hand;
 pub(crate) mod drain;
 pub(crate) mod events;
 mod going;
+pub(crate) mod labels;
 pub(crate) mod listener;
 mod minimum;
 pub(crate) mod minor;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     events,
+    labels::{LabelDifference, MADE_ANEW},
     objects::{Place, id, minor, version},
     recorded,
 };
@@ -138,6 +139,7 @@ impl ScaleSet {
         let Some(found) = github.scale_set(scope(profile)?, id).await? else {
             return Ok(self.unknown_at_github(id));
         };
+        self.remark_on_labels(context, &found);
         if let Some(wrong) = self.mismatch(&found) {
             return Ok(wrong);
         }
@@ -192,6 +194,14 @@ impl ScaleSet {
                 super::objects::ID
             ),
         )
+    }
+
+    /// Shows in the plan where the labels differ. One that left the profile keeps nothing from working, so no step waits for it.
+    fn remark_on_labels(&self, context: &Context, found: &RegisteredSet) {
+        let id = names::scale_set_id(&self.namespace, &self.name);
+        let told = LabelDifference::of(&self.name, &self.labels, found.labels()).in_words();
+        let remark = told.map(|it| format!("at GitHub it {it}: {MADE_ANEW}"));
+        context.remarks.say(id.as_str(), remark);
     }
 
     /// Where what GitHub has differs from the profile.

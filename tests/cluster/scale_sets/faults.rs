@@ -76,3 +76,31 @@ fn what_breaks_a_scale_set_is_mended_by_what_its_finding_says() {
     mended(&cluster, &profile, Elsewhere::ScaleSetRegistered);
     cluster.finish();
 }
+
+/// GitHub sets labels when a scale set is made, and never again.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_label_that_left_the_profile_is_told_until_the_scale_set_is_made_anew() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+
+    let without = both(&cluster, "without", &[("    labels: [gpu]\n", "")]);
+    let ended = cluster.up(&without, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let told = "still has `gpu`";
+    let plan = cluster.plan(&without, &[]);
+    assert!(plan.planned().contains(told), "{}", plan.planned());
+    let document = doctor(&cluster, &without);
+    let found = check(&document, "scale-set-labels");
+    assert_eq!(found["verdict"], "broken", "{found:#}");
+
+    let delete = ["-n", RUNNERS, "delete", "autoscalingrunnerset", "fast"];
+    cluster.kubectl(&delete, None);
+    let ended = cluster.up(&without, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let plan = cluster.plan(&without, &[]);
+    assert!(!plan.planned().contains(told), "{}", plan.planned());
+    cluster.finish();
+}

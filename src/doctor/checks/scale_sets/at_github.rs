@@ -9,7 +9,10 @@ use crate::{
         snapshot::{SetAtGithub, Snapshot},
     },
     profile::Pool,
-    resource::scale_sets::objects::id,
+    resource::scale_sets::{
+        labels::{LabelDifference, MADE_ANEW},
+        objects::id,
+    },
 };
 
 /// The set at GitHub by the id of the cluster.
@@ -52,24 +55,17 @@ pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         let Some(there) = at_github(all, set) else {
             continue;
         };
-        let has = |label: &String| there.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
         let wanted = crate::desired::scale_set::scale_set(&snapshot.profile, pool).labels;
-        let lacking: Vec<String> = wanted
-            .iter()
-            .filter(|it| !has(it))
-            .map(|it| format!("`{it}`"))
-            .collect();
-        if !lacking.is_empty() {
-            found.push(format!(
-                "scale set `{}` lacks {}",
-                pool.name,
-                lacking.join(", ")
-            ));
+        let labels = there.labels.iter().map(String::as_str);
+        if let Some(words) = LabelDifference::of(&pool.name, &wanted, labels).in_words() {
+            found.push(format!("scale set `{}` {words}", pool.name));
         }
     }
     Ok(Verdict::unless(
         &found,
-        "GitHub sets labels only when a scale set is made: once no job runs, delete the AutoscalingRunnerSet with kubectl, and run `arcctl up`. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`",
+        &format!(
+            "{MADE_ANEW}. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`"
+        ),
     ))
 }
 

@@ -77,7 +77,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-labels",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "each scale set has the labels of its pool at GitHub",
+        claim: "each scale set has the labels of its pool at GitHub, and no others",
         causes: &[
             "api-server-answers",
             "github-credential",
