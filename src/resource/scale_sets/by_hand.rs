@@ -37,6 +37,12 @@ pub(super) const PROTECTED: [(&str, &str); 3] = [
     ("v1", "ServiceAccount"),
 ];
 
+/// The kinds that the controller makes for a listener in the namespace of the runners.
+pub(super) const RIGHTS: [(&str, &str); 2] = [
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+];
+
 impl ScaleSetDrain {
     /// Removes everything; what GitHub refuses, because it has a job by now, is left for the next time.
     pub(super) async fn free(&self, context: &Context, going: &Going) -> Result<()> {
@@ -65,6 +71,9 @@ impl ScaleSetDrain {
             let target = Target::namespaced(API_VERSION, kind, namespace, name(live));
             remove(context, &target, live).await?;
         }
+        for (target, live) in self.rights_of_listeners(context).await? {
+            remove(context, &target, &live).await?;
+        }
         if let Some(live) = &objects.set {
             remove(context, &set(&self.namespace, &self.name), live).await?;
         }
@@ -74,12 +83,28 @@ impl ScaleSetDrain {
         Ok(())
     }
 
-    /// Whether roles or service accounts of the set wait for the controller to let them go.
+    /// Whether roles or service accounts are left, once the set is gone, that its controller would have let go or removed.
     pub(super) async fn holds_roles(&self, context: &Context) -> Result<bool> {
         let held = self.protected(context).await?;
-        Ok(held
-            .iter()
-            .any(|(_, live)| live["metadata"]["deletionTimestamp"].is_string()))
+        let is_held = |it: &(Target, Value)| it.1["metadata"]["deletionTimestamp"].is_string();
+        Ok(held.iter().any(is_held) || !self.rights_of_listeners(context).await?.is_empty())
+    }
+
+    /// What lets a listener write to the runners. It is in another namespace than the listener, so no garbage collector
+    /// removes it with the listener: its controller does, with the listener's finalizer.
+    async fn rights_of_listeners(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Vec::new();
+        for (version, kind) in RIGHTS {
+            let labels = self.place().labels();
+            let all = Selection::namespaced(version, kind, &self.namespace).labelled(labels);
+            for live in context.kube.list(&all).await? {
+                if self.place().is_of_a_listener(&live) {
+                    let target = Target::namespaced(version, kind, &self.namespace, name(&live));
+                    found.push((target, live));
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn named(&self, kind: &str, live: &Value) -> Target {
