@@ -10,7 +10,7 @@ use crate::{
     desired::{pool::probe::Answer, resource::Id},
     error::{Error, Result},
     profile::Profile,
-    resource::observed::Observed,
+    resource::{observed::Observed, other_controllers::SetController},
 };
 
 /// A fact, or why it is unknown.
@@ -109,6 +109,8 @@ pub struct Snapshot {
 pub struct ScaleSetFacts {
     /// The Deployment of their controller.
     pub controller: Fact<Option<Value>>,
+    /// All controllers of scale sets in the cluster.
+    pub controllers: Fact<Vec<SetController>>,
     /// The `AutoscalingRunnerSets` of the pools' namespaces.
     pub sets: Fact<Vec<Value>>,
     /// The `AutoscalingListeners` of the controller's namespace.

@@ -16,7 +16,12 @@ use crate::{
     },
     error::Result,
     inventory,
-    resource::{context::scope, kubernetes::rollout::place, scale_sets::API_VERSION},
+    resource::{
+        context::scope,
+        kubernetes::rollout::place,
+        other_controllers::{deployments, set_controllers},
+        scale_sets::API_VERSION,
+    },
 };
 
 /// Reads them; `None` if no pool is a scale set.
@@ -37,8 +42,19 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     };
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
-    let (controller, whole, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
+    let (
+        controller,
+        controllers,
+        whole,
+        listeners,
+        listener_pods,
+        runner_sets,
+        runners,
+        at_github,
+        recorded,
+    ) = tokio::join!(
         within("read an object", got(kube, &controller)),
+        list(deployments()),
         within("list objects", whole_sets(kube, namespaces)),
         list(Selection::namespaced(
             API_VERSION,
@@ -49,10 +65,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         of_runners("EphemeralRunnerSet"),
         of_runners("EphemeralRunner"),
         within("list the scale sets at GitHub", at_github(parts)),
-        within("read the inventory", async {
-            let kube = kube.as_ref().map_err(Clone::clone)?;
-            inventory::scale_sets(kube, inventory::Home::of(profile)).await
-        }),
+        within("read the inventory", recorded(parts)),
     );
     let secret_name = match &whole {
         Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
@@ -61,6 +74,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     let sets = whole.map(|it| it.iter().map(slim).collect());
     Some(ScaleSetFacts {
         controller: controller.map(|it| it.as_ref().map(slim)),
+        controllers: controllers.map(|it| set_controllers(&it)),
         sets,
         listeners,
         listener_pods,
@@ -70,6 +84,12 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         at_github,
         recorded,
     })
+}
+
+/// The ids at GitHub of what this cluster has made.
+async fn recorded(parts: &Parts) -> Result<BTreeMap<String, u64>> {
+    let kube = parts.kube.as_ref().map_err(Clone::clone)?;
+    inventory::scale_sets(kube, inventory::Home::of(&parts.profile)).await
 }
 
 /// The sets with all of their fields: the name of a Secret is not among those that are kept.

@@ -22,6 +22,7 @@ macro_rules! facts_of_scale_sets {
 /// Every fact of the scale sets that may be unknown.
 pub(super) const FACTS_OF_SCALE_SETS: &[(&str, Hide)] = facts_of_scale_sets!(
     controller,
+    controllers,
     sets,
     listeners,
     listener_pods,

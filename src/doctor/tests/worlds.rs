@@ -26,7 +26,10 @@ use crate::{
         },
     },
     profile::{Auto, Mode, Monitoring, Pool, load},
-    resource::observed::{Observed, Present, Readiness},
+    resource::{
+        observed::{Observed, Present, Readiness},
+        other_controllers::SetController,
+    },
 };
 
 pub(super) const NOW: &str = "2026-11-24T12:00:00Z";
@@ -159,6 +162,17 @@ pub(super) fn with_scale_set() -> Snapshot {
     snapshot
 }
 
+/// A controller of scale sets in `namespace`.
+pub(super) fn set_controller(namespace: &str) -> SetController {
+    SetController {
+        namespace: namespace.to_owned(),
+        name: "arc-gha-rs-controller".into(),
+        release: Some((namespace.to_owned(), "arc".into())),
+        watches: None,
+        version: Some("0.14.2".into()),
+    }
+}
+
 fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
     let metadata = |name: &str| {
         json!({"name": name, "namespace": "actions-runner", "creationTimestamp": "2026-11-20T12:00:00Z",
@@ -175,6 +189,7 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
         controller: Ok(Some(json!({
             "metadata": {"labels": {"app.kubernetes.io/version": "0.14.2"}},
             "spec": {"replicas": 1}, "status": {"availableReplicas": 1}}))),
+        controllers: Ok(vec![set_controller("arc-systems")]),
         sets: Ok(vec![
             json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
             "status": {"phase": "Running"}}),

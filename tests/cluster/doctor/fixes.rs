@@ -56,6 +56,7 @@ pub(crate) const NOT_YET: &[&str] = &[
     "scale-set-listener",
     "scale-set-session",
     "scale-set-runners",
+    "scale-set-controllers-apart",
     "scale-set-nothing-stuck",
     "scale-set-known-here",
 ];

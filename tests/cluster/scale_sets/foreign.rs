@@ -1,4 +1,4 @@
-//! A scale set at GitHub that another cluster made is never shared.
+//! A scale set at GitHub that another cluster made is never shared, and neither is a controller that somebody else has installed.
 
 use super::*;
 
@@ -30,5 +30,40 @@ fn a_scale_set_of_another_cluster_is_refused_before_the_first_write() {
     let ended = cluster.up(&profile, &[]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     assert_eq!(at_github(&cluster).len(), 1);
+    cluster.finish();
+}
+
+/// A controller works for all scale sets of the cluster, and deletes those of another minor version.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn another_controller_is_refused_before_the_first_write() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[]);
+    cluster.kubectl(&["create", "namespace", "team"], None);
+    let theirs = r#"{"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "theirs-gha-rs-controller", "namespace": "team", "labels": {
+            "app.kubernetes.io/part-of": "gha-rs-controller", "app.kubernetes.io/version": "0.13.1"}},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "theirs"}}, "template": {
+            "metadata": {"labels": {"app": "theirs"}},
+            "spec": {"containers": [{"name": "manager", "image": "controller:0.13.1"}]}}}}"#;
+    cluster.kubectl(&["apply", "-f", "-"], Some(theirs));
+    let before = cluster.kubernetes_writes();
+    let refused = cluster.up(&profile, &[]);
+    let document = refused.expect(7);
+    assert_eq!(document["outcome"], "refused");
+    let object = &document["error"]["object"];
+    assert_eq!(object, "deployment/team/theirs-gha-rs-controller");
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
+
+    let delete = [
+        "-n",
+        "team",
+        "delete",
+        "deployment",
+        "theirs-gha-rs-controller",
+    ];
+    cluster.kubectl(&delete, None);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     cluster.finish();
 }
