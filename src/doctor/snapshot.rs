@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    desired::{pool::probe::Answer, resource::Id},
+    desired::{
+        pool::probe::Answer,
+        resource::{Id, scale_set::SetRecord},
+    },
     error::{Error, Result},
     profile::Profile,
     resource::{observed::Observed, other_controllers::SetController},
@@ -125,8 +128,8 @@ pub struct ScaleSetFacts {
     pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
     /// The scale sets at GitHub, of all clusters.
     pub at_github: Fact<Vec<SetAtGithub>>,
-    /// The ids at GitHub in the inventory, by `namespace/name`.
-    pub recorded: Fact<BTreeMap<String, u64>>,
+    /// The records of scale sets in the inventory, by `namespace/name`.
+    pub recorded: Fact<BTreeMap<String, SetRecord>>,
 }
 
 /// A Secret that a scale set names.
@@ -141,8 +144,10 @@ pub struct NamedSecret {
 /// A scale set at GitHub.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SetAtGithub {
-    /// Its id.
+    /// Its id, unique in its scope.
     pub id: u64,
+    /// The address of the scope that lists it.
+    pub scope: String,
     /// Its name.
     pub name: String,
     /// Its runner group, if GitHub names it.

@@ -7,15 +7,17 @@ use serde_json::Value;
 use super::{Parts, github::authenticated, got, listed, within};
 use crate::{
     clients::{
-        github::RegisteredSet,
+        github::{GitHub, RegisteredSet},
         kube::{Kube, Selection, Target},
     },
+    desired::{resource::scale_set::SetRecord, scale_set::values::config_url},
     doctor::{
         redact::slim,
         snapshot::{Fact, NamedSecret, ScaleSetFacts, SetAtGithub},
     },
     error::Result,
     inventory,
+    profile::Profile,
     resource::{
         context::scope,
         kubernetes::rollout::place,
@@ -86,8 +88,8 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     })
 }
 
-/// The ids at GitHub of what this cluster has made.
-async fn recorded(parts: &Parts) -> Result<BTreeMap<String, u64>> {
+/// The records of what this cluster has made at GitHub.
+async fn recorded(parts: &Parts) -> Result<BTreeMap<String, SetRecord>> {
     let kube = parts.kube.as_ref().map_err(Clone::clone)?;
     inventory::scale_sets(kube, inventory::Home::of(&parts.profile)).await
 }
@@ -122,18 +124,26 @@ async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, N
 /// All scale sets of the profile's scope, and of the pools' own ones.
 async fn at_github(parts: &Parts) -> Result<Vec<SetAtGithub>> {
     let context = authenticated(parts)?;
-    let mut all = context.github.scale_sets(scope(&parts.profile)?).await?;
+    let mut all = in_scope_of(&context.github, &parts.profile).await?;
     for account in &context.accounts {
         if account.part.has_scale_sets() {
-            all.extend(account.github.scale_sets(scope(&account.part)?).await?);
+            all.extend(in_scope_of(&account.github, &account.part).await?);
         }
     }
+    Ok(all)
+}
+
+/// All scale sets of the scope of `profile`.
+async fn in_scope_of(github: &GitHub, profile: &Profile) -> Result<Vec<SetAtGithub>> {
+    let found = github.scale_sets(scope(profile)?).await?;
+    let address = config_url(&profile.github).unwrap_or_default();
     let of = |it: RegisteredSet| SetAtGithub {
         words: it.in_words(),
         labels: it.labels().map(str::to_owned).collect(),
         id: it.id,
+        scope: address.clone(),
         name: it.name,
         group: it.runner_group_name,
     };
-    Ok(all.into_iter().map(of).collect())
+    Ok(found.into_iter().map(of).collect())
 }

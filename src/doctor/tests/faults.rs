@@ -374,7 +374,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     }),
     ("scale-set-known-here", |it| {
         let recorded = sets(it).recorded.as_mut().unwrap();
-        recorded.insert("actions-runner/gone".into(), 9);
+        let mut record = recorded["actions-runner/fast"].clone();
+        record.id = 9;
+        recorded.insert("actions-runner/gone".into(), record);
         let mut gone = sets(it).at_github.clone().unwrap()[0].clone();
         gone.id = 9;
         sets(it).at_github.as_mut().unwrap().push(gone);

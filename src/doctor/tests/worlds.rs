@@ -16,7 +16,8 @@ use crate::{
             probe::{Answer, State},
             runner_deployment::runner_labels,
         },
-        resource::{Id, aws::PodIdentityAssociation},
+        resource::{Id, aws::PodIdentityAssociation, scale_set::SetRecord},
+        scale_set::values::config_url,
     },
     doctor::{
         redact::digest,
@@ -152,7 +153,8 @@ pub(super) fn with_scale_set() -> Snapshot {
         resource("runner-pods", "actions-runner", "fast"),
         resource("registration", "github", "fast"),
     ]);
-    snapshot.scale_sets = Some(scale_set_facts(labels));
+    let scope = config_url(&snapshot.profile.github).unwrap();
+    snapshot.scale_sets = Some(scale_set_facts(labels, scope));
     let shipped = Some("2.306.0".to_owned());
     snapshot
         .offered
@@ -173,7 +175,7 @@ pub(super) fn set_controller(namespace: &str) -> SetController {
     }
 }
 
-fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
+fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
     let metadata = |name: &str| {
         json!({"name": name, "namespace": "actions-runner", "creationTimestamp": "2026-11-20T12:00:00Z",
             "labels": {"app.kubernetes.io/version": "0.14.2", "actions.github.com/scale-set-name": "fast"},
@@ -212,12 +214,19 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
         )])),
         at_github: Ok(vec![SetAtGithub {
             id: 7,
+            scope: scope.clone(),
             name: "fast".into(),
             group: Some("Default".into()),
             labels,
             words: "id 7".into(),
         }]),
-        recorded: Ok(BTreeMap::from([("actions-runner/fast".to_owned(), 7)])),
+        recorded: Ok(BTreeMap::from([(
+            "actions-runner/fast".to_owned(),
+            SetRecord {
+                id: 7,
+                scope: Some(scope),
+            },
+        )])),
     }
 }
 

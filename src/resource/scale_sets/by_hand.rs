@@ -18,7 +18,7 @@ use crate::{
     },
     desired::resource::scale_set::ScaleSetDrain,
     error::Result,
-    resource::context::{Context, scope},
+    resource::context::Context,
 };
 
 /// The domain of the controller's finalizers.
@@ -48,11 +48,11 @@ impl ScaleSetDrain {
     pub(super) async fn free(&self, context: &Context, going: &Going) -> Result<()> {
         let objects = &going.objects;
         if let Some(live) = &objects.set {
-            self.remember(context, live).await?;
+            self.remember(context, going, live).await?;
             self.forget_id(context, live).await?;
         }
         let removed: Vec<bool> = stream::iter(&objects.runners)
-            .map(|runner| self.remove_runner(context, runner))
+            .map(|runner| self.remove_runner(context, going, runner))
             .buffer_unordered(CONCURRENT)
             .try_collect()
             .await?;
@@ -122,15 +122,19 @@ impl ScaleSetDrain {
     }
 
     /// Removes a runner at GitHub and in the cluster; `false` if GitHub refuses, since it has a job.
-    async fn remove_runner(&self, context: &Context, runner: &Value) -> Result<bool> {
+    async fn remove_runner(
+        &self,
+        context: &Context,
+        going: &Going,
+        runner: &Value,
+    ) -> Result<bool> {
         if context.removal.without_github.is_none() {
-            let (github, profile) = context.github_of(&self.name);
-            let scope = scope(profile)?;
-            if let Some(found) = github.runner_named(scope, name(runner)).await? {
-                let left = github.remove_runner(scope, found.id).await?;
-                if left == Removed::Busy && !context.removal.force {
-                    return Ok(false);
-                }
+            match self.has_left_github(context, going, runner).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                // What is left in that scope is said once, of the set.
+                Err(_) if context.removal.force && self.is_elsewhere(context, going) => {}
+                Err(error) => return Err(self.unreached(context, going, error)),
             }
         }
         let target = self.named("EphemeralRunner", runner);
@@ -141,6 +145,21 @@ impl ScaleSetDrain {
             context.kube.delete_pod(&pod, &live).await?;
         }
         Ok(true)
+    }
+
+    /// Removes a runner at GitHub; `false` if it has a job there, which is not ended without `--force`.
+    async fn has_left_github(
+        &self,
+        context: &Context,
+        going: &Going,
+        runner: &Value,
+    ) -> Result<bool> {
+        let (github, scope) = self.registered_in(context, going)?;
+        let Some(found) = github.runner_named(scope, name(runner)).await? else {
+            return Ok(true);
+        };
+        let left = github.remove_runner(scope, found.id).await?;
+        Ok(left != Removed::Busy || context.removal.force)
     }
 
     /// What the chart made beside the set, while the controller's finalizer holds it.

@@ -14,7 +14,7 @@ mod minimum;
 pub(crate) mod minor;
 pub mod objects;
 pub(crate) mod online;
-mod recorded;
+pub(crate) mod recorded;
 pub(crate) mod registered;
 pub(crate) mod runners;
 

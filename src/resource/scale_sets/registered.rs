@@ -17,7 +17,10 @@ use crate::{
         github::RegisteredSet,
         kube::{Selection, Target},
     },
-    desired::{names, resource::scale_set::ScaleSet},
+    desired::{
+        names,
+        resource::scale_set::{ScaleSet, SetRecord},
+    },
     diff::Difference,
     error::{Error, ErrorKind, Result, System},
     resource::{
@@ -48,8 +51,16 @@ impl ScaleSet {
     /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
     /// the difference which this proof reports.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
-        let Some(live) = context.kube.get(&self.target()).await? else {
-            return self.before(context).await;
+        let scope = recorded::wanted_scope(context, &self.name)?;
+        let (live, record) = tokio::try_join!(
+            async { context.kube.get(&self.target()).await },
+            self.place().recorded(context)
+        )?;
+        if let Some(there) = recorded::elsewhere(record.as_ref(), live.as_ref(), &scope) {
+            return Err(self.of_another_scope(there, &scope));
+        }
+        let Some(live) = live else {
+            return self.before(context, &scope).await;
         };
         if let Some(reason) = ending(&live) {
             let reason = format!("AutoscalingRunnerSet `{}`: {reason}", self.name);
@@ -59,29 +70,47 @@ impl ScaleSet {
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
         if let Some(id) = id(&live) {
-            let recorded = self.place().recorded(context).await?;
-            if recorded != Some(id) {
+            let wanted = SetRecord {
+                id,
+                scope: Some(scope),
+            };
+            if record.as_ref() != Some(&wanted) {
                 present.differences = vec![Difference {
-                    path: "inventory.id".into(),
-                    from: json!(recorded),
-                    to: json!(id),
+                    path: "inventory.scaleSet".into(),
+                    from: json!(record),
+                    to: json!(wanted),
                 }];
             }
         }
         Ok(Observed::Present(present))
     }
 
-    /// Records its id, so that it can be deleted at GitHub when the controller cannot.
+    /// Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
     pub(crate) async fn record(&self, context: &Context) -> Result<()> {
         let live = context.kube.get(&self.target()).await?;
         let Some(id) = live.as_ref().and_then(id) else {
             return Ok(());
         };
-        self.place().record(context, Some(id)).await
+        let record = SetRecord {
+            id,
+            scope: Some(recorded::wanted_scope(context, &self.name)?),
+        };
+        self.place().record(context, Some(&record)).await
+    }
+
+    /// It would be made a second time, and the one in the other scope would stay there for ever.
+    fn of_another_scope(&self, there: (u64, &str), wanted: &str) -> Error {
+        Error::new(
+            ErrorKind::Refused,
+            System::GitHub,
+            recorded::elsewhere_words(&self.name, there, wanted),
+        )
+        .object(names::scale_set_id(&self.namespace, &self.name))
+        .hint(recorded::way_back(there.1))
     }
 
     /// Before the cluster has it: whether GitHub has one of this name and group that another cluster made.
-    async fn before(&self, context: &Context) -> Result<Observed> {
+    async fn before(&self, context: &Context, wanted: &str) -> Result<Observed> {
         let (github, profile) = context.github_of(&self.name);
         let group = self.group.as_deref();
         let found = github
@@ -94,8 +123,9 @@ impl ScaleSet {
         let Some(found) = found else {
             return Ok(Observed::Present(present));
         };
-        let known = recorded::ids(context).await?;
-        let place = known.iter().find(|it| *it.1 == found.id).map(|it| it.0);
+        let known = recorded::records(context).await?;
+        let mut known = known.iter();
+        let place = known.find(|it| it.1.is(found.id, wanted)).map(|it| it.0);
         if let Some(other) = place.filter(|it| **it != self.place().key()) {
             return Err(self.moved(other));
         }

@@ -67,3 +67,38 @@ fn another_controller_is_refused_before_the_first_write() {
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     cluster.finish();
 }
+
+/// The controller keeps the id of a set whose address changes: in the other scope it is nothing, or another scale set.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_scale_set_of_the_former_scope_is_neither_shared_nor_left() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let ids = at_github(&cluster);
+
+    let before = cluster.kubernetes_writes();
+    let moved = [(
+        "mode: scaleSet",
+        "mode: scaleSet\n    github: {organization: dogecompany}",
+    )];
+    let moved = both(&cluster, "moved", &moved);
+    let refused = cluster.up(&moved, &[]);
+    let document = refused.expect(7);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert_eq!(document["error"]["object"], "scale-set/actions-runner/fast");
+    for part in [&format!("(id {})", ids[0]), "/enterprises/dogecompany"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
+    assert_eq!(at_github(&cluster), ids);
+
+    // Without its controller, it is deleted in the scope of its record, whatever the profile says now.
+    let controller = ["-n", SYSTEM, "scale", "deployment/arc-gha-rs-controller"];
+    cluster.kubectl(&[&controller[..], &["--replicas=0"]].concat(), None);
+    let ended = teardown(&cluster, &moved);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert_eq!(at_github(&cluster), [0; 0]);
+    cluster.finish();
+}
