@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What `doctor` finds about the scale sets.
-fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
+pub(super) fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
     let file = profile.to_str().unwrap();
     let arguments = ["doctor", "-f", file, "-o", "json", "--only", "scale-sets"];
     cluster.arcctl(&arguments).document()
@@ -94,7 +94,7 @@ fn a_label_that_left_the_profile_is_told_until_the_scale_set_is_made_anew() {
     let plan = || cluster.arcctl(&["plan", "-f", file]).stdout;
     assert!(plan().contains(told), "{}", plan());
     let document = doctor(&cluster, &without);
-    let found = check(&document, "scale-set-labels");
+    let found = check(&document, Elsewhere::ScaleSetLabels.id());
     assert_eq!(found["verdict"], "broken", "{found:#}");
 
     let delete = ["-n", RUNNERS, "delete", "autoscalingrunnerset", "fast"];

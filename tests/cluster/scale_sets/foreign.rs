@@ -1,6 +1,7 @@
 //! A scale set at GitHub that another cluster made is never shared, and neither is a controller that somebody else has installed.
 
-use super::*;
+use super::{faults::doctor, *};
+use crate::doctor::{cases::Elsewhere, check};
 
 #[test]
 fn a_scale_set_of_another_cluster_is_refused_before_the_first_write() {
@@ -65,6 +66,22 @@ fn another_controller_is_refused_before_the_first_write() {
     cluster.kubectl(&delete, None);
     let ended = cluster.up(&profile, &[]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+
+    // Once arcctl's is there, an end would not help: the run goes on and says it.
+    cluster.kubectl(&["apply", "-f", "-"], Some(theirs));
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let told =
+        "another controller of runner scale sets (Deployment `team/theirs-gha-rs-controller`";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let verdict = || {
+        let document = doctor(&cluster, &profile);
+        let found = check(&document, Elsewhere::ScaleSetControllersApart.id());
+        found["verdict"].clone()
+    };
+    assert_eq!(verdict(), "broken");
+    cluster.kubectl(&delete, None);
+    assert_eq!(verdict(), "holds");
     cluster.finish();
 }
 
