@@ -178,11 +178,30 @@ impl ScaleSetDrain {
         if known.is_some_and(|it| it.id == id && it.scope.is_some()) {
             return Ok(());
         }
+        if let Some(former) = known.filter(|it| it.id != id) {
+            self.remove_former(context, going, former.id).await?;
+        }
         let record = SetRecord {
             id,
             scope: scope_of(live).map(str::to_owned),
         };
         self.place().record(context, Some(&record)).await
+    }
+
+    /// Deletes the recorded scale set of an object that was registered again since, under another id or in another scope:
+    /// nobody else knows it any more.
+    async fn remove_former(&self, context: &Context, going: &Going, id: u64) -> Result<()> {
+        if context.removal.without_github.is_some() {
+            return Ok(());
+        }
+        match self.found(context, going, id).await {
+            Ok(Some(found)) if found.name.eq_ignore_ascii_case(&self.name) => {
+                self.deregister(context, going, id).await
+            }
+            Ok(_) => Ok(()),
+            Err(_) if context.removal.force => Ok(()),
+            Err(error) => Err(self.unreached(context, going, error)),
+        }
     }
 
     /// The client, and the scope in which the set is registered: the profile may have another one by now.
