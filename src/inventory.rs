@@ -10,6 +10,7 @@ use crate::{
     desired::{
         Desired,
         names::{self, pool_id, scale_set_id},
+        resource::scale_set::SetRecord,
         teardown::{Records, is_at_aws, records},
     },
     error::{Error, Result, System},
@@ -28,7 +29,7 @@ const PROFILE: &str = "profile";
 /// The prefix of keys with a pool's name: the names of its runners at GitHub, during its deletion.
 const RUNNERS: &str = "runners.";
 
-/// The prefix of keys with a scale set's namespace and name: its id at GitHub. A name may have dots, a namespace has none.
+/// The prefix of keys with a scale set's namespace and name: its id and scope at GitHub. A name may have dots, a namespace has none.
 const SCALE_SET: &str = "scaleSet.";
 
 /// The location of an inventory: the namespace of the controller, and the profile's name.
@@ -267,35 +268,35 @@ pub async fn remember_runners(
     kube.merge(&target, &patch).await.map(|_| ())
 }
 
-/// The ids at GitHub of the scale sets that this profile has made, by `namespace/name`.
-pub async fn scale_sets(kube: &Kube, home: Home<'_>) -> Result<BTreeMap<String, u64>> {
+/// The records of the scale sets at GitHub that this profile has made, by `namespace/name`.
+pub async fn scale_sets(kube: &Kube, home: Home<'_>) -> Result<BTreeMap<String, SetRecord>> {
     let target = home.target();
     let live = kube.get(&target).await?.unwrap_or_default();
     let keys = live["data"].as_object().into_iter().flatten();
-    let mut ids = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for (key, _) in keys {
         let place = key.strip_prefix(SCALE_SET);
         if let Some((namespace, name)) = place.and_then(|it| it.split_once('.')) {
-            let id = parsed(&target, &live["data"], key, "0")?;
-            ids.insert(format!("{namespace}/{name}"), id);
+            let record = parsed(&target, &live["data"], key, "0")?;
+            found.insert(format!("{namespace}/{name}"), record);
         }
     }
-    Ok(ids)
+    Ok(found)
 }
 
-/// Records the id of a scale set at GitHub, or removes its record; does nothing without an inventory.
+/// Records a scale set at GitHub, or removes its record; does nothing without an inventory.
 pub async fn remember_scale_set(
     kube: &Kube,
     home: Home<'_>,
     (namespace, name): (&str, &str),
-    id: Option<u64>,
+    record: Option<&SetRecord>,
 ) -> Result<()> {
     let target = home.target();
     let Some(live) = kube.get(&target).await? else {
         return Ok(());
     };
     let key = format!("{SCALE_SET}{namespace}.{name}");
-    let text = id.map(|it| it.to_string());
+    let text = record.map(|it| serde_json::to_string(it).unwrap_or_default());
     if live["metadata"]["deletionTimestamp"].is_string()
         || live["data"][&key].as_str() == text.as_deref()
     {

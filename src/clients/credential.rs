@@ -105,12 +105,13 @@ pub async fn load(github: &GitHub, sources: &Sources<'_>) -> Result<Loaded> {
 
 /// The token from the environment, where the profile names no source.
 fn unnamed(github: &GitHub, sources: &Sources<'_>, advice: &mut Vec<String>) -> Result<Secret> {
-    let ((names, others), elsewhere) = match github.url {
-        Some(_) => ((FOR_ENTERPRISE_SERVER, FOR_CLOUD), "github.com"),
-        None => (
+    let ((names, others), elsewhere) = if github.is_enterprise_server() {
+        ((FOR_ENTERPRISE_SERVER, FOR_CLOUD), "github.com")
+    } else {
+        (
             (FOR_CLOUD, FOR_ENTERPRISE_SERVER),
             "a GitHub Enterprise Server",
-        ),
+        )
     };
     let first = |names: [&'static str; 2]| {
         names

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    desired::{pool::probe::Answer, resource::Id},
+    desired::{
+        pool::probe::Answer,
+        resource::{Id, scale_set::SetRecord},
+    },
     error::{Error, Result},
     profile::Profile,
-    resource::observed::Observed,
+    resource::{observed::Observed, other_controllers::SetController},
 };
 
 /// A fact, or why it is unknown.
@@ -109,6 +112,8 @@ pub struct Snapshot {
 pub struct ScaleSetFacts {
     /// The Deployment of their controller.
     pub controller: Fact<Option<Value>>,
+    /// All controllers of scale sets in the cluster.
+    pub controllers: Fact<Vec<SetController>>,
     /// The `AutoscalingRunnerSets` of the pools' namespaces.
     pub sets: Fact<Vec<Value>>,
     /// The `AutoscalingListeners` of the controller's namespace.
@@ -123,8 +128,8 @@ pub struct ScaleSetFacts {
     pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
     /// The scale sets at GitHub, of all clusters.
     pub at_github: Fact<Vec<SetAtGithub>>,
-    /// The ids at GitHub in the inventory, by `namespace/name`.
-    pub recorded: Fact<BTreeMap<String, u64>>,
+    /// The records of scale sets in the inventory, by `namespace/name`.
+    pub recorded: Fact<BTreeMap<String, SetRecord>>,
 }
 
 /// A Secret that a scale set names.
@@ -139,8 +144,10 @@ pub struct NamedSecret {
 /// A scale set at GitHub.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SetAtGithub {
-    /// Its id.
+    /// Its id, unique in its scope.
     pub id: u64,
+    /// The address of the scope that lists it.
+    pub scope: String,
     /// Its name.
     pub name: String,
     /// Its runner group, if GitHub names it.

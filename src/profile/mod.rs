@@ -37,7 +37,8 @@ pub use sections::{
     Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode, KubernetesSecretKey,
     LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub, PoolResources, Prepull,
     Proxy, Quantity, Repeat, ResourceRequirements, RoleVia, RunnerRole, ScaleSets, Scaling,
-    Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window, WorkVolume, WorkflowJob,
+    Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window, WorkVolume, WorkflowJob, api_of,
+    has_data_residency,
 };
 
 pub(crate) use validate::similar;

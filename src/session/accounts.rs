@@ -6,12 +6,15 @@ use super::teardown::source::use_pool_secrets;
 use crate::{
     clients::{
         credential::{self, Sources},
-        github::{Audit, GitHub},
+        github::{Audit, GitHub, Version},
     },
     desired::pool::runner_version::{Seen, day, freshness},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result, System},
     inventory::Inventory,
-    profile::{Pool, Profile},
+    profile::{
+        Pool, Profile, Severity,
+        lint::{Finding, scale_sets_on_server},
+    },
     resource::{
         context::scope,
         runners::{account::Account, offers::offers},
@@ -87,6 +90,9 @@ pub(super) async fn audits(
         audit_with_groups(github, &own),
         futures::future::try_join_all(parts)
     )?;
+    // Pools have no server of their own.
+    let of_the_server = on_server(profile, audit.version.as_deref())?;
+    audit.advice.extend(of_the_server);
     for (account, part) in accounts.iter().zip(parts) {
         let pool = account.part.pools.first();
         let pool = pool.map(|it| it.name.as_str()).unwrap_or_default();
@@ -96,6 +102,32 @@ pub(super) async fn audits(
             .extend(advice.map(|it| format!("pool `{pool}`: {it}")));
     }
     Ok(audit)
+}
+
+/// What a GitHub Enterprise Server of this `version` does for the profile's scale sets only with a setting, as advice; what it
+/// cannot do at all is the error of an invalid profile.
+fn on_server(profile: &Profile, version: Option<&str>) -> Result<Vec<String>> {
+    let Some(version) = version.and_then(Version::parse) else {
+        return Ok(Vec::new());
+    };
+    let version = (version.major.into(), version.minor.into());
+    let words = |it: &Finding| match &it.hint {
+        Some(hint) => format!("`{}`: {}; {hint}", it.path, it.message),
+        None => format!("`{}`: {}", it.path, it.message),
+    };
+    let (errors, advice): (Vec<Finding>, Vec<Finding>) = scale_sets_on_server(profile, version)
+        .into_iter()
+        .partition(|it| it.severity == Severity::Error);
+    if errors.is_empty() {
+        return Ok(advice.iter().map(words).collect());
+    }
+    let message: Vec<String> = errors.iter().map(words).collect();
+    Err(Error::new(
+        ErrorKind::InvalidProfile,
+        System::Profile,
+        message.join("; "),
+    )
+    .hint("correct the profile; docs/scale-sets.md has what each version of the server can do"))
 }
 
 /// The audit, including the runner groups; reports what cannot be read of these.
@@ -153,4 +185,38 @@ pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let scope = scope(profile)?;
     let owner = profile.github.token_owner.as_deref();
     github.audit(scope, owner).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        let text = "apiVersion: arcctl.dev/v1\nname: test\ncluster: {context: c}\n\
+             github: {url: https://ghe.example, organization: o, token: {env: TOKEN}}\n\
+             pools: [{name: a, mode: scaleSet, image: \"ghcr.io/actions/actions-runner:2.334.0\", labels: [gpu], min: 0, max: 4}]\n";
+        crate::profile::load(text, "arcctl.yaml").unwrap().profile
+    }
+
+    #[test]
+    fn a_server_that_gives_no_labels_ends_the_run_before_the_first_write() {
+        let error = on_server(&profile(), Some("3.17.15")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidProfile);
+        assert!(
+            error.message.starts_with("`pools[0].labels`: "),
+            "{}",
+            error.message
+        );
+    }
+
+    #[test]
+    fn what_a_server_does_with_a_setting_is_advice_and_github_com_needs_none() {
+        let advice = on_server(&profile(), Some("3.19.0")).unwrap();
+        assert!(
+            advice[0].contains("DistributedTask.AllowRunnerScaleSetCustomLabels"),
+            "{advice:?}"
+        );
+        assert_eq!(on_server(&profile(), Some("3.21.1")).unwrap(), [""; 0]);
+        assert_eq!(on_server(&profile(), None).unwrap(), [""; 0]);
+    }
 }

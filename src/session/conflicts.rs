@@ -11,7 +11,7 @@ use crate::{
     inventory,
     profile::{Auto, Profile},
     resource::{
-        other_controllers::{Meeting, OtherController, others},
+        other_controllers::{Meeting, OtherController, deployments, others, set_controllers},
         release_records,
     },
 };
@@ -62,6 +62,7 @@ pub(super) async fn look(kube: &Kube, profile: &Profile, whom: For) -> Result<Lo
     if whom == For::Run {
         advice = beside_others(kube, profile, &configurations).await?;
         refuse_controller_without_helm(kube, profile, &configurations).await?;
+        advice.extend(beside_set_controllers(kube, profile).await?);
     }
     Ok(Looked {
         cert_manager: cert_manager(kube, profile, &configurations, &releases).await?,
@@ -103,6 +104,37 @@ async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
     let name = controller.full_name();
     let deployment = Target::namespaced("apps/v1", "Deployment", &controller.namespace, &name);
     Ok(known.records.contains_key(&id) && kube.get(&deployment).await?.is_some())
+}
+
+/// The controllers of scale sets beside the profile's: each causes a warning, or an error.
+async fn beside_set_controllers(kube: &Kube, profile: &Profile) -> Result<Vec<String>> {
+    if !profile.has_scale_sets() {
+        return Ok(Vec::new());
+    }
+    let all = set_controllers(&kube.list(&deployments()).await?);
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let namespace = &profile.scale_sets.namespace;
+    let id = format!("helm-release/{namespace}/{}", names::SCALE_SET_RELEASE);
+    let known = inventory::read(kube, inventory::Home::of(profile)).await?;
+    let is_recorded = known.records.contains_key(&id);
+    let own = all.iter().find(|it| it.is_of(profile));
+    if let Some(own) = own.filter(|_| !is_recorded) {
+        let records = release_records(namespace, names::SCALE_SET_RELEASE);
+        if kube.list_metadata(&records).await?.is_empty() {
+            return Err(own.without_helm());
+        }
+    }
+    let mut advice = Vec::new();
+    for other in all.iter().filter(|it| !it.is_of(profile)) {
+        match other.meets(profile, is_recorded && own.is_some()) {
+            Meeting::Apart => {}
+            Meeting::Told(words) => advice.push(words),
+            Meeting::Refused(error) => return Err(error),
+        }
+    }
+    Ok(advice)
 }
 
 /// The missing Service of another controller. If this user may not read the other team's namespace, the Service is assumed

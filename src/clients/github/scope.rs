@@ -20,6 +20,18 @@ pub(super) fn page(scope: Scope<'_>, web: &str) -> String {
     }
 }
 
+/// The scope whose page at the server `web` is `address`; `None` if it is of another server.
+pub(super) fn of_page<'a>(address: &'a str, web: &str) -> Option<Scope<'a>> {
+    let path = address.strip_prefix(web)?.strip_prefix('/')?;
+    let path = path.trim_end_matches('/');
+    match *path.split('/').collect::<Vec<_>>() {
+        ["enterprises", name] => Some(Scope::Enterprise(name)),
+        [name] if !name.is_empty() => Some(Scope::Organization(name)),
+        [_, _] => Some(Scope::Repository(path)),
+        _ => None,
+    }
+}
+
 /// Its name in messages.
 pub(super) fn describe(scope: Scope<'_>) -> String {
     match scope {
@@ -98,6 +110,21 @@ mod tests {
         );
         assert_eq!(page(Scope::Organization("o")), "https://ghe.example/o");
         assert_eq!(page(Scope::Repository("o/r")), "https://ghe.example/o/r");
+    }
+
+    #[test]
+    fn a_page_is_of_one_scope_of_its_server() {
+        let web = "https://ghe.example";
+        for scope in [
+            Scope::Enterprise("e"),
+            Scope::Organization("o"),
+            Scope::Repository("o/r"),
+        ] {
+            assert_eq!(of_page(&page(scope, web), web), Some(scope));
+        }
+        assert_eq!(of_page("https://github.com/o", web), None);
+        assert_eq!(of_page("https://ghe.example.evil/o", web), None);
+        assert_eq!(of_page("https://ghe.example/", web), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::profile::{api_of, has_data_residency};
+
 /// The oldest GitHub Enterprise Server that the controller supports (reference: arc.md 5, minimums).
 pub const OLDEST: Version = Version { major: 3, minor: 6 };
 
@@ -19,7 +21,7 @@ pub struct Server {
 /// The GitHub products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
-    /// github.com.
+    /// github.com, or a host of it with data residency (`NAME.ghe.com`).
     Cloud,
     /// A GitHub Enterprise Server.
     EnterpriseServer,
@@ -30,26 +32,20 @@ impl Server {
     pub fn of(url: Option<&str>) -> Self {
         let Some(url) = url else {
             return Self {
-                api: "https://api.github.com".into(),
+                api: api_of(None),
                 web: "https://github.com".into(),
                 product: Product::Cloud,
             };
         };
         let web = url.trim_end_matches('/').to_owned();
-        // Enterprise Cloud with data residency: its API is a host of its own (reference: scale-sets.md 5).
-        if let Some((scheme, host)) = web.split_once("://")
-            && host.ends_with(".ghe.com")
-        {
-            return Self {
-                api: format!("{scheme}://api.{host}"),
-                web,
-                product: Product::Cloud,
-            };
-        }
         Self {
-            api: format!("{web}/api/v3"),
+            api: api_of(Some(url)),
+            product: if has_data_residency(url) {
+                Product::Cloud
+            } else {
+                Product::EnterpriseServer
+            },
             web,
-            product: Product::EnterpriseServer,
         }
     }
 }

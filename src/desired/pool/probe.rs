@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{ca_bundle, containers, image, runner_deployment};
 use crate::{
     desired::{DesiredError, names, scale_set},
-    profile::{Pool, Profile},
+    profile::{Pool, Profile, api_of},
     templates,
 };
 
@@ -180,13 +180,8 @@ fn pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
 
 /// Host, port and API of the runners' GitHub server.
 fn server(url: Option<&str>) -> (String, String, String) {
-    let (web, api) = match url {
-        None => ("https://github.com", "https://api.github.com".to_owned()),
-        Some(url) => {
-            let url = url.trim_end_matches('/');
-            (url, format!("{url}/api/v3"))
-        }
-    };
+    let web = url.map_or("https://github.com", |it| it.trim_end_matches('/'));
+    let api = api_of(url);
     // The lint has refused what is no URL.
     let parsed = Url::parse(web).ok();
     let host = parsed.as_ref().and_then(Url::host_str).unwrap_or(web);

@@ -24,9 +24,9 @@ pub fn in_image(pool: &Pool) -> Option<RunnerVersion> {
     Image::parse(&pool.image)?.runner_version()
 }
 
-/// Whether the server refuses old versions: github.com does, a GitHub Enterprise Server does not.
+/// Whether the server refuses old versions: github.com and its hosts with data residency do, a GitHub Enterprise Server does not.
 pub fn refuses(profile: &Profile) -> bool {
-    profile.github.url.is_none()
+    !profile.github.is_enterprise_server()
 }
 
 /// The day of an instant in UTC, wherever arcctl runs.

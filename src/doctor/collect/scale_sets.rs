@@ -7,16 +7,23 @@ use serde_json::Value;
 use super::{Parts, github::authenticated, got, listed, within};
 use crate::{
     clients::{
-        github::RegisteredSet,
+        github::{GitHub, RegisteredSet},
         kube::{Kube, Selection, Target},
     },
+    desired::{resource::scale_set::SetRecord, scale_set::values::config_url},
     doctor::{
         redact::slim,
         snapshot::{Fact, NamedSecret, ScaleSetFacts, SetAtGithub},
     },
     error::Result,
     inventory,
-    resource::{context::scope, kubernetes::rollout::place, scale_sets::API_VERSION},
+    profile::Profile,
+    resource::{
+        context::scope,
+        kubernetes::rollout::place,
+        other_controllers::{deployments, set_controllers},
+        scale_sets::API_VERSION,
+    },
 };
 
 /// Reads them; `None` if no pool is a scale set.
@@ -37,8 +44,19 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     };
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
-    let (controller, whole, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
+    let (
+        controller,
+        controllers,
+        whole,
+        listeners,
+        listener_pods,
+        runner_sets,
+        runners,
+        at_github,
+        recorded,
+    ) = tokio::join!(
         within("read an object", got(kube, &controller)),
+        list(deployments()),
         within("list objects", whole_sets(kube, namespaces)),
         list(Selection::namespaced(
             API_VERSION,
@@ -49,10 +67,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         of_runners("EphemeralRunnerSet"),
         of_runners("EphemeralRunner"),
         within("list the scale sets at GitHub", at_github(parts)),
-        within("read the inventory", async {
-            let kube = kube.as_ref().map_err(Clone::clone)?;
-            inventory::scale_sets(kube, inventory::Home::of(profile)).await
-        }),
+        within("read the inventory", recorded(parts)),
     );
     let secret_name = match &whole {
         Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
@@ -61,6 +76,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     let sets = whole.map(|it| it.iter().map(slim).collect());
     Some(ScaleSetFacts {
         controller: controller.map(|it| it.as_ref().map(slim)),
+        controllers: controllers.map(|it| set_controllers(&it)),
         sets,
         listeners,
         listener_pods,
@@ -70,6 +86,12 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         at_github,
         recorded,
     })
+}
+
+/// The records of what this cluster has made at GitHub.
+async fn recorded(parts: &Parts) -> Result<BTreeMap<String, SetRecord>> {
+    let kube = parts.kube.as_ref().map_err(Clone::clone)?;
+    inventory::scale_sets(kube, inventory::Home::of(&parts.profile)).await
 }
 
 /// The sets with all of their fields: the name of a Secret is not among those that are kept.
@@ -102,18 +124,26 @@ async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, N
 /// All scale sets of the profile's scope, and of the pools' own ones.
 async fn at_github(parts: &Parts) -> Result<Vec<SetAtGithub>> {
     let context = authenticated(parts)?;
-    let mut all = context.github.scale_sets(scope(&parts.profile)?).await?;
+    let mut all = in_scope_of(&context.github, &parts.profile).await?;
     for account in &context.accounts {
         if account.part.has_scale_sets() {
-            all.extend(account.github.scale_sets(scope(&account.part)?).await?);
+            all.extend(in_scope_of(&account.github, &account.part).await?);
         }
     }
+    Ok(all)
+}
+
+/// All scale sets of the scope of `profile`.
+async fn in_scope_of(github: &GitHub, profile: &Profile) -> Result<Vec<SetAtGithub>> {
+    let found = github.scale_sets(scope(profile)?).await?;
+    let address = config_url(&profile.github).unwrap_or_default();
     let of = |it: RegisteredSet| SetAtGithub {
         words: it.in_words(),
         labels: it.labels().map(str::to_owned).collect(),
         id: it.id,
+        scope: address.clone(),
         name: it.name,
         group: it.runner_group_name,
     };
-    Ok(all.into_iter().map(of).collect())
+    Ok(found.into_iter().map(of).collect())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::worlds::{NOW, by_association, healthy, with_scale_set};
+use super::worlds::{NOW, by_association, healthy, set_controller, with_scale_set};
 use crate::{
     desired::{
         Facts,
@@ -329,6 +329,10 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("scale-set-controller-runs", |it| {
         sets(it).controller.as_mut().unwrap().as_mut().unwrap()["status"] = json!({});
     }),
+    ("scale-set-controllers-apart", |it| {
+        let all = sets(it).controllers.as_mut().unwrap();
+        all.push(set_controller("team"));
+    }),
     ("scale-set-versions", |it| {
         set(it)["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.13.1");
     }),
@@ -370,7 +374,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     }),
     ("scale-set-known-here", |it| {
         let recorded = sets(it).recorded.as_mut().unwrap();
-        recorded.insert("actions-runner/gone".into(), 9);
+        let mut record = recorded["actions-runner/fast"].clone();
+        record.id = 9;
+        recorded.insert("actions-runner/gone".into(), record);
         let mut gone = sets(it).at_github.clone().unwrap()[0].clone();
         gone.id = 9;
         sets(it).at_github.as_mut().unwrap().push(gone);

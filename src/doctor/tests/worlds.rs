@@ -16,7 +16,8 @@ use crate::{
             probe::{Answer, State},
             runner_deployment::runner_labels,
         },
-        resource::{Id, aws::PodIdentityAssociation},
+        resource::{Id, aws::PodIdentityAssociation, scale_set::SetRecord},
+        scale_set::values::config_url,
     },
     doctor::{
         redact::digest,
@@ -26,7 +27,10 @@ use crate::{
         },
     },
     profile::{Auto, Mode, Monitoring, Pool, load},
-    resource::observed::{Observed, Present, Readiness},
+    resource::{
+        observed::{Observed, Present, Readiness},
+        other_controllers::SetController,
+    },
 };
 
 pub(super) const NOW: &str = "2026-11-24T12:00:00Z";
@@ -149,7 +153,8 @@ pub(super) fn with_scale_set() -> Snapshot {
         resource("runner-pods", "actions-runner", "fast"),
         resource("registration", "github", "fast"),
     ]);
-    snapshot.scale_sets = Some(scale_set_facts(labels));
+    let scope = config_url(&snapshot.profile.github).unwrap();
+    snapshot.scale_sets = Some(scale_set_facts(labels, scope));
     let shipped = Some("2.306.0".to_owned());
     snapshot
         .offered
@@ -159,7 +164,18 @@ pub(super) fn with_scale_set() -> Snapshot {
     snapshot
 }
 
-fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
+/// A controller of scale sets in `namespace`.
+pub(super) fn set_controller(namespace: &str) -> SetController {
+    SetController {
+        namespace: namespace.to_owned(),
+        name: "arc-gha-rs-controller".into(),
+        release: Some((namespace.to_owned(), "arc".into())),
+        watches: None,
+        version: Some("0.14.2".into()),
+    }
+}
+
+fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
     let metadata = |name: &str| {
         json!({"name": name, "namespace": "actions-runner", "creationTimestamp": "2026-11-20T12:00:00Z",
             "labels": {"app.kubernetes.io/version": "0.14.2", "actions.github.com/scale-set-name": "fast"},
@@ -175,6 +191,7 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
         controller: Ok(Some(json!({
             "metadata": {"labels": {"app.kubernetes.io/version": "0.14.2"}},
             "spec": {"replicas": 1}, "status": {"availableReplicas": 1}}))),
+        controllers: Ok(vec![set_controller("arc-systems")]),
         sets: Ok(vec![
             json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
             "status": {"phase": "Running"}}),
@@ -197,12 +214,19 @@ fn scale_set_facts(labels: Vec<String>) -> ScaleSetFacts {
         )])),
         at_github: Ok(vec![SetAtGithub {
             id: 7,
+            scope: scope.clone(),
             name: "fast".into(),
             group: Some("Default".into()),
             labels,
             words: "id 7".into(),
         }]),
-        recorded: Ok(BTreeMap::from([("actions-runner/fast".to_owned(), 7)])),
+        recorded: Ok(BTreeMap::from([(
+            "actions-runner/fast".to_owned(),
+            SetRecord {
+                id: 7,
+                scope: Some(scope),
+            },
+        )])),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
         partitions(role, region, &path.key(via.key()), report);
     }
     server(aws, &path.key("githubServer"), report);
-    if aws.github_server.is_some() && profile.github.url.is_none() {
+    if aws.github_server.is_some() && !profile.github.is_enterprise_server() {
         report.advice(
             path.key("githubServer"),
             "the profile has no server of its own: github.com is not in this network",

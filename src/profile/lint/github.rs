@@ -3,7 +3,8 @@
 use super::{Path, Report, url::Url};
 use crate::{
     profile::{
-        GitHub, KubernetesSecretKey, Pool, PoolGitHub, Profile, Scope, TokenSource, object_names,
+        GitHub, KubernetesSecretKey, Pool, PoolGitHub, Profile, Scope, TokenSource,
+        has_data_residency, object_names,
     },
     units::Arn,
 };
@@ -162,20 +163,8 @@ fn server(profile: &Profile, report: &mut Report) {
         return;
     };
     let host = url.host.to_ascii_lowercase();
-    if ["github.com", "www.github.com", "api.github.com"].contains(&host.as_str()) {
-        report.error(
-            path,
-            format!("`url` is for a GitHub Enterprise Server, and this is {host}"),
-            "leave `url` out for github.com",
-        );
-    } else if host == "ghe.com" || host.ends_with(".ghe.com") {
-        report.error(
-            path,
-            format!(
-                "`{host}` is GitHub Enterprise Cloud with data residency, which is not supported"
-            ),
-            "arcctl works with github.com and with a GitHub Enterprise Server",
-        );
+    if let Some((message, hint)) = of_the_cloud(&host, profile) {
+        report.error(path, message, hint);
     } else if url.has_user {
         report.error(
             path,
@@ -201,6 +190,28 @@ fn server(profile: &Profile, report: &mut Report) {
             form,
         );
     }
+}
+
+/// Why GitHub's own `host` is not one for `github.url`, and what to write.
+fn of_the_cloud(host: &str, profile: &Profile) -> Option<(String, &'static str)> {
+    if ["github.com", "www.github.com", "api.github.com"].contains(&host) {
+        return Some((
+            format!("`url` is for a GitHub Enterprise Server, and this is {host}"),
+            "leave `url` out for github.com",
+        ));
+    }
+    if host == "ghe.com" {
+        return Some((
+            "with data residency each enterprise has a host of its own below `ghe.com`".into(),
+            "write `https://NAME.ghe.com`",
+        ));
+    }
+    (has_data_residency(host) && profile.has_deployments()).then(|| {
+        (
+            format!("`{host}` is GitHub Enterprise Cloud with data residency: the controller of pools without `mode: scaleSet` looks for its API where a GitHub Enterprise Server has it"),
+            "write `mode: scaleSet` in every pool: GitHub's own controller knows these hosts",
+        )
+    })
 }
 
 fn credential(github: &GitHub, path: &Path, report: &mut Report) {

@@ -43,7 +43,7 @@ fn version(profile: &Profile, image: &image::Image<'_>, path: &Path, report: &mu
     let Some(version) = image.runner_version() else {
         return;
     };
-    if profile.github.url.is_none() && version < OLDEST_AT_GITHUB {
+    if !profile.github.is_enterprise_server() && version < OLDEST_AT_GITHUB {
         report.error(
             path.key("image"),
             format!(

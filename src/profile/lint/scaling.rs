@@ -211,7 +211,7 @@ fn queued(github: &GitHub, metric: &Metric, sync: KubeDuration, path: &Path, rep
     }
     let path_of_names = path.key("repositories");
     repositories(&metric.repositories, &path_of_names, report);
-    if github.url.is_none() {
+    if !github.is_enterprise_server() {
         calls(&metric.repositories, sync, &path_of_names, report);
     }
     for (key, step) in [

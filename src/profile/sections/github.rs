@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct GitHub {
-    /// The GitHub Enterprise Server, as `https://HOST`; left out for github.com.
+    /// The GitHub Enterprise Server, as `https://HOST`, or a host with data residency; left out for github.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The slug of the enterprise; exactly one of enterprise, organization and repository.
@@ -193,7 +193,35 @@ pub enum Scope<'a> {
     Repository(&'a str),
 }
 
+/// Whether `url` is of GitHub Enterprise Cloud with data residency, `https://NAME.ghe.com`: the same service as github.com, and
+/// no GitHub Enterprise Server (reference: scale-sets.md 5).
+pub fn has_data_residency(url: &str) -> bool {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let host = place.split(['/', ':']).next().unwrap_or_default();
+    host.to_ascii_lowercase().ends_with(".ghe.com")
+}
+
+/// The URL of the API of the server at `url`, the value of `github.url`; of github.com without one.
+pub fn api_of(url: Option<&str>) -> String {
+    let Some(url) = url else {
+        return "https://api.github.com".into();
+    };
+    let web = url.trim_end_matches('/');
+    match web.split_once("://") {
+        // Its API is a host of its own (reference: scale-sets.md 5).
+        Some((scheme, host)) if has_data_residency(web) => format!("{scheme}://api.{host}"),
+        _ => format!("{web}/api/v3"),
+    }
+}
+
 impl GitHub {
+    /// Whether the server is a GitHub Enterprise Server, and not github.com or a host of it with data residency.
+    pub fn is_enterprise_server(&self) -> bool {
+        self.url
+            .as_deref()
+            .is_some_and(|url| !has_data_residency(url))
+    }
+
     /// The scope; `None` only in a profile that [`lint`](crate::profile::lint) has refused.
     pub fn scope(&self) -> Option<Scope<'_>> {
         match (&self.enterprise, &self.organization, &self.repository) {
@@ -202,5 +230,38 @@ impl GitHub {
             (None, None, Some(name)) => Some(Scope::Repository(name)),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_data_residency_is_no_enterprise_server() {
+        let is_server = |url: Option<&str>| {
+            let github = GitHub {
+                url: url.map(str::to_owned),
+                ..GitHub::default()
+            };
+            github.is_enterprise_server()
+        };
+        assert!(!is_server(None) && !is_server(Some("https://doge.ghe.com/")));
+        assert!(!is_server(Some("https://Doge.GHE.com")));
+        for server in [
+            "https://ghe.example",
+            "https://ghe.com.evil",
+            "https://x/a.ghe.com",
+        ] {
+            assert!(is_server(Some(server)), "{server}");
+        }
+    }
+
+    #[test]
+    fn each_product_has_its_api_elsewhere() {
+        assert_eq!(api_of(None), "https://api.github.com");
+        let of = |url: &str| api_of(Some(url));
+        assert_eq!(of("https://doge.ghe.com/"), "https://api.doge.ghe.com");
+        assert_eq!(of("https://ghe.example/"), "https://ghe.example/api/v3");
     }
 }

@@ -12,7 +12,10 @@ mod scaling;
 pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
 pub use charts::{Auto, CertManager, Charts, Controller, Images, Prepull, Proxy};
 pub use cluster::Cluster;
-pub use github::{App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource};
+pub use github::{
+    App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource, api_of,
+    has_data_residency,
+};
 pub use operation::{Monitoring, Timeouts};
 pub use pool::{
     AccessMode, ContainerMode, KubernetesMode, Mode, Pool, PoolResources, Quantity,

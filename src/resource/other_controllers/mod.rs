@@ -5,10 +5,12 @@
 //! `namespaceSelector` in each of its webhooks (reference: arc.md 1.1, 1.2).
 
 mod meeting;
+mod of_scale_sets;
 #[cfg(test)]
 mod tests;
 
 pub use meeting::Meeting;
+pub use of_scale_sets::{SetController, deployments, set_controllers};
 
 use serde_json::Value;
 
@@ -88,9 +90,9 @@ pub fn all(configurations: &[Value]) -> Vec<OtherController> {
 }
 
 /// The release in helm's annotations.
-fn release(configuration: &Value) -> Option<(String, String)> {
+fn release(object: &Value) -> Option<(String, String)> {
     let noted = |key: &str| {
-        let annotations = &configuration["metadata"]["annotations"];
+        let annotations = &object["metadata"]["annotations"];
         annotations[format!("meta.helm.sh/release-{key}")]
             .as_str()
             .map(str::to_owned)

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{API_VERSION, by_hand::PROTECTED};
+use super::{
+    API_VERSION,
+    by_hand::{PROTECTED, RIGHTS},
+};
 use crate::{
     clients::kube::Kind,
     desired::{
@@ -114,5 +117,8 @@ pub(crate) fn to_free(drain: &ScaleSetDrain) -> BTreeSet<Permission> {
         let of = |kind: &Kind| Permission::new(verb, kind, Some(runners));
         rights.extend(PROTECTED.map(|(version, kind)| of(&Kind::new(version, kind))));
     }
+    rights.extend(RIGHTS.map(|(version, kind)| {
+        Permission::new("delete", &Kind::new(version, kind), Some(runners))
+    }));
     rights
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     desired::resource::scale_set::ScaleSetDrain,
     error::Result,
-    resource::context::{Context, scope},
+    resource::context::Context,
 };
 
 /// The domain of the controller's finalizers.
@@ -37,16 +37,22 @@ pub(super) const PROTECTED: [(&str, &str); 3] = [
     ("v1", "ServiceAccount"),
 ];
 
+/// The kinds that the controller makes for a listener in the namespace of the runners.
+pub(super) const RIGHTS: [(&str, &str); 2] = [
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+];
+
 impl ScaleSetDrain {
     /// Removes everything; what GitHub refuses, because it has a job by now, is left for the next time.
     pub(super) async fn free(&self, context: &Context, going: &Going) -> Result<()> {
         let objects = &going.objects;
         if let Some(live) = &objects.set {
-            self.remember(context, live).await?;
+            self.remember(context, going, live).await?;
             self.forget_id(context, live).await?;
         }
         let removed: Vec<bool> = stream::iter(&objects.runners)
-            .map(|runner| self.remove_runner(context, runner))
+            .map(|runner| self.remove_runner(context, going, runner))
             .buffer_unordered(CONCURRENT)
             .try_collect()
             .await?;
@@ -65,6 +71,9 @@ impl ScaleSetDrain {
             let target = Target::namespaced(API_VERSION, kind, namespace, name(live));
             remove(context, &target, live).await?;
         }
+        for (target, live) in self.rights_of_listeners(context).await? {
+            remove(context, &target, &live).await?;
+        }
         if let Some(live) = &objects.set {
             remove(context, &set(&self.namespace, &self.name), live).await?;
         }
@@ -74,12 +83,28 @@ impl ScaleSetDrain {
         Ok(())
     }
 
-    /// Whether roles or service accounts of the set wait for the controller to let them go.
+    /// Whether roles or service accounts are left, once the set is gone, that its controller would have let go or removed.
     pub(super) async fn holds_roles(&self, context: &Context) -> Result<bool> {
         let held = self.protected(context).await?;
-        Ok(held
-            .iter()
-            .any(|(_, live)| live["metadata"]["deletionTimestamp"].is_string()))
+        let is_held = |it: &(Target, Value)| it.1["metadata"]["deletionTimestamp"].is_string();
+        Ok(held.iter().any(is_held) || !self.rights_of_listeners(context).await?.is_empty())
+    }
+
+    /// What lets a listener write to the runners. It is in another namespace than the listener, so no garbage collector
+    /// removes it with the listener: its controller does, with the listener's finalizer.
+    async fn rights_of_listeners(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
+        let mut found = Vec::new();
+        for (version, kind) in RIGHTS {
+            let labels = self.place().labels();
+            let all = Selection::namespaced(version, kind, &self.namespace).labelled(labels);
+            for live in context.kube.list(&all).await? {
+                if self.place().is_of_a_listener(&live) {
+                    let target = Target::namespaced(version, kind, &self.namespace, name(&live));
+                    found.push((target, live));
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn named(&self, kind: &str, live: &Value) -> Target {
@@ -97,15 +122,19 @@ impl ScaleSetDrain {
     }
 
     /// Removes a runner at GitHub and in the cluster; `false` if GitHub refuses, since it has a job.
-    async fn remove_runner(&self, context: &Context, runner: &Value) -> Result<bool> {
+    async fn remove_runner(
+        &self,
+        context: &Context,
+        going: &Going,
+        runner: &Value,
+    ) -> Result<bool> {
         if context.removal.without_github.is_none() {
-            let (github, profile) = context.github_of(&self.name);
-            let scope = scope(profile)?;
-            if let Some(found) = github.runner_named(scope, name(runner)).await? {
-                let left = github.remove_runner(scope, found.id).await?;
-                if left == Removed::Busy && !context.removal.force {
-                    return Ok(false);
-                }
+            match self.has_left_github(context, going, runner).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                // What is left in that scope is said once, of the set.
+                Err(_) if context.removal.force && self.is_elsewhere(context, going) => {}
+                Err(error) => return Err(self.unreached(context, going, error)),
             }
         }
         let target = self.named("EphemeralRunner", runner);
@@ -116,6 +145,21 @@ impl ScaleSetDrain {
             context.kube.delete_pod(&pod, &live).await?;
         }
         Ok(true)
+    }
+
+    /// Removes a runner at GitHub; `false` if it has a job there, which is not ended without `--force`.
+    async fn has_left_github(
+        &self,
+        context: &Context,
+        going: &Going,
+        runner: &Value,
+    ) -> Result<bool> {
+        let (github, scope) = self.registered_in(context, going)?;
+        let Some(found) = github.runner_named(scope, name(runner)).await? else {
+            return Ok(true);
+        };
+        let left = github.remove_runner(scope, found.id).await?;
+        Ok(left != Removed::Busy || context.removal.force)
     }
 
     /// What the chart made beside the set, while the controller's finalizer holds it.

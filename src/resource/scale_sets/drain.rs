@@ -10,14 +10,22 @@ use serde_json::{Value, json};
 use super::{
     going::{Going, Next, Way, busy, free, next_of_live, secret_of},
     objects::{Objects, Place, id},
+    recorded::{elsewhere, scope_of, wanted_scope},
 };
 use crate::{
-    clients::kube::{Selection, Target},
+    clients::{
+        github::{GitHub, RegisteredSet},
+        kube::{Selection, Target},
+    },
     desired::{
         names,
-        resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
+        resource::{
+            OwnSecret, SecretContent,
+            scale_set::{ScaleSetDrain, SetRecord},
+        },
     },
-    error::Result,
+    error::{Error, Result, System},
+    profile::Scope,
     resource::{
         context::{Context, scope},
         deletion::{ending, ours},
@@ -110,7 +118,7 @@ impl ScaleSetDrain {
         let target = super::objects::set(&self.namespace, &self.name);
         match (next, &going.objects.set) {
             (Next::Quiet, Some(live)) => {
-                self.remember(context, live).await?;
+                self.remember(context, &going, live).await?;
                 let patch = json!({
                     "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
                     "spec": {"minRunners": 0, "maxRunners": 0},
@@ -120,11 +128,12 @@ impl ScaleSetDrain {
             }
             (Next::PutBack, Some(live)) => self.put_back(context, live).await,
             (Next::Delete, Some(live)) => {
-                self.remember(context, live).await?;
+                self.remember(context, &going, live).await?;
                 context.kube.delete_same(&target, live).await
             }
             (Next::Free, _) => self.free(context, &going).await,
-            (Next::Deregister(id), _) => self.deregister(context, id).await,
+            (Next::Deregister(id), _) => self.deregister(context, &going, id).await,
+            (Next::Forget, _) => self.place().record(context, None).await,
             _ => Ok(()),
         }
     }
@@ -156,12 +165,78 @@ impl ScaleSetDrain {
         })
     }
 
-    /// Records the id before anything can remove it.
-    pub(super) async fn remember(&self, context: &Context, live: &Value) -> Result<()> {
-        match id(live) {
-            Some(id) => self.place().record(context, Some(id)).await,
-            None => Ok(()),
+    /// Records the id before anything can remove it. What is recorded of the same id stays: the object says only where the set
+    /// is to be registered, the record where it was.
+    pub(super) async fn remember(
+        &self,
+        context: &Context,
+        going: &Going,
+        live: &Value,
+    ) -> Result<()> {
+        let Some(id) = id(live) else { return Ok(()) };
+        let known = going.recorded.as_ref();
+        if known.is_some_and(|it| it.id == id && it.scope.is_some()) {
+            return Ok(());
         }
+        if let Some(former) = known.filter(|it| it.id != id) {
+            self.remove_former(context, going, former.id).await?;
+        }
+        let record = SetRecord {
+            id,
+            scope: scope_of(live).map(str::to_owned),
+        };
+        self.place().record(context, Some(&record)).await
+    }
+
+    /// Deletes the recorded scale set of an object that was registered again since, under another id or in another scope:
+    /// nobody else knows it any more.
+    async fn remove_former(&self, context: &Context, going: &Going, id: u64) -> Result<()> {
+        if context.removal.without_github.is_some() {
+            return Ok(());
+        }
+        match self.found(context, going, id).await {
+            Ok(Some(found)) if found.name.eq_ignore_ascii_case(&self.name) => {
+                self.deregister(context, going, id).await
+            }
+            Ok(_) => Ok(()),
+            Err(_) if context.removal.force => Ok(()),
+            Err(error) => Err(self.unreached(context, going, error)),
+        }
+    }
+
+    /// The client, and the scope in which the set is registered: the profile may have another one by now.
+    pub(super) fn registered_in<'a>(
+        &self,
+        context: &'a Context,
+        going: &'a Going,
+    ) -> Result<(&'a GitHub, Scope<'a>)> {
+        let (github, profile) = context.github_of(&self.name);
+        let recorded = going.recorded.as_ref().and_then(|it| it.scope.as_deref());
+        if let Some(address) = recorded {
+            let scope = github.scope_at(address).ok_or_else(|| {
+                Error::failed(
+                    System::GitHub,
+                    format!("{address} is not at `{}`", github.base()),
+                )
+            });
+            return Ok((github, scope?));
+        }
+        let live = going.objects.set.as_ref().and_then(scope_of);
+        match live.and_then(|it| github.scope_at(it)) {
+            Some(scope) => Ok((github, scope)),
+            None => Ok((github, scope(profile)?)),
+        }
+    }
+
+    /// The set as GitHub has it.
+    async fn found(
+        &self,
+        context: &Context,
+        going: &Going,
+        id: u64,
+    ) -> Result<Option<RegisteredSet>> {
+        let (github, scope) = self.registered_in(context, going)?;
+        github.scale_set(scope, id).await
     }
 
     async fn next(&self, context: &Context, going: &Going) -> Result<Next> {
@@ -171,14 +246,14 @@ impl ScaleSetDrain {
             if self.holds_roles(context).await? {
                 return Ok(Next::Free);
             }
-            return self.at_github(context, going.recorded).await;
+            return self.at_github(context, going).await;
         }
         let hangs = going.hangs(Timestamp::now());
         let way = Way::of(&context.removal, going, hangs);
         if let Some(live) = objects.set.as_ref().filter(|it| ending(it).is_none()) {
             let next = next_of_live(live, going, way, context.removal.force);
             if matches!(next, Next::Delete)
-                && let Some(waits) = self.jobs(context, live).await?
+                && let Some(waits) = self.jobs(context, going, live).await?
             {
                 return Ok(Next::Wait(waits));
             }
@@ -196,13 +271,18 @@ impl ScaleSetDrain {
     }
 
     /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun.
-    async fn jobs(&self, context: &Context, live: &Value) -> Result<Option<Readiness>> {
+    async fn jobs(
+        &self,
+        context: &Context,
+        going: &Going,
+        live: &Value,
+    ) -> Result<Option<Readiness>> {
         let Some(id) = id(live) else { return Ok(None) };
         if context.removal.force || context.removal.without_github.is_some() {
             return Ok(None);
         }
-        let (github, profile) = context.github_of(&self.name);
-        let found = github.scale_set(scope(profile)?, id).await?;
+        let found = self.found(context, going, id).await;
+        let found = found.map_err(|error| self.unreached(context, going, error))?;
         let jobs = found.and_then(|it| it.statistics).unwrap_or_default();
         let count = jobs.total_assigned_jobs.max(jobs.total_busy_runners);
         Ok((count > 0).then(|| {
@@ -232,22 +312,54 @@ impl ScaleSetDrain {
         )
     }
 
-    /// Whether GitHub still has it, once nothing is left in the cluster.
-    async fn at_github(&self, context: &Context, recorded: Option<u64>) -> Result<Next> {
-        let Some(id) = recorded.filter(|_| context.removal.without_github.is_none()) else {
+    /// Whether GitHub still has it, once nothing is left in the cluster. With `--force` a scope that the credential does not
+    /// reach is left, and said.
+    async fn at_github(&self, context: &Context, going: &Going) -> Result<Next> {
+        let recorded = going.recorded.as_ref();
+        let Some(record) = recorded.filter(|_| context.removal.without_github.is_none()) else {
             return Ok(Next::Gone);
         };
-        let (github, profile) = context.github_of(&self.name);
-        let found = github.scale_set(scope(profile)?, id).await?;
-        Ok(match found {
-            Some(found) if found.name.eq_ignore_ascii_case(&self.name) => Next::Deregister(id),
-            _ => Next::Gone,
-        })
+        match self.found(context, going, record.id).await {
+            Ok(Some(found)) if found.name.eq_ignore_ascii_case(&self.name) => {
+                Ok(Next::Deregister(record.id))
+            }
+            Ok(_) => Ok(Next::Forget),
+            Err(error) if context.removal.force && self.is_elsewhere(context, going) => {
+                let id = names::scale_set_id(&self.namespace, &self.name);
+                let error = self.unreached(context, going, error);
+                context.remarks.say(id.as_str(), Some(error.message));
+                Ok(Next::Forget)
+            }
+            Err(error) => Err(self.unreached(context, going, error)),
+        }
     }
 
-    async fn deregister(&self, context: &Context, id: u64) -> Result<()> {
-        let (github, profile) = context.github_of(&self.name);
-        github.remove_scale_set(scope(profile)?, id).await?;
+    /// Whether it is recorded in another scope than the profile's.
+    pub(super) fn is_elsewhere(&self, context: &Context, going: &Going) -> bool {
+        let wanted = wanted_scope(context, &self.name);
+        wanted.is_ok_and(|it| elsewhere(going.recorded.as_ref(), None, &it).is_some())
+    }
+
+    /// Names the scope in an error about a set that is registered in another one than the profile's.
+    pub(super) fn unreached(&self, context: &Context, going: &Going, error: Error) -> Error {
+        let Some(record) = going.recorded.as_ref() else {
+            return error;
+        };
+        if !self.is_elsewhere(context, going) {
+            return error;
+        }
+        let message = format!(
+            "the profile's credential does not reach runner scale set `{}` ({}), which stays there: {}",
+            self.name,
+            record.in_words(),
+            error.message
+        );
+        Error { message, ..error }.hint("write that scope in the profile again, with a credential that reaches it, and run the same command: it deletes the scale set there; `arcctl teardown --force` leaves it")
+    }
+
+    async fn deregister(&self, context: &Context, going: &Going, id: u64) -> Result<()> {
+        let (github, scope) = self.registered_in(context, going)?;
+        github.remove_scale_set(scope, id).await?;
         self.place().record(context, None).await
     }
 

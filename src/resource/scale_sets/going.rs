@@ -7,7 +7,10 @@ use super::{
     objects::{Objects, job, name},
     registered::is_available,
 };
-use crate::resource::{deletion::Removal, observed::Readiness};
+use crate::{
+    desired::resource::scale_set::SetRecord,
+    resource::{deletion::Removal, observed::Readiness},
+};
 
 /// How long the controller takes at most for a set that is being deleted; after that arcctl removes it with `--force`.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
@@ -20,8 +23,8 @@ pub(super) struct Going {
     pub(super) controller: Option<Value>,
     /// Whether the Secret that the controller reads exists.
     pub(super) has_secret: bool,
-    /// Its recorded id at GitHub.
-    pub(super) recorded: Option<u64>,
+    /// Its record in the inventory.
+    pub(super) recorded: Option<SetRecord>,
 }
 
 /// The next step.
@@ -38,6 +41,8 @@ pub(super) enum Next {
     Free,
     /// Delete it at GitHub.
     Deregister(u64),
+    /// Remove its record: GitHub does not have it any more.
+    Forget,
     /// Wait for this.
     Wait(Readiness),
 }

@@ -44,6 +44,19 @@ pub(crate) async fn refuse_another(
         .hint(hint))
 }
 
+/// What to do about a scale set of another minor version than that of its `controller`, where the profile has charts of
+/// version `wanted`: [`refuse_another`] keeps `up` from changing the controller while a scale set is there.
+pub(crate) fn way_out(controller: &str, wanted: &str) -> String {
+    if minor(controller) == minor(wanted) {
+        return format!(
+            "`arcctl up` brings the scale set to {wanted}; do not upgrade one of the charts alone"
+        );
+    }
+    format!(
+        "set `scaleSets.chartVersion: {controller}` in the profile, then `arcctl up` brings the scale set to the version of its controller; the other way is to remove the pools of `mode: scaleSet` from the profile, run `arcctl up`, and then add them again with {wanted}: as long as a scale set is there, `arcctl up` refuses to change the minor version of the controller"
+    )
+}
+
 fn is_another(chart: &str, installed: &str, wanted: &str) -> bool {
     chart == names::SCALE_SET_CONTROLLER_CHART && minor(installed) != minor(wanted)
 }
@@ -51,6 +64,18 @@ fn is_another(chart: &str, installed: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_out_is_a_run_that_is_not_refused() {
+        let same = way_out("0.14.1", "0.14.2");
+        assert!(same.starts_with("`arcctl up` brings the scale set to 0.14.2"));
+        // `up` with 0.14.2 would be refused: the controller is of 0.15.
+        let other = way_out("0.15.1", "0.14.2");
+        assert!(
+            other.starts_with("set `scaleSets.chartVersion: 0.15.1`"),
+            "{other}"
+        );
+    }
 
     #[test]
     fn only_another_minor_version_of_this_controller_is_one() {

@@ -8,12 +8,13 @@ pub(crate) mod by_hand;
 pub(crate) mod drain;
 pub(crate) mod events;
 mod going;
+pub(crate) mod labels;
 pub(crate) mod listener;
 mod minimum;
 pub(crate) mod minor;
 pub mod objects;
 pub(crate) mod online;
-mod recorded;
+pub(crate) mod recorded;
 pub(crate) mod registered;
 pub(crate) mod runners;
 

@@ -123,8 +123,18 @@ impl Place<'_> {
         ]
     }
 
-    fn labels(self) -> String {
+    /// The labels of everything that its controller makes of the set; the chart's own objects have them too.
+    pub(super) fn labels(self) -> String {
         format!("{NAME}={},{NAMESPACE}={}", self.name, self.namespace)
+    }
+
+    /// Whether an object with the set's labels is of a listener, by its name `SET-HASH-listener` (reference: scale-sets.md 3).
+    pub(super) fn is_of_a_listener(self, object: &Value) -> bool {
+        let rest = name(object).strip_prefix(self.name);
+        let hash = rest
+            .and_then(|it| it.strip_prefix('-'))
+            .and_then(|it| it.strip_suffix("-listener"));
+        hash.is_some_and(|it| !it.is_empty() && !it.contains('-'))
     }
 
     /// Whether `listener` is one of the set's.
@@ -234,6 +244,26 @@ mod tests {
             "1 AutoscalingListener, 2 EphemeralRunners"
         );
         assert!(!objects.is_empty() && Objects::default().is_empty());
+    }
+
+    #[test]
+    fn the_rights_of_a_listener_are_found_by_its_name() {
+        let place = Place {
+            namespace: "actions-runner",
+            name: "fast",
+            controller_namespace: "arc-systems",
+        };
+        let is = |name: &str| place.is_of_a_listener(&json!({"metadata": {"name": name}}));
+        assert!(is("fast-754b578d-listener"));
+        // What the chart made, and what another set has.
+        for other in [
+            "fast-gha-rs-manager",
+            "fast-listener",
+            "fast-arm-754b578d-listener",
+            "x-754b578d-listener",
+        ] {
+            assert!(!is(other), "{other}");
+        }
     }
 
     #[test]

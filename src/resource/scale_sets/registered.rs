@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     events,
+    labels::{LabelDifference, MADE_ANEW},
     objects::{Place, id, minor, version},
     recorded,
 };
@@ -16,7 +17,10 @@ use crate::{
         github::RegisteredSet,
         kube::{Selection, Target},
     },
-    desired::{names, resource::scale_set::ScaleSet},
+    desired::{
+        names,
+        resource::scale_set::{ScaleSet, SetRecord},
+    },
     diff::Difference,
     error::{Error, ErrorKind, Result, System},
     resource::{
@@ -47,8 +51,16 @@ impl ScaleSet {
     /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
     /// the difference which this proof reports.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
-        let Some(live) = context.kube.get(&self.target()).await? else {
-            return self.before(context).await;
+        let scope = recorded::wanted_scope(context, &self.name)?;
+        let (live, record) = tokio::try_join!(
+            async { context.kube.get(&self.target()).await },
+            self.place().recorded(context)
+        )?;
+        if let Some(there) = recorded::elsewhere(record.as_ref(), live.as_ref(), &scope) {
+            return Err(self.of_another_scope(there, &scope));
+        }
+        let Some(live) = live else {
+            return self.before(context, &scope).await;
         };
         if let Some(reason) = ending(&live) {
             let reason = format!("AutoscalingRunnerSet `{}`: {reason}", self.name);
@@ -58,29 +70,47 @@ impl ScaleSet {
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
         if let Some(id) = id(&live) {
-            let recorded = self.place().recorded(context).await?;
-            if recorded != Some(id) {
+            let wanted = SetRecord {
+                id,
+                scope: Some(scope),
+            };
+            if record.as_ref() != Some(&wanted) {
                 present.differences = vec![Difference {
-                    path: "inventory.id".into(),
-                    from: json!(recorded),
-                    to: json!(id),
+                    path: "inventory.scaleSet".into(),
+                    from: json!(record),
+                    to: json!(wanted),
                 }];
             }
         }
         Ok(Observed::Present(present))
     }
 
-    /// Records its id, so that it can be deleted at GitHub when the controller cannot.
+    /// Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
     pub(crate) async fn record(&self, context: &Context) -> Result<()> {
         let live = context.kube.get(&self.target()).await?;
         let Some(id) = live.as_ref().and_then(id) else {
             return Ok(());
         };
-        self.place().record(context, Some(id)).await
+        let record = SetRecord {
+            id,
+            scope: Some(recorded::wanted_scope(context, &self.name)?),
+        };
+        self.place().record(context, Some(&record)).await
+    }
+
+    /// It would be made a second time, and the one in the other scope would stay there for ever.
+    fn of_another_scope(&self, there: (u64, &str), wanted: &str) -> Error {
+        Error::new(
+            ErrorKind::Refused,
+            System::GitHub,
+            recorded::elsewhere_words(&self.name, there, wanted),
+        )
+        .object(names::scale_set_id(&self.namespace, &self.name))
+        .hint(recorded::way_back(there.1))
     }
 
     /// Before the cluster has it: whether GitHub has one of this name and group that another cluster made.
-    async fn before(&self, context: &Context) -> Result<Observed> {
+    async fn before(&self, context: &Context, wanted: &str) -> Result<Observed> {
         let (github, profile) = context.github_of(&self.name);
         let group = self.group.as_deref();
         let found = github
@@ -93,8 +123,9 @@ impl ScaleSet {
         let Some(found) = found else {
             return Ok(Observed::Present(present));
         };
-        let known = recorded::ids(context).await?;
-        let place = known.iter().find(|it| *it.1 == found.id).map(|it| it.0);
+        let known = recorded::records(context).await?;
+        let mut known = known.iter();
+        let place = known.find(|it| it.1.is(found.id, wanted)).map(|it| it.0);
         if let Some(other) = place.filter(|it| **it != self.place().key()) {
             return Err(self.moved(other));
         }
@@ -138,6 +169,7 @@ impl ScaleSet {
         let Some(found) = github.scale_set(scope(profile)?, id).await? else {
             return Ok(self.unknown_at_github(id));
         };
+        self.remark_on_labels(context, &found);
         if let Some(wrong) = self.mismatch(&found) {
             return Ok(wrong);
         }
@@ -165,10 +197,7 @@ impl ScaleSet {
                 "AutoscalingRunnerSet `{}` is of version {its} and its controller of {of_the_controller}: a controller deletes the sets of another minor version",
                 self.name
             ),
-            format!(
-                "`arcctl up` brings both to {}; do not upgrade one of the charts alone",
-                self.chart_version
-            ),
+            super::minor::way_out(of_the_controller, &self.chart_version),
         ))
     }
 
@@ -195,6 +224,14 @@ impl ScaleSet {
                 super::objects::ID
             ),
         )
+    }
+
+    /// Shows in the plan where the labels differ. One that left the profile keeps nothing from working, so no step waits for it.
+    fn remark_on_labels(&self, context: &Context, found: &RegisteredSet) {
+        let id = names::scale_set_id(&self.namespace, &self.name);
+        let told = LabelDifference::of(&self.name, &self.labels, found.labels()).in_words();
+        let remark = told.map(|it| format!("at GitHub it {it}: {MADE_ANEW}"));
+        context.remarks.say(id.as_str(), remark);
     }
 
     /// Where what GitHub has differs from the profile.

@@ -21,7 +21,7 @@ use crate::{
     },
     desired::{
         Desired, names,
-        resource::{Id, Resource},
+        resource::{Id, Resource, scale_set::SetRecord},
         teardown::{self, Records, TeardownOptions},
     },
     error::{Error, ErrorKind, Result},
@@ -318,8 +318,8 @@ async fn by_hand(
 /// What is registered at GitHub.
 struct Left<'a> {
     runners: usize,
-    /// The ids of scale sets, by `namespace/name`.
-    sets: &'a BTreeMap<String, u64>,
+    /// The records of scale sets, by `namespace/name`.
+    sets: &'a BTreeMap<String, SetRecord>,
 }
 
 impl Left<'_> {
@@ -332,7 +332,7 @@ impl Left<'_> {
                 self.runners
             ));
         }
-        let named = |(place, id): (&String, &u64)| format!("`{place}` (id {id})");
+        let named = |(place, it): (&String, &SetRecord)| format!("`{place}` ({})", it.in_words());
         let sets: Vec<String> = self.sets.iter().map(named).collect();
         if !sets.is_empty() {
             parts.push(format!(

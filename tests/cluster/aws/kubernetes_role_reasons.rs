@@ -81,7 +81,7 @@ pub(crate) const DAILY: &[Elsewhere] = &[
     ("secrets", &["list"], SCALE_SETS),
     ("pods", &["get"], SCALE_SETS),
     ("events", &["list"], SCALE_SETS),
-    ("deployments.apps", &["get"], SCALE_SETS),
+    ("deployments.apps", &["get", "list"], SCALE_SETS),
     ("serviceaccounts", &["get"], SCALE_SETS),
     (
         "cronjobs.batch",

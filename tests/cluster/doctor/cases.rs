@@ -43,6 +43,8 @@ elsewhere! {
     ScaleSetSecret = "scale-set-secret",
     ScaleSetNotOutdated = "scale-set-not-outdated",
     ScaleSetRegistered = "scale-set-registered",
+    ScaleSetLabels = "scale-set-labels",
+    ScaleSetControllersApart = "scale-set-controllers-apart",
 }
 
 impl Elsewhere {

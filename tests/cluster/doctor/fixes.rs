@@ -51,7 +51,6 @@ pub(crate) const NOT_REAL: &[(&str, &str)] = &[
 /// hand alone (src/doctor/tests).
 pub(crate) const NOT_YET: &[&str] = &[
     "scale-set-versions",
-    "scale-set-labels",
     "scale-set-one-listener",
     "scale-set-listener",
     "scale-set-session",

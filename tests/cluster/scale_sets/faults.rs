@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What `doctor` finds about the scale sets.
-fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
+pub(super) fn doctor(cluster: &Cluster, profile: &std::path::Path) -> Value {
     let file = profile.to_str().unwrap();
     let arguments = ["doctor", "-f", file, "-o", "json", "--only", "scale-sets"];
     cluster.arcctl(&arguments).document()
@@ -74,5 +74,33 @@ fn what_breaks_a_scale_set_is_mended_by_what_its_finding_says() {
             .remove_scale_set(at_github(&cluster)[0])
     );
     mended(&cluster, &profile, Elsewhere::ScaleSetRegistered);
+    cluster.finish();
+}
+
+/// GitHub sets labels when a scale set is made, and never again.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_label_that_left_the_profile_is_told_until_the_scale_set_is_made_anew() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+
+    let without = both(&cluster, "without", &[("    labels: [gpu]\n", "")]);
+    let ended = cluster.up(&without, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let told = "still has `gpu`";
+    let file = without.to_str().unwrap();
+    let plan = || cluster.arcctl(&["plan", "-f", file]).stdout;
+    assert!(plan().contains(told), "{}", plan());
+    let document = doctor(&cluster, &without);
+    let found = check(&document, Elsewhere::ScaleSetLabels.id());
+    assert_eq!(found["verdict"], "broken", "{found:#}");
+
+    let delete = ["-n", RUNNERS, "delete", "autoscalingrunnerset", "fast"];
+    cluster.kubectl(&delete, None);
+    let ended = cluster.up(&without, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert!(!plan().contains(told), "{}", plan());
     cluster.finish();
 }

@@ -52,10 +52,11 @@ fn fresh(cluster: &Cluster, profile: &Path) {
     assert_eq!(ids.len(), 1);
     // The id is recorded where a teardown without the controller finds it.
     let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
-    assert_eq!(
-        inventory["data"]["scaleSet.actions-runner.fast"],
-        ids[0].to_string()
-    );
+    let record = inventory["data"]["scaleSet.actions-runner.fast"].as_str();
+    let record: Value = serde_json::from_str(record.unwrap()).unwrap();
+    assert_eq!(record["id"], ids[0]);
+    let scope = record["scope"].as_str().unwrap();
+    assert!(scope.ends_with("/enterprises/dogecompany"), "{scope}");
     let online = cluster.world().github().runners();
     assert_eq!(online.iter().filter(|it| it.online).count(), 3);
 }

@@ -34,11 +34,8 @@ fn a_secret_that_is_gone_is_put_back_for_the_teardown() {
     cluster.finish();
 }
 
-#[test]
-#[ignore = "slow: `make test-slow`"]
-fn without_its_controller_a_scale_set_is_removed_by_its_recorded_id() {
-    let cluster = Cluster::fast();
-    let profile = installed(&cluster);
+/// Deletes the controller, and waits until nobody does its work.
+fn without_controller(cluster: &Cluster) {
     let deployment = "deployment/arc-gha-rs-controller";
     cluster.kubectl(&["-n", SYSTEM, "delete", deployment], None);
     let pods = || {
@@ -49,6 +46,33 @@ fn without_its_controller_a_scale_set_is_removed_by_its_recorded_id() {
         )
     };
     until("the controller's pods are gone", || pods().is_empty());
+}
+
+/// In a namespace that stays, nothing of the listener may stay: its Role lets it write to the runners.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn the_rights_of_a_listener_go_without_its_controller_too() {
+    let cluster = Cluster::fast();
+    let profile = installed(&cluster);
+    cluster.kubectl(&["-n", RUNNERS, "create", "configmap", "theirs"], None);
+    let rights = || {
+        let all = ["-n", RUNNERS, "get", "roles,rolebindings", "-o", "name"];
+        cluster.kubectl(&all, None)
+    };
+    assert!(rights().contains("-listener"), "{}", rights());
+    without_controller(&cluster);
+    let ended = teardown(&cluster, &profile);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert_eq!(rights(), "");
+    cluster.finish();
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn without_its_controller_a_scale_set_is_removed_by_its_recorded_id() {
+    let cluster = Cluster::fast();
+    let profile = installed(&cluster);
+    without_controller(&cluster);
     let ended = teardown(&cluster, &profile);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     nothing_is_left(&cluster);

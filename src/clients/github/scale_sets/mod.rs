@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{GitHub, RunnerLabel, error::service::Asked, response::Answer};
+use super::{GitHub, RunnerLabel, error::service::Asked, response::Answer, scope::of_page};
 use crate::{clients::requests::Call, error::Result, profile::Scope};
 
 /// The id of the group of runners without one (reference: scale-sets.md 2.1, `runnerGroup`).
@@ -149,6 +149,11 @@ impl GitHub {
             return Ok(());
         }
         Err(self.service_refused(scope, &answer, Asked::Delete))
+    }
+
+    /// The scope with the address `page`, at which runners are registered; `None` if it is of another server.
+    pub fn scope_at<'a>(&self, page: &'a str) -> Option<Scope<'a>> {
+        of_page(page, &self.server.web)
     }
 
     /// The id of a runner group; `None` where there is no such group.

@@ -4,26 +4,50 @@ use serde_json::Value;
 
 use super::{facts, sets};
 use crate::{
+    desired::{resource::scale_set::is_same_scope, scale_set::values::config_url},
     doctor::{
         check::{Verdict, known},
         snapshot::{SetAtGithub, Snapshot},
     },
     profile::Pool,
-    resource::scale_sets::objects::id,
+    resource::scale_sets::{
+        labels::{LabelDifference, MADE_ANEW},
+        objects::{id, name},
+        recorded::{elsewhere, elsewhere_words, way_back},
+    },
 };
 
-/// The set at GitHub by the id of the cluster.
-fn at_github<'a>(all: &'a [SetAtGithub], set: &Value) -> Option<&'a SetAtGithub> {
+/// The address of the scope in which the profile has a pool.
+fn scope_of(snapshot: &Snapshot, pool: &Pool) -> String {
+    // The lint has refused a profile without a scope.
+    config_url(&snapshot.profile.github_of(pool)).unwrap_or_default()
+}
+
+/// The set at GitHub by the id of the cluster, in the scope of its pool: another scope may have the same id.
+fn at_github<'a>(all: &'a [SetAtGithub], set: &Value, scope: &str) -> Option<&'a SetAtGithub> {
     let id = id(set)?;
-    all.iter().find(|it| it.id == id)
+    all.iter()
+        .find(|it| it.id == id && is_same_scope(&it.scope, scope))
+}
+
+/// The `namespace/name` by which the inventory knows a set.
+fn key(set: &Value) -> String {
+    let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
+    format!("{namespace}/{}", name(set))
 }
 
 pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
-    let all = known(&facts.at_github)?;
+    let (all, recorded) = (known(&facts.at_github)?, known(&facts.recorded)?);
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for (pool, set) in sets(snapshot, facts)? {
         let (namespace, name) = (&pool.namespace, &pool.name);
+        let scope = scope_of(snapshot, pool);
+        if let Some(there) = elsewhere(recorded.get(&key(set)), None, &scope) {
+            found.push(elsewhere_words(name, there, &scope));
+            fixes.push(way_back(there.1));
+            continue;
+        }
         let Some(id) = id(set) else {
             found.push(format!(
                 "the controller has not registered scale set `{name}`"
@@ -32,9 +56,9 @@ pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             fixes.push(format!("the controller's log has the reason: `{log}`"));
             continue;
         };
-        if at_github(all, set).is_none() {
+        if at_github(all, set, &scope).is_none() {
             found.push(format!(
-                "GitHub has no scale set with the id {id}, that of `{name}`"
+                "{scope} has no scale set with the id {id}, that of `{name}`"
             ));
             fixes.push(format!(
                 "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} runner-scale-set-id-`"
@@ -49,27 +73,20 @@ pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let all = known(&facts.at_github)?;
     let mut found = Vec::new();
     for (pool, set) in sets(snapshot, facts)? {
-        let Some(there) = at_github(all, set) else {
+        let Some(there) = at_github(all, set, &scope_of(snapshot, pool)) else {
             continue;
         };
-        let has = |label: &String| there.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
         let wanted = crate::desired::scale_set::scale_set(&snapshot.profile, pool).labels;
-        let lacking: Vec<String> = wanted
-            .iter()
-            .filter(|it| !has(it))
-            .map(|it| format!("`{it}`"))
-            .collect();
-        if !lacking.is_empty() {
-            found.push(format!(
-                "scale set `{}` lacks {}",
-                pool.name,
-                lacking.join(", ")
-            ));
+        let labels = there.labels.iter().map(String::as_str);
+        if let Some(words) = LabelDifference::of(&pool.name, &wanted, labels).in_words() {
+            found.push(format!("scale set `{}` {words}", pool.name));
         }
     }
     Ok(Verdict::unless(
         &found,
-        "GitHub sets labels only when a scale set is made: once no job runs, delete the AutoscalingRunnerSet with kubectl, and run `arcctl up`. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`",
+        &format!(
+            "{MADE_ANEW}. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`"
+        ),
     ))
 }
 
@@ -78,10 +95,16 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let all = known(&facts.at_github)?;
     let (sets, recorded) = (known(&facts.sets)?, known(&facts.recorded)?);
-    let ids: Vec<u64> = sets.iter().filter_map(id).collect();
+    let is_here = |it: &&SetAtGithub| {
+        let mut same_id = sets.iter().filter(|set| id(set) == Some(it.id));
+        same_id.any(|set| {
+            let record = recorded.get(&key(set));
+            record.is_none_or(|record| record.is(it.id, &it.scope))
+        })
+    };
     let mut found = Vec::new();
-    for there in all.iter().filter(|it| !ids.contains(&it.id)) {
-        if recorded.values().any(|it| *it == there.id) {
+    for there in all.iter().filter(|it| !is_here(it)) {
+        if recorded.values().any(|it| it.is(there.id, &there.scope)) {
             found.push(format!(
                 "GitHub has `{}`, which this cluster made and does not have any more: {}",
                 there.name, there.words
@@ -92,6 +115,7 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             let group = pool.group.as_deref().or(Some("default"));
             let same_group = there.group.as_deref().zip(group);
             pool.name.eq_ignore_ascii_case(&there.name)
+                && is_same_scope(&scope_of(snapshot, pool), &there.scope)
                 && same_group.is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
         };
         if snapshot.profile.scale_set_pools().any(is_pools) {

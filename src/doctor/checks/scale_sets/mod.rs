@@ -16,7 +16,9 @@ use crate::{
     profile::Pool,
     resource::{
         observed::Readiness,
+        other_controllers::SetController,
         scale_sets::{
+            minor::way_out,
             objects::{minor, name, set_of, version},
             registered::{OUTDATED, is_available},
             runners::failure,
@@ -32,6 +34,14 @@ pub(crate) const CHECKS: &[Check] = &[
         claim: "GitHub's controller of the scale sets has an available pod",
         causes: &["api-server-answers", "nodes-ready"],
         judge: controller_runs,
+    },
+    Check {
+        id: "scale-set-controllers-apart",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "no other controller of runner scale sets is in the cluster",
+        causes: &["api-server-answers"],
+        judge: controllers_apart,
     },
     Check {
         id: "scale-set-versions",
@@ -76,7 +86,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-labels",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "each scale set has the labels of its pool at GitHub",
+        claim: "each scale set has the labels of its pool at GitHub, and no others",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -203,6 +213,19 @@ fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     })
 }
 
+fn controllers_apart(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let facts = facts(snapshot)?;
+    let profile = &snapshot.profile;
+    let all = known(&facts.controllers)?;
+    let others: Vec<&SetController> = all.iter().filter(|it| !it.is_of(profile)).collect();
+    let found: Vec<String> = others
+        .iter()
+        .map(|it| format!("another controller {}", it.words(profile)))
+        .collect();
+    let fixes: Vec<String> = others.iter().map(|it| it.way_out()).collect();
+    Ok(Verdict::unless(&found, &fixes.join("; ")))
+}
+
 fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let controller = known(&facts.controller)?.as_ref().and_then(version);
@@ -224,7 +247,10 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`; do not upgrade one chart alone",
+        &format!(
+            "the controller deletes such a set: {}",
+            way_out(controller, &snapshot.profile.scale_sets.chart_version)
+        ),
     ))
 }
 

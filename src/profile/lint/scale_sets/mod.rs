@@ -70,7 +70,7 @@ fn chart(profile: &Profile, report: &mut Report) {
             format!("chart {shown} is older than 0.14: it gives scale sets no labels, and its listener can stay away after a change of the minimum, as a schedule makes it"),
             tested,
         );
-    } else if version == OLDEST_CHART && profile.github.url.is_some() {
+    } else if version == OLDEST_CHART && profile.github.is_enterprise_server() {
         report.error(
             path,
             format!("chart {shown} acquires no job from a GitHub Enterprise Server"),
@@ -196,7 +196,7 @@ fn image(pool: &Pool, path: &Path, report: &mut Report) {
 
 /// Where the server's version is not known; [`on_server`] has the rules where it is.
 fn labels(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
-    if profile.github.url.is_some() && has_labels(pool) {
+    if profile.github.is_enterprise_server() && has_labels(pool) {
         let path = path.key(if pool.labels.is_empty() {
             "instanceType"
         } else {
@@ -284,6 +284,23 @@ mod tests {
         findings
             .map(|it| (it.path.to_string(), it.severity))
             .collect()
+    }
+
+    #[test]
+    fn a_host_with_data_residency_is_no_server_with_a_version() {
+        let told = |url: &str, mode: &str| {
+            let text = format!(
+                "apiVersion: arcctl.dev/v1\nname: test\ncluster: {{context: c}}\n\
+                 github: {{url: \"{url}\", organization: o, token: {{env: TOKEN}}}}\n\
+                 pools: [{{name: a, mode: {mode}, image: \"ghcr.io/actions/actions-runner:2.334.0\", labels: [gpu], min: 0, max: 4}}]\n"
+            );
+            let advice = crate::profile::load(&text, "arcctl.yaml").map(|it| it.advice);
+            let of_servers = |it: &crate::profile::Problem| it.message.contains("Server");
+            advice.map(|it| it.iter().any(of_servers))
+        };
+        assert!(!told("https://acme.ghe.com", "scaleSet").unwrap());
+        assert!(told("https://ghe.example", "scaleSet").unwrap());
+        assert!(told("https://acme.ghe.com", "runnerDeployment").is_err());
     }
 
     #[test]
