@@ -234,6 +234,28 @@ fn a_login_is_docker_s_and_never_told() {
 }
 
 #[test]
+fn an_identity_token_is_posted_and_logged_as_that() {
+    let world = World::start(Options {
+        login: Some(("nobody".into(), "else".into())),
+        identity: Some(PASSWORD.into()),
+        ..Options::default()
+    });
+    world.profile(POOLS);
+    let directory = empty();
+    let entry = json!({"auth": STANDARD.encode("0:"), "identitytoken": PASSWORD});
+    let config = json!({"auths": {world.registry.host(): entry}});
+    fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let read = world.update_in(&[("DOCKER_CONFIG", directory.path())], &["-vv"]);
+    assert_eq!(read.status.code(), Some(0), "{}", stderr(&read));
+    assert!(stdout(&read).contains("2 of 4 pools have a newer image"));
+    let log = stderr(&read);
+    assert!(
+        log.contains("POST 127.0.0.1/token") && !log.contains("GET 127.0.0.1/token"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_registry_that_fails_changes_nothing() {
     let world = World::start(Options::default());
     let before = world.profile(POOLS);

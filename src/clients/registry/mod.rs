@@ -155,7 +155,11 @@ impl<'a> Repository<'a> {
     /// A token from the server that the registry names.
     async fn token(&self, url: Url) -> Result<Secret> {
         let host = url.host_str().unwrap_or_default();
-        let answer = retried(&Method::GET, &url, host, || self.token_request(&url)).await?;
+        let method = match self.login {
+            Some(Login::Identity(_)) => Method::POST,
+            Some(Login::Basic { .. }) | None => Method::GET,
+        };
+        let answer = retried(&method, &url, host, || self.token_request(&url)).await?;
         if !answer.status.is_success() {
             return Err(self.hidden(refused(&answer, &self.address, self.login.is_some())));
         }
