@@ -7,6 +7,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
+use arcctl::{
+    clients::registry::{
+        Address, Repository,
+        login::{Logins, in_turn},
+    },
+    units::image::Image,
+};
 use arcctl_sandbox::image_registry::{ImageRegistry, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
@@ -231,6 +238,73 @@ fn a_login_is_docker_s_and_never_told() {
     let broken = world.update_in(&[("DOCKER_CONFIG", directory.path())], &[]);
     assert_eq!(broken.status.code(), Some(1));
     assert!(stderr(&broken).contains("DOCKER_CONFIG"));
+}
+
+/// As the kubelet does it: a pull secret of another team, or an old one, does not hide the right one.
+#[test]
+fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        uses: 1,
+        ..Options::default()
+    });
+    let image = format!("{}/{REPOSITORY}:v2.338.1", world.registry.host());
+    let address = Address::of(&Image::parse(&image).unwrap());
+    let secret = |password: &str| {
+        let entry = json!({"username": "me", "password": password});
+        let config = json!({"auths": {world.registry.host(): entry}});
+        Logins::parse(&config.to_string()).unwrap()
+    };
+    let secrets = [
+        secret("old-canary-password"),
+        secret(PASSWORD),
+        secret("another-canary"),
+    ];
+    // Another test may have done it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = Runtime::new().unwrap();
+    let right = Repository::new(address.clone(), in_turn(&secrets, &address)).unwrap();
+    let tags = runtime.block_on(right.tags()).unwrap();
+    assert_eq!(tags.len(), TAGS.len());
+    let wrong = [secret("old-canary-password"), secret("another-canary")];
+    let wrong = Repository::new(address.clone(), in_turn(&wrong, &address)).unwrap();
+    let error = runtime.block_on(wrong.tags()).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 4);
+    let told = error.to_string();
+    assert!(told.contains("lets none of 2 logins read"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
+    assert_eq!(world.registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_that_a_credential_helper_has_is_named() {
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        ..Options::default()
+    });
+    world.profile(POOLS);
+    let host = world.registry.host();
+    let directory = empty();
+    for (config, program) in [
+        (
+            json!({"credsStore": "desktop", "auths": {host.clone(): {}}}),
+            "desktop",
+        ),
+        (
+            json!({"credHelpers": {host.clone(): "ecr-login"}}),
+            "ecr-login",
+        ),
+    ] {
+        fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+        let refused = world.update_in(&[("DOCKER_CONFIG", directory.path())], &[]);
+        assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+        let said = stderr(&refused).replace('\n', " ");
+        assert!(
+            said.contains(&format!("docker-credential-{program}"))
+                && said.contains("images.pullSecrets"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
