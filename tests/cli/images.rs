@@ -123,8 +123,8 @@ fn the_newest_image_of_the_same_flavour_is_proposed_and_written_and_nothing_else
     assert_eq!(proposed.status.code(), Some(2), "{}", stderr(&proposed));
     let shown = stdout(&proposed).replace(&world.registry.host(), "HOST");
     for part in [
-        "HOST/summerwind/actions-runner:v2.336.0-ubuntu-22.04  2.336.0 of 2026-07-20, ",
-        "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-22.04  2.338.1 of 2026-10-23, ",
+        "HOST/summerwind/actions-runner:v2.336.0-ubuntu-22.04  2.336.0 of about 2026-07-20, ",
+        "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-22.04  2.338.1 of about 2026-10-23, ",
         "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-20.04",
         "no newer image of the same flavour",
         "not compared: its tag names no version of the runner",
@@ -382,7 +382,8 @@ fn a_step_of_github_actions_gets_the_number_and_a_summary() {
     );
     let summary = fs::read_to_string(summary).unwrap();
     assert!(
-        summary.contains("<code>basic</code> | ") && summary.contains("2.338.1 of 2026-10-23"),
+        summary.contains("<code>basic</code> | ")
+            && summary.contains("2.338.1 of about 2026-10-23"),
         "{summary}"
     );
 }
