@@ -69,28 +69,9 @@ fn newer_images(cluster: &Cluster) {
     cluster.keep_secret(PASSWORD);
     let auth = STANDARD.encode(format!("puller:{PASSWORD}"));
     cluster.keep_secret(&auth);
-    let old = STANDARD.encode("puller:canary-of-last-year");
-    for (name, auth) in [("registry", &auth), ("old", &old), ("locked", &old)] {
-        let config = json!({"auths": {registry.host(): {"auth": auth}}});
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-            "metadata": {"namespace": "actions-runner", "name": name},
-            "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}});
-        cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
-    }
-    // One that this user may not read, one that is not there, and one with a password that is no longer right.
+    pull_secrets(cluster, &registry.host(), &auth);
     let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
-    let fault = proxy.add_fault(Fault {
-        matching: Matching {
-            substring: "/namespaces/actions-runner/secrets/locked".into(),
-            ..Matching::default()
-        },
-        nth: Nth::Every,
-        effect: Effect::Respond {
-            status: 403,
-            body: None,
-            headers: Vec::new(),
-        },
-    });
+    let fault = proxy.add_fault(forbidden("/namespaces/actions-runner/secrets/locked"));
     let images = format!(
         "images: {{registry: {}/hub, pullSecrets: [absent, locked, old, registry]}}\npools:",
         registry.host()
@@ -128,4 +109,32 @@ fn newer_images(cluster: &Cluster) {
         "locked",
     ];
     cluster.kubectl(&own, None);
+}
+
+/// The right login, one with a password that is no longer right, and one that this user may not read.
+fn pull_secrets(cluster: &Cluster, host: &str, right: &str) {
+    let old = STANDARD.encode("puller:canary-of-last-year");
+    for (name, auth) in [("registry", right), ("old", &old), ("locked", &old)] {
+        let config = json!({"auths": {host: {"auth": auth}}});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"namespace": "actions-runner", "name": name},
+            "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}});
+        cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+    }
+}
+
+/// Every request for this path is refused.
+fn forbidden(path: &str) -> Fault {
+    Fault {
+        matching: Matching {
+            substring: path.into(),
+            ..Matching::default()
+        },
+        nth: Nth::Every,
+        effect: Effect::Respond {
+            status: 403,
+            body: None,
+            headers: Vec::new(),
+        },
+    }
 }
