@@ -114,7 +114,11 @@ fn newer_images(cluster: &Cluster) {
 /// The right login, one with a password that is no longer right, and one that this user may not read.
 fn pull_secrets(cluster: &Cluster, host: &str, right: &str) {
     let old = STANDARD.encode("puller:canary-of-last-year");
-    for (name, auth) in [("registry", right), ("old", &old), ("locked", &old)] {
+    for (name, auth) in [
+        ("registry", right),
+        ("old", old.as_str()),
+        ("locked", old.as_str()),
+    ] {
         let config = json!({"auths": {host: {"auth": auth}}});
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
             "metadata": {"namespace": "actions-runner", "name": name},
