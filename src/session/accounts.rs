@@ -101,7 +101,7 @@ pub(super) async fn audits(
 /// The audit, including the spelling of names and the runner groups; reports what cannot be read of these.
 async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let mut audit = audit(github, profile).await?;
-    match github.spelling(profile).await {
+    match Box::pin(github.spelling(profile)).await {
         Ok(advice) => audit.advice.extend(advice),
         Err(error) => audit.advice.push(format!(
             "whether the profile's names are written as at GitHub, which `triggers` need, could not be found out: {}",

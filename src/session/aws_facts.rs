@@ -54,7 +54,7 @@ pub(super) async fn read(
         let v6 = subnet.v6.iter().filter(|_| eks.ipv6);
         subnet.v4.iter().chain(v6).cloned().collect()
     };
-    let (tagged_groups, mut advice) = groups(aws, eks, profile, &interfaces).await;
+    let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
     let facts = AwsFacts {
         control_plane_groups: control_plane_groups(eks).cloned().collect(),
         control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),

@@ -64,12 +64,11 @@ fn taken_apart(text: &str) -> Vec<(&str, Parameters)> {
         let end = element.find([' ', '\t', '=']).unwrap_or(element.len());
         let (word, rest) = element.split_at(end);
         let rest = rest.trim_start();
-        let parameter = match rest.strip_prefix('=') {
-            Some(value) => Some((word, value)),
-            None => {
-                found.push((word, Parameters::new()));
-                rest.split_once('=')
-            }
+        let parameter = if let Some(value) = rest.strip_prefix('=') {
+            Some((word, value))
+        } else {
+            found.push((word, Parameters::new()));
+            rest.split_once('=')
         };
         if let (Some((key, value)), Some((_, parameters))) = (parameter, found.last_mut()) {
             let key = key.trim().to_ascii_lowercase();

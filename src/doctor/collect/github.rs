@@ -20,7 +20,8 @@ pub(super) async fn audit(parts: &Parts) -> Result<Vec<String>> {
     let context = authenticated(parts)?;
     let owner = parts.profile.github.token_owner.as_deref();
     let mut audit = context.github.audit(scope(&parts.profile)?, owner).await?;
-    let spelling = context.github.spelling(&parts.profile.own_part()).await?;
+    let own = parts.profile.own_part();
+    let spelling = Box::pin(context.github.spelling(&own)).await?;
     audit.advice.extend(spelling);
     for account in &context.accounts {
         let owner = account.part.github.token_owner.as_deref();
