@@ -9,7 +9,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -22,6 +24,8 @@ pub struct Options {
     pub tags: BTreeMap<String, Vec<String>>,
     /// The name and password that the token server wants; nobody needs one without.
     pub login: Option<(String, String)>,
+    /// The identity token that it takes in place of both, in a form.
+    pub identity: Option<String>,
     /// The most tags of a page, however many are asked for.
     pub page: usize,
     /// How long every answer takes.
@@ -36,6 +40,7 @@ impl Default for Options {
         Self {
             tags: BTreeMap::new(),
             login: None,
+            identity: None,
             page: 3,
             latency: Duration::from_millis(20),
             uses: u32::MAX,
@@ -117,19 +122,22 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Unanswered> {
     tokio::time::sleep(shared.options.latency).await;
+    let (request, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
     let host = header(&request, &http::header::HOST).to_owned();
     let mut state = shared.state();
     state.requests += 1;
     if let Some(status) = state.refusal {
         return Ok(refusal(status, "UNAVAILABLE", "told to refuse"));
     }
-    let path = request.uri().path().to_owned();
-    let query: BTreeMap<String, String> =
-        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
+    let path = request.uri.path().to_owned();
+    let query = form(request.uri.query().unwrap_or_default().as_bytes());
     if path == "/token" {
-        return Ok(token(&mut state, &shared.options, &request, &query));
+        let (state, options) = (&mut state, &shared.options);
+        return Ok(match request.method {
+            Method::POST => token_for_identity(state, options, &request, &form(&body)),
+            _ => token(state, options, &request, &query),
+        });
     }
     let Some(rest) = path.strip_prefix("/v2/") else {
         return Ok(refusal(
@@ -156,7 +164,7 @@ async fn answer(
         ));
     };
     Ok(match what {
-        What::Tags if request.method() == Method::GET => {
+        What::Tags if request.method == Method::GET => {
             for key in query
                 .keys()
                 .filter(|it| !["n", "last"].contains(&it.as_str()))
@@ -202,7 +210,7 @@ fn taken_apart(rest: &str) -> Option<(&str, What<'_>)> {
 fn token(
     state: &mut State,
     options: &Options,
-    request: &Request<Incoming>,
+    request: &Parts,
     query: &BTreeMap<String, String>,
 ) -> Response<Body> {
     let given = header(request, &AUTHORIZATION);
@@ -221,25 +229,73 @@ fn token(
             .violations
             .insert("the token server was sent no password".into());
     }
+    given_out(issued(state, options, query), "token")
+}
+
+/// The token server where an identity token is posted to it (Docker's registry, "Authenticate with OAuth 2").
+fn token_for_identity(
+    state: &mut State,
+    options: &Options,
+    request: &Parts,
+    form: &BTreeMap<String, String>,
+) -> Response<Body> {
+    let given = |key: &str| form.get(key).map(String::as_str).unwrap_or_default();
+    if header(request, &CONTENT_TYPE) != "application/x-www-form-urlencoded"
+        || given("grant_type") != "refresh_token"
+        || given("client_id").is_empty()
+        || request.uri.query().is_some()
+    {
+        state
+            .violations
+            .insert("an identity token was not posted as a form".into());
+    }
+    if options.identity.as_deref() != Some(given("refresh_token")) {
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "incorrect refresh token",
+        );
+    }
+    given_out(issued(state, options, form), "access_token")
+}
+
+fn given_out(token: Option<String>, key: &str) -> Response<Body> {
+    match token {
+        Some(token) => json_body(&json!({key: token, "expires_in": 300})),
+        None => refusal(StatusCode::BAD_REQUEST, "DENIED", "no such scope"),
+    }
+}
+
+/// A new token for the repository in `scope`; none for another scope.
+fn issued(
+    state: &mut State,
+    options: &Options,
+    query: &BTreeMap<String, String>,
+) -> Option<String> {
     let scope = query.get("scope").map(String::as_str).unwrap_or_default();
     let name = scope
         .strip_prefix("repository:")
         .and_then(|it| it.strip_suffix(":pull"));
     let Some(name) = name else {
         state.violations.insert(format!("the scope `{scope}`"));
-        return refusal(StatusCode::BAD_REQUEST, "DENIED", "no such scope");
+        return None;
     };
     let token = format!("token-{:016x}", rand::random::<u64>());
     state
         .tokens
         .insert(token.clone(), (name.to_owned(), options.uses));
-    json_body(&json!({"token": token, "expires_in": 300}))
+    Some(token)
+}
+
+/// The fields of a query or of a form.
+fn form(text: &[u8]) -> BTreeMap<String, String> {
+    form_urlencoded::parse(text).into_owned().collect()
 }
 
 /// 401 with a challenge, unless the request has a token for the repository.
 fn unauthorized(
     state: &mut State,
-    request: &Request<Incoming>,
+    request: &Parts,
     host: &str,
     name: &str,
 ) -> Option<Response<Body>> {
@@ -325,8 +381,8 @@ fn set(response: &mut Response<Body>, name: &str, value: &str) {
     }
 }
 
-fn header<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> &'a str {
-    let value = request.headers().get(name).and_then(|it| it.to_str().ok());
+fn header<'a>(request: &'a Parts, name: &HeaderName) -> &'a str {
+    let value = request.headers.get(name).and_then(|it| it.to_str().ok());
     value.unwrap_or_default()
 }
 

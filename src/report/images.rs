@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     units::{
         image::Image,
-        runner::{RELEASES, RunnerVersion},
+        runner::{RELEASES, Release, RunnerVersion},
     },
 };
 
@@ -151,11 +151,11 @@ impl Images {
 
     fn age(&self, image: &str) -> Age {
         let version = Image::parse(image).and_then(|it| it.runner_version());
-        let released = version.and_then(|it| RELEASES.day(it));
+        let released = version.and_then(|it| RELEASES.find(it));
         Age {
             version,
             released,
-            days: released.and_then(|it| Some(it.until(self.today).ok()?.get_days())),
+            days: released.and_then(|it| Some(it.day.until(self.today).ok()?.get_days())),
         }
     }
 }
@@ -163,7 +163,7 @@ impl Images {
 /// The runner in an image, and how old it is.
 struct Age {
     version: Option<RunnerVersion>,
-    released: Option<Date>,
+    released: Option<Release>,
     days: Option<i32>,
 }
 
@@ -172,7 +172,7 @@ impl Age {
         json!({
             "image": image,
             "version": self.version.map(|it| it.to_string()),
-            "released": self.released.map(|it| it.to_string()),
+            "released": self.released.map(|it| it.day.to_string()),
             "days": self.days,
         })
     }
@@ -181,11 +181,14 @@ impl Age {
 impl std::fmt::Display for Age {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.version, self.released, self.days) {
-            (Some(version), Some(day), Some(1)) => {
-                write!(formatter, "{version} of {day}, 1 day old")
-            }
-            (Some(version), Some(day), Some(days)) => {
-                write!(formatter, "{version} of {day}, {days} days old")
+            (Some(version), Some(release), Some(days)) => {
+                let about = if release.is_exact { "" } else { "about " };
+                let s = if days == 1 { "" } else { "s" };
+                write!(
+                    formatter,
+                    "{version} of {about}{}, {days} day{s} old",
+                    release.day
+                )
             }
             (Some(version), ..) => write!(formatter, "{version}, day of release not known"),
             (None, ..) => formatter.write_str("version not known"),

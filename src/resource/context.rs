@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     aws::consistency::Writes,
+    pods::made::RunnerPods,
     runners::{account::Account, rotation::Rotation},
 };
 use crate::{
@@ -88,6 +89,8 @@ pub struct Context {
     pub secret_version: Mutex<Option<String>>,
     /// The state of a credential rotation in this run.
     pub rotation: Mutex<Rotation>,
+    /// The pods of the runners, as far as they were computed.
+    pub pods: RunnerPods,
     /// The latest list of GitHub's runners.
     pub listing: Listing,
     /// The latest lists of events.
@@ -123,6 +126,7 @@ impl Context {
             kubernetes,
             secret_version: Mutex::default(),
             rotation: Mutex::default(),
+            pods: RunnerPods::default(),
             listing: Listing::default(),
             events: Events::default(),
             removal: super::deletion::Removal::default(),

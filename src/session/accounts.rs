@@ -130,9 +130,16 @@ fn on_server(profile: &Profile, version: Option<&str>) -> Result<Vec<String>> {
     .hint("correct the profile; docs/scale-sets.md has what each version of the server can do"))
 }
 
-/// The audit, including the runner groups; reports what cannot be read of these.
+/// The audit, including the spelling of names and the runner groups; reports what cannot be read of these.
 async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let mut audit = audit(github, profile).await?;
+    match Box::pin(github.spelling(profile)).await {
+        Ok(advice) => audit.advice.extend(advice),
+        Err(error) => audit.advice.push(format!(
+            "whether the profile's names are written as at GitHub, which `triggers` need, could not be found out: {}",
+            error.document().message
+        )),
+    }
     match github.group_findings(profile).await {
         Ok(findings) => {
             if let Some(error) = github.group_error(profile, &findings) {

@@ -54,14 +54,14 @@ pub(super) async fn read(
         let v6 = subnet.v6.iter().filter(|_| eks.ipv6);
         subnet.v4.iter().chain(v6).cloned().collect()
     };
-    let groups = eks.security_group.iter().chain(&eks.other_groups);
+    let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
     let facts = AwsFacts {
-        control_plane_groups: groups.cloned().collect(),
+        control_plane_groups: control_plane_groups(eks).cloned().collect(),
         control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),
         nodes: node_networks(&interfaces, networks),
+        tagged_groups,
         ipv6: eks.ipv6,
     };
-    let mut advice = Vec::new();
     if facts.nodes.is_empty() {
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
     }
@@ -85,6 +85,60 @@ pub(super) async fn read(
         role_agent,
         trust_policy,
     })
+}
+
+fn control_plane_groups(eks: &EksCluster) -> impl Iterator<Item = &String> {
+    eks.security_group.iter().chain(&eks.other_groups)
+}
+
+/// Those of the nodes' groups that are tagged as the cluster's, where a node has several; and advice on the group of the GitHub
+/// server. They are read only where something depends on them.
+async fn groups(
+    aws: &Aws,
+    eks: &EksCluster,
+    profile: &Profile,
+    interfaces: &[Interface],
+) -> (BTreeSet<String>, Vec<String>) {
+    let server = profile
+        .aws
+        .as_ref()
+        .and_then(|it| it.github_server.as_ref());
+    let server = server.and_then(|it| it.security_group.as_ref());
+    let control: BTreeSet<&String> = control_plane_groups(eks).collect();
+    let own = interfaces.iter().map(|it| {
+        let own = it.groups.iter().filter(|group| !control.contains(group));
+        own.collect::<Vec<&String>>()
+    });
+    let several: Vec<&String> = own.filter(|it| it.len() > 1).flatten().collect();
+    let wanted: BTreeSet<String> = several.into_iter().chain(server).cloned().collect();
+    if wanted.is_empty() {
+        return (BTreeSet::new(), Vec::new());
+    }
+    match aws.security_groups(wanted).await {
+        Ok(found) => {
+            let vpc = server.and_then(|it| found.get(it)?.vpc.as_deref().zip(Some(it)));
+            let advice = vpc.and_then(|(vpc, group)| in_another_vpc(group, vpc, eks));
+            let tag = format!("kubernetes.io/cluster/{}", eks.name);
+            let tagged = found.into_iter().filter(|(_, it)| it.tags.contains(&tag));
+            let tagged = tagged.map(|(id, _)| id).collect();
+            (tagged, advice.into_iter().collect())
+        }
+        Err(error) => {
+            let unknown = format!(
+                "in which VPC the security groups of `aws.githubServer` and of the nodes are, and how they are tagged, could not be found out: {}",
+                error.document().message
+            );
+            (BTreeSet::new(), vec![unknown])
+        }
+    }
+}
+
+/// EC2 adds a rule that names a group of another VPC only if the two are joined.
+fn in_another_vpc(group: &str, vpc: &str, eks: &EksCluster) -> Option<String> {
+    let own = eks.vpc.as_deref().filter(|it| *it != vpc)?;
+    Some(format!(
+        "the security group `{group}` (aws.githubServer.securityGroup) is in the VPC `{vpc}`, and the cluster in `{own}`: EC2 refuses a rule between groups of two VPCs unless a VPC peering connection joins them; without one write the server's address as aws.githubServer.cidr, and let its owner add the inbound rule"
+    ))
 }
 
 /// The EC2 instances of the cluster's nodes: from managed node groups, self-managed ones and Karpenter. A node that is not
@@ -207,6 +261,33 @@ fn elsewhere(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::aws::cluster::Reach;
+
+    #[test]
+    fn a_group_of_another_vpc_is_named() {
+        let eks = |vpc: Option<&str>| EksCluster {
+            name: "build".into(),
+            region: "eu-west-1".into(),
+            account: "111122223333".into(),
+            partition: "aws".into(),
+            endpoint: "https://eks.example".into(),
+            authority: String::new(),
+            issuer: None,
+            security_group: None,
+            other_groups: Vec::new(),
+            subnets: Vec::new(),
+            vpc: vpc.map(str::to_owned),
+            ipv6: false,
+            reach: Reach::Public,
+            auto_mode: false,
+        };
+        let told = in_another_vpc("sg-1", "vpc-b", &eks(Some("vpc-a"))).unwrap();
+        for part in ["`sg-1`", "`vpc-a`", "`vpc-b`", "aws.githubServer.cidr"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert_eq!(in_another_vpc("sg-1", "vpc-a", &eks(Some("vpc-a"))), None);
+        assert_eq!(in_another_vpc("sg-1", "vpc-b", &eks(None)), None);
+    }
 
     #[test]
     fn a_path_that_the_role_does_not_have_is_told() {

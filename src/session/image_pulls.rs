@@ -74,15 +74,16 @@ fn candidates(session: &Session, plan: &Plan) -> Vec<Pull> {
         let Some(action) = new_pods(plan, &pool.namespace, &pool.name).filter(|_| !is_left) else {
             continue;
         };
-        let candidate = match Candidate::of(profile, pool) {
-            Ok(Ok(candidate)) => candidate,
-            Ok(Err(why)) => {
-                not_pulled(&of_pool(&pool.name), &why.to_string());
-                continue;
-            }
-            // The profile's resources have been computed before.
-            Err(error) => {
-                not_pulled(&of_pool(&pool.name), &error.to_string());
+        // The dry runs have computed the pod before.
+        let runner = session.context.runner_pod(pool);
+        let runner = runner.map_err(|error| error.to_string());
+        let candidate = runner.and_then(|runner| {
+            Candidate::of(profile, pool, &runner).map_err(|why| why.to_string())
+        });
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(why) => {
+                not_pulled(&of_pool(&pool.name), &why);
                 continue;
             }
         };

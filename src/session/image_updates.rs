@@ -14,11 +14,11 @@ use crate::{
         kube::{Kube, Target},
         registry::{
             Address, Repository,
-            login::{Login, Logins},
+            login::{Login, Logins, in_turn},
         },
     },
     desired::pool::image::mirrored,
-    error::{Error, Result, System},
+    error::{Error, ErrorKind, Result, System},
     profile::{Pool, Profile},
     report::images::{Found, PoolImage},
     terminal::{args::GlobalArgs, environment::docker_config, output::Output},
@@ -58,10 +58,14 @@ pub(crate) async fn find(
     let logins = logins(profile, pools, &addresses, global, output).await?;
     let repositories: BTreeMap<Address, Repository<'_>> = addresses
         .into_iter()
-        .map(|it| Ok((it.clone(), Repository::new(it.clone(), logins.get(&it))?)))
+        .map(|it| Ok((it.clone(), Repository::new(it.clone(), logins.of(&it))?)))
         .collect::<Result<_>>()?;
+    let logins = &logins;
     let tags: BTreeMap<&Address, Vec<String>> = stream::iter(&repositories)
-        .map(|(address, repository)| async move { Ok((address, repository.tags().await?)) })
+        .map(|(address, repository)| async move {
+            let tags = repository.tags().await;
+            Ok((address, tags.map_err(|it| logins.advised(it, address))?))
+        })
         .buffer_unordered(CONCURRENT)
         .try_collect::<BTreeMap<_, _>>()
         .await?;
@@ -120,45 +124,64 @@ impl Comparable<'_> {
     }
 }
 
-/// The login for each repository: docker's on this machine, else that of a pull secret of the profile.
+/// The logins that are known.
+struct Known {
+    /// Docker's on this machine.
+    of_docker: Logins,
+    /// Those to try for each repository.
+    by_address: BTreeMap<Address, Vec<Login>>,
+}
+
+impl Known {
+    fn of(&self, address: &Address) -> Vec<&Login> {
+        self.by_address.get(address).into_iter().flatten().collect()
+    }
+
+    /// The error with what to do where there is a login, but not for arcctl.
+    fn advised(&self, error: Error, address: &Address) -> Error {
+        let helper = self.of_docker.helper(address);
+        match helper.filter(|_| self.of(address).is_empty()) {
+            Some(program) if error.kind == ErrorKind::Unauthorized => error.hint(format!(
+                "docker's login for `{}` is with the credential helper `docker-credential-{program}`, and arcctl starts no credential helper: name a Secret in `images.pullSecrets` of the profile, or name a directory in DOCKER_CONFIG whose config.json has the login itself in `auths`",
+                address.host
+            )),
+            _ => error,
+        }
+    }
+}
+
+/// The logins for each repository: docker's on this machine, else those of the pull secrets of the profile.
 async fn logins(
     profile: &Profile,
     pools: &[&Pool],
     addresses: &BTreeSet<Address>,
     global: &GlobalArgs,
     output: Output,
-) -> Result<BTreeMap<Address, Login>> {
-    let own = match docker_config() {
+) -> Result<Known> {
+    let of_docker = match docker_config() {
         Some(path) => of_docker(&path)?,
         None => Logins::default(),
     };
-    let mut found = BTreeMap::new();
+    let mut by_address = BTreeMap::new();
     let mut missing = Vec::new();
     for address in addresses {
-        match own.find(address) {
-            Some(login) => drop(found.insert(address.clone(), login.clone())),
+        match of_docker.find(address) {
+            Some(login) => drop(by_address.insert(address.clone(), vec![login.clone()])),
             None => missing.push(address),
         }
     }
     let secrets = pull_secrets(profile, pools);
-    if missing.is_empty() || secrets.is_empty() {
-        return Ok(found);
-    }
-    // Without the cluster a repository may still be open to everybody.
-    match of_cluster(profile, &secrets, global).await {
-        Ok(all) => {
-            for address in missing {
-                if let Some(login) = all.iter().find_map(|it| it.find(address)) {
-                    found.insert(address.clone(), login.clone());
-                }
-            }
+    if !missing.is_empty() && !secrets.is_empty() {
+        let all = of_cluster(profile, &secrets, global, output).await;
+        for address in missing {
+            let logins = in_turn(&all, address).into_iter().cloned().collect();
+            by_address.insert(address.clone(), logins);
         }
-        Err(error) => output.note(format!(
-            "advice: the pull secrets of the profile could not be read, so registries are asked without them: {}",
-            error.document().message
-        )),
     }
-    Ok(found)
+    Ok(Known {
+        of_docker,
+        by_address,
+    })
 }
 
 /// The logins of `docker login`; a file that is not there has none.
@@ -188,26 +211,46 @@ fn pull_secrets(profile: &Profile, pools: &[&Pool]) -> BTreeSet<(String, String)
         .collect()
 }
 
+/// The logins of the Secrets. Without the cluster, or one of the Secrets, a repository may still be open to everybody, or to the
+/// logins of the others.
 async fn of_cluster(
     profile: &Profile,
     secrets: &BTreeSet<(String, String)>,
     global: &GlobalArgs,
-) -> Result<Vec<Logins>> {
-    let kube = Box::pin(Connection::open(global, profile)).await?.kube;
+    output: Output,
+) -> Vec<Logins> {
+    let kube = match Box::pin(Connection::open(global, profile)).await {
+        Ok(connection) => connection.kube,
+        Err(error) => {
+            output.note(format!(
+                "advice: the pull secrets of the profile could not be read, so registries are asked without them: {}",
+                error.document().message
+            ));
+            return Vec::new();
+        }
+    };
     let mut found = Vec::new();
     for (namespace, name) in secrets {
-        found.extend(of_secret(&kube, namespace, name).await?);
+        match of_secret(&kube, namespace, name).await {
+            Ok(logins) => found.push(logins),
+            Err(why) => output.note(format!(
+                "advice: the pull secret `{namespace}/{name}` is not used: {why}"
+            )),
+        }
     }
-    Ok(found)
+    found
 }
 
-/// The logins of a Secret; one that is not there, or is of another kind, has none.
-async fn of_secret(kube: &Kube, namespace: &str, name: &str) -> Result<Option<Logins>> {
+/// The logins of a Secret, or why it has none.
+async fn of_secret(kube: &Kube, namespace: &str, name: &str) -> Result<Logins, String> {
     let target = Target::namespaced("v1", "Secret", namespace, name);
-    let secret = kube.get(&target).await?;
-    let encoded = secret
-        .as_ref()
-        .and_then(|it| it["data"][DOCKER_CONFIG].as_str());
-    let text = encoded.and_then(|it| String::from_utf8(STANDARD.decode(it).ok()?).ok());
-    Ok(text.and_then(|it| Logins::parse(&it)))
+    let secret = kube.get(&target).await;
+    let secret = secret.map_err(|it| it.document().message)?;
+    let secret = secret.ok_or("it does not exist")?;
+    let encoded = secret["data"][DOCKER_CONFIG].as_str();
+    let encoded = encoded.ok_or_else(|| format!("it has no key `{DOCKER_CONFIG}`"))?;
+    let bytes = STANDARD.decode(encoded).ok();
+    let text = bytes.and_then(|it| String::from_utf8(it).ok());
+    let logins = text.and_then(|it| Logins::parse(&it));
+    logins.ok_or_else(|| format!("its `{DOCKER_CONFIG}` is not docker's configuration"))
 }

@@ -7,6 +7,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
+use arcctl::{
+    clients::registry::{
+        Address, Repository,
+        login::{Logins, in_turn},
+    },
+    units::image::Image,
+};
 use arcctl_sandbox::image_registry::{ImageRegistry, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
@@ -116,8 +123,8 @@ fn the_newest_image_of_the_same_flavour_is_proposed_and_written_and_nothing_else
     assert_eq!(proposed.status.code(), Some(2), "{}", stderr(&proposed));
     let shown = stdout(&proposed).replace(&world.registry.host(), "HOST");
     for part in [
-        "HOST/summerwind/actions-runner:v2.336.0-ubuntu-22.04  2.336.0 of 2026-07-20, ",
-        "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-22.04  2.338.1 of 2026-10-23, ",
+        "HOST/summerwind/actions-runner:v2.336.0-ubuntu-22.04  2.336.0 of about 2026-07-20, ",
+        "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-22.04  2.338.1 of about 2026-10-23, ",
         "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-20.04",
         "no newer image of the same flavour",
         "not compared: its tag names no version of the runner",
@@ -233,6 +240,95 @@ fn a_login_is_docker_s_and_never_told() {
     assert!(stderr(&broken).contains("DOCKER_CONFIG"));
 }
 
+/// As the kubelet does it: a pull secret of another team, or an old one, does not hide the right one.
+#[test]
+fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        uses: 1,
+        ..Options::default()
+    });
+    let image = format!("{}/{REPOSITORY}:v2.338.1", world.registry.host());
+    let address = Address::of(&Image::parse(&image).unwrap());
+    let secret = |password: &str| {
+        let entry = json!({"username": "me", "password": password});
+        let config = json!({"auths": {world.registry.host(): entry}});
+        Logins::parse(&config.to_string()).unwrap()
+    };
+    let secrets = [
+        secret("old-canary-password"),
+        secret(PASSWORD),
+        secret("another-canary"),
+    ];
+    // Another test may have done it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = Runtime::new().unwrap();
+    let right = Repository::new(address.clone(), in_turn(&secrets, &address)).unwrap();
+    let tags = runtime.block_on(right.tags()).unwrap();
+    assert_eq!(tags.len(), TAGS.len());
+    let wrong = [secret("old-canary-password"), secret("another-canary")];
+    let wrong = Repository::new(address.clone(), in_turn(&wrong, &address)).unwrap();
+    let error = runtime.block_on(wrong.tags()).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 4);
+    let told = error.to_string();
+    assert!(told.contains("lets none of 2 logins read"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
+    assert_eq!(world.registry.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_that_a_credential_helper_has_is_named() {
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        ..Options::default()
+    });
+    world.profile(POOLS);
+    let host = world.registry.host();
+    let directory = empty();
+    for (config, program) in [
+        (
+            json!({"credsStore": "desktop", "auths": {host.clone(): {}}}),
+            "desktop",
+        ),
+        (
+            json!({"credHelpers": {host.clone(): "ecr-login"}}),
+            "ecr-login",
+        ),
+    ] {
+        fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+        let refused = world.update_in(&[("DOCKER_CONFIG", directory.path())], &[]);
+        assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+        let said = stderr(&refused).replace('\n', " ");
+        assert!(
+            said.contains(&format!("docker-credential-{program}"))
+                && said.contains("images.pullSecrets"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn an_identity_token_is_posted_and_logged_as_that() {
+    let world = World::start(Options {
+        login: Some(("nobody".into(), "else".into())),
+        identity: Some(PASSWORD.into()),
+        ..Options::default()
+    });
+    world.profile(POOLS);
+    let directory = empty();
+    let entry = json!({"auth": STANDARD.encode("0:"), "identitytoken": PASSWORD});
+    let config = json!({"auths": {world.registry.host(): entry}});
+    fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let read = world.update_in(&[("DOCKER_CONFIG", directory.path())], &["-vv"]);
+    assert_eq!(read.status.code(), Some(0), "{}", stderr(&read));
+    assert!(stdout(&read).contains("2 of 4 pools have a newer image"));
+    let log = stderr(&read);
+    assert!(
+        log.contains("POST 127.0.0.1/token") && !log.contains("GET 127.0.0.1/token"),
+        "{log}"
+    );
+}
+
 #[test]
 fn a_registry_that_fails_changes_nothing() {
     let world = World::start(Options::default());
@@ -286,7 +382,8 @@ fn a_step_of_github_actions_gets_the_number_and_a_summary() {
     );
     let summary = fs::read_to_string(summary).unwrap();
     assert!(
-        summary.contains("<code>basic</code> | ") && summary.contains("2.338.1 of 2026-10-23"),
+        summary.contains("<code>basic</code> | ")
+            && summary.contains("2.338.1 of about 2026-10-23"),
         "{summary}"
     );
 }

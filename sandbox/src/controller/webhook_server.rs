@@ -99,7 +99,7 @@ async fn deliver(objects: &Objects, event: &JobEvent) -> Result<()> {
 }
 
 /// The first autoscaler with a trigger whose runners take the job: of its repository, then of its organization, then of an
-/// enterprise.
+/// enterprise. The controller looks them up in an index by these names, letter by letter.
 fn target<'a>(
     autoscalers: &'a [Value],
     deployments: &[Value],
@@ -107,8 +107,8 @@ fn target<'a>(
 ) -> Option<(&'a Value, &'a Value)> {
     let owner = event.repository.split('/').next().unwrap_or_default();
     let is_for = |spec: &Value, level: usize| match level {
-        0 => text(spec, "/repository").eq_ignore_ascii_case(&event.repository),
-        1 => text(spec, "/organization").eq_ignore_ascii_case(owner),
+        0 => text(spec, "/repository") == event.repository,
+        1 => text(spec, "/organization") == owner,
         _ => !text(spec, "/enterprise").is_empty(),
     };
     (0..3).find_map(|level| {
@@ -169,7 +169,7 @@ mod tests {
         let deployments = [
             deployment(
                 "org",
-                &json!({"organization": "Acme", "labels": ["a", "linux"]}),
+                &json!({"organization": "acme", "labels": ["a", "linux"]}),
             ),
             deployment("repo", &json!({"repository": "acme/web", "labels": ["a"]})),
         ];
@@ -180,5 +180,16 @@ mod tests {
         assert_eq!(chosen(&["self-hosted", "a"]).as_deref(), Some("repo"));
         assert_eq!(chosen(&["self-hosted", "linux"]).as_deref(), Some("org"));
         assert_eq!(chosen(&["self-hosted", "x64"]), None);
+    }
+
+    #[test]
+    fn a_name_in_other_letters_is_another_name() {
+        let chosen = |spec: &Value| {
+            let deployments = [deployment("a", spec)];
+            target(&[autoscaler("a")], &deployments, &event(&[])).is_some()
+        };
+        assert!(chosen(&json!({"organization": "acme"})));
+        assert!(!chosen(&json!({"organization": "Acme"})));
+        assert!(!chosen(&json!({"repository": "acme/Web"})));
     }
 }

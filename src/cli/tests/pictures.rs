@@ -96,7 +96,7 @@ fn plan(_columns: usize) -> String {
                 groups: vec![nodes.into()],
                 subnets: vec!["10.0.1.0/24".into()],
             }],
-            ipv6: false,
+            ..AwsFacts::default()
         }),
         ..Facts::default()
     };

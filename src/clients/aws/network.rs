@@ -37,6 +37,15 @@ pub struct Interface {
     pub subnet: Option<String>,
 }
 
+/// A security group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// The keys of its tags.
+    pub tags: BTreeSet<String>,
+}
+
 /// A network interface of a node's instance.
 #[derive(Clone, Debug)]
 struct Attached {
@@ -148,6 +157,33 @@ impl Aws {
             Some((it.subnet_id?, subnet))
         };
         Ok(subnets.into_iter().filter_map(networks).collect())
+    }
+
+    /// Security groups by id; one that does not exist is left out.
+    pub async fn security_groups(
+        &self,
+        ids: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, SecurityGroup>> {
+        let request = self
+            .ec2()
+            .describe_security_groups()
+            .filters(filter("group-id", ids));
+        let asked = Asked {
+            what: "read the security groups of the cluster's nodes and of the GitHub server",
+            action: "ec2:DescribeSecurityGroups",
+            resource: "*",
+        };
+        let pages = request.into_paginator().items().send();
+        let groups = asked.all(pages.try_collect()).await?;
+        let found = |it: aws_sdk_ec2::types::SecurityGroup| {
+            let tags = it.tags.unwrap_or_default().into_iter();
+            let group = SecurityGroup {
+                vpc: it.vpc_id,
+                tags: tags.filter_map(|it| it.key).collect(),
+            };
+            Some((it.group_id?, group))
+        };
+        Ok(groups.into_iter().filter_map(found).collect())
     }
 
     /// The CIDR blocks in a prefix list.
@@ -306,6 +342,27 @@ mod tests {
         assert_eq!(
             groups(&wire).await,
             set(&["sg-node", "sg-pods", "sg-trunk"])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_group_has_a_vpc_and_tags() {
+        let wire = Wire::new(|_| {
+            answer(
+                200,
+                "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId><vpcId>vpc-1</vpcId>\
+                 <tagSet><item><key>Name</key><value>nodes</value></item></tagSet></item></securityGroupInfo></DescribeSecurityGroupsResponse>"
+                    .to_owned(),
+            )
+        });
+        let found = wire.aws().security_groups(set(&["sg-1", "sg-2"])).await;
+        let expected = SecurityGroup {
+            vpc: Some("vpc-1".into()),
+            tags: set(&["Name"]),
+        };
+        assert_eq!(
+            found.unwrap(),
+            BTreeMap::from([("sg-1".to_owned(), expected)])
         );
     }
 

@@ -121,8 +121,8 @@ impl Answer {
     }
 }
 
-/// The error for an answer that refuses.
-pub(super) fn refused(answer: &Answer, address: &Address, signed_in: bool) -> Error {
+/// The error for an answer that refuses; with so many logins it was tried.
+pub(super) fn refused(answer: &Answer, address: &Address, logins: usize) -> Error {
     let status = answer.status.as_u16();
     let said = answer.said().map_or_else(
         || format!("the registry returned HTTP {status}"),
@@ -135,9 +135,12 @@ pub(super) fn refused(answer: &Answer, address: &Address, signed_in: bool) -> Er
             .cause(&said)
     };
     match answer.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => new(
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if logins > 0 => new(
             ErrorKind::Unauthorized,
-            format!("the registry `{host}` does not let this login read `{}`", address.repository),
+            match logins {
+                1 => format!("the registry `{host}` does not let this login read `{}`", address.repository),
+                _ => format!("the registry `{host}` lets none of {logins} logins read `{}`", address.repository),
+            },
         )
         .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`; a registry answers the same for a repository that does not exist")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => new(
@@ -221,15 +224,16 @@ mod tests {
             host: "ghcr.io".into(),
             repository: "a/b".into(),
         };
-        for (status, signed_in, code, hint) in [
-            (401, false, 4, "docker login ghcr.io"),
-            (403, true, 4, "sign in again"),
-            (404, false, 1, "correct the image"),
-            (429, false, 1, "limit"),
-            (500, false, 1, "curl -i https://ghcr.io/v2/"),
+        for (status, logins, code, hint) in [
+            (401, 0, 4, "docker login ghcr.io"),
+            (403, 1, 4, "sign in again"),
+            (401, 2, 4, "sign in again"),
+            (404, 0, 1, "correct the image"),
+            (429, 0, 1, "limit"),
+            (500, 0, 1, "curl -i https://ghcr.io/v2/"),
         ] {
             let body = r#"{"errors": [{"code": "DENIED", "message": "no\u001b[31m"}]}"#;
-            let error = refused(&answer(status, &[], body), &address, signed_in);
+            let error = refused(&answer(status, &[], body), &address, logins);
             assert_eq!(error.kind.exit_code(), code, "{status}");
             assert!(error.hint.as_ref().unwrap().contains(hint), "{error}");
             let told = error.to_string();

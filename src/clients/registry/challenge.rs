@@ -8,6 +8,9 @@ use reqwest::Url;
 use super::{Address, address::is_local};
 use crate::error::Result;
 
+/// The parameters of a challenge, by their names in lower case.
+type Parameters = BTreeMap<String, String>;
+
 /// A challenge.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -31,21 +34,20 @@ impl Challenge {
         let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
         let all: Vec<Self> = values
             .filter_map(|it| it.to_str().ok())
-            .filter_map(Self::parse)
+            .flat_map(taken_apart)
+            .filter_map(|(scheme, parameters)| Self::of(scheme, parameters))
             .collect();
         let bearer = all.iter().position(|it| matches!(it, Self::Bearer(_)));
         all.into_iter().nth(bearer.unwrap_or(0))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    fn of(scheme: &str, mut parameters: Parameters) -> Option<Self> {
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
         }
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let mut parameters = parameters(rest);
         Some(Self::Bearer(Wanted {
             realm: parameters.remove("realm")?,
             service: parameters.remove("service"),
@@ -54,20 +56,58 @@ impl Challenge {
     }
 }
 
-/// `key="value",key=value`: a quoted value may have commas.
-fn parameters(text: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut rest = text;
-    while let Some((key, after)) = rest.split_once('=') {
-        let key = key.trim_matches([',', ' ']).to_ascii_lowercase();
-        let (value, end) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => after.split_once(',').unwrap_or((after, "")),
+/// The schemes of a header's value, each with its parameters: `Basic realm="a", Bearer realm="b",service="c"`. A comma separates
+/// parameters and challenges alike: what does not begin with a word and `=` begins a challenge (RFC 9110, 11.6.1).
+fn taken_apart(text: &str) -> Vec<(&str, Parameters)> {
+    let mut found: Vec<(&str, Parameters)> = Vec::new();
+    for element in elements(text) {
+        let end = element.find([' ', '\t', '=']).unwrap_or(element.len());
+        let (word, rest) = element.split_at(end);
+        let rest = rest.trim_start();
+        let parameter = if let Some(value) = rest.strip_prefix('=') {
+            Some((word, value))
+        } else {
+            found.push((word, Parameters::new()));
+            rest.split_once('=')
         };
-        found.insert(key, value.trim().to_owned());
-        rest = end;
+        if let (Some((key, value)), Some((_, parameters))) = (parameter, found.last_mut()) {
+            let key = key.trim().to_ascii_lowercase();
+            parameters.insert(key, unquoted(value.trim()));
+        }
     }
     found
+}
+
+/// What commas outside of quotes separate.
+fn elements(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = move |it: char| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match it {
+            '"' if !was_escaped => quoted = !quoted,
+            '\\' if quoted && !was_escaped => escaped = true,
+            _ => {}
+        }
+        it == ',' && !quoted
+    };
+    text.split(ends).map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// A value without the quotes around it, and without the backslashes in them.
+fn unquoted(value: &str) -> String {
+    let Some(quoted) = value.strip_prefix('"') else {
+        return value.to_owned();
+    };
+    let mut characters = quoted.strip_suffix('"').unwrap_or(quoted).chars();
+    let mut plain = String::new();
+    while let Some(it) = characters.next() {
+        plain.extend(if it == '\\' {
+            characters.next()
+        } else {
+            Some(it)
+        });
+    }
+    plain
 }
 
 impl Wanted {
@@ -133,6 +173,28 @@ mod tests {
             "Bearer realm",
             "Bearer service=\"x\"",
         ] {
+            assert_eq!(of(&[odd]), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn challenges_of_one_header_are_told_apart() {
+        let bearer = |text: &str| match of(&[text]) {
+            Some(Challenge::Bearer(wanted)) => (wanted.realm, wanted.service.unwrap_or_default()),
+            other => panic!("{text}: {other:?}"),
+        };
+        let expected = ("https://a.example/t,1".to_owned(), "x".to_owned());
+        for text in [
+            r#"Bearer realm="https://a.example/t,1",service="x", Basic realm="y""#,
+            r#"Basic realm="y", Bearer realm="https://a.example/t,1",service="x""#,
+            r#"Negotiate, bearer service=x , realm = "https://a.example/t,1""#,
+            r#"NTLM TlRM==,, Basic realm="a \"Bearer\", b",Bearer service="x",realm="https://a.example/t,1""#,
+        ] {
+            assert_eq!(bearer(text), expected, "{text}");
+        }
+        let basic = r#"Negotiate abc==, Basic realm="Bearer realm=z", charset="UTF-8""#;
+        assert_eq!(of(&[basic]), Some(Challenge::Basic));
+        for odd in [",", "realm=\"x\"", "Negotiate, realm=x", "\"", "Bearer \\"] {
             assert_eq!(of(&[odd]), None, "{odd}");
         }
     }

@@ -49,8 +49,8 @@ impl Login {
 #[derive(Clone, Default)]
 pub struct Logins {
     known: Vec<(String, Login)>,
-    /// The registries whose login a program has, which arcctl does not start.
-    helpers: Vec<String>,
+    /// The registries whose login a program has, and that program, which arcctl does not start.
+    helpers: Vec<(String, String)>,
     /// The program for all others.
     store: Option<String>,
 }
@@ -82,24 +82,39 @@ impl Logins {
             known: known
                 .filter_map(|(key, entry)| Some((key, entry.login()?)))
                 .collect(),
-            helpers: file.cred_helpers.into_keys().collect(),
+            helpers: file.cred_helpers.into_iter().collect(),
             store: file.creds_store,
         })
     }
 
     /// The login for a repository; the one for the longest path.
     pub fn find(&self, address: &Address) -> Option<&Login> {
-        let fitting = self.known.iter().filter_map(|(key, login)| {
-            let length = address.matches(key)?;
-            Some((length, login))
-        });
-        fitting.max_by_key(|(length, _)| *length).map(|(_, it)| it)
+        let longest = self.fitting(address).max_by_key(|(length, _)| *length);
+        longest.map(|(_, it)| it)
     }
 
-    /// Whether the login is with a program that arcctl does not start.
-    pub fn is_elsewhere(&self, address: &Address) -> bool {
-        self.store.is_some() || self.helpers.iter().any(|it| address.matches(it).is_some())
+    /// The logins for a repository, each with the length of its path.
+    fn fitting(&self, address: &Address) -> impl Iterator<Item = (usize, &Login)> {
+        let all = self.known.iter();
+        all.filter_map(move |(key, login)| Some((address.matches(key)?, login)))
     }
+
+    /// The program that has the login for a repository, as docker's configuration names it; arcctl does not start it.
+    pub fn helper(&self, address: &Address) -> Option<&str> {
+        let mut helpers = self.helpers.iter();
+        let own = helpers.find(|(host, _)| address.matches(host).is_some());
+        let program = own.map(|(_, it)| it).or(self.store.as_ref())?;
+        (!program.is_empty()).then_some(program.as_str())
+    }
+}
+
+/// The logins for a repository in several files or Secrets, in the order in which they are tried: as the kubelet does it, those
+/// for the longest path first.
+pub fn in_turn<'a>(all: &'a [Logins], address: &Address) -> Vec<&'a Login> {
+    let mut found: Vec<_> = all.iter().flat_map(|it| it.fitting(address)).collect();
+    // Stable: among equals the first Secret is the first.
+    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    found.into_iter().map(|(_, login)| login).collect()
 }
 
 impl Entry {
@@ -142,7 +157,7 @@ impl Token {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::units::image::Image;
@@ -181,9 +196,50 @@ mod tests {
         ] {
             assert_eq!(user(&logins, none), None, "{none}");
         }
-        let elsewhere = |image| logins.is_elsewhere(&Address::of(&Image::parse(image).unwrap()));
-        assert!(elsewhere("1.dkr.ecr.eu-west-1.amazonaws.com/b:1") && !elsewhere("ghcr.io/b:1"));
         assert!(Logins::parse("no json").is_none());
+    }
+
+    #[test]
+    fn a_helper_has_the_login_that_it_is_named_for() {
+        let helper = |text: &Value, image| {
+            let logins = Logins::parse(&text.to_string()).unwrap();
+            let address = Address::of(&Image::parse(image).unwrap());
+            logins.helper(&address).map(str::to_owned)
+        };
+        let ecr = json!({"credHelpers": {"1.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login"}});
+        let image = "1.dkr.ecr.eu-west-1.amazonaws.com/b:1";
+        assert_eq!(helper(&ecr, image).unwrap(), "ecr-login");
+        assert_eq!(helper(&ecr, "ghcr.io/b:1"), None);
+        let desktop = json!({"credsStore": "desktop", "auths": {"ghcr.io": {}}});
+        assert_eq!(helper(&desktop, "ghcr.io/b:1").unwrap(), "desktop");
+        assert_eq!(helper(&json!({"credsStore": ""}), "ghcr.io/b:1"), None);
+    }
+
+    #[test]
+    fn all_logins_for_a_repository_are_tried_the_longest_path_first() {
+        let secret = |entries: &[(&str, &str)]| {
+            let entry = |(key, user): &(&str, &str)| {
+                let value = json!({"username": user, "password": "pw"});
+                ((*key).to_owned(), value)
+            };
+            let auths: serde_json::Map<String, Value> = entries.iter().map(entry).collect();
+            Logins::parse(&json!({"auths": auths}).to_string()).unwrap()
+        };
+        let all = [
+            secret(&[("ghcr.io", "first"), ("other.example", "other")]),
+            secret(&[("ghcr.io", "second"), ("ghcr.io/team", "team")]),
+        ];
+        let users = |image: &str| -> Vec<String> {
+            let address = Address::of(&Image::parse(image).unwrap());
+            let user = |login: &Login| match login {
+                Login::Basic { user, .. } => user.clone(),
+                Login::Identity(_) => String::new(),
+            };
+            in_turn(&all, &address).into_iter().map(user).collect()
+        };
+        assert_eq!(users("ghcr.io/team/b:1"), ["team", "first", "second"]);
+        assert_eq!(users("ghcr.io/a/b:1"), ["first", "second"]);
+        assert!(users("quay.io/a/b:1").is_empty());
     }
 
     #[test]

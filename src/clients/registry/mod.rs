@@ -12,7 +12,10 @@ pub use address::Address;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -56,14 +59,16 @@ struct Tags {
 pub struct Repository<'a> {
     http: reqwest::Client,
     address: Address,
-    login: Option<&'a Login>,
+    logins: Vec<&'a Login>,
+    /// Which of the logins the registry has accepted last.
+    accepted: AtomicUsize,
     /// The `Authorization` that the registry has accepted last.
     authorization: Mutex<Option<Secret>>,
 }
 
 impl<'a> Repository<'a> {
-    /// A client for the repository at `address`, with a login where there is one.
-    pub fn new(address: Address, login: Option<&'a Login>) -> Result<Self> {
+    /// A client for the repository at `address`, with the logins for it, which are tried in turn.
+    pub fn new(address: Address, logins: Vec<&'a Login>) -> Result<Self> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("arcctl/", env!("CARGO_PKG_VERSION")))
             .timeout(CALL_TIMEOUT)
@@ -78,7 +83,8 @@ impl<'a> Repository<'a> {
         Ok(Self {
             http,
             address,
-            login,
+            logins,
+            accepted: AtomicUsize::new(0),
             authorization: Mutex::default(),
         })
     }
@@ -118,46 +124,83 @@ impl<'a> Repository<'a> {
         })
     }
 
-    /// Makes a call; signs in where the registry asks for it, once.
+    /// Makes a call; signs in where the registry asks for it. As the kubelet does it, each login is tried until the registry
+    /// accepts one: another may be for other repositories of the same host, or no longer valid.
     async fn call(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
-        let mut answer = self.attempts(method, url, accept).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let challenge = Challenge::best(&answer.headers);
-            let authorization = self
-                .signed_in(challenge.as_ref(), &answer)
-                .await
-                .map_err(|it| self.hidden(it))?;
-            self.remember(authorization);
-            answer = self.attempts(method, url, accept).await?;
-        }
+        let answer = self.attempts(method, url, accept).await?;
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(self.hidden(refused(&answer, &self.address, self.login.is_some())))
+        let challenge = Challenge::best(&answer.headers);
+        let mut error = self.refused(&answer);
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Err(error);
+        }
+        for (index, login) in self.in_turn() {
+            match self.signed_in(challenge.as_ref(), login).await {
+                Ok(Some(authorization)) => self.remember(authorization),
+                // The registry wants no login of this kind.
+                Ok(None) => continue,
+                Err(other) if other.passing => return Err(other),
+                Err(other) => {
+                    error = other;
+                    continue;
+                }
+            }
+            let answer = self.attempts(method, url, accept).await?;
+            if answer.status.is_success() {
+                self.accepted.store(index, Ordering::Relaxed);
+                return Ok(answer);
+            }
+            error = self.refused(&answer);
+            if error.passing {
+                return Err(error);
+            }
+        }
+        Err(error)
     }
 
-    /// The `Authorization` for the repository, as the registry wants it.
-    async fn signed_in(&self, challenge: Option<&Challenge>, answer: &Answer) -> Result<Secret> {
-        match (challenge, self.login) {
+    /// The logins, beginning with the one that was accepted last; nobody's, where there is none.
+    fn in_turn(&self) -> impl Iterator<Item = (usize, Option<&'a Login>)> {
+        let count = self.logins.len().max(1);
+        let first = self.accepted.load(Ordering::Relaxed);
+        let indexes = (0..count).map(move |it| (first + it) % count);
+        indexes.map(move |it| (it, self.logins.get(it).copied()))
+    }
+
+    /// The `Authorization` for the repository, as the registry wants it; `None` where it wants another kind of login.
+    async fn signed_in(
+        &self,
+        challenge: Option<&Challenge>,
+        login: Option<&Login>,
+    ) -> Result<Option<Secret>> {
+        match (challenge, login) {
             (Some(Challenge::Bearer(wanted)), _) => {
                 let url = wanted.url(&self.address)?;
-                let token = self.token(url).await?;
-                Ok(Secret::trimmed(&format!("Bearer {}", token.expose())).0)
+                let token = self.token(url, login).await?;
+                let value = format!("Bearer {}", token.expose());
+                Ok(Some(Secret::trimmed(&value).0))
             }
-            (Some(Challenge::Basic), Some(login)) => login.basic().ok_or_else(|| {
-                self.address
-                    .failed("takes a name and a password, and there is only a token for it")
-            }),
-            _ => Err(refused(answer, &self.address, self.login.is_some())),
+            (Some(Challenge::Basic), Some(login)) => {
+                let wrong = "takes a name and a password, and there is only a token for it";
+                let value = login.basic().ok_or_else(|| self.address.failed(wrong))?;
+                Ok(Some(value))
+            }
+            _ => Ok(None),
         }
     }
 
     /// A token from the server that the registry names.
-    async fn token(&self, url: Url) -> Result<Secret> {
+    async fn token(&self, url: Url, login: Option<&Login>) -> Result<Secret> {
         let host = url.host_str().unwrap_or_default();
-        let answer = retried(&Method::GET, &url, host, || self.token_request(&url)).await?;
+        let method = match login {
+            Some(Login::Identity(_)) => Method::POST,
+            Some(Login::Basic { .. }) | None => Method::GET,
+        };
+        let request = || self.token_request(&url, login);
+        let answer = retried(&method, &url, host, request).await?;
         if !answer.status.is_success() {
-            return Err(self.hidden(refused(&answer, &self.address, self.login.is_some())));
+            return Err(self.refused(&answer));
         }
         let token: Token = answer.json(&self.address)?;
         token
@@ -165,8 +208,8 @@ impl<'a> Repository<'a> {
             .ok_or_else(|| self.address.failed("got no token from its token server"))
     }
 
-    fn token_request(&self, url: &Url) -> reqwest::RequestBuilder {
-        match self.login {
+    fn token_request(&self, url: &Url, login: Option<&Login>) -> reqwest::RequestBuilder {
+        match login {
             Some(Login::Identity(token)) => {
                 let mut form = url.clone();
                 form.query_pairs_mut()
@@ -184,6 +227,18 @@ impl<'a> Repository<'a> {
                 authorized(self.http.get(url.clone()), login.basic().as_ref())
             }
             None => self.http.get(url.clone()),
+        }
+    }
+
+    /// The error for an answer that refuses, without what was sent: a server's message may repeat it.
+    fn refused(&self, answer: &Answer) -> Error {
+        let mut error = refused(answer, &self.address, self.logins.len());
+        for secret in self.logins.iter().flat_map(|it| it.secrets()) {
+            error = error.without(secret);
+        }
+        match self.remembered() {
+            Some(sent) => error.without(&sent),
+            None => error,
         }
     }
 
@@ -213,17 +268,6 @@ impl<'a> Repository<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         known.clone()
-    }
-
-    /// The error without what was sent: a server's message may repeat it.
-    fn hidden(&self, mut error: Error) -> Error {
-        for secret in self.login.into_iter().flat_map(Login::secrets) {
-            error = error.without(secret);
-        }
-        match self.remembered() {
-            Some(sent) => error.without(&sent),
-            None => error,
-        }
     }
 }
 

@@ -4,6 +4,8 @@ pub(crate) mod eks_facts;
 pub mod pod_identity_agent;
 pub(crate) mod security_groups;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -33,6 +35,8 @@ pub struct AwsFacts {
     pub control_plane_subnets: Vec<String>,
     /// The networks of its nodes and pods, one per set of security groups.
     pub nodes: Vec<NodeNetwork>,
+    /// Those of their security groups that are tagged as the cluster's, where a node has several.
+    pub tagged_groups: BTreeSet<String>,
     /// Whether its pods have IPv6 addresses.
     pub ipv6: bool,
 }
@@ -57,6 +61,7 @@ pub(super) struct Known {
     pub(super) control_plane_groups: Vec<String>,
     pub(super) control_plane_subnets: Vec<String>,
     pub(super) nodes: Vec<NodeNetwork>,
+    pub(super) tagged_groups: BTreeSet<String>,
     pub(super) ipv6: bool,
 }
 
@@ -84,6 +89,7 @@ impl Known {
                     groups: vec![text(placeholder::NODE_SECURITY_GROUP)],
                     subnets: Vec::new(),
                 }],
+                tagged_groups: BTreeSet::new(),
                 ipv6: false,
             };
         };
@@ -99,6 +105,7 @@ impl Known {
             control_plane_groups: networks.control_plane_groups.clone(),
             control_plane_subnets: networks.control_plane_subnets.clone(),
             nodes: networks.nodes.clone(),
+            tagged_groups: networks.tagged_groups.clone(),
             ipv6: networks.ipv6,
         }
     }

@@ -1,5 +1,7 @@
 //! The required security group rules: between the nodes, the GitHub server and the controller's webhooks. Pure: no I/O.
 
+use std::cmp::Reverse;
+
 use super::{Known, NodeNetwork, resource};
 use crate::{
     desired::{
@@ -60,10 +62,18 @@ pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
 }
 
 impl Known {
-    /// The security group to create a node's rule in: its own if it has one, else the cluster's.
+    /// The security group to create a node's rule in: one of its own if it has one, else the cluster's. Of several: the one that
+    /// is tagged as the cluster's, as a node has one of these (AWS cloud provider, Karpenter); then the one of the most nodes'
+    /// networks, so that few rules are needed; only then the order of the ids decides.
     fn own_group<'a>(&self, network: &'a NodeNetwork) -> Option<&'a String> {
         let own = |it: &&String| !self.control_plane_groups.contains(it);
-        network.groups.iter().find(own).or(network.groups.first())
+        let networks = |group: &String| {
+            let all = self.nodes.iter();
+            all.filter(|it| it.groups.contains(group)).count()
+        };
+        let own = network.groups.iter().filter(own);
+        own.min_by_key(|it| (!self.tagged_groups.contains(*it), Reverse(networks(it))))
+            .or(network.groups.first())
     }
 
     /// The CIDRs for a peer known only by its group. If pods have IPv6 addresses, the peer may too.

@@ -11,7 +11,7 @@ use crate::{
     desired::{names, pool::runner_version},
     profile::{Pool, Profile},
     templates,
-    units::runner::jobs_are_sure_until,
+    units::runner::jobs_end_by_table,
 };
 
 /// The label of the controller's metrics with the name of the autoscaler, which is the pool's.
@@ -20,7 +20,7 @@ const POOL: &str = "horizontalrunnerautoscaler";
 /// The end of a pool's dated schedule.
 const ENDS: &str = "arcctl:schedule_ends:timestamp_seconds";
 
-/// Until when GitHub surely gives jobs to the runner in a pool's image.
+/// Until about when GitHub gives jobs to the runner in a pool's image.
 const RUNNER_ENDS: &str = "arcctl:runner_jobs_end:timestamp_seconds";
 
 /// Recording rules first: the alerts use them, and a group's rules are evaluated in order.
@@ -51,7 +51,7 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
 /// day to day. `None` for a server that refuses no version, and for an image whose version is not known.
 fn runner_ends(profile: &Profile, pool: &Pool) -> Option<i64> {
     let version = runner_version::in_image(pool).filter(|_| runner_version::refuses(profile))?;
-    let day = jobs_are_sure_until(version)?;
+    let day = jobs_end_by_table(version)?;
     let midnight = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
     Some(midnight.as_second())
 }

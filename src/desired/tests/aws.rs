@@ -40,6 +40,7 @@ fn facts(partition: &str, region: &str, nodes: Vec<NodeNetwork>) -> Facts {
             control_plane_groups: vec!["sg-cluster".into()],
             control_plane_subnets: vec!["10.0.0.0/24".into()],
             nodes,
+            ..AwsFacts::default()
         }),
         ..Facts::default()
     }
@@ -209,6 +210,36 @@ fn a_rule_for_several_sets_of_groups_is_made_once() {
     assert_eq!(rule.peer, Peer::Group("sg-a".into()));
     // A rule for a group that only some of them have is not enough.
     assert_eq!(rule.peers, ["sg-a"]);
+}
+
+/// The ids of groups are random: which one gets the rule must not depend on them alone.
+#[test]
+fn of_several_groups_the_one_of_the_cluster_gets_the_rule_then_the_most_used_one() {
+    let profile = on_eks(
+        "ap-northeast-2",
+        &json!({"githubServer": {"cidr": "192.0.2.0/24"}}),
+    );
+    let nodes = || {
+        vec![
+            network(&["sg-0ssh", "sg-1tagged", "sg-2shared"]),
+            network(&["sg-2shared", "sg-3gpu"]),
+        ]
+    };
+    let groups = |tagged: &[&str], nodes: Vec<NodeNetwork>| -> Vec<String> {
+        let mut facts = facts("aws", "ap-northeast-2", nodes);
+        let known = facts.aws.as_mut().unwrap();
+        known.tagged_groups = tagged.iter().map(ToString::to_string).collect();
+        let out = rules(&profile, &facts).into_iter();
+        out.filter(|it| it.port == 443).map(|it| it.group).collect()
+    };
+    assert_eq!(
+        groups(&["sg-1tagged"], nodes()),
+        ["sg-1tagged", "sg-2shared"]
+    );
+    assert_eq!(groups(&[], nodes()), ["sg-2shared"]);
+    let alone = || vec![network(&["sg-a", "sg-b"])];
+    assert_eq!(groups(&["sg-b"], alone()), ["sg-b"]);
+    assert_eq!(groups(&[], alone()), ["sg-a"]);
 }
 
 #[test]

@@ -307,8 +307,9 @@ fn a_need_that_nobody_fulfils_and_a_circle_are_faults() {
 
 /// The pull of the only pool's images on one node.
 fn pull(profile: &crate::profile::Profile) -> Desired {
-    let found = Candidate::of(profile, &profile.pools[0]).unwrap();
-    let mut candidate = found.unwrap();
+    let pool = &profile.pools[0];
+    let runner = crate::desired::pool::pod::runner_pod(profile, pool).unwrap();
+    let mut candidate = Candidate::of(profile, pool, &runner).unwrap();
     candidate.see(&json!({
         "metadata": {"name": "a", "labels": {}},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "images": [{"names": ["pause"]}]},

@@ -8,6 +8,7 @@ use crate::{
         check::{Check, Severity, Verdict, known},
         snapshot::Snapshot,
     },
+    resource::scale_sets::objects::{name, set_of},
     units::runner::{Freshness, RunnerVersion, State},
 };
 
@@ -85,7 +86,8 @@ fn judged(snapshot: &Snapshot) -> Result<Vec<Judged<'_>>, Verdict> {
     Ok(pools.map(|it| (it.name.as_str(), verdict(it))).collect())
 }
 
-/// The oldest version that the online runners of each pool report.
+/// The oldest version that the online runners of each pool report. Those of a scale set are in the same list at GitHub, under the
+/// names of their `EphemeralRunners`.
 fn running(snapshot: &Snapshot) -> Result<HashMap<&str, RunnerVersion>, Verdict> {
     let versions: HashMap<&str, RunnerVersion> = known(&snapshot.registered)?
         .iter()
@@ -95,12 +97,20 @@ fn running(snapshot: &Snapshot) -> Result<HashMap<&str, RunnerVersion>, Verdict>
             Some((it.name.as_str(), RunnerVersion::parse(version)?))
         })
         .collect();
+    let pods = known(&snapshot.runner_pods)?.iter();
+    let mut all: Vec<(Option<&str>, &str)> = pods
+        .map(|it| {
+            let pool = it["metadata"]["labels"]["runner-deployment-name"].as_str();
+            (pool, name(it))
+        })
+        .collect();
+    if let Some(facts) = &snapshot.scale_sets {
+        let runners = known(&facts.runners)?.iter();
+        all.extend(runners.map(|it| (set_of(it), name(it))));
+    }
     let mut oldest: HashMap<&str, RunnerVersion> = HashMap::new();
-    for pod in known(&snapshot.runner_pods)? {
-        let metadata = &pod["metadata"];
-        let pool = metadata["labels"]["runner-deployment-name"].as_str();
-        let version = metadata["name"].as_str().and_then(|it| versions.get(it));
-        if let (Some(pool), Some(version)) = (pool, version) {
+    for (pool, runner) in all {
+        if let (Some(pool), Some(version)) = (pool, versions.get(runner)) {
             let known = oldest.entry(pool).or_insert(*version);
             *known = (*known).min(*version);
         }

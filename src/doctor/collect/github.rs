@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Parts;
 use crate::{
+    clients::github::Audit,
     doctor::snapshot::{Groups, Registered},
     error::{Error, Result},
     resource::context::{Context, scope},
@@ -19,9 +20,18 @@ pub(super) async fn audit(parts: &Parts) -> Result<Vec<String>> {
     let context = authenticated(parts)?;
     let owner = parts.profile.github.token_owner.as_deref();
     let mut audit = context.github.audit(scope(&parts.profile)?, owner).await?;
+    let own = parts.profile.own_part();
+    let spelling = Box::pin(context.github.spelling(&own)).await?;
+    audit.advice.extend(spelling);
     for account in &context.accounts {
         let owner = account.part.github.token_owner.as_deref();
-        let found = account.github.audit(scope(&account.part)?, owner).await;
+        let found = async {
+            let mut found = account.github.audit(scope(&account.part)?, owner).await?;
+            let spelling = account.github.spelling(&account.part).await?;
+            found.advice.extend(spelling);
+            Ok(found)
+        };
+        let found: Result<Audit> = Box::pin(found).await;
         let pool = account.part.pools.first().map(|it| it.name.as_str());
         let pool = pool.unwrap_or_default();
         match found {

@@ -32,6 +32,7 @@ fn wanted(snapshot: &Snapshot) -> Vec<Desired> {
             control_plane_groups: vec!["sg-3".into()],
             control_plane_subnets: Vec::new(),
             nodes: vec![node],
+            ..AwsFacts::default()
         }),
         ..Facts::default()
     };

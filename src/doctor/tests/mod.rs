@@ -16,7 +16,7 @@ use super::{
     Choice, Finding,
     check::Severity,
     checks, judge,
-    snapshot::{Probed, Snapshot},
+    snapshot::{Probed, Registered, Snapshot},
 };
 use crate::{
     desired::pool::probe::State,
@@ -64,6 +64,25 @@ fn in_a_healthy_world_every_check_holds() {
         assert!(other.is_empty(), "{other:#?}");
         assert!(report::doctor::error(&findings).is_none());
     }
+}
+
+/// The image of a scale set's pool names no version, so only its runners tell.
+#[test]
+fn what_the_runners_of_a_scale_set_report_is_read() {
+    let mut snapshot = with_scale_set();
+    let pool = snapshot.profile.pools.last_mut().unwrap();
+    pool.image = "ghcr.io/example/runner:own".into();
+    snapshot.registered.as_mut().unwrap().push(Registered {
+        name: "fast-a-runner-b".into(),
+        online: true,
+        busy: false,
+        labels: vec!["fast".into()],
+        version: Some("2.200.0".into()),
+    });
+    let findings = findings(&snapshot);
+    let fresh = findings.iter().find(|it| it.id == "runner-version-fresh");
+    let told = format!("{:?}", fresh.unwrap().verdict);
+    assert!(told.contains("pool `fast` has runner 2.200.0"), "{told}");
 }
 
 /// A proof may report a missing condition as a difference: no user changed anything.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Path, Report};
 use crate::profile::{
     Pool, Profile, Repeat, Schedule, Window,
-    schedule::{ScheduleError, holds_back_later, is_covered, times},
+    schedule::{ScheduleError, holds_back_later, is_covered, partly_overruled, times},
     validate::similar,
 };
 
@@ -54,6 +54,7 @@ pub(super) fn check(pool: &Pool, path: &Path, report: &mut Report) {
             days_that_some_lack(window, &path, report);
         }
         shadowed(schedule, index, &path, report);
+        overruled(schedule, index, &path, report);
     }
 }
 
@@ -232,6 +233,28 @@ fn shadowed(schedule: &Schedule, index: usize, path: &Path, report: &mut Report)
             path.clone(),
             format!("the window `{}` is never in force: the first window that is open wins, and an earlier one always is", schedule.windows[index].name),
             "put it before them, or remove it",
+        );
+    }
+}
+
+/// Advises on a dated window that is not in force in some of its hours, because a window that comes back is listed before it.
+fn overruled(schedule: &Schedule, index: usize, path: &Path, report: &mut Report) {
+    let own = &schedule.windows[index].name;
+    for it in partly_overruled(&schedule.windows, index) {
+        let more = match it.more {
+            0 => String::new(),
+            1 => ", and once more".to_owned(),
+            more => format!(", and {more} more times"),
+        };
+        report.advice(
+            path.key("from"),
+            format!(
+                "the window `{own}` is not in force from {} to {}{more}: `{}` is open then, is listed before it, and the first window that is open wins",
+                it.from.strftime("%Y-%m-%d %H:%M"),
+                it.to.strftime("%Y-%m-%d %H:%M"),
+                it.by
+            ),
+            format!("if `{own}` is to win, list it before `{}`", it.by),
         );
     }
 }

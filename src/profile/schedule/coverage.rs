@@ -1,10 +1,11 @@
-//! Finds windows that are never in force, because earlier ones are always open at the same time. Pure.
+//! Finds windows that are never in force, because earlier ones are always open at the same time, and dated ones that are not in
+//! force in some of their hours. Pure.
 //!
 //! Ignores clock changes: it compares wall-clock times.
 
 use jiff::{
     Timestamp,
-    civil::{Date, Time},
+    civil::{Date, DateTime, Time},
     tz::TimeZone,
 };
 
@@ -59,6 +60,60 @@ pub(crate) fn holds_back_later(windows: &[Window], index: usize) -> bool {
             overlap(&own.on_paper(from, to), &later.on_paper(from, to))
         })
     })
+}
+
+/// Hours of a dated window in which an earlier window is in force in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overruled<'a> {
+    /// The name of the earlier window.
+    pub(crate) by: &'a str,
+    /// When it is first so: the beginning.
+    pub(crate) from: DateTime,
+    /// The end.
+    pub(crate) to: DateTime,
+    /// How many times follow, in nine years if both windows repeat.
+    pub(crate) more: usize,
+}
+
+/// The earlier windows that come back, and have another minimum, in some hours of the dated window at `index`.
+pub(crate) fn partly_overruled(windows: &[Window], index: usize) -> Vec<Overruled<'_>> {
+    let own = &windows[index];
+    let dated = times(own).ok().and_then(Times::calendar);
+    let Some((spans, (from, to))) = dated.filter(|_| !is_covered(windows, index)) else {
+        return Vec::new();
+    };
+    let wall = |at: Timestamp| TimeZone::UTC.to_datetime(at);
+    let by = |earlier: &Window| {
+        let theirs = times(earlier).ok()?;
+        let comes_back = earlier.repeat.is_some() || theirs.week().is_some();
+        if !comes_back || earlier.min == own.min {
+            return None;
+        }
+        let mut hours = common(&spans, &theirs.on_paper(from, to)).into_iter();
+        let (start, end) = hours.next()?;
+        Some((wall(start), wall(end), hours.count()))
+    };
+    let earlier = windows[..index].iter();
+    earlier
+        .filter_map(|it| {
+            let (from, to, more) = by(it)?;
+            let by = it.name.as_str();
+            Some(Overruled { by, from, to, more })
+        })
+        .collect()
+}
+
+/// What is in both, in order.
+fn common<T: Ord + Copy>(own: &[(T, T)], others: &[(T, T)]) -> Spans<T> {
+    let pairs = own
+        .iter()
+        .flat_map(|one| others.iter().map(move |other| (*one, *other)));
+    let mut found: Spans<T> = pairs
+        .map(|((start, end), (from, to))| (start.max(from), end.min(to)))
+        .filter(|(start, end)| start < end)
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 fn covered<T: Ord + Copy>(own: &[(T, T)], mut earlier: Spans<T>) -> bool {
@@ -208,6 +263,52 @@ mod tests {
         ] {
             assert!(!last_is_covered(texts), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn hours_of_a_dated_window_may_be_another_one_s() {
+        let of = |texts: &[&str]| -> Vec<String> {
+            let mut windows: Vec<Window> = texts.iter().map(|it| window(it)).collect();
+            let last = windows.len() - 1;
+            windows[last].min = 5;
+            let told = |it: Overruled<'_>| format!("{} to {}, {}", it.from, it.to, it.more);
+            partly_overruled(&windows, last)
+                .into_iter()
+                .map(told)
+                .collect()
+        };
+        let holidays = "2026-12-24 18:00 to 2027-01-02 08:00";
+        assert_eq!(
+            of(&["20:00 to 08:00", holidays]),
+            ["2026-12-24T20:00:00 to 2026-12-25T08:00:00, 8"]
+        );
+        assert_eq!(
+            of(&[
+                "Mon-Fri at 08:00 to 20:00",
+                "Sat 00:00 to Mon 00:00",
+                holidays
+            ]),
+            [
+                "2026-12-24T18:00:00 to 2026-12-24T20:00:00, 6",
+                "2026-12-26T00:00:00 to 2026-12-28T00:00:00, 1"
+            ]
+        );
+        for none in [
+            &[
+                "Tue 10:00 to Tue 12:00",
+                "2026-12-24 18:00 to 2026-12-25 08:00",
+            ][..],
+            &["20:00 to 08:00 until 2026-12-01", holidays],
+            // Always: that is another rule's.
+            &["00:00 to 12:00", "12:00 to 00:00", holidays],
+            // One after the other is the usual order of two dates.
+            &["2026-12-31 00:00 to 2027-01-01 00:00", holidays],
+            &[holidays, "20:00 to 08:00"],
+        ] {
+            assert_eq!(of(none), [""; 0], "{none:?}");
+        }
+        let same = [window("20:00 to 08:00"), window(holidays)];
+        assert!(partly_overruled(&same, 1).is_empty());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use calendar::{
     ActiveWindow, ClockChange, Interval, Moment, NextChange, calendar, clock_changes, moment,
 };
-pub(super) use coverage::{holds_back_later, is_covered};
+pub(super) use coverage::{holds_back_later, is_covered, partly_overruled};
 pub use existing::{equivalent, first_disagreement, parse_live};
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
 pub use table::{parse_table, table};

@@ -40,7 +40,7 @@ impl Registration {
         let Some(pool) = context.profile.pools.iter().find(|it| it.name == self.pool) else {
             return Trial::TooEarly;
         };
-        let pod = match runner_pod(&context.profile, pool) {
+        let pod = match context.runner_pod(pool) {
             Ok(pod) => pod,
             Err(error) => {
                 let error = Error::new(

@@ -2,6 +2,7 @@
 
 pub mod dry_run;
 pub(crate) mod image_pull;
+pub mod made;
 pub(crate) mod quota;
 pub mod references;
 pub mod refusal;

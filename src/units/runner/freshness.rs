@@ -9,7 +9,7 @@ use jiff::{
     civil::{Date, date},
 };
 
-use super::{RELEASES, Releases, RunnerVersion};
+use super::{RELEASES, Release, Releases, RunnerVersion};
 
 /// The oldest version that can register at github.com.
 pub const OLDEST_AT_GITHUB: RunnerVersion = RunnerVersion(2, 329, 0);
@@ -75,13 +75,16 @@ pub struct Freshness {
     pub running: Option<RunnerVersion>,
     /// The version that the server offers.
     pub offered: Option<RunnerVersion>,
-    /// The day on which the version in the image was released, or, without one, the version that runs.
+    /// The day on which the version in the image was released, or, without one, the version that runs: the exact one, or the
+    /// latest that it can be.
     pub released: Option<Date>,
+    /// Whether that day is exact.
+    pub is_exact: bool,
     /// How many days ago that was.
     pub days: Option<i64>,
     /// From when on the server refuses registration.
     pub registration_ends: Option<Date>,
-    /// From when on the server refuses jobs.
+    /// From when on the server refuses jobs, at the latest.
     pub jobs_end: Option<Date>,
     /// The verdict.
     pub state: State,
@@ -101,6 +104,7 @@ impl Asked {
             running: self.running,
             offered: self.offered,
             released: None,
+            is_exact: false,
             days: None,
             registration_ends: None,
             jobs_end: None,
@@ -113,7 +117,9 @@ impl Asked {
         else {
             return found;
         };
-        found.released = table.day(registers);
+        let release = table.find(registers);
+        found.released = release.map(|it| it.day);
+        found.is_exact = release.is_some_and(|it| it.is_exact);
         found.days = found.released.map(|day| days(day, self.today));
         if self.refuses {
             self.by_rules(registers, works, table, &mut found);
@@ -136,7 +142,7 @@ impl Asked {
             found.state = self.at(ENFORCED);
             found.reason = format!(
                 "github.com lets no runner before {OLDEST_AT_GITHUB} register {}",
-                self.since(ENFORCED)
+                self.since(ENFORCED, true)
             );
             return;
         }
@@ -149,12 +155,13 @@ impl Asked {
         if let Some(next) = table.after(works) {
             let end = end_after(next.day);
             found.jobs_end = Some(end);
+            // Before the latest day that it can be, nothing is called refused.
             found.state = self.at(end);
             found.reason = format!(
-                "{} followed on {}: GitHub refuses jobs for {works} {}",
+                "{} followed {}: GitHub refuses jobs for {works} {}",
                 next.version,
-                next.day,
-                self.since(end)
+                next.told(),
+                self.since(end, end_is_exact(&next))
             );
             return;
         }
@@ -170,7 +177,7 @@ impl Asked {
             );
             return (State::Unknown, reason);
         }
-        if table.day(works).is_none() {
+        if table.find(works).is_none() {
             let reason =
                 format!("{works} is not among the releases until {as_of}, which this arcctl knows");
             return (State::Unknown, reason);
@@ -218,13 +225,14 @@ impl Asked {
         }
     }
 
-    /// `from 2026-11-05 on (in 20 days)`, `since 2026-11-05 (20 days)`.
-    fn since(self, end: Date) -> String {
+    /// `from 2026-11-05 on (in 20 days)`, `since 2026-11-05 (20 days)`, and with `at the latest` where the day is not exact.
+    fn since(self, end: Date, is_exact: bool) -> String {
         let left = days(self.today, end);
+        let latest = if is_exact { "" } else { " at the latest" };
         if left > 0 {
-            format!("from {end} on (in {})", counted(left))
+            format!("from {end} on{latest} (in {})", counted(left))
         } else {
-            format!("since {end} ({})", counted(-left))
+            format!("since {end}{latest} ({})", counted(-left))
         }
     }
 }
@@ -245,27 +253,42 @@ impl Freshness {
         self.ends().is_some_and(|it| days(today, it) <= SOON_DAYS)
     }
 
-    /// The release in words: `2.336.0, released 2026-07-20 (130 days ago)`.
+    /// The release in words: `2.338.0, released on 2026-10-06 (52 days ago)`.
     pub fn told(&self) -> String {
         let Some(version) = self.version() else {
             return "of unknown version".into();
         };
         let mut text = version.to_string();
         if let (Some(day), Some(days)) = (self.released, self.days) {
-            text = format!("{text}, released {day} ({} ago)", counted(days));
+            let is_exact = self.is_exact;
+            let release = Release {
+                version,
+                day,
+                is_exact,
+            };
+            text = format!(
+                "{text}, released {} ({} ago)",
+                release.told(),
+                counted(days)
+            );
         }
         text
     }
 }
 
-/// Until which day github.com surely gives jobs to a version: from the table alone, for what has no clock. `None` for a
-/// version that it does not let register.
-pub fn jobs_are_sure_until(version: RunnerVersion) -> Option<Date> {
+/// From which day on github.com refuses jobs to a version, by the table alone, for what has no clock: where a release follows it,
+/// at the latest; where none is known, at the earliest. `None` for a version that it does not let register.
+pub fn jobs_end_by_table(version: RunnerVersion) -> Option<Date> {
     if version < OLDEST_AT_GITHUB {
         return None;
     }
     let next = RELEASES.after(version).map(|it| it.day);
     Some(end_after(next.unwrap_or(RELEASES.as_of)))
+}
+
+/// Whether the end of the grace after a release is exact: before [`ENFORCED`] nothing was refused, whatever the day was.
+fn end_is_exact(next: &Release) -> bool {
+    next.is_exact || end_after(next.day) == ENFORCED
 }
 
 /// The end of the grace after a release on `day`; nothing was refused before [`ENFORCED`].

@@ -4,7 +4,7 @@ mod flavour;
 mod freshness;
 
 pub use flavour::{Flavour, newest};
-pub use freshness::{Asked, Freshness, OLDEST_AT_GITHUB, State, jobs_are_sure_until};
+pub use freshness::{Asked, Freshness, OLDEST_AT_GITHUB, State, jobs_end_by_table};
 
 use std::{fmt, sync::LazyLock};
 
@@ -15,6 +15,9 @@ const TABLE: &str = include_str!("releases.tsv");
 
 /// The line of the header with the day of the table.
 const AS_OF: &str = "# as of\t";
+
+/// The word in the table for a day that GitHub itself gives; every other day is that of somebody who saw the release.
+const PUBLISHED: &str = "published";
 
 /// No runner of Actions had a version below 2.100; the first releases are of 2019, with numbers above 2.150.
 const OLDEST_MINOR: u64 = 100;
@@ -53,6 +56,16 @@ pub struct Release {
     pub version: RunnerVersion,
     /// The day, in UTC, on which it was there.
     pub day: Date,
+    /// Whether it was published on that day; otherwise some days before, at the earliest after the release before it.
+    pub is_exact: bool,
+}
+
+impl Release {
+    /// The day in words: `on 2026-10-06`, `about 2026-10-23`.
+    pub fn told(&self) -> String {
+        let word = if self.is_exact { "on" } else { "about" };
+        format!("{word} {}", self.day)
+    }
 }
 
 /// The table of releases.
@@ -77,6 +90,7 @@ impl Releases {
             Some(Release {
                 version: RunnerVersion::parse(fields.next()?)?,
                 day: fields.next()?.parse().ok()?,
+                is_exact: fields.next() == Some(PUBLISHED),
             })
         };
         Self {
@@ -85,10 +99,9 @@ impl Releases {
         }
     }
 
-    /// The day of a release; `None` if it is not in the table.
-    pub fn day(&self, version: RunnerVersion) -> Option<Date> {
-        let found = self.all.iter().find(|it| it.version == version);
-        found.map(|it| it.day)
+    /// A release; `None` if it is not in the table.
+    pub fn find(&self, version: RunnerVersion) -> Option<Release> {
+        self.all.iter().find(|it| it.version == version).copied()
     }
 
     /// The first release that is newer than `version`.

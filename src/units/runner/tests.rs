@@ -48,7 +48,7 @@ fn a_table_without_a_day_knows_nothing_of_today() {
 /// A table that does not change with the program's.
 fn table() -> Releases {
     Releases::parse(
-        "# as of\t2026-12-20\n2.329.0\t2025-10-14\n2.340.0\t2026-11-01\n2.341.0\t2026-12-01\n2.342.0\t2026-12-20\n",
+        "# as of\t2026-12-20\n2.329.0\t2025-10-14\tpublished\n2.340.0\t2026-11-01\tpublished\n2.341.0\t2026-12-01\tpublished\n2.342.0\t2026-12-20\tseen\n",
     )
 }
 
@@ -74,7 +74,10 @@ fn a_version_that_was_followed_ends_thirty_days_later() {
     assert_eq!(found.jobs_end, Some(date(2026, 12, 31)));
     assert_eq!(found.days, Some(40));
     assert!(found.ends_soon(date(2026, 12, 11)) && !found.ends_soon(date(2026, 12, 1)));
-    assert_eq!(found.told(), "2.340.0, released 2026-11-01 (40 days ago)");
+    assert_eq!(
+        found.told(),
+        "2.340.0, released on 2026-11-01 (40 days ago)"
+    );
     assert!(
         found.reason.contains("from 2026-12-31 on (in 20 days)"),
         "{}",
@@ -88,6 +91,42 @@ fn a_version_that_was_followed_ends_thirty_days_later() {
     let old = at_github("2.329.0", date(2026, 12, 31)).judge_by(&table());
     assert_eq!(old.jobs_end, Some(date(2026, 12, 1)));
     assert_eq!(end_after(date(2026, 1, 1)), ENFORCED);
+}
+
+/// Somebody saw 2.342.0 on that day: it may have been there some days before, and never later.
+#[test]
+fn a_day_that_is_not_exact_is_told_as_that_and_nothing_is_refused_before_it_is_sure() {
+    let at = |image, today| at_github(image, today).judge_by(&table());
+    let newest = at("2.342.0", date(2026, 12, 22));
+    assert_eq!(
+        newest.told(),
+        "2.342.0, released about 2026-12-20 (2 days ago)"
+    );
+    let before = at("2.341.0", date(2027, 1, 18));
+    assert_eq!(before.state, State::Ending);
+    assert_eq!(
+        before.reason,
+        "2.342.0 followed about 2026-12-20: GitHub refuses jobs for 2.341.0 from 2027-01-19 on at the latest (in 1 day)"
+    );
+    let after = at("2.341.0", date(2027, 1, 20));
+    assert_eq!(after.state, State::Refused);
+    assert!(
+        after
+            .reason
+            .ends_with("since 2027-01-19 at the latest (1 day)"),
+        "{}",
+        after.reason
+    );
+    // Whatever the day was, GitHub has refused nothing before it began to.
+    let table = Releases::parse(
+        "# as of\t2026-09-30\n2.336.0\t2026-07-20\tseen\n2.337.0\t2026-08-26\tseen\n",
+    );
+    let enforced = at_github("2.336.0", date(2026, 9, 26)).judge_by(&table);
+    assert!(
+        enforced.reason.ends_with("since 2026-09-25 (1 day)"),
+        "{}",
+        enforced.reason
+    );
 }
 
 #[test]
@@ -183,14 +222,11 @@ fn an_enterprise_server_is_compared_with_its_own_runner() {
 }
 
 #[test]
-fn the_earliest_end_needs_no_clock() {
+fn the_end_by_the_table_needs_no_clock() {
     let newest = RELEASES.newest().unwrap().version;
-    assert_eq!(jobs_are_sure_until(newest), Some(end_after(RELEASES.as_of)));
-    assert_eq!(jobs_are_sure_until(RunnerVersion(2, 306, 0)), None);
-    assert_eq!(
-        jobs_are_sure_until(RunnerVersion(2, 329, 0)),
-        Some(ENFORCED)
-    );
+    assert_eq!(jobs_end_by_table(newest), Some(end_after(RELEASES.as_of)));
+    assert_eq!(jobs_end_by_table(RunnerVersion(2, 306, 0)), None);
+    assert_eq!(jobs_end_by_table(RunnerVersion(2, 329, 0)), Some(ENFORCED));
 }
 
 proptest! {

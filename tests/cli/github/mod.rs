@@ -24,6 +24,7 @@ mod own_fault;
 mod refusals;
 mod routes;
 mod scale_sets;
+mod spelling;
 mod workflows;
 
 use std::{fmt::Write as _, time::Duration};

@@ -83,6 +83,27 @@ fn rules_by_networks_in_any_form_are_found_again() {
     cluster.finish();
 }
 
+/// EC2 adds no rule between groups of two VPCs that nothing joins.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_server_s_group_in_another_vpc_is_named_before_the_first_write() {
+    let (cluster, account) = sandbox();
+    let vpc = account.make_vpc("10.9.0.0/16");
+    let group = account.make_group(&vpc, "elsewhere");
+    let server = format!("  githubServer:\n    securityGroup: {group}\n");
+    let file = with(&cluster, "elsewhere", &server);
+    let planned = cluster.plan(&file, &[]);
+    let told = format!(
+        "the security group `{group}` (aws.githubServer.securityGroup) is in the VPC `{vpc}`"
+    );
+    assert!(planned.stderr.contains(&told), "{}", planned.stderr);
+    let ended = cluster.up(&file, &[]);
+    assert_ne!(ended.code, 0);
+    let error = ended.document()["error"].to_string();
+    assert!(error.contains("different networks"), "{error}");
+    cluster.finish();
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn what_a_colleague_wrote_a_moment_ago_is_not_lost() {

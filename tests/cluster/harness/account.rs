@@ -132,6 +132,11 @@ impl Account {
         all.map(|it| it.instance_id().unwrap().to_owned()).collect()
     }
 
+    pub(crate) fn make_vpc(&self, cidr: &str) -> String {
+        let answer = self.run(self.ec2.create_vpc().cidr_block(cidr).send());
+        answer.vpc().unwrap().vpc_id().unwrap().to_owned()
+    }
+
     pub(crate) fn make_group(&self, vpc: &str, name: &str) -> String {
         let call = self
             .ec2

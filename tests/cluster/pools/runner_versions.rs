@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use arcctl_sandbox::image_registry::{ImageRegistry, Options};
+use arcctl_sandbox::{
+    image_registry::{ImageRegistry, Options},
+    proxy::{Effect, Fault, Matching, Nth, System},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -66,13 +69,11 @@ fn newer_images(cluster: &Cluster) {
     cluster.keep_secret(PASSWORD);
     let auth = STANDARD.encode(format!("puller:{PASSWORD}"));
     cluster.keep_secret(&auth);
-    let config = json!({"auths": {registry.host(): {"auth": auth}}});
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-        "metadata": {"namespace": "actions-runner", "name": "registry"},
-        "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}});
-    cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+    pull_secrets(cluster, &registry.host(), &auth);
+    let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
+    let fault = proxy.add_fault(forbidden("/namespaces/actions-runner/secrets/locked"));
     let images = format!(
-        "images: {{registry: {}/hub, pullSecrets: [registry]}}\npools:",
+        "images: {{registry: {}/hub, pullSecrets: [absent, locked, old, registry]}}\npools:",
         registry.host()
     );
     let profile = cluster.profile("mirrored", &[("pools:", &images)]);
@@ -87,12 +88,57 @@ fn newer_images(cluster: &Cluster) {
         "--detailed-exitcode",
     ]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
+    for name in ["absent", "locked"] {
+        let told = format!("the pull secret `actions-runner/{name}` is not used");
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
+    proxy.remove_fault(fault);
     let image = "actions-runner:v2.306.0-ubuntu-22.04";
     let expected = before.replace(image, "actions-runner:v2.338.1-ubuntu-22.04");
     assert_ne!(before, expected);
     assert_eq!(std::fs::read_to_string(&profile).unwrap(), expected);
     assert_eq!(registry.violations(), Vec::<String>::new());
     // The test's own, where the search for secrets at the end would find the password.
-    let own = ["-n", "actions-runner", "delete", "secret", "registry"];
+    let own = [
+        "-n",
+        "actions-runner",
+        "delete",
+        "secret",
+        "registry",
+        "old",
+        "locked",
+    ];
     cluster.kubectl(&own, None);
+}
+
+/// The right login, one with a password that is no longer right, and one that this user may not read.
+fn pull_secrets(cluster: &Cluster, host: &str, right: &str) {
+    let old = STANDARD.encode("puller:canary-of-last-year");
+    for (name, auth) in [
+        ("registry", right),
+        ("old", old.as_str()),
+        ("locked", old.as_str()),
+    ] {
+        let config = json!({"auths": {host: {"auth": auth}}});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"namespace": "actions-runner", "name": name},
+            "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}});
+        cluster.kubectl(&["create", "-f", "-"], Some(&secret.to_string()));
+    }
+}
+
+/// Every request for this path is refused.
+fn forbidden(path: &str) -> Fault {
+    Fault {
+        matching: Matching {
+            substring: path.into(),
+            ..Matching::default()
+        },
+        nth: Nth::Every,
+        effect: Effect::Respond {
+            status: 403,
+            body: None,
+            headers: Vec::new(),
+        },
+    }
 }

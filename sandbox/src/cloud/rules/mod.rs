@@ -189,17 +189,7 @@ impl Rules {
             bounding(boundary, moto).await?;
         }
         if network::concerns(call) {
-            network::canonical(call)?;
-            if call.action.starts_with("Authorize") {
-                let filter = [
-                    ("Filter.1.Name", "group-id"),
-                    ("Filter.1.Value.1", network::group(call).unwrap_or_default()),
-                ];
-                let there = moto.ec2("DescribeSecurityGroupRules", &filter).await;
-                if let Some(refusal) = network::duplicate(call, &there.unwrap_or_default()) {
-                    return Err(refusal);
-                }
-            }
+            network::judge(call, moto).await?;
         }
         Ok(None)
     }

@@ -1,14 +1,16 @@
-//! Security group rules as EC2 stores them: CIDRs in canonical form, and no duplicates.
+//! Security group rules as EC2 stores them: CIDRs in canonical form, no duplicates, and no group of a VPC that is not joined.
 //!
 //! Sources: EC2 API reference, `IpRange.CidrIp` and `Ipv6Range.CidrIpv6` ("100.68.0.18/18 is modified to
-//! 100.68.0.0/18"); error code `InvalidPermission.Duplicate`, which does not look at descriptions. Pure: no I/O.
+//! 100.68.0.0/18"); error code `InvalidPermission.Duplicate`, which does not look at descriptions; `InvalidGroup.NotFound` for
+//! groups of two VPCs (ansible/ansible issue 30053), unless a peering connection joins them (VPC peering guide, "Update
+//! your security groups to reference peer security groups").
 
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
 use super::{call::Call, refusal::Refusal};
-use crate::cloud::api::texts;
+use crate::cloud::api::{Api, texts};
 
 /// Whether a call adds or takes away rules.
 pub(super) fn concerns(call: &Call) -> bool {
@@ -17,8 +19,66 @@ pub(super) fn concerns(call: &Call) -> bool {
             || call.action.starts_with("RevokeSecurityGroup"))
 }
 
+/// Writes the CIDRs as EC2 keeps them, and refuses a rule that EC2 would not add.
+pub(super) async fn judge(call: &mut Call, moto: &Api) -> Result<(), Refusal> {
+    canonical(call)?;
+    if !call.action.starts_with("Authorize") {
+        return Ok(());
+    }
+    let filter = [
+        ("Filter.1.Name", "group-id"),
+        ("Filter.1.Value.1", group(call).unwrap_or_default()),
+    ];
+    let there = moto.ec2("DescribeSecurityGroupRules", &filter).await;
+    if let Some(refusal) = duplicate(call, &there.unwrap_or_default()) {
+        return Err(refusal);
+    }
+    let own = vpc(moto, group(call).unwrap_or_default()).await;
+    for peer in peers(call) {
+        let theirs = vpc(moto, &peer).await;
+        if let (Some(own), Some(theirs)) = (&own, &theirs)
+            && own != theirs
+        {
+            let peerings = moto.ec2("DescribeVpcPeeringConnections", &[]).await;
+            if !is_joined(&peerings.unwrap_or_default(), own, theirs) {
+                let said = "You have specified two resources that belong to different networks.";
+                return Err(Refusal::new(400, "InvalidGroup.NotFound", said));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The VPC of a group.
+async fn vpc(moto: &Api, group: &str) -> Option<String> {
+    let filter = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group)];
+    let answer = moto.ec2("DescribeSecurityGroups", &filter).await.ok()?;
+    texts(&answer, "vpcId").next()
+}
+
+/// The groups that the rules of a call name.
+fn peers(call: &Call) -> Vec<String> {
+    let named = call.arguments.iter();
+    named
+        .filter(|(name, _)| name.starts_with("IpPermissions.") && name.ends_with(".GroupId"))
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+/// Whether moto's answer to `DescribeVpcPeeringConnections` has an active one between two VPCs.
+fn is_joined(answer: &str, one: &str, other: &str) -> bool {
+    answer.split("<vpcPeeringConnectionId>").skip(1).any(|it| {
+        let vpcs: Vec<String> = texts(it, "vpcId").collect();
+        let is_active = texts(it, "code").any(|code| code == "active");
+        is_active
+            && [one, other]
+                .iter()
+                .all(|it| vpcs.iter().any(|vpc| vpc == it))
+    })
+}
+
 /// Writes the CIDRs as EC2 keeps them; what is none is refused.
-pub(super) fn canonical(call: &mut Call) -> Result<(), Refusal> {
+fn canonical(call: &mut Call) -> Result<(), Refusal> {
     for (name, value) in &mut call.arguments {
         let v4 = name.ends_with(".CidrIp");
         if !v4 && !name.ends_with(".CidrIpv6") {
@@ -109,12 +169,12 @@ fn live(answer: &str, group: &str, egress: bool) -> Vec<Rule> {
 }
 
 /// The group that a call changes.
-pub(super) fn group(call: &Call) -> Option<&str> {
+fn group(call: &Call) -> Option<&str> {
     call.argument("GroupId")
 }
 
 /// Refuses a rule that is there; `answer` is moto's to `DescribeSecurityGroupRules` of the group.
-pub(super) fn duplicate(call: &Call, answer: &str) -> Option<Refusal> {
+fn duplicate(call: &Call, answer: &str) -> Option<Refusal> {
     let group = group(call)?;
     let there = live(answer, group, call.action.ends_with("Egress"));
     let twice = named(call).into_iter().find(|it| there.contains(it))?;
@@ -172,6 +232,19 @@ mod tests {
         ] {
             assert!(canonical(&mut call(&[(name, given)])).is_err(), "{given}");
         }
+    }
+
+    #[test]
+    fn vpcs_are_joined_by_an_active_peering() {
+        let answer = |code: &str| {
+            format!(
+                "<item><vpcPeeringConnectionId>pcx-1</vpcPeeringConnectionId><requesterVpcInfo><vpcId>vpc-a</vpcId></requesterVpcInfo>\
+                 <accepterVpcInfo><vpcId>vpc-b</vpcId></accepterVpcInfo><status><code>{code}</code></status></item>"
+            )
+        };
+        assert!(is_joined(&answer("active"), "vpc-b", "vpc-a"));
+        assert!(!is_joined(&answer("pending-acceptance"), "vpc-b", "vpc-a"));
+        assert!(!is_joined(&answer("active"), "vpc-a", "vpc-c"));
     }
 
     #[test]

@@ -5,4 +5,5 @@ pub(crate) mod app_token;
 pub(crate) mod audit;
 pub(crate) mod identity;
 pub(crate) mod misplaced;
+pub(crate) mod spelling;
 pub(crate) mod token_kind;

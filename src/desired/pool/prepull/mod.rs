@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::pod;
 use crate::{
     desired::{
-        Desired, DesiredError, Goal, Phase, names,
+        Desired, Goal, Phase, names,
         resource::{Id, ImagePull, Resource},
     },
     profile::{Pool, Prepull, Profile},
@@ -77,27 +76,26 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The images of `pool`, and the pods that would pull them.
-    pub fn of(profile: &Profile, pool: &Pool) -> Result<Result<Self, WhyNot>, DesiredError> {
+    /// The images of `pool`, and the pods that would pull them; `runner` is the pod of one of its runners.
+    pub fn of(profile: &Profile, pool: &Pool, runner: &Value) -> Result<Self, WhyNot> {
         let prepull = profile.images.as_ref().map(|it| it.prepull);
         if prepull.unwrap_or_default() == Prepull::Never {
-            return Ok(Err(WhyNot::Never));
+            return Err(WhyNot::Never);
         }
-        let runner = pod::runner_pod(profile, pool)?;
         let containers = containers(&runner["spec"]);
         if containers.is_empty() {
-            return Ok(Err(WhyNot::Policy));
+            return Err(WhyNot::Policy);
         }
         if nodes::may_avoid_any_pod(&runner["spec"]) {
-            return Ok(Err(WhyNot::AntiAffinity));
+            return Err(WhyNot::AntiAffinity);
         }
-        Ok(Ok(Self {
+        Ok(Self {
             pool: pool.name.clone(),
             namespace: pool.namespace.clone(),
             pod: pod_spec(pool, &runner["spec"], containers),
             matching: 0,
             lacking: BTreeSet::new(),
-        }))
+        })
     }
 
     /// Looks at a node of the cluster.

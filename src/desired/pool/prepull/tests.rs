@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::desired::tests::{profile, with_pool};
+use crate::desired::{
+    pool::pod::runner_pod,
+    tests::{profile, with_pool},
+};
 
 const RUNNER: &str = "docker.io/library/r:v1-ubuntu-22.04";
 const DOCKER: &str = "docker.io/library/docker:28-dind";
@@ -31,8 +34,14 @@ fn changed(mut node: Value, pointer: &str, value: Value) -> Value {
     node
 }
 
+/// The images of the only pool, or why they are not pulled.
+fn of(profile: &Profile) -> Result<Candidate, WhyNot> {
+    let pool = &profile.pools[0];
+    Candidate::of(profile, pool, &runner_pod(profile, pool).unwrap())
+}
+
 fn candidate(profile: &Profile) -> Candidate {
-    Candidate::of(profile, &profile.pools[0]).unwrap().unwrap()
+    of(profile).unwrap()
 }
 
 /// The nodes on which the images of the only pool are pulled.
@@ -80,8 +89,7 @@ fn a_large_cluster_is_not_filled() {
 #[test]
 fn the_key_turns_it_off() {
     let never = profile(&json!({"images": {"prepull": "never"}}));
-    let found = Candidate::of(&never, &never.pools[0]).unwrap();
-    assert_eq!(found.unwrap_err(), WhyNot::Never);
+    assert_eq!(of(&never).unwrap_err(), WhyNot::Never);
     for auto in [
         profile(&json!({"images": {"prepull": "auto"}})),
         profile(&json!({"images": {"pullSecrets": ["s"]}})),
@@ -196,9 +204,7 @@ fn the_pods_hold_no_runner_off_a_node() {
         let profile = with_affinity(&json!({"podAntiAffinity":
             {"requiredDuringSchedulingIgnoredDuringExecution":
                 [{"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}]}}));
-        Candidate::of(&profile, &profile.pools[0])
-            .unwrap()
-            .map(|it| it.pod)
+        of(&profile).map(|it| it.pod)
     };
     for any in [
         json!({}),
@@ -288,8 +294,7 @@ fn each_image_is_in_the_pod_once_and_pulled_as_the_runner_s_pod_does() {
     );
     let never =
         with_pool(&json!({"containerMode": "none", "template": {"imagePullPolicy": "Never"}}));
-    let found = Candidate::of(&never, &never.pools[0]).unwrap();
-    assert_eq!(found.unwrap_err(), WhyNot::Policy);
+    assert_eq!(of(&never).unwrap_err(), WhyNot::Policy);
 }
 
 #[test]

@@ -130,7 +130,8 @@ impl OidcProvider {
         };
         let awaited = self.may_be_awaited(&live, part);
         match (self.user(aws, removal, part).await, awaited) {
-            (Ok(None), Some(because)) => Ok(stays(because)),
+            // Also while this profile's own role trusts it: the plan says what the run will find once that role is gone.
+            (Ok(None | Some(User::Own(_))), Some(because)) => Ok(stays(because)),
             (Ok(None), None) if part == Part::Client => {
                 let client = Difference {
                     path: format!("clientIds[{AUDIENCE}]"),
@@ -140,7 +141,7 @@ impl OidcProvider {
                 Ok(shared(vec![client], "arcctl did not make it"))
             }
             (Ok(None), None) => Ok(ours(Readiness::Ready)),
-            (Ok(Some(User::Own(role))), _) => Ok(ours(Readiness::progressing(format!(
+            (Ok(Some(User::Own(role))), None) => Ok(ours(Readiness::progressing(format!(
                 "the IAM role `{role}` trusts it until arcctl's statement is out of it"
             )))),
             (Ok(Some(User::Other(role))), _) => {

@@ -1,6 +1,9 @@
 //! Tests of the OIDC provider that profiles of one cluster and other tools share.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::{Value, json};
 
@@ -84,6 +87,15 @@ fn trusts(sid: &str) -> Value {
 
 /// IAM with the provider and its `tags`, and with a role that has `statements`, if any.
 fn shared(tags: &'static str, statements: &[Value]) -> Wire {
+    shared_since(None, tags, statements)
+}
+
+/// The same, with the provider created this many minutes ago.
+fn shared_since(minutes: Option<i64>, tags: &'static str, statements: &[Value]) -> Wire {
+    let made = minutes.map_or_else(String::new, |it| {
+        let made = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(it);
+        format!("<CreateDate>{made}</CreateDate>")
+    });
     let role = (!statements.is_empty()).then(|| {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
         let text = document.to_string().replace('"', "&quot;");
@@ -97,7 +109,7 @@ fn shared(tags: &'static str, statements: &[Value]) -> Wire {
         let operation = operation(request);
         let result = match operation.as_str() {
             "GetOpenIDConnectProvider" => format!(
-                "<ClientIDList><member>sts.amazonaws.com</member></ClientIDList><Tags>{tags}</Tags>"
+                "<ClientIDList><member>sts.amazonaws.com</member></ClientIDList>{made}<Tags>{tags}</Tags>"
             ),
             "ListRoles" => format!("<Roles>{role}</Roles><IsTruncated>false</IsTruncated>"),
             "UntagOpenIDConnectProvider" => {
@@ -166,18 +178,29 @@ async fn the_last_profile_takes_the_provider_that_any_of_them_made() {
 
 /// IAM with the provider alone, created this many minutes ago.
 fn made(tags: &'static str, minutes: i64) -> Wire {
-    let made = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
-    Wire::new(move |request| {
-        let operation = operation(request);
-        let result = match operation.as_str() {
-            "GetOpenIDConnectProvider" => format!(
-                "<ClientIDList><member>sts.amazonaws.com</member></ClientIDList><CreateDate>{made}</CreateDate><Tags>{tags}</Tags>"
-            ),
-            "ListRoles" => "<Roles></Roles><IsTruncated>false</IsTruncated>".to_owned(),
-            _ => String::new(),
+    shared_since(Some(minutes), tags, &[])
+}
+
+/// When the plan is made, this profile's role still trusts it; when the run comes to it, no more. Both say that it stays.
+#[tokio::test]
+async fn what_another_profile_has_just_made_stays_in_the_plan_too() {
+    let recorded = BTreeSet::from(["iam-role/-/r".to_owned()]);
+    for (minutes, ownership) in [(14, None), (16, Some(Ownership::Ours))] {
+        let wire = shared_since(Some(minutes), MADE_FOR_ANOTHER, &[trusts(SID)]);
+        let removal = Removal::new(false, recorded.clone());
+        let (aws, writes) = (wire.aws(), Writes::default());
+        let left = provider().remains(&aws, &writes, &removal).await.unwrap();
+        let Observed::Present(left) = left else {
+            panic!("it is there")
         };
-        of_iam(&operation, &result)
-    })
+        match ownership {
+            Some(ownership) => assert_eq!(left.ownership, ownership),
+            None => assert!(
+                matches!(left.ownership, Ownership::Foreign { .. }),
+                "{left:?}"
+            ),
+        }
+    }
 }
 
 #[tokio::test]
