@@ -6,9 +6,10 @@ use super::{Action, Plan, Step};
 use crate::{
     desired::{
         Desired, Phase, names,
-        resource::{Id, Resource},
+        resource::{HelmRelease, Id, Resource, scale_set::ScaleSetDrain},
     },
     diff::Difference,
+    resource::scale_sets::objects::minor,
 };
 
 /// One consequence.
@@ -27,6 +28,25 @@ pub enum Consequence {
     Pods {
         /// The Deployment, or the release it is of.
         what: String,
+    },
+    /// The controller of scale sets gets another minor version, for which they end and are made again.
+    Minor {
+        /// The version that is there.
+        from: String,
+        /// The version of the profile.
+        to: String,
+    },
+    /// A scale set takes no new job, and its runners end.
+    Quiet {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pool: String,
+    },
+    /// A scale set has no runner until it is made again.
+    Gap {
+        /// The step that makes it again.
+        until: Id,
     },
 }
 
@@ -86,12 +106,41 @@ pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Conseq
             if paths().any(is_of_pods) {
                 what.insert(format!("of release `{}`", release.name));
             }
-            what.into_iter()
-                .map(|what| Consequence::Pods { what })
+            let pods = what.into_iter().map(|what| Consequence::Pods { what });
+            another_minor(release, differences)
+                .into_iter()
+                .chain(pods)
                 .collect()
         }
+        Resource::ScaleSetDrain(drain) => gap(drain),
         _ => Vec::new(),
     }
+}
+
+/// Whether the release of the controller of scale sets changes its minor version.
+fn another_minor(release: &HelmRelease, differences: &[Difference]) -> Option<Consequence> {
+    if release.chart.name != names::SCALE_SET_CONTROLLER_CHART {
+        return None;
+    }
+    let version = differences.iter().find(|it| it.path == "chart.version")?;
+    let (from, to) = (version.from.as_str()?, version.to.as_str()?);
+    (minor(from) != minor(to)).then(|| Consequence::Minor {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
+}
+
+/// What the end of a scale set means that is made again.
+fn gap(drain: &ScaleSetDrain) -> Vec<Consequence> {
+    if drain.successor.is_none() {
+        return Vec::new();
+    }
+    let (namespace, pool) = (drain.namespace.clone(), drain.name.clone());
+    let until = Id::new("helm-release", Some(&namespace), &pool);
+    vec![
+        Consequence::Quiet { namespace, pool },
+        Consequence::Gap { until },
+    ]
 }
 
 /// Whether `plan` makes the controller create pods of a pool: replace all, add some, or create those that are missing.
@@ -254,6 +303,47 @@ mod tests {
             ),
             [pods("of Deployment `a`")]
         );
+    }
+
+    #[test]
+    fn another_minor_version_of_scale_sets_is_said_and_what_it_means_for_each() {
+        let version = |from: &str, to: &str| {
+            let mut controller = release();
+            if let Resource::Release(release) = &mut controller.resource {
+                release.chart.name = names::SCALE_SET_CONTROLLER_CHART.into();
+            }
+            let difference = Difference {
+                path: "chart.version".into(),
+                from: json!(from),
+                to: json!(to),
+            };
+            consequences(&controller, &[difference])
+        };
+        let pods = Consequence::Pods {
+            what: "of release `arc`".into(),
+        };
+        assert_eq!(version("0.14.1", "0.14.2"), [pods.clone()]);
+        let minor = Consequence::Minor {
+            from: "0.14.2".into(),
+            to: "0.15.1".into(),
+        };
+        assert_eq!(version("0.14.2", "0.15.1"), [minor, pods]);
+
+        let mut drain = ScaleSetDrain {
+            namespace: "n".into(),
+            name: "fast".into(),
+            controller_namespace: "arc-systems".into(),
+            controller: "arc-gha-rs-controller".into(),
+            successor: Some("0.15.1".into()),
+        };
+        let quiet = Consequence::Quiet {
+            namespace: "n".into(),
+            pool: "fast".into(),
+        };
+        let until = Id::new("helm-release", Some("n"), "fast");
+        assert_eq!(gap(&drain), [quiet, Consequence::Gap { until }]);
+        drain.successor = None;
+        assert_eq!(gap(&drain), []);
     }
 
     #[test]

@@ -3,13 +3,18 @@
 //!
 //! Deleting the set before the release keeps the roles by which the controller works; helm deletes both at once (reference:
 //! scale-sets.md 10). Where the controller cannot do it, arcctl does (`by_hand`).
+//!
+//! A set that another minor version of the charts makes again keeps its release, and its scale set at GitHub: the controller
+//! deletes that by the id in the set's annotation, and the next controller finds it by name and group (reference:
+//! scale-sets.md 0 and 10). So no job that waits has to be assigned anew.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     going::{Going, Next, Way, busy, free, next_of_live, secret_of},
-    objects::{Objects, Place, id},
+    minor,
+    objects::{Objects, Place, id, version},
 };
 use crate::{
     clients::kube::{Selection, Target},
@@ -38,7 +43,7 @@ enum Look {
 }
 
 /// Why a set is not that of this profile's release: the release may be gone, and another tool have made one of its name.
-fn of_another(live: &Value, profile: &str) -> Option<String> {
+pub(super) fn of_another(live: &Value, profile: &str) -> Option<String> {
     let metadata = &live["metadata"];
     match metadata["labels"][names::PROFILE_LABEL].as_str() {
         Some(label) if label == profile => None,
@@ -79,6 +84,9 @@ impl ScaleSetDrain {
         let profile = &context.profile.name;
         let owner = uninstall::owner(context, &self.namespace, &self.name, profile).await?;
         let going = self.read(context).await?;
+        if self.is_back(&going.objects) {
+            return Ok(Look::NotOurs(Observed::Absent));
+        }
         match owner {
             Some(Ownership::Ours) => {}
             Some(ownership) => {
@@ -121,8 +129,15 @@ impl ScaleSetDrain {
             (Next::PutBack, Some(live)) => self.put_back(context, live).await,
             (Next::Delete, Some(live)) => {
                 self.remember(context, live).await?;
-                context.kube.delete_same(&target, live).await
+                context.kube.delete_same(&target, live).await?;
+                // Not before: the controller would register a set without an id again. After that it still has the
+                // listener to remove first.
+                if self.successor.is_some() {
+                    self.keep_registration(context, live).await?;
+                }
+                Ok(())
             }
+            (Next::Keep, Some(live)) => self.keep_registration(context, live).await,
             (Next::Free, _) => self.free(context, &going).await,
             (Next::Deregister(id), _) => self.deregister(context, id).await,
             _ => Ok(()),
@@ -156,6 +171,25 @@ impl ScaleSetDrain {
         })
     }
 
+    /// Whether it is made again already: its set is none that the controller of that version deletes.
+    fn is_back(&self, objects: &Objects) -> bool {
+        let (Some(successor), Some(live)) = (&self.successor, &objects.set) else {
+            return false;
+        };
+        version(live).is_none_or(|its| !minor::deletes(successor, its))
+    }
+
+    /// Has the controller leave what GitHub has of a set that is being deleted.
+    async fn keep_registration(&self, context: &Context, live: &Value) -> Result<()> {
+        self.remember(context, live).await?;
+        let target = super::objects::set(&self.namespace, &self.name);
+        match self.forget_id(context, live).await {
+            Err(error) if context.kube.get(&target).await?.is_some() => Err(error),
+            // It has gone in between.
+            _ => Ok(()),
+        }
+    }
+
     /// Records the id before anything can remove it.
     pub(super) async fn remember(&self, context: &Context, live: &Value) -> Result<()> {
         match id(live) {
@@ -167,6 +201,10 @@ impl ScaleSetDrain {
     async fn next(&self, context: &Context, going: &Going) -> Result<Next> {
         let objects = &going.objects;
         if objects.is_empty() {
+            // Its roles are those of its release, and its scale set at GitHub waits for it.
+            if self.successor.is_some() {
+                return Ok(Next::Gone);
+            }
             // The controller lets the roles go while it removes the set, and never after that.
             if self.holds_roles(context).await? {
                 return Ok(Next::Free);
@@ -184,6 +222,9 @@ impl ScaleSetDrain {
             }
             return Ok(next);
         }
+        if self.successor.is_some() && objects.set.as_ref().and_then(id).is_some() {
+            return Ok(Next::Keep);
+        }
         Ok(match way {
             Way::ByHand => free(going, context.removal.force),
             Way::Controller if !going.has_secret => Next::PutBack,
@@ -195,7 +236,8 @@ impl ScaleSetDrain {
         })
     }
 
-    /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun.
+    /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun. Where the set comes back,
+    /// those that have not begun wait for it.
     async fn jobs(&self, context: &Context, live: &Value) -> Result<Option<Readiness>> {
         let Some(id) = id(live) else { return Ok(None) };
         if context.removal.force || context.removal.without_github.is_some() {
@@ -204,7 +246,12 @@ impl ScaleSetDrain {
         let (github, profile) = context.github_of(&self.name);
         let found = github.scale_set(scope(profile)?, id).await?;
         let jobs = found.and_then(|it| it.statistics).unwrap_or_default();
-        let count = jobs.total_assigned_jobs.max(jobs.total_busy_runners);
+        let given = if self.successor.is_some() {
+            jobs.total_running_jobs
+        } else {
+            jobs.total_assigned_jobs
+        };
+        let count = given.max(jobs.total_busy_runners);
         Ok((count > 0).then(|| {
             Readiness::progressing(format!(
                 "scale set `{}` has {count} jobs at GitHub",
@@ -227,7 +274,8 @@ impl ScaleSetDrain {
         Readiness::stuck(
             reason,
             format!(
-                "the controller's log has the reason: `{log}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+                "the controller's log has the reason: `{log}`{}",
+                self.by_force()
             ),
         )
     }
@@ -264,6 +312,15 @@ impl ScaleSetDrain {
         secret.apply(context).await
     }
 
+    /// The other way of a teardown; an upgrade has none, since it waits for the jobs.
+    const fn by_force(&self) -> &'static str {
+        if self.successor.is_some() {
+            ""
+        } else {
+            "; or let arcctl remove it without the controller: `arcctl teardown --force`"
+        }
+    }
+
     fn without_controller(&self) -> Readiness {
         let (namespace, name) = (&self.controller_namespace, &self.controller);
         Readiness::stuck(
@@ -272,7 +329,8 @@ impl ScaleSetDrain {
                 self.name
             ),
             format!(
-                "see why with `kubectl -n {namespace} describe deployment {name}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+                "see why with `kubectl -n {namespace} describe deployment {name}`{}",
+                self.by_force()
             ),
         )
     }
