@@ -91,10 +91,12 @@ fn ended(runners: usize, busy: usize, limit: &str) -> String {
     let jobs = match busy {
         0 => "no job runs now".to_owned(),
         1 => format!("1 job runs now, and ends first (for at most {limit}, `timeouts.drain`)"),
-        busy => format!("{busy} jobs run now, and end first (for at most {limit}, `timeouts.drain`)"),
+        busy => {
+            format!("{busy} jobs run now, and end first (for at most {limit}, `timeouts.drain`)")
+        }
     };
     format!(
-        "takes no new job: they wait at GitHub, where it stays registered; ends {}; {jobs}",
+        "takes no new job: they wait at GitHub; ends {}; {jobs}",
         count(runners, "runner")
     )
 }
@@ -172,7 +174,7 @@ mod tests {
     fn the_jobs_that_hold_an_upgrade_up_are_counted() {
         assert_eq!(
             ended(2, 0, "10m"),
-            "takes no new job: they wait at GitHub, where it stays registered; ends 2 runners; no job runs now"
+            "takes no new job: they wait at GitHub; ends 2 runners; no job runs now"
         );
         assert!(ended(2, 1, "10m").ends_with(
             "ends 2 runners; 1 job runs now, and ends first (for at most 10m, `timeouts.drain`)"

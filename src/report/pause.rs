@@ -27,7 +27,9 @@ pub struct Pause<'a> {
 
 /// The pauses of a run. One that began in an earlier run is not among them: its beginning is not known.
 pub fn pauses(steps: &[StepResult]) -> Vec<Pause<'_>> {
-    let ended = steps.iter().filter(|it| it.id.kind() == ScaleSetDrain::KIND);
+    let ended = steps
+        .iter()
+        .filter(|it| it.id.kind() == ScaleSetDrain::KIND);
     ended
         .filter(|it| it.written && it.error.is_none())
         .filter_map(|it| Some(pause(steps, &it.id, it.span.as_ref()?)))

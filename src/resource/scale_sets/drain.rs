@@ -4,9 +4,10 @@
 //! Deleting the set before the release keeps the roles by which the controller works; helm deletes both at once (reference:
 //! scale-sets.md 10). Where the controller cannot do it, arcctl does (`by_hand`).
 //!
-//! A set that another minor version of the charts makes again keeps its release, and its scale set at GitHub: the controller
-//! deletes that by the id in the set's annotation, and the next controller finds it by name and group (reference:
-//! scale-sets.md 0 and 10). So no job that waits has to be assigned anew.
+//! A set that another minor version of the charts makes again keeps its release, and as a rule its scale set at GitHub: the
+//! controller deletes that by the id in the set's annotation, and the next controller finds it by name and group (reference:
+//! scale-sets.md 0 and 10). So no job that waits has to be assigned anew. Where the controller was faster, or the labels are
+//! others, the set is registered again, and the jobs wait at GitHub meanwhile.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use crate::{
     desired::{
         names,
         resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
+        scale_set::scale_set,
     },
     error::Result,
     resource::{
@@ -129,10 +131,11 @@ impl ScaleSetDrain {
             (Next::PutBack, Some(live)) => self.put_back(context, live).await,
             (Next::Delete, Some(live)) => {
                 self.remember(context, live).await?;
+                let is_kept = self.is_kept(context, live).await?;
                 context.kube.delete_same(&target, live).await?;
                 // Not before: the controller would register a set without an id again. After that it still has the
                 // listener to remove first.
-                if self.successor.is_some() {
+                if is_kept {
                     self.keep_registration(context, live).await?;
                 }
                 Ok(())
@@ -169,6 +172,20 @@ impl ScaleSetDrain {
             has_secret,
             recorded,
         })
+    }
+
+    /// Whether what GitHub has of the set stays for the one that is made again: where it is as the profile wants it. Labels are
+    /// written only when it is made there (reference: scale-sets.md 4).
+    async fn is_kept(&self, context: &Context, live: &Value) -> Result<bool> {
+        let pool = context.profile.pool(&self.namespace, &self.name);
+        let pool = pool.filter(|it| it.is_scale_set() && self.successor.is_some());
+        let Some((pool, id)) = pool.zip(id(live)) else {
+            return Ok(false);
+        };
+        let (github, profile) = context.github_of(&self.name);
+        let found = github.scale_set(scope(profile)?, id).await?;
+        let wanted = scale_set(&context.profile, pool);
+        Ok(found.is_some_and(|it| wanted.mismatch(&it).is_none()))
     }
 
     /// Whether it is made again already: its set is none that the controller of that version deletes.
@@ -222,7 +239,9 @@ impl ScaleSetDrain {
             }
             return Ok(next);
         }
-        if self.successor.is_some() && objects.set.as_ref().and_then(id).is_some() {
+        if let Some(live) = &objects.set
+            && self.is_kept(context, live).await?
+        {
             return Ok(Next::Keep);
         }
         Ok(match way {
@@ -351,5 +370,27 @@ mod tests {
         let by_helm = json!({"annotations": {"meta.helm.sh/release-name": "fast"}});
         assert_eq!(with(by_helm), None);
         assert!(with(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}})).is_some());
+    }
+
+    #[test]
+    fn a_set_of_the_version_that_makes_it_again_is_back() {
+        let is_back = |successor: Option<&str>, version: Option<&str>| {
+            let drain = ScaleSetDrain {
+                namespace: "n".into(),
+                name: "fast".into(),
+                controller_namespace: "arc-systems".into(),
+                controller: "arc-gha-rs-controller".into(),
+                successor: successor.map(str::to_owned),
+            };
+            let set = version
+                .map(|it| json!({"metadata": {"labels": {"app.kubernetes.io/version": it}}}));
+            drain.is_back(&Objects {
+                set,
+                ..Objects::default()
+            })
+        };
+        assert!(is_back(Some("0.15.1"), Some("0.15.0")));
+        assert!(!is_back(Some("0.15.1"), Some("0.14.2")));
+        assert!(!is_back(Some("0.15.1"), None) && !is_back(None, Some("0.15.1")));
     }
 }

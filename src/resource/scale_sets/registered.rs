@@ -198,7 +198,7 @@ impl ScaleSet {
     }
 
     /// Where what GitHub has differs from the profile.
-    fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
+    pub(super) fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
         let (namespace, name) = (&self.namespace, &self.name);
         let again = format!(
             "GitHub sets it only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}` and `arcctl up` make it anew"

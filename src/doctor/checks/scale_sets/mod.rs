@@ -224,7 +224,7 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`; do not upgrade one chart alone",
+        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`, with the jobs of the set ended first; do not upgrade one chart alone",
     ))
 }
 
