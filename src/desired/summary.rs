@@ -121,9 +121,6 @@ pub fn summary(desired: &Desired) -> Summary {
             )
         }
         Resource::Probe(it) => ("", Vec::new(), it.job.clone()),
-        Resource::ScaleSetDrain(it) if it.successor.is_some() => {
-            ("ends its jobs, and is made again", Vec::new(), Value::Null)
-        }
         Resource::Restart(_)
         | Resource::Drain(_)
         | Resource::ScaleSetDrain(_)
