@@ -3,7 +3,8 @@
 //! An edge is a true need (issue 14; reference: arc.md 3 and 5): what has none begins at once, whatever its phase. A
 //! phase is a label for people and documents, and names the limit of its steps. Deletions keep the order of their phases:
 //! each waits for everything before it, so that what is still used goes last; but removed pools go beside new ones, and a Pod
-//! Identity association that an annotation replaces goes at once.
+//! Identity association that an annotation replaces goes at once. So do scale sets that come back with another minor version
+//! of their charts: what is of that version waits for them, and the pools of the other mode do not.
 //!
 //! Nothing waits for images that are pulled ahead, but a pool whose runners are replaced: they work until then.
 //!
@@ -49,7 +50,10 @@ pub fn connect(steps: &mut [Desired]) -> Result<(), OrderError> {
 struct Needed {
     /// The namespaces that are made, by name.
     namespaces: HashMap<String, Id>,
-    /// All of the wiring, what leaves it included: an association that is removed is gone before new pods start.
+    /// The scale sets that a controller of another minor version would delete.
+    outgoing: Vec<Id>,
+    /// All of the wiring but the CRDs of scale sets, what leaves it included: an association that is removed is gone before
+    /// new pods start.
     wiring: Vec<Id>,
     /// The controller reads its Secret and CA at start, its chart has a Certificate, and its CRDs must be served.
     controller: Vec<Id>,
@@ -72,8 +76,13 @@ impl Needed {
         for step in steps.iter().filter(|it| !it.resource.is_optional()) {
             let id = || step.id.clone();
             needed.by_phase.entry(step.phase).or_default().push(id());
+            if step.phase == Phase::Upgrade {
+                needed.outgoing.push(id());
+            }
             if step.phase == Phase::Wiring {
-                needed.wiring.push(id());
+                if !are_crds_of_scale_sets(&step.resource) {
+                    needed.wiring.push(id());
+                }
                 if !is_of_community(&step.resource) {
                     needed.runner.push(id());
                 }
@@ -106,13 +115,18 @@ impl Needed {
             }
             // What makes room for our own goes when our own can be made, not before.
             (Goal::Evicted, _) => self.by_runners(),
-            // An association that the annotation replaces.
-            (Goal::Absent, Phase::Wiring) => Vec::new(),
+            // An association that the annotation replaces; a scale set that comes back.
+            (Goal::Absent, Phase::Wiring | Phase::Upgrade) => Vec::new(),
             // Removed pools make room for new ones: on full nodes a renamed pool would otherwise wait forever, and one
             // pool with a bad image would keep every removed one alive. They go when the new ones can be made: a run that
             // fails before that leaves the old ones.
             (Goal::Absent, Phase::Autoscalers | Phase::Drain) if self.makes_pools => {
-                self.by_runners()
+                let mut needs = self.by_runners();
+                // One that leaves the profile while the version changes was ended with the others.
+                if step.id.kind() == "scale-set" {
+                    needs.extend(&self.outgoing);
+                }
+                needs
             }
             (Goal::Absent, phase) => self.by_phase.range(..phase).flat_map(|it| it.1).collect(),
         }
@@ -120,6 +134,9 @@ impl Needed {
 
     fn by_present(&self, step: &Desired) -> Vec<&Id> {
         match (step.phase, step.id.kind()) {
+            (Phase::Wiring, "crds") if is_of_scale_sets(&step.resource) => {
+                self.outgoing.iter().collect()
+            }
             (Phase::Controller, "helm-release") if is_of_scale_sets(&step.resource) => Vec::new(),
             (Phase::Controller, "helm-release") => self.controller.iter().collect(),
             (Phase::Controller, "webhook") => self.rules.iter().collect(),
@@ -150,6 +167,11 @@ const fn is_of_community(resource: &Resource) -> bool {
             | Resource::Webhook(_)
             | Resource::ControllerSecret(_)
     )
+}
+
+/// The CRDs of scale sets: pools of the other mode do not wait for them.
+fn are_crds_of_scale_sets(resource: &Resource) -> bool {
+    matches!(resource, Resource::Crds(_)) && is_of_scale_sets(resource)
 }
 
 /// What only GitHub's own controller and its scale sets wait for.

@@ -8,6 +8,8 @@ pub enum Phase {
     Preflight,
     /// Namespaces, lease, inventory.
     Base,
+    /// Ends the scale sets that a controller of another minor version would delete, before anything of that version is there.
+    Upgrade,
     /// cert-manager, CRDs, Secret, service account.
     Wiring,
     /// The controller's release and its webhooks.

@@ -68,7 +68,7 @@ pub(super) fn of_phase(phase: Phase, options: &Options<'_>) -> (Instant, Limit) 
         Phase::Registration | Phase::Deregistration => {
             (timeouts.registration.get(), Source::Key("registration"))
         }
-        Phase::Drain => (timeouts.drain.get(), Source::Key("drain")),
+        Phase::Upgrade | Phase::Drain => (timeouts.drain.get(), Source::Key("drain")),
         _ => (REMOVAL, Source::Fixed),
     };
     let own = Instant::now() + length;

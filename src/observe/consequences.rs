@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::{
     clients::kube::Selection,
     desired::{Desired, names},
@@ -31,7 +33,7 @@ pub(crate) async fn tell(context: &Context, desired: &[Desired], plan: &mut Plan
         let later = context.remarks.deferred(&id);
         let differences: &[Difference] = match &later {
             Some(later) => later,
-            None if step.action == Action::Update => &step.differences,
+            None if matches!(step.action, Action::Update | Action::Delete) => &step.differences,
             None => continue,
         };
         let mut told = Vec::new();
@@ -66,7 +68,37 @@ async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
             "replaces one idle runner, which registers with the new credential".to_owned()
         }
         Consequence::Runners { namespace, pool } => runners(context, namespace, pool).await?,
+        Consequence::Minor { from, to } => format!(
+            "{from} -> {to} is another minor version, whose controller deletes the scale sets of the earlier one, so in this order: they end, the CRDs change, the controller changes, they are made again"
+        ),
+        Consequence::Quiet { namespace, pool } => quiet(context, namespace, pool).await?,
+        Consequence::Gap { until } => format!(
+            "after that no runner until `{until}` has made it again: for as long as the CRDs, the controller and helm take; the run ends with the seconds"
+        ),
     })
+}
+
+/// What happens to the jobs and the runners of a scale set that is made again.
+async fn quiet(context: &Context, namespace: &str, pool: &str) -> Result<String> {
+    let runners = of_set(context, namespace, pool).await?;
+    let busy = runners.iter().filter(|it| job(it).is_some()).count();
+    let drain = context.profile.timeouts.drain;
+    Ok(ended(runners.len(), busy, &drain.to_string()))
+}
+
+/// The same in words. How long the jobs take is not known.
+fn ended(runners: usize, busy: usize, limit: &str) -> String {
+    let jobs = match busy {
+        0 => "no job runs now".to_owned(),
+        1 => format!("1 job runs now, and ends first (for at most {limit}, `timeouts.drain`)"),
+        busy => {
+            format!("{busy} jobs run now, and end first (for at most {limit}, `timeouts.drain`)")
+        }
+    };
+    format!(
+        "takes no new job: they wait at GitHub; ends {}; {jobs}",
+        count(runners, "runner")
+    )
 }
 
 /// The runners of a pool by name, and how many of them run a job.
@@ -89,14 +121,20 @@ async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<Strin
 
 /// The same of a scale set, whose runners know themselves whether they have a job; its listener starts anew too.
 async fn of_scale_set(context: &Context, namespace: &str, pool: &str) -> Result<String> {
-    let selection =
-        Selection::namespaced(names::SCALE_SET_API_VERSION, "EphemeralRunner", namespace);
-    let mut runners = context.kube.list(&selection).await?;
-    runners.retain(|it| set_of(it) == Some(pool));
+    let runners = of_set(context, namespace, pool).await?;
     let names: BTreeSet<String> = runners.iter().map(|it| name(it).to_owned()).collect();
     let busy = runners.iter().filter(|it| job(it).is_some()).count();
     let replaced = replaced(&names, Ok(busy));
     Ok(format!("restarts the listener, and {replaced}"))
+}
+
+/// The runners of a scale set.
+async fn of_set(context: &Context, namespace: &str, pool: &str) -> Result<Vec<Value>> {
+    let selection =
+        Selection::namespaced(names::SCALE_SET_API_VERSION, "EphemeralRunner", namespace);
+    let mut runners = context.kube.list(&selection).await?;
+    runners.retain(|it| set_of(it) == Some(pool));
+    Ok(runners)
 }
 
 /// What happens to the runners of a pool when its template changes.
@@ -131,6 +169,18 @@ fn count(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_jobs_that_hold_an_upgrade_up_are_counted() {
+        assert_eq!(
+            ended(2, 0, "10m"),
+            "takes no new job: they wait at GitHub; ends 2 runners; no job runs now"
+        );
+        assert!(ended(2, 1, "10m").ends_with(
+            "ends 2 runners; 1 job runs now, and ends first (for at most 10m, `timeouts.drain`)"
+        ));
+        assert!(ended(3, 2, "1h").contains("2 jobs run now"));
+    }
 
     #[test]
     fn runners_are_counted_and_named() {

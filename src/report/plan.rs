@@ -101,14 +101,14 @@ fn step_text(text: &mut String, step: &Step, verbose: bool) {
     };
     // Writing to a String cannot fail.
     let _ignored = writeln!(text, "{head}{between}{note}");
+    for consequence in &step.consequences {
+        let _ignored = writeln!(text, "{DETAIL}{consequence}");
+    }
     if step.action == Action::Delete {
         for difference in &step.differences {
             text.push_str(&whole(&difference.from));
         }
         return;
-    }
-    for consequence in &step.consequences {
-        let _ignored = writeln!(text, "{DETAIL}{consequence}");
     }
     for difference in &step.differences {
         let (from, to) = shown(&difference.from, &difference.to);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::pause::pauses;
 use crate::{
     clients::requests::Counts,
     error::{Error, ErrorDocument},
@@ -60,7 +61,7 @@ struct StepDocument {
 }
 
 /// Seconds with milliseconds.
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
@@ -106,6 +107,7 @@ impl Run {
             "changed": self.changed(),
             "seconds": seconds(self.elapsed),
             "steps": steps,
+            "pauses": pauses(&self.steps),
             "requests": self.requests,
             "error": self.error.as_ref().map(Error::document),
         })

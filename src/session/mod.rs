@@ -31,7 +31,8 @@ use crate::{
         helm::Helm,
     },
     desired::{
-        Desired, DesiredError, Facts, desired, order, resource::Resource, teardown::Records,
+        Desired, DesiredError, Facts, desired, order, resource::Resource, scale_set::upgrade,
+        teardown::Records,
     },
     error::{Error, ErrorKind, Result, System},
     inventory, observe,
@@ -39,6 +40,7 @@ use crate::{
     resource::{
         context::{Clients, Context, scope},
         pods::references,
+        scale_sets::minor,
     },
     secret::Secret,
     terminal::{
@@ -188,7 +190,8 @@ impl Session {
         }
     }
 
-    /// Adds the resources that the profile no longer has, to delete them; reports those that only a teardown deletes.
+    /// Adds the resources that the profile no longer has, to delete them; reports those that only a teardown deletes. Also
+    /// the ends of the scale sets that the profile has with another minor version of their charts.
     async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
         let context = &mut self.context;
         context.removal.recorded = records.keys().cloned().collect();
@@ -208,6 +211,9 @@ impl Session {
         }
         self.desired.extend(left.goes);
         self.gone = left.gone;
+        let outgoing = minor::outgoing(&self.context).await?;
+        let drains = upgrade::drains(&self.context.profile, &outgoing);
+        self.desired.extend(drains);
         set_order(&mut self.desired)
     }
 

@@ -260,12 +260,18 @@ fn run_document() -> Value {
         }),
         error,
     };
+    let of = |kind: &str| StepResult {
+        id: Id::new(kind, Some("n"), "fast"),
+        ..step(Some(Action::Delete), None)
+    };
     let run = Run {
         profile: "x".into(),
         steps: vec![
             step(Some(Action::Create), None),
             step(None, None),
             step(Some(Action::Later), Some(error())),
+            of("scale-set-drain"),
+            of("scale-set"),
         ],
         began: std::time::Instant::now(),
         elapsed: Duration::from_secs(2),

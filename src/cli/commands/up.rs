@@ -11,7 +11,7 @@ use crate::{
     desired::resource::Resource,
     error::Result,
     profile::{KubeDuration, Pool},
-    report::{critical_path, run::Run},
+    report::{critical_path, pause, run::Run},
     run::{
         READING, ended,
         install::{Asked, attempts},
@@ -129,6 +129,9 @@ fn finish(run: &Run, online: &str, pools: &[Pool], global: &GlobalArgs, output: 
             && let Some(line) = critical_path::line(&run.steps)
         {
             output.note(paint(DIM, line));
+        }
+        for line in pause::lines(&run.steps) {
+            output.note(line);
         }
         for line in run.next(pools) {
             output.note(paint(DIM, line));

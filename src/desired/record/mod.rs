@@ -102,6 +102,7 @@ pub fn resource(id: &Id, details: &Value, profile: &str) -> Option<Resource> {
             name: id.name().into(),
             controller_namespace: text(&details["controllerNamespace"])?,
             controller: text(&details["controller"])?,
+            successor: None,
         })),
         "secret" => Some(Resource::ControllerSecret(ControllerSecret {
             namespace: id.namespace()?.into(),

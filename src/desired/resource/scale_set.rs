@@ -36,8 +36,8 @@ pub struct ScaleSet {
     pub profile: String,
 }
 
-/// The deletion of a scale set: no new jobs, then those that run end, then the release goes, while the controller that
-/// deregisters it is there.
+/// The deletion of a scale set: no new jobs, then those that run end, then its `AutoscalingRunnerSet` goes, while the
+/// controller that removes it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScaleSetDrain {
     /// The namespace of its `AutoscalingRunnerSet`.
@@ -48,6 +48,14 @@ pub struct ScaleSetDrain {
     pub controller_namespace: String,
     /// The name of the controller's Deployment.
     pub controller: String,
+    /// The version of the charts that make it again in the same run: its release and its registration at GitHub stay, and
+    /// with that the jobs that wait. `None`: it goes for good.
+    pub successor: Option<String>,
+}
+
+impl ScaleSetDrain {
+    /// The kind in its id where the set is made again: the id of the set itself is that of its proof.
+    pub const KIND: &str = "scale-set-drain";
 }
 
 /// What the inventory has of a scale set at GitHub, so that it can be deleted there when its controller cannot do it.

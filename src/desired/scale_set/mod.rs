@@ -5,6 +5,7 @@
 
 pub mod pod;
 pub mod schedule;
+pub mod upgrade;
 pub mod values;
 
 use super::{

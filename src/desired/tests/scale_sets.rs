@@ -10,7 +10,7 @@ use crate::{
         Desired, Facts, Phase, crd_schema, desired,
         order::connect,
         resource::{Id, Resource},
-        scale_set::schedule,
+        scale_set::{schedule, upgrade},
         summary::{Group, summary},
         teardown::{self, Records, TeardownOptions},
     },
@@ -247,6 +247,45 @@ fn a_set_leaves_with_its_pool_and_the_controller_stays() {
     assert_eq!(release.phase, Phase::Drain);
     let its = Id::parse("scale-set/actions-runner/linux").unwrap();
     assert!(release.after.contains(&its));
+}
+
+/// The steps of a change to another minor version: `linux` is a pool of the profile, `left` one that leaves it with this run,
+/// and `old` one of the other mode.
+fn upgraded() -> Vec<Desired> {
+    let other = json!({"name": "old", "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});
+    let mut profile = with_set(&json!({}), &json!({}));
+    profile.pools.push(serde_json::from_value(other).unwrap());
+    let mut steps = desired(&profile, &Facts::default()).unwrap();
+    let left = with_set(&json!({"name": "left"}), &json!({}));
+    let records = teardown::records(&made(&left));
+    steps.extend(teardown::left_behind(&records, &steps, &profile));
+    let outgoing = ["linux", "left"].map(|it| ("actions-runner".to_owned(), it.to_owned()));
+    steps.extend(upgrade::drains(&profile, &outgoing));
+    connect(&mut steps).unwrap();
+    steps
+}
+
+#[test]
+fn another_minor_version_ends_the_sets_before_anything_of_it_is_there() {
+    let steps = upgraded();
+    let drains = ["linux", "left"].map(|it| format!("scale-set-drain/actions-runner/{it}"));
+    let crds = "crds/-/gha-runner-scale-set-controller";
+    for drain in &drains {
+        assert_eq!(before(&steps, drain), BTreeSet::new());
+        assert!(before(&steps, crds).contains(drain));
+    }
+    assert!(before(&steps, CONTROLLER).contains(crds));
+    let set = before(&steps, SET);
+    assert!(set.contains(CONTROLLER) && set.contains(crds), "{set:?}");
+    // The pool that leaves is deregistered once its set has gone, and not beside it.
+    let leaving = before(&steps, "scale-set/actions-runner/left");
+    assert!(leaving.contains(&drains[1]), "{leaving:?}");
+    // The other mode has nothing to do with it.
+    let other = before(&steps, "runner-deployment/actions-runner/old");
+    assert!(!other.iter().any(|it| drains.contains(it)), "{other:?}");
+    let shown = steps.iter().find(|it| it.id.as_str() == drains[0]).unwrap();
+    assert_eq!(summary(shown).group, Group::Pool("linux".into()));
+    assert!(shown.phase < Phase::Wiring, "a plan is in this order");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct Timeouts {
     pub runners: KubeDuration,
     /// Until the runners are online at GitHub.
     pub registration: KubeDuration,
-    /// Until busy runners are done, in `teardown`.
+    /// Until busy runners are done, where pools or scale sets are removed.
     pub drain: KubeDuration,
 }
 

@@ -46,8 +46,11 @@ impl HelmRelease {
         };
         let ownership = record.ownership(&self.profile);
         let holder = Self::holder(context, &record);
-        // Reported in the plan, before any write.
-        minor::refuse_another(context, self, &record.chart_version).await?;
+        let untouched = is_left_as_it_is(context, &record, &ownership);
+        if !untouched {
+            // Reported in the plan, before any write.
+            minor::refuse_for_others(context, self, &record.chart_version).await?;
+        }
         if record.status == "uninstalling" {
             return Err(self.half_uninstalled(holder));
         }
@@ -59,7 +62,7 @@ impl HelmRelease {
             }));
         }
         let mut differences = self.compare(&record, &self.known_values(context));
-        if is_left_as_it_is(context, &record, &ownership) {
+        if untouched {
             context.remarks.defer(&self.id(), differences.clone());
             if ownership == Ownership::Ours {
                 return Ok(Observed::Present(Present::same(Readiness::Ready)));
@@ -126,6 +129,8 @@ impl HelmRelease {
             if record.status == "uninstalling" {
                 return Err(self.half_uninstalled(Self::holder(context, record)));
             }
+            let installed = Some(record.chart_version.as_str());
+            minor::wait_for_others(context, self, installed).await?;
             self.unlock(context, record).await?;
             if context.remarks.was_upgraded(&self.id(), &values) {
                 return self.after_upgrade(context, record, &values).await;
@@ -135,6 +140,9 @@ impl HelmRelease {
             values: values.clone(),
             ..self.clone()
         };
+        if record.is_none() {
+            minor::wait_for_others(context, self, None).await?;
+        }
         if context.adopt && record.is_none() {
             self.take_what_is_there(context).await?;
         }

@@ -11,13 +11,14 @@ use crate::{
         helm::Helm,
         kube::{Mode, Selection, Target},
     },
-    desired::resource::CrdSet,
+    desired::resource::{CrdSet, Id},
     diff::Difference,
     error::{Error, Result, System},
     resource::{
         context::Context,
         helm::manifest::objects,
         observed::{Observed, Ownership, Present, Readiness},
+        scale_sets::minor,
     },
 };
 
@@ -69,6 +70,11 @@ impl CrdSet {
                     }
                 }
             }
+        }
+        if !differences.is_empty() && minor::keeps_crds(context, self).await? {
+            let id = Id::new("crds", None, &self.chart.name);
+            let later = std::mem::take(&mut differences);
+            context.remarks.defer(id.as_str(), later);
         }
         let readiness = leaving.unwrap_or_else(|| match pending.as_slice() {
             [] => Readiness::Ready,

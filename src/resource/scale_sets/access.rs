@@ -82,12 +82,14 @@ fn of_a_set(namespace: &str) -> BTreeSet<Permission> {
 }
 
 /// Read permissions for a listener, in the controller's namespace.
-fn of_a_listener(namespace: &str) -> [Permission; 5] {
+fn of_a_listener(namespace: &str) -> [Permission; 6] {
     let listener = kind("AutoscalingListener");
     [
         ("list", listener.clone()),
         ("watch", listener),
         ("get", Kind::new("v1", "Pod")),
+        // A scale set is not made while a controller of another minor version ends.
+        ("list", Kind::new("v1", "Pod")),
         ("get", Kind::new("apps/v1", "Deployment")),
         ("list", Kind::new("v1", "Event")),
     ]

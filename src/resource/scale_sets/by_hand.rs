@@ -111,7 +111,8 @@ impl ScaleSetDrain {
         Target::namespaced(API_VERSION, kind, &self.namespace, name(live))
     }
 
-    async fn forget_id(&self, context: &Context, live: &Value) -> Result<()> {
+    /// Removes the annotation with its id: a controller then leaves the scale set at GitHub.
+    pub(super) async fn forget_id(&self, context: &Context, live: &Value) -> Result<()> {
         if live["metadata"]["annotations"][ID].is_null() {
             return Ok(());
         }

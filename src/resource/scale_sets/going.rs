@@ -37,6 +37,8 @@ pub(super) enum Next {
     PutBack,
     /// Delete its `AutoscalingRunnerSet`.
     Delete,
+    /// Keep what GitHub has of it, with the jobs that wait: it comes back.
+    Keep,
     /// Remove its objects without the controller.
     Free,
     /// Delete it at GitHub.

@@ -1,81 +1,202 @@
 //! A change to another minor version of the charts: the new controller deletes every scale set of the old one, whoever made
-//! it and whatever runs there (reference: scale-sets.md 9).
+//! it and whatever runs there (reference: scale-sets.md 9). Ours end before it comes (`desired/scale_set/upgrade.rs`); with
+//! others' the change is refused.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use super::{
     API_VERSION,
-    objects::{minor, name},
+    drain::of_another,
+    objects::{minor, name, version},
 };
 use crate::{
     clients::kube::Selection,
-    desired::{names, resource::HelmRelease},
+    desired::{
+        names,
+        resource::{CrdSet, HelmRelease, Id},
+    },
     error::{Error, ErrorKind, Result, System},
-    resource::{context::Context, deletion::release_id},
+    resource::{
+        context::Context,
+        deletion::release_id,
+        helm::{release::newest_release, uninstall},
+        observed::Ownership,
+    },
 };
 
-/// Refuses to upgrade the controller from `installed` to another minor version while the cluster has any scale set.
-pub(crate) async fn refuse_another(
+/// The pods of a controller, in its namespace.
+const CONTROLLER_PODS: &str = "app.kubernetes.io/part-of=gha-rs-controller";
+
+/// Whether a controller of a version deletes a scale set of another: `dev` and `canary-…` are of every version (reference:
+/// scale-sets.md 9).
+pub(crate) fn deletes(controller: &str, set: &str) -> bool {
+    match (minor(controller), minor(set)) {
+        (Some(controller), Some(set)) => controller != set,
+        _ => false,
+    }
+}
+
+/// The scale sets of this profile, by namespace and name, that a controller of the profile's version would delete.
+pub(crate) async fn outgoing(context: &Context) -> Result<Vec<(String, String)>> {
+    let profile = &context.profile;
+    if !profile.has_scale_sets() {
+        return Ok(Vec::new());
+    }
+    // Those that leave the profile go with the others.
+    let recorded = context.removal.recorded.iter();
+    let leaving = recorded
+        .filter_map(|it| Id::parse(it))
+        .filter(|it| it.kind() == "scale-set")
+        .filter_map(|it| it.namespace().map(str::to_owned));
+    let of_pools = profile.scale_set_namespaces().into_iter();
+    let namespaces: BTreeSet<String> = of_pools.map(str::to_owned).chain(leaving).collect();
+    let selections: Vec<Selection> = namespaces
+        .iter()
+        .map(|it| Selection::namespaced(API_VERSION, "AutoscalingRunnerSet", it))
+        .collect();
+    let live = context.kube.list_each(&selections).await?;
+    let mut ours = Vec::new();
+    for set in endangered(&live, &profile.scale_sets.chart_version) {
+        if is_ours(context, set).await? {
+            ours.push(place(set));
+        }
+    }
+    Ok(ours)
+}
+
+/// Refuses to change the controller from `installed` to another minor version while it would delete scale sets that are
+/// not of this profile.
+pub(crate) async fn refuse_for_others(
     context: &Context,
     release: &HelmRelease,
     installed: &str,
 ) -> Result<()> {
-    let wanted = &release.chart.version;
-    if !is_another(&release.chart.name, installed, wanted) {
+    let mut others = Vec::new();
+    for set in in_danger(context, release, installed).await? {
+        if !is_ours(context, &set).await? {
+            let (namespace, name) = place(&set);
+            others.push(format!("`{namespace}/{name}`"));
+        }
+    }
+    if others.is_empty() {
         return Ok(());
     }
-    let all = Selection::all(API_VERSION, "AutoscalingRunnerSet");
-    let sets = context.kube.list(&all).await?;
-    let Some(first) = sets.first() else {
-        return Ok(());
-    };
-    let namespace = first["metadata"]["namespace"].as_str().unwrap_or_default();
-    let more = match sets.len() - 1 {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let wanted = &release.chart.version;
     let message = format!(
-        "the controller of scale sets is of chart {installed}, and the profile has {wanted}: a controller deletes the scale sets of another minor version, also while their jobs run; the cluster has `{namespace}/{}`{more}",
-        name(first)
+        "the controller of scale sets is of chart {installed}, and the profile has {wanted}: a controller deletes the scale sets of another minor version, also while their jobs run, and these are not of this profile: {}",
+        others.join(", ")
     );
     let hint = format!(
-        "keep `scaleSets.chartVersion: {installed}`; or remove the pools of `mode: scaleSet` from the profile, run `arcctl up`, and then add them again with {wanted}"
+        "keep `scaleSets.chartVersion: {installed}`; or have whoever made them remove them, and add them again with {wanted}"
     );
     Err(Error::new(ErrorKind::Refused, System::Kubernetes, message)
         .object(release_id(&release.namespace, &release.name))
         .hint(hint))
 }
 
-/// What to do about a scale set of another minor version than that of its `controller`, where the profile has charts of
-/// version `wanted`: [`refuse_another`] keeps `up` from changing the controller while a scale set is there.
-pub(crate) fn way_out(controller: &str, wanted: &str) -> String {
-    if minor(controller) == minor(wanted) {
-        return format!(
-            "`arcctl up` brings the scale set to {wanted}; do not upgrade one of the charts alone"
-        );
+/// Fails for now while a release of these charts must not be written: the controller as long as there is a set that it
+/// would delete, a set as long as there is a controller that would delete it. One that is replaced works until its pod ends.
+pub(crate) async fn wait_for_others(
+    context: &Context,
+    release: &HelmRelease,
+    installed: Option<&str>,
+) -> Result<()> {
+    let wanted = &release.chart.version;
+    let reason = match (release.chart.name.as_str(), installed) {
+        (names::SCALE_SET_CONTROLLER_CHART, Some(installed)) => {
+            let sets = in_danger(context, release, installed).await?;
+            sets.first().map(|it| {
+                let (namespace, name) = place(it);
+                format!("AutoscalingRunnerSet `{namespace}/{name}` is still there, and the controller of {wanted} deletes it")
+            })
+        }
+        (names::SCALE_SET_CHART, _) => {
+            let namespace = &context.profile.scale_sets.namespace;
+            let pods = Selection::namespaced("v1", "Pod", namespace).labelled(CONTROLLER_PODS);
+            let pods = context.kube.list(&pods).await?;
+            endangering(&pods, wanted).map(|it| {
+                format!("pod `{namespace}/{}` of the earlier controller still ends, and deletes scale sets of {wanted}", name(it))
+            })
+        }
+        _ => None,
+    };
+    let Some(reason) = reason else {
+        return Ok(());
+    };
+    let message = format!("release `{}` cannot be written yet", release.name);
+    Err(Error::failed(System::Kubernetes, message)
+        .object(release_id(&release.namespace, &release.name))
+        .cause(reason)
+        .hint("run the same command again: it continues with a new plan")
+        .passing(true))
+}
+
+/// Whether CRDs stay as they are because `--adopt` leaves their controller as it is, of another minor version: that one
+/// works with its own.
+pub(crate) async fn keeps_crds(context: &Context, crds: &CrdSet) -> Result<bool> {
+    if !context.adopt || crds.chart.name != names::SCALE_SET_CONTROLLER_CHART {
+        return Ok(false);
     }
-    format!(
-        "set `scaleSets.chartVersion: {controller}` in the profile, then `arcctl up` brings the scale set to the version of its controller; the other way is to remove the pools of `mode: scaleSet` from the profile, run `arcctl up`, and then add them again with {wanted}: as long as a scale set is there, `arcctl up` refuses to change the minor version of the controller"
-    )
+    let namespace = &context.profile.scale_sets.namespace;
+    let record = newest_release(&context.kube, namespace, names::SCALE_SET_RELEASE).await?;
+    Ok(record.is_some_and(|it| deletes(&crds.chart.version, &it.chart_version)))
+}
+
+/// The scale sets of the whole cluster that the controller of `release` would delete, where it changes to another minor
+/// version.
+async fn in_danger(
+    context: &Context,
+    release: &HelmRelease,
+    installed: &str,
+) -> Result<Vec<Value>> {
+    let wanted = &release.chart.version;
+    if !is_another(&release.chart.name, installed, wanted) {
+        return Ok(Vec::new());
+    }
+    let all = Selection::all(API_VERSION, "AutoscalingRunnerSet");
+    let live = context.kube.list(&all).await?;
+    Ok(endangered(&live, wanted).cloned().collect())
 }
 
 fn is_another(chart: &str, installed: &str, wanted: &str) -> bool {
     chart == names::SCALE_SET_CONTROLLER_CHART && minor(installed) != minor(wanted)
 }
 
+/// The sets that a controller of a version deletes.
+fn endangered<'a>(sets: &'a [Value], controller: &str) -> impl Iterator<Item = &'a Value> {
+    sets.iter()
+        .filter(move |it| version(it).is_some_and(|its| deletes(controller, its)))
+}
+
+/// The first pod of a controller that deletes a set of a version.
+fn endangering<'a>(pods: &'a [Value], set: &str) -> Option<&'a Value> {
+    pods.iter()
+        .find(|it| version(it).is_some_and(|its| deletes(its, set)))
+}
+
+/// Whether a set is of this profile: by its label, and by the record of its release.
+async fn is_ours(context: &Context, set: &Value) -> Result<bool> {
+    let profile = &context.profile.name;
+    if of_another(set, profile).is_some() {
+        return Ok(false);
+    }
+    let (namespace, name) = place(set);
+    let owner = uninstall::owner(context, &namespace, &name, profile).await?;
+    Ok(owner == Some(Ownership::Ours))
+}
+
+fn place(set: &Value) -> (String, String) {
+    let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
+    (namespace.to_owned(), name(set).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn the_way_out_is_a_run_that_is_not_refused() {
-        let same = way_out("0.14.1", "0.14.2");
-        assert!(same.starts_with("`arcctl up` brings the scale set to 0.14.2"));
-        // `up` with 0.14.2 would be refused: the controller is of 0.15.
-        let other = way_out("0.15.1", "0.14.2");
-        assert!(
-            other.starts_with("set `scaleSets.chartVersion: 0.15.1`"),
-            "{other}"
-        );
-    }
+    use super::*;
 
     #[test]
     fn only_another_minor_version_of_this_controller_is_one() {
@@ -84,5 +205,18 @@ mod tests {
         assert!(is_another(controller, "0.14.2", "0.15.1"));
         assert!(is_another(controller, "dev", "0.15.1"));
         assert!(!is_another("cert-manager", "1.12.0", "1.21.1"));
+    }
+
+    #[test]
+    fn a_controller_deletes_the_sets_of_another_minor_version_in_both_directions() {
+        assert!(deletes("0.15.1", "0.14.2") && deletes("0.14.2", "0.15.1"));
+        assert!(!deletes("0.14.2", "0.14.0"));
+        assert!(!deletes("dev", "0.14.2") && !deletes("0.14.2", "canary-1a2b3c4"));
+        let of = |version: &str| json!({"metadata": {"name": version, "labels": {"app.kubernetes.io/version": version}}});
+        let sets = [of("0.14.1"), of("0.15.1"), json!({"metadata": {}})];
+        let found: Vec<&str> = endangered(&sets, "0.15.0").map(name).collect();
+        assert_eq!(found, ["0.14.1"]);
+        assert_eq!(endangering(&sets, "0.14.2").map(name), Some("0.15.1"));
+        assert_eq!(endangering(&sets[..1], "0.14.2"), None);
     }
 }

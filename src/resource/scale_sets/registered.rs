@@ -197,7 +197,10 @@ impl ScaleSet {
                 "AutoscalingRunnerSet `{}` is of version {its} and its controller of {of_the_controller}: a controller deletes the sets of another minor version",
                 self.name
             ),
-            super::minor::way_out(of_the_controller, &self.chart_version),
+            format!(
+                "`arcctl up` brings both to {}, with the jobs of the set ended first; do not upgrade one of the charts alone",
+                self.chart_version
+            ),
         ))
     }
 
@@ -235,7 +238,7 @@ impl ScaleSet {
     }
 
     /// Where what GitHub has differs from the profile.
-    fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
+    pub(super) fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
         let (namespace, name) = (&self.namespace, &self.name);
         let again = format!(
             "GitHub sets it only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}` and `arcctl up` make it anew"

@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod life;
+mod minor;
 mod removal;
 
 use std::path::PathBuf;

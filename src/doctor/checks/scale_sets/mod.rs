@@ -18,7 +18,6 @@ use crate::{
         observed::Readiness,
         other_controllers::SetController,
         scale_sets::{
-            minor::way_out,
             objects::{minor, name, set_of, version},
             registered::{OUTDATED, is_available},
             runners::failure,
@@ -247,10 +246,7 @@ fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        &format!(
-            "the controller deletes such a set: {}",
-            way_out(controller, &snapshot.profile.scale_sets.chart_version)
-        ),
+        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`, with the jobs of the set ended first; do not upgrade one chart alone",
     ))
 }
 

@@ -6,9 +6,10 @@ use super::{Action, Plan, Step};
 use crate::{
     desired::{
         Desired, Phase, names,
-        resource::{Id, Resource},
+        resource::{HelmRelease, Id, Resource, scale_set::ScaleSetDrain},
     },
     diff::Difference,
+    resource::scale_sets::objects::minor,
 };
 
 /// One consequence.
@@ -27,6 +28,25 @@ pub enum Consequence {
     Pods {
         /// The Deployment, or the release it is of.
         what: String,
+    },
+    /// The controller of scale sets gets another minor version, for which they end and are made again.
+    Minor {
+        /// The version that is there.
+        from: String,
+        /// The version of the profile.
+        to: String,
+    },
+    /// A scale set takes no new job, and its runners end.
+    Quiet {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pool: String,
+    },
+    /// A scale set has no runner until it is made again.
+    Gap {
+        /// The step that makes it again.
+        until: Id,
     },
 }
 
@@ -86,12 +106,41 @@ pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Conseq
             if paths().any(is_of_pods) {
                 what.insert(format!("of release `{}`", release.name));
             }
-            what.into_iter()
-                .map(|what| Consequence::Pods { what })
+            let pods = what.into_iter().map(|what| Consequence::Pods { what });
+            another_minor(release, differences)
+                .into_iter()
+                .chain(pods)
                 .collect()
         }
+        Resource::ScaleSetDrain(drain) => gap(drain),
         _ => Vec::new(),
     }
+}
+
+/// Whether the release of the controller of scale sets changes its minor version.
+fn another_minor(release: &HelmRelease, differences: &[Difference]) -> Option<Consequence> {
+    if release.chart.name != names::SCALE_SET_CONTROLLER_CHART {
+        return None;
+    }
+    let version = differences.iter().find(|it| it.path == "chart.version")?;
+    let (from, to) = (version.from.as_str()?, version.to.as_str()?);
+    (minor(from) != minor(to)).then(|| Consequence::Minor {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
+}
+
+/// What the end of a scale set means that is made again.
+fn gap(drain: &ScaleSetDrain) -> Vec<Consequence> {
+    if drain.successor.is_none() {
+        return Vec::new();
+    }
+    let (namespace, pool) = (drain.namespace.clone(), drain.name.clone());
+    let until = Id::new("helm-release", Some(&namespace), &pool);
+    vec![
+        Consequence::Quiet { namespace, pool },
+        Consequence::Gap { until },
+    ]
 }
 
 /// Whether `plan` makes the controller create pods of a pool: replace all, add some, or create those that are missing.
@@ -180,137 +229,4 @@ fn is_of_pods(path: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::desired::{
-        Goal,
-        resource::{Chart, HelmRelease, Id, KubeObject},
-        summary::Summary,
-    };
-
-    fn release() -> Desired {
-        Desired {
-            id: Id::new("helm-release", Some("n"), "arc"),
-            phase: Phase::Controller,
-            after: Vec::new(),
-            resource: Resource::Release(HelmRelease {
-                name: "arc".into(),
-                namespace: "n".into(),
-                chart: Chart {
-                    name: "arc".into(),
-                    version: "1".into(),
-                    location: String::new(),
-                },
-                values: json!({}),
-                profile: "p".into(),
-            }),
-            goal: Goal::Present,
-        }
-    }
-
-    fn of(desired: &Desired, paths: &[&str]) -> Vec<Consequence> {
-        let differences: Vec<Difference> = paths
-            .iter()
-            .map(|path| Difference {
-                path: (*path).into(),
-                from: Value::Null,
-                to: json!(1),
-            })
-            .collect();
-        consequences(desired, &differences)
-    }
-
-    #[test]
-    fn values_beside_the_pods_restart_nothing() {
-        let pods = |what: &str| Consequence::Pods { what: what.into() };
-        for path in [
-            "values.replicaCount",
-            "values.authSecret.github_token",
-            "values.metrics.serviceMonitor.enable",
-            "live.Service/a.spec.ports",
-            "live.Deployment/a.spec.replicas",
-            "status",
-        ] {
-            assert_eq!(of(&release(), &[path]), [], "{path}");
-        }
-        for path in [
-            "values.syncPeriod",
-            "values.podAnnotations.arcctl.dev/secret-version",
-            "chart.version",
-            "values.unknown",
-        ] {
-            assert_eq!(
-                of(&release(), &[path]),
-                [pods("of release `arc`")],
-                "{path}"
-            );
-        }
-        assert_eq!(
-            of(
-                &release(),
-                &["live.Deployment/a.spec.template.spec.containers[x].image"]
-            ),
-            [pods("of Deployment `a`")]
-        );
-    }
-
-    #[test]
-    fn only_the_template_of_a_pool_replaces_its_runners() {
-        let pool = Desired {
-            id: Id::new("runner-deployment", Some("n"), "basic"),
-            resource: Resource::Object(KubeObject::new(json!({"kind": "RunnerDeployment"}))),
-            ..release()
-        };
-        assert_eq!(of(&pool, &["metadata.labels.a"]), []);
-        let all = Consequence::Runners {
-            namespace: "n".into(),
-            pool: "basic".into(),
-        };
-        assert_eq!(of(&pool, &["spec.template.spec.labels[1]"]), [all]);
-    }
-
-    #[test]
-    fn pods_are_made_where_their_template_or_their_number_changes() {
-        let step = |kind: &str, action: Action, path: &str, ready: bool| Step {
-            id: format!("{kind}/n/basic"),
-            kind: kind.into(),
-            name: "basic".into(),
-            phase: Phase::Runners,
-            action,
-            differences: vec![Difference {
-                path: path.into(),
-                from: json!(1),
-                to: json!(2),
-            }],
-            adopts: false,
-            ready,
-            proof: false,
-            note: None,
-            consequences: Vec::new(),
-            summary: Summary::default(),
-        };
-        let makes = |steps: Vec<Step>| {
-            let profile = "p".into();
-            makes_pods(&Plan { profile, steps }, "n", "basic")
-        };
-        let (pool, scaler, pods) = (
-            "runner-deployment",
-            "horizontal-runner-autoscaler",
-            "runner-pods",
-        );
-        let one = |kind, action, path| makes(vec![step(kind, action, path, true)]);
-        assert!(one(pool, Action::Create, "") && one(scaler, Action::Create, ""));
-        assert!(one(pool, Action::Update, "spec.template.spec.image"));
-        assert!(one(scaler, Action::Update, "spec.minReplicas"));
-        assert!(!one(pool, Action::Update, "metadata.labels.team"));
-        assert!(!one(scaler, Action::Update, "spec.maxReplicas"));
-        assert!(!one(pool, Action::Keep, "spec.template.spec.image"));
-        // Pods are missing: a run with nothing else to do would only wait for them.
-        let missing = || step(pods, Action::Keep, "", false);
-        assert!(makes(vec![missing()]));
-        let other = step("secret", Action::Update, "data.github_token", true);
-        assert!(!makes(vec![missing(), other]));
-    }
-}
+mod tests;

@@ -3,13 +3,19 @@
 //!
 //! Deleting the set before the release keeps the roles by which the controller works; helm deletes both at once (reference:
 //! scale-sets.md 10). Where the controller cannot do it, arcctl does (`by_hand`).
+//!
+//! A set that another minor version of the charts makes again keeps its release, and as a rule its scale set at GitHub: the
+//! controller deletes that by the id in the set's annotation, and the next controller finds it by name and group (reference:
+//! scale-sets.md 0 and 10). So no job that waits has to be assigned anew. Where the controller was faster, or the labels are
+//! others, the set is registered again, and the jobs wait at GitHub meanwhile.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     going::{Going, Next, Way, busy, free, next_of_live, secret_of},
-    objects::{Objects, Place, id},
+    minor,
+    objects::{Objects, Place, id, version},
     recorded::{elsewhere, scope_of, wanted_scope},
 };
 use crate::{
@@ -23,6 +29,7 @@ use crate::{
             OwnSecret, SecretContent,
             scale_set::{ScaleSetDrain, SetRecord},
         },
+        scale_set::scale_set,
     },
     error::{Error, Result, System},
     profile::Scope,
@@ -46,7 +53,7 @@ enum Look {
 }
 
 /// Why a set is not that of this profile's release: the release may be gone, and another tool have made one of its name.
-fn of_another(live: &Value, profile: &str) -> Option<String> {
+pub(super) fn of_another(live: &Value, profile: &str) -> Option<String> {
     let metadata = &live["metadata"];
     match metadata["labels"][names::PROFILE_LABEL].as_str() {
         Some(label) if label == profile => None,
@@ -87,6 +94,9 @@ impl ScaleSetDrain {
         let profile = &context.profile.name;
         let owner = uninstall::owner(context, &self.namespace, &self.name, profile).await?;
         let going = self.read(context).await?;
+        if self.is_back(&going.objects) {
+            return Ok(Look::NotOurs(Observed::Absent));
+        }
         match owner {
             Some(Ownership::Ours) => {}
             Some(ownership) => {
@@ -129,8 +139,16 @@ impl ScaleSetDrain {
             (Next::PutBack, Some(live)) => self.put_back(context, live).await,
             (Next::Delete, Some(live)) => {
                 self.remember(context, &going, live).await?;
-                context.kube.delete_same(&target, live).await
+                let is_kept = self.is_kept(context, &going, live).await?;
+                context.kube.delete_same(&target, live).await?;
+                // Not before: the controller would register a set without an id again. After that it still has the
+                // listener to remove first.
+                if is_kept {
+                    self.keep_registration(context, &going, live).await?;
+                }
+                Ok(())
             }
+            (Next::Keep, Some(live)) => self.keep_registration(context, &going, live).await,
             (Next::Free, _) => self.free(context, &going).await,
             (Next::Deregister(id), _) => self.deregister(context, &going, id).await,
             (Next::Forget, _) => self.place().record(context, None).await,
@@ -165,83 +183,13 @@ impl ScaleSetDrain {
         })
     }
 
-    /// Records the id before anything can remove it. What is recorded of the same id stays: the object says only where the set
-    /// is to be registered, the record where it was.
-    pub(super) async fn remember(
-        &self,
-        context: &Context,
-        going: &Going,
-        live: &Value,
-    ) -> Result<()> {
-        let Some(id) = id(live) else { return Ok(()) };
-        let known = going.recorded.as_ref();
-        if known.is_some_and(|it| it.id == id && it.scope.is_some()) {
-            return Ok(());
-        }
-        if let Some(former) = known.filter(|it| it.id != id) {
-            self.remove_former(context, going, former.id).await?;
-        }
-        let record = SetRecord {
-            id,
-            scope: scope_of(live).map(str::to_owned),
-        };
-        self.place().record(context, Some(&record)).await
-    }
-
-    /// Deletes the recorded scale set of an object that was registered again since, under another id or in another scope:
-    /// nobody else knows it any more.
-    async fn remove_former(&self, context: &Context, going: &Going, id: u64) -> Result<()> {
-        if context.removal.without_github.is_some() {
-            return Ok(());
-        }
-        match self.found(context, going, id).await {
-            Ok(Some(found)) if found.name.eq_ignore_ascii_case(&self.name) => {
-                self.deregister(context, going, id).await
-            }
-            Ok(_) => Ok(()),
-            Err(_) if context.removal.force => Ok(()),
-            Err(error) => Err(self.unreached(context, going, error)),
-        }
-    }
-
-    /// The client, and the scope in which the set is registered: the profile may have another one by now.
-    pub(super) fn registered_in<'a>(
-        &self,
-        context: &'a Context,
-        going: &'a Going,
-    ) -> Result<(&'a GitHub, Scope<'a>)> {
-        let (github, profile) = context.github_of(&self.name);
-        let recorded = going.recorded.as_ref().and_then(|it| it.scope.as_deref());
-        if let Some(address) = recorded {
-            let scope = github.scope_at(address).ok_or_else(|| {
-                Error::failed(
-                    System::GitHub,
-                    format!("{address} is not at `{}`", github.base()),
-                )
-            });
-            return Ok((github, scope?));
-        }
-        let live = going.objects.set.as_ref().and_then(scope_of);
-        match live.and_then(|it| github.scope_at(it)) {
-            Some(scope) => Ok((github, scope)),
-            None => Ok((github, scope(profile)?)),
-        }
-    }
-
-    /// The set as GitHub has it.
-    async fn found(
-        &self,
-        context: &Context,
-        going: &Going,
-        id: u64,
-    ) -> Result<Option<RegisteredSet>> {
-        let (github, scope) = self.registered_in(context, going)?;
-        github.scale_set(scope, id).await
-    }
-
     async fn next(&self, context: &Context, going: &Going) -> Result<Next> {
         let objects = &going.objects;
         if objects.is_empty() {
+            // Its roles are those of its release, and its scale set at GitHub waits for it.
+            if self.successor.is_some() {
+                return Ok(Next::Gone);
+            }
             // The controller lets the roles go while it removes the set, and never after that.
             if self.holds_roles(context).await? {
                 return Ok(Next::Free);
@@ -259,6 +207,11 @@ impl ScaleSetDrain {
             }
             return Ok(next);
         }
+        if let Some(live) = &objects.set
+            && self.is_kept(context, going, live).await?
+        {
+            return Ok(Next::Keep);
+        }
         Ok(match way {
             Way::ByHand => free(going, context.removal.force),
             Way::Controller if !going.has_secret => Next::PutBack,
@@ -268,29 +221,6 @@ impl ScaleSetDrain {
             }),
             Way::Waiting => Next::Wait(self.without_controller()),
         })
-    }
-
-    /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun.
-    async fn jobs(
-        &self,
-        context: &Context,
-        going: &Going,
-        live: &Value,
-    ) -> Result<Option<Readiness>> {
-        let Some(id) = id(live) else { return Ok(None) };
-        if context.removal.force || context.removal.without_github.is_some() {
-            return Ok(None);
-        }
-        let found = self.found(context, going, id).await;
-        let found = found.map_err(|error| self.unreached(context, going, error))?;
-        let jobs = found.and_then(|it| it.statistics).unwrap_or_default();
-        let count = jobs.total_assigned_jobs.max(jobs.total_busy_runners);
-        Ok((count > 0).then(|| {
-            Readiness::progressing(format!(
-                "scale set `{}` has {count} jobs at GitHub",
-                self.name
-            ))
-        }))
     }
 
     /// What the controller has still to remove; where it takes long, where its reason is.
@@ -307,60 +237,10 @@ impl ScaleSetDrain {
         Readiness::stuck(
             reason,
             format!(
-                "the controller's log has the reason: `{log}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+                "the controller's log has the reason: `{log}`{}",
+                self.by_force()
             ),
         )
-    }
-
-    /// Whether GitHub still has it, once nothing is left in the cluster. With `--force` a scope that the credential does not
-    /// reach is left, and said.
-    async fn at_github(&self, context: &Context, going: &Going) -> Result<Next> {
-        let recorded = going.recorded.as_ref();
-        let Some(record) = recorded.filter(|_| context.removal.without_github.is_none()) else {
-            return Ok(Next::Gone);
-        };
-        match self.found(context, going, record.id).await {
-            Ok(Some(found)) if found.name.eq_ignore_ascii_case(&self.name) => {
-                Ok(Next::Deregister(record.id))
-            }
-            Ok(_) => Ok(Next::Forget),
-            Err(error) if context.removal.force && self.is_elsewhere(context, going) => {
-                let id = names::scale_set_id(&self.namespace, &self.name);
-                let error = self.unreached(context, going, error);
-                context.remarks.say(id.as_str(), Some(error.message));
-                Ok(Next::Forget)
-            }
-            Err(error) => Err(self.unreached(context, going, error)),
-        }
-    }
-
-    /// Whether it is recorded in another scope than the profile's.
-    pub(super) fn is_elsewhere(&self, context: &Context, going: &Going) -> bool {
-        let wanted = wanted_scope(context, &self.name);
-        wanted.is_ok_and(|it| elsewhere(going.recorded.as_ref(), None, &it).is_some())
-    }
-
-    /// Names the scope in an error about a set that is registered in another one than the profile's.
-    pub(super) fn unreached(&self, context: &Context, going: &Going, error: Error) -> Error {
-        let Some(record) = going.recorded.as_ref() else {
-            return error;
-        };
-        if !self.is_elsewhere(context, going) {
-            return error;
-        }
-        let message = format!(
-            "the profile's credential does not reach runner scale set `{}` ({}), which stays there: {}",
-            self.name,
-            record.in_words(),
-            error.message
-        );
-        Error { message, ..error }.hint("write that scope in the profile again, with a credential that reaches it, and run the same command: it deletes the scale set there; `arcctl teardown --force` leaves it")
-    }
-
-    async fn deregister(&self, context: &Context, going: &Going, id: u64) -> Result<()> {
-        let (github, scope) = self.registered_in(context, going)?;
-        github.remove_scale_set(scope, id).await?;
-        self.place().record(context, None).await
     }
 
     /// Creates the Secret again, from the credential of this run.
@@ -376,6 +256,15 @@ impl ScaleSetDrain {
         secret.apply(context).await
     }
 
+    /// The other way of a teardown; an upgrade has none, since it waits for the jobs.
+    const fn by_force(&self) -> &'static str {
+        if self.successor.is_some() {
+            ""
+        } else {
+            "; or let arcctl remove it without the controller: `arcctl teardown --force`"
+        }
+    }
+
     fn without_controller(&self) -> Readiness {
         let (namespace, name) = (&self.controller_namespace, &self.controller);
         Readiness::stuck(
@@ -384,7 +273,8 @@ impl ScaleSetDrain {
                 self.name
             ),
             format!(
-                "see why with `kubectl -n {namespace} describe deployment {name}`; or let arcctl remove it without the controller: `arcctl teardown --force`"
+                "see why with `kubectl -n {namespace} describe deployment {name}`{}",
+                self.by_force()
             ),
         )
     }
@@ -405,5 +295,27 @@ mod tests {
         let by_helm = json!({"annotations": {"meta.helm.sh/release-name": "fast"}});
         assert_eq!(with(by_helm), None);
         assert!(with(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}})).is_some());
+    }
+
+    #[test]
+    fn a_set_of_the_version_that_makes_it_again_is_back() {
+        let is_back = |successor: Option<&str>, version: Option<&str>| {
+            let drain = ScaleSetDrain {
+                namespace: "n".into(),
+                name: "fast".into(),
+                controller_namespace: "arc-systems".into(),
+                controller: "arc-gha-rs-controller".into(),
+                successor: successor.map(str::to_owned),
+            };
+            let set = version
+                .map(|it| json!({"metadata": {"labels": {"app.kubernetes.io/version": it}}}));
+            drain.is_back(&Objects {
+                set,
+                ..Objects::default()
+            })
+        };
+        assert!(is_back(Some("0.15.1"), Some("0.15.0")));
+        assert!(!is_back(Some("0.15.1"), Some("0.14.2")));
+        assert!(!is_back(Some("0.15.1"), None) && !is_back(None, Some("0.15.1")));
     }
 }
