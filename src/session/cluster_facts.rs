@@ -9,7 +9,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{EksFacts, Facts, charts, names, resource::Chart, scale_set::schedule},
+    desired::{EksFacts, Facts, charts, monitoring, names, resource::Chart, scale_set::schedule},
     error::Result,
     profile::{Auto, Profile, lint::windows_over},
 };
@@ -37,16 +37,29 @@ pub(super) async fn facts(
         names::ARC_API_VERSION,
         "HorizontalRunnerAutoscaler",
     );
-    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
+    let pod_monitors = async {
+        if monitoring::watches_scale_sets(profile) {
+            has_crd(kube, conflicts::POD_MONITORS).await
+        } else {
+            Ok(false)
+        }
+    };
+    let (kubernetes, monitors, pod_monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
         kube.version(),
         has_crd(kube, conflicts::MONITORS),
+        pod_monitors,
         has_crd(kube, conflicts::RULES),
         look(kube, profile, whom, helm),
         kube.list_each(&autoscalers),
         at_aws,
     );
-    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
-    conflicts::check_monitoring(profile, monitors, rules)?;
+    let kubernetes = kubernetes?;
+    let operator = conflicts::Operator {
+        service_monitors: monitors?,
+        pod_monitors: pod_monitors?,
+        rules: rules?,
+    };
+    conflicts::check_monitoring(profile, operator)?;
     let (mut runner_role_arn, mut advice) = (None, Vec::new());
     let aws = at_aws?.map(|it| {
         runner_role_arn = it.role_arn;
@@ -64,8 +77,9 @@ pub(super) async fn facts(
         kubernetes: Some(kubernetes),
         aws,
         runner_role_arn,
-        service_monitor_crd: Some(monitors),
-        prometheus_rule_crd: Some(rules),
+        service_monitor_crd: Some(operator.service_monitors),
+        pod_monitor_crd: Some(operator.pod_monitors),
+        prometheus_rule_crd: Some(operator.rules),
         foreign_cert_manager: Some(foreign.cert_manager),
         no_cert_manager_release: foreign.no_release,
         ca_bundle,
