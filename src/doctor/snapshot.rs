@@ -125,6 +125,8 @@ pub struct ScaleSetFacts {
     pub at_github: Fact<Vec<SetAtGithub>>,
     /// The ids at GitHub in the inventory, by `namespace/name`.
     pub recorded: Fact<BTreeMap<String, u64>>,
+    /// Whether the cluster has the CRD of `PodMonitor`.
+    pub pod_monitors: Fact<bool>,
 }
 
 /// A Secret that a scale set names.

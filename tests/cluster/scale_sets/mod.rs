@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod life;
+mod monitoring;
 mod removal;
 
 use std::path::PathBuf;
