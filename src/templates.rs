@@ -39,8 +39,8 @@ templates! {
     PROBE_REQUEST = "probe.csr" [];
     /// The head of the smoke workflow.
     SMOKE_WORKFLOW = "smoke/workflow.yaml" [];
-    /// The head of the job of a pool; its steps follow.
-    SMOKE_JOB = "smoke/job.yaml" ["POOL", "LABELS"];
+    /// The head of a job of a pool; its steps follow.
+    SMOKE_JOB = "smoke/job.yaml" ["ID", "NAME", "POOL", "LABELS"];
     /// The step of each job.
     SMOKE_COMMAND = "smoke/command.sh" [];
     /// The step of a pool with docker.

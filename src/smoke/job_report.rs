@@ -1,4 +1,4 @@
-//! The report of a pool's job: its runner, its queue time, the results of its steps. Pure: no I/O.
+//! The report of a pool's jobs: the runner, the queue time, the results of the steps. Pure: no I/O.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     clients::github::Job,
-    desired::render::workflow,
+    desired::render::workflow::{self, PoolJob},
     error::{Error, System},
 };
 
@@ -34,10 +34,52 @@ pub struct PoolStory {
     pub replaced: Option<Duration>,
     /// A runner that is there now and was not when the job was dispatched.
     pub replacement: Option<String>,
+    /// The jobs for its labels, if it is a scale set.
+    pub labels: Vec<LabelStory>,
     /// Whether everything is verified.
     pub proven: bool,
+    /// The error of its own job.
+    pub error: Option<Error>,
+}
+
+/// The job of a label of a scale set, as far as known.
+#[derive(Clone, Debug, Default)]
+pub struct LabelStory {
+    /// The label.
+    pub label: String,
+    /// The name of the job.
+    pub job: String,
+    /// The job's page.
+    pub url: Option<String>,
+    /// GitHub's status of the job; its conclusion once it is completed.
+    pub state: Option<String>,
+    /// How long it was queued.
+    pub queued: Option<Duration>,
+    /// The runner that ran it.
+    pub runner: Option<String>,
     /// The error.
     pub error: Option<Error>,
+}
+
+impl PoolStory {
+    /// The first error of its jobs.
+    pub fn first_error(&self) -> Option<&Error> {
+        self.errors().next().map(|it| it.1)
+    }
+
+    /// The errors of its jobs, by the name of the job.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&str, &Error)> {
+        let own = self.error.iter().map(|it| (self.pool.as_str(), it));
+        let of_labels = self.labels.iter();
+        own.chain(of_labels.filter_map(|it| Some((it.job.as_str(), it.error.as_ref()?))))
+    }
+
+    /// The runners that ran its jobs.
+    pub(super) fn runners(&self) -> impl Iterator<Item = &str> {
+        let of_labels = self.labels.iter().map(|it| &it.runner);
+        let all = std::iter::once(&self.runner).chain(of_labels);
+        all.filter_map(|it| it.as_deref())
+    }
 }
 
 /// A step of the workflow.
@@ -70,39 +112,91 @@ pub(super) fn runner(job: &Job) -> Option<&str> {
     job.runner_name.as_deref().filter(|it| !it.is_empty())
 }
 
-/// The report of the job of `pool`, whose labels are `labels`.
+/// What a job is to prove.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The pool whose runner is to run it.
+    pub pool: &'a str,
+    /// The label that it proves; `None`: it is the pool's own job.
+    pub label: Option<&'a str>,
+    /// Its `runs-on` in the workflow of this profile.
+    pub labels: &'a [String],
+}
+
+impl<'a> Asked<'a> {
+    /// Of a job of the workflow.
+    pub(super) fn of(pool: &'a str, job: &'a PoolJob) -> Self {
+        Self {
+            pool,
+            label: job.label.as_deref(),
+            labels: &job.labels,
+        }
+    }
+}
+
+impl std::fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.label {
+            None => write!(f, "pool `{}`", self.pool),
+            Some(label) => write!(f, "label `{label}` of pool `{}`", self.pool),
+        }
+    }
+}
+
+/// The report of the own job of a pool.
 pub(super) fn story(
-    pool: &str,
-    labels: &[String],
+    asked: Asked<'_>,
     job: Option<&Job>,
     pods: &Pods,
     place: &Place<'_>,
 ) -> PoolStory {
     let mut story = PoolStory {
-        pool: pool.to_owned(),
+        pool: asked.pool.to_owned(),
+        error: wrong(asked, job, pods, place),
         ..PoolStory::default()
     };
     let Some(job) = job else {
-        story.error = Some(stale(
-            format!(
-                "the workflow of repository `{}` has no job for pool `{pool}`",
-                place.repository
-            ),
-            place,
-        ));
         return story;
     };
-    let took = runner(job);
     story.url.clone_from(&job.html_url);
-    story.state = Some(job.conclusion.as_ref().unwrap_or(&job.status).clone());
-    story.runner = took.map(str::to_owned);
-    if took.is_some() {
-        story.queued = between(job.created_at, job.started_at);
+    story.state = Some(state(job));
+    story.runner = runner(job).map(str::to_owned);
+    story.queued = queued(job);
+    if story.runner.is_some() {
         story.ran = between(job.started_at, job.completed_at);
     }
     story.steps = own_steps(job);
-    story.error = wrong(pool, labels, job, pods, place);
     story
+}
+
+/// The report of the job of a label.
+pub(super) fn label_story(
+    asked: Asked<'_>,
+    name: &str,
+    job: Option<&Job>,
+    pods: &Pods,
+    place: &Place<'_>,
+) -> LabelStory {
+    LabelStory {
+        label: asked.label.unwrap_or_default().to_owned(),
+        job: name.to_owned(),
+        url: job.and_then(|it| it.html_url.clone()),
+        state: job.map(state),
+        queued: job.and_then(queued),
+        runner: job.and_then(runner).map(str::to_owned),
+        error: wrong(asked, job, pods, place),
+    }
+}
+
+/// GitHub's status of a job; its conclusion once it is completed.
+fn state(job: &Job) -> String {
+    job.conclusion.as_ref().unwrap_or(&job.status).clone()
+}
+
+/// How long a job was queued, once a runner has it.
+pub(super) fn queued(job: &Job) -> Option<Duration> {
+    runner(job)?;
+    between(job.created_at, job.started_at)
 }
 
 fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
@@ -128,57 +222,59 @@ fn own_steps(job: &Job) -> Vec<Step> {
         .collect()
 }
 
-fn wrong(
-    pool: &str,
-    labels: &[String],
-    job: &Job,
-    pods: &Pods,
-    place: &Place<'_>,
-) -> Option<Error> {
-    if is_skipped(job) {
+fn wrong(asked: Asked<'_>, job: Option<&Job>, pods: &Pods, place: &Place<'_>) -> Option<Error> {
+    let Some(job) = job else {
         return Some(stale(
-            format!("the job of pool `{pool}` was skipped"),
+            format!(
+                "the workflow of repository `{}` has no job for {asked}",
+                place.repository
+            ),
             place,
         ));
-    }
-    let asked: Vec<&String> = job.labels.iter().collect();
-    let differs = |a: &[&String], b: &[String]| {
-        let has = |it: &String| a.iter().any(|other| other.eq_ignore_ascii_case(it));
-        a.len() != b.len() || !b.iter().all(has)
     };
-    if differs(&asked, labels) {
+    if is_skipped(job) {
+        return Some(stale(format!("the job of {asked} was skipped"), place));
+    }
+    if differs(&job.labels, asked.labels) {
         return Some(
             stale(
-                format!("the job of pool `{pool}` asks for other labels than the profile gives its runners"),
+                format!(
+                    "the job of {asked} asks for other labels than the profile gives its runners"
+                ),
                 place,
             )
             .cause(format!(
                 "it asks for `{}`, the pool has `{}`",
                 job.labels.join("`, `"),
-                labels.join("`, `")
+                asked.labels.join("`, `")
             )),
         );
     }
     if let Some(runner) = runner(job)
-        && pods.get(runner).map(String::as_str) != Some(pool)
+        && pods.get(runner).map(String::as_str) != Some(asked.pool)
     {
-        return Some(foreign(pool, runner, pods, labels, job));
+        return Some(foreign(asked, runner, pods, job));
     }
     match job.conclusion.as_deref() {
         None | Some("success") => None,
         Some("cancelled") => Some(
-            failed(format!("the job of pool `{pool}` was cancelled"), job)
+            failed(format!("the job of {asked} was cancelled"), job)
                 .hint(format!("somebody, or its limit of 10 minutes, ended it: look at {}, and run `arcctl smoke` again", page(job, place))),
         ),
-        Some(other) => Some(failed_job(pool, other, job, place)),
+        Some(other) => Some(failed_job(asked, other, job, place)),
     }
+}
+
+fn differs(a: &[String], b: &[String]) -> bool {
+    let has = |it: &String| a.iter().any(|other| other.eq_ignore_ascii_case(it));
+    a.len() != b.len() || !b.iter().all(has)
 }
 
 fn is_skipped(job: &Job) -> bool {
     job.conclusion.as_deref() == Some("skipped")
 }
 
-fn failed_job(pool: &str, conclusion: &str, job: &Job, place: &Place<'_>) -> Error {
+fn failed_job(asked: Asked<'_>, conclusion: &str, job: &Job, place: &Place<'_>) -> Error {
     let step = job
         .steps
         .iter()
@@ -202,26 +298,21 @@ fn failed_job(pool: &str, conclusion: &str, job: &Job, place: &Place<'_>) -> Err
         ),
     };
     match step {
-        Some(step) => {
-            failed(format!("the job of pool `{pool}` failed at `{step}`"), job).hint(hint)
-        }
-        None => failed(
-            format!("the job of pool `{pool}` ended as `{conclusion}`"),
-            job,
-        )
-        .hint(hint),
+        Some(step) => failed(format!("the job of {asked} failed at `{step}`"), job).hint(hint),
+        None => failed(format!("the job of {asked} ended as `{conclusion}`"), job).hint(hint),
     }
 }
 
-fn foreign(pool: &str, runner: &str, pods: &Pods, labels: &[String], job: &Job) -> Error {
+fn foreign(asked: Asked<'_>, runner: &str, pods: &Pods, job: &Job) -> Error {
+    let Asked { pool, labels, .. } = asked;
     let error = match pods.get(runner) {
         Some(other) => failed(
-            format!("the job of pool `{pool}` was taken by `{runner}`, a runner of pool `{other}`"),
+            format!("the job of {asked} was taken by `{runner}`, a runner of pool `{other}`"),
             job,
         ),
         None => failed(
             format!(
-                "the job of pool `{pool}` was taken by `{runner}`, which is no runner of this profile"
+                "the job of {asked} was taken by `{runner}`, which is no runner of this profile"
             ),
             job,
         ),
@@ -285,7 +376,48 @@ mod tests {
         let labels = ["self-hosted".to_owned(), "X".to_owned()];
         let pods = [("basic-a-b", "basic"), ("large-a-b", "large")];
         let pods = pods.map(|(pod, pool)| (pod.to_owned(), pool.to_owned()));
-        story("basic", &labels, job, &pods.into(), &PLACE)
+        let asked = Asked {
+            pool: "basic",
+            label: None,
+            labels: &labels,
+        };
+        story(asked, job, &pods.into(), &PLACE)
+    }
+
+    #[test]
+    fn a_job_of_a_label_says_which() {
+        let labels = ["basic".to_owned(), "gpu".to_owned()];
+        let asked = Asked {
+            pool: "basic",
+            label: Some("gpu"),
+            labels: &labels,
+        };
+        let pods = Pods::from([("basic-a-b".to_owned(), "basic".to_owned())]);
+        let told = |changes: &Value| {
+            let job = job(changes);
+            label_story(asked, "basic with gpu", Some(&job), &pods, &PLACE)
+        };
+        let good = told(&json!({"labels": ["basic", "GPU"]}));
+        assert!(good.error.is_none(), "{good:?}");
+        assert_eq!(good.runner.as_deref(), Some("basic-a-b"));
+        let other = told(&json!({"labels": ["basic"]})).error.unwrap();
+        assert!(other.message.contains("label `gpu` of pool `basic`"));
+        let taken = json!({"labels": ["basic", "gpu"], "runner_name": "x"});
+        let taken = told(&taken).error.unwrap();
+        assert!(
+            taken.message.contains("no runner of this profile"),
+            "{taken}"
+        );
+        let none = label_story(asked, "basic with gpu", None, &pods, &PLACE);
+        let pool = PoolStory {
+            labels: vec![good, none],
+            ..PoolStory::default()
+        };
+        assert_eq!(
+            pool.errors().map(|it| it.0).collect::<Vec<_>>(),
+            ["basic with gpu"]
+        );
+        assert_eq!(pool.runners().collect::<Vec<_>>(), ["basic-a-b"]);
     }
 
     fn error(changes: &Value) -> Error {

@@ -29,7 +29,7 @@ use crate::{
     profile::{KubeDuration, Pool, Profile},
 };
 use job_report::Pods;
-pub use job_report::{PoolStory, Step};
+pub use job_report::{LabelStory, PoolStory, Step};
 use queue_reason::Cause;
 
 /// How long a dispatched run may take to appear.

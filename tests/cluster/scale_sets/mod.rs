@@ -5,6 +5,7 @@ mod foreign;
 mod life;
 mod monitoring;
 mod removal;
+mod smoke;
 
 use std::path::PathBuf;
 
