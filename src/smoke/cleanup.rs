@@ -4,7 +4,8 @@ use tokio::time::timeout;
 
 use super::{
     CANCELLING, Smoke, SmokeRun, Smoking, Stage,
-    job_report::{self, Asked, LabelStory, Place, PoolStory},
+    fault::{Asked, Place},
+    job_report::{self, LabelStory, PoolStory},
 };
 use crate::{
     clients::github::Run,

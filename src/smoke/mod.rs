@@ -4,6 +4,7 @@
 
 mod cleanup;
 mod dispatch;
+mod fault;
 mod follow;
 mod job_report;
 mod queue_reason;
