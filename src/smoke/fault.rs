@@ -162,6 +162,17 @@ fn failed(message: String, job: &Job) -> Error {
     Error::failed(System::GitHub, message).object(format!("job/{}", job.name))
 }
 
+/// The error of a job that the workflow of this profile does not have, and that nobody takes.
+pub(super) fn of_no_pool(job: &Job, place: &Place<'_>) -> Error {
+    stale(
+        format!(
+            "the workflow of repository `{}` has a job `{}`, which is of no pool and no label of the profile, and no runner takes it",
+            place.repository, job.name
+        ),
+        place,
+    )
+}
+
 /// The workflow in the repository differs from the one that `render` writes for this profile.
 fn stale(message: String, place: &Place<'_>) -> Error {
     Error::failed(System::GitHub, message)

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    APPEARS, DOUBT, HEARTBEAT, Smoking, Stage,
+    APPEARS, DOUBT, HEARTBEAT, Smoking, Stage, fault,
     job_report::{self, Pods, PoolStory},
     queue_reason::{Queue, why_queued},
 };
@@ -150,13 +150,27 @@ impl Smoking<'_> {
         }
         self.cause = None;
         let running = jobs.iter().find(|(_, job)| !job_report::is_over(job));
-        Ok(match running {
-            Some((pool, job)) => format!(
-                "pool {}: {} runs the job",
-                pool.name,
-                job_report::runner(job).unwrap_or_default()
-            ),
-            None => format!("the run is `{}` at GitHub", state.unwrap_or_default()),
+        if let Some((pool, job)) = running {
+            let runner = job_report::runner(job).unwrap_or_default();
+            return Ok(format!("pool {}: {runner} runs the job", pool.name));
+        }
+        if let Some(job) = self.left() {
+            return Err(fault::of_no_pool(job, &self.place()));
+        }
+        Ok(format!(
+            "the run is `{}` at GitHub",
+            state.unwrap_or_default()
+        ))
+    }
+
+    /// A queued job that is of no pool and no label of the profile.
+    fn left(&self) -> Option<&Job> {
+        let pools = self.request.profile.pools.iter();
+        let known: Vec<String> = pools.flat_map(workflow::jobs).map(|it| it.name).collect();
+        self.jobs.iter().find(|it| {
+            !job_report::is_over(it)
+                && job_report::runner(it).is_none()
+                && !known.contains(&it.name)
         })
     }
 

@@ -23,6 +23,11 @@ fn each_label_of_a_scale_set_is_proven_by_a_job() {
     let said = "scale set `fast` has no label `big` at GitHub";
     assert!(dropped.stderr.contains(said), "{}", dropped.stderr);
     assert_eq!(document["run"]["cancelled"], true);
+    // The other way round: the workflow has a job for a label that the profile does not have.
+    let older = smoke(&cluster, &profile, &["--pool", "fast"]);
+    assert_eq!(older.expect(1)["run"]["cancelled"], true);
+    let said = "has a job `fast with big`, which is of no pool and no label";
+    assert!(older.stderr.contains(said), "{}", older.stderr);
 
     commit(&cluster, &rendered(&cluster, &profile));
     let ended = smoke(&cluster, &profile, &[]);
