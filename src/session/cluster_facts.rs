@@ -37,28 +37,14 @@ pub(super) async fn facts(
         names::ARC_API_VERSION,
         "HorizontalRunnerAutoscaler",
     );
-    let pod_monitors = async {
-        if monitoring::watches_scale_sets(profile) {
-            has_crd(kube, conflicts::POD_MONITORS).await
-        } else {
-            Ok(false)
-        }
-    };
-    let (kubernetes, monitors, pod_monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
+    let (kubernetes, operator, foreign, autoscalers, at_aws) = tokio::join!(
         kube.version(),
-        has_crd(kube, conflicts::MONITORS),
-        pod_monitors,
-        has_crd(kube, conflicts::RULES),
+        operator(kube, profile),
         look(kube, profile, whom, helm),
         kube.list_each(&autoscalers),
         at_aws,
     );
-    let kubernetes = kubernetes?;
-    let operator = conflicts::Operator {
-        service_monitors: monitors?,
-        pod_monitors: pod_monitors?,
-        rules: rules?,
-    };
+    let (kubernetes, operator) = (kubernetes?, operator?);
     conflicts::check_monitoring(profile, operator)?;
     let (mut runner_role_arn, mut advice) = (None, Vec::new());
     let aws = at_aws?.map(|it| {
@@ -132,6 +118,27 @@ pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
         security_group: cluster.security_group.clone(),
         vpc: cluster.vpc.clone(),
     }
+}
+
+/// Which CRDs of the Prometheus operator there are; that of `PodMonitors` is looked for only where scale sets have metrics.
+async fn operator(kube: &Kube, profile: &Profile) -> Result<conflicts::Operator> {
+    let pod_monitors = async {
+        if monitoring::watches_scale_sets(profile) {
+            has_crd(kube, conflicts::POD_MONITORS).await
+        } else {
+            Ok(false)
+        }
+    };
+    let (service_monitors, pod_monitors, rules) = tokio::join!(
+        has_crd(kube, conflicts::MONITORS),
+        pod_monitors,
+        has_crd(kube, conflicts::RULES),
+    );
+    Ok(conflicts::Operator {
+        service_monitors: service_monitors?,
+        pod_monitors: pod_monitors?,
+        rules: rules?,
+    })
 }
 
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {

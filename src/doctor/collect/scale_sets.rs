@@ -37,22 +37,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     };
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
-    let pod_monitors = Target::cluster(
-        "apiextensions.k8s.io/v1",
-        "CustomResourceDefinition",
-        "podmonitors.monitoring.coreos.com",
-    );
-    let (
-        controller,
-        whole,
-        listeners,
-        listener_pods,
-        runner_sets,
-        runners,
-        at_github,
-        recorded,
-        pod_monitors,
-    ) = tokio::join!(
+    let (controller, whole, listeners, listener_pods, runner_sets, runners, at_github, recorded) = tokio::join!(
         within("read an object", got(kube, &controller)),
         within("list objects", whole_sets(kube, namespaces)),
         list(Selection::namespaced(
@@ -68,7 +53,6 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
             let kube = kube.as_ref().map_err(Clone::clone)?;
             inventory::scale_sets(kube, inventory::Home::of(profile)).await
         }),
-        within("read an object", got(kube, &pod_monitors)),
     );
     let secret_name = match &whole {
         Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
@@ -85,8 +69,19 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         secret_name,
         at_github,
         recorded,
-        pod_monitors: pod_monitors.map(|it| it.is_some()),
+        pod_monitors: pod_monitors(kube).await,
     })
+}
+
+/// Whether the cluster has the CRD of `PodMonitor`.
+async fn pod_monitors(kube: &Fact<Kube>) -> Fact<bool> {
+    let crd = Target::cluster(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "podmonitors.monitoring.coreos.com",
+    );
+    let found = within("read an object", got(kube, &crd)).await;
+    found.map(|it| it.is_some())
 }
 
 /// The sets with all of their fields: the name of a Secret is not among those that are kept.
