@@ -39,8 +39,8 @@ templates! {
     PROBE_REQUEST = "probe.csr" [];
     /// The head of the smoke workflow.
     SMOKE_WORKFLOW = "smoke/workflow.yaml" [];
-    /// The head of the job of a pool; its steps follow.
-    SMOKE_JOB = "smoke/job.yaml" ["POOL", "LABELS"];
+    /// The head of a job of a pool; its steps follow.
+    SMOKE_JOB = "smoke/job.yaml" ["ID", "NAME", "POOL", "LABELS"];
     /// The step of each job.
     SMOKE_COMMAND = "smoke/command.sh" [];
     /// The step of a pool with docker.
@@ -52,10 +52,18 @@ templates! {
     SMOKE_ROLE_BY_POD_IDENTITY = "smoke/role-by-pod-identity.sh" ["ROLE"];
     /// The step of a pool with a role and a docker daemon of its own.
     SMOKE_ROLE_IN_DOCKER = "smoke/role-in-docker.sh" ["VARIABLE", "VARIABLES", "IMAGE", "ROLE"];
-    /// The alerts of Prometheus.
-    ALERTS = "monitoring/alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CERTIFICATE"];
-    /// The Grafana dashboard.
-    DASHBOARD = "monitoring/dashboard.json" ["PROFILE", "SCHEDULE", "CERTIFICATE"];
+    /// The alerts of pools that are `RunnerDeployments`.
+    DEPLOYMENT_ALERTS = "monitoring/deployment-alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CERTIFICATE"];
+    /// The alerts of pools that are runner scale sets.
+    SCALE_SET_ALERTS = "monitoring/scale-set-alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CRON_JOB"];
+    /// The alerts of pools of both modes.
+    POOL_ALERTS = "monitoring/pool-alerts.yaml" ["PROFILE"];
+    /// The Grafana dashboard; the panels of the modes go above its own.
+    DASHBOARD = "monitoring/dashboard.json" ["PROFILE", "SCHEDULE"];
+    /// The panels of pools that are `RunnerDeployments`.
+    DEPLOYMENT_PANELS = "monitoring/deployment-panels.json" ["CERTIFICATE"];
+    /// The panels of pools that are runner scale sets.
+    SCALE_SET_PANELS = "monitoring/scale-set-panels.json" [];
     /// The trust policy statement for IRSA.
     TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "AUDIENCE", "SUBJECTS"];
     /// The trust policy statement for EKS Pod Identity.

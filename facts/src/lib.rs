@@ -18,6 +18,7 @@
 //! Pure: no I/O.
 
 mod definition;
+pub mod metrics;
 mod rest;
 mod table;
 #[cfg(test)]

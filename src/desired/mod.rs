@@ -40,6 +40,8 @@ pub struct Facts {
     pub secret_version: Option<String>,
     /// Whether the cluster has the CRD of `ServiceMonitor`.
     pub service_monitor_crd: Option<bool>,
+    /// Whether it has the CRD of `PodMonitor`.
+    pub pod_monitor_crd: Option<bool>,
     /// Whether it has the CRD of `PrometheusRule`.
     pub prometheus_rule_crd: Option<bool>,
     /// Whether the cluster has a working cert-manager that arcctl did not install.

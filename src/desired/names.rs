@@ -34,6 +34,8 @@ pub const SCALE_SET_CHART: &str = "gha-runner-scale-set";
 pub const SCALE_SET_SECRET: &str = "arcctl-github";
 /// The field manager of the minimum that a schedule gives a runner scale set.
 pub const SCHEDULE_MANAGER: &str = "arcctl-schedule";
+/// The label of everything that GitHub's own controller makes of a scale set: the set's name.
+pub const SCALE_SET_LABEL: &str = "actions.github.com/scale-set-name";
 /// The group and version of the kinds of GitHub's own controller.
 pub const SCALE_SET_API_VERSION: &str = "actions.github.com/v1alpha1";
 

@@ -177,7 +177,7 @@ pub fn group(desired: &Desired) -> Group {
         // The account that writes the minimums of scale sets has no role.
         "service-account" if id.name().starts_with(names::SCHEDULE_MANAGER) => Group::Controller,
         "service-account" => Group::Aws,
-        "prometheus-rule" | "service-monitor" => Group::Monitoring,
+        "pod-monitor" | "prometheus-rule" | "service-monitor" => Group::Monitoring,
         "config-map" if id.name() == monitoring::DASHBOARD => Group::Monitoring,
         "crds" | "helm-release" | "webhook" if id.name().starts_with("cert-manager") => {
             Group::CertManager
@@ -252,6 +252,7 @@ fn object_values(manifest: &Value) -> (&'static str, Values) {
                 &[("role", "/metadata/annotations/eks.amazonaws.com~1role-arn")],
             ),
         ),
+        Some("PodMonitor") => ("metrics", Vec::new()),
         Some("PrometheusRule") => ("alerts", Vec::new()),
         Some("CronJob") => (
             "writes the minimums",

@@ -205,6 +205,7 @@ fn phase(id: &Id, resource: &Resource) -> Phase {
             | "role-binding"
             | "job"
             | ImagePull::KIND
+            | "pod-monitor"
             | "prometheus-rule",
             _,
         ) => Phase::Unwire,

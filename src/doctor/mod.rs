@@ -83,13 +83,7 @@ impl Choice {
 }
 
 /// The areas of the community's controller.
-const OF_DEPLOYMENTS: [&str; 5] = [
-    "cert-manager",
-    "controller",
-    "webhooks",
-    "autoscaling",
-    "monitoring",
-];
+const OF_DEPLOYMENTS: [&str; 4] = ["cert-manager", "controller", "webhooks", "autoscaling"];
 
 /// A profile whose pools are all runner scale sets has no such controller.
 fn of_the_other_mode(check: &Check, snapshot: &Snapshot) -> Option<Verdict> {

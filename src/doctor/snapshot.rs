@@ -130,6 +130,8 @@ pub struct ScaleSetFacts {
     pub at_github: Fact<Vec<SetAtGithub>>,
     /// The records of scale sets in the inventory, by `namespace/name`.
     pub recorded: Fact<BTreeMap<String, SetRecord>>,
+    /// Whether the cluster has the CRD of `PodMonitor`.
+    pub pod_monitors: Fact<bool>,
 }
 
 /// A Secret that a scale set names.

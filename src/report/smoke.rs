@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     desired::render::workflow,
     error::Error,
-    smoke::{PoolStory, Smoke, Step},
+    smoke::{LabelStory, PoolStory, Smoke, Step},
 };
 
 /// The JSON document.
@@ -65,14 +65,26 @@ fn pool(smoke: &Smoke, pool: &PoolStory) -> Value {
         "steps": steps,
         "replacedSeconds": pool.replaced.map(tenths),
         "replacement": pool.replacement,
-        "error": pool.error.as_ref().map(Error::document),
+        "labels": pool.labels.iter().map(label).collect::<Vec<_>>(),
+        "error": pool.first_error().map(Error::document),
+    })
+}
+
+fn label(label: &LabelStory) -> Value {
+    json!({
+        "label": label.label,
+        "url": label.url,
+        "state": label.state,
+        "queuedSeconds": label.queued.map(|it| it.as_secs()),
+        "runner": label.runner,
+        "error": label.error.as_ref().map(Error::document),
     })
 }
 
 /// A pool that is not verified and has no error of its own gets the result of the run.
 fn outcome(smoke: &Smoke, pool: &PoolStory) -> &'static str {
     let of_the_run = smoke.error.as_ref().filter(|_| !pool.proven);
-    match pool.error.as_ref().or(of_the_run) {
+    match pool.first_error().or(of_the_run) {
         Some(error) => error.kind.outcome(),
         None if pool.proven => "ok",
         None => "not-started",
@@ -106,6 +118,9 @@ pub fn text(smoke: &Smoke) -> String {
         for step in &pool.steps {
             line("step", &format!("{} {}", step.name, ended(step)));
         }
+        for label in &pool.labels {
+            line("label", &proof(label));
+        }
         match (pool.replaced, &pool.replacement) {
             (Some(after), Some(new)) => {
                 line(
@@ -121,7 +136,7 @@ pub fn text(smoke: &Smoke) -> String {
             }
             (None, _) => {}
         }
-        if let Some(error) = &pool.error {
+        if let Some(error) = pool.first_error() {
             line("fault", &error.message);
         }
     }
@@ -139,6 +154,17 @@ pub fn text(smoke: &Smoke) -> String {
         smoke.elapsed.as_secs_f64()
     );
     text
+}
+
+/// Whether a job that asked for a label ran.
+fn proof(label: &LabelStory) -> String {
+    let name = &label.label;
+    match (&label.runner, label.state.as_deref()) {
+        (Some(runner), Some("success")) if label.error.is_none() => format!("{name} ✓ {runner}"),
+        (Some(runner), Some(state)) => format!("{name} {state}, {runner}"),
+        (_, Some(state)) => format!("{name} {state}, none took the job"),
+        (_, None) => format!("{name} has no job yet"),
+    }
 }
 
 fn ended(step: &Step) -> &str {

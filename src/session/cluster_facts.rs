@@ -9,7 +9,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection, Target},
     },
-    desired::{EksFacts, Facts, charts, names, resource::Chart, scale_set::schedule},
+    desired::{EksFacts, Facts, charts, monitoring, names, resource::Chart, scale_set::schedule},
     error::Result,
     profile::{Auto, Profile, lint::windows_over},
 };
@@ -37,16 +37,15 @@ pub(super) async fn facts(
         names::ARC_API_VERSION,
         "HorizontalRunnerAutoscaler",
     );
-    let (kubernetes, monitors, rules, foreign, autoscalers, at_aws) = tokio::join!(
+    let (kubernetes, operator, foreign, autoscalers, at_aws) = tokio::join!(
         kube.version(),
-        has_crd(kube, conflicts::MONITORS),
-        has_crd(kube, conflicts::RULES),
+        operator(kube, profile),
         look(kube, profile, whom, helm),
         kube.list_each(&autoscalers),
         at_aws,
     );
-    let (kubernetes, monitors, rules) = (kubernetes?, monitors?, rules?);
-    conflicts::check_monitoring(profile, monitors, rules)?;
+    let (kubernetes, operator) = (kubernetes?, operator?);
+    conflicts::check_monitoring(profile, operator)?;
     let (mut runner_role_arn, mut advice) = (None, Vec::new());
     let aws = at_aws?.map(|it| {
         runner_role_arn = it.role_arn;
@@ -64,8 +63,9 @@ pub(super) async fn facts(
         kubernetes: Some(kubernetes),
         aws,
         runner_role_arn,
-        service_monitor_crd: Some(monitors),
-        prometheus_rule_crd: Some(rules),
+        service_monitor_crd: Some(operator.service_monitors),
+        pod_monitor_crd: Some(operator.pod_monitors),
+        prometheus_rule_crd: Some(operator.rules),
         foreign_cert_manager: Some(foreign.cert_manager),
         no_cert_manager_release: foreign.no_release,
         ca_bundle,
@@ -118,6 +118,27 @@ pub(super) fn eks_facts(cluster: &EksCluster) -> EksFacts {
         security_group: cluster.security_group.clone(),
         vpc: cluster.vpc.clone(),
     }
+}
+
+/// Which CRDs of the Prometheus operator there are; that of `PodMonitors` is looked for only where scale sets have metrics.
+async fn operator(kube: &Kube, profile: &Profile) -> Result<conflicts::Operator> {
+    let pod_monitors = async {
+        if monitoring::watches_scale_sets(profile) {
+            has_crd(kube, conflicts::POD_MONITORS).await
+        } else {
+            Ok(false)
+        }
+    };
+    let (service_monitors, pod_monitors, rules) = tokio::join!(
+        has_crd(kube, conflicts::MONITORS),
+        pod_monitors,
+        has_crd(kube, conflicts::RULES),
+    );
+    Ok(conflicts::Operator {
+        service_monitors: service_monitors?,
+        pod_monitors: pod_monitors?,
+        rules: rules?,
+    })
 }
 
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     clients::kube::{Kube, Selection, Target},
-    desired::names,
+    desired::{monitoring, names},
     error::{Error, ErrorKind, Result, System},
     inventory,
     profile::{Auto, Profile},
@@ -18,6 +18,9 @@ use crate::{
 
 /// The CRD of the Prometheus operator for `ServiceMonitors`.
 pub(super) const MONITORS: &str = "servicemonitors.monitoring.coreos.com";
+
+/// The CRD for `PodMonitors`.
+pub(super) const POD_MONITORS: &str = "podmonitors.monitoring.coreos.com";
 
 /// The CRD for `PrometheusRules`.
 pub(super) const RULES: &str = "prometheusrules.monitoring.coreos.com";
@@ -152,22 +155,45 @@ async fn missing_service(kube: &Kube, other: &OtherController) -> Result<Option<
     Ok(None)
 }
 
+/// Which CRDs of the Prometheus operator the cluster has.
+#[derive(Clone, Copy)]
+pub(super) struct Operator {
+    pub service_monitors: bool,
+    pub pod_monitors: bool,
+    pub rules: bool,
+}
+
 /// Fails if the profile needs objects whose CRD is missing.
-pub(super) fn check_monitoring(profile: &Profile, monitors: bool, rules: bool) -> Result<()> {
+pub(super) fn check_monitoring(profile: &Profile, operator: Operator) -> Result<()> {
     let Some(chosen) = &profile.monitoring else {
         return Ok(());
     };
-    for (key, choice, known, crd, kind) in [
+    // A monitor of a controller that no pool needs is not made.
+    let needed = |is_needed: bool, choice: Auto| is_needed && choice == Auto::Always;
+    for (key, needed, known, crd, kind) in [
         (
             "serviceMonitor",
-            chosen.service_monitor,
-            monitors,
+            needed(profile.has_deployments(), chosen.service_monitor),
+            operator.service_monitors,
             MONITORS,
             "ServiceMonitors",
         ),
-        ("alerts", chosen.alerts, rules, RULES, "PrometheusRules"),
+        (
+            "podMonitor",
+            needed(monitoring::watches_scale_sets(profile), chosen.pod_monitor),
+            operator.pod_monitors,
+            POD_MONITORS,
+            "PodMonitors",
+        ),
+        (
+            "alerts",
+            needed(true, chosen.alerts),
+            operator.rules,
+            RULES,
+            "PrometheusRules",
+        ),
     ] {
-        if !known && choice == Auto::Always {
+        if needed && !known {
             return Err(Error::failed(
                 System::Kubernetes,
                 format!("monitoring.{key} is `always`, but this cluster has no CRD for {kind}"),

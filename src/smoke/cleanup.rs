@@ -4,7 +4,8 @@ use tokio::time::timeout;
 
 use super::{
     CANCELLING, Smoke, SmokeRun, Smoking, Stage,
-    job_report::{self, Place, PoolStory},
+    fault::{Asked, Place},
+    job_report::{self, LabelStory, PoolStory},
 };
 use crate::{
     clients::github::Run,
@@ -91,7 +92,7 @@ impl Smoking<'_> {
 
     pub(super) fn finish(mut self, error: Option<Error>) -> Smoke {
         let stories = self.stories();
-        let first = stories.iter().find_map(|it| it.error.clone());
+        let first = stories.iter().find_map(PoolStory::first_error).cloned();
         let run = self.run.take().map(|it| SmokeRun {
             id: it.id,
             url: it.html_url,
@@ -117,27 +118,49 @@ impl Smoking<'_> {
         }
         let place = self.place();
         let story = |pool: &&Pool| {
-            let labels = workflow::job_labels(pool);
-            let job = self.jobs.iter().find(|it| it.name == pool.name);
-            // GitHub lists the jobs a moment after the run.
-            if job.is_none() && self.over.is_none() {
-                return PoolStory {
-                    pool: pool.name.clone(),
-                    ..PoolStory::default()
-                };
-            }
             let place = Place {
                 namespace: &pool.namespace,
                 ..place
             };
-            let mut story = job_report::story(&pool.name, &labels, job, &self.pods, &place);
+            let mut story = self.story(pool, &place);
             if let Some((after, by)) = self.replaced.get(&pool.name) {
                 story.replaced = Some(*after);
                 story.replacement.clone_from(by);
-                story.proven = story.error.is_none();
+                story.proven = story.first_error().is_none();
             }
             story
         };
         self.pools.iter().map(story).collect()
+    }
+
+    /// The report of a pool's jobs.
+    fn story(&self, pool: &Pool, place: &Place<'_>) -> PoolStory {
+        let mut story = PoolStory {
+            pool: pool.name.clone(),
+            ..PoolStory::default()
+        };
+        let mut labels = Vec::new();
+        for job in workflow::jobs(pool) {
+            let found = self.jobs.iter().find(|it| it.name == job.name);
+            let asked = Asked::of(&pool.name, &job);
+            // GitHub lists the jobs a moment after the run.
+            let listed = found.is_some() || self.over.is_some();
+            match &job.label {
+                None if listed => story = job_report::story(asked, found, &self.pods, place),
+                Some(_) if listed => {
+                    let of_label =
+                        job_report::label_story(asked, &job.name, found, &self.pods, place);
+                    labels.push(of_label);
+                }
+                None => {}
+                Some(label) => labels.push(LabelStory {
+                    label: label.clone(),
+                    job: job.name.clone(),
+                    ..LabelStory::default()
+                }),
+            }
+        }
+        story.labels = labels;
+        story
     }
 }

@@ -3,13 +3,13 @@
 use tokio::time::Instant;
 
 use super::{
-    APPEARS, DOUBT, HEARTBEAT, Smoking, Stage,
+    APPEARS, DOUBT, HEARTBEAT, Smoking, Stage, fault,
     job_report::{self, Pods, PoolStory},
     queue_reason::{Queue, why_queued},
 };
 use crate::{
-    clients::github::Job,
-    desired::render::workflow,
+    clients::{github::Job, kube::Selection},
+    desired::{names, render::workflow},
     error::{Error, ErrorKind, Result, System},
     profile::Pool,
 };
@@ -53,6 +53,7 @@ impl Smoking<'_> {
         let (run, jobs) = tokio::try_join!(actions.run(name, id), actions.jobs(name, id))?;
         self.jobs = jobs;
         let pods = self.current_pods().await?;
+        self.recall().await?;
         self.tell_who();
         let over = run.status.as_deref() == Some("completed");
         self.run = Some(run);
@@ -60,15 +61,44 @@ impl Smoking<'_> {
             return Ok(self.judge());
         }
         // Stop now if waiting cannot help; a failed job is no reason to stop following the other jobs.
-        let goes_on = |it: &PoolStory| {
+        let goes_on = |name: &str| {
             let mut jobs = self.jobs.iter();
-            jobs.any(|job| job.name == it.pool && !job_report::is_over(job))
+            jobs.any(|job| job.name == name && !job_report::is_over(job))
         };
-        let mut going = self.stories().into_iter().filter(goes_on);
-        if let Some(error) = going.find_map(|it| it.error) {
-            return Err(error);
+        let stories = self.stories();
+        let mut errors = stories.iter().flat_map(PoolStory::errors);
+        if let Some((_, error)) = errors.find(|(job, _)| goes_on(job)) {
+            return Err(error.clone());
         }
         self.waits_for(&pods).await
+    }
+
+    /// Adds runners of scale sets whose pods came and went between two looks: the name of a runner begins with that of its
+    /// `EphemeralRunnerSet` (reference: scale-sets.md 3).
+    async fn recall(&mut self) -> Result<()> {
+        let runners = self.jobs.iter().filter_map(job_report::runner);
+        let unknown: Vec<String> = runners
+            .filter(|it| !self.pods.contains_key(*it))
+            .map(str::to_owned)
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        for pool in self.request.profile.scale_set_pools() {
+            let sets = Selection::namespaced(
+                names::SCALE_SET_API_VERSION,
+                "EphemeralRunnerSet",
+                &pool.namespace,
+            );
+            let sets = sets.labelled(format!("{}={}", names::SCALE_SET_LABEL, pool.name));
+            for set in self.clients.kube.list(&sets).await? {
+                let set = set["metadata"]["name"].as_str().unwrap_or_default();
+                let mine = unknown.iter().filter(|it| is_of(set, it));
+                let mine = mine.map(|it| (it.clone(), pool.name.clone()));
+                self.pods.extend(mine);
+            }
+        }
+        Ok(())
     }
 
     /// Reports once per job which runner runs it.
@@ -78,14 +108,7 @@ impl Smoking<'_> {
                 continue;
             };
             if self.told.insert(job.name.clone()) {
-                let story = job_report::story(
-                    &job.name,
-                    &job.labels,
-                    Some(&job),
-                    &self.pods,
-                    &self.place(),
-                );
-                let queued = story.queued.unwrap_or_default().as_secs();
+                let queued = job_report::queued(&job).unwrap_or_default().as_secs();
                 self.event(format!(
                     "pool {}: {runner} took the job after {queued} s",
                     job.name
@@ -98,7 +121,10 @@ impl Smoking<'_> {
     fn judge(&mut self) -> String {
         self.over = Some(Instant::now());
         let stories = self.stories();
-        let good = stories.iter().filter(|it| it.error.is_none()).count();
+        let good = stories
+            .iter()
+            .filter(|it| it.first_error().is_none())
+            .count();
         self.stage = if good == 0 {
             Stage::Done
         } else {
@@ -109,9 +135,12 @@ impl Smoking<'_> {
 
     async fn waits_for(&mut self, pods: &Pods) -> Result<String> {
         let state = self.run.as_ref().and_then(|it| it.status.clone());
-        let job = |pool: &Pool| self.jobs.iter().find(|it| it.name == pool.name);
-        let pools = self.pools.iter().copied();
-        let jobs: Vec<(&Pool, &Job)> = pools.filter_map(|it| Some((it, job(it)?))).collect();
+        let mut jobs: Vec<(&Pool, &Job)> = Vec::new();
+        for pool in self.pools.iter().copied() {
+            let of_pool = workflow::jobs(pool).into_iter();
+            let found = of_pool.filter_map(|job| self.jobs.iter().find(|it| it.name == job.name));
+            jobs.extend(found.map(|it| (pool, it)));
+        }
         let queued = jobs
             .iter()
             .find(|(_, job)| job_report::runner(job).is_none() && !job_report::is_over(job))
@@ -121,13 +150,27 @@ impl Smoking<'_> {
         }
         self.cause = None;
         let running = jobs.iter().find(|(_, job)| !job_report::is_over(job));
-        Ok(match running {
-            Some((pool, job)) => format!(
-                "pool {}: {} runs the job",
-                pool.name,
-                job_report::runner(job).unwrap_or_default()
-            ),
-            None => format!("the run is `{}` at GitHub", state.unwrap_or_default()),
+        if let Some((pool, job)) = running {
+            let runner = job_report::runner(job).unwrap_or_default();
+            return Ok(format!("pool {}: {runner} runs the job", pool.name));
+        }
+        if let Some(job) = self.left() {
+            return Err(fault::of_no_pool(job, &self.place()));
+        }
+        Ok(format!(
+            "the run is `{}` at GitHub",
+            state.unwrap_or_default()
+        ))
+    }
+
+    /// A queued job that is of no pool and no label of the profile.
+    fn left(&self) -> Option<&Job> {
+        let pools = self.request.profile.pools.iter();
+        let known: Vec<String> = pools.flat_map(workflow::jobs).map(|it| it.name).collect();
+        self.jobs.iter().find(|it| {
+            !job_report::is_over(it)
+                && job_report::runner(it).is_none()
+                && !known.contains(&it.name)
         })
     }
 
@@ -147,8 +190,15 @@ impl Smoking<'_> {
         let runners = client.runners(scope).await?;
         let group = pool.group.as_deref();
         let access = client.group_access(scope, group, request.repository).await;
+        let set = if pool.is_scale_set() {
+            let found = client.scale_set_named(scope, group, &pool.name).await;
+            Some(found.map(|it| it.map(|set| set.labels().map(str::to_owned).collect())))
+        } else {
+            None
+        };
         let cause = why_queued(&Queue {
             pool: &pool.name,
+            set: set.as_ref(),
             labels: &job.labels,
             runners: &runners,
             pods,
@@ -170,5 +220,28 @@ impl Smoking<'_> {
         let reason = cause.reason.clone();
         self.cause = Some(cause);
         Ok(reason)
+    }
+}
+
+/// Whether a runner is of the `EphemeralRunnerSet` of this name.
+fn is_of(set: &str, runner: &str) -> bool {
+    let rest = runner.strip_prefix(set);
+    let rest = rest.and_then(|it| it.strip_prefix("-runner-"));
+    rest.is_some_and(|it| !it.contains('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_is_of_the_set_that_its_name_begins_with() {
+        assert!(is_of("a-x1y2z", "a-x1y2z-runner-abcde"));
+        assert!(!is_of("a", "a-x1y2z-runner-abcde"));
+        assert!(
+            !is_of("a", "a-runner-runner-abcde"),
+            "that is set a-runner's"
+        );
+        assert!(!is_of("b", "a-runner-abcde"));
     }
 }

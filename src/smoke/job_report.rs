@@ -1,14 +1,11 @@
-//! The report of a pool's job: its runner, its queue time, the results of its steps. Pure: no I/O.
+//! The report of a pool's jobs: the runner, the queue time, the results of the steps. Pure: no I/O.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{
-    clients::github::Job,
-    desired::render::workflow,
-    error::{Error, System},
-};
+use super::fault::{Asked, Place, wrong};
+use crate::{clients::github::Job, desired::render::workflow, error::Error};
 
 /// Pods by name, with the pool of each.
 pub(super) type Pods = BTreeMap<String, String>;
@@ -34,10 +31,52 @@ pub struct PoolStory {
     pub replaced: Option<Duration>,
     /// A runner that is there now and was not when the job was dispatched.
     pub replacement: Option<String>,
+    /// The jobs for its labels, if it is a scale set.
+    pub labels: Vec<LabelStory>,
     /// Whether everything is verified.
     pub proven: bool,
+    /// The error of its own job.
+    pub error: Option<Error>,
+}
+
+/// The job of a label of a scale set, as far as known.
+#[derive(Clone, Debug, Default)]
+pub struct LabelStory {
+    /// The label.
+    pub label: String,
+    /// The name of the job.
+    pub job: String,
+    /// The job's page.
+    pub url: Option<String>,
+    /// GitHub's status of the job; its conclusion once it is completed.
+    pub state: Option<String>,
+    /// How long it was queued.
+    pub queued: Option<Duration>,
+    /// The runner that ran it.
+    pub runner: Option<String>,
     /// The error.
     pub error: Option<Error>,
+}
+
+impl PoolStory {
+    /// The first error of its jobs.
+    pub fn first_error(&self) -> Option<&Error> {
+        self.errors().next().map(|it| it.1)
+    }
+
+    /// The errors of its jobs, by the name of the job.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&str, &Error)> {
+        let own = self.error.iter().map(|it| (self.pool.as_str(), it));
+        let of_labels = self.labels.iter();
+        own.chain(of_labels.filter_map(|it| Some((it.job.as_str(), it.error.as_ref()?))))
+    }
+
+    /// The runners that ran its jobs.
+    pub(super) fn runners(&self) -> impl Iterator<Item = &str> {
+        let of_labels = self.labels.iter().map(|it| &it.runner);
+        let all = std::iter::once(&self.runner).chain(of_labels);
+        all.filter_map(|it| it.as_deref())
+    }
 }
 
 /// A step of the workflow.
@@ -47,17 +86,6 @@ pub struct Step {
     pub name: String,
     /// Its conclusion; `None` until it is completed.
     pub conclusion: Option<String>,
-}
-
-/// The location of the run, for messages.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
-    /// `OWNER/NAME`.
-    pub repository: &'a str,
-    /// The run's page.
-    pub run: &'a str,
-    /// Where the pool's runners are.
-    pub namespace: &'a str,
 }
 
 /// Whether the job is completed.
@@ -70,39 +98,60 @@ pub(super) fn runner(job: &Job) -> Option<&str> {
     job.runner_name.as_deref().filter(|it| !it.is_empty())
 }
 
-/// The report of the job of `pool`, whose labels are `labels`.
+/// The report of the own job of a pool.
 pub(super) fn story(
-    pool: &str,
-    labels: &[String],
+    asked: Asked<'_>,
     job: Option<&Job>,
     pods: &Pods,
     place: &Place<'_>,
 ) -> PoolStory {
     let mut story = PoolStory {
-        pool: pool.to_owned(),
+        pool: asked.pool.to_owned(),
+        error: wrong(asked, job, pods, place),
         ..PoolStory::default()
     };
     let Some(job) = job else {
-        story.error = Some(stale(
-            format!(
-                "the workflow of repository `{}` has no job for pool `{pool}`",
-                place.repository
-            ),
-            place,
-        ));
         return story;
     };
-    let took = runner(job);
     story.url.clone_from(&job.html_url);
-    story.state = Some(job.conclusion.as_ref().unwrap_or(&job.status).clone());
-    story.runner = took.map(str::to_owned);
-    if took.is_some() {
-        story.queued = between(job.created_at, job.started_at);
+    story.state = Some(state(job));
+    story.runner = runner(job).map(str::to_owned);
+    story.queued = queued(job);
+    if story.runner.is_some() {
         story.ran = between(job.started_at, job.completed_at);
     }
     story.steps = own_steps(job);
-    story.error = wrong(pool, labels, job, pods, place);
     story
+}
+
+/// The report of the job of a label.
+pub(super) fn label_story(
+    asked: Asked<'_>,
+    name: &str,
+    job: Option<&Job>,
+    pods: &Pods,
+    place: &Place<'_>,
+) -> LabelStory {
+    LabelStory {
+        label: asked.label.unwrap_or_default().to_owned(),
+        job: name.to_owned(),
+        url: job.and_then(|it| it.html_url.clone()),
+        state: job.map(state),
+        queued: job.and_then(queued),
+        runner: job.and_then(runner).map(str::to_owned),
+        error: wrong(asked, job, pods, place),
+    }
+}
+
+/// GitHub's status of a job; its conclusion once it is completed.
+fn state(job: &Job) -> String {
+    job.conclusion.as_ref().unwrap_or(&job.status).clone()
+}
+
+/// How long a job was queued, once a runner has it.
+pub(super) fn queued(job: &Job) -> Option<Duration> {
+    runner(job)?;
+    between(job.created_at, job.started_at)
 }
 
 fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
@@ -126,129 +175,6 @@ fn own_steps(job: &Job) -> Vec<Step> {
             conclusion: it.conclusion.clone(),
         })
         .collect()
-}
-
-fn wrong(
-    pool: &str,
-    labels: &[String],
-    job: &Job,
-    pods: &Pods,
-    place: &Place<'_>,
-) -> Option<Error> {
-    if is_skipped(job) {
-        return Some(stale(
-            format!("the job of pool `{pool}` was skipped"),
-            place,
-        ));
-    }
-    let asked: Vec<&String> = job.labels.iter().collect();
-    let differs = |a: &[&String], b: &[String]| {
-        let has = |it: &String| a.iter().any(|other| other.eq_ignore_ascii_case(it));
-        a.len() != b.len() || !b.iter().all(has)
-    };
-    if differs(&asked, labels) {
-        return Some(
-            stale(
-                format!("the job of pool `{pool}` asks for other labels than the profile gives its runners"),
-                place,
-            )
-            .cause(format!(
-                "it asks for `{}`, the pool has `{}`",
-                job.labels.join("`, `"),
-                labels.join("`, `")
-            )),
-        );
-    }
-    if let Some(runner) = runner(job)
-        && pods.get(runner).map(String::as_str) != Some(pool)
-    {
-        return Some(foreign(pool, runner, pods, labels, job));
-    }
-    match job.conclusion.as_deref() {
-        None | Some("success") => None,
-        Some("cancelled") => Some(
-            failed(format!("the job of pool `{pool}` was cancelled"), job)
-                .hint(format!("somebody, or its limit of 10 minutes, ended it: look at {}, and run `arcctl smoke` again", page(job, place))),
-        ),
-        Some(other) => Some(failed_job(pool, other, job, place)),
-    }
-}
-
-fn is_skipped(job: &Job) -> bool {
-    job.conclusion.as_deref() == Some("skipped")
-}
-
-fn failed_job(pool: &str, conclusion: &str, job: &Job, place: &Place<'_>) -> Error {
-    let step = job
-        .steps
-        .iter()
-        .find(|it| it.conclusion.as_deref() == Some("failure"))
-        .map(|it| it.name.as_str());
-    let log = page(job, place);
-    let hint = match step {
-        Some(workflow::DOCKER) => format!(
-            "read the log at {log}; `kubectl -n {} logs POD -c docker` of another runner of the pool shows what its dockerd says",
-            place.namespace
-        ),
-        Some(workflow::ROLE) => format!(
-            "read the log at {log}; `arcctl plan` shows whether role, trust policy and OIDC provider are as they must be, and a runner that was started before them has to be deleted"
-        ),
-        Some(workflow::ROLE_IN_DOCKER) => format!(
-            "read the log at {log}: the image may not be pulled, or the token of the role is not at the same path in the docker container"
-        ),
-        Some(_) => format!("read the log at {log}"),
-        None => format!(
-            "no step of it failed: its runner was lost, or could not begin; look at {log} and at `arcctl doctor`"
-        ),
-    };
-    match step {
-        Some(step) => {
-            failed(format!("the job of pool `{pool}` failed at `{step}`"), job).hint(hint)
-        }
-        None => failed(
-            format!("the job of pool `{pool}` ended as `{conclusion}`"),
-            job,
-        )
-        .hint(hint),
-    }
-}
-
-fn foreign(pool: &str, runner: &str, pods: &Pods, labels: &[String], job: &Job) -> Error {
-    let error = match pods.get(runner) {
-        Some(other) => failed(
-            format!("the job of pool `{pool}` was taken by `{runner}`, a runner of pool `{other}`"),
-            job,
-        ),
-        None => failed(
-            format!(
-                "the job of pool `{pool}` was taken by `{runner}`, which is no runner of this profile"
-            ),
-            job,
-        ),
-    };
-    error
-        .cause(format!("it has the labels too: `{}`", labels.join("`, `")))
-        .hint(format!(
-            "give pool `{pool}` a label in the profile that only its runners have; then `arcctl up`, and `arcctl render` for the workflow"
-        ))
-}
-
-fn failed(message: String, job: &Job) -> Error {
-    Error::failed(System::GitHub, message).object(format!("job/{}", job.name))
-}
-
-/// The workflow in the repository differs from the one that `render` writes for this profile.
-fn stale(message: String, place: &Place<'_>) -> Error {
-    Error::failed(System::GitHub, message)
-        .object(format!("repository/{}", place.repository))
-        .hint(format!(
-            "the workflow there is of another profile, or older: `arcctl render DIR` writes it, commit `DIR/{}`",
-            workflow::PATH
-        ))
-}
-
-fn page<'a>(job: &'a Job, place: &Place<'a>) -> &'a str {
-    job.html_url.as_deref().unwrap_or(place.run)
 }
 
 #[cfg(test)]
@@ -285,7 +211,48 @@ mod tests {
         let labels = ["self-hosted".to_owned(), "X".to_owned()];
         let pods = [("basic-a-b", "basic"), ("large-a-b", "large")];
         let pods = pods.map(|(pod, pool)| (pod.to_owned(), pool.to_owned()));
-        story("basic", &labels, job, &pods.into(), &PLACE)
+        let asked = Asked {
+            pool: "basic",
+            label: None,
+            labels: &labels,
+        };
+        story(asked, job, &pods.into(), &PLACE)
+    }
+
+    #[test]
+    fn a_job_of_a_label_says_which() {
+        let labels = ["basic".to_owned(), "gpu".to_owned()];
+        let asked = Asked {
+            pool: "basic",
+            label: Some("gpu"),
+            labels: &labels,
+        };
+        let pods = Pods::from([("basic-a-b".to_owned(), "basic".to_owned())]);
+        let told = |changes: &Value| {
+            let job = job(changes);
+            label_story(asked, "basic with gpu", Some(&job), &pods, &PLACE)
+        };
+        let good = told(&json!({"labels": ["basic", "GPU"]}));
+        assert!(good.error.is_none(), "{good:?}");
+        assert_eq!(good.runner.as_deref(), Some("basic-a-b"));
+        let other = told(&json!({"labels": ["basic"]})).error.unwrap();
+        assert!(other.message.contains("label `gpu` of pool `basic`"));
+        let taken = json!({"labels": ["basic", "gpu"], "runner_name": "x"});
+        let taken = told(&taken).error.unwrap();
+        assert!(
+            taken.message.contains("no runner of this profile"),
+            "{taken}"
+        );
+        let none = label_story(asked, "basic with gpu", None, &pods, &PLACE);
+        let pool = PoolStory {
+            labels: vec![good, none],
+            ..PoolStory::default()
+        };
+        assert_eq!(
+            pool.errors().map(|it| it.0).collect::<Vec<_>>(),
+            ["basic with gpu"]
+        );
+        assert_eq!(pool.runners().collect::<Vec<_>>(), ["basic-a-b"]);
     }
 
     fn error(changes: &Value) -> Error {

@@ -4,6 +4,7 @@
 
 mod cleanup;
 mod dispatch;
+mod fault;
 mod follow;
 mod job_report;
 mod queue_reason;
@@ -29,7 +30,7 @@ use crate::{
     profile::{KubeDuration, Pool, Profile},
 };
 use job_report::Pods;
-pub use job_report::{PoolStory, Step};
+pub use job_report::{LabelStory, PoolStory, Step};
 use queue_reason::Cause;
 
 /// How long a dispatched run may take to appear.

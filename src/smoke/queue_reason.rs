@@ -6,11 +6,16 @@ use crate::{
     error::Error,
 };
 
+/// The labels of a scale set at GitHub, its name among them; `None`: there is no such scale set.
+pub(super) type SetLabels = Option<Vec<String>>;
+
 /// The facts while a job is queued.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue<'a> {
     /// The pool.
     pub pool: &'a str,
+    /// The labels of the pool's scale set at GitHub, or why they are not known; `None`: the pool is no scale set.
+    pub set: Option<&'a Result<SetLabels, Error>>,
     /// The labels of the job.
     pub labels: &'a [String],
     /// The runners of the profile's scope.
@@ -47,6 +52,11 @@ pub(super) fn why_queued(queue: &Queue<'_>) -> Cause {
     {
         return cause;
     }
+    if let Some(Ok(set)) = queue.set
+        && let Some(cause) = not_of_the_set(queue, set.as_deref())
+    {
+        return cause;
+    }
     let (pool, labels) = (queue.pool, queue.labels);
     let is_mine = |it: &&Runner| queue.pods.get(&it.name).is_some_and(|of| of == pool);
     let mine: Vec<&Runner> = queue.runners.iter().filter(is_mine).collect();
@@ -58,7 +68,11 @@ pub(super) fn why_queued(queue: &Queue<'_>) -> Cause {
     if online.is_empty() {
         return absent(queue, mine.len());
     }
-    let lacking = |runner: &Runner| labels.iter().find(|it| !has(runner, it));
+    // GitHub lists no labels of the runners of a scale set (reference: scale-sets.md 4): the set's own are compared above.
+    let lacking = |runner: &Runner| {
+        let mut labels = labels.iter().filter(|_| queue.set.is_none());
+        labels.find(|it| !has(runner, it))
+    };
     let matching: Vec<&Runner> = online
         .iter()
         .copied()
@@ -95,10 +109,47 @@ fn absent(queue: &Queue<'_>, registered: usize) -> Cause {
         );
     }
     let pods = queue.pods.values().filter(|of| *of == pool).count();
+    if let Some(set) = queue.set {
+        let unknown = set.as_ref().err().map_or_else(String::new, |error| {
+            format!(
+                "; what GitHub has of its scale set could not be found out: {}",
+                error.message
+            )
+        });
+        return wait(
+            format!(
+                "no runner of scale set `{pool}` is registered at GitHub yet; its pods: {pods}{unknown}"
+            ),
+            "`arcctl doctor` shows why: its listener, its session, or its runners".into(),
+        );
+    }
     wait(
         format!("no runner of pool `{pool}` is registered at GitHub; its pods: {pods}"),
         "`arcctl doctor` shows why; a pool that is at 0 needs a metric that sees queued jobs, or a minimum".into(),
     )
+}
+
+/// The scale set at GitHub is not one for the job, which waiting does not change.
+fn not_of_the_set(queue: &Queue<'_>, set: Option<&[String]>) -> Option<Cause> {
+    let pool = queue.pool;
+    let Some(own) = set else {
+        return Some(wait(
+            format!("there is no scale set `{pool}` at GitHub"),
+            "`arcctl doctor` shows why its controller has not registered it".into(),
+        ));
+    };
+    let has = |label: &String| own.iter().any(|it| it.eq_ignore_ascii_case(label));
+    let label = queue.labels.iter().find(|it| !has(it))?;
+    Some(Cause {
+        reason: format!(
+            "scale set `{pool}` has no label `{label}` at GitHub, only `{}`",
+            own.join("`, `")
+        ),
+        hint: format!(
+            "labels are written when a scale set is made, and a GitHub Enterprise Server before 3.21 may drop them: `arcctl doctor --only scale-set-labels` says what to do; `runs-on: {pool}` works without"
+        ),
+        hopeless: true,
+    })
 }
 
 /// Idle runners match, and GitHub assigns the job to none.
@@ -194,9 +245,19 @@ mod tests {
     }
 
     fn cause(runners: &[Runner], access: Result<&GroupAccess, &Error>) -> Cause {
+        cause_of(None, runners, access)
+    }
+
+    /// The same of a scale set with these labels.
+    fn cause_of(
+        set: Option<&Result<SetLabels, Error>>,
+        runners: &[Runner],
+        access: Result<&GroupAccess, &Error>,
+    ) -> Cause {
         let pods = [("a-1", "a"), ("a-2", "a"), ("b-1", "b")];
         why_queued(&Queue {
             pool: "a",
+            set,
             labels: &["self-hosted".into(), "x".into()],
             runners,
             pods: &pods.map(|(pod, pool)| (pod.into(), pool.into())).into(),
@@ -267,5 +328,29 @@ mod tests {
             "{cause:?}"
         );
         assert!(!cause.hopeless);
+    }
+
+    #[test]
+    fn a_scale_set_without_the_label_of_the_job_is_not_waited_for() {
+        let own = |labels: &[&str]| Ok(Some(labels.iter().map(ToString::to_string).collect()));
+        let admitted = &GroupAccess::Admitted;
+        let dropped = cause_of(Some(&own(&["a", "self-hosted"])), &[], Ok(admitted));
+        assert!(dropped.hopeless, "{dropped:?}");
+        assert!(
+            dropped.reason.contains("has no label `x` at GitHub"),
+            "{dropped:?}"
+        );
+        let absent = cause_of(Some(&Ok(None)), &[], Ok(admitted));
+        assert!(!absent.hopeless && absent.reason.contains("no scale set `a`"));
+        let whole = own(&["a", "self-hosted", "X"]);
+        let starting = cause_of(Some(&whole), &[], Ok(admitted));
+        assert!(!starting.hopeless && starting.reason.contains("registered at GitHub yet"));
+        // Its runners have no labels in GitHub's list.
+        let idle = [runner("a-1", "online", false, "other")];
+        let untaken = cause_of(Some(&whole), &idle, Ok(admitted));
+        assert!(untaken.reason.contains("none of the 1 idle"), "{untaken:?}");
+        let unknown = Err(Error::failed(System::GitHub, "no answer"));
+        let unknown = cause_of(Some(&unknown), &[], Ok(admitted));
+        assert!(unknown.reason.contains("could not be found out: no answer"));
     }
 }

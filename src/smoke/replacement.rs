@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{Smoking, Stage};
+use super::{
+    Smoking, Stage,
+    dispatch::{POOL_LABELS, pool_of},
+};
 use crate::{
     clients::github::Runner,
     error::Result,
@@ -15,8 +18,8 @@ use crate::{
 
 /// A pool after its job.
 struct After<'a> {
-    /// The runner that ran the job; `None`: it is kept, since the pool's runners are not ephemeral.
-    used: Option<&'a str>,
+    /// The runners that ran its jobs; none: they are kept, since the pool's runners are not ephemeral.
+    used: Vec<&'a str>,
     /// The pods of the pool.
     pods: &'a [Value],
     /// How many must be online.
@@ -26,8 +29,10 @@ struct After<'a> {
 impl Smoking<'_> {
     /// Checks whether the runners that ran a job are replaced.
     pub(super) async fn replace(&mut self) -> Result<String> {
-        let open = self.pools.iter().map(|it| it.name.as_str());
-        let open: Vec<&str> = open.filter(|it| !self.replaced.contains_key(*it)).collect();
+        let open = self.pools.iter().copied();
+        let open: Vec<&Pool> = open
+            .filter(|it| !self.replaced.contains_key(&it.name))
+            .collect();
         let mut pods: Vec<Value> = Vec::new();
         let mut see = |pod: &Value| pods.push(outline(pod));
         for selection in self.pods_of(&open) {
@@ -38,7 +43,7 @@ impl Smoking<'_> {
         let stories = self.stories();
         for pool in self.pools.clone() {
             let story = stories.iter().find(|it| it.pool == pool.name);
-            let Some(story) = story.filter(|it| it.error.is_none()) else {
+            let Some(story) = story.filter(|it| it.first_error().is_none()) else {
                 continue;
             };
             if self.replaced.contains_key(&pool.name) {
@@ -46,11 +51,11 @@ impl Smoking<'_> {
             }
             let own: Vec<Value> = pods
                 .iter()
-                .filter(|it| it["metadata"]["labels"]["runner-deployment-name"] == *pool.name)
+                .filter(|it| pool_of(it) == Some(pool.name.as_str()))
                 .cloned()
                 .collect();
             let after = After {
-                used: story.runner.as_deref().filter(|_| is_ephemeral(pool)),
+                used: story.runners().filter(|_| is_ephemeral(pool)).collect(),
                 pods: &own,
                 min: moment(pool.schedule.as_ref(), pool.min, jiff::Timestamp::now()).min,
             };
@@ -66,7 +71,7 @@ impl Smoking<'_> {
             };
             match reason {
                 Some(reason) => waits = Some(format!("pool {}: {reason}", pool.name)),
-                None => self.is_replaced(pool, &own, after.used.is_some()),
+                None => self.is_replaced(pool, &own, !after.used.is_empty()),
             }
         }
         if waits.is_none() {
@@ -105,10 +110,8 @@ impl Smoking<'_> {
 impl After<'_> {
     /// What is missing in the cluster.
     fn in_the_cluster(&self) -> Option<String> {
-        let is_used = |pod: &&Value| name(pod) == self.used && self.used.is_some();
-        if let Some(used) = self.used
-            && self.pods.iter().any(|it| is_used(&it))
-        {
+        let is_there = |used: &&&str| self.pods.iter().any(|pod| name(pod) == Some(**used));
+        if let Some(used) = self.used.iter().find(is_there) {
             return Some(format!("{used} had its job and is still there"));
         }
         let ready = self.pods.iter().filter(|it| is_ready(it)).count();
@@ -135,10 +138,11 @@ fn count(number: usize) -> u32 {
 /// The part of a pod that is needed here: with thousands of pods, no more is kept.
 fn outline(pod: &Value) -> Value {
     let metadata = &pod["metadata"];
+    let labels = POOL_LABELS.map(|it| (it.to_owned(), metadata["labels"][it].clone()));
     json!({
         "metadata": {
             "name": metadata["name"],
-            "labels": {"runner-deployment-name": metadata["labels"]["runner-deployment-name"]},
+            "labels": Map::from_iter(labels),
             "deletionTimestamp": metadata["deletionTimestamp"],
         },
         "status": {"conditions": pod["status"]["conditions"]},
@@ -167,7 +171,7 @@ mod tests {
 
     fn after(pods: &[Value], min: u32) -> After<'_> {
         After {
-            used: Some("a-1"),
+            used: vec!["a-1"],
             pods,
             min,
         }

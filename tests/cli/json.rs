@@ -35,7 +35,7 @@ use arcctl::{
         status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
         strip::strip,
     },
-    smoke::{PoolStory, Smoke, SmokeRun, Step as SmokeStep},
+    smoke::{LabelStory, PoolStory, Smoke, SmokeRun, Step as SmokeStep},
     units::runner::{Asked, RunnerVersion},
 };
 use serde_json::{Value, json};
@@ -428,6 +428,15 @@ fn smoke_document() -> Value {
         }],
         replaced: Some(Duration::from_millis(1500)),
         replacement: Some("a-2".into()),
+        labels: vec![LabelStory {
+            label: "gpu".into(),
+            job: "a with gpu".into(),
+            url: Some("https://x/job".into()),
+            state: Some("success".into()),
+            queued: Some(Duration::from_secs(2)),
+            runner: Some("a-3".into()),
+            error: None,
+        }],
         proven: true,
         error,
     };

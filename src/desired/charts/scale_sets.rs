@@ -23,9 +23,12 @@ const PROBES_SINCE: (u64, u64, u64) = (0, 14, 2);
 const NO_STRATEGY_SINCE: (u64, u64, u64) = (0, 15, 0);
 /// The port of the health probes.
 const PROBE_ADDRESS: &str = ":8081";
-/// The port and the path of the metrics.
+/// The port of the metrics.
 const METRICS_ADDRESS: &str = ":8080";
-const METRICS_PATH: &str = "/metrics";
+/// The name of that port in the pods of the controller (its chart) and of the listeners (the controller).
+pub const METRICS_PORT: &str = "metrics";
+/// The path of the metrics.
+pub const METRICS_PATH: &str = "/metrics";
 /// The label of Argo CD: on objects that the controller makes, Argo CD would take them for its own and delete them
 /// (actions-runner-controller#3533).
 const NOT_PROPAGATED: &str = "argocd.argoproj.io/instance";

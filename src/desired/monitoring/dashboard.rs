@@ -4,30 +4,68 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::min_replicas::IN_FORCE;
+use super::{
+    min_replicas::{IN_FORCE, SET_IN_FORCE},
+    shown, watches_scale_sets,
+};
 use crate::{profile::Profile, templates};
 
-/// The metric with the minimum outside of windows, which exists without rules.
-const OUTSIDE: &str = "horizontalrunnerautoscaler_spec_min_replicas";
+/// The series that rules record, and what has the minimum without them: of an autoscaler that outside of windows, of a
+/// listener the one that it keeps.
+const MINIMUMS: [(&str, &str); 2] = [
+    (IN_FORCE, "horizontalrunnerautoscaler_spec_min_replicas"),
+    (SET_IN_FORCE, "gha_min_runners"),
+];
 
-/// The dashboard; without `rules` there is no series for the minimum in force, and it shows the base value.
+/// The variables of the dashboard that list the pools of a mode.
+const POOLS: &str = "pool";
+const SETS: &str = "set";
+
+/// The dashboard; without `rules` there is no series for the minimum in force, and it shows what else there is.
 pub(super) fn dashboard(profile: &Profile, rules: bool) -> Value {
     let mut dashboard = templates::DASHBOARD.value(&[
         ("PROFILE", json!(profile.name)),
         ("SCHEDULE", json!(windows(profile, rules))),
-        (
-            "CERTIFICATE",
-            json!(profile.controller.serving_certificate()),
-        ),
     ]);
+    let (deployments, sets) = (profile.has_deployments(), watches_scale_sets(profile));
+    let mut panels = Vec::new();
+    if deployments {
+        let certificate = json!(profile.controller.serving_certificate());
+        let of_deployments = templates::DEPLOYMENT_PANELS.items(&[("CERTIFICATE", certificate)]);
+        append(&mut panels, of_deployments);
+    }
+    if sets {
+        append(&mut panels, templates::SCALE_SET_PANELS.items(&[]));
+    }
     if !rules {
-        let panels = dashboard["panels"].as_array_mut();
-        panels.into_iter().flatten().for_each(without_rules);
+        panels.iter_mut().for_each(without_rules);
+    }
+    if let Some(last) = dashboard["panels"].as_array_mut() {
+        append(&mut panels, std::mem::take(last));
+    }
+    dashboard["panels"] = panels.into();
+    if let Some(variables) = dashboard["templating"]["list"].as_array_mut() {
+        variables.retain(|it| match it["name"].as_str() {
+            Some(POOLS) => deployments,
+            Some(SETS) => sets,
+            _ => true,
+        });
     }
     dashboard
 }
 
-/// Replaces the minimum in force by the one outside of windows, or removes it where that is shown already.
+/// Puts `more` below the panels that are there.
+fn append(panels: &mut Vec<Value>, more: Vec<Value>) {
+    let number = |panel: &Value, key: &str| panel["gridPos"][key].as_u64().unwrap_or_default();
+    let ends = panels.iter().map(|it| number(it, "y") + number(it, "h"));
+    let end = ends.max().unwrap_or_default();
+    for mut panel in more {
+        panel["gridPos"]["y"] = json!(end + number(&panel, "y"));
+        panels.push(panel);
+    }
+}
+
+/// Replaces the minimum in force by what there is without rules, or removes it where that is shown already.
 fn without_rules(panel: &mut Value) {
     if panel["title"] == "Minimum in force" {
         panel["title"] = json!("Minimum outside windows");
@@ -35,23 +73,28 @@ fn without_rules(panel: &mut Value) {
     let Some(targets) = panel.get_mut("targets").and_then(Value::as_array_mut) else {
         return;
     };
-    let has_outside = targets
-        .iter()
-        .any(|it| it["expr"].as_str().is_some_and(|it| it.contains(OUTSIDE)));
-    if has_outside {
-        targets.retain(|it| !it["expr"].as_str().is_some_and(|it| it.contains(IN_FORCE)));
-    }
-    for target in targets {
-        if let Some(expression) = target["expr"].as_str() {
-            target["expr"] = json!(expression.replace(IN_FORCE, OUTSIDE));
+    for (recorded, live) in MINIMUMS {
+        if targets.iter().any(|it| asks(it, live)) {
+            targets.retain(|it| !asks(it, recorded));
+        }
+        for target in targets.iter_mut() {
+            if let Some(expression) = target["expr"].as_str() {
+                target["expr"] = json!(expression.replace(recorded, live));
+            }
         }
     }
+}
+
+/// Whether a query is about a metric.
+fn asks(target: &Value, metric: &str) -> bool {
+    let expression = target["expr"].as_str();
+    expression.is_some_and(|it| it.contains(metric))
 }
 
 /// The profile's windows, which no metric contains.
 fn windows(profile: &Profile, rules: bool) -> String {
     let mut text = String::new();
-    for pool in profile.deployment_pools() {
+    for pool in shown(profile) {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -69,7 +112,7 @@ fn windows(profile: &Profile, rules: bool) -> String {
             );
         }
     }
-    if !rules {
+    if !rules && profile.has_deployments() {
         text.push_str("\nThe controller's metrics have the minimum outside windows only. With `monitoring.alerts` a rule records the one in force.\n");
     }
     text

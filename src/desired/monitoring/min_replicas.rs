@@ -1,7 +1,8 @@
 //! The `PromQL` expression of a pool's minimum in force. Pure: no I/O.
 //!
-//! The controller's own metric has only the autoscaler's base value. The overrides are evaluated with UTC instants, as
-//! in the controller: they recur every 24 or 168 hours; clock changes are already in their dates.
+//! The controller's own metric has only the autoscaler's base value, and the listener's of a scale set what somebody last wrote.
+//! The overrides are evaluated with UTC instants, as in the controller and in the table of a scale set: they recur every 24
+//! or 168 hours; clock changes are already in their dates.
 
 use jiff::Timestamp;
 
@@ -12,6 +13,9 @@ use crate::profile::{
 
 /// The series with the minimum in force, by pool.
 pub const IN_FORCE: &str = "arcctl:min_replicas:in_force";
+
+/// The same, by scale set.
+pub const SET_IN_FORCE: &str = "arcctl:min_runners:in_force";
 
 /// The expression of the minimum: that of the first active override, else `base`.
 pub(super) fn expression(overrides: &[Override], base: u32) -> String {

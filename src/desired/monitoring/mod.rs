@@ -1,21 +1,23 @@
-//! Alerts and the dashboard: a `PrometheusRule` and a `ConfigMap` for Grafana's sidecar. Pure: no I/O.
+//! Alerts and the dashboard: a `PrometheusRule` and a `ConfigMap` for Grafana's sidecar; and `PodMonitors` of GitHub's own
+//! controller. Each has the parts of the modes that the profile's pools have. Pure: no I/O.
 //!
-//! The `ServiceMonitor` is part of the controller's chart (`desired::controller`).
+//! The `ServiceMonitor` is part of the chart of the community's controller (`desired::charts::controller`).
 
 mod dashboard;
 mod min_replicas;
+mod pod_monitors;
 mod rules;
 
-pub use min_replicas::IN_FORCE;
+pub use min_replicas::{IN_FORCE, SET_IN_FORCE};
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{DesiredError, Facts, names, pool::autoscaler};
+use super::{DesiredError, Facts, names, pool::autoscaler, scale_set};
 use crate::profile::{
-    Auto, Monitoring, Profile,
-    schedule::{Override, parse_live},
+    Auto, Monitoring, Pool, Profile,
+    schedule::{Override, parse_live, parse_table},
 };
 
 /// The API of the Prometheus operator.
@@ -27,9 +29,9 @@ pub const DASHBOARD: &str = "actions-runner-controller-dashboard";
 /// The label that Grafana's sidecar selects dashboards by, and its value.
 pub const SIDECAR: (&str, &str) = ("grafana_dashboard", "1");
 
-/// A pool, and the overrides of its autoscaler in the cluster.
+/// A pool, and the overrides of its autoscaler, or of its table, in the cluster.
 struct Scheduled<'a> {
-    pool: &'a crate::profile::Pool,
+    pool: &'a Pool,
     overrides: Vec<Override>,
     /// When dated overrides end although the schedule continues, in seconds.
     ends: Option<i64>,
@@ -42,6 +44,24 @@ pub const fn wanted(choice: Auto, crd: Option<bool>) -> bool {
         Auto::Always => true,
         Auto::Never => false,
     }
+}
+
+/// Whether the profile has scale sets whose metrics can be read.
+pub fn watches_scale_sets(profile: &Profile) -> bool {
+    profile.has_scale_sets() && profile.scale_sets.metrics
+}
+
+/// Whether to create the `PodMonitors` of scale sets, in this cluster.
+pub fn wants_pod_monitors(profile: &Profile, facts: &Facts) -> bool {
+    let choice = profile.monitoring.as_ref().map(|it| it.pod_monitor);
+    watches_scale_sets(profile) && choice.is_some_and(|it| wanted(it, facts.pod_monitor_crd))
+}
+
+/// The pools that alerts and the dashboard show: those of scale sets last.
+fn shown(profile: &Profile) -> impl Iterator<Item = &Pool> {
+    let with_sets = watches_scale_sets(profile);
+    let sets = profile.scale_set_pools().filter(move |_| with_sets);
+    profile.deployment_pools().chain(sets)
 }
 
 /// Whether to create alerts, in this cluster.
@@ -61,12 +81,15 @@ pub(super) fn objects(profile: &Profile, facts: &Facts) -> Result<Vec<Value>, De
     let Some(monitoring) = &profile.monitoring else {
         return Ok(Vec::new());
     };
-    // Those of runner scale sets are not made yet: the lint says so.
-    if !profile.has_deployments() {
+    // Scale sets without metrics: the lint says so.
+    if shown(profile).next().is_none() {
         return Ok(Vec::new());
     }
     let (rules, dashboard) = (wants_rules(profile, facts), wants_dashboard(profile, facts));
     let mut objects = Vec::new();
+    if wants_pod_monitors(profile, facts) {
+        objects.extend(pod_monitors::pod_monitors(profile, monitoring));
+    }
     if rules {
         let groups = rules::groups(profile, &scheduled(profile, facts)?);
         objects.push(json!({
@@ -115,11 +138,17 @@ fn metadata(
     metadata.into()
 }
 
-/// Each pool with the overrides that its autoscaler gets or keeps: the rules must match the controller.
+/// Each pool with the overrides that its autoscaler or its table gets or keeps: the rules must match what is in the cluster.
 fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a>>, DesiredError> {
-    let of = |pool| {
-        let live = autoscaler::scheduled_overrides(pool, facts)?;
-        let overrides = live.as_ref().and_then(parse_live).unwrap_or_default();
+    let of = |pool: &'a Pool| {
+        let overrides = if pool.is_scale_set() {
+            let table = scale_set::schedule::table(pool, facts)?;
+            table.as_deref().and_then(parse_table).map(|it| it.1)
+        } else {
+            let live = autoscaler::scheduled_overrides(pool, facts)?;
+            live.as_ref().and_then(parse_live)
+        };
+        let overrides = overrides.unwrap_or_default();
         let ends = min_replicas::end(&overrides, pool, facts.now);
         Ok(Scheduled {
             pool,
@@ -127,5 +156,5 @@ fn scheduled<'a>(profile: &'a Profile, facts: &Facts) -> Result<Vec<Scheduled<'a
             ends,
         })
     };
-    profile.deployment_pools().map(of).collect()
+    shown(profile).map(of).collect()
 }

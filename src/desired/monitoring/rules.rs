@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     Scheduled,
-    min_replicas::{self, IN_FORCE},
+    min_replicas::{self, IN_FORCE, SET_IN_FORCE},
+    watches_scale_sets,
 };
 use crate::{
     desired::{names, pool::runner_version},
@@ -17,6 +18,9 @@ use crate::{
 /// The label of the controller's metrics with the name of the autoscaler, which is the pool's.
 const POOL: &str = "horizontalrunnerautoscaler";
 
+/// The label of the metrics of GitHub's own controller and its listeners with the name of the scale set, which is the pool's.
+const SET: &str = "name";
+
 /// The end of a pool's dated schedule.
 const ENDS: &str = "arcctl:schedule_ends:timestamp_seconds";
 
@@ -25,25 +29,36 @@ const RUNNER_ENDS: &str = "arcctl:runner_jobs_end:timestamp_seconds";
 
 /// Recording rules first: the alerts use them, and a group's rules are evaluated in order.
 pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
-    let recording = |name: &str, pool: &Scheduled, expression: String| {
-        json!({
-            "record": name,
-            "expr": expression,
-            "labels": {POOL: pool.pool.name, "profile": profile.name},
-        })
-    };
     let mut rules = Vec::new();
     for pool in pools {
+        let (minimum, label) = if pool.pool.is_scale_set() {
+            (SET_IN_FORCE, SET)
+        } else {
+            (IN_FORCE, POOL)
+        };
+        let mut record = |name: &str, expression: String| {
+            rules.push(json!({
+                "record": name,
+                "expr": expression,
+                "labels": {label: pool.pool.name, "profile": profile.name},
+            }));
+        };
         let expression = min_replicas::expression(&pool.overrides, pool.pool.min);
-        rules.push(recording(IN_FORCE, pool, expression));
+        record(minimum, expression);
         if let Some(end) = pool.ends {
-            rules.push(recording(ENDS, pool, format!("vector({end})")));
+            record(ENDS, format!("vector({end})"));
         }
         if let Some(end) = runner_ends(profile, pool.pool) {
-            rules.push(recording(RUNNER_ENDS, pool, format!("vector({end})")));
+            record(RUNNER_ENDS, format!("vector({end})"));
         }
     }
-    rules.extend(alerts(profile));
+    if profile.has_deployments() {
+        rules.extend(deployment_alerts(profile));
+    }
+    if watches_scale_sets(profile) {
+        rules.extend(scale_set_alerts(profile));
+    }
+    rules.extend(templates::POOL_ALERTS.items(&[("PROFILE", json!(profile.name))]));
     json!([{"name": format!("arcctl-{}", profile.name), "rules": rules}])
 }
 
@@ -56,19 +71,32 @@ fn runner_ends(profile: &Profile, pool: &Pool) -> Option<i64> {
     Some(midnight.as_second())
 }
 
-/// The alerts of `templates/monitoring/alerts.yaml`.
-fn alerts(profile: &Profile) -> Vec<Value> {
+/// The alerts of `templates/monitoring/deployment-alerts.yaml`.
+fn deployment_alerts(profile: &Profile) -> Vec<Value> {
     let controller = &profile.controller;
     let lease = if controller.release == names::CONTROLLER {
         controller.release.clone()
     } else {
         controller.full_name()
     };
-    templates::ALERTS.items(&[
+    templates::DEPLOYMENT_ALERTS.items(&[
         ("PROFILE", json!(profile.name)),
         ("NAMESPACE", json!(controller.namespace)),
         ("LOG_COMMAND", json!(controller.log_command())),
         ("LEASE", json!(lease)),
         ("CERTIFICATE", json!(controller.serving_certificate())),
+    ])
+}
+
+/// The alerts of `templates/monitoring/scale-set-alerts.yaml`.
+fn scale_set_alerts(profile: &Profile) -> Vec<Value> {
+    let sets = &profile.scale_sets;
+    templates::SCALE_SET_ALERTS.items(&[
+        ("PROFILE", json!(profile.name)),
+        ("NAMESPACE", json!(sets.namespace)),
+        ("LOG_COMMAND", json!(sets.log_command())),
+        // The chart names the Lease after the Deployment (reference: scale-sets.md 2.2).
+        ("LEASE", json!(sets.full_name())),
+        ("CRON_JOB", json!(names::schedule_name(&profile.name))),
     ])
 }

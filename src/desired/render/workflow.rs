@@ -1,5 +1,8 @@
 //! The workflow that `arcctl smoke` dispatches: a job per pool, which tests a command, docker and the AWS role on the
-//! pool's runners, if the pool has them. Pure: no I/O.
+//! pool's runners, if the pool has them; and a job per label of a runner scale set. Pure: no I/O.
+//!
+//! The labels of a scale set are shown by no page and no list of GitHub, and some servers drop them: only a job proves one
+//! (reference: scale-sets.md 4).
 //!
 //! EKS gives the role to the containers of the pod. Containers that the pod's own dockerd starts get neither the
 //! variables nor the token; both must be passed (reference: arc.md 9).
@@ -36,33 +39,82 @@ pub fn run_name(nonce: &str) -> String {
     format!("arcctl smoke {nonce}")
 }
 
-/// The `runs-on` labels of the job for `pool`. The name of a scale set always names it, and it has no label `self-hosted`.
-pub fn job_labels(pool: &Pool) -> Vec<String> {
-    if pool.is_scale_set() {
-        return vec![pool.name.clone()];
+/// A job of the workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolJob {
+    /// Its name at GitHub.
+    pub name: String,
+    /// Its `runs-on`.
+    pub labels: Vec<String>,
+    /// The label of the scale set that it proves; `None`: it is the pool's own job.
+    pub label: Option<String>,
+}
+
+/// The jobs of `pool`: its own first; then, of a scale set, one for each label.
+///
+/// The name of a scale set always names it, and it has no label `self-hosted`. A job for a label also asks for the name, since
+/// other runners may have the same label.
+pub fn jobs(pool: &Pool) -> Vec<PoolJob> {
+    let own = |labels: Vec<String>| PoolJob {
+        name: pool.name.clone(),
+        labels,
+        label: None,
+    };
+    if !pool.is_scale_set() {
+        let fixed = std::iter::once("self-hosted".to_owned());
+        return vec![own(fixed.chain(runner_labels(pool)).collect())];
     }
-    let mut labels = vec!["self-hosted".to_owned()];
-    labels.extend(runner_labels(pool));
-    labels
+    let labels = runner_labels(pool).into_iter();
+    let beside_its_name = labels.filter(|it| !it.eq_ignore_ascii_case(&pool.name));
+    let of_labels = beside_its_name.map(|label| PoolJob {
+        name: format!("{} with {label}", pool.name),
+        labels: vec![pool.name.clone(), label.clone()],
+        label: Some(label),
+    });
+    std::iter::once(own(vec![pool.name.clone()]))
+        .chain(of_labels)
+        .collect()
 }
 
 /// The workflow's text.
 pub fn text(profile: &Profile) -> String {
     let mut text = templates::SMOKE_WORKFLOW.text(&[]);
     for pool in &profile.pools {
-        let labels = Value::from(job_labels(pool)).to_string();
-        text += &templates::SMOKE_JOB.text(&[("POOL", &pool.name), ("LABELS", &labels)]);
-        if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
-            let image = mirrored(profile.images.as_ref(), JOB_IMAGE);
-            // Writing to a String cannot fail.
-            let _ignored = writeln!(text, "    container: {image}");
+        for (number, job) in jobs(pool).iter().enumerate() {
+            text += &job_text(profile, pool, number, job);
         }
-        text.push_str("    steps:\n");
-        for (name, script) in steps(profile, pool) {
-            let _ignored = writeln!(text, "      - name: {name}\n        run: |");
-            for line in script.lines() {
-                let _ignored = writeln!(text, "          {line}");
-            }
+    }
+    text
+}
+
+/// The `number`th job of a pool.
+fn job_text(profile: &Profile, pool: &Pool, number: usize, job: &PoolJob) -> String {
+    let id = match job.label {
+        None => format!("pool-{}", pool.name),
+        Some(_) => format!("label-{number}-of-{}", pool.name),
+    };
+    let quoted = |value: Value| value.to_string();
+    let mut text = templates::SMOKE_JOB.text(&[
+        ("ID", &id),
+        ("NAME", &quoted(job.name.clone().into())),
+        ("POOL", &pool.name),
+        ("LABELS", &quoted(job.labels.clone().into())),
+    ]);
+    if matches!(pool.container_mode, ContainerMode::Kubernetes(_)) {
+        let image = mirrored(profile.images.as_ref(), JOB_IMAGE);
+        // Writing to a String cannot fail.
+        let _ignored = writeln!(text, "    container: {image}");
+    }
+    text.push_str("    steps:\n");
+    let mut steps = steps(profile, pool);
+    if job.label.is_some() {
+        // What the runners can do, the pool's own job has shown.
+        steps.truncate(1);
+    }
+    for (name, script) in steps {
+        let _ignored = writeln!(text, "      - name: {name}\n        run: |");
+        for line in script.lines() {
+            let _ignored = writeln!(text, "          {line}");
         }
     }
     text
@@ -142,6 +194,23 @@ mod tests {
         assert_eq!(job["runs-on"], json!(["self-hosted", "on", "x\"y", "1.0"]));
         assert_eq!(job["name"], "a");
         assert_eq!(workflow["run-name"], run_name("${{ inputs.nonce }}"));
+    }
+
+    #[test]
+    fn each_label_of_a_scale_set_has_a_job_beside_its_name() {
+        let workflow = rendered(&json!([
+            {"name": "a", "mode": "scaleSet", "image": "r:1", "min": 0, "max": 1, "labels": ["gpu", "A", "x\"y"]},
+            {"name": "b", "mode": "scaleSet", "image": "r:1", "min": 0, "max": 1},
+        ]));
+        let jobs = workflow["jobs"].as_object().unwrap();
+        let ids: Vec<&str> = jobs.keys().map(String::as_str).collect();
+        assert_eq!(ids, ["label-1-of-a", "label-2-of-a", "pool-a", "pool-b"]);
+        assert_eq!(jobs["pool-a"]["runs-on"], json!(["a"]));
+        assert_eq!(jobs["label-1-of-a"]["runs-on"], json!(["a", "gpu"]));
+        assert_eq!(jobs["label-2-of-a"]["name"], "a with x\"y");
+        assert_eq!(jobs["label-2-of-a"]["if"], jobs["pool-a"]["if"]);
+        assert_eq!(names(&workflow, "label-1-of-a"), [COMMAND]);
+        assert_eq!(names(&workflow, "pool-a").len(), 4);
     }
 
     #[test]

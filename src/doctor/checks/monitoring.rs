@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     desired::{
-        monitoring::{DASHBOARD, wanted},
+        monitoring::{DASHBOARD, wanted, watches_scale_sets},
         names,
         resource::Id,
     },
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::Snapshot,
+        snapshot::{Fact, Snapshot},
     },
     profile::{Auto, Monitoring},
     resource::observed::Observed,
@@ -24,11 +24,32 @@ pub(crate) const CHECKS: &[Check] = &[
         claim: "the cluster has the CRD of the ServiceMonitor that the profile asks for",
         causes: &["api-server-answers"],
         judge: |snapshot| {
+            if !snapshot.profile.has_deployments() {
+                return Ok(Verdict::skipped("all pools are runner scale sets"));
+            }
             possible(
                 snapshot,
                 |it| ("serviceMonitor", it.service_monitor),
-                |it| &it.service_monitors,
+                &snapshot.service_monitors,
                 "servicemonitors",
+            )
+        },
+    },
+    Check {
+        id: "scale-set-monitors-possible",
+        category: "monitoring",
+        severity: Severity::Required,
+        claim: "the cluster has the CRD of the PodMonitors that the profile asks for",
+        causes: &["api-server-answers"],
+        judge: |snapshot| {
+            let Some(crd) = pod_monitors(snapshot) else {
+                return Ok(Verdict::skipped("no runner scale set has metrics"));
+            };
+            possible(
+                snapshot,
+                |it| ("podMonitor", it.pod_monitor),
+                crd,
+                "podmonitors",
             )
         },
     },
@@ -42,7 +63,7 @@ pub(crate) const CHECKS: &[Check] = &[
             possible(
                 snapshot,
                 |it| ("alerts", it.alerts),
-                |it| &it.prometheus_rules,
+                &snapshot.prometheus_rules,
                 "prometheusrules",
             )
         },
@@ -51,10 +72,11 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "monitoring-there",
         category: "monitoring",
         severity: Severity::Advice,
-        claim: "the ServiceMonitor, the alerts and the dashboard that the profile asks for exist",
+        claim: "the monitors, the alerts and the dashboard that the profile asks for exist",
         causes: &[
             "api-server-answers",
             "service-monitor-possible",
+            "scale-set-monitors-possible",
             "alerts-possible",
         ],
         judge: there,
@@ -63,7 +85,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "monitoring-selected",
         category: "monitoring",
         severity: Severity::Advice,
-        claim: "a Prometheus reads the ServiceMonitor and the alerts",
+        claim: "a Prometheus reads the monitors and the alerts",
         causes: &["api-server-answers", "monitoring-there"],
         judge: selected,
     },
@@ -71,7 +93,8 @@ pub(crate) const CHECKS: &[Check] = &[
 
 /// Whether a resource is only for monitoring: no runner needs it.
 pub(super) fn is_monitoring(id: &Id) -> bool {
-    id.kind() == "prometheus-rule" || id.kind() == "config-map" && id.name() == DASHBOARD
+    ["pod-monitor", "prometheus-rule"].contains(&id.kind())
+        || id.kind() == "config-map" && id.name() == DASHBOARD
 }
 
 fn chosen(snapshot: &Snapshot) -> Result<&Monitoring, Verdict> {
@@ -82,7 +105,7 @@ fn chosen(snapshot: &Snapshot) -> Result<&Monitoring, Verdict> {
 fn possible(
     snapshot: &Snapshot,
     choice: fn(&Monitoring) -> (&'static str, Auto),
-    crd: fn(&Snapshot) -> &crate::doctor::snapshot::Fact<bool>,
+    crd: &Fact<bool>,
     plural: &str,
 ) -> Result<Verdict, Verdict> {
     let (key, choice) = choice(chosen(snapshot)?);
@@ -91,7 +114,7 @@ fn possible(
             "monitoring.{key} is not `always`"
         )));
     }
-    Ok(if *known(crd(snapshot))? {
+    Ok(if *known(crd)? {
         Verdict::Holds
     } else {
         Verdict::broken(
@@ -101,15 +124,20 @@ fn possible(
     })
 }
 
-/// The controller's `ServiceMonitors`, if the profile configures one.
+/// Whether the cluster has the CRD of `PodMonitor`; `None`: no pool has metrics for one.
+fn pod_monitors(snapshot: &Snapshot) -> Option<&Fact<bool>> {
+    let facts = snapshot.scale_sets.as_ref();
+    let facts = facts.filter(|_| watches_scale_sets(&snapshot.profile));
+    facts.map(|it| &it.pod_monitors)
+}
+
+/// The `ServiceMonitors` of the community's controller, if the profile configures one.
 fn monitors<'a>(
     snapshot: &'a Snapshot,
     chosen: &Monitoring,
 ) -> Result<Option<Vec<&'a Value>>, Verdict> {
-    if !wanted(
-        chosen.service_monitor,
-        Some(*known(&snapshot.service_monitors)?),
-    ) {
+    let crd = Some(*known(&snapshot.service_monitors)?);
+    if !snapshot.profile.has_deployments() || !wanted(chosen.service_monitor, crd) {
         return Ok(None);
     }
     let is_ours = |it: &&Value| {
@@ -144,13 +172,19 @@ fn selected(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         let labels = monitor["metadata"]["labels"].clone();
         labelled.push((format!("ServiceMonitor `{name}`"), "serviceMonitor", labels));
     }
+    let mut ours = names::labels(&snapshot.profile.name);
+    for (key, value) in &chosen.labels {
+        ours[key] = json!(value);
+    }
+    if let Some(crd) = pod_monitors(snapshot)
+        && wanted(chosen.pod_monitor, Some(*known(crd)?))
+    {
+        let name = "PodMonitors of the scale sets".to_owned();
+        labelled.push((name, "podMonitor", ours.clone()));
+    }
     if wanted(chosen.alerts, Some(*known(&snapshot.prometheus_rules)?)) {
         let name = format!("PrometheusRule `{}`", names::CONTROLLER);
-        let mut labels = names::labels(&snapshot.profile.name);
-        for (key, value) in &chosen.labels {
-            labels[key] = json!(value);
-        }
-        labelled.push((name, "rule", labels));
+        labelled.push((name, "rule", ours));
     }
     if labelled.is_empty() {
         return Ok(Verdict::skipped(

@@ -85,6 +85,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         secret_name,
         at_github,
         recorded,
+        pod_monitors: pod_monitors(kube).await,
     })
 }
 
@@ -92,6 +93,17 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
 async fn recorded(parts: &Parts) -> Result<BTreeMap<String, SetRecord>> {
     let kube = parts.kube.as_ref().map_err(Clone::clone)?;
     inventory::scale_sets(kube, inventory::Home::of(&parts.profile)).await
+}
+
+/// Whether the cluster has the CRD of `PodMonitor`.
+async fn pod_monitors(kube: &Fact<Kube>) -> Fact<bool> {
+    let crd = Target::cluster(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "podmonitors.monitoring.coreos.com",
+    );
+    let found = within("read an object", got(kube, &crd)).await;
+    found.map(|it| it.is_some())
 }
 
 /// The sets with all of their fields: the name of a Secret is not among those that are kept.

@@ -318,6 +318,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("service-monitor-possible", |it| {
         it.service_monitors = Ok(false);
     }),
+    ("scale-set-monitors-possible", |it| {
+        sets(it).pod_monitors = Ok(false);
+    }),
     ("alerts-possible", |it| it.prometheus_rules = Ok(false)),
     ("monitoring-there", |it| {
         observe(it, "prometheus-rule", Observed::Absent);

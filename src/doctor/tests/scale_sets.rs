@@ -32,6 +32,7 @@ pub(super) const FACTS_OF_SCALE_SETS: &[(&str, Hide)] = facts_of_scale_sets!(
     secret_name,
     at_github,
     recorded,
+    pod_monitors,
 );
 
 /// Ids are unique in a scope only.

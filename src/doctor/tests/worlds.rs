@@ -104,6 +104,7 @@ fn prometheus() -> Value {
     let ours = json!({"matchLabels": {"app.kubernetes.io/managed-by": "arcctl"}});
     json!({"metadata": {"namespace": "monitoring", "name": "k8s"},
         "spec": {"serviceMonitorSelector": ours, "serviceMonitorNamespaceSelector": {},
+            "podMonitorSelector": ours, "podMonitorNamespaceSelector": {},
             "ruleSelector": {}, "ruleNamespaceSelector": {"matchLabels": {"team": "ci"}}}})
 }
 
@@ -147,8 +148,14 @@ pub(super) fn with_scale_set() -> Snapshot {
     pool.scaling = None;
     let labels = runner_labels(&pool);
     snapshot.profile.pools.push(pool);
+    snapshot.profile.scale_sets.metrics = true;
     let resources = snapshot.resources.as_mut().unwrap();
     resources.extend([
+        resource(
+            "pod-monitor",
+            "actions-runner-system",
+            "scale-set-listeners",
+        ),
         resource("scale-set", "actions-runner", "fast"),
         resource("runner-pods", "actions-runner", "fast"),
         resource("registration", "github", "fast"),
@@ -227,6 +234,7 @@ fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
                 scope: Some(scope),
             },
         )])),
+        pod_monitors: Ok(true),
     }
 }
 
@@ -236,6 +244,7 @@ fn make() -> Snapshot {
     let mut profile = load(text, "reference").unwrap().profile;
     profile.monitoring = Some(Monitoring {
         service_monitor: Auto::Always,
+        pod_monitor: Auto::Always,
         alerts: Auto::Always,
         ..Monitoring::default()
     });

@@ -11,14 +11,15 @@ use crate::profile::{Auto, KubeDuration};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Monitoring {
-    /// A `ServiceMonitor` through the chart.
+    /// A `ServiceMonitor` through the chart of the community's controller.
     pub service_monitor: Auto,
+    /// `PodMonitors` of GitHub's own controller and of its listeners, with `scaleSets.metrics`.
+    pub pod_monitor: Auto,
     /// A `PrometheusRule` with alerts and each pool's minimum in force.
     pub alerts: Auto,
     /// A Grafana dashboard in a labelled `ConfigMap`.
     pub dashboard: Auto,
-    /// Labels of the `ServiceMonitor`, the `PrometheusRule` and the dashboard, for example the one that Prometheus
-    /// selects.
+    /// Labels of the monitors, the `PrometheusRule` and the dashboard, for example the one that Prometheus selects.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

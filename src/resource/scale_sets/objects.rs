@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::API_VERSION;
 use crate::{
     clients::kube::{Kube, Selection, Target},
+    desired::names::SCALE_SET_LABEL as NAME,
     error::Result,
 };
 
 /// The annotation with the id at GitHub; the controller writes it once the set is registered.
 pub const ID: &str = "runner-scale-set-id";
 
-/// The labels of everything that the controller makes of a set.
-const NAME: &str = "actions.github.com/scale-set-name";
+/// The label of everything that the controller makes of a set: the set's namespace.
 const NAMESPACE: &str = "actions.github.com/scale-set-namespace";
 
 /// The container of a listener's pod.

@@ -30,6 +30,7 @@ fn facts() -> Facts {
         kubernetes: Some((1, 36)),
         secret_version: Some("4711".into()),
         service_monitor_crd: Some(true),
+        pod_monitor_crd: Some(true),
         prometheus_rule_crd: Some(true),
         foreign_cert_manager: Some(false),
         runner_role_arn: Some("arn:aws:iam::111122223333:role/actions-runner-role".into()),

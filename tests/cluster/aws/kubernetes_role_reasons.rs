@@ -78,6 +78,11 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         &["patch"],
         "runners that never started, on full nodes (room.rs has it, with this role)",
     ),
+    (
+        "podmonitors.monitoring.coreos.com",
+        &["get", "list", "watch", "create", "patch", "delete"],
+        SCALE_SETS,
+    ),
     ("secrets", &["list"], SCALE_SETS),
     ("pods", &["get"], SCALE_SETS),
     ("events", &["list"], SCALE_SETS),
@@ -252,6 +257,11 @@ pub(crate) const TEARDOWN: &[Elsewhere] = &[
     (
         "secrets",
         &["get", "list", "create", "update", "patch", "delete"],
+        SCALE_SETS,
+    ),
+    (
+        "podmonitors.monitoring.coreos.com",
+        &["get", "delete"],
         SCALE_SETS,
     ),
     ("serviceaccounts", &["list", "patch", "delete"], SCALE_SETS),

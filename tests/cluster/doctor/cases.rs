@@ -39,6 +39,7 @@ elsewhere! {
     ControllersApart = "controllers-apart",
     PodIdentityAssociation = "pod-identity-association",
     PodIdentityAgent = "pod-identity-agent",
+    ScaleSetMonitorsPossible = "scale-set-monitors-possible",
     ScaleSetControllerRuns = "scale-set-controller-runs",
     ScaleSetSecret = "scale-set-secret",
     ScaleSetNotOutdated = "scale-set-not-outdated",

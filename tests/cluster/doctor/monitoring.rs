@@ -37,10 +37,20 @@ pub(crate) fn operator() -> String {
         "name": {"type": "string", "minLength": 1}, "rules": {"type": "array", "items": rule}}});
     let groups = json!({"type": "object", "properties": {"groups": {"type": "array", "items": group,
         "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}}});
+    let endpoint = json!({"type": "object", "properties": {"port": text, "path": text}});
+    let names = json!({"type": "array", "items": text});
+    let expression = json!({"type": "object", "required": ["key", "operator"], "properties": {
+        "key": text, "operator": text, "values": names}});
+    let pod_monitor = json!({"type": "object", "required": ["selector"], "properties": {
+        "namespaceSelector": {"type": "object", "properties": {"any": {"type": "boolean"}, "matchNames": names}},
+        "podMetricsEndpoints": {"type": "array", "items": endpoint},
+        "selector": {"type": "object", "properties": {
+            "matchLabels": map, "matchExpressions": {"type": "array", "items": expression}}}}});
     let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let items = [
         crd("PrometheusRule", "prometheusrules", &groups),
         crd("ServiceMonitor", "servicemonitors", &any),
+        crd("PodMonitor", "podmonitors", &pod_monitor),
         crd("Prometheus", "prometheuses", &any),
     ];
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()

@@ -13,10 +13,10 @@ use std::{
 
 use arcctl::{
     desired::{Facts, desired, monitoring::DASHBOARD, resource::Resource},
-    profile::{Profile, load},
+    profile::{Mode, Pool, Profile, load},
 };
 use arcctl_sandbox::{
-    exporter::{self, Exporter},
+    exporter::{self, Exporter, PODS, Pools},
     processes::{ProcessGroup, free_port},
     tools,
 };
@@ -39,6 +39,32 @@ const FAULTS: &[(&str, &[(&str, f64)])] = &[
         "ArcctlMinimumNotMet",
         &[("horizontalrunnerautoscaler_runners_registered", 1.0)],
     ),
+    ("ArcctlScaleSetSaturated", &[("gha_desired_runners", 20.0)]),
+    (
+        "ArcctlListenerAbsent",
+        &[("gha_controller_running_listeners", 0.0)],
+    ),
+    ("ArcctlScaleSetWithoutMetrics", &[]),
+    (
+        "ArcctlScaleSetRunnersNotOnline",
+        &[("gha_idle_runners", 0.0)],
+    ),
+    (
+        "ArcctlEphemeralRunnersFailed",
+        &[("gha_controller_failed_ephemeral_runners", 1.0)],
+    ),
+    (
+        "ArcctlScaleSetMinimumNotInForce",
+        &[("gha_min_runners", 5.0)],
+    ),
+    (
+        "ArcctlScaleSetReconcileErrors",
+        &[("controller_runtime_reconcile_errors_total", 1.0)],
+    ),
+    (
+        "ArcctlScaleSetNoLeader",
+        &[("leader_election_master_status", 0.0)],
+    ),
     ("ArcctlPoolWithoutMetrics", &[]),
     ("ArcctlScheduleEnds", &[]),
     ("ArcctlRunnersRefused", &[]),
@@ -60,8 +86,14 @@ const FAULTS: &[(&str, &[(&str, f64)])] = &[
     ),
 ];
 
-/// A profile with one pool, and one more where `more` is its name.
-fn profile(zone: &str, more: Option<&str>) -> Profile {
+/// What the exporter tells of.
+const POOLS: Pools = Pools {
+    deployment: "basic",
+    set: "linux",
+};
+
+/// A profile with a pool of each mode; and one more of each, where `more` has their names.
+fn profile(zone: &str, more: Option<Pools>) -> Profile {
     let text = include_str!("../../../profiles/reference.yaml")
         .replace("timeZone: Asia/Seoul", &format!("timeZone: {zone}"))
         .replace(
@@ -69,11 +101,26 @@ fn profile(zone: &str, more: Option<&str>) -> Profile {
             "min: 1}\n        - {name: night, from: \"22:30\", to: \"06:15\", min: 3}\n",
         );
     let mut profile = load(&text, "reference").unwrap().profile;
-    if let Some(name) = more {
+    profile.scale_sets.metrics = true;
+    let set = |name: &str| {
+        // Its minimum is the exporter's, whatever the time of this test is.
+        Pool {
+            name: name.into(),
+            mode: Mode::ScaleSet,
+            min: 2,
+            max: 20,
+            scaling: None,
+            schedule: None,
+            ..profile.pools[0].clone()
+        }
+    };
+    let mut added = vec![set(POOLS.set)];
+    if let Some(more) = more {
         let mut pool = profile.pools[0].clone();
-        pool.name = name.into();
-        profile.pools.push(pool);
+        pool.name = more.deployment.into();
+        added.extend([set(more.set), pool]);
     }
+    profile.pools.extend(added);
     profile
 }
 
@@ -120,8 +167,8 @@ impl Prometheus {
             }
         }
         fs::write(file("rules.yaml"), json!({"groups": groups}).to_string()).unwrap();
-        // The names that the operator gives the targets of a ServiceMonitor.
-        let targets = ["leader", "standby", "cert-manager"].map(|pod| {
+        // The names that the operator gives the targets of a monitor.
+        let targets = PODS.map(|pod| {
             json!({"targets": [exporter.address().to_string()],
                 "labels": {"__metrics_path__": format!("/{pod}/metrics"), "pod": pod, "namespace": "actions-runner-system"}})
         });
@@ -223,7 +270,7 @@ async fn a_real_prometheus_has_a_result_for_every_query_and_fires_each_alert() {
     // Another test may have installed it.
     drop(rustls::crypto::ring::default_provider().install_default());
     let now = Timestamp::now();
-    let exporter = Exporter::start("basic").await.unwrap();
+    let exporter = Exporter::start(POOLS).await.unwrap();
     let (groups, dashboard) = written(&profile("Asia/Seoul", None), now);
     // The night's minimum of 3 and the weekend's are met, whatever the time of this test is.
     let prometheus = Prometheus::start(&groups, &exporter).await;
@@ -236,8 +283,12 @@ async fn a_real_prometheus_has_a_result_for_every_query_and_fires_each_alert() {
     for (metric, value) in FAULTS.iter().flat_map(|it| it.1) {
         exporter.set(metric, *value);
     }
-    // Written a year ago, its dated windows have ended; and the second pool is unknown to the controller.
-    let mut faulty = profile("Europe/Berlin", Some("unknown"));
+    // Written a year ago, its dated windows have ended; and the second pool of each mode is unknown to its controller.
+    let unknown = Pools {
+        deployment: "unknown",
+        set: "unknown-set",
+    };
+    let mut faulty = profile("Europe/Berlin", Some(unknown));
     // github.com refuses this version since 2026-09-25.
     faulty.github.url = None;
     faulty.pools[0].image = "summerwind/actions-runner:v2.336.0-ubuntu-22.04".into();
@@ -272,7 +323,10 @@ async fn every_query_has_a_result(prometheus: &Prometheus, dashboard: &Value) {
         .iter()
         .flat_map(|it| it["targets"].as_array().into_iter().flatten())
         .map(|it| it["expr"].as_str().unwrap())
-        .map(|it| it.replace("$pool", ".+").replace("$__rate_interval", "1m"))
+        .map(|it| {
+            let all = it.replace("$pool", ".+").replace("$set", ".+");
+            all.replace("$__rate_interval", "1m")
+        })
         .collect();
     assert!(queries.len() > 15, "{queries:?}");
     prometheus
@@ -285,12 +339,19 @@ async fn every_query_has_a_result(prometheus: &Prometheus, dashboard: &Value) {
             true
         })
         .await;
-    // What the list of pools at the top is filled from.
-    let parameters = [("match[]", "horizontalrunnerautoscaler_spec_max_replicas")];
-    let pools = prometheus
-        .ask("label/horizontalrunnerautoscaler/values", &parameters)
-        .await;
-    assert_eq!(pools, json!(["basic"]));
+    // What the lists of pools at the top are filled from.
+    for (metric, label, pool) in [
+        (
+            "horizontalrunnerautoscaler_spec_max_replicas",
+            "horizontalrunnerautoscaler",
+            POOLS.deployment,
+        ),
+        ("gha_max_runners", "name", POOLS.set),
+    ] {
+        let values = format!("label/{label}/values");
+        let pools = prometheus.ask(&values, &[("match[]", metric)]).await;
+        assert_eq!(pools, json!([pool]));
+    }
 }
 
 /// `PromQL`'s own arithmetic against the profile: ten months by the quarter of an hour, and the day around every change of
@@ -372,7 +433,7 @@ fn in_good_order() -> Value {
 
 /// An hour in which the controller says what is healthy, but for `faults`; and whether alerts fire after some minutes.
 fn simulated(faults: &[(&str, f64)], alerts: &[(&str, u32, bool)]) -> Value {
-    let series = exporter::healthy("basic").into_iter().map(|(name, labels, value)| {
+    let series = exporter::healthy(POOLS).into_iter().map(|(name, labels, value)| {
         let fault = faults.iter().find(|it| it.0 == name).map(|it| it.1);
         let values = match fault {
             Some(grows) if name.ends_with("_total") => format!("0+{grows}x60"),

@@ -51,18 +51,18 @@ fn arguments(profile: &Path) -> [&str; 7] {
     ]
 }
 
-fn smoke(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
+pub(crate) fn smoke(cluster: &Cluster, profile: &Path, more: &[&str]) -> Ended {
     cluster.arcctl(&[&arguments(profile)[..], more].concat())
 }
 
-fn commit(cluster: &Cluster, text: &str) {
+pub(crate) fn commit(cluster: &Cluster, text: &str) {
     let github = cluster.world().github();
     github.commit(REPOSITORY, FILE, text).unwrap();
 }
 
 /// The workflow as `render` writes it.
-fn rendered(cluster: &Cluster, profile: &Path) -> String {
-    let directory = profile.with_file_name("rendered");
+pub(crate) fn rendered(cluster: &Cluster, profile: &Path) -> String {
+    let directory = profile.with_extension("rendered");
     let (profile, to) = (profile.to_str().unwrap(), directory.to_str().unwrap());
     let ended = cluster.arcctl(&["render", to, "-f", profile]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);

@@ -4,7 +4,9 @@ mod faults;
 mod foreign;
 mod life;
 mod minor;
+mod monitoring;
 mod removal;
+mod smoke;
 
 use std::path::PathBuf;
 

@@ -324,6 +324,28 @@ async fn a_listener_gets_no_more_jobs_than_it_takes() {
     );
 }
 
+/// Its name is one of its labels, and a job may ask for several.
+#[tokio::test]
+async fn a_job_goes_only_to_a_scale_set_with_all_of_its_labels() {
+    let github = GitHub::start(fast(Mode::Cloud)).await.unwrap();
+    let admin = connect(&github).await;
+    let id = admin.create("fast", &["fast", "gpu"]).await;
+    let path = format!("runtime/runnerscalesets/{id}/sessions");
+    let session = admin
+        .call("POST", &path, json!({ "ownerName": "one" }))
+        .await
+        .json();
+    for wrong in [&["big"][..], &["fast", "big"], &["self-hosted", "gpu"]] {
+        github.queue("dogecompany/app", wrong);
+    }
+    assert_eq!(poll(&session, 0, 9).await.0, 202, "none is for it");
+    for right in [&["fast"][..], &["gpu"], &["FAST", "gpu"]] {
+        github.queue("dogecompany/app", right);
+    }
+    let message = poll(&session, 0, 9).await.1.unwrap();
+    assert_eq!(events(&message).len(), 3);
+}
+
 #[tokio::test]
 async fn the_service_is_faulty_on_request() {
     let github = GitHub::start(fast(Mode::Cloud)).await.unwrap();

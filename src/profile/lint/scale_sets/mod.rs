@@ -106,19 +106,20 @@ fn beside(profile: &Profile, report: &mut Report) {
             "remove `certManager`",
         );
     }
-    if profile.monitoring.is_some() {
+    if profile.monitoring.is_some() && !profile.scale_sets.metrics {
         let path = Path::from(["monitoring"]);
+        let instead = "write `scaleSets: {metrics: true}`";
         if profile.has_deployments() {
             report.advice(
                 path,
-                "alerts and the dashboard show no runner scale set yet, only the other pools",
-                "write `scaleSets: {metrics: true}`, and let Prometheus read the pods of the controller and the listeners",
+                "GitHub's controller serves no metrics: alerts and the dashboard show no runner scale set, only the other pools",
+                instead,
             );
         } else {
             report.error(
                 path,
-                "this version of arcctl makes no alerts and no dashboard for runner scale sets yet",
-                "remove `monitoring`, write `scaleSets: {metrics: true}`, and let Prometheus read the pods of the controller and the listeners",
+                "GitHub's controller serves no metrics, and every pool is a runner scale set: there is nothing to monitor",
+                format!("{instead}, or remove `monitoring`"),
             );
         }
     }
