@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod life;
+mod places;
 mod removal;
 
 use std::path::PathBuf;
@@ -35,17 +36,31 @@ const FAST: &str = "  - name: fast
 
 timeouts:";
 
-/// The sandbox's profile with both pools, changed. The server keeps the labels, as with its feature flag.
+/// The sandbox's profile with both pools, the scale set changed.
 fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+    edited(cluster, name, edits, &[])
+}
+
+/// The same, with changes of the rest of the profile. The server keeps the labels, as with its feature flag.
+fn edited(
+    cluster: &Cluster,
+    name: &str,
+    of_pool: &[(&str, &str)],
+    of_rest: &[(&str, &str)],
+) -> PathBuf {
     cluster.world().github().keep_scale_set_labels(true);
     let charts = cluster.charts_url();
     let located = format!("charts:\n  scaleSets: {charts}\n");
     let mut pool = FAST.to_owned();
-    for (from, to) in edits {
+    for (from, to) in of_pool {
         assert!(pool.contains(from), "the pool has no `{from}`");
         pool = pool.replace(from, to);
     }
-    cluster.profile(name, &[("charts:\n", &located), ("timeouts:", &pool)])
+    let both = [
+        ("charts:\n", located.as_str()),
+        ("timeouts:", pool.as_str()),
+    ];
+    cluster.profile(name, &[of_rest, &both[..]].concat())
 }
 
 /// Who has the runners.
