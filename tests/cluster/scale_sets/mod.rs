@@ -63,6 +63,14 @@ fn edited(
     cluster.profile(name, &[of_rest, &both[..]].concat())
 }
 
+/// Both pools, installed; their profile.
+fn installed(cluster: &Cluster) -> PathBuf {
+    let profile = both(cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    profile
+}
+
 /// Who has the runners.
 fn owner() -> Owner {
     Owner::enterprise("dogecompany")
