@@ -147,7 +147,8 @@ impl Sandbox {
         for (namespace, service, fault) in &faults.egress {
             egress.set_fault(namespace, service, Some(*fault));
         }
-        let kubelet = Kubelet::start(&client, kubelet_settings(&options, &faults)).await?;
+        let settings = kubelet_settings(&options, &faults, control_plane.url());
+        let kubelet = Kubelet::start(&client, settings).await?;
         let github = github(&options, &faults).await?;
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {

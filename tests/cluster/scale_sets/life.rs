@@ -148,6 +148,8 @@ fn the_minimum_of_a_schedule_is_written_where_it_differs() {
         || cluster.get("autoscalingrunnerset", RUNNERS, "fast")["spec"]["minRunners"].clone();
     assert_eq!(minimum(), 1);
     assert_eq!(cluster.up(&profile, &[]).expect(0)["changed"], 0);
+    // The reconciler would be the first.
+    schedules::between_two_starts();
     let patch = json!({"spec": {"minRunners": 3}}).to_string();
     let arguments = ["-n", RUNNERS, "patch", "autoscalingrunnerset", "fast"];
     let more = ["--type", "merge", "-p", &patch];

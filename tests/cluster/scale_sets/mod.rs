@@ -5,6 +5,7 @@ mod foreign;
 mod life;
 mod places;
 mod removal;
+mod schedules;
 
 use std::path::PathBuf;
 
