@@ -55,13 +55,21 @@ pub(super) struct World<'a> {
 impl World<'_> {
     /// A script with what its names are here; of names that begin alike the longest counts.
     fn placed(&self, script: &str) -> String {
-        let mut names: Vec<_> = self.names.iter().collect();
-        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        names
-            .into_iter()
-            .fold(script.to_owned(), |text, (name, here)| {
-                text.replace(name, here)
-            })
+        let (mut text, mut rest) = (String::new(), script);
+        while let Some(next) = rest.chars().next() {
+            let named = self.names.iter().filter(|(name, _)| {
+                let name = name.as_str();
+                !name.is_empty() && rest.starts_with(name)
+            });
+            if let Some((name, here)) = named.max_by_key(|(name, _)| name.len()) {
+                text.push_str(here);
+                rest = &rest[name.len()..];
+            } else {
+                text.push(next);
+                rest = &rest[next.len_utf8()..];
+            }
+        }
+        text
     }
 }
 
@@ -171,7 +179,7 @@ mod tests {
         let pair = |name: &str, here: &str| (name.to_owned(), here.to_owned());
         let world = World {
             directory,
-            names: vec![pair("/etc/a", "short"), pair("/etc/a/b", "long")],
+            names: vec![pair("/etc/a", "short"), pair("/etc/a/b", "/etc/a/long")],
             cut_off,
         };
         run(container(pod).unwrap(), &world).await.unwrap()
@@ -195,7 +203,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pod = pod(r#"echo /etc/a/b/c /etc/a/d > "$LOG""#);
         let ended = run_in(directory.path(), &pod, false).await;
-        assert_eq!(ended.message, "long/c short/d\n");
+        assert_eq!(ended.message, "/etc/a/long/c short/d\n");
     }
 
     #[tokio::test]
