@@ -38,12 +38,12 @@ const FAST: &str = "  - name: fast
 timeouts:";
 
 /// The sandbox's profile with both pools, the scale set changed.
-fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+pub(crate) fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
     edited(cluster, name, edits, &[])
 }
 
 /// The same, with changes of the rest of the profile. The server keeps the labels, as with its feature flag.
-fn edited(
+pub(crate) fn edited(
     cluster: &Cluster,
     name: &str,
     of_pool: &[(&str, &str)],
