@@ -76,6 +76,13 @@ impl World<'_> {
 /// Ends all that a command has started, unless it has ended by itself.
 struct Group(Option<u32>);
 
+impl Group {
+    /// Its first program has ended: nothing is to be killed.
+    fn let_go(&mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.0 {
@@ -149,7 +156,7 @@ pub(super) async fn run(container: &Container, world: &World<'_>) -> Result<Ende
     let mut child = shell.kill_on_drop(true).spawn()?;
     let mut group = Group(child.id());
     let code = if let Ok(status) = tokio::time::timeout(LIMIT, child.wait()).await {
-        group.0 = None;
+        group.let_go();
         status?.code().unwrap_or(137)
     } else {
         137
