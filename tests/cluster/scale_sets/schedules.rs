@@ -89,7 +89,7 @@ fn pods(cluster: &Cluster, job: &str) -> Vec<String> {
     let running = "--field-selector=status.phase=Running";
     let all = kubectl(
         cluster,
-        &format!("get pods -l job-name={job} {running} -o name"),
+        &format!("get pods -l batch.kubernetes.io/job-name={job} {running} -o name"),
     );
     all.lines().map(str::to_owned).collect()
 }

@@ -26,8 +26,9 @@ use crate::{
 /// How long a cluster's own controllers may take to be done.
 const SETTLING: Duration = Duration::from_mins(2);
 
-/// No run in a sandbox without delays takes as long.
+/// No run in a sandbox without delays takes as long; one with scale sets waits for proofs of half a minute.
 const LONGEST_RUN: &str = "3m";
+const LONGEST_RUN_OF_SCALE_SETS: &str = "5m";
 
 /// All systems that are written to.
 pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
@@ -171,7 +172,12 @@ impl Ground {
             // So that the next `up` writes them again.
             arguments.push("--crds");
         }
-        arguments.extend(["--timeout", LONGEST_RUN]);
+        let longest = if self.has_scale_sets {
+            LONGEST_RUN_OF_SCALE_SETS
+        } else {
+            LONGEST_RUN
+        };
+        arguments.extend(["--timeout", longest]);
         arguments
     }
 
