@@ -100,7 +100,7 @@ mod tests {
             .await
             .unwrap();
         let mut stream = TcpStream::connect(proxy.address).await.unwrap();
-        let head = b"CONNECT ghcr.io:443 HTTP/1.1\r\nHost: ghcr.io:443\r\n\r\n";
+        let head = b"CONNECT registry.example:443 HTTP/1.1\r\nHost: registry.example:443\r\n\r\n";
         stream.write_all(head).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
