@@ -85,8 +85,8 @@ fn scale_controller(cluster: &Cluster, replicas: u32) {
     );
     if replicas == 0 {
         let label = "app.kubernetes.io/part-of=gha-rs-controller";
-        let pods = format!("-n {SYSTEM} wait --for=delete --timeout=5m pods -l {label}");
-        kubectl(cluster, &pods);
+        let pods = format!("-n {SYSTEM} get pods -l {label} -o name");
+        until("its pods are gone", || kubectl(cluster, &pods).is_empty());
     } else {
         kubectl(
             cluster,
