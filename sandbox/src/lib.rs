@@ -2,6 +2,7 @@
 //! tests, and for first steps with arcctl.
 
 pub mod admission;
+mod app;
 pub mod authenticator;
 pub mod cert_manager;
 pub mod certificates;
@@ -13,6 +14,7 @@ mod duration;
 pub mod egress;
 pub mod exporter;
 pub mod github;
+mod github_com;
 pub mod image_registry;
 pub mod kubelet;
 mod leases;

@@ -124,7 +124,7 @@ impl Drop for Server {
 }
 
 /// One request per connection at a time is what the proxies' faults are defined on, so HTTP/2 is not offered.
-fn http1_only(config: &ServerConfig) -> Arc<ServerConfig> {
+pub(crate) fn http1_only(config: &ServerConfig) -> Arc<ServerConfig> {
     let mut config = config.clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)

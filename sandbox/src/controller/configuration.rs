@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::app::App;
 use crate::objects::{Objects, SECRET, at, text};
 
 /// What the controller works with. Read once per pod: a changed Secret does not reach a running one.
@@ -26,7 +27,8 @@ pub(super) struct Configuration {
     pub(super) enterprise_url: String,
     pub(super) runner_url: String,
     pub(super) token: String,
-    pub(super) app: bool,
+    /// Instead of the token, where it has an id.
+    pub(super) app: App,
 }
 
 /// Reads the configuration of the container `manager` of a pod.
@@ -96,7 +98,11 @@ pub(super) fn from(args: &[&str], environment: &BTreeMap<String, String>) -> Con
         enterprise_url: variable("GITHUB_ENTERPRISE_URL"),
         runner_url: flag("runner-github-url", ""),
         token: variable("GITHUB_TOKEN"),
-        app: !variable("GITHUB_APP_ID").is_empty(),
+        app: App {
+            id: variable("GITHUB_APP_ID"),
+            installation: variable("GITHUB_APP_INSTALLATION_ID"),
+            key: variable("GITHUB_APP_PRIVATE_KEY"),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use http::Method;
@@ -14,9 +14,13 @@ use serde_json::{Value, json};
 
 use super::configuration::Configuration;
 use super::{Credentials, Delays, GitHubSettings};
+use crate::app::App;
 use crate::objects::text;
 
 const USER_AGENT: &str = "actions-runner-controller";
+
+/// A token of an installation lasts an hour; it is renewed a minute before.
+const TOKEN_LASTS: Duration = Duration::from_mins(59);
 
 /// The level that runners belong to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -73,6 +77,9 @@ pub(super) struct GitHub {
     api: String,
     pub(super) web: String,
     authorization: String,
+    app: App,
+    /// The token of the App's installation, and until when it is used.
+    installation: Arc<tokio::sync::Mutex<Option<(String, Instant)>>>,
     cut_off: Arc<AtomicBool>,
     timeout: Duration,
     credentials: Credentials,
@@ -106,6 +113,8 @@ impl GitHub {
             api,
             web: format!("{}/", web.trim_end_matches('/')),
             authorization,
+            app: configuration.app.clone(),
+            installation: Arc::default(),
             cut_off: Arc::clone(&settings.cut_off),
             timeout: delays.github_timeout,
             credentials: settings.credentials.clone(),
@@ -173,11 +182,49 @@ impl GitHub {
         let verb = method.as_str();
         let verb = format!("{}{}", &verb[..1], verb[1..].to_lowercase());
         let failed = |cause: &str| format!("{verb} \"{url}\": {cause}");
-        let own = self.credentials.for_call(url);
-        let authorization = own.map_or_else(
-            || self.authorization.clone(),
-            |token| format!("Bearer {token}"),
-        );
+        let authorization = match self.credentials.for_call(url) {
+            Some(token) => format!("Bearer {token}"),
+            None if self.app.id.is_empty() => self.authorization.clone(),
+            None => self.of_installation().await.map_err(|it| failed(&it))?,
+        };
+        self.call(method, url, authorization).await
+    }
+
+    /// What the App's installation authenticates with: its token, which lasts an hour.
+    async fn of_installation(&self) -> Result<String, String> {
+        let mut known = self.installation.lock().await;
+        if let Some((authorization, until)) = known.as_ref()
+            && *until > Instant::now()
+        {
+            return Ok(authorization.clone());
+        }
+        let jwt = self.app.jwt(Timestamp::now().as_second());
+        let jwt = jwt.ok_or("could not parse the private key of the App")?;
+        let url = self.app.tokens(&self.api);
+        let (status, body) = self
+            .call(Method::POST, &url, format!("Bearer {jwt}"))
+            .await?;
+        if status != 201 {
+            let message = text(&body, "/message");
+            return Err(format!(
+                "could not refresh installation id {}'s token: received non 2xx response status: {status} {message}",
+                self.app.installation
+            ));
+        }
+        let authorization = format!("Bearer {}", text(&body, "/token"));
+        *known = Some((authorization.clone(), Instant::now() + TOKEN_LASTS));
+        Ok(authorization)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        authorization: String,
+    ) -> Result<(u16, Value), String> {
+        let verb = method.as_str();
+        let verb = format!("{}{}", &verb[..1], verb[1..].to_lowercase());
+        let failed = |cause: &str| format!("{verb} \"{url}\": {cause}");
         if authorization.contains(['\n', '\r']) {
             let value = "invalid header field value for \"Authorization\"";
             return Err(failed(&format!("net/http: {value}")));

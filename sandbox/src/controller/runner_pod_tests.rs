@@ -21,7 +21,7 @@ fn configuration() -> Configuration {
         enterprise_url: String::new(),
         runner_url: String::new(),
         token: String::new(),
-        app: false,
+        app: crate::app::App::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP CONNECT, as the API server sends it to a proxy on a Unix socket.
+//! HTTP CONNECT, as the API server sends it to a proxy on a Unix socket, and programs to the proxy of their environment.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +22,13 @@ impl fmt::Display for Target {
     }
 }
 
-/// Reads a request up to the end of its head; what follows it belongs to the tunnel.
+/// Reads a request that names an address.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Target> {
+    target(&authority(stream).await?)
+}
+
+/// Reads a request up to the end of its head: the host and the port that it names. What follows it belongs to the tunnel.
+pub(crate) async fn authority(stream: &mut (impl AsyncRead + Unpin)) -> Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == LONGEST {
@@ -36,7 +41,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Target
 }
 
 /// Agrees; the tunnel begins.
-pub(super) async fn accept(stream: &mut (impl AsyncWrite + Unpin)) -> Result<()> {
+pub(crate) async fn accept(stream: &mut (impl AsyncWrite + Unpin)) -> Result<()> {
     stream
         .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
         .await?;
@@ -51,18 +56,22 @@ pub(super) async fn reset(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) ->
 }
 
 /// Refuses; the API server repeats the status line, so that `reason` reaches its caller.
-pub(super) async fn refuse(stream: &mut (impl AsyncWrite + Unpin), reason: &str) -> Result<()> {
+pub(crate) async fn refuse(stream: &mut (impl AsyncWrite + Unpin), reason: &str) -> Result<()> {
     let answer = format!("HTTP/1.1 503 {reason}\r\nContent-Length: 0\r\n\r\n");
     stream.write_all(answer.as_bytes()).await?;
     Ok(())
 }
 
-fn parse(head: &str) -> Result<Target> {
+fn parse(head: &str) -> Result<String> {
     let line = head.lines().next().unwrap_or_default();
     let words: Vec<&str> = line.split(' ').collect();
     let ["CONNECT", authority, "HTTP/1.1"] = words[..] else {
         bail!("`{line}` is not a CONNECT request");
     };
+    Ok(authority.to_owned())
+}
+
+fn target(authority: &str) -> Result<Target> {
     let Ok(address) = authority.parse::<SocketAddr>() else {
         bail!("`{authority}` is not an address and a port");
     };
@@ -83,11 +92,11 @@ mod tests {
             "GET / HTTP/1.1\r\n\r\n",
             "CONNECT 10.0.0.1 HTTP/1.1\r\n\r\n",
         ] {
-            assert!(parse(head).is_err(), "{head:?}");
+            let read = parse(head).and_then(|it| target(&it));
+            assert!(read.is_err(), "{head:?}");
         }
-        let error = parse("CONNECT name:443 HTTP/1.1\r\n\r\n")
-            .unwrap_err()
-            .to_string();
+        let named = parse("CONNECT name:443 HTTP/1.1\r\n\r\n").unwrap();
+        let error = target(&named).unwrap_err().to_string();
         assert_eq!(error, "`name:443` is not an address and a port");
     }
 

@@ -4,7 +4,7 @@
 //! cluster IP; either is resolved to its Service, and the stand-in registered for that Service responds. Without one, as
 //! with a pod whose server does not listen yet: `connection refused`.
 
-mod connect;
+pub(crate) mod connect;
 mod resolve;
 
 use std::collections::HashMap;

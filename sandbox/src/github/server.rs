@@ -16,6 +16,7 @@ use super::routes::{Outcome, dispatch};
 use super::state::State;
 use super::token::random;
 use super::{Mode, sandbox_routes, scale_sets};
+use crate::github_com;
 use crate::listen::{Body, Unanswered, whole};
 use crate::openapi::{AnswerView, OpenApi, RequestView};
 
@@ -31,6 +32,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scheme and the host that a request came to. By the names of github.com only HTTPS leads here.
+    pub(super) fn origin(&self, headers: &HeaderMap) -> String {
+        let host = text(headers, "host").unwrap_or("localhost");
+        let is_public = [github_com::API, github_com::SERVICE].contains(&host);
+        let scheme = if is_public { "https" } else { self.scheme };
+        format!("{scheme}://{host}")
     }
 }
 
@@ -71,8 +80,8 @@ pub(super) async fn handle(
 
 fn operation(shared: &Shared, parts: &request::Parts, path: &str, body: &Bytes) -> Response<Body> {
     let query = parts.uri.query().unwrap_or_default();
-    let host = text(&parts.headers, "host").unwrap_or("localhost");
-    let base = format!("{}://{host}{}", shared.scheme, shared.mode.prefix());
+    let origin = shared.origin(&parts.headers);
+    let base = format!("{origin}{}", shared.mode.prefix());
     let mut violations = shared.api.check_request(&RequestView {
         method: parts.method.as_str(),
         path,

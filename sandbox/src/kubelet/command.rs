@@ -1,6 +1,9 @@
 //! Runs the shell command of a Job's container, really, on this machine, in place of a container. It has this machine's
-//! network; on an isolated node it reaches none of the sandbox's servers.
+//! network; on an isolated node it reaches none of the servers that its variables name. Where it names a path of a
+//! volume, it gets the directory that has the volume's files.
 
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,8 +13,11 @@ use tokio::process::Command;
 
 use super::status::containers;
 
-/// How long a command may take.
-const LIMIT: Duration = Duration::from_mins(1);
+/// How long a command may take; the deadline of its Job ends it before.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// The name of the API server in a cluster.
+pub(super) const API_SERVER: &str = "https://kubernetes.default.svc";
 
 /// Where the sandbox's servers are, and where nobody is.
 const SERVERS: &str = "127.0.0.1";
@@ -36,14 +42,71 @@ impl Ended {
     }
 }
 
+/// What stands for a container's world.
+pub(super) struct World<'a> {
+    /// The directory of the command.
+    pub(super) directory: &'a Path,
+    /// What the script names in the container, each with what it is here: paths and addresses.
+    pub(super) names: Vec<(String, String)>,
+    /// Whether the node reaches none of the sandbox's servers.
+    pub(super) cut_off: bool,
+}
+
+impl World<'_> {
+    /// A script with what its names are here; of names that begin alike the longest counts.
+    fn placed(&self, script: &str) -> String {
+        let (mut text, mut rest) = (String::new(), script);
+        while let Some(next) = rest.chars().next() {
+            let named = self.names.iter().filter(|(name, _)| {
+                let name = name.as_str();
+                !name.is_empty() && rest.starts_with(name)
+            });
+            if let Some((name, here)) = named.max_by_key(|(name, _)| name.len()) {
+                text.push_str(here);
+                rest = &rest[name.len()..];
+            } else {
+                text.push(next);
+                rest = &rest[next.len_utf8()..];
+            }
+        }
+        text
+    }
+}
+
+/// Ends all that a command has started, unless it has ended by itself.
+struct Group(Option<u32>);
+
+impl Group {
+    /// Its first program has ended: nothing is to be killed.
+    fn let_go(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // A group that is gone already needs no end.
+            let _ended = std::process::Command::new("sh")
+                .args(["-c", &format!("kill -9 -{id}")])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
 /// The container whose command runs.
 pub(super) fn container(pod: &Pod) -> Option<&Container> {
     let [container] = containers(pod) else {
         return None;
     };
     let command = container.command.as_deref().unwrap_or_default();
-    let is_shell = matches!(command, [shell, flag, _] if shell == "/bin/bash" && flag == "-c");
+    let is_shell = matches!(command, [shell, flag, _] if is_shell(shell) && flag == "-c");
     is_shell.then_some(container)
+}
+
+fn is_shell(program: &str) -> bool {
+    matches!(program, "/bin/bash" | "/bin/sh")
 }
 
 /// Whether the command of a container does nothing but end well: `true`, alone or in a shell.
@@ -61,38 +124,45 @@ pub(super) fn ends_at_once(container: &Container) -> bool {
     }
 }
 
-/// Runs it to its end.
-pub(super) async fn run(container: &Container, cut_off: bool) -> Result<Ended> {
+/// Runs it to its end. What is left of it when this is dropped is killed.
+pub(super) async fn run(container: &Container, world: &World<'_>) -> Result<Ended> {
     let command = container.command.as_deref().unwrap_or_default();
-    let directory = tempfile::tempdir()?;
-    let message = directory.path().join("termination-log");
+    let [program, flag, script] = command else {
+        return Ok(Ended::default());
+    };
+    let message = world.directory.join("termination-log");
     let path = container.termination_message_path.as_deref();
     let place = path.unwrap_or("/dev/termination-log");
-    let mut shell = Command::new("bash");
+    let mut shell = std::process::Command::new(program.trim_start_matches("/bin/"));
     shell
-        .args(&command[1..])
+        .args([flag, &world.placed(script)])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("TMPDIR", directory.path())
-        .current_dir(directory.path())
+        .env("TMPDIR", world.directory)
+        .current_dir(world.directory)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true);
+        .process_group(0);
     for variable in container.env.iter().flatten() {
         let value = variable.value.clone().unwrap_or_default();
         match value.as_str() {
             value if value == place => shell.env(&variable.name, &message),
-            value if cut_off => shell.env(&variable.name, value.replace(SERVERS, NOBODY)),
+            value if world.cut_off => shell.env(&variable.name, value.replace(SERVERS, NOBODY)),
             value => shell.env(&variable.name, value),
         };
     }
-    let status = match tokio::time::timeout(LIMIT, shell.status()).await {
-        Ok(status) => status?.code().unwrap_or(137),
-        Err(_) => 137,
+    let mut shell = Command::from(shell);
+    let mut child = shell.kill_on_drop(true).spawn()?;
+    let mut group = Group(child.id());
+    let code = if let Ok(status) = tokio::time::timeout(LIMIT, child.wait()).await {
+        group.let_go();
+        status?.code().unwrap_or(137)
+    } else {
+        137
     };
     Ok(Ended {
-        code: status,
+        code,
         message: tokio::fs::read_to_string(&message)
             .await
             .unwrap_or_default(),
@@ -112,17 +182,46 @@ mod tests {
         .unwrap()
     }
 
+    async fn run_in(directory: &Path, pod: &Pod, cut_off: bool) -> Ended {
+        let pair = |name: &str, here: &str| (name.to_owned(), here.to_owned());
+        let world = World {
+            directory,
+            names: vec![pair("/etc/a", "short"), pair("/etc/a/b", "/etc/a/long")],
+            cut_off,
+        };
+        run(container(pod).unwrap(), &world).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_command_runs_and_leaves_its_message() {
+        let directory = tempfile::tempdir().unwrap();
         let pod = pod(r#"echo "$WHERE" > "$LOG"; exit 3"#);
-        let container = container(&pod).unwrap();
-        let ended = run(container, false).await.unwrap();
+        let ended = run_in(directory.path(), &pod, false).await;
         assert_eq!(
             (ended.code, ended.message.as_str()),
             (3, "http://127.0.0.1:1\n")
         );
-        let ended = run(container, true).await.unwrap();
+        let ended = run_in(directory.path(), &pod, true).await;
         assert_eq!(ended.message, "http://127.0.0.2:1\n");
+    }
+
+    #[tokio::test]
+    async fn a_script_gets_what_its_names_are_here() {
+        let directory = tempfile::tempdir().unwrap();
+        let pod = pod(r#"echo /etc/a/b/c /etc/a/d > "$LOG""#);
+        let ended = run_in(directory.path(), &pod, false).await;
+        assert_eq!(ended.message, "/etc/a/long/c short/d\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_command_has_started_ends_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let pod = pod("(sleep 2; touch late) & wait");
+        let running = run_in(directory.path(), &pod, false);
+        let limit = Duration::from_millis(500);
+        assert!(tokio::time::timeout(limit, running).await.is_err());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!directory.path().join("late").exists());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::command::Ended;
+
 /// What is remembered of one pod.
 #[derive(Clone, Debug)]
 pub(super) struct History {
@@ -21,6 +23,8 @@ pub(super) struct History {
     pub(super) inits: Vec<Init>,
     /// Since when its containers run.
     pub(super) running: Option<Instant>,
+    /// How the command of its container has ended.
+    pub(super) ended: Option<Ended>,
     /// Since when it is ending.
     pub(super) ending: Option<Instant>,
     /// Before this, nothing is tried again; the kubelet's own writes wake it up early.
@@ -54,6 +58,7 @@ impl History {
             pulled: HashSet::new(),
             inits: Vec::new(),
             running: None,
+            ended: None,
             ending: None,
             retry: None,
         }

@@ -14,7 +14,7 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use super::command::{self, Ended};
+use super::command::{self, Ended, World};
 use super::events::{Note, Recorder};
 use super::fault;
 use super::history::{Histories, History};
@@ -22,7 +22,11 @@ use super::images::Stores;
 use super::pod_state;
 use super::probes;
 use super::status::{self, Place};
+use super::volumes;
 use super::{Failed, Settings};
+
+/// How often it is looked whether a pod goes while its command runs.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What every turn needs.
 pub(super) struct Context {
@@ -128,11 +132,11 @@ impl Turn<'_> {
             && pod_state::is_running(self.pod)
         {
             let ended = match command::container(self.pod) {
-                Some(container) => {
-                    let cut_off = self.context.settings.cut_off.load(Ordering::Relaxed);
-                    command::run(container, cut_off).await?
-                }
-                None => Ended::default(),
+                Some(container) => self.command(container).await?,
+                None => Some(Ended::default()),
+            };
+            let Some(ended) = ended else {
+                return Ok(Action::await_change());
             };
             self.patch(status::ended(self.pod, Timestamp::now(), &ended))
                 .await?;
@@ -161,6 +165,46 @@ impl Turn<'_> {
             .chain(job)
             .min()
             .map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Runs the command of a Job's container, once; `None` where the pod goes before, and the command with it.
+    async fn command(&self, container: &Container) -> Result<Option<Ended>> {
+        if let Some(ended) = self.history().ended {
+            return Ok(Some(ended));
+        }
+        let Context {
+            client, settings, ..
+        } = self.context;
+        let directory = tempfile::tempdir()?;
+        let volumes = volumes::mount(client, self.pod, container, directory.path());
+        let mut names = volumes.await?;
+        names.push((command::API_SERVER.to_owned(), settings.api.clone()));
+        let world = World {
+            directory: directory.path(),
+            names,
+            cut_off: settings.cut_off.load(Ordering::Relaxed),
+        };
+        let ended = tokio::select! {
+            ended = command::run(container, &world) => ended?,
+            gone = self.gone() => return gone.map(|()| None),
+        };
+        self.remember(|history| history.ended = Some(ended.clone()));
+        Ok(Some(ended))
+    }
+
+    /// Waits until the pod is being deleted, or is not there any more.
+    async fn gone(&self) -> Result<()> {
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            tick.tick().await;
+            let live = self.pods().get_opt(&self.pod.name_any()).await?;
+            let stays = live.is_some_and(|it| {
+                it.metadata.deletion_timestamp.is_none() && it.metadata.uid == self.pod.metadata.uid
+            });
+            if !stays {
+                return Ok(());
+            }
+        }
     }
 
     async fn end(&self) -> Result<Action> {

@@ -16,6 +16,7 @@ mod probes;
 mod provisioner;
 mod starting;
 mod status;
+mod volumes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub images: Images,
     /// What goes wrong.
     pub faults: Vec<KubeletFault>,
+    /// Where the API server is: what runs in pods knows it by its name in the cluster.
+    pub api: String,
     /// Whether the nodes reach none of the sandbox's servers.
     pub cut_off: Arc<AtomicBool>,
     /// Whether pods are left as they are.

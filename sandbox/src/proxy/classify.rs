@@ -43,9 +43,14 @@ pub(super) fn classify(system: System, request: &Parts, body: &Bytes) -> Kind {
     }
     let path = request.uri.path();
     let reads = match system {
-        System::GitHub => ["/registration-token", "/remove-token", "/access_tokens"]
-            .iter()
-            .any(|end| path.ends_with(end)),
+        System::GitHub => [
+            "/registration-token",
+            "/remove-token",
+            "/access_tokens",
+            "/runner-registration",
+        ]
+        .iter()
+        .any(|end| path.ends_with(end)),
         System::Kubernetes => {
             let query = query_pairs(request.uri.query().unwrap_or_default());
             query

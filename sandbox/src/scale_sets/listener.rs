@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::service::{Credential, Failure, Service, VERSION};
 use super::{Delays, Faults, LISTENER_PODS, RUNNER, RUNNERS};
+use crate::app::App;
 use crate::controller::GitHubSettings;
 use crate::controller::agent::ended;
 use crate::objects::{self, Objects, POD, SECRET, at, is_deleted, text, uid};
@@ -208,9 +209,11 @@ impl Listener {
             url: part("configure_url"),
             credential: Credential {
                 token: part("token"),
-                app: part("app_id"),
-                installation: part("app_installation_id"),
-                key: part("app_private_key"),
+                app: App {
+                    id: part("app_id"),
+                    installation: part("app_installation_id"),
+                    key: part("app_private_key"),
+                },
             },
             id: number("runner_scale_set_id"),
             min,

@@ -139,9 +139,9 @@ impl Reconciler {
         json!({
             "configure_url": spec["githubConfigUrl"],
             "token": credential.token,
-            "app_id": credential.app,
-            "app_installation_id": credential.installation,
-            "app_private_key": credential.key,
+            "app_id": credential.app.id,
+            "app_installation_id": credential.app.installation,
+            "app_private_key": credential.app.key,
             "ephemeral_runner_set_namespace": spec["autoscalingRunnerSetNamespace"],
             "ephemeral_runner_set_name": spec["ephemeralRunnerSetName"],
             "min_runners": spec["minRunners"],

@@ -213,14 +213,12 @@ impl Reconciler {
     }
 }
 
-/// The listener of a set.
+/// The listener of a set. It is found by its name, so that one which an earlier version named otherwise stays beside it
+/// (scale-sets.md 9, actions-runner-controller#4346).
 pub(super) fn listener_of<'a>(set: &Value, snapshot: &'a Snapshot) -> Option<&'a Value> {
-    let (namespace, name) = at(set);
+    let name = names::listener(set);
     let mut listeners = snapshot.listeners.iter();
-    listeners.find(|it| {
-        text(it, "/spec/autoscalingRunnerSetNamespace") == namespace
-            && text(it, "/spec/autoscalingRunnerSetName") == name
-    })
+    listeners.find(|it| at(it).1 == name)
 }
 
 /// The sets of runners of a set.

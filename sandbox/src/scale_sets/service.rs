@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::Timestamp;
 use reqwest::Client;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::controller::GitHubSettings;
 use crate::controller::github::{cause, client, on_loopback};
 use crate::objects::text;
@@ -28,9 +27,7 @@ const LASTS: Duration = Duration::from_mins(59);
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Credential {
     pub(super) token: String,
-    pub(super) app: String,
-    pub(super) installation: String,
-    pub(super) key: String,
+    pub(super) app: App,
 }
 
 impl Credential {
@@ -43,11 +40,13 @@ impl Credential {
         let part = |key: &str| part(key).unwrap_or_default();
         let credential = Self {
             token: part("github_token"),
-            app: part("github_app_id"),
-            installation: part("github_app_installation_id"),
-            key: part("github_app_private_key"),
+            app: App {
+                id: part("github_app_id"),
+                installation: part("github_app_installation_id"),
+                key: part("github_app_private_key"),
+            },
         };
-        let some = !credential.token.is_empty() || !credential.app.is_empty();
+        let some = !credential.token.is_empty() || !credential.app.id.is_empty();
         some.then_some(credential)
     }
 }
@@ -167,16 +166,14 @@ impl Service {
 
     /// The token for the REST API: the one that is given, or that of an App's installation.
     async fn token(&self, api: &str, credential: &Credential) -> Result<String, Failure> {
-        if credential.app.is_empty() {
+        let app = &credential.app;
+        if app.id.is_empty() {
             return Ok(credential.token.clone());
         }
-        let jwt = app_token(&credential.app, &credential.key).ok_or_else(|| {
+        let jwt = app.jwt(Timestamp::now().as_second()).ok_or_else(|| {
             Failure::unanswered("the private key of the App is not one".to_owned())
         })?;
-        let target = format!(
-            "{api}/app/installations/{}/access_tokens",
-            credential.installation
-        );
+        let target = app.tokens(api);
         let bearer = format!("Bearer {jwt}");
         let (_, body) = self.send(Method::POST, &target, &bearer, &[], None).await?;
         Ok(text(&body, "/token").to_owned())
@@ -240,20 +237,6 @@ pub(super) fn place(url: &str, public: Option<&str>) -> Option<(String, String)>
         _ => return None,
     };
     Some((api.trim_end_matches('/').to_owned(), scope))
-}
-
-/// The JWT with which an App proves itself.
-fn app_token(id: &str, key: &str) -> Option<String> {
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
-    let key = rustls::crypto::ring::sign::any_supported_type(&key).ok()?;
-    let signer = key.choose_scheme(&[rustls::SignatureScheme::RSA_PKCS1_SHA256])?;
-    let now = Timestamp::now().as_second();
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let header = json!({ "alg": "RS256", "typ": "JWT" });
-    let claims = json!({ "iat": now - 60, "exp": now + 540, "iss": id });
-    let content = format!("{}.{}", part(&header), part(&claims));
-    let signature = signer.sign(content.as_bytes()).ok()?;
-    Some(format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 #[cfg(test)]

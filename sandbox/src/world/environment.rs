@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Helm, profile};
-use crate::{cloud::Cloud, tools};
+use crate::{cloud::Cloud, github_com::GitHubCom, tools};
 
 /// Variables by name.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -64,6 +64,25 @@ pub(super) fn profiles(directory: &Path, text: &str, cloud: &Cloud) -> Result<En
         variables.insert(name.to_owned(), path.display().to_string());
     }
     Ok(variables)
+}
+
+/// What leads a program to github.com as the sandbox simulates it: the proxy, and whose certificates it trusts.
+pub(super) fn to_github_com(
+    directory: &Path,
+    way: &GitHubCom,
+    certificate: &str,
+) -> Result<Environment> {
+    let path = directory.join("github-com.crt");
+    std::fs::write(&path, certificate)
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    let variables = [
+        ("HTTPS_PROXY", way.url()),
+        ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
+        ("SSL_CERT_FILE", path.display().to_string()),
+    ];
+    Ok(variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .into())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::cloud::{Cloud, rules::Rules};
 use crate::control_plane::ControlPlane;
 use crate::egress::Egress;
 use crate::github::{self, GitHub};
+use crate::github_com::GitHubCom;
 use crate::kubelet::{Images, Kubelet, NodeSpec};
 use crate::moto::{self, Moto};
 use crate::processes::ProcessGroup;
@@ -98,6 +99,8 @@ pub struct Sandbox {
     charts: ChartRepository,
     aws: Option<aws::Aws>,
     proxies: Proxies,
+    /// The way to it, where github.com is simulated.
+    _github_com: Option<GitHubCom>,
     kubelet: Option<Kubelet>,
     stand_ins: JoinSet<()>,
     paused: Arc<AtomicBool>,
@@ -144,7 +147,8 @@ impl Sandbox {
         for (namespace, service, fault) in &faults.egress {
             egress.set_fault(namespace, service, Some(*fault));
         }
-        let kubelet = Kubelet::start(&client, kubelet_settings(&options, &faults)).await?;
+        let settings = kubelet_settings(&options, &faults, control_plane.url());
+        let kubelet = Kubelet::start(&client, settings).await?;
         let github = github(&options, &faults).await?;
         let mut charts = ChartRepository::start().await?;
         let account = moto.zip(aws.as_ref()).map(|(moto, aws)| {
@@ -158,8 +162,10 @@ impl Sandbox {
         proxies.add(faults.proxies.clone());
         let paused = Arc::clone(&faults.paused);
         let stand_ins = stand_ins(&client, &egress, &proxies, &github, &options, faults);
-        let mut environment =
-            environment(&directory, &control_plane, &github, &proxies, options.helm)?;
+        let mut environment = environment(&directory, &control_plane, &github, &proxies, &options)?;
+        let (github_com, variables) =
+            to_github_com(&options, &directory, &control_plane, &proxies).await?;
+        environment.extend(variables);
         if let (Some(proxy), Some(aws)) = (&proxies.aws, &aws) {
             environment.extend(moto::environment(&proxy.url(), &aws.cloud.key));
             let text = profile::text(&proxies.github.url(), &proxies.charts.url());
@@ -173,6 +179,7 @@ impl Sandbox {
             charts,
             aws,
             proxies,
+            _github_com: github_com,
             kubelet: Some(kubelet),
             stand_ins,
             paused,
@@ -270,11 +277,14 @@ fn environment(
     control_plane: &ControlPlane,
     github: &GitHub,
     proxies: &Proxies,
-    helm: Helm,
+    options: &Options,
 ) -> Result<Environment> {
     let profile = directory.join("profile.yaml");
     let charts = proxies.charts.url();
-    let text = profile::text(&proxies.github.url(), &charts);
+    let mut text = profile::text(&proxies.github.url(), &charts);
+    if matches!(options.github, github::Mode::Cloud) {
+        text = profile::at_github_com(&text);
+    }
     std::fs::write(&profile, text)
         .with_context(|| format!("cannot write `{}`", profile.display()))?;
     let kubernetes = proxies.kubernetes.url();
@@ -284,11 +294,27 @@ fn environment(
         ("ARCCTL_SANDBOX_GITHUB_URL", proxies.github.url()),
         ("ARCCTL_SANDBOX_PROFILE", profile.display().to_string()),
         ("KUBECONFIG", kubeconfig.display().to_string()),
-        ("PATH", environment::path(directory, helm)?),
+        ("PATH", environment::path(directory, options.helm)?),
     ];
     Ok(variables
         .map(|(name, value)| (name.to_owned(), value))
         .into())
+}
+
+/// The way to github.com with the variables that name it, where github.com is simulated.
+async fn to_github_com(
+    options: &Options,
+    directory: &Path,
+    control_plane: &ControlPlane,
+    proxies: &Proxies,
+) -> Result<(Option<GitHubCom>, Environment)> {
+    if matches!(options.github, github::Mode::EnterpriseServer(_)) {
+        return Ok((None, Environment::new()));
+    }
+    let authority = control_plane.authority();
+    let way = GitHubCom::start(authority, &proxies.github.url()).await?;
+    let variables = environment::to_github_com(directory, &way, authority.certificate())?;
+    Ok((Some(way), variables))
 }
 
 /// Two sandboxes in one directory would destroy each other's files.

@@ -12,6 +12,13 @@ pub(super) fn text(github: &str, charts: &str) -> String {
         .replace("@CHARTS@", charts)
 }
 
+/// The same profile for github.com, which a profile does not name.
+pub(super) fn at_github_com(text: &str) -> String {
+    text.split_inclusive('\n')
+        .filter(|line| !line.starts_with("  url: "))
+        .collect()
+}
+
 /// The same profile for the cluster as EKS knows it.
 pub(super) fn through_eks(text: &str) -> String {
     let context = format!("  context: {}\n", crate::control_plane::CONTEXT);
@@ -34,6 +41,13 @@ pub(super) fn with_aws(text: &str, server: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn github_com_has_no_address() {
+        let text = at_github_com(&text("http://127.0.0.1:1", "http://127.0.0.1:2/"));
+        let profile: Value = serde_saphyr::from_str(&text).unwrap();
+        assert!(profile["github"]["url"].is_null() && profile["github"]["token"].is_object());
+    }
 
     #[test]
     fn eks_takes_the_place_of_the_context() {

@@ -46,7 +46,7 @@ pub(super) async fn github(options: &Options, faults: &Faults) -> Result<GitHub>
     Ok(github)
 }
 
-pub(super) fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::Settings {
+pub(super) fn kubelet_settings(options: &Options, faults: &Faults, api: &str) -> kubelet::Settings {
     kubelet::Settings {
         nodes: options.nodes.clone(),
         delays: match options.pace {
@@ -55,6 +55,7 @@ pub(super) fn kubelet_settings(options: &Options, faults: &Faults) -> kubelet::S
         },
         images: options.images,
         faults: faults.kubelet.clone(),
+        api: api.to_owned(),
         cut_off: Arc::clone(&faults.cut_off),
         paused: Arc::clone(&faults.paused),
     }

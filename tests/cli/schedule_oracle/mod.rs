@@ -526,11 +526,14 @@ fn the_table_of_a_scale_set_says_what_the_profile_means_at_every_minute() {
     compare_all(Mode::ScaleSet);
 }
 
+/// How many years are compared in every zone; `None`: a sample.
+fn years() -> Option<i64> {
+    let years = env::var("ARCCTL_SCHEDULE_YEARS").ok();
+    years.map(|it| it.parse().unwrap())
+}
+
 fn compare_all(mode: Mode) {
-    let years: Option<i64> = env::var("ARCCTL_SCHEDULE_YEARS")
-        .ok()
-        .map(|it| it.parse().unwrap());
-    let (zones, days) = match years {
+    let (zones, days) = match years() {
         Some(years) => (&ZONES[..], years * 366),
         None => (&ZONES[..SAMPLE], 400),
     };

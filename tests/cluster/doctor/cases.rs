@@ -44,7 +44,13 @@ elsewhere! {
     ScaleSetSecret = "scale-set-secret",
     ScaleSetNotOutdated = "scale-set-not-outdated",
     ScaleSetRegistered = "scale-set-registered",
+    ScaleSetVersions = "scale-set-versions",
     ScaleSetLabels = "scale-set-labels",
+    ScaleSetOneListener = "scale-set-one-listener",
+    ScaleSetListener = "scale-set-listener",
+    ScaleSetSession = "scale-set-session",
+    ScaleSetRunners = "scale-set-runners",
+    ScaleSetKnownHere = "scale-set-known-here",
     ScaleSetControllersApart = "scale-set-controllers-apart",
 }
 

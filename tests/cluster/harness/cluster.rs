@@ -398,7 +398,7 @@ impl Ended {
 }
 
 /// A weekly window of two days that begins in three.
-fn distant_window() -> String {
+pub(crate) fn distant_window() -> String {
     let today = jiff::Timestamp::now()
         .to_zoned_datetime(jiff::tz::TimeZone::get("Asia/Seoul").unwrap())
         .weekday();

@@ -9,7 +9,7 @@ use crate::harness::waiting::until;
 use crate::torture::listing::{Listing, differences, listing};
 
 /// What is in the cluster, once its own controllers have made what they make.
-fn listed(cluster: &Cluster) -> Listing {
+pub(super) fn listed(cluster: &Cluster) -> Listing {
     let client = cluster.world().kube();
     let mut last = Listing::new();
     until("the cluster to settle", || {
@@ -33,19 +33,24 @@ fn an_installation_of_both_modes_from_nothing_to_nothing() {
     doctor_is_content(&cluster, &profile);
     one_value_changed(&cluster);
     drift_is_mended(&cluster, &profile);
-    let ended = teardown(&cluster, &profile);
+    is_as_before(&cluster, &profile, &before);
+    cluster.finish();
+}
+
+/// After its teardown there is what was there `before`, in the cluster and at GitHub.
+pub(super) fn is_as_before(cluster: &Cluster, profile: &Path, before: &Listing) {
+    let ended = teardown(cluster, profile);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
-    assert_eq!(at_github(&cluster), [0; 0]);
+    assert_eq!(at_github(cluster), [0; 0]);
     assert!(cluster.world().github().runners().is_empty());
-    let left = differences(&before, &listed(&cluster));
+    let left = differences(before, &listed(cluster));
     // The CRDs stay without --crds, and with them the API server's own entries for their groups.
     let stays = |it: &&String| it.contains("CustomResourceDefinition") || it.contains("APIService");
     let left: Vec<&String> = left.iter().filter(|it| !stays(it)).collect();
     assert!(left.is_empty(), "{left:#?}");
-    cluster.finish();
 }
 
-fn fresh(cluster: &Cluster, profile: &Path) {
+pub(super) fn fresh(cluster: &Cluster, profile: &Path) {
     let ended = cluster.up(profile, &[]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     let ids = at_github(cluster);
@@ -61,7 +66,7 @@ fn fresh(cluster: &Cluster, profile: &Path) {
     assert_eq!(online.iter().filter(|it| it.online).count(), 3);
 }
 
-fn unchanged(cluster: &Cluster, profile: &Path) {
+pub(super) fn unchanged(cluster: &Cluster, profile: &Path) {
     let helm = cluster.up(profile, &[]).expect(0);
     assert_eq!(helm["changed"], 0, "{helm:#}");
     assert_eq!(helm["requests"]["kubernetes"]["writes"], 0);
@@ -144,6 +149,8 @@ fn the_minimum_of_a_schedule_is_written_where_it_differs() {
         || cluster.get("autoscalingrunnerset", RUNNERS, "fast")["spec"]["minRunners"].clone();
     assert_eq!(minimum(), 1);
     assert_eq!(cluster.up(&profile, &[]).expect(0)["changed"], 0);
+    // The reconciler would be the first.
+    schedules::between_two_starts();
     let patch = json!({"spec": {"minRunners": 3}}).to_string();
     let arguments = ["-n", RUNNERS, "patch", "autoscalingrunnerset", "fast"];
     let more = ["--type", "merge", "-p", &patch];

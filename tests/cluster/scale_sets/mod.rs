@@ -5,7 +5,9 @@ mod foreign;
 mod life;
 mod minor;
 mod monitoring;
+mod places;
 mod removal;
+mod schedules;
 mod smoke;
 
 use std::path::PathBuf;
@@ -38,17 +40,39 @@ const FAST: &str = "  - name: fast
 
 timeouts:";
 
-/// The sandbox's profile with both pools, changed. The server keeps the labels, as with its feature flag.
-fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+/// The sandbox's profile with both pools, the scale set changed.
+pub(crate) fn both(cluster: &Cluster, name: &str, edits: &[(&str, &str)]) -> PathBuf {
+    edited(cluster, name, edits, &[])
+}
+
+/// The same, with changes of the rest of the profile. The server keeps the labels, as with its feature flag.
+pub(crate) fn edited(
+    cluster: &Cluster,
+    name: &str,
+    of_pool: &[(&str, &str)],
+    of_rest: &[(&str, &str)],
+) -> PathBuf {
     cluster.world().github().keep_scale_set_labels(true);
     let charts = cluster.charts_url();
     let located = format!("charts:\n  scaleSets: {charts}\n");
     let mut pool = FAST.to_owned();
-    for (from, to) in edits {
+    for (from, to) in of_pool {
         assert!(pool.contains(from), "the pool has no `{from}`");
         pool = pool.replace(from, to);
     }
-    cluster.profile(name, &[("charts:\n", &located), ("timeouts:", &pool)])
+    let both = [
+        ("charts:\n", located.as_str()),
+        ("timeouts:", pool.as_str()),
+    ];
+    cluster.profile(name, &[of_rest, &both[..]].concat())
+}
+
+/// Both pools, installed; their profile.
+fn installed(cluster: &Cluster) -> PathBuf {
+    let profile = both(cluster, "arcctl", &[]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    profile
 }
 
 /// Who has the runners.

@@ -3,13 +3,6 @@
 use super::*;
 use crate::harness::waiting::until;
 
-fn installed(cluster: &Cluster) -> PathBuf {
-    let profile = both(cluster, "arcctl", &[]);
-    let ended = cluster.up(&profile, &[]);
-    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
-    profile
-}
-
 fn nothing_is_left(cluster: &Cluster) {
     assert_eq!(at_github(cluster), [0; 0]);
     let kinds = "autoscalingrunnersets,ephemeralrunnersets,ephemeralrunners,autoscalinglisteners";

@@ -185,6 +185,36 @@ fn a_killed_run_is_continued_by_the_next() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_killed_run_with_a_scale_set_is_continued_by_the_next() {
+    let mut record = Record::open("crash sample of scale sets");
+    matrix(&mut record, Ground::with_scale_sets, |reference| {
+        // Late in a run: what is of scale sets comes last, and goes first.
+        let case = |work, tenths: usize, after| Case {
+            work,
+            system: System::Kubernetes,
+            nth: (reference.writes[&(work, System::Kubernetes)] * tenths / 10).max(1),
+            after,
+            again: None,
+        };
+        vec![
+            case(Work::Up, 9, true),
+            case(Work::Change, 5, false),
+            case(Work::Teardown, 3, true),
+        ]
+    });
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn crash_matrix_of_scale_sets() {
+    let mut record = Record::open("crash of scale sets");
+    matrix(&mut record, Ground::with_scale_sets, Reference::cases);
+    record.assert_all_well();
+}
+
+#[test]
 #[ignore = "it takes hours: `make torture`"]
 fn crash_matrix() {
     let mut record = Record::open("crash");

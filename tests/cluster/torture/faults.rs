@@ -20,9 +20,14 @@ use super::{
 };
 use crate::harness::cluster::Ended;
 
-/// How long a run may take that writes, and how much longer it may take to end.
-const LIMIT: &str = "60s";
-const LONGEST: Duration = Duration::from_secs(75);
+/// How long a run may take that writes, and how long it takes at most with its end.
+fn limit(ground: &Ground) -> (&'static str, Duration) {
+    if ground.has_scale_sets {
+        ("150s", Duration::from_secs(165))
+    } else {
+        ("60s", Duration::from_secs(75))
+    }
+}
 
 /// How long a command may take that only reads: four times the longest call, for each of a few in a row.
 const LONGEST_READING: Duration = Duration::from_secs(250);
@@ -132,9 +137,9 @@ impl Site {
             .split('&')
             .find(|it| it.starts_with("Action="))
             .unwrap_or_default();
-        // A name that is new in each run is cut off.
+        // A name or an id that is new in each run is cut off.
         let random = Regex::new(
-            r"-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?$",
+            r"(-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?|/\d+)$",
         )
         .unwrap();
         let mut prefix = random.replace(path, "").into_owned();
@@ -180,7 +185,7 @@ fn run(ground: &Ground, command: Command) -> Ended {
         }
     };
     let mut arguments = ground.arguments(work);
-    *arguments.last_mut().unwrap() = LIMIT;
+    *arguments.last_mut().unwrap() = limit(ground).0;
     ground.cluster.arcctl(&arguments)
 }
 
@@ -266,7 +271,7 @@ fn tried(ground: &Ground, case: &Case, reference: &Reference) -> (Result<(), Str
     let elapsed = began.elapsed();
     proxy.remove_fault(id);
     let more = json!({"code": ended.code, "run": elapsed.as_secs_f64()});
-    let judged = judge(case, &ended, elapsed);
+    let judged = judge(case, &ended, elapsed, limit(ground).1);
     if ended.code != 0 {
         ground.age();
     }
@@ -285,7 +290,7 @@ fn tried(ground: &Ground, case: &Case, reference: &Reference) -> (Result<(), Str
 }
 
 /// Whether a run ended as a run may end.
-fn judge(case: &Case, ended: &Ended, elapsed: Duration) -> Result<(), String> {
+fn judge(case: &Case, ended: &Ended, elapsed: Duration, longest: Duration) -> Result<(), String> {
     let reads = matches!(case.command, Command::Status | Command::Doctor);
     let told = || {
         format!(
@@ -295,7 +300,7 @@ fn judge(case: &Case, ended: &Ended, elapsed: Duration) -> Result<(), String> {
             ended.stderr
         )
     };
-    if elapsed > if reads { LONGEST_READING } else { LONGEST } {
+    if elapsed > if reads { LONGEST_READING } else { longest } {
         return Err(format!("it took too long: {}", told()));
     }
     if ended.stderr.contains("panicked") {
@@ -343,8 +348,8 @@ fn judge(case: &Case, ended: &Ended, elapsed: Duration) -> Result<(), String> {
     Ok(())
 }
 
-fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
-    let mut ground = Ground::new();
+fn matrix(record: &mut Record, make: fn() -> Ground, choose: impl Fn(&Reference) -> Vec<Case>) {
+    let mut ground = make();
     let mut reference = Reference::of(&ground);
     let mut left = record.left(choose(&reference), Case::name);
     // What is popped comes first.
@@ -370,7 +375,7 @@ fn matrix(record: &mut Record, choose: impl Fn(&Reference) -> Vec<Case>) {
                 if ended.is_err() {
                     // Nothing that comes after can be trusted.
                     ground.cluster.finish();
-                    ground = Ground::new();
+                    ground = make();
                     reference = Reference::of(&ground);
                     continue 'rounds;
                 }
@@ -421,27 +426,71 @@ fn a_bad_answer_is_survived_or_told() {
             true,
         ),
     ];
-    matrix(&mut record, |reference| {
-        chosen
-            .iter()
-            .map(|(command, pattern, fault, once)| {
-                let mut sites = reference.sites[command].iter();
-                let found = sites.find(|it| it.pattern == *pattern);
-                let site = found.unwrap_or_else(|| {
-                    panic!(
-                        "{command:?} does not ask {pattern}: {:#?}",
-                        reference.sites[command]
-                    )
-                });
-                Case {
-                    command: *command,
-                    site: site.clone(),
-                    fault,
-                    once: *once,
-                }
-            })
-            .collect()
+    matrix(&mut record, Ground::new, |reference| {
+        these(reference, &chosen)
     });
+    record.assert_all_well();
+}
+
+/// A command, where it asks, what comes back, and whether only once.
+type Chosen = (Command, &'static str, &'static str, bool);
+
+/// The cases of `chosen`.
+fn these(reference: &Reference, chosen: &[Chosen]) -> Vec<Case> {
+    let case = |(command, pattern, fault, once): &Chosen| {
+        let mut sites = reference.sites[command].iter();
+        let found = sites.find(|it| it.pattern == *pattern);
+        let site = found.unwrap_or_else(|| {
+            panic!(
+                "{command:?} does not ask {pattern}: {:#?}",
+                reference.sites[command]
+            )
+        });
+        Case {
+            command: *command,
+            site: site.clone(),
+            fault,
+            once: *once,
+        }
+    };
+    chosen.iter().map(case).collect()
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_bad_answer_about_a_scale_set_is_survived_or_told() {
+    let mut record = Record::open("fault sample of scale sets");
+    let chosen = [
+        (
+            Command::Fresh,
+            "POST /api/v3/actions/runner-registration",
+            "503",
+            true,
+        ),
+        (
+            Command::Unchanged,
+            "GET /_services/pipelines/enterprises-dogecompany/_apis/runtime/runnerscalesets/*",
+            "truncate=20",
+            true,
+        ),
+        (
+            Command::Teardown,
+            "DELETE /apis/actions.github.com/v1alpha1/namespaces/*/autoscalingrunnersets/*",
+            "reset-after",
+            true,
+        ),
+    ];
+    matrix(&mut record, Ground::with_scale_sets, |reference| {
+        these(reference, &chosen)
+    });
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn fault_matrix_of_scale_sets() {
+    let mut record = Record::open("fault of scale sets");
+    matrix(&mut record, Ground::with_scale_sets, Reference::cases);
     record.assert_all_well();
 }
 
@@ -449,6 +498,6 @@ fn a_bad_answer_is_survived_or_told() {
 #[ignore = "it takes hours: `make torture`"]
 fn fault_matrix() {
     let mut record = Record::open("fault");
-    matrix(&mut record, Reference::cases);
+    matrix(&mut record, Ground::new, Reference::cases);
     record.assert_all_well();
 }

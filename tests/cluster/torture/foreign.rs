@@ -27,13 +27,14 @@ fn in_namespace(namespace: &str) -> Vec<(String, Value)> {
         "controller-manager",
         "actions-runner-controller-serving-cert",
         "cert-manager-webhook-ca",
+        "arcctl-github",
     ] {
         found.push((core("secrets"), of("v1", "Secret", name)));
     }
-    for name in ["arcctl-dogecompany", "basic"] {
+    for name in ["arcctl-dogecompany", "basic", "arcctl-schedule-dogecompany"] {
         found.push((core("configmaps"), of("v1", "ConfigMap", name)));
     }
-    for name in ["actions-runner-controller", "cert-manager"] {
+    for name in ["actions-runner-controller", "cert-manager", "arc", "fast"] {
         found.push((core("serviceaccounts"), of("v1", "ServiceAccount", name)));
         let mut release = of("v1", "Secret", &format!("sh.helm.release.v1.{name}.v1"));
         release["type"] = json!("helm.sh/release.v1");
@@ -120,6 +121,12 @@ fn surround(ground: &Ground) -> usize {
             count += 1;
         }
     }
+    for index in 0..5 {
+        let github = ground.cluster.world().github();
+        let set = github.add_scale_set(&owner, &format!("fast-{index}"), &["gpu"]);
+        set.unwrap();
+        count += 1;
+    }
     count
 }
 
@@ -148,7 +155,14 @@ fn untouched(ground: &Ground) -> BTreeMap<String, String> {
             (address, text(&metadata["resourceVersion"]))
         })
         .collect();
-    let runners = ground.cluster.world().github().runners();
+    let github = ground.cluster.world().github();
+    let sets = github.scale_sets().into_iter();
+    let sets = sets.filter(|it| it.name.starts_with("fast-"));
+    found.extend(sets.map(|it| {
+        let address = format!("at GitHub/scale set {}", it.name);
+        (address, format!("{} {:?}", it.id, it.labels))
+    }));
+    let runners = github.runners();
     let theirs = |name: &str| {
         let end = name
             .strip_prefix("basic-")
@@ -167,7 +181,7 @@ fn untouched(ground: &Ground) -> BTreeMap<String, String> {
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn nothing_that_only_looks_alike_is_touched() {
-    let ground = Ground::new();
+    let ground = Ground::with_scale_sets();
     let count = surround(&ground);
     assert!(count >= 500, "only {count}");
     // The cluster gives each namespace its account and its certificate.

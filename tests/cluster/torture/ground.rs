@@ -20,23 +20,37 @@ use crate::{
     aws,
     harness::account::Account,
     harness::cluster::{Cluster, Ended},
+    scale_sets,
 };
 
 /// How long a cluster's own controllers may take to be done.
 const SETTLING: Duration = Duration::from_mins(2);
 
-/// No run in a sandbox without delays takes as long.
+/// No run in a sandbox without delays takes as long; one with scale sets waits for proofs of half a minute.
 const LONGEST_RUN: &str = "3m";
+const LONGEST_RUN_OF_SCALE_SETS: &str = "5m";
 
 /// All systems that are written to.
 pub(crate) const SYSTEMS: [System; 3] = [System::Kubernetes, System::GitHub, System::Aws];
 
 /// What is in the path of a write at which no run is killed: how often a lease is renewed is a question of time, so that
 /// counting it would count different writes in each run; the rest is of the stand-ins, which come through the same proxy.
-const NOT_COUNTED: [&str; 2] = ["/leases/arcctl-", STAND_IN];
+const NOT_COUNTED: [&str; 3] = ["/leases/arcctl-", STAND_IN, SERVICE];
 
 /// In the path of what a stand-in tells another one.
 const STAND_IN: &str = "/_sandbox/";
+
+/// In the path of each call to the service of scale sets: their controller and listeners call it all the time.
+const SERVICE: &str = "/_services/";
+
+/// In the path of what only they call: for sessions, jobs and runners.
+const OF_LISTENERS: [&str; 5] = [
+    "/sessions",
+    "/message/",
+    "/acquirejobs",
+    "/generatejitconfig",
+    "/agents",
+];
 
 /// What [`Work::Change`] changes: a pool's name, its autoscaler, the controller's values.
 const CHANGES: [(&str, &str); 3] = [
@@ -77,6 +91,8 @@ pub(crate) struct Ground {
     victim: Arc<Mutex<Option<u32>>>,
     pub(crate) profile: PathBuf,
     changed: PathBuf,
+    /// Whether a pool is a runner scale set: its listener is proven by half a minute.
+    pub(crate) has_scale_sets: bool,
     /// The token since [`Work::Rotate`].
     token: String,
 }
@@ -87,6 +103,18 @@ impl Ground {
         let profile = cluster.profile("arcctl", &[]);
         let changed = cluster.profile("changed", &CHANGES);
         Self::of(cluster, None, profile, changed)
+    }
+
+    /// A cluster whose profile has a runner scale set too.
+    pub(crate) fn with_scale_sets() -> Self {
+        let cluster = Cluster::fast();
+        let profile = scale_sets::both(&cluster, "arcctl", &[]);
+        let of_pool = [("max: 4", "max: 3")];
+        let changed = scale_sets::edited(&cluster, "changed", &of_pool, &CHANGES);
+        Self {
+            has_scale_sets: true,
+            ..Self::of(cluster, None, profile, changed)
+        }
     }
 
     /// A cluster at EKS, with a role, a bucket and rules of security groups.
@@ -116,6 +144,7 @@ impl Ground {
             victim,
             profile,
             changed,
+            has_scale_sets: false,
             token,
         }
     }
@@ -143,7 +172,12 @@ impl Ground {
             // So that the next `up` writes them again.
             arguments.push("--crds");
         }
-        arguments.extend(["--timeout", LONGEST_RUN]);
+        let longest = if self.has_scale_sets {
+            LONGEST_RUN_OF_SCALE_SETS
+        } else {
+            LONGEST_RUN
+        };
+        arguments.extend(["--timeout", longest]);
         arguments
     }
 
@@ -284,6 +318,12 @@ impl Ground {
             listing.insert(name, String::new());
         }
         listing.insert("at GitHub".into(), runners.len().to_string());
+        for set in self.cluster.world().github().scale_sets() {
+            let labels: BTreeSet<&String> = set.labels.iter().collect();
+            let (name, listens) = (&set.name, set.listener.is_some());
+            let line = format!("at GitHub/scale set {name}/listens: {listens}, {labels:?}");
+            listing.insert(line, String::new());
+        }
         // A rule's id is new each time.
         let ids = Regex::new(r"sgr-[0-9a-f]+").unwrap();
         let account = self.account.iter().flat_map(Account::listing);
@@ -312,7 +352,8 @@ impl Ground {
 
 /// Whether it was a stand-in that asked, and not arcctl.
 pub(crate) fn is_stand_in(record: &Record) -> bool {
-    record.path.contains(STAND_IN)
+    let of_listener = || OF_LISTENERS.iter().any(|it| record.path.contains(it));
+    record.path.contains(STAND_IN) || record.path.contains(SERVICE) && of_listener()
 }
 
 /// The method and the path of a write, without its parameters but the action of AWS's older services.

@@ -19,11 +19,14 @@ pub(crate) type Listing = BTreeMap<String, String>;
 const NOT_LISTED: [&str; 4] = ["Event", "ComponentStatus", "IPAddress", "PodMetrics"];
 
 /// Kinds whose objects are made by controllers, with names and contents of their own: they are counted.
-const COUNTED: [&str; 12] = [
+const COUNTED: [&str; 15] = [
+    "AutoscalingListener",
     "CertificateRequest",
     "ControllerRevision",
     "EndpointSlice",
     "Endpoints",
+    "EphemeralRunner",
+    "EphemeralRunnerSet",
     "FlowSchema",
     "Lease",
     "Node",
@@ -95,7 +98,9 @@ fn settled(objects: &[Value]) -> Listing {
         if object["type"] == "helm.sh/release.v1" {
             continue;
         }
-        if COUNTED.contains(&kind.as_str()) {
+        // Each runner of a scale set has a Secret of its own.
+        let of_runner = metadata["ownerReferences"][0]["kind"] == "EphemeralRunner";
+        if COUNTED.contains(&kind.as_str()) || of_runner {
             // An old revision of a Deployment that is scaled to nothing; or the garbage collector's work to come.
             if kind == "ReplicaSet" && object["spec"]["replicas"] == 0 || is_garbage(object, &ids) {
                 continue;
@@ -131,8 +136,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or("-").to_owned()
 }
 
-/// A name as controllers make it, without what the API server adds to it: consonants and digits.
+/// A name as controllers make it, without what the API server adds to it: consonants and digits. A runner of a scale set
+/// has the name of its set of runners in its own, which has such an end too.
 fn without_random_end(name: &str) -> String {
+    let of_set = "-[bcdfghjklmnpqrstvwxz2456789]{5}-runner-[bcdfghjklmnpqrstvwxz2456789]{5}$";
+    let of_set = Regex::new(of_set).unwrap();
+    if of_set.is_match(name) {
+        return of_set.replace(name, "-runner").into_owned();
+    }
     let end = Regex::new(r"(-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}$").unwrap();
     end.replace(name, "").into_owned()
 }
@@ -158,6 +169,12 @@ fn content(object: &Value) -> Value {
         owner["uid"] = Value::Null;
     }
     content["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = Value::Null;
+    content["metadata"]["annotations"]["runner-scale-set-id"] = Value::Null;
+    let name = text(&content["metadata"]["name"]);
+    if name.ends_with("-listener") || name.ends_with("-listener-config") {
+        // They name the set of runners, and its id at GitHub.
+        (content["rules"], content["data"]) = (Value::Null, Value::Null);
+    }
     for key in ["clusterIP", "clusterIPs"] {
         if content["spec"][key].is_string() || content["spec"][key].is_array() {
             content["spec"][key] = Value::Null;
@@ -169,9 +186,9 @@ fn content(object: &Value) -> Value {
     if content["kind"] == "RunnerDeployment" {
         content["spec"]["effectiveTime"] = Value::Null;
     }
-    // The names of runners that are gone.
+    // The names of runners that are gone, and the ids of scale sets.
     for (key, value) in content["data"].as_object_mut().into_iter().flatten() {
-        if key.starts_with("runners.") {
+        if key.starts_with("runners.") || key.starts_with("scaleSet.") {
             *value = Value::Null;
         }
     }
@@ -281,6 +298,7 @@ fn names_lose_their_random_ends_only() {
         ("basic-x7kq9", "basic"),
         ("basic-x7kq9-2bcdf", "basic"),
         ("cert-manager-6d4f8b7c9d-x2x2x", "cert-manager"),
+        ("fast-x7kq9-runner-2bcdf", "fast-runner"),
         ("cert-manager-webhook", "cert-manager-webhook"),
     ] {
         assert_eq!(without_random_end(name), settled);

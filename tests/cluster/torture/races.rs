@@ -98,11 +98,11 @@ fn raced(ground: &Ground, case: &Case, wanted: &Listing) -> (Result<(), String>,
     (ended, json!({"codes": codes}))
 }
 
-fn races(record: &mut Record, cases: Vec<Case>) {
+fn races(record: &mut Record, make: fn() -> Ground, cases: Vec<Case>) {
     let mut left = record.left(cases, Case::name);
     left.reverse();
     'worlds: while record.goes_on() && !left.is_empty() {
-        let ground = Ground::new();
+        let ground = make();
         let mut made = BTreeMap::new();
         for work in Work::ALL {
             let ended = ground.run(work);
@@ -140,7 +140,22 @@ fn of_runs_that_start_at_once_one_does_the_work() {
         work,
         mixed: false,
     };
-    races(&mut record, vec![case(Work::Up), case(Work::Teardown)]);
+    let cases = vec![case(Work::Up), case(Work::Teardown)];
+    races(&mut record, Ground::new, cases);
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn of_runs_with_a_scale_set_that_start_at_once_one_does_the_work() {
+    let mut record = Record::open("race sample of scale sets");
+    let case = Case {
+        runs: 3,
+        seed: 2,
+        work: Work::Up,
+        mixed: false,
+    };
+    races(&mut record, Ground::with_scale_sets, vec![case]);
     record.assert_all_well();
 }
 
@@ -148,6 +163,20 @@ fn of_runs_that_start_at_once_one_does_the_work() {
 #[ignore = "it takes hours: `make torture`"]
 fn race_matrix() {
     let mut record = Record::open("race");
+    races(&mut record, Ground::new, all());
+    record.assert_all_well();
+}
+
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn race_matrix_of_scale_sets() {
+    let mut record = Record::open("race of scale sets");
+    races(&mut record, Ground::with_scale_sets, all());
+    record.assert_all_well();
+}
+
+/// Two to eight runs of each kind of work, with twelve seeds.
+fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for seed in 0..12 {
         for runs in 2..=8 {
@@ -167,6 +196,5 @@ fn race_matrix() {
             });
         }
     }
-    races(&mut record, cases);
-    record.assert_all_well();
+    cases
 }

@@ -12,6 +12,7 @@ use super::super::refusal::Refusal;
 use super::super::state::State;
 use super::super::token::random;
 use super::server::SERVICES;
+use crate::github_com;
 
 /// Answers it.
 pub(in crate::github) fn register(state: &mut State, call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -42,7 +43,9 @@ pub(in crate::github) fn register(state: &mut State, call: &Call<'_>) -> Result<
     let token =
         jwt(&json!({ "nameid": "service", "scp": "Actions.ManageRunners", "exp": expires }));
     let _expires_at = state.connect(token.clone(), owner.clone());
+    // The service of github.com is at a host of its own.
     let root = call.base.trim_end_matches("/api/v3");
+    let root = root.replace(github_com::API, github_com::SERVICE);
     let url = format!("{root}{SERVICES}{}/", tenant(&owner));
     Ok(Answer::ok(json!({ "url": url, "token": token })))
 }

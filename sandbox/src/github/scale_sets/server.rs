@@ -26,8 +26,7 @@ pub(in crate::github) async fn handle(
 ) -> Response<Body> {
     tokio::time::sleep(shared.latency).await;
     let query = parts.uri.query().unwrap_or_default();
-    let host = parts.headers.get("host").and_then(|it| it.to_str().ok());
-    let base = format!("{}://{}", shared.scheme, host.unwrap_or("localhost"));
+    let base = shared.origin(&parts.headers);
     let call = Call::new(&parts.method, path, query, &parts.headers, body, base);
     let poll = shared.state().scale_sets.rules.poll;
     let ends = Instant::now() + poll;
