@@ -1,4 +1,4 @@
-//! A client for image registries: the tags of a repository, and the digest of one (OCI distribution specification 1.1).
+//! A client for image registries: the tags of a repository, and the manifest of one (OCI distribution specification 1.1).
 //!
 //! It sends a credential only to the registry that it is for, and to the token server that this registry names; it follows
 //! no redirect. Every call has a timeout, and every answer a limit.
@@ -7,8 +7,10 @@ mod address;
 mod answer;
 mod challenge;
 pub mod login;
+mod manifest;
 
 pub use address::Address;
+pub use manifest::Manifest;
 
 use std::{
     collections::BTreeSet,
@@ -29,6 +31,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     log,
     secret::Secret,
+    units::digest::is_sha256,
 };
 
 /// The timeout of one call.
@@ -111,15 +114,23 @@ impl<'a> Repository<'a> {
         let url = self.address.url(&format!("manifests/{tag}"))?;
         let answer = self.call(&Method::HEAD, &url, MANIFESTS).await?;
         let digest = answer.header("docker-content-digest");
-        let is_one = |it: &&str| it.starts_with("sha256:") && it.len() == 71;
-        digest.filter(is_one).map(str::to_owned).ok_or_else(|| {
-            self.address
-                .failed(&format!("names no digest of the tag `{tag}`"))
-        })
+        digest
+            .filter(|it| is_sha256(it))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                self.address
+                    .failed(&format!("names no digest of the tag `{tag}`"))
+            })
     }
 
-    /// Makes a call; signs in where the registry asks for it, once.
+    /// Makes a call that must succeed.
     async fn call(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+        let answer = self.answered(method, url, accept).await?;
+        self.accepted(answer)
+    }
+
+    /// Makes a call; signs in where the registry asks for it, once. The answer has any status.
+    async fn answered(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
         let mut answer = self.attempts(method, url, accept).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             let challenge = Challenge::best(&answer.headers);
@@ -130,6 +141,11 @@ impl<'a> Repository<'a> {
             self.remember(authorization);
             answer = self.attempts(method, url, accept).await?;
         }
+        Ok(answer)
+    }
+
+    /// The answer, or the error for one that refuses.
+    fn accepted(&self, answer: Answer) -> Result<Answer> {
         if answer.status.is_success() {
             return Ok(answer);
         }
