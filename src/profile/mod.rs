@@ -36,8 +36,8 @@ pub use sections::{
     AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, ChartName, Charts, Cluster,
     ContainerMode, Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode,
     KubernetesSecretKey, LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub,
-    PoolResources, Prepull, Proxy, Quantity, Repeat, ResourceRequirements, RoleVia, RunnerRole,
-    ScaleSets, Scaling, Schedule, Scope, Signatures, Step, Timeouts, TokenSource, Trigger, Window,
+    PoolResources, Prepull, Provenance, Proxy, Quantity, Repeat, ResourceRequirements, RoleVia,
+    RunnerRole, ScaleSets, Scaling, Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window,
     WorkVolume, WorkflowJob,
 };
 
@@ -73,7 +73,7 @@ pub struct Profile {
     pub charts: Charts,
     /// Which charts must be signed, and by whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signatures: Option<Signatures>,
+    pub provenance: Option<Provenance>,
     /// Where the images come from, where it is not their public registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,

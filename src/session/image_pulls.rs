@@ -75,7 +75,10 @@ fn candidates(session: &Session, plan: &Plan) -> Vec<Pull> {
             continue;
         };
         let candidate = match Candidate::of(profile, pool) {
-            Ok(Ok(candidate)) => candidate,
+            Ok(Ok(mut candidate)) => {
+                session.lock.pins.pin(&mut candidate.pod);
+                candidate
+            }
             Ok(Err(why)) => {
                 not_pulled(&of_pool(&pool.name), &why.to_string());
                 continue;

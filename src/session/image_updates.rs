@@ -21,7 +21,11 @@ use crate::{
     error::{Error, Result, System},
     profile::{Pool, Profile},
     report::images::{Found, PoolImage},
-    terminal::{args::GlobalArgs, environment::docker_config, output::Output},
+    terminal::{
+        args::GlobalArgs,
+        environment::{docker_config, registries},
+        output::Output,
+    },
     units::{
         image::Image,
         runner::{Flavour, newest},
@@ -120,22 +124,22 @@ impl Comparable<'_> {
     }
 }
 
-/// The login for each repository: docker's on this machine, else that of a pull secret of the profile.
-async fn logins(
+/// The login for each repository: docker's on this machine, else helm's, else that of a pull secret of the profile.
+pub(super) async fn logins(
     profile: &Profile,
     pools: &[&Pool],
     addresses: &BTreeSet<Address>,
     global: &GlobalArgs,
     output: Output,
 ) -> Result<BTreeMap<Address, Login>> {
-    let own = match docker_config() {
-        Some(path) => of_docker(&path)?,
-        None => Logins::default(),
-    };
+    let mut own = Vec::new();
+    for file in [docker_config(), registries()].into_iter().flatten() {
+        own.push(of_docker(&file)?);
+    }
     let mut found = BTreeMap::new();
     let mut missing = Vec::new();
     for address in addresses {
-        match own.find(address) {
+        match own.iter().find_map(|it| it.find(address)) {
             Some(login) => drop(found.insert(address.clone(), login.clone())),
             None => missing.push(address),
         }
@@ -161,7 +165,7 @@ async fn logins(
     Ok(found)
 }
 
-/// The logins of `docker login`; a file that is not there has none.
+/// The logins of `docker login` or `helm registry login`; a file that is not there has none.
 fn of_docker(path: &Path) -> Result<Logins> {
     let wrong = |cause: &dyn std::fmt::Display| {
         Error::failed(System::Local, "cannot read docker's logins")

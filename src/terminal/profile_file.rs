@@ -100,8 +100,8 @@ fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFi
             *location = directory.join(&*location).display().to_string();
         }
     }
-    let signatures = profile.signatures.as_mut();
-    if let Some(keyring) = signatures.and_then(|it| it.keyring.as_mut()) {
+    let provenance = profile.provenance.as_mut();
+    if let Some(keyring) = provenance.and_then(|it| it.keyring.as_mut()) {
         *keyring = directory.join(&*keyring).display().to_string();
     }
     let file = ProfileFile {

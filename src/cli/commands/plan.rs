@@ -84,11 +84,13 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         );
         let mut plan = plan?;
         trials.tell(&plan, output);
-        let error = trials.check(&plan).err();
+        let error = session.lock.check().and_then(|()| trials.check(&plan));
+        let error = error.err();
         drop(trials);
         if error.is_none() {
             Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
         }
+        plan.steps.extend(session.lock.steps());
         Ok((plan, error))
     };
     let (plan, error) = RunLimit::reading(output).within(READING, read).await?;

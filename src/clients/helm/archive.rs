@@ -8,7 +8,7 @@ use std::{
 use super::{Helm, charts::key};
 use crate::{
     desired::{
-        lock::{Lock, Signature},
+        lock::{Lock, Verification},
         resource::Chart,
     },
     error::{Error, ErrorKind, Result, System},
@@ -21,7 +21,7 @@ pub struct Archive {
     /// The digest of its bytes.
     pub digest: String,
     /// Whether its provenance was verified.
-    pub signature: Signature,
+    pub provenance: Verification,
 }
 
 impl Helm {
@@ -46,8 +46,8 @@ impl Helm {
         self.major().await?;
         let path = self.pull(chart).await?;
         let digest = digest(chart, &path)?;
-        let signature = self.signature(chart, &path).await?;
-        Ok(Archive { digest, signature })
+        let provenance = self.provenance(chart, &path).await?;
+        Ok(Archive { digest, provenance })
     }
 
     /// The path of an archive that has the digest of the lock, if the lock has one.
@@ -70,14 +70,14 @@ impl Helm {
         .hint("a released version should never change: find out from the publisher why it did; `arcctl lock` accepts it"))
     }
 
-    async fn signature(&self, chart: &Chart, archive: &Path) -> Result<Signature> {
+    async fn provenance(&self, chart: &Chart, archive: &Path) -> Result<Verification> {
         let Some(keyring) = &self.keyring else {
-            return Ok(Signature::NotChecked);
+            return Ok(Verification::NotChecked);
         };
-        let mut provenance = archive.as_os_str().to_owned();
-        provenance.push(".prov");
-        if !Path::new(&provenance).is_file() {
-            return Ok(Signature::Missing);
+        let mut beside = archive.as_os_str().to_owned();
+        beside.push(".prov");
+        if !Path::new(&beside).is_file() {
+            return Ok(Verification::Missing);
         }
         let what = format!("verify the signature of chart `{}`", key(chart));
         let arguments: Vec<OsString> = vec![
@@ -92,12 +92,12 @@ impl Helm {
             .map_err(|mut error| {
                 error.kind = ErrorKind::Refused;
                 error.object(&chart.location).hint(
-                    "if the publisher has a new key, put it into `signatures.keyring`; otherwise do not install this chart, and ask the publisher",
+                    "if the publisher has a new key, put it into `provenance.keyring`; otherwise do not install this chart, and ask the publisher",
                 )
             })?;
-        Ok(Signature::Verified {
+        Ok(Verification::Verified {
             by: after(&said, "Signed by:"),
-            key: after(&said, "Using Key With Fingerprint:"),
+            fingerprint: after(&said, "Using Key With Fingerprint:"),
         })
     }
 }
@@ -130,8 +130,8 @@ fn after(text: &str, name: &str) -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{super::Places, *};
-    use crate::clients::kube::Access;
+    use super::*;
+    use crate::clients::{helm::Places, kube::Access};
 
     /// Puts an archive, and a provenance if there is a file `signed` beside the program; verifies it if that is not empty.
     const PROGRAM: &str = "#!/bin/sh\nhere=\"${0%/*}\"\ncase \"$1\" in\nversion) echo v3.22.0 ;;\npull) while [ \"$1\" != --destination ]; do shift; done; echo content > \"$2/a-1.0.0.tgz\"; [ ! -f \"$here/signed\" ] || echo x > \"$2/a-1.0.0.tgz.prov\" ;;\nverify) [ -s \"$here/signed\" ] || { echo 'Error: openpgp: signature made by unknown entity' >&2; exit 1; }\nprintf 'Signed by: A Team <a@example.com>\\nUsing Key With Fingerprint: 0123\\nChart Hash Verified: sha256:00\\n' ;;\nesac\n";
@@ -174,8 +174,9 @@ mod tests {
 
     fn lock(archive: &str) -> Lock {
         let chart = serde_json::json!({"name": "a", "version": "1.0.0", "repository": "https://charts.example.com",
-            "archive": archive, "values": "", "signature": {"state": "missing"}, "locked": "2026-11-27T00:00:00Z"});
-        let lock = serde_json::json!({"version": 1, "profile": "x", "charts": [chart], "images": []});
+            "archive": archive, "values": "", "provenance": {"state": "missing"}, "locked": "2026-11-27T00:00:00Z"});
+        let lock =
+            serde_json::json!({"version": 1, "profile": "x", "charts": [chart], "images": []});
         Lock::parse(&lock.to_string()).unwrap()
     }
 
@@ -195,20 +196,25 @@ mod tests {
     #[tokio::test]
     async fn a_provenance_is_verified_missing_or_wrong() {
         let fake = Fake::new();
-        let signature = async |helm: Helm| helm.archive(&chart()).await.map(|it| it.signature);
+        let signature = async |helm: Helm| helm.archive(&chart()).await.map(|it| it.provenance);
         let keyring = || Some(PathBuf::from("keys.gpg"));
-        assert_eq!(signature(fake.helm()).await.unwrap(), Signature::NotChecked);
+        assert_eq!(
+            signature(fake.helm()).await.unwrap(),
+            Verification::NotChecked
+        );
         let helm = fake.helm().with_keyring(keyring());
-        assert_eq!(signature(helm).await.unwrap(), Signature::Missing);
+        assert_eq!(signature(helm).await.unwrap(), Verification::Missing);
         fake.sign("");
-        let error = signature(fake.helm().with_keyring(keyring())).await.unwrap_err();
+        let error = signature(fake.helm().with_keyring(keyring()))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind.exit_code(), 7);
         assert!(error.causes[0].contains("unknown entity"), "{error}");
         fake.sign("well");
         let helm = fake.helm().with_keyring(keyring());
-        let expected = Signature::Verified {
+        let expected = Verification::Verified {
             by: "A Team <a@example.com>".into(),
-            key: "0123".into(),
+            fingerprint: "0123".into(),
         };
         assert_eq!(signature(helm).await.unwrap(), expected);
     }

@@ -1,6 +1,6 @@
 //! What differs from a lock, and the error for it. Pure: no I/O.
 
-use super::{Lock, LockedChart, LockedImage, Needed, Signature};
+use super::{Lock, LockedChart, LockedImage, Needed, Verification};
 use crate::{
     error::{Error, ErrorKind, System},
     profile::Profile,
@@ -110,7 +110,7 @@ impl Difference {
             }
             (Kind::Unsigned, _) => {
                 format!(
-                    "{of} `{name}` has no verified signature, and `signatures.require` wants one"
+                    "{of} `{name}` has no verified signature, and `provenance.require` wants one"
                 )
             }
             (Kind::NotNeeded, _) => format!("{of} `{name}` is in the lock and no longer needed"),
@@ -197,11 +197,14 @@ impl Lock {
 
 /// The charts of a lock that have no verified provenance although the profile wants one.
 pub fn unsigned(profile: &Profile, lock: &Lock) -> Vec<Difference> {
-    let wanted = profile.signatures.iter().flat_map(|it| &it.require);
+    let wanted = profile.provenance.iter().flat_map(|it| &it.require);
     wanted
         .flat_map(|name| {
-            let charts = lock.charts.iter().filter(move |it| it.name == name.as_str());
-            charts.filter(|it| !matches!(it.signature, Signature::Verified { .. }))
+            let charts = lock
+                .charts
+                .iter()
+                .filter(move |it| it.name == name.as_str());
+            charts.filter(|it| !matches!(it.provenance, Verification::Verified { .. }))
         })
         .map(|it| Difference::of_chart(&it.name, &it.version, Kind::Unsigned))
         .collect()
@@ -219,7 +222,7 @@ pub fn refusal(differences: &[Difference], file: &str) -> Option<Error> {
     let hint = if is_newer {
         "run `arcctl lock`, look at what changes in the file, and commit it".to_owned()
     } else if differences.iter().any(|it| it.kind == Kind::Unsigned) {
-        "name the publisher's keys in `signatures.keyring` and run `arcctl lock`, or leave the chart out of `signatures.require`".to_owned()
+        "name the publisher's keys in `provenance.keyring` and run `arcctl lock`, or leave the chart out of `provenance.require`".to_owned()
     } else {
         format!(
             "find out who changed {} `{}`, and why; `arcctl lock` accepts what is there now",

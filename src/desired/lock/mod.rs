@@ -56,7 +56,7 @@ pub struct LockedChart {
     /// The digest of those values that decide which images it runs.
     pub values: String,
     /// Whether its provenance was verified.
-    pub signature: Signature,
+    pub provenance: Verification,
     /// When it was locked with this digest.
     pub locked: Timestamp,
 }
@@ -78,20 +78,20 @@ pub struct LockedImage {
     pub locked: Timestamp,
 }
 
-/// Whether a chart's provenance was verified. Of images no signature is verified (docs/decisions/0015-signatures.md).
+/// Whether a chart's provenance was verified. Of images no signature is verified (docs/decisions/0015-provenance.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
     rename_all_fields = "camelCase",
     tag = "state"
 )]
-pub enum Signature {
+pub enum Verification {
     /// By a key of the keyring.
     Verified {
         /// Who signed, as helm says it.
         by: String,
         /// The fingerprint of the key.
-        key: String,
+        fingerprint: String,
     },
     /// The repository serves no provenance for it.
     Missing,
@@ -99,11 +99,13 @@ pub enum Signature {
     NotChecked,
 }
 
-impl Signature {
+impl Verification {
     /// It in words.
     pub fn words(&self) -> String {
         match self {
-            Self::Verified { by, key } => format!("verified: signed by {by} (key {key})"),
+            Self::Verified { by, fingerprint } => {
+                format!("verified: signed by {by} (key {fingerprint})")
+            }
             Self::Missing => "none: the repository serves no provenance".to_owned(),
             Self::NotChecked => "not checked: no keyring is named".to_owned(),
         }

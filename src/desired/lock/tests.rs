@@ -26,7 +26,7 @@ fn locked(profile: &Profile) -> Lock {
         archive: sha256(it.chart.name.as_bytes()),
         manifest: None,
         values: it.values.clone(),
-        signature: Signature::NotChecked,
+        provenance: Verification::NotChecked,
         locked: NOW,
     });
     let image = |image: &str, from: BTreeSet<String>| LockedImage {
@@ -218,16 +218,16 @@ fn a_moved_tag_and_a_republished_chart_are_told_with_both_digests() {
 
 #[test]
 fn a_chart_that_must_be_signed_needs_a_verified_provenance() {
-    let profile = profile("signatures: {keyring: keys.gpg, require: [cert-manager]}\n");
+    let profile = profile("provenance: {keyring: keys.gpg, require: [cert-manager]}\n");
     let mut lock = locked(&profile);
     let found = unsigned(&profile, &lock);
     assert_eq!(kinds(&found), [("cert-manager v1.21.1", Kind::Unsigned)]);
     let error = refusal(&found, "arcctl.lock").unwrap();
-    assert!(error.hint.unwrap().contains("signatures.keyring"));
+    assert!(error.hint.unwrap().contains("provenance.keyring"));
     for chart in &mut lock.charts {
-        chart.signature = Signature::Verified {
+        chart.provenance = Verification::Verified {
             by: "somebody".into(),
-            key: "00".into(),
+            fingerprint: "00".into(),
         };
     }
     assert_eq!(unsigned(&profile, &lock), []);

@@ -134,7 +134,7 @@ pub struct Charts {
 /// Which charts must be signed, and by whom. `arcctl lock` verifies it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Signatures {
+pub struct Provenance {
     /// A file with the public keys of the charts' publishers, relative to the profile: a keyring of GnuPG in its binary
     /// form, as `helm verify --keyring` reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

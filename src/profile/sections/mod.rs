@@ -11,7 +11,7 @@ mod scaling;
 
 pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
 pub use charts::{
-    Auto, CertManager, ChartName, Charts, Controller, Images, Prepull, Proxy, Signatures,
+    Auto, CertManager, ChartName, Charts, Controller, Images, Prepull, Provenance, Proxy,
 };
 pub use cluster::Cluster;
 pub use github::{App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource};
