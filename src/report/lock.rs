@@ -110,11 +110,12 @@ impl LockReport {
     }
 
     fn closing(&self, lock: &Lock) -> String {
-        let all = format!(
-            "{} charts and {} images",
-            lock.charts.len(),
-            lock.images.len()
-        );
+        let count = |count: usize, what: &str| {
+            let s = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{s}")
+        };
+        let charts = count(lock.charts.len(), "chart");
+        let all = format!("{charts} and {}", count(lock.images.len(), "image"));
         match (self.checked, self.differences.len(), self.written) {
             (true, 0, _) => format!("{all} are as in {}.", self.file),
             (true, 1, _) => format!("1 difference from {}.", self.file),
@@ -208,7 +209,7 @@ mod tests {
             "profile": "x",
             "charts": [{
                 "name": "cert-manager", "version": "v1.21.1", "repository": "https://charts.jetstack.io",
-                "archive": "sha256:01", "values": "sha256:02", "provenance": {"state": "notChecked"},
+                "archive": "sha256:01", "values": "sha256:02", "provenance": {"state": "not-checked"},
                 "locked": "2026-11-27T00:00:00Z",
             }],
             "images": [{
@@ -248,7 +249,7 @@ mod tests {
         assert!(
             report
                 .text()
-                .ends_with("1 charts and 1 images are as in arcctl.lock.\n")
+                .ends_with("1 chart and 1 image are as in arcctl.lock.\n")
         );
         report.checked = false;
         report.written = true;

@@ -10,7 +10,7 @@ use crate::{
     report::{self, plan::Layout},
     run::{READING, pod_dry_runs::try_pods},
     session::{
-        Session, image_pulls,
+        Session, image_pulls, lock,
         teardown::{self, RemovalArgs},
     },
     terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     }
     let file = profile_file::read(global, output)?;
     if args.offline {
-        let plan = offline(&file, output)?;
+        let plan = offline(&file, global, output)?;
         return Ok(show(
             (&plan, Layout::Grouped),
             args.detailed_exitcode,
@@ -131,9 +131,10 @@ fn show(
 }
 
 /// The plan for an empty cluster, with a list of the facts that are unknown offline.
-fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
+fn offline(file: &profile_file::ProfileFile, global: &GlobalArgs, output: Output) -> Result<Plan> {
     let facts = Facts {
         now: jiff::Timestamp::now(),
+        pins: lock::rendered(&file.profile, global)?,
         ..Facts::default()
     };
     let desired = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;

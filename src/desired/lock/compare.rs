@@ -216,6 +216,8 @@ pub fn refusal(differences: &[Difference], file: &str) -> Option<Error> {
     let is_newer = differences.iter().all(|it| it.kind.is_of_the_profile());
     let message = if is_newer {
         format!("the lock `{file}` is older than the profile")
+    } else if differences.iter().all(|it| it.kind == Kind::Unsigned) {
+        "a chart does not have the signature that the profile requires".to_owned()
     } else {
         format!("something differs from the lock `{file}`")
     };

@@ -80,11 +80,7 @@ pub struct LockedImage {
 
 /// Whether a chart's provenance was verified. Of images no signature is verified (docs/decisions/0015-provenance.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    tag = "state"
-)]
+#[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Verification {
     /// By a key of the keyring.
     Verified {

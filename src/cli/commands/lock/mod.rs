@@ -33,11 +33,11 @@ pub(crate) struct LockArgs {
 
 /// Makes the lock, and writes or compares it.
 pub(crate) async fn run(args: &LockArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
-    let file = profile_file::read(global, output)?;
     let path = path(global).ok_or_else(|| {
         let what = "the lock is beside the profile, and `-f -` has no place";
         Error::new(ErrorKind::Usage, System::Local, what).hint("name the file with -f")
     })?;
+    let file = profile_file::read(global, output)?;
     let name = path.display().to_string();
     let old = old(args, global, &name)?;
     let profile = &file.profile;
