@@ -1,3 +1,5 @@
+//! The lock of a small profile: what it needs, what it lacks, and what it pins.
+
 use serde_json::json;
 
 use super::{images::of, *};

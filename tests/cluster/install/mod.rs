@@ -7,7 +7,6 @@ pub(crate) mod going_crds;
 pub(crate) mod installation;
 pub(crate) mod leader;
 pub(crate) mod leftovers;
-mod locked;
 pub(crate) mod moved_leases;
 pub(crate) mod policies;
 pub(crate) mod quirks;
