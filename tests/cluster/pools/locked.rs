@@ -73,6 +73,33 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
     let _locked = lock(&cluster, &profile, &[]).expect(0);
 
     let _installed = cluster.up(&profile, &[]).expect(0);
+    pinned(&cluster, &registry);
+    let writes = cluster.kubernetes_writes();
+    let again = cluster.up(&profile, &[]).expect(0);
+    assert_eq!(again["changed"], 0);
+    assert_eq!(again["requests"]["helm"], 0);
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    let _same = cluster.plan(&profile, &["--detailed-exitcode"]).expect(0);
+
+    // A newer profile, with an old lock.
+    let other = [
+        edits[0],
+        ("dockerImage: docker:28-dind", "dockerImage: docker:29-dind"),
+    ];
+    let profile = cluster.profile("arcctl", &other);
+    let document = refused(&cluster, || cluster.up(&profile, &[]));
+    assert!(
+        document.to_string().contains("`arcctl lock`"),
+        "{document:#}"
+    );
+    let profile = cluster.profile("arcctl", &edits);
+
+    moved(&cluster, &registry, &profile);
+    cluster.finish();
+}
+
+/// The pods that run have the digests of the lock.
+fn pinned(cluster: &Cluster, registry: &ImageRegistry) {
     let pinned = |(repository, tag): (&str, &str)| {
         let digest = ImageRegistry::digest(repository, tag);
         format!("{}/{repository}:{tag}@{digest}", registry.host())
@@ -98,32 +125,9 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
             WEBHOOK,
         ),
     ] {
-        let found = images(&cluster, kind, namespace, name);
+        let found = images(cluster, kind, namespace, name);
         assert!(found.contains(&pinned(image)), "{image:?}: {found}");
     }
-
-    let writes = cluster.kubernetes_writes();
-    let again = cluster.up(&profile, &[]).expect(0);
-    assert_eq!(again["changed"], 0);
-    assert_eq!(again["requests"]["helm"], 0);
-    assert_eq!(cluster.kubernetes_writes(), writes);
-    let _same = cluster.plan(&profile, &["--detailed-exitcode"]).expect(0);
-
-    // A newer profile, with an old lock.
-    let other = [
-        edits[0],
-        ("dockerImage: docker:28-dind", "dockerImage: docker:29-dind"),
-    ];
-    let profile = cluster.profile("arcctl", &other);
-    let document = refused(&cluster, || cluster.up(&profile, &[]));
-    assert!(
-        document.to_string().contains("`arcctl lock`"),
-        "{document:#}"
-    );
-    let profile = cluster.profile("arcctl", &edits);
-
-    moved(&cluster, &registry, &profile);
-    cluster.finish();
 }
 
 /// A moved tag is a difference in a plan, and `up` and `verify` refuse it.
