@@ -72,7 +72,7 @@ impl LockReport {
             let provenance = chart.provenance.words();
             line(
                 &mut text,
-                &format!("    provenance  {}", with(provenance, published)),
+                &format!("    provenance  {}", with(&provenance, published)),
             );
         }
         line(&mut text, "Images");
@@ -90,10 +90,7 @@ impl LockReport {
             let published = publisher_of_image(&image.image);
             line(
                 &mut text,
-                &format!(
-                    "    signature   {}",
-                    with("not checked".to_owned(), published)
-                ),
+                &format!("    signature   {}", with("not checked", published)),
             );
         }
         if !self.differences.is_empty() {
@@ -135,7 +132,7 @@ const fn sign(kind: Kind) -> &'static str {
 }
 
 /// What was found, and what is known of the publisher.
-fn with(found: String, publisher: Option<Publisher>) -> String {
+fn with(found: &str, publisher: Option<Publisher>) -> String {
     match publisher {
         Some(publisher) => format!("{found}; {}", publisher.words()),
         None => format!("{found}; whether the publisher signs is not known"),
