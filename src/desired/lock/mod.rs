@@ -111,8 +111,8 @@ impl Verification {
 impl Lock {
     /// A lock in the present format, in its order.
     pub fn new(profile: &str, mut charts: Vec<LockedChart>, mut images: Vec<LockedImage>) -> Self {
-        charts.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
-        images.sort_by(|one, other| one.image.cmp(&other.image));
+        charts.sort_by_cached_key(|it| (it.name.clone(), it.version.clone()));
+        images.sort_by_cached_key(|it| it.image.clone());
         Self {
             version: VERSION,
             profile: profile.to_owned(),
