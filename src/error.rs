@@ -40,7 +40,7 @@ pub enum ErrorKind {
     Locked,
     /// Timed out waiting; another run continues: exit 6.
     TimedOut,
-    /// It would change an object that arcctl does not own: exit 7.
+    /// It would change an object that arcctl does not own, or something differs from the lock: exit 7.
     Refused,
     /// Wrong usage: exit 64.
     Usage,

@@ -175,6 +175,7 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
             ..crate::profile::ScaleSets::default()
         },
         charts: crate::profile::Charts::default(),
+        provenance: None,
         images: None,
         proxy: None,
         aws: None,

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use arcctl_facts::Table;
+use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -98,6 +100,21 @@ struct Shared {
     requests: AtomicU64,
     /// The status every request is refused with; 0 is none.
     refusal: AtomicU16,
+    /// What is served in the place of the files of the same names, and beside them.
+    changed: Mutex<Files>,
+}
+
+impl Shared {
+    fn changed(&self) -> MutexGuard<'_, Files> {
+        // A poisoned lock only means that another task panicked; the value is still whole.
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file, as it is served now.
+    fn file(&self, name: &str) -> Option<Bytes> {
+        let changed = self.changed().get(name).cloned();
+        changed.or_else(|| self.files.get(name).cloned())
+    }
 }
 
 impl ChartRepository {
@@ -107,6 +124,7 @@ impl ChartRepository {
             files: files()?,
             requests: AtomicU64::new(0),
             refusal: AtomicU16::new(0),
+            changed: Mutex::default(),
         });
         let server = listen(0, &shared).await?;
         let port = server.address().port();
@@ -142,6 +160,37 @@ impl ChartRepository {
         Ok(())
     }
 
+    /// Publishes a version of a chart again, in an archive with other bytes; the index has its new digest.
+    pub fn republish(&self, name: &str, version: &str) -> anyhow::Result<()> {
+        let file = format!("{name}-{version}.tgz");
+        let old = self.shared.file(&file).context("there is no such chart")?;
+        let mut content = Vec::new();
+        GzDecoder::new(&old[..]).read_to_end(&mut content)?;
+        let mut archive = GzBuilder::new()
+            .mtime(1)
+            .write(Vec::new(), Compression::fast());
+        archive.write_all(&content)?;
+        let new = archive.finish()?;
+        let index = self
+            .shared
+            .file("index.yaml")
+            .context("there is no index")?;
+        let index = std::str::from_utf8(&index)?;
+        let (from, to) = (hex(&Sha256::digest(&old)), hex(&Sha256::digest(&new)));
+        let index = index.replace(&from, &to);
+        let mut changed = self.shared.changed();
+        changed.insert("index.yaml".to_owned(), index.into());
+        changed.insert(file, new.into());
+        Ok(())
+    }
+
+    /// Serves a provenance for a version of a chart, from now on. Nobody has signed it.
+    pub fn sign_wrongly(&self, name: &str, version: &str) {
+        let file = format!("{name}-{version}.tgz.prov");
+        let text = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nsimulated\n";
+        self.shared.changed().insert(file, text.into());
+    }
+
     /// Refuses every request with a status, until told otherwise.
     pub fn refuse_with(&self, status: Option<StatusCode>) {
         let status = status.map_or(0, |status| status.as_u16());
@@ -162,9 +211,9 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Body> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let refusal = StatusCode::from_u16(shared.refusal.load(Ordering::SeqCst)).ok();
     let name = request.uri().path().trim_start_matches('/');
-    let (status, body) = match (refusal, shared.files.get(name)) {
+    let (status, body) = match (refusal, shared.file(name)) {
         (Some(status), _) => (status, Bytes::new()),
-        (None, Some(file)) => (StatusCode::OK, file.clone()),
+        (None, Some(file)) => (StatusCode::OK, file),
         (None, None) => (StatusCode::NOT_FOUND, Bytes::new()),
     };
     let mut response = Response::new(whole(body));

@@ -176,3 +176,33 @@ async fn helm_reads_the_repository() {
     let error = helm(&home, &show).await.unwrap().unwrap_err();
     assert!(error.contains("connection refused"), "{error}");
 }
+
+#[tokio::test]
+async fn a_chart_that_is_published_again_has_other_bytes_and_the_same_content() {
+    let repository = ChartRepository::start().await.unwrap();
+    let file = "cert-manager-v1.21.1.tgz";
+    let content = |bytes: &[u8]| {
+        let mut content = Vec::new();
+        GzDecoder::new(bytes).read_to_end(&mut content).unwrap();
+        content
+    };
+    let old = get(&repository, file).await.body;
+    repository.republish("cert-manager", "v1.21.1").unwrap();
+    let new = get(&repository, file).await.body;
+    assert_ne!(old, new);
+    assert_eq!(content(&old), content(&new));
+    let index = get(&repository, "index.yaml").await.body;
+    let index = std::str::from_utf8(&index).unwrap();
+    assert!(index.contains(&hex(&Sha256::digest(&new))));
+    assert!(!index.contains(&hex(&Sha256::digest(&old))));
+    assert!(repository.republish("cert-manager", "v0.0.0").is_err());
+}
+
+#[tokio::test]
+async fn a_chart_has_no_provenance_unless_it_is_signed() {
+    let repository = ChartRepository::start().await.unwrap();
+    let file = "cert-manager-v1.21.1.tgz.prov";
+    assert_eq!(get(&repository, file).await.status, 404);
+    repository.sign_wrongly("cert-manager", "v1.21.1");
+    assert_eq!(get(&repository, file).await.status, 200);
+}

@@ -1,5 +1,7 @@
-//! A stand-in for an image registry: tags, page by page, and digests, behind a token server (OCI distribution specification 1.1,
-//! and the token authentication of Docker's registry). It has no images.
+//! A stand-in for an image registry: tags, page by page, and the index of each, behind a token server (OCI distribution
+//! specification 1.1, and the token authentication of Docker's registry). It has no layers.
+//!
+//! Its faults: a tag that moves, one that goes, and a digest that is not that of what it sends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,6 +19,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::listen::{Body, Server, Unanswered, whole};
+
+/// The media type of an index.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// What a stand-in starts with.
 pub struct Options {
@@ -55,6 +60,12 @@ struct State {
     requests: u64,
     /// The status every request is refused with.
     refusal: Option<StatusCode>,
+    /// How often a tag was moved, by repository and tag.
+    moves: BTreeMap<(String, String), u32>,
+    /// The tags that were removed.
+    removed: BTreeSet<(String, String)>,
+    /// Whether the digests it names are others than those of what it sends.
+    lies: bool,
     violations: BTreeSet<String>,
 }
 
@@ -111,10 +122,63 @@ impl ImageRegistry {
         self.shared.state().violations.iter().cloned().collect()
     }
 
-    /// The digest of a tag.
-    pub fn digest(repository: &str, tag: &str) -> String {
-        digest(repository, tag)
+    /// Has a tag name another image from now on.
+    pub fn move_tag(&self, repository: &str, tag: &str) {
+        let key = (repository.to_owned(), tag.to_owned());
+        *self.shared.state().moves.entry(key).or_default() += 1;
     }
+
+    /// Removes a tag.
+    pub fn remove_tag(&self, repository: &str, tag: &str) {
+        let key = (repository.to_owned(), tag.to_owned());
+        self.shared.state().removed.insert(key);
+    }
+
+    /// Names digests that are not those of what it sends, until told otherwise.
+    pub fn lie(&self, lies: bool) {
+        self.shared.state().lies = lies;
+    }
+
+    /// The digest of a tag that has not been moved.
+    pub fn digest(repository: &str, tag: &str) -> String {
+        digest(&index(repository, tag, 0))
+    }
+}
+
+impl State {
+    /// The index that a tag or a digest names now.
+    fn find(&self, name: &str, tags: &[String], reference: &str) -> Option<String> {
+        let is_digest = reference.starts_with("sha256:");
+        tags.iter().find_map(|tag| {
+            let key = (name.to_owned(), tag.clone());
+            let moves = self.moves.get(&key).copied().unwrap_or_default();
+            if is_digest {
+                // What a tag has named before is still there.
+                let mut all = (0..=moves).map(|it| index(name, tag, it));
+                return all.find(|it| digest(it) == reference);
+            }
+            let is_there = tag == reference && !self.removed.contains(&key);
+            is_there.then(|| index(name, tag, moves))
+        })
+    }
+}
+
+/// The index of a tag after a number of moves: two platforms, and the attestation that BuildKit adds.
+fn index(name: &str, tag: &str, moves: u32) -> String {
+    let manifest = |os: &str, architecture: &str| {
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest(&format!("{name}:{tag} {os}/{architecture} {moves}")),
+            "size": 1000,
+            "platform": {"os": os, "architecture": architecture},
+        })
+    };
+    json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [manifest("linux", "amd64"), manifest("linux", "arm64"), manifest("unknown", "unknown")],
+    })
+    .to_string()
 }
 
 async fn answer(
@@ -173,21 +237,20 @@ async fn answer(
             }
             page(name, tags, &query, shared.options.page)
         }
-        What::Manifest(tag) if tags.iter().any(|it| it == tag) => {
-            if !header(&request, &ACCEPT).contains("application/vnd.oci.image.index.v1+json") {
-                state
-                    .violations
-                    .insert("a manifest without `Accept` of an index".into());
+        What::Manifest(reference) => {
+            if !header(&request, &ACCEPT).contains(INDEX) {
+                let what = "a manifest without `Accept` of an index";
+                state.violations.insert(what.into());
             }
-            let mut response = Response::new(whole(""));
-            set(&mut response, "docker-content-digest", &digest(name, tag));
-            response
+            match state.find(name, tags, reference) {
+                Some(index) => manifest(&index, request.method(), state.lies),
+                None => refusal(
+                    StatusCode::NOT_FOUND,
+                    "MANIFEST_UNKNOWN",
+                    "manifest unknown",
+                ),
+            }
         }
-        What::Manifest(_) => refusal(
-            StatusCode::NOT_FOUND,
-            "MANIFEST_UNKNOWN",
-            "manifest unknown",
-        ),
         What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
     })
 }
@@ -195,6 +258,16 @@ async fn answer(
 enum What<'a> {
     Tags,
     Manifest(&'a str),
+}
+
+/// An index with its digest; the answer to HEAD has no body.
+fn manifest(index: &str, method: &Method, lies: bool) -> Response<Body> {
+    let named = if lies { "another" } else { index };
+    let sent = if method == Method::HEAD { "" } else { index };
+    let mut response = Response::new(whole(sent.to_owned()));
+    set(&mut response, CONTENT_TYPE.as_str(), INDEX);
+    set(&mut response, "docker-content-digest", &digest(named));
+    response
 }
 
 /// The repository and the operation of `NAME/tags/list` and `NAME/manifests/TAG`.
@@ -350,8 +423,8 @@ fn page(
     response
 }
 
-fn digest(repository: &str, tag: &str) -> String {
-    let hash = Sha256::digest(format!("{repository}:{tag}"));
+fn digest(content: &str) -> String {
+    let hash = Sha256::digest(content);
     let mut text = "sha256:".to_owned();
     for byte in hash {
         // Writing to a String cannot fail.
@@ -430,6 +503,39 @@ mod tests {
         let end = get(&registry, rest, Some(&token)).await;
         assert_eq!(end.header("link"), None);
         assert_eq!(end.json()["tags"], json!(["d"]));
+        assert_eq!(registry.violations(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_tag_can_move_go_and_be_named_wrongly() {
+        let registry = ImageRegistry::start(Options {
+            tags: BTreeMap::from([("a/b".to_owned(), vec!["1".to_owned()])]),
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let token = get(&registry, "/token?scope=repository:a/b:pull", None).await;
+        let token = token.json()["token"].as_str().unwrap().to_owned();
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("accept", INDEX)];
+        let read = async |reference: &str| {
+            let url = format!("http://{}/v2/a/b/manifests/{reference}", registry.host());
+            send("GET", &url, &headers, "").await.unwrap()
+        };
+        let named = |it: &Answer| it.header("docker-content-digest").unwrap().to_owned();
+        let sent = |it: &Answer| digest(std::str::from_utf8(&it.body).unwrap());
+        let old = read("1").await;
+        assert_eq!(named(&old), ImageRegistry::digest("a/b", "1"));
+        assert_eq!(named(&old), sent(&old));
+        registry.move_tag("a/b", "1");
+        let new = read("1").await;
+        assert_ne!(named(&new), named(&old));
+        assert_eq!(read(&named(&old)).await.body, old.body);
+        registry.lie(true);
+        let wrong = read("1").await;
+        assert_ne!(named(&wrong), sent(&wrong));
+        registry.remove_tag("a/b", "1");
+        assert_eq!(read("1").await.status, 404);
         assert_eq!(registry.violations(), Vec::<String>::new());
     }
 }

@@ -34,7 +34,7 @@ Exit codes:
   4    Kubernetes, AWS or GitHub rejects the credential, or it lacks a permission
   5    another run holds the lease
   6    timed out; run it again to continue
-  7    refused: it would change something that arcctl does not own
+  7    refused: it would change something that arcctl does not own, or something differs from the lock
   64   wrong usage
   65   the profile is missing or invalid
   129, 130, 131, 143   ended by SIGHUP, SIGINT (Ctrl-C), SIGQUIT, SIGTERM";
@@ -71,6 +71,8 @@ enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Find newer runner images, and write them into the profile
     Images(commands::images::ImagesArgs),
+    /// Lock every chart and image by its digest, in `arcctl.lock` beside the profile
+    Lock(commands::lock::LockArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
@@ -99,6 +101,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
             Self::Images(_) => "images",
+            Self::Lock(_) => "lock",
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
@@ -130,6 +133,11 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         "status" => crate::report::status::failure(profile, error),
         "smoke" => crate::report::smoke::failure(profile, error),
         "images" => crate::report::images::Images {
+            profile: profile.to_owned(),
+            ..Default::default()
+        }
+        .document(Some(error)),
+        "lock" => crate::report::lock::LockReport {
             profile: profile.to_owned(),
             ..Default::default()
         }
@@ -220,6 +228,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Status(args) => Box::pin(commands::status::run(args, global, output)).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
         Command::Images(args) => Box::pin(commands::images::run(args, global, output)).await,
+        Command::Lock(args) => Box::pin(commands::lock::run(args, global, output)).await,
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,

@@ -4,6 +4,7 @@ pub mod aws;
 pub mod charts;
 pub mod crd_schema;
 pub mod lint;
+pub mod lock;
 pub mod monitoring;
 pub mod names;
 pub mod order;
@@ -65,6 +66,8 @@ pub struct Facts {
     /// Other autoscalers of the pools' `RunnerDeployments`, as whole objects: they would overwrite arcctl's replica
     /// counts.
     pub rivals: Vec<Value>,
+    /// The digests of a lock: images are pinned by them.
+    pub pins: lock::Pins,
 }
 
 /// The desired state of a resource.
@@ -172,6 +175,7 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
             registration(pool)
         }
     }));
+    facts.pins.apply(&mut result);
     Ok(result)
 }
 

@@ -32,6 +32,8 @@ pub enum Group {
     Monitoring,
     /// A pool, by its name.
     Pool(String),
+    /// What differs from the lock.
+    Lock,
 }
 
 /// What a plan shows of a resource.
@@ -56,6 +58,7 @@ impl fmt::Display for Group {
             Self::Controller => formatter.write_str("Controller"),
             Self::Monitoring => formatter.write_str("Monitoring"),
             Self::Pool(name) => write!(formatter, "Pool {name}"),
+            Self::Lock => formatter.write_str("Different from the lock"),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Group {
             Self::Controller => 3,
             Self::Monitoring => 4,
             Self::Pool(_) => 5,
+            Self::Lock => 6,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The plan: the action for each resource, computed from observations. Pure: no I/O.
 
 pub mod consequence;
+pub mod locked;
 mod refusal;
 
 use serde::Serialize;

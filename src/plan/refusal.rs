@@ -46,6 +46,10 @@ pub(super) fn other_profile(id: &Id, name: &str) -> Error {
 
 /// Combines all conflicts into one error, so that one run reports all of them.
 pub fn refusals(mut errors: Vec<Error>) -> Option<Error> {
+    // A chart that is not the one of the lock is no object of the cluster.
+    if let Some(at) = errors.iter().position(|it| it.system == System::Helm) {
+        return Some(errors.swap_remove(at));
+    }
     if errors.len() < 2 {
         return errors.pop();
     }

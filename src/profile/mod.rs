@@ -33,12 +33,12 @@ pub use names::{
 };
 pub use schema::schema;
 pub use sections::{
-    AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, Charts, Cluster, ContainerMode,
-    Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode, KubernetesSecretKey,
-    LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub, PoolResources, Prepull,
-    Proxy, Quantity, Repeat, ResourceRequirements, RoleVia, RunnerRole, ScaleSets, Scaling,
-    Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window, WorkVolume, WorkflowJob, api_of,
-    has_data_residency,
+    AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, ChartName, Charts, Cluster,
+    ContainerMode, Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode,
+    KubernetesSecretKey, LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub,
+    PoolResources, Prepull, Provenance, Proxy, Quantity, Repeat, ResourceRequirements, RoleVia,
+    RunnerRole, ScaleSets, Scaling, Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window,
+    WorkVolume, WorkflowJob, api_of, has_data_residency,
 };
 
 pub(crate) use validate::similar;
@@ -71,6 +71,9 @@ pub struct Profile {
     /// Where the charts come from, where it is not their public repository.
     #[serde(default, skip_serializing_if = "is_default")]
     pub charts: Charts,
+    /// Which charts must be signed, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// Where the images come from, where it is not their public registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,

@@ -8,6 +8,7 @@ pub mod github;
 pub mod images;
 pub mod init;
 pub mod junit;
+pub mod lock;
 pub mod markdown;
 pub mod pause;
 pub mod plan;

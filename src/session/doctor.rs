@@ -13,7 +13,7 @@ use crate::{
         helm::Helm,
         kube::{Access, Kube},
     },
-    desired::Facts,
+    desired::{Facts, lock::Pins},
     doctor::{
         collect::Parts,
         snapshot::{AtAws, Fact, Wiring},
@@ -44,7 +44,10 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         cluster,
     } = Box::pin(reach(global, profile)).await;
     let hidden = environment::hidden_variables(&profile.token_sources());
-    let helm = Helm::new(&environment::helm_places(), access, hidden);
+    let lock = session::lock::read(global);
+    let locked = lock.as_ref().ok().and_then(Option::as_ref);
+    let helm = Helm::new(&environment::helm_places(), access, hidden)
+        .map(|it| it.locked(locked.map(|it| &it.lock)));
     let ca_bundle = github::ca_bundle(&file);
     let sources = Sources {
         variable: &environment::variable,
@@ -85,6 +88,10 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
     let desired = facts.and_then(|facts| {
         let mut desired = session::wanted(profile, &facts)?;
+        if let Some(file) = lock? {
+            // What is installed is pinned; `arcctl lock --check` compares the lock itself.
+            Pins::of(&file.lock).apply(&mut desired);
+        }
         session::set_order(&mut desired)?;
         Ok(desired)
     });

@@ -21,7 +21,11 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::{Pool, Profile},
     report::images::{Found, PoolImage},
-    terminal::{args::GlobalArgs, environment::docker_config, output::Output},
+    terminal::{
+        args::GlobalArgs,
+        environment::{docker_config, registries},
+        output::Output,
+    },
     units::{
         image::Image,
         runner::{Flavour, newest},
@@ -125,21 +129,22 @@ impl Comparable<'_> {
 }
 
 /// The logins that are known.
-struct Known {
-    /// Docker's on this machine.
-    of_docker: Logins,
+pub(super) struct Known {
+    /// Docker's and helm's on this machine.
+    of_machine: Vec<Logins>,
     /// Those to try for each repository.
     by_address: BTreeMap<Address, Vec<Login>>,
 }
 
 impl Known {
-    fn of(&self, address: &Address) -> Vec<&Login> {
+    /// The logins to try for a repository.
+    pub(super) fn of(&self, address: &Address) -> Vec<&Login> {
         self.by_address.get(address).into_iter().flatten().collect()
     }
 
     /// The error with what to do where there is a login, but not for arcctl.
-    fn advised(&self, error: Error, address: &Address) -> Error {
-        let helper = self.of_docker.helper(address);
+    pub(super) fn advised(&self, error: Error, address: &Address) -> Error {
+        let helper = self.of_machine.iter().find_map(|it| it.helper(address));
         match helper.filter(|_| self.of(address).is_empty()) {
             Some(program) if error.kind == ErrorKind::Unauthorized => error.hint(format!(
                 "docker's login for `{}` is with the credential helper `docker-credential-{program}`, and arcctl starts no credential helper: name a Secret in `images.pullSecrets` of the profile, or name a directory in DOCKER_CONFIG whose config.json has the login itself in `auths`",
@@ -150,22 +155,22 @@ impl Known {
     }
 }
 
-/// The logins for each repository: docker's on this machine, else those of the pull secrets of the profile.
-async fn logins(
+/// The logins for each repository: docker's on this machine, else helm's, else those of the pull secrets of the profile.
+pub(super) async fn logins(
     profile: &Profile,
     pools: &[&Pool],
     addresses: &BTreeSet<Address>,
     global: &GlobalArgs,
     output: Output,
 ) -> Result<Known> {
-    let of_docker = match docker_config() {
-        Some(path) => of_docker(&path)?,
-        None => Logins::default(),
-    };
+    let mut of_machine = Vec::new();
+    for file in [docker_config(), registries()].into_iter().flatten() {
+        of_machine.push(of_docker(&file)?);
+    }
     let mut by_address = BTreeMap::new();
     let mut missing = Vec::new();
     for address in addresses {
-        match of_docker.find(address) {
+        match of_machine.iter().find_map(|it| it.find(address)) {
             Some(login) => drop(by_address.insert(address.clone(), vec![login.clone()])),
             None => missing.push(address),
         }
@@ -179,12 +184,12 @@ async fn logins(
         }
     }
     Ok(Known {
-        of_docker,
+        of_machine,
         by_address,
     })
 }
 
-/// The logins of `docker login`; a file that is not there has none.
+/// The logins of `docker login` or `helm registry login`; a file that is not there has none.
 fn of_docker(path: &Path) -> Result<Logins> {
     let wrong = |cause: &dyn std::fmt::Display| {
         Error::failed(System::Local, "cannot read docker's logins")

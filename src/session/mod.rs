@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod image_pulls;
 pub(crate) mod image_updates;
+pub(crate) mod lock;
 mod scale_sets;
 pub(crate) mod state;
 pub(crate) mod teardown;
@@ -21,6 +22,7 @@ use accounts::{accounts, accounts_of_gone_pools, audits, version_advice};
 use cluster_facts::{eks_facts, facts, in_each};
 use connection::{Connection, cluster_words};
 use github::{SignedIn, at_github};
+use lock::{LockFile, Locked};
 use teardown::advice::say_what_stays;
 
 use crate::{
@@ -62,6 +64,8 @@ pub(super) struct Session {
     pub desired: Vec<Desired>,
     /// Recorded resources that left the profile and no longer exist: a run that writes removes their records.
     pub gone: BTreeSet<String>,
+    /// The lock beside the profile, compared.
+    pub lock: Locked,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
 }
@@ -94,11 +98,13 @@ impl Session {
         adopt: bool,
         output: Output,
     ) -> Result<Self> {
+        let lock_file = lock::read(global)?;
         let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = hidden_variables(&file.profile.token_sources());
         let helm = Helm::new(&helm_places(), connection.access.clone(), helm_must_not_see)?
-            .signed_in(registries());
+            .signed_in(registries())
+            .locked(lock_file.as_ref().map(|it| &it.lock));
         helm.binary()?;
         let SignedIn {
             credential,
@@ -140,8 +146,18 @@ impl Session {
         for advice in advice.chain(missing).chain(versions) {
             output.note(format!("advice: {advice}"));
         }
-        let desired = wanted(&file.profile, &facts)?;
-        let inventory = inventory::read(kube, inventory::Home::of(&file.profile)).await?;
+        let mut desired = wanted(&file.profile, &facts)?;
+        let (inventory, lock) = tokio::join!(
+            inventory::read(kube, inventory::Home::of(&file.profile)),
+            Box::pin(compared(
+                lock_file.as_ref(),
+                (&file.profile, &desired[..]),
+                global,
+                output
+            ))
+        );
+        let (inventory, lock) = (inventory?, lock?);
+        lock.pins.apply(&mut desired);
         accounts.extend(
             Box::pin(accounts_of_gone_pools(
                 &file.profile,
@@ -174,6 +190,7 @@ impl Session {
             ca_bundle,
             eks,
             gone: BTreeSet::new(),
+            lock,
         };
         Box::pin(session.add_left_behind(&inventory.records, output)).await?;
         Ok(session)
@@ -187,6 +204,7 @@ impl Session {
             ca_bundle: None,
             eks,
             gone: BTreeSet::new(),
+            lock: Locked::default(),
         }
     }
 
@@ -254,6 +272,7 @@ impl Session {
         ))
         .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
+        self.lock.pins.apply(&mut self.desired);
         let inventory = {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?
@@ -289,6 +308,19 @@ pub(super) fn target(context: &Context, eks: Option<&EksCluster>) -> String {
 
 pub(super) fn wanted(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>> {
     desired(profile, facts).map_err(|error| wanted_error(&error))
+}
+
+/// The lock beside the profile, compared with the profile and the registries; nothing without one.
+async fn compared(
+    lock: Option<&LockFile>,
+    (profile, desired): (&Profile, &[Desired]),
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<Locked> {
+    match lock {
+        Some(lock) => lock.compared(profile, desired, global, output).await,
+        None => Ok(Locked::default()),
+    }
 }
 
 /// Adds to each step what it waits for.

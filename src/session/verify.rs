@@ -2,7 +2,7 @@
 //! no owner: who installed what is proven does not matter.
 
 use super::{
-    Session, accounts::accounts, connection::Connection, github::at_github, set_order, wanted,
+    Session, accounts::accounts, connection::Connection, github::at_github, lock, set_order, wanted,
 };
 use crate::{
     clients::{
@@ -63,6 +63,10 @@ pub(crate) async fn open(
         ..Facts::default()
     };
     let mut proofs = wanted(&file.profile, &facts)?;
+    if let Some(lock) = lock::read(global)? {
+        let compared = lock.compared(&file.profile, &proofs, global, output);
+        Box::pin(compared).await?.check()?;
+    }
     proofs.retain(|it| it.resource.is_proof());
     let ids: Vec<_> = proofs.iter().map(|it| it.id.clone()).collect();
     for proof in &mut proofs {

@@ -100,6 +100,10 @@ fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFi
             *location = directory.join(&*location).display().to_string();
         }
     }
+    let provenance = profile.provenance.as_mut();
+    if let Some(keyring) = provenance.and_then(|it| it.keyring.as_mut()) {
+        *keyring = directory.join(&*keyring).display().to_string();
+    }
     let file = ProfileFile {
         profile,
         directory: directory.to_owned(),

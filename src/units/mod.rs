@@ -5,6 +5,7 @@
 pub mod arn;
 pub mod aws_limits;
 pub mod cidr;
+pub mod digest;
 pub(crate) mod duration;
 pub mod image;
 pub mod partition;

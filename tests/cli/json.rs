@@ -13,7 +13,12 @@ use std::{
 
 use arcctl::{
     clients::requests::Counts,
-    desired::{Phase, resource::Id, summary::Summary},
+    desired::{
+        Phase,
+        lock::{self, Lock},
+        resource::Id,
+        summary::Summary,
+    },
     diff::Difference,
     doctor::{
         Finding,
@@ -193,6 +198,7 @@ fn failures() -> Vec<Value> {
         (&["status"][..], "arcctl.status/v1"),
         (&["doctor"][..], "arcctl.doctor/v1"),
         (&["images", "update"][..], "arcctl.images/v1"),
+        (&["lock"][..], "arcctl.lock/v1"),
         (&["schedule"][..], "arcctl.schedule/v1"),
         (&["smoke"][..], "arcctl.smoke/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
@@ -398,6 +404,33 @@ fn schedule_document() -> Value {
     report::schedule::document("x", 7, &pools, Some(&error))
 }
 
+/// Charts with and without a signature, an image with platforms, and what differs.
+fn lock_document() -> Value {
+    let chart = |name: &str, provenance: Value| {
+        json!({"name": name, "version": "1", "repository": "oci://x", "archive": "sha256:1",
+            "manifest": "sha256:2", "values": "sha256:3", "provenance": provenance,
+            "locked": "2026-11-27T00:00:00Z"})
+    };
+    let image = json!({"image": "quay.io/jetstack/cert-manager-webhook:1", "digest": "sha256:4",
+        "platforms": {"linux/amd64": "sha256:5"}, "from": ["helm-release/a/b"],
+        "locked": "2026-11-27T00:00:00Z"});
+    let text = json!({"version": 1, "profile": "x", "images": [image], "charts": [
+        chart("cert-manager", json!({"state": "verified", "by": "a", "fingerprint": "0"})),
+        chart("own", json!({"state": "missing"})),
+    ]});
+    let lock = Lock::parse(&text.to_string()).unwrap();
+    let moved = lock::Difference::of_image(&lock.images[0], Some("sha256:6"));
+    report::lock::LockReport {
+        profile: "x".into(),
+        file: "arcctl.lock".into(),
+        written: true,
+        checked: false,
+        lock: Some(lock),
+        differences: moved.into_iter().collect(),
+    }
+    .document(Some(&error()))
+}
+
 /// A check that is broken, and one that follows from it.
 fn doctor_document() -> Value {
     let finding = |id, follows| Finding {
@@ -509,6 +542,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         run_document(),
         status_document(),
         images_document(),
+        lock_document(),
         doctor_document(),
         smoke_document(),
         schedule_document(),

@@ -75,6 +75,7 @@ pub(super) async fn run(
 fn version(pod: &Value) -> Option<&str> {
     let mut containers = pod["spec"]["containers"].as_array()?.iter();
     let image = containers.find(|it| it["name"] == "runner")?["image"].as_str()?;
+    let (image, _digest) = image.split_once('@').unwrap_or((image, ""));
     let (_, tag) = image.rsplit_once(':')?;
     let words = tag.split(['-', '_']);
     let is_version = |word: &str| word.starts_with("2.") && word.matches('.').count() == 2;

@@ -231,6 +231,11 @@ impl Sandbox {
         self.aws.as_ref().map(|it| &it.authenticator)
     }
 
+    /// The chart repository.
+    pub fn chart_repository(&self) -> &ChartRepository {
+        &self.charts
+    }
+
     /// The chart repository, to take it down and up again.
     pub fn charts(&mut self) -> &mut ChartRepository {
         &mut self.charts

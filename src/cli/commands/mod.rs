@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod images;
 pub(crate) mod init;
+pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod render;

@@ -10,7 +10,7 @@ use crate::{
     report::{self, plan::Layout},
     run::{READING, pod_dry_runs::try_pods},
     session::{
-        Session, image_pulls,
+        Session, image_pulls, lock,
         teardown::{self, RemovalArgs},
     },
     terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     }
     let file = profile_file::read(global, output)?;
     if args.offline {
-        let plan = offline(&file, output)?;
+        let plan = offline(&file, global, output)?;
         return Ok(show(
             (&plan, Layout::Grouped),
             args.detailed_exitcode,
@@ -84,11 +84,13 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         );
         let mut plan = plan?;
         trials.tell(&plan, output);
-        let error = trials.check(&plan).err();
+        let error = session.lock.check().and_then(|()| trials.check(&plan));
+        let error = error.err();
         drop(trials);
         if error.is_none() {
             Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
         }
+        plan.steps.extend(session.lock.steps());
         Ok((plan, error))
     };
     let (plan, error) = RunLimit::reading(output).within(READING, read).await?;
@@ -129,9 +131,10 @@ fn show(
 }
 
 /// The plan for an empty cluster, with a list of the facts that are unknown offline.
-fn offline(file: &profile_file::ProfileFile, output: Output) -> Result<Plan> {
+fn offline(file: &profile_file::ProfileFile, global: &GlobalArgs, output: Output) -> Result<Plan> {
     let facts = Facts {
         now: jiff::Timestamp::now(),
+        pins: lock::rendered(&file.profile, global)?,
         ..Facts::default()
     };
     let desired = desired(&file.profile, &facts).map_err(|error| file.invalid(&error))?;

@@ -140,8 +140,10 @@ pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) 
         return Err(error.hint("give one of the two, or leave out all options but --format"));
     }
     let file = profile_file::read(global, output)?;
+    let pins = session::lock::rendered(&file.profile, global)?;
     let facts = Facts {
         now: jiff::Timestamp::now(),
+        pins,
         ..Facts::default()
     };
     let (files, placeholders) = match tool {

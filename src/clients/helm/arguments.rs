@@ -8,8 +8,12 @@ use crate::desired::{
     resource::{Chart, HelmRelease},
 };
 
-/// The arguments of `helm pull` for `chart`, to a file in `directory`.
-pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
+/// The arguments of `helm pull` for `chart`, to a file in `directory`; with its provenance, if there is one.
+pub(super) fn pull_arguments(
+    chart: &Chart,
+    directory: &Path,
+    with_provenance: bool,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["pull".into()];
     if let Some(reference) = chart.oci_reference() {
         arguments.push(reference.into());
@@ -22,6 +26,10 @@ pub(super) fn pull_arguments(chart: &Chart, directory: &Path) -> Vec<OsString> {
     }
     arguments.extend(["--version".into(), chart.version.clone().into()]);
     arguments.extend(["--destination".into(), directory.into()]);
+    if with_provenance {
+        // Without `--verify`: what is missing is told apart from what is wrong.
+        arguments.push("--prov".into());
+    }
     arguments
 }
 

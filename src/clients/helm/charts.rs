@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The name of a chart's package, without `.tgz`.
-fn key(chart: &Chart) -> String {
+pub(super) fn key(chart: &Chart) -> String {
     format!("{}-{}", chart.name, chart.version)
 }
 
@@ -38,7 +38,8 @@ impl Helm {
             let path = PathBuf::from(&chart.location);
             let package = path.join(format!("{key}.tgz"));
             let path = if package.is_file() { package } else { path };
-            return self.checked(chart, path).await;
+            let path = self.checked(chart, path).await?;
+            return self.as_locked(chart, path);
         }
         if let Some(error) = self.failed.lock().await.remove(&key) {
             return Err(error);
@@ -79,23 +80,29 @@ impl Helm {
                 .cause(error)
                 .hint("check that the directory for temporary files (TMPDIR) can be written")
         })?;
-        self.run(&what, pull_arguments(chart, &directory), false, None)
+        let arguments = pull_arguments(chart, &directory, self.keyring.is_some());
+        self.run(&what, arguments, false, None)
             .await
             .map_err(|error| {
                 error.object(&chart.location).hint(
                     "check that the chart repository is reachable and has this version, or set a mirror under `charts` in the profile",
                 )
             })?;
-        let mut entries = std::fs::read_dir(&directory)
+        let entries = std::fs::read_dir(&directory)
             .into_iter()
             .flatten()
             .flatten();
-        entries.next().map(|entry| entry.path()).ok_or_else(|| {
+        // Its provenance may be beside it.
+        let mut archives = entries
+            .map(|entry| entry.path())
+            .filter(|it| it.extension().is_none_or(|it| it != "prov"));
+        let archive = archives.next().ok_or_else(|| {
             Error::failed(
                 System::Helm,
                 format!("helm fetched nothing for chart `{key}`"),
             )
             .hint("run `helm pull` with this chart and version by hand to see why")
-        })
+        })?;
+        self.as_locked(chart, archive)
     }
 }

@@ -3,6 +3,7 @@
 //! Helm gets its own directories, values on stdin, and its own process group, so that Ctrl-C in the
 //! terminal does not interrupt a write. Its arguments and values never contain secrets.
 
+pub mod archive;
 mod arguments;
 mod charts;
 pub(crate) mod find;
@@ -63,6 +64,10 @@ pub struct Helm {
     access: Access,
     hidden: Vec<String>,
     registries: Option<PathBuf>,
+    /// The public keys that provenance is verified with.
+    keyring: Option<PathBuf>,
+    /// The digests that archives must have, by the names of their files without `.tgz`.
+    locked: HashMap<String, String>,
     home: Scratch,
     charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
     /// Why a chart could not be downloaded ahead, until somebody needs it.
@@ -86,6 +91,8 @@ impl Helm {
             access,
             hidden,
             registries: None,
+            keyring: None,
+            locked: HashMap::new(),
             home,
             charts: Mutex::default(),
             failed: Mutex::default(),

@@ -75,6 +75,16 @@ impl Answer {
         })
     }
 
+    /// An answer as it was received.
+    #[cfg(test)]
+    pub(super) const fn received(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
     /// Whether another attempt may help.
     pub(super) fn may_pass(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
@@ -82,6 +92,11 @@ impl Answer {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body
     }
 
     /// The body as JSON.

@@ -1,4 +1,4 @@
-//! A client for image registries: the tags of a repository, and the digest of one (OCI distribution specification 1.1).
+//! A client for image registries: the tags of a repository, and the manifest of one (OCI distribution specification 1.1).
 //!
 //! It sends a credential only to the registry that it is for, and to the token server that this registry names; it follows
 //! no redirect. Every call has a timeout, and every answer a limit.
@@ -7,8 +7,10 @@ mod address;
 mod answer;
 mod challenge;
 pub mod login;
+mod manifest;
 
 pub use address::Address;
+pub use manifest::Manifest;
 
 use std::{
     collections::BTreeSet,
@@ -32,6 +34,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     log,
     secret::Secret,
+    units::digest::is_sha256,
 };
 
 /// The timeout of one call.
@@ -117,25 +120,40 @@ impl<'a> Repository<'a> {
         let url = self.address.url(&format!("manifests/{tag}"))?;
         let answer = self.call(&Method::HEAD, &url, MANIFESTS).await?;
         let digest = answer.header("docker-content-digest");
-        let is_one = |it: &&str| it.starts_with("sha256:") && it.len() == 71;
-        digest.filter(is_one).map(str::to_owned).ok_or_else(|| {
-            self.address
-                .failed(&format!("names no digest of the tag `{tag}`"))
-        })
+        digest
+            .filter(|it| is_sha256(it))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                self.address
+                    .failed(&format!("names no digest of the tag `{tag}`"))
+            })
+    }
+
+    /// Makes a call that must succeed.
+    async fn call(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+        let answer = self.answered(method, url, accept).await?;
+        self.succeeded(answer)
+    }
+
+    /// The answer, or the error for one that refuses.
+    fn succeeded(&self, answer: Answer) -> Result<Answer> {
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(self.refused(&answer))
     }
 
     /// Makes a call; signs in where the registry asks for it. As the kubelet does it, each login is tried until the registry
-    /// accepts one: another may be for other repositories of the same host, or no longer valid.
-    async fn call(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+    /// accepts one: another may be for other repositories of the same host, or no longer valid. The answer may be of any
+    /// status but 401.
+    async fn answered(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
         let answer = self.attempts(method, url, accept).await?;
-        if answer.status.is_success() {
+        if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         let challenge = Challenge::best(&answer.headers);
         let mut error = self.refused(&answer);
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Err(error);
-        }
+        let mut absent = None;
         for (index, login) in self.in_turn() {
             match self.signed_in(challenge.as_ref(), login).await {
                 Ok(Some(authorization)) => self.remember(authorization),
@@ -156,8 +174,12 @@ impl<'a> Repository<'a> {
             if error.passing {
                 return Err(error);
             }
+            // Some registries answer so where the login may not read the repository.
+            if answer.status == StatusCode::NOT_FOUND {
+                absent = Some(answer);
+            }
         }
-        Err(error)
+        absent.ok_or(error)
     }
 
     /// The logins, beginning with the one that was accepted last; nobody's, where there is none.

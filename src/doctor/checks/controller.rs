@@ -13,7 +13,7 @@ use crate::{
         is_ready, kubernetes::rollout, observed::Readiness, other_controllers::others,
         pod_readiness, worst_readiness,
     },
-    units::version::triple,
+    units::{image::Image, version::triple},
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -156,7 +156,9 @@ fn fits(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let image = manager
         .and_then(|it| it["image"].as_str())
         .unwrap_or_default();
-    let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
+    let tag = Image::parse(image)
+        .and_then(|it| it.tag)
+        .unwrap_or_default();
     let Some(number) = tag.strip_prefix('v') else {
         return Ok(Verdict::skipped(format!(
             "image `{image}` does not tell its version"

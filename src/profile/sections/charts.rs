@@ -131,6 +131,46 @@ pub struct Charts {
     pub scale_sets: Option<String>,
 }
 
+/// Which charts must be signed, and by whom. `arcctl lock` verifies it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Provenance {
+    /// A file with the public keys of the charts' publishers, relative to the profile: a keyring of GnuPG in its binary
+    /// form, as `helm verify --keyring` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub keyring: Option<String>,
+    /// The charts that are refused without a valid provenance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<ChartName>,
+}
+
+/// A chart that arcctl installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChartName {
+    /// The issuer of the controller's certificate.
+    CertManager,
+    /// The community's controller.
+    ActionsRunnerController,
+    /// GitHub's own controller.
+    GhaRunnerScaleSetController,
+    /// A runner scale set.
+    GhaRunnerScaleSet,
+}
+
+impl ChartName {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CertManager => "cert-manager",
+            Self::ActionsRunnerController => "actions-runner-controller",
+            Self::GhaRunnerScaleSetController => "gha-runner-scale-set-controller",
+            Self::GhaRunnerScaleSet => "gha-runner-scale-set",
+        }
+    }
+}
+
 /// Where the images come from, and when they are pulled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -10,7 +10,9 @@ mod scale_sets;
 mod scaling;
 
 pub use aws::{Aws, Bucket, BucketAccess, GithubServer, RoleVia, RunnerRole};
-pub use charts::{Auto, CertManager, Charts, Controller, Images, Prepull, Proxy};
+pub use charts::{
+    Auto, CertManager, ChartName, Charts, Controller, Images, Prepull, Provenance, Proxy,
+};
 pub use cluster::Cluster;
 pub use github::{
     App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource, api_of,

@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod first_replicas;
 mod images;
 pub(crate) mod images_ahead;
+mod locked;
 pub(crate) mod no_nodes;
 pub(crate) mod pod_trials;
 pub(crate) mod pool_keys;

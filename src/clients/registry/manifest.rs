@@ -1,0 +1,174 @@
+//! What a tag or a digest stands for: the manifest of an image, or the index of its platforms.
+
+use std::collections::BTreeMap;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::{Address, MANIFESTS, Repository, answer::Answer};
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    units::digest::{is_sha256, sha256},
+};
+
+/// The digest of a manifest or an index.
+const DIGEST: &str = "docker-content-digest";
+
+/// An image at a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The digest of the index, or of the manifest where there is only one platform.
+    pub digest: String,
+    /// The digests of the platforms, for example of `linux/arm64`; none where there is no index, or it was not read.
+    pub platforms: BTreeMap<String, String>,
+}
+
+/// An index, or a manifest, which has none of its keys.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    manifests: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Repository<'_> {
+    /// The manifest of a tag or a digest, whose bytes have the digest that they are named by; `None` if there is none.
+    pub async fn manifest(&self, reference: &str) -> Result<Option<Manifest>> {
+        let url = self.address.url(&format!("manifests/{reference}"))?;
+        let answer = self.answered(&Method::GET, &url, MANIFESTS).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.accepted(answer)?;
+        read(&answer, reference, &self.address).map(Some)
+    }
+
+    /// What a tag or a digest stands for now, without its platforms; `None` if there is none. Docker Hub does not count this
+    /// as a pull (docs.docker.com, "Docker Hub pull usage and limits").
+    pub async fn current(&self, reference: &str) -> Result<Option<Manifest>> {
+        let url = self.address.url(&format!("manifests/{reference}"))?;
+        let answer = self.answered(&Method::HEAD, &url, MANIFESTS).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.accepted(answer)?;
+        match answer.header(DIGEST).filter(|it| is_sha256(it)) {
+            Some(digest) => Ok(Some(Manifest {
+                digest: digest.to_owned(),
+                platforms: BTreeMap::new(),
+            })),
+            // The header is optional.
+            None => self.manifest(reference).await,
+        }
+    }
+}
+
+fn read(answer: &Answer, reference: &str, address: &Address) -> Result<Manifest> {
+    let digest = sha256(answer.bytes());
+    let promised = answer.header(DIGEST).filter(|it| is_sha256(it));
+    let asked = Some(reference).filter(|it| is_sha256(it));
+    if let Some(other) = [promised, asked]
+        .into_iter()
+        .flatten()
+        .find(|it| **it != digest)
+    {
+        return Err(wrong_digest(address, reference, other, &digest));
+    }
+    let body: Body = answer.json(address)?;
+    let platforms = body.manifests.into_iter().filter_map(|it| {
+        let platform = it.platform?;
+        // Attestations are in the index too.
+        (platform.os != "unknown" && is_sha256(&it.digest)).then(|| (platform.name(), it.digest))
+    });
+    Ok(Manifest {
+        digest,
+        platforms: platforms.collect(),
+    })
+}
+
+fn wrong_digest(address: &Address, reference: &str, promised: &str, is: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        System::Registry,
+        format!(
+            "the registry `{}` does not send what it names for `{reference}` of `{}`",
+            address.host, address.repository
+        ),
+    )
+    .object(address)
+    .cause(format!("the digest is {promised}, that of the manifest it sends is {is}"))
+    .hint("a proxy or the registry changes what it sends: use another registry, or `images.registry` for a mirror")
+}
+
+impl Platform {
+    fn name(&self) -> String {
+        let name = format!("{}/{}", self.os, self.architecture);
+        match &self.variant {
+            Some(variant) => format!("{name}/{variant}"),
+            None => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn address() -> Address {
+        Address {
+            host: "ghcr.io".into(),
+            repository: "a/b".into(),
+        }
+    }
+
+    fn answer(digest: Option<&str>, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(digest) = digest {
+            headers.insert(DIGEST, digest.parse().unwrap());
+        }
+        Answer::received(StatusCode::OK, headers, body.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn another_digest_than_that_of_the_bytes_is_refused() {
+        let other = sha256(b"other");
+        for (reference, header) in [("1", Some(other.as_str())), (other.as_str(), None)] {
+            let error = read(&answer(header, "{}"), reference, &address()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Refused);
+            assert!(error.causes[0].contains(&other), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_index_has_platforms_and_a_manifest_none() {
+        let (one, two) = (sha256(b"1"), sha256(b"2"));
+        let index = serde_json::json!({"manifests": [
+            {"digest": one, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": two, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+            {"digest": two, "platform": {"os": "unknown", "architecture": "unknown"}},
+            {"digest": two},
+        ]})
+        .to_string();
+        let found = read(&answer(None, &index), "1", &address()).unwrap();
+        assert_eq!(found.digest, sha256(index.as_bytes()));
+        let expected = [("linux/amd64", one), ("linux/arm/v7", two)];
+        let expected = expected.map(|(name, digest)| (name.to_owned(), digest));
+        assert_eq!(found.platforms, BTreeMap::from(expected));
+        let single = read(&answer(None, "{\"layers\": []}"), "1", &address()).unwrap();
+        assert!(single.platforms.is_empty());
+    }
+}

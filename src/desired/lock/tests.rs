@@ -1,0 +1,343 @@
+//! The lock of a small profile: what it needs, what it lacks, and what it pins.
+
+use serde_json::json;
+
+use super::{images::of, *};
+use crate::{
+    desired::{Facts, desired, resource::Resource},
+    profile::{Profile, load},
+    units::digest::sha256,
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn profile(more: &str) -> Profile {
+    let text = format!(
+        "apiVersion: arcctl.dev/v1\nname: website\ncluster: {{eks: build, region: ap-northeast-2}}\ngithub: {{repository: example-org/website, token: {{env: ARCCTL_GITHUB_TOKEN}}}}\npools:\n- {{name: basic, image: 'summerwind/actions-runner:v2.338.1-ubuntu-22.04', min: 1, max: 2}}\n- {{name: sets, mode: scaleSet, image: 'ghcr.io/actions/actions-runner:2.338.1', min: 0, max: 2}}\n{more}"
+    );
+    load(&text, "arcctl.yaml").unwrap().profile
+}
+
+/// A lock of what `profile` needs, with what the charts would name.
+fn locked(profile: &Profile) -> Lock {
+    let needed = needed(profile, NOW).unwrap();
+    let charts = needed.charts.iter().map(|it| LockedChart {
+        name: it.chart.name.clone(),
+        version: it.chart.version.clone(),
+        repository: it.repository().to_owned(),
+        archive: sha256(it.chart.name.as_bytes()),
+        manifest: None,
+        values: it.values.clone(),
+        provenance: Verification::NotChecked,
+        locked: NOW,
+    });
+    let image = |image: &str, from: BTreeSet<String>| LockedImage {
+        image: image.to_owned(),
+        digest: sha256(image.as_bytes()),
+        platforms: BTreeMap::new(),
+        from,
+        locked: NOW,
+    };
+    let mut images: Vec<LockedImage> = needed
+        .images
+        .iter()
+        .map(|(name, ids)| image(name, ids.iter().map(ToString::to_string).collect()))
+        .collect();
+    let controller = "helm-release/actions-runner-system/actions-runner-controller".to_owned();
+    for name in [
+        "summerwind/actions-runner-controller:v0.27.6",
+        "quay.io/brancz/kube-rbac-proxy:v0.13.1",
+    ] {
+        images.push(image(name, BTreeSet::from([controller.clone()])));
+    }
+    Lock::new(&profile.name, charts.collect(), images)
+}
+
+fn kinds(found: &[Difference]) -> Vec<(&str, Kind)> {
+    found.iter().map(|it| (it.name.as_str(), it.kind)).collect()
+}
+
+#[test]
+fn images_are_found_in_containers_values_arguments_and_variables() {
+    let found = of(&json!({
+        "metadata": {"annotations": {"image": "no"}, "labels": {"image": "no"}},
+        "data": {"image": "no"},
+        "spec": {
+            "image": "a:1",
+            "containers": [
+                {"name": "manager", "image": "a:2", "args": ["--docker-image=a:3", "--runner-image=no", "image"],
+                 "env": [{"name": "CONTROLLER_MANAGER_CONTAINER_IMAGE", "value": "a:4"}, {"name": "IMAGE", "value": "no"}]},
+                {"image": ""},
+            ],
+        },
+        "image": {"repository": "no", "dindSidecarRepositoryAndTag": "a:5"},
+    }));
+    let expected = ["a:1", "a:2", "a:3", "a:4", "a:5"].map(str::to_owned);
+    assert_eq!(found, BTreeSet::from(expected));
+    let definition = json!({"kind": "CustomResourceDefinition", "spec": {"image": "a:1"}});
+    assert_eq!(of_objects(&[definition]), BTreeSet::new());
+}
+
+#[test]
+fn every_image_of_the_resources_is_needed_with_the_resources_that_name_it() {
+    let needed = needed(&profile(""), NOW).unwrap();
+    let images: Vec<&str> = needed.images.keys().map(String::as_str).collect();
+    for image in [
+        "docker:28-dind",
+        "ghcr.io/actions/actions-runner:2.338.1",
+        "summerwind/actions-runner:v2.338.1-ubuntu-22.04",
+    ] {
+        assert!(images.contains(&image), "{image}: {images:?}");
+    }
+    let charts: BTreeSet<&str> = needed
+        .charts
+        .iter()
+        .map(|it| it.chart.name.as_str())
+        .collect();
+    let expected = [
+        "actions-runner-controller",
+        "cert-manager",
+        "gha-runner-scale-set",
+        "gha-runner-scale-set-controller",
+    ];
+    assert_eq!(charts, BTreeSet::from(expected));
+    assert_eq!(
+        needed.rendered.len(),
+        3,
+        "a scale set's values have its images"
+    );
+}
+
+#[test]
+fn a_lock_reads_what_it_writes_and_no_other_format() {
+    let lock = locked(&profile(""));
+    let text = lock.text().unwrap();
+    assert_eq!(Lock::parse(&text).unwrap(), lock);
+    assert!(text.ends_with("}\n"));
+    for (wrong, why) in [
+        ("", "not JSON"),
+        ("{}", "no `version`"),
+        ("{\"version\": 2}", "version 2"),
+        ("{\"version\": 1}", "missing field"),
+    ] {
+        let said = Lock::parse(wrong).unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn what_has_not_changed_keeps_its_time() {
+    let old = locked(&profile(""));
+    let mut new = old.clone();
+    let later = Timestamp::from_second(1_000_000).unwrap();
+    for image in &mut new.images {
+        image.locked = later;
+    }
+    new.images[0].digest = sha256(b"moved");
+    for chart in &mut new.charts {
+        chart.locked = later;
+    }
+    let new = new.since(&old);
+    assert_eq!((new.images[0].locked, new.images[1].locked), (later, NOW));
+    assert_eq!(new.charts, old.charts);
+}
+
+#[test]
+fn a_profile_that_is_newer_than_its_lock_is_told_to_lock_again() {
+    let lock = locked(&profile(""));
+    let all = |_: &str| true;
+    let same = needed(&profile(""), NOW).unwrap();
+    assert_eq!(lock.lacks(&same, &all), []);
+    let newer = profile(
+        "controller: {chartVersion: 0.23.3, dockerImage: 'docker:29-dind'}\ncertManager: {values: {webhook: {hostNetwork: true}}}\n",
+    );
+    let newer = needed(&newer, NOW).unwrap();
+    let found = lock.lacks(&newer, &all);
+    assert_eq!(
+        kinds(&found),
+        [
+            ("cert-manager v1.21.1", Kind::ValuesChanged),
+            ("actions-runner-controller 0.23.3", Kind::NotLocked),
+            ("docker:29-dind", Kind::NotLocked),
+        ]
+    );
+    assert_eq!(
+        lock.lacks(&newer, &|_| false),
+        [],
+        "a resource that is not made needs nothing"
+    );
+    let error = refusal(&found, "arcctl.lock").unwrap();
+    assert_eq!(error.kind.exit_code(), 7);
+    assert!(error.message.contains("older than the profile"), "{error}");
+    assert!(error.hint.unwrap().contains("`arcctl lock`"));
+    assert!(refusal(&[], "arcctl.lock").is_none());
+}
+
+#[test]
+fn a_mirror_changes_every_image_and_the_values_of_the_charts() {
+    let lock = locked(&profile(""));
+    let mirrored = needed(&profile("images: {registry: mirror.example}\n"), NOW).unwrap();
+    let found = lock.lacks(&mirrored, &|_| true);
+    let found = kinds(&found);
+    assert!(
+        found.contains(&("cert-manager v1.21.1", Kind::ValuesChanged)),
+        "{found:?}"
+    );
+    assert!(
+        found.contains(&("mirror.example/library/docker:28-dind", Kind::NotLocked)),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_moved_tag_and_a_republished_chart_are_told_with_both_digests() {
+    let lock = locked(&profile(""));
+    let (image, moved) = (&lock.images[0], sha256(b"moved"));
+    assert_eq!(Difference::of_image(image, Some(&image.digest)), None);
+    let found = Difference::of_image(image, Some(&moved)).unwrap();
+    let said = found.words();
+    assert!(
+        said.contains(&moved) && said.contains(&image.digest),
+        "{said}"
+    );
+    assert_eq!(Difference::of_image(image, None).unwrap().kind, Kind::Gone);
+
+    let mut now = lock.clone();
+    now.charts[0].archive = moved.clone();
+    let gone = now.images.pop().unwrap();
+    let found = lock.against(&now);
+    let expected = [
+        (
+            format!("{} {}", lock.charts[0].name, lock.charts[0].version),
+            Kind::Moved,
+        ),
+        (gone.image, Kind::NotNeeded),
+    ];
+    let found: Vec<_> = found.into_iter().map(|it| (it.name, it.kind)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(lock.against(&lock), []);
+}
+
+#[test]
+fn a_chart_that_must_be_signed_needs_a_verified_provenance() {
+    let profile = profile("provenance: {keyring: keys.gpg, require: [cert-manager]}\n");
+    let mut lock = locked(&profile);
+    let found = unsigned(&profile, &lock);
+    assert_eq!(kinds(&found), [("cert-manager v1.21.1", Kind::Unsigned)]);
+    let error = refusal(&found, "arcctl.lock").unwrap();
+    assert!(error.hint.unwrap().contains("provenance.keyring"));
+    for chart in &mut lock.charts {
+        chart.provenance = Verification::Verified {
+            by: "somebody".into(),
+            fingerprint: "00".into(),
+        };
+    }
+    assert_eq!(unsigned(&profile, &lock), []);
+}
+
+#[test]
+fn pins_reach_objects_values_and_the_images_that_charts_name() {
+    let profile = profile("");
+    let lock = locked(&profile);
+    let facts = Facts {
+        pins: Pins::of(&lock),
+        ..Facts::default()
+    };
+    let resources = desired(&profile, &facts).unwrap();
+    let of = |id: &str| {
+        let found = resources.iter().find(|it| it.id.as_str() == id).unwrap();
+        match &found.resource {
+            Resource::Object(object) => object.manifest.clone(),
+            Resource::Release(release) => release.values.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let pinned = |image: &str| format!("{image}@{}", sha256(image.as_bytes()));
+    let deployment = of("runner-deployment/actions-runner/basic");
+    assert_eq!(
+        deployment["spec"]["template"]["spec"]["image"],
+        pinned("summerwind/actions-runner:v2.338.1-ubuntu-22.04")
+    );
+    let controller = of("helm-release/actions-runner-system/actions-runner-controller");
+    assert_eq!(
+        controller["image"]["dindSidecarRepositoryAndTag"],
+        pinned("docker:28-dind")
+    );
+    let tag = |image: &str| {
+        let (_, tag) = image.rsplit_once(':').unwrap();
+        format!("{tag}@{}", sha256(image.as_bytes()))
+    };
+    assert_eq!(
+        controller["image"]["tag"],
+        tag("summerwind/actions-runner-controller:v0.27.6")
+    );
+    assert_eq!(
+        controller["metrics"]["proxy"]["image"]["tag"],
+        tag("quay.io/brancz/kube-rbac-proxy:v0.13.1")
+    );
+    // Without an image of its chart in the lock there is nothing to pin.
+    let cert_manager = of("helm-release/cert-manager/cert-manager");
+    assert_eq!(cert_manager["image"], Value::Null);
+    assert_eq!(
+        needed(&profile, NOW)
+            .unwrap()
+            .images
+            .keys()
+            .find(|it| it.contains('@')),
+        None
+    );
+}
+
+#[test]
+fn an_image_that_the_profile_pins_stays_as_it_is() {
+    let pinned = format!("docker:28-dind@{}", sha256(b"by hand"));
+    let profile = profile(&format!(
+        "controller: {{dockerImage: '{pinned}', values: {{image: {{tag: 'v0.27.5@{}'}}}}}}\n",
+        sha256(b"by hand too")
+    ));
+    let lock = locked(&profile);
+    let facts = Facts {
+        pins: Pins::of(&lock),
+        ..Facts::default()
+    };
+    let resources = desired(&profile, &facts).unwrap();
+    let release = resources.iter().find_map(|it| match &it.resource {
+        Resource::Release(release) if release.name == "actions-runner-controller" => Some(release),
+        _ => None,
+    });
+    let image = &release.unwrap().values["image"];
+    assert_eq!(image["dindSidecarRepositoryAndTag"], pinned);
+    assert_eq!(image["tag"], format!("v0.27.5@{}", sha256(b"by hand too")));
+}
+
+#[test]
+fn publishers_are_known_by_chart_and_by_image_also_in_a_mirror() {
+    assert_eq!(
+        publisher_of_chart("cert-manager").unwrap().signs,
+        "provenance"
+    );
+    assert_eq!(
+        publisher_of_chart("actions-runner-controller")
+            .unwrap()
+            .signs,
+        "none"
+    );
+    assert_eq!(publisher_of_chart("own"), None);
+    for image in [
+        "quay.io/jetstack/cert-manager-webhook:v1.21.1",
+        "mirror.example:5000/hub/jetstack/cert-manager-webhook:v1.21.1@sha256:00",
+    ] {
+        assert_eq!(
+            publisher_of_image(image).unwrap().signs,
+            "cosign",
+            "{image}"
+        );
+    }
+    assert_eq!(publisher_of_image("docker:28-dind"), None);
+    for publisher in IMAGE_PUBLISHERS.iter() {
+        assert!(
+            publisher.source.contains('/') && publisher.day.len() == 10,
+            "{publisher:?}"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Reads what image references stand for at their registries, several at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    clients::registry::{Address, Manifest, Repository},
+    error::{Error, ErrorKind, Result, System},
+    profile::{Pool, Profile},
+    session::image_updates::logins,
+    terminal::{args::GlobalArgs, output::Output},
+    units::image::Image,
+};
+
+/// How many images are read at a time.
+const CONCURRENT: usize = 4;
+
+/// How much of an image is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Its digest.
+    Digests,
+    /// Its index too, with the digests of the platforms.
+    Indexes,
+}
+
+/// What each reference stands for now; `None` for what its registry does not have.
+pub(super) async fn read(
+    profile: &Profile,
+    references: &BTreeSet<String>,
+    read: Read,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<BTreeMap<String, Option<Manifest>>> {
+    let mut images = Vec::new();
+    for reference in references {
+        let image = Image::parse(reference).ok_or_else(|| no_reference(reference))?;
+        let what = image.digest.or(image.tag).unwrap_or("latest");
+        images.push((reference.clone(), what.to_owned(), Address::of(&image)));
+    }
+    let addresses: BTreeSet<Address> = images.iter().map(|it| it.2.clone()).collect();
+    let pools: Vec<&Pool> = profile.pools.iter().collect();
+    let logins = Box::pin(logins(profile, &pools, &addresses, global, output)).await?;
+    let mut calls = Vec::new();
+    for (reference, what, address) in images {
+        let repository = Repository::new(address.clone(), logins.of(&address))?;
+        calls.push((reference, what, address, repository));
+    }
+    let logins = &logins;
+    stream::iter(calls)
+        .map(|(reference, what, address, repository)| async move {
+            let found = match read {
+                Read::Digests => repository.current(&what).await,
+                Read::Indexes => repository.manifest(&what).await,
+            };
+            let found = found.map_err(|it| logins.advised(it, &address))?;
+            Ok::<_, Error>((reference, found))
+        })
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await
+}
+
+fn no_reference(text: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidProfile,
+        System::Profile,
+        format!("`{text}` is not an image reference"),
+    )
+    .object(text)
+    .hint("correct the image in the profile, or in the values of a chart")
+}
