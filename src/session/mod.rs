@@ -30,11 +30,11 @@ use crate::{
         github::GitHub,
         helm::Helm,
     },
-    desired::{
-        Desired, DesiredError, Facts, desired, order, resource::Resource, teardown::Records,
-    },
+    desired::{Desired, DesiredError, Facts, desired, order, resource::Resource},
     error::{Error, ErrorKind, Result, System},
-    inventory, observe,
+    inventory::{self, Inventory},
+    migration::Migration,
+    observe,
     profile::Profile,
     resource::{
         context::{Clients, Context, scope},
@@ -60,6 +60,8 @@ pub(super) struct Session {
     pub desired: Vec<Desired>,
     /// Recorded resources that left the profile and no longer exist: a run that writes removes their records.
     pub gone: BTreeSet<String>,
+    /// The migrations of this profile's pools that are in progress.
+    pub migrations: Vec<Migration>,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
 }
@@ -172,8 +174,9 @@ impl Session {
             ca_bundle,
             eks,
             gone: BTreeSet::new(),
+            migrations: Vec::new(),
         };
-        Box::pin(session.add_left_behind(&inventory.records, output)).await?;
+        Box::pin(session.add_left_behind(inventory, output)).await?;
         Ok(session)
     }
 
@@ -185,19 +188,29 @@ impl Session {
             ca_bundle: None,
             eks,
             gone: BTreeSet::new(),
+            migrations: Vec::new(),
         }
     }
 
     /// Adds the resources that the profile no longer has, to delete them; reports those that only a teardown deletes.
-    async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
+    async fn add_left_behind(&mut self, inventory: Inventory, output: Output) -> Result<()> {
+        let records = &inventory.records;
+        self.migrations = inventory.migrations;
         let context = &mut self.context;
         context.removal.recorded = records.keys().cloned().collect();
-        let left = observe::left_behind(context, records, &self.desired).await?;
+        let mut left = observe::left_behind(context, records, &self.desired).await?;
+        let name = &context.profile.name;
+        let is_held = |id: &Id| self.migrations.iter().any(|it| it.holds(id, name));
+        left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {
             output.note(format!("advice: no longer in the profile: {why}"));
         }
         let mut unwanted = records.clone();
-        unwanted.retain(|id, _| !self.desired.iter().any(|it| it.id.as_str() == *id));
+        let of_this_run = || self.desired.iter().chain(&left.goes);
+        unwanted.retain(|id, _| {
+            !of_this_run().any(|it| it.id.as_str() == *id)
+                && !Id::parse(id).is_some_and(|it| is_held(&it))
+        });
         say_what_stays(&unwanted, &context.profile.name, output);
         for id in unwanted.keys() {
             if id.starts_with("helm-release/") || id.starts_with("secret/") {
@@ -252,7 +265,14 @@ impl Session {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?
         };
-        self.add_left_behind(&inventory.records, output).await
+        self.add_left_behind(inventory, output).await
+    }
+
+    /// Says which migrations are in progress, and what to run.
+    pub(crate) fn say_migrations(&self, output: Output) {
+        for migration in &self.migrations {
+            output.note(format!("advice: {}", migration.notice()));
+        }
     }
 
     /// The first line of a command that writes: its target.

@@ -56,6 +56,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let opened = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note_sentence(&session.target(), 2);
+        session.say_migrations(output);
         advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)
     };
