@@ -109,6 +109,17 @@ pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
     })
 }
 
+/// The migrations that are in progress, in words, for commands that show a state; or why that is not known.
+pub async fn notices(kube: &Kube, home: Home<'_>) -> Vec<String> {
+    match read(kube, home).await {
+        Ok(known) => known.migrations.iter().map(Migration::notice).collect(),
+        Err(error) => vec![format!(
+            "whether a pool is being migrated could not be found out: {}",
+            error.document().message
+        )],
+    }
+}
+
 fn migrations(target: &Target, data: &Value) -> Result<Vec<Migration>> {
     let keys = data.as_object().into_iter().flatten();
     keys.filter(|(key, _)| key.starts_with(MIGRATION))

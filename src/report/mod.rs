@@ -9,6 +9,7 @@ pub mod images;
 pub mod init;
 pub mod junit;
 pub mod markdown;
+pub mod migration;
 pub mod plan;
 pub mod run;
 pub mod schedule;

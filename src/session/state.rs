@@ -200,16 +200,15 @@ impl State {
     /// The current state, and the warnings.
     pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
         let home = inventory::Home::of(&self.file.profile);
-        let ((releases, mut advice), certificate, desired, tallies, sets, known) = tokio::try_join!(
+        let ((releases, mut advice), certificate, desired, tallies, sets, notices) = tokio::try_join!(
             releases(&self.kube, &self.file.profile),
             certificate(&self.kube, &self.file.profile),
             self.desired(),
             self.tallies(runners),
             scale_sets::read(&self.kube, &self.file.profile, runners),
-            inventory::read(&self.kube, home),
+            async { Ok::<_, Error>(inventory::notices(&self.kube, home).await) },
         )?;
-        let in_progress = known.migrations.iter();
-        advice.extend(in_progress.map(|it| format!("advice: {}", it.notice())));
+        advice.extend(notices.iter().map(|it| format!("advice: {it}")));
         let now = Timestamp::now();
         let pool = |pool: &Pool| {
             let moment = moment(pool.schedule.as_ref(), pool.min, now);

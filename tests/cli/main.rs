@@ -17,6 +17,7 @@ mod hints;
 mod images;
 mod init;
 mod json;
+mod migrate;
 mod other_languages;
 mod probe;
 mod profiles;

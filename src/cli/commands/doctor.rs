@@ -18,9 +18,7 @@ use crate::{
         snapshot::Snapshot,
     },
     error::{Error, ErrorKind, Result, System},
-    inventory, log,
-    migration::Migration,
-    report,
+    inventory, log, report,
     run::{READING, doctor_fix, doctor_probe},
     session::{doctor::parts, target},
     terminal::{
@@ -202,15 +200,9 @@ async fn look(
 /// The migrations that are in progress: what else is found may come from them.
 async fn migrations(parts: &Parts) -> Vec<String> {
     // A cluster that does not answer is a finding of its own.
-    let Ok(kube) = &parts.kube else {
-        return Vec::new();
-    };
-    match inventory::read(kube, inventory::Home::of(&parts.profile)).await {
-        Ok(known) => known.migrations.iter().map(Migration::notice).collect(),
-        Err(error) => vec![format!(
-            "whether a pool is being migrated could not be found out: {}",
-            error.document().message
-        )],
+    match &parts.kube {
+        Ok(kube) => inventory::notices(kube, inventory::Home::of(&parts.profile)).await,
+        Err(_) => Vec::new(),
     }
 }
 

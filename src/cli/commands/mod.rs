@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod images;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod render;
 pub(crate) mod schedule;

@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod life;
+mod migration;
 mod removal;
 
 use std::path::PathBuf;
