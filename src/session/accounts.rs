@@ -9,15 +9,15 @@ use crate::{
         github::{Audit, GitHub},
     },
     desired::pool::runner_version::{Seen, day, freshness},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result, System},
     inventory::Inventory,
-    profile::{Pool, Profile},
+    profile::{Pool, Profile, Severity, lint::scale_sets_on_server},
     resource::{
         context::scope,
         runners::{account::Account, offers::offers},
     },
     terminal::output::Output,
-    units::runner::State,
+    units::{runner::State, version::triple},
 };
 
 /// The GitHub clients of the pools with a credential of their own.
@@ -87,6 +87,8 @@ pub(super) async fn audits(
         audit_with_groups(github, &own),
         futures::future::try_join_all(parts)
     )?;
+    // All accounts are at one server.
+    server_fits(profile, audit.version.as_deref())?;
     for (account, part) in accounts.iter().zip(parts) {
         let pool = account.part.pools.first();
         let pool = pool.map(|it| it.name.as_str()).unwrap_or_default();
@@ -114,6 +116,25 @@ async fn audit_with_groups(github: &GitHub, profile: &Profile) -> Result<Audit> 
         )),
     }
     Ok(audit)
+}
+
+/// Fails if a GitHub Enterprise Server of this version cannot have the profile's scale sets.
+fn server_fits(profile: &Profile, version: Option<&str>) -> Result<()> {
+    let Some(version) = version else {
+        return Ok(());
+    };
+    let (major, minor, _) = triple(version);
+    let mut errors = scale_sets_on_server(profile, (major, minor)).into_iter();
+    let Some(first) = errors.find(|it| it.severity == Severity::Error) else {
+        return Ok(());
+    };
+    let error = Error::new(ErrorKind::InvalidProfile, System::GitHub, first.message)
+        .object(&first.path)
+        .hint(first.hint.unwrap_or_default());
+    let more = errors.filter(|it| it.severity == Severity::Error);
+    Err(more.fold(error, |error, it| {
+        error.cause(format!("`{}`: {}", it.path, it.message))
+    }))
 }
 
 /// Advice on pools whose runners GitHub refuses, now or soon, or that are older than their server's own. What is not known is in
@@ -153,4 +174,35 @@ pub(super) async fn audit(github: &GitHub, profile: &Profile) -> Result<Audit> {
     let scope = scope(profile)?;
     let owner = profile.github.token_owner.as_deref();
     github.audit(scope, owner).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_for_a_scale_set_is_refused() {
+        let profile: Profile = serde_json::from_value(serde_json::json!({
+            "apiVersion": "arcctl.dev/v1", "name": "x", "cluster": {"context": "c"},
+            "github": {"url": "https://ghe.example", "organization": "o", "token": {"env": "T"}},
+            "pools": [
+                {"name": "a", "image": "r:1", "min": 0, "max": 1},
+                {"name": "b", "mode": "scaleSet", "labels": ["l"], "image": "r:1", "min": 0, "max": 1},
+            ],
+        }))
+        .unwrap();
+        for (version, refused) in [
+            (None, false),
+            (Some("3.8.1"), true),
+            (Some("3.17.15"), true),
+            (Some("3.19.0"), false),
+        ] {
+            let fits = server_fits(&profile, version);
+            assert_eq!(fits.is_err(), refused, "{version:?}");
+            if let Err(error) = fits {
+                assert_eq!(error.kind.exit_code(), 65);
+                assert!(error.object.unwrap().starts_with("pools[1]."));
+            }
+        }
+    }
 }

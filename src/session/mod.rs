@@ -30,9 +30,13 @@ use crate::{
         github::GitHub,
         helm::Helm,
     },
-    desired::{Desired, DesiredError, Facts, desired, order, resource::Resource},
+    desired::{
+        Desired, DesiredError, Facts, desired, order,
+        resource::{Id, Resource},
+        teardown::Records,
+    },
     error::{Error, ErrorKind, Result, System},
-    inventory::{self, Inventory},
+    inventory,
     migration::Migration,
     observe,
     profile::Profile,
@@ -174,9 +178,9 @@ impl Session {
             ca_bundle,
             eks,
             gone: BTreeSet::new(),
-            migrations: Vec::new(),
+            migrations: inventory.migrations.clone(),
         };
-        Box::pin(session.add_left_behind(inventory, output)).await?;
+        Box::pin(session.add_left_behind(&inventory.records, output)).await?;
         Ok(session)
     }
 
@@ -193,9 +197,7 @@ impl Session {
     }
 
     /// Adds the resources that the profile no longer has, to delete them; reports those that only a teardown deletes.
-    async fn add_left_behind(&mut self, inventory: Inventory, output: Output) -> Result<()> {
-        let records = &inventory.records;
-        self.migrations = inventory.migrations;
+    async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
         let context = &mut self.context;
         context.removal.recorded = records.keys().cloned().collect();
         let mut left = observe::left_behind(context, records, &self.desired).await?;
@@ -265,7 +267,8 @@ impl Session {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?
         };
-        self.add_left_behind(inventory, output).await
+        self.migrations.clone_from(&inventory.migrations);
+        self.add_left_behind(&inventory.records, output).await
     }
 
     /// Says which migrations are in progress, and what to run.

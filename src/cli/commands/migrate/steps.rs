@@ -6,7 +6,7 @@ use super::MigrateArgs;
 use crate::{
     cli::commands::smoke::{self, SmokeArgs},
     clients::kube::Kube,
-    error::Result,
+    error::{Error, Result, System},
     inventory::{self, Home},
     migration::{
         Migration, Next, Stage,
@@ -93,8 +93,16 @@ impl Work<'_> {
         }
         let (new, text) = self.with(place, name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        // What refuses the new pool is told before anything is written.
-        let session = Box::pin(self.open(file.clone())).await?;
+        // What refuses the new pool, or the profile without the old one, is told before anything is written.
+        if place.migration.stage == Stage::Beside {
+            let both = File {
+                name: &file.name,
+                text: &text,
+            };
+            both.without(&place.migration.from.name)?;
+        }
+        let opened = Box::pin(self.open(file.clone())).await;
+        let session = opened.map_err(without_labels)?;
         let plan = observe::plan(&session.context, &session.desired, false);
         self.limit.within(READING, plan).await?;
         let question = format!("Put pool `{name}` into `{}`, and make it?", file.name);
@@ -204,7 +212,8 @@ impl Work<'_> {
         };
         self.report.changes = Some(Changes::default());
         if let Some(file) = file {
-            let session = Box::pin(self.open(file)).await?;
+            let opened = Box::pin(self.open(file)).await;
+            let session = opened.map_err(without_labels)?;
             let plan = observe::plan(&session.context, &session.desired, false);
             let plan = self.limit.within(READING, plan).await?;
             self.report.changes = Some(plan.changes());
@@ -339,6 +348,15 @@ impl Work<'_> {
         self.output.note(report::smoke::text(&ended).trim_end());
         ended.error.map_or(Ok(()), Err)
     }
+}
+
+/// What to do where the server gives scale sets no labels.
+fn without_labels(error: Error) -> Error {
+    let object = error.object.as_deref().unwrap_or_default();
+    if error.system == System::GitHub && object.ends_with(".labels") {
+        return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
+    }
+    error
 }
 
 fn file_of(place: &Place) -> File<'_> {
