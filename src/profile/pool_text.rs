@@ -12,6 +12,38 @@ use super::{
     yaml::{self, Position},
 };
 
+/// The order of a pool's keys, as in docs/profile.md; others follow by name.
+const ORDER: [&str; 25] = [
+    "name",
+    "mode",
+    "github",
+    "namespace",
+    "instanceType",
+    "image",
+    "labels",
+    "group",
+    "min",
+    "max",
+    "scaling",
+    "schedule",
+    "metadata",
+    "podMetadata",
+    "serviceAccount",
+    "containerMode",
+    "sharedTmp",
+    "resources",
+    "gracefulStop",
+    "nodeSelector",
+    "tolerations",
+    "env",
+    "imagePullSecrets",
+    "fsGroup",
+    "template",
+];
+
+/// The keys that every pool has.
+const REQUIRED: [&str; 4] = ["name", "image", "min", "max"];
+
 /// The lines of a pool.
 struct Place {
     /// Their bytes, with the end of the last line.
@@ -51,10 +83,31 @@ pub fn without_pool(text: &str, index: usize) -> Result<String, NotEditable> {
     Ok(result)
 }
 
-/// A pool as an entry of `pools`, for somebody who puts it there by hand: its keys, without the dash.
+/// A pool as an entry of `pools`, without the dash: also for somebody who puts it there by hand. Keys are in the order of the
+/// documentation, and those that only repeat a default are left out.
 pub fn entry(pool: &Pool) -> Result<String, String> {
-    let yaml = serde_saphyr::to_string(pool).map_err(|error| error.to_string())?;
-    Ok(yaml.trim_end().to_owned())
+    let map = |pool: &Pool| serde_json::to_value(pool).map_err(|error| error.to_string());
+    let (mut left, defaults) = (map(pool)?, map(&Pool::default())?);
+    let mut text = String::new();
+    let known = ORDER.iter().map(|it| (*it).to_owned());
+    let others: Vec<String> = left
+        .as_object()
+        .into_iter()
+        .flat_map(|it| it.keys().cloned())
+        .filter(|it| !ORDER.contains(&it.as_str()))
+        .collect();
+    for key in known.chain(others) {
+        let value = left[&key].take();
+        let repeats_default = defaults[&key] == value && !REQUIRED.contains(&key.as_str());
+        if value.is_null() || repeats_default {
+            continue;
+        }
+        let line = serde_json::json!({key: value});
+        let yaml = serde_saphyr::to_string(&line).map_err(|error| error.to_string())?;
+        text.push_str(yaml.trim_end());
+        text.push('\n');
+    }
+    Ok(text.trim_end().to_owned())
 }
 
 fn place(text: &str, index: usize) -> Result<Place, NotEditable> {
@@ -196,6 +249,18 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_keys_in_the_order_of_the_profile() {
+        let pool: Pool = serde_json::from_value(serde_json::json!({
+            "name": "a", "image": "r:1", "min": 0, "max": 1, "mode": "runnerDeployment",
+            "containerMode": {"kubernetes": {"workVolume": {
+                "storageClass": "gp3", "size": "10Gi", "accessMode": "ReadWriteOnce"}}},
+        }))
+        .unwrap();
+        let text = entry(&pool).unwrap();
+        assert!(
+            text.starts_with("name: a\nimage: r:1\nmin: 0\nmax: 1\ncontainerMode:\n  kubernetes:"),
+            "{text}"
+        );
+        assert!(!text.contains("sharedTmp"), "{text}");
         let text = entry(&awkward()).unwrap();
         assert!(text.starts_with("name: new\nmode: scaleSet\n"), "{text}");
         assert_eq!(awkward().mode, Mode::ScaleSet);
