@@ -13,7 +13,8 @@ use crate::{
         resource::scale_set::SetRecord,
         teardown::{Records, is_at_aws, records},
     },
-    error::{Error, Result, System},
+    error::{Error, ErrorKind, Result, System},
+    migration::Migration,
     profile::{Pool, Profile},
 };
 
@@ -31,6 +32,9 @@ const RUNNERS: &str = "runners.";
 
 /// The prefix of keys with a scale set's namespace and name: its id and scope at GitHub. A name may have dots, a namespace has none.
 const SCALE_SET: &str = "scaleSet.";
+
+/// The prefix of keys with a pool's namespace and name: its migration to the other mode, while it goes on.
+const MIGRATION: &str = "migration.";
 
 /// The location of an inventory: the namespace of the controller, and the profile's name.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +84,8 @@ pub struct Inventory {
     pub records: Records,
     /// The profile without its pools, if the inventory has it.
     pub profile: Option<Profile>,
+    /// The migrations of its pools that are in progress.
+    pub migrations: Vec<Migration>,
 }
 
 /// Reads the inventory of a profile; empty if there is none.
@@ -100,7 +106,26 @@ pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
             })
             .collect(),
         profile: parsed(&target, data, PROFILE, "null")?,
+        migrations: migrations(&target, data)?,
     })
+}
+
+/// The migrations that are in progress, in words, for commands that show a state; or why that is not known.
+pub async fn notices(kube: &Kube, home: Home<'_>) -> Vec<String> {
+    match read(kube, home).await {
+        Ok(known) => known.migrations.iter().map(Migration::notice).collect(),
+        Err(error) => vec![format!(
+            "whether a pool is being migrated could not be found out: {}",
+            error.document().message
+        )],
+    }
+}
+
+fn migrations(target: &Target, data: &Value) -> Result<Vec<Migration>> {
+    let keys = data.as_object().into_iter().flatten();
+    keys.filter(|(key, _)| key.starts_with(MIGRATION))
+        .map(|(key, _)| parsed(target, data, key, ""))
+        .collect()
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(
@@ -305,4 +330,47 @@ pub async fn remember_scale_set(
     }
     let patch = json!({"data": {key: text}});
     kube.merge(&target, &patch).await.map(|_| ())
+}
+
+/// Records a migration, before anything is made for it. Without an inventory nothing is installed, and there is nothing to
+/// migrate.
+pub async fn remember_migration(kube: &Kube, home: Home<'_>, migration: &Migration) -> Result<()> {
+    let target = home.target();
+    let live = kube.get(&target).await?;
+    let Some(live) = live.filter(|it| !it["metadata"]["deletionTimestamp"].is_string()) else {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            System::Kubernetes,
+            format!(
+                "the profile `{}` is not installed in this cluster",
+                home.profile
+            ),
+        )
+        .object(target.to_string().replace('`', ""))
+        .hint("there is nothing to migrate: change the pool in the profile, and run `arcctl up`"));
+    };
+    let key = migration_key(migration);
+    let text = serde_json::to_string(migration).unwrap_or_default();
+    if live["data"][&key] == *text {
+        return Ok(());
+    }
+    let patch = json!({"data": {key: text}});
+    kube.merge(&target, &patch).await.map(|_| ())
+}
+
+/// Removes the record of a migration that has ended.
+pub async fn forget_migration(kube: &Kube, home: Home<'_>, migration: &Migration) -> Result<()> {
+    let target = home.target();
+    let key = migration_key(migration);
+    let live = kube.get(&target).await?.unwrap_or_default();
+    if live["data"][&key].is_null() {
+        return Ok(());
+    }
+    let patch = json!({"data": {key: null}});
+    kube.merge(&target, &patch).await.map(|_| ())
+}
+
+fn migration_key(migration: &Migration) -> String {
+    let old = &migration.from;
+    format!("{MIGRATION}{}.{}", old.namespace, old.name)
 }

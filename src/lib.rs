@@ -27,6 +27,8 @@ pub mod policy;
 
 pub mod desired;
 
+pub mod migration;
+
 pub mod clients;
 
 pub mod inventory;

@@ -79,6 +79,8 @@ enum Command {
     Smoke(commands::smoke::SmokeArgs),
     /// Write everything as files, for people, Flux or Argo CD
     Render(commands::render::RenderArgs),
+    /// Move a pool to the other mode: a new pool beside it, proven, then the old one drained and removed
+    Migrate(Box<commands::migrate::MigrateArgs>),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
     /// Explain a key of the profile, with an example
@@ -105,6 +107,7 @@ impl Command {
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
+            Self::Migrate(_) => "migrate",
             Self::Teardown(_) => "teardown",
             Self::Explain(_) => "explain",
             Self::Schema => "schema",
@@ -142,6 +145,12 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
             ..Default::default()
         }
         .document(Some(error)),
+        "migrate" => crate::report::migration::Migrated {
+            profile: profile.to_owned(),
+            error: Some(error.clone()),
+            ..Default::default()
+        }
+        .document(),
         "schedule" => crate::report::schedule::document(profile, 0, &[], Some(error)),
         "render" => json!({
             "schema": "arcctl.render/v1", "profile": profile, "format": "files", "files": [],
@@ -232,6 +241,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,
+        Command::Migrate(args) => Box::pin(commands::migrate::run(args, global, output)).await,
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
         Command::Explain(args) => commands::explain::run(args, output),
         Command::Schema => Ok(commands::schema::run(output)),

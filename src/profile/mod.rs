@@ -12,6 +12,7 @@ mod metadata;
 mod names;
 pub mod object_names;
 pub mod path;
+pub mod pool_text;
 pub mod schedule;
 mod schema;
 mod sections;

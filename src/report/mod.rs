@@ -1,7 +1,6 @@
 //! Renders plans, runs, smoke tests and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
 mod change;
-pub mod critical_path;
 pub mod doctor;
 pub mod explain;
 pub mod github;
@@ -10,7 +9,7 @@ pub mod init;
 pub mod junit;
 pub mod lock;
 pub mod markdown;
-pub mod pause;
+pub mod migration;
 pub mod plan;
 pub mod run;
 pub mod schedule;

@@ -33,11 +33,15 @@ use crate::{
         helm::Helm,
     },
     desired::{
-        Desired, DesiredError, Facts, desired, order, resource::Resource, scale_set::upgrade,
+        Desired, DesiredError, Facts, desired, order,
+        resource::{Id, Resource},
+        scale_set::upgrade,
         teardown::Records,
     },
     error::{Error, ErrorKind, Result, System},
-    inventory, observe,
+    inventory,
+    migration::Migration,
+    observe,
     profile::Profile,
     resource::{
         context::{Clients, Context, scope},
@@ -66,6 +70,8 @@ pub(super) struct Session {
     pub gone: BTreeSet<String>,
     /// The lock beside the profile, compared.
     pub lock: Locked,
+    /// The migrations of this profile's pools that are in progress.
+    pub migrations: Vec<Migration>,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
 }
@@ -191,6 +197,7 @@ impl Session {
             eks,
             gone: BTreeSet::new(),
             lock,
+            migrations: inventory.migrations.clone(),
         };
         Box::pin(session.add_left_behind(&inventory.records, output)).await?;
         Ok(session)
@@ -205,6 +212,7 @@ impl Session {
             eks,
             gone: BTreeSet::new(),
             lock: Locked::default(),
+            migrations: Vec::new(),
         }
     }
 
@@ -213,12 +221,19 @@ impl Session {
     async fn add_left_behind(&mut self, records: &Records, output: Output) -> Result<()> {
         let context = &mut self.context;
         context.removal.recorded = records.keys().cloned().collect();
-        let left = observe::left_behind(context, records, &self.desired).await?;
+        let mut left = observe::left_behind(context, records, &self.desired).await?;
+        let name = &context.profile.name;
+        let is_held = |id: &Id| self.migrations.iter().any(|it| it.holds(id, name));
+        left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {
             output.note(format!("advice: no longer in the profile: {why}"));
         }
         let mut unwanted = records.clone();
-        unwanted.retain(|id, _| !self.desired.iter().any(|it| it.id.as_str() == *id));
+        let of_this_run = || self.desired.iter().chain(&left.goes);
+        unwanted.retain(|id, _| {
+            !of_this_run().any(|it| it.id.as_str() == *id)
+                && !Id::parse(id).is_some_and(|it| is_held(&it))
+        });
         say_what_stays(&unwanted, &context.profile.name, output);
         for id in unwanted.keys() {
             if id.starts_with("helm-release/") || id.starts_with("secret/") {
@@ -277,7 +292,15 @@ impl Session {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?
         };
+        self.migrations.clone_from(&inventory.migrations);
         self.add_left_behind(&inventory.records, output).await
+    }
+
+    /// Says which migrations are in progress, and what to run.
+    pub(crate) fn say_migrations(&self, output: Output) {
+        for migration in &self.migrations {
+            output.note(format!("advice: {}", migration.notice()));
+        }
     }
 
     /// The first line of a command that writes: its target.

@@ -19,6 +19,7 @@ use crate::{
         pool::runner_version::{self, freshness},
     },
     error::{Error, Result},
+    inventory,
     profile::{Pool, Profile, schedule::moment},
     report::status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
     resource::{
@@ -198,13 +199,16 @@ impl State {
 
     /// The current state, and the warnings.
     pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
-        let ((releases, advice), certificate, desired, tallies, sets) = tokio::try_join!(
+        let home = inventory::Home::of(&self.file.profile);
+        let ((releases, mut advice), certificate, desired, tallies, sets, notices) = tokio::try_join!(
             releases(&self.kube, &self.file.profile),
             certificate(&self.kube, &self.file.profile),
             self.desired(),
             self.tallies(runners),
             scale_sets::read(&self.kube, &self.file.profile, runners),
+            async { Ok::<_, Error>(inventory::notices(&self.kube, home).await) },
         )?;
+        advice.extend(notices.iter().map(|it| format!("advice: {it}")));
         let now = Timestamp::now();
         let pool = |pool: &Pool| {
             let moment = moment(pool.schedule.as_ref(), pool.min, now);

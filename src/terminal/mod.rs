@@ -8,6 +8,7 @@ pub(crate) mod output;
 pub(crate) mod panic;
 pub(crate) mod pool_names;
 pub(crate) mod profile_file;
+pub(crate) mod profile_write;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod question;

@@ -46,6 +46,11 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     Ok(loaded(&load_with, global, output)?.0)
 }
 
+/// The same, with the text of the file, for a command that changes it.
+pub(crate) fn read_to_change(global: &GlobalArgs, output: Output) -> Result<(ProfileFile, String)> {
+    loaded(&load_with, global, output)
+}
+
 /// The same for a command that changes the pools' images: an image may be too old. With the text of the file.
 pub(crate) fn read_to_change_images(
     global: &GlobalArgs,
@@ -59,20 +64,9 @@ type Load = dyn Fn(&str, &str, &dyn Fn(&Profile) -> Vec<Finding>) -> Result<Load
 
 fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFile, String)> {
     let path = &global.file;
-    let name = if path == Path::new("-") {
-        "stdin".to_owned()
-    } else {
-        path.display().to_string()
-    };
+    let name = name(path);
     let text = text(path, &name)?;
-    let loaded = load(&text, &name, &desired::lint::lint).map_err(|errors| {
-        global.actions.problems(path, &errors.problems);
-        let text = errors.to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-        Error::new(ErrorKind::InvalidProfile, System::Profile, text)
-            .object(&name)
-            .hint(format!("correct `{name}`; docs/profile.md describes every key, and `arcctl schema` prints the JSON Schema for your editor"))
-    })?;
+    let loaded = checked(load, &text, global)?;
     global.actions.profile(path, &loaded);
     // Each command reads one profile.
     global.profile.get_or_init(|| loaded.profile.name.clone());
@@ -86,6 +80,38 @@ fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFi
             output.note(format!("        {hint}"));
         }
     }
+    Ok((of(loaded, path), text))
+}
+
+/// The same file with another text, which a command is about to write into it; without its warnings.
+pub(crate) fn with_text(text: &str, global: &GlobalArgs) -> Result<ProfileFile> {
+    Ok(of(checked(&load_with, text, global)?, &global.file))
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+fn checked(load: &Load, text: &str, global: &GlobalArgs) -> Result<Loaded> {
+    let path = &global.file;
+    let name = name(path);
+    load(text, &name, &desired::lint::lint).map_err(|errors| {
+        global.actions.problems(path, &errors.problems);
+        let text = errors.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        Error::new(ErrorKind::InvalidProfile, System::Profile, text)
+            .object(&name)
+            .hint(format!("correct `{name}`; docs/profile.md describes every key, and `arcctl schema` prints the JSON Schema for your editor"))
+    })
+}
+
+/// The profile with its file names relative to its own directory.
+fn of(loaded: Loaded, path: &Path) -> ProfileFile {
+    let name = name(path);
     let directory = path
         .parent()
         .filter(|it| !it.as_os_str().is_empty())
@@ -104,7 +130,7 @@ fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFi
     if let Some(keyring) = provenance.and_then(|it| it.keyring.as_mut()) {
         *keyring = directory.join(&*keyring).display().to_string();
     }
-    let file = ProfileFile {
+    ProfileFile {
         profile,
         directory: directory.to_owned(),
         advice: loaded
@@ -113,8 +139,7 @@ fn loaded(load: &Load, global: &GlobalArgs, output: Output) -> Result<(ProfileFi
             .map(|it| format!("{name}:{}: {}", it.line, it.message))
             .collect(),
         name,
-    };
-    Ok((file, text))
+    }
 }
 
 /// Fails if there is no such file: before a question about the terminal, which nobody without a profile is asked.

@@ -29,6 +29,21 @@ pub(crate) fn confirmed(
     limit: &mut RunLimit,
     output: Output,
 ) -> Result<bool> {
+    let confirmed = agreed(text, question, yes, limit, output)?;
+    if !confirmed {
+        output.note("nothing was changed");
+    }
+    Ok(confirmed)
+}
+
+/// The same in the middle of a command, which says itself what a no means.
+pub(crate) fn agreed(
+    text: &str,
+    question: &str,
+    yes: bool,
+    limit: &mut RunLimit,
+    output: Output,
+) -> Result<bool> {
     let answer = if yes {
         output.note(text);
         Ok(true)
@@ -41,11 +56,7 @@ pub(crate) fn confirmed(
     };
     // A Ctrl-C at the prompt counts as one.
     limit.stopped()?;
-    let confirmed = answer?;
-    if !confirmed {
-        output.note("nothing was changed");
-    }
-    Ok(confirmed)
+    answer
 }
 
 /// Asks `question`; no answer means no.

@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "src/profile/",
     "src/policy/",
     "src/desired/",
+    "src/migration/",
     "src/report/",
     "src/plan/",
     "src/secret/",

@@ -26,15 +26,17 @@ use arcctl::{
     },
     error::{Error, System},
     execute::{Span, StepResult},
+    migration::{Asked as Asking, Stage, migration, peaks::Peaks, workflows::Workflows},
     plan::{Action, Changes, Plan, Step},
     profile::{
-        Profile, load,
+        Mode, Pool, Profile, load,
         schedule::{calendar, clock_changes, moment, overrides, verify},
     },
     report::{
         self,
         images::{self, Images, PoolImage},
         init::{Found, Init},
+        migration::Migrated,
         run::{Requests, Run},
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
@@ -199,6 +201,10 @@ fn failures() -> Vec<Value> {
         (&["doctor"][..], "arcctl.doctor/v1"),
         (&["images", "update"][..], "arcctl.images/v1"),
         (&["lock"][..], "arcctl.lock/v1"),
+        (
+            &["migrate", "basic", "--to", "scaleSet", "--yes"][..],
+            "arcctl.migration/v1",
+        ),
         (&["schedule"][..], "arcctl.schedule/v1"),
         (&["smoke"][..], "arcctl.smoke/v1"),
         (&["render", "files"][..], "arcctl.render/v1"),
@@ -319,6 +325,41 @@ fn images_document() -> Value {
         ],
     };
     images.document(Some(&error()))
+}
+
+/// A migration to a scale set without labels, which stopped between.
+fn migration_document() -> Value {
+    let profile = profile();
+    let old = profile.pools[0].clone();
+    let new = Pool {
+        name: "new".into(),
+        mode: Mode::ScaleSet,
+        labels: vec!["linux".into()],
+        instance_type: None,
+        ..old.clone()
+    };
+    let asked = Asking {
+        pool: &old.name,
+        mode: Some(Mode::ScaleSet),
+        name: Some("new"),
+    };
+    let migrated = Migrated {
+        profile: profile.name.clone(),
+        file: "arcctl.yaml".into(),
+        written: true,
+        pool: old.name.clone(),
+        migration: migration(&profile, &[], &asked).unwrap(),
+        stage: Some(Stage::Beside),
+        differs: vec!["it has another image".into()],
+        peaks: Some(Peaks::of(&old, &new)),
+        workflows: Some(Workflows::of(&profile, &old, &new)),
+        changes: Some(Changes::default()),
+        changed: 3,
+        declined: false,
+        elapsed: Duration::from_secs(2),
+        error: Some(error()),
+    };
+    migrated.document()
 }
 
 /// A pool of known counts in a window, and one of unknown counts outside every window.
@@ -543,6 +584,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         status_document(),
         images_document(),
         lock_document(),
+        migration_document(),
         doctor_document(),
         smoke_document(),
         schedule_document(),

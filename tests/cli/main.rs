@@ -18,6 +18,7 @@ mod images;
 mod init;
 mod json;
 mod lock;
+mod migrate;
 mod other_languages;
 mod probe;
 mod profiles;

@@ -18,7 +18,7 @@ use crate::{
         snapshot::Snapshot,
     },
     error::{Error, ErrorKind, Result, System},
-    log, report,
+    inventory, log, report,
     run::{READING, doctor_fix, doctor_probe},
     session::{doctor::parts, target},
     terminal::{
@@ -189,9 +189,21 @@ async fn look(
         });
         limit.stopped()?;
     }
-    let read = async { Ok(Box::pin(gather(&parts)).await) };
-    let snapshot = limit.within(READING, read).await?;
+    let read = async { Ok(tokio::join!(Box::pin(gather(&parts)), migrations(&parts))) };
+    let (snapshot, notices) = limit.within(READING, read).await?;
+    for notice in notices {
+        output.note(format!("advice: {notice}"));
+    }
     Ok((parts, snapshot))
+}
+
+/// The migrations that are in progress: what else is found may come from them.
+async fn migrations(parts: &Parts) -> Vec<String> {
+    // A cluster that does not answer is a finding of its own.
+    match &parts.kube {
+        Ok(kube) => inventory::notices(kube, inventory::Home::of(&parts.profile)).await,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// A check's result, for the log.

@@ -7,6 +7,7 @@ pub(crate) mod images;
 pub(crate) mod init;
 pub(crate) mod lock;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod render;
 pub(crate) mod schedule;

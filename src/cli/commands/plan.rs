@@ -78,6 +78,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
     let read = async {
         let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note_sentence(&session.target(), 2);
+        session.say_migrations(output);
         let (plan, trials) = tokio::join!(
             observe::plan(&session.context, &session.desired, args.adopt),
             Box::pin(try_pods(&session))

@@ -23,7 +23,7 @@ use crate::{
         connection::{Connection, cluster_words},
         github::{SignedIn, at_github},
     },
-    smoke::{Clients, Limits, Request, SmokeEvent, smoke},
+    smoke::{Clients, Limits, Request, Smoke, SmokeEvent, smoke},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -66,6 +66,21 @@ struct Session {
 
 /// Runs the smoke test, and prints its result.
 pub(crate) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    let ended = ended(args, global, output).await?;
+    if output.is_json() {
+        output.document(&report::smoke::document(&ended));
+    } else {
+        output.result(&painted(&report::smoke::text(&ended)));
+    }
+    if let Some(error) = &ended.error {
+        global.actions.failure(error);
+        output.print_error(error);
+    }
+    Ok(ended.error.map_or(0, |it| it.kind.exit_code()))
+}
+
+/// Runs the smoke test; its result, which may be an error.
+pub(crate) async fn ended(args: &SmokeArgs, global: &GlobalArgs, output: Output) -> Result<Smoke> {
     let started = Instant::now();
     let file = profile_file::read(global, output)?;
     let repository = args.repository(&file.profile)?.to_owned();
@@ -98,19 +113,26 @@ pub(crate) async fn run(args: &SmokeArgs, global: &GlobalArgs, output: Output) -
     };
     let mut ended = Box::pin(smoke(clients, request, &mut limits, &tell)).await;
     ended.elapsed = started.elapsed();
-    if output.is_json() {
-        output.document(&report::smoke::document(&ended));
-    } else {
-        output.result(&painted(&report::smoke::text(&ended)));
-    }
-    if let Some(error) = &ended.error {
-        global.actions.failure(error);
-        output.print_error(error);
-    }
-    Ok(ended.error.map_or(0, |it| it.kind.exit_code()))
+    Ok(ended)
 }
 
 impl SmokeArgs {
+    /// For one pool, with the workflow of `repository`.
+    pub(crate) const fn of_pool(
+        pool: String,
+        repository: String,
+        token_env: Option<String>,
+        timeout: KubeDuration,
+    ) -> Self {
+        Self {
+            repository: Some(repository),
+            pool: Some(pool),
+            reference: None,
+            token_env,
+            timeout,
+        }
+    }
+
     fn repository<'a>(&'a self, profile: &'a Profile) -> Result<&'a str> {
         let usage = |message: &str| Error::new(ErrorKind::Usage, System::Local, message);
         let named = self.repository.as_deref();

@@ -11,7 +11,7 @@ use crate::{
     desired::resource::Resource,
     error::Result,
     profile::{KubeDuration, Pool},
-    report::{critical_path, pause, run::Run},
+    report::run::{Run, critical_path, pause},
     run::{
         READING, ended,
         install::{Asked, attempts},
@@ -56,6 +56,7 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let opened = async {
         let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note_sentence(&session.target(), 2);
+        session.say_migrations(output);
         session.lock.check()?;
         advice::refuse_own_runner(&session.context, &session.desired).await?;
         Ok(session)

@@ -51,7 +51,7 @@ impl Repository<'_> {
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer = self.accepted(answer)?;
+        let answer = self.succeeded(answer)?;
         read(&answer, reference, &self.address).map(Some)
     }
 
@@ -63,7 +63,7 @@ impl Repository<'_> {
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer = self.accepted(answer)?;
+        let answer = self.succeeded(answer)?;
         match answer.header(DIGEST).filter(|it| is_sha256(it)) {
             Some(digest) => Ok(Some(Manifest {
                 digest: digest.to_owned(),

@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod life;
+mod migration;
 mod minor;
 mod monitoring;
 mod places;

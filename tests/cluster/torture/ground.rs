@@ -196,6 +196,19 @@ impl Ground {
         nth: usize,
         effect: Effect,
     ) -> Option<String> {
+        let (arguments, variables) = (self.arguments(work), self.variables(work));
+        self.killed_at(&arguments, &variables, system, nth, effect)
+    }
+
+    /// The same of any command.
+    pub(crate) fn killed_at(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        system: System,
+        nth: usize,
+        effect: Effect,
+    ) -> Option<String> {
         let fault = Fault {
             matching: Matching {
                 method: Some(MethodMatch::Writes),
@@ -205,12 +218,11 @@ impl Ground {
             nth: Nth::Only(nth.try_into().unwrap()),
             effect,
         };
-        self.kill(&self.arguments(work), &self.variables(work), system, fault)
-            .then(|| {
-                self.writes(system)
-                    .get(nth - 1)
-                    .map_or_else(String::new, described)
-            })
+        self.kill(arguments, variables, system, fault).then(|| {
+            self.writes(system)
+                .get(nth - 1)
+                .map_or_else(String::new, described)
+        })
     }
 
     /// Runs arcctl until `fault` kills it; whether it did.

@@ -1,7 +1,6 @@
 //! `arcctl images`: the runner images of the profile.
 
 mod update;
-mod write;
 
 use clap::{Args, Subcommand};
 

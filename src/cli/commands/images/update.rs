@@ -5,7 +5,6 @@ use std::path::Path;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::write::write;
 use crate::{
     desired::{self, pool::runner_version::day},
     error::{Error, ErrorKind, Result, System},
@@ -22,6 +21,7 @@ use crate::{
         output::Output,
         pool_names,
         profile_file::{self, ProfileFile},
+        profile_write::write,
     },
 };
 

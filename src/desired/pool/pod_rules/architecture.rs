@@ -101,7 +101,7 @@ fn named(word: &str) -> Option<&'static str> {
 
 /// The architecture of an EC2 instance type: Graviton types are `a1` and families with a `g` after their generation
 /// (docs.aws.amazon.com, "Amazon EC2 instance type naming conventions").
-fn of_instance_type(name: &str) -> &'static str {
+pub(crate) fn of_instance_type(name: &str) -> &'static str {
     let family = name.split(['.', '-']).next().unwrap_or_default();
     let options = family
         .trim_start_matches(|it: char| it.is_ascii_alphabetic())

@@ -5,7 +5,7 @@
 //! `runner_controller.go` (v0.27; the sandbox's `runner_pod` is tested against it too); the API server's checks are
 //! `ValidatePodSpec` (`k8s.io/kubernetes/pkg/apis/core/validation`), as documented for the Pod API.
 
-mod architecture;
+pub(crate) mod architecture;
 mod container;
 mod containers;
 mod handlers;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::run::seconds;
+use super::seconds;
 use crate::{
     desired::{
         names,

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, Result, System};
 
 /// Replaces the file at `path`, which had the text `old`. A link stays a link, and the file keeps its permissions.
-pub(super) fn write(path: &Path, old: &str, new: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = |cause: &dyn std::fmt::Display| {
         Error::failed(
             System::Local,
@@ -15,7 +15,7 @@ pub(super) fn write(path: &Path, old: &str, new: &str) -> Result<()> {
         )
         .object(path.display())
         .cause(cause)
-        .hint("make the file and its directory writable, or put the images in by hand")
+        .hint("make the file and its directory writable, or change it by hand")
     };
     let target = fs::canonicalize(path).map_err(|it| failed(&it))?;
     let directory = target.parent().unwrap_or(Path::new("."));
@@ -27,14 +27,11 @@ pub(super) fn write(path: &Path, old: &str, new: &str) -> Result<()> {
         Ok(file)
     });
     let file = written.map_err(|it| failed(&it))?;
-    // As late as possible: an editor may have saved it while the registries were read.
+    // As late as possible: an editor may have saved it since it was read.
     if fs::read_to_string(&target).map_err(|it| failed(&it))? != old {
         return Err(Error::failed(
             System::Local,
-            format!(
-                "`{}` was changed while the registries were read",
-                path.display()
-            ),
+            format!("`{}` was changed meanwhile", path.display()),
         )
         .object(path.display())
         .hint("run it again"));

@@ -1,11 +1,14 @@
 //! A run as `arcctl.run/v1` and as a closing line. Pure: no I/O.
 
+pub mod critical_path;
+pub mod pause;
+
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::pause::pauses;
+use self::pause::pauses;
 use crate::{
     clients::requests::Counts,
     error::{Error, ErrorDocument},

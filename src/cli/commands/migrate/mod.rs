@@ -1,0 +1,187 @@
+//! `arcctl migrate`: moves a pool to the other mode of the controller, with both pools in between.
+
+mod steps;
+
+use std::{path::Path, time::Instant};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    inventory,
+    migration::{Asked, migration},
+    profile::{KubeDuration, Mode},
+    report::migration::Migrated,
+    run::READING,
+    session::connection::Connection,
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::Output,
+        profile_file::{self, ProfileFile},
+        prompt,
+        signals::stop_on_signals,
+    },
+};
+use steps::Work;
+
+/// Move a pool to the other mode: a new pool beside it, proven, then the old one drained and removed
+///
+/// The new pool is put into the profile's text, behind the old one; comments and everything else stay. Both take jobs, as far as
+/// their labels allow, until the new one is proven; then the old one ends its jobs, is removed, and leaves the profile. A
+/// migration that was interrupted goes on when the same command runs again, or goes back with `--back`. docs/scale-sets.md has
+/// the differences of the modes.
+#[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct MigrateArgs {
+    /// The pool
+    #[arg(value_name = "POOL")]
+    pool: String,
+    /// Mode of the new pool
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        required_unless_present = "back"
+    )]
+    to: Option<To>,
+    /// Go back: keep the old pool, or put it back, and remove the new one
+    #[arg(long, conflicts_with_all = ["to", "name", "image", "no_labels", "beside", "smoke"])]
+    back: bool,
+    /// Name of the new pool [default: POOL-ss for a scale set, POOL-rd for the other mode]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Image of the new pool [default: the same runner in the image of the other mode's project]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Give a scale set no label but its name: a GitHub Enterprise Server before 3.18 has no others
+    #[arg(long)]
+    no_labels: bool,
+    /// Stop once the new pool is proven, and keep both
+    #[arg(long)]
+    beside: bool,
+    /// Run a job on the new pool before the old one is removed, by the workflow that `render` writes, in this repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    smoke: Option<String>,
+    /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without
+    #[arg(long, value_name = "VARIABLE", requires = "smoke")]
+    token_env: Option<String>,
+    /// Show what comes next, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    yes: bool,
+    /// Time limit for the whole command
+    #[arg(long, value_name = "DURATION", default_value = "30m")]
+    timeout: KubeDuration,
+}
+
+/// The modes, as in the profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// A runner scale set of GitHub's own controller
+    #[value(name = "scaleSet")]
+    ScaleSet,
+    /// A `RunnerDeployment` of the community's controller
+    #[value(name = "runnerDeployment")]
+    RunnerDeployment,
+}
+
+impl MigrateArgs {
+    fn asked(&self) -> Asked<'_> {
+        let mode = self.to.map(|it| match it {
+            To::ScaleSet => Mode::ScaleSet,
+            To::RunnerDeployment => Mode::RunnerDeployment,
+        });
+        Asked {
+            pool: &self.pool,
+            mode: mode.filter(|_| !self.back),
+            name: self.name.as_deref(),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &MigrateArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    profile_file::check_exists(global)?;
+    if !args.dry_run {
+        if global.file == Path::new("-") {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                System::Local,
+                "a migration changes the profile's file, and `-f -` has none",
+            )
+            .hint("name the file with -f, or see what would be done with --dry-run"));
+        }
+        prompt::check(args.yes)?;
+    }
+    let started = Instant::now();
+    let (file, text) = profile_file::read_to_change(global, output)?;
+    let limit = RunLimit::new(args.timeout, stop_on_signals(), output);
+    let mut work = Work {
+        report: Migrated {
+            profile: file.profile.name.clone(),
+            file: file.name.clone(),
+            pool: args.pool.clone(),
+            ..Migrated::default()
+        },
+        args,
+        global,
+        output,
+        limit,
+        has_told_target: false,
+    };
+    let ended = Box::pin(migrate(&mut work, file, text)).await;
+    let mut report = work.report;
+    report.error = ended.err();
+    report.elapsed = started.elapsed();
+    Ok(finish(&report, global, output))
+}
+
+/// Finds out what is asked for, and does it.
+async fn migrate(work: &mut Work<'_>, file: ProfileFile, text: String) -> Result<()> {
+    let (global, profile) = (work.global, &file.profile);
+    let opened = async {
+        let kube = Box::pin(Connection::open(global, profile)).await?.kube;
+        let known = inventory::read(&kube, inventory::Home::of(profile)).await?;
+        Ok((kube, known.migrations))
+    };
+    let (kube, recorded) = work.limit.within(READING, opened).await?;
+    let Some(migration) = migration(profile, &recorded, &work.args.asked())? else {
+        return Ok(());
+    };
+    let known = recorded
+        .iter()
+        .find(|it| it.from.name == migration.from.name);
+    work.report.stage = known.map(|it| it.stage);
+    let place = steps::Place {
+        kube,
+        file,
+        text,
+        migration,
+    };
+    Box::pin(work.go(place)).await
+}
+
+fn finish(report: &Migrated, global: &GlobalArgs, output: Output) -> u8 {
+    if output.is_json() {
+        output.document(&report.document());
+    }
+    if let Some(error) = &report.error {
+        global.actions.failure(error);
+        output.print_error(error);
+        if let Some(migration) = report.migration.as_ref().filter(|_| report.stage.is_some()) {
+            output.note(migration.notice());
+        }
+        return error.kind.exit_code();
+    }
+    let text = report.text();
+    if !output.is_json() && !text.is_empty() {
+        output.result(&text);
+    }
+    0
+}

@@ -1,0 +1,367 @@
+//! The steps of a migration: each ends with something written that the next one, or the next run of the command, finds.
+
+use std::time::Instant;
+
+use super::MigrateArgs;
+use crate::{
+    cli::commands::smoke::{self, SmokeArgs},
+    clients::kube::Kube,
+    error::{Error, Result, System},
+    inventory::{self, Home},
+    migration::{
+        Migration, Next, Stage,
+        counterpart::{Counterpart, Wish, counterpart},
+        peaks::Peaks,
+        text::File,
+        workflows::Workflows,
+    },
+    observe,
+    plan::Changes,
+    profile::Pool,
+    report::{self, migration::Migrated, plan::Layout},
+    run::{READING, ended, install},
+    session::{Session, teardown::advice},
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::Output,
+        profile_file::{self, ProfileFile},
+        profile_write::write,
+        prompt,
+    },
+};
+
+/// How far a migration is: what the profile says, and the record.
+pub(super) struct Place {
+    /// The cluster with the inventory.
+    pub(super) kube: Kube,
+    /// The profile.
+    pub(super) file: ProfileFile,
+    /// Its text.
+    pub(super) text: String,
+    /// The migration.
+    pub(super) migration: Migration,
+}
+
+/// A run of the command.
+pub(super) struct Work<'a> {
+    /// Its arguments.
+    pub(super) args: &'a MigrateArgs,
+    /// The arguments of every command.
+    pub(super) global: &'a GlobalArgs,
+    /// Where it writes.
+    pub(super) output: Output,
+    /// Its time limit.
+    pub(super) limit: RunLimit,
+    /// What it tells at its end.
+    pub(super) report: Migrated,
+    /// Whether it has said which cluster and GitHub it changes.
+    pub(super) has_told_target: bool,
+}
+
+impl Work<'_> {
+    /// Goes on from `place` to the end, or to where it is to stop.
+    pub(super) async fn go(&mut self, mut place: Place) -> Result<()> {
+        let gone = Box::pin(self.steps(&mut place)).await;
+        self.report.migration = Some(place.migration);
+        gone
+    }
+
+    async fn steps(&mut self, place: &mut Place) -> Result<()> {
+        loop {
+            let next = place.migration.next(&place.file.profile)?;
+            if self.args.dry_run {
+                return Box::pin(self.show(place, &next)).await;
+            }
+            let goes_on = match next {
+                Next::Add(name) => Box::pin(self.add(place, &name)).await?,
+                Next::Prove => Box::pin(self.prove(place)).await?,
+                Next::TakeOut(name) => self.take_out(place, &name).await?,
+                Next::Finish => return Box::pin(self.finish(place)).await,
+            };
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts the pool `name` into the profile; on the way back it makes it too.
+    async fn add(&mut self, place: &mut Place, name: &str) -> Result<bool> {
+        if place.migration.stage == Stage::Removing {
+            // The new pool has left the profile since it was proven.
+            place.migration.stage = Stage::Beside;
+        }
+        let (new, text) = self.with(place, name)?;
+        let file = profile_file::with_text(&text, self.global)?;
+        // What refuses the new pool, or the profile without the old one, is told before anything is written.
+        if place.migration.stage == Stage::Beside {
+            let both = File {
+                name: &file.name,
+                text: &text,
+            };
+            both.without(&place.migration.from.name)?;
+        }
+        let opened = Box::pin(self.open(file.clone())).await;
+        let session = opened.map_err(without_labels)?;
+        let plan = observe::plan(&session.context, &session.desired, false);
+        self.limit.within(READING, plan).await?;
+        let question = format!("Put pool `{name}` into `{}`, and make it?", file.name);
+        let told = self.told(place, &new);
+        if !self.agreed(&told, &question)? {
+            self.report.declined = true;
+            self.output.note("nothing was changed");
+            return Ok(false);
+        }
+        self.record(place).await?;
+        self.write(place, text, file)?;
+        if place.migration.stage == Stage::Back {
+            return Box::pin(self.up(place)).await;
+        }
+        Ok(true)
+    }
+
+    /// Makes both pools, and goes on once the new one is proven.
+    async fn prove(&mut self, place: &mut Place) -> Result<bool> {
+        self.record(place).await?;
+        if !Box::pin(self.up(place)).await? {
+            return Ok(false);
+        }
+        Box::pin(self.smoke(place)).await?;
+        let (from, to) = (&place.migration.from, &place.migration.to);
+        if let Some(new) = place.file.profile.pool(&from.namespace, to) {
+            self.compare(place, new);
+        }
+        if self.args.beside {
+            return Ok(false);
+        }
+        let workflows = self.report.workflows.as_ref();
+        let mut told = vec![format!(
+            "pool `{to}` is proven; pool `{}` ends its jobs, is removed, and leaves `{}`",
+            from.name, place.file.name
+        )];
+        told.extend(
+            workflows
+                .map(|it| it.text(&from.name, to))
+                .unwrap_or_default(),
+        );
+        let question = format!("Remove pool `{}`?", from.name);
+        if !self.agreed(&told.join("\n"), &question)? {
+            return Ok(false);
+        }
+        place.migration.stage = Stage::Removing;
+        self.record(place).await?;
+        Ok(true)
+    }
+
+    /// Takes the pool `name` out of the profile.
+    async fn take_out(&mut self, place: &mut Place, name: &str) -> Result<bool> {
+        let text = file_of(place).without(name)?;
+        let file = profile_file::with_text(&text, self.global)?;
+        if place.migration.stage == Stage::Back {
+            let told = format!(
+                "pool `{}` stays; pool `{name}` ends its jobs, is removed, and leaves `{}`",
+                place.migration.from.name, file.name
+            );
+            if !self.agreed(&told, "Go back?")? {
+                return Ok(false);
+            }
+        }
+        self.record(place).await?;
+        self.write(place, text, file)?;
+        Ok(true)
+    }
+
+    /// Removes what is left of the pool that is not in the profile any more.
+    async fn finish(&mut self, place: &mut Place) -> Result<()> {
+        self.record(place).await?;
+        if !Box::pin(self.up(place)).await? {
+            return Ok(());
+        }
+        let home = Home::of(&place.file.profile);
+        let forgotten = inventory::forget_migration(&place.kube, home, &place.migration);
+        let doing = "removing the record of the migration";
+        self.limit.within(doing, forgotten).await?;
+        self.report.stage = None;
+        Ok(())
+    }
+
+    /// Shows what comes next, and the plan of the run that makes the new pool.
+    async fn show(&mut self, place: &Place, next: &Next) -> Result<()> {
+        let from = &place.migration.from.name;
+        let (mut told, file) = match next {
+            Next::Add(name) => {
+                let (new, text) = self.with(place, name)?;
+                let file = profile_file::with_text(&text, self.global)?;
+                (self.told(place, &new), Some(file))
+            }
+            Next::Prove => (
+                format!(
+                    "both pools are in the profile: they are made and proven, then `{from}` is removed"
+                ),
+                Some(place.file.clone()),
+            ),
+            Next::TakeOut(name) => (
+                format!("pool `{name}` ends its jobs, is removed, and leaves the profile"),
+                None,
+            ),
+            Next::Finish => (
+                "the profile has one of the two pools: the other one ends its jobs and is removed"
+                    .to_owned(),
+                None,
+            ),
+        };
+        self.report.changes = Some(Changes::default());
+        if let Some(file) = file {
+            let opened = Box::pin(self.open(file)).await;
+            let session = opened.map_err(without_labels)?;
+            let plan = observe::plan(&session.context, &session.desired, false);
+            let plan = self.limit.within(READING, plan).await?;
+            self.report.changes = Some(plan.changes());
+            let text = report::plan::text(&plan, self.output.verbosity > 0, Layout::Grouped);
+            told = format!("{told}\n\n{}", text.trim_end());
+        }
+        if !self.output.is_json() {
+            self.output.result(&format!("{told}\n"));
+        }
+        Ok(())
+    }
+
+    /// The pool `name`, and the profile's text with it.
+    fn with(&mut self, place: &Place, name: &str) -> Result<(Pool, String)> {
+        let from = &place.migration.from;
+        let (after, made) = if name == from.name {
+            let as_it_was = Counterpart {
+                pool: from.clone(),
+                differs: Vec::new(),
+            };
+            (&place.migration.to, as_it_was)
+        } else {
+            // The profile's own, which may have changed since the migration began.
+            let old = place.file.profile.pool(&from.namespace, &from.name);
+            let wish = Wish {
+                name,
+                mode: place.migration.mode,
+                image: self.args.image.as_deref(),
+                labels: !self.args.no_labels,
+            };
+            (&from.name, counterpart(old.unwrap_or(from), &wish)?)
+        };
+        let text = file_of(place).with(after, &made.pool)?;
+        self.report.differs = made.differs;
+        self.compare(place, &made.pool);
+        Ok((made.pool, text))
+    }
+
+    /// Finds out what the new pool changes for jobs.
+    fn compare(&mut self, place: &Place, new: &Pool) {
+        if place.migration.stage == Stage::Back {
+            return;
+        }
+        let old = &place.migration.from;
+        self.report.peaks = Some(Peaks::of(old, new));
+        self.report.workflows = Some(Workflows::of(&place.file.profile, old, new));
+    }
+
+    /// What is about to happen, for a question.
+    fn told(&self, place: &Place, new: &Pool) -> String {
+        if place.migration.stage == Stage::Back {
+            return format!(
+                "pool `{}` is put back into `{}` as it was, and made; then `{}` ends its jobs and is removed",
+                new.name, place.file.name, place.migration.to
+            );
+        }
+        self.report.summary(&place.migration, new)
+    }
+
+    fn agreed(&mut self, told: &str, question: &str) -> Result<bool> {
+        prompt::agreed(told, question, self.args.yes, &mut self.limit, self.output)
+    }
+
+    /// Writes how far it is into the inventory: before anything that follows from it.
+    async fn record(&mut self, place: &Place) -> Result<()> {
+        let home = Home::of(&place.file.profile);
+        let written = inventory::remember_migration(&place.kube, home, &place.migration);
+        self.limit
+            .within("recording the migration", written)
+            .await?;
+        self.report.stage = Some(place.migration.stage);
+        Ok(())
+    }
+
+    fn write(&mut self, place: &mut Place, text: String, file: ProfileFile) -> Result<()> {
+        write(&self.global.file, &place.text, &text)?;
+        (place.text, place.file) = (text, file);
+        self.report.written = true;
+        Ok(())
+    }
+
+    /// An ordinary `up` with the profile; false if somebody answered no.
+    async fn up(&mut self, place: &Place) -> Result<bool> {
+        let started = Instant::now();
+        let mut session = Box::pin(self.open(place.file.clone())).await?;
+        let asked = install::Asked {
+            yes: self.args.yes,
+            adopt: false,
+            actions: &self.global.actions,
+        };
+        let work = install::attempts(&asked, &mut session, &mut self.limit, self.output);
+        let (steps, error) = Box::pin(work).await?;
+        let mut run = ended(&session, started, steps, error);
+        self.report.changed += run.changed();
+        if let Some(error) = run.error.take() {
+            return Err(error);
+        }
+        if !run.is_started() {
+            return Ok(false);
+        }
+        let online = session.promises(jiff::Timestamp::now());
+        self.output.note(run.text(&online).trim_end());
+        Ok(true)
+    }
+
+    async fn open(&mut self, file: ProfileFile) -> Result<Session> {
+        let (global, output) = (self.global, self.output);
+        let opened = async {
+            let session = Box::pin(Session::open(global, file, false, output)).await?;
+            advice::refuse_own_runner(&session.context, &session.desired).await?;
+            Ok(session)
+        };
+        let session = self.limit.within(READING, opened).await?;
+        if !std::mem::replace(&mut self.has_told_target, true) {
+            output.note_sentence(&session.target(), 2);
+        }
+        Ok(session)
+    }
+
+    /// Has a job run on the new pool, if a repository with the workflow is named.
+    async fn smoke(&self, place: &Place) -> Result<()> {
+        let Some(repository) = &self.args.smoke else {
+            return Ok(());
+        };
+        let args = SmokeArgs::of_pool(
+            place.migration.to.clone(),
+            repository.clone(),
+            self.args.token_env.clone(),
+            self.args.timeout,
+        );
+        let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
+        self.output.note(report::smoke::text(&ended).trim_end());
+        ended.error.map_or(Ok(()), Err)
+    }
+}
+
+/// What to do where the server gives scale sets no labels.
+fn without_labels(error: Error) -> Error {
+    let object = error.object.as_deref().unwrap_or_default();
+    if error.system == System::GitHub && object.ends_with(".labels") {
+        return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
+    }
+    error
+}
+
+fn file_of(place: &Place) -> File<'_> {
+    File {
+        name: &place.file.name,
+        text: &place.text,
+    }
+}

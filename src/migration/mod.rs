@@ -1,0 +1,303 @@
+//! The migration of a pool from one mode to the other, as data: a new pool beside the old one, then the new one alone. Pure:
+//! no I/O.
+//!
+//! Both pools are pools of the profile, so that a migration is made of ordinary runs, and so that every other command knows
+//! both of them. What comes next follows from the profile and from the record in the inventory: a migration that was
+//! interrupted anywhere goes on when the same command runs again, or goes back.
+
+pub mod counterpart;
+pub mod peaks;
+pub mod text;
+pub mod workflows;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desired::{names, resource::Id},
+    error::{Error, ErrorKind, Result, System},
+    profile::{Mode, Pool, Profile},
+};
+
+/// The longest name of a pool.
+const LONGEST_NAME: usize = 40;
+
+/// A migration that has begun, as the inventory has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// The old pool, as the profile had it.
+    pub from: Pool,
+    /// The name of the new pool, in the same namespace.
+    pub to: String,
+    /// The mode of the new pool.
+    pub mode: Mode,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a migration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// The new pool comes, beside the old one.
+    Beside,
+    /// The new pool is proven, and the old one goes.
+    Removing,
+    /// The new pool goes again.
+    Back,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The pool of this name is put into the profile, and made.
+    Add(String),
+    /// Both pools are in the profile: they are made, and proven.
+    Prove,
+    /// The pool of this name is taken out of the profile.
+    TakeOut(String),
+    /// A run removes what is left of the pool that the profile does not have any more.
+    Finish,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The old pool.
+    pub pool: &'a str,
+    /// The new mode; `None` to go back.
+    pub mode: Option<Mode>,
+    /// The name of the new pool, if it was given.
+    pub name: Option<&'a str>,
+}
+
+/// A mode, as in the profile.
+pub const fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::RunnerDeployment => "runnerDeployment",
+        Mode::ScaleSet => "scaleSet",
+    }
+}
+
+/// The name of the pool beside `pool`: with a suffix for its mode, or without the one of the other mode, so that there and back
+/// ends with the first name.
+pub fn new_name(pool: &str, mode: Mode) -> String {
+    let (own, others) = match mode {
+        Mode::ScaleSet => ("-ss", "-rd"),
+        Mode::RunnerDeployment => ("-rd", "-ss"),
+    };
+    match pool.strip_suffix(others) {
+        Some(short) if !short.is_empty() => short.to_owned(),
+        _ => format!("{pool}{own}"),
+    }
+}
+
+/// The migration that is asked for: the recorded one, or a new one. `None` if it was finished before.
+pub fn migration(
+    profile: &Profile,
+    recorded: &[Migration],
+    asked: &Asked<'_>,
+) -> Result<Option<Migration>> {
+    if let Some(known) = recorded.iter().find(|it| it.from.name == asked.pool) {
+        return known.continued(asked).map(Some);
+    }
+    if let Some(other) = recorded.first() {
+        return Err(in_progress(other));
+    }
+    let Some(mode) = asked.mode else {
+        return Err(usage(&format!(
+            "no migration of pool `{}` is in progress",
+            asked.pool
+        ))
+        .hint("one that has ended is taken back by another one, from the new pool: `arcctl migrate NEW --to MODE`"));
+    };
+    let to = asked
+        .name
+        .map_or_else(|| new_name(asked.pool, mode), str::to_owned);
+    let named = |name: &str| profile.pools.iter().find(|it| it.name == name);
+    let Some(from) = named(asked.pool) else {
+        return match named(&to) {
+            Some(new) if new.mode == mode => Ok(None),
+            _ => Err(unknown(profile, asked.pool)),
+        };
+    };
+    fits(from, &to, named(&to), mode)?;
+    Ok(Some(Migration {
+        from: from.clone(),
+        to,
+        mode,
+        stage: Stage::Beside,
+    }))
+}
+
+/// Fails if `from` cannot have a pool of this name and mode beside it; `there` is the pool that has the name.
+fn fits(from: &Pool, to: &str, there: Option<&Pool>, mode: Mode) -> Result<()> {
+    let own = &from.name;
+    if from.mode == mode {
+        return Err(
+            usage(&format!("pool `{own}` has the mode {} already", word(mode)))
+                .hint("`arcctl status` shows the mode of each pool"),
+        );
+    }
+    if to.len() > LONGEST_NAME {
+        return Err(usage(&format!(
+            "the new pool would be called `{to}`, which has {} characters: a name has at most {LONGEST_NAME}, and that of a scale set at most 45",
+            to.len()
+        ))
+        .hint("give it a shorter one with --name"));
+    }
+    match there {
+        Some(there) if there.mode != mode || there.namespace != from.namespace => {
+            Err(usage(&format!(
+                "`{to}` is the name of another pool, of mode {} in namespace `{}`",
+                word(there.mode),
+                there.namespace
+            ))
+            .hint("give the new pool another name with --name"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn usage(message: &str) -> Error {
+    Error::new(ErrorKind::Usage, System::Local, message)
+}
+
+fn unknown(profile: &Profile, pool: &str) -> Error {
+    let there = profile.pools.iter().map(|it| format!("`{}`", it.name));
+    let there: Vec<String> = there.collect();
+    usage(&format!("unknown pool `{pool}`")).hint(format!(
+        "profile `{}` has {}",
+        profile.name,
+        there.join(", ")
+    ))
+}
+
+/// One at a time: two would make it hard to tell whose jobs went where.
+fn in_progress(other: &Migration) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        format!(
+            "another migration is in progress: of pool `{}` to `{}`",
+            other.from.name, other.to
+        ),
+    )
+    .object(format!("pool `{}`", other.from.name))
+    .hint(format!(
+        "end it first: `{}` goes on, `{}` goes back",
+        other.forth(),
+        other.back()
+    ))
+}
+
+impl Migration {
+    /// The same, in the direction that is asked for.
+    fn continued(&self, asked: &Asked<'_>) -> Result<Self> {
+        let other_mode = asked.mode.is_some_and(|it| it != self.mode);
+        let other_name = asked.name.is_some_and(|it| it != self.to);
+        if other_mode || other_name {
+            return Err(in_progress(self));
+        }
+        let stage = match (asked.mode, self.stage) {
+            (None, _) => Stage::Back,
+            // Forth again, from the beginning: what is there already is kept.
+            (Some(_), Stage::Back) => Stage::Beside,
+            (Some(_), stage) => stage,
+        };
+        Ok(Self {
+            stage,
+            ..self.clone()
+        })
+    }
+
+    /// What comes next, by the pools in `profile`.
+    pub fn next(&self, profile: &Profile) -> Result<Next> {
+        let has = |name: &str| profile.pool(&self.from.namespace, name).is_some();
+        let (old, new) = (self.from.name.clone(), self.to.clone());
+        Ok(match (self.stage, has(&old), has(&new)) {
+            (_, false, false) => return Err(self.lost(profile)),
+            (Stage::Beside | Stage::Removing, true, false) => Next::Add(new),
+            (Stage::Beside, _, true) => Next::Prove,
+            (Stage::Removing, true, true) => Next::TakeOut(old),
+            (Stage::Back, false, true) => Next::Add(old),
+            (Stage::Back, true, true) => Next::TakeOut(new),
+            (Stage::Removing, false, true) | (Stage::Back, true, false) => Next::Finish,
+        })
+    }
+
+    fn lost(&self, profile: &Profile) -> Error {
+        Error::new(
+            ErrorKind::InvalidProfile,
+            System::Profile,
+            format!(
+                "the profile has neither pool `{}` nor pool `{}`, between which a migration is in progress",
+                self.from.name, self.to
+            ),
+        )
+        .object(format!("profile `{}`", profile.name))
+        .hint(format!(
+            "put `{}` back, and run the same command again",
+            self.from.name
+        ))
+    }
+
+    /// The pools that a run must not remove, although the profile at hand may lack one of them.
+    fn held(&self) -> Vec<(&str, Mode)> {
+        let old = (self.from.name.as_str(), self.from.mode);
+        let new = (self.to.as_str(), self.mode);
+        match self.stage {
+            Stage::Beside => vec![old, new],
+            Stage::Removing => vec![new],
+            Stage::Back => vec![old],
+        }
+    }
+
+    /// Whether a run must not remove this object of the profile called `profile`: the profile at hand may be a copy from before.
+    pub fn holds(&self, id: &Id, profile: &str) -> bool {
+        let is_of = |(name, mode): &(&str, Mode)| {
+            let keeps_minimums = *mode == Mode::ScaleSet;
+            id.name() == *name || (keeps_minimums && id.name() == names::schedule_name(profile))
+        };
+        id.namespace() == Some(self.from.namespace.as_str()) && self.held().iter().any(is_of)
+    }
+
+    /// The command that goes on.
+    pub fn forth(&self) -> String {
+        let name = if self.to == new_name(&self.from.name, self.mode) {
+            String::new()
+        } else {
+            format!(" --name {}", self.to)
+        };
+        format!(
+            "arcctl migrate {} --to {}{name}",
+            self.from.name,
+            word(self.mode)
+        )
+    }
+
+    /// The command that goes back.
+    pub fn back(&self) -> String {
+        format!("arcctl migrate {} --back", self.from.name)
+    }
+
+    /// That it is in progress, and what to run, for other commands.
+    pub fn notice(&self) -> String {
+        let (old, new) = (&self.from.name, &self.to);
+        let stage = match self.stage {
+            Stage::Beside => "both are kept",
+            Stage::Removing => "the old one is being removed",
+            Stage::Back => "it goes back, and the new one is being removed",
+        };
+        format!(
+            "pool `{old}` ({}) is being migrated to `{new}` ({}), and {stage}: `{}` goes on, `{}` goes back",
+            word(self.from.mode),
+            word(self.mode),
+            self.forth(),
+            self.back()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

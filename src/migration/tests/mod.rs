@@ -1,0 +1,357 @@
+//! The stages, the new pool, the profile's text, and what is refused.
+
+mod interrupted;
+
+use super::{
+    counterpart::{Counterpart, Wish, counterpart},
+    text::File,
+    workflows::Workflows,
+    *,
+};
+use crate::profile::load;
+
+const TEXT: &str = "# ours
+apiVersion: arcctl.dev/v1
+name: website
+cluster: {context: c}
+github: {organization: o, token: {env: TOKEN}}
+pools:
+  # the old one
+  - name: basic   # since 2024
+    instanceType: t3a.large
+    image: summerwind/actions-runner:v2.336.0-ubuntu-22.04
+    labels: [ubuntu-22.04]
+    min: 2
+    max: 16
+    scaling:
+      metrics:
+        - type: PercentageRunnersBusy
+          scaleUp: {threshold: 0.75, factor: 2}
+          scaleDown: {threshold: 0.25, factor: 0.5}
+
+  - name: other
+    image: summerwind/actions-runner:v2.336.0-ubuntu-22.04
+    min: 1
+    max: 1
+timeouts: {drain: 5m}
+";
+
+fn profile(text: &str) -> Profile {
+    load(text, "arcctl.yaml")
+        .unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+        .profile
+}
+
+fn asked(pool: &str) -> Asked<'_> {
+    Asked {
+        pool,
+        mode: Some(Mode::ScaleSet),
+        name: None,
+    }
+}
+
+fn wish(labels: bool) -> Wish<'static> {
+    Wish {
+        name: "basic-ss",
+        mode: Mode::ScaleSet,
+        image: None,
+        labels,
+    }
+}
+
+fn begun(profile: &Profile) -> Migration {
+    migration(profile, &[], &asked("basic")).unwrap().unwrap()
+}
+
+fn with(text: &str) -> String {
+    let found = profile(text);
+    let Counterpart { pool, .. } = counterpart(&found.pools[0], &wish(true)).unwrap();
+    let name = "arcctl.yaml";
+    File { name, text }.with("basic", &pool).unwrap()
+}
+
+#[test]
+fn there_and_back_ends_with_the_first_name() {
+    for name in ["basic", "basic-rd", "ss", "-ss"] {
+        let there = new_name(name, Mode::ScaleSet);
+        assert_ne!(there, name);
+        assert_eq!(new_name(&there, Mode::RunnerDeployment), name);
+    }
+}
+
+#[test]
+fn what_cannot_be_migrated_is_refused() {
+    let found = profile(TEXT);
+    let code = |asked: &Asked<'_>| {
+        let error = migration(&found, &[], asked).unwrap_err();
+        assert!(error.hint.is_some(), "{error}");
+        error.kind.exit_code()
+    };
+    assert_eq!(code(&asked("none")), 64);
+    let back = Mode::RunnerDeployment;
+    for wrong in [
+        Asked {
+            mode: Some(back),
+            ..asked("basic")
+        },
+        Asked {
+            mode: None,
+            ..asked("basic")
+        },
+        Asked {
+            name: Some("other"),
+            ..asked("basic")
+        },
+        Asked {
+            name: Some("basic"),
+            ..asked("basic")
+        },
+        Asked {
+            name: Some("a-name-that-is-longer-than-forty-letters-x"),
+            ..asked("basic")
+        },
+    ] {
+        assert_eq!(code(&wrong), 64, "{wrong:?}");
+    }
+    // One migration at a time, and one direction at a time.
+    let recorded = [begun(&found)];
+    for wrong in [
+        asked("other"),
+        Asked {
+            mode: Some(back),
+            ..asked("basic")
+        },
+        Asked {
+            name: Some("x"),
+            ..asked("basic")
+        },
+    ] {
+        let error = migration(&found, &recorded, &wrong).unwrap_err();
+        assert_eq!(error.kind.exit_code(), 7, "{wrong:?}");
+        assert!(error.hint.unwrap().contains("arcctl migrate basic --back"));
+    }
+}
+
+#[test]
+fn a_migration_that_has_ended_is_not_begun_again() {
+    let text = with(TEXT);
+    let without = File {
+        name: "arcctl.yaml",
+        text: &text,
+    };
+    let done = profile(&without.without("basic").unwrap());
+    assert_eq!(migration(&done, &[], &asked("basic")).unwrap(), None);
+}
+
+#[test]
+fn the_new_pool_takes_over_what_has_a_counterpart() {
+    let found = profile(TEXT);
+    let made = counterpart(&found.pools[0], &wish(true)).unwrap();
+    let pool = &made.pool;
+    assert_eq!(pool.image, "ghcr.io/actions/actions-runner:2.336.0");
+    assert_eq!(pool.labels, ["self-hosted", "linux", "x64", "ubuntu-22.04"]);
+    assert_eq!((pool.min, pool.max, &pool.scaling), (2, 16, &None));
+    assert_eq!(pool.instance_type.as_deref(), Some("t3a.large"));
+    assert_eq!(made.differs.len(), 3, "{:?}", made.differs);
+    let workflows = Workflows::of(&found, &found.pools[0], pool);
+    assert_eq!(workflows.lost, [""; 0]);
+    assert_eq!(workflows.runs_on, "basic-ss");
+    assert_eq!(
+        workflows.search,
+        "gh search code 'runs-on ubuntu-22.04 path:.github/workflows' --owner o"
+    );
+}
+
+#[test]
+fn without_labels_only_the_name_finds_it() {
+    let found = profile(TEXT);
+    let made = counterpart(&found.pools[0], &wish(false)).unwrap();
+    let pool = &made.pool;
+    assert_eq!((pool.labels.len(), &pool.instance_type), (0, &None));
+    let selected = &pool.node_selector["node.kubernetes.io/instance-type"];
+    assert_eq!(selected, "t3a.large");
+    let resources = pool.resources.as_ref().unwrap();
+    assert!(resources.runner.is_some(), "as by the instance type");
+    let workflows = Workflows::of(&found, &found.pools[0], pool);
+    assert!(workflows.shared.is_empty());
+    let told = workflows.text("basic", "basic-ss").join("\n");
+    assert!(told.contains("`runs-on: basic-ss`"), "{told}");
+    assert!(told.contains("`self-hosted`"), "{told}");
+}
+
+#[test]
+fn back_the_old_name_stays_a_label() {
+    let found = profile(TEXT);
+    let there = counterpart(&found.pools[0], &wish(true)).unwrap().pool;
+    let wish = Wish {
+        name: "basic",
+        mode: Mode::RunnerDeployment,
+        ..wish(true)
+    };
+    let back = counterpart(&there, &wish).unwrap().pool;
+    assert_eq!(
+        back.image,
+        "summerwind/actions-runner:v2.336.0-ubuntu-22.04"
+    );
+    assert_eq!(back.labels, ["ubuntu-22.04", "basic-ss"]);
+    assert!(back.scaling.is_some());
+    assert_eq!(Workflows::of(&found, &there, &back).lost, [""; 0]);
+}
+
+#[test]
+fn an_image_of_somebody_else_must_be_named() {
+    let mut own = profile(TEXT).pools.remove(0);
+    own.image = "registry.example/summerwind/actions-runner:v2.336.0".into();
+    let error = counterpart(&own, &wish(true)).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 64);
+    assert!(error.hint.unwrap().contains("--image"));
+    let image = Some("registry.example/r:1");
+    let made = counterpart(
+        &own,
+        &Wish {
+            image,
+            ..wish(true)
+        },
+    )
+    .unwrap();
+    assert_eq!(made.pool.image, "registry.example/r:1");
+}
+
+#[test]
+fn keys_without_a_counterpart_are_refused_with_their_line() {
+    let text = TEXT.replace("    min: 2", "    template: {dockerMTU: 1400}\n    min: 2");
+    let found = profile(&text);
+    let made = counterpart(&found.pools[0], &wish(true)).unwrap();
+    let file = File {
+        name: "arcctl.yaml",
+        text: &text,
+    };
+    let error = file.with("basic", &made.pool).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 65);
+    assert!(error.to_string().contains("dockerMTU"), "{error}");
+    assert!(error.hint.unwrap().contains("beside the old one"));
+}
+
+#[test]
+fn the_profile_has_both_pools_and_then_one() {
+    let text = with(TEXT);
+    let both = profile(&text);
+    let names: Vec<&str> = both.pools.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["basic", "basic-ss", "other"]);
+    let file = File {
+        name: "arcctl.yaml",
+        text: &text,
+    };
+    assert_eq!(file.without("basic-ss").unwrap(), TEXT);
+    let after = file.without("basic").unwrap();
+    assert!(after.contains("  # the old one\n  - name: basic-ss\n    mode: scaleSet\n"));
+    assert!(!after.contains("since 2024"), "{after}");
+}
+
+#[test]
+fn a_pool_that_cannot_be_put_in_is_shown() {
+    let text = "apiVersion: arcctl.dev/v1\nname: x\ncluster: {context: c}\n\
+        github: {organization: o, token: {env: T}}\n\
+        pools: [{name: basic, image: \"summerwind/actions-runner:v2.336.0-ubuntu-22.04\", min: 1, max: 1}]\n";
+    let found = profile(text);
+    let made = counterpart(&found.pools[0], &wish(true)).unwrap();
+    let error = File {
+        name: "a.yaml",
+        text,
+    }
+    .with("basic", &made.pool)
+    .unwrap_err();
+    let hint = error.hint.unwrap();
+    assert!(
+        hint.contains("\n  - name: basic-ss\n    mode: scaleSet\n"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn what_comes_next_follows_from_the_profile() {
+    let old = profile(TEXT);
+    let text = with(TEXT);
+    let both = profile(&text);
+    let new = File {
+        name: "arcctl.yaml",
+        text: &text,
+    }
+    .without("basic")
+    .unwrap();
+    let new = profile(&new);
+    let (add, take_out) = (
+        |name: &str| Next::Add(name.into()),
+        |name: &str| Next::TakeOut(name.into()),
+    );
+    let begun = begun(&old);
+    for (stage, profile, next) in [
+        (Stage::Beside, &old, add("basic-ss")),
+        (Stage::Beside, &both, Next::Prove),
+        (Stage::Beside, &new, Next::Prove),
+        (Stage::Removing, &old, add("basic-ss")),
+        (Stage::Removing, &both, take_out("basic")),
+        (Stage::Removing, &new, Next::Finish),
+        (Stage::Back, &new, add("basic")),
+        (Stage::Back, &both, take_out("basic-ss")),
+        (Stage::Back, &old, Next::Finish),
+    ] {
+        let at = Migration {
+            stage,
+            ..begun.clone()
+        };
+        assert_eq!(at.next(profile).unwrap(), next, "{stage:?}");
+    }
+    let mut neither = both;
+    neither.pools.clear();
+    assert_eq!(begun.next(&neither).unwrap_err().kind.exit_code(), 65);
+}
+
+#[test]
+fn a_run_with_a_copy_from_before_removes_nothing_that_is_kept() {
+    let begun = begun(&profile(TEXT));
+    let id = |kind: &str, name: &str| Id::new(kind, Some("actions-runner"), name);
+    let (old, new) = (
+        id("runner-deployment", "basic"),
+        id("helm-release", "basic-ss"),
+    );
+    let minimums = id("cron-job", "arcctl-schedule-website");
+    for (stage, held) in [
+        (Stage::Beside, [true, true, true]),
+        (Stage::Removing, [false, true, true]),
+        (Stage::Back, [true, false, false]),
+    ] {
+        let at = Migration {
+            stage,
+            ..begun.clone()
+        };
+        let holds = [&old, &new, &minimums].map(|it| at.holds(it, "website"));
+        assert_eq!(holds, held, "{stage:?}");
+        assert!(!at.holds(&id("runner-deployment", "other"), "website"));
+        assert!(!at.holds(
+            &Id::new("scale-set", Some("elsewhere"), "basic-ss"),
+            "website"
+        ));
+        let notice = at.notice();
+        assert!(
+            notice.contains("`arcctl migrate basic --to scaleSet`"),
+            "{notice}"
+        );
+        assert!(notice.contains("`arcctl migrate basic --back`"), "{notice}");
+    }
+}
+
+#[test]
+fn the_record_is_read_back() {
+    let begun = begun(&profile(TEXT));
+    let text = serde_json::to_string(&begun).unwrap();
+    assert_eq!(serde_json::from_str::<Migration>(&text).unwrap(), begun);
+    let named = Migration {
+        to: "fast".into(),
+        ..begun
+    };
+    assert_eq!(
+        named.forth(),
+        "arcctl migrate basic --to scaleSet --name fast"
+    );
+}

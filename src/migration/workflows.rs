@@ -1,0 +1,82 @@
+//! What the workflows must say that use the pool, and how they are found. Pure: no I/O.
+
+use super::counterpart::found_by;
+use crate::profile::{Pool, Profile, Scope};
+
+/// What workflows are to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workflows {
+    /// The labels of the old pool that the new one does not have.
+    pub lost: Vec<String>,
+    /// Those that both have: their jobs run on either.
+    pub shared: Vec<String>,
+    /// The value of `runs-on` that surely finds the new pool.
+    pub runs_on: String,
+    /// The command that finds the workflows that name labels of the old pool.
+    pub search: String,
+}
+
+impl Workflows {
+    /// For a migration from `old` to `new`.
+    pub fn of(profile: &Profile, old: &Pool, new: &Pool) -> Self {
+        let then = found_by(new);
+        let is_kept = |label: &String| then.iter().any(|it| it.eq_ignore_ascii_case(label));
+        let (shared, lost): (Vec<String>, Vec<String>) =
+            found_by(old).into_iter().partition(is_kept);
+        Self {
+            lost,
+            shared,
+            runs_on: runs_on(new),
+            search: search(profile, old),
+        }
+    }
+
+    /// What is to change, line by line.
+    pub fn text(&self, old: &str, new: &str) -> Vec<String> {
+        let runs_on = &self.runs_on;
+        let change = if self.lost.is_empty() {
+            format!(
+                "no workflow has to change: `{new}` has every label of `{old}`, and jobs that ask for them run on both; `runs-on: {runs_on}` means the new pool alone"
+            )
+        } else {
+            format!(
+                "jobs that ask for {} find no runner once `{old}` is gone: let these workflows say `runs-on: {runs_on}`",
+                listed(&self.lost)
+            )
+        };
+        vec![change, format!("find the workflows: `{}`", self.search)]
+    }
+}
+
+fn listed(labels: &[String]) -> String {
+    let labels: Vec<String> = labels.iter().map(|it| format!("`{it}`")).collect();
+    labels.join(" or ")
+}
+
+/// A scale set has its name; another pool its labels.
+fn runs_on(pool: &Pool) -> String {
+    if pool.is_scale_set() {
+        return pool.name.clone();
+    }
+    let own = found_by(pool);
+    let own = own.iter().filter(|it| *it != "linux").map(String::as_str);
+    format!("[{}]", own.collect::<Vec<_>>().join(", "))
+}
+
+/// GitHub's own command line searches with the rights of whoever runs it: a token for runners may read no code.
+fn search(profile: &Profile, pool: &Pool) -> String {
+    let github = profile.github_of(pool);
+    let place = match github.scope() {
+        Some(Scope::Repository(name)) => format!("--repo {name}"),
+        Some(Scope::Organization(name)) => format!("--owner {name}"),
+        // No search goes through an enterprise.
+        Some(Scope::Enterprise(_)) | None => "--owner ORGANIZATION".to_owned(),
+    };
+    let host = github.url.as_deref().and_then(|it| it.split("://").nth(1));
+    let host = host.map(|it| it.trim_end_matches('/'));
+    let host = host.map_or_else(String::new, |it| format!("GH_HOST={it} "));
+    let own = found_by(pool);
+    // The most telling one: what every runner has finds every workflow.
+    let label = own.last().map_or("self-hosted", String::as_str);
+    format!("{host}gh search code 'runs-on {label} path:.github/workflows' {place}")
+}

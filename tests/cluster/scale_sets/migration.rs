@@ -1,0 +1,286 @@
+//! A pool moves from one mode to the other and back, while a job is dispatched every second, and a run is killed at its writes.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use arcctl_sandbox::{
+    github::ActionsFaults,
+    proxy::{Effect, System as Remote},
+};
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    harness::{cluster::Ended, waiting::until},
+    torture::ground::Ground,
+};
+
+const REPOSITORY: &str = "dogecompany/app";
+
+/// What every job asks for: the old pool's runners have both by themselves, a scale set must list them.
+const LABELS: [&str; 2] = ["self-hosted", "ubuntu-22.04"];
+
+/// What a pool of the sandbox's profile needs, and what one without docker does: many of them have room.
+const LARGE: &str = "    containerMode: dind
+    sharedTmp: true
+    resources:
+      runner:
+        requests: {cpu: 500m, memory: 1Gi}
+        limits: {cpu: 1500m, memory: 6Gi}
+      docker:
+        requests: {cpu: 250m, memory: 512Mi}
+";
+const SMALL: &str = "    containerMode: none
+    resources:
+      runner:
+        requests: {cpu: 100m, memory: 256Mi}
+        limits: {cpu: 500m, memory: 512Mi}
+";
+
+/// The way there, and the way back of one that has ended.
+const THERE: [&str; 4] = ["migrate", "basic", "--to", "scaleSet"];
+const BACK: [&str; 4] = ["migrate", "basic-ss", "--to", "runnerDeployment"];
+
+/// A cluster with one pool of the other mode, and jobs of three seconds.
+fn installed(cluster: &Cluster) -> PathBuf {
+    let github = cluster.world().github();
+    github.keep_scale_set_labels(true);
+    github.set_actions_faults(ActionsFaults {
+        length: Some(Duration::from_secs(3)),
+        ..ActionsFaults::default()
+    });
+    let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
+    let profile = cluster.profile("arcctl", &[("charts:\n", &located), (LARGE, SMALL)]);
+    assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
+    profile
+}
+
+fn arguments<'a>(command: &[&'a str], file: &'a Path) -> Vec<&'a str> {
+    let more = ["--yes", "-o", "json", "-f", file.to_str().unwrap()];
+    [command, &more].concat()
+}
+
+/// Runs arcctl while a job is dispatched every second; `jobs` counts them.
+fn dispatching(cluster: &Cluster, arguments: &[&str], jobs: &mut usize) -> Ended {
+    let mut running = cluster.arcctl_in_background(arguments);
+    while running.is_alive() {
+        cluster.world().github().queue(REPOSITORY, &LABELS);
+        *jobs += 1;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let ended = running.end();
+    cluster.keep(&ended);
+    ended
+}
+
+fn none_is_lost(cluster: &Cluster, jobs: usize) {
+    let counts = || cluster.world().github().job_counts();
+    until("all jobs to end", || {
+        let now = counts();
+        now.queued == 0 && now.running == 0
+    });
+    let counts = counts();
+    assert_eq!((counts.done, counts.lost), (jobs, 0), "{counts:?}");
+}
+
+fn pools(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let names = text.lines().filter_map(|it| it.strip_prefix("  - name: "));
+    names.map(str::to_owned).collect()
+}
+
+fn sets(cluster: &Cluster) -> Vec<String> {
+    let sets = cluster.world().github().scale_sets().into_iter();
+    sets.map(|it| it.name).collect()
+}
+
+/// No record of a migration is left, and `up` has nothing to do.
+fn at_rest(cluster: &Cluster, file: &Path) {
+    let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+    let data = inventory["data"].as_object().unwrap();
+    assert!(
+        !data.keys().any(|it| it.starts_with("migration.")),
+        "{data:?}"
+    );
+    let up = cluster.up(file, &[]);
+    assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_pool_moves_there_and_back_while_jobs_run() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster);
+    let mut jobs = 0;
+    a_dry_run_writes_nothing(&cluster, &file);
+    let there = dispatching(&cluster, &arguments(&THERE, &file), &mut jobs);
+    let told = there.expect(0);
+    assert_eq!(told["newPool"], "basic-ss", "{told:#}");
+    assert_eq!(told["stage"], Value::Null, "{told:#}");
+    assert_eq!(told["workflows"]["lost"], serde_json::json!([]));
+    assert_eq!(told["peaks"]["between"], 32);
+    assert_eq!(
+        (pools(&file), sets(&cluster)),
+        (vec!["basic-ss".into()], vec!["basic-ss".into()])
+    );
+    none_is_lost(&cluster, jobs);
+    at_rest(&cluster, &file);
+    // Once more: it has ended.
+    let again = cluster.arcctl(&arguments(&THERE, &file)).expect(0);
+    assert_eq!(
+        (&again["changed"], &again["written"]),
+        (&0.into(), &false.into())
+    );
+    let back = dispatching(&cluster, &arguments(&BACK, &file), &mut jobs);
+    assert_eq!(back.expect(0)["newPool"], "basic", "{}", back.stderr);
+    assert_eq!(
+        (pools(&file), sets(&cluster)),
+        (vec!["basic".into()], Vec::new())
+    );
+    none_is_lost(&cluster, jobs);
+    at_rest(&cluster, &file);
+    cluster.finish();
+}
+
+fn a_dry_run_writes_nothing(cluster: &Cluster, file: &Path) {
+    let before = std::fs::read_to_string(file).unwrap();
+    let writes = cluster.kubernetes_writes();
+    let shown = [&THERE[..], &["--dry-run"]].concat();
+    let told = cluster.arcctl(&arguments(&shown, file)).expect(0);
+    assert!(told["changes"]["create"].as_u64().unwrap() > 5, "{told:#}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), before);
+    assert_eq!(cluster.kubernetes_writes(), writes);
+}
+
+/// Both pools are kept in between, whatever a run with a copy of the profile from before does; and each command says so.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster);
+    let before = std::fs::read_to_string(&file).unwrap();
+    let copy = cluster.file("copy.yaml", &before);
+    let beside = [&THERE[..], &["--beside"]].concat();
+    let told = cluster.arcctl(&arguments(&beside, &file)).expect(0);
+    assert_eq!(told["stage"], "beside", "{told:#}");
+    assert_eq!(pools(&file), ["basic", "basic-ss"]);
+    let notice = "`arcctl migrate basic --back` goes back";
+    let stale = cluster.up(&copy, &[]);
+    stale.expect(0);
+    assert!(stale.stderr.contains(notice), "{}", stale.stderr);
+    assert_eq!(sets(&cluster), ["basic-ss"]);
+    for command in ["plan", "status", "doctor"] {
+        let shown = cluster.arcctl(&[command, "-f", file.to_str().unwrap()]);
+        assert!(shown.stderr.contains(notice), "{command}: {}", shown.stderr);
+    }
+    // Another one is refused.
+    let other = [
+        "migrate",
+        "basic-ss",
+        "--to",
+        "runnerDeployment",
+        "--name",
+        "x",
+    ];
+    let refused = cluster.arcctl(&arguments(&other, &file));
+    assert_eq!(refused.expect(7)["error"]["code"], 7);
+    let mut jobs = 0;
+    let back = dispatching(
+        &cluster,
+        &arguments(&["migrate", "basic", "--back"], &file),
+        &mut jobs,
+    );
+    assert_eq!(back.expect(0)["stage"], Value::Null, "{}", back.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    assert_eq!(sets(&cluster), [""; 0]);
+    none_is_lost(&cluster, jobs);
+    at_rest(&cluster, &file);
+    cluster.finish();
+}
+
+/// Kills a migration before or after its `nth` write, and has it go on or back; what that write was.
+fn killed(
+    ground: &Ground,
+    file: &Path,
+    (nth, effect): (usize, Effect),
+    back: bool,
+) -> Option<String> {
+    let cluster = &ground.cluster;
+    let there = arguments(&THERE, file);
+    let at = ground.killed_at(&there, &[], Remote::Kubernetes, nth, effect)?;
+    ground.age();
+    let mut jobs = cluster.world().github().runs().len();
+    let is_recorded = || {
+        let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+        inventory["data"]["migration.actions-runner.basic"].is_string()
+    };
+    let goes_back = back && is_recorded();
+    let next = if goes_back {
+        arguments(&["migrate", "basic", "--back"], file)
+    } else {
+        there
+    };
+    let ended = dispatching(cluster, &next, &mut jobs);
+    assert_eq!(
+        ended.code, 0,
+        "killed at write {nth}, {at}: {}",
+        ended.stderr
+    );
+    let expected = if goes_back { "basic" } else { "basic-ss" };
+    assert_eq!(pools(file), [expected], "killed at write {nth}, {at}");
+    none_is_lost(cluster, jobs);
+    at_rest(cluster, file);
+    if !goes_back {
+        let ended = dispatching(cluster, &arguments(&BACK, file), &mut jobs);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        none_is_lost(cluster, jobs);
+    }
+    assert_eq!(
+        (pools(file), sets(cluster)),
+        (vec!["basic".into()], Vec::new())
+    );
+    Some(at)
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_killed_migration_goes_on_or_back() {
+    let ground = Ground::new();
+    let file = installed(&ground.cluster);
+    for (nth, effect, back) in [
+        (1, Effect::KillAfter, false),
+        (6, Effect::Kill, true),
+        (25, Effect::KillAfter, false),
+    ] {
+        let at = killed(&ground, &file, (nth, effect), back);
+        assert!(at.is_some(), "no write {nth}");
+    }
+    ground.cluster.finish();
+}
+
+/// At every write, before and after it, on and back, until a migration comes to its end.
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn a_migration_that_is_killed_at_any_write_goes_on_or_back() {
+    let ground = Ground::new();
+    let file = installed(&ground.cluster);
+    let mut writes = Vec::new();
+    'all: for nth in 1.. {
+        for effect in [Effect::Kill, Effect::KillAfter] {
+            for back in [false, true] {
+                let at = killed(&ground, &file, (nth, effect.clone()), back);
+                let Some(at) = at else { break 'all };
+                writes.push(at);
+            }
+        }
+    }
+    // Each of them has ended well, or the test had.
+    assert!(
+        writes.len() > 100,
+        "only {} kills: {writes:#?}",
+        writes.len()
+    );
+    ground.cluster.finish();
+}
