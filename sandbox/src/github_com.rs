@@ -29,7 +29,8 @@ impl GitHubCom {
     pub(crate) async fn start(authority: &Authority, github: &str) -> Result<Self> {
         let leaf = authority.server(&[API, SERVICE])?;
         // What is in the tunnel is passed on as it is, and the stand-in speaks HTTP/1.1.
-        let acceptor = TlsAcceptor::from(http1_only(&leaf.server_config()?));
+        let config = leaf.server_config()?;
+        let acceptor = TlsAcceptor::from(http1_only(&config));
         let github: SocketAddr = github
             .trim_start_matches("http://")
             .parse()

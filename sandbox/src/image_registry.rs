@@ -163,7 +163,7 @@ impl State {
     }
 }
 
-/// The index of a tag after a number of moves: two platforms, and the attestation that BuildKit adds.
+/// The index of a tag after a number of moves: two platforms, and the attestation that `BuildKit` adds.
 fn index(name: &str, tag: &str, moves: u32) -> String {
     let manifest = |os: &str, architecture: &str| {
         json!({
@@ -243,7 +243,7 @@ async fn answer(
                 state.violations.insert(what.into());
             }
             match state.find(name, tags, reference) {
-                Some(index) => manifest(&index, request.method(), state.lies),
+                Some(index) => manifest(&index, &request.method, state.lies),
                 None => refusal(
                     StatusCode::NOT_FOUND,
                     "MANIFEST_UNKNOWN",

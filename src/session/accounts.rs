@@ -20,7 +20,7 @@ use crate::{
         runners::{account::Account, offers::offers},
     },
     terminal::output::Output,
-    units::{runner::State, version::triple},
+    units::runner::State,
 };
 
 /// The GitHub clients of the pools with a credential of their own.

@@ -13,7 +13,12 @@ use crate::{
         Session, image_pulls, lock,
         teardown::{self, RemovalArgs},
     },
-    terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::Output,
+        profile_file::{self, ProfileFile},
+    },
 };
 
 /// Show what `up` would change, field by field; write nothing
@@ -75,25 +80,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
             output,
         ));
     }
-    let read = async {
-        let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
-        output.note_sentence(&session.target(), 2);
-        session.say_migrations(output);
-        let (plan, trials) = tokio::join!(
-            observe::plan(&session.context, &session.desired, args.adopt),
-            Box::pin(try_pods(&session))
-        );
-        let mut plan = plan?;
-        trials.tell(&plan, output);
-        let error = session.lock.check().and_then(|()| trials.check(&plan));
-        let error = error.err();
-        drop(trials);
-        if error.is_none() {
-            Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
-        }
-        plan.steps.extend(session.lock.steps());
-        Ok((plan, error))
-    };
+    let read = of_cluster(args, file, global, output);
     let (plan, error) = RunLimit::reading(output).within(READING, read).await?;
     Ok(show(
         (&plan, Layout::Grouped),
@@ -102,6 +89,32 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         global,
         output,
     ))
+}
+
+/// The plan of what is in the cluster, and the error that its execution would end with.
+async fn of_cluster(
+    args: &PlanArgs,
+    file: ProfileFile,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<(Plan, Option<Error>)> {
+    let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+    output.note_sentence(&session.target(), 2);
+    session.say_migrations(output);
+    let (plan, trials) = tokio::join!(
+        observe::plan(&session.context, &session.desired, args.adopt),
+        Box::pin(try_pods(&session))
+    );
+    let mut plan = plan?;
+    trials.tell(&plan, output);
+    let error = session.lock.check().and_then(|()| trials.check(&plan));
+    let error = error.err();
+    drop(trials);
+    if error.is_none() {
+        Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
+    }
+    plan.steps.extend(session.lock.steps());
+    Ok((plan, error))
 }
 
 /// Prints a plan, and the error that its execution would end with; returns the exit code.
@@ -132,7 +145,7 @@ fn show(
 }
 
 /// The plan for an empty cluster, with a list of the facts that are unknown offline.
-fn offline(file: &profile_file::ProfileFile, global: &GlobalArgs, output: Output) -> Result<Plan> {
+fn offline(file: &ProfileFile, global: &GlobalArgs, output: Output) -> Result<Plan> {
     let facts = Facts {
         now: jiff::Timestamp::now(),
         pins: lock::rendered(&file.profile, global)?,

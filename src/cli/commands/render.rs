@@ -124,8 +124,8 @@ fn fact(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Writes the files.
-pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+/// The tool that the files are for; `None`: for no tool, where its options are an error.
+fn tool(args: &RenderArgs) -> Result<Option<Tool>> {
     let tool = match args.format {
         Format::Files => None,
         Format::Flux => Some(Tool::Flux),
@@ -139,6 +139,12 @@ pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) 
         );
         return Err(error.hint("give one of the two, or leave out all options but --format"));
     }
+    Ok(tool)
+}
+
+/// Writes the files.
+pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    let tool = tool(args)?;
     let file = profile_file::read(global, output)?;
     let pins = session::lock::rendered(&file.profile, global)?;
     let facts = Facts {

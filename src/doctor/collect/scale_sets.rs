@@ -42,6 +42,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
         found.map(|it| it.into_iter().flatten().collect::<Vec<_>>())
     };
+    let of_home = Selection::namespaced(API_VERSION, "AutoscalingListener", home);
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
     let (
@@ -58,11 +59,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         within("read an object", got(kube, &controller)),
         list(deployments()),
         within("list objects", whole_sets(kube, namespaces)),
-        list(Selection::namespaced(
-            API_VERSION,
-            "AutoscalingListener",
-            home
-        )),
+        list(of_home),
         list(Selection::namespaced("v1", "Pod", home)),
         of_runners("EphemeralRunnerSet"),
         of_runners("EphemeralRunner"),

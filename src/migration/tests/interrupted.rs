@@ -13,6 +13,8 @@ struct World {
     made: Vec<String>,
     /// Whether the new pool was proven before the old one was touched.
     jobs_find_a_runner: bool,
+    /// How many writes the run may still do.
+    writes: usize,
 }
 
 impl World {
@@ -43,7 +45,7 @@ impl World {
     }
 
     /// Runs the command, for at most so many writes; whether it has ended.
-    fn run(&mut self, mode: Option<Mode>, mut writes: usize) -> bool {
+    fn run(&mut self, mode: Option<Mode>, writes: usize) -> bool {
         let asked = Asked {
             mode,
             ..asked("basic")
@@ -53,73 +55,79 @@ impl World {
             return true;
         };
         let Some(mut at) = found else { return true };
+        self.writes = writes;
         loop {
-            let mut write = || {
-                let may = writes > 0;
-                writes = writes.saturating_sub(1);
-                may
-            };
-            if self.record.as_ref() != Some(&at) {
-                if !write() {
-                    return false;
-                }
-                self.record = Some(at.clone());
-            }
-            let file = File {
-                name: "arcctl.yaml",
-                text: &self.file,
-            };
-            match at.next(&profile(&self.file)).unwrap() {
-                Next::Add(name) => {
-                    let known = profile(&self.file);
-                    let (after, pool) = if name == at.from.name {
-                        (at.to.clone(), at.from.clone())
-                    } else {
-                        let wish = Wish {
-                            name: &name,
-                            ..wish(true)
-                        };
-                        let old = known.pool("actions-runner", "basic").unwrap();
-                        (at.from.name.clone(), counterpart(old, &wish).unwrap().pool)
-                    };
-                    let text = file.with(&after, &pool).unwrap();
-                    if !write() {
-                        return false;
-                    }
-                    self.file = text;
-                    if !write() {
-                        return false;
-                    }
-                    self.up();
-                }
-                Next::Prove => {
-                    if !write() {
-                        return false;
-                    }
-                    self.up();
-                    at.stage = Stage::Removing;
-                }
-                Next::TakeOut(name) => {
-                    let text = file.without(&name).unwrap();
-                    if !write() {
-                        return false;
-                    }
-                    self.file = text;
-                }
-                Next::Finish => {
-                    if !write() {
-                        return false;
-                    }
-                    self.up();
-                    if !write() {
-                        return false;
-                    }
-                    self.record = None;
-                    return true;
-                }
+            match self.step(&mut at) {
+                Some(Going::On) => {}
+                Some(Going::Ended) => return true,
+                None => return false,
             }
         }
     }
+
+    /// One step; `None`: it was killed before a write.
+    fn step(&mut self, at: &mut Migration) -> Option<Going> {
+        if self.record.as_ref() != Some(at) {
+            self.write()?;
+            self.record = Some(at.clone());
+        }
+        let text = self.file.clone();
+        let file = File {
+            name: "arcctl.yaml",
+            text: &text,
+        };
+        match at.next(&profile(&text)).unwrap() {
+            Next::Add(name) => {
+                let text = added(&file, at, &name);
+                self.write()?;
+                self.file = text;
+                self.write()?;
+                self.up();
+            }
+            Next::Prove => {
+                self.write()?;
+                self.up();
+                at.stage = Stage::Removing;
+            }
+            Next::TakeOut(name) => {
+                let text = file.without(&name).unwrap();
+                self.write()?;
+                self.file = text;
+            }
+            Next::Finish => {
+                self.write()?;
+                self.up();
+                self.write()?;
+                self.record = None;
+                return Some(Going::Ended);
+            }
+        }
+        Some(Going::On)
+    }
+
+    /// One of the writes that it may still do.
+    fn write(&mut self) -> Option<()> {
+        self.writes = self.writes.checked_sub(1)?;
+        Some(())
+    }
+}
+
+/// Whether a run has more to do.
+enum Going {
+    On,
+    Ended,
+}
+
+/// The file with the pool `name`, beside the one that is there.
+fn added(file: &File<'_>, at: &Migration, name: &str) -> String {
+    if name == at.from.name {
+        return file.with(&at.to, &at.from).unwrap();
+    }
+    let known = profile(file.text);
+    let old = known.pool("actions-runner", "basic").unwrap();
+    let wish = Wish { name, ..wish(true) };
+    let pool = counterpart(old, &wish).unwrap().pool;
+    file.with(&at.from.name, &pool).unwrap()
 }
 
 proptest! {
@@ -137,6 +145,7 @@ proptest! {
             record: None,
             made: vec!["basic".to_owned(), "other".to_owned()],
             jobs_find_a_runner: true,
+            writes: 0,
         };
         for (writes, back, stale) in kills {
             let mode = (!back).then_some(Mode::ScaleSet);

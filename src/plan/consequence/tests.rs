@@ -92,7 +92,7 @@ fn another_minor_version_of_scale_sets_is_said_and_what_it_means_for_each() {
     let pods = Consequence::Pods {
         what: "of release `arc`".into(),
     };
-    assert_eq!(version("0.14.1", "0.14.2"), [pods.clone()]);
+    assert_eq!(version("0.14.1", "0.14.2"), std::slice::from_ref(&pods));
     let minor = Consequence::Minor {
         from: "0.14.2".into(),
         to: "0.15.1".into(),

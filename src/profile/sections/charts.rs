@@ -135,7 +135,7 @@ pub struct Charts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Provenance {
-    /// A file with the public keys of the charts' publishers, relative to the profile: a keyring of GnuPG in its binary
+    /// A file with the public keys of the charts' publishers, relative to the profile: a keyring of `GnuPG` in its binary
     /// form, as `helm verify --keyring` reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]

@@ -355,6 +355,7 @@ prop_compose! {
             controller,
             scale_sets: ScaleSets::default(),
             charts: arcctl::profile::Charts::default(),
+            provenance: None,
             images: registry.map(|name| Images { registry: Some(name.into()), pull_secrets: vec!["s".into()], ..Images::default() }),
             proxy: proxied.then(|| Proxy { http: None, https: Some("http://p:1".into()), no_proxy: vec![] }),
             aws: role.map(|role| {

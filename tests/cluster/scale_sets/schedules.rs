@@ -160,7 +160,7 @@ fn a_reconciler_that_was_killed_is_made_up_for_by_a_late_one() {
     let edge = (Timestamp::now().as_second() / 60 + 4) * 60;
     let clock = |second: i64| {
         let at = Timestamp::from_second(second).unwrap();
-        at.to_zoned(TimeZone::UTC).strftime("%H:%M").to_string()
+        at.to_zoned_datetime(TimeZone::UTC).strftime("%H:%M").to_string()
     };
     let (from, to) = (clock(edge), clock(edge + 7200));
     let window = format!("{{name: edge, from: \"{from}\", to: \"{to}\", min: 2}}");
@@ -173,8 +173,8 @@ fn a_reconciler_that_was_killed_is_made_up_for_by_a_late_one() {
     let first = |not: &str| {
         let mut found = String::new();
         until("a reconciler runs", || {
-            let all = pods(&cluster, "killed").into_iter();
-            found = all.filter(|it| it != not).next_back().unwrap_or_default();
+            let mut all = pods(&cluster, "killed").into_iter();
+            found = all.rfind(|it| it != not).unwrap_or_default();
             !found.is_empty()
         });
         found

@@ -103,11 +103,11 @@ fn races(record: &mut Record, make: fn() -> Ground, cases: Vec<Case>) {
     left.reverse();
     'worlds: while record.goes_on() && !left.is_empty() {
         let ground = make();
-        let mut made = BTreeMap::new();
+        let mut installed = BTreeMap::new();
         for work in Work::ALL {
             let ended = ground.run(work);
             assert_eq!(ended.code, 0, "{}: {}", work.name(), ended.stderr);
-            made.insert(work, ground.settled());
+            installed.insert(work, ground.settled());
         }
         while record.goes_on() && !left.is_empty() {
             for work in Work::ALL {
@@ -118,7 +118,7 @@ fn races(record: &mut Record, make: fn() -> Ground, cases: Vec<Case>) {
                     continue;
                 };
                 let began = Instant::now();
-                let (ended, more) = raced(&ground, &case, &made[&work]);
+                let (ended, more) = raced(&ground, &case, &installed[&work]);
                 record.add(&case.name(), began, &ended, &more);
                 if ended.is_err() {
                     ground.cluster.finish();

@@ -5,12 +5,11 @@ use serde_json::Value;
 use super::super::{
     going::{Going, Next},
     minor,
-    objects::{Objects, id, version},
+    objects::{Objects, id, set, version},
     recorded::{elsewhere, scope_of, wanted_scope},
 };
 use crate::{
     clients::github::{GitHub, RegisteredSet},
-    desired::resource::Readiness,
     desired::{
         names,
         resource::scale_set::{ScaleSetDrain, SetRecord},
@@ -18,7 +17,10 @@ use crate::{
     },
     error::{Error, Result, System},
     profile::Scope,
-    resource::context::{Context, scope},
+    resource::{
+        context::{Context, scope},
+        observed::Readiness,
+    },
 };
 
 impl ScaleSetDrain {
@@ -56,7 +58,7 @@ impl ScaleSetDrain {
         live: &Value,
     ) -> Result<()> {
         self.remember(context, going, live).await?;
-        let target = super::objects::set(&self.namespace, &self.name);
+        let target = set(&self.namespace, &self.name);
         match self.forget_id(context, live).await {
             Err(error) if context.kube.get(&target).await?.is_some() => Err(error),
             // It has gone in between.

@@ -9,32 +9,24 @@
 //! scale-sets.md 0 and 10). So no job that waits has to be assigned anew. Where the controller was faster, or the labels are
 //! others, the set is registered again, and the jobs wait at GitHub meanwhile.
 
+mod at_github;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     going::{Going, Next, Way, busy, free, next_of_live, secret_of},
-    minor,
-    objects::{Objects, Place, id, version},
-    recorded::{elsewhere, scope_of, wanted_scope},
+    objects::{self, Objects, Place},
 };
 use crate::{
-    clients::{
-        github::{GitHub, RegisteredSet},
-        kube::{Selection, Target},
-    },
+    clients::kube::{Selection, Target},
     desired::{
         names,
-        resource::{
-            OwnSecret, SecretContent,
-            scale_set::{ScaleSetDrain, SetRecord},
-        },
-        scale_set::scale_set,
+        resource::{OwnSecret, SecretContent, scale_set::ScaleSetDrain},
     },
-    error::{Error, Result, System},
-    profile::Scope,
+    error::Result,
     resource::{
-        context::{Context, scope},
+        context::Context,
         deletion::{ending, ours},
         helm::uninstall,
         observed::{Observed, Ownership, Present, Readiness},
@@ -125,7 +117,7 @@ impl ScaleSetDrain {
         let Look::Ours(going, next) = self.look(context).await? else {
             return Ok(());
         };
-        let target = super::objects::set(&self.namespace, &self.name);
+        let target = objects::set(&self.namespace, &self.name);
         match (next, &going.objects.set) {
             (Next::Quiet, Some(live)) => {
                 self.remember(context, &going, live).await?;
