@@ -78,7 +78,7 @@ impl World {
     fn lock(&self, arguments: &[&str]) -> Output {
         let arguments = [&["lock"], arguments].concat();
         let mut command = command(self.directory.path(), &arguments);
-        command.env("ARCCTL_HELM", tools::find("helm").unwrap());
+        command.env("ARCCTL_HELM", tools::find("helm3").unwrap());
         let output = command.output().unwrap();
         assert_eq!(self.registry.violations(), Vec::<String>::new());
         output
@@ -139,7 +139,12 @@ fn every_chart_and_every_image_that_will_run_is_locked_by_its_digest() {
     assert_eq!(found, expected);
     let runner = images
         .iter()
-        .find(|it| it["image"].as_str().unwrap().contains(RUNNER))
+        .find(|it| {
+            it["image"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("{RUNNER}:{TAG}"))
+        })
         .unwrap();
     assert_eq!(runner["digest"], ImageRegistry::digest(RUNNER, TAG));
     let platforms: Vec<&String> = runner["platforms"].as_object().unwrap().keys().collect();

@@ -149,7 +149,7 @@ fn a_profile_that_is_newer_than_its_lock_is_told_to_lock_again() {
     let same = needed(&profile(""), NOW).unwrap();
     assert_eq!(lock.lacks(&same, &all), []);
     let newer = profile(
-        "controller: {chartVersion: 0.23.3, dockerImage: 'docker:29-dind'}\ncertManager: {values: {webhook: {hostNetwork: true}}}\n",
+        "controller: {chartVersion: 0.23.3, dockerImage: 'docker:29-dind'}\ncertManager: {values: {webhook: {hostNetwork: true, securePort: 10260}}}\n",
     );
     let newer = needed(&newer, NOW).unwrap();
     let found = lock.lacks(&newer, &all);

@@ -160,7 +160,9 @@ fn a_reconciler_that_was_killed_is_made_up_for_by_a_late_one() {
     let edge = (Timestamp::now().as_second() / 60 + 4) * 60;
     let clock = |second: i64| {
         let at = Timestamp::from_second(second).unwrap();
-        at.to_zoned_datetime(TimeZone::UTC).strftime("%H:%M").to_string()
+        at.to_zoned_datetime(TimeZone::UTC)
+            .strftime("%H:%M")
+            .to_string()
     };
     let (from, to) = (clock(edge), clock(edge + 7200));
     let window = format!("{{name: edge, from: \"{from}\", to: \"{to}\", min: 2}}");
