@@ -32,6 +32,7 @@ test: tools lint unit cluster ## what CI runs: six minutes once everything is bu
 test-slow: tools build ## all other tests: matrices, Prometheus, mutations, more generated cases
 	@tools/install.sh prometheus
 	@ARCCTL_POLICY_CASES=10000 ARCCTL_RACE_SEEDS=200 cargo test --locked --workspace --lib --quiet -- policy:: races::
+	@ARCCTL_PROFILE_CASES=2000 ARCCTL_SCHEDULE_YEARS=1 cargo test --locked --workspace --test cli --quiet -- never_panic schedule_oracle
 	@tools/fuzz.sh brief
 	@cargo test --locked --workspace --test webhook --quiet -- --ignored
 	@tools/cluster.sh --slow
@@ -52,11 +53,10 @@ lint: ## formatting, and the lints, which end the build of the program and its t
 unit: ## the tests that need no control plane
 	@tools/install.sh actionlint shellcheck
 	@cargo test --locked --workspace --lib --quiet
-	@cargo test --locked --workspace --test cli --quiet
+	@cargo test --locked --workspace --test cli --quiet -- --test-threads 6
 	@tools/fuzz.sh 0
 
 cluster: build ## the tests on a real control plane
-	@cargo test --locked --workspace --test webhook --quiet
 	@tools/cluster.sh
 
 docs: ## builds the documents into a site with search, in target/docs

@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 const NAMESPACE: &str = "webhooks";
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: a quarter of a minute"]
 async fn the_api_server_reaches_a_registered_webhook() {
     let options = Options {
         pace: Pace::Fast,

@@ -383,8 +383,14 @@ fn a_credential_is_refused_wherever_it_stands() {
     }
 }
 
+/// How many profiles are mutated: `make test-slow` has more.
+fn cases() -> u32 {
+    let given = std::env::var("ARCCTL_PROFILE_CASES");
+    given.map_or(100, |it| it.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
     fn mutated_profiles_never_panic(

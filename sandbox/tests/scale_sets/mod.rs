@@ -183,6 +183,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: a quarter of a minute"]
 async fn a_scale_set_lives_from_its_chart_to_its_end() {
     let world = World::start(Mode::EnterpriseServer("3.19.0".into()), &[]).await;
     let controller = json!({ "replicaCount": 2, "flags": { "healthProbeBindAddress": ":8081" } });

@@ -64,7 +64,7 @@ const ZONES: [&str; 24] = [
 ];
 
 /// How many of them, from the first on, are in the sample.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 4;
 
 /// Its times, what else there is of it (`days=`, `repeat=`, `until=`, divided by `;`), and its minimum.
 type Meant = (&'static str, &'static str, &'static str, u32);

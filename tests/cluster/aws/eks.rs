@@ -122,6 +122,7 @@ fn the_judge_accepts(cluster: &Cluster, token: &str) {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_cluster_that_cannot_be_reached_says_why() {
     let cluster = Cluster::with_aws();
     let profile = cluster.eks_profile("arcctl", &[]);
@@ -262,6 +263,7 @@ pub(crate) fn keep(cluster: &Cluster, name: &str, value: &str, kind: Option<Para
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_token_is_read_where_aws_keeps_it() {
     let cluster = Cluster::with_aws();
     let token = cluster.tokens()[0].clone();

@@ -116,21 +116,6 @@ fn a_chart_full_of_quirks_is_installed_and_then_unchanged() {
     cluster.finish();
 }
 
-/// The versions of the blog, whose real manifests are recorded.
-#[test]
-fn the_charts_of_the_blog_are_installed_and_then_unchanged() {
-    let cluster = Cluster::fast();
-    let edits = [
-        ("chartVersion: \"v1.21.1\"", "chartVersion: v1.12.0"),
-        ("chartVersion: \"0.23.7\"", "chartVersion: 0.23.3"),
-    ];
-    let profile = cluster.profile("blog", &edits);
-    let fresh = cluster.up(&profile, &[]);
-    assert_eq!(fresh.expect(0)["outcome"], "ok", "{}", fresh.stderr);
-    nothing_to_do(&cluster, &profile);
-    cluster.finish();
-}
-
 fn edit(cluster: &Cluster, object: &str, patch: &str) {
     let arguments = ["-n", SYSTEM, "patch", object, "--type", "json", "-p", patch];
     cluster.kubectl(&arguments, None);

@@ -119,6 +119,7 @@ fn what_is_large_is_sent_once_and_only_the_newest_revision_is_read() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn the_charts_of_missing_releases_are_downloaded_at_the_same_time() {
     let cluster = Cluster::with_faults(&["charts:delay=2s"]);
     let profile = cluster.profile("arcctl", &[]);

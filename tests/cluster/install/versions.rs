@@ -52,7 +52,10 @@ fn helm_4_installs_and_mends_and_gets_no_secret() {
     let live = cluster.get("deployment", SYSTEM, CONTROLLER);
     assert_eq!(live["spec"]["replicas"], 2);
     assert!(!live.to_string().contains(":canary"), "{live}");
-    assert_eq!(cluster.up(&profile, &[]).expect(0)["changed"], 0);
+    let again = cluster.up(&profile, &[]).expect(0);
+    assert_eq!(again["changed"], 0, "{again:#}");
+    assert_eq!(again["requests"]["kubernetes"]["writes"], 0);
+    assert_eq!(again["requests"]["helm"], 0);
     cluster.finish();
 }
 
@@ -77,6 +80,7 @@ fn recording_helm(cluster: &Cluster) -> (String, std::path::PathBuf) {
     (format!("{}:{path}", directory.display()), log)
 }
 
+/// The versions of the blog, whose real manifests are recorded.
 #[test]
 fn the_blogs_versions_work_with_advice() {
     let cluster = Cluster::fast();

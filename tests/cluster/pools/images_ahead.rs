@@ -99,6 +99,7 @@ fn up(file: &Path) -> Vec<&str> {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn images_are_pulled_beside_the_run_and_nothing_is_left() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);

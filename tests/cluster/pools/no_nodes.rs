@@ -8,6 +8,7 @@ use crate::{
 };
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_cluster_without_nodes_is_told_as_that() {
     let cluster = Cluster::start(Options {
         pace: Pace::Fast,

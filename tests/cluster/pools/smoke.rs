@@ -12,6 +12,7 @@ const REPOSITORY: &str = "dogecompany/app";
 const ROLE: &str = "the role in the runner";
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_job_is_followed_to_a_runner_of_the_profile_and_each_fault_is_named() {
     let cluster = Cluster::fast();
     // With more room the autoscaler would help where all runners are busy.
