@@ -34,18 +34,28 @@ pub struct Upgraded {
     pub stage: Option<Stage>,
     /// Whether the versions before are there again.
     pub went_back: bool,
-    /// Whether the run only showed what it would do.
-    pub shown: bool,
     /// How many resources were changed.
     pub changed: usize,
-    /// Whether somebody answered no.
-    pub declined: bool,
+    /// What somebody has agreed to.
+    pub consent: Consent,
     /// How long it took.
     pub elapsed: Duration,
     /// What EKS says of this Kubernetes.
     pub eks: Option<String>,
     /// Why it did not succeed.
     pub error: Option<Error>,
+}
+
+/// What somebody has agreed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// To everything.
+    #[default]
+    Given,
+    /// Nobody was asked: the run only shows what it would do.
+    NotAsked,
+    /// To nothing.
+    Declined,
 }
 
 impl Upgraded {
@@ -91,7 +101,7 @@ impl Upgraded {
     fn outcome(&self) -> &'static str {
         match &self.error {
             Some(error) => error.kind.outcome(),
-            None if self.declined => "not-started",
+            None if self.consent == Consent::Declined => "not-started",
             None => "ok",
         }
     }
@@ -121,7 +131,7 @@ impl Upgraded {
     /// The closing lines for people, of a run without an error.
     pub fn text(&self) -> String {
         let seconds = self.elapsed.as_secs_f64();
-        if self.shown || self.declined {
+        if self.consent != Consent::Given {
             return String::new();
         }
         let Some(upgrade) = &self.upgrade else {

@@ -16,7 +16,7 @@ use crate::{
     observe,
     plan::Action,
     profile::{Pool, Profile, edit},
-    report::images::Found,
+    report::{images::Found, upgrade::Consent},
     resource::newest_release,
     run::READING,
     session::{Session, connection::Connection, image_updates, lock},
@@ -148,7 +148,7 @@ pub(super) async fn upgrade(
 fn is_agreed(work: &mut Work<'_>, args: &UpgradeArgs) -> Result<bool> {
     let told = work.report.path();
     if args.dry_run {
-        work.report.shown = true;
+        work.report.consent = Consent::NotAsked;
         if !work.output.is_json() {
             work.output.result(&format!("{told}\n"));
         }
@@ -156,7 +156,9 @@ fn is_agreed(work: &mut Work<'_>, args: &UpgradeArgs) -> Result<bool> {
     }
     let question = "Take these steps?";
     let agreed = prompt::confirmed(&told, question, args.yes, &mut work.limit, work.output)?;
-    work.report.declined = !agreed;
+    if !agreed {
+        work.report.consent = Consent::Declined;
+    }
     Ok(agreed)
 }
 

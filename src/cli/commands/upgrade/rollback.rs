@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::KubeDuration,
+    report::upgrade::Consent,
     terminal::{args::GlobalArgs, output::Output, profile_file::ProfileFile, prompt},
     upgrade::{Stage, path::path},
 };
@@ -74,14 +75,14 @@ async fn roll_back(
         place.upgrade.backup.len()
     );
     if args.dry_run {
-        work.report.shown = true;
+        work.report.consent = Consent::NotAsked;
         if !work.output.is_json() {
             work.output.result(&format!("{told}\n"));
         }
         return Ok(());
     }
     if !prompt::confirmed(&told, "Go back?", args.yes, &mut work.limit, work.output)? {
-        work.report.declined = true;
+        work.report.consent = Consent::Declined;
         return Ok(());
     }
     let ended = Box::pin(work.back(&mut place)).await;

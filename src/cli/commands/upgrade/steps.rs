@@ -77,9 +77,10 @@ impl Work<'_> {
         let gone = Box::pin(self.forth(&mut place, again)).await;
         let ended = match gone {
             Err(error) if place.upgrade.stage == Stage::Forth && is_of_the_step(error.kind) => {
-                self.output.print_error(&error);
-                self.output
-                    .note("a step was not proven: the versions from before come back");
+                self.output.note(format!(
+                    "a step was not proven, and the versions from before come back: {}",
+                    error.document().message
+                ));
                 // The step that failed may have used up the time, and has stopped the run.
                 self.limit = RunLimit::new(self.timeout, stop_on_signals(), self.output);
                 place.written.clone_from(&place.text);
