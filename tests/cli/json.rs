@@ -41,15 +41,9 @@ use arcctl::{
         schedule::{Calendar, PoolCalendar},
         status::{CertificateStatus, PoolStatus, ReleaseStatus, RunnerStatus, Status},
         strip::strip,
-        upgrade::Upgraded,
     },
     smoke::{LabelStory, PoolStory, Smoke, SmokeRun, Step as SmokeStep},
     units::runner::{Asked, RunnerVersion},
-    upgrade::{
-        Stage as UpgradeStage, Upgrade,
-        path::path,
-        versions::{Component, Versions},
-    },
 };
 use serde_json::{Value, json};
 
@@ -370,40 +364,6 @@ fn migration_document() -> Value {
     migrated.document()
 }
 
-/// An upgrade with an image that is not finished.
-fn upgrade_document() -> Value {
-    let versions = |version: &str, image: &str| Versions {
-        charts: [(Component::CertManager, version.to_owned())].into(),
-        images: [("actions-runner/basic".to_owned(), image.to_owned())].into(),
-    };
-    let (from, to) = (
-        versions("v1.20.4", "r.example/arc:v2.336.0"),
-        versions("v1.21.1", "r.example/arc:v2.338.1"),
-    );
-    let upgraded = Upgraded {
-        profile: "x".into(),
-        file: "arcctl.yaml".into(),
-        kubernetes: Some((1, 33)),
-        steps: path(&from, &to).unwrap(),
-        done: 1,
-        upgrade: Some(Upgrade {
-            now: from.clone(),
-            from,
-            to,
-            stage: UpgradeStage::Forth,
-            began: "2026-11-27 09:00 UTC".into(),
-            backup: vec!["config-map/actions-runner-system/arcctl-x-backup-pools".into()],
-            secret: None,
-        }),
-        stage: Some(UpgradeStage::Forth),
-        eks: Some("EKS ends something".into()),
-        elapsed: Duration::from_secs(2),
-        error: Some(error()),
-        ..Upgraded::default()
-    };
-    upgraded.document()
-}
-
 /// A pool of known counts in a window, and one of unknown counts outside every window.
 fn status_document() -> Value {
     let profile = profile();
@@ -627,7 +587,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         images_document(),
         lock_document(),
         migration_document(),
-        upgrade_document(),
+        crate::upgrade::document(),
         doctor_document(),
         smoke_document(),
         schedule_document(),

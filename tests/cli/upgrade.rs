@@ -5,6 +5,17 @@
     reason = "a test that cannot read a document has failed"
 )]
 
+use std::time::Duration;
+
+use arcctl::{
+    error::{Error, System},
+    report::upgrade::Upgraded,
+    upgrade::{
+        Stage, Upgrade,
+        path::path,
+        versions::{Component, Versions},
+    },
+};
 use serde_json::Value;
 
 use crate::repository::{empty, root, shown, stdout};
@@ -47,4 +58,42 @@ fn a_version_that_is_not_understood_is_refused() {
         &["upgrade", "--yes", "-f", &profile, "--token-env", "T"],
         64,
     );
+}
+
+/// An upgrade with an image that is not finished.
+pub(crate) fn document() -> Value {
+    let versions = |version: &str, image: &str| Versions {
+        charts: [(Component::CertManager, version.to_owned())].into(),
+        images: [("actions-runner/basic".to_owned(), image.to_owned())].into(),
+    };
+    let (from, to) = (
+        versions("v1.20.4", "r.example/arc:v2.336.0"),
+        versions("v1.21.1", "r.example/arc:v2.338.1"),
+    );
+    let upgraded = Upgraded {
+        profile: "x".into(),
+        file: "arcctl.yaml".into(),
+        kubernetes: Some((1, 33)),
+        steps: path(&from, &to).unwrap(),
+        done: 1,
+        upgrade: Some(Upgrade {
+            now: from.clone(),
+            from,
+            to,
+            stage: Stage::Forth,
+            began: "2026-11-27 09:00 UTC".into(),
+            backup: vec!["config-map/actions-runner-system/arcctl-x-backup-pools".into()],
+            secret: None,
+        }),
+        stage: Some(Stage::Forth),
+        eks: Some("EKS ends something".into()),
+        elapsed: Duration::from_secs(2),
+        error: Some(
+            Error::failed(System::Helm, "something")
+                .object("x")
+                .hint("do something"),
+        ),
+        ..Upgraded::default()
+    };
+    upgraded.document()
 }
