@@ -20,16 +20,18 @@ pub(crate) async fn open(
     Ok(session)
 }
 
-/// Runs it, without a question; how many resources it has changed, and why it did not succeed.
+/// Runs it, with a question unless `yes`; how many resources it has changed, and whether it was begun, or why it did not
+/// succeed.
 pub(crate) async fn up(
     mut session: Session,
+    yes: bool,
     global: &GlobalArgs,
     limit: &mut RunLimit,
     output: Output,
-) -> (usize, Result<()>) {
+) -> (usize, Result<bool>) {
     let started = Instant::now();
     let asked = install::Asked {
-        yes: true,
+        yes,
         adopt: false,
         actions: &global.actions,
     };
@@ -43,7 +45,10 @@ pub(crate) async fn up(
     if let Some(error) = run.error.take() {
         return (changed, Err(error));
     }
+    if !run.is_started() {
+        return (changed, Ok(false));
+    }
     let online = session.promises(jiff::Timestamp::now());
     output.note(run.text(&online).trim_end());
-    (changed, Ok(()))
+    (changed, Ok(true))
 }

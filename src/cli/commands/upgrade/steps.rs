@@ -145,7 +145,7 @@ impl Work<'_> {
         self.record(place).await?;
         let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
         self.restore(&session, &place.upgrade).await?;
-        let work = ordinary::up(session, self.global, &mut self.limit, self.output);
+        let work = ordinary::up(session, true, self.global, &mut self.limit, self.output);
         let (changed, ended) = Box::pin(work).await;
         self.report.changed += changed;
         ended?;
@@ -199,10 +199,10 @@ impl Work<'_> {
     /// An ordinary `up` with these versions.
     async fn up(&mut self, place: &Place, versions: &Versions) -> Result<()> {
         let session = Box::pin(self.open(place, versions)).await?;
-        let work = ordinary::up(session, self.global, &mut self.limit, self.output);
+        let work = ordinary::up(session, true, self.global, &mut self.limit, self.output);
         let (changed, ended) = Box::pin(work).await;
         self.report.changed += changed;
-        ended
+        ended.map(|_| ())
     }
 
     /// A session of the profile with these versions.
