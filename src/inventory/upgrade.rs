@@ -40,7 +40,7 @@ fn records(target: &Target, live: &Value) -> Result<(BTreeSet<String>, Records)>
     Ok((ids, parsed(target, data, DETAILS, "{}")?))
 }
 
-async fn write(kube: &Kube, (target, live): (&Target, &Value), data: Value) -> Result<()> {
+async fn write(kube: &Kube, (target, live): (&Target, &Value), data: &Value) -> Result<()> {
     let patch = json!({
         "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
         "data": data,
@@ -59,7 +59,7 @@ pub async fn remember_upgrade(kube: &Kube, home: Home<'_>, upgrade: &Upgrade) ->
     if live["data"][UPGRADE] == *text {
         return Ok(());
     }
-    write(kube, (&target, &live), json!({UPGRADE: text})).await
+    write(kube, (&target, &live), &json!({UPGRADE: text})).await
 }
 
 /// Records an upgrade that begins, and the objects of its backup (id, and what deleting it needs), before they are made.
@@ -74,7 +74,7 @@ pub async fn remember_backup(
     ids.extend(parts.keys().cloned());
     details.extend(parts.clone());
     let data = json!({UPGRADE: text(upgrade), IDS: text(&ids), DETAILS: text(&details)});
-    write(kube, (&target, &live), data).await
+    write(kube, (&target, &live), &data).await
 }
 
 /// Removes the record of an upgrade and of its backup, whose objects are gone.
@@ -84,5 +84,5 @@ pub async fn forget_upgrade(kube: &Kube, home: Home<'_>, parts: &[String]) -> Re
     ids.retain(|it| !parts.contains(it));
     details.retain(|it, _| !parts.contains(it));
     let data = json!({UPGRADE: null, IDS: text(&ids), DETAILS: text(&details)});
-    write(kube, (&target, &live), data).await
+    write(kube, (&target, &live), &data).await
 }
