@@ -29,6 +29,8 @@ pub mod desired;
 
 pub mod migration;
 
+pub mod upgrade;
+
 pub mod clients;
 
 pub mod inventory;

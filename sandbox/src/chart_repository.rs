@@ -47,10 +47,20 @@ impl Chart {
     }
 }
 
+/// Another version of cert-manager's chart: the CRDs of v1.21.1 stand for all.
+const fn cert_manager(version: &'static str) -> Chart {
+    Chart {
+        name: "cert-manager",
+        version,
+        app_version: version,
+        crds: Some((arcctl_facts::cert_manager_1_21_1, "files/crds")),
+    }
+}
+
 const SCALE_SET: &str = "gha-runner-scale-set";
 const SCALE_SET_CONTROLLER: &str = "gha-runner-scale-set-controller";
 
-const CHARTS: [Chart; 12] = [
+const CHARTS: [Chart; 20] = [
     Chart {
         name: "actions-runner-controller",
         version: "0.23.7",
@@ -63,18 +73,16 @@ const CHARTS: [Chart; 12] = [
         app_version: "0.27.4",
         crds: Some((arcctl_facts::actions_runner_controller_0_23_3, "crds")),
     },
-    Chart {
-        name: "cert-manager",
-        version: "v1.21.1",
-        app_version: "v1.21.1",
-        crds: Some((arcctl_facts::cert_manager_1_21_1, "files/crds")),
-    },
-    Chart {
-        name: "cert-manager",
-        version: "v1.12.0",
-        app_version: "v1.12.0",
-        crds: Some((arcctl_facts::cert_manager_1_21_1, "files/crds")),
-    },
+    cert_manager("v1.21.1"),
+    cert_manager("v1.20.4"),
+    cert_manager("v1.19.6"),
+    cert_manager("v1.18.6"),
+    cert_manager("v1.17.4"),
+    cert_manager("v1.16.5"),
+    cert_manager("v1.15.5"),
+    cert_manager("v1.14.7"),
+    cert_manager("v1.13.6"),
+    cert_manager("v1.12.0"),
     Chart::of_scale_sets(SCALE_SET, "0.15.1"),
     Chart::of_scale_sets(SCALE_SET, "0.14.2"),
     Chart::of_scale_sets(SCALE_SET, "0.14.1"),
@@ -299,7 +307,7 @@ impl Chart {
             "Chart.yaml".into(),
             self.versioned(&String::from_utf8(metadata)?),
         );
-        let own_values = directory.join(format!("values-{}.yaml", self.version));
+        let own_values = directory.join(format!("values-{}.yaml", self.values_of()));
         let values = if own_values.is_file() {
             own_values
         } else {
@@ -325,6 +333,18 @@ impl Chart {
             );
         }
         Ok(contents)
+    }
+
+    /// The version whose values it has: those of cert-manager before v1.15 are v1.12.0's.
+    fn values_of(&self) -> &'static str {
+        let is_old = ["v1.13.", "v1.14."]
+            .iter()
+            .any(|it| self.version.starts_with(it));
+        if self.name == "cert-manager" && is_old {
+            "v1.12.0"
+        } else {
+            self.version
+        }
     }
 
     fn versioned(&self, metadata: &str) -> Vec<u8> {

@@ -81,6 +81,10 @@ enum Command {
     Render(commands::render::RenderArgs),
     /// Move a pool to the other mode: a new pool beside it, proven, then the old one drained and removed
     Migrate(Box<commands::migrate::MigrateArgs>),
+    /// Upgrade cert-manager, the controllers and the runners, one proven step at a time
+    Upgrade(Box<commands::upgrade::UpgradeArgs>),
+    /// Go back to the versions before the last upgrade
+    Rollback(commands::upgrade::RollbackArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),
     /// Explain a key of the profile, with an example
@@ -108,6 +112,8 @@ impl Command {
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
             Self::Migrate(_) => "migrate",
+            Self::Upgrade(_) => "upgrade",
+            Self::Rollback(_) => "rollback",
             Self::Teardown(_) => "teardown",
             Self::Explain(_) => "explain",
             Self::Schema => "schema",
@@ -146,6 +152,12 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         }
         .document(Some(error)),
         "migrate" => crate::report::migration::Migrated {
+            profile: profile.to_owned(),
+            error: Some(error.clone()),
+            ..Default::default()
+        }
+        .document(),
+        "upgrade" | "rollback" => crate::report::upgrade::Upgraded {
             profile: profile.to_owned(),
             error: Some(error.clone()),
             ..Default::default()
@@ -242,6 +254,10 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,
         Command::Migrate(args) => Box::pin(commands::migrate::run(args, global, output)).await,
+        Command::Upgrade(args) => Box::pin(commands::upgrade::run(args, global, output)).await,
+        Command::Rollback(args) => {
+            Box::pin(commands::upgrade::roll_back(args, global, output)).await
+        }
         Command::Teardown(args) => Box::pin(commands::teardown::run(args, global, output)).await,
         Command::Explain(args) => commands::explain::run(args, output),
         Command::Schema => Ok(commands::schema::run(output)),

@@ -18,4 +18,5 @@ pub mod smoke;
 pub mod status;
 pub mod strip;
 pub mod tree;
+pub mod upgrade;
 pub(crate) mod xml;

@@ -1,8 +1,10 @@
 //! A run: observes, plans, prompts and executes for a session, and records the result.
 
+pub(crate) mod backup;
 pub(crate) mod doctor_fix;
 pub(crate) mod doctor_probe;
 pub(crate) mod install;
+pub(crate) mod ordinary;
 pub(crate) mod permissions;
 pub(crate) mod pod_dry_runs;
 mod prune;

@@ -55,6 +55,7 @@ use crate::{
         output::Output,
         profile_file::ProfileFile,
     },
+    upgrade::backup,
 };
 
 /// How many pools a closing line names.
@@ -72,6 +73,8 @@ pub(super) struct Session {
     pub lock: Locked,
     /// The migrations of this profile's pools that are in progress.
     pub migrations: Vec<Migration>,
+    /// What is in progress, in words: migrations, and an upgrade.
+    notices: Vec<String>,
     ca_bundle: Option<String>,
     eks: Option<EksCluster>,
 }
@@ -198,6 +201,7 @@ impl Session {
             gone: BTreeSet::new(),
             lock,
             migrations: inventory.migrations.clone(),
+            notices: inventory.notices(),
         };
         Box::pin(session.add_left_behind(&inventory.records, output)).await?;
         Ok(session)
@@ -213,6 +217,7 @@ impl Session {
             gone: BTreeSet::new(),
             lock: Locked::default(),
             migrations: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -223,7 +228,9 @@ impl Session {
         context.removal.recorded = records.keys().cloned().collect();
         let mut left = observe::left_behind(context, records, &self.desired).await?;
         let name = &context.profile.name;
-        let is_held = |id: &Id| self.migrations.iter().any(|it| it.holds(id, name));
+        let is_held = |id: &Id| {
+            backup::is_part(id, name) || self.migrations.iter().any(|it| it.holds(id, name))
+        };
         left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {
             output.note(format!("advice: no longer in the profile: {why}"));
@@ -296,10 +303,10 @@ impl Session {
         self.add_left_behind(&inventory.records, output).await
     }
 
-    /// Says which migrations are in progress, and what to run.
+    /// Says which migrations are in progress, or that an upgrade is, and what to run.
     pub(crate) fn say_migrations(&self, output: Output) {
-        for migration in &self.migrations {
-            output.note(format!("advice: {}", migration.notice()));
+        for notice in &self.notices {
+            output.note(format!("advice: {notice}"));
         }
     }
 

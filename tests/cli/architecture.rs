@@ -25,6 +25,7 @@ const PURE: &[&str] = &[
     "src/policy/",
     "src/desired/",
     "src/migration/",
+    "src/upgrade/",
     "src/report/",
     "src/plan/",
     "src/secret/",

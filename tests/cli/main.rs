@@ -25,5 +25,6 @@ mod profiles;
 mod repository;
 mod schedule_oracle;
 mod signals;
+mod upgrade;
 mod version;
 mod ways;

@@ -16,4 +16,5 @@ pub(crate) mod smoke;
 pub(crate) mod status;
 pub(crate) mod teardown;
 pub(crate) mod up;
+pub(crate) mod upgrade;
 pub(crate) mod verify;

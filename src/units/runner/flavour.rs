@@ -30,6 +30,11 @@ impl<'a> Flavour<'a> {
         None
     }
 
+    /// The tag of the same flavour with another version.
+    pub fn with(&self, version: RunnerVersion) -> String {
+        format!("{}{version}{}", self.before, self.after)
+    }
+
     /// Whether only the version differs.
     fn is_same(&self, other: &Flavour<'_>) -> bool {
         self.before == other.before && self.after == other.after
@@ -78,6 +83,8 @@ mod tests {
         let own = Flavour::of("ubuntu-22.04_v2.329.0-1").unwrap();
         assert_eq!(own.version, RunnerVersion(2, 329, 0));
         assert_eq!((own.before, own.after), ("ubuntu-22.04_v", "-1"));
+        let newer = own.with(RunnerVersion(2, 338, 1));
+        assert_eq!(newer, "ubuntu-22.04_v2.338.1-1");
         assert_eq!(Flavour::of("22.04"), None);
     }
 }

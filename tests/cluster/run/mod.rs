@@ -11,3 +11,4 @@ pub(crate) mod leases;
 pub(crate) mod log;
 pub(crate) mod rotation;
 pub(crate) mod signals;
+pub(crate) mod upgrade;

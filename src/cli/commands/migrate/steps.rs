@@ -1,7 +1,5 @@
 //! The steps of a migration: each ends with something written that the next one, or the next run of the command, finds.
 
-use std::time::Instant;
-
 use super::MigrateArgs;
 use crate::{
     cli::commands::smoke::{self, SmokeArgs},
@@ -19,8 +17,8 @@ use crate::{
     plan::Changes,
     profile::Pool,
     report::{self, migration::Migrated, plan::Layout},
-    run::{READING, ended, install},
-    session::{Session, teardown::advice},
+    run::{READING, ordinary},
+    session::Session,
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -297,38 +295,19 @@ impl Work<'_> {
 
     /// An ordinary `up` with the profile; false if somebody answered no.
     async fn up(&mut self, place: &Place) -> Result<bool> {
-        let started = Instant::now();
-        let mut session = Box::pin(self.open(place.file.clone())).await?;
-        let asked = install::Asked {
-            yes: self.args.yes,
-            adopt: false,
-            actions: &self.global.actions,
-        };
-        let work = install::attempts(&asked, &mut session, &mut self.limit, self.output);
-        let (steps, error) = Box::pin(work).await?;
-        let mut run = ended(&session, started, steps, error);
-        self.report.changed += run.changed();
-        if let Some(error) = run.error.take() {
-            return Err(error);
-        }
-        if !run.is_started() {
-            return Ok(false);
-        }
-        let online = session.promises(jiff::Timestamp::now());
-        self.output.note(run.text(&online).trim_end());
-        Ok(true)
+        let session = Box::pin(self.open(place.file.clone())).await?;
+        let (yes, global, output) = (self.args.yes, self.global, self.output);
+        let work = ordinary::up(session, yes, global, &mut self.limit, output);
+        let (changed, ended) = Box::pin(work).await;
+        self.report.changed += changed;
+        ended
     }
 
     async fn open(&mut self, file: ProfileFile) -> Result<Session> {
-        let (global, output) = (self.global, self.output);
-        let opened = async {
-            let session = Box::pin(Session::open(global, file, false, output)).await?;
-            advice::refuse_own_runner(&session.context, &session.desired).await?;
-            Ok(session)
-        };
+        let opened = ordinary::open(self.global, file, self.output);
         let session = self.limit.within(READING, opened).await?;
         if !std::mem::replace(&mut self.has_told_target, true) {
-            output.note_sentence(&session.target(), 2);
+            self.output.note_sentence(&session.target(), 2);
         }
         Ok(session)
     }

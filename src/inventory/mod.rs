@@ -1,6 +1,8 @@
 //! The inventory: a `ConfigMap` with the resources that arcctl owns, written before they are created, so that none is
 //! orphaned (DESIGN 5), and with what deleting them needs if the profile is lost.
 
+mod upgrade;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -16,7 +18,10 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     migration::Migration,
     profile::{Pool, Profile},
+    upgrade::Upgrade,
 };
+
+pub use upgrade::{forget_upgrade, remember_backup, remember_upgrade};
 
 /// The ids of the owned resources.
 const IDS: &str = "resources";
@@ -35,6 +40,9 @@ const SCALE_SET: &str = "scaleSet.";
 
 /// The prefix of keys with a pool's namespace and name: its migration to the other mode, while it goes on.
 const MIGRATION: &str = "migration.";
+
+/// The key of the last upgrade, while its backup is kept.
+const UPGRADE: &str = "upgrade";
 
 /// The location of an inventory: the namespace of the controller, and the profile's name.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +94,17 @@ pub struct Inventory {
     pub profile: Option<Profile>,
     /// The migrations of its pools that are in progress.
     pub migrations: Vec<Migration>,
+    /// The last upgrade, if its backup is kept.
+    pub upgrade: Option<Upgrade>,
+}
+
+impl Inventory {
+    /// The migrations and the upgrade that are in progress, in words.
+    pub fn notices(&self) -> Vec<String> {
+        let upgrade = self.upgrade.iter().filter(|it| it.is_in_progress());
+        let migrations = self.migrations.iter().map(Migration::notice);
+        migrations.chain(upgrade.map(Upgrade::notice)).collect()
+    }
 }
 
 /// Reads the inventory of a profile; empty if there is none.
@@ -107,15 +126,16 @@ pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
             .collect(),
         profile: parsed(&target, data, PROFILE, "null")?,
         migrations: migrations(&target, data)?,
+        upgrade: parsed(&target, data, UPGRADE, "null")?,
     })
 }
 
-/// The migrations that are in progress, in words, for commands that show a state; or why that is not known.
+/// The migrations and the upgrade that are in progress, in words, for commands that show a state; or why that is not known.
 pub async fn notices(kube: &Kube, home: Home<'_>) -> Vec<String> {
     match read(kube, home).await {
-        Ok(known) => known.migrations.iter().map(Migration::notice).collect(),
+        Ok(known) => known.notices(),
         Err(error) => vec![format!(
-            "whether a pool is being migrated could not be found out: {}",
+            "whether a migration or an upgrade is in progress could not be found out: {}",
             error.document().message
         )],
     }

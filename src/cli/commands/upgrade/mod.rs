@@ -1,0 +1,132 @@
+//! `arcctl upgrade` and `arcctl rollback`: newer versions one proven step at a time, and back.
+
+mod begin;
+mod rollback;
+mod steps;
+
+use std::{path::Path, time::Instant};
+
+use clap::Args;
+
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    profile::KubeDuration,
+    report::upgrade::Upgraded,
+    terminal::{
+        args::GlobalArgs,
+        deadline::RunLimit,
+        output::Output,
+        profile_file::{self, ProfileFile},
+        prompt,
+        signals::stop_on_signals,
+    },
+};
+pub(crate) use rollback::{RollbackArgs, run as roll_back};
+use steps::Work;
+
+/// Upgrade cert-manager, the controllers and the runners, one proven step at a time
+///
+/// Reads what is installed, and shows the path: cert-manager by one minor version at a time, then the controllers, the images of
+/// the runners last, one pool before the others. The cluster gets a backup first. Each step is an `up` with the versions of
+/// that step; if one of its proofs fails, all versions from before come back. The profile gets the versions at the end; comments and
+/// everything else stay. An upgrade that was interrupted goes on when the same command runs again, or goes back with `arcctl
+/// rollback`. docs/upgrade.md has the details.
+#[derive(Args)]
+pub(crate) struct UpgradeArgs {
+    /// Versions to upgrade to, as KEY=VERSION; the keys are cert-manager, controller, scale-sets and runner (a version, or
+    /// `newest`) [default: the charts that this arcctl installs; the runners stay]
+    #[arg(long, value_name = "KEY=VERSION", value_delimiter = ',')]
+    to: Vec<String>,
+    /// Run a job on the first pool before the others get their image, and at the end, by the workflow that `render` writes, in
+    /// this repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    smoke: Option<String>,
+    /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without
+    #[arg(long, value_name = "VARIABLE", requires = "smoke")]
+    token_env: Option<String>,
+    /// Show the path, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    yes: bool,
+    /// Time limit for the whole command; the way back has as much again
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    timeout: KubeDuration,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &UpgradeArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
+    let (file, text) = read(args.dry_run, args.yes, global, output)?;
+    let mut work = Work::new(&file, args.timeout, global, output);
+    let ended = Box::pin(begin::upgrade(&mut work, args, file, text)).await;
+    Ok(finish(work, ended, global, output))
+}
+
+/// The profile, and its text; fails where it cannot be changed, or where nobody can be asked.
+fn read(
+    dry_run: bool,
+    yes: bool,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<(ProfileFile, String)> {
+    profile_file::check_exists(global)?;
+    if !dry_run {
+        if global.file == Path::new("-") {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                System::Local,
+                "the versions are written into the profile's file, and `-f -` has none",
+            )
+            .hint("name the file with -f, or see what would be done with --dry-run"));
+        }
+        prompt::check(yes)?;
+    }
+    profile_file::read_to_change(global, output)
+}
+
+fn finish(work: Work<'_>, ended: Result<()>, global: &GlobalArgs, output: Output) -> u8 {
+    let mut report: Upgraded = work.report;
+    report.error = ended.err();
+    report.elapsed = work.started.elapsed();
+    if output.is_json() {
+        output.document(&report.document());
+    }
+    if let Some(error) = &report.error {
+        global.actions.failure(error);
+        output.print_error(error);
+        let recorded = report.upgrade.as_ref().filter(|_| report.stage.is_some());
+        if let Some(upgrade) = recorded.filter(|it| it.is_in_progress()) {
+            output.note(upgrade.notice());
+        }
+        return error.kind.exit_code();
+    }
+    let text = report.text();
+    if !output.is_json() && !text.is_empty() {
+        output.result(&text);
+    }
+    0
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        file: &ProfileFile,
+        timeout: KubeDuration,
+        global: &'a GlobalArgs,
+        output: Output,
+    ) -> Self {
+        Self {
+            global,
+            output,
+            timeout,
+            limit: RunLimit::new(timeout, stop_on_signals(), output),
+            started: Instant::now(),
+            report: Upgraded {
+                profile: file.profile.name.clone(),
+                file: file.name.clone(),
+                ..Upgraded::default()
+            },
+            has_told_target: false,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! An ordinary `up` as a part of a command that is made of several.
+
+use std::time::Instant;
+
+use super::{ended, install};
+use crate::{
+    error::Result,
+    session::{Session, teardown::advice},
+    terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file::ProfileFile},
+};
+
+/// Opens a session for it.
+pub(crate) async fn open(
+    global: &GlobalArgs,
+    file: ProfileFile,
+    output: Output,
+) -> Result<Session> {
+    let session = Box::pin(Session::open(global, file, false, output)).await?;
+    advice::refuse_own_runner(&session.context, &session.desired).await?;
+    Ok(session)
+}
+
+/// Runs it, with a question unless `yes`; how many resources it has changed, and whether it was begun, or why it did not
+/// succeed.
+pub(crate) async fn up(
+    mut session: Session,
+    yes: bool,
+    global: &GlobalArgs,
+    limit: &mut RunLimit,
+    output: Output,
+) -> (usize, Result<bool>) {
+    let started = Instant::now();
+    let asked = install::Asked {
+        yes,
+        adopt: false,
+        actions: &global.actions,
+    };
+    let work = install::attempts(&asked, &mut session, limit, output);
+    let (steps, error) = match Box::pin(work).await {
+        Ok(ended) => ended,
+        Err(error) => return (0, Err(error)),
+    };
+    let mut run = ended(&session, started, steps, error);
+    let changed = run.changed();
+    if let Some(error) = run.error.take() {
+        return (changed, Err(error));
+    }
+    if !run.is_started() {
+        return (changed, Ok(false));
+    }
+    let online = session.promises(jiff::Timestamp::now());
+    output.note(run.text(&online).trim_end());
+    (changed, Ok(true))
+}

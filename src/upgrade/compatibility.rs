@@ -1,0 +1,164 @@
+//! What works with what: the releases of cert-manager and of the controller, the Kubernetes that each is made for, and until
+//! when EKS supports a Kubernetes. Pure: no I/O.
+
+use jiff::civil::Date;
+
+/// The table; its header names the sources.
+const TABLE: &str = include_str!("compatibility.tsv");
+/// The line of the header with the day of the table.
+const AS_OF: &str = "# as of\t";
+/// What stands for nothing.
+const NONE: &str = "-";
+
+/// A release of Kubernetes, as (1, 33).
+pub type Kubernetes = (u32, u32);
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    what: &'static str,
+    release: &'static str,
+    chart: &'static str,
+    first: &'static str,
+    last: &'static str,
+    note: &'static str,
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    let lines = TABLE.lines().filter(|it| !it.starts_with('#'));
+    lines.filter_map(|line| {
+        let mut cells = line.split('\t');
+        let mut next = || cells.next();
+        Some(Row {
+            what: next()?,
+            release: next()?,
+            chart: next()?,
+            first: next()?,
+            last: next()?,
+            note: next()?,
+        })
+    })
+}
+
+/// The day of the table: what was released later is not in it.
+pub fn as_of() -> &'static str {
+    let line = TABLE.lines().find_map(|it| it.strip_prefix(AS_OF));
+    line.unwrap_or_default()
+}
+
+fn find(what: &str, release: &str) -> Option<Row> {
+    rows().find(|it| it.what == what && it.release == release)
+}
+
+fn given(text: &'static str) -> Option<&'static str> {
+    (text != NONE).then_some(text)
+}
+
+fn minor(text: &str) -> Option<Kubernetes> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// The chart of a minor release of cert-manager: its latest patch, or the one that arcctl installs by itself.
+pub fn cert_manager_chart((major, minor): (u64, u64)) -> Option<&'static str> {
+    find("cert-manager", &format!("{major}.{minor}")).map(|it| it.chart)
+}
+
+/// What to know of an upgrade of `what` to `release`, on this Kubernetes: one sentence each.
+pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
+    let Some(row) = find(what, release) else {
+        return vec![format!(
+            "{what} {release} is not in the table of {}, which this arcctl has",
+            as_of()
+        )];
+    };
+    let mut risks: Vec<String> = given(row.note).map(str::to_owned).into_iter().collect();
+    let (first, last) = (minor(row.first), minor(row.last));
+    let outside = first.is_some_and(|it| kubernetes < it) || last.is_some_and(|it| kubernetes > it);
+    if outside {
+        let range = match (given(row.first), given(row.last)) {
+            (Some(first), Some(last)) => format!("{first} to {last}"),
+            (Some(first), None) => format!("{first} and later"),
+            (None, last) => format!("up to {}", last.unwrap_or_default()),
+        };
+        risks.push(format!(
+            "it is made for Kubernetes {range}, and this cluster has {}.{}",
+            kubernetes.0, kubernetes.1
+        ));
+    }
+    risks
+}
+
+/// What EKS says of this Kubernetes, on `today`; `None` while it has standard support, or where the table does not know it.
+pub fn eks(kubernetes: Kubernetes, today: Date) -> Option<String> {
+    let (major, minor) = kubernetes;
+    let row = find("eks", &format!("{major}.{minor}"))?;
+    let standard: Date = row.first.parse().ok()?;
+    let extended: Date = row.last.parse().ok()?;
+    if today < standard {
+        return None;
+    }
+    Some(if today < extended {
+        format!(
+            "EKS has ended the standard support of Kubernetes {major}.{minor} on {standard}: its extended support costs more, and ends on {extended}"
+        )
+    } else {
+        format!(
+            "EKS has ended its support of Kubernetes {major}.{minor} on {extended}, and upgrades the control plane by itself"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::{
+        profile::{CertManager, Controller},
+        units::version::triple,
+    };
+
+    #[test]
+    fn every_row_is_whole_and_the_day_is_one() {
+        let lines = TABLE.lines().filter(|it| !it.starts_with('#')).count();
+        assert_eq!(rows().count(), lines);
+        assert!(as_of().parse::<Date>().is_ok(), "{}", as_of());
+        for row in rows() {
+            assert_eq!(row.chart == NONE, row.what == "eks", "{row:?}");
+            if row.what == "cert-manager" {
+                let (major, minor, _) = triple(row.chart);
+                assert_eq!(row.release, format!("{major}.{minor}"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_arcctl_installs_by_itself_is_in_the_table() {
+        let own = CertManager::default().chart_version;
+        let (major, minor, _) = triple(&own);
+        assert_eq!(cert_manager_chart((major, minor)), Some(own.as_str()));
+        let own = Controller::default().chart_version;
+        assert!(find("controller", &own).is_some(), "{own}");
+    }
+
+    #[test]
+    fn a_kubernetes_outside_of_the_range_is_a_risk() {
+        let told = |kubernetes| risks("controller", "0.23.3", kubernetes).join("\n");
+        assert_eq!(told((1, 26)), "");
+        assert!(told((1, 33)).contains("up to 1.26, and this cluster has 1.33"));
+        let told = risks("cert-manager", "1.14", (1, 23)).join("\n");
+        assert!(told.contains("1.24 to 1.31"), "{told}");
+        assert!(risks("cert-manager", "1.99", (1, 33))[0].contains("is not in the table"));
+    }
+
+    #[test]
+    fn eks_is_quiet_while_it_has_standard_support() {
+        assert_eq!(eks((1, 33), date(2026, 7, 28)), None);
+        let extended = eks((1, 33), date(2026, 11, 27)).unwrap();
+        assert!(extended.contains("ends on 2027-07-29"), "{extended}");
+        let over = eks((1, 30), date(2026, 11, 27)).unwrap();
+        assert!(over.contains("upgrades the control plane"), "{over}");
+        assert_eq!(eks((1, 99), date(2026, 11, 27)), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! An upgrade of cert-manager over nine minor versions and of the controller while a job is dispatched every second; proofs that
+//! fail; runs that are killed; the way back later.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use arcctl_sandbox::{
+    github::ActionsFaults,
+    proxy::{Effect, System as Remote},
+};
+use serde_json::Value;
+
+use crate::{
+    harness::{
+        cluster::{Cluster, Ended},
+        waiting::until,
+    },
+    torture::{ground::Ground, listing::differences},
+};
+
+const SYSTEM: &str = "actions-runner-system";
+const REPOSITORY: &str = "dogecompany/app";
+const LABELS: [&str; 2] = ["self-hosted", "ubuntu-22.04"];
+
+/// The versions of the blog, and the ones that arcctl installs by itself.
+const OLD: [(&str, &str); 2] = [
+    ("chartVersion: \"v1.21.1\"", "chartVersion: \"v1.12.0\""),
+    ("chartVersion: \"0.23.7\"", "chartVersion: \"0.23.3\""),
+];
+
+/// A step fails within a minute where its pods are refused.
+const SHORT: (&str, &str) = (
+    "timeouts: {certManager: 5m, controller: 5m,",
+    "timeouts: {certManager: 40s, controller: 40s,",
+);
+
+fn installed(cluster: &Cluster, more: &[(&str, &str)]) -> PathBuf {
+    cluster.world().github().set_actions_faults(ActionsFaults {
+        length: Some(Duration::from_secs(3)),
+        ..ActionsFaults::default()
+    });
+    let profile = cluster.profile("arcctl", &[&OLD[..], more].concat());
+    assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
+    profile
+}
+
+fn arguments<'a>(command: &[&'a str], file: &'a Path) -> Vec<&'a str> {
+    let more = ["--yes", "-o", "json", "-f", file.to_str().unwrap()];
+    [command, &more].concat()
+}
+
+/// Runs arcctl while a job is dispatched every second; `jobs` counts them.
+fn dispatching(cluster: &Cluster, arguments: &[&str], jobs: &mut usize) -> Ended {
+    let mut running = cluster.arcctl_in_background(arguments);
+    while running.is_alive() {
+        cluster.world().github().queue(REPOSITORY, &LABELS);
+        *jobs += 1;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let ended = running.end();
+    cluster.keep(&ended);
+    ended
+}
+
+fn none_is_lost(cluster: &Cluster, jobs: usize) {
+    let counts = || cluster.world().github().job_counts();
+    until("all jobs to end", || {
+        let now = counts();
+        now.queued == 0 && now.running == 0
+    });
+    let counts = counts();
+    assert_eq!((counts.done, counts.lost), (jobs, 0), "{counts:?}");
+}
+
+fn versions(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text
+        .lines()
+        .filter_map(|it| it.trim().strip_prefix("chartVersion: "));
+    lines.map(|it| it.trim_matches('"').to_owned()).collect()
+}
+
+/// The ids of the objects of the backup, by the cluster.
+fn backup(cluster: &Cluster) -> usize {
+    let all = ["-n", SYSTEM, "get", "configmaps,secrets", "-o", "name"];
+    let names = cluster.kubectl(&all, None);
+    names.lines().filter(|it| it.contains("-backup-")).count()
+}
+
+/// The record of the upgrade in the inventory.
+fn record(cluster: &Cluster) -> Value {
+    let inventory = cluster.get("configmap", SYSTEM, "arcctl-dogecompany");
+    let text = inventory["data"]["upgrade"].as_str().unwrap_or("null");
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn an_upgrade_with_jobs_running_loses_none_and_goes_back_later() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    let before = std::fs::read_to_string(&file).unwrap();
+    let (mut jobs, writes) = (0, cluster.kubernetes_writes());
+    let shown = cluster
+        .arcctl(&arguments(&["upgrade", "--dry-run"], &file))
+        .expect(0);
+    let steps = shown["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 10, "{shown:#}");
+    assert_eq!(steps[0]["to"], "v1.13.6");
+    assert_eq!(
+        (&steps[9]["of"], &steps[9]["to"]),
+        (&"controller".into(), &"0.23.7".into())
+    );
+    assert_eq!(
+        cluster.kubernetes_writes(),
+        writes,
+        "a dry run writes nothing"
+    );
+
+    let there = dispatching(&cluster, &arguments(&["upgrade"], &file), &mut jobs);
+    let told = there.expect(0);
+    assert_eq!(
+        (&told["stage"], &told["written"]),
+        (&"done".into(), &true.into()),
+        "{told:#}"
+    );
+    assert_eq!(versions(&file), ["v1.21.1", "0.23.7"]);
+    none_is_lost(&cluster, jobs);
+    let parts = told["backup"].as_array().unwrap().len();
+    assert_eq!(backup(&cluster), parts);
+    assert_eq!(record(&cluster)["stage"], "done");
+    // The backup is nothing that a run removes.
+    let up = cluster.up(&file, &[]);
+    assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
+    assert_eq!(backup(&cluster), parts);
+    let again = cluster.arcctl(&arguments(&["upgrade"], &file)).expect(0);
+    assert_eq!(
+        (&again["changed"], &again["steps"]),
+        (&0.into(), &serde_json::json!([]))
+    );
+
+    refused_after_a_change(&cluster, &file);
+    let back = dispatching(&cluster, &arguments(&["rollback"], &file), &mut jobs);
+    assert_eq!(back.expect(0)["wentBack"], true, "{}", back.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    none_is_lost(&cluster, jobs);
+    assert_eq!((backup(&cluster), record(&cluster)), (0, Value::Null));
+    let up = cluster.up(&file, &[]);
+    assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
+    let none = cluster.arcctl(&arguments(&["rollback"], &file));
+    assert_eq!(none.expect(64)["error"]["code"], 64);
+    cluster.finish();
+}
+
+/// Where something else has changed since, a way back is refused before the first write.
+fn refused_after_a_change(cluster: &Cluster, file: &Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let other = cluster.file("other.yaml", &text.replace("max: 16", "max: 12"));
+    let writes = cluster.kubernetes_writes();
+    let refused = cluster.arcctl(&arguments(&["rollback"], &other)).expect(7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("something else has changed"), "{message}");
+    assert_eq!(cluster.kubernetes_writes(), writes);
+}
+
+/// A teardown takes the backup with it.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_teardown_removes_the_backup() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    let to = ["upgrade", "--to", "cert-manager=v1.13.6,controller=0.23.3"];
+    let told = cluster.arcctl(&arguments(&to, &file)).expect(0);
+    assert_eq!(told["steps"].as_array().unwrap().len(), 1, "{told:#}");
+    assert!(backup(&cluster) > 0);
+    let gone = cluster.arcctl(&arguments(&["teardown"], &file));
+    assert_eq!(gone.expect(0)["outcome"], "ok", "{}", gone.stderr);
+    let all = ["get", "configmaps,secrets", "-A", "-o", "name"];
+    let names = cluster.kubectl(&all, None);
+    assert!(!names.contains("-backup-"), "{names}");
+    cluster.finish();
+}
+
+/// Refuses pods whose image ends with one of `tags`, from now on.
+fn refuse_pods(cluster: &Cluster, tags: &[&str]) {
+    let ends: Vec<String> = tags
+        .iter()
+        .map(|it| format!("it.image.endsWith(':{it}')"))
+        .collect();
+    let policy = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "no-such-pods"},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+                }]},
+                "validations": [{
+                    "expression": format!("!object.spec.containers.exists(it, {})", ends.join(" || ")),
+                    "message": "this image is not allowed",
+                }],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "no-such-pods"},
+            "spec": {"policyName": "no-such-pods", "validationActions": ["Deny"]},
+        },
+    ]});
+    cluster.kubectl(&["apply", "-f", "-"], Some(&policy.to_string()));
+}
+
+/// The proof of the first, of a middle, of the last cert-manager and of the controller: each time all is as before.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_proof_that_fails_brings_everything_back() {
+    let ground = Ground::new();
+    let cluster = &ground.cluster;
+    let file = installed(cluster, &[SHORT]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut jobs = 0;
+    for tag in ["v1.13.6", "v1.16.5", "v1.21.1", "v0.27.6"] {
+        refuse_pods(cluster, &[tag]);
+        let before = ground.settled();
+        let ended = dispatching(cluster, &arguments(&["upgrade"], &file), &mut jobs);
+        assert!([1, 6].contains(&ended.code), "{tag}: {}", ended.stderr);
+        let told = ended.document();
+        assert_eq!(told["wentBack"], true, "{tag}: {told:#}\n{}", ended.stderr);
+        assert_eq!(told["stage"], Value::Null, "{tag}");
+        none_is_lost(cluster, jobs);
+        assert_eq!(differences(&before, &ground.settled()), [""; 0], "{tag}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{tag}");
+    }
+    ground.cluster.finish();
+}
+
+/// Kills an upgrade before or after its `nth` write, and has it go on or back.
+fn killed(ground: &Ground, file: &Path, (nth, effect): (usize, Effect), back: bool) {
+    let cluster = &ground.cluster;
+    let there = arguments(&["upgrade"], file);
+    let at = ground.killed_at(&there, &[], Remote::Kubernetes, nth, effect);
+    let at = at.unwrap_or_else(|| panic!("no write {nth}"));
+    ground.age();
+    let back = back && !record(cluster).is_null();
+    let mut jobs = cluster.world().github().runs().len();
+    let next = if back {
+        arguments(&["rollback"], file)
+    } else {
+        there
+    };
+    let ended = dispatching(cluster, &next, &mut jobs);
+    assert_eq!(
+        ended.code, 0,
+        "killed at write {nth}, {at}: {}",
+        ended.stderr
+    );
+    let expected = if back {
+        ["v1.12.0", "0.23.3"]
+    } else {
+        ["v1.21.1", "0.23.7"]
+    };
+    assert_eq!(versions(file), expected, "killed at write {nth}, {at}");
+    let up = cluster.up(file, &[]);
+    assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
+    none_is_lost(cluster, jobs);
+    if !back {
+        let ended = dispatching(cluster, &arguments(&["rollback"], file), &mut jobs);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        none_is_lost(cluster, jobs);
+    }
+    assert_eq!((backup(cluster), record(cluster)), (0, Value::Null));
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_killed_upgrade_goes_on_or_back() {
+    let ground = Ground::new();
+    let file = installed(&ground.cluster, &[]);
+    for (nth, effect, back) in [
+        (1, Effect::KillAfter, false),
+        (5, Effect::Kill, true),
+        (30, Effect::KillAfter, false),
+        (60, Effect::Kill, true),
+    ] {
+        killed(&ground, &file, (nth, effect), back);
+    }
+    ground.cluster.finish();
+}
+
+/// A lock pins what would change; a pool on its way to the other mode is moved first.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_is_pending_is_told_before_the_first_write() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = cluster.file("other.yaml", &text.replace("max: 16", "max: 12"));
+    let writes = cluster.kubernetes_writes();
+    let pending = cluster.arcctl(&arguments(&["upgrade"], &other)).expect(1);
+    let message = pending["error"]["message"].as_str().unwrap();
+    assert!(message.contains("differs from the cluster"), "{message}");
+    let older = ["upgrade", "--to", "controller=0.23.0"];
+    let older = cluster.arcctl(&arguments(&older, &file)).expect(64);
+    assert!(
+        older["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("arcctl rollback")
+    );
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    cluster.finish();
+}
