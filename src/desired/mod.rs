@@ -10,6 +10,7 @@ pub mod names;
 pub mod order;
 mod phase;
 pub mod placeholder;
+pub mod pod_security;
 pub mod pool;
 pub mod record;
 pub mod render;
