@@ -79,11 +79,12 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
         output.note_sentence(&session.target(), 2);
         session.say_migrations(output);
-        let (plan, trials) = tokio::join!(
+        let (plan, mut trials) = tokio::join!(
             observe::plan(&session.context, &session.desired, args.adopt),
             Box::pin(try_pods(&session))
         );
         let mut plan = plan?;
+        Box::pin(trials.try_parts(&plan)).await;
         trials.tell(&plan, output);
         let error = session.lock.check().and_then(|()| trials.check(&plan));
         let error = error.err();

@@ -70,6 +70,8 @@ pub struct Helm {
     locked: HashMap<String, String>,
     home: Scratch,
     charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
+    /// The rendered releases: what is in the way, and what their pods are like, is asked of the same text.
+    rendered: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
     /// Why a chart could not be downloaded ahead, until somebody needs it.
     failed: Mutex<HashMap<String, Error>>,
     major: OnceCell<u32>,
@@ -95,6 +97,7 @@ impl Helm {
             locked: HashMap::new(),
             home,
             charts: Mutex::default(),
+            rendered: Mutex::default(),
             failed: Mutex::default(),
             major: OnceCell::new(),
             processes: AtomicU64::new(0),
@@ -196,13 +199,18 @@ impl Helm {
         .await
     }
 
-    /// The objects of `release`, rendered with its values for Kubernetes `version`, without its CRDs and hooks.
+    /// The objects of `release`, rendered once with its values for Kubernetes `version`, without its CRDs and hooks.
     pub async fn render(&self, release: &HelmRelease, version: (u32, u32)) -> Result<String> {
-        let path = self.pull(&release.chart).await?;
-        let arguments = render_arguments(release, &path, version);
-        let what = format!("render chart `{}`", release.chart.name);
-        self.run(&what, arguments, false, Some(&release.values))
-            .await
+        let key = format!("{release:?} {version:?}");
+        let cell = Arc::clone(self.rendered.lock().await.entry(key).or_default());
+        let text = cell.get_or_try_init(|| async {
+            let path = self.pull(&release.chart).await?;
+            let arguments = render_arguments(release, &path, version);
+            let what = format!("render chart `{}`", release.chart.name);
+            self.run(&what, arguments, false, Some(&release.values))
+                .await
+        });
+        text.await.cloned()
     }
 
     /// Checks helm's version and downloads `chart`, so that problems show before the first write. Sequentially: chart

@@ -9,6 +9,22 @@ use crate::units::quantity::Amount;
 /// The first quota that can never hold this many of `pod`; `pod` includes the defaults of admission.
 pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> Option<Refusal> {
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let (name, allows) = exceeded(quotas, pod, pods)?;
+    Some(Refusal {
+        said: format!("{allows}, and the {pods} pods of its minimum ask for more together"),
+        hint: format!(
+            "lower min or the resources of pool `{pool}` in the profile, or raise the quota: `kubectl -n {namespace} describe resourcequota {name}`"
+        ),
+        lasts: Lasts::UntilChanged,
+    })
+}
+
+/// The name of the first quota that can never hold this many of `pod`, and what it allows, for people.
+pub(super) fn exceeded<'a>(
+    quotas: &'a [Value],
+    pod: &Value,
+    pods: u32,
+) -> Option<(&'a str, String)> {
     for quota in quotas.iter().filter(|it| counts(it, pod)) {
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
         let hard = quota["spec"]["hard"].as_object().into_iter().flatten();
@@ -21,15 +37,7 @@ pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> O
                 continue;
             }
             let text = quota["spec"]["hard"][resource].as_str().unwrap_or_default();
-            return Some(Refusal {
-                said: format!(
-                    "quota `{name}` allows {resource}={text}, and the {pods} pods of its minimum ask for more together"
-                ),
-                hint: format!(
-                    "lower min or the resources of pool `{pool}` in the profile, or raise the quota: `kubectl -n {namespace} describe resourcequota {name}`"
-                ),
-                lasts: Lasts::UntilChanged,
-            });
+            return Some((name, format!("quota `{name}` allows {resource}={text}")));
         }
     }
     None
