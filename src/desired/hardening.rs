@@ -114,21 +114,19 @@ fn scale_set_ports(profile: &Profile) -> Vec<u64> {
 
 /// Without a rule nobody may call the pods.
 fn network_policy(profile: &Profile, group: &Group) -> Value {
-    let ports: Vec<Value> = group
-        .ports
-        .iter()
+    let mut spec = json!({"podSelector": group.selector, "policyTypes": ["Ingress"]});
+    let ports = group.ports.iter();
+    let ports: Vec<Value> = ports
         .map(|port| json!({"protocol": "TCP", "port": port}))
         .collect();
-    let rules = if ports.is_empty() {
-        json!([])
-    } else {
-        json!([{"ports": ports}])
-    };
+    if !ports.is_empty() {
+        spec["ingress"] = json!([{"ports": ports}]);
+    }
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": names::metadata(profile, Some(&group.namespace), &group.name),
-        "spec": {"podSelector": group.selector, "policyTypes": ["Ingress"], "ingress": rules},
+        "spec": spec,
     })
 }
 
@@ -199,7 +197,8 @@ mod tests {
             .iter()
             .filter(|it| it["metadata"]["name"] == "arcctl-listeners-test")
             .collect();
-        assert_eq!(listeners[0]["spec"]["ingress"], json!([]));
+        assert_eq!(listeners[0]["spec"]["policyTypes"], json!(["Ingress"]));
+        assert!(listeners[0]["spec"].get("ingress").is_none());
         assert_eq!(listeners[1]["spec"]["minAvailable"], 1);
         // The only listener could not move at all.
         let one = profile(&json!({"hardening": both(), "pools": [set("a")]}));

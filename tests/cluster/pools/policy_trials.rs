@@ -194,3 +194,42 @@ fn a_limit_range_of_the_controllers_is_named() {
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     cluster.finish();
 }
+
+/// The objects of `hardening`: made, unchanged, mended, and gone with their key.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_protects_the_controller_comes_and_goes_with_its_keys() {
+    let cluster = Cluster::fast();
+    let both = "hardening: {networkPolicies: true, podDisruptionBudgets: true}\n\ntimeouts: {";
+    let with = cluster.profile("with", &[("timeouts: {", both)]);
+    let ended = cluster.up(&with, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let name = "arcctl-actions-runner-controller";
+    let policy = || cluster.get("networkpolicy", SYSTEM, name);
+    assert_eq!(policy()["spec"]["ingress"][0]["ports"][0]["port"], 9443);
+    let budget = cluster.get("poddisruptionbudget", SYSTEM, name);
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    let again = cluster.up(&with, &[]).expect(0);
+    assert_eq!(again["requests"]["kubernetes"]["writes"], 0, "{again:#}");
+
+    let patch = r#"{"spec": {"ingress": [{}]}}"#;
+    let patched = ["-n", SYSTEM, "patch", "networkpolicy", name, "--type=merge"];
+    cluster.kubectl(&[&patched[..], &["-p", patch]].concat(), None);
+    assert_eq!(cluster.up(&with, &[]).expect(0)["changed"], 1);
+    assert_eq!(policy()["spec"]["ingress"][0]["ports"][0]["port"], 9443);
+
+    let budgets = both.replace("networkPolicies: true, ", "");
+    let half = cluster.profile("half", &[("timeouts: {", &budgets)]);
+    assert_eq!(cluster.up(&half, &[]).expect(0)["changed"], 1);
+    let left = [
+        "-n",
+        SYSTEM,
+        "get",
+        "networkpolicies,poddisruptionbudgets",
+        "-o",
+        "name",
+    ];
+    let left = cluster.kubectl(&left, None);
+    assert_eq!(left.trim(), format!("poddisruptionbudget.policy/{name}"));
+    cluster.finish();
+}
