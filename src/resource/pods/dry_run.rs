@@ -196,14 +196,20 @@ pub fn error(refused: &[Refused]) -> Option<Error> {
     .object(&first.object)
     .cause(&first.refusal.said)
     .hint(&first.refusal.hint);
-    let mut told = vec![&first.refusal.said];
+    let (mut told, mut mends) = (vec![&first.refusal.said], vec![&first.refusal.hint]);
     Some(more.iter().fold(error, |error, it| {
         let Refusal { said, hint, .. } = it.refusal;
-        if told.contains(&said) {
-            return error.cause(format!("{} too, for the same reason", it.short));
+        let mut text = if told.contains(&said) {
+            format!("{} too, for the same reason", it.short)
+        } else {
+            format!("{} too: {said}", it.short)
+        };
+        if !mends.contains(&hint) {
+            text = format!("{text}; {hint}");
         }
         told.push(said);
-        error.cause(format!("{} too: {said}; {hint}", it.short))
+        mends.push(hint);
+        error.cause(text)
     }))
 }
 
@@ -284,6 +290,7 @@ mod tests {
         );
         assert_eq!(document.message.matches("no label").count(), 1);
         assert!(document.message.contains("`b` too, for the same reason"));
-        assert!(document.message.contains("`c` too: too large; mend it"));
+        assert!(document.message.ends_with("`c` too: too large"));
+        assert_eq!(document.hint.as_deref(), Some("mend it"));
     }
 }

@@ -25,19 +25,30 @@ pub(super) fn exceeded<'a>(
     pod: &Value,
     pods: u32,
 ) -> Option<(&'a str, String)> {
-    for quota in quotas.iter().filter(|it| counts(it, pod)) {
+    exceeded_together(quotas, &[(pod, pods.max(1))])
+}
+
+/// The same for different pods of one namespace, each with how many there will be.
+pub(crate) fn exceeded_together<'a>(
+    quotas: &'a [Value],
+    pods: &[(&Value, u32)],
+) -> Option<(&'a str, String)> {
+    for quota in quotas {
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
         let hard = quota["spec"]["hard"].as_object().into_iter().flatten();
         for (resource, allowed) in hard {
-            let (Some(allowed), Some(one)) = (amount(allowed), usage(pod, resource)) else {
+            let counted = pods.iter().filter(|(pod, _)| counts(quota, pod));
+            let uses = counted.flat_map(|(pod, count)| {
+                let one = usage(pod, resource);
+                (0..*count).filter_map(move |_| one)
+            });
+            let (Some(limit), Some(all)) = (amount(allowed), uses.reduce(Amount::plus)) else {
                 continue;
             };
-            let all = (1..pods).fold(one, |sum, _| sum.plus(one));
-            if all <= allowed {
-                continue;
+            if all > limit {
+                let text = allowed.as_str().unwrap_or_default();
+                return Some((name, format!("quota `{name}` allows {resource}={text}")));
             }
-            let text = quota["spec"]["hard"][resource].as_str().unwrap_or_default();
-            return Some((name, format!("quota `{name}` allows {resource}={text}")));
         }
     }
     None
@@ -204,6 +215,25 @@ mod tests {
             told.contains("quota `q` allows pods=2, and the 3 pods"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn different_pods_are_counted_together() {
+        let pod = |cpu: &str| json!({"spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]}});
+        let (small, large) = (pod("500m"), pod("2"));
+        let said = |hard: Value, small_pods: u32| {
+            let quotas = [json!({"metadata": {"name": "q"}, "spec": {"hard": hard}})];
+            let pods = [(&small, small_pods), (&large, 1)];
+            exceeded_together(&quotas, &pods).map(|(name, allows)| format!("{name}: {allows}"))
+        };
+        assert_eq!(said(json!({"requests.cpu": "3", "pods": "3"}), 2), None);
+        assert_eq!(
+            said(json!({"count/pods": "2"}), 2).as_deref(),
+            Some("q: quota `q` allows count/pods=2")
+        );
+        assert!(said(json!({"requests.cpu": "2900m"}), 2).is_some());
+        // A pool without a minimum needs no room.
+        assert_eq!(said(json!({"pods": "1"}), 0), None);
     }
 
     #[test]

@@ -170,6 +170,27 @@ fn a_quota_of_the_controllers_is_named() {
     cluster.finish();
 }
 
+/// cert-manager has three Deployments, and the quota admits a pod of each by itself.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_quota_that_cannot_hold_all_pods_together_is_named() {
+    let cluster = Cluster::fast();
+    with_namespaces(&cluster);
+    let profile = cluster.profile("arcctl", &[]);
+    let two = json!({"hard": {"count/pods": "2"}});
+    apply(&cluster, "ResourceQuota", CERT_MANAGER, &two);
+    until("the quota is counted", || {
+        let quota = cluster.get("resourcequota", CERT_MANAGER, "compute");
+        quota["status"]["hard"]["count/pods"] == "2"
+            && cluster.judged(&pod(CERT_MANAGER, &json!({}))).is_ok()
+    });
+    let said = "quota `compute` allows count/pods=2, and the pods of `Deployment/cert-manager";
+    let hints = ["describe resourcequota compute"];
+    let release = "helm-release/cert-manager/cert-manager";
+    refused(&cluster, &profile, release, said, &hints);
+    cluster.finish();
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_limit_range_of_the_controllers_is_named() {

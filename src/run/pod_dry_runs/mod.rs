@@ -1,7 +1,10 @@
 //! Creates the pods that a run leads to as a dry run: the runners', and those of what the plan writes. If the API server
 //! rejects one, the run fails before its first write.
 
-use std::{collections::BTreeSet, pin::pin, slice, time::Duration};
+mod subject;
+mod together;
+
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
@@ -11,78 +14,22 @@ use crate::{
     clients::kube::{Selection, Target},
     desired::{
         Desired, Goal,
-        resource::{HelmRelease, Id, Registration, Resource, scale_set::ScaleSet},
-        scale_set::values::listener_pod,
+        resource::{Id, Resource},
     },
     error::{Error, Result},
     observe::CONCURRENT,
     plan::{Plan, consequence::makes_pods},
-    resource::{
-        context::Context,
-        helm::manifest::objects,
-        pods::{
-            dry_run::{self, Refused, Trial},
-            new_namespace::{Foreseen, STAND_IN, StandIn},
-            parts::{Part, PartPod, of_objects},
-            refusal::{Refusal, missing_account},
-        },
+    resource::pods::{
+        dry_run::{self, Refused, Trial},
+        new_namespace::{Foreseen, STAND_IN, StandIn},
+        parts::PartPod,
+        refusal::{Refusal, missing_account},
     },
     session::Session,
     terminal::output::Output,
 };
-
-/// Whose pod is tried.
-enum Subject {
-    /// A runner's.
-    Pool(Registration),
-    /// Of a controller, a listener or a schedule.
-    Part(PartPod),
-}
-
-impl Subject {
-    fn namespace(&self) -> &str {
-        match self {
-            Self::Pool(pool) => &pool.namespace,
-            Self::Part(part) => part.namespace(),
-        }
-    }
-
-    /// The id of the resource that waits for the pods.
-    fn object(&self) -> String {
-        match self {
-            Self::Pool(pool) => format!("runner-pods/{}/{}", pool.namespace, pool.pool),
-            Self::Part(part) => part.id.to_string(),
-        }
-    }
-
-    fn short(&self) -> String {
-        match self {
-            Self::Pool(pool) => format!("pool `{}`", pool.pool),
-            Self::Part(part) => format!("`{}`", part.maker),
-        }
-    }
-
-    fn pods(&self) -> String {
-        match self {
-            Self::Pool(pool) => format!("the runner pods of pool `{}`", pool.pool),
-            Self::Part(part) => format!("the pods of `{}`", part.maker),
-        }
-    }
-
-    async fn try_pod(&self, context: &Context, coming: &BTreeSet<String>) -> Trial {
-        match self {
-            Self::Pool(pool) => pool.try_pod(context, coming).await,
-            Self::Part(part) => part.try_pod(context).await,
-        }
-    }
-
-    async fn foresee(&self, context: &Context, stand_in: &StandIn) -> Foreseen {
-        match self {
-            Self::Pool(pool) => pool.foresee(context, stand_in).await,
-            Self::Part(part) => part.foresee(context, stand_in).await,
-        }
-    }
-}
+use subject::{Subject, as_pool, parts};
+use together::{Together, together};
 
 /// What a dry run has shown.
 struct Tried {
@@ -110,6 +57,8 @@ pub(crate) struct Trials<'a> {
     tried: Vec<Tried>,
     /// What could not be rendered, so that its pods are not known.
     unknown: Vec<(Id, Error)>,
+    /// The quotas that admit the pods of a namespace one by one, and can never hold all of them.
+    together: Vec<Together>,
 }
 
 /// Dry-runs a pod of each pool. Resources that an earlier step creates do not count as missing.
@@ -124,53 +73,10 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
         session,
         tried: Vec::new(),
         unknown: Vec::new(),
+        together: Vec::new(),
     };
     trials.add(pools).await;
     trials
-}
-
-/// What a dry run needs of a scale set.
-fn as_pool(set: &ScaleSet) -> Registration {
-    Registration {
-        namespace: set.namespace.clone(),
-        pool: set.name.clone(),
-        min: set.min,
-        schedule: set.schedule.clone(),
-        labels: set.labels.clone(),
-    }
-}
-
-/// The pods that a resource of the plan would have made.
-async fn parts(context: &Context, desired: &Desired) -> Result<Vec<PartPod>> {
-    match &desired.resource {
-        Resource::Release(release) => {
-            let Some(part) = Part::of_chart(&release.chart.name) else {
-                return Ok(listener(context, desired, release).into_iter().collect());
-            };
-            let text = context.helm.render(release, context.kubernetes).await?;
-            let objects = objects(&text, &format!("chart `{}`", release.chart.name))?;
-            Ok(of_objects(part, &desired.id, &objects, &release.namespace))
-        }
-        Resource::Object(object) => {
-            let namespace = desired.id.namespace().unwrap_or_default();
-            let objects = slice::from_ref(&object.manifest);
-            Ok(of_objects(Part::Own, &desired.id, objects, namespace))
-        }
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// The pod of the listener of a scale set's release. A profile without a valid one has its own error.
-fn listener(context: &Context, desired: &Desired, release: &HelmRelease) -> Option<PartPod> {
-    let profile = &context.profile;
-    let pool = profile.pool(&release.namespace, &release.name)?;
-    Some(PartPod {
-        part: Part::Listener,
-        id: desired.id.clone(),
-        maker: format!("AutoscalingListener/{}", pool.name),
-        pods: 1,
-        pod: listener_pod(profile, pool).ok()?,
-    })
 }
 
 impl Trials<'_> {
@@ -195,6 +101,29 @@ impl Trials<'_> {
             }
         }
         self.add(subjects).await;
+        self.try_together().await;
+    }
+
+    /// Compares the quotas of each namespace with all pods in it that were tried. Without the right to read quotas, this is
+    /// skipped: each pod was tried by itself.
+    async fn try_together(&mut self) {
+        let kube = &self.session.context.kube;
+        let mut found = Vec::new();
+        let namespaces: BTreeSet<&str> =
+            self.tried.iter().map(|it| it.subject.namespace()).collect();
+        for namespace in namespaces {
+            let own = self.tried.iter().map(|it| &it.subject);
+            let own: Vec<&Subject> = own.filter(|it| it.namespace() == namespace).collect();
+            if own.len() < 2 {
+                continue;
+            }
+            let quotas = Selection::namespaced("v1", "ResourceQuota", namespace);
+            let quotas = kube.list(&quotas).await.unwrap_or_default();
+            if !quotas.is_empty() {
+                found.extend(together(&self.session.context, namespace, &quotas, &own));
+            }
+        }
+        self.together = found;
     }
 
     /// Tries the pods, and finds out what it can of those whose namespace does not exist yet.
@@ -250,7 +179,21 @@ impl Trials<'_> {
                 refusal,
             })
         });
-        let refused: Vec<Refused> = refused.collect();
+        let mut refused: Vec<Refused> = refused.collect();
+        if refused.is_empty() {
+            refused.extend(self.together.iter().filter_map(|it| {
+                let mut own = self.tried.iter().map(|tried| &tried.subject);
+                let made = own.find(|subject| {
+                    subject.namespace() == it.namespace && self.is_made(plan, subject)
+                })?;
+                Some(Refused {
+                    pods: format!("the pods of namespace `{}` together", it.namespace),
+                    short: format!("namespace `{}`", it.namespace),
+                    object: made.object(),
+                    refusal: &it.refusal,
+                })
+            }));
+        }
         match dry_run::error(&refused) {
             Some(error) => Err(error),
             None => Ok(()),
