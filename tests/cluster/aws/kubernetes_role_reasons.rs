@@ -129,12 +129,12 @@ pub(crate) const DAILY: &[Elsewhere] = &[
 pub(crate) const INSTALL: &[Elsewhere] = &[
     (
         "networkpolicies.networking.k8s.io",
-        &["create", "patch", "delete"],
+        &["create", "patch"],
         HARDENING,
     ),
     (
         "poddisruptionbudgets.policy",
-        &["create", "patch", "delete"],
+        &["create", "patch"],
         HARDENING,
     ),
     (
