@@ -49,8 +49,7 @@ pub(crate) async fn attempts(
                 Box::pin(try_pods(session))
             );
             let plan = plan?;
-            Box::pin(trials.try_parts(&plan)).await;
-            trials.tell(&plan, output);
+            Box::pin(trials.finish(&plan, output)).await;
             let possible = trials.check(&plan);
             Ok((plan, possible))
         };

@@ -84,8 +84,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
             Box::pin(try_pods(&session))
         );
         let mut plan = plan?;
-        Box::pin(trials.try_parts(&plan)).await;
-        trials.tell(&plan, output);
+        Box::pin(trials.finish(&plan, output)).await;
         let error = session.lock.check().and_then(|()| trials.check(&plan));
         let error = error.err();
         drop(trials);

@@ -80,8 +80,14 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
 }
 
 impl Trials<'_> {
+    /// Dry-runs the other pods that `plan` leads to, and reports what does not end a run.
+    pub(crate) async fn finish(&mut self, plan: &Plan, output: Output) {
+        self.try_parts(plan).await;
+        self.tell(plan, output);
+    }
+
     /// Dry-runs the pods of what `plan` writes besides the pools: of the charts, the schedules and the listeners.
-    pub(crate) async fn try_parts(&mut self, plan: &Plan) {
+    async fn try_parts(&mut self, plan: &Plan) {
         let session = self.session;
         let written: Vec<&Desired> = session
             .desired
@@ -228,7 +234,7 @@ impl Trials<'_> {
 
     /// Reports rejections that may be temporary, that do not affect this plan, or that are unknown. An exhausted quota is
     /// not reported for a pool whose runners exist.
-    pub(crate) fn tell(&self, plan: &Plan, output: Output) {
+    fn tell(&self, plan: &Plan, output: Output) {
         for tried in &self.tried {
             if let Some(advice) = self.advice(plan, tried) {
                 output.note(format!("advice: {advice}"));

@@ -139,79 +139,82 @@ mod tests {
         pod.refusal(&format!("pods \"a-arcct-probe\" is forbidden: {said}"))
     }
 
+    /// The part, what is said, what the hint must name, and whether it lasts.
+    const CASES: &[(Part, &str, [&str; 2], bool)] = &[
+        (
+            Part::Controller,
+            "violates PodSecurity \"restricted:latest\": runAsNonRoot != true (container \"manager\" must set it)",
+            [
+                "securityContext under `controller.values`",
+                "enforce=privileged",
+            ],
+            true,
+        ),
+        (
+            Part::CertManager,
+            "violates PodSecurity \"restricted:latest\": seccompProfile",
+            [
+                "containerSecurityContext under `certManager.values`",
+                "namespace arc",
+            ],
+            true,
+        ),
+        (
+            Part::Controller,
+            "failed quota: q: must specify limits.cpu for: manager",
+            [
+                "set `resources` under `controller.values`",
+                "describe resourcequota q",
+            ],
+            true,
+        ),
+        (
+            Part::ScaleSets,
+            "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=1",
+            [
+                "replicas or resources under `scaleSets.values`",
+                "describe resourcequota q",
+            ],
+            true,
+        ),
+        (
+            Part::Listener,
+            "exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5",
+            ["raise the quota", "the profile has no key for these pods"],
+            false,
+        ),
+        (
+            Part::Controller,
+            "maximum memory usage per Container is 1Gi, but limit is 2Gi",
+            ["set `resources` to what it allows", "describe limitrange"],
+            true,
+        ),
+        (
+            Part::Own,
+            "ValidatingAdmissionPolicy 'team' with binding 'all' denied request: no team",
+            ["get validatingadmissionpolicy team", "no key"],
+            true,
+        ),
+        (
+            Part::Controller,
+            "no PriorityClass with name high was found",
+            [
+                "correct `priorityClassName` under `controller.values`",
+                "PriorityClass `high`",
+            ],
+            true,
+        ),
+    ];
+
     #[test]
     fn each_refusal_names_its_rule_and_what_mends_it() {
-        for (part, said, hints, lasting) in [
-            (
-                Part::Controller,
-                "violates PodSecurity \"restricted:latest\": runAsNonRoot != true (container \"manager\" must set it)",
-                [
-                    "securityContext under `controller.values`",
-                    "enforce=privileged",
-                ],
-                true,
-            ),
-            (
-                Part::CertManager,
-                "violates PodSecurity \"restricted:latest\": seccompProfile",
-                [
-                    "containerSecurityContext under `certManager.values`",
-                    "namespace arc",
-                ],
-                true,
-            ),
-            (
-                Part::Controller,
-                "failed quota: q: must specify limits.cpu for: manager",
-                [
-                    "set `resources` under `controller.values`",
-                    "describe resourcequota q",
-                ],
-                true,
-            ),
-            (
-                Part::ScaleSets,
-                "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=1",
-                [
-                    "replicas or resources under `scaleSets.values`",
-                    "describe resourcequota q",
-                ],
-                true,
-            ),
-            (
-                Part::Listener,
-                "exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5",
-                ["raise the quota", "the profile has no key for these pods"],
-                false,
-            ),
-            (
-                Part::Controller,
-                "maximum memory usage per Container is 1Gi, but limit is 2Gi",
-                ["set `resources` to what it allows", "describe limitrange"],
-                true,
-            ),
-            (
-                Part::Own,
-                "ValidatingAdmissionPolicy 'team' with binding 'all' denied request: no team",
-                ["get validatingadmissionpolicy team", "no key"],
-                true,
-            ),
-            (
-                Part::Controller,
-                "no PriorityClass with name high was found",
-                [
-                    "correct `priorityClassName` under `controller.values`",
-                    "PriorityClass `high`",
-                ],
-                true,
-            ),
-        ] {
-            let refusal = refused(part, said);
-            assert_eq!(refusal.said, said);
+        for (part, said, hints, lasting) in CASES {
+            let refusal = refused(*part, said);
+            assert_eq!(refusal.said, *said);
             for hint in hints {
                 assert!(refusal.hint.contains(hint), "{said}: {}", refusal.hint);
             }
-            assert_eq!(refusal.lasts == Lasts::UntilChanged, lasting, "{said}");
+            assert_eq!(refusal.lasts == Lasts::UntilChanged, *lasting, "{said}");
         }
     }
 
