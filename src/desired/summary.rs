@@ -257,8 +257,6 @@ fn object_values(manifest: &Value) -> (&'static str, Values) {
             ),
         ),
         Some("PodMonitor") => ("metrics", Vec::new()),
-        Some("NetworkPolicy") => ("who may call the pods", Vec::new()),
-        Some("PodDisruptionBudget") => ("how many pods may be evicted", Vec::new()),
         Some("PrometheusRule") => ("alerts", Vec::new()),
         Some("CronJob") => (
             "writes the minimums",
