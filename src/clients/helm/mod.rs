@@ -9,6 +9,7 @@ mod charts;
 pub(crate) mod find;
 mod hint;
 mod output;
+mod render;
 
 use std::{
     collections::HashMap,
@@ -34,7 +35,7 @@ use crate::{
     error::{Error, Result, System},
     log,
 };
-use arguments::{render_arguments, upgrade_arguments};
+use arguments::upgrade_arguments;
 pub use find::Places;
 use hint::hint;
 use output::{last_words, supported};
@@ -171,46 +172,6 @@ impl Helm {
             None,
         )
         .await
-    }
-
-    /// The templates of `chart`, rendered with `values` for Kubernetes `version`.
-    pub async fn template(
-        &self,
-        chart: &Chart,
-        values: &Value,
-        version: (u32, u32),
-    ) -> Result<String> {
-        let path = self.pull(chart).await?;
-        let arguments = vec![
-            "template".into(),
-            chart.name.clone().into(),
-            path.into(),
-            "--kube-version".into(),
-            format!("{}.{}.0", version.0, version.1).into(),
-            "--values".into(),
-            "-".into(),
-        ];
-        self.run(
-            &format!("render chart `{}`", chart.name),
-            arguments,
-            false,
-            Some(values),
-        )
-        .await
-    }
-
-    /// The objects of `release`, rendered once with its values for Kubernetes `version`, without its CRDs and hooks.
-    pub async fn render(&self, release: &HelmRelease, version: (u32, u32)) -> Result<String> {
-        let key = format!("{release:?} {version:?}");
-        let cell = Arc::clone(self.rendered.lock().await.entry(key).or_default());
-        let text = cell.get_or_try_init(|| async {
-            let path = self.pull(&release.chart).await?;
-            let arguments = render_arguments(release, &path, version);
-            let what = format!("render chart `{}`", release.chart.name);
-            self.run(&what, arguments, false, Some(&release.values))
-                .await
-        });
-        text.await.cloned()
     }
 
     /// Checks helm's version and downloads `chart`, so that problems show before the first write. Sequentially: chart
