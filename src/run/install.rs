@@ -44,12 +44,12 @@ pub(crate) async fn attempts(
 ) -> Result<Ended> {
     for attempt in 1.. {
         let read = async {
-            let (plan, trials) = tokio::join!(
+            let (plan, mut trials) = tokio::join!(
                 observe::plan(&session.context, &session.desired, asked.adopt),
                 Box::pin(try_pods(session))
             );
             let plan = plan?;
-            trials.tell(&plan, output);
+            Box::pin(trials.finish(&plan, output)).await;
             let possible = trials.check(&plan);
             Ok((plan, possible))
         };

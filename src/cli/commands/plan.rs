@@ -101,12 +101,12 @@ async fn of_cluster(
     let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
     output.note_sentence(&session.target(), 2);
     session.say_migrations(output);
-    let (plan, trials) = tokio::join!(
+    let (plan, mut trials) = tokio::join!(
         observe::plan(&session.context, &session.desired, args.adopt),
         Box::pin(try_pods(&session))
     );
     let mut plan = plan?;
-    trials.tell(&plan, output);
+    Box::pin(trials.finish(&plan, output)).await;
     let error = session.lock.check().and_then(|()| trials.check(&plan));
     let error = error.err();
     drop(trials);

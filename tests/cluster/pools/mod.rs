@@ -7,6 +7,7 @@ pub(crate) mod images_ahead;
 mod locked;
 pub(crate) mod no_nodes;
 pub(crate) mod pod_trials;
+mod policy_trials;
 pub(crate) mod pool_keys;
 pub(crate) mod refused_pools;
 pub(crate) mod room;
