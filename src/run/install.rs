@@ -50,6 +50,7 @@ pub(crate) async fn attempts(
             );
             let plan = plan?;
             trials.tell(&plan, output);
+            Box::pin(trials.tell_capacity(&plan, output)).await;
             let possible = trials.check(&plan);
             Ok((plan, possible))
         };

@@ -3,17 +3,20 @@
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
     clients::kube::{Selection, Target},
     desired::{
         Goal,
+        capacity::with_default_requests,
         resource::{Registration, Resource},
     },
     error::{Error, Result},
-    observe::CONCURRENT,
+    observe::{CONCURRENT, capacity},
     plan::{Plan, consequence::makes_pods},
+    profile::Pool,
     resource::pods::{
         dry_run::{self, Trial},
         refusal::missing_account,
@@ -109,8 +112,53 @@ impl Trials<'_> {
                     pool.pool,
                     error.document().message
                 )),
-                Trial::Refused(_) | Trial::Admitted | Trial::TooEarly => {}
+                Trial::Refused(_) | Trial::Admitted(_) | Trial::TooEarly => {}
             }
+        }
+    }
+}
+
+impl Trials<'_> {
+    /// Reports what the nodes hold of the pools that get new pods by `plan`, before any is made.
+    pub(crate) async fn tell_capacity(&self, plan: &Plan, output: Output) {
+        let context = &self.session.context;
+        let made = self
+            .tried
+            .iter()
+            .filter(|(pool, _)| self.is_made(plan, pool));
+        let pools: Vec<(&Pool, Value)> = made
+            .filter_map(|(registration, trial)| {
+                let mut pools = context.profile.pools.iter();
+                let pool = pools.find(|it| it.name == registration.pool)?;
+                let pod = match trial {
+                    Trial::Admitted(admitted) => (**admitted).clone(),
+                    // Its namespace is not there yet.
+                    _ => with_default_requests(&context.runner_pod(pool).ok()?),
+                };
+                Some((pool, pod))
+            })
+            .collect();
+        if pools.is_empty() {
+            return;
+        }
+        match capacity::rooms(&context.kube, &pools).await {
+            Ok(rooms) => {
+                for room in rooms {
+                    for advice in room.advice() {
+                        output.note(format!("advice: {advice}"));
+                    }
+                    if let Some(why) = room.not_known {
+                        tracing::info!(
+                            "how many runners of pool `{}` the nodes hold is not computed: {why}",
+                            room.pool
+                        );
+                    }
+                }
+            }
+            Err(error) => output.note(format!(
+                "advice: how many runners the nodes hold could not be found out: {}",
+                error.document().message
+            )),
         }
     }
 }

@@ -71,14 +71,19 @@ impl Node {
     /// How many more pods like `pod` fit.
     pub fn room(&self, pod: &Pod) -> u64 {
         if self.rule(pod).is_some() {
-            return 0;
+            0
+        } else {
+            self.holds(pod)
         }
-        let slots = self.slots();
+    }
+
+    /// How many more pods like `pod` it has resources for, whether it takes them or not.
+    pub fn holds(&self, pod: &Pod) -> u64 {
         let by_resource = pod.asks.positive().map(|(resource, amount)| {
             let free = self.has.get(resource) - self.used.get(resource);
             u64::try_from(free / amount).unwrap_or_default()
         });
-        let fit = by_resource.fold(slots, u64::min);
+        let fit = by_resource.fold(self.slots(), u64::min);
         // A second one would use the same port.
         if pod.ports.is_empty() {
             fit

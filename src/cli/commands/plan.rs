@@ -85,6 +85,7 @@ pub(crate) async fn run(args: &PlanArgs, global: &GlobalArgs, output: Output) ->
         );
         let mut plan = plan?;
         trials.tell(&plan, output);
+        Box::pin(trials.tell_capacity(&plan, output)).await;
         let error = session.lock.check().and_then(|()| trials.check(&plan));
         let error = error.err();
         drop(trials);

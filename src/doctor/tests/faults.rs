@@ -290,6 +290,15 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("runner-version-fresh", |it| {
         it.offered = Ok(offers("2.323.0"));
     }),
+    ("nodes-hold-maximum", |it| {
+        let room = &mut it.rooms.as_mut().unwrap()[0];
+        (room.fits, room.lacking) = (3, 12);
+        room.pending = "0/1 nodes are available: 1 Insufficient cpu".into();
+    }),
+    ("busy-runners-keep-node", |it| {
+        let room = &mut it.rooms.as_mut().unwrap()[0];
+        room.losses.push("NodePool `default` consolidates".into());
+    }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![
             json!({"reason": "RunnerAutoscalingFailure", "type": "Normal",
