@@ -34,9 +34,10 @@ const KNOWN: [&str; 9] = [
 ];
 
 /// Who adds nodes for the pods of a pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Growth {
     /// Nobody, as far as arcctl sees.
+    #[default]
     None,
     /// Karpenter, with these `NodePools`, and EKS Auto Mode, which has the same.
     NodePools {

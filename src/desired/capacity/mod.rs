@@ -46,13 +46,26 @@ pub struct Seen {
 pub struct PoolRoom {
     /// The pool.
     pub pool: String,
-    /// Its maximum.
-    pub max: u32,
     /// How many of its runners have a node.
     pub placed: u64,
     /// How many more fit, if no other pool gets more.
     pub fits: u64,
-    /// How many of the maximum stay Pending if the pools before it in the profile have theirs too.
+    /// What is missing for the largest minimum of its schedule.
+    pub minimum: Lack,
+    /// What is missing for its maximum.
+    pub maximum: Lack,
+    /// How busy runners may lose their node, and what prevents it.
+    pub losses: Vec<String>,
+    /// Why none of this is known.
+    pub not_known: Option<String>,
+}
+
+/// What is missing for a number of runners of a pool, if the pools before it in the profile have theirs too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// The number of runners.
+    pub wanted: u32,
+    /// How many of them stay Pending.
     pub lacking: u64,
     /// Why, in the words of kube-scheduler; empty if none does.
     pub pending: String,
@@ -60,10 +73,6 @@ pub struct PoolRoom {
     pub needs: Option<String>,
     /// Who adds nodes for them.
     pub growth: Growth,
-    /// How busy runners may lose their node, and what prevents it.
-    pub losses: Vec<String>,
-    /// Why none of this is known.
-    pub not_known: Option<String>,
 }
 
 impl Seen {
@@ -99,41 +108,66 @@ impl Seen {
 
     /// What the nodes hold of each of `pools`, with the pod of one of its runners.
     pub fn rooms(&self, pools: &[(&Pool, Value)]) -> Vec<PoolRoom> {
-        let mut together = self.cluster.clone();
+        let (mut minimums, mut maximums) = (self.cluster.clone(), self.cluster.clone());
         pools
             .iter()
-            .map(|(pool, pod)| self.room(pool, pod, &mut together))
+            .map(|(pool, pod)| self.room(pool, pod, [&mut minimums, &mut maximums]))
             .collect()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, together: &mut Cluster) -> PoolRoom {
+    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
         let key = (pool.namespace.clone(), pool.name.clone());
+        let placed = self.placed.get(&key).copied().unwrap_or_default();
         let mut room = PoolRoom {
             pool: pool.name.clone(),
-            max: pool.max,
-            placed: self.placed.get(&key).copied().unwrap_or_default(),
+            placed,
             fits: 0,
-            lacking: 0,
-            pending: String::new(),
-            needs: None,
-            growth: Growth::None,
+            minimum: Lack::default(),
+            maximum: Lack::default(),
             losses: growth::losses(&self.node_pools, &pool.name, pod),
             not_known: self.cluster.not_known(pod),
         };
         if room.not_known.is_some() {
             return room;
         }
-        let asked = Pod::of(pod);
-        room.fits = self.cluster.room(&asked).fits;
-        let more = u64::from(pool.max).saturating_sub(room.placed);
-        room.lacking = more - together.fill(&asked, more);
-        if room.lacking > 0 {
-            room.pending = together.room(&asked).pending;
-            room.needs = needs::needs(&self.new, pool, &asked, room.lacking);
-            room.growth = self.growth(pod);
-        }
+        room.fits = self.cluster.room(&Pod::of(pod)).fits;
+        room.minimum = self.lack(pool, pod, (largest_minimum(pool), placed), minimums);
+        room.maximum = self.lack(pool, pod, (pool.max, placed), maximums);
         room
     }
+
+    /// What is missing for `wanted` runners of `pool`, of which `placed` have a node; `together` has the pools before it.
+    fn lack(
+        &self,
+        pool: &Pool,
+        pod: &Value,
+        (wanted, placed): (u32, u64),
+        together: &mut Cluster,
+    ) -> Lack {
+        let asked = Pod::of(pod);
+        let more = u64::from(wanted).saturating_sub(placed);
+        let lacking = more - together.fill(&asked, more);
+        if lacking == 0 {
+            return Lack {
+                wanted,
+                ..Lack::default()
+            };
+        }
+        Lack {
+            wanted,
+            lacking,
+            pending: together.room(&asked).pending,
+            needs: needs::needs(&self.new, pool, &asked, lacking),
+            growth: self.growth(pod),
+        }
+    }
+}
+
+/// The largest minimum of a pool: its own, or that of a window.
+fn largest_minimum(pool: &Pool) -> u32 {
+    let schedule = pool.schedule.iter();
+    let windows = schedule.flat_map(|it| &it.windows).map(|it| it.min);
+    windows.fold(pool.min, u32::max)
 }
 
 /// Whether a new node has such a pod too: of a `DaemonSet`, or one that the kubelet itself runs.

@@ -55,18 +55,39 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
     let mut seen = seen();
     seen.pod(&on("a", "basic", pod("1")));
     let short = room(&seen, &json!({}), &pod("1"));
-    assert_eq!((short.placed, short.fits, short.lacking), (1, 1, 2));
+    assert_eq!((short.placed, short.fits), (1, 1));
+    assert_eq!((short.minimum.lacking, short.maximum.lacking), (0, 2));
     assert_eq!(
         short.advice(),
         [
-            "pool `basic`: of at most 4 runners 1 has a node, and 1 more fits now; with the pools before it at their maximum, 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower max of pool `basic`"
+            "pool `basic`: at most 4 runners; 1 has a node, and 1 more fits now; beside the pools before it, 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower the number in pool `basic`"
         ]
     );
-    assert!(short.is_short());
+    assert!(short.maximum.is_short());
     let fits = room(&seen, &json!({"max": 2}), &pod("1"));
-    assert_eq!((fits.lacking, fits.pending.as_str()), (0, ""));
+    assert_eq!(
+        (fits.maximum.lacking, fits.maximum.pending.as_str()),
+        (0, "")
+    );
     assert_eq!(fits.advice(), [""; 0]);
-    assert!(!fits.is_short());
+    assert!(!fits.maximum.is_short());
+}
+
+/// The check of the doctor is about this: the nodes of today and the minimum of Monday.
+#[test]
+fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {
+    let schedule = json!({"timeZone": "Asia/Seoul", "windows": [
+        {"name": "day", "days": "Mon-Fri", "from": "08:00", "to": "20:00", "min": 3}]});
+    let room = room(&seen(), &json!({"schedule": schedule}), &pod("1"));
+    assert_eq!((room.minimum.wanted, room.minimum.lacking), (3, 1));
+    let advice = room.advice();
+    assert_eq!(advice.len(), 1);
+    assert!(
+        advice[0].starts_with(
+            "pool `basic`: its schedule needs 3 runners; 0 have a node, and 2 more fit now; beside the pools before it, 1 would stay Pending"
+        ),
+        "{advice:?}"
+    );
 }
 
 #[test]
@@ -78,8 +99,9 @@ fn pools_share_the_nodes() {
     ]}));
     let pools: Vec<(&Pool, Value)> = profile.pools.iter().map(|it| (it, pod("1"))).collect();
     let rooms = seen.rooms(&pools);
-    assert_eq!((rooms[0].fits, rooms[0].lacking), (2, 0));
-    assert_eq!((rooms[1].fits, rooms[1].lacking), (2, 1));
+    assert_eq!((rooms[0].fits, rooms[0].maximum.lacking), (2, 0));
+    assert_eq!((rooms[1].fits, rooms[1].maximum.lacking), (2, 1));
+    assert_eq!(rooms[1].minimum.lacking, 0);
 }
 
 #[test]
@@ -89,21 +111,22 @@ fn without_a_node_that_takes_it_the_instance_type_tells() {
     let known = room(&seen(), &json!({"instanceType": "t3a.large"}), &large);
     assert_eq!(known.fits, 0);
     assert_eq!(
-        known.needs.as_deref(),
+        known.maximum.needs.as_deref(),
         Some(
             "about 2 more nodes of `t3a.large`, with 3 on each: computed from the instance type, without DaemonSets"
         )
     );
     let unknown = room(&seen(), &json!({}), &large);
-    assert_eq!(unknown.needs, None);
+    assert_eq!(unknown.maximum.needs, None);
     assert_eq!(
-        unknown.fix(),
-        "add nodes that take its pods, or lower max of pool `basic`"
+        unknown.fix(&unknown.maximum),
+        "add nodes that take its pods, or lower the number in pool `basic`"
     );
     let huge = room(&seen(), &json!({"instanceType": "t3a.large"}), &pod("3"));
+    let fix = huge.fix(&huge.maximum);
     assert!(
-        huge.fix()
-            .contains("a larger instance type than `t3a.large`")
+        fix.contains("a larger instance type than `t3a.large`"),
+        "{fix}"
     );
 }
 
@@ -131,7 +154,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
         names: names.clone(),
         most: None,
     };
-    assert_eq!((grows.lacking, &grows.growth), (2, &none));
+    assert_eq!((grows.maximum.lacking, &grows.maximum.growth), (2, &none));
     assert_eq!(grows.advice(), [""; 0]);
     seen.node_pools = vec![node_pool(|it| {
         it["spec"]["limits"] = json!({"cpu": "5"});
@@ -139,12 +162,14 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
     })];
     let limited = room(&seen, &json!({}), &pod("1"));
     let most = Some(1);
-    assert_eq!(limited.growth, Growth::NodePools { names, most });
-    assert!(limited.is_short());
+    assert_eq!(limited.maximum.growth, Growth::NodePools { names, most });
+    assert!(limited.maximum.is_short());
     let advice = limited.advice().join("\n");
     assert!(advice.contains("the limits of NodePool `default` allow 1 more at most"));
     assert!(
-        advice.ends_with("raise spec.limits of NodePool `default`, or lower max of pool `basic`")
+        advice.ends_with(
+            "raise spec.limits of NodePool `default`, or lower the number in pool `basic`"
+        )
     );
 }
 
@@ -155,7 +180,7 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         pod["spec"][key] = value;
         let mut seen = seen();
         seen.node_pools = vec![pool.clone()];
-        room(&seen, &json!({}), &pod).growth != Growth::None
+        room(&seen, &json!({}), &pod).maximum.growth != Growth::None
     };
     let plain = node_pool(|_| {});
     let selector = |key: &str, value: &str| json!({key: value});
@@ -231,7 +256,7 @@ fn cluster_autoscaler_is_told_the_labels_of_a_first_node() {
     pod["spec"]["nodeSelector"] =
         json!({"disk": "fast", "node.kubernetes.io/instance-type": "t3a.large"});
     let grows = room(&seen, &json!({}), &pod);
-    assert!(!grows.is_short());
+    assert!(!grows.maximum.is_short() && grows.maximum.depends_on_groups());
     let advice = grows.advice().join("\n");
     assert!(
         advice.contains("the tag `k8s.io/cluster-autoscaler/node-template/label/disk` = `fast` ("),
@@ -245,7 +270,8 @@ fn what_is_not_known_is_no_number() {
     pod["spec"]["topologySpreadConstraints"] = json!([{"whenUnsatisfiable": "DoNotSchedule"}]);
     let room = room(&seen(), &json!({}), &pod);
     assert!(room.not_known.is_some());
-    assert!(!room.is_short() && room.advice().is_empty());
+    assert_eq!(room.maximum, Lack::default());
+    assert!(room.advice().is_empty());
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Growth, PoolRoom};
+use super::{Growth, Lack, PoolRoom};
 
-impl PoolRoom {
-    /// Whether some of its maximum would stay Pending, and nobody is seen to add nodes for all of them.
+impl Lack {
+    /// Whether some of the runners would stay Pending, and nobody is seen to add nodes for all of them.
     pub fn is_short(&self) -> bool {
         self.lacking > 0
             && match &self.growth {
@@ -15,34 +15,41 @@ impl PoolRoom {
             }
     }
 
-    /// How many runners fit, and why the others would stay Pending.
-    pub fn found(&self) -> String {
+    /// Whether Cluster Autoscaler must add nodes: how many it may add is not read.
+    pub fn depends_on_groups(&self) -> bool {
+        self.lacking > 0 && matches!(self.growth, Growth::ClusterAutoscaler { .. })
+    }
+}
+
+impl PoolRoom {
+    /// How many of its runners fit, and why those that are missing would stay Pending.
+    pub fn found(&self, lack: &Lack) -> String {
         let Self {
-            pool,
-            max,
-            placed,
-            fits,
-            lacking,
-            pending,
-            ..
+            pool, placed, fits, ..
         } = self;
-        let s = if *max == 1 { "" } else { "s" };
         let have = if *placed == 1 { "has" } else { "have" };
         let fit = if *fits == 1 { "fits" } else { "fit" };
+        let which = if *lack == self.maximum {
+            "at most"
+        } else {
+            "its schedule needs"
+        };
+        let runners = runners(lack.wanted.into());
         let mut text = format!(
-            "pool `{pool}`: of at most {max} runner{s} {placed} {have} a node, and {fits} more {fit} now"
+            "pool `{pool}`: {which} {runners}; {placed} {have} a node, and {fits} more {fit} now"
         );
-        if *lacking > 0 {
+        if lack.lacking > 0 {
             // Writing to a String cannot fail.
             let _ignored = write!(
                 text,
-                "; with the pools before it at their maximum, {lacking} would stay Pending ({pending})"
+                "; beside the pools before it, {} would stay Pending ({})",
+                lack.lacking, lack.pending
             );
         }
         if let Growth::NodePools {
             names,
             most: Some(most),
-        } = &self.growth
+        } = &lack.growth
         {
             let _ignored = write!(
                 text,
@@ -54,35 +61,37 @@ impl PoolRoom {
     }
 
     /// What to do about it.
-    pub fn fix(&self) -> String {
-        let add = match &self.needs {
-            Some(needs) => format!("add {needs}"),
-            None => "add nodes that take its pods".to_owned(),
-        };
-        match &self.growth {
+    pub fn fix(&self, lack: &Lack) -> String {
+        let pool = &self.pool;
+        let nodes = lack.needs.as_deref().unwrap_or("nodes that take its pods");
+        match &lack.growth {
+            Growth::None => format!("add {nodes}, or lower the number in pool `{pool}`"),
             Growth::NodePools { names, .. } => format!(
-                "raise spec.limits of NodePool {}, or lower max of pool `{}`",
-                quoted(names),
-                self.pool
+                "raise spec.limits of NodePool {}, or lower the number in pool `{pool}`",
+                quoted(names)
             ),
             Growth::ClusterAutoscaler { labels } => format!(
-                "its node group must be able to grow: {}{}",
-                add.trim_start_matches("add "),
+                "its node group must be able to grow: {nodes}{}",
                 from_zero(labels)
             ),
-            Growth::None => format!("{add}, or lower max of pool `{}`", self.pool),
         }
     }
 
-    /// Advice before its runners are made; nothing where all of them find a node.
+    /// Advice before its runners are made; nothing where all of them find a node, and keep it.
     pub fn advice(&self) -> Vec<String> {
-        let mut all = self.losses.clone();
-        let grows = matches!(self.growth, Growth::ClusterAutoscaler { .. });
-        if self.is_short() || self.lacking > 0 && grows {
-            all.insert(0, format!("{}; {}", self.found(), self.fix()));
-        }
-        all
+        let missing = [&self.minimum, &self.maximum]
+            .into_iter()
+            .find(|it| it.is_short() || it.depends_on_groups());
+        let told = missing.map(|it| format!("{}; {}", self.found(it), self.fix(it)));
+        told.into_iter()
+            .chain(self.losses.iter().cloned())
+            .collect()
     }
+}
+
+fn runners(count: u64) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} runner{s}")
 }
 
 /// What Cluster Autoscaler must be told about a group that has no node.

@@ -1,8 +1,8 @@
-//! Checks of the nodes' capacity: whether they hold each pool's maximum, and whether busy runners keep their node. Pure: no
+//! Checks of the nodes' capacity: whether they hold each pool's largest minimum, and whether busy runners keep their node. Pure: no
 //! I/O.
 
 use crate::{
-    desired::capacity::{Growth, PoolRoom},
+    desired::capacity::PoolRoom,
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::Snapshot,
@@ -11,10 +11,10 @@ use crate::{
 
 pub(crate) const CHECKS: &[Check] = &[
     Check {
-        id: "nodes-hold-maximum",
+        id: "nodes-hold-minimum",
         category: "runners",
         severity: Severity::Advice,
-        claim: "the nodes hold the maximum of each pool, or are seen to grow for it",
+        claim: "the nodes hold the largest minimum of each pool's schedule, or are seen to grow for it",
         causes: &["api-server-answers", "nodes-ready"],
         judge: hold,
     },
@@ -30,10 +30,10 @@ pub(crate) const CHECKS: &[Check] = &[
 
 fn hold(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let rooms = known(&snapshot.rooms)?;
-    let short: Vec<&PoolRoom> = rooms.iter().filter(|it| it.is_short()).collect();
+    let short: Vec<&PoolRoom> = rooms.iter().filter(|it| it.minimum.is_short()).collect();
     if !short.is_empty() {
-        let found: Vec<String> = short.iter().map(|it| it.found()).collect();
-        let mut fixes: Vec<String> = short.iter().map(|it| it.fix()).collect();
+        let found: Vec<String> = short.iter().map(|it| it.found(&it.minimum)).collect();
+        let mut fixes: Vec<String> = short.iter().map(|it| it.fix(&it.minimum)).collect();
         fixes.truncate(3);
         return Ok(Verdict::unless(&found, &fixes.join("; ")));
     }
@@ -49,8 +49,7 @@ fn not_computed(room: &PoolRoom) -> Option<String> {
     if let Some(why) = &room.not_known {
         return Some(format!("not computed for pool `{pool}`: {why}"));
     }
-    let grows = matches!(room.growth, Growth::ClusterAutoscaler { .. });
-    (grows && room.lacking > 0).then(|| {
+    room.minimum.depends_on_groups().then(|| {
         format!(
             "Cluster Autoscaler adds nodes for pool `{pool}`, and how large its groups may become is not read"
         )

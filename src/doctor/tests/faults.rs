@@ -290,10 +290,9 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("runner-version-fresh", |it| {
         it.offered = Ok(offers("2.323.0"));
     }),
-    ("nodes-hold-maximum", |it| {
+    ("nodes-hold-minimum", |it| {
         let room = &mut it.rooms.as_mut().unwrap()[0];
-        (room.fits, room.lacking) = (3, 12);
-        room.pending = "0/1 nodes are available: 1 Insufficient cpu".into();
+        (room.minimum.wanted, room.minimum.lacking) = (20, 4);
     }),
     ("busy-runners-keep-node", |it| {
         let room = &mut it.rooms.as_mut().unwrap()[0];

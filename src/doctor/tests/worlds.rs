@@ -11,7 +11,7 @@ use crate::{
     desired::{
         Facts,
         aws::{TO_SERVER, TO_WEBHOOKS},
-        capacity::{Growth, PoolRoom},
+        capacity::{Lack, PoolRoom},
         pool::{
             autoscaler,
             probe::{Answer, State},
@@ -326,13 +326,10 @@ fn make() -> Snapshot {
         }]),
         rooms: Ok(vec![PoolRoom {
             pool: "basic".into(),
-            max: 16,
             placed: 1,
             fits: 15,
-            lacking: 0,
-            pending: String::new(),
-            needs: None,
-            growth: Growth::None,
+            minimum: Lack::default(),
+            maximum: Lack::default(),
             losses: Vec::new(),
             not_known: None,
         }]),
