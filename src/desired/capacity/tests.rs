@@ -60,7 +60,7 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
     assert_eq!(
         short.advice(),
         [
-            "pool `basic`: at most 4 runners; 1 has a node, and 1 more fits now; beside the pools before it, 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower the number in pool `basic`"
+            "pool `basic`: at most 4 runners; 1 has a node, and 1 more fits now; 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower the number in pool `basic`"
         ]
     );
     assert!(short.maximum.is_short());
@@ -84,7 +84,7 @@ fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {
     assert_eq!(advice.len(), 1);
     assert!(
         advice[0].starts_with(
-            "pool `basic`: its schedule needs 3 runners; 0 have a node, and 2 more fit now; beside the pools before it, 1 would stay Pending"
+            "pool `basic`: its schedule needs 3 runners; 0 have a node, and 2 more fit now; 1 would stay Pending"
         ),
         "{advice:?}"
     );
@@ -102,6 +102,11 @@ fn pools_share_the_nodes() {
     assert_eq!((rooms[0].fits, rooms[0].maximum.lacking), (2, 0));
     assert_eq!((rooms[1].fits, rooms[1].maximum.lacking), (2, 1));
     assert_eq!(rooms[1].minimum.lacking, 0);
+    let advice = rooms[1].advice().join("\n");
+    assert!(
+        advice.contains("; with the pools before it, 1 would stay Pending"),
+        "{advice}"
+    );
 }
 
 #[test]

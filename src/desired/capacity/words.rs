@@ -39,10 +39,16 @@ impl PoolRoom {
             "pool `{pool}`: {which} {runners}; {placed} {have} a node, and {fits} more {fit} now"
         );
         if lack.lacking > 0 {
+            // By itself it has room, and not beside the pools that come first in the profile.
+            let beside = if placed + fits >= u64::from(lack.wanted) {
+                "with the pools before it, "
+            } else {
+                ""
+            };
             // Writing to a String cannot fail.
             let _ignored = write!(
                 text,
-                "; beside the pools before it, {} would stay Pending ({})",
+                "; {beside}{} would stay Pending ({})",
                 lack.lacking, lack.pending
             );
         }
