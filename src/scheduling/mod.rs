@@ -86,7 +86,12 @@ impl Cluster {
         })
     }
 
-    /// How many pods like `pod` fit, and why the next one does not.
+    /// How many pods like `pod` fit.
+    pub fn fits(&self, pod: &Pod) -> u64 {
+        self.nodes.values().map(|it| it.room(pod)).sum()
+    }
+
+    /// The same, and why the next one does not fit.
     pub fn room(&self, pod: &Pod) -> Room {
         let mut full = self.clone();
         let fits = full.fill(pod, u64::MAX);

@@ -1,5 +1,7 @@
 //! A node with what its pods use, and a pod that could be put on it. Pure: no I/O.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{ports::HostPort, requests::Amounts, selection::is_selected, taints};
@@ -36,8 +38,9 @@ impl Pod {
 /// A node, and what the pods on it use.
 #[derive(Clone, Debug)]
 pub struct Node {
-    object: Value,
-    has: Amounts,
+    // Not copied with the node.
+    object: Arc<Value>,
+    has: Arc<Amounts>,
     used: Amounts,
     pods: u64,
     ports: Vec<HostPort>,
@@ -47,11 +50,11 @@ impl Node {
     /// A node without pods.
     pub fn of(node: &Value) -> Self {
         Self {
-            object: json!({
+            object: Arc::new(json!({
                 "metadata": {"name": node["metadata"]["name"], "labels": node["metadata"]["labels"]},
                 "spec": {"taints": node["spec"]["taints"], "unschedulable": node["spec"]["unschedulable"]},
-            }),
-            has: Amounts::of(&node["status"]["allocatable"]),
+            })),
+            has: Arc::new(Amounts::of(&node["status"]["allocatable"])),
             used: Amounts::default(),
             pods: 0,
             ports: Vec::new(),
@@ -126,10 +129,9 @@ impl Node {
 
     /// The first rule by which it does not take `pod`, whatever the pod asks for.
     fn rule(&self, pod: &Pod) -> Option<&'static str> {
-        let cordoned = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
         let spec = &self.object["spec"];
         let is_used = |port: &HostPort| self.ports.iter().any(|it| it.collides(port));
-        if spec["unschedulable"] == true && !taints::tolerates(&pod.spec, &cordoned) {
+        if spec["unschedulable"] == true && !tolerates_cordon(&pod.spec) {
             Some("node(s) were unschedulable")
         } else if !taints::tolerates_all(&spec["taints"], &pod.spec) {
             Some("node(s) had untolerated taint(s)")
@@ -141,4 +143,10 @@ impl Node {
             None
         }
     }
+}
+
+/// Whether a pod with this spec may be put on a cordoned node.
+fn tolerates_cordon(spec: &Value) -> bool {
+    let taint = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+    taints::tolerates(spec, &taint)
 }

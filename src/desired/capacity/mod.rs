@@ -130,7 +130,7 @@ impl Seen {
         if room.not_known.is_some() {
             return room;
         }
-        room.fits = self.cluster.room(&Pod::of(pod)).fits;
+        room.fits = self.cluster.fits(&Pod::of(pod));
         room.minimum = self.lack(pool, pod, (largest_minimum(pool), placed), minimums);
         room.maximum = self.lack(pool, pod, (pool.max, placed), maximums);
         room
