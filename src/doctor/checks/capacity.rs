@@ -15,7 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
         category: "runners",
         severity: Severity::Advice,
         claim: "the nodes hold the largest minimum of each pool's schedule, or are seen to grow for it",
-        causes: &["api-server-answers", "nodes-ready"],
+        causes: &["api-server-answers", "nodes-ready", "pods-schedulable"],
         judge: hold,
     },
     Check {

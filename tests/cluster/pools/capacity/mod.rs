@@ -4,6 +4,7 @@
 //!
 //! Several worlds are in one cluster at a time: a label keeps their pods apart.
 
+mod told;
 mod worlds;
 
 use std::{
