@@ -1,6 +1,6 @@
 //! Who adds nodes for pods that stay Pending, and how it may take nodes away from busy runners. Pure: no I/O.
 //!
-//! Sources: Karpenter's documentation of `karpenter.sh/v1` ("NodePools", "Disruption", "Scheduling"), Cluster Autoscaler's
+//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Disruption`, `Scheduling`), Cluster Autoscaler's
 //! of AWS (`cluster-autoscaler/cloudprovider/aws/README.md`).
 
 use serde::{Deserialize, Serialize};

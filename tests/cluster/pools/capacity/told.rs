@@ -1,4 +1,4 @@
-//! What `up` and `doctor` tell of nodes that do not hold a minimum which comes in days, and of a NodePool that does.
+//! What `up` and `doctor` tell of nodes that do not hold a minimum which comes in days, and of a `NodePool` that does.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn verdict(cluster: &Cluster, profile: &Path, id: &str) -> String {
     check(&document, id)["verdict"].as_str().unwrap().to_owned()
 }
 
-/// Makes the kind that Karpenter brings, and a NodePool for the pool's instance type.
+/// Makes the kind that Karpenter brings, and a `NodePool` for the pool's instance type.
 fn node_pool(cluster: &Cluster) {
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
