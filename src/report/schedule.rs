@@ -120,7 +120,7 @@ fn hours_text(hours: Hours) -> String {
     match hours.saved() {
         0 => String::new(),
         saved => format!(
-            "  in {DAYS} days the minimums are {scheduled} runner hours, {saved} % less than the {constant} of min {largest} all the time\n"
+            "  in {DAYS} days the minimums are {scheduled} runner hours,\n  {saved} % less than the {constant} of min {largest} all the time\n"
         ),
     }
 }
