@@ -4,6 +4,7 @@
 //! "How many more fit" is what kube-scheduler would do as long as no other pod is created ([`crate::scheduling`]). What
 //! several pools need together is the best case: the scheduler may place them worse.
 
+mod addresses;
 mod growth;
 mod needs;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::{
     scheduling::{Cluster, Pod},
 };
 
+pub use addresses::addresses;
 pub use growth::Growth;
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
