@@ -1,6 +1,7 @@
 //! Computes the desired resources from a profile and facts. Pure: no I/O. One file per area.
 
 pub mod aws;
+pub mod capacity;
 pub mod charts;
 pub mod crd_schema;
 mod hardening;

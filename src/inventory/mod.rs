@@ -226,6 +226,7 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
         aws: None,
         pools: accounts(profile, known, records),
         monitoring: None,
+        hardening: crate::profile::Hardening::default(),
         timeouts: profile.timeouts.clone(),
     }
 }

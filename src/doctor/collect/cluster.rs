@@ -91,7 +91,7 @@ pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
 
 fn refused(trial: Trial) -> Result<Option<Refused>> {
     match trial {
-        Trial::Admitted | Trial::TooEarly => Ok(None),
+        Trial::Admitted(_) | Trial::TooEarly => Ok(None),
         Trial::Unknown(error) => Err(error),
         Trial::Refused(refusal) => Ok(Some(Refused {
             lacks_room: refusal.lasts == Lasts::UntilRoom,

@@ -25,8 +25,8 @@ use crate::{
 /// The result of a dry run of a pod.
 #[derive(Clone, Debug)]
 pub enum Trial {
-    /// The API server would accept it.
-    Admitted,
+    /// The API server would accept it, as this object.
+    Admitted(Box<Value>),
     /// The API server would reject it.
     Refused(Refusal),
     /// Its namespace does not exist yet.
@@ -107,12 +107,14 @@ impl Registration {
             return Trial::Refused(tried.refusal(&failure.said()));
         }
         if self.min_now() < 2 && claims.len() < 2 {
-            return Trial::Admitted;
+            return Trial::Admitted(Box::new(admitted.clone()));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
         let quotas = context.kube.list(&quotas).await.unwrap_or_default();
-        quota::refusal(&quotas, admitted, self.min_now(), &self.pool)
-            .map_or(Trial::Admitted, Trial::Refused)
+        quota::refusal(&quotas, admitted, self.min_now(), &self.pool).map_or_else(
+            || Trial::Admitted(Box::new(admitted.clone())),
+            Trial::Refused,
+        )
     }
 }
 
@@ -127,12 +129,12 @@ impl PartPod {
             }
         };
         if self.pods < 2 {
-            return Trial::Admitted;
+            return Trial::Admitted(Box::new(admitted));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", self.namespace());
         let quotas = context.kube.list(&quotas).await.unwrap_or_default();
         let Some((name, allows)) = quota::exceeded(&quotas, &admitted, self.pods) else {
-            return Trial::Admitted;
+            return Trial::Admitted(Box::new(admitted));
         };
         let said = format!("{allows}, and its {} pods ask for more together", self.pods);
         Trial::Refused(self.too_many(name, said))

@@ -4,7 +4,10 @@
 use serde_json::Value;
 
 use super::refusal::{Lasts, Refusal};
-use crate::units::quantity::Amount;
+use crate::{
+    scheduling::requests::{amount, total},
+    units::quantity::Amount,
+};
 
 /// The first quota that can never hold this many of `pod`; `pod` includes the defaults of admission.
 pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> Option<Refusal> {
@@ -99,7 +102,7 @@ fn is_best_effort(pod: &Value) -> bool {
 }
 
 /// How much of a quota's resource one pod uses; `None` for resources that are not counted here.
-pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
+fn usage(pod: &Value, resource: &str) -> Option<Amount> {
     let (class, resource) = match resource.split_once(".storageclass.storage.k8s.io/") {
         Some((class, resource)) => (Some(class), resource),
         None => (None, resource),
@@ -119,24 +122,7 @@ pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
             .split_once('.')
             .filter(|(kind, _)| matches!(*kind, "requests" | "limits"))?,
     };
-    let one = |it: &Value| amount(&it["resources"][kind][name]);
-    let plus = |left: Option<Amount>, right: Option<Amount>| match (left, right) {
-        (Some(left), Some(right)) => Some(left.plus(right)),
-        (left, right) => left.or(right),
-    };
-    let list = |key: &str| pod["spec"][key].as_array().into_iter().flatten();
-    // Init containers run one after another, before the others; sidecars run beside all later containers.
-    let (mut beside, mut most) = (None, None);
-    for container in list("initContainers") {
-        let asked = plus(one(container), beside);
-        if container["restartPolicy"] == "Always" {
-            beside = asked;
-        }
-        most = most.max(asked);
-    }
-    let sum = list("containers").fold(beside, |sum, it| plus(sum, one(it)));
-    // The overhead of the runtime class.
-    plus(most.max(sum), amount(&pod["spec"]["overhead"][name]))
+    total(pod, kind, name)
 }
 
 /// The claims of the pod's ephemeral volumes, of one storage class where a quota counts one.
@@ -147,14 +133,6 @@ fn claims<'a>(pod: &'a Value, class: Option<&'a str>) -> impl Iterator<Item = &'
         .filter(move |it| {
             it.is_object() && class.is_none_or(|class| it["storageClassName"] == class)
         })
-}
-
-pub(crate) fn amount(value: &Value) -> Option<Amount> {
-    match value {
-        Value::String(text) => Amount::parse(text),
-        Value::Number(number) => Amount::parse(&number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Creates the pods that a run leads to as a dry run: the runners', and those of what the plan writes. If the API server
 //! rejects one, the run fails before its first write.
 
+mod capacity;
 mod subject;
 mod together;
 
@@ -84,6 +85,7 @@ impl Trials<'_> {
     pub(crate) async fn finish(&mut self, plan: &Plan, output: Output) {
         self.try_parts(plan).await;
         self.tell(plan, output);
+        Box::pin(self.tell_capacity(plan, output)).await;
     }
 
     /// Dry-runs the pods of what `plan` writes besides the pools: of the charts, the schedules and the listeners.
@@ -274,7 +276,7 @@ impl Trials<'_> {
                 error.document().message
             )),
             Trial::TooEarly => told_of_new(subject, tried.foreseen.as_ref()?),
-            Trial::Admitted => None,
+            Trial::Admitted(_) => None,
         }
     }
 }
