@@ -54,7 +54,7 @@ const CAPABILITIES: [&str; 13] = [
     "SYS_CHROOT",
 ];
 
-/// Types of SELinux labels that `baseline` admits.
+/// Types of `SELinux` labels that `baseline` admits.
 const SELINUX_TYPES: [&str; 4] = [
     "container_t",
     "container_init_t",
@@ -188,7 +188,7 @@ fn adds_only(context: &Value, allowed: &[&str]) -> bool {
     added.all(|it| it.as_str().is_some_and(|it| allowed.contains(&it)))
 }
 
-/// What takes away the profiles of the kernel: seccomp, AppArmor, SELinux, kernel parameters, Windows' host processes.
+/// What takes away the profiles of the kernel: seccomp, `AppArmor`, `SELinux`, kernel parameters, Windows' host processes.
 fn profiles(spec: &Value, found: &mut Vec<Violation>) {
     for (path, context) in contexts(spec) {
         if context["seccompProfile"]["type"] == "Unconfined" {

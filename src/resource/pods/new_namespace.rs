@@ -1,6 +1,6 @@
 //! What can be known of pods whose namespace does not exist yet: by a dry run in another namespace.
 //!
-//! A new namespace has no quota and no LimitRange, and no label for Pod Security, because arcctl gives it none. So the
+//! A new namespace has no quota and no `LimitRange`, and no label for Pod Security, because arcctl gives it none. So the
 //! cluster's default level is in force in it. That is in a file of the API server (kubernetes, `PodSecurityConfiguration`),
 //! which nobody can read, but a namespace without such a label shows it. A policy or webhook may be about one of the two
 //! namespaces alone: what it says there is advice. `up` tries the pods again once it has made the namespaces, and ends then

@@ -51,10 +51,12 @@ impl Trials<'_> {
             let pool = pools.find(|it| {
                 it.name == registration.pool && it.namespace == registration.namespace
             })?;
-            let pod = match &tried.trial {
-                Trial::Admitted(admitted) => (**admitted).clone(),
+            let pod = if let Trial::Admitted(admitted) = &tried.trial {
+                (**admitted).clone()
+            } else {
                 // Its namespace is not there yet.
-                _ => with_default_requests(&context.runner_pod(pool).ok()?),
+                let pod = context.runner_pod(pool).ok()?;
+                with_default_requests(&pod)
             };
             Some((pool, pod))
         })
