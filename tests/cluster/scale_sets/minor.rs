@@ -200,6 +200,17 @@ fn another_minor_version_is_refused_while_others_have_a_set() {
     // A patch is no danger for it.
     let patch = with_charts(&cluster, "0.14.1", &[]);
     assert_eq!(cluster.plan(&patch, &[]).code, 0);
+
+    // Neither does the first controller come, while there is none.
+    cluster.helm(&["uninstall", "arc", "-n", SYSTEM, "--wait"], None);
+    let before = cluster.kubernetes_writes();
+    let refused = cluster.up(&new, &[]);
+    let document = refused.expect(7);
+    assert_eq!(document["error"]["object"], CONTROLLER);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`theirs/hand`"), "{message}");
+    assert!(!message.contains("fast"), "ours is no reason: {message}");
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
     cluster.finish();
 }
 
