@@ -47,6 +47,8 @@ fn asked(pool: &str) -> Asked<'_> {
         pool,
         mode: Some(Mode::ScaleSet),
         name: None,
+        image: None,
+        no_labels: false,
     }
 }
 
@@ -123,6 +125,14 @@ fn what_cannot_be_migrated_is_refused() {
         },
         Asked {
             name: Some("x"),
+            ..asked("basic")
+        },
+        Asked {
+            image: Some("registry.example/r:1"),
+            ..asked("basic")
+        },
+        Asked {
+            no_labels: true,
             ..asked("basic")
         },
     ] {
@@ -292,6 +302,9 @@ fn what_comes_next_follows_from_the_profile() {
         (Stage::Removing, &old, add("basic-ss")),
         (Stage::Removing, &both, take_out("basic")),
         (Stage::Removing, &new, Next::Finish),
+        (Stage::Restoring, &new, add("basic")),
+        (Stage::Restoring, &both, take_out("basic-ss")),
+        (Stage::Restoring, &old, Next::Restore),
         (Stage::Back, &new, add("basic")),
         (Stage::Back, &both, take_out("basic-ss")),
         (Stage::Back, &old, Next::Finish),
@@ -302,9 +315,68 @@ fn what_comes_next_follows_from_the_profile() {
         };
         assert_eq!(at.next(profile).unwrap(), next, "{stage:?}");
     }
+    // A pool that the migration did not make stays.
+    for (stage, profile, next) in [
+        (Stage::Restoring, &new, add("basic")),
+        (Stage::Restoring, &both, Next::Restore),
+        (Stage::Restoring, &old, Next::Restore),
+        (Stage::Back, &both, Next::Finish),
+    ] {
+        let at = Migration {
+            stage,
+            was_there: true,
+            ..begun.clone()
+        };
+        assert_eq!(at.next(profile).unwrap(), next, "{stage:?}");
+    }
     let mut neither = both;
     neither.pools.clear();
     assert_eq!(begun.next(&neither).unwrap_err().kind.exit_code(), 65);
+}
+
+/// What an earlier run has proven counts only where nothing but the removal is left.
+#[test]
+fn a_run_that_goes_on_proves_again() {
+    let old = profile(TEXT);
+    let text = with(TEXT);
+    let both = profile(&text);
+    let file = File {
+        name: "arcctl.yaml",
+        text: &text,
+    };
+    let new = profile(&file.without("basic").unwrap());
+    let there = Some(Mode::ScaleSet);
+    for (recorded, mode, profile, stage) in [
+        (Stage::Removing, there, &both, Stage::Beside),
+        (Stage::Removing, there, &old, Stage::Beside),
+        (Stage::Removing, there, &new, Stage::Removing),
+        (Stage::Restoring, there, &both, Stage::Beside),
+        (Stage::Back, there, &old, Stage::Beside),
+        (Stage::Beside, None, &both, Stage::Restoring),
+        (Stage::Restoring, None, &old, Stage::Restoring),
+        (Stage::Back, None, &both, Stage::Restoring),
+        (Stage::Back, None, &new, Stage::Restoring),
+        (Stage::Back, None, &old, Stage::Back),
+    ] {
+        let known = [Migration {
+            stage: recorded,
+            ..begun(&old)
+        }];
+        let asked = Asked {
+            mode,
+            ..asked("basic")
+        };
+        let found = migration(profile, &known, &asked).unwrap().unwrap();
+        assert_eq!(found.stage, stage, "{recorded:?}, {mode:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_was_there_before_is_remembered() {
+    let text = with(TEXT);
+    let both = profile(&text);
+    assert!(!begun(&profile(TEXT)).was_there);
+    assert!(begun(&both).was_there);
 }
 
 #[test]
@@ -319,6 +391,7 @@ fn a_run_with_a_copy_from_before_removes_nothing_that_is_kept() {
     for (stage, held) in [
         (Stage::Beside, [true, true, true]),
         (Stage::Removing, [false, true, true]),
+        (Stage::Restoring, [true, true, true]),
         (Stage::Back, [true, false, false]),
     ] {
         let at = Migration {
@@ -354,4 +427,15 @@ fn the_record_is_read_back() {
         named.forth(),
         "arcctl migrate basic --to scaleSet --name fast"
     );
+    let with_all = Migration {
+        image: Some("registry.example/r:1".into()),
+        no_labels: true,
+        ..named
+    };
+    assert_eq!(
+        with_all.forth(),
+        "arcctl migrate basic --to scaleSet --name fast --image registry.example/r:1 --no-labels"
+    );
+    let text = serde_json::to_string(&with_all).unwrap();
+    assert_eq!(serde_json::from_str::<Migration>(&text).unwrap(), with_all);
 }

@@ -212,11 +212,7 @@ fn killed(
     let at = ground.killed_at(&there, &[], Remote::Kubernetes, nth, effect)?;
     ground.age();
     let mut jobs = cluster.world().github().runs().len();
-    let is_recorded = || {
-        let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
-        inventory["data"]["migration.actions-runner.basic"].is_string()
-    };
-    let goes_back = back && is_recorded();
+    let goes_back = back && is_recorded(cluster);
     let next = if goes_back {
         arguments(&["migrate", "basic", "--back"], file)
     } else {
@@ -244,6 +240,52 @@ fn killed(
     Some(at)
 }
 
+/// Kills the way back before or after its `nth` write, with both pools there, and goes on with it or forth again; what that
+/// write was.
+fn killed_on_the_way_back(
+    ground: &Ground,
+    file: &Path,
+    (nth, effect): (usize, Effect),
+    forth: bool,
+) -> Option<String> {
+    let cluster = &ground.cluster;
+    let beside = [&THERE[..], &["--beside"]].concat();
+    let made = cluster.arcctl(&arguments(&beside, file));
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let back = arguments(&["migrate", "basic", "--back"], file);
+    let at = ground.killed_at(&back, &[], Remote::Kubernetes, nth, effect)?;
+    ground.age();
+    let mut jobs = cluster.world().github().runs().len();
+    if forth || is_recorded(cluster) {
+        let next = if forth { arguments(&THERE, file) } else { back };
+        let ended = dispatching(cluster, &next, &mut jobs);
+        assert_eq!(
+            ended.code, 0,
+            "killed at write {nth} of the way back, {at}: {}",
+            ended.stderr
+        );
+    }
+    none_is_lost(cluster, jobs);
+    at_rest(cluster, file);
+    if forth {
+        assert_eq!(pools(file), ["basic-ss"], "killed at write {nth}, {at}");
+        let ended = dispatching(cluster, &arguments(&BACK, file), &mut jobs);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        none_is_lost(cluster, jobs);
+    }
+    assert_eq!(
+        (pools(file), sets(cluster)),
+        (vec!["basic".into()], Vec::new()),
+        "killed at write {nth} of the way back, {at}"
+    );
+    Some(at)
+}
+
+fn is_recorded(cluster: &Cluster) -> bool {
+    let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+    inventory["data"]["migration.actions-runner.basic"].is_string()
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_killed_migration_goes_on_or_back() {
@@ -257,16 +299,36 @@ fn a_killed_migration_goes_on_or_back() {
         let at = killed(&ground, &file, (nth, effect), back);
         assert!(at.is_some(), "no write {nth}");
     }
+    for (nth, effect, forth) in [(1, Effect::KillAfter, false), (3, Effect::KillAfter, true)] {
+        let at = killed_on_the_way_back(&ground, &file, (nth, effect), forth);
+        assert!(at.is_some(), "no write {nth} of the way back");
+    }
     ground.cluster.finish();
 }
 
-/// At every write, before and after it, on and back, until a migration comes to its end.
+/// At every write, before and after it, on and back, until a migration comes to its end; and so on its way back.
 #[test]
 #[ignore = "it takes hours: `make torture`"]
 fn a_migration_that_is_killed_at_any_write_goes_on_or_back() {
     let ground = Ground::new();
     let file = installed(&ground.cluster);
     let mut writes = Vec::new();
+    'back: for nth in 1.. {
+        for effect in [Effect::Kill, Effect::KillAfter] {
+            for forth in [false, true] {
+                let at = killed_on_the_way_back(&ground, &file, (nth, effect.clone()), forth);
+                let Some(at) = at else { break 'back };
+                writes.push(at);
+            }
+        }
+    }
+    // The last one has ended, and forgotten the migration.
+    assert!(
+        writes.len() > 20,
+        "only {} kills of the way back: {writes:#?}",
+        writes.len()
+    );
+    writes.clear();
     'all: for nth in 1.. {
         for effect in [Effect::Kill, Effect::KillAfter] {
             for back in [false, true] {

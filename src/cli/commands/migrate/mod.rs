@@ -101,6 +101,8 @@ impl MigrateArgs {
             pool: &self.pool,
             mode: mode.filter(|_| !self.back),
             name: self.name.as_deref(),
+            image: self.image.as_deref(),
+            no_labels: self.no_labels,
         }
     }
 }

@@ -75,6 +75,7 @@ impl Work<'_> {
                 Next::Add(name) => Box::pin(self.add(place, &name)).await?,
                 Next::Prove => Box::pin(self.prove(place)).await?,
                 Next::TakeOut(name) => self.take_out(place, &name).await?,
+                Next::Restore => Box::pin(self.restore(place)).await?,
                 Next::Finish => return Box::pin(self.finish(place)).await,
             };
             if !goes_on {
@@ -83,27 +84,17 @@ impl Work<'_> {
         }
     }
 
-    /// Puts the pool `name` into the profile; on the way back it makes it too.
+    /// Puts the pool `name` into the profile.
     async fn add(&mut self, place: &mut Place, name: &str) -> Result<bool> {
-        if place.migration.stage == Stage::Removing {
-            // The new pool has left the profile since it was proven.
-            place.migration.stage = Stage::Beside;
-        }
+        place.migration.unproven();
         let (new, text) = self.with(place, name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        // What refuses the new pool, or the profile without the old one, is told before anything is written.
-        if place.migration.stage == Stage::Beside {
-            let both = File {
-                name: &file.name,
-                text: &text,
-            };
-            both.without(&place.migration.from.name)?;
-        }
+        refuse_alone(place, &file.name, &text)?;
         let opened = Box::pin(self.open(file.clone())).await;
         let session = opened.map_err(without_labels)?;
         let plan = observe::plan(&session.context, &session.desired, false);
         self.limit.within(READING, plan).await?;
-        let question = format!("Put pool `{name}` into `{}`, and make it?", file.name);
+        let question = format!("Put pool `{name}` into `{}`?", file.name);
         let told = self.told(place, &new);
         if !self.agreed(&told, &question)? {
             self.report.declined = true;
@@ -112,9 +103,6 @@ impl Work<'_> {
         }
         self.record(place).await?;
         self.write(place, text, file)?;
-        if place.migration.stage == Stage::Back {
-            return Box::pin(self.up(place)).await;
-        }
         Ok(true)
     }
 
@@ -155,9 +143,9 @@ impl Work<'_> {
     async fn take_out(&mut self, place: &mut Place, name: &str) -> Result<bool> {
         let text = file_of(place).without(name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        if place.migration.stage == Stage::Back {
+        if place.migration.stage.is_way_back() {
             let told = format!(
-                "pool `{}` stays; pool `{name}` ends its jobs, is removed, and leaves `{}`",
+                "pool `{0}` is made and proven as it was; then pool `{name}`, which leaves `{1}`, ends its jobs and is removed",
                 place.migration.from.name, file.name
             );
             if !self.agreed(&told, "Go back?")? {
@@ -166,6 +154,17 @@ impl Work<'_> {
         }
         self.record(place).await?;
         self.write(place, text, file)?;
+        Ok(true)
+    }
+
+    /// Makes and proves the old pool as it was. The new one is kept until then: jobs may have no other.
+    async fn restore(&mut self, place: &mut Place) -> Result<bool> {
+        self.record(place).await?;
+        if !Box::pin(self.up(place)).await? {
+            return Ok(false);
+        }
+        place.migration.stage = Stage::Back;
+        self.record(place).await?;
         Ok(true)
     }
 
@@ -201,6 +200,13 @@ impl Work<'_> {
             Next::TakeOut(name) => (
                 format!("pool `{name}` ends its jobs, is removed, and leaves the profile"),
                 None,
+            ),
+            Next::Restore => (
+                format!(
+                    "pool `{from}` is made and proven as it was, then `{}` goes",
+                    place.migration.to
+                ),
+                Some(place.file.clone()),
             ),
             Next::Finish => (
                 "the profile has one of the two pools: the other one ends its jobs and is removed"
@@ -239,8 +245,8 @@ impl Work<'_> {
             let wish = Wish {
                 name,
                 mode: place.migration.mode,
-                image: self.args.image.as_deref(),
-                labels: !self.args.no_labels,
+                image: place.migration.image.as_deref(),
+                labels: !place.migration.no_labels,
             };
             (&from.name, counterpart(old.unwrap_or(from), &wish)?)
         };
@@ -252,7 +258,7 @@ impl Work<'_> {
 
     /// Finds out what the new pool changes for jobs.
     fn compare(&mut self, place: &Place, new: &Pool) {
-        if place.migration.stage == Stage::Back {
+        if place.migration.stage.is_way_back() {
             return;
         }
         let old = &place.migration.from;
@@ -262,10 +268,16 @@ impl Work<'_> {
 
     /// What is about to happen, for a question.
     fn told(&self, place: &Place, new: &Pool) -> String {
-        if place.migration.stage == Stage::Back {
+        let (to, file) = (&place.migration.to, &place.file.name);
+        if place.migration.stage.is_way_back() {
+            let ends = if place.migration.was_there {
+                "stays"
+            } else {
+                "ends its jobs and is removed"
+            };
             return format!(
-                "pool `{}` is put back into `{}` as it was, and made; then `{}` ends its jobs and is removed",
-                new.name, place.file.name, place.migration.to
+                "pool `{}` is put back into `{file}` as it was, made and proven; then `{to}` {ends}",
+                new.name
             );
         }
         self.report.summary(&place.migration, new)
@@ -336,6 +348,17 @@ fn without_labels(error: Error) -> Error {
         return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
     }
     error
+}
+
+/// What refuses the profile without the pool that is to go, told before anything is written.
+fn refuse_alone(place: &Place, name: &str, text: &str) -> Result<()> {
+    let migration = &place.migration;
+    let goes = match (migration.stage.is_way_back(), migration.was_there) {
+        (false, _) => &migration.from.name,
+        (true, false) => &migration.to,
+        (true, true) => return Ok(()),
+    };
+    File { name, text }.without(goes).map(|_| ())
 }
 
 fn file_of(place: &Place) -> File<'_> {
