@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     harness::{cluster::Ended, waiting::until},
+    pools::smoke::{commit, rendered},
     torture::ground::Ground,
 };
 
@@ -45,6 +46,11 @@ const BACK: [&str; 4] = ["migrate", "basic-ss", "--to", "runnerDeployment"];
 
 /// A cluster with one pool of the other mode, and jobs of three seconds.
 fn installed(cluster: &Cluster) -> PathBuf {
+    with_minimum(cluster, 2)
+}
+
+/// The same, with this minimum.
+fn with_minimum(cluster: &Cluster, minimum: u32) -> PathBuf {
     let github = cluster.world().github();
     github.keep_scale_set_labels(true);
     github.set_actions_faults(ActionsFaults {
@@ -52,7 +58,15 @@ fn installed(cluster: &Cluster) -> PathBuf {
         ..ActionsFaults::default()
     });
     let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
-    let profile = cluster.profile("arcctl", &[("charts:\n", &located), (LARGE, SMALL)]);
+    let minimum = format!("    min: {minimum}\n");
+    let profile = cluster.profile(
+        "arcctl",
+        &[
+            ("charts:\n", &located),
+            (LARGE, SMALL),
+            ("    min: 2\n", &minimum),
+        ],
+    );
     assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
     profile
 }
@@ -196,6 +210,27 @@ fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     assert_eq!(sets(&cluster), [""; 0]);
     none_is_lost(&cluster, jobs);
+    at_rest(&cluster, &file);
+    cluster.finish();
+}
+
+/// A new pool of which no runner has started is no reason to remove the old one.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn without_a_minimum_the_old_pool_stays_until_a_job_has_run() {
+    let cluster = Cluster::fast();
+    let file = with_minimum(&cluster, 0);
+    let ended = cluster.arcctl(&arguments(&THERE, &file));
+    assert_eq!(ended.expect(0)["stage"], "beside", "{}", ended.stderr);
+    let said = "no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert_eq!(pools(&file), ["basic", "basic-ss"]);
+
+    commit(&cluster, &rendered(&cluster, &file));
+    let proven = [&THERE[..], &["--smoke", REPOSITORY]].concat();
+    let ended = cluster.arcctl(&arguments(&proven, &file));
+    assert_eq!(ended.expect(0)["stage"], Value::Null, "{}", ended.stderr);
+    assert_eq!(pools(&file), ["basic-ss"]);
     at_rest(&cluster, &file);
     cluster.finish();
 }

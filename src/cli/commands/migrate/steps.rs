@@ -9,7 +9,7 @@ use crate::{
     migration::{
         Migration, Next, Stage,
         counterpart::{Counterpart, Wish, counterpart},
-        peaks::Peaks,
+        peaks::{Peaks, minimum_at},
         text::File,
         workflows::Workflows,
     },
@@ -117,7 +117,7 @@ impl Work<'_> {
         if let Some(new) = place.file.profile.pool(&from.namespace, to) {
             self.compare(place, new);
         }
-        if self.args.beside {
+        if self.args.beside || !self.has_had_a_runner(place) {
             return Ok(false);
         }
         let workflows = self.report.workflows.as_ref();
@@ -137,6 +137,25 @@ impl Work<'_> {
         place.migration.stage = Stage::Removing;
         self.record(place).await?;
         Ok(true)
+    }
+
+    /// Whether a runner of the new pool has started: by its minimum, or by the job of `--smoke`. Without one it is not known
+    /// that one can start, and both pools stay, which is said.
+    fn has_had_a_runner(&self, place: &Place) -> bool {
+        let migration = &place.migration;
+        let new = place
+            .file
+            .profile
+            .pool(&migration.from.namespace, &migration.to);
+        let minimum = new.map_or(0, |it| minimum_at(it, jiff::Timestamp::now()));
+        if minimum > 0 || self.args.smoke.is_some() {
+            return true;
+        }
+        self.output.note(format!(
+            "advice: the minimum of pool `{}` in force is 0, and no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`, or a minimum, and run the command again",
+            migration.to
+        ));
+        false
     }
 
     /// Takes the pool `name` out of the profile.
