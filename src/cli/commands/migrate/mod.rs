@@ -1,5 +1,6 @@
 //! `arcctl migrate`: moves a pool to the other mode of the controller, with both pools in between.
 
+mod checks;
 mod steps;
 
 use std::{path::Path, time::Instant};

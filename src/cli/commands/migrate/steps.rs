@@ -2,14 +2,13 @@
 
 use super::MigrateArgs;
 use crate::{
-    cli::commands::smoke::{self, SmokeArgs},
     clients::kube::Kube,
     error::{Error, Result, System},
     inventory::{self, Home},
     migration::{
         Migration, Next, Stage,
         counterpart::{Counterpart, Wish, counterpart},
-        peaks::{Peaks, minimum_at},
+        peaks::Peaks,
         text::File,
         workflows::Workflows,
     },
@@ -66,6 +65,10 @@ impl Work<'_> {
     }
 
     async fn steps(&mut self, place: &mut Place) -> Result<()> {
+        let first = place.migration.next(&place.file.profile)?;
+        if !self.args.dry_run {
+            Box::pin(self.check(place, &first)).await?;
+        }
         loop {
             let next = place.migration.next(&place.file.profile)?;
             if self.args.dry_run {
@@ -92,6 +95,8 @@ impl Work<'_> {
         refuse_alone(place, &file.name, &text)?;
         let opened = Box::pin(self.open(file.clone())).await;
         let session = opened.map_err(without_labels)?;
+        // The lock cannot have a pool that the file does not have yet: the run that makes it compares them.
+        session.lock.check_others()?;
         let plan = observe::plan(&session.context, &session.desired, false);
         self.limit.within(READING, plan).await?;
         let question = format!("Put pool `{name}` into `{}`?", file.name);
@@ -137,25 +142,6 @@ impl Work<'_> {
         place.migration.stage = Stage::Removing;
         self.record(place).await?;
         Ok(true)
-    }
-
-    /// Whether a runner of the new pool has started: by its minimum, or by the job of `--smoke`. Without one it is not known
-    /// that one can start, and both pools stay, which is said.
-    fn has_had_a_runner(&self, place: &Place) -> bool {
-        let migration = &place.migration;
-        let new = place
-            .file
-            .profile
-            .pool(&migration.from.namespace, &migration.to);
-        let minimum = new.map_or(0, |it| minimum_at(it, jiff::Timestamp::now()));
-        if minimum > 0 || self.args.smoke.is_some() {
-            return true;
-        }
-        self.output.note(format!(
-            "advice: the minimum of pool `{}` in force is 0, and no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`, or a minimum, and run the command again",
-            migration.to
-        ));
-        false
     }
 
     /// Takes the pool `name` out of the profile.
@@ -237,6 +223,10 @@ impl Work<'_> {
         if let Some(file) = file {
             let opened = Box::pin(self.open(file)).await;
             let session = opened.map_err(without_labels)?;
+            match next {
+                Next::Add(_) => session.lock.check_others()?,
+                _ => session.lock.check()?,
+            }
             let plan = observe::plan(&session.context, &session.desired, false);
             let plan = self.limit.within(READING, plan).await?;
             self.report.changes = Some(plan.changes());
@@ -334,29 +324,14 @@ impl Work<'_> {
         ended
     }
 
-    async fn open(&mut self, file: ProfileFile) -> Result<Session> {
+    /// A session of a profile.
+    pub(super) async fn open(&mut self, file: ProfileFile) -> Result<Session> {
         let opened = ordinary::open(self.global, file, self.output);
         let session = self.limit.within(READING, opened).await?;
         if !std::mem::replace(&mut self.has_told_target, true) {
             self.output.note_sentence(&session.target(), 2);
         }
         Ok(session)
-    }
-
-    /// Has a job run on the new pool, if a repository with the workflow is named.
-    async fn smoke(&self, place: &Place) -> Result<()> {
-        let Some(repository) = &self.args.smoke else {
-            return Ok(());
-        };
-        let args = SmokeArgs::of_pool(
-            place.migration.to.clone(),
-            repository.clone(),
-            self.args.token_env.clone(),
-            self.args.timeout,
-        );
-        let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
-        self.output.note(report::smoke::text(&ended).trim_end());
-        ended.error.map_or(Ok(()), Err)
     }
 }
 
