@@ -3,7 +3,7 @@
 mod interrupted;
 
 use super::{
-    counterpart::{Counterpart, Wish, counterpart},
+    counterpart::{Counterpart, Wish, counterpart, found_by},
     text::File,
     workflows::Workflows,
     *,
@@ -203,7 +203,9 @@ fn back_the_old_name_stays_a_label() {
         back.image,
         "summerwind/actions-runner:v2.336.0-ubuntu-22.04"
     );
-    assert_eq!(back.labels, ["ubuntu-22.04", "basic-ss"]);
+    // By its own name a job finds the new pool alone.
+    assert_eq!(back.labels, ["ubuntu-22.04", "basic-ss", "basic"]);
+    assert!(!found_by(&there).contains(&"basic".to_owned()));
     assert!(back.scaling.is_some());
     assert_eq!(Workflows::of(&found, &there, &back).lost, [""; 0]);
 }

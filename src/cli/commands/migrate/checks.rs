@@ -47,7 +47,7 @@ impl Work<'_> {
             place.migration.to.clone(),
             repository.clone(),
             self.args.token_env.clone(),
-            self.args.timeout,
+            self.limit.rest(),
         );
         let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
         self.output.note(report::smoke::text(&ended).trim_end());

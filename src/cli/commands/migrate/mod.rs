@@ -65,6 +65,9 @@ pub(crate) struct MigrateArgs {
     #[arg(long)]
     beside: bool,
     /// Run a job on the new pool before the old one is removed, by the workflow that `render` writes, in this repository
+    ///
+    /// The workflow needs a job for the new pool: stop with `--beside` first, run `arcctl render`, commit the workflow, and run
+    /// the same command again.
     #[arg(long, value_name = "OWNER/NAME")]
     smoke: Option<String>,
     /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without

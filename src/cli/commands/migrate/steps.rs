@@ -289,7 +289,11 @@ impl Work<'_> {
                 new.name
             );
         }
-        self.report.summary(&place.migration, new)
+        let mut told = self.report.summary(&place.migration, new);
+        if self.args.smoke.is_some() && !self.args.beside {
+            told.push_str(&smoke_needs(&new.name));
+        }
+        told
     }
 
     fn agreed(&mut self, told: &str, question: &str) -> Result<bool> {
@@ -342,6 +346,13 @@ fn without_labels(error: Error) -> Error {
         return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
     }
     error
+}
+
+/// What the job of `--smoke` needs, which nobody can have committed before the new pool is in the profile.
+fn smoke_needs(pool: &str) -> String {
+    format!(
+        "\n`--smoke` needs a job for `{pool}` in the workflow of the repository: without one, answer no, run this command with `--beside`, then `arcctl render`, commit the workflow, and run the same command again without `--beside`"
+    )
 }
 
 /// What refuses the profile without the pool that is to go, told before anything is written.
