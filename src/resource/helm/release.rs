@@ -43,6 +43,7 @@ impl HelmRelease {
         let record = self.record(context).await?;
         let Some(record) = record.filter(|it| it.status != "uninstalled") else {
             minor::refuse_for_others(context, self, None).await?;
+            minor::refuse_beside_left(context, self).await?;
             return self.before_installation(context).await;
         };
         let ownership = record.ownership(&self.profile);
@@ -247,7 +248,11 @@ impl HelmRelease {
 
 /// Whether this run adopts the release without an upgrade, which would restart its pods. A broken release
 /// (failed, half uninstalled) is upgraded.
-fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Ownership) -> bool {
+pub(in crate::resource) fn is_left_as_it_is(
+    context: &Context,
+    record: &ReleaseRecord,
+    ownership: &Ownership,
+) -> bool {
     record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)
 }
 

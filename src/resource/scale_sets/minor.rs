@@ -21,7 +21,11 @@ use crate::{
     resource::{
         context::Context,
         deletion::release_id,
-        helm::{release::newest_release, uninstall},
+        helm::{
+            record::ReleaseRecord,
+            release::{is_left_as_it_is, newest_release},
+            uninstall,
+        },
         observed::Ownership,
     },
 };
@@ -159,6 +163,31 @@ pub(crate) async fn keeps_crds(context: &Context, crds: &CrdSet) -> Result<bool>
     let namespace = &context.profile.scale_sets.namespace;
     let record = newest_release(&context.kube, namespace, names::SCALE_SET_RELEASE).await?;
     Ok(record.is_some_and(|it| deletes(&crds.chart.version, &it.chart_version)))
+}
+
+/// Refuses a new scale set where `--adopt` leaves its controller as it is, of another minor version, which would delete it:
+/// the run would wait for the end of a controller that stays.
+pub(crate) async fn refuse_beside_left(context: &Context, release: &HelmRelease) -> Result<()> {
+    if !context.adopt || release.chart.name != names::SCALE_SET_CHART {
+        return Ok(());
+    }
+    let namespace = &context.profile.scale_sets.namespace;
+    let record = newest_release(&context.kube, namespace, names::SCALE_SET_RELEASE).await?;
+    let wanted = &release.chart.version;
+    let stays = |it: &ReleaseRecord| {
+        let ownership = it.ownership(&context.profile.name);
+        is_left_as_it_is(context, it, &ownership) && deletes(&it.chart_version, wanted)
+    };
+    let Some(controller) = record.filter(stays) else {
+        return Ok(());
+    };
+    let (name, installed) = (&release.name, &controller.chart_version);
+    let message = format!(
+        "`--adopt` leaves the controller of scale sets as it is, of chart {installed}, which would delete the new scale set `{name}` of chart {wanted}"
+    );
+    Err(Error::new(ErrorKind::Refused, System::Kubernetes, message)
+        .object(release_id(&release.namespace, name))
+        .hint("adopt without this pool first; then put it into the profile, and the next `up` upgrades the controller and makes it"))
 }
 
 /// The scale sets of the whole cluster that the controller of `release` would delete, where it changes to another minor

@@ -268,6 +268,7 @@ fn an_adopted_installation_of_an_older_version_comes_to_that_of_the_profile() {
     let cluster = Cluster::fast();
     install_by_hand(&cluster);
     let without_labels = [("    labels: [gpu]\n", "")];
+    a_new_pool_is_not_adopted(&cluster, &without_labels);
     let profile = with_charts(&cluster, "0.14.2", &without_labels);
     let ended = cluster.up(&profile, &["--adopt"]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
@@ -281,6 +282,19 @@ fn an_adopted_installation_of_an_older_version_comes_to_that_of_the_profile() {
     assert_eq!(at_github(&cluster), ids, "it was registered anew");
     all_done(&cluster, 8);
     cluster.finish();
+}
+
+/// The controller that stays would delete a new set of another minor version.
+fn a_new_pool_is_not_adopted(cluster: &Cluster, edits: &[(&str, &str)]) {
+    let second = FAST.replace("name: fast", "name: second");
+    let edits = [edits, &[("timeouts:", second.as_str())][..]].concat();
+    let more = with_charts(cluster, "0.14.2", &edits);
+    let before = cluster.kubernetes_writes();
+    let refused = cluster.up(&more, &["--adopt"]);
+    let document = refused.expect(7);
+    let object = &document["error"]["object"];
+    assert_eq!(object, "helm-release/actions-runner/second");
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
 }
 
 fn install_by_hand(cluster: &Cluster) {
