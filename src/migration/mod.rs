@@ -6,6 +6,7 @@
 //! interrupted anywhere goes on when the same command runs again, or goes back.
 
 pub mod counterpart;
+pub mod held;
 pub mod peaks;
 pub mod text;
 pub mod workflows;
@@ -13,7 +14,6 @@ pub mod workflows;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{names, resource::Id},
     error::{Error, ErrorKind, Result, System},
     profile::{Mode, Pool, Profile},
 };
@@ -289,27 +289,6 @@ impl Migration {
             "put `{}` back, and run the same command again",
             self.from.name
         ))
-    }
-
-    /// The pools that a run must not remove, although the profile at hand may lack one of them.
-    fn held(&self) -> Vec<(&str, Mode)> {
-        let old = (self.from.name.as_str(), self.from.mode);
-        let new = (self.to.as_str(), self.mode);
-        match self.stage {
-            Stage::Beside | Stage::Restoring => vec![old, new],
-            Stage::Removing => vec![new],
-            Stage::Back if self.was_there => vec![old, new],
-            Stage::Back => vec![old],
-        }
-    }
-
-    /// Whether a run must not remove this object of the profile called `profile`: the profile at hand may be a copy from before.
-    pub fn holds(&self, id: &Id, profile: &str) -> bool {
-        let is_of = |(name, mode): &(&str, Mode)| {
-            let keeps_minimums = *mode == Mode::ScaleSet;
-            id.name() == *name || (keeps_minimums && id.name() == names::schedule_name(profile))
-        };
-        id.namespace() == Some(self.from.namespace.as_str()) && self.held().iter().any(is_of)
     }
 
     /// The command that goes on.

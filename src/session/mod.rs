@@ -40,7 +40,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result, System},
     inventory,
-    migration::Migration,
+    migration::{Migration, held},
     observe,
     profile::Profile,
     resource::{
@@ -252,6 +252,7 @@ impl Session {
         self.desired.extend(left.goes);
         self.gone = left.gone;
         let outgoing = minor::outgoing(&self.context).await?;
+        held::refuse_outgoing(&self.migrations, &self.context.profile, &outgoing)?;
         let drains = upgrade::drains(&self.context.profile, &outgoing);
         self.desired.extend(drains);
         set_order(&mut self.desired)

@@ -4,11 +4,12 @@ mod interrupted;
 
 use super::{
     counterpart::{Counterpart, Wish, counterpart, found_by},
+    held::refuse_outgoing,
     text::File,
     workflows::Workflows,
     *,
 };
-use crate::profile::load;
+use crate::{desired::resource::Id, profile::load};
 
 const TEXT: &str = "# ours
 apiVersion: arcctl.dev/v1
@@ -414,6 +415,26 @@ fn a_run_with_a_copy_from_before_removes_nothing_that_is_kept() {
         );
         assert!(notice.contains("`arcctl migrate basic --back`"), "{notice}");
     }
+}
+
+#[test]
+fn another_version_of_the_charts_ends_no_set_that_a_migration_keeps() {
+    let text = with(TEXT);
+    let (old, both) = (profile(TEXT), profile(&text));
+    let kept = [begun(&old)];
+    let outgoing = ["basic-ss", "left"].map(|it| ("actions-runner".to_owned(), it.to_owned()));
+    let error = refuse_outgoing(&kept, &old, &outgoing).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 7);
+    assert!(error.message.contains("scale set `basic-ss`"), "{error}");
+    assert!(
+        error
+            .hint
+            .unwrap()
+            .contains("`arcctl migrate basic --back`")
+    );
+    // With the pool in the profile it is made again; without a migration it leaves like any other.
+    assert!(refuse_outgoing(&kept, &both, &outgoing).is_ok());
+    assert!(refuse_outgoing(&[], &old, &outgoing).is_ok());
 }
 
 #[test]
