@@ -20,6 +20,15 @@ impl Migration {
         }
     }
 
+    /// The pool that is to go; `None` where both stay.
+    pub fn goes(&self) -> Option<&str> {
+        match (self.stage.is_way_back(), self.was_there) {
+            (false, _) => Some(&self.from.name),
+            (true, false) => Some(&self.to),
+            (true, true) => None,
+        }
+    }
+
     /// Whether a run must not remove this object of the profile called `profile`: the profile at hand may be a copy from before.
     pub fn holds(&self, id: &Id, profile: &str) -> bool {
         let is_of = |(name, mode): &(&str, Mode)| {

@@ -379,7 +379,16 @@ fn a_pool_that_was_there_before_is_remembered() {
     let text = with(TEXT);
     let both = profile(&text);
     assert!(!begun(&profile(TEXT)).was_there);
-    assert!(begun(&both).was_there);
+    let there = begun(&both);
+    assert!(there.was_there);
+    assert_eq!(there.goes(), Some("basic"));
+    let back = |was_there| Migration {
+        stage: Stage::Restoring,
+        was_there,
+        ..there.clone()
+    };
+    assert_eq!(back(false).goes(), Some("basic-ss"));
+    assert_eq!(back(true).goes(), None);
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn a_pool_moves_there_and_back_while_jobs_run() {
     let file = installed(&cluster);
     let mut jobs = 0;
     a_dry_run_writes_nothing(&cluster, &file);
+    its_own_runner_does_not_go(&cluster, &file);
     let there = dispatching(&cluster, &arguments(&THERE, &file), &mut jobs);
     let told = there.expect(0);
     assert_eq!(told["newPool"], "basic-ss", "{told:#}");
@@ -156,6 +157,19 @@ fn a_pool_moves_there_and_back_while_jobs_run() {
     none_is_lost(&cluster, jobs);
     at_rest(&cluster, &file);
     cluster.finish();
+}
+
+/// The runner that runs the command would be removed with its pool.
+fn its_own_runner_does_not_go(cluster: &Cluster, file: &Path) {
+    let before = std::fs::read_to_string(file).unwrap();
+    let writes = cluster.kubernetes_writes();
+    let runner = cluster.world().github().runners()[0].name.clone();
+    let inside = cluster.arcctl_with(&arguments(&THERE, file), &[("RUNNER_NAME", &runner)]);
+    let document = inside.expect(7);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("a runner of pool `basic`"), "{message}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), before);
+    assert_eq!(cluster.kubernetes_writes(), writes);
 }
 
 fn a_dry_run_writes_nothing(cluster: &Cluster, file: &Path) {

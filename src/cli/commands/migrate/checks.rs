@@ -6,12 +6,18 @@ use crate::{
     error::Result,
     migration::{Next, peaks::minimum_at},
     report,
-    session::lock,
+    run::READING,
+    session::{lock, teardown::advice},
 };
 
 impl Work<'_> {
     /// Fails if a run that begins with `first` is refused, before it writes anything.
     pub(super) async fn check(&mut self, place: &Place, first: &Next) -> Result<()> {
+        let migration = &place.migration;
+        if let Some(goes) = migration.goes() {
+            let own = advice::refuse_runner_of(&place.kube, (&migration.from.namespace, goes));
+            self.limit.within(READING, own).await?;
+        }
         // A pool that is put into the profile is compared with the lock when that is known to be possible.
         if matches!(first, Next::Add(_)) || lock::read(self.global)?.is_none() {
             return Ok(());

@@ -357,11 +357,8 @@ fn smoke_needs(pool: &str) -> String {
 
 /// What refuses the profile without the pool that is to go, told before anything is written.
 fn refuse_alone(place: &Place, name: &str, text: &str) -> Result<()> {
-    let migration = &place.migration;
-    let goes = match (migration.stage.is_way_back(), migration.was_there) {
-        (false, _) => &migration.from.name,
-        (true, false) => &migration.to,
-        (true, true) => return Ok(()),
+    let Some(goes) = place.migration.goes() else {
+        return Ok(());
     };
     File { name, text }.without(goes).map(|_| ())
 }
