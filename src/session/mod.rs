@@ -229,7 +229,9 @@ impl Session {
         let mut left = observe::left_behind(context, records, &self.desired).await?;
         let name = &context.profile.name;
         let is_held = |id: &Id| {
-            backup::is_part(id, name) || self.migrations.iter().any(|it| it.holds(id, name))
+            backup::is_part(id, name)
+                || inventory::is_of_migrations(id, name)
+                || self.migrations.iter().any(|it| it.holds(id, name))
         };
         left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {

@@ -40,6 +40,9 @@ const SMALL: &str = "    containerMode: none
         limits: {cpu: 500m, memory: 512Mi}
 ";
 
+/// The Secret with the old pool.
+const SECRET: &str = "arcctl-dogecompany-migration";
+
 /// The way there, and the way back of one that has ended.
 const THERE: [&str; 4] = ["migrate", "basic", "--to", "scaleSet"];
 const BACK: [&str; 4] = ["migrate", "basic-ss", "--to", "runnerDeployment"];
@@ -118,6 +121,17 @@ fn at_rest(cluster: &Cluster, file: &Path) {
         !data.keys().any(|it| it.starts_with("migration.")),
         "{data:?}"
     );
+    assert!(!data["resources"].as_str().unwrap().contains(SECRET));
+    let secrets = [
+        "-n",
+        "actions-runner-system",
+        "get",
+        "secrets",
+        "-o",
+        "name",
+    ];
+    let secrets = cluster.kubectl(&secrets, None);
+    assert!(!secrets.contains(SECRET), "{secrets}");
     let up = cluster.up(file, &[]);
     assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
 }
@@ -203,6 +217,7 @@ fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
         let shown = cluster.arcctl(&[command, "-f", file.to_str().unwrap()]);
         assert!(shown.stderr.contains(notice), "{command}: {}", shown.stderr);
     }
+    the_old_pool_is_in_a_secret(&cluster);
     // Another one is refused.
     let other = [
         "migrate",
@@ -247,6 +262,21 @@ fn without_a_minimum_the_old_pool_stays_until_a_job_has_run() {
     assert_eq!(pools(&file), ["basic-ss"]);
     at_rest(&cluster, &file);
     cluster.finish();
+}
+
+/// Its environment may have what nobody must read who may read a `ConfigMap`.
+fn the_old_pool_is_in_a_secret(cluster: &Cluster) {
+    let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+    let data = &inventory["data"];
+    let record = data["migration.actions-runner.basic"].as_str().unwrap();
+    assert!(!record.contains("ubuntu-22.04"), "{record}");
+    assert!(data["resources"].as_str().unwrap().contains(SECRET));
+    let secret = cluster.get("secret", "actions-runner-system", SECRET);
+    assert_eq!(
+        secret["metadata"]["labels"]["arcctl.dev/profile"],
+        "dogecompany"
+    );
+    assert!(secret["data"]["actions-runner.basic"].is_string());
 }
 
 /// Kills a migration before or after its `nth` write, and has it go on or back; what that write was.

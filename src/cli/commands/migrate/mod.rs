@@ -153,8 +153,10 @@ async fn migrate(work: &mut Work<'_>, file: ProfileFile, text: String) -> Result
     let (global, profile) = (work.global, &file.profile);
     let opened = async {
         let kube = Box::pin(Connection::open(global, profile)).await?.kube;
-        let known = inventory::read(&kube, inventory::Home::of(profile)).await?;
-        Ok((kube, known.migrations))
+        let home = inventory::Home::of(profile);
+        let known = inventory::read(&kube, home).await?.migrations;
+        let known = inventory::with_pools(&kube, home, known, profile).await?;
+        Ok((kube, known))
     };
     let (kube, recorded) = work.limit.within(READING, opened).await?;
     let Some(migration) = migration(profile, &recorded, &work.args.asked())? else {

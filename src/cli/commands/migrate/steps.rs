@@ -243,6 +243,7 @@ impl Work<'_> {
     fn with(&mut self, place: &Place, name: &str) -> Result<(Pool, String)> {
         let from = &place.migration.from;
         let (after, made) = if name == from.name {
+            refuse_unknown(from)?;
             let as_it_was = Counterpart {
                 pool: from.clone(),
                 differs: Vec::new(),
@@ -353,6 +354,19 @@ fn smoke_needs(pool: &str) -> String {
     format!(
         "\n`--smoke` needs a job for `{pool}` in the workflow of the repository: without one, answer no, run this command with `--beside`, then `arcctl render`, commit the workflow, and run the same command again without `--beside`"
     )
+}
+
+/// Fails where nothing has the old pool any more: neither the profile, nor the Secret that is made when a migration begins.
+fn refuse_unknown(from: &Pool) -> Result<()> {
+    if !from.image.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failed(
+        System::Kubernetes,
+        format!("how pool `{}` was is not known: its record is gone", from.name),
+    )
+    .object(format!("pool `{}`", from.name))
+    .hint("put it back into the profile by hand, from your repository, and run the same command again"))
 }
 
 /// What refuses the profile without the pool that is to go, told before anything is written.
