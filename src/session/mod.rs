@@ -40,7 +40,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result, System},
     inventory,
-    migration::Migration,
+    migration::{Migration, held},
     observe,
     profile::Profile,
     resource::{
@@ -229,7 +229,9 @@ impl Session {
         let mut left = observe::left_behind(context, records, &self.desired).await?;
         let name = &context.profile.name;
         let is_held = |id: &Id| {
-            backup::is_part(id, name) || self.migrations.iter().any(|it| it.holds(id, name))
+            backup::is_part(id, name)
+                || inventory::is_of_migrations(id, name)
+                || self.migrations.iter().any(|it| it.holds(id, name))
         };
         left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {
@@ -252,6 +254,7 @@ impl Session {
         self.desired.extend(left.goes);
         self.gone = left.gone;
         let outgoing = minor::outgoing(&self.context).await?;
+        held::refuse_outgoing(&self.migrations, &self.context.profile, &outgoing)?;
         let drains = upgrade::drains(&self.context.profile, &outgoing);
         self.desired.extend(drains);
         set_order(&mut self.desired)

@@ -37,7 +37,7 @@ impl Kind {
     }
 
     /// Whether the profile has changed since it was locked, and nobody else has changed anything.
-    const fn is_of_the_profile(self) -> bool {
+    pub const fn is_of_the_profile(self) -> bool {
         matches!(
             self,
             Self::NotLocked | Self::ValuesChanged | Self::NotNeeded

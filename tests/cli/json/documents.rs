@@ -155,6 +155,8 @@ pub(super) fn migration_document() -> Value {
         pool: &old.name,
         mode: Some(Mode::ScaleSet),
         name: Some("new"),
+        image: None,
+        no_labels: false,
     };
     let migrated = Migrated {
         profile: profile.name.clone(),

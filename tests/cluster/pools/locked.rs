@@ -150,6 +150,7 @@ fn moved(cluster: &Cluster, registry: &ImageRegistry, profile: &Path) {
     let file = profile.to_str().unwrap();
     let verify = ["verify", "-f", file, "-o", "json"];
     let _document = refused(cluster, || cluster.arcctl(&verify));
+    a_migration_is_refused(cluster, profile, &image);
 
     // Could not find out is not fine.
     let status = http::StatusCode::SERVICE_UNAVAILABLE;
@@ -159,4 +160,22 @@ fn moved(cluster: &Cluster, registry: &ImageRegistry, profile: &Path) {
     assert_eq!(document["error"]["system"], json!("registry"));
     assert_eq!(cluster.kubernetes_writes(), writes);
     registry.refuse_with(None);
+}
+
+/// A migration is made of runs that install: it compares the lock before it writes the profile or the cluster.
+fn a_migration_is_refused(cluster: &Cluster, profile: &Path, image: &str) {
+    cluster.world().github().keep_scale_set_labels(true);
+    let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
+    let text = std::fs::read_to_string(profile).unwrap();
+    let text = text.replace("charts:\n", &located);
+    let file = cluster.file("migrated.yaml", &text);
+    let lock = |file: &Path| file.with_extension("lock");
+    std::fs::copy(lock(profile), lock(&file)).unwrap();
+    let command = ["migrate", "basic", "--to", "scaleSet", "-o", "json", "-f"];
+    for how in ["--dry-run", "--yes"] {
+        let arguments = [&command[..], &[file.to_str().unwrap(), how]].concat();
+        let document = refused(cluster, || cluster.arcctl(&arguments));
+        assert!(document.to_string().contains(image), "{document:#}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
 }
