@@ -127,7 +127,9 @@ const fn sign(kind: Kind) -> &'static str {
     match kind {
         Kind::NotLocked => "+",
         Kind::NotNeeded => "-",
-        Kind::ValuesChanged | Kind::Moved | Kind::Gone | Kind::Unsigned => "~",
+        Kind::ValuesChanged | Kind::OtherResources | Kind::Moved | Kind::Gone | Kind::Unsigned => {
+            "~"
+        }
     }
 }
 
