@@ -106,7 +106,7 @@ fn say_what_is_left(plan: &Plan, output: Output) {
 }
 
 /// Checks before the first write: permissions, helm's version, and the charts.
-async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+pub(crate) async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
     let charts = session
         .desired
         .iter()

@@ -155,8 +155,8 @@ async fn snapshot(
         if !Box::pin(doctor_fix::run(
             parts,
             &mends,
-            args.yes,
-            stop.clone(),
+            (args.yes, stop.clone()),
+            global,
             output,
         ))
         .await?

@@ -25,12 +25,15 @@ pub struct Archive {
 }
 
 impl Helm {
-    /// The same, which refuses an archive that has another digest than in `lock`.
+    /// The same, which refuses an archive that has another digest than in `lock`, and a chart that is not in it.
     #[must_use]
     pub fn locked(mut self, lock: Option<&Lock>) -> Self {
-        let charts = lock.into_iter().flat_map(|it| &it.charts);
-        let digests = charts.map(|it| (format!("{}-{}", it.name, it.version), it.archive.clone()));
-        self.locked = digests.collect();
+        self.locked = lock.map(|it| {
+            let charts = it.charts.iter();
+            let digests =
+                charts.map(|it| (format!("{}-{}", it.name, it.version), it.archive.clone()));
+            digests.collect()
+        });
         self
     }
 
@@ -50,11 +53,17 @@ impl Helm {
         Ok(Archive { digest, provenance })
     }
 
-    /// The path of an archive that has the digest of the lock, if the lock has one.
+    /// The path of an archive that has the digest of the lock; without a lock, of any.
     pub(super) fn as_locked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
-        let key = key(chart);
-        let Some(expected) = self.locked.get(&key) else {
+        let Some(locked) = &self.locked else {
             return Ok(path);
+        };
+        let key = key(chart);
+        let Some(expected) = locked.get(&key) else {
+            let what = format!("chart `{key}` is not in the lock");
+            return Err(Error::new(ErrorKind::Refused, System::Helm, what)
+                .object(&chart.location)
+                .hint("run `arcctl lock`, look at what changes in the file, and commit it"));
         };
         let found = digest(chart, &path)?;
         if found == *expected {
@@ -191,6 +200,18 @@ mod tests {
         let helm = fake.helm().locked(Some(&lock(&sha256(b"content\n"))));
         helm.fetch(&chart()).await.unwrap();
         assert_eq!(helm.processes(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_chart_that_a_lock_does_not_have_is_refused() {
+        let fake = Fake::new();
+        let mut lock = lock(&sha256(b"content\n"));
+        lock.charts.clear();
+        let helm = fake.helm().locked(Some(&lock));
+        let error = helm.fetch(&chart()).await.unwrap_err();
+        assert_eq!(error.kind.exit_code(), 7);
+        assert!(error.message.contains("is not in the lock"), "{error}");
+        fake.helm().locked(None).fetch(&chart()).await.unwrap();
     }
 
     #[tokio::test]

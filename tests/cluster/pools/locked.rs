@@ -92,7 +92,17 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
         document.to_string().contains("`arcctl lock`"),
         "{document:#}"
     );
+    // Nor does a repair install what the lock does not have.
+    cluster.scale_controller(0);
+    let file = profile.to_str().unwrap();
+    let fix = ["doctor", "--fix", "--yes", "-f", file, "-o", "json"];
+    let document = refused(&cluster, || cluster.arcctl(&fix));
+    assert!(
+        document.to_string().contains("older than the profile"),
+        "{document:#}"
+    );
     let profile = cluster.profile("arcctl", &edits);
+    let _mended = cluster.up(&profile, &[]).expect(0);
 
     moved(&cluster, &registry, &profile);
     cluster.finish();
