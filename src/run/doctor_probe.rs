@@ -50,7 +50,10 @@ pub(crate) async fn run(context: &Context, stop: &StopSender, output: Output) ->
     let steps: Vec<(String, Desired)> = jobs(profile)
         .map_err(|it| wanted_error(&it))?
         .into_iter()
-        .map(|(pool, job)| (pool, step(job)))
+        .map(|(pool, mut job)| {
+            context.pins.pin(&mut job);
+            (pool, step(job))
+        })
         .collect();
     let hold = Hold {
         stop: stop.clone(),
