@@ -317,3 +317,19 @@ fn rendered_files_are_pinned_by_the_lock() {
     world.profile("controller: {dockerImage: 'docker:29-dind'}\n");
     assert_eq!(render().status.code(), Some(7));
 }
+
+#[test]
+fn crds_are_rendered_of_the_charts_in_the_lock_only() {
+    let world = World::start();
+    world.document(&[], 0);
+    world.charts.republish("cert-manager", "v1.21.1").unwrap();
+    for format in ["flux", "argocd"] {
+        let arguments = ["render", "files", "--format", format];
+        let mut command = command(world.directory.path(), &arguments);
+        command.env("ARCCTL_HELM", tools::find("helm3").unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        let said = stderr(&output);
+        assert!(said.contains("is not the one in the lock"), "{said}");
+    }
+}
