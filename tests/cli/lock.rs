@@ -276,6 +276,25 @@ fn a_chart_that_must_be_signed_is_refused_without_and_with_a_wrong_signature() {
 }
 
 #[test]
+fn an_image_whose_digest_would_not_get_into_the_pods_locks_nothing() {
+    let world = World::start();
+    // The stand-in chart has no such value, so that nothing of it is in the image.
+    let digest = format!("sha256:{}", "0".repeat(64));
+    world.profile(&format!(
+        "certManager: {{values: {{webhook: {{image: {{digest: '{digest}'}}}}}}}}\n"
+    ));
+    let output = world.lock(&[]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let said = stderr(&output);
+    assert!(
+        said.contains("chart `cert-manager` would run image")
+            && said.contains("cert-manager-webhook:v1.21.1` without its digest"),
+        "{said}"
+    );
+    assert!(!world.directory.path().join("arcctl.lock").exists());
+}
+
+#[test]
 fn a_lock_that_cannot_be_read_is_replaced_and_not_compared() {
     let world = World::start();
     let file = world.directory.path().join("arcctl.lock");

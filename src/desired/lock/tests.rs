@@ -86,10 +86,12 @@ fn images_are_found_in_containers_values_arguments_and_variables() {
                  "env": [{"name": "CONTROLLER_MANAGER_CONTAINER_IMAGE", "value": "a:4"}, {"name": "IMAGE", "value": "no"}]},
                 {"image": ""},
             ],
+            "volumes": [{"name": "models", "image": {"reference": "a:6", "pullPolicy": "Always"}},
+                {"name": "none", "image": {"reference": ""}}],
         },
         "image": {"repository": "no", "dindSidecarRepositoryAndTag": "a:5"},
     }));
-    let expected = ["a:1", "a:2", "a:3", "a:4", "a:5"].map(str::to_owned);
+    let expected = ["a:1", "a:2", "a:3", "a:4", "a:5", "a:6"].map(str::to_owned);
     assert_eq!(found, BTreeSet::from(expected));
     let definition = json!({"kind": "CustomResourceDefinition", "spec": {"image": "a:1"}});
     assert_eq!(of_objects(&[definition]), BTreeSet::new());
