@@ -136,7 +136,7 @@ async fn sources(helm: &Helm, needed: &Needed) -> Result<BTreeMap<String, BTreeS
 
 /// The id of a release, and the images that its chart runs with its values.
 async fn rendered(helm: &Helm, release: &HelmRelease) -> Result<(String, BTreeSet<String>)> {
-    let text = helm.render(release, KUBERNETES).await?;
+    let text = helm.render_with_hooks(release, KUBERNETES).await?;
     let objects = objects(&text, &format!("chart `{}`", release.chart.name))?;
     Ok((id(release).to_string(), of_objects(&objects)))
 }
