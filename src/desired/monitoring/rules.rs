@@ -63,7 +63,7 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
 }
 
 /// In seconds: from the releases that this program knows, so that the rule changes with the profile or the program, and not from
-/// day to day. `None` for a server that refuses no version, and for an image whose version is not known.
+/// day to day. `None` for a server that refuses no version, and for an image whose version is not known or has no later release.
 fn runner_ends(profile: &Profile, pool: &Pool) -> Option<i64> {
     let version = runner_version::in_image(pool).filter(|_| runner_version::refuses(profile))?;
     let day = jobs_end_by_table(version)?;
