@@ -37,6 +37,11 @@ impl Helm {
         self
     }
 
+    /// Whether charts are compared with a lock.
+    pub fn is_locked(&self) -> bool {
+        self.locked.is_some()
+    }
+
     /// The same, which verifies provenance with the public keys in a file.
     #[must_use]
     pub fn with_keyring(mut self, file: Option<PathBuf>) -> Self {
