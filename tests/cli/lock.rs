@@ -253,6 +253,27 @@ fn a_registry_that_sends_something_else_than_it_names_locks_nothing() {
 }
 
 #[test]
+fn a_registry_that_sends_elsewhere_for_manifests_is_read_without_a_credential() {
+    let world = World::start();
+    // No end, and a place that is not safe.
+    let itself = format!("http://{}/v2", world.registry.host());
+    for (place, told) in [
+        (itself.as_str(), "sends to other places"),
+        ("http://registry.invalid/v2", "is not read safely"),
+    ] {
+        world.registry.send_to(Some(place.to_owned()));
+        let output = world.lock(&[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains(told), "{output:?}");
+    }
+    world.registry.send_to(Some(world.registry.open_place()));
+    let document = world.document(&[], 0);
+    let images = document["images"].as_array().unwrap();
+    assert_eq!(images.len(), IMAGES.len());
+    let _same = world.document(&["--check"], 0);
+}
+
+#[test]
 fn a_chart_that_must_be_signed_is_refused_without_and_with_a_wrong_signature() {
     let world = World::start();
     fs::write(world.directory.path().join("keys.gpg"), "").unwrap();
