@@ -5,8 +5,15 @@
     reason = "a test that cannot set up its servers has failed"
 )]
 
-use std::{collections::BTreeMap, fs, process::Output};
+use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
+use arcctl::{
+    clients::{
+        helm::{Helm, Places},
+        kube::Access,
+    },
+    desired::{lock::Verification, resource::Chart},
+};
 use arcctl_sandbox::{
     chart_repository::ChartRepository,
     image_registry::{ImageRegistry, Options},
@@ -313,6 +320,46 @@ fn an_image_whose_digest_would_not_get_into_the_pods_locks_nothing() {
         "{said}"
     );
     assert!(!world.directory.path().join("arcctl.lock").exists());
+}
+
+/// A chart of this repository, signed with a key of its own that nobody has any more.
+#[test]
+fn a_real_signature_is_verified_refused_or_not_read() {
+    let signed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/signed");
+    let directory = empty();
+    for file in ["signed-0.1.0.tgz", "signed-0.1.0.tgz.prov"] {
+        fs::copy(signed.join(file), directory.path().join(file)).unwrap();
+    }
+    let text = directory.path().join("keys.txt");
+    fs::write(&text, "no keyring").unwrap();
+    let chart = Chart {
+        name: "signed".into(),
+        version: "0.1.0".into(),
+        location: directory.path().display().to_string(),
+    };
+    let runtime = Runtime::new().unwrap();
+    let verified = |keyring: &Path| {
+        let places = Places {
+            path: None,
+            named: Some(tools::find("helm3").unwrap().display().to_string()),
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
+        let helm = helm.with_keyring(Some(keyring.to_owned()));
+        runtime.block_on(helm.archive(&chart))
+    };
+    let archive = verified(&signed.join("keys.gpg")).unwrap();
+    let Verification::Verified { by, fingerprint } = archive.provenance else {
+        panic!("it is not verified");
+    };
+    assert!(by.contains("arcctl test data"), "{by}");
+    assert_eq!(fingerprint, "450A1F1D55253767AF27CFA821F89FF31399993F");
+    let unread = verified(&text).unwrap_err();
+    assert_eq!(unread.kind.exit_code(), 1, "{unread}");
+    let unknown = verified(&signed.join("others.gpg")).unwrap_err();
+    assert_eq!(unknown.kind.exit_code(), 7, "{unknown}");
+    fs::write(directory.path().join("signed-0.1.0.tgz.prov"), "").unwrap();
+    let none = verified(&signed.join("keys.gpg")).unwrap_err();
+    assert_eq!(none.kind.exit_code(), 7, "{none}");
 }
 
 #[test]

@@ -15,6 +15,20 @@ use crate::{
     units::digest::sha256,
 };
 
+/// What `helm verify` says of a signature that does not prove the archive (helm, pkg/provenance/sign.go; go-crypto,
+/// openpgp/errors). Everything else is a fault of the keyring or of helm, and says nothing of the chart.
+const UNPROVEN: [&str; 9] = [
+    "sha256 sum does not match",
+    "provenance does not contain a SHA",
+    "signature block not found",
+    "message block must have",
+    "signature made by unknown entity",
+    "signature made by revoked key",
+    "openpgp: invalid signature",
+    "openpgp: signature expired",
+    "openpgp: key expired",
+];
+
 /// The archive of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
@@ -103,17 +117,27 @@ impl Helm {
         let said = self
             .run(&what, arguments, false, None)
             .await
-            .map_err(|mut error| {
-                error.kind = ErrorKind::Refused;
-                error.object(&chart.location).hint(
-                    "if the publisher has a new key, put it into `provenance.keyring`; otherwise do not install this chart, and ask the publisher",
-                )
-            })?;
+            .map_err(|error| unverified(error.object(&chart.location), keyring))?;
         Ok(Verification::Verified {
             by: after(&said, "Signed by:"),
             fingerprint: after(&said, "Using Key With Fingerprint:"),
         })
     }
+}
+
+/// The error of `helm verify`: refused only where it has judged the signature.
+fn unverified(mut error: Error, keyring: &Path) -> Error {
+    let is_unproven = |it: &String| UNPROVEN.iter().any(|words| it.contains(words));
+    if !error.causes.iter().any(is_unproven) {
+        return error.hint(format!(
+            "check the keyring `{}`: it must be readable, and in the binary form of GnuPG, as `gpg --export KEY > FILE` writes it, without --armor",
+            keyring.display()
+        ));
+    }
+    error.kind = ErrorKind::Refused;
+    error.hint(
+        "if the publisher has a new key, put it into `provenance.keyring`; otherwise do not install this chart, and ask the publisher",
+    )
 }
 
 /// The digest of the archive at `path`.
@@ -243,6 +267,25 @@ mod tests {
             fingerprint: "0123".into(),
         };
         assert_eq!(signature(helm).await.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_keyring_that_cannot_be_read_is_no_wrong_signature() {
+        let said = |cause: &str| {
+            let error = Error::failed(System::Helm, "cannot verify").cause(cause);
+            unverified(error, Path::new("keys.asc"))
+        };
+        let unread =
+            said("failed to load keyring: openpgp: invalid data: tag byte does not have MSB set");
+        assert_eq!(unread.kind.exit_code(), 1);
+        let hint = unread.hint.unwrap();
+        assert!(
+            hint.contains("keys.asc") && hint.contains("--armor"),
+            "{hint}"
+        );
+        for wrong in UNPROVEN {
+            assert_eq!(said(wrong).kind.exit_code(), 7, "{wrong}");
+        }
     }
 
     #[test]
