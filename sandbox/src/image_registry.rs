@@ -1,6 +1,8 @@
 //! A stand-in for an image registry: tags, page by page, and the index of each, behind a token server (OCI distribution
 //! specification 1.1, and the token authentication of Docker's registry). It has no layers.
 //!
+//! As registry.k8s.io it may send to another place for manifests, where nobody signs in.
+//!
 //! Its faults: a tag that moves, one that goes, and a digest that is not that of what it sends.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +12,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, LOCATION, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -22,6 +26,9 @@ use crate::listen::{Body, Server, Unanswered, whole};
 
 /// The media type of an index.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The path of the place that wants no login.
+const OPEN: &str = "/open";
 
 /// What a stand-in starts with.
 pub struct Options {
@@ -66,6 +73,8 @@ struct State {
     removed: BTreeSet<(String, String)>,
     /// Whether the digests it names are others than those of what it sends.
     lies: bool,
+    /// Where it sends to for manifests.
+    elsewhere: Option<String>,
     violations: BTreeSet<String>,
 }
 
@@ -139,6 +148,16 @@ impl ImageRegistry {
         self.shared.state().lies = lies;
     }
 
+    /// Sends to another place for manifests from now on: to `BASE/NAME/manifests/REFERENCE`.
+    pub fn send_to(&self, base: Option<String>) {
+        self.shared.state().elsewhere = base;
+    }
+
+    /// A place of its own that has the manifests too, and wants no login.
+    pub fn open_place(&self) -> String {
+        format!("http://{}{OPEN}", self.host())
+    }
+
     /// The digest of a tag that has not been moved.
     pub fn digest(repository: &str, tag: &str) -> String {
         digest(&index(repository, tag, 0))
@@ -203,6 +222,9 @@ async fn answer(
             _ => token(state, options, &request, &query),
         });
     }
+    if let Some(rest) = path.strip_prefix(OPEN) {
+        return Ok(open(&mut state, &shared.options, &request, rest));
+    }
     let Some(rest) = path.strip_prefix("/v2/") else {
         return Ok(refusal(
             StatusCode::NOT_FOUND,
@@ -217,6 +239,15 @@ async fn answer(
             "no such operation",
         ));
     };
+    if let (What::Manifest(reference), Some(base)) = (&what, &state.elsewhere) {
+        let mut response = refusal(StatusCode::TEMPORARY_REDIRECT, "", "");
+        set(
+            &mut response,
+            LOCATION.as_str(),
+            &format!("{base}/{name}/manifests/{reference}"),
+        );
+        return Ok(response);
+    }
     if let Some(refused) = unauthorized(&mut state, &request, &host, name) {
         return Ok(refused);
     }
@@ -253,6 +284,29 @@ async fn answer(
         }
         What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
     })
+}
+
+/// A manifest at the place that wants no login.
+fn open(state: &mut State, options: &Options, request: &Parts, path: &str) -> Response<Body> {
+    if !header(request, &AUTHORIZATION).is_empty() {
+        let what = "a credential was sent to the place of a redirect";
+        state.violations.insert(what.into());
+    }
+    let found = match taken_apart(path.trim_start_matches('/')) {
+        Some((name, What::Manifest(reference))) => {
+            let tags = options.tags.get(name);
+            tags.and_then(|tags| state.find(name, tags, reference))
+        }
+        _ => None,
+    };
+    match found {
+        Some(index) => manifest(&index, &request.method, state.lies),
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_UNKNOWN",
+            "manifest unknown",
+        ),
+    }
 }
 
 enum What<'a> {

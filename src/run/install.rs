@@ -106,7 +106,18 @@ fn say_what_is_left(plan: &Plan, output: Output) {
 }
 
 /// Checks before the first write: permissions, helm's version, and the charts.
-async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+pub(crate) async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+    // Joined, not raced: a missing permission is told first in every run.
+    let (allowed, fetched) = tokio::join!(
+        check_permissions(session, plan),
+        fetch_charts(session, plan)
+    );
+    allowed?;
+    fetched
+}
+
+/// Fetches the charts that `plan` installs; with a lock each is compared with it.
+pub(crate) async fn fetch_charts(session: &Session, plan: &Plan) -> Result<()> {
     let charts = session
         .desired
         .iter()
@@ -117,11 +128,7 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
             _ => None,
         });
     let fetched = charts.map(|chart| session.context.helm.fetch(chart));
-    let fetched = futures::future::try_join_all(fetched);
-    // Joined, not raced: a missing permission is told first in every run.
-    let (allowed, fetched) = tokio::join!(check_permissions(session, plan), fetched);
-    allowed?;
-    fetched.map(|_| ())
+    futures::future::try_join_all(fetched).await.map(|_| ())
 }
 
 /// Runs base phase, lease, inventory, and then the rest; without changes it only waits.

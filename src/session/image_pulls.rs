@@ -85,10 +85,7 @@ fn candidates(session: &Session, plan: &Plan) -> Vec<Pull> {
             Candidate::of(profile, pool, &runner).map_err(|why| why.to_string())
         });
         let candidate = match candidate {
-            Ok(mut candidate) => {
-                session.lock.pins.pin(&mut candidate.pod);
-                candidate
-            }
+            Ok(candidate) => candidate,
             Err(why) => {
                 not_pulled(&of_pool(&pool.name), &why);
                 continue;

@@ -191,6 +191,7 @@ impl Session {
         let context = Context {
             adopt,
             started: facts.now,
+            pins: lock.pins.clone(),
             ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {
@@ -297,7 +298,7 @@ impl Session {
         ))
         .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
-        self.lock.pins.apply(&mut self.desired);
+        self.context.pins.apply(&mut self.desired);
         let inventory = {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?

@@ -67,8 +67,8 @@ pub struct Helm {
     registries: Option<PathBuf>,
     /// The public keys that provenance is verified with.
     keyring: Option<PathBuf>,
-    /// The digests that archives must have, by the names of their files without `.tgz`.
-    locked: HashMap<String, String>,
+    /// The digests that archives must have, by the names of their files without `.tgz`; `None` without a lock.
+    locked: Option<HashMap<String, String>>,
     home: Scratch,
     charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
     /// The rendered releases: what is in the way, and what their pods are like, is asked of the same text.
@@ -95,7 +95,7 @@ impl Helm {
             hidden,
             registries: None,
             keyring: None,
-            locked: HashMap::new(),
+            locked: None,
             home,
             charts: Mutex::default(),
             rendered: Mutex::default(),

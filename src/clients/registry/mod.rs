@@ -1,7 +1,7 @@
 //! A client for image registries: the tags of a repository, and the manifest of one (OCI distribution specification 1.1).
 //!
-//! It sends a credential only to the registry that it is for, and to the token server that this registry names; it follows
-//! no redirect. Every call has a timeout, and every answer a limit.
+//! It sends a credential only to the registry that it is for, and to the token server that this registry names. It follows
+//! redirects of manifests only, and without a credential. Every call has a timeout, and every answer a limit.
 
 mod address;
 mod answer;
@@ -117,8 +117,8 @@ impl<'a> Repository<'a> {
 
     /// The digest of a tag.
     pub async fn digest(&self, tag: &str) -> Result<String> {
-        let url = self.address.url(&format!("manifests/{tag}"))?;
-        let answer = self.call(&Method::HEAD, &url, MANIFESTS).await?;
+        let answer = self.at_its_place(&Method::HEAD, tag).await?;
+        let answer = self.succeeded(answer)?;
         let digest = answer.header("docker-content-digest");
         digest
             .filter(|it| is_sha256(it))
@@ -166,7 +166,7 @@ impl<'a> Repository<'a> {
                 }
             }
             let answer = self.attempts(method, url, accept).await?;
-            if answer.status.is_success() {
+            if answer.status.is_success() || answer.status.is_redirection() {
                 self.accepted.store(index, Ordering::Relaxed);
                 return Ok(answer);
             }

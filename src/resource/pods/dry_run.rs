@@ -222,6 +222,7 @@ async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
         let Ok(mut pod) = runner_pod(&context.profile, &pool) else {
             continue;
         };
+        context.pins.pin(&mut pod);
         // The service account of a different pod is not checked here.
         pod = with_default_account(&pod);
         if context.kube.create(&pod, Mode::DryRun).await.is_ok() {

@@ -128,11 +128,13 @@ pub(super) async fn parts(context: &Context, desired: &Desired) -> Result<Vec<Pa
 fn listener(context: &Context, desired: &Desired, release: &HelmRelease) -> Option<PartPod> {
     let profile = &context.profile;
     let pool = profile.pool(&release.namespace, &release.name)?;
+    let mut pod = listener_pod(profile, pool).ok()?;
+    context.pins.pin(&mut pod);
     Some(PartPod {
         part: Part::Listener,
         id: desired.id.clone(),
         maker: format!("AutoscalingListener/{}", pool.name),
         pods: 1,
-        pod: listener_pod(profile, pool).ok()?,
+        pod,
     })
 }

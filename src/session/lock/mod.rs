@@ -95,7 +95,7 @@ impl LockFile {
         let is_used = |id: &str| desired.iter().any(|it| it.id.as_str() == id);
         let mut differences = self.lock.lacks(&needed, &is_used);
         differences.extend(unsigned(profile, &self.lock));
-        let images = self.lock.images_of(&is_used);
+        let images = self.lock.images_of(&needed, &is_used);
         let references = images.iter().map(|it| it.image.clone()).collect();
         let read = registries::Read::Digests;
         let found = registries::read(profile, &references, read, global, output).await?;

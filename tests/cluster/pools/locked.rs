@@ -67,9 +67,11 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
     // From nothing: a chart that is not the one of the lock installs nothing.
     let charts = cluster.world().chart_repository();
     charts.republish("cert-manager", "v1.21.1").unwrap();
-    let document = refused(&cluster, || cluster.up(&profile, &[]));
-    let said = document["error"]["message"].as_str().unwrap();
-    assert!(said.contains("is not the one in the lock"), "{said}");
+    for command in [Cluster::plan, Cluster::up] {
+        let document = refused(&cluster, || command(&cluster, &profile, &[]));
+        let said = document["error"]["message"].as_str().unwrap();
+        assert!(said.contains("is not the one in the lock"), "{said}");
+    }
     let _locked = lock(&cluster, &profile, &[]).expect(0);
 
     let _installed = cluster.up(&profile, &[]).expect(0);
@@ -92,7 +94,17 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
         document.to_string().contains("`arcctl lock`"),
         "{document:#}"
     );
+    // Nor does a repair install what the lock does not have.
+    cluster.scale_controller(0);
+    let file = profile.to_str().unwrap();
+    let fix = ["doctor", "--fix", "--yes", "-f", file, "-o", "json"];
+    let document = refused(&cluster, || cluster.arcctl(&fix));
+    assert!(
+        document.to_string().contains("older than the profile"),
+        "{document:#}"
+    );
     let profile = cluster.profile("arcctl", &edits);
+    let _mended = cluster.up(&profile, &[]).expect(0);
 
     moved(&cluster, &registry, &profile);
     cluster.finish();
