@@ -240,13 +240,7 @@ async fn answer(
         ));
     };
     if let (What::Manifest(reference), Some(base)) = (&what, &state.elsewhere) {
-        let mut response = refusal(StatusCode::TEMPORARY_REDIRECT, "", "");
-        set(
-            &mut response,
-            LOCATION.as_str(),
-            &format!("{base}/{name}/manifests/{reference}"),
-        );
-        return Ok(response);
+        return Ok(redirect(&format!("{base}/{name}/manifests/{reference}")));
     }
     if let Some(refused) = unauthorized(&mut state, &request, &host, name) {
         return Ok(refused);
@@ -284,6 +278,12 @@ async fn answer(
         }
         What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
     })
+}
+
+fn redirect(location: &str) -> Response<Body> {
+    let mut response = refusal(StatusCode::TEMPORARY_REDIRECT, "", "");
+    set(&mut response, LOCATION.as_str(), location);
+    response
 }
 
 /// A manifest at the place that wants no login.

@@ -94,7 +94,7 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         SCALE_SETS,
     ),
     ("secrets", &["list"], SCALE_SETS),
-    ("pods", &["get"], SCALE_SETS),
+    ("pods", &["get", "list"], SCALE_SETS),
     ("events", &["list"], SCALE_SETS),
     ("deployments.apps", &["get", "list"], SCALE_SETS),
     ("serviceaccounts", &["get"], SCALE_SETS),
