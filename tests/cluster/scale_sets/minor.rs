@@ -281,6 +281,8 @@ fn an_adopted_installation_of_an_older_version_comes_to_that_of_the_profile() {
     assert_eq!(version_of_the_set(&cluster), "0.14.2");
     assert_eq!(at_github(&cluster), ids, "it was registered anew");
     all_done(&cluster, 8);
+    // The Secret of whoever installed it is not read any more, and has the token in it.
+    cluster.kubectl(&["-n", RUNNERS, "delete", "secret", "hand"], None);
     cluster.finish();
 }
 
