@@ -79,7 +79,7 @@ fn start(cluster: &Cluster, job: &str) {
     );
 }
 
-/// Waits for the end of a Job. The CronJob keeps one that has succeeded, and one that has failed: others are deleted.
+/// Waits for the end of a Job. The `CronJob` keeps one that has succeeded, and one that has failed: others are deleted.
 fn completed(cluster: &Cluster, job: &str) {
     until(&format!("Job `{job}` has ended"), || {
         let found = kubectl(
