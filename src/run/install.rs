@@ -70,6 +70,10 @@ pub(crate) async fn attempts(
             limit
                 .within("fetching the charts and asking for permissions", prepared)
                 .await?;
+            let proof = session.to_pull.prove(&session.context);
+            limit
+                .within("pulling each image in the cluster, as a proof", proof)
+                .await?;
         }
         let timeouts = &session.context.profile.timeouts;
         let options = limit.options(timeouts, asked.adopt, !plan.is_unchanged());

@@ -18,12 +18,17 @@ use crate::{
         not_started, tell,
     },
     secret,
-    session::{Session, teardown::advice},
+    session::{
+        Session,
+        bundle::{self, Bundle},
+        teardown::advice,
+    },
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
         output::{DIM, Output, paint},
-        profile_file, prompt,
+        profile_file::{self, ProfileFile},
+        prompt,
         signals::stop_on_signals,
     },
 };
@@ -40,6 +45,10 @@ pub(crate) struct UpArgs {
     /// Take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
+    /// Install from a bundle: charts and images come from it, and from nowhere else. As `oci://REGISTRY/PATH`, or a file
+    /// whose images were pushed to `images.registry`
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<String>,
     /// Write the times of all steps to a file, for `chrome://tracing` or Perfetto
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -54,14 +63,15 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let name = file.profile.name.clone();
     let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
-        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        let (session, bundle) = Box::pin(session(args, file, global, output)).await?;
         output.note_sentence(&session.target(), 2);
         session.say_migrations(output);
         session.lock.check()?;
         advice::refuse_own_runner(&session.context, &session.desired).await?;
-        Ok(session)
+        Ok((session, bundle))
     };
-    let mut session = match limit.within(READING, opened).await {
+    // The charts of a bundle are there as long as the run.
+    let (mut session, _bundle) = match limit.within(READING, opened).await {
         Ok(session) => session,
         Err(error) => {
             let run = Run::refused(&name, started, error);
@@ -95,6 +105,25 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let online = session.promises(jiff::Timestamp::now());
     let pools = &session.context.profile.pools;
     Ok(finish(&run, &online, pools, global, output))
+}
+
+/// The session of the run, from the bundle if one is named.
+async fn session(
+    args: &UpArgs,
+    mut file: ProfileFile,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<(Session, Option<Bundle>)> {
+    let Some(source) = &args.bundle else {
+        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        return Ok((session, None));
+    };
+    let bundle = Box::pin(bundle::open(source, &mut file, global, output)).await?;
+    let lock = Some(bundle.lock.clone());
+    let opened = Box::pin(Session::locked(global, file, lock, args.adopt, output));
+    let mut session = opened.await?;
+    session.to_pull = bundle.to_pull.clone();
+    Ok((session, Some(bundle)))
 }
 
 /// A trace that cannot be written does not change the command's result.

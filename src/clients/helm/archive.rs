@@ -50,6 +50,14 @@ impl Helm {
         Ok(Archive { digest, provenance })
     }
 
+    /// Fetches a chart; the path of its archive, which is not a directory.
+    pub async fn fetched(&self, chart: &Chart) -> Result<PathBuf> {
+        self.major().await?;
+        let path = self.pull(chart).await?;
+        digest(chart, &path)?;
+        Ok(path)
+    }
+
     /// The path of an archive that has the digest of the lock, if the lock has one.
     pub(super) fn as_locked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
         let key = key(chart);

@@ -102,6 +102,11 @@ impl<'a> Repository<'a> {
         })
     }
 
+    /// Where it is.
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// The same, to write into it.
     #[must_use]
     pub fn to_write(mut self) -> Self {

@@ -3,6 +3,7 @@
 pub mod dry_run;
 pub(crate) mod image_pull;
 pub mod made;
+mod pull_proof;
 pub(crate) mod quota;
 pub mod references;
 pub mod refusal;
