@@ -1,6 +1,7 @@
 //! Pools: their keys, their pods, the room for them, and jobs on them.
 
 pub(crate) mod absent;
+mod bundle;
 pub(crate) mod first_replicas;
 mod images;
 pub(crate) mod images_ahead;
