@@ -65,7 +65,8 @@ impl Repository<'_> {
         if length > size {
             (sum, length) = (Sum::default(), 0);
         }
-        if length < size {
+        // An empty blob is a file too.
+        if length < size || size == 0 {
             let mut response = self.opened(digest, length).await?;
             if response.status() != StatusCode::PARTIAL_CONTENT {
                 // The registry sends it from its beginning.

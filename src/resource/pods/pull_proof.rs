@@ -28,14 +28,14 @@ const LOOK: Duration = Duration::from_secs(5);
 const NAMESPACE: &str = "default";
 
 impl ToPull {
-    /// Proves that each image can be pulled: in each namespace of the profile that is there, with its pull secrets, or in
+    /// Proves that each image can be pulled: in each namespace of the pools that is there, with its pull secrets, or in
     /// `default` where there is none yet. One node is enough: what is proven is the way to the registry.
     pub(crate) async fn prove(&self, context: &Context) -> Result<()> {
         if self.images.is_empty() {
             return Ok(());
         }
         let mut namespaces = Vec::new();
-        for name in context.profile.namespaces() {
+        for name in context.profile.runner_namespaces() {
             let target = Target::cluster("v1", "Namespace", name);
             if context.kube.get(&target).await?.is_some() {
                 namespaces.push(name);
