@@ -109,7 +109,7 @@ impl<'a> Repository<'a> {
 
     /// The same, to write into it.
     #[must_use]
-    pub fn to_write(mut self) -> Self {
+    pub fn for_writing(mut self) -> Self {
         self.purpose = "write";
         self
     }

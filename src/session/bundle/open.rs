@@ -14,7 +14,7 @@ use crate::{
         scratch::Scratch,
     },
     desired::{
-        lock::{Lock, LockedChart, needed},
+        lock::{Lock, LockedChart, Needed, needed},
         pool::pull_proof::ToPull,
     },
     error::{Error, ErrorKind, Result, System},
@@ -65,16 +65,19 @@ pub(crate) async fn open(
     let lock = place.lock(source, &profile.name).await?;
     let charts =
         Scratch::new("arcctl-charts-").map_err(|it| unwritten(Path::new("TMPDIR"), &it))?;
-    for chart in &lock.charts {
+    let directory = charts.path().display().to_string();
+    let wanted = check(&lock, profile, &directory, source)?;
+    check_beside(&lock, profile, source, global)?;
+    // The names are those of the profile, and not of a file that somebody else has made.
+    for need in &wanted.charts {
+        let (name, version) = (&need.chart.name, &need.chart.version);
+        let Some(chart) = lock.chart(name, version) else {
+            continue;
+        };
         let bytes = place.chart(source, chart).await?;
-        let path = charts
-            .path()
-            .join(format!("{}-{}.tgz", chart.name, chart.version));
+        let path = charts.path().join(format!("{name}-{version}.tgz"));
         std::fs::write(&path, bytes).map_err(|it| unwritten(&path, &it))?;
     }
-    let directory = charts.path().display().to_string();
-    check(&lock, profile, &directory, source)?;
-    check_beside(&lock, profile, source, global)?;
     let profile = sourced(profile, &registry, &directory);
     let needed = needed(&profile, jiff::Timestamp::now()).map_err(|it| wanted_error(&it))?;
     let lock = at_registry(&lock, &registry, &needed);
@@ -92,13 +95,13 @@ pub(crate) async fn open(
     })
 }
 
-/// Fails if the profile needs what the bundle does not have.
-fn check(lock: &Lock, profile: &Profile, charts: &str, source: &str) -> Result<()> {
+/// What the profile needs; fails if the bundle does not have it.
+fn check(lock: &Lock, profile: &Profile, charts: &str, source: &str) -> Result<Needed> {
     let staged = sourced(profile, NOWHERE, charts);
     let needed = needed(&staged, jiff::Timestamp::now()).map_err(|it| wanted_error(&it))?;
     let lacks = lock.lacks(&needed, &|_| true);
     if lacks.is_empty() {
-        return Ok(());
+        return Ok(needed);
     }
     let error = Error::new(
         ErrorKind::Refused,

@@ -98,7 +98,7 @@ impl Pushing<'_> {
     /// Pushes a part: the blobs, the manifests of an index, and then what names them.
     async fn part(&mut self, part: &Part) -> Result<PushedPart> {
         let logins = self.logins.of(&part.address);
-        let repository = Repository::new(part.address.clone(), logins)?.to_write();
+        let repository = Repository::new(part.address.clone(), logins)?.for_writing();
         let (_, tag) = taken_apart(&part.place);
         let digest = part.descriptor.digest.as_str();
         let reference = tag.unwrap_or(digest);

@@ -1,9 +1,6 @@
 //! `arcctl bundle`: the charts and images of the profile in one file, for a registry that cannot reach theirs.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use clap::{Args, Subcommand};
 
@@ -123,7 +120,7 @@ pub(crate) async fn run(args: &BundleArgs, global: &GlobalArgs, output: Output) 
 
 impl CreateArgs {
     fn file(&self, profile: &Profile) -> PathBuf {
-        let default = || Path::new(&profile.name).with_extension("bundle.tar");
+        let default = || PathBuf::from(format!("{}.bundle.tar", profile.name));
         self.bundle.clone().unwrap_or_else(default)
     }
 
