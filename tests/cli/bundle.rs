@@ -111,6 +111,13 @@ impl World {
         self.document(&["bundle", "push", "b.tar", &registry], code)
     }
 
+    /// What `up` says of a bundle before it connects to anything else.
+    fn refused(&self, bundle: &str, code: i32) -> String {
+        let document = self.document(&["up", "--yes", "--bundle", bundle], code);
+        assert_eq!(document["schema"], "arcctl.run/v1");
+        document["error"].to_string()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -259,6 +266,56 @@ fn what_is_not_a_bundle_or_not_a_registry_is_told() {
             .unwrap()
             .contains("oci://")
     );
+}
+
+#[test]
+fn up_refuses_a_bundle_that_is_not_that_of_the_profile() {
+    let world = World::start();
+    let said = world.refused("b.tar", 1);
+    assert!(said.contains("bundle create"), "{said}");
+    let registry = format!("oci://{}/mirror", world.to.host());
+    let said = world.refused(&registry, 1);
+    assert!(said.contains("arcctl bundle push"), "{said}");
+    let said = world.refused("oci://no-registry", 64);
+    assert!(said.contains("oci://REGISTRY/PATH"), "{said}");
+
+    let _made = world.create(0);
+    let whole = fs::read(world.path("b.tar")).unwrap();
+    world.profile("certManager: {chartVersion: v1.12.0}\n");
+    let said = world.refused("b.tar", 7);
+    assert!(said.contains("older than the profile"), "{said}");
+    assert!(!said.contains("bundle.invalid"), "{said}");
+    world.profile("");
+
+    // One byte of the lock in it.
+    let mut changed = whole.clone();
+    let place = changed
+        .windows(15)
+        .position(|it| it == b"bundle.invalid/")
+        .unwrap();
+    changed[place] = b'B';
+    fs::write(world.path("b.tar"), changed).unwrap();
+    let said = world.refused("b.tar", 1);
+    assert!(said.contains("the digest of blob"), "{said}");
+    fs::write(world.path("b.tar"), whole).unwrap();
+
+    world.from.move_tag(RUNNER, TAG);
+    world.document(&["lock"], 0);
+    let said = world.refused("b.tar", 7);
+    assert!(said.contains("differs from the lock"), "{said}");
+    assert!(said.contains("summerwind/actions-runner:"), "{said}");
+}
+
+#[test]
+fn a_file_alone_has_no_images_for_the_nodes() {
+    let world = World::start();
+    let _made = world.create(0);
+    let path = world.path("arcctl.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().filter(|it| !it.starts_with("images:"));
+    fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let said = world.refused("b.tar", 64);
+    assert!(said.contains("images.registry"), "{said}");
 }
 
 /// A run that ends after each tenth of its requests, and the next that continues: nothing is read or sent twice.

@@ -376,7 +376,7 @@ impl Asked<'_> {
                 let Some(found) = state.blob(name, self.tags, digest) else {
                     return not_found("BLOB_UNKNOWN", "blob unknown to registry");
                 };
-                if options.redirects && request.method == Method::GET {
+                if options.redirects {
                     let mut response = Response::new(whole(Bytes::new()));
                     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
                     let location = format!("{ELSEWHERE}{name}/blobs/{digest}");

@@ -205,7 +205,8 @@ impl<'a> Repository<'a> {
                 }
             }
             let answer = self.attempts(method, url, parts, most).await?;
-            if answer.status.is_success() {
+            // For a blob a registry may name another place.
+            if answer.status.is_success() || answer.status.is_redirection() {
                 self.accepted.store(index, Ordering::Relaxed);
                 return Ok(answer);
             }
