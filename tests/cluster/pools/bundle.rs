@@ -210,3 +210,35 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     assert_eq!(jobs, "", "no proof is left");
     cluster.finish();
 }
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn an_image_that_the_cluster_cannot_pull_is_told_before_anything_is_changed() {
+    let cluster = Cluster::start(world::Options {
+        pace: Pace::Fast,
+        images: Images::Absent,
+        faults: vec!["kubelet:image-pull=*/mirror/library/docker*".into()],
+        ..world::Options::default()
+    });
+    let origin = origin(&cluster);
+    let (profile, bundle) = bundled(&origin, &cluster);
+    let options = Options {
+        writable: true,
+        latency: Duration::ZERO,
+        ..Options::default()
+    };
+    let registry = cluster.block_on(ImageRegistry::start(options)).unwrap();
+    let address = format!("oci://{}/mirror", registry.host());
+    let _pushed = push(&cluster, &profile, &bundle, &address).expect(0);
+    assert_eq!(registry.violations(), Vec::<String>::new());
+
+    let document = cluster.up(&profile, &["--bundle", &address]).expect(1);
+    let said = document["error"]["message"].as_str().unwrap();
+    assert!(said.contains("nothing was changed"), "{said}");
+    assert!(said.contains("library/docker:28-dind"), "{said}");
+    let namespaces = cluster.kubectl(&["get", "namespaces", "-o", "name"], None);
+    assert!(!namespaces.contains("actions-runner"), "{namespaces}");
+    let jobs = cluster.kubectl(&["get", "jobs", "-A", "-o", "name"], None);
+    assert_eq!(jobs, "", "no proof is left");
+    cluster.finish();
+}
