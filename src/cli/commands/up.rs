@@ -18,17 +18,12 @@ use crate::{
         not_started, tell,
     },
     secret,
-    session::{
-        Session,
-        bundle::{self, Bundle},
-        teardown::advice,
-    },
+    session::{Session, bundle, teardown::advice},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
         output::{DIM, Output, paint},
-        profile_file::{self, ProfileFile},
-        prompt,
+        profile_file, prompt,
         signals::stop_on_signals,
     },
 };
@@ -63,7 +58,9 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let name = file.profile.name.clone();
     let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
-        let (session, bundle) = Box::pin(session(args, file, global, output)).await?;
+        let source = args.bundle.as_deref();
+        let opened = bundle::session(source, file, global, args.adopt, output);
+        let (session, bundle) = Box::pin(opened).await?;
         output.note_sentence(&session.target(), 2);
         session.say_migrations(output);
         session.lock.check()?;
@@ -105,25 +102,6 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let online = session.promises(jiff::Timestamp::now());
     let pools = &session.context.profile.pools;
     Ok(finish(&run, &online, pools, global, output))
-}
-
-/// The session of the run, from the bundle if one is named.
-async fn session(
-    args: &UpArgs,
-    mut file: ProfileFile,
-    global: &GlobalArgs,
-    output: Output,
-) -> Result<(Session, Option<Bundle>)> {
-    let Some(source) = &args.bundle else {
-        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
-        return Ok((session, None));
-    };
-    let bundle = Box::pin(bundle::open(source, &mut file, global, output)).await?;
-    let lock = Some(bundle.lock.clone());
-    let opened = Box::pin(Session::locked(global, file, lock, args.adopt, output));
-    let mut session = opened.await?;
-    session.to_pull = bundle.to_pull.clone();
-    Ok((session, Some(bundle)))
 }
 
 /// A trace that cannot be written does not change the command's result.

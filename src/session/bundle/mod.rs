@@ -7,14 +7,39 @@ mod open;
 mod parts;
 pub(crate) mod push;
 
-pub(crate) use open::{Bundle, open};
-
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result, System};
+use open::{Bundle, open};
+
+use super::Session;
+use crate::{
+    error::{Error, ErrorKind, Result, System},
+    terminal::{args::GlobalArgs, output::Output, profile_file::ProfileFile},
+    units::image::Image,
+};
 
 /// What a bundle in a registry begins with.
 pub(crate) const OCI: &str = "oci://";
+
+/// The session of a run, from a bundle if one is named. The bundle has the charts: it is kept as long as the session.
+pub(crate) async fn session(
+    source: Option<&str>,
+    mut file: ProfileFile,
+    global: &GlobalArgs,
+    adopt: bool,
+    output: Output,
+) -> Result<(Session, Option<Bundle>)> {
+    let Some(source) = source else {
+        let session = Box::pin(Session::open(global, file, adopt, output)).await?;
+        return Ok((session, None));
+    };
+    let bundle = Box::pin(open(source, &mut file, global, output)).await?;
+    let lock = Some(bundle.lock.clone());
+    let opened = Session::locked(global, file, lock, adopt, output);
+    let mut session = Box::pin(opened).await?;
+    session.to_pull = bundle.to_pull.clone();
+    Ok((session, Some(bundle)))
+}
 
 /// The registry and the path in `oci://REGISTRY/PATH`, without a slash at its end.
 pub(crate) fn registry(address: &str) -> Result<&str> {
@@ -31,8 +56,7 @@ pub(crate) fn registry(address: &str) -> Result<&str> {
     let rest = rest.trim_end_matches('/');
     // What a reference below it is must be one: a tag or a digest is not part of it.
     let is_registry = !rest.contains('@')
-        && crate::units::image::Image::parse(&format!("{rest}/a:1"))
-            .is_some_and(|it| it.registry.is_some());
+        && Image::parse(&format!("{rest}/a:1")).is_some_and(|it| it.registry.is_some());
     if is_registry { Ok(rest) } else { Err(wrong()) }
 }
 

@@ -196,6 +196,9 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     assert_eq!(unchanged["changed"], 0);
     assert_eq!(cluster.kubernetes_writes(), writes);
 
+    let same = ["--bundle", &address, "--detailed-exitcode"];
+    let _same = cluster.plan(&profile, &same).expect(0);
+
     let pulled = pulled(&cluster);
     let own = format!("{}/mirror/", registry.host);
     assert!(!pulled.is_empty());
