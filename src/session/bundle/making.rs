@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::{create::Placed, parts::Parts};
 use crate::{
@@ -192,14 +192,16 @@ impl<'a> Making<'a> {
 
     async fn add_blobs(&mut self, repository: &Repository<'_>, blobs: &[Descriptor]) -> Result<()> {
         let parts = &self.parts;
-        stream::iter(blobs)
+        let results: Vec<Result<()>> = stream::iter(blobs)
             .map(|it| async move {
                 let file = parts.blob(&it.digest);
                 repository.download(&it.digest, it.size, &file).await
             })
-            .buffer_unordered(CONCURRENT)
-            .try_collect::<Vec<()>>()
-            .await?;
+            .buffered(CONCURRENT)
+            .collect()
+            .await;
+        // After all have ended: what one has downloaded is not lost by the failure of another.
+        results.into_iter().collect::<Result<()>>()?;
         let digests = blobs.iter().map(|it| it.digest.clone());
         self.digests.extend(digests);
         Ok(())

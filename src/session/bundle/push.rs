@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::{archive::Archive, unusable};
 use crate::{
@@ -151,7 +151,7 @@ impl Pushing<'_> {
         done: &mut PushedPart,
     ) -> Result<()> {
         let (archive, has) = (self.archive, &self.has);
-        let results: Vec<(u64, bool)> = stream::iter(blobs)
+        let results: Vec<Result<(u64, bool)>> = stream::iter(blobs)
             .map(|it| async move {
                 if repository.has_blob(&it.digest).await? {
                     return Ok((it.size, true));
@@ -164,10 +164,12 @@ impl Pushing<'_> {
                     .await?;
                 Ok::<_, Error>((it.size, false))
             })
-            .buffer_unordered(CONCURRENT)
-            .try_collect()
-            .await?;
-        for (size, was_there) in results {
+            .buffered(CONCURRENT)
+            .collect()
+            .await;
+        // After all have ended: what one has sent is not lost by the failure of another.
+        for result in results {
+            let (size, was_there) = result?;
             if !was_there {
                 done.blobs += 1;
                 done.bytes += size;
