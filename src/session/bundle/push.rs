@@ -111,6 +111,7 @@ impl Pushing<'_> {
         if repository.has_manifest(reference, digest).await? {
             // A registry takes a manifest only with everything that it names.
             done.present = true;
+            self.know(&root, &part.address.repository)?;
             return Ok(done);
         }
         match self.named(&root)? {
@@ -137,6 +138,24 @@ impl Pushing<'_> {
             .put_manifest(reference, media_type, &root)
             .await?;
         Ok(done)
+    }
+
+    /// Remembers that a repository has the blobs below a manifest or an index.
+    fn know(&mut self, bytes: &[u8], repository: &str) -> Result<()> {
+        match self.named(bytes)? {
+            Content::Blobs(blobs) => {
+                let digests = blobs.into_iter().map(|it| it.digest);
+                let known = digests.map(|it| (it, repository.to_owned()));
+                self.has.extend(known);
+            }
+            Content::Manifests(manifests) => {
+                for it in manifests {
+                    let bytes = self.archive.content(&it.digest)?;
+                    self.know(&bytes, repository)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn named(&self, bytes: &[u8]) -> Result<Content> {
