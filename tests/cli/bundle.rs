@@ -18,6 +18,7 @@ use arcctl_sandbox::{
     image_registry::{ImageRegistry, Options},
     tools,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -51,6 +52,11 @@ struct World {
 
 impl World {
     fn start() -> Self {
+        Self::with_login(None)
+    }
+
+    /// The same, where the registry that is pushed to wants a name and a password.
+    fn with_login(login: Option<(String, String)>) -> Self {
         let runtime = Runtime::new().unwrap();
         let tags = IMAGES.map(|(repository, tag)| (repository.to_owned(), vec![tag.to_owned()]));
         let fast = || Options {
@@ -64,6 +70,7 @@ impl World {
         };
         let to = Options {
             writable: true,
+            login,
             ..fast()
         };
         let world = Self {
@@ -249,6 +256,25 @@ fn a_bundle_is_pushed_once() {
     let parts = again["pushed"]["parts"].as_array().unwrap();
     assert!(parts.iter().all(|it| it["present"] == true), "{again:#}");
     assert_eq!(world.to.pushed(), (sent, mounted));
+}
+
+#[test]
+fn a_registry_that_wants_a_login_is_pushed_to_with_that_of_docker() {
+    let password = "hunter2-canary-0123456789";
+    let world = World::with_login(Some(("me".to_owned(), password.to_owned())));
+    let _made = world.create(0);
+    let refused = world.push(4)["error"].to_string();
+    assert!(refused.contains("lets nobody write"), "{refused}");
+    assert!(refused.contains("docker login"), "{refused}");
+    let auth = STANDARD.encode(format!("me:{password}"));
+    let logins = serde_json::json!({"auths": {world.to.host(): {"auth": auth}}});
+    fs::create_dir(world.path(".docker")).unwrap();
+    fs::write(world.path(".docker/config.json"), logins.to_string()).unwrap();
+    let registry = format!("oci://{}/mirror", world.to.host());
+    let pushed = world.run(&["bundle", "push", "b.tar", &registry, "-vv"]);
+    assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
+    let said = String::from_utf8([pushed.stdout, pushed.stderr].concat()).unwrap();
+    assert!(!said.contains(password) && !said.contains(&auth), "{said}");
 }
 
 #[test]

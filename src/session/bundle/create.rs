@@ -131,7 +131,11 @@ async fn placed(
         if let Some(other) = known.filter(|it| it.image.digest != image.digest) {
             return Err(same_place(&image.image, &other.image.image));
         }
-        let image = image.clone();
+        let from = sources.get(&reference).cloned().unwrap_or_default();
+        let image = LockedImage {
+            from,
+            ..image.clone()
+        };
         placed.insert(reference.clone(), Placed { image, reference });
     }
     match wanted.iter().find(|it| !placed.contains_key(*it)) {
@@ -155,15 +159,13 @@ fn same_place(one: &str, other: &str) -> Error {
 fn elsewhere(image: &str, from: Option<&BTreeSet<String>>) -> Error {
     let from: Vec<&str> = from.into_iter().flatten().map(String::as_str).collect();
     let name = image.strip_prefix(NOWHERE).unwrap_or(image);
+    let name = name.trim_start_matches('/');
     Error::new(
         ErrorKind::InvalidProfile,
         System::Profile,
-        format!(
-            "image `{}` would not come from the bundle",
-            name.trim_start_matches('/')
-        ),
+        format!("image `{name}` would not come from the bundle"),
     )
-    .object(image)
+    .object(name)
     .cause(format!("it is the image of {}", from.join(", ")))
     .hint("if the lock is older than the profile, run `arcctl lock`; if the image is in the values of a chart, leave its registry out there: `images.registry` sets it")
 }
