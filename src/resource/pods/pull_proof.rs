@@ -49,6 +49,20 @@ impl ToPull {
         join_all(proofs).await.into_iter().collect()
     }
 
+    /// Removes what a proof has left that was interrupted, if the API server answers soon; else it goes by itself.
+    pub(crate) async fn withdraw(&self, context: &Context) {
+        if self.images.is_empty() {
+            return;
+        }
+        let name = Self::name(&context.profile);
+        let namespaces = context.profile.runner_namespaces();
+        let removals = namespaces.into_iter().chain([NAMESPACE]).map(|namespace| {
+            let target = Target::namespaced("batch/v1", "Job", namespace, &name);
+            async move { remove(&context.kube, &target, &context.profile.name).await }
+        });
+        let _removed = timeout(LOOK, join_all(removals)).await;
+    }
+
     async fn prove_in(&self, context: &Context, namespace: &str) -> Result<()> {
         let kube = &context.kube;
         let name = Self::name(&context.profile);
