@@ -15,6 +15,8 @@ pub mod log;
 
 pub mod units;
 
+pub mod scheduling;
+
 pub mod templates;
 
 pub mod diff;

@@ -53,17 +53,20 @@ templates! {
     /// The step of a pool with a role and a docker daemon of its own.
     SMOKE_ROLE_IN_DOCKER = "smoke/role-in-docker.sh" ["VARIABLE", "VARIABLES", "IMAGE", "ROLE"];
     /// The alerts of pools that are `RunnerDeployments`.
-    DEPLOYMENT_ALERTS = "monitoring/deployment-alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CERTIFICATE"];
+    DEPLOYMENT_ALERTS = "monitoring/deployment-alerts.yaml"
+        ["PROFILE", "NAMESPACE", "NAMESPACES", "LOG_COMMAND", "LEASE", "CERTIFICATE"];
     /// The alerts of pools that are runner scale sets.
-    SCALE_SET_ALERTS = "monitoring/scale-set-alerts.yaml" ["PROFILE", "NAMESPACE", "LOG_COMMAND", "LEASE", "CRON_JOB"];
+    SCALE_SET_ALERTS = "monitoring/scale-set-alerts.yaml"
+        ["PROFILE", "NAMESPACE", "NAMESPACES", "LOG_COMMAND", "LEASE", "CRON_JOB"];
     /// The alerts of pools of both modes.
     POOL_ALERTS = "monitoring/pool-alerts.yaml" ["PROFILE"];
     /// The Grafana dashboard; the panels of the modes go above its own.
-    DASHBOARD = "monitoring/dashboard.json" ["PROFILE", "SCHEDULE"];
+    DASHBOARD = "monitoring/dashboard.json"
+        ["PROFILE", "SCHEDULE", "DEPLOYMENT_NAMESPACES", "SET_NAMESPACES"];
     /// The panels of pools that are `RunnerDeployments`.
-    DEPLOYMENT_PANELS = "monitoring/deployment-panels.json" ["CERTIFICATE"];
+    DEPLOYMENT_PANELS = "monitoring/deployment-panels.json" ["PROFILE", "NAMESPACES", "CERTIFICATE"];
     /// The panels of pools that are runner scale sets.
-    SCALE_SET_PANELS = "monitoring/scale-set-panels.json" [];
+    SCALE_SET_PANELS = "monitoring/scale-set-panels.json" ["PROFILE", "NAMESPACES"];
     /// The trust policy statement for IRSA.
     TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "AUDIENCE", "SUBJECTS"];
     /// The trust policy statement for EKS Pod Identity.

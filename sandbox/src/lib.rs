@@ -8,6 +8,7 @@ pub mod cert_manager;
 pub mod certificates;
 pub mod chart_repository;
 pub mod cloud;
+pub mod constraints;
 pub mod control_plane;
 pub mod controller;
 mod duration;

@@ -1,8 +1,10 @@
 //! Computes the desired resources from a profile and facts. Pure: no I/O. One file per area.
 
 pub mod aws;
+pub mod capacity;
 pub mod charts;
 pub mod crd_schema;
+mod hardening;
 pub mod lint;
 pub mod lock;
 pub mod monitoring;
@@ -10,6 +12,7 @@ pub mod names;
 pub mod order;
 mod phase;
 pub mod placeholder;
+pub mod pod_security;
 pub mod pool;
 pub mod record;
 pub mod render;
@@ -155,11 +158,9 @@ pub fn desired(profile: &Profile, facts: &Facts) -> Result<Vec<Desired>, Desired
     result.extend(wiring(profile, facts)?);
     result.extend(controller_resources(profile, facts));
     result.extend(scale_set::controller(profile));
-    result.extend(
-        monitoring::objects(profile, facts)?
-            .into_iter()
-            .map(|manifest| object(Phase::Controller, manifest)),
-    );
+    let around = monitoring::objects(profile, facts)?.into_iter();
+    let around = around.chain(hardening::objects(profile));
+    result.extend(around.map(|manifest| object(Phase::Controller, manifest)));
     for pool in &profile.pools {
         result.extend(if pool.is_scale_set() {
             scale_set::pool(profile, pool)?

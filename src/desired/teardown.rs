@@ -205,6 +205,8 @@ fn phase(id: &Id, resource: &Resource) -> Phase {
             | "role-binding"
             | "job"
             | ImagePull::KIND
+            | "network-policy"
+            | "pod-disruption-budget"
             | "pod-monitor"
             | "prometheus-rule",
             _,

@@ -26,6 +26,7 @@ pub fn checks() -> Vec<&'static Check> {
         checks::github::CHECKS,
         checks::runners::CHECKS,
         checks::runner_version::CHECKS,
+        checks::capacity::CHECKS,
         checks::autoscaling::CHECKS,
         checks::scale_sets::CHECKS,
         checks::monitoring::CHECKS,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     desired::{
+        capacity::PoolRoom,
         pool::probe::Answer,
         resource::{Id, scale_set::SetRecord},
     },
@@ -74,6 +75,8 @@ pub struct Snapshot {
     pub runner_sets: Fact<BTreeSet<String>>,
     /// The API server's responses to dry runs of each pool's pod.
     pub pod_trials: Fact<Vec<PodTrial>>,
+    /// What the nodes hold of each pool.
+    pub rooms: Fact<Vec<PoolRoom>>,
     /// The security groups of the cluster's nodes, if the profile uses AWS.
     pub node_groups: Fact<Vec<String>>,
     /// The autoscalers.

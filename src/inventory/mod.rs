@@ -1,6 +1,7 @@
 //! The inventory: a `ConfigMap` with the resources that arcctl owns, written before they are created, so that none is
 //! orphaned (DESIGN 5), and with what deleting them needs if the profile is lost.
 
+mod migration;
 mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +16,13 @@ use crate::{
         resource::scale_set::SetRecord,
         teardown::{Records, is_at_aws, records},
     },
-    error::{Error, ErrorKind, Result, System},
+    error::{Error, Result, System},
     migration::Migration,
     profile::{Pool, Profile},
     upgrade::Upgrade,
 };
 
+pub use migration::{forget_migration, is_of_migrations, remember_migration, with_pools};
 pub use upgrade::{forget_upgrade, remember_backup, remember_upgrade};
 
 /// The ids of the owned resources.
@@ -38,7 +40,8 @@ const RUNNERS: &str = "runners.";
 /// The prefix of keys with a scale set's namespace and name: its id and scope at GitHub. A name may have dots, a namespace has none.
 const SCALE_SET: &str = "scaleSet.";
 
-/// The prefix of keys with a pool's namespace and name: its migration to the other mode, while it goes on.
+/// The prefix of keys with a pool's namespace and name: its migration to the other mode, while it goes on. The pool itself is in
+/// a Secret beside: its environment may have what others must not read.
 const MIGRATION: &str = "migration.";
 
 /// The key of the last upgrade, while its backup is kept.
@@ -92,7 +95,7 @@ pub struct Inventory {
     pub records: Records,
     /// The profile without its pools, if the inventory has it.
     pub profile: Option<Profile>,
-    /// The migrations of its pools that are in progress.
+    /// The migrations of its pools that are in progress; of each old pool the name, the namespace and the mode.
     pub migrations: Vec<Migration>,
     /// The last upgrade, if its backup is kept.
     pub upgrade: Option<Upgrade>,
@@ -226,6 +229,7 @@ fn kept(profile: &Profile, known: Option<&Profile>, records: &Records) -> Profil
         aws: None,
         pools: accounts(profile, known, records),
         monitoring: None,
+        hardening: crate::profile::Hardening::default(),
         timeouts: profile.timeouts.clone(),
     }
 }
@@ -350,47 +354,4 @@ pub async fn remember_scale_set(
     }
     let patch = json!({"data": {key: text}});
     kube.merge(&target, &patch).await.map(|_| ())
-}
-
-/// Records a migration, before anything is made for it. Without an inventory nothing is installed, and there is nothing to
-/// migrate.
-pub async fn remember_migration(kube: &Kube, home: Home<'_>, migration: &Migration) -> Result<()> {
-    let target = home.target();
-    let live = kube.get(&target).await?;
-    let Some(live) = live.filter(|it| !it["metadata"]["deletionTimestamp"].is_string()) else {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            System::Kubernetes,
-            format!(
-                "the profile `{}` is not installed in this cluster",
-                home.profile
-            ),
-        )
-        .object(target.to_string().replace('`', ""))
-        .hint("there is nothing to migrate: change the pool in the profile, and run `arcctl up`"));
-    };
-    let key = migration_key(migration);
-    let text = serde_json::to_string(migration).unwrap_or_default();
-    if live["data"][&key] == *text {
-        return Ok(());
-    }
-    let patch = json!({"data": {key: text}});
-    kube.merge(&target, &patch).await.map(|_| ())
-}
-
-/// Removes the record of a migration that has ended.
-pub async fn forget_migration(kube: &Kube, home: Home<'_>, migration: &Migration) -> Result<()> {
-    let target = home.target();
-    let key = migration_key(migration);
-    let live = kube.get(&target).await?.unwrap_or_default();
-    if live["data"][&key].is_null() {
-        return Ok(());
-    }
-    let patch = json!({"data": {key: null}});
-    kube.merge(&target, &patch).await.map(|_| ())
-}
-
-fn migration_key(migration: &Migration) -> String {
-    let old = &migration.from;
-    format!("{MIGRATION}{}.{}", old.namespace, old.name)
 }

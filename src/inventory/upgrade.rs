@@ -34,13 +34,17 @@ async fn live(kube: &Kube, home: Home<'_>) -> Result<(Target, Value)> {
 }
 
 /// The ids and details of an inventory.
-fn records(target: &Target, live: &Value) -> Result<(BTreeSet<String>, Records)> {
+pub(super) fn records(target: &Target, live: &Value) -> Result<(BTreeSet<String>, Records)> {
     let data = &live["data"];
     let ids = parsed(target, data, IDS, "[]")?;
     Ok((ids, parsed(target, data, DETAILS, "{}")?))
 }
 
-async fn write(kube: &Kube, (target, live): (&Target, &Value), data: &Value) -> Result<()> {
+pub(super) async fn write(
+    kube: &Kube,
+    (target, live): (&Target, &Value),
+    data: &Value,
+) -> Result<()> {
     let patch = json!({
         "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
         "data": data,
@@ -48,7 +52,7 @@ async fn write(kube: &Kube, (target, live): (&Target, &Value), data: &Value) -> 
     kube.merge(target, &patch).await.map(|_| ())
 }
 
-fn text(value: &impl serde::Serialize) -> String {
+pub(super) fn text(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -139,6 +139,15 @@ fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
             "it has the label `{old}`, so that `runs-on: {old}` finds it too"
         ));
     }
+    // Both pools have all other labels: a job that tries the new one must not run on the old one.
+    let has = |label: &str| pool.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
+    if !has(&pool.name) {
+        differs.push(format!(
+            "it has its own name as a label: `runs-on: [self-hosted, {}]` finds it alone",
+            pool.name
+        ));
+        pool.labels.push(pool.name.clone());
+    }
     if pool.max > pool.min && pool.scaling.is_none() {
         pool.scaling = Some(Scaling {
             metrics: vec![Metric {

@@ -6,6 +6,7 @@
 //! interrupted anywhere goes on when the same command runs again, or goes back.
 
 pub mod counterpart;
+pub mod held;
 pub mod peaks;
 pub mod text;
 pub mod workflows;
@@ -13,7 +14,6 @@ pub mod workflows;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{names, resource::Id},
     error::{Error, ErrorKind, Result, System},
     profile::{Mode, Pool, Profile},
 };
@@ -33,6 +33,15 @@ pub struct Migration {
     pub mode: Mode,
     /// How far it is.
     pub stage: Stage,
+    /// Whether the profile had the new pool before: then going back leaves it.
+    #[serde(default)]
+    pub was_there: bool,
+    /// The image of the new pool, if it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Whether the new pool is to have no label but its name.
+    #[serde(default)]
+    pub no_labels: bool,
 }
 
 /// How far a migration is.
@@ -43,19 +52,30 @@ pub enum Stage {
     Beside,
     /// The new pool is proven, and the old one goes.
     Removing,
-    /// The new pool goes again.
+    /// The old pool comes back, or is proven again, and the new one is kept meanwhile.
+    Restoring,
+    /// The old pool is proven, and the new one goes again.
     Back,
+}
+
+impl Stage {
+    /// Whether it goes back.
+    pub const fn is_way_back(self) -> bool {
+        matches!(self, Self::Restoring | Self::Back)
+    }
 }
 
 /// What comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The pool of this name is put into the profile, and made.
+    /// The pool of this name is put into the profile.
     Add(String),
     /// Both pools are in the profile: they are made, and proven.
     Prove,
     /// The pool of this name is taken out of the profile.
     TakeOut(String),
+    /// A run makes and proves the old pool, while the new one is kept.
+    Restore,
     /// A run removes what is left of the pool that the profile does not have any more.
     Finish,
 }
@@ -69,6 +89,10 @@ pub struct Asked<'a> {
     pub mode: Option<Mode>,
     /// The name of the new pool, if it was given.
     pub name: Option<&'a str>,
+    /// Its image, if it was given.
+    pub image: Option<&'a str>,
+    /// Whether it is to have no label but its name.
+    pub no_labels: bool,
 }
 
 /// A mode, as in the profile.
@@ -99,7 +123,7 @@ pub fn migration(
     asked: &Asked<'_>,
 ) -> Result<Option<Migration>> {
     if let Some(known) = recorded.iter().find(|it| it.from.name == asked.pool) {
-        return known.continued(asked).map(Some);
+        return known.continued(asked, profile).map(Some);
     }
     if let Some(other) = recorded.first() {
         return Err(in_progress(other));
@@ -121,12 +145,16 @@ pub fn migration(
             _ => Err(unknown(profile, asked.pool)),
         };
     };
-    fits(from, &to, named(&to), mode)?;
+    let there = named(&to);
+    fits(from, &to, there, mode)?;
     Ok(Some(Migration {
         from: from.clone(),
-        to,
         mode,
         stage: Stage::Beside,
+        was_there: there.is_some(),
+        image: asked.image.map(str::to_owned),
+        no_labels: asked.no_labels,
+        to,
     }))
 }
 
@@ -192,18 +220,23 @@ fn in_progress(other: &Migration) -> Error {
 }
 
 impl Migration {
-    /// The same, in the direction that is asked for.
-    fn continued(&self, asked: &Asked<'_>) -> Result<Self> {
+    /// The same, in the direction that is asked for. What an earlier run has proven counts only where nothing but the removal
+    /// is left: as long as the other pool is in the profile, it is proven again.
+    fn continued(&self, asked: &Asked<'_>, profile: &Profile) -> Result<Self> {
         let other_mode = asked.mode.is_some_and(|it| it != self.mode);
         let other_name = asked.name.is_some_and(|it| it != self.to);
-        if other_mode || other_name {
+        let other_image = asked.image.is_some() && asked.image != self.image.as_deref();
+        let other_labels = asked.no_labels && !self.no_labels;
+        if other_mode || other_name || other_image || other_labels {
             return Err(in_progress(self));
         }
+        let (old, new) = self.pools_in(profile);
         let stage = match (asked.mode, self.stage) {
-            (None, _) => Stage::Back,
-            // Forth again, from the beginning: what is there already is kept.
-            (Some(_), Stage::Back) => Stage::Beside,
-            (Some(_), stage) => stage,
+            (None, Stage::Back) if old && !new => Stage::Back,
+            (None, _) => Stage::Restoring,
+            (Some(_), Stage::Removing) if new && !old => Stage::Removing,
+            // From the beginning: what is there already is kept.
+            (Some(_), _) => Stage::Beside,
         };
         Ok(Self {
             stage,
@@ -211,19 +244,35 @@ impl Migration {
         })
     }
 
+    /// Whether the profile has the old pool, and the new one.
+    fn pools_in(&self, profile: &Profile) -> (bool, bool) {
+        let has = |name: &str| profile.pool(&self.from.namespace, name).is_some();
+        (has(&self.from.name), has(&self.to))
+    }
+
     /// What comes next, by the pools in `profile`.
     pub fn next(&self, profile: &Profile) -> Result<Next> {
-        let has = |name: &str| profile.pool(&self.from.namespace, name).is_some();
         let (old, new) = (self.from.name.clone(), self.to.clone());
-        Ok(match (self.stage, has(&old), has(&new)) {
+        let goes = !self.was_there;
+        let (has_old, has_new) = self.pools_in(profile);
+        Ok(match (self.stage, has_old, has_new) {
             (_, false, false) => return Err(self.lost(profile)),
             (Stage::Beside | Stage::Removing, true, false) => Next::Add(new),
             (Stage::Beside, _, true) => Next::Prove,
             (Stage::Removing, true, true) => Next::TakeOut(old),
-            (Stage::Back, false, true) => Next::Add(old),
-            (Stage::Back, true, true) => Next::TakeOut(new),
-            (Stage::Removing, false, true) | (Stage::Back, true, false) => Next::Finish,
+            (Stage::Restoring | Stage::Back, false, true) => Next::Add(old),
+            (Stage::Restoring | Stage::Back, true, true) if goes => Next::TakeOut(new),
+            (Stage::Restoring, true, _) => Next::Restore,
+            (Stage::Removing, false, true) | (Stage::Back, true, _) => Next::Finish,
         })
+    }
+
+    /// Before a pool is put into the profile: what was proven before it left is not proven any more.
+    pub const fn unproven(&mut self) {
+        self.stage = match self.stage {
+            Stage::Beside | Stage::Removing => Stage::Beside,
+            Stage::Restoring | Stage::Back => Stage::Restoring,
+        };
     }
 
     fn lost(&self, profile: &Profile) -> Error {
@@ -242,38 +291,21 @@ impl Migration {
         ))
     }
 
-    /// The pools that a run must not remove, although the profile at hand may lack one of them.
-    fn held(&self) -> Vec<(&str, Mode)> {
-        let old = (self.from.name.as_str(), self.from.mode);
-        let new = (self.to.as_str(), self.mode);
-        match self.stage {
-            Stage::Beside => vec![old, new],
-            Stage::Removing => vec![new],
-            Stage::Back => vec![old],
-        }
-    }
-
-    /// Whether a run must not remove this object of the profile called `profile`: the profile at hand may be a copy from before.
-    pub fn holds(&self, id: &Id, profile: &str) -> bool {
-        let is_of = |(name, mode): &(&str, Mode)| {
-            let keeps_minimums = *mode == Mode::ScaleSet;
-            id.name() == *name || (keeps_minimums && id.name() == names::schedule_name(profile))
-        };
-        id.namespace() == Some(self.from.namespace.as_str()) && self.held().iter().any(is_of)
-    }
-
     /// The command that goes on.
     pub fn forth(&self) -> String {
-        let name = if self.to == new_name(&self.from.name, self.mode) {
-            String::new()
-        } else {
-            format!(" --name {}", self.to)
-        };
-        format!(
-            "arcctl migrate {} --to {}{name}",
-            self.from.name,
-            word(self.mode)
-        )
+        let mut command = format!("arcctl migrate {} --to {}", self.from.name, word(self.mode));
+        if self.to != new_name(&self.from.name, self.mode) {
+            command.push_str(" --name ");
+            command.push_str(&self.to);
+        }
+        if let Some(image) = &self.image {
+            command.push_str(" --image ");
+            command.push_str(image);
+        }
+        if self.no_labels {
+            command.push_str(" --no-labels");
+        }
+        command
     }
 
     /// The command that goes back.
@@ -287,6 +319,8 @@ impl Migration {
         let stage = match self.stage {
             Stage::Beside => "both are kept",
             Stage::Removing => "the old one is being removed",
+            Stage::Restoring => "it goes back, and both are kept until the old one is proven",
+            Stage::Back if self.was_there => "it goes back, and both are kept",
             Stage::Back => "it goes back, and the new one is being removed",
         };
         format!(

@@ -3,6 +3,7 @@
 //! In a scale set `min` counts idle runners: with 5 jobs and `min: 2` there are 7 (docs/scale-sets.md). In the other mode busy
 //! ones count too.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::profile::Pool;
@@ -21,6 +22,13 @@ pub struct Peaks {
     pub after: u32,
     /// By how many runners the new pool can exceed the old one with the same jobs; negative where it has fewer.
     pub difference: i64,
+}
+
+/// How many runners a pool has at least at an instant, whatever jobs there are. With 0, nothing but a job starts one.
+pub fn minimum_at(pool: &Pool, at: Timestamp) -> u32 {
+    let schedule = pool.schedule.as_ref();
+    let minimum = schedule.map_or(pool.min, |it| it.min_at(pool.min, at));
+    minimum.min(pool.max)
 }
 
 /// The highest minimum of a pool, its windows included.
@@ -86,6 +94,7 @@ impl Peaks {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
     use crate::profile::Mode;
@@ -98,6 +107,21 @@ mod tests {
             max,
             ..Pool::default()
         }
+    }
+
+    #[test]
+    fn a_minimum_of_zero_in_force_is_that_of_the_window_that_is_open() {
+        let schedule = json!({
+            "timeZone": "UTC",
+            "windows": [{"name": "night", "from": "20:00", "to": "06:00", "min": 0}],
+        });
+        let pool = Pool {
+            schedule: Some(serde_json::from_value(schedule).unwrap()),
+            ..pool(Mode::ScaleSet, 2, 16)
+        };
+        let at = |time: &str| minimum_at(&pool, time.parse().unwrap());
+        assert_eq!(at("2026-03-02T12:00:00Z"), 2);
+        assert_eq!(at("2026-03-02T23:00:00Z"), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Observes all desired resources, phase by phase, and creates the plan.
 
+pub(crate) mod capacity;
 pub(crate) mod consequences;
 
 use std::{collections::BTreeSet, pin::pin};

@@ -35,7 +35,7 @@ pub use names::{
 pub use schema::schema;
 pub use sections::{
     AccessMode, App, Auto, Aws, Bucket, BucketAccess, CertManager, ChartName, Charts, Cluster,
-    ContainerMode, Controller, FileSource, GitHub, GithubServer, Images, KubernetesMode,
+    ContainerMode, Controller, FileSource, GitHub, GithubServer, Hardening, Images, KubernetesMode,
     KubernetesSecretKey, LogLevel, Metric, MetricType, Mode, Monitoring, Pool, PoolGitHub,
     PoolResources, Prepull, Provenance, Proxy, Quantity, Repeat, ResourceRequirements, RoleVia,
     RunnerRole, ScaleSets, Scaling, Schedule, Scope, Step, Timeouts, TokenSource, Trigger, Window,
@@ -91,6 +91,9 @@ pub struct Profile {
     /// Metrics, alerts and the dashboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
+    /// Objects that protect the controllers and the listeners, beside their charts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hardening: Hardening,
     /// How long each step may take once it can begin.
     #[serde(default)]
     pub timeouts: Timeouts,

@@ -118,7 +118,8 @@ impl LockReport {
             (true, 1, _) => format!("1 difference from {}.", self.file),
             (true, count, _) => format!("{count} differences from {}.", self.file),
             (false, _, true) => format!("{all} locked in {}.", self.file),
-            (false, _, false) => format!("{all} are as in {}; it was not written.", self.file),
+            (false, 0, false) => format!("{all} are as in {}; it was not written.", self.file),
+            (false, _, false) => format!("{} was not written.", self.file),
         }
     }
 }
@@ -127,7 +128,9 @@ const fn sign(kind: Kind) -> &'static str {
     match kind {
         Kind::NotLocked => "+",
         Kind::NotNeeded => "-",
-        Kind::ValuesChanged | Kind::Moved | Kind::Gone | Kind::Unsigned => "~",
+        Kind::ValuesChanged | Kind::OtherResources | Kind::Moved | Kind::Gone | Kind::Unsigned => {
+            "~"
+        }
     }
 }
 
@@ -249,8 +252,21 @@ mod tests {
                 .ends_with("1 chart and 1 image are as in arcctl.lock.\n")
         );
         report.checked = false;
+        assert!(
+            report
+                .text()
+                .ends_with("are as in arcctl.lock; it was not written.\n")
+        );
         report.written = true;
         assert!(report.text().ends_with("locked in arcctl.lock.\n"));
+    }
+
+    #[test]
+    fn a_lock_that_is_refused_is_not_said_to_be_as_it_was() {
+        let mut report = report();
+        report.checked = false;
+        let text = report.text();
+        assert!(text.ends_with("\narcctl.lock was not written.\n"), "{text}");
     }
 
     #[test]

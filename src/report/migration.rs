@@ -50,6 +50,7 @@ impl Migrated {
         let stage = self.stage.map(|it| match it {
             Stage::Beside => "beside",
             Stage::Removing => "removing",
+            Stage::Restoring => "restoring",
             Stage::Back => "back",
         });
         let workflows = self.workflows.as_ref().map(|it| {
@@ -112,6 +113,9 @@ impl Migrated {
             return String::new();
         }
         match self.stage {
+            None if migration.stage == Stage::Back && migration.was_there => {
+                format!("pool `{old}` is as before, and `{new}` stays, {seconds:.1} s\n")
+            }
             None if migration.stage == Stage::Back => {
                 format!("pool `{old}` is as before, and `{new}` is gone, {seconds:.1} s\n")
             }
@@ -139,6 +143,9 @@ mod tests {
                 to: "basic-ss".into(),
                 mode: Mode::ScaleSet,
                 stage: at,
+                was_there: false,
+                image: None,
+                no_labels: false,
             }),
             stage,
             ..Migrated::default()
@@ -150,6 +157,11 @@ mod tests {
         let text = |stage, at| migrated(stage, at).text();
         assert!(text(None, Stage::Removing).starts_with("pool `basic-ss` is in place of `basic`"));
         assert!(text(None, Stage::Back).starts_with("pool `basic` is as before"));
+        let restoring = text(Some(Stage::Restoring), Stage::Restoring);
+        assert!(
+            restoring.contains("both are kept until the old one is proven"),
+            "{restoring}"
+        );
         let both = text(Some(Stage::Beside), Stage::Beside);
         assert!(
             both.contains("`arcctl migrate basic --back` goes back"),

@@ -11,7 +11,7 @@ use super::strip::{
 };
 use crate::{
     error::{Error, System},
-    profile::schedule::{ClockChange, Interval, Mismatch, Verified},
+    profile::schedule::{ClockChange, DAYS, Hours, Interval, Mismatch, Verified},
 };
 
 /// The calendar of one pool.
@@ -40,6 +40,8 @@ pub struct Calendar {
     pub clock_changes: Vec<ClockChange>,
     /// The same for whole days from today, at most 14, as bars.
     pub strip: Strip,
+    /// The runner hours of its minimums in a year.
+    pub hours: Hours,
     /// The controller's overrides, compared with the profile.
     pub check: Verified,
 }
@@ -84,6 +86,7 @@ fn pool_text(pool: &PoolCalendar) -> String {
     for (_, line) in lines {
         let _ignored = writeln!(text, "{}", line.trim_end());
     }
+    text.push_str(&hours_text(calendar.hours));
     text.push_str(&check_text(calendar));
     text
 }
@@ -105,6 +108,21 @@ pub fn picture(pools: &[PoolCalendar]) -> String {
         })
         .collect();
     svg(&titled)
+}
+
+/// Nodes that an autoscaler removes when no runner needs them follow the runners; prices are not in it.
+fn hours_text(hours: Hours) -> String {
+    let Hours {
+        largest,
+        scheduled,
+        constant,
+    } = hours;
+    match hours.saved() {
+        0 => String::new(),
+        saved => format!(
+            "  in {DAYS} days the minimums are {scheduled} runner hours,\n  {saved} % less than the {constant} of min {largest} all the time\n"
+        ),
+    }
 }
 
 fn check_text(calendar: &Calendar) -> String {
@@ -207,6 +225,8 @@ fn pool_document(pool: &PoolCalendar) -> Value {
         "max": pool.max,
         "stretches": stretches,
         "clockChanges": changes,
+        "hours": calendar.map(|it| json!({"days": DAYS, "scheduled": it.hours.scheduled,
+            "constant": it.hours.constant})),
         "check": calendar.map(check_document),
     })
 }

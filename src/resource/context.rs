@@ -21,6 +21,7 @@ use crate::{
         helm::Helm,
         kube::{Kube, Selection},
     },
+    desired::lock::Pins,
     error::{Error, ErrorKind, Result, System},
     profile::{Profile, Scope},
 };
@@ -89,6 +90,8 @@ pub struct Context {
     pub secret_version: Mutex<Option<String>>,
     /// The state of a credential rotation in this run.
     pub rotation: Mutex<Rotation>,
+    /// The digests of the lock: every pod is made with them. None without a lock.
+    pub pins: Pins,
     /// The pods of the runners, as far as they were computed.
     pub pods: RunnerPods,
     /// The latest list of GitHub's runners.
@@ -126,6 +129,7 @@ impl Context {
             kubernetes,
             secret_version: Mutex::default(),
             rotation: Mutex::default(),
+            pins: Pins::default(),
             pods: RunnerPods::default(),
             listing: Listing::default(),
             events: Events::default(),

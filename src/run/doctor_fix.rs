@@ -1,15 +1,18 @@
 //! `arcctl doctor --fix`: shows the repairs, asks for confirmation, and executes them as `up` does: same resources, same
 //! executor, under the lease.
 
-use super::{READING, install::execute, permissions::check_permissions};
+use super::{
+    READING,
+    install::{execute, prepare},
+};
 use crate::{
     doctor::{collect::Parts, fix::Mends},
     error::Result,
     observe,
     profile::KubeDuration,
     report::{self, plan::Layout},
-    session::Session,
-    terminal::{deadline::RunLimit, output::Output, prompt, signals::StopSender},
+    session::{Session, lock},
+    terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::StopSender},
 };
 
 /// The timeout, including restarts of controllers.
@@ -35,11 +38,13 @@ fn told(notes: &[String]) -> Vec<String> {
 pub(crate) async fn run(
     parts: Parts,
     mends: &Mends,
-    yes: bool,
-    stop: StopSender,
+    (yes, stop): (bool, StopSender),
+    global: &GlobalArgs,
     output: Output,
 ) -> Result<bool> {
     let mut limit = RunLimit::new(LIMIT, stop, output);
+    // Repairs install what the profile names: nothing that its lock does not have.
+    let _pins = lock::rendered(&parts.profile, global)?;
     let session = Session::of(parts.context?, mends.steps.clone(), parts.eks);
     output.note_sentence(&session.target(), 2);
     let plan = observe::plan(&session.context, &session.desired, false);
@@ -54,8 +59,10 @@ pub(crate) async fn run(
     if !prompt::confirmed(&text, "Mend this?", yes, &mut limit, output)? {
         return Ok(false);
     }
-    let allowed = check_permissions(&session, &plan);
-    limit.within("asking for permissions", allowed).await?;
+    let prepared = prepare(&session, &plan);
+    limit
+        .within("fetching the charts and asking for permissions", prepared)
+        .await?;
     let options = limit.options(&session.context.profile.timeouts, false, true);
     let (_, error) = execute(&session, &options, &limit, output).await;
     match error {

@@ -11,7 +11,9 @@ use super::holder;
 use crate::{
     clients::kube::Target,
     desired::{
-        Desired, Goal, Phase, names,
+        Desired, Goal, Phase,
+        lock::Pins,
+        names,
         pool::probe::jobs,
         resource::{Probe, Resource},
     },
@@ -22,6 +24,7 @@ use crate::{
         lease::{Hold, Lease},
     },
     inventory,
+    profile::Profile,
     resource::context::Context,
     session::wanted_error,
     terminal::{output::Output, progress::Progress, signals::StopSender},
@@ -47,11 +50,7 @@ pub(crate) async fn run(context: &Context, stop: &StopSender, output: Output) ->
         }
     }
     let profile = &context.profile;
-    let steps: Vec<(String, Desired)> = jobs(profile)
-        .map_err(|it| wanted_error(&it))?
-        .into_iter()
-        .map(|(pool, job)| (pool, step(job)))
-        .collect();
+    let steps = steps(profile, &context.pins)?;
     let hold = Hold {
         stop: stop.clone(),
         paused: watch::Sender::new(false),
@@ -67,6 +66,16 @@ pub(crate) async fn run(context: &Context, stop: &StopSender, output: Output) ->
     let probed = recorded(context, &steps, &hold, output).await;
     lease.release().await;
     probed
+}
+
+/// The Jobs, with the images of the lock, and the pool that each is for.
+fn steps(profile: &Profile, pins: &Pins) -> Result<Vec<(String, Desired)>> {
+    let jobs = jobs(profile).map_err(|it| wanted_error(&it))?.into_iter();
+    let pinned = jobs.map(|(pool, mut job)| {
+        pins.pin(&mut job);
+        (pool, step(job))
+    });
+    Ok(pinned.collect())
 }
 
 fn step(job: serde_json::Value) -> Desired {
@@ -182,5 +191,32 @@ fn options<'a>(
         timeouts: &context.profile.timeouts,
         stop,
         paused: hold.paused.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{desired::lock::Lock, profile::load};
+
+    #[test]
+    fn a_probe_has_the_image_of_the_lock() {
+        let text = include_str!("../../profiles/reference.yaml");
+        let profile = load(text, "reference").unwrap().profile;
+        let image = |steps: &[(String, Desired)]| {
+            let Resource::Probe(probe) = &steps[0].1.resource else {
+                panic!("{:?}", steps[0].1.resource);
+            };
+            let pod = &probe.job["spec"]["template"]["spec"];
+            pod["containers"][0]["image"].as_str().unwrap().to_owned()
+        };
+        let plain = image(&steps(&profile, &Pins::default()).unwrap());
+        let locked = json!({"image": plain, "digest": "sha256:1", "from": [], "locked": "2026-11-27T00:00:00Z"});
+        let lock = json!({"version": 1, "profile": "x", "charts": [], "images": [locked]});
+        let pins = Pins::of(&Lock::parse(&lock.to_string()).unwrap());
+        let pinned = image(&steps(&profile, &pins).unwrap());
+        assert_eq!(pinned, format!("{plain}@sha256:1"));
     }
 }

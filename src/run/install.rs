@@ -44,12 +44,12 @@ pub(crate) async fn attempts(
 ) -> Result<Ended> {
     for attempt in 1.. {
         let read = async {
-            let (plan, trials) = tokio::join!(
+            let (plan, mut trials) = tokio::join!(
                 observe::plan(&session.context, &session.desired, asked.adopt),
                 Box::pin(try_pods(session))
             );
             let plan = plan?;
-            trials.tell(&plan, output);
+            Box::pin(trials.finish(&plan, output)).await;
             let possible = trials.check(&plan);
             Ok((plan, possible))
         };
@@ -107,7 +107,18 @@ fn say_what_is_left(plan: &Plan, output: Output) {
 }
 
 /// Checks before the first write: permissions, helm's version, and the charts.
-async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+pub(crate) async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
+    // Joined, not raced: a missing permission is told first in every run.
+    let (allowed, fetched) = tokio::join!(
+        check_permissions(session, plan),
+        fetch_charts(session, plan)
+    );
+    allowed?;
+    fetched
+}
+
+/// Fetches the charts that `plan` installs; with a lock each is compared with it.
+pub(crate) async fn fetch_charts(session: &Session, plan: &Plan) -> Result<()> {
     let charts = session
         .desired
         .iter()
@@ -118,11 +129,7 @@ async fn prepare(session: &Session, plan: &Plan) -> Result<()> {
             _ => None,
         });
     let fetched = charts.map(|chart| session.context.helm.fetch(chart));
-    let fetched = futures::future::try_join_all(fetched);
-    // Joined, not raced: a missing permission is told first in every run.
-    let (allowed, fetched) = tokio::join!(check_permissions(session, plan), fetched);
-    allowed?;
-    fetched.map(|_| ())
+    futures::future::try_join_all(fetched).await.map(|_| ())
 }
 
 /// Proves that the images of a bundle can be pulled; what an interruption has left is removed.

@@ -20,7 +20,7 @@ pub(crate) async fn open(
     Ok(session)
 }
 
-/// Runs it, with a question unless `yes`; how many resources it has changed, and whether it was begun, or why it did not
+/// Runs it, with a question unless `yes`, if nothing differs from the lock beside the profile; how many resources it has changed, and whether it was begun, or why it did not
 /// succeed.
 pub(crate) async fn up(
     mut session: Session,
@@ -29,6 +29,9 @@ pub(crate) async fn up(
     limit: &mut RunLimit,
     output: Output,
 ) -> (usize, Result<bool>) {
+    if let Err(error) = session.lock.check() {
+        return (0, Err(error));
+    }
     let started = Instant::now();
     let asked = install::Asked {
         yes,

@@ -10,8 +10,11 @@ use crate::{
         aws::{Aws, cluster::EksCluster, error::Asked, network::Interface},
         kube::{Kube, Selection, Target},
     },
-    desired::aws::{
-        AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
+    desired::{
+        aws::{
+            AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
+        },
+        capacity::addresses,
     },
     doctor::snapshot::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
@@ -55,6 +58,12 @@ pub(super) async fn read(
         subnet.v4.iter().chain(v6).cloned().collect()
     };
     let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
+    // Pods of an IPv6 cluster have IPv6 addresses.
+    if !eks.ipv6 {
+        let ids = interfaces.iter().filter_map(|it| it.subnet.as_deref());
+        let free = ids.map(|id| (id, subnets.get(id).and_then(|it| it.free)));
+        advice.extend(addresses(&free.collect(), profile));
+    }
     let facts = AwsFacts {
         control_plane_groups: control_plane_groups(eks).cloned().collect(),
         control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),

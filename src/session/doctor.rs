@@ -48,6 +48,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     let locked = lock.as_ref().ok().and_then(Option::as_ref);
     let helm = Helm::new(&environment::helm_places(), access, hidden)
         .map(|it| it.locked(locked.map(|it| &it.lock)));
+    let pins = locked.map(|it| Pins::of(&it.lock)).unwrap_or_default();
     let ca_bundle = github::ca_bundle(&file);
     let sources = Sources {
         variable: &environment::variable,
@@ -88,10 +89,9 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
     let kubernetes = facts.as_ref().ok().and_then(|it| it.kubernetes);
     let desired = facts.and_then(|facts| {
         let mut desired = session::wanted(profile, &facts)?;
-        if let Some(file) = lock? {
-            // What is installed is pinned; `arcctl lock --check` compares the lock itself.
-            Pins::of(&file.lock).apply(&mut desired);
-        }
+        lock?;
+        // What is installed is pinned; `arcctl lock --check` compares the lock itself.
+        pins.apply(&mut desired);
         session::set_order(&mut desired)?;
         Ok(desired)
     });
@@ -105,6 +105,7 @@ pub(crate) async fn parts(global: &GlobalArgs, file: ProfileFile, output: Output
         (credential, accounts),
         kubernetes,
     );
+    let context = context.map(|it| Context { pins, ..it });
     Parts {
         advice: file.advice,
         profile: file.profile,

@@ -2,7 +2,7 @@
 //!
 //! Without an answer of the API server nothing is pulled: it only saves time. `-v` says why.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use futures::{StreamExt, stream};
 
@@ -21,6 +21,10 @@ use crate::{
     resource::{
         kubernetes::access::{by_resource, to_pull_ahead},
         observed::{Observed, Ownership},
+        pods::{
+            dry_run::Trial,
+            parts::{Part, of_objects},
+        },
     },
 };
 
@@ -81,10 +85,7 @@ fn candidates(session: &Session, plan: &Plan) -> Vec<Pull> {
             Candidate::of(profile, pool, &runner).map_err(|why| why.to_string())
         });
         let candidate = match candidate {
-            Ok(mut candidate) => {
-                session.lock.pins.pin(&mut candidate.pod);
-                candidate
-            }
+            Ok(candidate) => candidate,
             Err(why) => {
                 not_pulled(&of_pool(&pool.name), &why);
                 continue;
@@ -131,7 +132,14 @@ async fn steps(session: &Session, mut pulls: Vec<Pull>) -> Result<Vec<Found>> {
         why.inspect(|why| not_pulled(&of_pool(&candidate.pool), why))
             .is_none()
     });
-    let steps = stream::iter(wanted)
+    let mut admitted = Vec::new();
+    for (candidate, desired, pools) in wanted {
+        match refused_pod(session, &desired).await {
+            Some(why) => not_pulled(&of_pool(&candidate.pool), &why),
+            None => admitted.push((candidate, desired, pools)),
+        }
+    }
+    let steps = stream::iter(admitted)
         .map(|(candidate, desired, pools)| async move {
             let step = step(session, &candidate, &desired).await?;
             Ok::<_, Error>(step.map(|step| (desired, step, pools)))
@@ -165,6 +173,20 @@ async fn refused_in(session: &Session, namespace: &str) -> Result<Option<String>
             by_resource(&lacking).join("; ")
         )
     }))
+}
+
+/// Why the API server would refuse the pods that pull, by a dry run; `None` as well where their namespace does not exist yet,
+/// or nobody can tell: then the `DaemonSet` shows it.
+async fn refused_pod(session: &Session, desired: &Desired) -> Option<String> {
+    let Resource::ImagePull(pull) = &desired.resource else {
+        return None;
+    };
+    let makers = slice::from_ref(&pull.daemon_set);
+    let pod = of_objects(Part::Own, &desired.id, makers, pull.namespace()).pop()?;
+    match pod.try_pod(&session.context).await {
+        Trial::Refused(refusal) => Some(format!("its pods are refused: {}", refusal.said)),
+        _ => None,
+    }
 }
 
 /// The step in the plan; `None` where an object of its name is somebody else's.

@@ -7,6 +7,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OnceCell;
 
 use super::connection::Connection;
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         kube::{Kube, Target},
         registry::{
             Address, Repository,
-            login::{Login, Logins, in_turn},
+            login::{Logins, in_turn},
         },
     },
     desired::pool::image::mirrored,
@@ -55,33 +56,28 @@ pub(crate) async fn find(
     output: Output,
 ) -> Result<Vec<PoolImage>> {
     let compared: Vec<_> = pools.iter().map(|it| comparable(profile, it)).collect();
-    let addresses: BTreeSet<Address> = compared
+    let addresses: BTreeSet<&Address> = compared
         .iter()
-        .filter_map(|it| Some(it.as_ref().ok()?.address.clone()))
+        .filter_map(|it| Some(&it.as_ref().ok()?.address))
         .collect();
-    let logins = logins(profile, pools, &addresses, global, output).await?;
-    let repositories: BTreeMap<Address, Repository<'_>> = addresses
-        .into_iter()
-        .map(|it| Ok((it.clone(), Repository::new(it.clone(), logins.of(&it))?)))
-        .collect::<Result<_>>()?;
-    let logins = &logins;
-    let tags: BTreeMap<&Address, Vec<String>> = stream::iter(&repositories)
-        .map(|(address, repository)| async move {
-            let tags = repository.tags().await;
-            Ok((address, tags.map_err(|it| logins.advised(it, address))?))
+    let logins = &logins(profile, pools, global, output)?;
+    let tags: BTreeMap<&Address, Vec<String>> = stream::iter(addresses)
+        .map(|address| async move {
+            let reading = async |it: &Repository<'_>| it.tags().await;
+            Ok::<_, Error>((address, logins.reading(address, reading).await?))
         })
         .buffer_unordered(CONCURRENT)
-        .try_collect::<BTreeMap<_, _>>()
+        .try_collect()
         .await?;
     let mut found = Vec::new();
-    for (pool, compared) in pools.iter().zip(compared) {
+    for (pool, compared) in pools.iter().zip(&compared) {
         let (repository, newest) = match compared {
-            Err(why) => (None, Found::Unknown(why.to_owned())),
+            Err(why) => (None, Found::Unknown((*why).to_owned())),
             Ok(it) => {
                 let all = tags.get(&it.address).into_iter().flatten();
                 let newest = newest(it.tag, all.map(String::as_str));
-                let found = match newest.zip(repositories.get(&it.address)) {
-                    Some((tag, repository)) => Found::Newer(it.with(tag, repository).await?),
+                let found = match newest {
+                    Some(tag) => Found::Newer(it.with(tag, logins).await?),
                     None => Found::Newest,
                 };
                 (Some(it.address.to_string()), found)
@@ -114,7 +110,7 @@ fn comparable<'a>(profile: &Profile, pool: &'a Pool) -> Result<Comparable<'a>, &
 
 impl Comparable<'_> {
     /// The image with another tag, and with its digest if it had one.
-    async fn with(&self, tag: &str, repository: &Repository<'_>) -> Result<String> {
+    async fn with(&self, tag: &str, logins: &Known<'_>) -> Result<String> {
         let (name, _) = self
             .pool
             .image
@@ -122,30 +118,70 @@ impl Comparable<'_> {
             .unwrap_or((&self.pool.image, ""));
         let name = name.strip_suffix(self.tag).unwrap_or(name);
         if self.pinned {
-            return Ok(format!("{name}{tag}@{}", repository.digest(tag).await?));
+            let reading = async |it: &Repository<'_>| it.digest(tag).await;
+            let digest = logins.reading(&self.address, reading).await?;
+            return Ok(format!("{name}{tag}@{digest}"));
         }
         Ok(format!("{name}{tag}"))
     }
 }
 
-/// The logins that are known.
-pub(super) struct Known {
+/// The logins that are known, or can be.
+pub(super) struct Known<'a> {
     /// Docker's and helm's on this machine.
     of_machine: Vec<Logins>,
-    /// Those to try for each repository.
-    by_address: BTreeMap<Address, Vec<Login>>,
+    /// The pull secrets of the pools, as namespace and name, and their logins, which are read once, and only if needed.
+    secrets: BTreeSet<(String, String)>,
+    of_cluster: OnceCell<Vec<Logins>>,
+    profile: &'a Profile,
+    global: &'a GlobalArgs,
+    output: Output,
 }
 
-impl Known {
-    /// The logins to try for a repository.
-    pub(super) fn of(&self, address: &Address) -> Vec<&Login> {
-        self.by_address.get(address).into_iter().flatten().collect()
+impl Known<'_> {
+    /// Reads from a repository: with docker's and helm's logins in turn, and where there is none or the registry takes none of
+    /// them, with those of the pull secrets too.
+    pub(super) async fn reading<T>(
+        &self,
+        address: &Address,
+        read: impl AsyncFn(&Repository<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut logins = in_turn(&self.of_machine, address);
+        if !logins.is_empty() {
+            let repository = Repository::new(address.clone(), logins.clone())?;
+            match read(&repository).await {
+                Err(error) if error.kind == ErrorKind::Unauthorized && !self.secrets.is_empty() => {
+                }
+                found => return found,
+            }
+        }
+        logins.extend(in_turn(self.of_cluster().await, address));
+        let is_unknown = logins.is_empty();
+        let repository = Repository::new(address.clone(), logins)?;
+        let found = read(&repository).await;
+        found.map_err(|it| {
+            if is_unknown {
+                self.advised(it, address)
+            } else {
+                it
+            }
+        })
+    }
+
+    async fn of_cluster(&self) -> &[Logins] {
+        let reading = || async {
+            if self.secrets.is_empty() {
+                return Vec::new();
+            }
+            let (profile, secrets) = (self.profile, &self.secrets);
+            Box::pin(of_cluster(profile, secrets, self.global, self.output)).await
+        };
+        self.of_cluster.get_or_init(reading).await.as_slice()
     }
 
     /// The error with what to do where there is a login, but not for arcctl.
-    pub(super) fn advised(&self, error: Error, address: &Address) -> Error {
-        let helper = self.of_machine.iter().find_map(|it| it.helper(address));
-        match helper.filter(|_| self.of(address).is_empty()) {
+    fn advised(&self, error: Error, address: &Address) -> Error {
+        match self.of_machine.iter().find_map(|it| it.helper(address)) {
             Some(program) if error.kind == ErrorKind::Unauthorized => error.hint(format!(
                 "docker's login for `{}` is with the credential helper `docker-credential-{program}`, and arcctl starts no credential helper: name a Secret in `images.pullSecrets` of the profile, or name a directory in DOCKER_CONFIG whose config.json has the login itself in `auths`",
                 address.host
@@ -155,50 +191,42 @@ impl Known {
     }
 }
 
-/// The logins for each repository: docker's on this machine, else helm's, else those of the pull secrets of the profile.
-pub(super) async fn logins(
-    profile: &Profile,
+/// The logins: docker's on this machine, then helm's, then those of the pull secrets of the profile.
+pub(super) fn logins<'a>(
+    profile: &'a Profile,
     pools: &[&Pool],
-    addresses: &BTreeSet<Address>,
-    global: &GlobalArgs,
+    global: &'a GlobalArgs,
     output: Output,
-) -> Result<Known> {
-    let mut of_machine = Vec::new();
-    for file in [docker_config(), registries()].into_iter().flatten() {
-        of_machine.push(of_docker(&file)?);
-    }
-    let mut by_address = BTreeMap::new();
-    let mut missing = Vec::new();
-    for address in addresses {
-        match of_machine.iter().find_map(|it| it.find(address)) {
-            Some(login) => drop(by_address.insert(address.clone(), vec![login.clone()])),
-            None => missing.push(address),
-        }
-    }
-    let secrets = pull_secrets(profile, pools);
-    if !missing.is_empty() && !secrets.is_empty() {
-        let all = of_cluster(profile, &secrets, global, output).await;
-        for address in missing {
-            let logins = in_turn(&all, address).into_iter().cloned().collect();
-            by_address.insert(address.clone(), logins);
-        }
-    }
+) -> Result<Known<'a>> {
+    let files = [("docker", docker_config()), ("helm", registries())];
+    let of_machine = files
+        .into_iter()
+        .filter_map(|(whose, file)| Some(of_machine(whose, &file?)))
+        .collect::<Result<_>>()?;
     Ok(Known {
         of_machine,
-        by_address,
+        secrets: pull_secrets(profile, pools),
+        of_cluster: OnceCell::new(),
+        profile,
+        global,
+        output,
     })
 }
 
 /// The logins of `docker login` or `helm registry login`; a file that is not there has none.
-fn of_docker(path: &Path) -> Result<Logins> {
+fn of_machine(whose: &str, path: &Path) -> Result<Logins> {
     let wrong = |cause: &dyn std::fmt::Display| {
-        Error::failed(System::Local, "cannot read docker's logins")
+        let another = match whose {
+            "helm" => "file in HELM_REGISTRY_CONFIG",
+            _ => "directory in DOCKER_CONFIG",
+        };
+        Error::failed(System::Local, format!("cannot read {whose}'s logins"))
             .object(path.display())
             .cause(cause)
-            .hint("correct the file, or name another directory in DOCKER_CONFIG")
+            .hint(format!("correct the file, or name another {another}"))
     };
     match std::fs::read_to_string(path) {
-        Ok(text) => Logins::parse(&text).ok_or_else(|| wrong(&"it is not docker's JSON")),
+        Ok(text) => Logins::parse(&text).ok_or_else(|| wrong(&"it is not JSON with logins")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Logins::default()),
         Err(error) => Err(wrong(&error)),
     }

@@ -42,7 +42,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result, System},
     inventory,
-    migration::Migration,
+    migration::{Migration, held},
     observe,
     profile::Profile,
     resource::{
@@ -212,6 +212,7 @@ impl Session {
         let context = Context {
             adopt,
             started: facts.now,
+            pins: lock.pins.clone(),
             ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {
@@ -252,7 +253,9 @@ impl Session {
         let mut left = observe::left_behind(context, records, &self.desired).await?;
         let name = &context.profile.name;
         let is_held = |id: &Id| {
-            backup::is_part(id, name) || self.migrations.iter().any(|it| it.holds(id, name))
+            backup::is_part(id, name)
+                || inventory::is_of_migrations(id, name)
+                || self.migrations.iter().any(|it| it.holds(id, name))
         };
         left.goes.retain(|it| !is_held(&it.id));
         for why in &left.stays {
@@ -275,6 +278,7 @@ impl Session {
         self.desired.extend(left.goes);
         self.gone = left.gone;
         let outgoing = minor::outgoing(&self.context).await?;
+        held::refuse_outgoing(&self.migrations, &self.context.profile, &outgoing)?;
         let drains = upgrade::drains(&self.context.profile, &outgoing);
         self.desired.extend(drains);
         set_order(&mut self.desired)
@@ -317,7 +321,7 @@ impl Session {
         ))
         .await?;
         self.desired = wanted(&self.context.profile, &facts)?;
-        self.lock.pins.apply(&mut self.desired);
+        self.context.pins.apply(&mut self.desired);
         let inventory = {
             let home = inventory::Home::of(&self.context.profile);
             inventory::read(&self.context.kube, home).await?

@@ -140,7 +140,7 @@ impl Smoking<'_> {
             ..PoolStory::default()
         };
         let mut labels = Vec::new();
-        for job in workflow::jobs(pool) {
+        for job in workflow::jobs(self.request.profile, pool) {
             let found = self.jobs.iter().find(|it| it.name == job.name);
             let asked = Asked::of(&pool.name, &job);
             // GitHub lists the jobs a moment after the run.

@@ -28,6 +28,8 @@ pub(super) struct Asked<'a> {
     pub label: Option<&'a str>,
     /// Its `runs-on` in the workflow of this profile.
     pub labels: &'a [String],
+    /// The names of its steps there.
+    pub steps: &'a [&'static str],
 }
 
 impl<'a> Asked<'a> {
@@ -37,6 +39,7 @@ impl<'a> Asked<'a> {
             pool,
             label: job.label.as_deref(),
             labels: &job.labels,
+            steps: &job.steps,
         }
     }
 }
@@ -90,13 +93,49 @@ pub(super) fn wrong(
         return Some(foreign(asked, runner, pods, job));
     }
     match job.conclusion.as_deref() {
-        None | Some("success") => None,
+        None => None,
+        Some("success") => unproven(asked, job, place),
         Some("cancelled") => Some(
             failed(format!("the job of {asked} was cancelled"), job)
                 .hint(format!("somebody, or its limit of 10 minutes, ended it: look at {}, and run `arcctl smoke` again", page(job, place))),
         ),
         Some(other) => Some(failed_job(asked, other, job, place)),
     }
+}
+
+/// What a job that succeeded does not show: its runner, or a step of the workflow of this profile.
+fn unproven(asked: Asked<'_>, job: &Job, place: &Place<'_>) -> Option<Error> {
+    if runner(job).is_none() {
+        return Some(
+            failed(
+                format!("the job of {asked} succeeded, and GitHub names no runner of it"),
+                job,
+            )
+            .hint(format!(
+                "look at {}, and run `arcctl smoke` again",
+                page(job, place)
+            )),
+        );
+    }
+    let succeeded = |name: &str| {
+        let mut found = job.steps.iter().filter(|it| it.name == name);
+        found.any(|it| it.conclusion.as_deref() == Some("success"))
+    };
+    let missing = asked.steps.iter().find(|it| !succeeded(it))?;
+    let found = job.steps.iter().find(|it| it.name == **missing);
+    Some(
+        match found.map(|it| it.conclusion.as_deref().unwrap_or("none")) {
+            None => stale(
+                format!("the job of {asked} lacks the step `{missing}`"),
+                place,
+            ),
+            Some(conclusion) => stale(
+                format!("the job of {asked} succeeded, and its step `{missing}` did not"),
+                place,
+            )
+            .cause(format!("the conclusion of the step is `{conclusion}`")),
+        },
+    )
 }
 
 fn differs(a: &[String], b: &[String]) -> bool {

@@ -137,7 +137,7 @@ impl Smoking<'_> {
         let state = self.run.as_ref().and_then(|it| it.status.clone());
         let mut jobs: Vec<(&Pool, &Job)> = Vec::new();
         for pool in self.pools.iter().copied() {
-            let of_pool = workflow::jobs(pool).into_iter();
+            let of_pool = workflow::jobs(self.request.profile, pool).into_iter();
             let found = of_pool.filter_map(|job| self.jobs.iter().find(|it| it.name == job.name));
             jobs.extend(found.map(|it| (pool, it)));
         }
@@ -166,7 +166,10 @@ impl Smoking<'_> {
     /// A queued job that is of no pool and no label of the profile.
     fn left(&self) -> Option<&Job> {
         let pools = self.request.profile.pools.iter();
-        let known: Vec<String> = pools.flat_map(workflow::jobs).map(|it| it.name).collect();
+        let known: Vec<String> = pools
+            .flat_map(|it| workflow::jobs(self.request.profile, it))
+            .map(|it| it.name)
+            .collect();
         self.jobs.iter().find(|it| {
             !job_report::is_over(it)
                 && job_report::runner(it).is_none()

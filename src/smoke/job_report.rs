@@ -215,6 +215,7 @@ mod tests {
             pool: "basic",
             label: None,
             labels: &labels,
+            steps: &[workflow::COMMAND, workflow::ROLE],
         };
         story(asked, job, &pods.into(), &PLACE)
     }
@@ -226,6 +227,7 @@ mod tests {
             pool: "basic",
             label: Some("gpu"),
             labels: &labels,
+            steps: &[workflow::COMMAND],
         };
         let pods = Pods::from([("basic-a-b".to_owned(), "basic".to_owned())]);
         let told = |changes: &Value| {
@@ -326,6 +328,28 @@ mod tests {
         ] {
             assert!(error.hint.unwrap().contains("arcctl render"));
         }
+    }
+
+    #[test]
+    fn a_job_with_fewer_steps_than_the_workflow_proves_nothing() {
+        let command = json!({"name": workflow::COMMAND, "conclusion": "success"});
+        let lacking = error(&json!({"steps": [command]}));
+        assert!(
+            lacking
+                .message
+                .ends_with("lacks the step `the role in the runner`"),
+            "{lacking}"
+        );
+        assert!(lacking.hint.unwrap().contains("arcctl render"));
+        let skipped = json!({"name": workflow::ROLE, "conclusion": "skipped"});
+        let skipped = error(&json!({"steps": [command, skipped]}));
+        assert!(skipped.causes[0].contains("`skipped`"), "{skipped}");
+    }
+
+    #[test]
+    fn a_job_without_a_runner_proves_nothing() {
+        let error = error(&json!({"runner_name": ""}));
+        assert!(error.message.contains("names no runner"), "{error}");
     }
 
     #[test]

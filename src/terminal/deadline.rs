@@ -59,6 +59,12 @@ impl RunLimit {
         self.deadline
     }
 
+    /// What is left of the time, at least a second: for a part of the run that has a limit of its own.
+    pub(crate) fn rest(&self) -> KubeDuration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        KubeDuration::from_secs(left.as_secs().max(1))
+    }
+
     /// The options of a run that has the rest of this time, and the same stop signal.
     pub(crate) fn options<'a>(
         &self,
@@ -162,6 +168,16 @@ mod tests {
     fn limit(stop: Option<Stop>) -> RunLimit {
         let output = Output::new(Format::Human, Color::Never, -1);
         RunLimit::new(KubeDuration::from_secs(5), watch::Sender::new(stop), output)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_run_has_the_rest_of_its_time() {
+        let limit = limit(None);
+        assert_eq!(limit.rest(), KubeDuration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(limit.rest(), KubeDuration::from_secs(2));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(limit.rest(), KubeDuration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -95,6 +95,16 @@ impl Amount {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// In thousandths, rounded up.
+    pub fn thousandths(self) -> i128 {
+        div_ceil(self.0, 1_000_000)
+    }
+
+    /// In whole units, rounded up.
+    pub fn units(self) -> i128 {
+        div_ceil(self.0, 1_000_000_000)
+    }
+
     /// Whether it is a whole number.
     pub const fn is_whole(self) -> bool {
         self.0 % 1_000_000_000 == 0
@@ -220,6 +230,16 @@ mod tests {
             assert_eq!(compare(one, other), Some(Ordering::Equal), "{one} {other}");
         }
         assert_eq!(compare("1", "one"), None);
+    }
+
+    #[test]
+    fn an_amount_is_counted_up() {
+        let amount = |text: &str| Amount::parse(text).unwrap();
+        assert_eq!(amount("1930m").thousandths(), 1930);
+        assert_eq!(amount("100u").thousandths(), 1);
+        assert_eq!(amount("0").thousandths(), 0);
+        assert_eq!(amount("1Ki").units(), 1024);
+        assert_eq!(amount("500m").units(), 1);
     }
 
     #[test]

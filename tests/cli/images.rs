@@ -276,6 +276,38 @@ fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
     assert_eq!(world.registry.violations(), Vec::<String>::new());
 }
 
+/// Docker's old login does not hide helm's.
+#[test]
+fn each_login_of_the_machine_is_tried() {
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        ..Options::default()
+    });
+    world.profile(POOLS);
+    let directory = empty();
+    let login = |file: &str, password: &str| {
+        let auth = STANDARD.encode(format!("me:{password}"));
+        let config = json!({"auths": {world.registry.host(): {"auth": auth}}});
+        let path = directory.path().join(file);
+        fs::write(&path, config.to_string()).unwrap();
+        path
+    };
+    login("config.json", "old-canary-password");
+    let helm = login("helm.json", PASSWORD);
+    let variables = [
+        ("DOCKER_CONFIG", directory.path()),
+        ("HELM_REGISTRY_CONFIG", helm.as_path()),
+    ];
+    let read = world.update_in(&variables, &[]);
+    assert_eq!(read.status.code(), Some(0), "{}", stderr(&read));
+    fs::write(&helm, "nothing").unwrap();
+    let broken = stderr(&world.update_in(&variables, &[]));
+    assert!(
+        broken.contains("helm's logins") && broken.contains("HELM_REGISTRY_CONFIG"),
+        "{broken}"
+    );
+}
+
 #[test]
 fn a_login_that_a_credential_helper_has_is_named() {
     let world = World::start(Options {

@@ -5,8 +5,15 @@
     reason = "a test that cannot set up its servers has failed"
 )]
 
-use std::{collections::BTreeMap, fs, process::Output};
+use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
+use arcctl::{
+    clients::{
+        helm::{Helm, Places},
+        kube::Access,
+    },
+    desired::{lock::Verification, resource::Chart},
+};
 use arcctl_sandbox::{
     chart_repository::ChartRepository,
     image_registry::{ImageRegistry, Options},
@@ -253,6 +260,27 @@ fn a_registry_that_sends_something_else_than_it_names_locks_nothing() {
 }
 
 #[test]
+fn a_registry_that_sends_elsewhere_for_manifests_is_read_without_a_credential() {
+    let world = World::start();
+    // No end, and a place that is not safe.
+    let itself = format!("http://{}/v2", world.registry.host());
+    for (place, told) in [
+        (itself.as_str(), "sends to other places"),
+        ("http://registry.invalid/v2", "is not read safely"),
+    ] {
+        world.registry.send_to(Some(place.to_owned()));
+        let output = world.lock(&[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains(told), "{output:?}");
+    }
+    world.registry.send_to(Some(world.registry.open_place()));
+    let document = world.document(&[], 0);
+    let images = document["images"].as_array().unwrap();
+    assert_eq!(images.len(), IMAGES.len());
+    let _same = world.document(&["--check"], 0);
+}
+
+#[test]
 fn a_chart_that_must_be_signed_is_refused_without_and_with_a_wrong_signature() {
     let world = World::start();
     fs::write(world.directory.path().join("keys.gpg"), "").unwrap();
@@ -273,6 +301,65 @@ fn a_chart_that_must_be_signed_is_refused_without_and_with_a_wrong_signature() {
     assert!(!world.directory.path().join("arcctl.lock").exists());
     let absent = world.lock(&["--keyring", "none.gpg"]);
     assert_eq!(absent.status.code(), Some(65), "{absent:?}");
+}
+
+#[test]
+fn an_image_whose_digest_would_not_get_into_the_pods_locks_nothing() {
+    let world = World::start();
+    // The stand-in chart has no such value, so that nothing of it is in the image.
+    let digest = format!("sha256:{}", "0".repeat(64));
+    world.profile(&format!(
+        "certManager: {{values: {{webhook: {{image: {{digest: '{digest}'}}}}}}}}\n"
+    ));
+    let output = world.lock(&[]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let said = stderr(&output);
+    assert!(
+        said.contains("chart `cert-manager` would run image")
+            && said.contains("cert-manager-webhook:v1.21.1` without its digest"),
+        "{said}"
+    );
+    assert!(!world.directory.path().join("arcctl.lock").exists());
+}
+
+/// A chart of this repository, signed with a key of its own that nobody has any more.
+#[test]
+fn a_real_signature_is_verified_refused_or_not_read() {
+    let signed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/signed");
+    let directory = empty();
+    for file in ["signed-0.1.0.tgz", "signed-0.1.0.tgz.prov"] {
+        fs::copy(signed.join(file), directory.path().join(file)).unwrap();
+    }
+    let text = directory.path().join("keys.txt");
+    fs::write(&text, "no keyring").unwrap();
+    let chart = Chart {
+        name: "signed".into(),
+        version: "0.1.0".into(),
+        location: directory.path().display().to_string(),
+    };
+    let runtime = Runtime::new().unwrap();
+    let verified = |keyring: &Path| {
+        let places = Places {
+            path: None,
+            named: Some(tools::find("helm3").unwrap().display().to_string()),
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
+        let helm = helm.with_keyring(Some(keyring.to_owned()));
+        runtime.block_on(helm.archive(&chart))
+    };
+    let archive = verified(&signed.join("keys.gpg")).unwrap();
+    let Verification::Verified { by, fingerprint } = archive.provenance else {
+        panic!("it is not verified");
+    };
+    assert!(by.contains("arcctl test data"), "{by}");
+    assert_eq!(fingerprint, "450A1F1D55253767AF27CFA821F89FF31399993F");
+    let unread = verified(&text).unwrap_err();
+    assert_eq!(unread.kind.exit_code(), 1, "{unread}");
+    let unknown = verified(&signed.join("others.gpg")).unwrap_err();
+    assert_eq!(unknown.kind.exit_code(), 7, "{unknown}");
+    fs::write(directory.path().join("signed-0.1.0.tgz.prov"), "").unwrap();
+    let none = verified(&signed.join("keys.gpg")).unwrap_err();
+    assert_eq!(none.kind.exit_code(), 7, "{none}");
 }
 
 #[test]
@@ -316,4 +403,20 @@ fn rendered_files_are_pinned_by_the_lock() {
     }
     world.profile("controller: {dockerImage: 'docker:29-dind'}\n");
     assert_eq!(render().status.code(), Some(7));
+}
+
+#[test]
+fn crds_are_rendered_of_the_charts_in_the_lock_only() {
+    let world = World::start();
+    world.document(&[], 0);
+    world.charts.republish("cert-manager", "v1.21.1").unwrap();
+    for format in ["flux", "argocd"] {
+        let arguments = ["render", "files", "--format", format];
+        let mut command = command(world.directory.path(), &arguments);
+        command.env("ARCCTL_HELM", tools::find("helm3").unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        let said = stderr(&output);
+        assert!(said.contains("is not the one in the lock"), "{said}");
+    }
 }

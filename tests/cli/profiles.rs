@@ -384,6 +384,10 @@ fn a_credential_is_refused_wherever_it_stands() {
 }
 
 /// How many profiles are mutated: `make test-slow` has more.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's own switch, not an input of the program"
+)]
 fn cases() -> u32 {
     let given = std::env::var("ARCCTL_PROFILE_CASES");
     given.map_or(100, |it| it.parse().unwrap())

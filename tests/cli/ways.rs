@@ -14,6 +14,8 @@ pub(crate) enum Place {
     Outside,
     /// In the whole cluster, or where the cluster's own programs are.
     System,
+    /// In the whole cluster, or in the runners' namespace.
+    Runners,
     /// In any namespace.
     Anywhere,
 }
@@ -247,7 +249,7 @@ pub(crate) const WAYS: &[Way] = &[
             "runnerdeployments.actions.summerwind.dev",
             "runnerreplicasets.actions.summerwind.dev",
         ],
-        Place::Anywhere,
+        Place::Runners,
     ),
 ];
 
@@ -323,5 +325,6 @@ pub(crate) fn namespaces(place: Place) -> &'static [&'static str] {
             "actions-runner-system",
         ],
         Place::System => &["", "kube-system"],
+        Place::Runners => &["", "actions-runner"],
     }
 }

@@ -2,6 +2,8 @@
 //! specification 1.1, and the token authentication of Docker's registry). If it is told to, it takes what is pushed, and
 //! sends blobs from elsewhere.
 //!
+//! As registry.k8s.io it may send to another place for manifests, where nobody signs in.
+//!
 //! Its faults: a tag that moves, one that goes, a digest that is not that of what it sends, blobs and pieces that end early,
 //! and requests that are refused from some time on.
 
@@ -36,6 +38,9 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Where blobs are, if they are elsewhere.
 const ELSEWHERE: &str = "/elsewhere/";
+
+/// The path of the place that wants no login.
+const OPEN: &str = "/open";
 
 /// What a stand-in starts with.
 pub struct Options {
@@ -94,6 +99,8 @@ struct State {
     removed: BTreeSet<(String, String)>,
     /// Whether the digests it names are others than those of what it sends.
     lies: bool,
+    /// Where it sends to for manifests.
+    elsewhere: Option<String>,
     violations: BTreeSet<String>,
 }
 
@@ -207,6 +214,16 @@ impl ImageRegistry {
         self.shared.state().store.references()
     }
 
+    /// Sends to another place for manifests from now on: to `BASE/NAME/manifests/REFERENCE`.
+    pub fn send_to(&self, base: Option<String>) {
+        self.shared.state().elsewhere = base;
+    }
+
+    /// A place of its own that has the manifests too, and wants no login.
+    pub fn open_place(&self) -> String {
+        format!("http://{}{OPEN}", self.host())
+    }
+
     /// The digest of a tag that has not been moved.
     pub fn digest(repository: &str, tag: &str) -> String {
         digest(&image(repository, tag, 0).index)
@@ -297,12 +314,18 @@ async fn answer(
     if let Some(rest) = path.strip_prefix(ELSEWHERE) {
         return Ok(elsewhere(&mut state, &shared.options, &request, rest));
     }
+    if let Some(rest) = path.strip_prefix(OPEN) {
+        return Ok(open(&mut state, &shared.options, &request, rest));
+    }
     let Some(rest) = path.strip_prefix("/v2/") else {
         return Ok(not_found("NAME_UNKNOWN", "no such path"));
     };
     let Some((name, what)) = taken_apart(rest) else {
         return Ok(not_found("UNSUPPORTED", "no such operation"));
     };
+    if let (What::Manifest(reference), Some(base)) = (&what, &state.elsewhere) {
+        return Ok(redirect(&format!("{base}/{name}/manifests/{reference}")));
+    }
     let writes = !matches!(request.method, Method::GET | Method::HEAD);
     if let Some(refused) = unauthorized(&mut state, &request, &host, (name, writes)) {
         return Ok(refused);
@@ -441,6 +464,35 @@ fn blob(state: &mut State, request: &Parts, found: &Bytes) -> Response<Body> {
         set(&mut response, CONTENT_RANGE.as_str(), &range);
     }
     response
+}
+
+fn redirect(location: &str) -> Response<Body> {
+    let mut response = refusal(StatusCode::TEMPORARY_REDIRECT, "", "");
+    set(&mut response, LOCATION.as_str(), location);
+    response
+}
+
+/// A manifest at the place that wants no login.
+fn open(state: &mut State, options: &Options, request: &Parts, path: &str) -> Response<Body> {
+    if !header(request, &AUTHORIZATION).is_empty() {
+        let what = "a credential was sent to the place of a redirect";
+        state.violations.insert(what.into());
+    }
+    let found = match taken_apart(path.trim_start_matches('/')) {
+        Some((name, What::Manifest(reference))) => {
+            let tags = options.tags.get(name);
+            tags.and_then(|tags| state.find(name, tags, reference))
+        }
+        _ => None,
+    };
+    match found {
+        Some(index) => manifest(&index, &request.method, state.lies),
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_UNKNOWN",
+            "manifest unknown",
+        ),
+    }
 }
 
 enum What<'a> {

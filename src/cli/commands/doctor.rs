@@ -20,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     inventory, log, report,
     run::{READING, doctor_fix, doctor_probe},
-    session::{doctor::parts, target},
+    session::{doctor::parts, lock, target},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -155,8 +155,8 @@ async fn snapshot(
         if !Box::pin(doctor_fix::run(
             parts,
             &mends,
-            args.yes,
-            stop.clone(),
+            (args.yes, stop.clone()),
+            global,
             output,
         ))
         .await?
@@ -183,7 +183,11 @@ async fn look(
         parts.probe = Some(match &parts.context {
             Ok(context) => {
                 output.note_sentence(&target(context, parts.eks.as_ref()), 2);
-                Box::pin(doctor_probe::run(context, stop, output)).await
+                match lock::read(global) {
+                    Ok(_) => Box::pin(doctor_probe::run(context, stop, output)).await,
+                    // Nothing is known of the digests that its images must have.
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error.clone()),
         });

@@ -8,7 +8,7 @@ use crate::{
     observe,
     plan::{Action, Plan, Step},
     report::{self, plan::Layout},
-    run::{READING, pod_dry_runs::try_pods},
+    run::{READING, install::fetch_charts, pod_dry_runs::try_pods},
     session::{
         bundle, image_pulls, lock,
         teardown::{self, RemovalArgs},
@@ -107,20 +107,30 @@ async fn of_cluster(
     let (mut session, _bundle) = Box::pin(opened).await?;
     output.note_sentence(&session.target(), 2);
     session.say_migrations(output);
-    let (plan, trials) = tokio::join!(
+    let (plan, mut trials) = tokio::join!(
         observe::plan(&session.context, &session.desired, args.adopt),
         Box::pin(try_pods(&session))
     );
-    let mut plan = plan?;
-    trials.tell(&plan, output);
+    let mut plan = plan.map_err(|error| not_planned(&session, error))?;
+    Box::pin(trials.finish(&plan, output)).await;
     let error = session.lock.check().and_then(|()| trials.check(&plan));
-    let error = error.err();
+    let mut error = error.err();
     drop(trials);
+    if error.is_none() && session.context.helm.is_locked() {
+        error = Box::pin(fetch_charts(&session, &plan)).await.err();
+    }
     if error.is_none() {
         Box::pin(image_pulls::add(&mut session, &mut plan)).await?;
     }
     plan.steps.extend(session.lock.steps());
     Ok((plan, error))
+}
+
+/// The error of a plan that could not be made: a chart that is refused may follow from a profile that is newer than its lock.
+fn not_planned(session: &Session, error: Error) -> Error {
+    let of_the_lock = || session.lock.check().err();
+    let is_refused = error.kind == ErrorKind::Refused;
+    is_refused.then(of_the_lock).flatten().unwrap_or(error)
 }
 
 /// Prints a plan, and the error that its execution would end with; returns the exit code.

@@ -154,7 +154,7 @@ pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) 
     };
     let (files, placeholders) = match tool {
         None => as_files(&file, &facts)?,
-        Some(tool) => Box::pin(for_tool(args, tool, &file, facts, output)).await?,
+        Some(tool) => Box::pin(for_tool((args, global), tool, &file, facts, output)).await?,
     };
     for (name, text) in &files {
         write(&args.directory.join(name), text)?;
@@ -203,7 +203,7 @@ fn as_files(file: &ProfileFile, facts: &Facts) -> Result<Written> {
 }
 
 async fn for_tool(
-    args: &RenderArgs,
+    (args, global): (&RenderArgs, &GlobalArgs),
     tool: Tool,
     file: &ProfileFile,
     mut facts: Facts,
@@ -218,7 +218,8 @@ async fn for_tool(
         None
     } else {
         let limit = RunLimit::reading(output);
-        let crds = limit.within("reading the CRDs of the charts", crds(file, &facts));
+        let crds = crds(file, &facts, global);
+        let crds = limit.within("reading the CRDs of the charts", crds);
         Some(crds.await?)
     };
     let rendered = gitops::files(&file.profile, &facts, crds.as_deref(), &options)
@@ -226,11 +227,14 @@ async fn for_tool(
     Ok((rendered.files, rendered.placeholders))
 }
 
-/// The manifests of the charts' CRDs.
-async fn crds(file: &ProfileFile, facts: &Facts) -> Result<Vec<Value>> {
+/// The manifests of the charts' CRDs, of the charts in the lock beside the profile if there is one.
+async fn crds(file: &ProfileFile, facts: &Facts, global: &GlobalArgs) -> Result<Vec<Value>> {
+    let lock = session::lock::read(global)?;
     let hidden = hidden_variables(&file.profile.token_sources());
     let helm = Helm::new(&helm_places(), Access::default(), hidden)?;
-    let helm = helm.signed_in(registries());
+    let helm = helm
+        .signed_in(registries())
+        .locked(lock.as_ref().map(|it| &it.lock));
     helm.binary()
         .map_err(|error| error.hint("install helm, or leave out the CRDs with --no-crds"))?;
     let resources = desired(&file.profile, facts).map_err(|error| file.invalid(&error))?;

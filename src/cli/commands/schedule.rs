@@ -13,7 +13,7 @@ use crate::{
     profile::{
         Pool, Schedule,
         lint::windows_over,
-        schedule::{ScheduleError, calendar, clock_changes, horizon, overrides, verify},
+        schedule::{ScheduleError, calendar, clock_changes, horizon, hours, overrides, verify},
     },
     report::{
         schedule::{Calendar, PoolCalendar, document, error, picture, text},
@@ -105,6 +105,7 @@ fn of_schedule(
         stretches: calendar(schedule, min, now, end)?,
         clock_changes: clock_changes(schedule, now, end)?,
         strip: strip(schedule, min, now, days)?,
+        hours: hours(schedule, min, now)?,
         check: verify(schedule, &overrides, min, now, until)?,
     })
 }

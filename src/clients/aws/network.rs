@@ -19,13 +19,15 @@ const AT_ONCE: usize = 100;
 /// The tag and value of an interface that the VPC CNI does not manage.
 const NOT_FOR_PODS: (&str, &str) = ("node.k8s.amazonaws.com/no_manage", "true");
 
-/// The CIDR blocks of a subnet.
+/// The CIDR blocks of a subnet, and what is left of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subnet {
     /// IPv4.
     pub v4: Vec<String>,
     /// IPv6.
     pub v6: Vec<String>,
+    /// The free IPv4 addresses, if EC2 says how many.
+    pub free: Option<u32>,
 }
 
 /// A network interface: its security groups and its subnet.
@@ -153,6 +155,9 @@ impl Aws {
             let subnet = Subnet {
                 v4: it.cidr_block.into_iter().collect(),
                 v6: v6.into_iter().filter_map(|it| it.ipv6_cidr_block).collect(),
+                free: it
+                    .available_ip_address_count
+                    .and_then(|it| u32::try_from(it).ok()),
             };
             Some((it.subnet_id?, subnet))
         };

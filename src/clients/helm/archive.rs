@@ -15,6 +15,20 @@ use crate::{
     units::digest::sha256,
 };
 
+/// What `helm verify` says of a signature that does not prove the archive (helm, pkg/provenance/sign.go; go-crypto,
+/// openpgp/errors). Everything else is a fault of the keyring or of helm, and says nothing of the chart.
+const UNPROVEN: [&str; 9] = [
+    "sha256 sum does not match",
+    "provenance does not contain a SHA",
+    "signature block not found",
+    "message block must have",
+    "signature made by unknown entity",
+    "signature made by revoked key",
+    "openpgp: invalid signature",
+    "openpgp: signature expired",
+    "openpgp: key expired",
+];
+
 /// The archive of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
@@ -25,13 +39,21 @@ pub struct Archive {
 }
 
 impl Helm {
-    /// The same, which refuses an archive that has another digest than in `lock`.
+    /// The same, which refuses an archive that has another digest than in `lock`, and a chart that is not in it.
     #[must_use]
     pub fn locked(mut self, lock: Option<&Lock>) -> Self {
-        let charts = lock.into_iter().flat_map(|it| &it.charts);
-        let digests = charts.map(|it| (format!("{}-{}", it.name, it.version), it.archive.clone()));
-        self.locked = digests.collect();
+        self.locked = lock.map(|it| {
+            let charts = it.charts.iter();
+            let digests =
+                charts.map(|it| (format!("{}-{}", it.name, it.version), it.archive.clone()));
+            digests.collect()
+        });
         self
+    }
+
+    /// Whether charts are compared with a lock.
+    pub fn is_locked(&self) -> bool {
+        self.locked.is_some()
     }
 
     /// The same, which verifies provenance with the public keys in a file.
@@ -58,11 +80,17 @@ impl Helm {
         Ok(path)
     }
 
-    /// The path of an archive that has the digest of the lock, if the lock has one.
+    /// The path of an archive that has the digest of the lock; without a lock, of any.
     pub(super) fn as_locked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
-        let key = key(chart);
-        let Some(expected) = self.locked.get(&key) else {
+        let Some(locked) = &self.locked else {
             return Ok(path);
+        };
+        let key = key(chart);
+        let Some(expected) = locked.get(&key) else {
+            let what = format!("chart `{key}` is not in the lock");
+            return Err(Error::new(ErrorKind::Refused, System::Helm, what)
+                .object(&chart.location)
+                .hint("run `arcctl lock`, look at what changes in the file, and commit it"));
         };
         let found = digest(chart, &path)?;
         if found == *expected {
@@ -97,17 +125,27 @@ impl Helm {
         let said = self
             .run(&what, arguments, false, None)
             .await
-            .map_err(|mut error| {
-                error.kind = ErrorKind::Refused;
-                error.object(&chart.location).hint(
-                    "if the publisher has a new key, put it into `provenance.keyring`; otherwise do not install this chart, and ask the publisher",
-                )
-            })?;
+            .map_err(|error| unverified(error.object(&chart.location), keyring))?;
         Ok(Verification::Verified {
             by: after(&said, "Signed by:"),
             fingerprint: after(&said, "Using Key With Fingerprint:"),
         })
     }
+}
+
+/// The error of `helm verify`: refused only where it has judged the signature.
+fn unverified(mut error: Error, keyring: &Path) -> Error {
+    let is_unproven = |it: &String| UNPROVEN.iter().any(|words| it.contains(words));
+    if !error.causes.iter().any(is_unproven) {
+        return error.hint(format!(
+            "check the keyring `{}`: it must be readable, and in the binary form of GnuPG, as `gpg --export KEY > FILE` writes it, without --armor",
+            keyring.display()
+        ));
+    }
+    error.kind = ErrorKind::Refused;
+    error.hint(
+        "if the publisher has a new key, put it into `provenance.keyring`; otherwise do not install this chart, and ask the publisher",
+    )
 }
 
 /// The digest of the archive at `path`.
@@ -202,6 +240,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_chart_that_a_lock_does_not_have_is_refused() {
+        let fake = Fake::new();
+        let mut lock = lock(&sha256(b"content\n"));
+        lock.charts.clear();
+        let helm = fake.helm().locked(Some(&lock));
+        let error = helm.fetch(&chart()).await.unwrap_err();
+        assert_eq!(error.kind.exit_code(), 7);
+        assert!(error.message.contains("is not in the lock"), "{error}");
+        fake.helm().locked(None).fetch(&chart()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_provenance_is_verified_missing_or_wrong() {
         let fake = Fake::new();
         let signature = async |helm: Helm| helm.archive(&chart()).await.map(|it| it.provenance);
@@ -225,6 +275,25 @@ mod tests {
             fingerprint: "0123".into(),
         };
         assert_eq!(signature(helm).await.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_keyring_that_cannot_be_read_is_no_wrong_signature() {
+        let said = |cause: &str| {
+            let error = Error::failed(System::Helm, "cannot verify").cause(cause);
+            unverified(error, Path::new("keys.asc"))
+        };
+        let unread =
+            said("failed to load keyring: openpgp: invalid data: tag byte does not have MSB set");
+        assert_eq!(unread.kind.exit_code(), 1);
+        let hint = unread.hint.unwrap();
+        assert!(
+            hint.contains("keys.asc") && hint.contains("--armor"),
+            "{hint}"
+        );
+        for wrong in UNPROVEN {
+            assert_eq!(said(wrong).kind.exit_code(), 7, "{wrong}");
+        }
     }
 
     #[test]

@@ -68,12 +68,26 @@ pub(super) fn upgrade_arguments(
     arguments
 }
 
+/// Which hooks of a chart are rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hooks {
+    /// None.
+    Without,
+    /// Those that run at an installation or an upgrade, not those of `helm test`.
+    ButTests,
+}
+
 /// The arguments of `helm template` for `release`, with values from stdin.
 pub(super) fn render_arguments(
     release: &HelmRelease,
     chart: &Path,
     version: (u32, u32),
+    hooks: Hooks,
 ) -> Vec<OsString> {
+    let without = match hooks {
+        Hooks::Without => "--no-hooks",
+        Hooks::ButTests => "--skip-tests",
+    };
     vec![
         "template".into(),
         release.name.clone().into(),
@@ -81,7 +95,7 @@ pub(super) fn render_arguments(
         "--namespace".into(),
         release.namespace.clone().into(),
         "--skip-crds".into(),
-        "--no-hooks".into(),
+        without.into(),
         "--kube-version".into(),
         format!("{}.{}.0", version.0, version.1).into(),
         "--values".into(),
@@ -117,6 +131,15 @@ mod tests {
         );
         assert!(arguments.ends_with(&["--values".into(), "-".into()]));
         assert!(arguments.contains(&"arcctl.dev/profile=demo,arcctl.dev/revision=7".into()));
+    }
+
+    #[test]
+    fn hooks_are_rendered_where_their_images_matter() {
+        let of = |hooks| render_arguments(&release(), Path::new("/charts/arc.tgz"), (1, 33), hooks);
+        let has = |hooks, flag: &str| of(hooks).contains(&OsString::from(flag));
+        assert!(has(Hooks::Without, "--no-hooks"));
+        assert!(has(Hooks::ButTests, "--skip-tests"));
+        assert!(!has(Hooks::ButTests, "--no-hooks"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod charts;
 pub(crate) mod find;
 mod hint;
 mod output;
+mod render;
 
 use std::{
     collections::HashMap,
@@ -34,7 +35,7 @@ use crate::{
     error::{Error, Result, System},
     log,
 };
-use arguments::{render_arguments, upgrade_arguments};
+use arguments::upgrade_arguments;
 pub use find::Places;
 use hint::hint;
 use output::{last_words, supported};
@@ -66,10 +67,12 @@ pub struct Helm {
     registries: Option<PathBuf>,
     /// The public keys that provenance is verified with.
     keyring: Option<PathBuf>,
-    /// The digests that archives must have, by the names of their files without `.tgz`.
-    locked: HashMap<String, String>,
+    /// The digests that archives must have, by the names of their files without `.tgz`; `None` without a lock.
+    locked: Option<HashMap<String, String>>,
     home: Scratch,
     charts: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
+    /// The rendered releases: what is in the way, and what their pods are like, is asked of the same text.
+    rendered: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
     /// Why a chart could not be downloaded ahead, until somebody needs it.
     failed: Mutex<HashMap<String, Error>>,
     major: OnceCell<u32>,
@@ -92,9 +95,10 @@ impl Helm {
             hidden,
             registries: None,
             keyring: None,
-            locked: HashMap::new(),
+            locked: None,
             home,
             charts: Mutex::default(),
+            rendered: Mutex::default(),
             failed: Mutex::default(),
             major: OnceCell::new(),
             processes: AtomicU64::new(0),
@@ -168,41 +172,6 @@ impl Helm {
             None,
         )
         .await
-    }
-
-    /// The templates of `chart`, rendered with `values` for Kubernetes `version`.
-    pub async fn template(
-        &self,
-        chart: &Chart,
-        values: &Value,
-        version: (u32, u32),
-    ) -> Result<String> {
-        let path = self.pull(chart).await?;
-        let arguments = vec![
-            "template".into(),
-            chart.name.clone().into(),
-            path.into(),
-            "--kube-version".into(),
-            format!("{}.{}.0", version.0, version.1).into(),
-            "--values".into(),
-            "-".into(),
-        ];
-        self.run(
-            &format!("render chart `{}`", chart.name),
-            arguments,
-            false,
-            Some(values),
-        )
-        .await
-    }
-
-    /// The objects of `release`, rendered with its values for Kubernetes `version`, without its CRDs and hooks.
-    pub async fn render(&self, release: &HelmRelease, version: (u32, u32)) -> Result<String> {
-        let path = self.pull(&release.chart).await?;
-        let arguments = render_arguments(release, &path, version);
-        let what = format!("render chart `{}`", release.chart.name);
-        self.run(&what, arguments, false, Some(&release.values))
-            .await
     }
 
     /// Checks helm's version and downloads `chart`, so that problems show before the first write. Sequentially: chart

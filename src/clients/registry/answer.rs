@@ -179,9 +179,14 @@ pub(super) fn refused(answer: &Answer, address: &Address, logins: usize, purpose
         )
         .hint(format!("sign in with `docker login {host}`, which has a limit of its own, or wait until the limit ends"))
         .passing(true),
+        status if status.is_redirection() => new(
+            ErrorKind::Failed,
+            format!("the registry `{host}` sends to other places for `{}`", address.repository),
+        )
+        .hint("arcctl follows a few redirects of a manifest, and none of a list of tags: name the registry that has the image itself, in the image or in `images.registry`"),
         _ => new(
             ErrorKind::Failed,
-            format!("the registry `{host}` does not list the tags of `{}`", address.repository),
+            format!("the registry `{host}` does not answer what was asked about `{}`", address.repository),
         )
         .hint(format!("check with `curl -i {}/v2/` whether the registry works", address.base()))
         .passing(answer.may_pass()),
@@ -250,6 +255,7 @@ mod tests {
             (401, 2, 4, "sign in again"),
             (404, 0, 1, "correct the image"),
             (429, 0, 1, "limit"),
+            (307, 0, 1, "redirects of a manifest"),
             (500, 0, 1, "curl -i https://ghcr.io/v2/"),
         ] {
             let body = r#"{"errors": [{"code": "DENIED", "message": "no\u001b[31m"}]}"#;

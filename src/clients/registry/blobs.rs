@@ -14,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ATTEMPTS, CALL_TIMEOUT, Repository, Silence, authorized, backoff, pause, unreachable};
+use super::{
+    ATTEMPTS, CALL_TIMEOUT, Repository, Silence, authorized, backoff, manifest::elsewhere, pause,
+    unreachable,
+};
 use crate::{
     clients::cause::innermost,
     error::{Error, ErrorKind, Result, System},
@@ -170,21 +173,11 @@ impl Repository<'_> {
                 let said = format!("answers HTTP {} for blob `{digest}`", status.as_u16());
                 return Err(self.address.failed(&said).passing(passing));
             };
-            url = self.redirected(&url, next)?;
+            url = elsewhere(&self.address, &url, Some(next))?;
             // The credential is for this registry only.
             authorization = None;
         }
         Err(self.address.failed("redirects without an end"))
-    }
-
-    /// The target of a redirect: encrypted, unless the registry is on this machine.
-    fn redirected(&self, from: &Url, to: &str) -> Result<Url> {
-        let next = from.join(to).ok();
-        next.filter(|it| it.scheme() == "https" || self.address.is_local())
-            .ok_or_else(|| {
-                self.address
-                    .failed("redirects to an address that cannot be used")
-            })
     }
 
     async fn begun(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {

@@ -87,12 +87,6 @@ impl Logins {
         })
     }
 
-    /// The login for a repository; the one for the longest path.
-    pub fn find(&self, address: &Address) -> Option<&Login> {
-        let longest = self.fitting(address).max_by_key(|(length, _)| *length);
-        longest.map(|(_, it)| it)
-    }
-
     /// The logins for a repository, each with the length of its path.
     fn fitting(&self, address: &Address) -> impl Iterator<Item = (usize, &Login)> {
         let all = self.known.iter();
@@ -164,7 +158,7 @@ mod tests {
 
     fn user(logins: &Logins, image: &str) -> Option<String> {
         let address = Address::of(&Image::parse(image).unwrap());
-        match logins.find(&address)? {
+        match in_turn(std::slice::from_ref(logins), &address).first()? {
             Login::Basic { user, password } => Some(format!("{user}:{}", password.expose())),
             Login::Identity(token) => Some(token.expose().to_owned()),
         }

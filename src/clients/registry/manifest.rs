@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
+use reqwest::Url;
 use serde::Deserialize;
 
-use super::{Address, MANIFESTS, Repository, answer::Answer};
+use super::{Address, MANIFESTS, Repository, address::is_local, answer::Answer, retried};
 use crate::{
     error::{Error, ErrorKind, Result, System},
     units::digest::{is_sha256, sha256},
@@ -13,6 +14,9 @@ use crate::{
 
 /// The digest of a manifest or an index.
 const DIGEST: &str = "docker-content-digest";
+
+/// The most redirects that are followed: registry.k8s.io has one.
+const REDIRECTS: usize = 4;
 
 /// An image at a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +61,7 @@ struct Platform {
 impl Repository<'_> {
     /// The manifest of a tag or a digest, whose bytes have the digest that they are named by; `None` if there is none.
     pub async fn manifest(&self, reference: &str) -> Result<Option<Manifest>> {
-        let url = self.address.url(&format!("manifests/{reference}"))?;
-        let answer = self.answered(&Method::GET, &url, MANIFESTS).await?;
+        let answer = self.at_its_place(&Method::GET, reference).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -89,8 +92,7 @@ impl Repository<'_> {
     /// What a tag or a digest stands for now, without its platforms; `None` if there is none. Docker Hub does not count this
     /// as a pull (docs.docker.com, "Docker Hub pull usage and limits").
     pub async fn current(&self, reference: &str) -> Result<Option<Manifest>> {
-        let url = self.address.url(&format!("manifests/{reference}"))?;
-        let answer = self.answered(&Method::HEAD, &url, MANIFESTS).await?;
+        let answer = self.at_its_place(&Method::HEAD, reference).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -104,6 +106,52 @@ impl Repository<'_> {
             None => self.manifest(reference).await,
         }
     }
+
+    /// The answer for a manifest, also of a registry that sends to another place for it (registry.k8s.io). There no credential
+    /// is sent; the bytes are compared with their digest as always.
+    pub(super) async fn at_its_place(&self, method: &Method, reference: &str) -> Result<Answer> {
+        let mut url = self.address.url(&format!("manifests/{reference}"))?;
+        let mut answer = self.answered(method, &url, MANIFESTS).await?;
+        for _ in 0..REDIRECTS {
+            if !moved(answer.status) {
+                break;
+            }
+            url = elsewhere(&self.address, &url, answer.header("location"))?;
+            let host = url.host_str().unwrap_or_default();
+            let request = || {
+                let request = self.http.request(method.clone(), url.clone());
+                request.header(header::ACCEPT, MANIFESTS)
+            };
+            answer = retried(method, &url, host, request).await?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Whether the same request is to be made at another place (RFC 9110, 15.4.8 and 15.4.9).
+fn moved(status: StatusCode) -> bool {
+    status == StatusCode::TEMPORARY_REDIRECT || status == StatusCode::PERMANENT_REDIRECT
+}
+
+/// The place that a registry sends to: with https, or on this machine if the registry is there too.
+pub(super) fn elsewhere(address: &Address, from: &Url, location: Option<&str>) -> Result<Url> {
+    let to = location.and_then(|it| from.join(it).ok());
+    let is_safe = |it: &Url| {
+        let local = || address.is_local() && it.host_str().is_some_and(is_local);
+        let is_read_safely = it.scheme() == "https" || (it.scheme() == "http" && local());
+        is_read_safely && it.username().is_empty() && it.password().is_none()
+    };
+    to.filter(is_safe).ok_or_else(|| {
+        Error::failed(
+            System::Registry,
+            format!(
+                "the registry `{}` sends to a place for `{}` that is not read safely",
+                address.host, address.repository
+            ),
+        )
+        .object(address)
+        .hint("only a place with https and without a password is followed: name the registry that has the image itself, in the image or in `images.registry`")
+    })
 }
 
 fn read(answer: &Answer, reference: &str, address: &Address) -> Result<Manifest> {
@@ -181,6 +229,25 @@ mod tests {
             let error = read(&answer(header, "{}"), reference, &address()).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Refused);
             assert!(error.causes[0].contains(&other), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_safe_place_is_followed() {
+        let from: Url = "https://ghcr.io/v2/a/b/manifests/1".parse().unwrap();
+        let to = |location: Option<&str>| elsewhere(&address(), &from, location);
+        let found = to(Some("https://other.example/v2/x/manifests/1")).unwrap();
+        assert_eq!(found.as_str(), "https://other.example/v2/x/manifests/1");
+        assert_eq!(to(Some("/x")).unwrap().as_str(), "https://ghcr.io/x");
+        for wrong in [
+            None,
+            Some("http://other.example/"),
+            Some("http://127.0.0.1/"),
+            Some("https://user:password@other.example/"),
+            Some("file:///etc/passwd"),
+        ] {
+            let error = to(wrong).unwrap_err();
+            assert!(error.hint.unwrap().contains("https"), "{wrong:?}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! A client for image registries: tags, manifests and blobs of a repository, read and written (OCI distribution
 //! specification 1.1).
 //!
-//! It sends a credential only to the registry that it is for, and to the token server that this registry names; it follows
-//! a redirect for a blob only, and without the credential. Every call has a timeout, and every answer a limit.
+//! It sends a credential only to the registry that it is for, and to the token server that this registry names. It follows
+//! redirects of manifests and blobs only, and without a credential. Every call has a timeout, and every answer a limit.
 
 mod address;
 mod answer;
@@ -139,8 +139,8 @@ impl<'a> Repository<'a> {
 
     /// The digest of a tag.
     pub async fn digest(&self, tag: &str) -> Result<String> {
-        let url = self.address.url(&format!("manifests/{tag}"))?;
-        let answer = self.call(&Method::HEAD, &url, MANIFESTS).await?;
+        let answer = self.at_its_place(&Method::HEAD, tag).await?;
+        let answer = self.succeeded(answer)?;
         let digest = answer.header("docker-content-digest");
         digest
             .filter(|it| is_sha256(it))

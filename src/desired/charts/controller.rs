@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::overlay;
+use super::{hardened, overlay};
 use crate::{
     desired::{
         Facts, monitoring, names, placeholder,
@@ -133,13 +133,15 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     }
     if profile.has_triggers() {
         // Users set its service and ingress in `controller.values`; the token is in arcctl's own Secret.
-        set(
-            "githubWebhookServer",
-            json!({
-                "enabled": true,
-                "secret": {"enabled": true, "create": false, "name": names::WEBHOOK_SECRET},
-            }),
-        );
+        let mut server = json!({
+            "enabled": true,
+            "secret": {"enabled": true, "create": false, "name": names::WEBHOOK_SECRET},
+        });
+        let theirs = controller.values.get("githubWebhookServer");
+        for (key, value) in hardened::unless_given(theirs) {
+            server[key] = value;
+        }
+        set("githubWebhookServer", server);
     }
     set("env", environment(profile).into());
     if profile.github.ca_bundle.is_some() {
@@ -151,6 +153,10 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
     }
     set("metrics", metrics(profile, facts).into());
     set("podAnnotations", pod_annotations(profile, facts).into());
+    let theirs = Value::Object(controller.values.clone());
+    for (key, value) in hardened::unless_given(Some(&theirs)) {
+        set(key, value);
+    }
     if service_account::uses_kubernetes_mode(profile) {
         set(
             "rbac",

@@ -2,6 +2,7 @@
 
 pub mod cert_manager;
 pub mod controller;
+pub(crate) mod hardened;
 pub(crate) mod overlay;
 pub(crate) mod own_keys;
 pub(crate) mod passthrough;

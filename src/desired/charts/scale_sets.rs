@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::overlay;
+use super::{hardened, overlay};
 use crate::{
     desired::{
         names,
@@ -41,6 +41,17 @@ const RESERVED: [&str; 4] = [
     "nameOverride",
     "namespaceOverride",
 ];
+
+/// The image of the controller, which the listeners have too.
+pub fn image(profile: &Profile) -> String {
+    let values = values(profile);
+    let text = |key: &str, default: &str| {
+        let given = values["image"][key].as_str().filter(|it| !it.is_empty());
+        given.unwrap_or(default).to_owned()
+    };
+    let tag = text("tag", &profile.scale_sets.chart_version);
+    format!("{}:{tag}", text("repository", IMAGE))
+}
 
 /// The chart of the controller.
 pub fn controller_chart(profile: &Profile) -> Chart {
@@ -115,6 +126,10 @@ fn own_values(profile: &Profile) -> Map<String, Value> {
     let mut values = Map::new();
     values.insert("replicaCount".into(), sets.replicas.into());
     values.insert("flags".into(), flags(profile));
+    let theirs = Value::Object(sets.values.clone());
+    for (key, value) in hardened::unless_given(Some(&theirs)) {
+        values.insert(key.into(), value);
+    }
     let images = profile.images.as_ref();
     if images.is_some_and(|it| it.registry.is_some()) {
         let repository = image::mirrored(images, IMAGE);

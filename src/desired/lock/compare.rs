@@ -1,6 +1,6 @@
 //! What differs from a lock, and the error for it. Pure: no I/O.
 
-use super::{Lock, LockedChart, LockedImage, Needed, Verification};
+use super::{ChartNeed, Lock, LockedChart, LockedImage, Needed, Verification, pins::PLACES};
 use crate::{
     error::{Error, ErrorKind, System},
     profile::Profile,
@@ -13,6 +13,8 @@ pub enum Kind {
     NotLocked,
     /// The values that decide which images a chart runs have changed.
     ValuesChanged,
+    /// The lock has it for other resources: images that a chart names are pinned only for the releases in the lock.
+    OtherResources,
     /// A chart of the same version has another archive, or an image's tag another digest.
     Moved,
     /// The registry has no such tag any more.
@@ -29,6 +31,7 @@ impl Kind {
         match self {
             Self::NotLocked => "not-locked",
             Self::ValuesChanged => "values-changed",
+            Self::OtherResources => "other-resources",
             Self::Moved => "moved",
             Self::Gone => "gone",
             Self::Unsigned => "unsigned",
@@ -37,10 +40,10 @@ impl Kind {
     }
 
     /// Whether the profile has changed since it was locked, and nobody else has changed anything.
-    const fn is_of_the_profile(self) -> bool {
+    pub const fn is_of_the_profile(self) -> bool {
         matches!(
             self,
-            Self::NotLocked | Self::ValuesChanged | Self::NotNeeded
+            Self::NotLocked | Self::ValuesChanged | Self::OtherResources | Self::NotNeeded
         )
     }
 }
@@ -99,6 +102,12 @@ impl Difference {
             (Kind::ValuesChanged, _) => {
                 format!("the values of {of} `{name}` have changed since it was locked")
             }
+            (Kind::OtherResources, "chart") => format!(
+                "the images of {of} `{name}` are locked for a release of another name or namespace"
+            ),
+            (Kind::OtherResources, _) => {
+                format!("{of} `{name}` is locked for other resources than those that name it now")
+            }
             (Kind::Moved, "chart") => format!(
                 "{of} `{name}` was published again with other content: {locked} in the lock, {found} at the repository"
             ),
@@ -130,6 +139,7 @@ impl Lock {
             let kind = match known.filter(|it| it.repository == need.repository()) {
                 None => Kind::NotLocked,
                 Some(known) if known.values != need.values => Kind::ValuesChanged,
+                Some(_) if self.lacks_images(need, is_used) => Kind::OtherResources,
                 Some(_) => return None,
             };
             Some(Difference::of_chart(&chart.name, &chart.version, kind))
@@ -141,9 +151,25 @@ impl Lock {
         charts.chain(images).collect()
     }
 
-    /// The images of the resources that `is_used` names by their ids.
-    pub fn images_of(&self, is_used: &dyn Fn(&str) -> bool) -> Vec<&LockedImage> {
-        let is_used = |it: &&LockedImage| it.from.iter().any(|id| is_used(id));
+    /// Whether a used release of a chart that names images itself has none in the lock: each of those charts runs one at
+    /// least.
+    fn lacks_images(&self, need: &ChartNeed, is_used: &dyn Fn(&str) -> bool) -> bool {
+        let names_images = PLACES.iter().any(|it| it.chart == need.chart.name);
+        let mut releases = need.ids.iter().filter(|it| it.kind() == "helm-release");
+        names_images
+            && releases.any(|id| {
+                let has_images = self.images.iter().any(|it| it.from.contains(id.as_str()));
+                is_used(id.as_str()) && !has_images
+            })
+    }
+
+    /// The images of the resources that `is_used` names by their ids, as the lock has them or as `needed` does.
+    pub fn images_of(&self, needed: &Needed, is_used: &dyn Fn(&str) -> bool) -> Vec<&LockedImage> {
+        let is_used = |it: &&LockedImage| {
+            let named = needed.images.get(&it.image);
+            let mut now = named.into_iter().flatten();
+            it.from.iter().any(|id| is_used(id)) || now.any(|id| is_used(id.as_str()))
+        };
         self.images.iter().filter(is_used).collect()
     }
 
@@ -161,6 +187,9 @@ impl Lock {
         }
         for image in &now.images {
             match self.image(&image.image) {
+                Some(known) if known.digest == image.digest && known.from != image.from => {
+                    found.push(Difference::new("image", &image.image, Kind::OtherResources));
+                }
                 Some(known) => found.extend(Difference::of_image(known, Some(&image.digest))),
                 None => found.push(Difference::new("image", &image.image, Kind::NotLocked)),
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The keys whose text is an image: of containers, and of the values of the controller's chart.
 const KEYS: [&str; 2] = ["image", "dindSidecarRepositoryAndTag"];
@@ -14,6 +14,9 @@ const ARGUMENTS: [&str; 2] = ["--docker-image=", "--acme-http01-solver-image="];
 
 /// The variables that name one: the listeners' image (chart gha-runner-scale-set-controller, templates/deployment.yaml).
 const VARIABLES: [&str; 1] = ["CONTROLLER_MANAGER_CONTAINER_IMAGE"];
+
+/// Where an image that is a volume has its name, below `image` (kubernetes.io/docs/tasks/configure-pod-container/image-volumes).
+const REFERENCE: &str = "reference";
 
 /// Keys below which no image runs.
 const OTHERS: [&str; 4] = ["annotations", "labels", "matchLabels", "data"];
@@ -37,12 +40,23 @@ pub(super) fn each(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
                 let is_image = KEYS.contains(&key) || (is_variable && key == "value");
                 match value {
                     Value::String(text) if is_image && !text.is_empty() => visit(text),
+                    Value::Object(volume) if key == "image" && volume.contains_key(REFERENCE) => {
+                        reference(volume, visit);
+                    }
                     _ if OTHERS.contains(&key) => {}
                     other => each(other, visit),
                 }
             }
         }
         _ => {}
+    }
+}
+
+fn reference(volume: &mut Map<String, Value>, visit: &mut dyn FnMut(&mut String)) {
+    if let Some(Value::String(text)) = volume.get_mut(REFERENCE)
+        && !text.is_empty()
+    {
+        visit(text);
     }
 }
 

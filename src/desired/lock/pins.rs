@@ -108,7 +108,7 @@ impl Pins {
     }
 
     /// Pins the images that the values of a release name, and those that its chart does.
-    fn pin_release(&self, id: &Id, release: &mut HelmRelease) {
+    pub fn pin_release(&self, id: &Id, release: &mut HelmRelease) {
         self.pin(&mut release.values);
         for place in PLACES.iter().filter(|it| it.chart == release.chart.name) {
             self.pin_place(id, place, &mut release.values);

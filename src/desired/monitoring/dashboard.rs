@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     min_replicas::{IN_FORCE, SET_IN_FORCE},
-    shown, watches_scale_sets,
+    namespaces, shown, watches_scale_sets,
 };
 use crate::{profile::Profile, templates};
 
@@ -23,22 +23,43 @@ const SETS: &str = "set";
 
 /// The dashboard; without `rules` there is no series for the minimum in force, and it shows what else there is.
 pub(super) fn dashboard(profile: &Profile, rules: bool) -> Value {
+    let of_deployments = namespaces(profile.deployment_pools());
+    let of_sets = namespaces(profile.scale_set_pools());
     let mut dashboard = templates::DASHBOARD.value(&[
         ("PROFILE", json!(profile.name)),
         ("SCHEDULE", json!(windows(profile, rules))),
+        ("DEPLOYMENT_NAMESPACES", json!(of_deployments)),
+        ("SET_NAMESPACES", json!(of_sets)),
     ]);
     let (deployments, sets) = (profile.has_deployments(), watches_scale_sets(profile));
     let mut panels = Vec::new();
     if deployments {
-        let certificate = json!(profile.controller.serving_certificate());
-        let of_deployments = templates::DEPLOYMENT_PANELS.items(&[("CERTIFICATE", certificate)]);
-        append(&mut panels, of_deployments);
+        let mut added = templates::DEPLOYMENT_PANELS.items(&[
+            ("PROFILE", json!(profile.name)),
+            ("NAMESPACES", json!(of_deployments)),
+            (
+                "CERTIFICATE",
+                json!(profile.controller.serving_certificate()),
+            ),
+        ]);
+        if !rules {
+            for panel in &mut added {
+                without_rules(panel, &profile.name, &of_deployments);
+            }
+        }
+        append(&mut panels, added);
     }
     if sets {
-        append(&mut panels, templates::SCALE_SET_PANELS.items(&[]));
-    }
-    if !rules {
-        panels.iter_mut().for_each(without_rules);
+        let mut added = templates::SCALE_SET_PANELS.items(&[
+            ("PROFILE", json!(profile.name)),
+            ("NAMESPACES", json!(of_sets)),
+        ]);
+        if !rules {
+            for panel in &mut added {
+                without_rules(panel, &profile.name, &of_sets);
+            }
+        }
+        append(&mut panels, added);
     }
     if let Some(last) = dashboard["panels"].as_array_mut() {
         append(&mut panels, std::mem::take(last));
@@ -65,8 +86,11 @@ fn append(panels: &mut Vec<Value>, more: Vec<Value>) {
     }
 }
 
-/// Replaces the minimum in force by what there is without rules, or removes it where that is shown already.
-fn without_rules(panel: &mut Value) {
+/// Replaces the minimum in force of `profile` by what there is without rules, in the pools' `namespaces`, or removes it where
+/// that is shown already.
+fn without_rules(panel: &mut Value, profile: &str, namespaces: &str) {
+    let own = format!("profile=\"{profile}\"");
+    let of_pools = format!("exported_namespace=~\"{namespaces}|\"");
     if panel["title"] == "Minimum in force" {
         panel["title"] = json!("Minimum outside windows");
     }
@@ -79,7 +103,8 @@ fn without_rules(panel: &mut Value) {
         }
         for target in targets.iter_mut() {
             if let Some(expression) = target["expr"].as_str() {
-                target["expr"] = json!(expression.replace(recorded, live));
+                let expression = expression.replace(recorded, live);
+                target["expr"] = json!(expression.replace(&own, &of_pools));
             }
         }
     }

@@ -10,7 +10,7 @@ mod rules;
 
 pub use min_replicas::{IN_FORCE, SET_IN_FORCE};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -62,6 +62,12 @@ fn shown(profile: &Profile) -> impl Iterator<Item = &Pool> {
     let with_sets = watches_scale_sets(profile);
     let sets = profile.scale_set_pools().filter(move |_| with_sets);
     profile.deployment_pools().chain(sets)
+}
+
+/// The namespaces of pools, as a regular expression of a query.
+fn namespaces<'a>(pools: impl Iterator<Item = &'a Pool>) -> String {
+    let found: BTreeSet<&str> = pools.map(|it| it.namespace.as_str()).collect();
+    Vec::from_iter(found).join("|")
 }
 
 /// Whether to create alerts, in this cluster.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Scheduled,
     min_replicas::{self, IN_FORCE, SET_IN_FORCE},
-    watches_scale_sets,
+    namespaces, watches_scale_sets,
 };
 use crate::{
     desired::{names, pool::runner_version},
@@ -63,7 +63,7 @@ pub(super) fn groups(profile: &Profile, pools: &[Scheduled]) -> Value {
 }
 
 /// In seconds: from the releases that this program knows, so that the rule changes with the profile or the program, and not from
-/// day to day. `None` for a server that refuses no version, and for an image whose version is not known.
+/// day to day. `None` for a server that refuses no version, and for an image whose version is not known or has no later release.
 fn runner_ends(profile: &Profile, pool: &Pool) -> Option<i64> {
     let version = runner_version::in_image(pool).filter(|_| runner_version::refuses(profile))?;
     let day = jobs_end_by_table(version)?;
@@ -82,6 +82,7 @@ fn deployment_alerts(profile: &Profile) -> Vec<Value> {
     templates::DEPLOYMENT_ALERTS.items(&[
         ("PROFILE", json!(profile.name)),
         ("NAMESPACE", json!(controller.namespace)),
+        ("NAMESPACES", json!(namespaces(profile.deployment_pools()))),
         ("LOG_COMMAND", json!(controller.log_command())),
         ("LEASE", json!(lease)),
         ("CERTIFICATE", json!(controller.serving_certificate())),
@@ -94,6 +95,7 @@ fn scale_set_alerts(profile: &Profile) -> Vec<Value> {
     templates::SCALE_SET_ALERTS.items(&[
         ("PROFILE", json!(profile.name)),
         ("NAMESPACE", json!(sets.namespace)),
+        ("NAMESPACES", json!(namespaces(profile.scale_set_pools()))),
         ("LOG_COMMAND", json!(sets.log_command())),
         // The chart names the Lease after the Deployment (reference: scale-sets.md 2.2).
         ("LEASE", json!(sets.full_name())),

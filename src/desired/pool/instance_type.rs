@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use serde_json::{Value, json};
+
 use crate::{profile::ResourceRequirements, units::quantity};
 
-/// Name, vCPU, memory; its header names the source.
+/// Name, vCPU, memory, interfaces, addresses; its header names the source.
 const TABLE: &str = include_str!("../data/instance_types.tsv");
 
 /// The capacity of an instance type.
@@ -14,6 +16,10 @@ pub struct InstanceType {
     pub vcpu: u32,
     /// Memory in MiB.
     pub memory_mib: u64,
+    /// Network interfaces, at most.
+    pub interfaces: u32,
+    /// IPv4 addresses of an interface, at most.
+    pub addresses: u32,
 }
 
 /// The instance type called `name`; `None` if it is not in the table.
@@ -29,7 +35,15 @@ fn parse(line: &str) -> Option<(&str, InstanceType)> {
     let name = fields.next()?;
     let vcpu = fields.next()?.parse().ok()?;
     let memory_mib = fields.next()?.parse().ok()?;
-    Some((name, InstanceType { vcpu, memory_mib }))
+    let interfaces = fields.next()?.parse().ok()?;
+    let addresses = fields.next()?.parse().ok()?;
+    let found = InstanceType {
+        vcpu,
+        memory_mib,
+        interfaces,
+        addresses,
+    };
+    Some((name, found))
 }
 
 impl InstanceType {
@@ -51,6 +65,33 @@ impl InstanceType {
             requests: quantities(self.vcpu * 250, self.memory_mib / 8),
             limits: quantities(self.vcpu * 750, self.memory_mib * 3 / 4),
         }
+    }
+
+    /// The number of pods that the VPC CNI gives an address: each interface keeps its first one, and two pods of each node
+    /// use the node's own (amazon-eks-ami, `eni-max-pods.txt`). With prefix delegation a node takes more.
+    pub const fn pods(self) -> u32 {
+        self.interfaces * self.addresses.saturating_sub(1) + 2
+    }
+
+    /// About what EKS leaves for pods, as `status.allocatable` of a node. CPU and memory that the kubelet keeps: the
+    /// optimised AMIs of EKS (amazon-eks-ami, `nodeadm/internal/kubelet`), 6, 1, 0.5 and 0.25 % of the first, the second,
+    /// the next two and all other cores; 255 MiB, 11 MiB per pod, and 100 MiB before it evicts. What the machine itself
+    /// takes of the memory: 7.5 %, the default of Karpenter (`VM_MEMORY_OVERHEAD_PERCENT`).
+    pub fn allocatable(self) -> Value {
+        let shares = (0..self.vcpu).map(|core| match core {
+            0 => 60_000,
+            1 => 10_000,
+            2 | 3 => 5_000,
+            _ => 2_500,
+        });
+        let kept_cpu: u32 = shares.sum::<u32>() / 1000;
+        let kept_memory = 355 + 11 * u64::from(self.pods());
+        let memory = self.memory_mib * 925 / 1000;
+        json!({
+            "cpu": format!("{}m", self.vcpu * 1000 - kept_cpu),
+            "memory": format!("{}Mi", memory.saturating_sub(kept_memory)),
+            "pods": self.pods().to_string(),
+        })
     }
 }
 
@@ -83,7 +124,17 @@ mod tests {
         for name in names {
             let found = lookup(name).unwrap();
             assert!(found.vcpu > 0 && found.memory_mib > 0, "{name}");
+            assert!(found.pods() > 2, "{name}");
         }
+    }
+
+    /// The node of the sandbox has what EKS leaves of one: 1930m, 7220184Ki (7051 MiB) and 35 pods.
+    #[test]
+    fn what_is_left_for_pods_is_about_what_a_node_reports() {
+        let large = lookup("t3a.large").unwrap();
+        let expected = json!({"cpu": "1930m", "memory": "6837Mi", "pods": "35"});
+        assert_eq!(large.allocatable(), expected);
+        assert_eq!(lookup("m5.4xlarge").unwrap().allocatable()["cpu"], "15890m");
     }
 
     #[test]

@@ -48,17 +48,21 @@ pub struct PoolJob {
     pub labels: Vec<String>,
     /// The label of the scale set that it proves; `None`: it is the pool's own job.
     pub label: Option<String>,
+    /// The names of its steps, in order.
+    pub steps: Vec<&'static str>,
 }
 
 /// The jobs of `pool`: its own first; then, of a scale set, one for each label.
 ///
 /// The name of a scale set always names it, and it has no label `self-hosted`. A job for a label also asks for the name, since
 /// other runners may have the same label.
-pub fn jobs(pool: &Pool) -> Vec<PoolJob> {
+pub fn jobs(profile: &Profile, pool: &Pool) -> Vec<PoolJob> {
+    let all = steps(profile, pool).into_iter().map(|it| it.0).collect();
     let own = |labels: Vec<String>| PoolJob {
         name: pool.name.clone(),
         labels,
         label: None,
+        steps: all,
     };
     if !pool.is_scale_set() {
         let fixed = std::iter::once("self-hosted".to_owned());
@@ -70,6 +74,8 @@ pub fn jobs(pool: &Pool) -> Vec<PoolJob> {
         name: format!("{} with {label}", pool.name),
         labels: vec![pool.name.clone(), label.clone()],
         label: Some(label),
+        // What the runners can do, the pool's own job shows.
+        steps: vec![COMMAND],
     });
     std::iter::once(own(vec![pool.name.clone()]))
         .chain(of_labels)
@@ -80,7 +86,7 @@ pub fn jobs(pool: &Pool) -> Vec<PoolJob> {
 pub fn text(profile: &Profile) -> String {
     let mut text = templates::SMOKE_WORKFLOW.text(&[]);
     for pool in &profile.pools {
-        for (number, job) in jobs(pool).iter().enumerate() {
+        for (number, job) in jobs(profile, pool).iter().enumerate() {
             text += &job_text(profile, pool, number, job);
         }
     }
@@ -106,12 +112,8 @@ fn job_text(profile: &Profile, pool: &Pool, number: usize, job: &PoolJob) -> Str
         let _ignored = writeln!(text, "    container: {image}");
     }
     text.push_str("    steps:\n");
-    let mut steps = steps(profile, pool);
-    if job.label.is_some() {
-        // What the runners can do, the pool's own job has shown.
-        steps.truncate(1);
-    }
-    for (name, script) in steps {
+    let all = steps(profile, pool).into_iter();
+    for (name, script) in all.filter(|it| job.steps.contains(&it.0)) {
         let _ignored = writeln!(text, "      - name: {name}\n        run: |");
         for line in script.lines() {
             let _ignored = writeln!(text, "          {line}");
@@ -211,6 +213,24 @@ mod tests {
         assert_eq!(jobs["label-2-of-a"]["if"], jobs["pool-a"]["if"]);
         assert_eq!(names(&workflow, "label-1-of-a"), [COMMAND]);
         assert_eq!(names(&workflow, "pool-a").len(), 4);
+    }
+
+    #[test]
+    fn a_job_knows_the_steps_that_its_text_has() {
+        let pools = json!([{"name": "a", "mode": "scaleSet", "image": "r:1", "min": 0, "max": 1, "labels": ["gpu"]}]);
+        let workflow = rendered(&pools);
+        let profile: Profile = serde_json::from_value(json!({
+            "apiVersion": "arcctl.dev/v1",
+            "name": "test",
+            "cluster": {"context": "c"},
+            "github": {"organization": "o", "token": {"env": "T"}},
+            "aws": {"irsa": {"role": "arn:aws:iam::111122223333:role/ci/runner", "serviceAccount": "s"}},
+            "pools": pools,
+        }))
+        .unwrap();
+        let jobs = jobs(&profile, &profile.pools[0]);
+        assert_eq!(jobs[0].steps, names(&workflow, "pool-a"));
+        assert_eq!(jobs[1].steps, names(&workflow, "label-1-of-a"));
     }
 
     #[test]

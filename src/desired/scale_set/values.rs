@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::pod;
 use crate::{
     desired::{
-        DesiredError, names,
+        DesiredError,
+        charts::{hardened, scale_sets},
+        names,
         pool::{
             containers::work_volume,
             proxy,
@@ -110,13 +112,36 @@ fn listener(runner: &Value) -> Value {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).into()))
         .collect();
-    let mut spec = json!({"containers": [{"name": LISTENER}]});
+    let container = json!({"name": LISTENER, "securityContext": hardened::container()});
+    let mut spec = json!({"containers": [container], "securityContext": hardened::pod()});
     for key in ["nodeSelector", "tolerations"] {
         if !runner[key].is_null() {
             spec[key] = runner[key].clone();
         }
     }
     json!({"metadata": {"annotations": annotations}, "spec": spec})
+}
+
+/// The pod of the listener of `pool`, as the API server gets it from the controller, for a dry run. The controller adds its
+/// command, its configuration and its account to the template (reference: scale-sets.md 3 and 6).
+pub fn listener_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
+    let template = pod::template(profile, pool)?;
+    let mut made = listener(&template["spec"]);
+    // Generated names end with `-listener`: no listener has this name.
+    let name = format!("{}-arcct-probe", pool.name);
+    made["apiVersion"] = "v1".into();
+    made["kind"] = "Pod".into();
+    made["metadata"]["name"] = name.into();
+    made["metadata"]["namespace"] = profile.scale_sets.namespace.as_str().into();
+    made["metadata"]["labels"] = json!({
+        "app.kubernetes.io/component": "runner-scale-set-listener",
+        "app.kubernetes.io/part-of": names::SCALE_SET_CHART,
+    });
+    let spec = &mut made["spec"];
+    spec["restartPolicy"] = "Never".into();
+    spec["containers"][0]["image"] = scale_sets::image(profile).into();
+    spec["containers"][0]["command"] = json!(["/ghalistener"]);
+    Ok(made)
 }
 
 /// The proxy of the controller, the listener and the runners.

@@ -23,6 +23,9 @@ fn the_controllers_values_without_anything_special() {
             "authSecret": {"enabled": true, "create": false, "name": "controller-manager"},
             "image": {"dindSidecarRepositoryAndTag": "docker:28-dind"},
             "podAnnotations": {"arcctl.dev/secret-version": "${SECRET_VERSION}"},
+            "podSecurityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
         })
     );
 }

@@ -5,6 +5,7 @@ mod charts;
 mod edges;
 mod monitoring;
 mod order;
+mod pod_security;
 mod pools;
 mod runners;
 mod scale_set_values;

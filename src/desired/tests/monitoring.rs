@@ -117,6 +117,42 @@ fn without_the_rules_no_panel_asks_for_what_they_record() {
     assert!(without.to_string().contains("minimum outside windows only"));
 }
 
+/// Two profiles may use one Prometheus, and their pools may have the same names.
+#[test]
+fn every_query_asks_for_the_series_of_its_own_profile_and_pools() {
+    for alerts in ["always", "never"] {
+        let all = objects(
+            &with_scale_set(false, &json!({"alerts": alerts})),
+            Some(true),
+        );
+        let dashboard = dashboard(all.last().unwrap());
+        let mut asked = queries(&dashboard);
+        if alerts == "always" {
+            let rules = all[all.len() - 2]["spec"]["groups"][0]["rules"].as_array();
+            asked.extend(rules.unwrap().iter().filter_map(|it| it["expr"].as_str()));
+        }
+        for query in asked {
+            for (metric, wanted) in [
+                ("arcctl:", "profile=\"test\""),
+                (
+                    "horizontalrunnerautoscaler_",
+                    "exported_namespace=~\"actions-runner|\"",
+                ),
+                (
+                    "gha_desired_runners",
+                    "exported_namespace=~\"actions-runner|\"",
+                ),
+                ("gha_min_runners", "exported_namespace=~\"actions-runner|\""),
+            ] {
+                for after in query.split(metric).skip(1) {
+                    let selector = after.split_once('{').map(|it| it.1).unwrap_or_default();
+                    assert!(selector.starts_with(wanted), "{metric}: {query}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn panels_have_ids_places_and_queries_of_their_own() {
     let all = objects(&json!({"monitoring": {}}), Some(true));
@@ -180,6 +216,9 @@ fn until_when_github_takes_the_runners_is_recorded_for_what_is_known() {
         "vector(1790294400)"
     );
     assert_eq!(ends(&with("r:mine", json!({}))), None);
+    // The newest one that is known has no end, however old this program is.
+    let newest = crate::units::runner::RELEASES.newest().unwrap().version;
+    assert_eq!(ends(&with(&format!("r:v{newest}"), json!({}))), None);
     let server = json!({"url": "https://github.example"});
     assert_eq!(ends(&with("r:v2.336.0", server)), None);
 }

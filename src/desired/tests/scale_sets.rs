@@ -277,6 +277,15 @@ fn another_minor_version_ends_the_sets_before_anything_of_it_is_there() {
     assert!(before(&steps, CONTROLLER).contains(crds));
     let set = before(&steps, SET);
     assert!(set.contains(CONTROLLER) && set.contains(crds), "{set:?}");
+    // What GitHub has of the pool that leaves is not kept.
+    let successor = |id: &String| {
+        let step = steps.iter().find(|it| it.id.as_str() == id).unwrap();
+        match &step.resource {
+            Resource::ScaleSetDrain(it) => it.successor.is_some(),
+            _ => panic!("{id} is no drain"),
+        }
+    };
+    assert_eq!([&drains[0], &drains[1]].map(successor), [true, false]);
     // The pool that leaves is deregistered once its set has gone, and not beside it.
     let leaving = before(&steps, "scale-set/actions-runner/left");
     assert!(leaving.contains(&drains[1]), "{leaving:?}");

@@ -2,6 +2,7 @@
 
 pub(crate) mod autoscaling;
 pub(crate) mod aws;
+pub(crate) mod capacity;
 pub(crate) mod cert_manager;
 pub(crate) mod cluster;
 pub(crate) mod controller;

@@ -79,7 +79,7 @@ pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
         })
         .map(|pool| async move {
             let what = format!("try a runner pod of pool {}", pool.pool);
-            let tried = async { refused(pool.try_pod(context, coming).await) };
+            let tried = Box::pin(async { refused(pool.try_pod(context, coming).await) });
             PodTrial {
                 pool: pool.pool.clone(),
                 refused: within(&what, tried).await,
@@ -91,7 +91,7 @@ pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
 
 fn refused(trial: Trial) -> Result<Option<Refused>> {
     match trial {
-        Trial::Admitted | Trial::TooEarly => Ok(None),
+        Trial::Admitted(_) | Trial::TooEarly => Ok(None),
         Trial::Unknown(error) => Err(error),
         Trial::Refused(refusal) => Ok(Some(Refused {
             lacks_room: refusal.lasts == Lasts::UntilRoom,

@@ -1,6 +1,7 @@
 //! Reads all facts for all checks once, concurrently and each with a deadline. A failure does not end it: that fact is
 //! then unknown.
 
+mod capacity;
 pub(crate) mod cluster;
 pub(crate) mod github;
 mod scale_sets;
@@ -158,7 +159,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         monitoring,
         (webhooks, missing_services),
         cert_manager,
-        (pod_trials, node_groups),
+        (pod_trials, node_groups, on_nodes),
         audit,
         groups,
         (registered, offered),
@@ -171,7 +172,13 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         monitoring,
         webhooks(kube),
         cert_manager(kube),
-        async { tokio::join!(pod_trials(parts), nodes_at_aws(parts)) },
+        async {
+            tokio::join!(
+                pod_trials(parts),
+                nodes_at_aws(parts),
+                capacity::read(parts)
+            )
+        },
         within("audit the credential at GitHub", audit(parts)),
         within("read the runner groups at GitHub", groups(parts)),
         async {
@@ -184,6 +191,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         within("read the inventory", recorded(parts)),
         scale_sets::scale_sets(parts),
     );
+    let rooms = capacity::rooms(parts, &cluster.1, &cluster.4, on_nodes);
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     Snapshot {
@@ -208,6 +216,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         }),
         runner_events: cluster.5,
         pod_trials,
+        rooms,
         node_groups,
         controller: objects.0.map(|it| it.as_ref().map(slim)),
         certificate: objects.1.map(|it| it.as_ref().map(slim)),

@@ -290,6 +290,14 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("runner-version-fresh", |it| {
         it.offered = Ok(offers("2.323.0"));
     }),
+    ("nodes-hold-minimum", |it| {
+        let room = &mut it.rooms.as_mut().unwrap()[0];
+        (room.minimum.wanted, room.minimum.lacking) = (20, 4);
+    }),
+    ("busy-runners-keep-node", |it| {
+        let room = &mut it.rooms.as_mut().unwrap()[0];
+        room.losses.push("NodePool `default` consolidates".into());
+    }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![
             json!({"reason": "RunnerAutoscalingFailure", "type": "Normal",

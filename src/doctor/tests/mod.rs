@@ -175,6 +175,7 @@ const FACTS: &[(&str, Hide)] = facts!(
     runners,
     runner_sets,
     pod_trials,
+    rooms,
     node_groups,
     autoscalers,
     service_monitors,

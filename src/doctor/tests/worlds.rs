@@ -11,6 +11,7 @@ use crate::{
     desired::{
         Facts,
         aws::{TO_SERVER, TO_WEBHOOKS},
+        capacity::{Lack, PoolRoom},
         pool::{
             autoscaler,
             probe::{Answer, State},
@@ -322,6 +323,15 @@ fn make() -> Snapshot {
         pod_trials: Ok(vec![PodTrial {
             pool: "basic".into(),
             refused: Ok(None),
+        }]),
+        rooms: Ok(vec![PoolRoom {
+            pool: "basic".into(),
+            placed: 1,
+            fits: 15,
+            minimum: Lack::default(),
+            maximum: Lack::default(),
+            losses: Vec::new(),
+            not_known: None,
         }]),
         node_groups: Ok(vec!["sg-nodes".into()]),
         autoscalers: Ok(vec![autoscaler]),

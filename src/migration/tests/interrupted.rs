@@ -1,4 +1,4 @@
-//! A migration that is killed after any of its writes, any number of times.
+//! A migration that is killed after any of its writes, or whose pools are not proven, any number of times.
 
 use proptest::{prelude::*, sample::select};
 
@@ -11,15 +11,19 @@ struct World {
     record: Option<Migration>,
     /// The pools that are in the cluster.
     made: Vec<String>,
-    /// Whether the new pool was proven before the old one was touched.
+    /// Those of them that a run has proven since they were made.
+    proven: Vec<String>,
+    /// Whether one of the two pools was proven all the while.
     jobs_find_a_runner: bool,
     /// How many writes the run may still do.
     writes: usize,
+    /// Whether a pool that is made now is not proven: its image is absent, or GitHub refuses it.
+    fails: bool,
 }
 
 impl World {
-    /// What `up` does.
-    fn up(&mut self) {
+    /// What `up` does; `None` where a pool is not proven. What leaves goes in either case: nothing orders one after the other.
+    fn up(&mut self) -> Option<()> {
         let wanted = profile(&self.file);
         let is_held = |name: &str| {
             let id = Id::new("scale-set", Some("actions-runner"), name);
@@ -28,20 +32,22 @@ impl World {
                 .is_some_and(|it| it.holds(&id, "website"))
         };
         let has = |name: &str| wanted.pools.iter().any(|it| it.name == name);
-        let left: Vec<String> = self
-            .made
-            .iter()
-            .filter(|it| has(it) || is_held(it))
-            .cloned()
-            .collect();
-        self.made = left;
-        for pool in &wanted.pools {
-            if !self.made.contains(&pool.name) {
-                self.made.push(pool.name.clone());
+        let stays = |it: &&String| has(it) || is_held(it);
+        let made: Vec<String> = self.made.iter().filter(stays).cloned().collect();
+        let proven: Vec<String> = self.proven.iter().filter(stays).cloned().collect();
+        (self.made, self.proven) = (made, proven);
+        for pool in wanted.pools.iter().map(|it| &it.name) {
+            if !self.made.contains(pool) {
+                self.made.push(pool.clone());
+            }
+            if !self.fails && !self.proven.contains(pool) {
+                self.proven.push(pool.clone());
             }
         }
-        let found = |name: &str| self.made.iter().any(|it| it == name);
-        self.jobs_find_a_runner &= found("basic") || found("basic-ss");
+        let is_proven = |name: &str| self.proven.iter().any(|it| it == name);
+        self.jobs_find_a_runner &= is_proven("basic") || is_proven("basic-ss");
+        let all = wanted.pools.iter().all(|it| is_proven(&it.name));
+        all.then_some(())
     }
 
     /// Runs the command, for at most so many writes; whether it has ended.
@@ -65,29 +71,36 @@ impl World {
         }
     }
 
-    /// One step; `None`: it was killed before a write.
+    /// One step; `None`: it was killed before a write, or a pool was not proven.
     fn step(&mut self, at: &mut Migration) -> Option<Going> {
+        let text = self.file.clone();
+        let next = at.next(&profile(&text)).unwrap();
+        if matches!(next, Next::Add(_)) {
+            at.unproven();
+        }
         if self.record.as_ref() != Some(at) {
             self.write()?;
             self.record = Some(at.clone());
         }
-        let text = self.file.clone();
         let file = File {
             name: "arcctl.yaml",
             text: &text,
         };
-        match at.next(&profile(&text)).unwrap() {
+        match next {
             Next::Add(name) => {
                 let text = added(&file, at, &name);
                 self.write()?;
                 self.file = text;
-                self.write()?;
-                self.up();
             }
             Next::Prove => {
                 self.write()?;
-                self.up();
+                self.up()?;
                 at.stage = Stage::Removing;
+            }
+            Next::Restore => {
+                self.write()?;
+                self.up()?;
+                at.stage = Stage::Back;
             }
             Next::TakeOut(name) => {
                 let text = file.without(&name).unwrap();
@@ -96,7 +109,7 @@ impl World {
             }
             Next::Finish => {
                 self.write()?;
-                self.up();
+                self.up()?;
                 self.write()?;
                 self.record = None;
                 return Some(Going::Ended);
@@ -133,21 +146,25 @@ fn added(file: &File<'_>, at: &Migration, name: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Wherever it is killed, and whichever way it goes then: it ends with one of the two pools, and jobs find a runner all the
-    /// while, also where `up` runs in between with the profile from before.
+    /// Wherever it is killed, whatever is not proven, and whichever way it goes then: it ends with one of the two pools, and one
+    /// of them is proven all the while, also where `up` runs in between with the profile from before.
     #[test]
     fn a_migration_that_is_killed_goes_on_or_back(
-        kills in prop::collection::vec((0usize..8, any::<bool>(), any::<bool>()), 0..5),
+        kills in prop::collection::vec((0usize..10, any::<bool>(), any::<bool>(), any::<bool>()), 0..6),
         end in select(vec![Some(Mode::ScaleSet), None]),
     ) {
+        let installed = vec!["basic".to_owned(), "other".to_owned()];
         let mut world = World {
             file: TEXT.to_owned(),
             record: None,
-            made: vec!["basic".to_owned(), "other".to_owned()],
+            made: installed.clone(),
+            proven: installed,
             jobs_find_a_runner: true,
             writes: 0,
+            fails: false,
         };
-        for (writes, back, stale) in kills {
+        for (writes, back, stale, fails) in kills {
+            world.fails = fails;
             let mode = (!back).then_some(Mode::ScaleSet);
             world.run(mode, writes);
             if stale && world.record.is_some() {
@@ -156,6 +173,7 @@ proptest! {
                 world.file = own;
             }
         }
+        world.fails = false;
         prop_assert!(world.run(end, usize::MAX));
         prop_assert!(world.jobs_find_a_runner);
         prop_assert_eq!(&world.record, &None);

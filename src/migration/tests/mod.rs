@@ -3,12 +3,13 @@
 mod interrupted;
 
 use super::{
-    counterpart::{Counterpart, Wish, counterpart},
+    counterpart::{Counterpart, Wish, counterpart, found_by},
+    held::refuse_outgoing,
     text::File,
     workflows::Workflows,
     *,
 };
-use crate::profile::load;
+use crate::{desired::resource::Id, profile::load};
 
 const TEXT: &str = "# ours
 apiVersion: arcctl.dev/v1
@@ -47,6 +48,8 @@ fn asked(pool: &str) -> Asked<'_> {
         pool,
         mode: Some(Mode::ScaleSet),
         name: None,
+        image: None,
+        no_labels: false,
     }
 }
 
@@ -125,6 +128,14 @@ fn what_cannot_be_migrated_is_refused() {
             name: Some("x"),
             ..asked("basic")
         },
+        Asked {
+            image: Some("registry.example/r:1"),
+            ..asked("basic")
+        },
+        Asked {
+            no_labels: true,
+            ..asked("basic")
+        },
     ] {
         let error = migration(&found, &recorded, &wrong).unwrap_err();
         assert_eq!(error.kind.exit_code(), 7, "{wrong:?}");
@@ -193,7 +204,9 @@ fn back_the_old_name_stays_a_label() {
         back.image,
         "summerwind/actions-runner:v2.336.0-ubuntu-22.04"
     );
-    assert_eq!(back.labels, ["ubuntu-22.04", "basic-ss"]);
+    // By its own name a job finds the new pool alone.
+    assert_eq!(back.labels, ["ubuntu-22.04", "basic-ss", "basic"]);
+    assert!(!found_by(&there).contains(&"basic".to_owned()));
     assert!(back.scaling.is_some());
     assert_eq!(Workflows::of(&found, &there, &back).lost, [""; 0]);
 }
@@ -292,6 +305,9 @@ fn what_comes_next_follows_from_the_profile() {
         (Stage::Removing, &old, add("basic-ss")),
         (Stage::Removing, &both, take_out("basic")),
         (Stage::Removing, &new, Next::Finish),
+        (Stage::Restoring, &new, add("basic")),
+        (Stage::Restoring, &both, take_out("basic-ss")),
+        (Stage::Restoring, &old, Next::Restore),
         (Stage::Back, &new, add("basic")),
         (Stage::Back, &both, take_out("basic-ss")),
         (Stage::Back, &old, Next::Finish),
@@ -302,9 +318,77 @@ fn what_comes_next_follows_from_the_profile() {
         };
         assert_eq!(at.next(profile).unwrap(), next, "{stage:?}");
     }
+    // A pool that the migration did not make stays.
+    for (stage, profile, next) in [
+        (Stage::Restoring, &new, add("basic")),
+        (Stage::Restoring, &both, Next::Restore),
+        (Stage::Restoring, &old, Next::Restore),
+        (Stage::Back, &both, Next::Finish),
+    ] {
+        let at = Migration {
+            stage,
+            was_there: true,
+            ..begun.clone()
+        };
+        assert_eq!(at.next(profile).unwrap(), next, "{stage:?}");
+    }
     let mut neither = both;
     neither.pools.clear();
     assert_eq!(begun.next(&neither).unwrap_err().kind.exit_code(), 65);
+}
+
+/// What an earlier run has proven counts only where nothing but the removal is left.
+#[test]
+fn a_run_that_goes_on_proves_again() {
+    let old = profile(TEXT);
+    let text = with(TEXT);
+    let both = profile(&text);
+    let file = File {
+        name: "arcctl.yaml",
+        text: &text,
+    };
+    let new = profile(&file.without("basic").unwrap());
+    let there = Some(Mode::ScaleSet);
+    for (recorded, mode, profile, stage) in [
+        (Stage::Removing, there, &both, Stage::Beside),
+        (Stage::Removing, there, &old, Stage::Beside),
+        (Stage::Removing, there, &new, Stage::Removing),
+        (Stage::Restoring, there, &both, Stage::Beside),
+        (Stage::Back, there, &old, Stage::Beside),
+        (Stage::Beside, None, &both, Stage::Restoring),
+        (Stage::Restoring, None, &old, Stage::Restoring),
+        (Stage::Back, None, &both, Stage::Restoring),
+        (Stage::Back, None, &new, Stage::Restoring),
+        (Stage::Back, None, &old, Stage::Back),
+    ] {
+        let known = [Migration {
+            stage: recorded,
+            ..begun(&old)
+        }];
+        let asked = Asked {
+            mode,
+            ..asked("basic")
+        };
+        let found = migration(profile, &known, &asked).unwrap().unwrap();
+        assert_eq!(found.stage, stage, "{recorded:?}, {mode:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_was_there_before_is_remembered() {
+    let text = with(TEXT);
+    let both = profile(&text);
+    assert!(!begun(&profile(TEXT)).was_there);
+    let there = begun(&both);
+    assert!(there.was_there);
+    assert_eq!(there.goes(), Some("basic"));
+    let back = |was_there| Migration {
+        stage: Stage::Restoring,
+        was_there,
+        ..there.clone()
+    };
+    assert_eq!(back(false).goes(), Some("basic-ss"));
+    assert_eq!(back(true).goes(), None);
 }
 
 #[test]
@@ -319,6 +403,7 @@ fn a_run_with_a_copy_from_before_removes_nothing_that_is_kept() {
     for (stage, held) in [
         (Stage::Beside, [true, true, true]),
         (Stage::Removing, [false, true, true]),
+        (Stage::Restoring, [true, true, true]),
         (Stage::Back, [true, false, false]),
     ] {
         let at = Migration {
@@ -342,6 +427,26 @@ fn a_run_with_a_copy_from_before_removes_nothing_that_is_kept() {
 }
 
 #[test]
+fn another_version_of_the_charts_ends_no_set_that_a_migration_keeps() {
+    let text = with(TEXT);
+    let (old, both) = (profile(TEXT), profile(&text));
+    let kept = [begun(&old)];
+    let outgoing = ["basic-ss", "left"].map(|it| ("actions-runner".to_owned(), it.to_owned()));
+    let error = refuse_outgoing(&kept, &old, &outgoing).unwrap_err();
+    assert_eq!(error.kind.exit_code(), 7);
+    assert!(error.message.contains("scale set `basic-ss`"), "{error}");
+    assert!(
+        error
+            .hint
+            .unwrap()
+            .contains("`arcctl migrate basic --back`")
+    );
+    // With the pool in the profile it is made again; without a migration it leaves like any other.
+    assert!(refuse_outgoing(&kept, &both, &outgoing).is_ok());
+    assert!(refuse_outgoing(&[], &old, &outgoing).is_ok());
+}
+
+#[test]
 fn the_record_is_read_back() {
     let begun = begun(&profile(TEXT));
     let text = serde_json::to_string(&begun).unwrap();
@@ -354,4 +459,15 @@ fn the_record_is_read_back() {
         named.forth(),
         "arcctl migrate basic --to scaleSet --name fast"
     );
+    let with_all = Migration {
+        image: Some("registry.example/r:1".into()),
+        no_labels: true,
+        ..named
+    };
+    assert_eq!(
+        with_all.forth(),
+        "arcctl migrate basic --to scaleSet --name fast --image registry.example/r:1 --no-labels"
+    );
+    let text = serde_json::to_string(&with_all).unwrap();
+    assert_eq!(serde_json::from_str::<Migration>(&text).unwrap(), with_all);
 }

@@ -9,6 +9,7 @@
 mod calendar;
 mod coverage;
 mod existing;
+mod hours;
 mod occurrences;
 mod overrides;
 mod table;
@@ -26,6 +27,7 @@ pub use calendar::{
 };
 pub(super) use coverage::{holds_back_later, is_covered, partly_overruled};
 pub use existing::{equivalent, first_disagreement, parse_live};
+pub use hours::{DAYS, Hours, hours};
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
 pub use table::{parse_table, table};
 pub use verify::{Mismatch, Verified, verify};

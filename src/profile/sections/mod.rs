@@ -18,7 +18,7 @@ pub use github::{
     App, FileSource, GitHub, KubernetesSecretKey, PoolGitHub, Scope, TokenSource, api_of,
     has_data_residency,
 };
-pub use operation::{Monitoring, Timeouts};
+pub use operation::{Hardening, Monitoring, Timeouts};
 pub use pool::{
     AccessMode, ContainerMode, KubernetesMode, Mode, Pool, PoolResources, Quantity,
     ResourceRequirements, WorkVolume,

@@ -1,4 +1,4 @@
-//! Monitoring and timeouts. Pure.
+//! Monitoring, hardening and timeouts. Pure.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,16 @@ pub struct Monitoring {
     /// Labels of the monitors, the `PrometheusRule` and the dashboard, for example the one that Prometheus selects.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// Objects that protect the controllers and the listeners, beside their charts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Hardening {
+    /// `NetworkPolicies`: the controllers and the listeners are called at the ports of their webhooks and metrics only.
+    pub network_policies: bool,
+    /// `PodDisruptionBudgets`: one pod of a controller, or one listener, is evicted at a time.
+    pub pod_disruption_budgets: bool,
 }
 
 /// How long each step may take once it can begin; `--timeout` caps the whole run.

@@ -55,8 +55,9 @@ impl HelmRelease {
         }
         let found = match self.in_the_way(context).await {
             Ok(found) => found,
-            // Without the chart there is no installation; the download before the first write reports the cause.
-            Err(error) if error.system == System::Helm => {
+            // Without the chart there is no installation; the download before the first write reports the cause. A chart
+            // that is not the one of the lock is refused here.
+            Err(error) if error.system == System::Helm && error.kind != ErrorKind::Refused => {
                 context.remarks.say(
                     &id,
                     Some(format!(

@@ -78,7 +78,7 @@ impl ReleaseRecord {
     }
 
     /// The ownership of the release, for `profile`.
-    pub(super) fn ownership(&self, profile: &str) -> Ownership {
+    pub(in crate::resource) fn ownership(&self, profile: &str) -> Ownership {
         match &self.profile {
             Some(name) if name == profile => Ownership::Ours,
             Some(name) => Ownership::OtherProfile { name: name.clone() },

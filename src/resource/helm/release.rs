@@ -42,6 +42,8 @@ impl HelmRelease {
     pub async fn observe(&self, context: &Context) -> Result<Observed> {
         let record = self.record(context).await?;
         let Some(record) = record.filter(|it| it.status != "uninstalled") else {
+            minor::refuse_for_others(context, self, None).await?;
+            minor::refuse_beside_left(context, self).await?;
             return self.before_installation(context).await;
         };
         let ownership = record.ownership(&self.profile);
@@ -49,7 +51,8 @@ impl HelmRelease {
         let untouched = is_left_as_it_is(context, &record, &ownership);
         if !untouched {
             // Reported in the plan, before any write.
-            minor::refuse_for_others(context, self, &record.chart_version).await?;
+            let installed = Some(record.chart_version.as_str());
+            minor::refuse_for_others(context, self, installed).await?;
         }
         if record.status == "uninstalling" {
             return Err(self.half_uninstalled(holder));
@@ -129,7 +132,8 @@ impl HelmRelease {
             if record.status == "uninstalling" {
                 return Err(self.half_uninstalled(Self::holder(context, record)));
             }
-            let installed = Some(record.chart_version.as_str());
+            let is_installed = record.status != "uninstalled";
+            let installed = is_installed.then_some(record.chart_version.as_str());
             minor::wait_for_others(context, self, installed).await?;
             self.unlock(context, record).await?;
             if context.remarks.was_upgraded(&self.id(), &values) {
@@ -244,7 +248,11 @@ impl HelmRelease {
 
 /// Whether this run adopts the release without an upgrade, which would restart its pods. A broken release
 /// (failed, half uninstalled) is upgraded.
-fn is_left_as_it_is(context: &Context, record: &ReleaseRecord, ownership: &Ownership) -> bool {
+pub(in crate::resource) fn is_left_as_it_is(
+    context: &Context,
+    record: &ReleaseRecord,
+    ownership: &Ownership,
+) -> bool {
     record.status == "deployed" && is_left(context.adopt, ownership, &record.seen)
 }
 

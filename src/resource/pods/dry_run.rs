@@ -1,4 +1,4 @@
-//! Tests a runner's pod by a dry run before the run waits for it: a rejected pod is only in the controller's log
+//! Tests a pod by a dry run before the run waits for it: a runner's rejected pod is only in the controller's log
 //! (actions-runner-controller, `processRunnerCreation`: an error of `Create` makes no event).
 
 use std::collections::BTreeSet;
@@ -6,25 +6,27 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
+    parts::PartPod,
     quota,
     refusal::{Lasts, Refusal, Tried, claims, is_pod_security, missing_account},
 };
 use crate::{
     clients::kube::{KubeFailure, Mode, Selection, Target},
     desired::{
+        pod_security::{Level, violations},
         pool::pod::{runner_pod, with_default_account},
         resource::Registration,
     },
     error::{Error, ErrorKind, System},
-    profile::{AccessMode, ContainerMode, KubernetesMode, Pool, WorkVolume},
+    profile::{AccessMode, ContainerMode, KubernetesMode, Pool, Profile, WorkVolume},
     resource::context::Context,
 };
 
 /// The result of a dry run of a pod.
 #[derive(Clone, Debug)]
 pub enum Trial {
-    /// The API server would accept it.
-    Admitted,
+    /// The API server would accept it, as this object.
+    Admitted(Box<Value>),
     /// The API server would reject it.
     Refused(Refusal),
     /// Its namespace does not exist yet.
@@ -105,17 +107,42 @@ impl Registration {
             return Trial::Refused(tried.refusal(&failure.said()));
         }
         if self.min_now() < 2 && claims.len() < 2 {
-            return Trial::Admitted;
+            return Trial::Admitted(Box::new(admitted.clone()));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
         let quotas = context.kube.list(&quotas).await.unwrap_or_default();
-        quota::refusal(&quotas, admitted, self.min_now(), &self.pool)
-            .map_or(Trial::Admitted, Trial::Refused)
+        quota::refusal(&quotas, admitted, self.min_now(), &self.pool).map_or_else(
+            || Trial::Admitted(Box::new(admitted.clone())),
+            Trial::Refused,
+        )
+    }
+}
+
+impl PartPod {
+    /// Creates the pod as a dry run, and checks whether quotas allow all of them.
+    pub async fn try_pod(&self, context: &Context) -> Trial {
+        let admitted = match context.kube.create(&self.pod, Mode::DryRun).await {
+            Ok(admitted) => admitted,
+            Err(failure) => {
+                let untried = untried(&failure, &self.pod);
+                return untried.unwrap_or_else(|| Trial::Refused(self.refusal(&failure.said())));
+            }
+        };
+        if self.pods < 2 {
+            return Trial::Admitted(Box::new(admitted));
+        }
+        let quotas = Selection::namespaced("v1", "ResourceQuota", self.namespace());
+        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        let Some((name, allows)) = quota::exceeded(&quotas, &admitted, self.pods) else {
+            return Trial::Admitted(Box::new(admitted));
+        };
+        let said = format!("{allows}, and its {} pods ask for more together", self.pods);
+        Trial::Refused(self.too_many(name, said))
     }
 }
 
 /// Failures that do not judge `tried`: a missing namespace, a missing permission, no response.
-fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
+pub(super) fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
     let judged = matches!(failure.code(), Some(400 | 403 | 409 | 422));
     let by_webhook = failure.said().contains("failed calling webhook");
     if failure.code() == Some(404) {
@@ -147,30 +174,75 @@ impl Refusal {
     }
 }
 
-/// The error of a run that would wait for pods that cannot be created; `None` where there is no such pod.
-pub fn error<'a>(refused: impl Iterator<Item = (&'a Registration, &'a Refusal)>) -> Option<Error> {
-    let mut refused = refused;
-    let (pool, refusal) = refused.next()?;
-    let first = Error::failed(
+/// Pods that the API server refuses, for the error of a run.
+#[derive(Clone, Debug)]
+pub struct Refused<'a> {
+    /// Whose pods they are, for people: "the runner pods of pool ..".
+    pub pods: String,
+    /// The same in short: "pool ..".
+    pub short: String,
+    /// The id of the resource.
+    pub object: String,
+    /// Why.
+    pub refusal: &'a Refusal,
+}
+
+/// The error of a run that would wait for pods that cannot be created; `None` where there is no such pod. What is said of
+/// several is quoted once.
+pub fn error(refused: &[Refused]) -> Option<Error> {
+    let (first, more) = refused.split_first()?;
+    let error = Error::failed(
         System::Kubernetes,
-        format!(
-            "the API server refuses the runner pods of pool `{}`",
-            pool.pool
-        ),
+        format!("the API server refuses {}", first.pods),
     )
-    .object(format!("runner-pods/{}/{}", pool.namespace, pool.pool))
-    .cause(&refusal.said)
-    .hint(&refusal.hint);
-    Some(refused.fold(first, |error, (pool, refusal)| {
-        error.cause(format!(
-            "pool `{}` too: {}; {}",
-            pool.pool, refusal.said, refusal.hint
-        ))
+    .object(&first.object)
+    .cause(&first.refusal.said)
+    .hint(&first.refusal.hint);
+    let (mut told, mut mends) = (vec![&first.refusal.said], vec![&first.refusal.hint]);
+    Some(more.iter().fold(error, |error, it| {
+        let Refusal { said, hint, .. } = it.refusal;
+        let mut text = if told.contains(&said) {
+            format!("{} too, for the same reason", it.short)
+        } else {
+            format!("{} too: {said}", it.short)
+        };
+        if !mends.contains(&hint) {
+            text = format!("{text}; {hint}");
+        }
+        told.push(said);
+        mends.push(hint);
+        error.cause(text)
     }))
 }
 
 /// The container modes, as in the profile, in which the API server would accept the pool's pods.
 async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
+    let mut fits = Vec::new();
+    for (word, pool) in in_each_mode(pool) {
+        let Ok(mut pod) = runner_pod(&context.profile, &pool) else {
+            continue;
+        };
+        context.pins.pin(&mut pod);
+        // The service account of a different pod is not checked here.
+        pod = with_default_account(&pod);
+        if context.kube.create(&pod, Mode::DryRun).await.is_ok() {
+            fits.push(word);
+        }
+    }
+    fits
+}
+
+/// The container modes in which the pool's pods fit a level of Pod Security.
+pub(super) fn modes_of_level(profile: &Profile, pool: &Pool, level: Level) -> Vec<&'static str> {
+    let fits = in_each_mode(pool).into_iter().filter(|(_, pool)| {
+        let pod = runner_pod(profile, pool);
+        pod.is_ok_and(|pod| violations(&pod["spec"], level).is_empty())
+    });
+    fits.map(|(word, _)| word).collect()
+}
+
+/// The pool in each container mode, with the mode's name in the profile.
+fn in_each_mode(pool: &Pool) -> [(&'static str, Pool); 3] {
     let volume = WorkVolume {
         storage_class: "any".into(),
         size: "1Gi".into(),
@@ -179,24 +251,49 @@ async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
     let kubernetes = ContainerMode::Kubernetes(KubernetesMode {
         work_volume: volume,
     });
-    let mut fits = Vec::new();
-    for (word, mode) in [
+    let modes = [
         ("none", ContainerMode::None),
         ("kubernetes", kubernetes),
         ("dind", ContainerMode::Dind),
-    ] {
+    ];
+    modes.map(|(word, container_mode)| {
         let pool = Pool {
-            container_mode: mode,
+            container_mode,
             ..pool.clone()
         };
-        let Ok(mut pod) = runner_pod(&context.profile, &pool) else {
-            continue;
+        (word, pool)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_pods_are_refused_for_is_quoted_once() {
+        assert!(error(&[]).is_none());
+        let refusal = |said: &str| Refusal {
+            said: said.to_owned(),
+            hint: "mend it".to_owned(),
+            lasts: Lasts::UntilChanged,
         };
-        // The service account of a different pod is not checked here.
-        pod = with_default_account(&pod);
-        if context.kube.create(&pod, Mode::DryRun).await.is_ok() {
-            fits.push(word);
-        }
+        let (one, other) = (refusal("no label"), refusal("too large"));
+        let refused = |name: &str, refusal| Refused {
+            pods: format!("the pods of `{name}`"),
+            short: format!("`{name}`"),
+            object: format!("helm-release/n/{name}"),
+            refusal,
+        };
+        let error = error(&[refused("a", &one), refused("b", &one), refused("c", &other)]);
+        let document = error.unwrap().document();
+        assert!(
+            document.message.contains("refuses the pods of `a`"),
+            "{}",
+            document.message
+        );
+        assert_eq!(document.message.matches("no label").count(), 1);
+        assert!(document.message.contains("`b` too, for the same reason"));
+        assert!(document.message.ends_with("`c` too: too large"));
+        assert_eq!(document.hint.as_deref(), Some("mend it"));
     }
-    fits
 }

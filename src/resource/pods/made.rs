@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    desired::{DesiredError, pool::pod::runner_pod},
+    desired::{DesiredError, lock::Pins, pool::pod::runner_pod},
     profile::{Pool, Profile},
     resource::context::Context,
 };
@@ -18,15 +18,17 @@ use crate::{
 pub struct RunnerPods(Mutex<HashMap<(String, String), Arc<Value>>>);
 
 impl RunnerPods {
-    /// The pod of a runner of `pool`, computed once; `profile` is the same in every call.
-    fn of(&self, profile: &Profile, pool: &Pool) -> Result<Arc<Value>, DesiredError> {
+    /// The pod of a runner of `pool` with its images pinned, computed once; `profile` and `pins` are the same in every call.
+    fn of(&self, profile: &Profile, pool: &Pool, pins: &Pins) -> Result<Arc<Value>, DesiredError> {
         let key = (pool.namespace.clone(), pool.name.clone());
         // A poisoned lock only means that another task panicked; the value is still whole.
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = made.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let pod = Arc::new(runner_pod(profile, pool)?);
+        let mut pod = runner_pod(profile, pool)?;
+        pins.pin(&mut pod);
+        let pod = Arc::new(pod);
         made.insert(key, Arc::clone(&pod));
         Ok(pod)
     }
@@ -35,7 +37,7 @@ impl RunnerPods {
 impl Context {
     /// The pod of a runner of a pool of this run's profile.
     pub fn runner_pod(&self, pool: &Pool) -> Result<Arc<Value>, DesiredError> {
-        self.pods.of(&self.profile, pool)
+        self.pods.of(&self.profile, pool, &self.pins)
     }
 }
 
@@ -49,15 +51,38 @@ mod tests {
         let profile = crate::profile::load(text, "reference").unwrap().profile;
         let pool = &profile.pools[0];
         let pods = RunnerPods::default();
-        let first = pods.of(&profile, pool).unwrap();
+        let pins = Pins::default();
+        let first = pods.of(&profile, pool, &pins).unwrap();
         assert_eq!(*first, runner_pod(&profile, pool).unwrap());
-        assert!(Arc::ptr_eq(&first, &pods.of(&profile, pool).unwrap()));
+        assert!(Arc::ptr_eq(
+            &first,
+            &pods.of(&profile, pool, &pins).unwrap()
+        ));
         // Pools of one name in two namespaces have two pods.
         let elsewhere = Pool {
             namespace: "elsewhere".into(),
             ..pool.clone()
         };
-        let other = pods.of(&profile, &elsewhere).unwrap();
+        let other = pods.of(&profile, &elsewhere, &pins).unwrap();
         assert_eq!(other["metadata"]["namespace"], "elsewhere");
+    }
+
+    #[test]
+    fn the_images_of_a_pod_are_pinned() {
+        let text = include_str!("../../../profiles/reference.yaml");
+        let profile = crate::profile::load(text, "reference").unwrap().profile;
+        let pool = &profile.pools[0];
+        let image = runner_pod(&profile, pool).unwrap()["spec"]["containers"][0]["image"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let lock = serde_json::json!({"version": 1, "profile": "x", "charts": [], "images": [
+            {"image": image, "digest": "sha256:1", "from": [], "locked": "2026-11-27T00:00:00Z"}]});
+        let lock = crate::desired::lock::Lock::parse(&lock.to_string()).unwrap();
+        let pod = RunnerPods::default()
+            .of(&profile, pool, &Pins::of(&lock))
+            .unwrap();
+        let pinned = &pod["spec"]["containers"][0]["image"];
+        assert_eq!(*pinned, format!("{image}@sha256:1"));
     }
 }

@@ -1,8 +1,10 @@
-//! Pods of a pool: why a pod is rejected, why it does not run, and whether quotas allow it.
+//! Pods of a pool, and of the controllers: why one is rejected, why it does not run, and whether quotas allow it.
 
 pub mod dry_run;
 pub(crate) mod image_pull;
 pub mod made;
+pub mod new_namespace;
+pub mod parts;
 mod pull_proof;
 pub(crate) mod quota;
 pub mod references;

@@ -4,32 +4,54 @@
 use serde_json::Value;
 
 use super::refusal::{Lasts, Refusal};
-use crate::units::quantity::Amount;
+use crate::{
+    scheduling::requests::{amount, total},
+    units::quantity::Amount,
+};
 
 /// The first quota that can never hold this many of `pod`; `pod` includes the defaults of admission.
 pub(super) fn refusal(quotas: &[Value], pod: &Value, pods: u32, pool: &str) -> Option<Refusal> {
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-    for quota in quotas.iter().filter(|it| counts(it, pod)) {
+    let (name, allows) = exceeded(quotas, pod, pods)?;
+    Some(Refusal {
+        said: format!("{allows}, and the {pods} pods of its minimum ask for more together"),
+        hint: format!(
+            "lower min or the resources of pool `{pool}` in the profile, or raise the quota: `kubectl -n {namespace} describe resourcequota {name}`"
+        ),
+        lasts: Lasts::UntilChanged,
+    })
+}
+
+/// The name of the first quota that can never hold this many of `pod`, and what it allows, for people.
+pub(super) fn exceeded<'a>(
+    quotas: &'a [Value],
+    pod: &Value,
+    pods: u32,
+) -> Option<(&'a str, String)> {
+    exceeded_together(quotas, &[(pod, pods.max(1))])
+}
+
+/// The same for different pods of one namespace, each with how many there will be.
+pub(crate) fn exceeded_together<'a>(
+    quotas: &'a [Value],
+    pods: &[(&Value, u32)],
+) -> Option<(&'a str, String)> {
+    for quota in quotas {
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
         let hard = quota["spec"]["hard"].as_object().into_iter().flatten();
         for (resource, allowed) in hard {
-            let (Some(allowed), Some(one)) = (amount(allowed), usage(pod, resource)) else {
+            let counted = pods.iter().filter(|(pod, _)| counts(quota, pod));
+            let uses = counted.flat_map(|(pod, count)| {
+                let one = usage(pod, resource);
+                (0..*count).filter_map(move |_| one)
+            });
+            let (Some(limit), Some(all)) = (amount(allowed), uses.reduce(Amount::plus)) else {
                 continue;
             };
-            let all = (1..pods).fold(one, |sum, _| sum.plus(one));
-            if all <= allowed {
-                continue;
+            if all > limit {
+                let text = allowed.as_str().unwrap_or_default();
+                return Some((name, format!("quota `{name}` allows {resource}={text}")));
             }
-            let text = quota["spec"]["hard"][resource].as_str().unwrap_or_default();
-            return Some(Refusal {
-                said: format!(
-                    "quota `{name}` allows {resource}={text}, and the {pods} pods of its minimum ask for more together"
-                ),
-                hint: format!(
-                    "lower min or the resources of pool `{pool}` in the profile, or raise the quota: `kubectl -n {namespace} describe resourcequota {name}`"
-                ),
-                lasts: Lasts::UntilChanged,
-            });
         }
     }
     None
@@ -80,7 +102,7 @@ fn is_best_effort(pod: &Value) -> bool {
 }
 
 /// How much of a quota's resource one pod uses; `None` for resources that are not counted here.
-pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
+fn usage(pod: &Value, resource: &str) -> Option<Amount> {
     let (class, resource) = match resource.split_once(".storageclass.storage.k8s.io/") {
         Some((class, resource)) => (Some(class), resource),
         None => (None, resource),
@@ -100,24 +122,7 @@ pub(crate) fn usage(pod: &Value, resource: &str) -> Option<Amount> {
             .split_once('.')
             .filter(|(kind, _)| matches!(*kind, "requests" | "limits"))?,
     };
-    let one = |it: &Value| amount(&it["resources"][kind][name]);
-    let plus = |left: Option<Amount>, right: Option<Amount>| match (left, right) {
-        (Some(left), Some(right)) => Some(left.plus(right)),
-        (left, right) => left.or(right),
-    };
-    let list = |key: &str| pod["spec"][key].as_array().into_iter().flatten();
-    // Init containers run one after another, before the others; sidecars run beside all later containers.
-    let (mut beside, mut most) = (None, None);
-    for container in list("initContainers") {
-        let asked = plus(one(container), beside);
-        if container["restartPolicy"] == "Always" {
-            beside = asked;
-        }
-        most = most.max(asked);
-    }
-    let sum = list("containers").fold(beside, |sum, it| plus(sum, one(it)));
-    // The overhead of the runtime class.
-    plus(most.max(sum), amount(&pod["spec"]["overhead"][name]))
+    total(pod, kind, name)
 }
 
 /// The claims of the pod's ephemeral volumes, of one storage class where a quota counts one.
@@ -128,14 +133,6 @@ fn claims<'a>(pod: &'a Value, class: Option<&'a str>) -> impl Iterator<Item = &'
         .filter(move |it| {
             it.is_object() && class.is_none_or(|class| it["storageClassName"] == class)
         })
-}
-
-pub(crate) fn amount(value: &Value) -> Option<Amount> {
-    match value {
-        Value::String(text) => Amount::parse(text),
-        Value::Number(number) => Amount::parse(&number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -196,6 +193,25 @@ mod tests {
             told.contains("quota `q` allows pods=2, and the 3 pods"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn different_pods_are_counted_together() {
+        let pod = |cpu: &str| json!({"spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]}});
+        let (small, large) = (pod("500m"), pod("2"));
+        let said = |hard: Value, small_pods: u32| {
+            let quotas = [json!({"metadata": {"name": "q"}, "spec": {"hard": hard}})];
+            let pods = [(&small, small_pods), (&large, 1)];
+            exceeded_together(&quotas, &pods).map(|(name, allows)| format!("{name}: {allows}"))
+        };
+        assert_eq!(said(json!({"requests.cpu": "3", "pods": "3"}), 2), None);
+        assert_eq!(
+            said(json!({"count/pods": "2"}), 2).as_deref(),
+            Some("q: quota `q` allows count/pods=2")
+        );
+        assert!(said(json!({"requests.cpu": "2900m"}), 2).is_some());
+        // A pool without a minimum needs no room.
+        assert_eq!(said(json!({"pods": "1"}), 0), None);
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::earlier::name;
-use crate::resource::pods::{
-    quota::{amount, usage},
-    status::unschedulable,
+use crate::{
+    resource::pods::status::unschedulable,
+    scheduling::{Node, Pod},
 };
 
 /// The scheduler's messages for a pod that other pods keep from a node (kubernetes, `pkg/scheduler/framework/plugins`).
@@ -72,10 +71,12 @@ fn says(pod: &Value, words: &[&str]) -> bool {
 
 /// What `pod`, which has no room on `nodes`, lacks; `None` where it would fit on none of them even if they were empty.
 pub(super) fn lack(pod: &Value, nodes: &[Value]) -> Option<Lack> {
+    let asked = Pod::of(pod);
     let fitting: BTreeSet<String> = nodes
         .iter()
-        .filter(|it| fits(pod, it))
-        .map(|it| name(it).to_owned())
+        .map(Node::of)
+        .filter(|it| it.room(&asked) > 0)
+        .map(|it| it.name().to_owned())
         .collect();
     if fitting.is_empty() {
         None
@@ -84,25 +85,6 @@ pub(super) fn lack(pod: &Value, nodes: &[Value]) -> Option<Lack> {
     } else {
         Some(Lack::Nodes(fitting))
     }
-}
-
-/// Whether an empty node could run a pod: it has the requested resources and labels.
-fn fits(pod: &Value, node: &Value) -> bool {
-    let labels = pod["spec"]["nodeSelector"].as_object();
-    let mut labels = labels.into_iter().flatten();
-    let asked: BTreeSet<&String> = ["containers", "initContainers"]
-        .iter()
-        .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
-        .filter_map(|it| it["resources"]["requests"].as_object())
-        .flat_map(serde_json::Map::keys)
-        .collect();
-    let enough = |resource: &&String| {
-        let there = amount(&node["status"]["allocatable"][resource.as_str()]);
-        usage(pod, &format!("requests.{resource}")) <= there
-    };
-    node["spec"]["unschedulable"] != true
-        && labels.all(|(key, value)| node["metadata"]["labels"][key] == *value)
-        && asked.iter().all(enough)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::registries::{Read, read};
 use crate::{
     clients::{helm::Helm, kube::Access},
     desired::{
-        lock::{ChartNeed, Lock, LockedChart, LockedImage, Needed, needed, of_objects},
-        resource::HelmRelease,
+        lock::{ChartNeed, Lock, LockedChart, LockedImage, Needed, Pins, needed, of_objects},
+        resource::{HelmRelease, Id},
     },
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
@@ -66,7 +66,9 @@ pub(crate) async fn make(
             locked: now,
         });
     }
-    Ok(Lock::new(&profile.name, charts, images))
+    let lock = Lock::new(&profile.name, charts, images);
+    check_pinned(&helm, &needed, &lock).await?;
+    Ok(lock)
 }
 
 /// Now, in whole seconds.
@@ -137,11 +139,44 @@ pub(crate) async fn sources(
 
 /// The id of a release, and the images that its chart runs with its values.
 async fn rendered(helm: &Helm, release: &HelmRelease) -> Result<(String, BTreeSet<String>)> {
-    let text = helm.render(release, KUBERNETES).await?;
+    let text = helm.render_with_hooks(release, KUBERNETES).await?;
     let objects = objects(&text, &format!("chart `{}`", release.chart.name))?;
-    let id =
-        crate::desired::resource::Id::new("helm-release", Some(&release.namespace), &release.name);
-    Ok((id.to_string(), of_objects(&objects)))
+    Ok((id(release).to_string(), of_objects(&objects)))
+}
+
+fn id(release: &HelmRelease) -> Id {
+    Id::new("helm-release", Some(&release.namespace), &release.name)
+}
+
+/// Fails if an image that a chart runs would not be pinned: each release is rendered once more, with the digests of `lock`.
+async fn check_pinned(helm: &Helm, needed: &Needed, lock: &Lock) -> Result<()> {
+    let pins = Pins::of(lock);
+    let mut releases = needed.rendered.clone();
+    for release in &mut releases {
+        pins.pin_release(&id(release), release);
+    }
+    let found: Vec<_> = stream::iter(&releases)
+        .map(|release| rendered(helm, release))
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    for (release, (id, images)) in releases.iter().zip(found) {
+        if let Some(image) = images.iter().find(|it| !it.contains('@')) {
+            return Err(unpinned(image, release, &id));
+        }
+    }
+    Ok(())
+}
+
+fn unpinned(image: &str, release: &HelmRelease, id: &str) -> Error {
+    let what = format!(
+        "chart `{}` would run image `{image}` without its digest",
+        release.chart.name
+    );
+    Error::new(ErrorKind::Refused, System::Local, what)
+        .object(id)
+        .cause("no value of the chart that arcctl knows decides this image, so its digest does not get into the pods")
+        .hint("where the profile names the image in the values of the chart, write it as `REPOSITORY:TAG@sha256:…`; otherwise report this chart and the image as a bug")
 }
 
 fn check_keyring(keyring: &std::path::Path) -> Result<()> {

@@ -95,7 +95,7 @@ impl LockFile {
         let is_used = |id: &str| desired.iter().any(|it| it.id.as_str() == id);
         let mut differences = self.lock.lacks(&needed, &is_used);
         differences.extend(unsigned(profile, &self.lock));
-        let images = self.lock.images_of(&is_used);
+        let images = self.lock.images_of(&needed, &is_used);
         let references = images.iter().map(|it| it.image.clone()).collect();
         let read = registries::Read::Digests;
         let found = registries::read(profile, &references, read, global, output).await?;
@@ -120,8 +120,53 @@ impl Locked {
         }
     }
 
+    /// Fails if anything differs that others have changed. What the profile has and the lock lacks is let through: the profile
+    /// at hand is not in its file yet, so that `arcctl lock` could not lock it.
+    pub(crate) fn check_others(&self) -> Result<()> {
+        let is_of_others = |it: &&Difference| !it.kind.is_of_the_profile();
+        let others: Vec<Difference> = self
+            .differences
+            .iter()
+            .filter(is_of_others)
+            .cloned()
+            .collect();
+        match refusal(&others, &self.name) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
     /// The tags that have moved, as steps of a plan.
     pub(crate) fn steps(&self) -> Vec<Step> {
         locked::steps(&self.differences)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::lock::Kind;
+
+    #[test]
+    fn a_pool_that_is_not_in_the_file_yet_needs_no_lock_but_what_moved_is_refused() {
+        let locked = |kinds: &[Kind]| Locked {
+            differences: kinds
+                .iter()
+                .map(|kind| Difference {
+                    of: "image",
+                    name: "runner:1".into(),
+                    kind: *kind,
+                    locked: None,
+                    found: None,
+                })
+                .collect(),
+            ..Locked::default()
+        };
+        let newer = locked(&[Kind::NotLocked, Kind::ValuesChanged]);
+        assert_eq!(newer.check().unwrap_err().kind.exit_code(), 7);
+        assert!(newer.check_others().is_ok());
+        let moved = locked(&[Kind::NotLocked, Kind::Moved]);
+        let error = moved.check_others().unwrap_err();
+        assert!(error.message.contains("something differs"), "{error}");
     }
 }

@@ -39,22 +39,15 @@ pub(super) async fn read(
         let what = image.digest.or(image.tag).unwrap_or("latest");
         images.push((reference.clone(), what.to_owned(), Address::of(&image)));
     }
-    let addresses: BTreeSet<Address> = images.iter().map(|it| it.2.clone()).collect();
     let pools: Vec<&Pool> = profile.pools.iter().collect();
-    let logins = Box::pin(logins(profile, &pools, &addresses, global, output)).await?;
-    let mut calls = Vec::new();
-    for (reference, what, address) in images {
-        let repository = Repository::new(address.clone(), logins.of(&address))?;
-        calls.push((reference, what, address, repository));
-    }
-    let logins = &logins;
-    stream::iter(calls)
-        .map(|(reference, what, address, repository)| async move {
-            let found = match read {
-                Read::Digests => repository.current(&what).await,
-                Read::Indexes => repository.manifest(&what).await,
+    let logins = &logins(profile, &pools, global, output)?;
+    stream::iter(images)
+        .map(|(reference, what, address)| async move {
+            let reading = async |it: &Repository<'_>| match read {
+                Read::Digests => it.current(&what).await,
+                Read::Indexes => it.manifest(&what).await,
             };
-            let found = found.map_err(|it| logins.advised(it, &address))?;
+            let found = logins.reading(&address, reading).await?;
             Ok::<_, Error>((reference, found))
         })
         .buffer_unordered(CONCURRENT)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::in_namespaces_of_pools;
 use crate::{
-    clients::kube::Target,
+    clients::kube::{Kube, Target},
     desired::{
         Desired, Goal, record,
         resource::{Id, Resource},
@@ -36,35 +36,39 @@ pub(super) fn say_by_hand(removal: &Removal, output: Output) {
     }
 }
 
-/// Fails if the teardown would delete the runner that runs this process.
+/// Fails if the run would delete the runner that runs this process.
 pub(crate) async fn refuse_own_runner(context: &Context, desired: &[Desired]) -> Result<()> {
-    let Some(name) = variable("RUNNER_NAME") else {
-        return Ok(());
-    };
     for it in desired.iter().filter(|it| it.goal == Goal::Absent) {
-        let (namespace, pool) = match &it.resource {
+        let pool = match &it.resource {
             Resource::Drain(drain) => (&drain.namespace, &drain.pool),
             Resource::ScaleSetDrain(drain) => (&drain.namespace, &drain.name),
             _ => continue,
         };
-        let target = Target::namespaced("v1", "Pod", namespace, &name);
-        let pod = context.kube.get(&target).await?;
-        let is_of_it = |it: &Value| {
-            it["metadata"]["labels"]["runner-deployment-name"] == **pool || set_of(it) == Some(pool)
-        };
-        if pod.as_ref().is_some_and(is_of_it) {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                System::Local,
-                format!(
-                    "arcctl runs in `{name}`, a runner of pool `{pool}`, which the teardown would delete"
-                ),
-            )
-            .object(&it.id)
-            .hint("run it on your own machine, or on a runner that is not deleted"));
-        }
+        refuse_runner_of(&context.kube, (pool.0, pool.1)).await?;
     }
     Ok(())
+}
+
+/// Fails if this process runs on a runner of the pool, by its namespace and name, which a command is to remove.
+pub(crate) async fn refuse_runner_of(kube: &Kube, (namespace, pool): (&str, &str)) -> Result<()> {
+    let Some(name) = variable("RUNNER_NAME") else {
+        return Ok(());
+    };
+    let target = Target::namespaced("v1", "Pod", namespace, &name);
+    let pod = kube.get(&target).await?;
+    let is_of_it = |it: &Value| {
+        it["metadata"]["labels"]["runner-deployment-name"] == *pool || set_of(it) == Some(pool)
+    };
+    if !pod.as_ref().is_some_and(is_of_it) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        System::Local,
+        format!("arcctl runs in `{name}`, a runner of pool `{pool}`, which this command removes"),
+    )
+    .object(format!("pod/{namespace}/{name}"))
+    .hint("run it on your own machine, or on a runner that is not deleted"))
 }
 
 /// Reports which jobs `--force` ends.

@@ -276,14 +276,13 @@ impl Freshness {
     }
 }
 
-/// From which day on github.com refuses jobs to a version, by the table alone, for what has no clock: where a release follows it,
-/// at the latest; where none is known, at the earliest. `None` for a version that it does not let register.
+/// From which day on, at the latest, github.com refuses jobs to a version, by the table alone, for what has no clock. `None`
+/// for a version that it does not let register, and where no release is known that follows: nobody knows the day then.
 pub fn jobs_end_by_table(version: RunnerVersion) -> Option<Date> {
     if version < OLDEST_AT_GITHUB {
         return None;
     }
-    let next = RELEASES.after(version).map(|it| it.day);
-    Some(end_after(next.unwrap_or(RELEASES.as_of)))
+    RELEASES.after(version).map(|it| end_after(it.day))
 }
 
 /// Whether the end of the grace after a release is exact: before [`ENFORCED`] nothing was refused, whatever the day was.

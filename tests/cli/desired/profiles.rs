@@ -364,6 +364,7 @@ prop_compose! {
             }),
             pools,
             monitoring: monitored.map(|service_monitor| Monitoring { service_monitor, ..Monitoring::default() }),
+            hardening: arcctl::profile::Hardening::default(),
             timeouts: arcctl::profile::Timeouts::default(),
         }
     }

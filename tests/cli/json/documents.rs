@@ -21,7 +21,7 @@ use arcctl::{
     plan::{Action, Changes, Plan, Step},
     profile::{
         Mode, Pool, Profile, load,
-        schedule::{calendar, clock_changes, moment, overrides, verify},
+        schedule::{calendar, clock_changes, hours, moment, overrides, verify},
     },
     report::{
         self,
@@ -155,6 +155,8 @@ pub(super) fn migration_document() -> Value {
         pool: &old.name,
         mode: Some(Mode::ScaleSet),
         name: Some("new"),
+        image: None,
+        no_labels: false,
     };
     let migrated = Migrated {
         profile: profile.name.clone(),
@@ -242,6 +244,7 @@ pub(super) fn schedule_document() -> Value {
         stretches: calendar(&schedule, 2, from, to).unwrap(),
         clock_changes: clock_changes(&schedule, from, to).unwrap(),
         strip: strip(&schedule, 2, from, 7).unwrap(),
+        hours: hours(&schedule, 2, from).unwrap(),
         check: verify(&schedule, &wrong, 2, from, to).unwrap(),
     };
     let pool = |schedule| PoolCalendar {

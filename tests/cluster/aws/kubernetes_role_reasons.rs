@@ -5,6 +5,16 @@ pub(crate) type Elsewhere = (&'static str, &'static [&'static str], &'static str
 
 /// What the daily commands need, and these runs do not use.
 pub(crate) const DAILY: &[Elsewhere] = &[
+    (
+        "networkpolicies.networking.k8s.io",
+        &["get", "list", "watch"],
+        HARDENING,
+    ),
+    (
+        "poddisruptionbudgets.policy",
+        &["get", "list", "watch"],
+        HARDENING,
+    ),
     // Watches begin where a run has something to wait for.
     ("configmaps", &["list", "watch"], WAITED_FOR),
     ("serviceaccounts", &["list", "watch"], WAITED_FOR),
@@ -84,7 +94,7 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         SCALE_SETS,
     ),
     ("secrets", &["list"], SCALE_SETS),
-    ("pods", &["get"], SCALE_SETS),
+    ("pods", &["get", "list"], SCALE_SETS),
     ("events", &["list"], SCALE_SETS),
     ("deployments.apps", &["get", "list"], SCALE_SETS),
     ("serviceaccounts", &["get"], SCALE_SETS),
@@ -117,6 +127,16 @@ pub(crate) const DAILY: &[Elsewhere] = &[
 
 /// What an installation needs beside, and these runs do not use.
 pub(crate) const INSTALL: &[Elsewhere] = &[
+    (
+        "networkpolicies.networking.k8s.io",
+        &["create", "patch"],
+        HARDENING,
+    ),
+    (
+        "poddisruptionbudgets.policy",
+        &["create", "patch"],
+        HARDENING,
+    ),
     (
         "customresourcedefinitions.apiextensions.k8s.io",
         &["list", "watch"],
@@ -179,6 +199,12 @@ pub(crate) const INSTALL: &[Elsewhere] = &[
 
 /// What a teardown needs, and these runs do not use.
 pub(crate) const TEARDOWN: &[Elsewhere] = &[
+    (
+        "networkpolicies.networking.k8s.io",
+        &["get", "delete"],
+        HARDENING,
+    ),
+    ("poddisruptionbudgets.policy", &["delete"], HARDENING),
     // Seen with no call of these runs, which have helm 3; without them an uninstall by helm 4 ends early and leaves pods
     // (`role::they_are_enough_for_helm_4_too`).
     (
@@ -309,6 +335,8 @@ const OF_A_CHART: &str =
 const CHANGED: &str = "an object of a chart that another version or other values change";
 
 const COMES_AND_GOES: &str = "an object that the profile has since, or no longer asks for";
+
+const HARDENING: &str = "a profile with `hardening`";
 
 const NAMED: &str = "what a pool of the profile names";
 

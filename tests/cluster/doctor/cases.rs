@@ -19,14 +19,12 @@ const AUTOSCALER: &str = "-n actions-runner patch horizontalrunnerautoscaler bas
 
 macro_rules! elsewhere {
     ($($check:ident = $id:literal,)*) => {
-        /// A check whose fault another test makes real. That test takes the id from here: the compiler warns about one that
-        /// no test uses any more.
+        /// A check whose fault another test makes real; it takes the id from here, and the compiler sees one without a test.
         #[derive(Clone, Copy)]
         pub(crate) enum Elsewhere {
             $($check,)*
         }
 
-        /// The ids, in the order of [`Elsewhere`].
         pub(crate) const ELSEWHERE: &[&str] = &[$($id),*];
     };
 }
@@ -37,6 +35,8 @@ elsewhere! {
     NothingStuckDeleting = "nothing-stuck-deleting",
     MonitoringSelected = "monitoring-selected",
     ControllersApart = "controllers-apart",
+    NodesHoldMinimum = "nodes-hold-minimum",
+    BusyRunnersKeepNode = "busy-runners-keep-node",
     PodIdentityAssociation = "pod-identity-association",
     PodIdentityAgent = "pod-identity-agent",
     ScaleSetMonitorsPossible = "scale-set-monitors-possible",

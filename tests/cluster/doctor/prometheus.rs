@@ -140,7 +140,7 @@ fn written(profile: &Profile, now: Timestamp) -> (Value, Value) {
         if manifest["kind"] == "PrometheusRule" {
             groups = manifest["spec"]["groups"].clone();
         } else if manifest["metadata"]["name"] == DASHBOARD {
-            let file = &manifest["data"]["arcctl-dogecompany.json"];
+            let file = &manifest["data"][format!("arcctl-{}.json", profile.name)];
             dashboard = serde_json::from_str(file.as_str().unwrap()).unwrap();
         }
     }
@@ -455,6 +455,66 @@ fn simulated(faults: &[(&str, f64)], alerts: &[(&str, u32, bool)]) -> Value {
         "input_series": series.collect::<Vec<_>>(),
         "promql_expr_test": expressions.collect::<Vec<_>>(),
     })
+}
+
+/// The namespace of the pools in the series of the exporter.
+const POOLS_IN: &str = "namespace=\"actions-runner\"";
+
+/// The series of a test that are about pools, with the labels that a Prometheus gives those of a controller whose pools are in
+/// `namespace`.
+fn in_namespace(test: &Value, namespace: &str) -> Vec<Value> {
+    let scraped = format!("exported_namespace=\"{namespace}\",namespace=\"system\"");
+    let series = test["input_series"].as_array().unwrap().iter();
+    let of_pools = series.filter(|it| it["series"].as_str().unwrap().contains(POOLS_IN));
+    of_pools
+        .map(|it| {
+            let name = it["series"].as_str().unwrap().replace(POOLS_IN, &scraped);
+            json!({"series": name, "values": it["values"]})
+        })
+        .collect()
+}
+
+/// Both have pools of the same names, and one Prometheus evaluates the rules of both.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_fault_of_a_pool_is_an_alert_of_its_own_profile_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = profile("Asia/Seoul", None);
+    let mut second = first.clone();
+    second.name = "second".into();
+    for pool in &mut second.pools {
+        pool.namespace = "second-runner".into();
+    }
+    let now: Timestamp = "2026-11-23T09:00:00Z".parse().unwrap();
+    let mut groups = Vec::new();
+    for profile in [&first, &second] {
+        let (own, _) = written(profile, now);
+        groups.extend(own.as_array().unwrap().clone());
+    }
+    let is_of_pools = |metric: &str| {
+        metric.starts_with("horizontalrunnerautoscaler_") || metric.starts_with("gha_")
+    };
+    let of_pools = FAULTS
+        .iter()
+        .filter(|it| it.1.iter().any(|fault| is_of_pools(fault.0)));
+    let tests: Vec<Value> = of_pools
+        .map(|(alert, faults)| {
+            let mut series = in_namespace(&simulated(&[], &[]), "actions-runner");
+            series.extend(in_namespace(&simulated(faults, &[]), "second-runner"));
+            let expected = json!([{"labels": "{profile=\"second\"}", "value": 1}]);
+            json!({
+                "interval": "1m",
+                "input_series": series,
+                "promql_expr_test": [{
+                    "expr": format!("count by (profile) (ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})"),
+                    "eval_time": "40m",
+                    "exp_samples": expected,
+                }],
+            })
+        })
+        .collect();
+    assert!(tests.len() > 5, "{}", tests.len());
+    promtool(directory.path(), &Value::Array(groups), &tests);
 }
 
 fn promtool(directory: &Path, groups: &Value, tests: &[Value]) {

@@ -67,9 +67,11 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
     // From nothing: a chart that is not the one of the lock installs nothing.
     let charts = cluster.world().chart_repository();
     charts.republish("cert-manager", "v1.21.1").unwrap();
-    let document = refused(&cluster, || cluster.up(&profile, &[]));
-    let said = document["error"]["message"].as_str().unwrap();
-    assert!(said.contains("is not the one in the lock"), "{said}");
+    for command in [Cluster::plan, Cluster::up] {
+        let document = refused(&cluster, || command(&cluster, &profile, &[]));
+        let said = document["error"]["message"].as_str().unwrap();
+        assert!(said.contains("is not the one in the lock"), "{said}");
+    }
     let _locked = lock(&cluster, &profile, &[]).expect(0);
 
     let _installed = cluster.up(&profile, &[]).expect(0);
@@ -92,7 +94,17 @@ fn what_is_locked_is_pinned_and_what_moved_is_refused_before_the_first_write() {
         document.to_string().contains("`arcctl lock`"),
         "{document:#}"
     );
+    // Nor does a repair install what the lock does not have.
+    cluster.scale_controller(0);
+    let file = profile.to_str().unwrap();
+    let fix = ["doctor", "--fix", "--yes", "-f", file, "-o", "json"];
+    let document = refused(&cluster, || cluster.arcctl(&fix));
+    assert!(
+        document.to_string().contains("older than the profile"),
+        "{document:#}"
+    );
     let profile = cluster.profile("arcctl", &edits);
+    let _mended = cluster.up(&profile, &[]).expect(0);
 
     moved(&cluster, &registry, &profile);
     cluster.finish();
@@ -150,6 +162,7 @@ fn moved(cluster: &Cluster, registry: &ImageRegistry, profile: &Path) {
     let file = profile.to_str().unwrap();
     let verify = ["verify", "-f", file, "-o", "json"];
     let _document = refused(cluster, || cluster.arcctl(&verify));
+    a_migration_is_refused(cluster, profile, &image);
 
     // Could not find out is not fine.
     let status = http::StatusCode::SERVICE_UNAVAILABLE;
@@ -159,4 +172,22 @@ fn moved(cluster: &Cluster, registry: &ImageRegistry, profile: &Path) {
     assert_eq!(document["error"]["system"], json!("registry"));
     assert_eq!(cluster.kubernetes_writes(), writes);
     registry.refuse_with(None);
+}
+
+/// A migration is made of runs that install: it compares the lock before it writes the profile or the cluster.
+fn a_migration_is_refused(cluster: &Cluster, profile: &Path, image: &str) {
+    cluster.world().github().keep_scale_set_labels(true);
+    let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
+    let text = std::fs::read_to_string(profile).unwrap();
+    let text = text.replace("charts:\n", &located);
+    let file = cluster.file("migrated.yaml", &text);
+    let lock = |file: &Path| file.with_extension("lock");
+    std::fs::copy(lock(profile), lock(&file)).unwrap();
+    let command = ["migrate", "basic", "--to", "scaleSet", "-o", "json", "-f"];
+    for how in ["--dry-run", "--yes"] {
+        let arguments = [&command[..], &[file.to_str().unwrap(), how]].concat();
+        let document = refused(cluster, || cluster.arcctl(&arguments));
+        assert!(document.to_string().contains(image), "{document:#}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
 }

@@ -79,14 +79,22 @@ fn newer_images(cluster: &Cluster) {
     let profile = cluster.profile("mirrored", &[("pools:", &images)]);
     let before = std::fs::read_to_string(&profile).unwrap();
     let file = profile.to_str().unwrap();
-    let ended = cluster.arcctl(&[
-        "images",
-        "update",
-        "-f",
-        file,
-        "--write",
-        "--detailed-exitcode",
-    ]);
+    // Docker's login on this machine is an old one, and does not hide the pull secrets.
+    let docker = tempfile::tempdir().unwrap();
+    let old = STANDARD.encode("puller:canary-of-docker");
+    let config = json!({"auths": {registry.host(): {"auth": old}}});
+    std::fs::write(docker.path().join("config.json"), config.to_string()).unwrap();
+    let ended = cluster.arcctl_with(
+        &[
+            "images",
+            "update",
+            "-f",
+            file,
+            "--write",
+            "--detailed-exitcode",
+        ],
+        &[("DOCKER_CONFIG", docker.path().to_str().unwrap())],
+    );
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     for name in ["absent", "locked"] {
         let told = format!("the pull secret `actions-runner/{name}` is not used");

@@ -27,7 +27,7 @@ fn an_installation_of_both_modes_from_nothing_to_nothing() {
     let cluster = Cluster::fast();
     let before = listed(&cluster);
     let profile = both(&cluster, "arcctl", &[]);
-    fresh(&cluster, &profile);
+    fresh(&cluster, &profile, "/enterprises/dogecompany");
     unchanged(&cluster, &profile);
     status_has_both(&cluster, &profile);
     doctor_is_content(&cluster, &profile);
@@ -50,7 +50,8 @@ pub(super) fn is_as_before(cluster: &Cluster, profile: &Path, before: &Listing) 
     assert!(left.is_empty(), "{left:#?}");
 }
 
-pub(super) fn fresh(cluster: &Cluster, profile: &Path) {
+/// The first run; `place` is how the address ends that the scale set is recorded with.
+pub(super) fn fresh(cluster: &Cluster, profile: &Path, place: &str) {
     let ended = cluster.up(profile, &[]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     let ids = at_github(cluster);
@@ -61,7 +62,7 @@ pub(super) fn fresh(cluster: &Cluster, profile: &Path) {
     let record: Value = serde_json::from_str(record.unwrap()).unwrap();
     assert_eq!(record["id"], ids[0]);
     let scope = record["scope"].as_str().unwrap();
-    assert!(scope.ends_with("/enterprises/dogecompany"), "{scope}");
+    assert!(scope.ends_with(place), "{scope}");
     let online = cluster.world().github().runners();
     assert_eq!(online.iter().filter(|it| it.online).count(), 3);
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     harness::{cluster::Ended, waiting::until},
+    pools::smoke::{commit, rendered},
     torture::ground::Ground,
 };
 
@@ -39,12 +40,20 @@ const SMALL: &str = "    containerMode: none
         limits: {cpu: 500m, memory: 512Mi}
 ";
 
+/// The Secret with the old pool.
+const SECRET: &str = "arcctl-dogecompany-migration";
+
 /// The way there, and the way back of one that has ended.
 const THERE: [&str; 4] = ["migrate", "basic", "--to", "scaleSet"];
 const BACK: [&str; 4] = ["migrate", "basic-ss", "--to", "runnerDeployment"];
 
 /// A cluster with one pool of the other mode, and jobs of three seconds.
 fn installed(cluster: &Cluster) -> PathBuf {
+    with_minimum(cluster, 2)
+}
+
+/// The same, with this minimum.
+fn with_minimum(cluster: &Cluster, minimum: u32) -> PathBuf {
     let github = cluster.world().github();
     github.keep_scale_set_labels(true);
     github.set_actions_faults(ActionsFaults {
@@ -52,7 +61,15 @@ fn installed(cluster: &Cluster) -> PathBuf {
         ..ActionsFaults::default()
     });
     let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
-    let profile = cluster.profile("arcctl", &[("charts:\n", &located), (LARGE, SMALL)]);
+    let minimum = format!("    min: {minimum}\n");
+    let profile = cluster.profile(
+        "arcctl",
+        &[
+            ("charts:\n", &located),
+            (LARGE, SMALL),
+            ("    min: 2\n", &minimum),
+        ],
+    );
     assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
     profile
 }
@@ -104,6 +121,17 @@ fn at_rest(cluster: &Cluster, file: &Path) {
         !data.keys().any(|it| it.starts_with("migration.")),
         "{data:?}"
     );
+    assert!(!data["resources"].as_str().unwrap().contains(SECRET));
+    let secrets = [
+        "-n",
+        "actions-runner-system",
+        "get",
+        "secrets",
+        "-o",
+        "name",
+    ];
+    let secrets = cluster.kubectl(&secrets, None);
+    assert!(!secrets.contains(SECRET), "{secrets}");
     let up = cluster.up(file, &[]);
     assert_eq!(up.expect(0)["changed"], 0, "{}", up.stderr);
 }
@@ -115,6 +143,7 @@ fn a_pool_moves_there_and_back_while_jobs_run() {
     let file = installed(&cluster);
     let mut jobs = 0;
     a_dry_run_writes_nothing(&cluster, &file);
+    its_own_runner_does_not_go(&cluster, &file);
     let there = dispatching(&cluster, &arguments(&THERE, &file), &mut jobs);
     let told = there.expect(0);
     assert_eq!(told["newPool"], "basic-ss", "{told:#}");
@@ -142,6 +171,19 @@ fn a_pool_moves_there_and_back_while_jobs_run() {
     none_is_lost(&cluster, jobs);
     at_rest(&cluster, &file);
     cluster.finish();
+}
+
+/// The runner that runs the command would be removed with its pool.
+fn its_own_runner_does_not_go(cluster: &Cluster, file: &Path) {
+    let before = std::fs::read_to_string(file).unwrap();
+    let writes = cluster.kubernetes_writes();
+    let runner = cluster.world().github().runners()[0].name.clone();
+    let inside = cluster.arcctl_with(&arguments(&THERE, file), &[("RUNNER_NAME", &runner)]);
+    let document = inside.expect(7);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("a runner of pool `basic`"), "{message}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), before);
+    assert_eq!(cluster.kubernetes_writes(), writes);
 }
 
 fn a_dry_run_writes_nothing(cluster: &Cluster, file: &Path) {
@@ -175,6 +217,7 @@ fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
         let shown = cluster.arcctl(&[command, "-f", file.to_str().unwrap()]);
         assert!(shown.stderr.contains(notice), "{command}: {}", shown.stderr);
     }
+    the_old_pool_is_in_a_secret(&cluster);
     // Another one is refused.
     let other = [
         "migrate",
@@ -200,6 +243,42 @@ fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
     cluster.finish();
 }
 
+/// A new pool of which no runner has started is no reason to remove the old one.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn without_a_minimum_the_old_pool_stays_until_a_job_has_run() {
+    let cluster = Cluster::fast();
+    let file = with_minimum(&cluster, 0);
+    let ended = cluster.arcctl(&arguments(&THERE, &file));
+    assert_eq!(ended.expect(0)["stage"], "beside", "{}", ended.stderr);
+    let said = "no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert_eq!(pools(&file), ["basic", "basic-ss"]);
+
+    commit(&cluster, &rendered(&cluster, &file));
+    let proven = [&THERE[..], &["--smoke", REPOSITORY]].concat();
+    let ended = cluster.arcctl(&arguments(&proven, &file));
+    assert_eq!(ended.expect(0)["stage"], Value::Null, "{}", ended.stderr);
+    assert_eq!(pools(&file), ["basic-ss"]);
+    at_rest(&cluster, &file);
+    cluster.finish();
+}
+
+/// Its environment may have what nobody must read who may read a `ConfigMap`.
+fn the_old_pool_is_in_a_secret(cluster: &Cluster) {
+    let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+    let data = &inventory["data"];
+    let record = data["migration.actions-runner.basic"].as_str().unwrap();
+    assert!(!record.contains("ubuntu-22.04"), "{record}");
+    assert!(data["resources"].as_str().unwrap().contains(SECRET));
+    let secret = cluster.get("secret", "actions-runner-system", SECRET);
+    assert_eq!(
+        secret["metadata"]["labels"]["arcctl.dev/profile"],
+        "dogecompany"
+    );
+    assert!(secret["data"]["actions-runner.basic"].is_string());
+}
+
 /// Kills a migration before or after its `nth` write, and has it go on or back; what that write was.
 fn killed(
     ground: &Ground,
@@ -212,11 +291,7 @@ fn killed(
     let at = ground.killed_at(&there, &[], Remote::Kubernetes, nth, effect)?;
     ground.age();
     let mut jobs = cluster.world().github().runs().len();
-    let is_recorded = || {
-        let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
-        inventory["data"]["migration.actions-runner.basic"].is_string()
-    };
-    let goes_back = back && is_recorded();
+    let goes_back = back && is_recorded(cluster);
     let next = if goes_back {
         arguments(&["migrate", "basic", "--back"], file)
     } else {
@@ -244,6 +319,52 @@ fn killed(
     Some(at)
 }
 
+/// Kills the way back before or after its `nth` write, with both pools there, and goes on with it or forth again; what that
+/// write was.
+fn killed_on_the_way_back(
+    ground: &Ground,
+    file: &Path,
+    (nth, effect): (usize, Effect),
+    forth: bool,
+) -> Option<String> {
+    let cluster = &ground.cluster;
+    let beside = [&THERE[..], &["--beside"]].concat();
+    let made = cluster.arcctl(&arguments(&beside, file));
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let back = arguments(&["migrate", "basic", "--back"], file);
+    let at = ground.killed_at(&back, &[], Remote::Kubernetes, nth, effect)?;
+    ground.age();
+    let mut jobs = cluster.world().github().runs().len();
+    if forth || is_recorded(cluster) {
+        let next = if forth { arguments(&THERE, file) } else { back };
+        let ended = dispatching(cluster, &next, &mut jobs);
+        assert_eq!(
+            ended.code, 0,
+            "killed at write {nth} of the way back, {at}: {}",
+            ended.stderr
+        );
+    }
+    none_is_lost(cluster, jobs);
+    at_rest(cluster, file);
+    if forth {
+        assert_eq!(pools(file), ["basic-ss"], "killed at write {nth}, {at}");
+        let ended = dispatching(cluster, &arguments(&BACK, file), &mut jobs);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        none_is_lost(cluster, jobs);
+    }
+    assert_eq!(
+        (pools(file), sets(cluster)),
+        (vec!["basic".into()], Vec::new()),
+        "killed at write {nth} of the way back, {at}"
+    );
+    Some(at)
+}
+
+fn is_recorded(cluster: &Cluster) -> bool {
+    let inventory = cluster.get("configmap", "actions-runner-system", "arcctl-dogecompany");
+    inventory["data"]["migration.actions-runner.basic"].is_string()
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_killed_migration_goes_on_or_back() {
@@ -257,16 +378,36 @@ fn a_killed_migration_goes_on_or_back() {
         let at = killed(&ground, &file, (nth, effect), back);
         assert!(at.is_some(), "no write {nth}");
     }
+    for (nth, effect, forth) in [(1, Effect::KillAfter, false), (3, Effect::KillAfter, true)] {
+        let at = killed_on_the_way_back(&ground, &file, (nth, effect), forth);
+        assert!(at.is_some(), "no write {nth} of the way back");
+    }
     ground.cluster.finish();
 }
 
-/// At every write, before and after it, on and back, until a migration comes to its end.
+/// At every write, before and after it, on and back, until a migration comes to its end; and so on its way back.
 #[test]
 #[ignore = "it takes hours: `make torture`"]
 fn a_migration_that_is_killed_at_any_write_goes_on_or_back() {
     let ground = Ground::new();
     let file = installed(&ground.cluster);
     let mut writes = Vec::new();
+    'back: for nth in 1.. {
+        for effect in [Effect::Kill, Effect::KillAfter] {
+            for forth in [false, true] {
+                let at = killed_on_the_way_back(&ground, &file, (nth, effect.clone()), forth);
+                let Some(at) = at else { break 'back };
+                writes.push(at);
+            }
+        }
+    }
+    // The last one has ended, and forgotten the migration.
+    assert!(
+        writes.len() > 20,
+        "only {} kills of the way back: {writes:#?}",
+        writes.len()
+    );
+    writes.clear();
     'all: for nth in 1.. {
         for effect in [Effect::Kill, Effect::KillAfter] {
             for back in [false, true] {

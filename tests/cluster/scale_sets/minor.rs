@@ -161,6 +161,52 @@ fn a_change_of_the_minor_version_that_is_interrupted_goes_on() {
     cluster.finish();
 }
 
+/// Without the earlier controller nobody would end the removal of a set: nothing is touched, and the other way is told.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_broken_controller_is_told_before_its_sets_are_touched() {
+    let cluster = Cluster::fast();
+    let old = with_charts(&cluster, "0.14.2", &[]);
+    let ended = cluster.up(&old, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let ids = at_github(&cluster);
+    let deployment = "deployment/arc-gha-rs-controller";
+    let select = |labels: &serde_json::Value| {
+        let patch = json!({"spec": {
+            "strategy": {"type": "Recreate", "rollingUpdate": null},
+            "template": {"spec": {"nodeSelector": labels}},
+        }});
+        let patch = patch.to_string();
+        let place = ["-n", SYSTEM, "patch", deployment];
+        let how = ["--type", "merge", "-p", patch.as_str()];
+        cluster.kubectl(&[&place[..], &how[..]].concat(), None);
+    };
+    select(&json!({"no": "node"}));
+    let available = || {
+        let live = cluster.get("deployment", SYSTEM, "arc-gha-rs-controller");
+        live["status"]["availableReplicas"].as_u64().unwrap_or(0)
+    };
+    until("the controller is not available", || available() == 0);
+
+    let new = with_charts(&cluster, "0.15.1", &[]);
+    let ended = cluster.up(&new, &["--timeout", "40s"]);
+    assert_ne!(ended.code, 0, "{}", ended.stderr);
+    let said = "scale deployment arc-gha-rs-controller --replicas=0";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let set = cluster.get("autoscalingrunnerset", RUNNERS, "fast");
+    assert_eq!(set["spec"]["maxRunners"], 4, "{set:#}");
+    assert!(set["metadata"]["deletionTimestamp"].is_null(), "{set:#}");
+
+    select(&json!(null));
+    let scale = ["-n", SYSTEM, "scale", deployment, "--replicas=0"];
+    cluster.kubectl(&scale, None);
+    let ended = cluster.up(&new, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert_eq!(version_of_the_set(&cluster), "0.15.1");
+    assert_eq!(at_github(&cluster).len(), ids.len());
+    cluster.finish();
+}
+
 /// A set of somebody else in the same cluster, which the new controller would delete with its jobs.
 #[test]
 #[ignore = "slow: `make test-slow`"]
@@ -200,6 +246,17 @@ fn another_minor_version_is_refused_while_others_have_a_set() {
     // A patch is no danger for it.
     let patch = with_charts(&cluster, "0.14.1", &[]);
     assert_eq!(cluster.plan(&patch, &[]).code, 0);
+
+    // Neither does the first controller come, while there is none.
+    cluster.helm(&["uninstall", "arc", "-n", SYSTEM, "--wait"], None);
+    let before = cluster.kubernetes_writes();
+    let refused = cluster.up(&new, &[]);
+    let document = refused.expect(7);
+    assert_eq!(document["error"]["object"], CONTROLLER);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`theirs/hand`"), "{message}");
+    assert!(!message.contains("fast"), "ours is no reason: {message}");
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
     cluster.finish();
 }
 
@@ -211,6 +268,7 @@ fn an_adopted_installation_of_an_older_version_comes_to_that_of_the_profile() {
     let cluster = Cluster::fast();
     install_by_hand(&cluster);
     let without_labels = [("    labels: [gpu]\n", "")];
+    a_new_pool_is_not_adopted(&cluster, &without_labels);
     let profile = with_charts(&cluster, "0.14.2", &without_labels);
     let ended = cluster.up(&profile, &["--adopt"]);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
@@ -223,7 +281,22 @@ fn an_adopted_installation_of_an_older_version_comes_to_that_of_the_profile() {
     assert_eq!(version_of_the_set(&cluster), "0.14.2");
     assert_eq!(at_github(&cluster), ids, "it was registered anew");
     all_done(&cluster, 8);
+    // The Secret of whoever installed it is not read any more, and has the token in it.
+    cluster.kubectl(&["-n", RUNNERS, "delete", "secret", "hand"], None);
     cluster.finish();
+}
+
+/// The controller that stays would delete a new set of another minor version.
+fn a_new_pool_is_not_adopted(cluster: &Cluster, edits: &[(&str, &str)]) {
+    let second = FAST.replace("name: fast", "name: second");
+    let edits = [edits, &[("timeouts:", second.as_str())][..]].concat();
+    let more = with_charts(cluster, "0.14.2", &edits);
+    let before = cluster.kubernetes_writes();
+    let refused = cluster.up(&more, &["--adopt"]);
+    let document = refused.expect(7);
+    let object = &document["error"]["object"];
+    assert_eq!(object, "helm-release/actions-runner/second");
+    assert_eq!(cluster.kubernetes_writes(), before, "a refused run wrote");
 }
 
 fn install_by_hand(cluster: &Cluster) {

@@ -79,7 +79,12 @@ fn lives(github: Mode, scope: &str, credential: &str) {
         rest.push(("actions-runner:v2.306.0-ubuntu-22.04", &of_deployment));
     }
     let profile = edited(&cluster, "arcctl", of_pool, &rest);
-    life::fresh(&cluster, &profile);
+    let place = if scope == REPOSITORY {
+        "/dogecompany/app"
+    } else {
+        "/dogecompany"
+    };
+    life::fresh(&cluster, &profile, place);
     life::unchanged(&cluster, &profile);
     life::is_as_before(&cluster, &profile, &before);
     cluster.finish();

@@ -79,9 +79,20 @@ fn start(cluster: &Cluster, job: &str) {
     );
 }
 
+/// Waits for the end of a Job. The CronJob keeps one that has succeeded, and one that has failed: others are deleted.
 fn completed(cluster: &Cluster, job: &str) {
-    let condition = "--for=condition=complete --timeout=8m";
-    kubectl(cluster, &format!("wait {condition} job/{job}"));
+    until(&format!("Job `{job}` has ended"), || {
+        let found = kubectl(
+            cluster,
+            &format!("get jobs --ignore-not-found {job} -o json"),
+        );
+        if found.is_empty() {
+            return true;
+        }
+        let found: Value = serde_json::from_str(&found).unwrap();
+        assert_eq!(found["status"]["failed"], Value::Null, "{found:#}");
+        found["status"]["succeeded"] == 1
+    });
 }
 
 /// The pods of a Job that run.

@@ -18,9 +18,10 @@ use write::write;
 /// Lock every chart and image by its digest, in `arcctl.lock` beside the profile
 ///
 /// Fetches the charts with helm, renders them, and reads the digest of every image at its registry, or at the mirror in
-/// `images.registry`. It needs no cluster. Commit the file: with it `plan`, `up` and `verify` end with 7 before the first
-/// write if a tag has moved, a chart was published again, or the profile needs what is not locked; and images are pinned by
-/// their digests. With a keyring the provenance of the charts is verified (docs/lock.md).
+/// `images.registry`. It needs no cluster. Commit the file: with it `plan` and `up` end with 7 before the first write if a tag
+/// has moved, a chart was published again, or the profile needs what is not locked; and images are pinned by their digests.
+/// `verify` compares the same except for charts: it starts no helm. With a keyring the provenance of the charts is verified
+/// (docs/lock.md).
 #[derive(Args)]
 pub(crate) struct LockArgs {
     /// Compare only: end with 7 if the lock differs from what is there now; write nothing

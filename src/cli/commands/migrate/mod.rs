@@ -1,5 +1,6 @@
 //! `arcctl migrate`: moves a pool to the other mode of the controller, with both pools in between.
 
+mod checks;
 mod steps;
 
 use std::{path::Path, time::Instant};
@@ -64,6 +65,9 @@ pub(crate) struct MigrateArgs {
     #[arg(long)]
     beside: bool,
     /// Run a job on the new pool before the old one is removed, by the workflow that `render` writes, in this repository
+    ///
+    /// The workflow needs a job for the new pool: stop with `--beside` first, run `arcctl render`, commit the workflow, and run
+    /// the same command again.
     #[arg(long, value_name = "OWNER/NAME")]
     smoke: Option<String>,
     /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without
@@ -101,6 +105,8 @@ impl MigrateArgs {
             pool: &self.pool,
             mode: mode.filter(|_| !self.back),
             name: self.name.as_deref(),
+            image: self.image.as_deref(),
+            no_labels: self.no_labels,
         }
     }
 }
@@ -147,8 +153,10 @@ async fn migrate(work: &mut Work<'_>, file: ProfileFile, text: String) -> Result
     let (global, profile) = (work.global, &file.profile);
     let opened = async {
         let kube = Box::pin(Connection::open(global, profile)).await?.kube;
-        let known = inventory::read(&kube, inventory::Home::of(profile)).await?;
-        Ok((kube, known.migrations))
+        let home = inventory::Home::of(profile);
+        let known = inventory::read(&kube, home).await?.migrations;
+        let known = inventory::with_pools(&kube, home, known, profile).await?;
+        Ok((kube, known))
     };
     let (kube, recorded) = work.limit.within(READING, opened).await?;
     let Some(migration) = migration(profile, &recorded, &work.args.asked())? else {

@@ -2,7 +2,6 @@
 
 use super::MigrateArgs;
 use crate::{
-    cli::commands::smoke::{self, SmokeArgs},
     clients::kube::Kube,
     error::{Error, Result, System},
     inventory::{self, Home},
@@ -66,6 +65,10 @@ impl Work<'_> {
     }
 
     async fn steps(&mut self, place: &mut Place) -> Result<()> {
+        let first = place.migration.next(&place.file.profile)?;
+        if !self.args.dry_run {
+            Box::pin(self.check(place, &first)).await?;
+        }
         loop {
             let next = place.migration.next(&place.file.profile)?;
             if self.args.dry_run {
@@ -75,6 +78,7 @@ impl Work<'_> {
                 Next::Add(name) => Box::pin(self.add(place, &name)).await?,
                 Next::Prove => Box::pin(self.prove(place)).await?,
                 Next::TakeOut(name) => self.take_out(place, &name).await?,
+                Next::Restore => Box::pin(self.restore(place)).await?,
                 Next::Finish => return Box::pin(self.finish(place)).await,
             };
             if !goes_on {
@@ -83,27 +87,19 @@ impl Work<'_> {
         }
     }
 
-    /// Puts the pool `name` into the profile; on the way back it makes it too.
+    /// Puts the pool `name` into the profile.
     async fn add(&mut self, place: &mut Place, name: &str) -> Result<bool> {
-        if place.migration.stage == Stage::Removing {
-            // The new pool has left the profile since it was proven.
-            place.migration.stage = Stage::Beside;
-        }
+        place.migration.unproven();
         let (new, text) = self.with(place, name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        // What refuses the new pool, or the profile without the old one, is told before anything is written.
-        if place.migration.stage == Stage::Beside {
-            let both = File {
-                name: &file.name,
-                text: &text,
-            };
-            both.without(&place.migration.from.name)?;
-        }
+        refuse_alone(place, &file.name, &text)?;
         let opened = Box::pin(self.open(file.clone())).await;
         let session = opened.map_err(without_labels)?;
+        // The lock cannot have a pool that the file does not have yet: the run that makes it compares them.
+        session.lock.check_others()?;
         let plan = observe::plan(&session.context, &session.desired, false);
         self.limit.within(READING, plan).await?;
-        let question = format!("Put pool `{name}` into `{}`, and make it?", file.name);
+        let question = format!("Put pool `{name}` into `{}`?", file.name);
         let told = self.told(place, &new);
         if !self.agreed(&told, &question)? {
             self.report.declined = true;
@@ -112,9 +108,6 @@ impl Work<'_> {
         }
         self.record(place).await?;
         self.write(place, text, file)?;
-        if place.migration.stage == Stage::Back {
-            return Box::pin(self.up(place)).await;
-        }
         Ok(true)
     }
 
@@ -129,7 +122,7 @@ impl Work<'_> {
         if let Some(new) = place.file.profile.pool(&from.namespace, to) {
             self.compare(place, new);
         }
-        if self.args.beside {
+        if self.args.beside || !self.has_had_a_runner(place) {
             return Ok(false);
         }
         let workflows = self.report.workflows.as_ref();
@@ -155,9 +148,9 @@ impl Work<'_> {
     async fn take_out(&mut self, place: &mut Place, name: &str) -> Result<bool> {
         let text = file_of(place).without(name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        if place.migration.stage == Stage::Back {
+        if place.migration.stage.is_way_back() {
             let told = format!(
-                "pool `{}` stays; pool `{name}` ends its jobs, is removed, and leaves `{}`",
+                "pool `{0}` is made and proven as it was; then pool `{name}`, which leaves `{1}`, ends its jobs and is removed",
                 place.migration.from.name, file.name
             );
             if !self.agreed(&told, "Go back?")? {
@@ -166,6 +159,17 @@ impl Work<'_> {
         }
         self.record(place).await?;
         self.write(place, text, file)?;
+        Ok(true)
+    }
+
+    /// Makes and proves the old pool as it was. The new one is kept until then: jobs may have no other.
+    async fn restore(&mut self, place: &mut Place) -> Result<bool> {
+        self.record(place).await?;
+        if !Box::pin(self.up(place)).await? {
+            return Ok(false);
+        }
+        place.migration.stage = Stage::Back;
+        self.record(place).await?;
         Ok(true)
     }
 
@@ -202,6 +206,13 @@ impl Work<'_> {
                 format!("pool `{name}` ends its jobs, is removed, and leaves the profile"),
                 None,
             ),
+            Next::Restore => (
+                format!(
+                    "pool `{from}` is made and proven as it was, then `{}` goes",
+                    place.migration.to
+                ),
+                Some(place.file.clone()),
+            ),
             Next::Finish => (
                 "the profile has one of the two pools: the other one ends its jobs and is removed"
                     .to_owned(),
@@ -212,6 +223,10 @@ impl Work<'_> {
         if let Some(file) = file {
             let opened = Box::pin(self.open(file)).await;
             let session = opened.map_err(without_labels)?;
+            match next {
+                Next::Add(_) => session.lock.check_others()?,
+                _ => session.lock.check()?,
+            }
             let plan = observe::plan(&session.context, &session.desired, false);
             let plan = self.limit.within(READING, plan).await?;
             self.report.changes = Some(plan.changes());
@@ -228,6 +243,7 @@ impl Work<'_> {
     fn with(&mut self, place: &Place, name: &str) -> Result<(Pool, String)> {
         let from = &place.migration.from;
         let (after, made) = if name == from.name {
+            refuse_unknown(from)?;
             let as_it_was = Counterpart {
                 pool: from.clone(),
                 differs: Vec::new(),
@@ -239,8 +255,8 @@ impl Work<'_> {
             let wish = Wish {
                 name,
                 mode: place.migration.mode,
-                image: self.args.image.as_deref(),
-                labels: !self.args.no_labels,
+                image: place.migration.image.as_deref(),
+                labels: !place.migration.no_labels,
             };
             (&from.name, counterpart(old.unwrap_or(from), &wish)?)
         };
@@ -252,7 +268,7 @@ impl Work<'_> {
 
     /// Finds out what the new pool changes for jobs.
     fn compare(&mut self, place: &Place, new: &Pool) {
-        if place.migration.stage == Stage::Back {
+        if place.migration.stage.is_way_back() {
             return;
         }
         let old = &place.migration.from;
@@ -262,13 +278,23 @@ impl Work<'_> {
 
     /// What is about to happen, for a question.
     fn told(&self, place: &Place, new: &Pool) -> String {
-        if place.migration.stage == Stage::Back {
+        let (to, file) = (&place.migration.to, &place.file.name);
+        if place.migration.stage.is_way_back() {
+            let ends = if place.migration.was_there {
+                "stays"
+            } else {
+                "ends its jobs and is removed"
+            };
             return format!(
-                "pool `{}` is put back into `{}` as it was, and made; then `{}` ends its jobs and is removed",
-                new.name, place.file.name, place.migration.to
+                "pool `{}` is put back into `{file}` as it was, made and proven; then `{to}` {ends}",
+                new.name
             );
         }
-        self.report.summary(&place.migration, new)
+        let mut told = self.report.summary(&place.migration, new);
+        if self.args.smoke.is_some() && !self.args.beside {
+            told.push_str(&smoke_needs(&new.name));
+        }
+        told
     }
 
     fn agreed(&mut self, told: &str, question: &str) -> Result<bool> {
@@ -303,29 +329,14 @@ impl Work<'_> {
         ended
     }
 
-    async fn open(&mut self, file: ProfileFile) -> Result<Session> {
+    /// A session of a profile.
+    pub(super) async fn open(&mut self, file: ProfileFile) -> Result<Session> {
         let opened = ordinary::open(self.global, file, self.output);
         let session = self.limit.within(READING, opened).await?;
         if !std::mem::replace(&mut self.has_told_target, true) {
             self.output.note_sentence(&session.target(), 2);
         }
         Ok(session)
-    }
-
-    /// Has a job run on the new pool, if a repository with the workflow is named.
-    async fn smoke(&self, place: &Place) -> Result<()> {
-        let Some(repository) = &self.args.smoke else {
-            return Ok(());
-        };
-        let args = SmokeArgs::of_pool(
-            place.migration.to.clone(),
-            repository.clone(),
-            self.args.token_env.clone(),
-            self.args.timeout,
-        );
-        let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
-        self.output.note(report::smoke::text(&ended).trim_end());
-        ended.error.map_or(Ok(()), Err)
     }
 }
 
@@ -336,6 +347,34 @@ fn without_labels(error: Error) -> Error {
         return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
     }
     error
+}
+
+/// What the job of `--smoke` needs, which nobody can have committed before the new pool is in the profile.
+fn smoke_needs(pool: &str) -> String {
+    format!(
+        "\n`--smoke` needs a job for `{pool}` in the workflow of the repository: without one, answer no, run this command with `--beside`, then `arcctl render`, commit the workflow, and run the same command again without `--beside`"
+    )
+}
+
+/// Fails where nothing has the old pool any more: neither the profile, nor the Secret that is made when a migration begins.
+fn refuse_unknown(from: &Pool) -> Result<()> {
+    if !from.image.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failed(
+        System::Kubernetes,
+        format!("how pool `{}` was is not known: its record is gone", from.name),
+    )
+    .object(format!("pool `{}`", from.name))
+    .hint("put it back into the profile by hand, from your repository, and run the same command again"))
+}
+
+/// What refuses the profile without the pool that is to go, told before anything is written.
+fn refuse_alone(place: &Place, name: &str, text: &str) -> Result<()> {
+    let Some(goes) = place.migration.goes() else {
+        return Ok(());
+    };
+    File { name, text }.without(goes).map(|_| ())
 }
 
 fn file_of(place: &Place) -> File<'_> {

@@ -233,7 +233,7 @@ impl Work<'_> {
             pool.to_owned(),
             smoke.repository.clone(),
             smoke.token_env.clone(),
-            self.timeout,
+            self.limit.rest(),
         );
         let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
         self.output.note(report::smoke::text(&ended).trim_end());

@@ -4,14 +4,21 @@
 //! `staging/src/k8s.io/pod-security-admission`), webhooks and policies.
 
 pub(super) mod claims;
+mod cluster;
+mod part;
 mod plugins;
 
 use serde_json::Value;
 
+use cluster::{lower_level, of_the_cluster, until_counted};
 use plugins::{PLACES, PLUGINS};
 
 use crate::{
-    desired::pool::pod::{DOCKER, RUNNER},
+    desired::{
+        pod_security::Level,
+        pool::pod::{DOCKER, RUNNER},
+        scale_set::pod::DOCKER as DIND,
+    },
     units::quantity::Amount,
 };
 
@@ -55,6 +62,12 @@ pub fn is_pod_security(said: &str) -> bool {
     said.contains("violates PodSecurity ")
 }
 
+/// The level that `said`, a refusal of Pod Security, is about.
+pub fn pod_security_level(said: &str) -> Option<Level> {
+    let rest = after(said, "violates PodSecurity \"")?;
+    Level::parse(rest.split([':', '"']).next()?)
+}
+
 /// The missing service account in `said`, as `namespace/name`.
 pub fn missing_account(said: &str) -> Option<&str> {
     let rest = after(said, "error looking up service account ")?;
@@ -64,15 +77,7 @@ pub fn missing_account(said: &str) -> Option<&str> {
 impl Tried<'_> {
     /// The refusal for the message `said`. `fits` are the container modes whose pods the API server accepts, if tested.
     pub fn refusal(&self, said: &str, fits: &[&str]) -> Refusal {
-        let said = said.strip_prefix("Error from server: ").unwrap_or(said);
-        let short = ["pods ", "Pod ", "pod "]
-            .iter()
-            .find_map(|kind| {
-                let rest = said.strip_prefix(kind)?.split_once("\" is ")?.1;
-                rest.strip_prefix("forbidden: ")
-                    .or_else(|| rest.strip_prefix("invalid: "))
-            })
-            .unwrap_or(said);
+        let short = without_name(said);
         Refusal {
             said: short.to_owned(),
             hint: self.hint(short, fits),
@@ -172,27 +177,11 @@ impl Tried<'_> {
                 "create it with `kubectl -n {namespace} create serviceaccount {name}`, or name another one in the profile"
             ));
         }
-        if said.contains(NOT_READY) {
-            return Some("run the same command again: the API server has just started".to_owned());
-        }
-        if said.contains("because it is being terminated") {
-            return Some(format!(
-                "wait until the namespace has gone; what holds it shows `kubectl get namespace {namespace} -o yaml` under status.conditions"
-            ));
-        }
-        if let Some(webhook) = failed_webhook(said) {
-            return Some(format!(
-                "see why webhook `{webhook}` does not respond: `kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o wide`, then the pods behind its Service"
-            ));
-        }
-        None
+        of_the_cluster(said, namespace)
     }
 
     fn pod_security(&self, fits: &[&str]) -> String {
-        let (pool, namespace) = (self.pool, self.namespace());
-        let lower = format!(
-            "lower the namespace's level: `kubectl label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=privileged`"
-        );
+        let (pool, lower) = (self.pool, lower_level(self.namespace()));
         match fits {
             [] => format!("no containerMode fits this level as pool `{pool}` is written: {lower}"),
             fits => format!(
@@ -221,7 +210,7 @@ impl Tried<'_> {
         for name in names.into_iter().filter(|it| !any || is_named(it)) {
             let key = match name {
                 RUNNER => "resources.runner".to_owned(),
-                DOCKER => "resources.docker".to_owned(),
+                DOCKER | DIND => "resources.docker".to_owned(),
                 other => format!("resources of container `{other}` under template"),
             };
             if !keys.contains(&key) {
@@ -260,6 +249,18 @@ impl Tried<'_> {
     }
 }
 
+/// The message without the name of the pod.
+fn without_name(said: &str) -> &str {
+    let said = said.strip_prefix("Error from server: ").unwrap_or(said);
+    let kinds = ["pods ", "Pod ", "pod "];
+    let short = kinds.iter().find_map(|kind| {
+        let rest = said.strip_prefix(kind)?.split_once("\" is ")?.1;
+        rest.strip_prefix("forbidden: ")
+            .or_else(|| rest.strip_prefix("invalid: "))
+    });
+    short.unwrap_or(said)
+}
+
 /// The key for `part` of the container called `name`.
 fn container_key(name: &str, part: &str) -> String {
     let key = match (name, part) {
@@ -268,9 +269,11 @@ fn container_key(name: &str, part: &str) -> String {
         (RUNNER, "resources") => "resources.runner",
         (RUNNER, "volumeMounts") => "template.volumeMounts",
         (RUNNER, "envFrom") => "template.envFrom",
-        (DOCKER, "image") => return "controller.dockerImage, for the docker container".into(),
+        (DOCKER | DIND, "image") => {
+            return "controller.dockerImage, for the docker container".into();
+        }
         (DOCKER, "env") => "template.dockerEnv",
-        (DOCKER, "resources") => "resources.docker",
+        (DOCKER | DIND, "resources") => "resources.docker",
         (DOCKER, "volumeMounts") => "template.dockerVolumeMounts",
         _ => return format!("container `{name}` under template"),
     };
@@ -338,12 +341,6 @@ const NOT_READY: &str = "not yet ready to handle request";
 /// The rest of a message about a new quota that is not calculated yet: its free part is unknown.
 fn uncounted_quota(said: &str) -> Option<&str> {
     after(said, "status unknown for quota: ")
-}
-
-fn until_counted(namespace: &str, quota: &str) -> String {
-    format!(
-        "wait until the quota is counted, which takes seconds: `kubectl -n {namespace} describe resourcequota {quota}`"
-    )
 }
 
 /// The name of the exceeded quota.

@@ -191,6 +191,9 @@ impl ScaleSetDrain {
         let hangs = going.hangs(Timestamp::now());
         let way = Way::of(&context.removal, going, hangs);
         if let Some(live) = objects.set.as_ref().filter(|it| ending(it).is_none()) {
+            if self.waits_for_controller(way) {
+                return Ok(Next::Wait(self.without_controller()));
+            }
             let next = next_of_live(live, going, way, context.removal.force);
             if matches!(next, Next::Delete)
                 && let Some(waits) = self.jobs(context, going, live).await?
@@ -257,17 +260,27 @@ impl ScaleSetDrain {
         }
     }
 
+    /// Whether nothing is changed before the controller is there. A set that comes back takes jobs as long as nobody touches
+    /// it, and there is no `--force`: without the controller its removal would begin, and never end.
+    fn waits_for_controller(&self, way: Way) -> bool {
+        self.successor.is_some() && way == Way::Waiting
+    }
+
     fn without_controller(&self) -> Readiness {
         let (namespace, name) = (&self.controller_namespace, &self.controller);
+        let other_way = if self.successor.is_some() {
+            format!(
+                "; or stop it: `kubectl -n {namespace} scale deployment {name} --replicas=0`, then run the same command again: arcctl removes the scale sets itself"
+            )
+        } else {
+            self.by_force().to_owned()
+        };
         Readiness::stuck(
             format!(
                 "the controller that deregisters scale set `{}`, Deployment `{namespace}/{name}`, has no available pod",
                 self.name
             ),
-            format!(
-                "see why with `kubectl -n {namespace} describe deployment {name}`{}",
-                self.by_force()
-            ),
+            format!("see why with `kubectl -n {namespace} describe deployment {name}`{other_way}"),
         )
     }
 }
@@ -289,16 +302,33 @@ mod tests {
         assert!(with(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}})).is_some());
     }
 
+    fn drain(successor: Option<&str>) -> ScaleSetDrain {
+        ScaleSetDrain {
+            namespace: "n".into(),
+            name: "fast".into(),
+            controller_namespace: "arc-systems".into(),
+            controller: "arc-gha-rs-controller".into(),
+            successor: successor.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_upgrade_touches_no_set_of_a_broken_controller_and_says_what_to_do() {
+        let upgrade = drain(Some("0.15.1"));
+        assert!(upgrade.waits_for_controller(Way::Waiting));
+        assert!(!upgrade.waits_for_controller(Way::ByHand));
+        assert!(!upgrade.waits_for_controller(Way::Controller));
+        assert!(!drain(None).waits_for_controller(Way::Waiting));
+        let hint = |it: ScaleSetDrain| format!("{:?}", it.without_controller());
+        let stopped = "kubectl -n arc-systems scale deployment arc-gha-rs-controller --replicas=0";
+        assert!(hint(upgrade).contains(stopped));
+        assert!(hint(drain(None)).contains("arcctl teardown --force"));
+    }
+
     #[test]
     fn a_set_of_the_version_that_makes_it_again_is_back() {
         let is_back = |successor: Option<&str>, version: Option<&str>| {
-            let drain = ScaleSetDrain {
-                namespace: "n".into(),
-                name: "fast".into(),
-                controller_namespace: "arc-systems".into(),
-                controller: "arc-gha-rs-controller".into(),
-                successor: successor.map(str::to_owned),
-            };
+            let drain = drain(successor);
             let set = version
                 .map(|it| json!({"metadata": {"labels": {"app.kubernetes.io/version": it}}}));
             drain.is_back(&Objects {

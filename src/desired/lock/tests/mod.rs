@@ -1,10 +1,12 @@
 //! The lock of a small profile: what it needs, what it lacks, and what it pins.
 
+mod pins;
+
 use serde_json::json;
 
 use super::{images::of, *};
 use crate::{
-    desired::{Facts, desired, resource::Resource},
+    desired::resource::Id,
     profile::{Profile, load},
     units::digest::sha256,
 };
@@ -43,14 +45,28 @@ fn locked(profile: &Profile) -> Lock {
         .iter()
         .map(|(name, ids)| image(name, ids.iter().map(ToString::to_string).collect()))
         .collect();
-    let controller = "helm-release/actions-runner-system/actions-runner-controller".to_owned();
-    for name in [
-        "summerwind/actions-runner-controller:v0.27.6",
-        "quay.io/brancz/kube-rbac-proxy:v0.13.1",
-    ] {
-        images.push(image(name, BTreeSet::from([controller.clone()])));
+    for release in &needed.rendered {
+        let id = Id::new("helm-release", Some(&release.namespace), &release.name);
+        for name in images_of_chart(&release.chart.name) {
+            images.push(image(name, BTreeSet::from([id.to_string()])));
+        }
     }
     Lock::new(&profile.name, charts.collect(), images)
+}
+
+/// The images that a chart names itself, as far as the tests need them.
+fn images_of_chart(chart: &str) -> &'static [&'static str] {
+    match chart {
+        "actions-runner-controller" => &[
+            "summerwind/actions-runner-controller:v0.27.6",
+            "quay.io/brancz/kube-rbac-proxy:v0.13.1",
+        ],
+        "cert-manager" => &["quay.io/jetstack/cert-manager-controller:v1.21.1"],
+        "gha-runner-scale-set-controller" => {
+            &["ghcr.io/actions/gha-runner-scale-set-controller:0.15.1"]
+        }
+        other => panic!("chart `{other}`"),
+    }
 }
 
 fn kinds(found: &[Difference]) -> Vec<(&str, Kind)> {
@@ -69,10 +85,12 @@ fn images_are_found_in_containers_values_arguments_and_variables() {
                  "env": [{"name": "CONTROLLER_MANAGER_CONTAINER_IMAGE", "value": "a:4"}, {"name": "IMAGE", "value": "no"}]},
                 {"image": ""},
             ],
+            "volumes": [{"name": "models", "image": {"reference": "a:6", "pullPolicy": "Always"}},
+                {"name": "none", "image": {"reference": ""}}],
         },
         "image": {"repository": "no", "dindSidecarRepositoryAndTag": "a:5"},
     }));
-    let expected = ["a:1", "a:2", "a:3", "a:4", "a:5"].map(str::to_owned);
+    let expected = ["a:1", "a:2", "a:3", "a:4", "a:5", "a:6"].map(str::to_owned);
     assert_eq!(found, BTreeSet::from(expected));
     let definition = json!({"kind": "CustomResourceDefinition", "spec": {"image": "a:1"}});
     assert_eq!(of_objects(&[definition]), BTreeSet::new());
@@ -174,6 +192,49 @@ fn a_profile_that_is_newer_than_its_lock_is_told_to_lock_again() {
 }
 
 #[test]
+fn the_images_of_a_chart_are_locked_for_a_release_in_its_namespace_only() {
+    let lock = locked(&profile(""));
+    let moved = profile("controller: {namespace: arc-system}\n");
+    let needed = needed(&moved, NOW).unwrap();
+    let found = lock.lacks(&needed, &|_| true);
+    let charts: Vec<(&str, Kind)> = found
+        .iter()
+        .filter(|it| it.of == "chart")
+        .map(|it| (it.name.as_str(), it.kind))
+        .collect();
+    assert_eq!(
+        charts,
+        [("actions-runner-controller 0.23.7", Kind::OtherResources)]
+    );
+    let error = refusal(&found, "arcctl.lock").unwrap();
+    assert!(error.message.contains("older than the profile"), "{error}");
+    let against: Vec<Kind> = lock
+        .against(&locked(&moved))
+        .iter()
+        .map(|it| it.kind)
+        .collect();
+    assert!(against.contains(&Kind::OtherResources), "{against:?}");
+    assert!(lock.lacks(&needed, &|_| false).is_empty());
+}
+
+#[test]
+fn an_image_is_compared_for_those_that_name_it_now() {
+    let mut lock = locked(&profile(""));
+    let image = "summerwind/actions-runner:v2.338.1-ubuntu-22.04";
+    for it in &mut lock.images {
+        it.from = BTreeSet::from(["runner-deployment/actions-runner/of-old".to_owned()]);
+    }
+    let needed = needed(&profile(""), NOW).unwrap();
+    let is_used = |id: &str| id == "runner-deployment/actions-runner/basic";
+    let found: Vec<&str> = lock
+        .images_of(&needed, &is_used)
+        .iter()
+        .map(|it| it.image.as_str())
+        .collect();
+    assert!(found.contains(&image), "{found:?}");
+}
+
+#[test]
 fn a_mirror_changes_every_image_and_the_values_of_the_charts() {
     let lock = locked(&profile(""));
     let mirrored = needed(&profile("images: {registry: mirror.example}\n"), NOW).unwrap();
@@ -233,81 +294,6 @@ fn a_chart_that_must_be_signed_needs_a_verified_provenance() {
         };
     }
     assert_eq!(unsigned(&profile, &lock), []);
-}
-
-#[test]
-fn pins_reach_objects_values_and_the_images_that_charts_name() {
-    let profile = profile("");
-    let lock = locked(&profile);
-    let facts = Facts {
-        pins: Pins::of(&lock),
-        ..Facts::default()
-    };
-    let resources = desired(&profile, &facts).unwrap();
-    let of = |id: &str| {
-        let found = resources.iter().find(|it| it.id.as_str() == id).unwrap();
-        match &found.resource {
-            Resource::Object(object) => object.manifest.clone(),
-            Resource::Release(release) => release.values.clone(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let pinned = |image: &str| format!("{image}@{}", sha256(image.as_bytes()));
-    let deployment = of("runner-deployment/actions-runner/basic");
-    assert_eq!(
-        deployment["spec"]["template"]["spec"]["image"],
-        pinned("summerwind/actions-runner:v2.338.1-ubuntu-22.04")
-    );
-    let controller = of("helm-release/actions-runner-system/actions-runner-controller");
-    assert_eq!(
-        controller["image"]["dindSidecarRepositoryAndTag"],
-        pinned("docker:28-dind")
-    );
-    let tag = |image: &str| {
-        let (_, tag) = image.rsplit_once(':').unwrap();
-        format!("{tag}@{}", sha256(image.as_bytes()))
-    };
-    assert_eq!(
-        controller["image"]["tag"],
-        tag("summerwind/actions-runner-controller:v0.27.6")
-    );
-    assert_eq!(
-        controller["metrics"]["proxy"]["image"]["tag"],
-        tag("quay.io/brancz/kube-rbac-proxy:v0.13.1")
-    );
-    // Without an image of its chart in the lock there is nothing to pin.
-    let cert_manager = of("helm-release/cert-manager/cert-manager");
-    assert_eq!(cert_manager["image"], Value::Null);
-    assert_eq!(
-        needed(&profile, NOW)
-            .unwrap()
-            .images
-            .keys()
-            .find(|it| it.contains('@')),
-        None
-    );
-}
-
-#[test]
-fn an_image_that_the_profile_pins_stays_as_it_is() {
-    let pinned = format!("docker:28-dind@{}", sha256(b"by hand"));
-    let profile = profile(&format!(
-        "controller: {{dockerImage: '{pinned}', values: {{image: {{tag: 'v0.27.5@{}'}}}}}}\n",
-        sha256(b"by hand too")
-    ));
-    let lock = locked(&profile);
-    let facts = Facts {
-        pins: Pins::of(&lock),
-        ..Facts::default()
-    };
-    let resources = desired(&profile, &facts).unwrap();
-    let release = resources.iter().find_map(|it| match &it.resource {
-        Resource::Release(release) if release.name == "actions-runner-controller" => Some(release),
-        _ => None,
-    });
-    let image = &release.unwrap().values["image"];
-    assert_eq!(image["dindSidecarRepositoryAndTag"], pinned);
-    assert_eq!(image["tag"], format!("v0.27.5@{}", sha256(b"by hand too")));
 }
 
 #[test]

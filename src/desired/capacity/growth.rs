@@ -1,0 +1,236 @@
+//! Who adds nodes for pods that stay Pending, and how it may take nodes away from busy runners. Pure: no I/O.
+//!
+//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Disruption`, `Scheduling`), Cluster Autoscaler's
+//! of AWS (`cluster-autoscaler/cloudprovider/aws/README.md`).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Seen;
+use crate::{
+    desired::pool::instance_type,
+    scheduling::{Amounts, Node, Pod, requests::amount, selection::meets, taints::tolerates_all},
+};
+
+/// The annotation of a pod with which Karpenter leaves its node alone.
+const SPARED: &str = "karpenter.sh/do-not-disrupt";
+
+/// The label of a node with what it costs: `on-demand`, `spot` or `reserved`.
+const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+
+const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+
+/// The prefixes of labels that Karpenter gives each node by itself; other labels are in the `NodePool`.
+const KNOWN: [&str; 9] = [
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "topology.kubernetes.io/",
+    "topology.k8s.aws/",
+    "topology.ebs.csi.aws.com/",
+    "node.kubernetes.io/",
+    "karpenter.k8s.aws/",
+    "karpenter.sh/",
+    "eks.amazonaws.com/",
+];
+
+/// Who adds nodes for the pods of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Growth {
+    /// Nobody, as far as arcctl sees.
+    #[default]
+    None,
+    /// Karpenter, with these `NodePools`, and EKS Auto Mode, which has the same.
+    NodePools {
+        /// Their names.
+        names: Vec<String>,
+        /// How many more runners their limits allow at most; `None` without a limit.
+        most: Option<u64>,
+    },
+    /// Cluster Autoscaler: how large its groups may become is not read.
+    ClusterAutoscaler {
+        /// The labels that the pool's pods select, and no node has.
+        labels: Vec<String>,
+    },
+}
+
+impl Seen {
+    /// Who adds nodes for pods like `pod`.
+    pub(super) fn growth(&self, pod: &Value) -> Growth {
+        let taking: Vec<&Value> = self.node_pools.iter().filter(|it| takes(it, pod)).collect();
+        if !taking.is_empty() {
+            let limits = taking.iter().map(|it| allows(it, pod));
+            return Growth::NodePools {
+                names: taking.iter().map(|it| name(it).to_owned()).collect(),
+                most: limits.sum(),
+            };
+        }
+        if !self.cluster_autoscaler {
+            return Growth::None;
+        }
+        let selector = pod["spec"]["nodeSelector"].as_object();
+        let wanted = selector.into_iter().flatten();
+        let labels = wanted.filter(|(key, value)| {
+            let mut nodes = self.new.nodes();
+            !nodes.any(|it| it.label(key) == value.as_str())
+        });
+        Growth::ClusterAutoscaler {
+            labels: labels.map(|(key, value)| label(key, value)).collect(),
+        }
+    }
+}
+
+fn label(key: &str, value: &Value) -> String {
+    format!("{key}={}", value.as_str().unwrap_or_default())
+}
+
+fn name(node_pool: &Value) -> &str {
+    node_pool["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether a node of a `NodePool` can take pods like `pod`.
+fn takes(node_pool: &Value, pod: &Value) -> bool {
+    let template = &node_pool["spec"]["template"]["spec"];
+    let spec = &pod["spec"];
+    let selector = spec["nodeSelector"].as_object();
+    let by_selector = selector
+        .into_iter()
+        .flatten()
+        .all(|(key, value)| can_have(node_pool, key, value.as_str()));
+    let required =
+        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let by_affinity = required.is_null()
+        || list(&required["nodeSelectorTerms"])
+            .iter()
+            .any(|term| can_meet(node_pool, term));
+    node_pool["metadata"]["deletionTimestamp"].is_null()
+        && tolerates_all(&template["taints"], spec)
+        && by_selector
+        && by_affinity
+        && is_large_enough(node_pool, pod)
+}
+
+/// The requirements of a `NodePool` on a label.
+fn requirements<'a>(node_pool: &'a Value, key: &str) -> Vec<&'a Value> {
+    let all = list(&node_pool["spec"]["template"]["spec"]["requirements"]).iter();
+    all.filter(|it| it["key"] == *key).collect()
+}
+
+/// Whether its nodes can have a label with this value, or, without one, with any.
+fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> bool {
+    let own = &node_pool["spec"]["template"]["metadata"]["labels"][key];
+    if let Some(own) = own.as_str() {
+        return value.is_none_or(|it| it == own);
+    }
+    let requirements = requirements(node_pool, key);
+    if requirements.is_empty() {
+        // The default of Karpenter for what is not required.
+        if key == CAPACITY_TYPE {
+            return value.is_none_or(|it| it == "on-demand");
+        }
+        return KNOWN.iter().any(|it| key.starts_with(it));
+    }
+    value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
+}
+
+/// Whether its nodes can meet each expression of a term.
+fn can_meet(node_pool: &Value, term: &Value) -> bool {
+    list(&term["matchExpressions"]).iter().all(|it| {
+        let key = it["key"].as_str().unwrap_or_default();
+        match it["operator"].as_str() {
+            Some("In") => list(&it["values"])
+                .iter()
+                .any(|value| can_have(node_pool, key, value.as_str())),
+            Some("NotIn" | "DoesNotExist") => true,
+            _ => can_have(node_pool, key, None),
+        }
+    })
+}
+
+/// Whether one of the instance types that it names has room for the pod; true if it names none, or one that is not known.
+fn is_large_enough(node_pool: &Value, pod: &Value) -> bool {
+    let asked = Pod::of(pod);
+    requirements(node_pool, INSTANCE_TYPE)
+        .iter()
+        .filter(|it| it["operator"] == "In")
+        .all(|it| {
+            list(&it["values"]).iter().any(|name| {
+                let found = name.as_str().and_then(instance_type::lookup);
+                found.is_none_or(|it| {
+                    let status = serde_json::json!({"status": {"allocatable": it.allocatable()}});
+                    Node::of(&status).holds(&asked) > 0
+                })
+            })
+        })
+}
+
+/// How many more pods like `pod` the limits of a `NodePool` allow; `None` if they allow any number. Nodes are larger than
+/// the pods on them, so it is the most.
+fn allows(node_pool: &Value, pod: &Value) -> Option<u64> {
+    let limits = node_pool["spec"]["limits"].as_object()?;
+    let limit = Amounts::of(&node_pool["spec"]["limits"]);
+    let used = Amounts::of(&node_pool["status"]["resources"]);
+    let asked = Amounts::of_pod(pod);
+    let by_resource = limits.iter().filter_map(|(resource, value)| {
+        // What is no amount limits nothing that is known here.
+        amount(value)?;
+        let one = Some(asked.get(resource)).filter(|it| *it > 0)?;
+        let free = limit.get(resource) - used.get(resource);
+        Some(u64::try_from(free / one).unwrap_or_default())
+    });
+    by_resource.min()
+}
+
+/// How Karpenter, or AWS, may take the node away from a busy runner, and what prevents it.
+pub(super) fn losses(node_pools: &[Value], pool: &str, pod: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for node_pool in node_pools.iter().filter(|it| takes(it, pod)) {
+        let name = name(node_pool);
+        let is_spared = pod["metadata"]["annotations"][SPARED] == "true";
+        if !is_spared && consolidates(node_pool) {
+            found.push(format!(
+                "NodePool `{name}` consolidates nodes with pods on them, and would end jobs of pool `{pool}`: add `podMetadata: {{annotations: {{{SPARED}: \"true\"}}}}` to the pool, or set the NodePool's `consolidationPolicy: WhenEmpty`"
+            ));
+        }
+        if can_be_spot(node_pool) && can_select_spot(pod) {
+            found.push(format!(
+                "NodePool `{name}` may use Spot instances, which AWS takes back with two minutes' notice: a job of pool `{pool}` that takes longer is lost; `nodeSelector: {{{CAPACITY_TYPE}: on-demand}}` of the pool avoids them"
+            ));
+        }
+    }
+    found
+}
+
+/// Whether it replaces nodes on which there are pods: by default it does.
+fn consolidates(node_pool: &Value) -> bool {
+    let disruption = &node_pool["spec"]["disruption"];
+    let never = list(&disruption["budgets"]).iter().any(|it| {
+        it["nodes"] == "0" && it["schedule"].is_null() && list(&it["reasons"]).is_empty()
+    });
+    disruption["consolidationPolicy"] != "WhenEmpty"
+        && disruption["consolidateAfter"] != "Never"
+        && !never
+}
+
+fn can_be_spot(node_pool: &Value) -> bool {
+    can_have(node_pool, CAPACITY_TYPE, Some("spot"))
+}
+
+/// Whether the pod's own rules leave Spot instances open.
+fn can_select_spot(pod: &Value) -> bool {
+    let spec = &pod["spec"];
+    let selected = spec["nodeSelector"][CAPACITY_TYPE].as_str();
+    let required =
+        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let of_term = |term: &Value| {
+        list(&term["matchExpressions"])
+            .iter()
+            .filter(|it| it["key"] == CAPACITY_TYPE)
+            .all(|it| meets(it, Some("spot")))
+    };
+    selected.is_none_or(|it| it == "spot")
+        && (required.is_null() || list(&required["nodeSelectorTerms"]).iter().any(of_term))
+}

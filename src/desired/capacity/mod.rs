@@ -1,0 +1,200 @@
+//! How many runners of each pool the nodes hold, why the others would stay Pending, and what would hold them. Pure: no
+//! I/O.
+//!
+//! "How many more fit" is what kube-scheduler would do as long as no other pod is created ([`crate::scheduling`]). What
+//! several pools need together is the best case: the scheduler may place them worse.
+
+mod addresses;
+mod growth;
+mod needs;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::names::SCALE_SET_LABEL;
+use crate::{
+    profile::Pool,
+    scheduling::{Cluster, Pod},
+};
+
+pub use addresses::addresses;
+pub use growth::Growth;
+
+/// The label of a runner's pod with its pool's name, in the other mode than scale sets.
+const POOL_LABEL: &str = "runner-deployment-name";
+
+/// The nodes of a cluster and what is on them. Nodes must be seen before their pods.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The nodes with all pods.
+    cluster: Cluster,
+    /// The nodes with those pods that each new node has too.
+    new: Cluster,
+    /// The number of runners that have a node, by namespace and pool.
+    placed: BTreeMap<(String, String), u64>,
+    /// Karpenter's `NodePools`.
+    pub node_pools: Vec<Value>,
+    /// Whether Cluster Autoscaler has written its status.
+    pub cluster_autoscaler: bool,
+}
+
+/// What the nodes hold of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRoom {
+    /// The pool.
+    pub pool: String,
+    /// How many of its runners have a node.
+    pub placed: u64,
+    /// How many more fit, if no other pool gets more.
+    pub fits: u64,
+    /// What is missing for the largest minimum of its schedule.
+    pub minimum: Lack,
+    /// What is missing for its maximum.
+    pub maximum: Lack,
+    /// How busy runners may lose their node, and what prevents it.
+    pub losses: Vec<String>,
+    /// Why none of this is known.
+    pub not_known: Option<String>,
+}
+
+/// What is missing for a number of runners of a pool, if the pools before it in the profile have theirs too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// The number of runners.
+    pub wanted: u32,
+    /// How many of them stay Pending.
+    pub lacking: u64,
+    /// Why, in the words of kube-scheduler; empty if none does.
+    pub pending: String,
+    /// The nodes that would hold these, in words.
+    pub needs: Option<String>,
+    /// Who adds nodes for them.
+    pub growth: Growth,
+}
+
+impl Seen {
+    /// Looks at a node.
+    pub fn node(&mut self, node: &Value) {
+        self.cluster.add_node(node);
+        self.new.add_node(node);
+    }
+
+    /// Looks at a pod.
+    pub fn pod(&mut self, pod: &Value) {
+        self.cluster.add(pod);
+        if is_on_every_node(pod) {
+            self.new.add(pod);
+        }
+        let metadata = &pod["metadata"];
+        let labels = &metadata["labels"];
+        let pool = labels[POOL_LABEL]
+            .as_str()
+            .or_else(|| labels[SCALE_SET_LABEL].as_str());
+        let has_ended = matches!(
+            pod["status"]["phase"].as_str(),
+            Some("Succeeded" | "Failed")
+        );
+        if let (Some(pool), Some(namespace)) = (pool, metadata["namespace"].as_str())
+            && pod["spec"]["nodeName"].is_string()
+            && !has_ended
+        {
+            let key = (namespace.to_owned(), pool.to_owned());
+            *self.placed.entry(key).or_default() += 1;
+        }
+    }
+
+    /// What the nodes hold of each of `pools`, with the pod of one of its runners.
+    pub fn rooms(&self, pools: &[(&Pool, Value)]) -> Vec<PoolRoom> {
+        let (mut minimums, mut maximums) = (self.cluster.clone(), self.cluster.clone());
+        pools
+            .iter()
+            .map(|(pool, pod)| self.room(pool, pod, [&mut minimums, &mut maximums]))
+            .collect()
+    }
+
+    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+        let key = (pool.namespace.clone(), pool.name.clone());
+        let placed = self.placed.get(&key).copied().unwrap_or_default();
+        let mut room = PoolRoom {
+            pool: pool.name.clone(),
+            placed,
+            fits: 0,
+            minimum: Lack::default(),
+            maximum: Lack::default(),
+            losses: growth::losses(&self.node_pools, &pool.name, pod),
+            not_known: self.cluster.not_known(pod),
+        };
+        if room.not_known.is_some() {
+            return room;
+        }
+        room.fits = self.cluster.fits(&Pod::of(pod));
+        room.minimum = self.lack(pool, pod, (largest_minimum(pool), placed), minimums);
+        room.maximum = self.lack(pool, pod, (pool.max, placed), maximums);
+        room
+    }
+
+    /// What is missing for `wanted` runners of `pool`, of which `placed` have a node; `together` has the pools before it.
+    fn lack(
+        &self,
+        pool: &Pool,
+        pod: &Value,
+        (wanted, placed): (u32, u64),
+        together: &mut Cluster,
+    ) -> Lack {
+        let asked = Pod::of(pod);
+        let more = u64::from(wanted).saturating_sub(placed);
+        let lacking = more - together.fill(&asked, more);
+        if lacking == 0 {
+            return Lack {
+                wanted,
+                ..Lack::default()
+            };
+        }
+        Lack {
+            wanted,
+            lacking,
+            pending: together.room(&asked).pending,
+            needs: needs::needs(&self.new, pool, &asked, lacking),
+            growth: self.growth(pod),
+        }
+    }
+}
+
+/// The largest minimum of a pool: its own, or that of a window.
+fn largest_minimum(pool: &Pool) -> u32 {
+    let schedule = pool.schedule.iter();
+    let windows = schedule.flat_map(|it| &it.windows).map(|it| it.min);
+    windows.fold(pool.min, u32::max)
+}
+
+/// Whether a new node has such a pod too: of a `DaemonSet`, or one that the kubelet itself runs.
+fn is_on_every_node(pod: &Value) -> bool {
+    let owners = pod["metadata"]["ownerReferences"].as_array();
+    let mut owners = owners.into_iter().flatten();
+    owners.any(|it| it["kind"] == "DaemonSet" || it["kind"] == "Node")
+}
+
+/// `pod` with the requests that the API server adds: a container's limit, where it has no request.
+pub fn with_default_requests(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    for key in ["containers", "initContainers"] {
+        let containers = pod["spec"].get_mut(key).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let Some(limits) = container["resources"]["limits"].as_object().cloned() else {
+                continue;
+            };
+            for (resource, limit) in limits {
+                let requests = &mut container["resources"]["requests"];
+                if requests[&resource].is_null() {
+                    requests[resource] = limit;
+                }
+            }
+        }
+    }
+    pod
+}

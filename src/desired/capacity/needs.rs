@@ -1,0 +1,39 @@
+//! The nodes that a pool's maximum needs. Pure: no I/O.
+
+use serde_json::json;
+
+use crate::{
+    desired::pool::instance_type,
+    profile::Pool,
+    scheduling::{Cluster, Node, Pod},
+};
+
+/// The nodes that hold `count` more pods like `pod`, in words: like the node that holds the most of them, or, if no node
+/// takes one, of the pool's instance type. `None` if neither is known. `new` are the nodes as they are when they come.
+pub(super) fn needs(new: &Cluster, pool: &Pool, pod: &Pod, count: u64) -> Option<String> {
+    let best = new.nodes().max_by_key(|it| it.room(pod));
+    if let Some((node, each)) = best.map(|it| (it, it.room(pod))).filter(|it| it.1 > 0) {
+        let kind = node.label("node.kubernetes.io/instance-type");
+        let kind = kind.map(|it| format!(" ({it})")).unwrap_or_default();
+        return Some(format!(
+            "{} like `{}`{kind}, with {each} on each",
+            nodes(count.div_ceil(each)),
+            node.name()
+        ));
+    }
+    let name = pool.instance_type.as_deref()?;
+    let found = instance_type::lookup(name)?;
+    let node = json!({"status": {"allocatable": found.allocatable()}});
+    Some(match Node::of(&node).holds(pod) {
+        0 => format!("a larger instance type than `{name}`, which does not hold one"),
+        each => format!(
+            "about {} of `{name}`, with {each} on each: computed from the instance type, without DaemonSets",
+            nodes(count.div_ceil(each))
+        ),
+    })
+}
+
+fn nodes(count: u64) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} more node{s}")
+}

@@ -1,0 +1,66 @@
+//! Checks of the nodes' capacity: whether they hold each pool's largest minimum, and whether busy runners keep their node. Pure: no
+//! I/O.
+
+use crate::{
+    desired::capacity::PoolRoom,
+    doctor::{
+        check::{Check, Severity, Verdict, known},
+        snapshot::Snapshot,
+    },
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "nodes-hold-minimum",
+        category: "runners",
+        severity: Severity::Advice,
+        claim: "the nodes hold the largest minimum of each pool's schedule, or are seen to grow for it",
+        causes: &["api-server-answers", "nodes-ready", "pods-schedulable"],
+        judge: hold,
+    },
+    Check {
+        id: "busy-runners-keep-node",
+        category: "runners",
+        severity: Severity::Advice,
+        claim: "no NodePool of Karpenter takes the node of a busy runner away",
+        causes: &["api-server-answers"],
+        judge: keep,
+    },
+];
+
+fn hold(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let rooms = known(&snapshot.rooms)?;
+    let short: Vec<&PoolRoom> = rooms.iter().filter(|it| it.minimum.is_short()).collect();
+    if !short.is_empty() {
+        let found: Vec<String> = short.iter().map(|it| it.found(&it.minimum)).collect();
+        let mut fixes: Vec<String> = short.iter().map(|it| it.fix(&it.minimum)).collect();
+        fixes.truncate(3);
+        return Ok(Verdict::unless(&found, &fixes.join("; ")));
+    }
+    Ok(match rooms.iter().find_map(not_computed) {
+        Some(why) => Verdict::skipped(why),
+        None => Verdict::Holds,
+    })
+}
+
+/// Why the check does not apply to a pool.
+fn not_computed(room: &PoolRoom) -> Option<String> {
+    let pool = &room.pool;
+    if let Some(why) = &room.not_known {
+        return Some(format!("not computed for pool `{pool}`: {why}"));
+    }
+    room.minimum.depends_on_groups().then(|| {
+        format!(
+            "Cluster Autoscaler adds nodes for pool `{pool}`, and how large its groups may become is not read"
+        )
+    })
+}
+
+fn keep(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let losses = known(&snapshot.rooms)?.iter().flat_map(|it| &it.losses);
+    let found: Vec<String> = losses.cloned().collect();
+    Ok(Verdict::unless(
+        &found,
+        "change what is named there in the profile or the NodePool; then `arcctl up`",
+    ))
+}

@@ -1,0 +1,65 @@
+//! What the nodes hold of the pools that get new pods.
+
+use serde_json::Value;
+
+use super::{Subject, Trial, Trials};
+use crate::{
+    desired::capacity::with_default_requests, observe::capacity, plan::Plan, profile::Pool,
+    terminal::output::Output,
+};
+
+impl Trials<'_> {
+    /// Reports what the nodes hold of the pools that get new pods by `plan`, before any is made.
+    pub(super) async fn tell_capacity(&self, plan: &Plan, output: Output) {
+        let pools = self.pools_with_new_pods(plan);
+        if pools.is_empty() {
+            return;
+        }
+        match capacity::rooms(&self.session.context.kube, &pools).await {
+            Ok(rooms) => {
+                for room in rooms {
+                    for advice in room.advice() {
+                        output.note(format!("advice: {advice}"));
+                    }
+                    if let Some(why) = room.not_known {
+                        tracing::info!(
+                            "how many runners of pool `{}` the nodes hold is not computed: {why}",
+                            room.pool
+                        );
+                    }
+                }
+            }
+            Err(error) => output.note(format!(
+                "advice: how many runners the nodes hold could not be found out: {}",
+                error.document().message
+            )),
+        }
+    }
+
+    /// The pools, with the pod as the API server has admitted it, or as it will about be.
+    fn pools_with_new_pods(&self, plan: &Plan) -> Vec<(&Pool, Value)> {
+        let context = &self.session.context;
+        let made = self
+            .tried
+            .iter()
+            .filter(|it| self.is_made(plan, &it.subject));
+        made.filter_map(|tried| {
+            let Subject::Pool(registration) = &tried.subject else {
+                return None;
+            };
+            let mut pools = context.profile.pools.iter();
+            let pool = pools.find(|it| {
+                it.name == registration.pool && it.namespace == registration.namespace
+            })?;
+            let pod = if let Trial::Admitted(admitted) = &tried.trial {
+                (**admitted).clone()
+            } else {
+                // Its namespace is not there yet.
+                let pod = context.runner_pod(pool).ok()?;
+                with_default_requests(&pod)
+            };
+            Some((pool, pod))
+        })
+        .collect()
+    }
+}
