@@ -30,7 +30,7 @@ test: tools lint unit cluster ## what CI runs: six minutes once everything is bu
 
 # Which test is slow stands at the test: `#[ignore = "slow…"]`.
 test-slow: tools build ## all other tests: matrices, Prometheus, mutations, more generated cases
-	@tools/install.sh prometheus
+	@tools/install.sh prometheus registry
 	@ARCCTL_POLICY_CASES=10000 ARCCTL_RACE_SEEDS=200 cargo test --locked --workspace --lib --quiet -- policy:: races::
 	@ARCCTL_PROFILE_CASES=2000 ARCCTL_SCHEDULE_YEARS=1 cargo test --locked --workspace --test cli --quiet -- never_panic schedule_oracle
 	@tools/fuzz.sh brief

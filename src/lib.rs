@@ -33,6 +33,8 @@ pub mod migration;
 
 pub mod upgrade;
 
+pub mod bundle;
+
 pub mod clients;
 
 pub mod inventory;

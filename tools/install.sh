@@ -2,7 +2,7 @@
 # Builds the pinned tools into a cache outside the clone and links .tools/bin to them.
 # A tool's cache key is the hash of its pins, so a second call and a new clone build nothing.
 #   tools/install.sh [NAME…]     NAME: helm3 helm4 etcd kubernetes moto authenticator actionlint shellcheck
-#                                (default: these); prometheus; awscli helmfile ansible (for `make bench`);
+#                                (default: these); prometheus registry; awscli helmfile ansible (for `make bench`);
 #                                zig (with cargo-zigbuild, for `make dist`);
 #                                cargo-audit cargo-cyclonedx cargo-deb cargo-deny;
 #                                a directory of tools/versions, linked to .tools/NAME
@@ -126,6 +126,9 @@ tool() {
     # Without the clients of the clouds in which Prometheus could look for targets: half of what there is to compile.
     tags=remove_all_sd go_tool prometheus "" github.com/prometheus/prometheus/cmd/prometheus=prometheus \
       github.com/prometheus/prometheus/cmd/promtool=promtool ;;
+  # CNCF Distribution: the registry that bundles are pushed to.
+  registry)
+    go_tool registry "" github.com/distribution/distribution/v3/cmd/registry=registry ;;
   kubernetes) kubernetes kubernetes ;;
   kubernetes-*)
     [ -d "$here/versions/$1" ] || { echo "tools: tools/versions has no $1" >&2; exit 64; }

@@ -73,6 +73,8 @@ enum Command {
     Images(commands::images::ImagesArgs),
     /// Lock every chart and image by its digest, in `arcctl.lock` beside the profile
     Lock(commands::lock::LockArgs),
+    /// Put every chart and image of the profile into one file, and push it to a registry
+    Bundle(commands::bundle::BundleArgs),
     /// Show the calendar of effective minimums in the profile's time zone
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
@@ -108,6 +110,7 @@ impl Command {
             Self::Doctor(_) => "doctor",
             Self::Images(_) => "images",
             Self::Lock(_) => "lock",
+            Self::Bundle(_) => "bundle",
             Self::Schedule(_) => "schedule",
             Self::Smoke(_) => "smoke",
             Self::Render(_) => "render",
@@ -147,6 +150,11 @@ fn failure(command: &str, profile: &str, error: &Error) -> Value {
         }
         .document(Some(error)),
         "lock" => crate::report::lock::LockReport {
+            profile: profile.to_owned(),
+            ..Default::default()
+        }
+        .document(Some(error)),
+        "bundle" => crate::report::bundle::BundleReport {
             profile: profile.to_owned(),
             ..Default::default()
         }
@@ -250,6 +258,7 @@ async fn run(cli: &Cli, output: Output) -> Result<u8> {
         Command::Doctor(args) => Box::pin(commands::doctor::run(args, global, output)).await,
         Command::Images(args) => Box::pin(commands::images::run(args, global, output)).await,
         Command::Lock(args) => Box::pin(commands::lock::run(args, global, output)).await,
+        Command::Bundle(args) => Box::pin(commands::bundle::run(args, global, output)).await,
         Command::Schedule(args) => commands::schedule::run(args, global, output),
         Command::Smoke(args) => Box::pin(commands::smoke::run(args, global, output)).await,
         Command::Render(args) => Box::pin(commands::render::run(args, global, output)).await,

@@ -1,5 +1,6 @@
 //! Renders plans, runs, smoke tests and states as text, JSON, Markdown, and for CI. Pure: no I/O.
 
+pub mod bundle;
 mod change;
 pub mod doctor;
 pub mod explain;

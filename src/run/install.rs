@@ -70,6 +70,7 @@ pub(crate) async fn attempts(
             limit
                 .within("fetching the charts and asking for permissions", prepared)
                 .await?;
+            prove(session, limit).await?;
         }
         let timeouts = &session.context.profile.timeouts;
         let options = limit.options(timeouts, asked.adopt, !plan.is_unchanged());
@@ -129,6 +130,19 @@ pub(crate) async fn fetch_charts(session: &Session, plan: &Plan) -> Result<()> {
         });
     let fetched = charts.map(|chart| session.context.helm.fetch(chart));
     futures::future::try_join_all(fetched).await.map(|_| ())
+}
+
+/// Proves that the images of a bundle can be pulled; what an interruption has left is removed.
+async fn prove(session: &Session, limit: &RunLimit) -> Result<()> {
+    let (to_pull, context) = (&session.to_pull, &session.context);
+    let proof = to_pull.prove(context);
+    let proven = limit
+        .within("pulling each image in the cluster, as a proof", proof)
+        .await;
+    if proven.is_err() {
+        to_pull.withdraw(context).await;
+    }
+    proven
 }
 
 /// Runs base phase, lease, inventory, and then the rest; without changes it only waits.

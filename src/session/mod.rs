@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod aws_facts;
+pub(crate) mod bundle;
 mod cluster_facts;
 pub(crate) mod conflicts;
 pub(crate) mod connection;
@@ -34,6 +35,7 @@ use crate::{
     },
     desired::{
         Desired, DesiredError, Facts, desired, order,
+        pool::pull_proof::ToPull,
         resource::{Id, Resource},
         scale_set::upgrade,
         teardown::Records,
@@ -69,8 +71,10 @@ pub(super) struct Session {
     pub desired: Vec<Desired>,
     /// Recorded resources that left the profile and no longer exist: a run that writes removes their records.
     pub gone: BTreeSet<String>,
-    /// The lock beside the profile, compared.
+    /// The lock beside the profile, or that of a bundle, compared.
     pub lock: Locked,
+    /// What a run must prove before it changes anything: that these images can be pulled in the cluster.
+    pub to_pull: ToPull,
     /// The migrations of this profile's pools that are in progress.
     pub migrations: Vec<Migration>,
     /// What is in progress, in words: migrations, and an upgrade.
@@ -97,17 +101,34 @@ impl Session {
     }
 
     /// Connects, reads the facts, and checks everything that can be checked before the first write.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one thing after the other that has to be set up"
-    )]
     pub(super) async fn open(
         global: &GlobalArgs,
         file: ProfileFile,
         adopt: bool,
         output: Output,
     ) -> Result<Self> {
-        let lock_file = lock::read(global)?;
+        Box::pin(Self::locked(
+            global,
+            file,
+            lock::read(global)?,
+            adopt,
+            output,
+        ))
+        .await
+    }
+
+    /// The same with a lock, wherever it is from.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one thing after the other that has to be set up"
+    )]
+    pub(super) async fn locked(
+        global: &GlobalArgs,
+        file: ProfileFile,
+        lock_file: Option<LockFile>,
+        adopt: bool,
+        output: Output,
+    ) -> Result<Self> {
         let mut connection = Box::pin(Connection::open(global, &file.profile)).await?;
         let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = hidden_variables(&file.profile.token_sources());
@@ -201,6 +222,7 @@ impl Session {
             eks,
             gone: BTreeSet::new(),
             lock,
+            to_pull: ToPull::default(),
             migrations: inventory.migrations.clone(),
             notices: inventory.notices(),
         };
@@ -217,6 +239,7 @@ impl Session {
             eks,
             gone: BTreeSet::new(),
             lock: Locked::default(),
+            to_pull: ToPull::default(),
             migrations: Vec::new(),
             notices: Vec::new(),
         }

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "src/desired/",
     "src/migration/",
     "src/upgrade/",
+    "src/bundle/",
     "src/report/",
     "src/plan/",
     "src/secret/",

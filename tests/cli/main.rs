@@ -5,6 +5,7 @@ mod administrator;
 mod architecture;
 mod aws_administrator;
 mod aws_permissions;
+mod bundle;
 mod ci;
 mod desired;
 mod dist;

@@ -10,7 +10,7 @@ use crate::{
     report::{self, plan::Layout},
     run::{READING, install::fetch_charts, pod_dry_runs::try_pods},
     session::{
-        Session, image_pulls, lock,
+        bundle, image_pulls, lock,
         teardown::{self, RemovalArgs},
     },
     terminal::{
@@ -37,8 +37,11 @@ pub(crate) struct PlanArgs {
     /// Plan to take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
+    /// Plan with the charts and images of a bundle, as `up --bundle`
+    #[arg(long, value_name = "BUNDLE", conflicts_with = "offline")]
+    bundle: Option<String>,
     /// Show what `teardown` would delete
-    #[arg(long, conflicts_with_all = ["offline", "adopt"])]
+    #[arg(long, conflicts_with_all = ["offline", "adopt", "bundle"])]
     teardown: bool,
     #[command(flatten)]
     removal: RemovalArgs,
@@ -98,7 +101,10 @@ async fn of_cluster(
     global: &GlobalArgs,
     output: Output,
 ) -> Result<(Plan, Option<Error>)> {
-    let mut session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+    let source = args.bundle.as_deref();
+    let opened = bundle::session(source, file, global, args.adopt, output);
+    // The charts of a bundle are there as long as the plan is made.
+    let (mut session, _bundle) = Box::pin(opened).await?;
     output.note_sentence(&session.target(), 2);
     session.say_migrations(output);
     let (plan, mut trials) = tokio::join!(

@@ -18,7 +18,7 @@ use crate::{
         not_started, tell,
     },
     secret,
-    session::{Session, teardown::advice},
+    session::{Session, bundle, teardown::advice},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -40,6 +40,10 @@ pub(crate) struct UpArgs {
     /// Take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
+    /// Install from a bundle: charts and images come from it, and from nowhere else. As `oci://REGISTRY/PATH`, or a file
+    /// whose images were pushed to `images.registry`
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<String>,
     /// Write the times of all steps to a file, for `chrome://tracing` or Perfetto
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -54,14 +58,17 @@ pub(crate) async fn run(args: &UpArgs, global: &GlobalArgs, output: Output) -> R
     let name = file.profile.name.clone();
     let mut limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let opened = async {
-        let session = Box::pin(Session::open(global, file, args.adopt, output)).await?;
+        let source = args.bundle.as_deref();
+        let opened = bundle::session(source, file, global, args.adopt, output);
+        let (session, bundle) = Box::pin(opened).await?;
         output.note_sentence(&session.target(), 2);
         session.say_migrations(output);
         session.lock.check()?;
         advice::refuse_own_runner(&session.context, &session.desired).await?;
-        Ok(session)
+        Ok((session, bundle))
     };
-    let mut session = match limit.within(READING, opened).await {
+    // The charts of a bundle are there as long as the run.
+    let (mut session, _bundle) = match limit.within(READING, opened).await {
         Ok(session) => session,
         Err(error) => {
             let run = Run::refused(&name, started, error);

@@ -72,6 +72,14 @@ impl Helm {
         Ok(Archive { digest, provenance })
     }
 
+    /// Fetches a chart; the path of its archive, which is not a directory.
+    pub async fn fetched(&self, chart: &Chart) -> Result<PathBuf> {
+        self.major().await?;
+        let path = self.pull(chart).await?;
+        digest(chart, &path)?;
+        Ok(path)
+    }
+
     /// The path of an archive that has the digest of the lock; without a lock, of any.
     pub(super) fn as_locked(&self, chart: &Chart, path: PathBuf) -> Result<PathBuf> {
         let Some(locked) = &self.locked else {

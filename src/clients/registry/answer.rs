@@ -136,8 +136,8 @@ impl Answer {
     }
 }
 
-/// The error for an answer that refuses; with so many logins it was tried.
-pub(super) fn refused(answer: &Answer, address: &Address, logins: usize) -> Error {
+/// The error for an answer that refuses; with so many logins it was tried. `purpose` is `read` or `write`.
+pub(super) fn refused(answer: &Answer, address: &Address, logins: usize, purpose: &str) -> Error {
     let status = answer.status.as_u16();
     let said = answer.said().map_or_else(
         || format!("the registry returned HTTP {status}"),
@@ -153,16 +153,21 @@ pub(super) fn refused(answer: &Answer, address: &Address, logins: usize) -> Erro
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if logins > 0 => new(
             ErrorKind::Unauthorized,
             match logins {
-                1 => format!("the registry `{host}` does not let this login read `{}`", address.repository),
-                _ => format!("the registry `{host}` lets none of {logins} logins read `{}`", address.repository),
+                1 => format!("the registry `{host}` does not let this login {purpose} `{}`", address.repository),
+                _ => format!("the registry `{host}` lets none of {logins} logins {purpose} `{}`", address.repository),
             },
         )
         .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`; a registry answers the same for a repository that does not exist")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => new(
             ErrorKind::Unauthorized,
-            format!("the registry `{host}` lets nobody read `{}` without a login", address.repository),
+            format!("the registry `{host}` lets nobody {purpose} `{}` without a login", address.repository),
         )
         .hint(format!("sign in with `docker login {host}` on this machine, or name a Secret in `images.pullSecrets` of the profile (arcctl starts no credential helper); a registry answers the same for a repository that does not exist")),
+        StatusCode::NOT_FOUND if purpose == "write" => new(
+            ErrorKind::Failed,
+            format!("the registry `{host}` has no repository `{}`", address.repository),
+        )
+        .hint("create the repository first: some registries, as ECR without a template for it, make none when something is pushed"),
         StatusCode::NOT_FOUND => new(
             ErrorKind::Failed,
             format!("the registry `{host}` has no repository `{}`", address.repository),
@@ -254,13 +259,15 @@ mod tests {
             (500, 0, 1, "curl -i https://ghcr.io/v2/"),
         ] {
             let body = r#"{"errors": [{"code": "DENIED", "message": "no\u001b[31m"}]}"#;
-            let error = refused(&answer(status, &[], body), &address, logins);
+            let error = refused(&answer(status, &[], body), &address, logins, "read");
             assert_eq!(error.kind.exit_code(), code, "{status}");
             assert!(error.hint.as_ref().unwrap().contains(hint), "{error}");
             let told = error.to_string();
             assert_eq!(told.matches("DENIED").count(), 1, "{told}");
             assert!(!told.contains('\u{1b}'), "{told}");
         }
+        let none = refused(&answer(404, &[], ""), &address, 0, "write");
+        assert!(none.hint.unwrap().contains("create the repository"));
         assert_eq!(answer(500, &[], "<html>").said(), None);
     }
 }

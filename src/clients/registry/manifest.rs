@@ -27,6 +27,17 @@ pub struct Manifest {
     pub platforms: BTreeMap<String, String>,
 }
 
+/// A manifest or an index as the registry sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: String,
+    /// Its bytes, which have this digest.
+    pub bytes: Vec<u8>,
+}
+
 /// An index, or a manifest, which has none of its keys.
 #[derive(Deserialize)]
 struct Body {
@@ -56,6 +67,26 @@ impl Repository<'_> {
         }
         let answer = self.succeeded(answer)?;
         read(&answer, reference, &self.address).map(Some)
+    }
+
+    /// The bytes of a manifest or an index, which have the digest that they are named by; `None` if there is none.
+    pub async fn fetched(&self, reference: &str) -> Result<Option<Document>> {
+        let url = self.address.url(&format!("manifests/{reference}"))?;
+        let answer = self.answered(&Method::GET, &url, MANIFESTS).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.succeeded(answer)?;
+        let digest = read(&answer, reference, &self.address)?.digest;
+        // A type in the document is the type of the document; the header may have parameters.
+        let body: serde_json::Value = answer.json(&self.address)?;
+        let header = answer.header("content-type").unwrap_or_default();
+        let header = header.split(';').next().unwrap_or_default().trim();
+        Ok(Some(Document {
+            media_type: body["mediaType"].as_str().unwrap_or(header).to_owned(),
+            digest,
+            bytes: answer.bytes().to_vec(),
+        }))
     }
 
     /// What a tag or a digest stands for now, without its platforms; `None` if there is none. Docker Hub does not count this
@@ -103,7 +134,7 @@ fn moved(status: StatusCode) -> bool {
 }
 
 /// The place that a registry sends to: with https, or on this machine if the registry is there too.
-fn elsewhere(address: &Address, from: &Url, location: Option<&str>) -> Result<Url> {
+pub(super) fn elsewhere(address: &Address, from: &Url, location: Option<&str>) -> Result<Url> {
     let to = location.and_then(|it| from.join(it).ok());
     let is_safe = |it: &Url| {
         let local = || address.is_local() && it.host_str().is_some_and(is_local);

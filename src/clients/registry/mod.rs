@@ -1,16 +1,20 @@
-//! A client for image registries: the tags of a repository, and the manifest of one (OCI distribution specification 1.1).
+//! A client for image registries: tags, manifests and blobs of a repository, read and written (OCI distribution
+//! specification 1.1).
 //!
 //! It sends a credential only to the registry that it is for, and to the token server that this registry names. It follows
-//! redirects of manifests only, and without a credential. Every call has a timeout, and every answer a limit.
+//! redirects of manifests and blobs only, and without a credential. Every call has a timeout, and every answer a limit.
 
 mod address;
 mod answer;
+mod blobs;
 mod challenge;
 pub mod login;
 mod manifest;
+mod push;
 
 pub use address::Address;
-pub use manifest::Manifest;
+pub use manifest::{Document, Manifest};
+pub use push::Source;
 
 use std::{
     collections::BTreeSet,
@@ -52,6 +56,9 @@ const PAGES: usize = 200;
 /// What a manifest may be.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
+/// What a request has beside its method, its URL and the credential.
+type Parts<'p> = &'p (dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder + Sync);
+
 #[derive(Deserialize)]
 struct Tags {
     /// Null where a repository has none.
@@ -63,6 +70,8 @@ pub struct Repository<'a> {
     http: reqwest::Client,
     address: Address,
     logins: Vec<&'a Login>,
+    /// What is done with the repository, for messages.
+    purpose: &'static str,
     /// Which of the logins the registry has accepted last.
     accepted: AtomicUsize,
     /// The `Authorization` that the registry has accepted last.
@@ -87,9 +96,22 @@ impl<'a> Repository<'a> {
             http,
             address,
             logins,
+            purpose: "read",
             accepted: AtomicUsize::new(0),
             authorization: Mutex::default(),
         })
+    }
+
+    /// Where it is.
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The same, to write into it.
+    #[must_use]
+    pub fn for_writing(mut self) -> Self {
+        self.purpose = "write";
+        self
     }
 
     /// All tags, page by page.
@@ -147,7 +169,24 @@ impl<'a> Repository<'a> {
     /// accepts one: another may be for other repositories of the same host, or no longer valid. The answer may be of any
     /// status but 401.
     async fn answered(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
-        let answer = self.attempts(method, url, accept).await?;
+        self.exchanged(
+            method,
+            url,
+            &|it| it.header(header::ACCEPT, accept),
+            ATTEMPTS,
+        )
+        .await
+    }
+
+    /// The same with any parts, and at most so many attempts: a request that must not be sent twice has one.
+    async fn exchanged(
+        &self,
+        method: &Method,
+        url: &Url,
+        parts: Parts<'_>,
+        most: u32,
+    ) -> Result<Answer> {
+        let answer = self.attempts(method, url, parts, most).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -165,7 +204,8 @@ impl<'a> Repository<'a> {
                     continue;
                 }
             }
-            let answer = self.attempts(method, url, accept).await?;
+            let answer = self.attempts(method, url, parts, most).await?;
+            // For a blob a registry may name another place.
             if answer.status.is_success() || answer.status.is_redirection() {
                 self.accepted.store(index, Ordering::Relaxed);
                 return Ok(answer);
@@ -220,7 +260,7 @@ impl<'a> Repository<'a> {
             Some(Login::Basic { .. }) | None => Method::GET,
         };
         let request = || self.token_request(&url, login);
-        let answer = retried(&method, &url, host, request).await?;
+        let answer = retried(&method, &url, host, request, ATTEMPTS).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
@@ -254,7 +294,7 @@ impl<'a> Repository<'a> {
 
     /// The error for an answer that refuses, without what was sent: a server's message may repeat it.
     fn refused(&self, answer: &Answer) -> Error {
-        let mut error = refused(answer, &self.address, self.logins.len());
+        let mut error = refused(answer, &self.address, self.logins.len(), self.purpose);
         for secret in self.logins.iter().flat_map(|it| it.secrets()) {
             error = error.without(secret);
         }
@@ -264,15 +304,18 @@ impl<'a> Repository<'a> {
         }
     }
 
-    async fn attempts(&self, method: &Method, url: &Url, accept: &str) -> Result<Answer> {
+    async fn attempts(
+        &self,
+        method: &Method,
+        url: &Url,
+        parts: Parts<'_>,
+        most: u32,
+    ) -> Result<Answer> {
         let request = || {
-            let request = self
-                .http
-                .request(method.clone(), url.clone())
-                .header(header::ACCEPT, accept);
+            let request = parts(self.http.request(method.clone(), url.clone()));
             authorized(request, self.remembered().as_ref())
         };
-        retried(method, url, &self.address.host, request).await
+        retried(method, url, &self.address.host, request, most).await
     }
 
     fn remember(&self, authorization: Secret) {
@@ -299,12 +342,13 @@ async fn retried(
     url: &Url,
     host: &str,
     request: impl Fn() -> reqwest::RequestBuilder,
+    most: u32,
 ) -> Result<Answer> {
     let mut attempt = 1;
     loop {
         match sent(method, url, attempt, request()).await {
-            Ok(answer) if attempt >= ATTEMPTS || !answer.may_pass() => return Ok(answer),
-            Err(error) if attempt >= ATTEMPTS || !error.may_pass() => {
+            Ok(answer) if attempt >= most || !answer.may_pass() => return Ok(answer),
+            Err(error) if attempt >= most || !error.may_pass() => {
                 return Err(unreachable(&error, host));
             }
             _ => pause(backoff(attempt)).await,

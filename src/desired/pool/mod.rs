@@ -10,6 +10,7 @@ pub(crate) mod pod_rules;
 pub mod prepull;
 pub mod probe;
 pub(crate) mod proxy;
+pub mod pull_proof;
 pub mod references;
 pub mod runner_deployment;
 pub mod runner_version;

@@ -199,16 +199,20 @@ fn node_of(pod: &Value) -> Option<&str> {
     })
 }
 
+/// How far the images of a pod are.
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
+    /// The node has all of them.
     Pulled,
+    /// It does not have all of them yet.
     Pending,
+    /// Why it cannot get one.
     Failed(String),
 }
 
 /// How far a pod is. A container that cannot be created or started has its image (kubernetes,
 /// `kuberuntime.startContainer`: the image is pulled first).
-fn state(pod: &Value) -> State {
+pub(super) fn state(pod: &Value) -> State {
     let status = &pod["status"];
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     if status["phase"] == "Failed" {

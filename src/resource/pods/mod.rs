@@ -5,6 +5,7 @@ pub(crate) mod image_pull;
 pub mod made;
 pub mod new_namespace;
 pub mod parts;
+mod pull_proof;
 pub(crate) mod quota;
 pub mod references;
 pub mod refusal;

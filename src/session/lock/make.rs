@@ -115,7 +115,10 @@ async fn charts(
 }
 
 /// Every image, with the ids of the resources that name it.
-async fn sources(helm: &Helm, needed: &Needed) -> Result<BTreeMap<String, BTreeSet<String>>> {
+pub(crate) async fn sources(
+    helm: &Helm,
+    needed: &Needed,
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let mut from: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (image, ids) in &needed.images {
         let ids = ids.iter().map(ToString::to_string);

@@ -288,6 +288,37 @@ pub(super) fn lock_document() -> Value {
     .document(Some(&error()))
 }
 
+/// A bundle that was made and pushed.
+pub(super) fn bundle_document() -> Value {
+    let lock = json!({"version": 1, "profile": "x",
+        "charts": [{"name": "cert-manager", "version": "1", "repository": "a path", "archive": "sha256:1",
+            "values": "sha256:3", "provenance": {"state": "missing"}, "locked": "2026-11-27T00:00:00Z"}],
+        "images": [{"image": "bundle.invalid/a/b:1", "digest": "sha256:4",
+            "platforms": {"linux/amd64": "sha256:5"}, "from": ["x"], "locked": "2026-11-27T00:00:00Z"}]});
+    report::bundle::BundleReport {
+        profile: "x".into(),
+        created: Some(report::bundle::Created {
+            file: "x.bundle.tar".into(),
+            bytes: 1,
+            platforms: vec!["linux/amd64".into()],
+            lock: Lock::parse(&lock.to_string()).unwrap(),
+        }),
+        pushed: Some(report::bundle::Pushed {
+            file: "x.bundle.tar".into(),
+            registry: "r.example.com/x".into(),
+            parts: vec![report::bundle::PushedPart {
+                place: "a/b:1".into(),
+                digest: "sha256:4".into(),
+                present: false,
+                blobs: 1,
+                bytes: 1,
+            }],
+        }),
+        elapsed: std::time::Duration::from_millis(1),
+    }
+    .document(Some(&error()))
+}
+
 /// A check that is broken, and one that follows from it.
 pub(super) fn doctor_document() -> Value {
     let finding = |id, follows| Finding {

@@ -168,6 +168,7 @@ fn failures() -> Vec<Value> {
         (&["doctor"][..], "arcctl.doctor/v1"),
         (&["images", "update"][..], "arcctl.images/v1"),
         (&["lock"][..], "arcctl.lock/v1"),
+        (&["bundle", "create"][..], "arcctl.bundle/v1"),
         (
             &["migrate", "basic", "--to", "scaleSet", "--yes"][..],
             "arcctl.migration/v1",
@@ -224,6 +225,7 @@ fn every_key_of_every_document_is_documented_and_every_documented_key_is_emitted
         status_document(),
         images_document(),
         lock_document(),
+        bundle_document(),
         migration_document(),
         crate::upgrade::document(),
         doctor_document(),

@@ -1,6 +1,7 @@
 //! Pools: their keys, their pods, the room for them, and jobs on them.
 
 pub(crate) mod absent;
+mod bundle;
 mod capacity;
 pub(crate) mod first_replicas;
 mod images;

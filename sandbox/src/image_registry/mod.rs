@@ -1,9 +1,14 @@
-//! A stand-in for an image registry: tags, page by page, and the index of each, behind a token server (OCI distribution
-//! specification 1.1, and the token authentication of Docker's registry). It has no layers.
+//! A stand-in for an image registry: tags, page by page, with their images, behind a token server (OCI distribution
+//! specification 1.1, and the token authentication of Docker's registry). If it is told to, it takes what is pushed, and
+//! sends blobs from elsewhere.
 //!
 //! As registry.k8s.io it may send to another place for manifests, where nobody signs in.
 //!
-//! Its faults: a tag that moves, one that goes, and a digest that is not that of what it sends.
+//! Its faults: a tag that moves, one that goes, a digest that is not that of what it sends, blobs and pieces that end early,
+//! and requests that are refused from some time on.
+
+mod content;
+mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,19 +18,26 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, LOCATION, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LINK, LOCATION, RANGE,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use self::content::image;
+use self::store::Store;
 use crate::listen::{Body, Server, Unanswered, whole};
 
-/// The media type of an index.
+/// The media types of an index and of a manifest.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// Where blobs are, if they are elsewhere.
+const ELSEWHERE: &str = "/elsewhere/";
 
 /// The path of the place that wants no login.
 const OPEN: &str = "/open";
@@ -44,6 +56,10 @@ pub struct Options {
     pub latency: Duration,
     /// For how many requests a token is good.
     pub uses: u32,
+    /// Whether it takes what is pushed.
+    pub writable: bool,
+    /// Whether it redirects to another place for blobs, which wants no credential.
+    pub redirects: bool,
 }
 
 impl Default for Options {
@@ -56,6 +72,8 @@ impl Default for Options {
             page: 3,
             latency: Duration::from_millis(20),
             uses: u32::MAX,
+            writable: false,
+            redirects: false,
         }
     }
 }
@@ -63,7 +81,15 @@ impl Default for Options {
 #[derive(Default)]
 struct State {
     /// The tokens that are out: for which repository, and for how many more requests.
-    tokens: BTreeMap<String, (String, u32)>,
+    tokens: BTreeMap<String, (Scope, u32)>,
+    /// What was pushed.
+    store: Store,
+    /// How many requests are still answered.
+    answers: Option<u64>,
+    /// How many of the next blobs end after a half.
+    cuts: u32,
+    /// How many bytes of blobs were sent.
+    blob_bytes: u64,
     requests: u64,
     /// The status every request is refused with.
     refusal: Option<StatusCode>,
@@ -76,6 +102,13 @@ struct State {
     /// Where it sends to for manifests.
     elsewhere: Option<String>,
     violations: BTreeSet<String>,
+}
+
+/// What a token is for.
+#[derive(Clone, PartialEq, Eq)]
+struct Scope {
+    name: String,
+    writes: bool,
 }
 
 struct Shared {
@@ -128,7 +161,9 @@ impl ImageRegistry {
 
     /// What was wrong with the requests it had.
     pub fn violations(&self) -> Vec<String> {
-        self.shared.state().violations.iter().cloned().collect()
+        let state = self.shared.state();
+        let all = state.violations.union(&state.store.violations);
+        all.cloned().collect()
     }
 
     /// Has a tag name another image from now on.
@@ -148,6 +183,37 @@ impl ImageRegistry {
         self.shared.state().lies = lies;
     }
 
+    /// Refuses every request after this many, until told otherwise.
+    pub fn answer_only(&self, requests: Option<u64>) {
+        self.shared.state().answers = requests;
+    }
+
+    /// Ends the next blobs that it sends after a half.
+    pub fn cut(&self, blobs: u32) {
+        self.shared.state().cuts = blobs;
+    }
+
+    /// Takes only the half of the next pieces that are sent to it, and refuses them then.
+    pub fn break_pieces(&self, pieces: u32) {
+        self.shared.state().store.broken_pieces = pieces;
+    }
+
+    /// How many bytes of blobs it has sent.
+    pub fn blob_bytes(&self) -> u64 {
+        self.shared.state().blob_bytes
+    }
+
+    /// How many blobs were sent to it, and how many it has taken from another repository.
+    pub fn pushed(&self) -> (u32, u32) {
+        let state = self.shared.state();
+        (state.store.sent, state.store.mounted)
+    }
+
+    /// What was pushed to it, as `REPOSITORY:TAG` and `REPOSITORY@DIGEST`.
+    pub fn references(&self) -> Vec<String> {
+        self.shared.state().store.references()
+    }
+
     /// Sends to another place for manifests from now on: to `BASE/NAME/manifests/REFERENCE`.
     pub fn send_to(&self, base: Option<String>) {
         self.shared.state().elsewhere = base;
@@ -160,44 +226,66 @@ impl ImageRegistry {
 
     /// The digest of a tag that has not been moved.
     pub fn digest(repository: &str, tag: &str) -> String {
-        digest(&index(repository, tag, 0))
+        digest(&image(repository, tag, 0).index)
     }
 }
 
+/// A manifest or an index: its media type and its bytes.
+type Document = (String, Bytes);
+
+fn document(media_type: &str, text: &str) -> Document {
+    (media_type.to_owned(), Bytes::from(text.to_owned()))
+}
+
 impl State {
-    /// The index that a tag or a digest names now.
-    fn find(&self, name: &str, tags: &[String], reference: &str) -> Option<String> {
+    /// The manifest or index that a tag or a digest names now.
+    fn find(&self, name: &str, tags: &[String], reference: &str) -> Option<Document> {
         let is_digest = reference.starts_with("sha256:");
-        tags.iter().find_map(|tag| {
+        let found = tags.iter().find_map(|tag| {
             let key = (name.to_owned(), tag.clone());
             let moves = self.moves.get(&key).copied().unwrap_or_default();
             if is_digest {
                 // What a tag has named before is still there.
-                let mut all = (0..=moves).map(|it| index(name, tag, it));
-                return all.find(|it| digest(it) == reference);
+                return (0..=moves).map(|it| image(name, tag, it)).find_map(|it| {
+                    if digest(&it.index) == reference {
+                        return Some(document(INDEX, &it.index));
+                    }
+                    Some(document(MANIFEST, it.manifests.get(reference)?))
+                });
             }
             let is_there = tag == reference && !self.removed.contains(&key);
-            is_there.then(|| index(name, tag, moves))
+            is_there.then(|| document(INDEX, &image(name, tag, moves).index))
+        });
+        found.or_else(|| {
+            let (media_type, bytes) = self.store.manifest(name, reference)?;
+            Some((media_type.to_owned(), bytes.clone()))
         })
     }
-}
 
-/// The index of a tag after a number of moves: two platforms, and the attestation that `BuildKit` adds.
-fn index(name: &str, tag: &str, moves: u32) -> String {
-    let manifest = |os: &str, architecture: &str| {
-        json!({
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "digest": digest(&format!("{name}:{tag} {os}/{architecture} {moves}")),
-            "size": 1000,
-            "platform": {"os": os, "architecture": architecture},
-        })
-    };
-    json!({
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": [manifest("linux", "amd64"), manifest("linux", "arm64"), manifest("unknown", "unknown")],
-    })
-    .to_string()
+    /// The blob with a digest.
+    fn blob(&self, name: &str, tags: &[String], digest: &str) -> Option<Bytes> {
+        let found = tags.iter().find_map(|tag| {
+            let key = (name.to_owned(), tag.clone());
+            let moves = self.moves.get(&key).copied().unwrap_or_default();
+            (0..=moves).find_map(|it| {
+                let image = image(name, tag, it);
+                image.blobs.get(digest).map(|it| Bytes::from(it.clone()))
+            })
+        });
+        found.or_else(|| self.store.blob(name, digest).cloned())
+    }
+
+    /// Whether a request is still answered.
+    fn answers(&mut self) -> bool {
+        match &mut self.answers {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
+    }
 }
 
 async fn answer(
@@ -210,7 +298,8 @@ async fn answer(
     let host = header(&request, &http::header::HOST).to_owned();
     let mut state = shared.state();
     state.requests += 1;
-    if let Some(status) = state.refusal {
+    let told = (!state.answers()).then_some(StatusCode::SERVICE_UNAVAILABLE);
+    if let Some(status) = state.refusal.or(told) {
         return Ok(refusal(status, "UNAVAILABLE", "told to refuse"));
     }
     let path = request.uri.path().to_owned();
@@ -222,62 +311,159 @@ async fn answer(
             _ => token(state, options, &request, &query),
         });
     }
+    if let Some(rest) = path.strip_prefix(ELSEWHERE) {
+        return Ok(elsewhere(&mut state, &shared.options, &request, rest));
+    }
     if let Some(rest) = path.strip_prefix(OPEN) {
         return Ok(open(&mut state, &shared.options, &request, rest));
     }
     let Some(rest) = path.strip_prefix("/v2/") else {
-        return Ok(refusal(
-            StatusCode::NOT_FOUND,
-            "NAME_UNKNOWN",
-            "no such path",
-        ));
+        return Ok(not_found("NAME_UNKNOWN", "no such path"));
     };
     let Some((name, what)) = taken_apart(rest) else {
-        return Ok(refusal(
-            StatusCode::NOT_FOUND,
-            "UNSUPPORTED",
-            "no such operation",
-        ));
+        return Ok(not_found("UNSUPPORTED", "no such operation"));
     };
     if let (What::Manifest(reference), Some(base)) = (&what, &state.elsewhere) {
         return Ok(redirect(&format!("{base}/{name}/manifests/{reference}")));
     }
-    if let Some(refused) = unauthorized(&mut state, &request, &host, name) {
+    let writes = !matches!(request.method, Method::GET | Method::HEAD);
+    if let Some(refused) = unauthorized(&mut state, &request, &host, (name, writes)) {
         return Ok(refused);
     }
-    let Some(tags) = shared.options.tags.get(name) else {
+    let known = shared.options.tags.get(name);
+    if known.is_none() && !shared.options.writable {
+        let message = "repository name not known to registry";
+        return Ok(not_found("NAME_UNKNOWN", message));
+    }
+    if writes && !shared.options.writable {
+        let message = "the registry is read-only";
         return Ok(refusal(
-            StatusCode::NOT_FOUND,
-            "NAME_UNKNOWN",
-            "repository name not known to registry",
+            StatusCode::METHOD_NOT_ALLOWED,
+            "UNSUPPORTED",
+            message,
         ));
+    }
+    let tags = known.map(Vec::as_slice).unwrap_or_default();
+    let asked = Asked {
+        request: &request,
+        name,
+        tags,
+        query: &query,
     };
-    Ok(match what {
-        What::Tags if request.method == Method::GET => {
-            for key in query
-                .keys()
-                .filter(|it| !["n", "last"].contains(&it.as_str()))
-            {
-                state.violations.insert(format!("the parameter `{key}`"));
+    Ok(asked.answer(&mut state, &shared.options, what, body))
+}
+
+/// A request for something of a repository.
+struct Asked<'a> {
+    request: &'a Parts,
+    name: &'a str,
+    tags: &'a [String],
+    query: &'a BTreeMap<String, String>,
+}
+
+impl Asked<'_> {
+    fn answer(
+        &self,
+        state: &mut State,
+        options: &Options,
+        what: What<'_>,
+        body: Bytes,
+    ) -> Response<Body> {
+        let (request, name) = (self.request, self.name);
+        match what {
+            What::Tags if request.method == Method::GET => {
+                let known = ["n", "last"];
+                let keys = self.query.keys();
+                for key in keys.filter(|it| !known.contains(&it.as_str())) {
+                    state.violations.insert(format!("the parameter `{key}`"));
+                }
+                page(name, self.tags, self.query, options.page)
             }
-            page(name, tags, &query, shared.options.page)
+            What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
+            What::Manifest(reference) if request.method == Method::PUT => {
+                let store = &mut state.store;
+                store.put_manifest(request, name, reference, body)
+            }
+            What::Manifest(reference) => {
+                if !header(request, &ACCEPT).contains(INDEX) {
+                    let what = "a manifest without `Accept` of an index";
+                    state.violations.insert(what.into());
+                }
+                match state.find(name, self.tags, reference) {
+                    Some(found) => manifest(&found, &request.method, state.lies),
+                    None => not_found("MANIFEST_UNKNOWN", "manifest unknown"),
+                }
+            }
+            What::Upload(id) => state.store.upload(request, name, id, (self.query, body)),
+            What::Blob(digest) => {
+                let Some(found) = state.blob(name, self.tags, digest) else {
+                    return not_found("BLOB_UNKNOWN", "blob unknown to registry");
+                };
+                if options.redirects {
+                    let mut response = Response::new(whole(Bytes::new()));
+                    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+                    let location = format!("{ELSEWHERE}{name}/blobs/{digest}");
+                    set(&mut response, LOCATION.as_str(), &location);
+                    return response;
+                }
+                blob(state, request, &found)
+            }
         }
-        What::Manifest(reference) => {
-            if !header(&request, &ACCEPT).contains(INDEX) {
-                let what = "a manifest without `Accept` of an index";
-                state.violations.insert(what.into());
-            }
-            match state.find(name, tags, reference) {
-                Some(index) => manifest(&index, &request.method, state.lies),
-                None => refusal(
-                    StatusCode::NOT_FOUND,
-                    "MANIFEST_UNKNOWN",
-                    "manifest unknown",
-                ),
-            }
-        }
-        What::Tags => refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "GET only"),
-    })
+    }
+}
+
+/// The store behind the registry: an address there needs no credential, and one that comes along has leaked.
+fn elsewhere(state: &mut State, options: &Options, request: &Parts, rest: &str) -> Response<Body> {
+    if request.headers.contains_key(AUTHORIZATION) {
+        let what = "a credential was sent to the store behind the registry";
+        state.violations.insert(what.into());
+    }
+    let found = rest.split_once("/blobs/").and_then(|(name, digest)| {
+        let tags = options.tags.get(name).map(Vec::as_slice);
+        state.blob(name, tags.unwrap_or_default(), digest)
+    });
+    match found {
+        Some(found) => blob(state, request, &found),
+        None => not_found("BLOB_UNKNOWN", "no such blob"),
+    }
+}
+
+/// A blob, or what follows a byte of it.
+fn blob(state: &mut State, request: &Parts, found: &Bytes) -> Response<Body> {
+    let mut response = Response::new(whole(Bytes::new()));
+    if request.method == Method::HEAD {
+        set(&mut response, "docker-content-digest", &digest_of(found));
+        return response;
+    }
+    let range = header(request, &RANGE);
+    let from = range
+        .strip_prefix("bytes=")
+        .and_then(|it| it.strip_suffix('-'));
+    let from: Option<usize> = from.and_then(|it| it.parse().ok());
+    let begin = from.unwrap_or_default();
+    if begin > found.len() || (!range.is_empty() && from.is_none()) {
+        return refusal(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "UNKNOWN",
+            "no such range",
+        );
+    }
+    let rest = found.slice(begin..);
+    let sent = if state.cuts > 0 {
+        state.cuts -= 1;
+        rest.slice(..rest.len() / 2)
+    } else {
+        rest
+    };
+    state.blob_bytes += sent.len() as u64;
+    *response.body_mut() = whole(sent);
+    if from.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let last = found.len().saturating_sub(1);
+        let range = format!("bytes {begin}-{last}/{}", found.len());
+        set(&mut response, CONTENT_RANGE.as_str(), &range);
+    }
+    response
 }
 
 fn redirect(location: &str) -> Response<Body> {
@@ -312,22 +498,38 @@ fn open(state: &mut State, options: &Options, request: &Parts, path: &str) -> Re
 enum What<'a> {
     Tags,
     Manifest(&'a str),
+    Blob(&'a str),
+    Upload(&'a str),
 }
 
-/// An index with its digest; the answer to HEAD has no body.
-fn manifest(index: &str, method: &Method, lies: bool) -> Response<Body> {
-    let named = if lies { "another" } else { index };
-    let sent = if method == Method::HEAD { "" } else { index };
-    let mut response = Response::new(whole(sent.to_owned()));
-    set(&mut response, CONTENT_TYPE.as_str(), INDEX);
-    set(&mut response, "docker-content-digest", &digest(named));
+/// A manifest or an index with its digest; the answer to HEAD has no body.
+fn manifest((media_type, bytes): &Document, method: &Method, lies: bool) -> Response<Body> {
+    let named: &[u8] = if lies { b"another" } else { bytes };
+    let sent = if method == Method::HEAD {
+        Bytes::new()
+    } else {
+        bytes.clone()
+    };
+    let mut response = Response::new(whole(sent));
+    set(&mut response, CONTENT_TYPE.as_str(), media_type);
+    set(&mut response, "docker-content-digest", &digest_of(named));
     response
 }
 
-/// The repository and the operation of `NAME/tags/list` and `NAME/manifests/TAG`.
+fn not_found(code: &str, message: &str) -> Response<Body> {
+    refusal(StatusCode::NOT_FOUND, code, message)
+}
+
+/// The repository and the operation of a path, for example of `NAME/tags/list` and `NAME/manifests/TAG`.
 fn taken_apart(rest: &str) -> Option<(&str, What<'_>)> {
     if let Some(name) = rest.strip_suffix("/tags/list") {
         return Some((name, What::Tags));
+    }
+    if let Some((name, id)) = rest.split_once("/blobs/uploads/") {
+        return Some((name, What::Upload(id)));
+    }
+    if let Some((name, digest)) = rest.split_once("/blobs/") {
+        return Some((name, What::Blob(digest)));
     }
     let (name, tag) = rest.split_once("/manifests/")?;
     Some((name, What::Manifest(tag)))
@@ -400,18 +602,27 @@ fn issued(
     query: &BTreeMap<String, String>,
 ) -> Option<String> {
     let scope = query.get("scope").map(String::as_str).unwrap_or_default();
-    let name = scope
-        .strip_prefix("repository:")
-        .and_then(|it| it.strip_suffix(":pull"));
-    let Some(name) = name else {
+    // Only the first of several: a mount asks for two.
+    let first = scope.split(' ').next().unwrap_or_default();
+    let asked = first.strip_prefix("repository:");
+    let asked = asked.and_then(|it| it.rsplit_once(':'));
+    let asked = asked.filter(|(_, actions)| ["pull", "pull,push"].contains(actions));
+    let Some((name, actions)) = asked else {
         state.violations.insert(format!("the scope `{scope}`"));
         return None;
     };
     let token = format!("token-{:016x}", rand::random::<u64>());
     state
         .tokens
-        .insert(token.clone(), (name.to_owned(), options.uses));
+        .insert(token.clone(), (scope_of(name, actions), options.uses));
     Some(token)
+}
+
+fn scope_of(name: &str, actions: &str) -> Scope {
+    Scope {
+        name: name.to_owned(),
+        writes: actions.contains("push"),
+    }
 }
 
 /// The fields of a query or of a form.
@@ -424,7 +635,7 @@ fn unauthorized(
     state: &mut State,
     request: &Parts,
     host: &str,
-    name: &str,
+    (name, writes): (&str, bool),
 ) -> Option<Response<Body>> {
     let given = header(request, &AUTHORIZATION);
     if given.starts_with("Basic ") {
@@ -434,7 +645,8 @@ fn unauthorized(
     }
     let token = given.strip_prefix("Bearer ").unwrap_or_default();
     if let Some((of, left)) = state.tokens.get_mut(token)
-        && of == name
+        && of.name == name
+        && (of.writes || !writes)
         && *left > 0
     {
         *left -= 1;
@@ -445,8 +657,9 @@ fn unauthorized(
         "UNAUTHORIZED",
         "authentication required",
     );
+    let actions = if writes { "pull,push" } else { "pull" };
     let challenge = format!(
-        "Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"repository:{name}:pull\""
+        "Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"repository:{name}:{actions}\""
     );
     set(&mut response, WWW_AUTHENTICATE.as_str(), &challenge);
     Some(response)
@@ -478,6 +691,10 @@ fn page(
 }
 
 fn digest(content: &str) -> String {
+    digest_of(content.as_bytes())
+}
+
+fn digest_of(content: &[u8]) -> String {
     let hash = Sha256::digest(content);
     let mut text = "sha256:".to_owned();
     for byte in hash {
@@ -558,6 +775,56 @@ mod tests {
         assert_eq!(end.header("link"), None);
         assert_eq!(end.json()["tags"], json!(["d"]));
         assert_eq!(registry.violations(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn what_is_pushed_can_be_pulled_and_needs_what_it_names() {
+        let registry = ImageRegistry::start(Options {
+            writable: true,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let token = get(&registry, "/token?scope=repository:a/b:pull,push", None).await;
+        let bearer = format!("Bearer {}", token.json()["token"].as_str().unwrap());
+        let call = async |method: &str, path: &str, kind: &str, body: &str| {
+            let url = format!("http://{}{path}", registry.host());
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", kind),
+                ("accept", INDEX),
+            ];
+            send(method, &url, &headers, body).await.unwrap()
+        };
+        let octets = "application/octet-stream";
+        let config = digest("{}");
+        let descriptor = json!({"mediaType": "config", "digest": config, "size": 2});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": []});
+        let manifest = manifest.to_string();
+        let path = "/v2/a/b/manifests/1";
+        let early = call("PUT", path, MANIFEST, &manifest).await;
+        assert_eq!(early.status, 400, "its configuration is not there");
+        let begun = call("POST", "/v2/a/b/blobs/uploads/", octets, "").await;
+        assert_eq!(begun.status, 202);
+        let location = begun.header("location").unwrap();
+        let wrong = format!("{location}&digest={}", digest("other"));
+        assert_eq!(call("PUT", &wrong, octets, "{}").await.status, 400);
+        let begun = call("POST", "/v2/a/b/blobs/uploads/", octets, "").await;
+        let end = format!("{}&digest={config}", begun.header("location").unwrap());
+        assert_eq!(call("PUT", &end, octets, "{}").await.status, 201);
+        assert_eq!(call("PUT", path, MANIFEST, &manifest).await.status, 201);
+        let pulled = call("GET", path, "", "").await;
+        assert_eq!(pulled.body, manifest.as_bytes());
+        assert_eq!(registry.pushed(), (1, 0));
+        assert!(registry.references().contains(&"a/b:1".to_owned()));
+        assert_eq!(registry.violations(), Vec::<String>::new());
+        // A token for reading does not write.
+        let other = get(&registry, "/token?scope=repository:a/b:pull", None).await;
+        let other = format!("Bearer {}", other.json()["token"].as_str().unwrap());
+        let url = format!("http://{}/v2/a/b/blobs/uploads/", registry.host());
+        let refused = send("POST", &url, &[("authorization", &other)], "").await;
+        assert_eq!(refused.unwrap().status, 401);
     }
 
     #[tokio::test]

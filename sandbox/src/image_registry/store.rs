@@ -1,0 +1,253 @@
+//! What was pushed to the stand-in, and how: uploads of blobs in one piece or in several, mounts, and manifests (OCI
+//! distribution specification 1.1, "Push"). It is strict: what the specification does not have is a violation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use hyper::body::Bytes;
+use serde_json::Value;
+
+use super::{digest_of, header, refusal, set};
+use crate::listen::{Body, whole};
+
+/// What a blob is sent as.
+const OCTETS: &str = "application/octet-stream";
+
+/// The blobs and manifests that were pushed.
+#[derive(Default)]
+pub(super) struct Store {
+    contents: BTreeMap<String, Bytes>,
+    /// The blobs of each repository.
+    blobs: BTreeSet<(String, String)>,
+    /// By repository and tag or digest: the media type and the bytes.
+    manifests: BTreeMap<(String, String), (String, Bytes)>,
+    /// The uploads in progress: the repository, and what came so far.
+    uploads: BTreeMap<String, (String, Vec<u8>)>,
+    /// How many of the next pieces are taken to a half and answered with an error.
+    pub(super) broken_pieces: u32,
+    /// How many blobs were sent, and how many taken from another repository.
+    pub(super) sent: u32,
+    pub(super) mounted: u32,
+    pub(super) violations: BTreeSet<String>,
+}
+
+type Query = BTreeMap<String, String>;
+
+impl Store {
+    /// A manifest that was pushed: its media type and its bytes.
+    pub(super) fn manifest(&self, name: &str, reference: &str) -> Option<(&str, &Bytes)> {
+        let key = (name.to_owned(), reference.to_owned());
+        let (media_type, bytes) = self.manifests.get(&key)?;
+        Some((media_type.as_str(), bytes))
+    }
+
+    /// A blob that was pushed.
+    pub(super) fn blob(&self, name: &str, digest: &str) -> Option<&Bytes> {
+        let key = (name.to_owned(), digest.to_owned());
+        self.blobs.contains(&key).then_some(())?;
+        self.contents.get(digest)
+    }
+
+    /// The references of all manifests, as `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
+    pub(super) fn references(&self) -> Vec<String> {
+        let all = self.manifests.keys();
+        all.map(|(name, reference)| {
+            let separator = if reference.starts_with("sha256:") {
+                '@'
+            } else {
+                ':'
+            };
+            format!("{name}{separator}{reference}")
+        })
+        .collect()
+    }
+
+    fn violation(&mut self, what: &str) {
+        self.violations.insert(what.to_owned());
+    }
+
+    /// A request below `blobs/uploads/`, for the upload `id`, or for a new one.
+    pub(super) fn upload(
+        &mut self,
+        request: &Parts,
+        name: &str,
+        id: &str,
+        (query, body): (&Query, Bytes),
+    ) -> Response<Body> {
+        match request.method {
+            Method::POST if id.is_empty() => self.begin(name, query, &body),
+            _ if self.uploads.get(id).is_none_or(|it| it.0 != name) => refusal(
+                StatusCode::NOT_FOUND,
+                "BLOB_UPLOAD_UNKNOWN",
+                "blob upload unknown to registry",
+            ),
+            Method::GET => self.progress(name, id, StatusCode::NO_CONTENT),
+            Method::PATCH => self.piece(request, name, id, &body),
+            Method::PUT => self.end(request, name, id, (query, body)),
+            _ => refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "UNSUPPORTED",
+                "no such method",
+            ),
+        }
+    }
+
+    fn begin(&mut self, name: &str, query: &Query, body: &Bytes) -> Response<Body> {
+        if !body.is_empty() {
+            self.violation("an upload that begins with a body");
+        }
+        let mount = query.get("mount").zip(query.get("from"));
+        if let Some((digest, from)) = mount
+            && self.blob(from, digest).is_some()
+        {
+            self.blobs.insert((name.to_owned(), digest.clone()));
+            self.mounted += 1;
+            return created(name, digest);
+        }
+        let id = format!("{:016x}", rand::random::<u64>());
+        self.uploads
+            .insert(id.clone(), (name.to_owned(), Vec::new()));
+        self.progress(name, &id, StatusCode::ACCEPTED)
+    }
+
+    /// How far an upload is. As Docker's registry does it, nothing is `0-0` too.
+    fn progress(&self, name: &str, id: &str, status: StatusCode) -> Response<Body> {
+        let length = self.uploads.get(id).map_or(0, |it| it.1.len());
+        let mut response = Response::new(whole(Bytes::new()));
+        *response.status_mut() = status;
+        // Relative, and with a state of its own in the query.
+        let location = format!("/v2/{name}/blobs/uploads/{id}?_state={length}");
+        set(&mut response, LOCATION.as_str(), &location);
+        let range = format!("0-{}", length.saturating_sub(1));
+        set(&mut response, RANGE.as_str(), &range);
+        response
+    }
+
+    fn piece(&mut self, request: &Parts, name: &str, id: &str, body: &Bytes) -> Response<Body> {
+        if header(request, &CONTENT_TYPE) != OCTETS {
+            self.violation("a piece of a blob with another content type");
+        }
+        let range = header(request, &CONTENT_RANGE);
+        let number = |text: &str| text.parse::<usize>().ok();
+        let bounds = range.split_once('-');
+        let bounds = bounds.and_then(|(from, to)| Some((number(from)?, number(to)?)));
+        let Some((from, to)) = bounds else {
+            self.violation("a piece of a blob without its range");
+            return refusal(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", "no range");
+        };
+        if from + body.len() != to + 1 {
+            self.violation("a piece of a blob with another length than its range");
+        }
+        let length = self.uploads.get(id).map_or(0, |it| it.1.len());
+        if from != length {
+            return refusal(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "BLOB_UPLOAD_INVALID",
+                "out of order",
+            );
+        }
+        let is_broken = self.broken_pieces > 0;
+        self.broken_pieces = self.broken_pieces.saturating_sub(1);
+        let taken = if is_broken {
+            body.slice(..body.len() / 2)
+        } else {
+            body.clone()
+        };
+        if let Some((_, content)) = self.uploads.get_mut(id) {
+            content.extend_from_slice(&taken);
+        }
+        if is_broken {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN", "told to break");
+        }
+        self.progress(name, id, StatusCode::ACCEPTED)
+    }
+
+    fn end(
+        &mut self,
+        request: &Parts,
+        name: &str,
+        id: &str,
+        (query, body): (&Query, Bytes),
+    ) -> Response<Body> {
+        if header(request, &CONTENT_TYPE) != OCTETS {
+            self.violation("the end of a blob with another content type");
+        }
+        if !query.contains_key("_state") {
+            self.violation("the location of an upload was not used as it is");
+        }
+        let mut content = self.uploads.remove(id).map_or_else(Vec::new, |it| it.1);
+        content.extend_from_slice(&body);
+        let digest = digest_of(&content);
+        if query.get("digest") != Some(&digest) {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "DIGEST_INVALID",
+                "provided digest did not match uploaded content",
+            );
+        }
+        if !self.blobs.insert((name.to_owned(), digest.clone())) {
+            self.violation("a blob was sent that is there");
+        }
+        self.contents.insert(digest.clone(), content.into());
+        self.sent += 1;
+        created(name, &digest)
+    }
+
+    /// Takes a manifest or an index, if everything that it names is there.
+    pub(super) fn put_manifest(
+        &mut self,
+        request: &Parts,
+        name: &str,
+        reference: &str,
+        body: Bytes,
+    ) -> Response<Body> {
+        let digest = digest_of(&body);
+        if reference.starts_with("sha256:") && reference != digest {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "DIGEST_INVALID",
+                "provided digest did not match uploaded content",
+            );
+        }
+        let Ok(document) = serde_json::from_slice::<Value>(&body) else {
+            return refusal(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", "no JSON");
+        };
+        let media_type = header(request, &CONTENT_TYPE).to_owned();
+        if document["mediaType"] != media_type.as_str() {
+            self.violation("a manifest with another content type than it says");
+        }
+        let named = |key: &str| {
+            let all = document[key].as_array().into_iter().flatten();
+            all.filter_map(|it| it["digest"].as_str())
+        };
+        let config = document["config"]["digest"].as_str();
+        let no_blob = named("layers")
+            .chain(config)
+            .any(|it| self.blob(name, it).is_none());
+        let no_manifest = named("manifests").any(|it| self.manifest(name, it).is_none());
+        if no_blob || no_manifest {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "MANIFEST_BLOB_UNKNOWN",
+                "blob unknown to registry",
+            );
+        }
+        for reference in [reference, &digest] {
+            let key = (name.to_owned(), reference.to_owned());
+            self.manifests
+                .insert(key, (media_type.clone(), body.clone()));
+        }
+        created(name, &digest)
+    }
+}
+
+fn created(name: &str, digest: &str) -> Response<Body> {
+    let mut response = Response::new(whole(Bytes::new()));
+    *response.status_mut() = StatusCode::CREATED;
+    let location = format!("/v2/{name}/blobs/{digest}");
+    set(&mut response, LOCATION.as_str(), &location);
+    set(&mut response, "docker-content-digest", digest);
+    response
+}
