@@ -168,6 +168,20 @@ impl Known<'_> {
         })
     }
 
+    /// The repository at `address` with docker's and helm's logins for `logins`; where there is none, with those of the pull
+    /// secrets.
+    pub(super) async fn repository(
+        &self,
+        address: &Address,
+        logins: &Address,
+    ) -> Result<Repository<'_>> {
+        let mut found = in_turn(&self.of_machine, logins);
+        if found.is_empty() {
+            found.extend(in_turn(self.of_cluster().await, logins));
+        }
+        Repository::new(address.clone(), found)
+    }
+
     async fn of_cluster(&self) -> &[Logins] {
         let reading = || async {
             if self.secrets.is_empty() {
@@ -180,7 +194,7 @@ impl Known<'_> {
     }
 
     /// The error with what to do where there is a login, but not for arcctl.
-    fn advised(&self, error: Error, address: &Address) -> Error {
+    pub(super) fn advised(&self, error: Error, address: &Address) -> Error {
         match self.of_machine.iter().find_map(|it| it.helper(address)) {
             Some(program) if error.kind == ErrorKind::Unauthorized => error.hint(format!(
                 "docker's login for `{}` is with the credential helper `docker-credential-{program}`, and arcctl starts no credential helper: name a Secret in `images.pullSecrets` of the profile, or name a directory in DOCKER_CONFIG whose config.json has the login itself in `auths`",

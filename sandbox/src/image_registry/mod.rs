@@ -350,7 +350,7 @@ async fn answer(
         tags,
         query: &query,
     };
-    Ok(asked.answer(&mut state, &shared.options, what, body))
+    Ok(asked.answer(&mut state, &shared.options, &what, &body))
 }
 
 /// A request for something of a repository.
@@ -366,8 +366,8 @@ impl Asked<'_> {
         &self,
         state: &mut State,
         options: &Options,
-        what: What<'_>,
-        body: Bytes,
+        what: &What<'_>,
+        body: &Bytes,
     ) -> Response<Body> {
         let (request, name) = (self.request, self.name);
         match what {

@@ -74,17 +74,17 @@ impl Store {
         request: &Parts,
         name: &str,
         id: &str,
-        (query, body): (&Query, Bytes),
+        (query, body): (&Query, &Bytes),
     ) -> Response<Body> {
         match request.method {
-            Method::POST if id.is_empty() => self.begin(name, query, &body),
+            Method::POST if id.is_empty() => self.begin(name, query, body),
             _ if self.uploads.get(id).is_none_or(|it| it.0 != name) => refusal(
                 StatusCode::NOT_FOUND,
                 "BLOB_UPLOAD_UNKNOWN",
                 "blob upload unknown to registry",
             ),
             Method::GET => self.progress(name, id, StatusCode::NO_CONTENT),
-            Method::PATCH => self.piece(request, name, id, &body),
+            Method::PATCH => self.piece(request, name, id, body),
             Method::PUT => self.end(request, name, id, (query, body)),
             _ => refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -169,7 +169,7 @@ impl Store {
         request: &Parts,
         name: &str,
         id: &str,
-        (query, body): (&Query, Bytes),
+        (query, body): (&Query, &Bytes),
     ) -> Response<Body> {
         if header(request, &CONTENT_TYPE) != OCTETS {
             self.violation("the end of a blob with another content type");
@@ -178,7 +178,7 @@ impl Store {
             self.violation("the location of an upload was not used as it is");
         }
         let mut content = self.uploads.remove(id).map_or_else(Vec::new, |it| it.1);
-        content.extend_from_slice(&body);
+        content.extend_from_slice(body);
         let digest = digest_of(&content);
         if query.get("digest") != Some(&digest) {
             return refusal(
@@ -201,9 +201,9 @@ impl Store {
         request: &Parts,
         name: &str,
         reference: &str,
-        body: Bytes,
+        body: &Bytes,
     ) -> Response<Body> {
-        let digest = digest_of(&body);
+        let digest = digest_of(body);
         if reference.starts_with("sha256:") && reference != digest {
             return refusal(
                 StatusCode::BAD_REQUEST,
@@ -211,7 +211,7 @@ impl Store {
                 "provided digest did not match uploaded content",
             );
         }
-        let Ok(document) = serde_json::from_slice::<Value>(&body) else {
+        let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return refusal(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", "no JSON");
         };
         let media_type = header(request, &CONTENT_TYPE).to_owned();

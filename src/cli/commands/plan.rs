@@ -10,7 +10,7 @@ use crate::{
     report::{self, plan::Layout},
     run::{READING, install::fetch_charts, pod_dry_runs::try_pods},
     session::{
-        bundle, image_pulls, lock,
+        Session, bundle, image_pulls, lock,
         teardown::{self, RemovalArgs},
     },
     terminal::{

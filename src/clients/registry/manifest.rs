@@ -6,7 +6,7 @@ use http::{Method, StatusCode, header};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{Address, MANIFESTS, Repository, address::is_local, answer::Answer, retried};
+use super::{ATTEMPTS, Address, MANIFESTS, Repository, address::is_local, answer::Answer, retried};
 use crate::{
     error::{Error, ErrorKind, Result, System},
     units::digest::{is_sha256, sha256},
@@ -122,7 +122,7 @@ impl Repository<'_> {
                 let request = self.http.request(method.clone(), url.clone());
                 request.header(header::ACCEPT, MANIFESTS)
             };
-            answer = retried(method, &url, host, request).await?;
+            answer = retried(method, &url, host, request, ATTEMPTS).await?;
         }
         Ok(answer)
     }

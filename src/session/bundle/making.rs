@@ -96,11 +96,7 @@ impl<'a> Making<'a> {
         output: Output,
     ) -> Result<()> {
         let pools: Vec<&Pool> = profile.pools.iter().collect();
-        let mut addresses = BTreeSet::new();
-        for it in &placed {
-            addresses.insert(address(&it.image.image)?);
-        }
-        let logins = Box::pin(logins(profile, &pools, &addresses, global, output)).await?;
+        let logins = logins(profile, &pools, global, output)?;
         let count = placed.len();
         for (index, it) in placed.into_iter().enumerate() {
             output.note(format!(
@@ -113,10 +109,10 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    async fn add_image(&mut self, placed: Placed, logins: &Known) -> Result<()> {
+    async fn add_image(&mut self, placed: Placed, logins: &Known<'_>) -> Result<()> {
         let image = &placed.image;
         let address = address(&image.image)?;
-        let repository = Repository::new(address.clone(), logins.of(&address))?;
+        let repository = logins.repository(&address, &address).await?;
         let found = repository.fetched(&image.digest).await;
         let found = found.map_err(|it| logins.advised(it, &address))?;
         let found = found.ok_or_else(|| gone(&image.image, &image.digest))?;

@@ -9,10 +9,7 @@ use crate::{
         Content, Descriptor, LOCK, NOWHERE, REPOSITORY, at_registry, chart_repository, differences,
         read, sourced, taken_apart,
     },
-    clients::{
-        registry::{Address, Repository},
-        scratch::Scratch,
-    },
+    clients::{registry::Address, scratch::Scratch},
     desired::{
         lock::{Lock, LockedChart, Needed, needed},
         pool::pull_proof::ToPull,
@@ -41,7 +38,7 @@ pub(crate) struct Bundle {
 /// Where the documents and the charts of a bundle are read.
 enum Place<'a> {
     File(Archive),
-    Registry(&'a str, Known),
+    Registry(&'a str, Known<'a>),
 }
 
 /// Opens the bundle at `source`, a file or `oci://REGISTRY/PATH`, and gives its sources to the profile.
@@ -54,7 +51,8 @@ pub(crate) async fn open(
     let profile = &file.profile;
     let (place, registry) = if source.starts_with(OCI) {
         let registry = registry(source)?;
-        let known = known(profile, registry, global, output).await?;
+        let pools: Vec<&Pool> = profile.pools.iter().collect();
+        let known = logins(profile, &pools, global, output)?;
         (Place::Registry(registry, known), registry.to_owned())
     } else {
         let named = profile.images.as_ref().and_then(|it| it.registry.clone());
@@ -137,7 +135,7 @@ fn check_beside(lock: &Lock, profile: &Profile, source: &str, global: &GlobalArg
         format!("the bundle `{source}` differs from the lock `{name}`"),
     )
     .object(source);
-    let error = found.iter().fold(error, |error, it| error.cause(it));
+    let error = found.iter().fold(error, Error::cause);
     Err(error
         .hint("find out which of both is right; `arcctl bundle create` makes a bundle of the lock"))
 }
@@ -150,20 +148,6 @@ fn no_registry(source: &str) -> Error {
     )
     .object(source)
     .hint("push it with `arcctl bundle push`, then name the registry: `--bundle oci://REGISTRY/PATH`, or `images.registry` of the profile with the file for the charts")
-}
-
-/// The logins for the repositories that are read.
-async fn known(
-    profile: &Profile,
-    registry: &str,
-    global: &GlobalArgs,
-    output: Output,
-) -> Result<Known> {
-    // Logins are for a registry or a path in it; the charts have the same as the documents.
-    let bundle = below(registry, REPOSITORY)?;
-    let pools: Vec<&Pool> = profile.pools.iter().collect();
-    let addresses = [bundle].into();
-    Box::pin(logins(profile, &pools, &addresses, global, output)).await
 }
 
 /// A repository of a registry.
@@ -223,11 +207,11 @@ impl Place<'_> {
             Self::Registry(registry, known) => {
                 let (repository, _) = taken_apart(place);
                 let address = below(registry, repository)?;
-                let logins = known.of(&below(registry, REPOSITORY)?);
+                let logins = below(registry, REPOSITORY)?;
                 let directory = Scratch::new("arcctl-blob-")
                     .map_err(|it| unwritten(Path::new("TMPDIR"), &it))?;
                 let file = directory.path().join("blob");
-                let repository = Repository::new(address.clone(), logins)?;
+                let repository = known.repository(&address, &logins).await?;
                 repository
                     .download(&layer.digest, layer.size, &file)
                     .await
@@ -256,8 +240,8 @@ impl Place<'_> {
             Self::Registry(registry, known) => {
                 let (repository, tag) = taken_apart(place);
                 let address = below(registry, repository)?;
-                let logins = known.of(&below(registry, REPOSITORY)?);
-                let repository = Repository::new(address.clone(), logins)?;
+                let logins = below(registry, REPOSITORY)?;
+                let repository = known.repository(&address, &logins).await?;
                 let found = repository.fetched(tag.unwrap_or("latest")).await;
                 let found = found.map_err(|it| known.advised(it, &address))?;
                 Ok(found.ok_or_else(missing)?.bytes)

@@ -1,9 +1,6 @@
 //! Pushes a bundle to a registry: only what it lacks. What an interrupted run has pushed is not pushed again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use futures::{StreamExt, stream};
 
@@ -32,7 +29,7 @@ struct Part {
 /// A push, and what it has done.
 struct Pushing<'a> {
     archive: &'a Archive,
-    logins: &'a Known,
+    logins: &'a Known<'a>,
     /// A repository of the registry that has a blob, for each blob seen so far.
     has: BTreeMap<String, String>,
 }
@@ -55,9 +52,8 @@ pub(crate) async fn push(
             address,
         });
     }
-    let addresses: BTreeSet<Address> = parts.iter().map(|it| it.address.clone()).collect();
     let pools: Vec<&Pool> = profile.pools.iter().collect();
-    let logins = Box::pin(logins(profile, &pools, &addresses, global, output)).await?;
+    let logins = logins(profile, &pools, global, output)?;
     let mut pushing = Pushing {
         archive: &archive,
         logins: &logins,
@@ -97,8 +93,8 @@ fn address(archive: &Archive, registry: &str, place: &str) -> Result<Address> {
 impl Pushing<'_> {
     /// Pushes a part: the blobs, the manifests of an index, and then what names them.
     async fn part(&mut self, part: &Part) -> Result<PushedPart> {
-        let logins = self.logins.of(&part.address);
-        let repository = Repository::new(part.address.clone(), logins)?.for_writing();
+        let repository = self.logins.repository(&part.address, &part.address).await?;
+        let repository = repository.for_writing();
         let (_, tag) = taken_apart(&part.place);
         let digest = part.descriptor.digest.as_str();
         let reference = tag.unwrap_or(digest);
