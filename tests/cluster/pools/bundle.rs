@@ -1,5 +1,7 @@
 //! `up --bundle`: a bundle is pushed to a real registry on loopback, and installed from there and from nowhere else.
 
+#![expect(clippy::print_stderr, reason = "figures are to be seen")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

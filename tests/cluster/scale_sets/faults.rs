@@ -1,5 +1,7 @@
 //! What breaks a scale set: `doctor` names it, and the commands of its finding mend it.
 
+#![expect(clippy::print_stderr, reason = "a failure shows what was not well")]
+
 use std::path::Path;
 
 use serde_json::{Value, json};
