@@ -33,6 +33,7 @@ test-slow: tools build ## all other tests: matrices, Prometheus, mutations, more
 	@tools/install.sh prometheus registry
 	@ARCCTL_POLICY_CASES=10000 ARCCTL_RACE_SEEDS=200 cargo test --locked --workspace --lib --quiet -- policy:: races::
 	@ARCCTL_PROFILE_CASES=2000 ARCCTL_SCHEDULE_YEARS=1 cargo test --locked --workspace --test cli --quiet -- never_panic schedule_oracle
+	@cargo test --locked --workspace --test cli --quiet -- --ignored --test-threads 6
 	@tools/fuzz.sh brief
 	@cargo test --locked --workspace --test webhook --quiet -- --ignored
 	@tools/cluster.sh --slow

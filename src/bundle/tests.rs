@@ -1,3 +1,5 @@
+//! The documents of a bundle: read back, in their places, and with everything that the lock names.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};

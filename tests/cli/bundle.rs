@@ -193,6 +193,7 @@ fn a_bundle_is_an_image_layout_with_every_chart_and_image_for_the_platform() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_platform_that_an_image_does_not_have_is_named() {
     let world = World::start();
     let wrong = ["bundle", "create", "b.tar", "--platform", "linux/s390x"];
@@ -221,6 +222,7 @@ fn an_image_that_would_come_from_elsewhere_is_refused() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_blob_that_ends_early_is_continued_and_another_is_refused() {
     let world = World::start();
     let whole = {
@@ -333,6 +335,7 @@ fn up_refuses_a_bundle_that_is_not_that_of_the_profile() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_file_alone_has_no_images_for_the_nodes() {
     let world = World::start();
     let _made = world.create(0);
@@ -346,6 +349,7 @@ fn a_file_alone_has_no_images_for_the_nodes() {
 
 /// A run that ends after each tenth of its requests, and the next that continues: nothing is read or sent twice.
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn an_interrupted_run_is_continued() {
     let world = World::start();
     let begin = world.from.requests();
