@@ -82,7 +82,8 @@ fn fresh(cluster: &Cluster, profile: &Path) {
     assert_eq!(
         keys(&fresh),
         [
-            "changed", "error", "outcome", "profile", "requests", "schema", "seconds", "steps"
+            "changed", "error", "outcome", "pauses", "profile", "requests", "schema", "seconds",
+            "steps"
         ]
     );
     assert_eq!(
