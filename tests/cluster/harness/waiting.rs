@@ -74,6 +74,7 @@ impl Cluster {
                 "(Invalid)",
                 "(BadRequest)",
                 "(NotFound)",
+                "denied the request",
                 " is invalid",
                 "error validating",
             ]

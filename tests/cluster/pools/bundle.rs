@@ -13,16 +13,19 @@ use arcctl_sandbox::{
     image_registry::{ImageRegistry, Options},
     kubelet::Images,
     processes::{ProcessGroup, free_port},
-    proxy::{Effect, Fault, Matching, MethodMatch, Nth, System},
+    proxy::{Effect, System},
     tools,
     world::{self, Pace},
 };
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::harness::{
-    cluster::{Cluster, Ended},
-    waiting::until,
+use crate::{
+    harness::{
+        cluster::{Cluster, Ended},
+        waiting::until,
+    },
+    torture::ground::Ground,
 };
 
 /// The images of the sandbox's profile and charts.
@@ -38,7 +41,7 @@ const IMAGES: [(&str, &str); 8] = [
 ];
 
 /// After how many writes a run is killed: about a tenth of those of an installation.
-const TENTH: u64 = 8;
+const TENTH: usize = 8;
 
 /// The registry that has the images, which the cluster cannot reach.
 fn origin(cluster: &Cluster) -> ImageRegistry {
@@ -132,18 +135,6 @@ fn pulled(cluster: &Cluster) -> Vec<String> {
     names.filter(|it| !it.contains("/pause")).collect()
 }
 
-fn kill_at(cluster: &Cluster, write: u64) -> arcctl_sandbox::proxy::FaultId {
-    let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
-    proxy.add_fault(Fault {
-        matching: Matching {
-            method: Some(MethodMatch::Writes),
-            ..Matching::default()
-        },
-        nth: Nth::Only(write),
-        effect: Effect::Kill,
-    })
-}
-
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
@@ -154,6 +145,8 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     });
     let origin = origin(&cluster);
     let (profile, bundle) = bundled(&origin, &cluster);
+    let ground = Ground::on(cluster, profile.clone());
+    let cluster = &ground.cluster;
     let registry = Registry::start(profile.parent().unwrap());
     let address = format!("oci://{}/mirror", registry.host);
 
@@ -171,27 +164,23 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     assert_eq!(cluster.kubernetes_writes(), writes);
 
     let began = Instant::now();
-    let pushed = push(&cluster, &profile, &bundle, &address).expect(0);
+    let pushed = push(cluster, &profile, &bundle, &address).expect(0);
     let parts = pushed["pushed"]["parts"].as_array().unwrap();
     assert_eq!(parts.len(), IMAGES.len() + 3);
     eprintln!("pushed in {:?}", began.elapsed());
-    let again = push(&cluster, &profile, &bundle, &address).expect(0);
+    let again = push(cluster, &profile, &bundle, &address).expect(0);
     let parts = again["pushed"]["parts"].as_array().unwrap();
     assert!(parts.iter().all(|it| it["present"] == true), "{again:#}");
 
     // Killed after each tenth of its writes, and continued.
-    let mut killed = 0;
-    for _ in 0..20 {
-        let fault = kill_at(&cluster, TENTH);
-        let ended = cluster.up(&profile, &["--bundle", &address]);
-        let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
-        proxy.remove_fault(fault);
-        if ended.code == 0 {
-            break;
-        }
-        killed += 1;
-    }
-    assert!(killed > 0);
+    let file = profile.to_str().unwrap();
+    let up = [
+        "up", "-f", file, "--yes", "-o", "json", "--bundle", &address,
+    ];
+    let killed = || ground.killed_at(&up, &[], System::Kubernetes, TENTH, Effect::KillAfter);
+    let killed: Vec<String> = std::iter::from_fn(killed).take(20).collect();
+    eprintln!("killed at {killed:?}");
+    assert!(killed.len() > 2, "{killed:?}");
     let _installed = cluster.up(&profile, &["--bundle", &address]).expect(0);
     let writes = cluster.kubernetes_writes();
     let unchanged = cluster.up(&profile, &["--bundle", &address]).expect(0);
@@ -201,7 +190,7 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     let same = ["--bundle", &address, "--detailed-exitcode"];
     let _same = cluster.plan(&profile, &same).expect(0);
 
-    let pulled = pulled(&cluster);
+    let pulled = pulled(cluster);
     let own = format!("{}/mirror/", registry.host);
     assert!(!pulled.is_empty());
     let elsewhere: Vec<&String> = pulled.iter().filter(|it| !it.starts_with(&own)).collect();
@@ -213,7 +202,7 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     assert_eq!((origin.requests(), charts.requests()), asked);
     let jobs = cluster.kubectl(&["get", "jobs", "-A", "-o", "name"], None);
     assert_eq!(jobs, "", "no proof is left");
-    cluster.finish();
+    ground.cluster.finish();
 }
 
 #[test]

@@ -128,6 +128,12 @@ impl Ground {
         Self::of(cluster, Some(account), profile, changed)
     }
 
+    /// Any cluster and profile, to be killed at a command of the test's own.
+    pub(crate) fn on(cluster: Cluster, profile: PathBuf) -> Self {
+        let changed = profile.clone();
+        Self::of(cluster, None, profile, changed)
+    }
+
     fn of(cluster: Cluster, account: Option<Account>, profile: PathBuf, changed: PathBuf) -> Self {
         let victim = Arc::new(Mutex::new(None));
         let killed = Arc::clone(&victim);
