@@ -131,13 +131,15 @@ pub fn listener_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredErro
     let name = format!("{}-arcct-probe", pool.name);
     made["apiVersion"] = "v1".into();
     made["kind"] = "Pod".into();
-    made["metadata"]["name"] = name.into();
+    made["metadata"]["name"] = name.as_str().into();
     made["metadata"]["namespace"] = profile.scale_sets.namespace.as_str().into();
     made["metadata"]["labels"] = json!({
         "app.kubernetes.io/component": "runner-scale-set-listener",
         "app.kubernetes.io/part-of": names::SCALE_SET_CHART,
     });
     let spec = &mut made["spec"];
+    // The controller makes an account for each listener: with this name there is none yet.
+    spec["serviceAccountName"] = name.into();
     spec["restartPolicy"] = "Never".into();
     spec["containers"][0]["image"] = scale_sets::image(profile).into();
     spec["containers"][0]["command"] = json!(["/ghalistener"]);
