@@ -20,6 +20,18 @@ const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
 
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
 
+/// The label of a node with the name of its `NodePool`.
+const NODE_POOL: &str = "karpenter.sh/nodepool";
+
+/// The label of a node of EKS Auto Mode: `auto`; of a managed node group or Fargate it has other values.
+const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
+
+/// The labels of a managed node group (docs.aws.amazon.com/eks, "Managed node groups"): no `NodePool` gives them.
+const OF_NODE_GROUPS: [&str; 2] = [
+    "eks.amazonaws.com/nodegroup",
+    "eks.amazonaws.com/capacityType",
+];
+
 /// The prefixes of labels that Karpenter gives each node by itself; other labels are in the `NodePool`.
 const KNOWN: [&str; 9] = [
     "kubernetes.io/arch",
@@ -31,6 +43,16 @@ const KNOWN: [&str; 9] = [
     "karpenter.k8s.aws/",
     "karpenter.sh/",
     "eks.amazonaws.com/",
+];
+
+/// The labels that each node of a `NodePool` has.
+const ALWAYS: [&str; 6] = [
+    NODE_POOL,
+    CAPACITY_TYPE,
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "topology.kubernetes.io/zone",
+    INSTANCE_TYPE,
 ];
 
 /// Who adds nodes for the pods of a pool.
@@ -119,19 +141,52 @@ fn requirements<'a>(node_pool: &'a Value, key: &str) -> Vec<&'a Value> {
     all.filter(|it| it["key"] == *key).collect()
 }
 
+/// Whether its nodes are of EKS Auto Mode.
+fn is_of_auto_mode(node_pool: &Value) -> bool {
+    node_pool["spec"]["template"]["spec"]["nodeClassRef"]["group"] == "eks.amazonaws.com"
+}
+
+/// The only value that a label of its nodes has: of its name, of its kind or of its template.
+fn fixed<'a>(node_pool: &'a Value, key: &str) -> Option<&'a str> {
+    match key {
+        NODE_POOL => Some(name(node_pool)),
+        COMPUTE_TYPE if is_of_auto_mode(node_pool) => Some("auto"),
+        _ => node_pool["spec"]["template"]["metadata"]["labels"][key].as_str(),
+    }
+}
+
+/// Whether a label of its nodes has none but `values`.
+fn is_always_in(node_pool: &Value, key: &str, values: &[Value]) -> bool {
+    if let Some(own) = fixed(node_pool, key) {
+        return values.iter().any(|it| it == own);
+    }
+    requirements(node_pool, key).iter().any(|it| {
+        let own = list(&it["values"]);
+        it["operator"] == "In" && !own.is_empty() && own.iter().all(|it| values.contains(it))
+    })
+}
+
+/// Whether each of its nodes has this label.
+fn has_always(node_pool: &Value, key: &str) -> bool {
+    ALWAYS.contains(&key)
+        || fixed(node_pool, key).is_some()
+        || requirements(node_pool, key)
+            .iter()
+            .any(|it| matches!(it["operator"].as_str(), Some("In" | "Exists" | "Gt" | "Lt")))
+}
+
 /// Whether its nodes can have a label with this value, or, without one, with any.
 fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> bool {
-    let own = &node_pool["spec"]["template"]["metadata"]["labels"][key];
-    if let Some(own) = own.as_str() {
+    if OF_NODE_GROUPS.contains(&key) {
+        return false;
+    }
+    if let Some(own) = fixed(node_pool, key) {
         return value.is_none_or(|it| it == own);
     }
     let requirements = requirements(node_pool, key);
     if requirements.is_empty() {
-        // The default of Karpenter for what is not required.
-        if key == CAPACITY_TYPE {
-            return value.is_none_or(|it| it == "on-demand");
-        }
-        return KNOWN.iter().any(|it| key.starts_with(it));
+        // Karpenter allows what is not required, Spot instances too.
+        return key != COMPUTE_TYPE && KNOWN.iter().any(|it| key.starts_with(it));
     }
     value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
 }
@@ -144,7 +199,8 @@ fn can_meet(node_pool: &Value, term: &Value) -> bool {
             Some("In") => list(&it["values"])
                 .iter()
                 .any(|value| can_have(node_pool, key, value.as_str())),
-            Some("NotIn" | "DoesNotExist") => true,
+            Some("NotIn") => !is_always_in(node_pool, key, list(&it["values"])),
+            Some("DoesNotExist") => !has_always(node_pool, key),
             _ => can_have(node_pool, key, None),
         }
     })

@@ -135,12 +135,21 @@ fn without_a_node_that_takes_it_the_instance_type_tells() {
     );
 }
 
+/// A `NodePool` without a requirement on what its nodes cost.
+fn of_any_capacity_type() -> Value {
+    node_pool(|it| {
+        let requirements = it["spec"]["template"]["spec"]["requirements"].as_array_mut();
+        requirements.unwrap().truncate(1);
+    })
+}
+
 fn node_pool(change: impl FnOnce(&mut Value)) -> Value {
     let mut it = json!({
         "metadata": {"name": "default"},
         "spec": {
             "template": {"metadata": {"labels": {"team": "ci"}}, "spec": {"requirements": [
                 {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+                {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
             ]}},
             "disruption": {"consolidationPolicy": "WhenEmpty"},
         },
@@ -187,7 +196,7 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         seen.node_pools = vec![pool.clone()];
         room(&seen, &json!({}), &pod).maximum.growth != Growth::None
     };
-    let plain = node_pool(|_| {});
+    let plain = of_any_capacity_type();
     let selector = |key: &str, value: &str| json!({key: value});
     for (key, value, expected) in [
         ("kubernetes.io/arch", "amd64", true),
@@ -196,8 +205,13 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         ("team", "other", false),
         ("disk", "fast", false),
         ("topology.kubernetes.io/zone", "eu-central-1a", true),
-        ("karpenter.sh/capacity-type", "spot", false),
+        ("karpenter.sh/capacity-type", "spot", true),
         ("karpenter.sh/capacity-type", "on-demand", true),
+        ("karpenter.sh/nodepool", "default", true),
+        ("karpenter.sh/nodepool", "other", false),
+        ("eks.amazonaws.com/nodegroup", "runners", false),
+        ("eks.amazonaws.com/capacityType", "ON_DEMAND", false),
+        ("eks.amazonaws.com/compute-type", "auto", false),
     ] {
         let found = takes(&plain, "nodeSelector", selector(key, value));
         assert_eq!(found, expected, "{key}={value}");
@@ -215,6 +229,53 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         spec["requirements"].as_array_mut().unwrap().push(types);
     });
     assert!(!takes(&small, "tolerations", json!([])));
+}
+
+#[test]
+fn a_node_pool_meets_the_expressions_of_an_affinity() {
+    let takes = |pool: &Value, key: &str, operator: &str, values: &[&str]| {
+        let mut pod = pod("1");
+        let expression = json!({"key": key, "operator": operator, "values": values});
+        let terms = json!({"nodeSelectorTerms": [{"matchExpressions": [expression]}]});
+        pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            terms;
+        let mut seen = seen();
+        seen.node_pools = vec![pool.clone()];
+        room(&seen, &json!({}), &pod).maximum.growth != Growth::None
+    };
+    let own = node_pool(|it| {
+        it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "karpenter.k8s.aws"});
+    });
+    let auto = node_pool(|it| {
+        it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "eks.amazonaws.com"});
+    });
+    let compute = "eks.amazonaws.com/compute-type";
+    let cases: &[(&Value, &str, &str, &[&str], bool)] = &[
+        (&own, "karpenter.sh/nodepool", "DoesNotExist", &[], false),
+        (
+            &own,
+            "topology.kubernetes.io/zone",
+            "DoesNotExist",
+            &[],
+            false,
+        ),
+        (&own, "team", "DoesNotExist", &[], false),
+        (&own, "disk", "DoesNotExist", &[], true),
+        (&own, "karpenter.sh/nodepool", "NotIn", &["default"], false),
+        (&own, "karpenter.sh/nodepool", "NotIn", &["other"], true),
+        (&own, "team", "NotIn", &["ci"], false),
+        (&own, "kubernetes.io/arch", "NotIn", &["amd64"], false),
+        (&own, "kubernetes.io/arch", "NotIn", &["arm64"], true),
+        (&own, "eks.amazonaws.com/nodegroup", "Exists", &[], false),
+        (&own, compute, "NotIn", &["auto"], true),
+        (&auto, compute, "NotIn", &["auto"], false),
+        (&auto, compute, "In", &["auto"], true),
+        (&auto, compute, "In", &["ec2"], false),
+    ];
+    for (pool, key, operator, values, expected) in cases {
+        let found = takes(pool, key, operator, values);
+        assert_eq!(found, *expected, "{key} {operator} {values:?}");
+    }
 }
 
 #[test]
@@ -248,6 +309,7 @@ fn what_may_take_a_node_from_a_busy_runner_is_advice() {
         })
     };
     assert!(losses(spot(), &plain)[0].contains("Spot"));
+    assert!(losses(of_any_capacity_type(), &plain)[0].contains("Spot"));
     let mut lasting = pod("1");
     lasting["spec"]["nodeSelector"] = json!({"karpenter.sh/capacity-type": "on-demand"});
     assert_eq!(losses(spot(), &lasting), [""; 0]);
