@@ -6,6 +6,7 @@
 
 mod addresses;
 mod growth;
+mod losses;
 mod needs;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::{
 
 pub use addresses::addresses;
 pub use growth::Growth;
+pub use losses::{Loss, Why, losses};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
@@ -56,8 +58,8 @@ pub struct PoolRoom {
     pub minimum: Lack,
     /// What is missing for its maximum.
     pub maximum: Lack,
-    /// How busy runners may lose their node, and what prevents it.
-    pub losses: Vec<String>,
+    /// How busy runners may lose their node.
+    pub losses: Vec<Loss>,
     /// Why none of this is known.
     pub not_known: Option<String>,
 }
@@ -126,7 +128,7 @@ impl Seen {
             fits: 0,
             minimum: Lack::default(),
             maximum: Lack::default(),
-            losses: growth::losses(&self.node_pools, &pool.name, pod),
+            losses: losses::of_pod(&self.node_pools, pod),
             not_known: self.cluster.not_known(pod),
         };
         if room.not_known.is_some() {

@@ -58,10 +58,10 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
     assert_eq!((short.placed, short.fits), (1, 1));
     assert_eq!((short.minimum.lacking, short.maximum.lacking), (0, 2));
     assert_eq!(
-        short.advice(),
-        [
+        short.advice().as_deref(),
+        Some(
             "pool `basic`: at most 4 runners; 1 has a node, and 1 more fits now; 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower the number in pool `basic`"
-        ]
+        )
     );
     assert!(short.maximum.is_short());
     let fits = room(&seen, &json!({"max": 2}), &pod("1"));
@@ -69,7 +69,7 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
         (fits.maximum.lacking, fits.maximum.pending.as_str()),
         (0, "")
     );
-    assert_eq!(fits.advice(), [""; 0]);
+    assert_eq!(fits.advice(), None);
     assert!(!fits.maximum.is_short());
 }
 
@@ -80,13 +80,12 @@ fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {
         {"name": "day", "days": "Mon-Fri", "from": "08:00", "to": "20:00", "min": 3}]});
     let room = room(&seen(), &json!({"schedule": schedule}), &pod("1"));
     assert_eq!((room.minimum.wanted, room.minimum.lacking), (3, 1));
-    let advice = room.advice();
-    assert_eq!(advice.len(), 1);
+    let advice = room.advice().unwrap();
     assert!(
-        advice[0].starts_with(
+        advice.starts_with(
             "pool `basic`: its schedule needs 3 runners; 0 have a node, and 2 more fit now; 1 would stay Pending"
         ),
-        "{advice:?}"
+        "{advice}"
     );
 }
 
@@ -102,7 +101,7 @@ fn pools_share_the_nodes() {
     assert_eq!((rooms[0].fits, rooms[0].maximum.lacking), (2, 0));
     assert_eq!((rooms[1].fits, rooms[1].maximum.lacking), (2, 1));
     assert_eq!(rooms[1].minimum.lacking, 0);
-    let advice = rooms[1].advice().join("\n");
+    let advice = rooms[1].advice().unwrap();
     assert!(
         advice.contains("; with the pools before it, 1 would stay Pending"),
         "{advice}"
@@ -169,7 +168,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
         most: None,
     };
     assert_eq!((grows.maximum.lacking, &grows.maximum.growth), (2, &none));
-    assert_eq!(grows.advice(), [""; 0]);
+    assert_eq!(grows.advice(), None);
     seen.node_pools = vec![node_pool(|it| {
         it["spec"]["limits"] = json!({"cpu": "5"});
         it["status"] = json!({"resources": {"cpu": "4"}});
@@ -178,7 +177,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
     let most = Some(1);
     assert_eq!(limited.maximum.growth, Growth::NodePools { names, most });
     assert!(limited.maximum.is_short());
-    let advice = limited.advice().join("\n");
+    let advice = limited.advice().unwrap();
     assert!(advice.contains("the limits of NodePool `default` allow 1 more at most"));
     assert!(
         advice.ends_with(
@@ -285,7 +284,7 @@ fn what_may_take_a_node_from_a_busy_runner_is_advice() {
             node_pools: vec![pool],
             ..Seen::default()
         };
-        room(&seen, &json!({}), pod).losses
+        super::losses(&[room(&seen, &json!({}), pod)])
     };
     let plain = pod("1");
     assert_eq!(losses(node_pool(|_| {}), &plain), [""; 0]);
@@ -316,6 +315,31 @@ fn what_may_take_a_node_from_a_busy_runner_is_advice() {
 }
 
 #[test]
+fn a_node_pool_that_nobody_may_change_is_told_once_for_all_pools() {
+    let seen = Seen {
+        node_pools: vec![node_pool(|it| {
+            it["metadata"]["name"] = json!("general-purpose");
+            it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "eks.amazonaws.com"});
+            it["spec"]["disruption"] = json!({});
+        })],
+        ..Seen::default()
+    };
+    let rooms: Vec<PoolRoom> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|name| room(&seen, &json!({"name": name}), &pod("1")))
+        .collect();
+    let found = super::losses(&rooms);
+    assert_eq!(
+        found,
+        [
+            "NodePool `general-purpose` consolidates nodes with pods on them, and would end jobs of pools `a`, `b`, `c` … and 2 more: add `podMetadata: {annotations: {karpenter.sh/do-not-disrupt: \"true\"}}` to the pool, or use a NodePool of your own"
+        ]
+    );
+    let one = super::losses(&rooms[..1]);
+    assert!(one[0].contains("jobs of pool `a`: "), "{one:?}");
+}
+
+#[test]
 fn cluster_autoscaler_is_told_the_labels_of_a_first_node() {
     let mut seen = seen();
     seen.cluster_autoscaler = true;
@@ -324,7 +348,7 @@ fn cluster_autoscaler_is_told_the_labels_of_a_first_node() {
         json!({"disk": "fast", "node.kubernetes.io/instance-type": "t3a.large"});
     let grows = room(&seen, &json!({}), &pod);
     assert!(!grows.maximum.is_short() && grows.maximum.depends_on_groups());
-    let advice = grows.advice().join("\n");
+    let advice = grows.advice().unwrap();
     assert!(
         advice.contains("the tag `k8s.io/cluster-autoscaler/node-template/label/disk` = `fast` ("),
         "{advice}"
@@ -338,7 +362,7 @@ fn what_is_not_known_is_no_number() {
     let room = room(&seen(), &json!({}), &pod);
     assert!(room.not_known.is_some());
     assert_eq!(room.maximum, Lack::default());
-    assert!(room.advice().is_empty());
+    assert_eq!(room.advice(), None);
 }
 
 #[test]

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use super::{Subject, Trial, Trials};
 use crate::{
-    desired::capacity::with_default_requests, observe::capacity, plan::Plan, profile::Pool,
+    desired::capacity::{losses, with_default_requests},
+    observe::capacity,
+    plan::Plan,
+    profile::Pool,
     terminal::output::Output,
 };
 
@@ -17,16 +20,19 @@ impl Trials<'_> {
         }
         match capacity::rooms(&self.session.context.kube, &pools).await {
             Ok(rooms) => {
-                for room in rooms {
-                    for advice in room.advice() {
+                for room in &rooms {
+                    if let Some(advice) = room.advice() {
                         output.note(format!("advice: {advice}"));
                     }
-                    if let Some(why) = room.not_known {
+                    if let Some(why) = &room.not_known {
                         tracing::info!(
                             "how many runners of pool `{}` the nodes hold is not computed: {why}",
                             room.pool
                         );
                     }
+                }
+                for advice in losses(&rooms) {
+                    output.note(format!("advice: {advice}"));
                 }
             }
             Err(error) => output.note(format!(
