@@ -80,7 +80,7 @@ impl Registration {
     }
 
     /// Whether the claims of its ephemeral volumes are accepted, and the pool's minimum fits too, because a dry run tests
-    /// only one pod. If this user cannot read quotas, this is skipped.
+    /// only one pod.
     async fn fits(&self, context: &Context, pool: &Pool, admitted: &Value) -> Trial {
         let claims = claims::of_pod(admitted);
         for (volume, claim) in &claims {
@@ -103,7 +103,10 @@ impl Registration {
             return Trial::Admitted(Box::new(admitted.clone()));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
-        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        let quotas = match context.kube.list(&quotas).await {
+            Ok(quotas) => quotas,
+            Err(error) => return Trial::Unknown(error),
+        };
         quota::refusal(&quotas, admitted, self.min_now(), &self.pool).map_or_else(
             || Trial::Admitted(Box::new(admitted.clone())),
             Trial::Refused,
@@ -134,7 +137,10 @@ impl PartPod {
             return Trial::Admitted(Box::new(admitted));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", self.namespace());
-        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        let quotas = match context.kube.list(&quotas).await {
+            Ok(quotas) => quotas,
+            Err(error) => return Trial::Unknown(error),
+        };
         let Some((name, allows)) = quota::exceeded(&quotas, &admitted, self.pods) else {
             return Trial::Admitted(Box::new(admitted));
         };
