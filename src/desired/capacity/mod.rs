@@ -41,8 +41,8 @@ pub struct Seen {
     placed: BTreeMap<(String, String), u64>,
     /// Karpenter's `NodePools`.
     pub node_pools: Vec<Value>,
-    /// Whether Cluster Autoscaler has written its status.
-    pub cluster_autoscaler: bool,
+    /// Whether Cluster Autoscaler runs, in whatever namespace.
+    cluster_autoscaler: bool,
 }
 
 /// What the nodes hold of a pool.
@@ -101,6 +101,7 @@ impl Seen {
             pod["status"]["phase"].as_str(),
             Some("Succeeded" | "Failed")
         );
+        self.cluster_autoscaler |= !has_ended && is_cluster_autoscaler(pod);
         if let (Some(pool), Some(namespace)) = (pool, metadata["namespace"].as_str())
             && pod["spec"]["nodeName"].is_string()
             && !has_ended
@@ -165,6 +166,16 @@ impl Seen {
             growth: self.growth(pod),
         }
     }
+}
+
+/// Whether a pod is of Cluster Autoscaler: its image has this name in each registry, and its other names are free.
+fn is_cluster_autoscaler(pod: &Value) -> bool {
+    let containers = pod["spec"]["containers"].as_array();
+    let mut images = containers
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it["image"].as_str());
+    images.any(|it| it.contains("cluster-autoscaler"))
 }
 
 /// The largest minimum of a pool: its own, or that of a window.

@@ -342,7 +342,19 @@ fn a_node_pool_that_nobody_may_change_is_told_once_for_all_pools() {
 #[test]
 fn cluster_autoscaler_is_told_the_labels_of_a_first_node() {
     let mut seen = seen();
-    seen.cluster_autoscaler = true;
+    let mut autoscaler = pod("100m");
+    autoscaler["metadata"]["namespace"] = json!("autoscaling");
+    autoscaler["spec"]["nodeName"] = json!("a");
+    let image = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.0";
+    autoscaler["spec"]["containers"][0]["image"] = json!(image);
+    let mut ended = autoscaler.clone();
+    ended["status"] = json!({"phase": "Failed"});
+    seen.pod(&ended);
+    let mut other = pod("1");
+    other["spec"]["nodeSelector"] = json!({"disk": "fast"});
+    let alone = room(&seen, &json!({}), &other);
+    assert_eq!(alone.maximum.growth, Growth::None);
+    seen.pod(&autoscaler);
     let mut pod = pod("1");
     pod["spec"]["nodeSelector"] =
         json!({"disk": "fast", "node.kubernetes.io/instance-type": "t3a.large"});
