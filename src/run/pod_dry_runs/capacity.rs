@@ -1,4 +1,4 @@
-//! What the nodes hold of the pools that get new pods.
+//! What the nodes hold of the pools that get new pods, or may have another number of them.
 
 use serde_json::Value;
 
@@ -6,15 +6,15 @@ use super::{Subject, Trial, Trials};
 use crate::{
     desired::capacity::{losses, with_default_requests},
     observe::capacity,
-    plan::Plan,
+    plan::{Plan, consequence::changes_maximum},
     profile::Pool,
     terminal::output::Output,
 };
 
 impl Trials<'_> {
-    /// Reports what the nodes hold of the pools that get new pods by `plan`, before any is made.
+    /// Reports what the nodes hold of the pools that get new pods or another maximum by `plan`, before any is made.
     pub(super) async fn tell_capacity(&self, plan: &Plan, output: Output) {
-        let pools = self.pools_with_new_pods(plan);
+        let pools = self.pools_to_tell(plan);
         if pools.is_empty() {
             return;
         }
@@ -42,30 +42,31 @@ impl Trials<'_> {
         }
     }
 
-    /// The pools, with the pod as the API server has admitted it, or as it will about be.
-    fn pools_with_new_pods(&self, plan: &Plan) -> Vec<(&Pool, Value)> {
+    /// These pools, with the pod as the API server has admitted it, or as it will about be.
+    fn pools_to_tell(&self, plan: &Plan) -> Vec<(&Pool, Value)> {
         let context = &self.session.context;
-        let made = self
-            .tried
+        self.tried
             .iter()
-            .filter(|it| self.is_made(plan, &it.subject));
-        made.filter_map(|tried| {
-            let Subject::Pool(registration) = &tried.subject else {
-                return None;
-            };
-            let mut pools = context.profile.pools.iter();
-            let pool = pools.find(|it| {
-                it.name == registration.pool && it.namespace == registration.namespace
-            })?;
-            let pod = if let Trial::Admitted(admitted) = &tried.trial {
-                (**admitted).clone()
-            } else {
-                // Its namespace is not there yet.
-                let pod = context.runner_pod(pool).ok()?;
-                with_default_requests(&pod)
-            };
-            Some((pool, pod))
-        })
-        .collect()
+            .filter_map(|tried| {
+                let Subject::Pool(registration) = &tried.subject else {
+                    return None;
+                };
+                let (namespace, name) = (&registration.namespace, &registration.pool);
+                let is_resized =
+                    !registration.is_left(context) && changes_maximum(plan, namespace, name);
+                if !is_resized && !self.is_made(plan, &tried.subject) {
+                    return None;
+                }
+                let pool = context.profile.pool(namespace, name)?;
+                let pod = if let Trial::Admitted(admitted) = &tried.trial {
+                    (**admitted).clone()
+                } else {
+                    // Its namespace is not there yet.
+                    let pod = context.runner_pod(pool).ok()?;
+                    with_default_requests(&pod)
+                };
+                Some((pool, pod))
+            })
+            .collect()
     }
 }
