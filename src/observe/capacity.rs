@@ -1,12 +1,9 @@
-//! Reads what the nodes hold of each pool.
-
-use serde_json::Value;
+//! Reads the nodes, what is on them, and what adds some.
 
 use crate::{
     clients::kube::{Kube, Selection},
-    desired::capacity::{PoolRoom, Seen},
+    desired::capacity::Seen,
     error::Result,
-    profile::Pool,
 };
 
 /// Karpenter's `NodePools`.
@@ -24,13 +21,13 @@ pub(crate) fn bound_pods(but_in: &[&str]) -> Selection {
     Selection::all("v1", "Pod").with_fields(fields)
 }
 
-/// What the nodes hold of each of `pools`, with the pod of one of its runners.
-pub(crate) async fn rooms(kube: &Kube, pools: &[(&Pool, Value)]) -> Result<Vec<PoolRoom>> {
+/// Reads the nodes, what is on them, and what adds some.
+pub(crate) async fn seen(kube: &Kube) -> Result<Seen> {
     let mut seen = Seen::default();
     let nodes = Selection::all("v1", "Node");
     kube.each(&nodes, |it| seen.node(it)).await?;
     // Page by page: whole pods of thousands of runners would take hundreds of megabytes.
     kube.each(&bound_pods(&[]), |it| seen.pod(it)).await?;
     seen.node_pools = kube.list(&node_pools()).await?;
-    Ok(seen.rooms(pools))
+    Ok(seen)
 }

@@ -120,9 +120,14 @@ impl Seen {
             .collect()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+    /// How many runners of a pool have a node.
+    fn placed(&self, pool: &Pool) -> u64 {
         let key = (pool.namespace.clone(), pool.name.clone());
-        let placed = self.placed.get(&key).copied().unwrap_or_default();
+        self.placed.get(&key).copied().unwrap_or_default()
+    }
+
+    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+        let placed = self.placed(pool);
         let mut room = PoolRoom {
             pool: pool.name.clone(),
             placed,

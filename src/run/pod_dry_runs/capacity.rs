@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Subject, Trial, Trials};
 use crate::{
-    desired::capacity::{losses, with_default_requests},
+    desired::capacity::{addresses, losses, with_default_requests},
     observe::capacity,
     plan::{Plan, consequence::changes_maximum},
     profile::Pool,
@@ -18,8 +18,10 @@ impl Trials<'_> {
         if pools.is_empty() {
             return;
         }
-        match capacity::rooms(&self.session.context.kube, &pools).await {
-            Ok(rooms) => {
+        let context = &self.session.context;
+        match capacity::seen(&context.kube).await {
+            Ok(seen) => {
+                let rooms = seen.rooms(&pools);
                 for room in &rooms {
                     if let Some(advice) = room.advice() {
                         output.note(format!("advice: {advice}"));
@@ -31,7 +33,9 @@ impl Trials<'_> {
                         );
                     }
                 }
-                for advice in losses(&rooms) {
+                let to_come = seen.to_come(&context.profile);
+                let addresses = addresses(&context.free_addresses, to_come);
+                for advice in losses(&rooms).into_iter().chain(addresses) {
                     output.note(format!("advice: {advice}"));
                 }
             }
