@@ -73,7 +73,7 @@ fn controller(profile: &Profile) -> Group {
             metrics.unwrap_or(METRICS_PORT),
         ],
         // A pod with two budgets cannot be evicted at all (kubernetes, `pkg/registry/core/pod/storage/eviction.go`).
-        budget: !own.is_some_and(|it| it["enabled"] == true),
+        budget: own.is_none_or(|it| it["enabled"] != true),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::scheduling::selection::meets;
 const SPARED: &str = "karpenter.sh/do-not-disrupt";
 
 /// The `NodePools` of EKS Auto Mode, which nobody may change (docs.aws.amazon.com/eks, "Enable or Disable Built-in
-/// NodePools").
+/// `NodePools`").
 const BUILT_IN: [&str; 2] = ["general-purpose", "system"];
 
 /// How many pools are named.
