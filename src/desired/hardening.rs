@@ -25,8 +25,8 @@ struct Group {
     selector: Value,
     /// The ports that are called.
     ports: Vec<u64>,
-    /// How many may be evicted at a time; `None` where a budget would keep the only pod on its node.
-    budget: Option<Value>,
+    /// Whether they get a budget: one of them is evicted at a time.
+    budget: bool,
 }
 
 /// The manifests.
@@ -37,8 +37,8 @@ pub(super) fn objects(profile: &Profile) -> Vec<Value> {
         if wanted.network_policies {
             objects.push(network_policy(profile, &group));
         }
-        if wanted.pod_disruption_budgets {
-            objects.extend(budget(profile, &group));
+        if wanted.pod_disruption_budgets && group.budget {
+            objects.push(budget(profile, &group));
         }
     }
     objects
@@ -60,6 +60,7 @@ fn controller(profile: &Profile) -> Group {
     let controller = &profile.controller;
     let metrics = controller.values.get("metrics");
     let metrics = metrics.and_then(|it| it["port"].as_u64());
+    let own = controller.values.get("podDisruptionBudget");
     Group {
         namespace: controller.namespace.clone(),
         name: format!("arcctl-{}", controller.full_name()),
@@ -71,7 +72,8 @@ fn controller(profile: &Profile) -> Group {
             controller.webhook_port.into(),
             metrics.unwrap_or(METRICS_PORT),
         ],
-        budget: Some(json!({"maxUnavailable": 1})),
+        // A pod with two budgets cannot be evicted at all (kubernetes, `pkg/registry/core/pod/storage/eviction.go`).
+        budget: own.is_none_or(|it| it["enabled"] != true),
     }
 }
 
@@ -84,17 +86,17 @@ fn scale_set_controller(profile: &Profile) -> Group {
             COMPONENT: "controller-manager",
         }}),
         ports: scale_set_ports(profile),
-        budget: Some(json!({"maxUnavailable": 1})),
+        budget: true,
     }
 }
 
-/// The listeners of the profile's pools: other profiles may have scale sets of the same controller.
+/// The listeners of the profile's pools: other profiles may have scale sets of the same controller. They get no budget: a
+/// budget of pods whose owner has no scale counts pods, and is wrong while a scale set is added, removed or upgraded
+/// (kubernetes.io/docs/tasks/run-application, "Arbitrary workloads and arbitrary selectors"); the controller makes a listener
+/// anew at once.
 fn listeners(profile: &Profile) -> Group {
     let pools = profile.scale_set_pools().map(|it| it.name.as_str());
     let pools: Vec<&str> = pools.collect();
-    // Of pods whose owner has no scale only a number that stays can be given (kubernetes.io/docs/tasks/run-application,
-    // "Arbitrary workloads and arbitrary selectors").
-    let others = pools.len() - 1;
     Group {
         namespace: profile.scale_sets.namespace.clone(),
         name: format!("arcctl-listeners-{}", profile.name),
@@ -103,7 +105,7 @@ fn listeners(profile: &Profile) -> Group {
             "matchExpressions": [{"key": names::SCALE_SET_LABEL, "operator": "In", "values": pools}],
         }),
         ports: scale_set_ports(profile),
-        budget: (others > 0).then(|| json!({"minAvailable": others})),
+        budget: false,
     }
 }
 
@@ -130,15 +132,13 @@ fn network_policy(profile: &Profile, group: &Group) -> Value {
     })
 }
 
-fn budget(profile: &Profile, group: &Group) -> Option<Value> {
-    let mut spec = group.budget.clone()?;
-    spec["selector"] = group.selector.clone();
-    Some(json!({
+fn budget(profile: &Profile, group: &Group) -> Value {
+    json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": names::metadata(profile, Some(&group.namespace), &group.name),
-        "spec": spec,
-    }))
+        "spec": {"maxUnavailable": 1, "selector": group.selector},
+    })
 }
 
 #[cfg(test)]
@@ -189,7 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn listeners_are_called_by_nobody_and_one_moves_at_a_time() {
+    fn a_budget_of_the_chart_is_the_only_one() {
+        let values = |enabled: bool| json!({"podDisruptionBudget": {"enabled": enabled}});
+        let budgets = |enabled: bool| {
+            let changes = json!({"hardening": both(), "controller": {"values": values(enabled)}});
+            let found = told(&objects(&profile(&changes)));
+            let is_budget = |it: &&String| it.starts_with("PodDisruptionBudget ");
+            found.iter().filter(is_budget).count()
+        };
+        assert_eq!(budgets(true), 0);
+        assert_eq!(budgets(false), 1);
+    }
+
+    #[test]
+    fn listeners_are_called_by_nobody_and_have_no_budget() {
         let pools = json!([set("a"), set("b")]);
         let two = profile(&json!({"hardening": both(), "pools": pools}));
         let found = objects(&two);
@@ -197,13 +210,9 @@ mod tests {
             .iter()
             .filter(|it| it["metadata"]["name"] == "arcctl-listeners-test")
             .collect();
+        assert_eq!(listeners.len(), 1, "{found:#?}");
+        assert_eq!(listeners[0]["kind"], "NetworkPolicy");
         assert_eq!(listeners[0]["spec"]["policyTypes"], json!(["Ingress"]));
         assert!(listeners[0]["spec"].get("ingress").is_none());
-        assert_eq!(listeners[1]["spec"]["minAvailable"], 1);
-        // The only listener could not move at all.
-        let one = profile(&json!({"hardening": both(), "pools": [set("a")]}));
-        let found = told(&objects(&one));
-        let budget = "PodDisruptionBudget arc-systems/arcctl-listeners-test";
-        assert!(!found.contains(&budget.to_owned()), "{found:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The context of a run: the clients, the credential, and facts that the run has found.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -86,6 +86,8 @@ pub struct Context {
     pub started: jiff::Timestamp,
     /// The API server's version.
     pub kubernetes: (u32, u32),
+    /// The free IPv4 addresses of each subnet of the nodes, if EC2 says how many; none where they limit nothing.
+    pub free_addresses: BTreeMap<String, Option<u32>>,
     /// The resourceVersion of the controller's Secret, once it is known.
     pub secret_version: Mutex<Option<String>>,
     /// The state of a credential rotation in this run.
@@ -127,6 +129,7 @@ impl Context {
             adopt: false,
             started: jiff::Timestamp::now(),
             kubernetes,
+            free_addresses: BTreeMap::new(),
             secret_version: Mutex::default(),
             rotation: Mutex::default(),
             pins: Pins::default(),

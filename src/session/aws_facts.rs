@@ -10,11 +10,8 @@ use crate::{
         aws::{Aws, cluster::EksCluster, error::Asked, network::Interface},
         kube::{Kube, Selection, Target},
     },
-    desired::{
-        aws::{
-            AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
-        },
-        capacity::addresses,
+    desired::aws::{
+        AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
     },
     doctor::snapshot::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
@@ -59,17 +56,18 @@ pub(super) async fn read(
     };
     let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
     // Pods of an IPv6 cluster have IPv6 addresses.
-    if !eks.ipv6 {
-        let ids = interfaces.iter().filter_map(|it| it.subnet.as_deref());
-        let free = ids.map(|id| (id, subnets.get(id).and_then(|it| it.free)));
-        advice.extend(addresses(&free.collect(), profile));
-    }
+    let of_pods = interfaces.iter().filter(|_| !eks.ipv6);
+    let free = of_pods.filter_map(|it| it.subnet.as_ref()).map(|id| {
+        let free = subnets.get(id).and_then(|it| it.free);
+        (id.clone(), free)
+    });
     let facts = AwsFacts {
         control_plane_groups: control_plane_groups(eks).cloned().collect(),
         control_plane_subnets: eks.subnets.iter().flat_map(networks).collect(),
         nodes: node_networks(&interfaces, networks),
         tagged_groups,
         ipv6: eks.ipv6,
+        free_addresses: free.collect(),
     };
     if facts.nodes.is_empty() {
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());

@@ -213,6 +213,7 @@ impl Session {
             adopt,
             started: facts.now,
             pins: lock.pins.clone(),
+            free_addresses: facts.aws.map(|it| it.free_addresses).unwrap_or_default(),
             ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {

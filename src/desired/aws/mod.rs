@@ -4,7 +4,7 @@ pub(crate) mod eks_facts;
 pub mod pod_identity_agent;
 pub(crate) mod security_groups;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ pub struct AwsFacts {
     pub tagged_groups: BTreeSet<String>,
     /// Whether its pods have IPv6 addresses.
     pub ipv6: bool,
+    /// The free IPv4 addresses of each subnet of its nodes, if EC2 says how many; no subnet where pods have IPv6 addresses.
+    pub free_addresses: BTreeMap<String, Option<u32>>,
 }
 
 /// Network interfaces of nodes with the same security groups: with the VPC CNI's custom networking, pods have other

@@ -1,6 +1,6 @@
-//! Who adds nodes for pods that stay Pending, and how it may take nodes away from busy runners. Pure: no I/O.
+//! Who adds nodes for pods that stay Pending. Pure: no I/O.
 //!
-//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Disruption`, `Scheduling`), Cluster Autoscaler's
+//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Scheduling`), Cluster Autoscaler's
 //! of AWS (`cluster-autoscaler/cloudprovider/aws/README.md`).
 
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,22 @@ use crate::{
     scheduling::{Amounts, Node, Pod, requests::amount, selection::meets, taints::tolerates_all},
 };
 
-/// The annotation of a pod with which Karpenter leaves its node alone.
-const SPARED: &str = "karpenter.sh/do-not-disrupt";
-
 /// The label of a node with what it costs: `on-demand`, `spot` or `reserved`.
-const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+pub(super) const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
 
 const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+
+/// The label of a node with the name of its `NodePool`.
+const NODE_POOL: &str = "karpenter.sh/nodepool";
+
+/// The label of a node of EKS Auto Mode: `auto`; of a managed node group or Fargate it has other values.
+const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
+
+/// The labels of a managed node group (docs.aws.amazon.com/eks, "Managed node groups"): no `NodePool` gives them.
+const OF_NODE_GROUPS: [&str; 2] = [
+    "eks.amazonaws.com/nodegroup",
+    "eks.amazonaws.com/capacityType",
+];
 
 /// The prefixes of labels that Karpenter gives each node by itself; other labels are in the `NodePool`.
 const KNOWN: [&str; 9] = [
@@ -31,6 +40,16 @@ const KNOWN: [&str; 9] = [
     "karpenter.k8s.aws/",
     "karpenter.sh/",
     "eks.amazonaws.com/",
+];
+
+/// The labels that each node of a `NodePool` has.
+const ALWAYS: [&str; 6] = [
+    NODE_POOL,
+    CAPACITY_TYPE,
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "topology.kubernetes.io/zone",
+    INSTANCE_TYPE,
 ];
 
 /// Who adds nodes for the pods of a pool.
@@ -83,16 +102,16 @@ fn label(key: &str, value: &Value) -> String {
     format!("{key}={}", value.as_str().unwrap_or_default())
 }
 
-fn name(node_pool: &Value) -> &str {
+pub(super) fn name(node_pool: &Value) -> &str {
     node_pool["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Whether a node of a `NodePool` can take pods like `pod`.
-fn takes(node_pool: &Value, pod: &Value) -> bool {
+pub(super) fn takes(node_pool: &Value, pod: &Value) -> bool {
     let template = &node_pool["spec"]["template"]["spec"];
     let spec = &pod["spec"];
     let selector = spec["nodeSelector"].as_object();
@@ -119,19 +138,52 @@ fn requirements<'a>(node_pool: &'a Value, key: &str) -> Vec<&'a Value> {
     all.filter(|it| it["key"] == *key).collect()
 }
 
+/// Whether its nodes are of EKS Auto Mode.
+pub(super) fn is_of_auto_mode(node_pool: &Value) -> bool {
+    node_pool["spec"]["template"]["spec"]["nodeClassRef"]["group"] == "eks.amazonaws.com"
+}
+
+/// The only value that a label of its nodes has: of its name, of its kind or of its template.
+fn fixed<'a>(node_pool: &'a Value, key: &str) -> Option<&'a str> {
+    match key {
+        NODE_POOL => Some(name(node_pool)),
+        COMPUTE_TYPE if is_of_auto_mode(node_pool) => Some("auto"),
+        _ => node_pool["spec"]["template"]["metadata"]["labels"][key].as_str(),
+    }
+}
+
+/// Whether a label of its nodes has none but `values`.
+fn is_always_in(node_pool: &Value, key: &str, values: &[Value]) -> bool {
+    if let Some(own) = fixed(node_pool, key) {
+        return values.iter().any(|it| it == own);
+    }
+    requirements(node_pool, key).iter().any(|it| {
+        let own = list(&it["values"]);
+        it["operator"] == "In" && !own.is_empty() && own.iter().all(|it| values.contains(it))
+    })
+}
+
+/// Whether each of its nodes has this label.
+fn has_always(node_pool: &Value, key: &str) -> bool {
+    ALWAYS.contains(&key)
+        || fixed(node_pool, key).is_some()
+        || requirements(node_pool, key)
+            .iter()
+            .any(|it| matches!(it["operator"].as_str(), Some("In" | "Exists" | "Gt" | "Lt")))
+}
+
 /// Whether its nodes can have a label with this value, or, without one, with any.
-fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> bool {
-    let own = &node_pool["spec"]["template"]["metadata"]["labels"][key];
-    if let Some(own) = own.as_str() {
+pub(super) fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> bool {
+    if OF_NODE_GROUPS.contains(&key) {
+        return false;
+    }
+    if let Some(own) = fixed(node_pool, key) {
         return value.is_none_or(|it| it == own);
     }
     let requirements = requirements(node_pool, key);
     if requirements.is_empty() {
-        // The default of Karpenter for what is not required.
-        if key == CAPACITY_TYPE {
-            return value.is_none_or(|it| it == "on-demand");
-        }
-        return KNOWN.iter().any(|it| key.starts_with(it));
+        // Karpenter allows what is not required, Spot instances too.
+        return key != COMPUTE_TYPE && KNOWN.iter().any(|it| key.starts_with(it));
     }
     value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
 }
@@ -144,7 +196,8 @@ fn can_meet(node_pool: &Value, term: &Value) -> bool {
             Some("In") => list(&it["values"])
                 .iter()
                 .any(|value| can_have(node_pool, key, value.as_str())),
-            Some("NotIn" | "DoesNotExist") => true,
+            Some("NotIn") => !is_always_in(node_pool, key, list(&it["values"])),
+            Some("DoesNotExist") => !has_always(node_pool, key),
             _ => can_have(node_pool, key, None),
         }
     })
@@ -182,55 +235,4 @@ fn allows(node_pool: &Value, pod: &Value) -> Option<u64> {
         Some(u64::try_from(free / one).unwrap_or_default())
     });
     by_resource.min()
-}
-
-/// How Karpenter, or AWS, may take the node away from a busy runner, and what prevents it.
-pub(super) fn losses(node_pools: &[Value], pool: &str, pod: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    for node_pool in node_pools.iter().filter(|it| takes(it, pod)) {
-        let name = name(node_pool);
-        let is_spared = pod["metadata"]["annotations"][SPARED] == "true";
-        if !is_spared && consolidates(node_pool) {
-            found.push(format!(
-                "NodePool `{name}` consolidates nodes with pods on them, and would end jobs of pool `{pool}`: add `podMetadata: {{annotations: {{{SPARED}: \"true\"}}}}` to the pool, or set the NodePool's `consolidationPolicy: WhenEmpty`"
-            ));
-        }
-        if can_be_spot(node_pool) && can_select_spot(pod) {
-            found.push(format!(
-                "NodePool `{name}` may use Spot instances, which AWS takes back with two minutes' notice: a job of pool `{pool}` that takes longer is lost; `nodeSelector: {{{CAPACITY_TYPE}: on-demand}}` of the pool avoids them"
-            ));
-        }
-    }
-    found
-}
-
-/// Whether it replaces nodes on which there are pods: by default it does.
-fn consolidates(node_pool: &Value) -> bool {
-    let disruption = &node_pool["spec"]["disruption"];
-    let never = list(&disruption["budgets"]).iter().any(|it| {
-        it["nodes"] == "0" && it["schedule"].is_null() && list(&it["reasons"]).is_empty()
-    });
-    disruption["consolidationPolicy"] != "WhenEmpty"
-        && disruption["consolidateAfter"] != "Never"
-        && !never
-}
-
-fn can_be_spot(node_pool: &Value) -> bool {
-    can_have(node_pool, CAPACITY_TYPE, Some("spot"))
-}
-
-/// Whether the pod's own rules leave Spot instances open.
-fn can_select_spot(pod: &Value) -> bool {
-    let spec = &pod["spec"];
-    let selected = spec["nodeSelector"][CAPACITY_TYPE].as_str();
-    let required =
-        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-    let of_term = |term: &Value| {
-        list(&term["matchExpressions"])
-            .iter()
-            .filter(|it| it["key"] == CAPACITY_TYPE)
-            .all(|it| meets(it, Some("spot")))
-    };
-    selected.is_none_or(|it| it == "spot")
-        && (required.is_null() || list(&required["nodeSelectorTerms"]).iter().any(of_term))
 }

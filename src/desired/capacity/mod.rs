@@ -6,6 +6,7 @@
 
 mod addresses;
 mod growth;
+mod losses;
 mod needs;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::{
 
 pub use addresses::addresses;
 pub use growth::Growth;
+pub use losses::{Loss, Why, losses};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
@@ -39,8 +41,8 @@ pub struct Seen {
     placed: BTreeMap<(String, String), u64>,
     /// Karpenter's `NodePools`.
     pub node_pools: Vec<Value>,
-    /// Whether Cluster Autoscaler has written its status.
-    pub cluster_autoscaler: bool,
+    /// Whether Cluster Autoscaler runs, in whatever namespace.
+    cluster_autoscaler: bool,
 }
 
 /// What the nodes hold of a pool.
@@ -56,8 +58,8 @@ pub struct PoolRoom {
     pub minimum: Lack,
     /// What is missing for its maximum.
     pub maximum: Lack,
-    /// How busy runners may lose their node, and what prevents it.
-    pub losses: Vec<String>,
+    /// How busy runners may lose their node.
+    pub losses: Vec<Loss>,
     /// Why none of this is known.
     pub not_known: Option<String>,
 }
@@ -99,6 +101,7 @@ impl Seen {
             pod["status"]["phase"].as_str(),
             Some("Succeeded" | "Failed")
         );
+        self.cluster_autoscaler |= !has_ended && is_cluster_autoscaler(pod);
         if let (Some(pool), Some(namespace)) = (pool, metadata["namespace"].as_str())
             && pod["spec"]["nodeName"].is_string()
             && !has_ended
@@ -117,16 +120,21 @@ impl Seen {
             .collect()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+    /// How many runners of a pool have a node.
+    fn placed(&self, pool: &Pool) -> u64 {
         let key = (pool.namespace.clone(), pool.name.clone());
-        let placed = self.placed.get(&key).copied().unwrap_or_default();
+        self.placed.get(&key).copied().unwrap_or_default()
+    }
+
+    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+        let placed = self.placed(pool);
         let mut room = PoolRoom {
             pool: pool.name.clone(),
             placed,
             fits: 0,
             minimum: Lack::default(),
             maximum: Lack::default(),
-            losses: growth::losses(&self.node_pools, &pool.name, pod),
+            losses: losses::of_pod(&self.node_pools, pod),
             not_known: self.cluster.not_known(pod),
         };
         if room.not_known.is_some() {
@@ -163,6 +171,16 @@ impl Seen {
             growth: self.growth(pod),
         }
     }
+}
+
+/// Whether a pod is of Cluster Autoscaler: its image has this name in each registry, and its other names are free.
+fn is_cluster_autoscaler(pod: &Value) -> bool {
+    let containers = pod["spec"]["containers"].as_array();
+    let mut images = containers
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it["image"].as_str());
+    images.any(|it| it.contains("cluster-autoscaler"))
 }
 
 /// The largest minimum of a pool: its own, or that of a window.

@@ -58,10 +58,10 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
     assert_eq!((short.placed, short.fits), (1, 1));
     assert_eq!((short.minimum.lacking, short.maximum.lacking), (0, 2));
     assert_eq!(
-        short.advice(),
-        [
+        short.advice().as_deref(),
+        Some(
             "pool `basic`: at most 4 runners; 1 has a node, and 1 more fits now; 2 would stay Pending (0/2 nodes are available: 2 Insufficient cpu); add 2 more nodes like `b` (t3a.large), with 1 on each, or lower the number in pool `basic`"
-        ]
+        )
     );
     assert!(short.maximum.is_short());
     let fits = room(&seen, &json!({"max": 2}), &pod("1"));
@@ -69,7 +69,7 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
         (fits.maximum.lacking, fits.maximum.pending.as_str()),
         (0, "")
     );
-    assert_eq!(fits.advice(), [""; 0]);
+    assert_eq!(fits.advice(), None);
     assert!(!fits.maximum.is_short());
 }
 
@@ -80,13 +80,12 @@ fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {
         {"name": "day", "days": "Mon-Fri", "from": "08:00", "to": "20:00", "min": 3}]});
     let room = room(&seen(), &json!({"schedule": schedule}), &pod("1"));
     assert_eq!((room.minimum.wanted, room.minimum.lacking), (3, 1));
-    let advice = room.advice();
-    assert_eq!(advice.len(), 1);
+    let advice = room.advice().unwrap();
     assert!(
-        advice[0].starts_with(
+        advice.starts_with(
             "pool `basic`: its schedule needs 3 runners; 0 have a node, and 2 more fit now; 1 would stay Pending"
         ),
-        "{advice:?}"
+        "{advice}"
     );
 }
 
@@ -102,7 +101,7 @@ fn pools_share_the_nodes() {
     assert_eq!((rooms[0].fits, rooms[0].maximum.lacking), (2, 0));
     assert_eq!((rooms[1].fits, rooms[1].maximum.lacking), (2, 1));
     assert_eq!(rooms[1].minimum.lacking, 0);
-    let advice = rooms[1].advice().join("\n");
+    let advice = rooms[1].advice().unwrap();
     assert!(
         advice.contains("; with the pools before it, 1 would stay Pending"),
         "{advice}"
@@ -135,12 +134,21 @@ fn without_a_node_that_takes_it_the_instance_type_tells() {
     );
 }
 
+/// A `NodePool` without a requirement on what its nodes cost.
+fn of_any_capacity_type() -> Value {
+    node_pool(|it| {
+        let requirements = it["spec"]["template"]["spec"]["requirements"].as_array_mut();
+        requirements.unwrap().truncate(1);
+    })
+}
+
 fn node_pool(change: impl FnOnce(&mut Value)) -> Value {
     let mut it = json!({
         "metadata": {"name": "default"},
         "spec": {
             "template": {"metadata": {"labels": {"team": "ci"}}, "spec": {"requirements": [
                 {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+                {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
             ]}},
             "disruption": {"consolidationPolicy": "WhenEmpty"},
         },
@@ -160,7 +168,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
         most: None,
     };
     assert_eq!((grows.maximum.lacking, &grows.maximum.growth), (2, &none));
-    assert_eq!(grows.advice(), [""; 0]);
+    assert_eq!(grows.advice(), None);
     seen.node_pools = vec![node_pool(|it| {
         it["spec"]["limits"] = json!({"cpu": "5"});
         it["status"] = json!({"resources": {"cpu": "4"}});
@@ -169,7 +177,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
     let most = Some(1);
     assert_eq!(limited.maximum.growth, Growth::NodePools { names, most });
     assert!(limited.maximum.is_short());
-    let advice = limited.advice().join("\n");
+    let advice = limited.advice().unwrap();
     assert!(advice.contains("the limits of NodePool `default` allow 1 more at most"));
     assert!(
         advice.ends_with(
@@ -187,7 +195,7 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         seen.node_pools = vec![pool.clone()];
         room(&seen, &json!({}), &pod).maximum.growth != Growth::None
     };
-    let plain = node_pool(|_| {});
+    let plain = of_any_capacity_type();
     let selector = |key: &str, value: &str| json!({key: value});
     for (key, value, expected) in [
         ("kubernetes.io/arch", "amd64", true),
@@ -196,8 +204,13 @@ fn a_node_pool_takes_the_pods_that_match_it() {
         ("team", "other", false),
         ("disk", "fast", false),
         ("topology.kubernetes.io/zone", "eu-central-1a", true),
-        ("karpenter.sh/capacity-type", "spot", false),
+        ("karpenter.sh/capacity-type", "spot", true),
         ("karpenter.sh/capacity-type", "on-demand", true),
+        ("karpenter.sh/nodepool", "default", true),
+        ("karpenter.sh/nodepool", "other", false),
+        ("eks.amazonaws.com/nodegroup", "runners", false),
+        ("eks.amazonaws.com/capacityType", "ON_DEMAND", false),
+        ("eks.amazonaws.com/compute-type", "auto", false),
     ] {
         let found = takes(&plain, "nodeSelector", selector(key, value));
         assert_eq!(found, expected, "{key}={value}");
@@ -218,13 +231,60 @@ fn a_node_pool_takes_the_pods_that_match_it() {
 }
 
 #[test]
+fn a_node_pool_meets_the_expressions_of_an_affinity() {
+    let takes = |pool: &Value, key: &str, operator: &str, values: &[&str]| {
+        let mut pod = pod("1");
+        let expression = json!({"key": key, "operator": operator, "values": values});
+        let terms = json!({"nodeSelectorTerms": [{"matchExpressions": [expression]}]});
+        pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            terms;
+        let mut seen = seen();
+        seen.node_pools = vec![pool.clone()];
+        room(&seen, &json!({}), &pod).maximum.growth != Growth::None
+    };
+    let own = node_pool(|it| {
+        it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "karpenter.k8s.aws"});
+    });
+    let auto = node_pool(|it| {
+        it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "eks.amazonaws.com"});
+    });
+    let compute = "eks.amazonaws.com/compute-type";
+    let cases: &[(&Value, &str, &str, &[&str], bool)] = &[
+        (&own, "karpenter.sh/nodepool", "DoesNotExist", &[], false),
+        (
+            &own,
+            "topology.kubernetes.io/zone",
+            "DoesNotExist",
+            &[],
+            false,
+        ),
+        (&own, "team", "DoesNotExist", &[], false),
+        (&own, "disk", "DoesNotExist", &[], true),
+        (&own, "karpenter.sh/nodepool", "NotIn", &["default"], false),
+        (&own, "karpenter.sh/nodepool", "NotIn", &["other"], true),
+        (&own, "team", "NotIn", &["ci"], false),
+        (&own, "kubernetes.io/arch", "NotIn", &["amd64"], false),
+        (&own, "kubernetes.io/arch", "NotIn", &["arm64"], true),
+        (&own, "eks.amazonaws.com/nodegroup", "Exists", &[], false),
+        (&own, compute, "NotIn", &["auto"], true),
+        (&auto, compute, "NotIn", &["auto"], false),
+        (&auto, compute, "In", &["auto"], true),
+        (&auto, compute, "In", &["ec2"], false),
+    ];
+    for (pool, key, operator, values, expected) in cases {
+        let found = takes(pool, key, operator, values);
+        assert_eq!(found, *expected, "{key} {operator} {values:?}");
+    }
+}
+
+#[test]
 fn what_may_take_a_node_from_a_busy_runner_is_advice() {
     let losses = |pool: Value, pod: &Value| {
         let seen = Seen {
             node_pools: vec![pool],
             ..Seen::default()
         };
-        room(&seen, &json!({}), pod).losses
+        super::losses(&[room(&seen, &json!({}), pod)])
     };
     let plain = pod("1");
     assert_eq!(losses(node_pool(|_| {}), &plain), [""; 0]);
@@ -248,21 +308,59 @@ fn what_may_take_a_node_from_a_busy_runner_is_advice() {
         })
     };
     assert!(losses(spot(), &plain)[0].contains("Spot"));
+    assert!(losses(of_any_capacity_type(), &plain)[0].contains("Spot"));
     let mut lasting = pod("1");
     lasting["spec"]["nodeSelector"] = json!({"karpenter.sh/capacity-type": "on-demand"});
     assert_eq!(losses(spot(), &lasting), [""; 0]);
 }
 
 #[test]
+fn a_node_pool_that_nobody_may_change_is_told_once_for_all_pools() {
+    let seen = Seen {
+        node_pools: vec![node_pool(|it| {
+            it["metadata"]["name"] = json!("general-purpose");
+            it["spec"]["template"]["spec"]["nodeClassRef"] = json!({"group": "eks.amazonaws.com"});
+            it["spec"]["disruption"] = json!({});
+        })],
+        ..Seen::default()
+    };
+    let rooms: Vec<PoolRoom> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|name| room(&seen, &json!({"name": name}), &pod("1")))
+        .collect();
+    let found = super::losses(&rooms);
+    assert_eq!(
+        found,
+        [
+            "NodePool `general-purpose` consolidates nodes with pods on them, and would end jobs of pools `a`, `b`, `c` … and 2 more: add `podMetadata: {annotations: {karpenter.sh/do-not-disrupt: \"true\"}}` to the pool, or use a NodePool of your own"
+        ]
+    );
+    let one = super::losses(&rooms[..1]);
+    assert!(one[0].contains("jobs of pool `a`: "), "{one:?}");
+}
+
+#[test]
 fn cluster_autoscaler_is_told_the_labels_of_a_first_node() {
     let mut seen = seen();
-    seen.cluster_autoscaler = true;
+    let mut autoscaler = pod("100m");
+    autoscaler["metadata"]["namespace"] = json!("autoscaling");
+    autoscaler["spec"]["nodeName"] = json!("a");
+    let image = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.0";
+    autoscaler["spec"]["containers"][0]["image"] = json!(image);
+    let mut ended = autoscaler.clone();
+    ended["status"] = json!({"phase": "Failed"});
+    seen.pod(&ended);
+    let mut other = pod("1");
+    other["spec"]["nodeSelector"] = json!({"disk": "fast"});
+    let alone = room(&seen, &json!({}), &other);
+    assert_eq!(alone.maximum.growth, Growth::None);
+    seen.pod(&autoscaler);
     let mut pod = pod("1");
     pod["spec"]["nodeSelector"] =
         json!({"disk": "fast", "node.kubernetes.io/instance-type": "t3a.large"});
     let grows = room(&seen, &json!({}), &pod);
     assert!(!grows.maximum.is_short() && grows.maximum.depends_on_groups());
-    let advice = grows.advice().join("\n");
+    let advice = grows.advice().unwrap();
     assert!(
         advice.contains("the tag `k8s.io/cluster-autoscaler/node-template/label/disk` = `fast` ("),
         "{advice}"
@@ -276,7 +374,7 @@ fn what_is_not_known_is_no_number() {
     let room = room(&seen(), &json!({}), &pod);
     assert!(room.not_known.is_some());
     assert_eq!(room.maximum, Lack::default());
-    assert!(room.advice().is_empty());
+    assert_eq!(room.advice(), None);
 }
 
 #[test]

@@ -83,15 +83,12 @@ impl PoolRoom {
         }
     }
 
-    /// Advice before its runners are made; nothing where all of them find a node, and keep it.
-    pub fn advice(&self) -> Vec<String> {
+    /// Advice before its runners are made; nothing where all of them find a node.
+    pub fn advice(&self) -> Option<String> {
         let missing = [&self.minimum, &self.maximum]
             .into_iter()
             .find(|it| it.is_short() || it.depends_on_groups());
-        let told = missing.map(|it| format!("{}; {}", self.found(it), self.fix(it)));
-        told.into_iter()
-            .chain(self.losses.iter().cloned())
-            .collect()
+        missing.map(|it| format!("{}; {}", self.found(it), self.fix(it)))
     }
 }
 

@@ -138,8 +138,9 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
             "secret": {"enabled": true, "create": false, "name": names::WEBHOOK_SECRET},
         });
         let theirs = controller.values.get("githubWebhookServer");
-        for (key, value) in hardened::unless_given(theirs) {
-            server[key] = value;
+        for (key, hardened) in hardened::unless_given(theirs) {
+            // What the cluster needs of the controller's pods it needs of the server's too.
+            server[key] = controller.values.get(key).cloned().unwrap_or(hardened);
         }
         set("githubWebhookServer", server);
     }

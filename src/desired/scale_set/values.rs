@@ -6,7 +6,7 @@ use super::pod;
 use crate::{
     desired::{
         DesiredError,
-        charts::{hardened, scale_sets},
+        charts::scale_sets,
         names,
         pool::{
             containers::work_volume,
@@ -85,7 +85,7 @@ pub fn values(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
         set("resourceMeta", json!({"autoscalingRunnerSet": metadata}));
     }
     let template = pod::template(profile, pool)?;
-    set("listenerTemplate", listener(&template["spec"]));
+    set("listenerTemplate", listener(profile, &template["spec"]));
     set("template", template);
     Ok(values.into())
 }
@@ -106,14 +106,26 @@ pub fn config_url(github: &GitHub) -> Result<String, DesiredError> {
     })
 }
 
-/// The listener runs where the runners do, and is left alone there.
-fn listener(runner: &Value) -> Value {
+/// The listener runs where the runners do, and is left alone there. It has the security contexts of the controller, because
+/// it has its image.
+fn listener(profile: &Profile, runner: &Value) -> Value {
     let annotations: Map<String, Value> = DO_NOT_DISRUPT
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).into()))
         .collect();
-    let container = json!({"name": LISTENER, "securityContext": hardened::container()});
-    let mut spec = json!({"containers": [container], "securityContext": hardened::pod()});
+    let controller = scale_sets::values(profile);
+    let mut spec = json!({"containers": [{"name": LISTENER}]});
+    // `null` leaves a field out in helm's values, and is no value in an AutoscalingRunnerSet.
+    let (of_pod, of_container) = (
+        &controller["podSecurityContext"],
+        &controller["securityContext"],
+    );
+    if !of_pod.is_null() {
+        spec["securityContext"] = of_pod.clone();
+    }
+    if !of_container.is_null() {
+        spec["containers"][0]["securityContext"] = of_container.clone();
+    }
     for key in ["nodeSelector", "tolerations"] {
         if !runner[key].is_null() {
             spec[key] = runner[key].clone();
@@ -126,18 +138,20 @@ fn listener(runner: &Value) -> Value {
 /// command, its configuration and its account to the template (reference: scale-sets.md 3 and 6).
 pub fn listener_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
     let template = pod::template(profile, pool)?;
-    let mut made = listener(&template["spec"]);
+    let mut made = listener(profile, &template["spec"]);
     // Generated names end with `-listener`: no listener has this name.
     let name = format!("{}-arcct-probe", pool.name);
     made["apiVersion"] = "v1".into();
     made["kind"] = "Pod".into();
-    made["metadata"]["name"] = name.into();
+    made["metadata"]["name"] = name.as_str().into();
     made["metadata"]["namespace"] = profile.scale_sets.namespace.as_str().into();
     made["metadata"]["labels"] = json!({
         "app.kubernetes.io/component": "runner-scale-set-listener",
         "app.kubernetes.io/part-of": names::SCALE_SET_CHART,
     });
     let spec = &mut made["spec"];
+    // The controller makes an account for each listener: with this name there is none yet.
+    spec["serviceAccountName"] = name.into();
     spec["restartPolicy"] = "Never".into();
     spec["containers"][0]["image"] = scale_sets::image(profile).into();
     spec["containers"][0]["command"] = json!(["/ghalistener"]);

@@ -74,6 +74,28 @@ fn a_listener_is_restricted_and_has_the_controllers_image() {
 }
 
 #[test]
+fn what_a_user_gives_the_controllers_is_in_force_beside_them() {
+    let user = json!({"runAsUser": 1000_u32});
+    let mut profile = with_set(&json!({}), &json!({}));
+    let values = &mut profile.scale_sets.values;
+    values.insert("podSecurityContext".into(), user.clone());
+    values.insert("securityContext".into(), Value::Null);
+    let pod = listener_pod(&profile, &profile.pools[0]).unwrap();
+    assert_eq!(pod["spec"]["securityContext"], user);
+    let container = &pod["spec"]["containers"][0];
+    assert!(container.get("securityContext").is_none(), "{container:#}");
+
+    let scaling = json!({"triggers": [{"workflowJob": {}, "amount": 1, "duration": "30m"}]});
+    let mut profile = with_pool(&json!({"min": 0, "scaling": scaling}));
+    let values = &mut profile.controller.values;
+    values.insert("podSecurityContext".into(), user.clone());
+    let values = controller::values(&profile, &Facts::default());
+    let server = &values["githubWebhookServer"];
+    assert_eq!(server["podSecurityContext"], user);
+    assert_eq!(server["securityContext"]["allowPrivilegeEscalation"], false);
+}
+
+#[test]
 fn what_keeps_schedules_and_pulls_images_is_restricted() {
     let windows = json!([{"name": "night", "from": "20:00", "to": "06:00", "min": 0}]);
     let schedule = json!({"timeZone": "Asia/Seoul", "windows": windows});

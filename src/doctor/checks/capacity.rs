@@ -2,7 +2,7 @@
 //! I/O.
 
 use crate::{
-    desired::capacity::PoolRoom,
+    desired::capacity::{PoolRoom, losses},
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::Snapshot,
@@ -57,8 +57,7 @@ fn not_computed(room: &PoolRoom) -> Option<String> {
 }
 
 fn keep(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let losses = known(&snapshot.rooms)?.iter().flat_map(|it| &it.losses);
-    let found: Vec<String> = losses.cloned().collect();
+    let found = losses(known(&snapshot.rooms)?);
     Ok(Verdict::unless(
         &found,
         "change what is named there in the profile or the NodePool; then `arcctl up`",

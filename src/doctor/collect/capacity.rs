@@ -11,7 +11,7 @@ use crate::{
     },
     doctor::snapshot::Fact,
     error::{Error, ErrorKind, System},
-    observe::capacity::{Autoscalers, bound_pods},
+    observe::capacity::{bound_pods, node_pools},
     profile::{Pool, Profile},
 };
 
@@ -19,22 +19,23 @@ use crate::{
 pub(super) struct Read {
     /// The pods in the namespaces without runners.
     pods: Vec<Value>,
-    autoscalers: Autoscalers,
+    node_pools: Vec<Value>,
 }
 
 pub(super) async fn read(parts: &Parts) -> Fact<Read> {
     let pods = bound_pods(&parts.profile.runner_namespaces());
-    let autoscalers = async {
+    // Whole objects: their requirements are read.
+    let node_pools = async {
         let kube = parts.kube.as_ref().map_err(Clone::clone)?;
-        Autoscalers::read(kube).await
+        kube.list(&node_pools()).await
     };
-    let (pods, autoscalers) = tokio::join!(
+    let (pods, node_pools) = tokio::join!(
         within("list the pods on the nodes", listed(&parts.kube, &pods)),
-        within("list the NodePools", autoscalers)
+        within("list the NodePools", node_pools)
     );
     Ok(Read {
         pods: pods?,
-        autoscalers: autoscalers?,
+        node_pools: node_pools?,
     })
 }
 
@@ -53,7 +54,7 @@ pub(super) fn rooms(
     for pod in runners.iter().chain(&read.pods) {
         seen.pod(pod);
     }
-    read.autoscalers.add_to(&mut seen);
+    seen.node_pools = read.node_pools;
     let all = parts.profile.pools.iter();
     let pools: Fact<Vec<_>> = all.map(|it| with_pod(&parts.profile, it)).collect();
     Ok(seen.rooms(&pools?))

@@ -8,6 +8,7 @@ use super::worlds::{NOW, by_association, healthy, set_controller, with_scale_set
 use crate::{
     desired::{
         Facts,
+        capacity::{Loss, Why},
         pool::{autoscaler, probe::State},
         resource::aws::PodIdentityAssociation,
     },
@@ -296,7 +297,11 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     }),
     ("busy-runners-keep-node", |it| {
         let room = &mut it.rooms.as_mut().unwrap()[0];
-        room.losses.push("NodePool `default` consolidates".into());
+        room.losses.push(Loss {
+            node_pool: "default".into(),
+            built_in: false,
+            why: Why::Consolidation,
+        });
     }),
     ("autoscaler-works", |it| {
         it.runner_events = Ok(vec![

@@ -161,6 +161,17 @@ pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
         || plan.is_unchanged() && of("runner-pods").is_some_and(|it| !it.ready)
 }
 
+/// Whether `plan` changes how many runners a pool has at most.
+pub fn changes_maximum(plan: &Plan, namespace: &str, pool: &str) -> bool {
+    let changes = |kind: &str, path: &str| {
+        let id = Id::new(kind, Some(namespace), pool);
+        let step = plan.steps.iter().find(|it| it.id == id.as_str());
+        step.is_some_and(|it| it.differences.iter().any(|it| it.path == path))
+    };
+    changes("horizontal-runner-autoscaler", "spec.maxReplicas")
+        || changes("helm-release", "values.maxRunners")
+}
+
 /// Whether a change of a scale set's release brings other pods, or more of them.
 fn makes_pods_of_a_set(path: &str) -> bool {
     is_of_set_template(path) || path == "values.minRunners"

@@ -166,6 +166,14 @@ fn pods_are_made_where_their_template_or_their_number_changes() {
     assert!(one(scaler, Action::Update, "spec.minReplicas"));
     assert!(!one(pool, Action::Update, "metadata.labels.team"));
     assert!(!one(scaler, Action::Update, "spec.maxReplicas"));
+    let maximum = |kind, path| {
+        let steps = vec![step(kind, Action::Update, path, true)];
+        let profile = "p".into();
+        changes_maximum(&Plan { profile, steps }, "n", "basic")
+    };
+    assert!(maximum(scaler, "spec.maxReplicas"));
+    assert!(maximum("helm-release", "values.maxRunners"));
+    assert!(!maximum(scaler, "spec.minReplicas"));
     assert!(!one(pool, Action::Keep, "spec.template.spec.image"));
     // Pods are missing: a run with nothing else to do would only wait for them.
     let missing = || step(pods, Action::Keep, "", false);

@@ -30,7 +30,7 @@ pub struct Monitoring {
 pub struct Hardening {
     /// `NetworkPolicies`: the controllers and the listeners are called at the ports of their webhooks and metrics only.
     pub network_policies: bool,
-    /// `PodDisruptionBudgets`: one pod of a controller, or one listener, is evicted at a time.
+    /// `PodDisruptionBudgets`: one pod of a controller is evicted at a time.
     pub pod_disruption_budgets: bool,
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
+    owner::with_owner,
     parts::PartPod,
     quota,
     refusal::{Lasts, Refusal, Tried, claims, is_pod_security, missing_account},
@@ -43,7 +44,7 @@ impl Registration {
             return Trial::TooEarly;
         };
         let pod = match context.runner_pod(pool) {
-            Ok(pod) => pod,
+            Ok(pod) => owned(&pod, pool),
             Err(error) => {
                 let error = Error::new(
                     ErrorKind::InvalidProfile,
@@ -53,20 +54,11 @@ impl Registration {
                 return Trial::Unknown(error.hint("correct the profile"));
             }
         };
-        let failure = match context.kube.create(&pod, Mode::DryRun).await {
+        let comes = |account: &str| coming.contains(&format!("service-account/{account}"));
+        let (answer, is_replaced) = create(context, &pod, comes).await;
+        let failure = match answer {
             Ok(admitted) => return self.fits(context, pool, &admitted).await,
             Err(failure) => failure,
-        };
-        let comes = missing_account(&failure.said())
-            .is_some_and(|account| coming.contains(&format!("service-account/{account}")));
-        let failure = if comes {
-            let pod = with_default_account(&pod);
-            match context.kube.create(&pod, Mode::DryRun).await {
-                Ok(admitted) => return self.fits(context, pool, &admitted).await,
-                Err(failure) => failure,
-            }
-        } else {
-            failure
         };
         if let Some(untried) = untried(&failure, &pod) {
             return untried;
@@ -83,11 +75,12 @@ impl Registration {
             pod: &pod,
             fields: &fields,
         };
-        Trial::Refused(tried.refusal(&failure.said(), &fits))
+        let refusal = tried.refusal(&failure.said(), &fits);
+        Trial::Refused(refusal.with_account_replaced(is_replaced))
     }
 
     /// Whether the claims of its ephemeral volumes are accepted, and the pool's minimum fits too, because a dry run tests
-    /// only one pod. If this user cannot read quotas, this is skipped.
+    /// only one pod.
     async fn fits(&self, context: &Context, pool: &Pool, admitted: &Value) -> Trial {
         let claims = claims::of_pod(admitted);
         for (volume, claim) in &claims {
@@ -110,7 +103,10 @@ impl Registration {
             return Trial::Admitted(Box::new(admitted.clone()));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
-        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        let quotas = match context.kube.list(&quotas).await {
+            Ok(quotas) => quotas,
+            Err(error) => return Trial::Unknown(error),
+        };
         quota::refusal(&quotas, admitted, self.min_now(), &self.pool).map_or_else(
             || Trial::Admitted(Box::new(admitted.clone())),
             Trial::Refused,
@@ -121,24 +117,64 @@ impl Registration {
 impl PartPod {
     /// Creates the pod as a dry run, and checks whether quotas allow all of them.
     pub async fn try_pod(&self, context: &Context) -> Trial {
-        let admitted = match context.kube.create(&self.pod, Mode::DryRun).await {
-            Ok(admitted) => admitted,
-            Err(failure) => {
-                let untried = untried(&failure, &self.pod);
-                return untried.unwrap_or_else(|| Trial::Refused(self.refusal(&failure.said())));
-            }
+        let pod = self.owned();
+        // Its account comes with its chart, or its controller makes it.
+        let (answer, is_replaced) = create(context, &pod, |_| true).await;
+        let failure = match answer {
+            Ok(admitted) => return self.fits(context, admitted).await,
+            Err(failure) => failure,
         };
+        if let Some(untried) = untried(&failure, &pod) {
+            return untried;
+        }
+        let refusal = self.refusal(&failure.said());
+        Trial::Refused(refusal.with_account_replaced(is_replaced))
+    }
+
+    /// Whether quotas allow all of its pods; `admitted` is the first.
+    async fn fits(&self, context: &Context, admitted: Value) -> Trial {
         if self.pods < 2 {
             return Trial::Admitted(Box::new(admitted));
         }
         let quotas = Selection::namespaced("v1", "ResourceQuota", self.namespace());
-        let quotas = context.kube.list(&quotas).await.unwrap_or_default();
+        let quotas = match context.kube.list(&quotas).await {
+            Ok(quotas) => quotas,
+            Err(error) => return Trial::Unknown(error),
+        };
         let Some((name, allows)) = quota::exceeded(&quotas, &admitted, self.pods) else {
             return Trial::Admitted(Box::new(admitted));
         };
         let said = format!("{allows}, and its {} pods ask for more together", self.pods);
         Trial::Refused(self.too_many(name, said))
     }
+}
+
+/// Creates `pod` as a dry run. If its account is missing and `comes` later in the run, it is tried with the account
+/// `default`; the second value is whether it was.
+async fn create(
+    context: &Context,
+    pod: &Value,
+    comes: impl FnOnce(&str) -> bool,
+) -> (Result<Value, KubeFailure>, bool) {
+    let failure = match context.kube.create(pod, Mode::DryRun).await {
+        Ok(admitted) => return (Ok(admitted), false),
+        Err(failure) => failure,
+    };
+    if !missing_account(&failure.said()).is_some_and(comes) {
+        return (Err(failure), false);
+    }
+    let pod = with_default_account(pod);
+    (context.kube.create(&pod, Mode::DryRun).await, true)
+}
+
+/// The pod of a runner of `pool` with the owner that will make it, for a dry run.
+pub(super) fn owned(pod: &Value, pool: &Pool) -> Value {
+    let kind = if pool.is_scale_set() {
+        "EphemeralRunner"
+    } else {
+        "Runner"
+    };
+    with_owner(pod, kind, &pool.name)
 }
 
 /// Failures that do not judge `tried`: a missing namespace, a missing permission, no response.
@@ -171,6 +207,22 @@ impl Refusal {
     /// Whether it must be fixed before anything is created that waits for the pods.
     pub fn is_lasting(&self) -> bool {
         self.lasts == Lasts::UntilChanged
+    }
+
+    /// The refusal of a pod that was tried with the account `default`, if `is_replaced`: what is said of an account may not
+    /// hold for its own.
+    fn with_account_replaced(self, is_replaced: bool) -> Self {
+        let said = self.said.to_lowercase();
+        let names_account = ["service account", "serviceaccount", "service-account"]
+            .iter()
+            .any(|it| said.contains(it));
+        if is_replaced && names_account {
+            return Self {
+                lasts: Lasts::Perhaps,
+                ..self
+            };
+        }
+        self
     }
 }
 
@@ -224,7 +276,7 @@ async fn fitting_modes(context: &Context, pool: &Pool) -> Vec<&'static str> {
         };
         context.pins.pin(&mut pod);
         // The service account of a different pod is not checked here.
-        pod = with_default_account(&pod);
+        pod = owned(&with_default_account(&pod), &pool);
         if context.kube.create(&pod, Mode::DryRun).await.is_ok() {
             fits.push(word);
         }
@@ -268,6 +320,21 @@ fn in_each_mode(pool: &Pool) -> [(&'static str, Pool); 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_of_the_account_default_may_not_hold_for_another() {
+        let refused = |said: &str| Refusal {
+            said: said.to_owned(),
+            hint: String::new(),
+            lasts: Lasts::UntilChanged,
+        };
+        let account = || refused("policy: no default ServiceAccount");
+        let replaced = account().with_account_replaced(true);
+        assert_eq!(replaced.lasts, Lasts::Perhaps);
+        assert!(account().with_account_replaced(false).is_lasting());
+        let other = refused("no label").with_account_replaced(true);
+        assert!(other.is_lasting());
+    }
 
     #[test]
     fn what_several_pods_are_refused_for_is_quoted_once() {

@@ -4,6 +4,7 @@ pub mod dry_run;
 pub(crate) mod image_pull;
 pub mod made;
 pub mod new_namespace;
+mod owner;
 pub mod parts;
 mod pull_proof;
 pub(crate) mod quota;

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::{
-    dry_run::{Trial, modes_of_level, untried},
+    dry_run::{Trial, modes_of_level, owned, untried},
     parts::PartPod,
     refusal::{Refusal, Tried, is_pod_security, pod_security_level},
 };
@@ -163,7 +163,8 @@ impl Registration {
             };
             tried.refusal(said, &fits)
         };
-        stand_in.try_pod(context, &pod, refusal).await
+        let made = owned(&pod, pool);
+        stand_in.try_pod(context, &made, refusal).await
     }
 }
 
@@ -171,7 +172,7 @@ impl PartPod {
     /// What is foreseen of this pod.
     pub async fn foresee(&self, context: &Context, stand_in: &StandIn) -> Foreseen {
         let refusal = |said: &str, _: &[String]| self.refusal(said);
-        stand_in.try_pod(context, &self.pod, refusal).await
+        stand_in.try_pod(context, &self.owned(), refusal).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::owner::with_owner;
 use crate::desired::{names, resource::Id};
 
 /// What makes a pod, which decides where the profile has its fields.
@@ -52,6 +53,12 @@ impl PartPod {
         let namespace = &self.pod["metadata"]["namespace"];
         namespace.as_str().unwrap_or_default()
     }
+
+    /// The pod with the owner that will make it, for a dry run.
+    pub(super) fn owned(&self) -> Value {
+        let (kind, name) = self.maker.split_once('/').unwrap_or_default();
+        with_owner(&self.pod, kind, name)
+    }
 }
 
 /// The pods that `objects` make, in `namespace` where they name none. Objects without a template of pods make none.
@@ -88,7 +95,7 @@ fn template(object: &Value) -> Option<(&Value, u32)> {
     Some((object.pointer(pointer)?, pods)).filter(|(_, pods)| *pods > 0)
 }
 
-/// The pod of a template. Its account is left to the namespace: a step of the run may make it.
+/// The pod of a template.
 fn pod(template: &Value, namespace: &str, name: &str) -> Value {
     let mut metadata = Map::new();
     for key in ["labels", "annotations"] {
@@ -105,9 +112,11 @@ fn pod(template: &Value, namespace: &str, name: &str) -> Value {
         "metadata": metadata,
         "spec": template["spec"],
     });
-    if let Some(spec) = pod["spec"].as_object_mut() {
-        spec.remove("serviceAccountName");
-        spec.remove("serviceAccount");
+    if let Some(spec) = pod["spec"].as_object_mut()
+        && let Some(account) = spec.remove("serviceAccount")
+    {
+        // The old name of the same field.
+        spec.entry("serviceAccountName").or_insert(account);
     }
     pod
 }
@@ -147,7 +156,11 @@ mod tests {
         let pod = &found[0].pod;
         assert_eq!(pod["metadata"]["labels"]["a"], "b");
         assert_eq!(pod["metadata"]["name"], "web-arcct-probe");
-        assert!(pod["spec"].get("serviceAccountName").is_none());
+        assert_eq!(pod["spec"]["serviceAccountName"], "a");
+        let owned = found[1].owned();
+        let owner = &owned["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["kind"], "Job");
+        assert_eq!(owner["name"], "clock");
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub(crate) struct Trials<'a> {
     unknown: Vec<(Id, Error)>,
     /// The quotas that admit the pods of a namespace one by one, and can never hold all of them.
     together: Vec<Together>,
+    /// The namespaces whose quotas could not be read.
+    unread: Vec<(String, Error)>,
 }
 
 /// Dry-runs a pod of each pool. Resources that an earlier step creates do not count as missing.
@@ -75,6 +77,7 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
         tried: Vec::new(),
         unknown: Vec::new(),
         together: Vec::new(),
+        unread: Vec::new(),
     };
     trials.add(pools).await;
     trials
@@ -109,16 +112,19 @@ impl Trials<'_> {
             }
         }
         self.add(subjects).await;
-        self.try_together().await;
+        self.try_together(plan).await;
     }
 
-    /// Compares the quotas of each namespace with all pods in it that were tried. Without the right to read quotas, this is
-    /// skipped: each pod was tried by itself.
-    async fn try_together(&mut self) {
+    /// Compares the quotas of each namespace in which `plan` has pods made with all pods in it that were tried. A namespace
+    /// that does not exist yet has no quota.
+    async fn try_together(&mut self, plan: &Plan) {
         let kube = &self.session.context.kube;
-        let mut found = Vec::new();
-        let namespaces: BTreeSet<&str> =
-            self.tried.iter().map(|it| it.subject.namespace()).collect();
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        let made = self
+            .tried
+            .iter()
+            .filter(|it| !matches!(it.trial, Trial::TooEarly) && self.is_made(plan, &it.subject));
+        let namespaces: BTreeSet<&str> = made.map(|it| it.subject.namespace()).collect();
         for namespace in namespaces {
             let own = self.tried.iter().map(|it| &it.subject);
             let own: Vec<&Subject> = own.filter(|it| it.namespace() == namespace).collect();
@@ -126,12 +132,16 @@ impl Trials<'_> {
                 continue;
             }
             let quotas = Selection::namespaced("v1", "ResourceQuota", namespace);
-            let quotas = kube.list(&quotas).await.unwrap_or_default();
-            if !quotas.is_empty() {
-                found.extend(together(&self.session.context, namespace, &quotas, &own));
+            match kube.list(&quotas).await {
+                Ok(quotas) if quotas.is_empty() => {}
+                Ok(quotas) => {
+                    found.extend(together(&self.session.context, namespace, &quotas, &own));
+                }
+                Err(error) => unread.push((namespace.to_owned(), error)),
             }
         }
         self.together = found;
+        self.unread = unread;
     }
 
     /// Tries the pods, and finds out what it can of those whose namespace does not exist yet.
@@ -246,6 +256,12 @@ impl Trials<'_> {
             output.note(format!(
                 "advice: whether the API server takes the pods of `{id}` could not be found out: {}",
                 error.message
+            ));
+        }
+        for (namespace, error) in &self.unread {
+            output.note(format!(
+                "advice: whether the quotas of namespace `{namespace}` hold its pods together could not be found out: {}",
+                error.document().message
             ));
         }
     }

@@ -190,6 +190,7 @@ pub(crate) const INSTALL: &[Elsewhere] = &[
     ("secrets", &["create", "update"], SCALE_SETS),
     ("serviceaccounts", &["create"], SCALE_SETS),
     ("deployments.apps", &["create"], SCALE_SETS),
+    ("resourcequotas", &["list"], SCALE_SETS),
     (
         "autoscalingrunnersets.actions.github.com",
         &["create", "patch"],

@@ -71,8 +71,10 @@ fn node_pool(cluster: &Cluster) {
     cluster.kubectl(&[&established[..], &name].concat(), None);
     let requirement = json!({"key": "node.kubernetes.io/instance-type", "operator": "In",
         "values": ["t3a.large"]});
+    let lasting = json!({"key": "karpenter.sh/capacity-type", "operator": "In",
+        "values": ["on-demand"]});
     let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool",
         "metadata": {"name": "default"},
-        "spec": {"template": {"spec": {"requirements": [requirement]}}}});
+        "spec": {"template": {"spec": {"requirements": [requirement, lasting]}}}});
     cluster.kubectl(&create, Some(&pool.to_string()));
 }
