@@ -20,6 +20,12 @@ pub(crate) async fn open(
     Ok(session)
 }
 
+/// Checks everything that a run checks before its first write: the lock, the plan, its pods, the permissions and the charts.
+pub(crate) async fn check(session: &Session, limit: &RunLimit, output: Output) -> Result<()> {
+    session.lock.check()?;
+    Box::pin(install::check(session, limit, output)).await
+}
+
 /// Runs it, with a question unless `yes`, if nothing differs from the lock beside the profile; how many resources it has changed, and whether it was begun, or why it did not
 /// succeed.
 pub(crate) async fn up(

@@ -267,7 +267,7 @@ pub(super) fn with_versions(
 }
 
 /// A lock pins the versions: each step would differ from it.
-fn refuse_lock(work: &Work<'_>) -> Result<()> {
+pub(super) fn refuse_lock(work: &Work<'_>) -> Result<()> {
     let Some(file) = lock::read(work.global)? else {
         return Ok(());
     };

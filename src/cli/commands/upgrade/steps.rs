@@ -139,11 +139,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Goes back to the versions before, and removes the backup: the record goes last.
+    /// Goes back to the versions before, and removes the backup: the record goes last. Nothing is changed, the CRDs least of all,
+    /// before it is known that all the rest can follow.
     pub(super) async fn back(&mut self, place: &mut Place) -> Result<()> {
+        let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
+        Box::pin(ordinary::check(&session, &self.limit, self.output)).await?;
         place.upgrade.stage = Stage::Back;
         self.record(place).await?;
-        let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
         self.restore(&session, &place.upgrade).await?;
         let work = ordinary::up(session, true, self.global, &mut self.limit, self.output);
         let (changed, ended) = Box::pin(work).await;
