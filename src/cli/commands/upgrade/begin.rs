@@ -137,6 +137,7 @@ pub(super) async fn upgrade(
     if is_new {
         Box::pin(refuse_pending(work, &place)).await?;
     }
+    work.check_smoke(&place).await?;
     work.report.upgrade = Some(place.upgrade.clone());
     if !is_agreed(work, args)? {
         return Ok(());
