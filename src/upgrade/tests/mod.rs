@@ -88,6 +88,40 @@ fn cert_manager_takes_one_minor_version_at_a_time_and_images_come_last() {
     assert_eq!(steps(&to, &to), [""; 0]);
 }
 
+/// Walks an upgrade step by step, as the command does.
+fn walked(mut upgrade: Upgrade) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while let Next::Step(step) = upgrade.next().unwrap() {
+        assert!(steps.len() < 20, "it does not end: {steps:?}");
+        upgrade.now.clone_from(&step.after);
+        steps.push(*step);
+    }
+    steps
+}
+
+#[test]
+fn one_pool_tries_the_image_and_then_all_others_get_it() {
+    let images = |tag: &str, count: usize| Versions {
+        charts: BTreeMap::new(),
+        images: (0..count)
+            .map(|it| (format!("runners/pool-{it}"), format!("r.example/arc:{tag}")))
+            .collect(),
+    };
+    for (count, expected) in [
+        (1, &[(1, false)][..]),
+        (2, &[(1, true), (1, false)][..]),
+        (3, &[(1, true), (2, false)][..]),
+        (5, &[(1, true), (4, false)][..]),
+    ] {
+        let (from, to) = (images("1", count), images("2", count));
+        let steps = walked(begun(&from, &to, Stage::Forth));
+        let taken: Vec<(usize, bool)> =
+            steps.iter().map(|it| (it.pools.len(), it.canary)).collect();
+        assert_eq!(taken, expected, "{count} pools");
+        assert_eq!(steps, path(&from, &to).unwrap(), "{count} pools");
+    }
+}
+
 #[test]
 fn a_patch_is_one_step_and_the_way_from_the_oldest_is_known() {
     let to = charts("v1.12.17", "0.23.3");

@@ -26,7 +26,6 @@ use crate::{
     },
     upgrade::{
         Stage, Upgrade, compatibility,
-        path::path,
         versions::{Component, Versions, asked, images_with, key, may_install},
         wanted,
     },
@@ -117,7 +116,7 @@ pub(super) async fn upgrade(
         Some(known) => continued(&known, &seen, &to)?,
         None => Box::pin(new(work, &file.profile, &seen, &to)).await?,
     };
-    work.report.steps = path(&upgrade.now, &upgrade.to)?;
+    work.report.steps = upgrade.rest()?;
     if is_new && work.report.steps.is_empty() {
         return Ok(());
     }
