@@ -107,6 +107,18 @@ impl Upgrade {
         steps(&self.now, &self.to, self.moved().next().is_some())
     }
 
+    /// Whether a job tries what the last step that has begun has made: the image of the first pool, and the versions at the end. An
+    /// earlier run may have been interrupted before or during that job.
+    pub fn is_tried(&self) -> Result<bool> {
+        Ok(self.moved().next().is_some() || self.rest()?.is_empty())
+    }
+
+    /// The pool of that job, as `namespace/name`: one with its new image, at the end another than the first. `None`: no image changes,
+    /// and any pool will do.
+    pub fn tried_pool(&self) -> Option<&str> {
+        self.moved().last()
+    }
+
     /// The pools whose image is not the one before any more, as `namespace/name`.
     fn moved(&self) -> impl Iterator<Item = &str> {
         let images = self.now.images.iter();

@@ -107,6 +107,18 @@ fn one_pool_tries_the_image_and_then_all_others_get_it() {
             .map(|it| (format!("runners/pool-{it}"), format!("r.example/arc:{tag}")))
             .collect(),
     };
+    let (from, to) = (images("1", 3), images("2", 3));
+    let mut upgrade = begun(&from, &to, Stage::Forth);
+    let mut tried = vec![upgrade.is_tried().unwrap()];
+    let mut pools = Vec::new();
+    for step in path(&from, &to).unwrap() {
+        upgrade.now = step.after;
+        // The same for a run that goes on: it follows from the record.
+        tried.push(upgrade.is_tried().unwrap());
+        pools.push(upgrade.tried_pool().map(str::to_owned).unwrap());
+    }
+    assert_eq!(tried, [false, true, true]);
+    assert_eq!(pools, ["runners/pool-0", "runners/pool-2"]);
     for (count, expected) in [
         (1, &[(1, false)][..]),
         (2, &[(1, true), (1, false)][..]),
@@ -120,6 +132,22 @@ fn one_pool_tries_the_image_and_then_all_others_get_it() {
         assert_eq!(taken, expected, "{count} pools");
         assert_eq!(steps, path(&from, &to).unwrap(), "{count} pools");
     }
+}
+
+#[test]
+fn a_job_tries_the_charts_at_the_end_only() {
+    let (from, to) = (charts("v1.19.5", "0.23.3"), charts("1.21.1", "0.23.7"));
+    let mut upgrade = begun(&from, &to, Stage::Forth);
+    let mut tried = Vec::new();
+    for step in path(&from, &to).unwrap() {
+        upgrade.now = step.after;
+        tried.push(upgrade.is_tried().unwrap());
+    }
+    assert_eq!(tried, [false, false, true]);
+    // As Helm writes it.
+    let installed = charts("v1.21.1", "0.23.7");
+    assert!(upgrade.continued(&installed).is_tried().unwrap());
+    assert_eq!(upgrade.tried_pool(), None);
 }
 
 #[test]

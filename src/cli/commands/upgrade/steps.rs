@@ -126,7 +126,7 @@ impl Work<'_> {
     async fn forth(&mut self, place: &mut Place, again: bool) -> Result<(), Halt> {
         if again && place.upgrade.stage == Stage::Forth {
             // What an earlier run has begun is proven before the next step.
-            self.up(place, &place.upgrade.now.clone()).await?;
+            self.prove(place).await?;
         }
         loop {
             match place.upgrade.next()? {
@@ -162,11 +162,17 @@ impl Work<'_> {
             .note(format!("step {done} of {all}: {}", step.text()));
         place.upgrade.now.clone_from(&step.after);
         self.record(place).await?;
-        self.up(place, &step.after).await?;
-        if step.canary || step.after == place.upgrade.to {
-            self.smoke(place, &step).await?;
-        }
+        self.prove(place).await?;
         self.report.done += 1;
+        Ok(())
+    }
+
+    /// Makes and proves the versions of the step that has begun, with a job where one tries them.
+    async fn prove(&mut self, place: &Place) -> Result<(), Halt> {
+        self.up(place, &place.upgrade.now).await?;
+        if place.upgrade.is_tried()? {
+            self.smoke(place).await?;
+        }
         Ok(())
     }
 
@@ -266,12 +272,13 @@ impl Work<'_> {
         self.limit.within(READING, checked).await
     }
 
-    /// Has a job run on the first of the step's pools, or of the profile's, if a repository with the workflow is named.
-    async fn smoke(&self, place: &Place, step: &Step) -> Result<(), Halt> {
+    /// Has a job run on a pool with its new image, or on the profile's first, if a repository with the workflow is named.
+    async fn smoke(&self, place: &Place) -> Result<(), Halt> {
         let Some(smoke) = &place.smoke else {
             return Ok(());
         };
-        let own = step.pools.first().and_then(|it| it.split_once('/'));
+        let own = place.upgrade.tried_pool();
+        let own = own.and_then(|it| it.split_once('/'));
         let first = place.file.profile.pools.first();
         let Some(pool) = own.map(|it| it.1).or(first.map(|it| it.name.as_str())) else {
             return Ok(());
