@@ -273,6 +273,22 @@ fn the_record_is_found_again_and_has_no_secret_value() {
 }
 
 #[test]
+fn only_images_that_change_are_recorded() {
+    let mut from = charts("v1.12.0", "0.23.3");
+    let mut to = charts("v1.21.1", "0.23.7");
+    let new = "r.example/arc:v2.338.1";
+    to.images.insert("actions-runner/other".into(), new.into());
+    Versions::keep_changed_images(&mut from, &mut to);
+    let old = "summerwind/actions-runner:v2.336.0-ubuntu-22.04";
+    let one = |image: &str| BTreeMap::from([("actions-runner/other".to_owned(), image.to_owned())]);
+    assert_eq!((&from.images, &to.images), (&one(old), &one(new)));
+    // What somebody has written into the profile meanwhile stays on the way back.
+    let other = TEXT.replacen("v2.336.0", "v2.337.0", 1);
+    let back = from.put(&profile(&other));
+    assert!(back.pools[0].image.contains("v2.337.0"), "{back:?}");
+}
+
+#[test]
 fn what_something_else_has_changed_is_not_taken_back() {
     let (from, to) = (charts("v1.12.0", "0.23.3"), charts("v1.21.1", "0.23.7"));
     let done = begun(&from, &to, Stage::Done);

@@ -181,7 +181,7 @@ async fn new(
         .object(&profile.name)
         .hint("`arcctl up` installs them"));
     }
-    let from = Versions {
+    let mut from = Versions {
         charts: seen.installed.charts.clone(),
         ..Versions::images_of(profile)
     };
@@ -193,6 +193,7 @@ async fn new(
             images_with(profile, version)?
         };
     }
+    Versions::keep_changed_images(&mut from, &mut wanted);
     Ok(Upgrade {
         now: from.clone(),
         from,
