@@ -70,7 +70,7 @@ pub(super) async fn look(work: &mut Work<'_>, profile: &Profile) -> Result<Seen>
 }
 
 /// The charts of the releases that this profile has installed.
-async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions> {
+pub(super) async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions> {
     let mut charts = BTreeMap::new();
     for component in Component::CHARTS {
         if !may_install(profile, component) {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::begin::installed;
 use crate::{
     cli::commands::smoke::{self, SmokeArgs},
     clients::kube::Kube,
@@ -129,6 +130,7 @@ impl Work<'_> {
             self.prove(place).await?;
         }
         loop {
+            self.read_again(place).await?;
             match place.upgrade.next()? {
                 Next::Save => self.save(place).await?,
                 Next::Step(step) => self.step(place, *step).await?,
@@ -140,6 +142,16 @@ impl Work<'_> {
                 Next::Restore | Next::Nothing => return Ok(()),
             }
         }
+    }
+
+    /// Goes on from what is installed: somebody may have changed it since the last step.
+    async fn read_again(&self, place: &mut Place) -> Result<()> {
+        if place.upgrade.stage == Stage::Forth {
+            let read = installed(&place.kube, &place.file.profile);
+            let installed = self.limit.within(READING, read).await?;
+            place.upgrade = place.upgrade.continued(&installed);
+        }
+        Ok(())
     }
 
     /// Makes the backup.
@@ -157,7 +169,8 @@ impl Work<'_> {
 
     /// Records a step, makes and proves it.
     async fn step(&mut self, place: &mut Place, step: Step) -> Result<(), Halt> {
-        let (done, all) = (self.report.done + 1, self.report.steps.len());
+        let done = self.report.done + 1;
+        let all = self.report.done + place.upgrade.rest()?.len();
         self.output
             .note(format!("step {done} of {all}: {}", step.text()));
         place.upgrade.now.clone_from(&step.after);
