@@ -199,7 +199,9 @@ async fn new(
         from,
         to: wanted,
         stage: Stage::Saving,
-        began: Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        began: Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
         backup: Vec::new(),
         secret: None,
     })

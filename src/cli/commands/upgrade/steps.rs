@@ -202,7 +202,7 @@ impl Work<'_> {
         self.report.changed += upped.changed;
         upped.ended?;
         self.write(place)?;
-        let removed = backup::remove(&place.kube, &place.file.profile, &place.upgrade);
+        let removed = backup::remove(&place.kube, &place.file.profile);
         self.limit.within("removing the backup", removed).await?;
         self.report.stage = None;
         self.report.went_back = true;
