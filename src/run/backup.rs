@@ -105,12 +105,17 @@ async fn parts(session: &Session, text: &str, secret: Option<&str>) -> Result<Ve
             _ => {}
         }
     }
-    parts.push(Part {
+    parts.push(of_profile(&pools, text, secret));
+    Ok(parts)
+}
+
+/// The pools and the text of the profile: the environment in them may have what others must not read.
+fn of_profile(pools: &[Value], text: &str, secret: Option<&str>) -> Part {
+    Part {
         of: "pools".into(),
         content: json!({"pools": pools, "profile": text, "secretVersion": secret}),
-        is_secret: false,
-    });
-    Ok(parts)
+        is_secret: true,
+    }
 }
 
 async fn of_crds(kube: &Kube, crds: &CrdSet) -> Result<Vec<Part>> {
@@ -215,4 +220,21 @@ async fn delete(kube: &Kube, profile: &Profile, ids: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_in_a_secret() {
+        let part = of_profile(&[json!({"spec": {"env": "x"}})], "name: x", None);
+        let place = Place {
+            namespace: "a",
+            profile: "x",
+        };
+        let manifest = part.manifest(place, "2026-11-27 09:00:00 UTC").unwrap();
+        assert_eq!(manifest["kind"], "Secret");
+        assert_eq!(content(&manifest).unwrap(), part.content);
+    }
 }
