@@ -210,6 +210,16 @@ fn a_platform_that_an_image_does_not_have_is_named() {
     );
 }
 
+/// registry.k8s.io sends to another place for manifests: they are read there when the images are packed, too.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_registry_that_sends_elsewhere_for_manifests_is_read_there() {
+    let world = World::start();
+    world.from.send_to(Some(world.from.open_place()));
+    let made = world.create(0);
+    assert_eq!(made["created"]["images"].as_array().unwrap().len(), 8);
+}
+
 #[test]
 fn an_image_that_would_come_from_elsewhere_is_refused() {
     let world = World::start();
