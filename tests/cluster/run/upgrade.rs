@@ -142,6 +142,7 @@ fn an_upgrade_with_jobs_running_loses_none_and_goes_back_later() {
     );
 
     refused_after_a_change(&cluster, &file);
+    refused_with_a_lock(&cluster, "rollback", &file);
     let back = dispatching(&cluster, &arguments(&["rollback"], &file), &mut jobs);
     assert_eq!(back.expect(0)["wentBack"], true, "{}", back.stderr);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
@@ -163,6 +164,67 @@ fn refused_after_a_change(cluster: &Cluster, file: &Path) {
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("something else has changed"), "{message}");
     assert_eq!(cluster.kubernetes_writes(), writes);
+}
+
+/// Under a lock nothing is written, whatever is in it.
+fn refused_with_a_lock(cluster: &Cluster, command: &str, file: &Path) {
+    let lock = file.with_extension("lock");
+    let text = r#"{"version": 1, "profile": "dogecompany", "charts": [], "images": []}"#;
+    std::fs::write(&lock, text).unwrap();
+    let writes = cluster.kubernetes_writes();
+    let refused = cluster.arcctl(&arguments(&[command], file)).expect(7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("pins the versions"), "{message}");
+    assert_eq!(cluster.kubernetes_writes(), writes, "{command}");
+    std::fs::remove_file(lock).unwrap();
+}
+
+/// Writes a key of the inventory, or removes it.
+fn record_as(cluster: &Cluster, key: &str, value: &Value) {
+    let value = match value {
+        Value::Null => Value::Null,
+        value => value.to_string().into(),
+    };
+    let patch = serde_json::json!({"data": {key: value}}).to_string();
+    let inventory = ["-n", SYSTEM, "patch", "configmap", "arcctl-dogecompany"];
+    let how = ["--type=merge", "-p", &patch];
+    cluster.kubectl(&[&inventory[..], &how[..]].concat(), None);
+}
+
+/// An upgrade and a migration exclude each other, before the first write.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn an_upgrade_under_a_lock_and_beside_a_migration_is_refused() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    refused_with_a_lock(&cluster, "upgrade", &file);
+    let key = "migration.actions-runner.basic";
+    let migration = serde_json::json!({
+        "from": {"name": "basic", "namespace": "actions-runner", "image": "r:1", "min": 0, "max": 1},
+        "to": "basic-ss", "mode": "scaleSet", "stage": "beside",
+    });
+    record_as(&cluster, key, &migration);
+    let writes = cluster.kubernetes_writes();
+    let refused = cluster.arcctl(&arguments(&["upgrade"], &file)).expect(7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is being migrated"), "{message}");
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    record_as(&cluster, key, &Value::Null);
+
+    let none = serde_json::json!({"charts": {}, "images": {}});
+    let upgrade = serde_json::json!({
+        "from": none, "now": none, "to": none, "stage": "forth", "began": "2026-11-27 09:00:00 UTC",
+        "backup": [], "secret": null,
+    });
+    record_as(&cluster, "upgrade", &upgrade);
+    let writes = cluster.kubernetes_writes();
+    let migrate = ["migrate", "basic", "--to", "scaleSet"];
+    let refused = cluster.arcctl(&arguments(&migrate, &file)).expect(7);
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("arcctl rollback"), "{hint}");
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    record_as(&cluster, "upgrade", &Value::Null);
+    cluster.finish();
 }
 
 /// A teardown takes the backup with it.
