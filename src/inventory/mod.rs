@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use migration::{forget_migration, is_of_migrations, remember_migration, with_pools};
-pub use upgrade::{forget_upgrade, remember_backup, remember_upgrade};
+pub use upgrade::{forget_backup, forget_upgrade, remember_backup, remember_upgrade};
 
 /// The ids of the owned resources.
 const IDS: &str = "resources";

@@ -83,10 +83,21 @@ pub async fn remember_backup(
 
 /// Removes the record of an upgrade and of its backup, whose objects are gone.
 pub async fn forget_upgrade(kube: &Kube, home: Home<'_>, parts: &[String]) -> Result<()> {
+    forget(kube, home, parts, json!({UPGRADE: null})).await
+}
+
+/// Removes the record of objects of the backup of an upgrade before, which are gone.
+pub async fn forget_backup(kube: &Kube, home: Home<'_>, parts: &[String]) -> Result<()> {
+    forget(kube, home, parts, json!({})).await
+}
+
+/// Removes these ids, and writes `data` with the same patch.
+async fn forget(kube: &Kube, home: Home<'_>, parts: &[String], mut data: Value) -> Result<()> {
     let (target, live) = live(kube, home).await?;
     let (mut ids, mut details) = records(&target, &live)?;
     ids.retain(|it| !parts.contains(it));
     details.retain(|it, _| !parts.contains(it));
-    let data = json!({UPGRADE: null, IDS: text(&ids), DETAILS: text(&details)});
+    data[IDS] = json!(text(&ids));
+    data[DETAILS] = json!(text(&details));
     write(kube, (&target, &live), &data).await
 }

@@ -16,7 +16,7 @@ use crate::{
     session::Session,
     upgrade::{
         Upgrade,
-        backup::{Part, Place, as_applied, content},
+        backup::{Part, Place, as_applied, content, is_of, parts_among},
     },
 };
 
@@ -45,7 +45,7 @@ pub(crate) async fn make(session: &Session, text: &str, upgrade: &mut Upgrade) -
     let parts = parts(session, text, upgrade.secret.as_deref()).await?;
     let manifests: Vec<Value> = parts
         .iter()
-        .map(|it| it.manifest(place))
+        .map(|it| it.manifest(place, &upgrade.began))
         .collect::<Result<_>>()?;
     let records: Records = parts
         .iter()
@@ -56,7 +56,18 @@ pub(crate) async fn make(session: &Session, text: &str, upgrade: &mut Upgrade) -
     for manifest in &manifests {
         apply(kube, manifest).await?;
     }
-    Ok(())
+    let old = recorded(kube, profile, &upgrade.backup).await?;
+    if old.is_empty() {
+        return Ok(());
+    }
+    delete(kube, profile, &old).await?;
+    inventory::forget_backup(kube, Home::of(profile), &old).await
+}
+
+/// The ids of the profile's backups that the inventory has, without those in `kept`.
+async fn recorded(kube: &Kube, profile: &Profile, kept: &[String]) -> Result<Vec<String>> {
+    let known = inventory::read(kube, Home::of(profile)).await?;
+    Ok(parts_among(known.records.keys(), &profile.name, kept))
 }
 
 async fn apply(kube: &Kube, manifest: &Value) -> Result<()> {
@@ -94,12 +105,17 @@ async fn parts(session: &Session, text: &str, secret: Option<&str>) -> Result<Ve
             _ => {}
         }
     }
-    parts.push(Part {
+    parts.push(of_profile(&pools, text, secret));
+    Ok(parts)
+}
+
+/// The pools and the text of the profile: the environment in them may have what others must not read.
+fn of_profile(pools: &[Value], text: &str, secret: Option<&str>) -> Part {
+    Part {
         of: "pools".into(),
         content: json!({"pools": pools, "profile": text, "secretVersion": secret}),
-        is_secret: false,
-    });
-    Ok(parts)
+        is_secret: true,
+    }
 }
 
 async fn of_crds(kube: &Kube, crds: &CrdSet) -> Result<Vec<Part>> {
@@ -157,7 +173,7 @@ fn address(id: &str) -> Option<Target> {
     Some(Target::namespaced("v1", kind, id.namespace()?, id.name()))
 }
 
-/// Puts the CRDs back that differ from the backup. What is not in it any more comes from the chart, with the run that follows;
+/// Puts the CRDs back that differ from the backup. What is not in it any more, or is of an upgrade before, comes from the chart, with the run that follows;
 /// the result names it.
 pub(crate) async fn restore_crds(kube: &Kube, upgrade: &Upgrade) -> Result<Vec<String>> {
     let mut missing = Vec::new();
@@ -166,6 +182,7 @@ pub(crate) async fn restore_crds(kube: &Kube, upgrade: &Upgrade) -> Result<Vec<S
     for id in crds.filter(|it| !it.ends_with(SCALE_SETS)) {
         let Some(address) = address(id) else { continue };
         let saved = kube.get(&address).await?;
+        let saved = saved.filter(|it| is_of(it, &upgrade.began));
         let Some(saved) = saved.and_then(|it| content(&it).ok()) else {
             missing.push(id.clone());
             continue;
@@ -186,14 +203,38 @@ pub(crate) async fn restore_crds(kube: &Kube, upgrade: &Upgrade) -> Result<Vec<S
     Ok(missing)
 }
 
-/// Removes the objects of the backup that are this profile's, and then the record.
-pub(crate) async fn remove(kube: &Kube, profile: &Profile, upgrade: &Upgrade) -> Result<()> {
-    for target in upgrade.backup.iter().filter_map(|it| address(it)) {
+/// Removes the objects of the backup, also what is left of one before, and then the record.
+pub(crate) async fn remove(kube: &Kube, profile: &Profile) -> Result<()> {
+    let all = recorded(kube, profile, &[]).await?;
+    delete(kube, profile, &all).await?;
+    inventory::forget_upgrade(kube, Home::of(profile), &all).await
+}
+
+/// Deletes objects of a backup that are this profile's.
+async fn delete(kube: &Kube, profile: &Profile, ids: &[String]) -> Result<()> {
+    for target in ids.iter().filter_map(|it| address(it)) {
         let live = kube.get(&target).await?;
         let ours = live.filter(|it| it["metadata"]["labels"][names::PROFILE_LABEL] == profile.name);
         if let Some(live) = ours {
             kube.delete_exactly(&target, &live).await?;
         }
     }
-    inventory::forget_upgrade(kube, Home::of(profile), &upgrade.backup).await
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_in_a_secret() {
+        let part = of_profile(&[json!({"spec": {"env": "x"}})], "name: x", None);
+        let place = Place {
+            namespace: "a",
+            profile: "x",
+        };
+        let manifest = part.manifest(place, "2026-11-27 09:00:00 UTC").unwrap();
+        assert_eq!(manifest["kind"], "Secret");
+        assert_eq!(content(&manifest).unwrap(), part.content);
+    }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Asked<'a> {
 /// How often planning is repeated because of changes by other users.
 const PLANS: u32 = 3;
 
+/// The description of the work between the plan and the first write.
+const PREPARING: &str = "fetching the charts and asking for permissions";
+
 /// Plans, prompts, and executes; starts again if the cluster has changed since the plan was made.
 pub(crate) async fn attempts(
     asked: &Asked<'_>,
@@ -43,16 +46,7 @@ pub(crate) async fn attempts(
     output: Output,
 ) -> Result<Ended> {
     for attempt in 1.. {
-        let read = async {
-            let (plan, mut trials) = tokio::join!(
-                observe::plan(&session.context, &session.desired, asked.adopt),
-                Box::pin(try_pods(session))
-            );
-            let plan = plan?;
-            Box::pin(trials.finish(&plan, output)).await;
-            let possible = trials.check(&plan);
-            Ok((plan, possible))
-        };
+        let read = planned(session, asked.adopt, output);
         let (mut plan, possible) = limit.within(READING, read).await?;
         if possible.is_ok() {
             let pulls = image_pulls::add(session, &mut plan);
@@ -67,9 +61,7 @@ pub(crate) async fn attempts(
                 return Ok((not_started(&session.desired), None));
             }
             let prepared = prepare(session, &plan);
-            limit
-                .within("fetching the charts and asking for permissions", prepared)
-                .await?;
+            limit.within(PREPARING, prepared).await?;
             prove(session, limit).await?;
         }
         let timeouts = &session.context.profile.timeouts;
@@ -95,6 +87,26 @@ pub(crate) async fn attempts(
         limit.within(READING, session.refresh(output)).await?;
     }
     Ok((not_started(&session.desired), None))
+}
+
+/// The plan, and whether its pods are accepted.
+async fn planned(session: &Session, adopt: bool, output: Output) -> Result<(Plan, Result<()>)> {
+    let (plan, mut trials) = tokio::join!(
+        observe::plan(&session.context, &session.desired, adopt),
+        Box::pin(try_pods(session))
+    );
+    let plan = plan?;
+    Box::pin(trials.finish(&plan, output)).await;
+    let possible = trials.check(&plan);
+    Ok((plan, possible))
+}
+
+/// Everything that a run checks before its first write, and no write: for a command that changes something else before the run.
+pub(crate) async fn check(session: &Session, limit: &RunLimit, output: Output) -> Result<()> {
+    let read = planned(session, false, output);
+    let (plan, possible) = limit.within(READING, read).await?;
+    possible?;
+    limit.within(PREPARING, prepare(session, &plan)).await
 }
 
 /// Reports after a run which resources it only adopted.

@@ -16,6 +16,8 @@ use crate::{
 
 /// The key of the content.
 const KEY: &str = "content.json.gz";
+/// The annotation with the upgrade that it is of: when it began.
+const UPGRADE: &str = "arcctl.dev/upgrade";
 /// The most bytes of one object's content: the API server takes 1 MiB with everything else.
 const MOST_BYTES: usize = 900 * 1024;
 /// The most bytes of an unpacked part.
@@ -50,6 +52,24 @@ pub fn is_part(id: &Id, profile: &str) -> bool {
     ["config-map", "secret"].contains(&id.kind()) && id.name().starts_with(&prefix(profile))
 }
 
+/// Whether an object is of the backup of the upgrade that began then. One that was not finished has parts of the one before.
+pub fn is_of(live: &Value, began: &str) -> bool {
+    live["metadata"]["annotations"][UPGRADE] == *began
+}
+
+/// Of recorded ids those of the profile's backups, without those in `kept`.
+pub fn parts_among<'a>(
+    ids: impl Iterator<Item = &'a String>,
+    profile: &str,
+    kept: &[String],
+) -> Vec<String> {
+    let is_one = |it: &&String| {
+        let id = Id::parse(it);
+        id.is_some_and(|id| is_part(&id, profile)) && !kept.contains(it)
+    };
+    ids.filter(is_one).cloned().collect()
+}
+
 impl Part {
     /// The id of its object.
     pub fn id(&self, place: Place<'_>) -> Id {
@@ -71,8 +91,8 @@ impl Part {
         }
     }
 
-    /// Its object. Fails if it is too large for one.
-    pub fn manifest(&self, place: Place<'_>) -> Result<Value> {
+    /// Its object, of the upgrade that `began` then. Fails if it is too large for one.
+    pub fn manifest(&self, place: Place<'_>, began: &str) -> Result<Value> {
         let id = self.id(place);
         let packed = packed(&self.content).map_err(|cause| {
             Error::failed(System::Local, format!("cannot pack the backup `{id}`"))
@@ -101,6 +121,7 @@ impl Part {
                 "name": id.name(),
                 "namespace": place.namespace,
                 "labels": names::labels(place.profile),
+                "annotations": {UPGRADE: began},
             },
         });
         if self.is_secret {
@@ -167,6 +188,23 @@ mod tests {
         profile: "website",
     };
 
+    const BEGAN: &str = "2026-11-27 09:00:00 UTC";
+
+    #[test]
+    fn the_parts_of_an_upgrade_before_are_found() {
+        let ids = [
+            "config-map/actions-runner-system/arcctl-website-backup-crd-a",
+            "config-map/actions-runner-system/arcctl-website-backup-pools",
+            "secret/actions-runner-system/arcctl-website-backup-pools",
+            "secret/actions-runner-system/arcctl-other-backup-pools",
+            "secret/actions-runner-system/controller-manager",
+        ];
+        let ids = ids.map(str::to_owned);
+        let kept = [ids[0].clone(), ids[2].clone()];
+        assert_eq!(parts_among(ids.iter(), "website", &kept), [ids[1].clone()]);
+        assert_eq!(parts_among(ids.iter(), "website", &[]), ids[..3]);
+    }
+
     fn part(content: Value) -> Part {
         Part {
             of: "crd-runners.actions.summerwind.dev".into(),
@@ -183,7 +221,9 @@ mod tests {
                 is_secret,
                 ..part(content_of.clone())
             };
-            let manifest = part.manifest(PLACE).unwrap();
+            let manifest = part.manifest(PLACE, BEGAN).unwrap();
+            assert!(is_of(&manifest, BEGAN));
+            assert!(!is_of(&manifest, "2026-11-27 09:00:01 UTC"));
             assert_eq!(content(&manifest).unwrap(), content_of);
             let id = names::object_id(&manifest);
             assert_eq!(id, part.id(PLACE));
@@ -205,7 +245,7 @@ mod tests {
                 .wrapping_add(1);
             text.push_str(&(state >> 20).to_string());
         }
-        let error = part(json!(text)).manifest(PLACE).unwrap_err();
+        let error = part(json!(text)).manifest(PLACE, BEGAN).unwrap_err();
         assert!(error.message.contains("crd-runners"), "{error}");
     }
 

@@ -19,7 +19,7 @@ use crate::{
     profile::Profile,
     units::version::triple,
 };
-use path::{Step, path};
+use path::{Step, steps};
 use versions::{Component, Versions, chart_of};
 
 /// The command that goes on with an upgrade.
@@ -93,13 +93,37 @@ impl Upgrade {
     pub fn next(&self) -> Result<Next> {
         Ok(match self.stage {
             Stage::Saving => Next::Save,
-            Stage::Forth => match path(&self.now, &self.to)?.into_iter().next() {
+            Stage::Forth => match self.rest()?.into_iter().next() {
                 Some(step) => Next::Step(Box::new(step)),
                 None => Next::Finish,
             },
             Stage::Back => Next::Restore,
             Stage::Done => Next::Nothing,
         })
+    }
+
+    /// The steps that are left.
+    pub fn rest(&self) -> Result<Vec<Step>> {
+        steps(&self.now, &self.to, self.moved().next().is_some())
+    }
+
+    /// Whether a job tries what the last step that has begun has made: the image of the first pool, and the versions at the end. An
+    /// earlier run may have been interrupted before or during that job.
+    pub fn is_tried(&self) -> Result<bool> {
+        Ok(self.moved().next().is_some() || self.rest()?.is_empty())
+    }
+
+    /// The pool of that job, as `namespace/name`: one with its new image, at the end another than the first. `None`: no image changes,
+    /// and any pool will do.
+    pub fn tried_pool(&self) -> Option<&str> {
+        self.moved().last()
+    }
+
+    /// The pools whose image is not the one before any more, as `namespace/name`.
+    fn moved(&self) -> impl Iterator<Item = &str> {
+        let images = self.now.images.iter();
+        let moved = images.filter(move |(key, image)| self.from.images.get(*key) != Some(*image));
+        moved.map(|(key, _)| key.as_str())
     }
 
     /// The same, continued in a cluster with these charts: a run that was killed may have got further than its record, and

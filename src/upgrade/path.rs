@@ -68,6 +68,11 @@ fn is_other_minor(from: &str, to: &str) -> bool {
 /// The steps from one to the other: cert-manager by one minor version at a time, as its documents ask for; then the controllers;
 /// the images last, of one pool before those of the others. Fails where a version is older than the one before.
 pub fn path(from: &Versions, to: &Versions) -> Result<Vec<Step>> {
+    steps(from, to, false)
+}
+
+/// The same from a step on the way. `has_tried`: a pool has its new image, so that all others get theirs.
+pub(super) fn steps(from: &Versions, to: &Versions, has_tried: bool) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let mut now = from.clone();
     for component in Component::CHARTS {
@@ -87,7 +92,7 @@ pub fn path(from: &Versions, to: &Versions) -> Result<Vec<Step>> {
             });
         }
     }
-    steps.extend(of_images(&mut now, to));
+    steps.extend(of_images(&mut now, to, has_tried));
     Ok(steps)
 }
 
@@ -132,8 +137,8 @@ fn no_way(from: &str, to: &str, missing: &str) -> Error {
     .hint("take a newer arcctl, or name a version on the way: `--to cert-manager=VERSION`")
 }
 
-/// The steps of the images: one pool, then the others.
-fn of_images(now: &mut Versions, to: &Versions) -> Vec<Step> {
+/// The steps of the images: one pool, unless one `has_tried` it, then the others.
+fn of_images(now: &mut Versions, to: &Versions, has_tried: bool) -> Vec<Step> {
     let changed = |(key, image): &(&String, &String)| {
         let own = now.images.get(*key);
         own.is_some_and(|it| it != *image)
@@ -144,7 +149,8 @@ fn of_images(now: &mut Versions, to: &Versions) -> Vec<Step> {
         .filter(changed)
         .map(|(key, image)| (key.clone(), image.clone()))
         .collect();
-    let (first, others) = all.split_at(all.len().min(1));
+    let alone = usize::from(!has_tried).min(all.len());
+    let (first, others) = all.split_at(alone);
     let mut steps = Vec::new();
     for (group, canary) in [(first, true), (others, false)] {
         let Some((key, image)) = group.first() else {

@@ -115,6 +115,15 @@ impl Versions {
         }
     }
 
+    /// Keeps only the images that differ between the two: the others are none of the upgrade's, and may change meanwhile.
+    pub fn keep_changed_images(from: &mut Self, to: &mut Self) {
+        from.images.retain(|key, image| {
+            let other = to.images.get(key);
+            other.is_some_and(|it| *it != *image)
+        });
+        to.images.retain(|key, _| from.images.contains_key(key));
+    }
+
     /// The profile with these versions; what has none stays.
     pub fn put(&self, profile: &Profile) -> Profile {
         let mut profile = profile.clone();

@@ -210,6 +210,30 @@ fn a_platform_that_an_image_does_not_have_is_named() {
     );
 }
 
+/// registry.k8s.io sends to another place for manifests: they are read there when the images are packed, too.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_registry_that_sends_elsewhere_for_manifests_is_read_there() {
+    let world = World::start();
+    world.from.send_to(Some(world.from.open_place()));
+    let made = world.create(0);
+    assert_eq!(made["created"]["images"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn a_chart_that_must_be_signed_is_refused_before_a_download() {
+    let world = World::start();
+    fs::write(world.path("keys.gpg"), "").unwrap();
+    world.profile("provenance: {keyring: keys.gpg, require: [cert-manager]}\n");
+    let error = world.create(7)["error"].to_string();
+    assert!(error.contains("has no verified signature"), "{error}");
+    // With the keyring of the profile: a wrong signature is seen.
+    world.charts.sign_wrongly("cert-manager", "v1.21.1");
+    let error = world.create(7)["error"].to_string();
+    assert!(error.contains("verify the signature of chart"), "{error}");
+    assert!(!world.path("b.tar.parts").exists());
+}
+
 #[test]
 fn an_image_that_would_come_from_elsewhere_is_refused() {
     let world = World::start();

@@ -43,6 +43,21 @@ fn both_need_a_file_and_an_answer() {
     }
 }
 
+/// A lock pins what would change, on the way back too: that is told before the cluster is asked.
+#[test]
+fn a_lock_is_refused_both_ways() {
+    let directory = empty();
+    let file = directory.path().join("arcctl.yaml");
+    std::fs::copy(root().join("profiles/reference.yaml"), &file).unwrap();
+    let lock = r#"{"version": 1, "profile": "x", "charts": [], "images": []}"#;
+    std::fs::write(directory.path().join("arcctl.lock"), lock).unwrap();
+    for command in ["upgrade", "rollback"] {
+        let error = refused(&[command, "--yes", "-f", &shown(&file)], 7);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("pins the versions"), "{error}");
+    }
+}
+
 #[test]
 fn a_version_that_is_not_understood_is_refused() {
     let profile = shown(&root().join("profiles/reference.yaml"));

@@ -116,6 +116,15 @@ pub(crate) async fn ended(args: &SmokeArgs, global: &GlobalArgs, output: Output)
     Ok(ended)
 }
 
+/// Checks that the job could be dispatched: the credential, the repository and the rights in it.
+pub(crate) async fn check(args: &SmokeArgs, global: &GlobalArgs, output: Output) -> Result<()> {
+    let file = profile_file::read(global, output)?;
+    let repository = args.repository(&file.profile)?.to_owned();
+    pool_names::check(&file.profile, &args.pool)?;
+    let opened = open(args, global, file, &repository, output);
+    Box::pin(opened).await.map(drop)
+}
+
 impl SmokeArgs {
     /// For one pool, with the workflow of `repository`.
     pub(crate) const fn of_pool(

@@ -71,8 +71,7 @@ impl Repository<'_> {
 
     /// The bytes of a manifest or an index, which have the digest that they are named by; `None` if there is none.
     pub async fn fetched(&self, reference: &str) -> Result<Option<Document>> {
-        let url = self.address.url(&format!("manifests/{reference}"))?;
-        let answer = self.answered(&Method::GET, &url, MANIFESTS).await?;
+        let answer = self.at_its_place(&Method::GET, reference).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }

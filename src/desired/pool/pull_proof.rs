@@ -1,16 +1,17 @@
 //! The Job that proves that images can be pulled in a cluster. Pure: no I/O.
 //!
-//! Its pod has a container for each image, which sleeps. It has no rights, no token and no capabilities, runs wherever there
-//! is room, and goes by itself: arcctl may be killed, and before the first write there is no inventory that it could be
+//! Its pod has a container for each image, which sleeps. It has no rights, no token and no capabilities, runs where the pools'
+//! pods may run, and goes by itself: arcctl may be killed, and before the first write there is no inventory that it could be
 //! recorded in.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::runner_deployment::add_pod;
 use crate::{
     desired::{lock::Lock, names},
-    profile::Profile,
+    profile::{Pool, Profile},
 };
 
 /// After how many seconds its pod ends, whatever it does.
@@ -58,7 +59,7 @@ impl ToPull {
         name.trim_end_matches('-').to_owned()
     }
 
-    /// The Job, with the pull secrets that the profile has for pods in `namespace`.
+    /// The Job, with the pull secrets and the account that the profile has for pods in `namespace`, on nodes of its pools.
     pub fn job(&self, profile: &Profile, namespace: &str) -> Value {
         let labels = names::labels(&profile.name);
         let containers = self.images.iter().enumerate();
@@ -70,7 +71,6 @@ impl ToPull {
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "terminationGracePeriodSeconds": 0,
-            "tolerations": [{"operator": "Exists"}],
             "imagePullSecrets": secrets(profile, namespace),
             "securityContext": {
                 "runAsNonRoot": true,
@@ -80,8 +80,17 @@ impl ToPull {
             },
             "containers": containers,
         });
+        let (mut selector, tolerations) = placement(profile, namespace);
+        selector.insert("kubernetes.io/os".into(), "linux".into());
         if let Some(architecture) = &self.architecture {
-            pod["nodeSelector"] = json!({"kubernetes.io/arch": architecture});
+            selector.insert("kubernetes.io/arch".into(), architecture.as_str().into());
+        }
+        pod["nodeSelector"] = selector.into();
+        pod["tolerations"] = tolerations.into();
+        // An existing account may have pull secrets; the one that the run makes has none.
+        let account = pools(profile, namespace).find_map(|it| it.service_account.as_deref());
+        if let Some(account) = account {
+            pod["serviceAccountName"] = account.into();
         }
         json!({
             "apiVersion": "batch/v1",
@@ -115,7 +124,8 @@ fn container(index: usize, image: &str) -> Value {
     json!({
         "name": format!("image-{}", index + 1),
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        // With the policy IfNotPresent a node that has it from elsewhere would prove nothing.
+        "imagePullPolicy": "Always",
         // An image without this program is pulled as well, and cannot be started.
         "command": ["sleep", "3600"],
         // For nodes that are full. A policy may ask for limits.
@@ -131,10 +141,46 @@ fn container(index: usize, image: &str) -> Value {
     })
 }
 
+/// The pools whose pods run in `namespace`.
+fn pools<'a>(profile: &'a Profile, namespace: &'a str) -> impl Iterator<Item = &'a Pool> {
+    let pools = profile.pools.iter();
+    pools.filter(move |it| it.namespace == namespace)
+}
+
+/// Where a pod runs that stands for the pools of `namespace`, or for all where it has none yet: the labels of nodes that all of them
+/// select, and the taints that one of them tolerates.
+fn placement(profile: &Profile, namespace: &str) -> (Map<String, Value>, Vec<Value>) {
+    let mut own: Vec<&Pool> = pools(profile, namespace).collect();
+    if own.is_empty() {
+        own = profile.pools.iter().collect();
+    }
+    let mut common: Option<Map<String, Value>> = None;
+    let mut tolerations = Vec::new();
+    for pool in own {
+        let mut spec = Map::new();
+        add_pod(&mut spec, profile, pool);
+        let selector = spec.get("nodeSelector").and_then(Value::as_object);
+        let selector = selector.cloned().unwrap_or_default();
+        common = Some(match common {
+            None => selector,
+            Some(mut common) => {
+                common.retain(|key, value| selector.get(key) == Some(&*value));
+                common
+            }
+        });
+        let tolerated = spec.get("tolerations").and_then(Value::as_array);
+        for one in tolerated.into_iter().flatten() {
+            if !tolerations.contains(one) {
+                tolerations.push(one.clone());
+            }
+        }
+    }
+    (common.unwrap_or_default(), tolerations)
+}
+
 fn secrets(profile: &Profile, namespace: &str) -> Vec<Value> {
     let of_profile = profile.images.iter().flat_map(|it| &it.pull_secrets);
-    let pools = profile.pools.iter().filter(|it| it.namespace == namespace);
-    let of_pools = pools.flat_map(|it| &it.image_pull_secrets);
+    let of_pools = pools(profile, namespace).flat_map(|it| &it.image_pull_secrets);
     let all: BTreeSet<&String> = of_profile.chain(of_pools).collect();
     all.into_iter().map(|it| json!({"name": it})).collect()
 }
@@ -155,6 +201,70 @@ mod tests {
             .collect();
         let lock = json!({"version": 1, "profile": "x", "charts": [], "images": images});
         Lock::parse(&lock.to_string()).unwrap()
+    }
+
+    fn profile(pools: &Value) -> Profile {
+        let profile = json!({
+            "apiVersion": "arcctl.dev/v1", "name": "x", "cluster": {"context": "c"},
+            "github": {"organization": "o", "token": {"env": "T"}}, "pools": pools,
+        });
+        serde_json::from_value(profile).unwrap()
+    }
+
+    /// The spec of the pod in `namespace`.
+    fn pod(pools: &Value, namespace: &str) -> Value {
+        let to_pull = ToPull {
+            images: ["r.example/a@sha256:1".to_owned()].into(),
+            architecture: Some("arm64".into()),
+        };
+        to_pull.job(&profile(pools), namespace)["spec"]["template"]["spec"].clone()
+    }
+
+    #[test]
+    fn the_pod_runs_where_the_pools_of_its_namespace_run() {
+        let gpu = json!({"key": "gpu", "operator": "Exists"});
+        let pool = |name: &str, namespace: &str, more: &Value| {
+            let mut pool =
+                json!({"name": name, "namespace": namespace, "image": "r:1", "min": 0, "max": 1});
+            let more = more.as_object().unwrap().clone();
+            pool.as_object_mut().unwrap().extend(more);
+            pool
+        };
+        let pools = json!([
+            pool(
+                "a",
+                "one",
+                &json!({"nodeSelector": {"team": "ci", "disk": "ssd"}})
+            ),
+            pool(
+                "b",
+                "one",
+                &json!({
+                    "nodeSelector": {"team": "ci", "disk": "hdd"}, "tolerations": [gpu], "serviceAccount": "puller",
+                })
+            ),
+            pool("c", "two", &json!({})),
+        ]);
+        let one = pod(&pools, "one");
+        assert_eq!(
+            one["nodeSelector"],
+            json!({"team": "ci", "kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"})
+        );
+        assert_eq!(one["tolerations"], json!([gpu]));
+        assert_eq!(one["serviceAccountName"], "puller");
+        assert_eq!(one["automountServiceAccountToken"], false);
+        assert_eq!(one["containers"][0]["imagePullPolicy"], "Always");
+        let two = pod(&pools, "two");
+        assert_eq!(
+            two["nodeSelector"],
+            json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"})
+        );
+        assert_eq!(two["tolerations"], json!([]));
+        assert!(two["serviceAccountName"].is_null());
+        // No namespace of a pool is there yet, and so is no account.
+        let none = pod(&pools, "default");
+        assert_eq!(none["tolerations"], json!([gpu]));
+        assert!(none["serviceAccountName"].is_null());
     }
 
     #[test]

@@ -86,6 +86,13 @@ impl Run {
         self.steps.iter().filter(|it| it.written).count()
     }
 
+    /// Whether it has changed something, or a step of its own has failed: only then an error says something of what it makes.
+    pub fn has_tried(&self) -> bool {
+        let errors = self.steps.iter().filter_map(|it| it.error.as_ref());
+        let mut own = errors.filter(|it| !it.passing && !it.consequence);
+        self.changed() > 0 || own.next().is_some()
+    }
+
     /// Whether any step was started: none if the user answered no.
     pub fn is_started(&self) -> bool {
         self.steps.is_empty() || self.steps.iter().any(|it| it.action.is_some())
@@ -182,5 +189,39 @@ fn step(result: &StepResult, began: Instant) -> StepDocument {
         begin: result.span.as_ref().map(|it| since(it.began)),
         end: result.span.as_ref().map(|it| since(it.ended)),
         error: result.error.as_ref().map(Error::document),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{desired::resource::Id, error::System};
+
+    fn run(written: bool, error: Option<Error>) -> Run {
+        let step = StepResult {
+            id: Id::new("helm-release", Some("a"), "b"),
+            action: Some(Action::Keep),
+            written,
+            elapsed: Duration::ZERO,
+            span: None,
+            error,
+        };
+        Run {
+            steps: vec![step],
+            ..Run::refused("x", Instant::now(), Error::failed(System::Local, "y"))
+        }
+    }
+
+    #[test]
+    fn a_run_has_tried_what_it_has_written_or_waited_for() {
+        let error = || Error::failed(System::Kubernetes, "not ready");
+        assert!(!run(false, None).has_tried(), "refused before its steps");
+        assert!(run(true, None).has_tried());
+        assert!(run(false, Some(error())).has_tried());
+        let consequence = Error {
+            consequence: true,
+            ..error()
+        };
+        assert!(!run(false, Some(consequence)).has_tried());
     }
 }

@@ -210,6 +210,14 @@ pub(super) enum State {
     Failed(String),
 }
 
+/// Why a pod has no node, in the words of the scheduler.
+pub(super) fn unscheduled(pod: &Value) -> Option<&str> {
+    let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    let is_it = |it: &&Value| it["type"] == "PodScheduled" && it["status"] == "False";
+    let condition = conditions.find(is_it)?;
+    Some(condition["message"].as_str().unwrap_or_default())
+}
+
 /// How far a pod is. A container that cannot be created or started has its image (kubernetes,
 /// `kuberuntime.startContainer`: the image is pulled first).
 pub(super) fn state(pod: &Value) -> State {
@@ -219,10 +227,8 @@ pub(super) fn state(pod: &Value) -> State {
         let (reason, message) = (text(status, "reason"), text(status, "message"));
         return State::Failed(format!("{reason}: {message}"));
     }
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    let unscheduled = |it: &&Value| it["type"] == "PodScheduled" && it["status"] == "False";
-    if let Some(condition) = conditions.into_iter().find(unscheduled) {
-        return State::Failed(text(condition, "message"));
+    if let Some(said) = unscheduled(pod) {
+        return State::Failed(said.to_owned());
     }
     let containers = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
     let statuses = status["containerStatuses"].as_array();

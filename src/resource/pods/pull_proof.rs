@@ -6,7 +6,7 @@ use futures::{StreamExt, future::join_all};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::image_pull::{State, state};
+use super::image_pull::{State, state, unscheduled};
 use crate::{
     clients::kube::{Kube, Mode, Selection, Target},
     desired::pool::pull_proof::{DEADLINE, ToPull},
@@ -84,19 +84,20 @@ impl ToPull {
         let pods = Selection::namespaced("v1", "Pod", namespace)
             .labelled(format!("batch.kubernetes.io/controller-uid={uid}"));
         let mut changes = pin!(kube.changes(std::slice::from_ref(&pods)));
-        let end = Instant::now() + Duration::from_secs(DEADLINE.into());
+        // Before the pod ends, and takes its reason with it.
+        let end = Instant::now() + Duration::from_secs(DEADLINE.into()).saturating_sub(LOOK * 3);
         let mut failing: Option<Instant> = None;
         loop {
             let found = kube.list(&pods).await?;
-            let said = match found.first().map(state) {
-                Some(State::Pulled) => return Ok(()),
-                Some(State::Failed(said)) => {
+            let said = match found.first().map(seen) {
+                Some((State::Pulled, _)) => return Ok(()),
+                Some((State::Failed(said), _)) => {
                     failing.get_or_insert_with(Instant::now);
                     said
                 }
-                Some(State::Pending) => {
+                Some((State::Pending, said)) => {
                     failing = None;
-                    "the images are being pulled".to_owned()
+                    said
                 }
                 None => no_pod(context, namespace, job).await?,
             };
@@ -107,6 +108,15 @@ impl ToPull {
             // Also without a change: a failure that lasts is none.
             let _changed = timeout(LOOK, changes.next()).await;
         }
+    }
+}
+
+/// How far the images of the Job's pod are, and what a wait is for. One without a node waits: an autoscaler may add one, and
+/// other pods end.
+fn seen(pod: &Value) -> (State, String) {
+    match (unscheduled(pod), state(pod)) {
+        (Some(why), _) => (State::Pending, format!("its pod has no node yet: {why}")),
+        (None, state) => (state, "the images are being pulled".to_owned()),
     }
 }
 
@@ -147,4 +157,26 @@ async fn remove(kube: &Kube, target: &Target, profile: &str) -> Result<()> {
         .hint("remove or rename it: arcctl needs the name for a moment, to prove that images can be pulled"));
     }
     kube.delete_same(target, &live).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_without_a_node_waits_with_its_reason() {
+        let mut pod = json!({
+            "spec": {"containers": [{"image": "a"}]},
+            "status": {"phase": "Pending", "conditions": [
+                {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]},
+        });
+        let (state, said) = seen(&pod);
+        assert_eq!(state, State::Pending);
+        assert!(said.contains("0/3 nodes are available"), "{said}");
+        pod["status"] = json!({"phase": "Pending", "containerStatuses": [
+            {"image": "a", "state": {"waiting": {"reason": "ErrImagePull", "message": "said"}}}]});
+        assert!(matches!(seen(&pod).0, State::Failed(_)));
+    }
 }

@@ -16,8 +16,17 @@ use crate::{
     units::digest::sha256,
 };
 
-/// The largest document: an index, a manifest or a lock.
+/// The largest document in bytes: an index, a manifest, a lock or a chart.
 const LARGEST_DOCUMENT: u64 = 4 << 20;
+
+/// Fails if a document of this size is too large to be read into the memory.
+pub(super) fn check_size(bundle: &str, document: &str, size: u64) -> Result<()> {
+    if size <= LARGEST_DOCUMENT {
+        return Ok(());
+    }
+    let why = format!("`{document}` has {size} bytes, which is too much for a document");
+    Err(unusable(bundle, &why))
+}
 
 /// A bundle in a file.
 pub(super) struct Archive {
@@ -90,10 +99,7 @@ impl Archive {
     fn document(&self, name: &str) -> Result<Vec<u8>> {
         let missing = || unusable(&self.name(), &format!("it has no `{name}`"));
         let (begin, size) = self.entries.get(name).copied().ok_or_else(missing)?;
-        if size > LARGEST_DOCUMENT {
-            let why = format!("`{name}` has {size} bytes, which is too much for a document");
-            return Err(unusable(&self.name(), &why));
-        }
+        check_size(&self.name(), name, size)?;
         let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
         self.file
             .read_exact_at(&mut bytes, begin)
@@ -112,4 +118,19 @@ fn entries(file: &File) -> std::io::Result<BTreeMap<String, (u64, u64)>> {
         found.insert(name, (entry.raw_file_position(), entry.size()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_is_too_large_is_refused_by_its_size() {
+        assert!(check_size("b.tar", "bundle:x", LARGEST_DOCUMENT).is_ok());
+        let error = check_size("b.tar", "bundle:x", LARGEST_DOCUMENT + 1).unwrap_err();
+        assert!(
+            error.causes[0].contains("`bundle:x` has 4194305 bytes"),
+            "{error}"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use super::{making::Making, parts::Parts, unwritten};
 use crate::{
     bundle::{NOWHERE, sourced, staged},
     clients::{helm::Helm, kube::Access, scratch::Scratch},
-    desired::lock::{Lock, LockedChart, LockedImage, Needed, needed, refusal},
+    desired::lock::{Lock, LockedChart, LockedImage, Needed, needed, refusal, unsigned},
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
     report::bundle::Created,
@@ -74,7 +74,7 @@ fn needs(profile: &Profile) -> Result<Needed> {
     needed(profile, Timestamp::now()).map_err(|error| wanted_error(&error))
 }
 
-/// The lock beside the profile, or one that is made now.
+/// The lock beside the profile, or one that is made now. Its charts have the signatures that the profile requires.
 async fn locked(
     profile: &Profile,
     needed: &Needed,
@@ -85,9 +85,15 @@ async fn locked(
         output.note(
             "there is no lock beside the profile: the charts and images are read as they are now",
         );
-        return Box::pin(make::make(profile, None, global, output)).await;
+        let keyring = make::keyring_of(profile);
+        let lock = Box::pin(make::make(profile, keyring, global, output)).await?;
+        return match refusal(&unsigned(profile, &lock), &profile.name) {
+            Some(error) => Err(error),
+            None => Ok(lock),
+        };
     };
-    let differences = file.lock.lacks(needed, &|_| true);
+    let mut differences = file.lock.lacks(needed, &|_| true);
+    differences.extend(unsigned(profile, &file.lock));
     match refusal(&differences, &file.path.display().to_string()) {
         Some(error) => Err(error),
         None => Ok(file.lock),

@@ -3,7 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OCI, archive::Archive, registry, unusable, unwritten};
+use super::{
+    OCI,
+    archive::{Archive, check_size},
+    registry, unusable, unwritten,
+};
 use crate::{
     bundle::{
         Content, Descriptor, LOCK, NOWHERE, REPOSITORY, at_registry, chart_repository, differences,
@@ -205,6 +209,7 @@ impl Place<'_> {
         match self {
             Self::File(archive) => archive.content(&layer.digest),
             Self::Registry(registry, known) => {
+                check_size(source, place, layer.size)?;
                 let (repository, _) = taken_apart(place);
                 let address = below(registry, repository)?;
                 let logins = below(registry, REPOSITORY)?;

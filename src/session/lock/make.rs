@@ -32,6 +32,12 @@ const KUBERNETES: (u32, u32) = (1, 33);
 /// How many charts are fetched, and how many are rendered, at a time.
 const CONCURRENT: usize = 4;
 
+/// The keyring that the profile names.
+pub(crate) fn keyring_of(profile: &Profile) -> Option<PathBuf> {
+    let provenance = profile.provenance.as_ref()?;
+    provenance.keyring.as_ref().map(PathBuf::from)
+}
+
 /// The lock of a profile, made now. `keyring` has the public keys of the charts' publishers.
 pub(crate) async fn make(
     profile: &Profile,

@@ -88,6 +88,68 @@ fn cert_manager_takes_one_minor_version_at_a_time_and_images_come_last() {
     assert_eq!(steps(&to, &to), [""; 0]);
 }
 
+/// Walks an upgrade step by step, as the command does.
+fn walked(mut upgrade: Upgrade) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while let Next::Step(step) = upgrade.next().unwrap() {
+        assert!(steps.len() < 20, "it does not end: {steps:?}");
+        upgrade.now.clone_from(&step.after);
+        steps.push(*step);
+    }
+    steps
+}
+
+#[test]
+fn one_pool_tries_the_image_and_then_all_others_get_it() {
+    let images = |tag: &str, count: usize| Versions {
+        charts: BTreeMap::new(),
+        images: (0..count)
+            .map(|it| (format!("runners/pool-{it}"), format!("r.example/arc:{tag}")))
+            .collect(),
+    };
+    let (from, to) = (images("1", 3), images("2", 3));
+    let mut upgrade = begun(&from, &to, Stage::Forth);
+    let mut tried = vec![upgrade.is_tried().unwrap()];
+    let mut pools = Vec::new();
+    for step in path(&from, &to).unwrap() {
+        upgrade.now = step.after;
+        // The same for a run that goes on: it follows from the record.
+        tried.push(upgrade.is_tried().unwrap());
+        pools.push(upgrade.tried_pool().map(str::to_owned).unwrap());
+    }
+    assert_eq!(tried, [false, true, true]);
+    assert_eq!(pools, ["runners/pool-0", "runners/pool-2"]);
+    for (count, expected) in [
+        (1, &[(1, false)][..]),
+        (2, &[(1, true), (1, false)][..]),
+        (3, &[(1, true), (2, false)][..]),
+        (5, &[(1, true), (4, false)][..]),
+    ] {
+        let (from, to) = (images("1", count), images("2", count));
+        let steps = walked(begun(&from, &to, Stage::Forth));
+        let taken: Vec<(usize, bool)> =
+            steps.iter().map(|it| (it.pools.len(), it.canary)).collect();
+        assert_eq!(taken, expected, "{count} pools");
+        assert_eq!(steps, path(&from, &to).unwrap(), "{count} pools");
+    }
+}
+
+#[test]
+fn a_job_tries_the_charts_at_the_end_only() {
+    let (from, to) = (charts("v1.19.5", "0.23.3"), charts("1.21.1", "0.23.7"));
+    let mut upgrade = begun(&from, &to, Stage::Forth);
+    let mut tried = Vec::new();
+    for step in path(&from, &to).unwrap() {
+        upgrade.now = step.after;
+        tried.push(upgrade.is_tried().unwrap());
+    }
+    assert_eq!(tried, [false, false, true]);
+    // As Helm writes it.
+    let installed = charts("v1.21.1", "0.23.7");
+    assert!(upgrade.continued(&installed).is_tried().unwrap());
+    assert_eq!(upgrade.tried_pool(), None);
+}
+
 #[test]
 fn a_patch_is_one_step_and_the_way_from_the_oldest_is_known() {
     let to = charts("v1.12.17", "0.23.3");
@@ -208,6 +270,22 @@ fn the_record_is_found_again_and_has_no_secret_value() {
     assert_eq!(serde_json::from_str::<Upgrade>(&text).unwrap(), upgrade);
     assert!(text.contains("\"cert-manager\":\"v1.12.0\""), "{text}");
     assert!(upgrade.notice().contains("`arcctl rollback` goes back"));
+}
+
+#[test]
+fn only_images_that_change_are_recorded() {
+    let mut from = charts("v1.12.0", "0.23.3");
+    let mut to = charts("v1.21.1", "0.23.7");
+    let new = "r.example/arc:v2.338.1";
+    to.images.insert("actions-runner/other".into(), new.into());
+    Versions::keep_changed_images(&mut from, &mut to);
+    let old = "summerwind/actions-runner:v2.336.0-ubuntu-22.04";
+    let one = |image: &str| BTreeMap::from([("actions-runner/other".to_owned(), image.to_owned())]);
+    assert_eq!((&from.images, &to.images), (&one(old), &one(new)));
+    // What somebody has written into the profile meanwhile stays on the way back.
+    let other = TEXT.replacen("v2.336.0", "v2.337.0", 1);
+    let back = from.put(&profile(&other));
+    assert!(back.pools[0].image.contains("v2.337.0"), "{back:?}");
 }
 
 #[test]

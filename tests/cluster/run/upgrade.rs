@@ -142,6 +142,7 @@ fn an_upgrade_with_jobs_running_loses_none_and_goes_back_later() {
     );
 
     refused_after_a_change(&cluster, &file);
+    refused_with_a_lock(&cluster, "rollback", &file);
     let back = dispatching(&cluster, &arguments(&["rollback"], &file), &mut jobs);
     assert_eq!(back.expect(0)["wentBack"], true, "{}", back.stderr);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
@@ -165,6 +166,67 @@ fn refused_after_a_change(cluster: &Cluster, file: &Path) {
     assert_eq!(cluster.kubernetes_writes(), writes);
 }
 
+/// Under a lock nothing is written, whatever is in it.
+fn refused_with_a_lock(cluster: &Cluster, command: &str, file: &Path) {
+    let lock = file.with_extension("lock");
+    let text = r#"{"version": 1, "profile": "dogecompany", "charts": [], "images": []}"#;
+    std::fs::write(&lock, text).unwrap();
+    let writes = cluster.kubernetes_writes();
+    let refused = cluster.arcctl(&arguments(&[command], file)).expect(7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("pins the versions"), "{message}");
+    assert_eq!(cluster.kubernetes_writes(), writes, "{command}");
+    std::fs::remove_file(lock).unwrap();
+}
+
+/// Writes a key of the inventory, or removes it.
+fn record_as(cluster: &Cluster, key: &str, value: &Value) {
+    let value = match value {
+        Value::Null => Value::Null,
+        value => value.to_string().into(),
+    };
+    let patch = serde_json::json!({"data": {key: value}}).to_string();
+    let inventory = ["-n", SYSTEM, "patch", "configmap", "arcctl-dogecompany"];
+    let how = ["--type=merge", "-p", &patch];
+    cluster.kubectl(&[&inventory[..], &how[..]].concat(), None);
+}
+
+/// An upgrade and a migration exclude each other, before the first write.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn an_upgrade_under_a_lock_and_beside_a_migration_is_refused() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    refused_with_a_lock(&cluster, "upgrade", &file);
+    let key = "migration.actions-runner.basic";
+    let migration = serde_json::json!({
+        "from": {"name": "basic", "namespace": "actions-runner", "image": "r:1", "min": 0, "max": 1},
+        "to": "basic-ss", "mode": "scaleSet", "stage": "beside",
+    });
+    record_as(&cluster, key, &migration);
+    let writes = cluster.kubernetes_writes();
+    let refused = cluster.arcctl(&arguments(&["upgrade"], &file)).expect(7);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is being migrated"), "{message}");
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    record_as(&cluster, key, &Value::Null);
+
+    let none = serde_json::json!({"charts": {}, "images": {}});
+    let upgrade = serde_json::json!({
+        "from": none, "now": none, "to": none, "stage": "forth", "began": "2026-11-27 09:00:00 UTC",
+        "backup": [], "secret": null,
+    });
+    record_as(&cluster, "upgrade", &upgrade);
+    let writes = cluster.kubernetes_writes();
+    let migrate = ["migrate", "basic", "--to", "scaleSet"];
+    let refused = cluster.arcctl(&arguments(&migrate, &file)).expect(7);
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("arcctl rollback"), "{hint}");
+    assert_eq!(cluster.kubernetes_writes(), writes);
+    record_as(&cluster, "upgrade", &Value::Null);
+    cluster.finish();
+}
+
 /// A teardown takes the backup with it.
 #[test]
 #[ignore = "slow: `make test-slow`"]
@@ -183,8 +245,21 @@ fn a_teardown_removes_the_backup() {
     cluster.finish();
 }
 
+/// Which pods are refused.
+#[derive(Clone, Copy)]
+enum Refused {
+    /// Those of a dry run too: it is found out before the first write.
+    Always,
+    /// Only those that are made: a proof fails.
+    WhenMade,
+}
+
 /// Refuses pods whose image ends with one of `tags`, from now on.
-fn refuse_pods(cluster: &Cluster, tags: &[&str]) {
+fn refuse_pods(cluster: &Cluster, tags: &[&str], when: Refused) {
+    let unless = match when {
+        Refused::Always => "",
+        Refused::WhenMade => "(has(request.dryRun) && request.dryRun) || ",
+    };
     let ends: Vec<String> = tags
         .iter()
         .map(|it| format!("it.image.endsWith(':{it}')"))
@@ -199,7 +274,7 @@ fn refuse_pods(cluster: &Cluster, tags: &[&str]) {
                     "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
                 }]},
                 "validations": [{
-                    "expression": format!("!object.spec.containers.exists(it, {})", ends.join(" || ")),
+                    "expression": format!("{unless}!object.spec.containers.exists(it, {})", ends.join(" || ")),
                     "message": "this image is not allowed",
                 }],
             },
@@ -223,7 +298,7 @@ fn a_proof_that_fails_brings_everything_back() {
     let text = std::fs::read_to_string(&file).unwrap();
     let mut jobs = 0;
     for tag in ["v1.13.6", "v1.16.5", "v1.21.1", "v0.27.6"] {
-        refuse_pods(cluster, &[tag]);
+        refuse_pods(cluster, &[tag], Refused::WhenMade);
         let before = ground.settled();
         let ended = dispatching(cluster, &arguments(&["upgrade"], &file), &mut jobs);
         assert!([1, 6].contains(&ended.code), "{tag}: {}", ended.stderr);
@@ -235,6 +310,31 @@ fn a_proof_that_fails_brings_everything_back() {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{tag}");
     }
     ground.cluster.finish();
+}
+
+/// What is found out before a step changes anything leads nowhere: the upgrade stays, and goes on.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_step_that_cannot_begin_stays_where_it_is() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    let to = ["upgrade", "--to", "cert-manager=v1.13.6,controller=0.23.3"];
+    refuse_pods(&cluster, &["v1.13.6"], Refused::Always);
+    let refused = cluster.arcctl(&arguments(&to, &file));
+    let told = refused.expect(1);
+    assert_eq!(
+        (&told["wentBack"], &told["stage"]),
+        (&false.into(), &"forth".into()),
+        "{told:#}"
+    );
+    assert_eq!(record(&cluster)["stage"], "forth");
+    cluster.kubectl(
+        &["delete", "validatingadmissionpolicy", "no-such-pods"],
+        None,
+    );
+    let ended = cluster.arcctl(&arguments(&to, &file)).expect(0);
+    assert_eq!(ended["stage"], "done", "{ended:#}");
+    cluster.finish();
 }
 
 /// Kills an upgrade before or after its `nth` write, and has it go on or back.

@@ -10,7 +10,11 @@ use crate::{
     desired::lock::{refusal, unsigned},
     error::{Error, ErrorKind, Result, System},
     report::{self, lock::LockReport},
-    session::lock::{LockFile, make::make, path, read},
+    session::lock::{
+        LockFile,
+        make::{keyring_of, make},
+        path, read,
+    },
     terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, profile_file},
 };
 use write::write;
@@ -42,9 +46,7 @@ pub(crate) async fn run(args: &LockArgs, global: &GlobalArgs, output: Output) ->
     let name = path.display().to_string();
     let old = old(args, global, &name)?;
     let profile = &file.profile;
-    let named = profile.provenance.as_ref();
-    let named = named.and_then(|it| it.keyring.as_ref().map(PathBuf::from));
-    let keyring = args.keyring.clone().or(named);
+    let keyring = args.keyring.clone().or_else(|| keyring_of(profile));
     let making = Box::pin(make(profile, keyring, global, output));
     let made = RunLimit::reading(output)
         .within("fetching the charts and reading the registries", making)

@@ -23,6 +23,7 @@ use crate::{
         prompt,
         signals::stop_on_signals,
     },
+    upgrade::Upgrade,
 };
 use steps::Work;
 
@@ -154,8 +155,9 @@ async fn migrate(work: &mut Work<'_>, file: ProfileFile, text: String) -> Result
     let opened = async {
         let kube = Box::pin(Connection::open(global, profile)).await?.kube;
         let home = inventory::Home::of(profile);
-        let known = inventory::read(&kube, home).await?.migrations;
-        let known = inventory::with_pools(&kube, home, known, profile).await?;
+        let known = inventory::read(&kube, home).await?;
+        refuse_upgrade(known.upgrade.as_ref())?;
+        let known = inventory::with_pools(&kube, home, known.migrations, profile).await?;
         Ok((kube, known))
     };
     let (kube, recorded) = work.limit.within(READING, opened).await?;
@@ -175,6 +177,20 @@ async fn migrate(work: &mut Work<'_>, file: ProfileFile, text: String) -> Result
     Box::pin(work.go(place)).await
 }
 
+/// Each step of an upgrade is proven with the pools as they were at its beginning.
+fn refuse_upgrade(upgrade: Option<&Upgrade>) -> Result<()> {
+    let Some(upgrade) = upgrade.filter(|it| it.is_in_progress()) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Refused,
+        System::Kubernetes,
+        "an upgrade is in progress",
+    )
+    .object(format!("the upgrade of {}", upgrade.began))
+    .hint(upgrade.notice()))
+}
+
 fn finish(report: &Migrated, global: &GlobalArgs, output: Output) -> u8 {
     if output.is_json() {
         output.document(&report.document());
@@ -192,4 +208,30 @@ fn finish(report: &Migrated, global: &GlobalArgs, output: Output) -> u8 {
         output.result(&text);
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upgrade::{Stage, versions::Versions};
+
+    #[test]
+    fn a_migration_waits_for_the_end_of_an_upgrade() {
+        let upgrade = |stage| Upgrade {
+            from: Versions::default(),
+            now: Versions::default(),
+            to: Versions::default(),
+            stage,
+            began: "2026-11-27 09:00 UTC".into(),
+            backup: Vec::new(),
+            secret: None,
+        };
+        for stage in [Stage::Saving, Stage::Forth, Stage::Back] {
+            let error = refuse_upgrade(Some(&upgrade(stage))).unwrap_err();
+            assert_eq!(error.kind.exit_code(), 7);
+            assert!(error.hint.unwrap().contains("arcctl rollback"), "{stage:?}");
+        }
+        assert!(refuse_upgrade(Some(&upgrade(Stage::Done))).is_ok());
+        assert!(refuse_upgrade(None).is_ok());
+    }
 }

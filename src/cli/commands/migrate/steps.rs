@@ -324,9 +324,9 @@ impl Work<'_> {
         let session = Box::pin(self.open(place.file.clone())).await?;
         let (yes, global, output) = (self.args.yes, self.global, self.output);
         let work = ordinary::up(session, yes, global, &mut self.limit, output);
-        let (changed, ended) = Box::pin(work).await;
-        self.report.changed += changed;
-        ended
+        let upped = Box::pin(work).await;
+        self.report.changed += upped.changed;
+        upped.ended
     }
 
     /// A session of a profile.

@@ -26,7 +26,6 @@ use crate::{
     },
     upgrade::{
         Stage, Upgrade, compatibility,
-        path::path,
         versions::{Component, Versions, asked, images_with, key, may_install},
         wanted,
     },
@@ -71,7 +70,7 @@ pub(super) async fn look(work: &mut Work<'_>, profile: &Profile) -> Result<Seen>
 }
 
 /// The charts of the releases that this profile has installed.
-async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions> {
+pub(super) async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions> {
     let mut charts = BTreeMap::new();
     for component in Component::CHARTS {
         if !may_install(profile, component) {
@@ -117,7 +116,7 @@ pub(super) async fn upgrade(
         Some(known) => continued(&known, &seen, &to)?,
         None => Box::pin(new(work, &file.profile, &seen, &to)).await?,
     };
-    work.report.steps = path(&upgrade.now, &upgrade.to)?;
+    work.report.steps = upgrade.rest()?;
     if is_new && work.report.steps.is_empty() {
         return Ok(());
     }
@@ -137,6 +136,7 @@ pub(super) async fn upgrade(
     if is_new {
         Box::pin(refuse_pending(work, &place)).await?;
     }
+    work.check_smoke(&place).await?;
     work.report.upgrade = Some(place.upgrade.clone());
     if !is_agreed(work, args)? {
         return Ok(());
@@ -181,7 +181,7 @@ async fn new(
         .object(&profile.name)
         .hint("`arcctl up` installs them"));
     }
-    let from = Versions {
+    let mut from = Versions {
         charts: seen.installed.charts.clone(),
         ..Versions::images_of(profile)
     };
@@ -193,12 +193,15 @@ async fn new(
             images_with(profile, version)?
         };
     }
+    Versions::keep_changed_images(&mut from, &mut wanted);
     Ok(Upgrade {
         now: from.clone(),
         from,
         to: wanted,
         stage: Stage::Saving,
-        began: Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        began: Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
         backup: Vec::new(),
         secret: None,
     })
@@ -267,7 +270,7 @@ pub(super) fn with_versions(
 }
 
 /// A lock pins the versions: each step would differ from it.
-fn refuse_lock(work: &Work<'_>) -> Result<()> {
+pub(super) fn refuse_lock(work: &Work<'_>) -> Result<()> {
     let Some(file) = lock::read(work.global)? else {
         return Ok(());
     };

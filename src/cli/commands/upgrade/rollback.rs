@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    begin::{look, pending, with_versions},
+    begin::{look, pending, refuse_lock, with_versions},
     finish, read,
     steps::{Place, Work},
 };
@@ -47,6 +47,7 @@ async fn roll_back(
     file: ProfileFile,
     text: String,
 ) -> Result<()> {
+    refuse_lock(work)?;
     let seen = look(work, &file.profile).await?;
     let Some(upgrade) = seen.known.upgrade.clone() else {
         return Err(no_upgrade(&file.profile.name));

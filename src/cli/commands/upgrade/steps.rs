@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::begin::installed;
 use crate::{
     cli::commands::smoke::{self, SmokeArgs},
     clients::kube::Kube,
@@ -26,6 +27,14 @@ pub(super) struct Smoke {
     pub(super) repository: String,
     /// The variable with the token that dispatches.
     pub(super) token_env: Option<String>,
+}
+
+impl Smoke {
+    /// The job on one pool.
+    fn on(&self, pool: &str, timeout: KubeDuration) -> SmokeArgs {
+        let (repository, token_env) = (self.repository.clone(), self.token_env.clone());
+        SmokeArgs::of_pool(pool.to_owned(), repository, token_env, timeout)
+    }
 }
 
 /// How far an upgrade is.
@@ -62,13 +71,35 @@ pub(super) struct Work<'a> {
     pub(super) has_told_target: bool,
 }
 
-/// Whether the versions before come back after an error of this kind: what a step made was not proven. Somebody who stops the
-/// command, a credential that is refused or another run decide nothing about the versions.
-const fn is_of_the_step(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Failed | ErrorKind::TimedOut | ErrorKind::Stale
-    )
+/// Why the steps have ended early.
+#[derive(Debug)]
+enum Halt {
+    /// What a step made was not proven: the versions before come back.
+    Unproven(Error),
+    /// Something else, which decides nothing about the versions: the same command goes on.
+    Other(Error),
+}
+
+impl Halt {
+    /// Of an error of a run or of a job. `has_tried`: it has changed something or waited for a proof, so that the error is one of
+    /// the versions. Somebody who stops the command, a credential that is refused or another run decide nothing about them.
+    fn of(error: Error, has_tried: bool) -> Self {
+        let is_of_versions = matches!(
+            error.kind,
+            ErrorKind::Failed | ErrorKind::TimedOut | ErrorKind::Stale
+        );
+        if has_tried && is_of_versions {
+            Self::Unproven(error)
+        } else {
+            Self::Other(error)
+        }
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
 }
 
 impl Work<'_> {
@@ -76,7 +107,9 @@ impl Work<'_> {
     pub(super) async fn go(&mut self, mut place: Place, again: bool) -> Result<()> {
         let gone = Box::pin(self.forth(&mut place, again)).await;
         let ended = match gone {
-            Err(error) if place.upgrade.stage == Stage::Forth && is_of_the_step(error.kind) => {
+            Ok(()) => Ok(()),
+            Err(Halt::Other(error)) => Err(error),
+            Err(Halt::Unproven(error)) => {
                 self.output.note(format!(
                     "a step was not proven, and the versions from before come back: {}",
                     error.document().message
@@ -86,29 +119,39 @@ impl Work<'_> {
                 place.written.clone_from(&place.text);
                 Err(returned(error, Box::pin(self.back(&mut place)).await))
             }
-            other => other,
         };
         self.report.upgrade = Some(place.upgrade);
         ended
     }
 
-    async fn forth(&mut self, place: &mut Place, again: bool) -> Result<()> {
+    async fn forth(&mut self, place: &mut Place, again: bool) -> Result<(), Halt> {
         if again && place.upgrade.stage == Stage::Forth {
             // What an earlier run has begun is proven before the next step.
-            self.up(place, &place.upgrade.now.clone()).await?;
+            self.prove(place).await?;
         }
         loop {
+            self.read_again(place).await?;
             match place.upgrade.next()? {
                 Next::Save => self.save(place).await?,
                 Next::Step(step) => self.step(place, *step).await?,
                 Next::Finish => {
                     self.write(place)?;
                     place.upgrade.stage = Stage::Done;
-                    return self.record(place).await;
+                    return self.record(place).await.map_err(Halt::Other);
                 }
                 Next::Restore | Next::Nothing => return Ok(()),
             }
         }
+    }
+
+    /// Goes on from what is installed: somebody may have changed it since the last step.
+    async fn read_again(&self, place: &mut Place) -> Result<()> {
+        if place.upgrade.stage == Stage::Forth {
+            let read = installed(&place.kube, &place.file.profile);
+            let installed = self.limit.within(READING, read).await?;
+            place.upgrade = place.upgrade.continued(&installed);
+        }
+        Ok(())
     }
 
     /// Makes the backup.
@@ -125,32 +168,41 @@ impl Work<'_> {
     }
 
     /// Records a step, makes and proves it.
-    async fn step(&mut self, place: &mut Place, step: Step) -> Result<()> {
-        let (done, all) = (self.report.done + 1, self.report.steps.len());
+    async fn step(&mut self, place: &mut Place, step: Step) -> Result<(), Halt> {
+        let done = self.report.done + 1;
+        let all = self.report.done + place.upgrade.rest()?.len();
         self.output
             .note(format!("step {done} of {all}: {}", step.text()));
         place.upgrade.now.clone_from(&step.after);
         self.record(place).await?;
-        self.up(place, &step.after).await?;
-        if step.canary || step.after == place.upgrade.to {
-            self.smoke(place, &step).await?;
-        }
+        self.prove(place).await?;
         self.report.done += 1;
         Ok(())
     }
 
-    /// Goes back to the versions before, and removes the backup: the record goes last.
+    /// Makes and proves the versions of the step that has begun, with a job where one tries them.
+    async fn prove(&mut self, place: &Place) -> Result<(), Halt> {
+        self.up(place, &place.upgrade.now).await?;
+        if place.upgrade.is_tried()? {
+            self.smoke(place).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the versions before, and removes the backup: the record goes last. Nothing is changed, the CRDs least of all,
+    /// before it is known that all the rest can follow.
     pub(super) async fn back(&mut self, place: &mut Place) -> Result<()> {
+        let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
+        Box::pin(ordinary::check(&session, &self.limit, self.output)).await?;
         place.upgrade.stage = Stage::Back;
         self.record(place).await?;
-        let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
         self.restore(&session, &place.upgrade).await?;
         let work = ordinary::up(session, true, self.global, &mut self.limit, self.output);
-        let (changed, ended) = Box::pin(work).await;
-        self.report.changed += changed;
-        ended?;
+        let upped = Box::pin(work).await;
+        self.report.changed += upped.changed;
+        upped.ended?;
         self.write(place)?;
-        let removed = backup::remove(&place.kube, &place.file.profile, &place.upgrade);
+        let removed = backup::remove(&place.kube, &place.file.profile);
         self.limit.within("removing the backup", removed).await?;
         self.report.stage = None;
         self.report.went_back = true;
@@ -197,12 +249,15 @@ impl Work<'_> {
     }
 
     /// An ordinary `up` with these versions.
-    async fn up(&mut self, place: &Place, versions: &Versions) -> Result<()> {
+    async fn up(&mut self, place: &Place, versions: &Versions) -> Result<(), Halt> {
         let session = Box::pin(self.open(place, versions)).await?;
         let work = ordinary::up(session, true, self.global, &mut self.limit, self.output);
-        let (changed, ended) = Box::pin(work).await;
-        self.report.changed += changed;
-        ended.map(|_| ())
+        let upped = Box::pin(work).await;
+        self.report.changed += upped.changed;
+        match upped.ended {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Halt::of(error, upped.has_tried)),
+        }
     }
 
     /// A session of the profile with these versions.
@@ -219,25 +274,35 @@ impl Work<'_> {
         Ok(session)
     }
 
-    /// Has a job run on the first of the step's pools, or of the profile's, if a repository with the workflow is named.
-    async fn smoke(&self, place: &Place, step: &Step) -> Result<()> {
+    /// Fails if the job that tries the runners could not be dispatched: found out once, before the first step.
+    pub(super) async fn check_smoke(&self, place: &Place) -> Result<()> {
+        let first = place.file.profile.pools.first();
+        let (Some(smoke), Some(pool)) = (&place.smoke, first) else {
+            return Ok(());
+        };
+        let args = smoke.on(&pool.name, self.limit.rest());
+        let checked = smoke::check(&args, self.global, self.output);
+        self.limit.within(READING, checked).await
+    }
+
+    /// Has a job run on a pool with its new image, or on the profile's first, if a repository with the workflow is named.
+    async fn smoke(&self, place: &Place) -> Result<(), Halt> {
         let Some(smoke) = &place.smoke else {
             return Ok(());
         };
-        let own = step.pools.first().and_then(|it| it.split_once('/'));
+        let own = place.upgrade.tried_pool();
+        let own = own.and_then(|it| it.split_once('/'));
         let first = place.file.profile.pools.first();
         let Some(pool) = own.map(|it| it.1).or(first.map(|it| it.name.as_str())) else {
             return Ok(());
         };
-        let args = SmokeArgs::of_pool(
-            pool.to_owned(),
-            smoke.repository.clone(),
-            smoke.token_env.clone(),
-            self.limit.rest(),
-        );
+        let args = smoke.on(pool, self.limit.rest());
         let ended = Box::pin(smoke::ended(&args, self.global, self.output)).await?;
         self.output.note(report::smoke::text(&ended).trim_end());
-        ended.error.map_or(Ok(()), Err)
+        match ended.error {
+            Some(error) => Err(Halt::of(error, true)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -251,5 +316,33 @@ fn returned(error: Error, back: Result<()>) -> Error {
                 failure.document().message
             ))
             .hint(format!("`{BACK}` goes on with the way back")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::System;
+
+    #[test]
+    fn only_what_a_step_made_leads_back() {
+        let leads_back = |kind, has_tried| {
+            let halt = Halt::of(Error::new(kind, System::Kubernetes, "x"), has_tried);
+            matches!(halt, Halt::Unproven(_))
+        };
+        for kind in [ErrorKind::Failed, ErrorKind::TimedOut, ErrorKind::Stale] {
+            assert!(leads_back(kind, true), "{kind:?}");
+            // The charts could not be fetched, for example.
+            assert!(!leads_back(kind, false), "{kind:?}");
+        }
+        for kind in [
+            ErrorKind::Unauthorized,
+            ErrorKind::Locked,
+            ErrorKind::Interrupted,
+        ] {
+            assert!(!leads_back(kind, true), "{kind:?}");
+        }
+        let other: Halt = Error::new(ErrorKind::Failed, System::Local, "x").into();
+        assert!(matches!(other, Halt::Other(_)));
     }
 }
