@@ -157,8 +157,8 @@ mod tests {
         assert_eq!(pod["metadata"]["labels"]["a"], "b");
         assert_eq!(pod["metadata"]["name"], "web-arcct-probe");
         assert_eq!(pod["spec"]["serviceAccountName"], "a");
-        let owned = found[1].owned();
-        let owner = &owned["metadata"]["ownerReferences"][0];
+        let dry = found[1].owned();
+        let owner = &dry["metadata"]["ownerReferences"][0];
         assert_eq!(owner["kind"], "Job");
         assert_eq!(owner["name"], "clock");
     }
