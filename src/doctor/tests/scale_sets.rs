@@ -78,3 +78,18 @@ fn a_set_that_is_registered_in_the_former_scope_is_not_registered_again() {
         "{fix}"
     );
 }
+
+/// What the controller registers anew gets another id, which the next `up` records.
+#[test]
+fn a_scale_set_that_was_registered_again_is_no_stranger() {
+    let mut snapshot = with_scale_set();
+    let facts = snapshot.scale_sets.as_mut().unwrap();
+    let recorded = facts.recorded.as_mut().unwrap();
+    recorded.get_mut("actions-runner/fast").unwrap().id = 6;
+    assert_eq!(ids(&findings(&snapshot), "broken"), [""; 0]);
+
+    let facts = snapshot.scale_sets.as_mut().unwrap();
+    facts.at_github.as_mut().unwrap()[0].id = 8;
+    let broken = findings(&snapshot);
+    assert!(ids(&broken, "broken").contains(&"scale-set-known-here"));
+}

@@ -191,6 +191,7 @@ pub(crate) const INSTALL: &[Elsewhere] = &[
     ("serviceaccounts", &["create"], SCALE_SETS),
     ("deployments.apps", &["create"], SCALE_SETS),
     ("resourcequotas", &["list"], SCALE_SETS),
+    ("pods", &["create"], SCALE_SETS),
     (
         "autoscalingrunnersets.actions.github.com",
         &["create", "patch"],

@@ -40,6 +40,14 @@ const SMALL: &str = "    containerMode: none
         limits: {cpu: 500m, memory: 512Mi}
 ";
 
+/// How the pool of the sandbox's profile scales.
+const SCALING: &str = "    scaling:
+      metrics:
+        - type: PercentageRunnersBusy
+          scaleUp: {threshold: 0.75, factor: 2}
+          scaleDown: {threshold: 0.25, factor: 0.5}
+";
+
 /// The Secret with the old pool.
 const SECRET: &str = "arcctl-dogecompany-migration";
 
@@ -61,15 +69,17 @@ fn with_minimum(cluster: &Cluster, minimum: u32) -> PathBuf {
         ..ActionsFaults::default()
     });
     let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
-    let minimum = format!("    min: {minimum}\n");
-    let profile = cluster.profile(
-        "arcctl",
-        &[
-            ("charts:\n", &located),
-            (LARGE, SMALL),
-            ("    min: 2\n", &minimum),
-        ],
-    );
+    let text = format!("    min: {minimum}\n");
+    let mut edits = vec![
+        ("charts:\n", located.as_str()),
+        (LARGE, SMALL),
+        ("    min: 2\n", &text),
+    ];
+    if minimum == 0 {
+        // An enterprise has no metric that leaves 0.
+        edits.push((SCALING, ""));
+    }
+    let profile = cluster.profile("arcctl", &edits);
     assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
     profile
 }

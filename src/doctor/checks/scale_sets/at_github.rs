@@ -90,6 +90,13 @@ pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     ))
 }
 
+/// Whether the pool of a set is in a scope; a set without a pool may be.
+fn is_of_its_pool(snapshot: &Snapshot, set: &Value, scope: &str) -> bool {
+    let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
+    let pool = snapshot.profile.pool(namespace, name(set));
+    pool.is_none_or(|it| is_same_scope(&scope_of(snapshot, it), scope))
+}
+
 /// Those that this cluster made and does not have any more, and those of a pool's name and group that it did not make.
 pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
@@ -97,9 +104,10 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let (sets, recorded) = (known(&facts.sets)?, known(&facts.recorded)?);
     let is_here = |it: &&SetAtGithub| {
         let mut same_id = sets.iter().filter(|set| id(set) == Some(it.id));
-        same_id.any(|set| {
-            let record = recorded.get(&key(set));
-            record.is_none_or(|record| record.is(it.id, &it.scope))
+        same_id.any(|set| match recorded.get(&key(set)) {
+            Some(record) if record.id == it.id => record.is(it.id, &it.scope),
+            // It was registered again since, in the scope that its pool has now.
+            _ => is_of_its_pool(snapshot, set, &it.scope),
         })
     };
     let mut found = Vec::new();
