@@ -46,6 +46,7 @@ const SCALING: &str = "    scaling:
         - type: PercentageRunnersBusy
           scaleUp: {threshold: 0.75, factor: 2}
           scaleDown: {threshold: 0.25, factor: 0.5}
+      scaleDownDelay: 5m
 ";
 
 /// The Secret with the old pool.
