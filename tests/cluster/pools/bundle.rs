@@ -177,7 +177,11 @@ fn a_bundle_is_installed_from_a_registry_and_from_nowhere_else() {
     let up = [
         "up", "-f", file, "--yes", "-o", "json", "--bundle", &address,
     ];
-    let killed = || ground.killed_at(&up, &[], System::Kubernetes, TENTH, Effect::KillAfter);
+    let killed = || {
+        let at = ground.killed_at(&up, &[], System::Kubernetes, TENTH, Effect::KillAfter);
+        ground.age();
+        at
+    };
     let killed: Vec<String> = std::iter::from_fn(killed).take(20).collect();
     eprintln!("killed at {killed:?}");
     assert!(killed.len() > 2, "{killed:?}");
