@@ -1,7 +1,7 @@
 //! Decides what another controller for the same runners means: whether a run can continue, and the message to the user.
 //! Pure: no I/O.
 
-use super::OtherController;
+use super::{OtherController, flag, installed_by, uninstall};
 use crate::{
     clients::kube::Target,
     desired::names,
@@ -110,10 +110,7 @@ impl OtherController {
                 self.configuration
             );
         };
-        let release = self.release.as_ref().map_or_else(
-            || "not installed by helm".to_owned(),
-            |(_, release)| format!("release `{release}` of helm"),
-        );
+        let release = installed_by(self.release.as_ref());
         format!("Deployment `{place}/{deployment}`, {release}")
     }
 
@@ -167,22 +164,11 @@ impl OtherController {
 
     /// How to uninstall it: its own runners first, while it can still remove them at GitHub.
     fn uninstall(&self) -> String {
-        let place = self
-            .watches
-            .as_ref()
-            .map_or_else(|| "-A".to_owned(), |theirs| format!("-n {theirs}"));
+        let place = flag(self.watches.as_deref());
         let first = format!(
             "first delete its own objects in `kubectl get horizontalrunnerautoscalers,runnerdeployments {place} -l '!{}'`, wait until `kubectl get runners {place}` no longer lists its runners",
             names::PROFILE_LABEL
         );
-        match &self.release {
-            Some((namespace, release)) => {
-                format!("uninstall it: {first}, then `helm -n {namespace} uninstall {release}`")
-            }
-            None => format!(
-                "uninstall it with the tool that installed it (namespace {}): {first}",
-                self.place()
-            ),
-        }
+        uninstall(self.release.as_ref(), &self.place(), &first)
     }
 }

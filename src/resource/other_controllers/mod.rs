@@ -23,6 +23,31 @@ pub const WEBHOOKS: &str = ".actions.summerwind.dev";
 /// The labels by which charts select one namespace: the second is from charts before 0.23.5.
 const NAMESPACE_LABELS: [&str; 2] = ["kubernetes.io/metadata.name", "name"];
 
+/// How a controller with a helm release, by namespace and name, was installed.
+fn installed_by(release: Option<&(String, String)>) -> String {
+    release.map_or_else(
+        || "not installed by helm".to_owned(),
+        |(_, release)| format!("release `{release}` of helm"),
+    )
+}
+
+/// The flag by which kubectl finds what a controller watches.
+fn flag(watches: Option<&str>) -> String {
+    watches.map_or_else(|| "-A".to_owned(), |it| format!("-n {it}"))
+}
+
+/// How to uninstall a controller of `namespace`; `first` is to be done before.
+fn uninstall(release: Option<&(String, String)>, namespace: &str, first: &str) -> String {
+    match release {
+        Some((namespace, release)) => {
+            format!("uninstall it: {first}, then `helm -n {namespace} uninstall {release}`")
+        }
+        None => {
+            format!("uninstall it with the tool that installed it (namespace {namespace}): {first}")
+        }
+    }
+}
+
 /// A controller that is not the profile's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherController {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Meeting;
+use super::{Meeting, flag, installed_by, uninstall};
 use crate::{
     clients::kube::Selection,
     desired::names,
@@ -111,10 +111,7 @@ impl SetController {
 
     /// Where it is, what it watches, and the effect; a phrase that follows its kind.
     pub fn words(&self, profile: &Profile) -> String {
-        let release = self.release.as_ref().map_or_else(
-            || "not installed by helm".to_owned(),
-            |(_, release)| format!("release `{release}` of helm"),
-        );
+        let release = installed_by(self.release.as_ref());
         let version = self.version.as_deref().unwrap_or("unknown");
         let watches = self.watches.as_ref().map_or_else(
             || "every namespace".to_owned(),
@@ -128,23 +125,12 @@ impl SetController {
 
     /// How to uninstall it: its own scale sets first, while it can still remove them at GitHub.
     pub fn way_out(&self) -> String {
-        let place = self
-            .watches
-            .as_ref()
-            .map_or_else(|| "-A".to_owned(), |it| format!("-n {it}"));
+        let place = flag(self.watches.as_deref());
         let first = format!(
             "first uninstall its own scale sets, those in `kubectl get autoscalingrunnersets {place} -l '!{}'`, and wait until they are gone",
             names::PROFILE_LABEL
         );
-        match &self.release {
-            Some((namespace, release)) => {
-                format!("uninstall it: {first}, then `helm -n {namespace} uninstall {release}`")
-            }
-            None => format!(
-                "uninstall it with the tool that installed it (namespace {}): {first}",
-                self.namespace
-            ),
-        }
+        uninstall(self.release.as_ref(), &self.namespace, &first)
     }
 }
 
