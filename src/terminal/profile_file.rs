@@ -8,6 +8,7 @@ use std::{
 use super::{
     args::GlobalArgs,
     output::{CHANGE, Output, paint},
+    prompt,
 };
 use crate::{
     desired,
@@ -46,8 +47,24 @@ pub(crate) fn read(global: &GlobalArgs, output: Output) -> Result<ProfileFile> {
     Ok(loaded(&load_with, global, output)?.0)
 }
 
-/// The same, with the text of the file, for a command that changes it.
-pub(crate) fn read_to_change(global: &GlobalArgs, output: Output) -> Result<(ProfileFile, String)> {
+/// The same, with the text of the file, for a command that changes it. Unless it is a dry run, this fails where the profile has
+/// no file, with `what` the command does to it, and where nobody can be asked.
+pub(crate) fn read_to_change(
+    what: &str,
+    dry_run: bool,
+    yes: bool,
+    global: &GlobalArgs,
+    output: Output,
+) -> Result<(ProfileFile, String)> {
+    check_exists(global)?;
+    if !dry_run {
+        if global.file == Path::new("-") {
+            let message = format!("{what} the profile's file, and `-f -` has none");
+            return Err(Error::new(ErrorKind::Usage, System::Local, message)
+                .hint("name the file with -f, or see what would be done with --dry-run"));
+        }
+        prompt::check(yes)?;
+    }
     loaded(&load_with, global, output)
 }
 

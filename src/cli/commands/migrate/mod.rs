@@ -3,7 +3,7 @@
 mod checks;
 mod steps;
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
@@ -20,7 +20,6 @@ use crate::{
         deadline::RunLimit,
         output::Output,
         profile_file::{self, ProfileFile},
-        prompt,
         signals::stop_on_signals,
     },
     upgrade::Upgrade,
@@ -114,20 +113,9 @@ impl MigrateArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: &MigrateArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
-    profile_file::check_exists(global)?;
-    if !args.dry_run {
-        if global.file == Path::new("-") {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                System::Local,
-                "a migration changes the profile's file, and `-f -` has none",
-            )
-            .hint("name the file with -f, or see what would be done with --dry-run"));
-        }
-        prompt::check(args.yes)?;
-    }
     let started = Instant::now();
-    let (file, text) = profile_file::read_to_change(global, output)?;
+    let what = "a migration changes";
+    let (file, text) = profile_file::read_to_change(what, args.dry_run, args.yes, global, output)?;
     let limit = RunLimit::new(args.timeout, stop_on_signals(), output);
     let mut work = Work {
         report: Migrated {

@@ -4,12 +4,12 @@ mod begin;
 mod rollback;
 mod steps;
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use clap::Args;
 
 use crate::{
-    error::{Error, ErrorKind, Result, System},
+    error::Result,
     profile::KubeDuration,
     report::upgrade::Upgraded,
     terminal::{
@@ -17,7 +17,6 @@ use crate::{
         deadline::RunLimit,
         output::Output,
         profile_file::{self, ProfileFile},
-        prompt,
         signals::stop_on_signals,
     },
 };
@@ -70,19 +69,13 @@ fn read(
     global: &GlobalArgs,
     output: Output,
 ) -> Result<(ProfileFile, String)> {
-    profile_file::check_exists(global)?;
-    if !dry_run {
-        if global.file == Path::new("-") {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                System::Local,
-                "the versions are written into the profile's file, and `-f -` has none",
-            )
-            .hint("name the file with -f, or see what would be done with --dry-run"));
-        }
-        prompt::check(yes)?;
-    }
-    profile_file::read_to_change(global, output)
+    profile_file::read_to_change(
+        "the versions are written into",
+        dry_run,
+        yes,
+        global,
+        output,
+    )
 }
 
 fn finish(work: Work<'_>, ended: Result<()>, global: &GlobalArgs, output: Output) -> u8 {
