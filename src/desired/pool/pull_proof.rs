@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::runner_deployment::add_pod;
+use super::{prepull::sleeper, runner_deployment::add_pod};
 use crate::{
     desired::{lock::Lock, names},
     profile::{Pool, Profile},
@@ -121,24 +121,10 @@ fn architecture(lock: &Lock) -> Option<String> {
 }
 
 fn container(index: usize, image: &str) -> Value {
-    json!({
-        "name": format!("image-{}", index + 1),
-        "image": image,
-        // With the policy IfNotPresent a node that has it from elsewhere would prove nothing.
-        "imagePullPolicy": "Always",
-        // An image without this program is pulled as well, and cannot be started.
-        "command": ["sleep", "3600"],
-        // For nodes that are full. A policy may ask for limits.
-        "resources": {
-            "requests": {"cpu": "1m", "memory": "4Mi"},
-            "limits": {"cpu": "100m", "memory": "32Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": true,
-        },
-    })
+    let mut container = sleeper(index, &image.into());
+    // With the policy IfNotPresent a node that has it from elsewhere would prove nothing.
+    container["imagePullPolicy"] = "Always".into();
+    container
 }
 
 /// The pools whose pods run in `namespace`.

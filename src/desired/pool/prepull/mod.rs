@@ -167,6 +167,26 @@ pub fn images(pod: &Value) -> impl Iterator<Item = &str> {
     containers.filter_map(|it| it["image"].as_str())
 }
 
+/// The container at `index` that only has its image pulled, as the Pod Security Standard `restricted` admits it.
+pub(super) fn sleeper(index: usize, image: &Value) -> Value {
+    json!({
+        "name": format!("image-{}", index + 1),
+        "image": image,
+        // An image without this program is pulled as well, and cannot be started.
+        "command": ["sleep", "3600"],
+        // For nodes that are full. A policy may ask for limits.
+        "resources": {
+            "requests": {"cpu": "1m", "memory": "4Mi"},
+            "limits": {"cpu": "100m", "memory": "32Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": true,
+        },
+    })
+}
+
 /// A container for each image of a runner's pod, with the pull policy of the first container that has it.
 fn containers(runner: &Value) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
@@ -177,22 +197,7 @@ fn containers(runner: &Value) -> Vec<Value> {
         if known || !image.is_string() || container["imagePullPolicy"] == "Never" {
             continue;
         }
-        let mut own = json!({
-            "name": format!("image-{}", found.len() + 1),
-            "image": image,
-            // An image without this program is pulled as well, and cannot be started.
-            "command": ["sleep", "3600"],
-            // For nodes that are full. A policy may ask for limits.
-            "resources": {
-                "requests": {"cpu": "1m", "memory": "4Mi"},
-                "limits": {"cpu": "100m", "memory": "32Mi"},
-            },
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": true,
-            },
-        });
+        let mut own = sleeper(found.len(), image);
         if let Some(policy) = container["imagePullPolicy"].as_str() {
             own["imagePullPolicy"] = policy.into();
         }
