@@ -14,16 +14,13 @@ use serde_json::Value;
 
 use crate::{
     harness::{
-        cluster::{Cluster, Ended},
-        waiting::until,
+        cluster::Cluster,
+        jobs::{dispatching, none_is_lost},
     },
     torture::{ground::Ground, listing::differences},
 };
 
 const SYSTEM: &str = "actions-runner-system";
-const REPOSITORY: &str = "dogecompany/app";
-const LABELS: [&str; 2] = ["self-hosted", "ubuntu-22.04"];
-
 /// The versions of the blog, and the ones that arcctl installs by itself.
 const OLD: [(&str, &str); 2] = [
     ("chartVersion: \"v1.21.1\"", "chartVersion: \"v1.12.0\""),
@@ -49,29 +46,6 @@ fn installed(cluster: &Cluster, more: &[(&str, &str)]) -> PathBuf {
 fn arguments<'a>(command: &[&'a str], file: &'a Path) -> Vec<&'a str> {
     let more = ["--yes", "-o", "json", "-f", file.to_str().unwrap()];
     [command, &more].concat()
-}
-
-/// Runs arcctl while a job is dispatched every second; `jobs` counts them.
-fn dispatching(cluster: &Cluster, arguments: &[&str], jobs: &mut usize) -> Ended {
-    let mut running = cluster.arcctl_in_background(arguments);
-    while running.is_alive() {
-        cluster.world().github().queue(REPOSITORY, &LABELS);
-        *jobs += 1;
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    let ended = running.end();
-    cluster.keep(&ended);
-    ended
-}
-
-fn none_is_lost(cluster: &Cluster, jobs: usize) {
-    let counts = || cluster.world().github().job_counts();
-    until("all jobs to end", || {
-        let now = counts();
-        now.queued == 0 && now.running == 0
-    });
-    let counts = counts();
-    assert_eq!((counts.done, counts.lost), (jobs, 0), "{counts:?}");
 }
 
 fn versions(file: &Path) -> Vec<String> {

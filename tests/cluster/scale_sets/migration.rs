@@ -13,15 +13,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    harness::{cluster::Ended, waiting::until},
+    harness::jobs::{REPOSITORY, dispatching, none_is_lost},
     pools::smoke::{commit, rendered},
     torture::ground::Ground,
 };
-
-const REPOSITORY: &str = "dogecompany/app";
-
-/// What every job asks for: the old pool's runners have both by themselves, a scale set must list them.
-const LABELS: [&str; 2] = ["self-hosted", "ubuntu-22.04"];
 
 /// What a pool of the sandbox's profile needs, and what one without docker does: many of them have room.
 const LARGE: &str = "    containerMode: dind
@@ -88,29 +83,6 @@ fn with_minimum(cluster: &Cluster, minimum: u32) -> PathBuf {
 fn arguments<'a>(command: &[&'a str], file: &'a Path) -> Vec<&'a str> {
     let more = ["--yes", "-o", "json", "-f", file.to_str().unwrap()];
     [command, &more].concat()
-}
-
-/// Runs arcctl while a job is dispatched every second; `jobs` counts them.
-fn dispatching(cluster: &Cluster, arguments: &[&str], jobs: &mut usize) -> Ended {
-    let mut running = cluster.arcctl_in_background(arguments);
-    while running.is_alive() {
-        cluster.world().github().queue(REPOSITORY, &LABELS);
-        *jobs += 1;
-        std::thread::sleep(Duration::from_secs(1));
-    }
-    let ended = running.end();
-    cluster.keep(&ended);
-    ended
-}
-
-fn none_is_lost(cluster: &Cluster, jobs: usize) {
-    let counts = || cluster.world().github().job_counts();
-    until("all jobs to end", || {
-        let now = counts();
-        now.queued == 0 && now.running == 0
-    });
-    let counts = counts();
-    assert_eq!((counts.done, counts.lost), (jobs, 0), "{counts:?}");
 }
 
 fn pools(file: &Path) -> Vec<String> {
