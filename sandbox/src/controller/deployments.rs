@@ -29,9 +29,8 @@ impl Reconciler {
             .iter()
             .filter(|set| is_owned_by(set, uid(deployment)) && !is_deleted(set))
             .collect();
-        let (current, old): (Vec<&Value>, Vec<&Value>) =
-            sets.iter().partition(|set| label(set, HASH) == hash);
-        let Some(current) = current.first().copied() else {
+        let (current, old) = current_and_old(&sets, &hash);
+        let Some(current) = current else {
             let set = replica_set(deployment, &hash, desired);
             self.objects
                 .create(&REPLICA_SET, at(deployment).0, &set)
@@ -110,6 +109,24 @@ impl Reconciler {
     }
 }
 
+/// The set that a deployment works with, if it has one of this template, and all others. It is the newest of its sets: an older
+/// one of the same template is not taken again, and a new one is made (`runnerdeployment_controller.go`, v0.27.6). What is left of
+/// a template from before may lack fields that the CRD of the time between did not have. Of sets made in the same second, the
+/// one of this template.
+fn current_and_old<'a>(sets: &[&'a Value], hash: &str) -> (Option<&'a Value>, Vec<&'a Value>) {
+    let mut sets = sets.to_vec();
+    sets.sort_by_key(|set| {
+        let made = text(set, "/metadata/creationTimestamp").to_owned();
+        (made, label(set, HASH) == hash)
+    });
+    let newest = sets.last().copied();
+    let current = newest.filter(|set| label(set, HASH) == hash);
+    if current.is_some() {
+        sets.pop();
+    }
+    (current, sets)
+}
+
 /// The replicas that an object asks for; one, when it does not say.
 pub(super) fn replicas(object: &Value) -> i64 {
     object["spec"]["replicas"].as_i64().unwrap_or(1)
@@ -174,6 +191,27 @@ mod tests {
     fn a_deployment_without_replicas_starts_with_one() {
         assert_eq!(replicas(&json!({ "spec": {} })), 1);
         assert_eq!(replicas(&json!({ "spec": { "replicas": 0 } })), 0);
+    }
+
+    #[test]
+    fn a_set_of_a_template_from_before_is_not_taken_again() {
+        let set = |hash: &str, made: &str| json!({ "metadata": { "creationTimestamp": made, "labels": { HASH: hash } } });
+        let (first, second) = (
+            set("b", "2026-11-26T00:00:00Z"),
+            set("a", "2026-11-26T00:01:00Z"),
+        );
+        let both = [&first, &second];
+        assert_eq!(current_and_old(&both, "a"), (Some(&second), vec![&first]));
+        // Back to the first template: the controller makes a third set.
+        let (current, old) = current_and_old(&both, "b");
+        assert_eq!((current, old.len()), (None, 2));
+        let third = set("b", "2026-11-26T00:02:00Z");
+        let (current, old) = current_and_old(&[&third, &first, &second], "b");
+        assert_eq!((current, old), (Some(&third), vec![&first, &second]));
+        let at_once = set("c", "2026-11-26T00:01:00Z");
+        let (current, _) = current_and_old(&[&at_once, &second], "c");
+        assert_eq!(current, Some(&at_once));
+        assert_eq!(current_and_old(&[], "a").0, None);
     }
 
     #[test]

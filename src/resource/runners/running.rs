@@ -87,22 +87,7 @@ impl Registration {
             ))));
         };
         let wanted = &deployment["spec"]["template"];
-        let newest = sets
-            .iter()
-            .filter(|it| {
-                let made = &it["spec"]["template"];
-                let role =
-                    |template: &Value| template["metadata"]["annotations"][ROLE_ANNOTATION].clone();
-                role(made) == role(wanted)
-                    && same_metadata(&made["metadata"], &wanted["metadata"])
-                    && missing(&made["spec"], &wanted["spec"]).is_empty()
-                    && missing(&wanted["spec"], &made["spec"]).is_empty()
-            })
-            .max_by_key(|it| {
-                it["metadata"]["creationTimestamp"]
-                    .as_str()
-                    .unwrap_or_default()
-            });
+        let newest = current(&sets, wanted);
         let hash = newest.and_then(|it| it["metadata"]["labels"]["runner-template-hash"].as_str());
         let Some(hash) = hash.map(str::to_owned) else {
             return Ok(Err(Readiness::progressing(format!(
@@ -255,6 +240,28 @@ impl Registration {
     }
 }
 
+/// The set that the controller works with for a template: the newest of its sets, once that one has the template. An older one that
+/// has it proves nothing, because the controller makes a new set then (`runnerdeployment_controller.go` of ARC v0.27.6). Of sets
+/// made in the same second it may be any.
+fn current<'a>(sets: &'a [Value], wanted: &Value) -> Option<&'a Value> {
+    let newest = sets.iter().map(made_at).max()?;
+    sets.iter()
+        .find(|it| made_at(it) == newest && has_template(&it["spec"]["template"], wanted))
+}
+
+fn made_at(set: &Value) -> &str {
+    let metadata = &set["metadata"];
+    metadata["creationTimestamp"].as_str().unwrap_or_default()
+}
+
+fn has_template(made: &Value, wanted: &Value) -> bool {
+    let role = |template: &Value| template["metadata"]["annotations"][ROLE_ANNOTATION].clone();
+    role(made) == role(wanted)
+        && same_metadata(&made["metadata"], &wanted["metadata"])
+        && missing(&made["spec"], &wanted["spec"]).is_empty()
+        && missing(&wanted["spec"], &made["spec"]).is_empty()
+}
+
 /// Whether a set has the template's labels and annotations, and no others of the user: the
 /// controller adds its own.
 fn same_metadata(made: &Value, wanted: &Value) -> bool {
@@ -314,6 +321,29 @@ mod tests {
             assert!(!of("Runner", name, "u2"), "{name}");
         }
         assert!(!of("HorizontalRunnerAutoscaler", "basic-large", "u2"));
+    }
+
+    #[test]
+    fn a_set_of_the_template_that_is_not_the_newest_proves_nothing() {
+        let set = |made: &str, image: &str| {
+            json!({
+                "metadata": {"creationTimestamp": made},
+                "spec": {"template": {"spec": {"image": image}}},
+            })
+        };
+        let wanted = json!({"spec": {"image": "a"}});
+        let first = set("2026-01-01T00:00:00Z", "a");
+        let other = set("2026-01-01T00:01:00Z", "b");
+        let again = set("2026-01-01T00:02:00Z", "a");
+        assert_eq!(current(&[], &wanted), None);
+        assert_eq!(current(std::slice::from_ref(&first), &wanted), Some(&first));
+        // Back to the first template: the controller makes a third set.
+        let mut sets = vec![first, other];
+        assert_eq!(current(&sets, &wanted), None);
+        sets.insert(0, again.clone());
+        assert_eq!(current(&sets, &wanted), Some(&again));
+        sets.insert(0, set("2026-01-01T00:02:00Z", "b"));
+        assert_eq!(current(&sets, &wanted), Some(&again));
     }
 
     #[test]
