@@ -35,6 +35,10 @@ use crate::{
 use gates::{Gate, run_after};
 use phases::Phases;
 
+/// What is said of a run that has lost its lease.
+pub(crate) const LEASE_LOST: &str =
+    "this run lost its lease: another run took it over, or it was deleted";
+
 /// Why a run is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -131,10 +135,7 @@ impl Options<'_> {
                 ErrorKind::HungUp,
                 "the terminal was closed before the run was complete",
             ),
-            Some(Stop::LeaseLost) => (
-                ErrorKind::Locked,
-                "this run lost its lease: another run took it over, or it was deleted",
-            ),
+            Some(Stop::LeaseLost) => (ErrorKind::Locked, LEASE_LOST),
             _ => return None,
         };
         let hint = "run the same command again to continue";

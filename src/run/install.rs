@@ -1,7 +1,7 @@
 //! A run of `up`: plans, prompts, executes; starts again if the cluster has changed in between.
 
 use super::{
-    Ended, READING, holder, kept, not_started,
+    Ended, READING, kept, lease, not_started,
     permissions::{check_permissions, writes},
     pod_dry_runs::{check_pods, try_pods},
     prune::{forget_gone, prune_records},
@@ -177,7 +177,7 @@ pub(crate) async fn execute(
     let mut error = execute::ending(&steps, options);
     if error.is_none() && options.may_write {
         match begin(session, options, limit).await {
-            Ok(lease) => held = Some(lease),
+            Ok(lease) => held = lease,
             Err(failure) => error = Some(failure),
         }
         if let Some(lease) = &held {
@@ -204,28 +204,27 @@ pub(crate) async fn execute(
     (steps, error)
 }
 
-/// Acquires the lease and records what will be created.
-async fn begin(session: &Session, options: &Options<'_>, limit: &RunLimit) -> Result<Lease> {
-    let (kube, profile) = (&session.context.kube, &session.context.profile.name);
-    let holder = holder();
-    let lease = Lease::acquire(
-        kube,
-        &session.context.profile.controller.namespace,
-        profile,
-        &holder,
-        options.hold(),
-    );
-    let lease = limit.within("waiting for the lease", lease).await?;
+/// Acquires the lease, unless the command holds it, and records what will be created.
+async fn begin(
+    session: &Session,
+    options: &Options<'_>,
+    limit: &RunLimit,
+) -> Result<Option<Lease>> {
+    let taken = lease(session, limit, options.hold());
+    let held = limit.within("waiting for the lease", taken).await?;
     // Plan again under the lease, while no other run writes: conflicts are reported before the next write.
     let recorded = async {
         let plan = observe::plan(&session.context, &session.desired, options.adopt).await?;
         Box::pin(check_pods(session, &plan)).await?;
-        inventory::record(kube, &session.context.profile, &session.desired).await
+        let (kube, profile) = (&session.context.kube, &session.context.profile);
+        inventory::record(kube, profile, &session.desired).await
     };
-    match limit.within("making the plan again", recorded).await {
-        Ok(()) => Ok(lease),
-        Err(error) => {
-            lease.release().await;
+    let recorded = limit.within("making the plan again", recorded).await;
+    match (recorded, held) {
+        (Ok(()), held) => Ok(held),
+        (Err(error), None) => Err(error),
+        (Err(error), Some(held)) => {
+            held.release().await;
             Err(error)
         }
     }

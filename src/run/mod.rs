@@ -17,12 +17,15 @@ use std::{collections::BTreeMap, time::Instant};
 use crate::{
     clients::requests::Counts,
     desired::Desired,
-    error::Error,
-    execute::{StepResult, lease::Lease},
+    error::{Error, Result},
+    execute::{
+        StepResult,
+        lease::{Hold, Lease},
+    },
     plan::Action,
     report::run::{Requests, Run},
     session::Session,
-    terminal::{args::GlobalArgs, environment::variable, output::Output},
+    terminal::{args::GlobalArgs, deadline::RunLimit, environment::variable, output::Output},
 };
 
 /// The description of the work before there is a plan.
@@ -69,8 +72,19 @@ pub(crate) fn say_remarks(session: &Session, before: &BTreeMap<String, String>, 
     }
 }
 
+/// Acquires the lease of a run; `None` where the command holds it for all of its runs.
+async fn lease(session: &Session, limit: &RunLimit, hold: Hold) -> Result<Option<Lease>> {
+    if limit.has_lease() {
+        return Ok(None);
+    }
+    let (kube, profile) = (&session.context.kube, &session.context.profile);
+    let home = &profile.controller.namespace;
+    let lease = Lease::acquire(kube, home, &profile.name, &holder(), hold).await?;
+    Ok(Some(lease))
+}
+
 /// Reports that the run has taken over the lease of a run that has ended.
-fn say_taken_over(lease: &Lease, output: Output) {
+pub(crate) fn say_taken_over(lease: &Lease, output: Output) {
     if let Some(dead) = &lease.taken_over {
         output.note(format!(
             "took over the lease of a run that has ended: {dead}"

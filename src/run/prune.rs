@@ -3,17 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::holder;
+use super::lease;
 use crate::{
     desired::{
         Goal,
         resource::{Id, Resource},
     },
     error::Result,
-    execute::{
-        StepResult,
-        lease::{Hold, Lease},
-    },
+    execute::{StepResult, lease::Hold},
     inventory, observe,
     resource::observed::Observed,
     session::Session,
@@ -65,19 +62,12 @@ pub(crate) async fn prune_records(session: &Session, limit: &RunLimit, hold: Hol
     if session.gone.is_empty() {
         return;
     }
-    let (kube, profile) = (&session.context.kube, &session.context.profile);
-    let holder = holder();
     let tidied = async {
-        let lease = Lease::acquire(
-            kube,
-            &profile.controller.namespace,
-            &profile.name,
-            &holder,
-            hold,
-        )
-        .await?;
+        let held = lease(session, limit, hold).await?;
         let forgotten = forget_gone(session, &[]).await;
-        lease.release().await;
+        if let Some(held) = held {
+            held.release().await;
+        }
         forgotten
     };
     match limit.within("waiting for the lease", tidied).await {

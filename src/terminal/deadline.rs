@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result, System},
-    execute::{Options, Stop},
+    execute::{
+        LEASE_LOST, Options, Stop,
+        lease::{Hold, Lease},
+    },
     profile::{KubeDuration, Timeouts},
 };
 
@@ -30,6 +33,10 @@ pub(crate) struct RunLimit {
     limit: KubeDuration,
     deadline: Instant,
     stop: StopSender,
+    /// Set while a lease is not renewed; that of every run of the command, because the lease may be held for all of them.
+    paused: watch::Sender<bool>,
+    /// The lease that the command holds for all of its runs.
+    lease: Option<Lease>,
     output: Output,
 }
 
@@ -40,6 +47,8 @@ impl RunLimit {
             limit,
             deadline: Instant::now() + limit.get(),
             stop,
+            paused: watch::Sender::new(false),
+            lease: None,
             output,
         }
     }
@@ -80,8 +89,39 @@ impl RunLimit {
             limit: self.limit.get(),
             timeouts,
             stop: self.stop.clone(),
-            paused: watch::Sender::new(false),
+            paused: self.paused.clone(),
         }
+    }
+
+    /// The signals of a lease that is held for several runs: those of each of them.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold {
+            stop: self.stop.clone(),
+            paused: self.paused.clone(),
+        }
+    }
+
+    /// Keeps a lease for all that follows: no run of the command takes one of its own.
+    pub(crate) fn keep_lease(&mut self, lease: Lease) {
+        self.lease = Some(lease);
+    }
+
+    /// Whether the command holds the lease for all of its runs.
+    pub(crate) const fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Releases the lease that is kept.
+    pub(crate) async fn release_lease(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.release().await;
+        }
+    }
+
+    /// Gives the whole time again, from now on, after a step has failed.
+    pub(crate) fn begin_again(&mut self) {
+        self.clear_failure();
+        self.deadline = Instant::now() + self.limit.get();
     }
 
     /// Clears the stop that a failed step has set; a signal is final.
@@ -137,12 +177,17 @@ impl RunLimit {
     }
 }
 
-/// The error of a run that a signal ended before its first step.
+/// The error of a run that was ended before its first step: by a signal, or because its lease was lost.
 fn stopped(stop: Stop, doing: Option<&str>) -> Error {
-    let (kind, word) = stop
-        .signal()
-        .unwrap_or((ErrorKind::Interrupted, "interrupted"));
-    let error = Error::new(kind, System::Local, format!("{word} before the first step"));
+    let (kind, message) = match stop {
+        Stop::LeaseLost => (ErrorKind::Locked, LEASE_LOST.to_owned()),
+        stop => {
+            let signal = stop.signal();
+            let (kind, word) = signal.unwrap_or((ErrorKind::Interrupted, "interrupted"));
+            (kind, format!("{word} before the first step"))
+        }
+    };
+    let error = Error::new(kind, System::Local, message);
     let error = match doing {
         Some(doing) => error.cause(format!("it was {doing}")),
         None => error,
@@ -198,6 +243,39 @@ mod tests {
         let error = work.await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Terminated);
         assert!(error.to_string().contains("reading the cluster"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_lost_is_no_signal() {
+        let error = limit(Some(Stop::LeaseLost)).stopped().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Locked);
+        assert!(error.message.contains("lost its lease"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_follows_a_failed_step_has_the_whole_time_again() {
+        let mut limit = limit(Some(Stop::Failed));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        limit.begin_again();
+        assert!(limit.stopped().is_ok());
+        assert_eq!(limit.rest(), KubeDuration::from_secs(5));
+        // A signal is final.
+        let mut limit = self::limit(Some(Stop::Interrupted));
+        limit.begin_again();
+        assert!(limit.stopped().is_err());
+    }
+
+    /// The lease of a command pauses each of its runs.
+    #[tokio::test(start_paused = true)]
+    async fn the_runs_of_a_command_have_the_signals_of_its_lease() {
+        let (limit, timeouts) = (limit(None), Timeouts::default());
+        let hold = limit.hold();
+        let options = limit.options(&timeouts, false, true);
+        hold.paused.send_replace(true);
+        assert!(*options.paused.borrow());
+        hold.stop.send_replace(Some(Stop::LeaseLost));
+        assert!(limit.stopped().is_err());
+        assert!(!limit.has_lease());
     }
 
     #[tokio::test(start_paused = true)]

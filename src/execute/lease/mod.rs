@@ -73,6 +73,8 @@ impl Lease {
             &format!("arcctl-{profile}"),
         );
         let (mine, taken_over) = take(kube, &target, profile, holder).await?;
+        // The lease of a run before may have ended while it was not renewed.
+        hold.paused.send_replace(false);
         let (end, ended) = oneshot::channel();
         let renewals = tokio::spawn(renew(
             kube.clone(),
