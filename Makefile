@@ -80,7 +80,7 @@ fast := --config profile.dev.package.arcctl.opt-level=2 --config profile.dev.pac
 torture_log ?= $(CARGO_TARGET_DIR)/torture.jsonl
 
 torture: tools build ## crashes, faults and races by the hundred, and the property tests a hundred times as often as in `make test`; ten years of schedules
-	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture
+	@ARCCTL_TORTURE_LOG=$(torture_log) cargo test --locked --workspace --test cluster -- --test-threads 1 --ignored --nocapture torture _matrix
 	@ARCCTL_POLICY_CASES=1000000 cargo test $(fast) --locked --workspace --lib policy:: -- --nocapture
 	@ARCCTL_SCHEDULE_YEARS=10 cargo test $(fast) --locked --workspace --test cli schedule_oracle -- --nocapture
 

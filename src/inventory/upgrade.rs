@@ -1,5 +1,5 @@
 //! The record of an upgrade and of its backup. Each write holds for the version of the inventory that was read: where another run
-//! has written since, it fails with a conflict.
+//! has written since, it fails with a conflict. A record that another run has changed is not written over.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::{
     clients::kube::{Kube, Target},
     desired::teardown::Records,
     error::{Error, ErrorKind, Result, System},
-    upgrade::Upgrade,
+    upgrade::{Upgrade, check_record},
 };
 
 /// The inventory as it is; without one nothing is installed.
@@ -56,9 +56,21 @@ pub(super) fn text(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Records how far an upgrade is, before anything follows from it.
-pub async fn remember_upgrade(kube: &Kube, home: Home<'_>, upgrade: &Upgrade) -> Result<()> {
+/// Fails if the record is not `before` any more.
+fn check(target: &Target, live: &Value, before: Option<&Upgrade>) -> Result<()> {
+    let there: Option<Upgrade> = parsed(target, &live["data"], UPGRADE, "null")?;
+    check_record(there.as_ref(), before)
+}
+
+/// Records how far an upgrade is, before anything follows from it, in place of the record `before`.
+pub async fn remember_upgrade(
+    kube: &Kube,
+    home: Home<'_>,
+    upgrade: &Upgrade,
+    before: Option<&Upgrade>,
+) -> Result<()> {
     let (target, live) = live(kube, home).await?;
+    check(&target, &live, before)?;
     let text = text(upgrade);
     if live["data"][UPGRADE] == *text {
         return Ok(());
@@ -66,14 +78,16 @@ pub async fn remember_upgrade(kube: &Kube, home: Home<'_>, upgrade: &Upgrade) ->
     write(kube, (&target, &live), &json!({UPGRADE: text})).await
 }
 
-/// Records an upgrade that begins, and the objects of its backup (id, and what deleting it needs), before they are made.
+/// Records an upgrade that begins, in place of the record `before`, and the objects of its backup (id, and what deleting it needs),
+/// before they are made.
 pub async fn remember_backup(
     kube: &Kube,
     home: Home<'_>,
-    upgrade: &Upgrade,
+    (upgrade, before): (&Upgrade, Option<&Upgrade>),
     parts: &Records,
 ) -> Result<()> {
     let (target, live) = live(kube, home).await?;
+    check(&target, &live, before)?;
     let (mut ids, mut details) = records(&target, &live)?;
     ids.extend(parts.keys().cloned());
     details.extend(parts.clone());

@@ -37,8 +37,14 @@ fn place(profile: &Profile) -> Place<'_> {
     }
 }
 
-/// Makes the backup: recorded first, so that nothing is orphaned. `upgrade` gets its ids; `text` is that of the profile.
-pub(crate) async fn make(session: &Session, text: &str, upgrade: &mut Upgrade) -> Result<()> {
+/// Makes the backup: recorded first, in place of the record `before`, so that nothing is orphaned. `upgrade` gets its ids; `text`
+/// is that of the profile.
+pub(crate) async fn make(
+    session: &Session,
+    text: &str,
+    upgrade: &mut Upgrade,
+    before: Option<&Upgrade>,
+) -> Result<()> {
     let (kube, profile) = (&session.context.kube, &session.context.profile);
     let place = place(profile);
     upgrade.secret = secret_version(kube, profile).await?;
@@ -52,7 +58,8 @@ pub(crate) async fn make(session: &Session, text: &str, upgrade: &mut Upgrade) -
         .map(|it| (it.id(place).to_string(), it.record()))
         .collect();
     upgrade.backup = records.keys().cloned().collect();
-    inventory::remember_backup(kube, Home::of(profile), upgrade, &records).await?;
+    let home = Home::of(profile);
+    inventory::remember_backup(kube, home, (&*upgrade, before), &records).await?;
     for manifest in &manifests {
         apply(kube, manifest).await?;
     }
@@ -61,7 +68,7 @@ pub(crate) async fn make(session: &Session, text: &str, upgrade: &mut Upgrade) -
         return Ok(());
     }
     delete(kube, profile, &old).await?;
-    inventory::forget_backup(kube, Home::of(profile), &old).await
+    inventory::forget_backup(kube, home, &old).await
 }
 
 /// The ids of the profile's backups that the inventory has, without those in `kept`.

@@ -199,6 +199,35 @@ impl Upgrade {
     }
 }
 
+/// Fails if the record that the inventory has is not the one that this run has read or written last: another run has changed it, and
+/// what this one would do next follows from what is not true any more.
+pub fn check_record(there: Option<&Upgrade>, known: Option<&Upgrade>) -> Result<()> {
+    if there == known {
+        return Ok(());
+    }
+    let is = there.map_or_else(
+        || "the inventory has no upgrade any more".to_owned(),
+        |it| {
+            format!(
+                "the inventory has that of {}, {}",
+                it.began,
+                it.stage.word()
+            )
+        },
+    );
+    let of = known.or(there).map_or("", |it| it.began.as_str());
+    Err(Error::new(
+        ErrorKind::Locked,
+        System::Kubernetes,
+        "another run has changed the record of the upgrade meanwhile",
+    )
+    .object(format!("the upgrade of {of}"))
+    .cause(is)
+    .hint(format!(
+        "wait until that run ends; then `{FORTH}` or `{BACK}` goes on from there"
+    )))
+}
+
 /// Whether two texts are the same version: charts write it with a `v` or without.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     one.trim_start_matches('v') == other.trim_start_matches('v')

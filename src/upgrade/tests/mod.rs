@@ -273,6 +273,30 @@ fn the_record_is_found_again_and_has_no_secret_value() {
 }
 
 #[test]
+fn a_record_that_another_run_has_changed_is_told() {
+    let (from, to) = (charts("v1.12.0", "0.23.3"), charts("v1.21.1", "0.23.7"));
+    let (known, back) = (
+        begun(&from, &to, Stage::Forth),
+        begun(&from, &to, Stage::Back),
+    );
+    assert!(check_record(None, None).is_ok());
+    assert!(check_record(Some(&known), Some(&known.clone())).is_ok());
+    let mut further = known.clone();
+    further.now = to;
+    for (there, said) in [
+        (Some(&back), "2026-11-27 09:00 UTC, back"),
+        (Some(&further), "2026-11-27 09:00 UTC, forth"),
+        (None, "no upgrade any more"),
+    ] {
+        let error = check_record(there, Some(&known)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Locked);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    // One that began since this run has looked.
+    assert!(check_record(Some(&known), None).is_err());
+}
+
+#[test]
 fn only_images_that_change_are_recorded() {
     let mut from = charts("v1.12.0", "0.23.3");
     let mut to = charts("v1.21.1", "0.23.7");

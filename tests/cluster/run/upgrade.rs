@@ -16,6 +16,7 @@ use crate::{
     harness::{
         cluster::Cluster,
         jobs::{dispatching, none_is_lost},
+        waiting::until,
     },
     torture::{ground::Ground, listing::differences},
 };
@@ -262,17 +263,21 @@ fn refuse_pods(cluster: &Cluster, tags: &[&str], when: Refused) {
     cluster.kubectl(&["apply", "-f", "-"], Some(&policy.to_string()));
 }
 
-/// The proof of the first, of a middle, of the last cert-manager and of the controller: each time all is as before.
-#[test]
-#[ignore = "slow: `make test-slow`"]
-fn a_proof_that_fails_brings_everything_back() {
+/// The tags of the images of each step, in order: the controller is last.
+const TAGS: [&str; 10] = [
+    "v1.13.6", "v1.14.7", "v1.15.5", "v1.16.5", "v1.17.4", "v1.18.6", "v1.19.6", "v1.20.4",
+    "v1.21.1", "v0.27.6",
+];
+
+/// Has the proof of each of these steps fail, one after the other: each time all is as before.
+fn each_fails(tags: &[&str]) {
     let ground = Ground::new();
     let cluster = &ground.cluster;
     // The jobs would have the autoscaler make more runners.
     let file = installed(cluster, &[SHORT, ("max: 16", "max: 2")]);
     let text = std::fs::read_to_string(&file).unwrap();
     let mut jobs = 0;
-    for tag in ["v1.13.6", "v1.16.5", "v1.21.1", "v0.27.6"] {
+    for &tag in tags {
         refuse_pods(cluster, &[tag], Refused::WhenMade);
         let before = ground.settled();
         let ended = dispatching(cluster, &arguments(&["upgrade"], &file), &mut jobs);
@@ -280,11 +285,29 @@ fn a_proof_that_fails_brings_everything_back() {
         let told = ended.document();
         assert_eq!(told["wentBack"], true, "{tag}: {told:#}\n{}", ended.stderr);
         assert_eq!(told["stage"], Value::Null, "{tag}");
+        // It failed at this step, and at none before.
+        let steps = told["steps"].as_array().unwrap();
+        let done = steps.iter().filter(|it| it["done"] == true).count();
+        assert_eq!(TAGS.get(done).copied(), Some(tag), "{told:#}");
         none_is_lost(cluster, jobs);
         assert_eq!(differences(&before, &ground.settled()), [""; 0], "{tag}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{tag}");
     }
     ground.cluster.finish();
+}
+
+/// The proof of the first, of a middle, of the last cert-manager and of the controller.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_proof_that_fails_brings_everything_back() {
+    each_fails(&[TAGS[0], TAGS[3], TAGS[8], TAGS[9]]);
+}
+
+/// Each proof in turn.
+#[test]
+#[ignore = "it takes hours: `make torture`"]
+fn each_proof_that_fails_brings_everything_back_matrix() {
+    each_fails(&TAGS);
 }
 
 /// What is found out before a step changes anything leads nowhere: the upgrade stays, and goes on.
@@ -363,6 +386,42 @@ fn a_killed_upgrade_goes_on_or_back() {
         killed(&ground, &file, (nth, effect), back);
     }
     ground.cluster.finish();
+}
+
+/// Who runs an upgrade or a way back beside an upgrade is told so, before the first write; and an upgrade whose record is changed
+/// nevertheless takes no further step.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_run_beside_an_upgrade_is_refused() {
+    let cluster = Cluster::fast();
+    let file = installed(&cluster, &[]);
+    let command = arguments(&["upgrade"], &file);
+    let running = cluster.arcctl_in_background(&command);
+    until("the upgrade to take its steps", || {
+        record(&cluster)["stage"] == "forth"
+    });
+    for other in ["rollback", "upgrade"] {
+        let refused = cluster.arcctl(&arguments(&[other], &file)).expect(5);
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("another run of arcctl holds"), "{message}");
+        assert_eq!(refused["changed"], 0, "{refused:#}");
+    }
+    let mut changed = record(&cluster);
+    let began = std::mem::replace(&mut changed["began"], "2026-11-27 09:00:00 UTC".into());
+    record_as(&cluster, "upgrade", &changed);
+    let ended = running.end();
+    cluster.keep(&ended);
+    let told = ended.expect(5);
+    let message = told["error"]["message"].as_str().unwrap();
+    assert!(message.contains("has changed the record"), "{message}");
+    assert_eq!(told["wentBack"], false, "{told:#}");
+    let mut changed = record(&cluster);
+    assert_eq!(changed["stage"], "forth");
+    changed["began"] = began;
+    record_as(&cluster, "upgrade", &changed);
+    let ended = cluster.arcctl(&command).expect(0);
+    assert_eq!(ended["stage"], "done", "{ended:#}");
+    cluster.finish();
 }
 
 /// A lock pins what would change; a pool on its way to the other mode is moved first.

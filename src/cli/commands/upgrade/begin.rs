@@ -127,6 +127,7 @@ pub(super) async fn upgrade(
         file,
         text,
         written,
+        recorded: seen.known.upgrade,
         upgrade,
         smoke: args.smoke.as_ref().map(|repository| Smoke {
             repository: repository.clone(),

@@ -111,7 +111,6 @@ impl<'a> Work<'a> {
         Self {
             global,
             output,
-            timeout,
             limit: RunLimit::new(timeout, stop_on_signals(), output),
             started: Instant::now(),
             report: Upgraded {

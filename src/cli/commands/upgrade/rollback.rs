@@ -58,11 +58,12 @@ async fn roll_back(
     // The same steps, backwards, in one.
     work.report.steps = path(&upgrade.from, &upgrade.to)?;
     let written = with_versions(work, &file, &text, &upgrade.from)?;
-    let mut place = Place {
+    let place = Place {
         kube: seen.kube,
         file,
         text,
         written,
+        recorded: Some(upgrade.clone()),
         upgrade,
         smoke: None,
     };
@@ -86,9 +87,7 @@ async fn roll_back(
         work.report.consent = Consent::Declined;
         return Ok(());
     }
-    let ended = Box::pin(work.back(&mut place)).await;
-    work.report.upgrade = Some(place.upgrade);
-    ended
+    Box::pin(work.go_back(place)).await
 }
 
 fn no_upgrade(profile: &str) -> Error {

@@ -12,13 +12,13 @@ use crate::{
     inventory::{self, Home},
     profile::KubeDuration,
     report::{self, upgrade::Upgraded},
-    run::{READING, backup, holder, ordinary},
+    run::{READING, backup, holder, ordinary, say_taken_over},
     session::Session,
     terminal::{
         args::GlobalArgs, deadline::RunLimit, output::Output, profile_file::ProfileFile,
-        profile_write::write, signals::stop_on_signals,
+        profile_write::write,
     },
-    upgrade::{BACK, Next, Stage, Upgrade, path::Step, versions::Versions},
+    upgrade::{BACK, Next, Stage, Upgrade, check_record, path::Step, versions::Versions},
 };
 
 /// Where a job runs that tries the runners.
@@ -49,6 +49,8 @@ pub(super) struct Place {
     pub(super) written: String,
     /// The upgrade.
     pub(super) upgrade: Upgrade,
+    /// Its record in the inventory, as this run has read or written it last; `None`: it has none yet.
+    pub(super) recorded: Option<Upgrade>,
     /// The job that tries the runners, if one is asked for.
     pub(super) smoke: Option<Smoke>,
 }
@@ -59,9 +61,7 @@ pub(super) struct Work<'a> {
     pub(super) global: &'a GlobalArgs,
     /// Where it writes.
     pub(super) output: Output,
-    /// The time limit that was given.
-    pub(super) timeout: KubeDuration,
-    /// What is left of it.
+    /// Its time limit, and its lease: held from before the first step to the end, so that no other run comes between two steps.
     pub(super) limit: RunLimit,
     /// When it began.
     pub(super) started: Instant,
@@ -105,6 +105,7 @@ impl From<Error> for Halt {
 impl Work<'_> {
     /// Takes the steps, or goes back. `again`: it was begun by an earlier run.
     pub(super) async fn go(&mut self, mut place: Place, again: bool) -> Result<()> {
+        self.begin(&place).await?;
         let gone = Box::pin(self.forth(&mut place, again)).await;
         let ended = match gone {
             Ok(()) => Ok(()),
@@ -115,13 +116,48 @@ impl Work<'_> {
                     error.document().message
                 ));
                 // The step that failed may have used up the time, and has stopped the run.
-                self.limit = RunLimit::new(self.timeout, stop_on_signals(), self.output);
+                self.limit.begin_again();
                 place.written.clone_from(&place.text);
                 Err(returned(error, Box::pin(self.back(&mut place)).await))
             }
         };
+        self.limit.release_lease().await;
         self.report.upgrade = Some(place.upgrade);
         ended
+    }
+
+    /// Goes back, of what an earlier run has done.
+    pub(super) async fn go_back(&mut self, mut place: Place) -> Result<()> {
+        self.begin(&place).await?;
+        let ended = Box::pin(self.back(&mut place)).await;
+        self.limit.release_lease().await;
+        self.report.upgrade = Some(place.upgrade);
+        ended
+    }
+
+    /// Acquires the lease for all that follows. What this run has read before must still be true: another one may have ended
+    /// since.
+    async fn begin(&mut self, place: &Place) -> Result<()> {
+        let profile = &place.file.profile;
+        let (home, holder) = (&profile.controller.namespace, holder());
+        let hold = self.limit.hold();
+        let taken = Lease::acquire(&place.kube, home, &profile.name, &holder, hold);
+        let lease = self.limit.within("waiting for the lease", taken).await?;
+        say_taken_over(&lease, self.output);
+        self.limit.keep_lease(lease);
+        let checked = self.check(place).await;
+        if checked.is_err() {
+            self.limit.release_lease().await;
+        }
+        checked
+    }
+
+    /// Fails if this run has lost its lease, or if another one has changed the record.
+    async fn check(&self, place: &Place) -> Result<()> {
+        self.limit.stopped()?;
+        let read = inventory::read(&place.kube, Home::of(&place.file.profile));
+        let known = self.limit.within(READING, read).await?;
+        check_record(known.upgrade.as_ref(), place.recorded.as_ref())
     }
 
     async fn forth(&mut self, place: &mut Place, again: bool) -> Result<(), Halt> {
@@ -144,8 +180,9 @@ impl Work<'_> {
         }
     }
 
-    /// Goes on from what is installed: somebody may have changed it since the last step.
+    /// Goes on from what is recorded and installed: somebody may have changed it since the last step.
     async fn read_again(&self, place: &mut Place) -> Result<()> {
+        self.check(place).await?;
         if place.upgrade.stage == Stage::Forth {
             let read = installed(&place.kube, &place.file.profile);
             let installed = self.limit.within(READING, read).await?;
@@ -157,8 +194,10 @@ impl Work<'_> {
     /// Makes the backup.
     async fn save(&mut self, place: &mut Place) -> Result<()> {
         let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
-        let saved = backup::make(&session, &place.text, &mut place.upgrade);
+        let before = place.recorded.as_ref();
+        let saved = backup::make(&session, &place.text, &mut place.upgrade, before);
         self.limit.within("making the backup", saved).await?;
+        place.recorded = Some(place.upgrade.clone());
         self.report.stage = Some(Stage::Saving);
         let parts = place.upgrade.backup.len();
         self.output
@@ -191,7 +230,7 @@ impl Work<'_> {
 
     /// Goes back to the versions before, and removes the backup: the record goes last. Nothing is changed, the CRDs least of all,
     /// before it is known that all the rest can follow.
-    pub(super) async fn back(&mut self, place: &mut Place) -> Result<()> {
+    async fn back(&mut self, place: &mut Place) -> Result<()> {
         let session = Box::pin(self.open(place, &place.upgrade.from)).await?;
         Box::pin(ordinary::check(&session, &self.limit, self.output)).await?;
         place.upgrade.stage = Stage::Back;
@@ -209,18 +248,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Puts the CRDs back, under the lease.
+    /// Puts the CRDs back.
     async fn restore(&mut self, session: &Session, upgrade: &Upgrade) -> Result<()> {
-        let profile = &session.context.profile;
-        let hold = self.limit.options(&profile.timeouts, false, true).hold();
-        let restored = async {
-            let kube = &session.context.kube;
-            let home = &profile.controller.namespace;
-            let lease = Lease::acquire(kube, home, &profile.name, &holder(), hold).await?;
-            let restored = backup::restore_crds(kube, upgrade).await;
-            lease.release().await;
-            restored
-        };
+        let restored = backup::restore_crds(&session.context.kube, upgrade);
         let missing = self.limit.within("putting the CRDs back", restored).await?;
         for id in missing {
             self.output.note(format!(
@@ -231,10 +261,11 @@ impl Work<'_> {
     }
 
     /// Writes how far it is into the inventory: before anything that follows from it.
-    async fn record(&mut self, place: &Place) -> Result<()> {
-        let home = Home::of(&place.file.profile);
-        let written = inventory::remember_upgrade(&place.kube, home, &place.upgrade);
+    async fn record(&mut self, place: &mut Place) -> Result<()> {
+        let (home, before) = (Home::of(&place.file.profile), place.recorded.as_ref());
+        let written = inventory::remember_upgrade(&place.kube, home, &place.upgrade, before);
         self.limit.within("recording the upgrade", written).await?;
+        place.recorded = Some(place.upgrade.clone());
         self.report.stage = Some(place.upgrade.stage);
         Ok(())
     }
