@@ -42,6 +42,8 @@ pub struct Upgraded {
     pub elapsed: Duration,
     /// What EKS says of this Kubernetes.
     pub eks: Option<String>,
+    /// What to know of the API versions that arcctl has made something of.
+    pub apis: Vec<String>,
     /// Why it did not succeed.
     pub error: Option<Error>,
 }
@@ -87,6 +89,7 @@ impl Upgraded {
             "written": self.written,
             "kubernetes": self.kubernetes.map(|(major, minor)| format!("{major}.{minor}")),
             "eks": self.eks,
+            "apis": self.apis,
             "began": upgrade.map(|it| &it.began),
             "steps": steps,
             "stage": self.stage.map(Stage::word),
@@ -115,7 +118,7 @@ impl Upgraded {
             let risks = step.risks(kubernetes);
             lines.extend(risks.iter().map(|it| format!("       - {it}")));
         }
-        lines.extend(self.eks.iter().cloned());
+        lines.extend(self.eks.iter().chain(&self.apis).cloned());
         lines.push(format!(
             "each step is proven before the next one; if a proof fails, all versions from before come back. The cluster keeps a backup for `{}`; `{}` gets the versions at the end.",
             crate::upgrade::BACK,
@@ -197,6 +200,19 @@ mod tests {
         ] {
             assert!(path.contains(part), "{part}: {path}");
         }
+    }
+
+    #[test]
+    fn what_kubernetes_and_eks_end_is_in_the_path() {
+        let upgraded = Upgraded {
+            eks: Some("EKS ends it".into()),
+            apis: vec!["release `x`: `A` of b/v1beta1 goes".into()],
+            ..upgraded()
+        };
+        let path = upgraded.path();
+        let told = "EKS ends it\nrelease `x`: `A` of b/v1beta1 goes\neach step is proven";
+        assert!(path.contains(told), "{path}");
+        assert_eq!(upgraded.document()["apis"][0], upgraded.apis[0]);
     }
 
     #[test]

@@ -54,7 +54,8 @@ fn given(text: &'static str) -> Option<&'static str> {
     (text != NONE).then_some(text)
 }
 
-fn minor(text: &str) -> Option<Kubernetes> {
+/// A release of Kubernetes, from `1.33`.
+pub(super) fn minor(text: &str) -> Option<Kubernetes> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
@@ -89,24 +90,71 @@ pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
     risks
 }
 
-/// What EKS says of this Kubernetes, on `today`; `None` while it has standard support, or where the table does not know it.
-pub fn eks(kubernetes: Kubernetes, today: Date) -> Option<String> {
-    let (major, minor) = kubernetes;
-    let row = find("eks", &format!("{major}.{minor}"))?;
-    let standard: Date = row.first.parse().ok()?;
-    let extended: Date = row.last.parse().ok()?;
-    if today < standard {
-        return None;
+/// From how many days before the end of its standard support on a Kubernetes is told: EKS announces the end as early.
+pub const SOON_DAYS: i32 = 60;
+
+/// Until when EKS supports a Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EksSupport {
+    kubernetes: Kubernetes,
+    standard: Date,
+    extended: Date,
+}
+
+impl EksSupport {
+    /// Of this Kubernetes; `None` where the table does not know it.
+    pub fn of(kubernetes: Kubernetes) -> Option<Self> {
+        let (major, minor) = kubernetes;
+        let row = find("eks", &format!("{major}.{minor}"))?;
+        Some(Self {
+            kubernetes,
+            standard: row.first.parse().ok()?,
+            extended: row.last.parse().ok()?,
+        })
     }
-    Some(if today < extended {
-        format!(
-            "EKS has ended the standard support of Kubernetes {major}.{minor} on {standard}: its extended support costs more, and ends on {extended}"
-        )
-    } else {
-        format!(
-            "EKS has ended its support of Kubernetes {major}.{minor} on {extended}, and upgrades the control plane by itself"
-        )
-    })
+
+    /// What to know of it on `today`; `None` while its standard support lasts longer than [`SOON_DAYS`].
+    pub fn told(&self, today: Date) -> Option<String> {
+        let Self {
+            kubernetes: (major, minor),
+            standard,
+            extended,
+        } = self;
+        let left = today.until(*standard).map_or(i32::MAX, |it| it.get_days());
+        if left > SOON_DAYS {
+            return None;
+        }
+        Some(if left > 0 {
+            let s = if left == 1 { "" } else { "s" };
+            format!(
+                "EKS ends the standard support of Kubernetes {major}.{minor} on {standard}, in {left} day{s}: from then on the cluster costs more, or EKS upgrades its control plane, as the cluster's upgrade policy says"
+            )
+        } else if today < *extended {
+            format!(
+                "EKS has ended the standard support of Kubernetes {major}.{minor} on {standard}: its extended support costs more, and ends on {extended}"
+            )
+        } else {
+            format!(
+                "EKS has ended its support of Kubernetes {major}.{minor} on {extended}, and upgrades the control plane by itself"
+            )
+        })
+    }
+}
+
+/// What EKS says of this Kubernetes, on `today`, or that it is not known; `None`: nothing has to be said.
+pub fn eks(kubernetes: Kubernetes, today: Date) -> Option<String> {
+    match EksSupport::of(kubernetes) {
+        Some(support) => support.told(today),
+        None => Some(not_known(kubernetes)),
+    }
+}
+
+/// That the table does not know until when EKS supports a Kubernetes.
+pub fn not_known((major, minor): Kubernetes) -> String {
+    format!(
+        "until when EKS supports Kubernetes {major}.{minor} is not in the table of {}, which this arcctl has",
+        as_of()
+    )
 }
 
 #[cfg(test)]
@@ -153,12 +201,37 @@ mod tests {
     }
 
     #[test]
-    fn eks_is_quiet_while_it_has_standard_support() {
-        assert_eq!(eks((1, 33), date(2026, 7, 28)), None);
+    fn eks_is_quiet_until_its_standard_support_ends_soon() {
+        assert_eq!(eks((1, 33), date(2026, 5, 29)), None);
+        let soon = eks((1, 33), date(2026, 5, 30)).unwrap();
+        assert!(soon.contains("on 2026-07-29, in 60 days: "), "{soon}");
+        let last = eks((1, 33), date(2026, 7, 28)).unwrap();
+        assert!(last.contains("in 1 day: "), "{last}");
+        // It is paid from the beginning of the day on.
+        let first = eks((1, 33), date(2026, 7, 29)).unwrap();
+        assert!(first.contains("has ended the standard support"), "{first}");
         let extended = eks((1, 33), date(2026, 11, 27)).unwrap();
         assert!(extended.contains("ends on 2027-07-29"), "{extended}");
         let over = eks((1, 30), date(2026, 11, 27)).unwrap();
         assert!(over.contains("upgrades the control plane"), "{over}");
-        assert_eq!(eks((1, 99), date(2026, 11, 27)), None);
+    }
+
+    #[test]
+    fn a_kubernetes_that_is_not_in_the_table_is_not_taken_for_a_supported_one() {
+        let told = eks((1, 99), date(2026, 11, 27)).unwrap();
+        assert!(told.contains("1.99 is not in the table of 2026"), "{told}");
+    }
+
+    #[test]
+    fn each_kubernetes_of_eks_has_extended_support_for_a_year_after_the_standard_one() {
+        let all: Vec<EksSupport> = (29..60)
+            .filter_map(|minor| EksSupport::of((1, minor)))
+            .collect();
+        assert_eq!(all.len(), rows().filter(|it| it.what == "eks").count());
+        for it in &all {
+            let days = it.standard.until(it.extended).unwrap().get_days();
+            assert!((365..=366).contains(&days), "{it:?}");
+        }
+        assert!(all.windows(2).all(|it| it[0].standard < it[1].standard));
     }
 }

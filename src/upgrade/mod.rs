@@ -5,6 +5,7 @@
 //! and from the versions that are installed: an upgrade that was interrupted anywhere goes on when the same command runs again,
 //! or goes back.
 
+pub mod api_versions;
 pub mod backup;
 pub mod compatibility;
 pub mod path;

@@ -102,6 +102,7 @@ pub(crate) fn document() -> Value {
         }),
         stage: Some(Stage::Forth),
         eks: Some("EKS ends something".into()),
+        apis: vec!["release `x`: `A` of b/v1beta1 is not served".into()],
         elapsed: Duration::from_secs(2),
         error: Some(
             Error::failed(System::Helm, "something")

@@ -2,7 +2,9 @@
 
 use crate::{
     clients::aws::error::NO_CREDENTIALS,
-    desired::{aws::pod_identity_agent, resource::aws::PodIdentityAssociation},
+    desired::{
+        aws::pod_identity_agent, pool::runner_version::day, resource::aws::PodIdentityAssociation,
+    },
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::{Resource, Snapshot},
@@ -11,6 +13,7 @@ use crate::{
     policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
     profile::{RoleVia, RunnerRole},
     resource::observed::{Observed, Present},
+    upgrade::compatibility::{EksSupport, not_known},
 };
 
 const NOT_ASKED: &[&str] = &["aws-credentials", "eks-cluster", "api-server-answers"];
@@ -36,6 +39,14 @@ pub(crate) const CHECKS: &[Check] = &[
         claim: "the EKS cluster of the profile exists and can be used",
         causes: &["aws-credentials"],
         judge: cluster,
+    },
+    Check {
+        id: "eks-support",
+        category: "aws",
+        severity: Severity::Advice,
+        claim: "EKS gives the cluster's Kubernetes standard support for 60 more days",
+        causes: NOT_ASKED,
+        judge: support,
     },
     Check {
         id: "oidc-provider",
@@ -145,6 +156,33 @@ fn cluster(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     Ok(match cluster {
         Some(_) => Verdict::Holds,
         None => Verdict::skipped("the profile names no cluster of EKS"),
+    })
+}
+
+/// The days are from the table: EKS is not asked.
+fn support(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
+    let cluster = &snapshot.profile.cluster;
+    let Some(name) = &cluster.eks else {
+        return Ok(Verdict::skipped("the profile names no cluster of EKS"));
+    };
+    let kubernetes = *known(&snapshot.kubernetes)?;
+    let Some(support) = EksSupport::of(kubernetes) else {
+        let fix = "use a newer arcctl; `aws eks describe-cluster-versions` tells it";
+        return Err(Verdict::not_known(not_known(kubernetes), fix));
+    };
+    Ok(match support.told(day(snapshot.now)) {
+        Some(found) => {
+            let region = cluster.region.as_ref();
+            let region = region.map_or_else(String::new, |it| format!(" --region {it}"));
+            let (major, minor) = (kubernetes.0, kubernetes.1 + 1);
+            Verdict::broken(
+                found,
+                format!(
+                    "see with `arcctl upgrade --dry-run` whether what is installed is made for it, and upgrade the control plane, one minor version at a time, with `aws eks update-cluster-version{region} --name {name} --kubernetes-version {major}.{minor}`, and then its nodes"
+                ),
+            )
+        }
+        None => Verdict::Holds,
     })
 }
 

@@ -128,6 +128,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("eks-cluster", |it| {
         it.at_aws.cluster = Err(error(ErrorKind::Failed));
     }),
+    ("eks-support", |it| it.kubernetes = Ok((1, 30))),
     ("oidc-provider", |it| {
         observe(it, "oidc-provider", Observed::Absent);
     }),

@@ -10,6 +10,7 @@ use arcctl::{
         resource::{Id, Resource},
     },
     profile::{Profile, load_with},
+    upgrade::api_versions,
 };
 use serde_json::json;
 
@@ -114,6 +115,28 @@ fn the_manifests_of_shipped_profiles_pass_the_strict_check_of_both_charts() {
                 );
             }
         }
+    }
+}
+
+/// Neither now nor in a release of Kubernetes that is announced an object of arcctl's has an API version that is served no more.
+#[test]
+fn the_manifests_of_shipped_profiles_have_api_versions_that_stay() {
+    for name in ["reference", "organization-app", "repository", "scale-sets"] {
+        let mut profile = shipped(name);
+        profile.hardening.network_policies = true;
+        profile.hardening.pod_disruption_budgets = true;
+        let manifests: Vec<_> = desired(&profile, &facts())
+            .unwrap()
+            .into_iter()
+            .filter_map(|it| match it.resource {
+                Resource::Object(object) => Some(object.manifest),
+                _ => None,
+            })
+            .collect();
+        let of = |kind: &str| manifests.iter().any(|it| it["kind"] == kind);
+        assert!(of("Namespace") && of("NetworkPolicy"), "{name}");
+        let told = api_versions::told(manifests.iter(), name, (1, 36));
+        assert_eq!(told, [""; 0], "{name}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arcctl_sandbox::{
     github::{NewRunner, Owner, Token},
-    proxy::{Effect, Fault, Matching, MethodMatch, Nth, System},
+    proxy::System,
 };
 use serde_json::{Value, json};
 
@@ -163,6 +163,11 @@ pub(crate) const ROUNDS: &[Round] = &[
         "eks-cluster",
         |it| edit(it, &[("eks: runners", "eks: runner")]),
         Follow::Asked("correct cluster.eks", Scene::back),
+    )]),
+    round(&[case(
+        "eks-support",
+        old_kubernetes,
+        Follow::Asked("upgrade the control plane", Scene::back),
     )]),
     round(&[case(
         "github-credential",
@@ -541,7 +546,7 @@ fn reserved(scene: &Scene) {
 }
 
 fn no_tokens(scene: &Scene) {
-    proxied(scene, System::GitHub, "registration-token", 500, None);
+    scene.answered(System::GitHub, "registration-token", 500, None);
     // A controller that is new asks for a token, and a runner that is new needs one.
     scene.kubectl("-n actions-runner-system rollout restart deployment/actions-runner-controller");
     scene.kubectl(
@@ -555,36 +560,17 @@ fn no_tokens(scene: &Scene) {
 fn expired_session(scene: &Scene) {
     let body = "<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token \
                 included in the request is expired</Message></Error><RequestId>1</RequestId></ErrorResponse>";
-    proxied(
-        scene,
-        System::Aws,
-        "Action=GetCallerIdentity&",
-        403,
-        Some(body),
-    );
+    scene.answered(System::Aws, "Action=GetCallerIdentity&", 403, Some(body));
 }
 
-fn proxied(scene: &Scene, system: System, call: &str, status: u16, body: Option<&str>) {
-    let matching = Matching {
-        method: (system == System::GitHub).then(|| MethodMatch::Method("POST".into())),
-        substring: call.into(),
-        ..Matching::default()
-    };
-    let effect = Effect::Respond {
-        status,
-        body: body.map(str::to_owned),
-        headers: body
-            .map(|_| ("content-type".into(), "text/xml".into()))
-            .into_iter()
-            .collect(),
-    };
-    let proxy = scene.cluster.world().proxy(system).unwrap();
-    let fault = proxy.add_fault(Fault {
-        matching,
-        nth: Nth::Every,
-        effect,
+/// The API server says that it is of a release that EKS supports no more.
+fn old_kubernetes(scene: &Scene) {
+    let version = json!({
+        "major": "1", "minor": "30", "gitVersion": "v1.30.0", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "2024-04-17T00:00:00Z", "goVersion": "go1.22", "compiler": "gc", "platform": "linux/amd64",
     });
-    scene.proxied.borrow_mut().push((system, fault));
+    let body = version.to_string();
+    scene.answered(System::Kubernetes, "/version", 200, Some(&body));
 }
 
 /// As the kernel of a node would: the sandbox's pods have no memory of their own.

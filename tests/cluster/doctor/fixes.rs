@@ -12,7 +12,7 @@ use std::{
 };
 
 use arcctl_sandbox::{
-    proxy::{FaultId, System},
+    proxy::{Effect, Fault, FaultId, Matching, MethodMatch, Nth, System},
     world::{Options, Pace},
 };
 use serde_json::Value;
@@ -134,6 +134,30 @@ impl Scene {
         let words = place.split(' ');
         let words = words.chain(["--type=merge", "-p", patch.as_str()]);
         self.cluster.kubectl(&words.collect::<Vec<_>>(), None);
+    }
+
+    /// Has a proxy answer calls with this in their path, until [`Self::back`].
+    pub(crate) fn answered(&self, system: System, call: &str, status: u16, body: Option<&str>) {
+        let matching = Matching {
+            method: (system == System::GitHub).then(|| MethodMatch::Method("POST".into())),
+            substring: call.into(),
+            ..Matching::default()
+        };
+        let effect = Effect::Respond {
+            status,
+            body: body.map(str::to_owned),
+            headers: body
+                .map(|_| ("content-type".into(), "text/xml".into()))
+                .into_iter()
+                .collect(),
+        };
+        let proxy = self.cluster.world().proxy(system).unwrap();
+        let fault = proxy.add_fault(Fault {
+            matching,
+            nth: Nth::Every,
+            effect,
+        });
+        self.proxied.borrow_mut().push((system, fault));
     }
 
     /// Back to the good profile, the usual environment and servers that answer.

@@ -17,7 +17,7 @@ use crate::{
     plan::Action,
     profile::{Pool, Profile, edit},
     report::{images::Found, upgrade::Consent},
-    resource::newest_release,
+    resource::{helm::manifest::objects, newest_release},
     run::READING,
     session::{Session, connection::Connection, image_updates, lock},
     terminal::{
@@ -25,7 +25,8 @@ use crate::{
         prompt,
     },
     upgrade::{
-        Stage, Upgrade, compatibility,
+        Stage, Upgrade, api_versions,
+        compatibility::{self, Kubernetes},
         versions::{Component, Versions, asked, images_with, key, may_install},
         wanted,
     },
@@ -44,25 +45,36 @@ pub(super) struct Seen {
     pub(super) installed: Versions,
 }
 
+/// A release that this profile has installed.
+struct Release {
+    component: Component,
+    name: String,
+    version: String,
+    manifest: String,
+}
+
 /// Reads the cluster, for the report too.
 pub(super) async fn look(work: &mut Work<'_>, profile: &Profile) -> Result<Seen> {
     let global = work.global;
     let read = async {
         let kube = Box::pin(Connection::open(global, profile)).await?.kube;
         let known = inventory::read(&kube, inventory::Home::of(profile)).await?;
-        let installed = installed(&kube, profile).await?;
+        let releases = releases(&kube, profile).await?;
         let kubernetes = kube.version().await?;
+        let apis = apis(&known, &releases, kubernetes);
         Ok((
             Seen {
                 kube,
                 known,
-                installed,
+                installed: versions(releases),
             },
             kubernetes,
+            apis,
         ))
     };
-    let (seen, kubernetes) = work.limit.within(READING, read).await?;
+    let (seen, kubernetes, apis) = work.limit.within(READING, read).await?;
     work.report.kubernetes = Some(kubernetes);
+    work.report.apis = apis;
     if profile.cluster.eks.is_some() {
         work.report.eks = compatibility::eks(kubernetes, day(Timestamp::now()));
     }
@@ -71,12 +83,24 @@ pub(super) async fn look(work: &mut Work<'_>, profile: &Profile) -> Result<Seen>
 
 /// The charts of the releases that this profile has installed.
 pub(super) async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions> {
-    let mut charts = BTreeMap::new();
+    Ok(versions(releases(kube, profile).await?))
+}
+
+fn versions(releases: Vec<Release>) -> Versions {
+    let charts = releases.into_iter().map(|it| (it.component, it.version));
+    Versions {
+        charts: charts.collect(),
+        images: BTreeMap::new(),
+    }
+}
+
+async fn releases(kube: &Kube, profile: &Profile) -> Result<Vec<Release>> {
+    let mut found = Vec::new();
     for component in Component::CHARTS {
         if !may_install(profile, component) {
             continue;
         }
-        let (namespace, release) = match component {
+        let (namespace, name) = match component {
             Component::CertManager => (&profile.cert_manager.namespace, names::CERT_MANAGER),
             Component::Controller => (
                 &profile.controller.namespace,
@@ -86,16 +110,34 @@ pub(super) async fn installed(kube: &Kube, profile: &Profile) -> Result<Versions
                 (&profile.scale_sets.namespace, names::SCALE_SET_RELEASE)
             }
         };
-        let record = newest_release(kube, namespace, release).await?;
+        let record = newest_release(kube, namespace, name).await?;
         let own = record.filter(|it| it.profile.as_ref() == Some(&profile.name));
         if let Some(record) = own.filter(|it| it.status != "uninstalled") {
-            charts.insert(component, record.chart_version);
+            found.push(Release {
+                component,
+                name: name.to_owned(),
+                version: record.chart_version,
+                manifest: record.manifest,
+            });
         }
     }
-    Ok(Versions {
-        charts,
-        images: BTreeMap::new(),
-    })
+    Ok(found)
+}
+
+/// What to know of the API versions that arcctl has made something of: what the inventory has, and the objects of releases.
+fn apis(known: &Inventory, releases: &[Release], kubernetes: Kubernetes) -> Vec<String> {
+    let mut told = api_versions::told(known.records.values(), "the inventory", kubernetes);
+    for release in releases {
+        let of = format!("release `{}`", release.name);
+        match objects(&release.manifest, &of) {
+            Ok(objects) => told.extend(api_versions::told(objects.iter(), &of, kubernetes)),
+            Err(error) => told.push(format!(
+                "{of}: its API versions could not be found out: {}",
+                error.document().message
+            )),
+        }
+    }
+    told
 }
 
 /// Finds out what is asked for, asks, and does it.
