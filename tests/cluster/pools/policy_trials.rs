@@ -261,11 +261,11 @@ fn what_protects_the_controller_comes_and_goes_with_its_keys() {
     cluster.finish();
 }
 
-/// A policy about objects of one kind in one namespace, or about one of the whole cluster.
+/// A policy about objects of one kind.
 struct About {
     /// The API group, and the kinds as in URLs.
     kinds: [&'static str; 2],
-    /// The namespace.
+    /// The namespace; empty for all.
     namespace: &'static str,
     /// What must be true of the object.
     expression: &'static str,
@@ -292,6 +292,12 @@ fn object(version: &str, kind: &str, namespace: &str, more: &Value) -> Value {
 #[track_caller]
 fn under(cluster: &Cluster, about: &About, during: impl FnOnce()) {
     let [group, kinds] = about.kinds;
+    let namespaces = match about.namespace {
+        "" => json!({}),
+        name => {
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+        }
+    };
     let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
             "metadata": {"name": "objects"},
@@ -304,8 +310,7 @@ fn under(cluster: &Cluster, about: &About, during: impl FnOnce()) {
         {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
             "metadata": {"name": "objects"},
             "spec": {"policyName": "objects", "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": {"matchLabels":
-                    {"kubernetes.io/metadata.name": about.namespace}}}}},
+                "matchResources": namespaces}},
     ]})
     .to_string();
     cluster.kubectl(&["apply", "-f", "-"], Some(&policy));
@@ -360,7 +365,7 @@ fn policies_about_objects_are_met_before_the_first_write() {
     };
     under(&cluster, &typed, || {
         let secret = "secret/actions-runner-system/controller-manager";
-        let hints = ["exempt `Secret/controller-manager`", "no key"];
+        let hints = ["have the policy exempt", "no key"];
         refused(&cluster, &profile, secret, DENIED, &hints);
     });
     let accounts = About {
@@ -395,6 +400,34 @@ fn policies_about_objects_are_met_before_the_first_write() {
         );
         let ended = cluster.up(&three, &[]);
         assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    });
+    cluster.finish();
+}
+
+/// The namespaces are made, and nothing in them.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_comes_into_new_namespaces_is_tried_before_anything_is_installed() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    let everywhere = About {
+        kinds: ["apps", "deployments"],
+        namespace: "",
+        expression: TEAM,
+        broken: deployment("default"),
+    };
+    under(&cluster, &everywhere, || {
+        let plan = cluster.plan(&profile, &[]);
+        let untried = "yet: what comes into namespaces that do not exist (`actions-runner-system`, `cert-manager`); ";
+        assert!(plan.stderr.contains(untried), "{}", plan.stderr);
+        plan.expect(0);
+        let error = cluster.up(&profile, &[]).expect(1)["error"].clone();
+        assert_eq!(error["object"], "helm-release/cert-manager/cert-manager");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(DENIED), "{error:#}");
+        assert!(cluster.release_records("owner=helm").is_empty());
+        let secret = ["-n", SYSTEM, "get", "secret", "controller-manager"];
+        assert!(cluster.try_tool("kubectl", &secret, None).is_err());
     });
     cluster.finish();
 }
@@ -461,7 +494,7 @@ fn a_policy_about_the_cron_job_of_a_schedule_is_named() {
     };
     under(&cluster, &none, || {
         let job = "cron-job/actions-runner/arcctl-schedule-dogecompany";
-        let hints = ["exempt `CronJob/arcctl-schedule-dogecompany`", "no key"];
+        let hints = ["have the policy exempt", "no key"];
         refused(&cluster, &profile, job, DENIED, &hints);
     });
     cluster.finish();
