@@ -16,6 +16,7 @@ pub mod remarks;
 pub mod runners;
 pub mod scale_sets;
 mod webhooks;
+pub mod written;
 
 pub use helm::release::{newest_release, release_records};
 pub use kubernetes::crds::crds_leave;

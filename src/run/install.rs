@@ -1,9 +1,10 @@
 //! A run of `up`: plans, prompts, executes; starts again if the cluster has changed in between.
 
 use super::{
-    Ended, READING, kept, lease, not_started,
+    Ended, READING,
+    dry_runs::{check_again, try_pods},
+    kept, lease, not_started,
     permissions::{check_permissions, writes},
-    pod_dry_runs::{check_pods, try_pods},
     prune::{forget_gone, prune_records},
     rollback::put_back,
     say_remarks, say_taken_over,
@@ -89,7 +90,7 @@ pub(crate) async fn attempts(
     Ok((not_started(&session.desired), None))
 }
 
-/// The plan, and whether its pods are accepted.
+/// The plan, and whether its objects and their pods are accepted.
 async fn planned(session: &Session, adopt: bool, output: Output) -> Result<(Plan, Result<()>)> {
     let (plan, mut trials) = tokio::join!(
         observe::plan(&session.context, &session.desired, adopt),
@@ -215,7 +216,7 @@ async fn begin(
     // Plan again under the lease, while no other run writes: conflicts are reported before the next write.
     let recorded = async {
         let plan = observe::plan(&session.context, &session.desired, options.adopt).await?;
-        Box::pin(check_pods(session, &plan)).await?;
+        Box::pin(check_again(session, &plan)).await?;
         let (kube, profile) = (&session.context.kube, &session.context.profile);
         inventory::record(kube, profile, &session.desired).await
     };

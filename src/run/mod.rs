@@ -3,10 +3,10 @@
 pub(crate) mod backup;
 pub(crate) mod doctor_fix;
 pub(crate) mod doctor_probe;
+pub(crate) mod dry_runs;
 pub(crate) mod install;
 pub(crate) mod ordinary;
 pub(crate) mod permissions;
-pub(crate) mod pod_dry_runs;
 mod prune;
 mod rollback;
 pub(crate) mod teardown;

@@ -17,7 +17,10 @@ use crate::{
     error::{Error, ErrorKind, Result, System},
     policy::{self, Document},
     profile::{Profile, RoleVia, RunnerRole},
-    resource::aws::NO_SUCH_ENTITY,
+    resource::aws::{
+        NO_SUCH_ENTITY,
+        custom_networking::{self, PodNetwork},
+    },
 };
 
 /// The facts, and the warnings.
@@ -41,7 +44,14 @@ pub(super) async fn read(
     kube: &Kube,
     profile: &Profile,
 ) -> Result<Found> {
-    let interfaces = aws.interfaces(&instances(kube).await?).await?;
+    let (interfaces, pod_networks) = tokio::join!(
+        async { aws.interfaces(&instances(kube).await?).await },
+        custom_networking::pod_networks(kube)
+    );
+    let mut interfaces = interfaces?;
+    let has_nodes = !interfaces.is_empty();
+    let (pods, unknown) = Box::pin(pod_interfaces(aws, pod_networks, &interfaces)).await;
+    interfaces.extend(pods);
     let ids = interfaces.iter().filter_map(|it| it.subnet.clone());
     let subnets = aws
         .subnets(ids.chain(eks.subnets.clone()).collect())
@@ -55,6 +65,7 @@ pub(super) async fn read(
         subnet.v4.iter().chain(v6).cloned().collect()
     };
     let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
+    advice.extend(unknown);
     // Pods of an IPv6 cluster have IPv6 addresses.
     let of_pods = interfaces.iter().filter(|_| !eks.ipv6);
     let free = of_pods.filter_map(|it| it.subnet.as_ref()).map(|id| {
@@ -69,8 +80,8 @@ pub(super) async fn read(
         ipv6: eks.ipv6,
         free_addresses: free.collect(),
     };
-    if facts.nodes.is_empty() {
-        advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made; run `arcctl up` again once there are nodes".to_owned());
+    if !has_nodes {
+        advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made for them; run `arcctl up` again once there are nodes".to_owned());
     }
     let (mut arn, mut trust_policy, mut role_agent) = (None, None, None);
     if let Some((via, wanted)) = profile.runner_role() {
@@ -161,7 +172,50 @@ async fn instances(kube: &Kube) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The networks of the nodes, grouped by their security groups.
+/// The network interfaces that pods get by custom networking, also on nodes that are not there yet; and advice on what is not
+/// known of them. A security group that no node has is looked up: EC2 refuses a rule for one that does not exist.
+async fn pod_interfaces(
+    aws: &Aws,
+    networks: Result<Vec<PodNetwork>>,
+    nodes: &[Interface],
+) -> (Vec<Interface>, Vec<String>) {
+    let unknown = |error: &Error| {
+        let said = error.document().message;
+        format!(
+            "which security groups pods have by custom networking of the VPC CNI could not be found out, so rules are made for the network interfaces of the nodes alone: {said}"
+        )
+    };
+    let mut networks = match networks {
+        Ok(networks) => networks,
+        Err(error) => return (Vec::new(), vec![unknown(&error)]),
+    };
+    let seen: BTreeSet<&String> = nodes.iter().flat_map(|it| &it.groups).collect();
+    let all = networks.iter().flat_map(|it| &it.interface.groups);
+    let unseen: BTreeSet<String> = all.filter(|it| !seen.contains(it)).cloned().collect();
+    let mut advice = Vec::new();
+    if !unseen.is_empty() {
+        let found = match aws.security_groups(unseen.clone()).await {
+            Ok(found) => found,
+            Err(error) => return (Vec::new(), vec![unknown(&error)]),
+        };
+        networks.retain(|network| {
+            let groups = &network.interface.groups;
+            let absent = groups
+                .iter()
+                .find(|it| unseen.contains(*it) && !found.contains_key(*it));
+            advice.extend(absent.map(|it| {
+                format!(
+                    "ENIConfig `{}` names the security group `{it}`, which does not exist: pods get no network interface by it; correct it with `kubectl edit eniconfig {}`",
+                    network.name, network.name
+                )
+            }));
+            absent.is_none()
+        });
+    }
+    (custom_networking::interfaces(&networks, nodes), advice)
+}
+
+/// The networks of the nodes and their pods, grouped by their security groups.
 fn node_networks(
     interfaces: &[Interface],
     networks: impl Fn(&String) -> Vec<String>,

@@ -10,6 +10,7 @@ pub use self::api::Api;
 pub(crate) use self::api::{authorization, text};
 pub mod cluster;
 pub mod rules;
+pub mod vpc_cni;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;

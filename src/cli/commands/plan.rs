@@ -8,7 +8,7 @@ use crate::{
     observe,
     plan::{Action, Plan, Step},
     report::{self, plan::Layout},
-    run::{READING, install::fetch_charts, pod_dry_runs::try_pods},
+    run::{READING, dry_runs::try_pods, install::fetch_charts},
     session::{
         Session, bundle, image_pulls, lock,
         teardown::{self, RemovalArgs},

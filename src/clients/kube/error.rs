@@ -111,6 +111,23 @@ impl KubeFailure {
         self.kind() == ErrorKind::Unauthorized
     }
 
+    /// Whether an admission policy, a webhook or a quota has judged the object and rejects it, whatever the code: a
+    /// `ValidatingAdmissionPolicy` returns 422 unless it says otherwise, a webhook any code.
+    pub fn is_by_policy(&self) -> bool {
+        self.status().is_some_and(|status| {
+            (400..500).contains(&status.code)
+                && is_policy(&status.message)
+                && !self.takes_no_dry_run()
+        })
+    }
+
+    /// Whether a webhook takes no dry runs, so that the object was not judged (kubernetes, `NewDryRunUnsupportedErr`: code
+    /// 400). Such webhooks were made before Kubernetes 1.22, which asks for `sideEffects: None` or `NoneOnDryRun`.
+    pub fn takes_no_dry_run(&self) -> bool {
+        self.status()
+            .is_some_and(|status| is_without_dry_run(&status.message))
+    }
+
     /// Whether a policy, a quota or a terminating namespace rejects the object, rather than RBAC.
     fn is_policy(&self) -> bool {
         self.status()
@@ -159,6 +176,9 @@ impl KubeFailure {
                 "grant this user the permissions in docs/rbac.yaml, or use another --context"
             }
             Some(409) => "another client changes it at the same time: run the command again",
+            Some(400) if self.takes_no_dry_run() => {
+                "have the owner of the webhook declare `sideEffects: None` or `NoneOnDryRun`: until then what it rejects is known only once it is written"
+            }
             Some(400 | 422) => {
                 "correct the field in this message: it comes from the profile, or from the chart's values in it"
             }
@@ -205,6 +225,11 @@ fn is_policy(message: &str) -> bool {
     !(of_a_user && rights)
 }
 
+/// The words about a webhook whose `sideEffects` forbid dry runs.
+fn is_without_dry_run(message: &str) -> bool {
+    message.starts_with("admission webhook ") && message.ends_with(" does not support dry run")
+}
+
 /// The Status of a failed call, where the server returned one.
 pub fn status(error: &kube::Error) -> Option<&Status> {
     match error {
@@ -240,6 +265,53 @@ mod tests {
         ] {
             assert!(!is_policy(rights), "{rights}");
         }
+    }
+
+    /// The answer of an API server with a Status.
+    fn answered(code: u16, message: &str) -> KubeFailure {
+        let status = Status::failure(message, "").with_code(code);
+        KubeFailure {
+            what: "apply something".into(),
+            reply: Reply::Refused(Box::new(kube::Error::Api(status.boxed()))),
+            login: None,
+        }
+    }
+
+    #[test]
+    fn a_policy_judges_with_any_code_and_a_webhook_without_dry_runs_not_at_all() {
+        let policy = "deployments.apps \"a\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'all' denied request: no team";
+        let webhook = "admission webhook \"a\" denied the request: no team";
+        for (code, message, judged) in [
+            (422, policy, true),
+            (403, policy, true),
+            (400, webhook, true),
+            (
+                500,
+                "Internal error occurred: failed calling webhook \"a\": EOF",
+                false,
+            ),
+            (
+                422,
+                "Deployment.apps \"a\" is invalid: spec.replicas: Invalid value: -1",
+                false,
+            ),
+            (
+                403,
+                "secrets is forbidden: User \"a\" cannot patch resource \"secrets\"",
+                false,
+            ),
+            (
+                400,
+                "admission webhook \"a\" does not support dry run",
+                false,
+            ),
+        ] {
+            assert_eq!(answered(code, message).is_by_policy(), judged, "{message}");
+        }
+        assert!(
+            answered(400, "admission webhook \"a\" does not support dry run").takes_no_dry_run()
+        );
+        assert!(!answered(400, webhook).takes_no_dry_run());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod bucket_policy;
 pub mod consistency;
+pub(crate) mod custom_networking;
 mod documents;
 pub mod iam;
 mod node_groups;

@@ -108,7 +108,19 @@ impl ControllerSecret {
                 context.rotation().begin(old);
             }
         }
-        let manifest = json!({
+        let manifest = self.manifest(data(context));
+        let applied = context
+            .kube
+            .apply(&manifest, Mode::Commit)
+            .await
+            .map_err(|failure| without_values(failure.about(&target), context))?;
+        context.learn_secret_version(applied["metadata"]["resourceVersion"].as_str());
+        Ok(())
+    }
+
+    /// The object with this `data`, in base64.
+    pub(in crate::resource) fn manifest(&self, data: Map<String, Value>) -> Value {
+        json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
@@ -118,15 +130,8 @@ impl ControllerSecret {
                 "annotations": {RESOURCE_POLICY: "keep"},
             },
             "type": "Opaque",
-            "data": data(context),
-        });
-        let applied = context
-            .kube
-            .apply(&manifest, Mode::Commit)
-            .await
-            .map_err(|failure| without_values(failure.about(&target), context))?;
-        context.learn_secret_version(applied["metadata"]["resourceVersion"].as_str());
-        Ok(())
+            "data": data,
+        })
     }
 }
 

@@ -75,7 +75,8 @@ impl KubeObject {
             Ok(wanted) => Ok(own_differences(&self.manifest, live, &wanted)),
             // A failing webhook must not block the plan: the manifest itself is compared.
             // The same for a field in newer CRDs, which an earlier step of the run installs.
-            Err(failure) if matches!(failure.code(), Some(400 | 500)) => {
+            // And for a policy: if there is something to change, the run tries it before its first write.
+            Err(failure) if matches!(failure.code(), Some(400 | 500)) || failure.is_by_policy() => {
                 Ok(missing(live, &self.manifest))
             }
             Err(failure) => Err(failure.about(&self.target()?)),

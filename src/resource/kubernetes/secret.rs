@@ -81,7 +81,16 @@ impl OwnSecret {
             .object(target.to_string().replace('`', ""))
             .hint("run the same command again: it makes a new plan"));
         }
-        let manifest = json!({
+        let manifest = self.manifest(self.data(context, live.as_ref())?);
+        match context.kube.apply(&manifest, Mode::Commit).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.about(&target)),
+        }
+    }
+
+    /// The object with this `data`, in base64.
+    pub(in crate::resource) fn manifest(&self, data: Map<String, Value>) -> Value {
+        json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
@@ -90,12 +99,8 @@ impl OwnSecret {
                 "labels": names::labels(&self.profile),
             },
             "type": "Opaque",
-            "data": self.data(context, live.as_ref())?,
-        });
-        match context.kube.apply(&manifest, Mode::Commit).await {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.about(&target)),
-        }
+            "data": data,
+        })
     }
 
     /// Its `data`, in base64.

@@ -177,9 +177,10 @@ pub(super) fn owned(pod: &Value, pool: &Pool) -> Value {
     with_owner(pod, kind, &pool.name)
 }
 
-/// Failures that do not judge `tried`: a missing namespace, a missing permission, no response.
+/// Failures that do not judge `tried`: a missing namespace, a missing permission, no response, a webhook without dry runs.
 pub(super) fn untried(failure: &KubeFailure, tried: &Value) -> Option<Trial> {
-    let judged = matches!(failure.code(), Some(400 | 403 | 409 | 422));
+    let judged =
+        matches!(failure.code(), Some(400 | 403 | 409 | 422)) && !failure.takes_no_dry_run();
     let by_webhook = failure.said().contains("failed calling webhook");
     if failure.code() == Some(404) {
         return Some(Trial::TooEarly);
@@ -226,11 +227,11 @@ impl Refusal {
     }
 }
 
-/// Pods that the API server refuses, for the error of a run.
+/// Pods, or an object, that the API server refuses, for the error of a run.
 #[derive(Clone, Debug)]
 pub struct Refused<'a> {
-    /// Whose pods they are, for people: "the runner pods of pool ..".
-    pub pods: String,
+    /// What it is, for people: "the runner pods of pool ..".
+    pub what: String,
     /// The same in short: "pool ..".
     pub short: String,
     /// The id of the resource.
@@ -239,13 +240,13 @@ pub struct Refused<'a> {
     pub refusal: &'a Refusal,
 }
 
-/// The error of a run that would wait for pods that cannot be created; `None` where there is no such pod. What is said of
+/// The error of a run that would write what is refused, or wait for pods that are; `None` where nothing is. What is said of
 /// several is quoted once.
 pub fn error(refused: &[Refused]) -> Option<Error> {
     let (first, more) = refused.split_first()?;
     let error = Error::failed(
         System::Kubernetes,
-        format!("the API server refuses {}", first.pods),
+        format!("the API server refuses {}", first.what),
     )
     .object(&first.object)
     .cause(&first.refusal.said)
@@ -346,7 +347,7 @@ mod tests {
         };
         let (one, other) = (refusal("no label"), refusal("too large"));
         let refused = |name: &str, refusal| Refused {
-            pods: format!("the pods of `{name}`"),
+            what: format!("the pods of `{name}`"),
             short: format!("`{name}`"),
             object: format!("helm-release/n/{name}"),
             refusal,

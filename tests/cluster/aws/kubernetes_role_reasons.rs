@@ -61,6 +61,11 @@ pub(crate) const DAILY: &[Elsewhere] = &[
         &["get", "list", "watch", "patch", "delete"],
         KUBERNETES_MODE,
     ),
+    (
+        "eniconfigs.crd.k8s.amazonaws.com",
+        &["list"],
+        "custom networking of the VPC CNI",
+    ),
     // What a profile gets or no longer has comes and goes with the next `up`.
     ("serviceaccounts", &["create", "delete"], COMES_AND_GOES),
     (

@@ -1,9 +1,13 @@
-//! Roles and security groups of other owners: merged and recognized, never adopted. One sandbox for all.
+//! Roles and security groups of other owners: merged and recognized, never adopted, in one sandbox; and the networks of pods
+//! whose nodes are not there yet.
 
 use std::path::{Path, PathBuf};
 
 use arcctl_sandbox::{
-    cloud::ACCOUNT,
+    cloud::{
+        ACCOUNT,
+        vpc_cni::{self, EniConfig},
+    },
     kubelet::NodeSpec,
     proxy::{Nth, System},
     world::{Options, Pace},
@@ -11,7 +15,7 @@ use arcctl_sandbox::{
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{assert_unchanged, denied, foreign, ids, on},
+    aws::{assert_unchanged, denied, foreign, ids, on, sandbox},
     harness::account::Account,
     harness::cluster::Cluster,
 };
@@ -40,6 +44,50 @@ fn what_others_have_is_used_and_left() {
 fn profile(cluster: &Cluster, name: &str, aws: &str) -> PathBuf {
     let aws = format!("aws:\n{aws}\npools:\n");
     cluster.eks_profile(name, &[("pools:\n", &aws)])
+}
+
+/// A node group that begins with no node: only its `ENIConfig` says which network the pods there will have.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn pods_of_nodes_that_are_not_there_yet_get_their_rules() {
+    let (cluster, account) = sandbox();
+    let cloud = cluster.world().cloud().unwrap();
+    let control = cloud.cluster_group.clone();
+    let pods = account.make_group(&cloud.vpc, "pods");
+    let gone = "sg-0123456789abcdef0";
+    let config = |name: &str, groups: &[&str]| EniConfig {
+        name: name.to_owned(),
+        subnet: cloud.subnets[0].clone(),
+        groups: groups.iter().map(ToString::to_string).collect(),
+    };
+    let configs = [
+        config("pods", &[pods.as_str()]),
+        config("gone", &[gone]),
+        config("plain", &[]),
+    ];
+    let client = cluster.world().kube();
+    cluster
+        .block_on(vpc_cni::install(&client, &configs))
+        .unwrap();
+    let server = "  githubServer:\n    cidr: 192.0.2.0/24\n";
+    let file = profile(&cluster, "networks", server);
+    let of_pods = format!("security-group-rule/{pods}/ingress-9443-from-{control}");
+
+    // The objects alone turn nothing on.
+    let plan = cluster.plan(&file, &[]).expect(0);
+    assert!(!ids(&plan, "create").contains(&of_pods), "{plan:#}");
+    let set = ["-n", "kube-system", "set", "env", "daemonset/aws-node"];
+    let switch = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true";
+    cluster.kubectl(&[&set[..], &[switch]].concat(), None);
+
+    let ended = cluster.up(&file, &[]);
+    let created = ids(&ended.expect(0), "create");
+    assert!(created.contains(&of_pods), "{created:#?}");
+    assert!(!created.iter().any(|it| it.contains(gone)), "{created:#?}");
+    let advice = format!("ENIConfig `gone` names the security group `{gone}`");
+    assert!(ended.stderr.contains(&advice), "{}", ended.stderr);
+    assert_unchanged(&cluster, &file);
+    cluster.finish();
 }
 
 /// A managed group (the nodes' own group), a self-managed one, and Karpenter's, whose nodes are in the cluster's group too.

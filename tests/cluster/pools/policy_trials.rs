@@ -1,14 +1,20 @@
-//! Policies that refuse the pods of controllers, listeners and schedules, or of several pools: each is named before the
-//! first write, with what mends it. Those of one runner's pod are in `pod_trials`.
+//! Policies that refuse the pods of controllers, listeners and schedules, or of several pools, or the objects that a run
+//! writes: each is named before the first write, with what mends it. Those of one runner's pod are in `pod_trials`.
 
 use std::path::Path;
 
-use arcctl_sandbox::constraints::{Gatekeeper, RequiredLabel, WEBHOOK};
+use arcctl_sandbox::{
+    constraints::{Gatekeeper, RequiredLabel, WEBHOOK},
+    proxy::{Record, System},
+};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    cluster::Cluster,
-    waiting::{pod, until},
+use crate::{
+    harness::{
+        cluster::{Cluster, distant_window},
+        waiting::{pod, until},
+    },
+    scale_sets::both,
 };
 
 const SYSTEM: &str = "actions-runner-system";
@@ -252,5 +258,244 @@ fn what_protects_the_controller_comes_and_goes_with_its_keys() {
     ];
     let left = cluster.kubectl(&left, None);
     assert_eq!(left.trim(), format!("poddisruptionbudget.policy/{name}"));
+    cluster.finish();
+}
+
+/// A policy about objects of one kind.
+struct About {
+    /// The API group, and the kinds as in URLs.
+    kinds: [&'static str; 2],
+    /// The namespace; empty for all.
+    namespace: &'static str,
+    /// What must be true of the object.
+    expression: &'static str,
+    /// An object that breaks it.
+    broken: Value,
+}
+
+/// What a policy of these tests says.
+const DENIED: &str =
+    "ValidatingAdmissionPolicy 'objects' with binding 'objects' denied request: not here";
+
+const TEAM: &str = "has(object.metadata.labels) && 'team' in object.metadata.labels";
+
+fn object(version: &str, kind: &str, namespace: &str, more: &Value) -> Value {
+    let mut object = json!({"apiVersion": version, "kind": kind,
+        "metadata": {"name": "probe", "namespace": namespace}});
+    for (key, value) in more.as_object().unwrap() {
+        object[key] = value.clone();
+    }
+    object
+}
+
+/// Puts the policy in force while `during` runs.
+#[track_caller]
+fn under(cluster: &Cluster, about: &About, during: impl FnOnce()) {
+    let [group, kinds] = about.kinds;
+    let namespaces = match about.namespace {
+        "" => json!({}),
+        name => {
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+        }
+    };
+    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "objects"},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{"apiGroups": [group], "apiVersions": ["*"],
+                    "operations": ["CREATE", "UPDATE"], "resources": [kinds]}]},
+                "validations": [{"expression": about.expression, "message": "not here"}],
+            }},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "objects"},
+            "spec": {"policyName": "objects", "validationActions": ["Deny"],
+                "matchResources": namespaces}},
+    ]})
+    .to_string();
+    cluster.kubectl(&["apply", "-f", "-"], Some(&policy));
+    until("the policy is in force", || {
+        let judged = cluster.judged(&about.broken);
+        judged.is_err_and(|it| it.contains("not here"))
+    });
+    during();
+    cluster.kubectl(&["delete", "-f", "-"], Some(&policy));
+    until("the policy is gone", || {
+        let judged = cluster.judged(&about.broken);
+        !judged.is_err_and(|it| it.contains("not here"))
+    });
+}
+
+fn deployment(namespace: &str) -> Value {
+    let labels = json!({"app": "probe"});
+    let spec = json!({"selector": {"matchLabels": labels}, "template":
+        {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "a"}]}}});
+    object("apps/v1", "Deployment", namespace, &json!({"spec": spec}))
+}
+
+/// Their pods are admitted.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn policies_about_objects_are_met_before_the_first_write() {
+    let cluster = Cluster::fast();
+    with_namespaces(&cluster);
+    let profile = cluster.profile("arcctl", &[]);
+    let labelled = About {
+        kinds: ["apps", "deployments"],
+        namespace: CERT_MANAGER,
+        expression: TEAM,
+        broken: deployment(CERT_MANAGER),
+    };
+    under(&cluster, &labelled, || {
+        let release = "helm-release/cert-manager/cert-manager";
+        let hints = [
+            "under `certManager.values`",
+            "get validatingadmissionpolicy objects",
+        ];
+        let error = refused(&cluster, &profile, release, DENIED, &hints);
+        let message = error["message"].as_str().unwrap();
+        let too = "`Deployment/cert-manager-webhook` too, for the same reason";
+        assert!(message.contains(too), "{message}");
+    });
+    let typed = About {
+        kinds: ["", "secrets"],
+        namespace: SYSTEM,
+        expression: "!has(object.type) || object.type != 'Opaque'",
+        broken: object("v1", "Secret", SYSTEM, &json!({"type": "Opaque"})),
+    };
+    under(&cluster, &typed, || {
+        let secret = "secret/actions-runner-system/controller-manager";
+        let hints = ["have the policy exempt", "no key"];
+        refused(&cluster, &profile, secret, DENIED, &hints);
+    });
+    let accounts = About {
+        kinds: ["", "serviceaccounts"],
+        namespace: SYSTEM,
+        expression: TEAM,
+        broken: object("v1", "ServiceAccount", SYSTEM, &json!({})),
+    };
+    under(&cluster, &accounts, || {
+        refused(
+            &cluster,
+            &profile,
+            RELEASE,
+            DENIED,
+            &["`controller.values`"],
+        );
+    });
+    let replicas = About {
+        kinds: ["apps", "deployments"],
+        namespace: SYSTEM,
+        expression: "object.spec.replicas >= 3",
+        broken: deployment(SYSTEM),
+    };
+    let three = cluster.profile("three", &[(REPLICAS, "  replicas: 3\n")]);
+    under(&cluster, &replicas, || {
+        refused(
+            &cluster,
+            &profile,
+            RELEASE,
+            DENIED,
+            &["`controller.values`"],
+        );
+        let ended = cluster.up(&three, &[]);
+        assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    });
+    cluster.finish();
+}
+
+/// The namespaces are made, and nothing in them.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_comes_into_new_namespaces_is_tried_before_anything_is_installed() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    let everywhere = About {
+        kinds: ["apps", "deployments"],
+        namespace: "",
+        expression: TEAM,
+        broken: deployment("default"),
+    };
+    under(&cluster, &everywhere, || {
+        let plan = cluster.plan(&profile, &[]);
+        let untried = "yet: what comes into namespaces that do not exist (`actions-runner-system`, `cert-manager`); ";
+        assert!(plan.stderr.contains(untried), "{}", plan.stderr);
+        plan.expect(0);
+        let error = cluster.up(&profile, &[]).expect(1)["error"].clone();
+        assert_eq!(error["object"], "helm-release/cert-manager/cert-manager");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(DENIED), "{error:#}");
+        assert!(cluster.release_records("owner=helm").is_empty());
+        let secret = ["-n", SYSTEM, "get", "secret", "controller-manager"];
+        assert!(cluster.try_tool("kubectl", &secret, None).is_err());
+    });
+    cluster.finish();
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_policy_about_what_is_there_matters_where_it_changes() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    assert_eq!(cluster.up(&profile, &[]).expect(0)["outcome"], "ok");
+    let spec = json!({"template": {"spec": {"enterprise": "dogecompany"}}});
+    let pools = About {
+        kinds: ["actions.summerwind.dev", "runnerdeployments"],
+        namespace: RUNNERS,
+        expression: TEAM,
+        broken: object(
+            "actions.summerwind.dev/v1alpha1",
+            "RunnerDeployment",
+            RUNNERS,
+            &json!({"spec": spec}),
+        ),
+    };
+    let labels = format!("{MODE}    podMetadata: {{labels: {{tier: ci}}}}\n");
+    let changed = cluster.profile("changed", &[(MODE, &labels)]);
+    let labels = format!("{labels}    metadata: {{labels: {{team: ci}}}}\n");
+    let mended = cluster.profile("mended", &[(MODE, &labels)]);
+    under(&cluster, &pools, || {
+        let proxy = cluster.world().proxy(System::Kubernetes).unwrap();
+        proxy.reset_counts();
+        let again = cluster.up(&profile, &[]).expect(0);
+        assert_eq!(again["requests"]["kubernetes"]["writes"], 0, "{again:#}");
+        let mut requests = proxy.requests().into_iter();
+        let is_tried = |it: &Record| {
+            it.path.contains("dryRun=All") && it.path.contains("/secrets/controller-manager")
+        };
+        assert!(!requests.any(|it| is_tried(&it)), "what is kept is tried");
+        let pool = "runner-deployment/actions-runner/basic";
+        let hints = ["give pool `basic` in the profile", "metadata"];
+        refused(&cluster, &changed, pool, DENIED, &hints);
+        let ended = cluster.up(&mended, &[]);
+        assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    });
+    cluster.finish();
+}
+
+/// A new scale set with a schedule: its `CronJob`, and the account of that.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_policy_about_the_cron_job_of_a_schedule_is_named() {
+    let cluster = Cluster::fast();
+    with_namespaces(&cluster);
+    let schedule = format!(
+        "min: 1\n    schedule:\n      timeZone: UTC\n      windows:\n        - {}",
+        distant_window()
+    );
+    let profile = both(&cluster, "scheduled", &[("min: 1", &schedule)]);
+    let spec = json!({"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template":
+        {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}}}});
+    let none = About {
+        kinds: ["batch", "cronjobs"],
+        namespace: RUNNERS,
+        expression: "false",
+        broken: object("batch/v1", "CronJob", RUNNERS, &json!({"spec": spec})),
+    };
+    under(&cluster, &none, || {
+        let job = "cron-job/actions-runner/arcctl-schedule-dogecompany";
+        let hints = ["have the policy exempt", "no key"];
+        refused(&cluster, &profile, job, DENIED, &hints);
+    });
     cluster.finish();
 }

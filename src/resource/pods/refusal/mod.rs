@@ -1,10 +1,12 @@
-//! Maps the API server's rejection of a pod to the profile key that fixes it. Pure: no I/O.
+//! Maps the API server's rejection of a pod, or of an object that makes pods or belongs to them, to the profile key that fixes
+//! it. Pure: no I/O.
 //!
 //! Sources of the messages: the API server's admission plugins (kubernetes, `plugin/pkg/admission` and
 //! `staging/src/k8s.io/pod-security-admission`), webhooks and policies.
 
 pub(super) mod claims;
 mod cluster;
+mod object;
 mod part;
 mod plugins;
 

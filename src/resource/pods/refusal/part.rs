@@ -10,7 +10,7 @@ use crate::resource::pods::parts::{Part, PartPod};
 
 impl Part {
     /// Where the profile has the fields of its pods; `None` where it has none.
-    const fn values(self) -> Option<&'static str> {
+    pub(super) const fn values(self) -> Option<&'static str> {
         match self {
             Self::CertManager => Some("certManager.values"),
             Self::Controller => Some("controller.values"),

@@ -1,7 +1,8 @@
-//! Creates the pods that a run leads to as a dry run: the runners', and those of what the plan writes. If the API server
-//! rejects one, the run fails before its first write.
+//! Tries as dry runs what a run leads to: the objects that the plan writes, the pods of these, and the runners' pods. If the API
+//! server rejects one, the run fails before its first write.
 
 mod capacity;
+mod objects;
 mod subject;
 mod together;
 
@@ -29,6 +30,7 @@ use crate::{
     session::Session,
     terminal::output::Output,
 };
+use objects::Objects;
 use subject::{Subject, as_pool, parts};
 use together::{Together, together};
 
@@ -62,6 +64,8 @@ pub(crate) struct Trials<'a> {
     together: Vec<Together>,
     /// The namespaces whose quotas could not be read.
     unread: Vec<(String, Error)>,
+    /// The objects that the plan writes.
+    objects: Objects,
 }
 
 /// Dry-runs a pod of each pool. Resources that an earlier step creates do not count as missing.
@@ -78,17 +82,25 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
         unknown: Vec::new(),
         together: Vec::new(),
         unread: Vec::new(),
+        objects: Objects::default(),
     };
     trials.add(pools).await;
     trials
 }
 
 impl Trials<'_> {
-    /// Dry-runs the other pods that `plan` leads to, and reports what does not end a run.
+    /// Dry-runs the objects that `plan` writes and the other pods that it leads to, and reports what does not end a run.
     pub(crate) async fn finish(&mut self, plan: &Plan, output: Output) {
-        self.try_parts(plan).await;
+        self.try_written(plan).await;
         self.tell(plan, output);
         Box::pin(self.tell_capacity(plan, output)).await;
+    }
+
+    /// Dry-runs what `plan` writes, and the pods of that. A chart is rendered once for both.
+    async fn try_written(&mut self, plan: &Plan) {
+        let objects = Objects::of(self.session, plan);
+        let (objects, ()) = tokio::join!(Box::pin(objects), Box::pin(self.try_parts(plan)));
+        self.objects = objects;
     }
 
     /// Dry-runs the pods of what `plan` writes besides the pools: of the charts, the schedules and the listeners.
@@ -185,19 +197,19 @@ impl Trials<'_> {
         self.tried.extend(tried);
     }
 
-    /// The error of a run that creates or changes pods that the API server rejects, with the rejection of each.
+    /// The error of a run that writes objects, or leads to pods, that the API server rejects, with the rejection of each.
     /// Pools that `plan` does not change are ignored.
     pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
         let refused = self.tried.iter().filter_map(|it| {
             let refusal = it.lasting().filter(|_| self.is_made(plan, &it.subject))?;
             Some(Refused {
-                pods: it.subject.pods(),
+                what: it.subject.pods(),
                 short: it.subject.short(),
                 object: it.subject.object(),
                 refusal,
             })
         });
-        let mut refused: Vec<Refused> = refused.collect();
+        let mut refused: Vec<Refused> = refused.chain(self.objects.refused()).collect();
         if refused.is_empty() {
             refused.extend(self.together.iter().filter_map(|it| {
                 let mut own = self.tried.iter().map(|tried| &tried.subject);
@@ -205,7 +217,7 @@ impl Trials<'_> {
                     subject.namespace() == it.namespace && self.is_made(plan, subject)
                 })?;
                 Some(Refused {
-                    pods: format!("the pods of namespace `{}` together", it.namespace),
+                    what: format!("the pods of namespace `{}` together", it.namespace),
                     short: format!("namespace `{}`", it.namespace),
                     object: made.object(),
                     refusal: &it.refusal,
@@ -251,6 +263,12 @@ impl Trials<'_> {
             if let Some(advice) = self.advice(plan, tried) {
                 output.note(format!("advice: {advice}"));
             }
+        }
+        for remark in self.objects.remarks() {
+            output.note(format!("advice: {remark}"));
+        }
+        for untried in self.objects.untried() {
+            output.note(untried);
         }
         for (id, error) in &self.unknown {
             output.note(format!(
@@ -315,11 +333,11 @@ fn told_of_new(subject: &Subject, foreseen: &Foreseen) -> Option<String> {
 /// How long a new namespace may need to get its service account `default`: an instant, or longer in a busy cluster.
 const ACCOUNT_COMES: Duration = Duration::from_secs(30);
 
-/// Repeats the dry runs in new namespaces, before the run waits for pods. Until a namespace has its service account
+/// Repeats the dry runs in new namespaces, before the run installs anything. Until a namespace has its service account
 /// `default`, the API server checks nothing else of a pod.
-pub(crate) async fn check_pods(session: &Session, plan: &Plan) -> Result<(), Error> {
+pub(crate) async fn check_again(session: &Session, plan: &Plan) -> Result<(), Error> {
     let mut trials = try_pods(session).await;
-    trials.try_parts(plan).await;
+    trials.try_written(plan).await;
     let without = trials.without_account();
     if without.is_empty() {
         return trials.check(plan);
@@ -328,8 +346,10 @@ pub(crate) async fn check_pods(session: &Session, plan: &Plan) -> Result<(), Err
         // If it does not appear, or cannot be read, the wait for the pods reports that.
         let _waited = timeout(ACCOUNT_COMES, account_comes(session, namespace)).await;
     }
+    let objects = trials.objects;
     let mut trials = try_pods(session).await;
     trials.try_parts(plan).await;
+    trials.objects = objects;
     trials.check(plan)
 }
 
