@@ -1,6 +1,6 @@
 {{- define "set.name" -}}{{ .Values.runnerScaleSetName | default .Release.Name | replace "_" "-" | trimSuffix "-" }}{{- end }}
 {{- define "set.namespace" -}}{{ default .Release.Namespace .Values.namespaceOverride }}{{- end }}
-{{- define "set.fullname" -}}{{ printf "%s-%s" (include "set.name" .) (default "gha-rs" .Values.nameOverride) | trunc 63 | trimSuffix "-" }}{{- end }}
+{{- define "set.fullname" -}}{{ printf "%s-%s" (include "set.name" .) "gha-rs" | trunc 63 | trimSuffix "-" }}{{- end }}
 
 {{- define "set.labels" -}}
 helm.sh/chart: {{ printf "gha-rs-%s" .Chart.Version | replace "+" "_" }}
