@@ -48,8 +48,8 @@ impl ScaleSet {
         self.place().selections()
     }
 
-    /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
-    /// the difference which this proof reports.
+    /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known, and a listener
+    /// whose place another one has taken is removed: these are the differences which this proof reports.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
         let scope = recorded::wanted_scope(context, &self.name)?;
         let (live, record) = tokio::try_join!(
@@ -69,24 +69,29 @@ impl ScaleSet {
             ))));
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
+        if present.readiness != Readiness::Ready {
+            let former = self.place().former_listeners(context).await?;
+            present.differences.extend(former);
+        }
         if let Some(id) = id(&live) {
             let wanted = SetRecord {
                 id,
                 scope: Some(scope),
             };
             if record.as_ref() != Some(&wanted) {
-                present.differences = vec![Difference {
+                present.differences.push(Difference {
                     path: "inventory.scaleSet".into(),
                     from: json!(record),
                     to: json!(wanted),
-                }];
+                });
             }
         }
         Ok(Observed::Present(present))
     }
 
-    /// Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
-    pub(crate) async fn record(&self, context: &Context) -> Result<()> {
+    /// Removes former listeners. Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
+    pub(crate) async fn apply(&self, context: &Context) -> Result<()> {
+        self.place().end_former_listeners(context).await?;
         let live = context.kube.get(&self.target()).await?;
         let Some(id) = live.as_ref().and_then(id) else {
             return Ok(());
@@ -250,20 +255,8 @@ impl ScaleSet {
             );
             return Some(Readiness::stuck(reason, again));
         }
-        let group = found.runner_group_name.as_deref();
-        let elsewhere = match (self.group.as_deref(), group) {
-            (Some(wanted), Some(group)) => !wanted.eq_ignore_ascii_case(group),
-            (Some(_), None) => true,
-            // The default group's id (reference: scale-sets.md 2.1).
-            (None, _) => found.runner_group_id > 1,
-        };
-        if elsewhere {
-            let (is, wanted) = (group.unwrap_or("?"), self.group.as_deref());
-            let wanted = wanted.map_or("the default one".to_owned(), |it| format!("`{it}`"));
-            return Some(Readiness::stuck(
-                format!("scale set `{name}` is in runner group `{is}` at GitHub, not in {wanted}"),
-                again,
-            ));
+        if let Some(elsewhere) = self.elsewhere(found, &again) {
+            return Some(elsewhere);
         }
         let lacking = self.labels.iter().find(|it| !found.has_label(it))?;
         Some(Readiness::stuck(
@@ -274,6 +267,38 @@ impl ScaleSet {
             format!(
                 "{again}; GitHub Enterprise Server before 3.21 drops labels: there an administrator sets the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels` with ghe-actions-console first"
             ),
+        ))
+    }
+
+    /// Whether it is in another group than the profile's. The controller moves a set to the group that is named, and leaves one
+    /// where it is if none is (controllers/actions.github.com/autoscalingrunnerset_controller.go of Actions Runner Controller at
+    /// 0.14, `updateRunnerScaleSetRunnerGroup`).
+    fn elsewhere(&self, found: &RegisteredSet, again: &str) -> Option<Readiness> {
+        let group = found.runner_group_name.as_deref();
+        let is_elsewhere = match (self.group.as_deref(), group) {
+            (Some(wanted), Some(group)) => !wanted.eq_ignore_ascii_case(group),
+            (Some(_), None) => true,
+            // The default group's id (reference: scale-sets.md 2.1).
+            (None, _) => found.runner_group_id > 1,
+        };
+        if !is_elsewhere {
+            return None;
+        }
+        let (name, is) = (&self.name, group.unwrap_or("?"));
+        let (wanted, hint) = match &self.group {
+            Some(wanted) => {
+                let (namespace, controller) = (&self.controller_namespace, &self.controller);
+                let log = format!("kubectl -n {namespace} logs deploy/{controller}");
+                (
+                    format!("`{wanted}`"),
+                    format!("its controller moves it there; its log says why it does not: `{log}`"),
+                )
+            }
+            None => ("the default one".to_owned(), again.to_owned()),
+        };
+        Some(Readiness::stuck(
+            format!("scale set `{name}` is in runner group `{is}` at GitHub, not in {wanted}"),
+            hint,
         ))
     }
 

@@ -162,3 +162,30 @@ fn the_minimum_of_a_schedule_is_written_where_it_differs() {
     assert_eq!(minimum(), 1);
     cluster.finish();
 }
+
+/// The listener of another group has another name, and its controller leaves the former one with the only session.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_scale_set_in_another_group_has_one_listener() {
+    let cluster = Cluster::fast();
+    installed(&cluster);
+    let ids = at_github(&cluster);
+    let group = cluster.world().github().add_group(&owner(), "ci", None);
+    let moved = both(
+        &cluster,
+        "moved",
+        &[("labels: [gpu]", "labels: [gpu]\n    group: ci")],
+    );
+    let ended = cluster.up(&moved, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    // It is the same scale set.
+    assert_eq!(at_github(&cluster), ids);
+    let sets = cluster.world().github().scale_sets();
+    assert!(sets.iter().any(|it| it.name == "fast" && it.group == group));
+    let all = ["-n", SYSTEM, "get", "autoscalinglisteners", "-o", "name"];
+    until("the former listener is gone", || {
+        cluster.kubectl(&all, None).lines().count() == 1
+    });
+    unchanged(&cluster, &moved);
+    cluster.finish();
+}
