@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::SET;
-use super::names::{GROUP_NAME, ID, SET_NAME, annotation};
+use super::names::{GROUP_NAME, ID, SET_NAME, annotation, of_place};
 use super::reconciler::Reconciler;
 use super::service::{Credential, Failure};
 use crate::objects::{at, text};
@@ -55,7 +55,8 @@ impl Reconciler {
                     ID: scale_set["id"].to_string(), GROUP_NAME: scale_set["runnerGroupName"],
                     SET_NAME: scale_set["name"],
                 });
-                let patch = json!({ "metadata": { "annotations": annotations } });
+                let labels = of_place(set);
+                let patch = json!({ "metadata": { "annotations": annotations, "labels": labels } });
                 self.objects.merge(&SET, at(set), &patch).await?;
             }
             Err(_) => self.wait("registration", set, self.delays.retry),

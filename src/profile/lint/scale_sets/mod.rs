@@ -96,7 +96,7 @@ fn chart(profile: &Profile, report: &mut Report) {
     } else if version < TESTED_CHART {
         report.advice(
             path,
-            format!("with chart {shown} nobody sees whether the controller works (it has no health probes), and its listeners can be made over and over again"),
+            format!("with chart {shown} nobody sees whether the controller works (it has no health probes), its listeners can be made over and over again, and a changed credential does not reach them"),
             tested,
         );
     } else if version >= UNKNOWN_CHART {
