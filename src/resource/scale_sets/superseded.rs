@@ -46,7 +46,7 @@ impl Place<'_> {
 
 /// The listeners that another one has taken the place of: those that are older than the newest. Those that are being deleted
 /// do not count. If two are the newest, it is not known which one the controller wants, and none is superseded.
-fn superseded(all: &[Value]) -> Vec<&Value> {
+pub(super) fn superseded(all: &[Value]) -> Vec<&Value> {
     let staying = || all.iter().filter(|it| ending(it).is_none());
     let newest = staying().map(made).max().unwrap_or_default();
     if staying().filter(|it| made(it) == newest).count() > 1 {
