@@ -189,3 +189,24 @@ fn a_scale_set_in_another_group_has_one_listener() {
     unchanged(&cluster, &moved);
     cluster.finish();
 }
+
+/// The chart makes no account for a pool that has one of its own; the controller would let the former one go with the whole set.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_the_chart_leaves_out_is_gone_after_the_upgrade() {
+    let cluster = Cluster::fast();
+    installed(&cluster);
+    let accounts = ["-n", RUNNERS, "get", "serviceaccounts", "-o", "name"];
+    let before = cluster.kubectl(&accounts, None);
+    assert!(before.contains("fast-gha-rs-no-permission"), "{before}");
+    let create = ["-n", RUNNERS, "create", "serviceaccount", "deployer"];
+    cluster.kubectl(&create, None);
+    let own = "labels: [gpu]\n    serviceAccount: deployer";
+    let other = both(&cluster, "other", &[("labels: [gpu]", own)]);
+    let ended = cluster.up(&other, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let after = cluster.kubectl(&accounts, None);
+    assert!(!after.contains("no-permission"), "{after}");
+    unchanged(&cluster, &other);
+    cluster.finish();
+}
