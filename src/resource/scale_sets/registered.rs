@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use super::{
+    compared::{LabelDifference, MADE_ANEW},
     events,
-    labels::{LabelDifference, MADE_ANEW},
     objects::{Place, id, minor, version},
     recorded,
 };
@@ -242,66 +242,6 @@ impl ScaleSet {
         context.remarks.say(id.as_str(), remark);
     }
 
-    /// Where what GitHub has differs from the profile.
-    pub(super) fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
-        let (namespace, name) = (&self.namespace, &self.name);
-        let again = format!(
-            "GitHub sets it only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}` and `arcctl up` make it anew"
-        );
-        if !found.name.eq_ignore_ascii_case(name) {
-            let reason = format!(
-                "the scale set with the id {} is called `{}` at GitHub, not `{name}`",
-                found.id, found.name
-            );
-            return Some(Readiness::stuck(reason, again));
-        }
-        if let Some(elsewhere) = self.elsewhere(found, &again) {
-            return Some(elsewhere);
-        }
-        let lacking = self.labels.iter().find(|it| !found.has_label(it))?;
-        Some(Readiness::stuck(
-            format!(
-                "scale set `{name}` has no label `{lacking}` at GitHub (id {})",
-                found.id
-            ),
-            format!(
-                "{again}; GitHub Enterprise Server before 3.21 drops labels: there an administrator sets the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels` with ghe-actions-console first"
-            ),
-        ))
-    }
-
-    /// Whether it is in another group than the profile's. The controller moves a set to the group that is named, and leaves one
-    /// where it is if none is (controllers/actions.github.com/autoscalingrunnerset_controller.go of Actions Runner Controller at
-    /// 0.14, `updateRunnerScaleSetRunnerGroup`).
-    fn elsewhere(&self, found: &RegisteredSet, again: &str) -> Option<Readiness> {
-        let group = found.runner_group_name.as_deref();
-        let is_elsewhere = match (self.group.as_deref(), group) {
-            (Some(wanted), Some(group)) => !wanted.eq_ignore_ascii_case(group),
-            (Some(_), None) => true,
-            // The default group's id (reference: scale-sets.md 2.1).
-            (None, _) => found.runner_group_id > 1,
-        };
-        if !is_elsewhere {
-            return None;
-        }
-        let (name, is) = (&self.name, group.unwrap_or("?"));
-        let (wanted, hint) = match &self.group {
-            Some(wanted) => {
-                let (namespace, controller) = (&self.controller_namespace, &self.controller);
-                let log = format!("kubectl -n {namespace} logs deploy/{controller}");
-                (
-                    format!("`{wanted}`"),
-                    format!("its controller moves it there; its log says why it does not: `{log}`"),
-                )
-            }
-            None => ("the default one".to_owned(), again.to_owned()),
-        };
-        Some(Readiness::stuck(
-            format!("scale set `{name}` is in runner group `{is}` at GitHub, not in {wanted}"),
-            hint,
-        ))
-    }
-
     /// Why it is not registered yet.
     async fn unregistered(
         &self,
@@ -376,28 +316,6 @@ fn refused(error: Error) -> Result<Readiness> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::scale_set, *};
-
-    fn found(text: &Value) -> RegisteredSet {
-        serde_json::from_value(text.clone()).unwrap()
-    }
-
-    #[test]
-    fn what_github_has_is_compared_with_the_profile() {
-        let mut wanted = scale_set();
-        wanted.group = Some("team".into());
-        let fine = json!({"id": 3, "name": "fast", "runnerGroupName": "Team", "labels": [{"name": "fast"}, {"name": "GPU"}]});
-        assert_eq!(wanted.mismatch(&found(&fine)), None);
-        for (key, value, word) in [
-            ("name", json!("other"), "is called `other`"),
-            ("runnerGroupName", json!("x"), "in runner group `x`"),
-            ("labels", json!([]), "no label `gpu`"),
-        ] {
-            let mut wrong = fine.clone();
-            wrong[key] = value;
-            let told = wanted.mismatch(&found(&wrong)).unwrap();
-            assert!(told.reason().unwrap().contains(word), "{told:?}");
-        }
-    }
 
     #[test]
     fn only_another_minor_version_is_trouble() {
