@@ -207,7 +207,7 @@ impl Reconciler {
         let binding = annotation(set, "actions.github.com/cleanup-manager-role-binding");
         if !binding.is_empty() {
             let found = self.objects.get(&BINDING, (namespace, binding)).await?;
-            if !found.is_some_and(|it| self.configuration.is_bound_by(&it)) {
+            if found.is_none_or(|it| !self.configuration.is_bound_by(&it)) {
                 return Ok(None);
             }
         }
