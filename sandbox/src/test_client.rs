@@ -7,6 +7,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::github::BYTE_ORDER_MARK;
+
 /// An answer, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -16,7 +18,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
+        // As GitHub's own clients: a body may begin with a byte order mark.
+        let body = self.body.strip_prefix(BYTE_ORDER_MARK);
+        serde_json::from_slice(body.unwrap_or(&self.body)).unwrap()
     }
 
     pub(crate) fn message(&self) -> String {

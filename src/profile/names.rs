@@ -72,7 +72,7 @@ impl Controller {
 }
 
 impl ScaleSets {
-    /// The name of the controller's Deployment and of its `ServiceAccount`.
+    /// The name of the controller's Deployment, and of its `ServiceAccount` unless `values` names another one.
     pub fn full_name(&self) -> String {
         format!("{SCALE_SET_RELEASE}-{SCALE_SET_SUFFIX}")
     }

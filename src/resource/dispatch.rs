@@ -65,7 +65,7 @@ impl Resource {
             Self::RunnerPods(registration) => {
                 Box::pin(registration.make_room_for_pods(context)).await
             }
-            Self::ScaleSet(set) => set.record(context).await,
+            Self::ScaleSet(set) => set.apply(context).await,
             Self::ScaleSetMinimum(set) => set.apply_minimum(context).await,
             Self::Webhook(_)
             | Self::ScaleSetRunners(_)

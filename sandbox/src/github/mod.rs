@@ -39,6 +39,11 @@ pub use self::workflows::Run;
 use crate::listen::Server;
 use crate::openapi::OpenApi;
 
+/// Begins the bodies of the Actions service, which is written in .NET. The real one need not send it; GitHub's own clients cut it
+/// off every body (actions/scaleset, `session_client.go`; github/actions/client.go of Actions Runner Controller:
+/// `trimByteOrderMark`), so here every body has it.
+pub(crate) const BYTE_ORDER_MARK: &[u8; 3] = b"\xef\xbb\xbf";
+
 /// Which GitHub is played.
 #[derive(Clone, Debug)]
 pub enum Mode {

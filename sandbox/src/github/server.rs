@@ -15,7 +15,7 @@ use super::refusal::{Refusal, Told};
 use super::routes::{Outcome, dispatch};
 use super::state::State;
 use super::token::random;
-use super::{Mode, sandbox_routes, scale_sets};
+use super::{BYTE_ORDER_MARK, Mode, sandbox_routes, scale_sets};
 use crate::github_com;
 use crate::listen::{Body, Unanswered, whole};
 use crate::openapi::{AnswerView, OpenApi, RequestView};
@@ -178,8 +178,22 @@ fn encode(answer: &Answer) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-pub(super) fn response(answer: Answer, mut headers: HeaderMap) -> Response<Body> {
-    let mut response = Response::new(whole(encode(&answer)));
+pub(super) fn response(answer: Answer, headers: HeaderMap) -> Response<Body> {
+    let bytes = encode(&answer);
+    with_body(answer, bytes, headers)
+}
+
+/// An answer whose body begins with a byte order mark.
+pub(super) fn marked(answer: Answer) -> Response<Body> {
+    let mut bytes = encode(&answer);
+    if !bytes.is_empty() {
+        bytes = [&BYTE_ORDER_MARK[..], &bytes].concat();
+    }
+    with_body(answer, bytes, HeaderMap::new())
+}
+
+fn with_body(answer: Answer, bytes: Vec<u8>, mut headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(whole(bytes));
     *response.status_mut() = answer.status;
     if answer.body.is_some() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));

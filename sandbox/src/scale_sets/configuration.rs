@@ -10,6 +10,8 @@ use crate::objects::{at, text};
 pub(super) struct Configuration {
     /// Where it is, and where its listeners go.
     pub(super) namespace: String,
+    /// The account it works as.
+    pub(super) account: String,
     pub(super) version: Version,
     /// The image of its listeners: its own.
     pub(super) image: String,
@@ -47,6 +49,7 @@ pub(super) fn of_pod(pod: &Value) -> Configuration {
     let endpoint = flag("listener-metrics-endpoint").unwrap_or_default();
     Configuration {
         namespace: at(pod).0.to_owned(),
+        account: text(pod, "/spec/serviceAccountName").to_owned(),
         version: version(text(pod, "/metadata/labels/app.kubernetes.io~1version")),
         image: text(&manager, "/image").to_owned(),
         pull_secrets: all("auto-scaler-image-pull-secrets"),
@@ -67,6 +70,14 @@ impl Configuration {
     pub(super) fn since(&self, least: Version) -> bool {
         self.version >= least
     }
+
+    /// Whether a binding is for its account.
+    pub(super) fn is_bound_by(&self, binding: &Value) -> bool {
+        let subjects = binding["subjects"].as_array().into_iter().flatten();
+        let mut accounts = subjects.filter(|it| it["kind"] == "ServiceAccount");
+        accounts
+            .any(|it| text(it, "/name") == self.account && text(it, "/namespace") == self.namespace)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +89,7 @@ mod tests {
     fn arguments_are_read() {
         let pod = json!({
             "metadata": { "namespace": "arc-systems", "labels": { "app.kubernetes.io/version": "0.14.2" } },
-            "spec": { "containers": [{ "name": "manager", "image": "i:0.14.2", "args": [
+            "spec": { "serviceAccountName": "arc", "containers": [{ "name": "manager", "image": "i:0.14.2", "args": [
                 "--enable-leader-election", "--leader-election-id=arc", "--update-strategy=eventual",
                 "--listener-metrics-addr=0", "--listener-metrics-endpoint=", "--exclude-label-propagation-prefix=a/",
             ] }] },
@@ -88,5 +99,12 @@ mod tests {
         assert_eq!(configuration.lease.as_deref(), Some("arc"));
         assert!(configuration.eventual && configuration.metrics.is_none());
         assert_eq!(configuration.excluded, ["a/"]);
+        let bound = |name: &str, namespace: &str| {
+            let subject = json!({ "kind": "ServiceAccount", "name": name, "namespace": namespace });
+            configuration.is_bound_by(&json!({ "subjects": [subject] }))
+        };
+        assert!(bound("arc", "arc-systems"));
+        assert!(!bound("other", "arc-systems") && !bound("arc", "arc-runners"));
+        assert!(!configuration.is_bound_by(&json!({})));
     }
 }

@@ -115,10 +115,18 @@ pub(super) fn labels(set: &Value, component: &str, excluded: &[String]) -> Map<S
             namespace.to_owned(),
         ),
     ];
+    for (name, value) in facts {
+        labels.insert(name.to_owned(), value.into());
+    }
+    labels.extend(of_place(set));
+    labels
+}
+
+/// The labels that say where a set is registered.
+pub(super) fn of_place(set: &Value) -> Map<String, Value> {
     let url = text(set, "/spec/githubConfigUrl").parse::<http::Uri>();
     let path = url.map(|url| url.path().trim_matches('/').to_owned());
-    let place: Vec<(&str, String)> = match *path.unwrap_or_default().split('/').collect::<Vec<_>>()
-    {
+    let place = match *path.unwrap_or_default().split('/').collect::<Vec<_>>() {
         ["enterprises", slug] => vec![("enterprise", trimmed(slug))],
         [login, name] => vec![
             ("organization", trimmed(login)),
@@ -127,13 +135,10 @@ pub(super) fn labels(set: &Value, component: &str, excluded: &[String]) -> Map<S
         [login] => vec![("organization", trimmed(login))],
         _ => Vec::new(),
     };
-    for (name, value) in facts {
-        labels.insert(name.to_owned(), value.into());
-    }
-    for (name, value) in place {
-        labels.insert(format!("actions.github.com/{name}"), value.into());
-    }
-    labels
+    place
+        .into_iter()
+        .map(|(name, value)| (format!("actions.github.com/{name}"), value.into()))
+        .collect()
 }
 
 /// A label's value has at most 63 characters.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::configuration::Configuration;
 use crate::objects::{at, owner_reference, text};
 
-/// The pod of a runner: the set's, with its registration.
+/// The pod of a runner: the set's, with its registration. Labels and annotations of the template win over those of the runner
+/// (controllers/actions.github.com/resourcebuilder.go at 0.14, `newEphemeralRunnerPod`).
 pub(super) fn of_runner(runner: &Value) -> Value {
     let (namespace, name) = at(runner);
     let template = &runner["spec"];
@@ -18,11 +19,11 @@ pub(super) fn of_runner(runner: &Value) -> Value {
         .into_iter()
         .flatten()
     {
-        labels.entry(label.clone()).or_insert_with(|| value.clone());
+        labels.insert(label.clone(), value.clone());
     }
     labels.insert("actions-ephemeral-runner".to_owned(), "True".into());
-    let mut annotations = template["metadata"]["annotations"].clone();
-    for (annotation, value) in runner["metadata"]["annotations"]
+    let mut annotations = runner["metadata"]["annotations"].clone();
+    for (annotation, value) in template["metadata"]["annotations"]
         .as_object()
         .into_iter()
         .flatten()

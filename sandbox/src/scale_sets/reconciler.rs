@@ -196,20 +196,18 @@ impl Reconciler {
         Instant::now() >= due
     }
 
-    /// The credential of a set: its Secret, which the controller may read by the Role that the chart made for it.
+    /// The credential of a set: its Secret, which the controller may read by the Role that the chart made for it, if the chart
+    /// was told its account (`controllerServiceAccount`).
     pub(super) async fn credential(&self, set: &Value) -> Result<Option<Credential>> {
         let namespace = at(set).0;
-        for (kind, name) in [
-            (
-                ROLE,
-                annotation(set, "actions.github.com/cleanup-manager-role-name"),
-            ),
-            (
-                BINDING,
-                annotation(set, "actions.github.com/cleanup-manager-role-binding"),
-            ),
-        ] {
-            if !name.is_empty() && self.objects.get(&kind, (namespace, name)).await?.is_none() {
+        let role = annotation(set, "actions.github.com/cleanup-manager-role-name");
+        if !role.is_empty() && self.objects.get(&ROLE, (namespace, role)).await?.is_none() {
+            return Ok(None);
+        }
+        let binding = annotation(set, "actions.github.com/cleanup-manager-role-binding");
+        if !binding.is_empty() {
+            let found = self.objects.get(&BINDING, (namespace, binding)).await?;
+            if found.is_none_or(|it| !self.configuration.is_bound_by(&it)) {
                 return Ok(None);
             }
         }

@@ -5,11 +5,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::SET;
-use super::names::{GROUP_NAME, ID, SET_NAME, annotation};
+use super::names::{GROUP_NAME, ID, SET_NAME, annotation, of_place};
 use super::reconciler::Reconciler;
 use super::service::{Credential, Failure};
 use crate::objects::{at, text};
-use crate::query::percent_encode;
+use crate::query::{percent_decode, percent_encode};
 
 const SCALE_SETS: &str = "runtime/runnerscalesets";
 
@@ -17,6 +17,24 @@ const SCALE_SETS: &str = "runtime/runnerscalesets";
 pub(super) fn scale_set_name(set: &Value) -> &str {
     let given = text(set, "/spec/runnerScaleSetName");
     if given.is_empty() { at(set).1 } else { given }
+}
+
+/// The name of a group as it arrives at the service; `None` if no name does. The original puts it into the address as it is
+/// (github/actions/client.go at 0.14, `GetRunnerGroupByName`), which is then read as one: `#` and `&` end the name, `+` is a
+/// space, and a value with `;` or with a `%` that begins no escape is left out (Go, `net/url`, `Parse` and `ParseQuery`).
+fn asked_for(name: &str) -> Option<String> {
+    let value = name.split(['#', '&']).next().unwrap_or_default();
+    if value.contains(';') {
+        return None;
+    }
+    let mut escapes = value.split('%').skip(1);
+    let is_escape = |it: &str| {
+        let digits = it.bytes().take(2).filter(u8::is_ascii_hexdigit);
+        digits.count() == 2
+    };
+    escapes
+        .all(is_escape)
+        .then(|| percent_decode(&value.replace('+', " ")))
 }
 
 impl Reconciler {
@@ -37,7 +55,8 @@ impl Reconciler {
                     ID: scale_set["id"].to_string(), GROUP_NAME: scale_set["runnerGroupName"],
                     SET_NAME: scale_set["name"],
                 });
-                let patch = json!({ "metadata": { "annotations": annotations } });
+                let labels = of_place(set);
+                let patch = json!({ "metadata": { "annotations": annotations, "labels": labels } });
                 self.objects.merge(&SET, at(set), &patch).await?;
             }
             Err(_) => self.wait("registration", set, self.delays.retry),
@@ -81,16 +100,23 @@ impl Reconciler {
             return Ok(1);
         }
         let url = text(set, "/spec/githubConfigUrl");
-        // As the original, which does not escape the name beyond what a URL needs.
-        let path = format!("runtime/runnergroups/?groupName={}", percent_encode(name));
+        let mut path = "runtime/runnergroups/".to_owned();
+        if let Some(asked) = asked_for(name) {
+            path = format!("{path}?groupName={}", percent_encode(&asked));
+        }
         let groups = self
             .service
             .call((url, credential), Method::GET, &path, None)
             .await?;
-        groups["value"][0]["id"].as_u64().ok_or_else(|| Failure {
+        let found = groups["value"].as_array().map_or(&[][..], Vec::as_slice);
+        let id = match found {
+            [one] => one["id"].as_u64(),
+            _ => None,
+        };
+        id.ok_or_else(|| Failure {
             status: 404,
             exception: String::new(),
-            message: format!("no runner group found with name {name:?}"),
+            message: format!("{} runner groups found with name {name:?}", found.len()),
         })
     }
 
@@ -164,5 +190,22 @@ impl Reconciler {
                 Ok(false)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_group_is_read_as_a_part_of_an_address() {
+        let asked = |name: &str| asked_for(name);
+        assert_eq!(asked("Team A").unwrap(), "Team A");
+        assert_eq!(asked("R&D").unwrap(), "R");
+        assert_eq!(asked("C#").unwrap(), "C");
+        assert_eq!(asked("C++").unwrap(), "C  ");
+        assert_eq!(asked("a%20b").unwrap(), "a b");
+        assert_eq!(asked("100%"), None);
+        assert_eq!(asked("a;b"), None);
     }
 }

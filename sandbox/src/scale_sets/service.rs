@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::controller::GitHubSettings;
 use crate::controller::github::{cause, client, on_loopback};
+use crate::github::BYTE_ORDER_MARK;
 use crate::objects::text;
 
 const USER_AGENT: &str = "{\"system\":\"actions-runner-controller\"}";
@@ -31,23 +32,34 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// The credential in a Secret; `None` for one that has none.
+    /// The credential in a Secret; `None` for one that the controller refuses: without one, with half an App, with an
+    /// installation that is no number, or with both kinds (apis/actions.github.com/v1alpha1/appconfig/appconfig.go at 0.14:
+    /// `FromSecret` and `Validate`).
     pub(super) fn of(secret: &Value) -> Option<Self> {
         let part = |key: &str| {
             let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
             String::from_utf8(bytes).ok()
         };
         let part = |key: &str| part(key).unwrap_or_default();
-        let credential = Self {
-            token: part("github_token"),
-            app: App {
-                id: part("github_app_id"),
-                installation: part("github_app_installation_id"),
-                key: part("github_app_private_key"),
-            },
+        let app = App {
+            id: part("github_app_id"),
+            installation: part("github_app_installation_id"),
+            key: part("github_app_private_key"),
         };
-        let some = !credential.token.is_empty() || !credential.app.id.is_empty();
-        some.then_some(credential)
+        let installation: i64 = match app.installation.as_str() {
+            "" => 0,
+            number => number.parse().ok()?,
+        };
+        let token = part("github_token");
+        let has_app = installation > 0 && !app.id.is_empty() && !app.key.is_empty();
+        match (token.is_empty(), has_app) {
+            (false, false) => Some(Self {
+                token,
+                app: App::default(),
+            }),
+            (true, true) => Some(Self { token, app }),
+            _ => None,
+        }
     }
 }
 
@@ -209,7 +221,8 @@ impl Service {
         let status = answer.status();
         let bytes = answer.bytes().await;
         let bytes = bytes.map_err(|error| Failure::unanswered(cause(&error)))?;
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let json = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        let body: Value = serde_json::from_slice(json).unwrap_or_default();
         if status.is_success() {
             Ok((status.as_u16(), body))
         } else {
@@ -268,5 +281,27 @@ mod tests {
         );
         let found = Credential::of(&json!({ "data": { "github_token": "dA==" } })).unwrap();
         assert_eq!(found.token, "t");
+    }
+
+    #[test]
+    fn a_secret_has_one_whole_credential() {
+        let of = |parts: &[(&str, &str)]| {
+            let mut data = json!({});
+            for (key, text) in parts {
+                data[*key] = STANDARD.encode(text).into();
+            }
+            Credential::of(&json!({ "data": data }))
+        };
+        let token = ("github_token", "t");
+        let app = [
+            ("github_app_id", "1"),
+            ("github_app_installation_id", "77"),
+            ("github_app_private_key", "k"),
+        ];
+        assert_eq!(of(&app).unwrap().app.installation, "77");
+        assert_eq!(of(&app[..2]), None, "an App without its key");
+        assert_eq!(of(&[token, app[0], app[1], app[2]]), None, "both");
+        assert_eq!(of(&[token, app[0]]).unwrap().app.id, "");
+        assert_eq!(of(&[token, ("github_app_installation_id", "x")]), None);
     }
 }

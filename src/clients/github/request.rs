@@ -23,6 +23,10 @@ use crate::{
     secret::Secret,
 };
 
+/// May begin a body of the Actions service, which is written in .NET: it is no part of the JSON. GitHub's own clients cut it off
+/// every body (actions/scaleset, `session_client.go`; github/actions/client.go of Actions Runner Controller).
+const BYTE_ORDER_MARK: &[u8; 3] = b"\xef\xbb\xbf";
+
 /// Where a request goes.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
@@ -170,7 +174,8 @@ impl GitHub {
         let received = Timestamp::now();
         let headers = std::mem::take(response.headers_mut());
         let status = response.status();
-        let body = response.bytes().await?.to_vec();
+        let body = response.bytes().await?;
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body).to_vec();
         let mut answer = Answer {
             status,
             headers,

@@ -53,6 +53,16 @@ pub fn image(profile: &Profile) -> String {
     format!("{}:{tag}", text("repository", IMAGE))
 }
 
+/// The account of the controller: the one that `scaleSets.values` names, or that of its chart
+/// (charts/gha-runner-scale-set-controller/templates/_helpers.tpl at 0.14, `serviceAccountName`).
+pub fn service_account(profile: &Profile) -> String {
+    let sets = &profile.scale_sets;
+    let given = sets.values.get("serviceAccount");
+    let name = given.and_then(|it| it.get("name")).and_then(Value::as_str);
+    let name = name.filter(|it| !it.is_empty());
+    name.map_or_else(|| sets.full_name(), str::to_owned)
+}
+
 /// The chart of the controller.
 pub fn controller_chart(profile: &Profile) -> Chart {
     chart(profile, names::SCALE_SET_CONTROLLER_CHART)

@@ -58,7 +58,7 @@ pub fn values(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError> {
         "controllerServiceAccount",
         json!({
             "namespace": profile.scale_sets.namespace,
-            "name": profile.scale_sets.full_name(),
+            "name": scale_sets::service_account(profile),
         }),
     );
     if let Some(proxy) = proxy_values(profile) {

@@ -68,6 +68,20 @@ fn what_the_profile_says_is_in_the_values() {
 }
 
 #[test]
+fn the_account_of_the_controller_gets_the_rights() {
+    let of = |account: Value| {
+        let sets = json!({"scaleSets": {"values": {"serviceAccount": account}}});
+        values(&with_set(&json!({}), &sets))["controllerServiceAccount"]["name"].clone()
+    };
+    assert_eq!(
+        of(json!({"annotations": {"a": "b"}})),
+        "arc-gha-rs-controller"
+    );
+    assert_eq!(of(json!({"name": ""})), "arc-gha-rs-controller");
+    assert_eq!(of(json!({"create": false, "name": "arc"})), "arc");
+}
+
+#[test]
 fn a_pool_with_its_own_credential_has_its_own_secret() {
     let own = json!({"github": {"organization": "p", "token": {"env": "OTHER"}}});
     let profile = with_set(&own, &json!({}));

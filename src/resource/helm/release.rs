@@ -17,7 +17,7 @@ use crate::{
         context::Context,
         deletion::release_id,
         observed::{Observed, Ownership, Present, Readiness},
-        scale_sets::minor,
+        scale_sets::{by_hand, minor},
     },
 };
 
@@ -158,6 +158,9 @@ impl HelmRelease {
             .map_err(|error| error.object(self.id()))?;
         context.remarks.upgraded(&self.id(), &values);
         self.forget_credentials(context).await?;
+        if self.chart.name == names::SCALE_SET_CHART {
+            by_hand::let_go_what_is_left_out(context, &self.namespace, &self.name).await?;
+        }
         let Some(record) = self.record(context).await? else {
             return Ok(());
         };

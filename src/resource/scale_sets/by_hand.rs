@@ -1,7 +1,8 @@
 //! Removes the objects of a scale set without its controller: the annotation with its id, so that a controller that comes
 //! back skips GitHub; then the finalizers, from the runners to the set and the roles (reference: scale-sets.md 10).
 //!
-//! Only objects of the set are touched, and only finalizers of its controller are removed.
+//! Only objects of the set are touched, and only finalizers of its controller are removed. Of a set that stays, what its chart does
+//! not have any more is let go.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -26,6 +27,9 @@ const DOMAIN: &str = "actions.github.com";
 
 /// The finalizer of what the chart makes beside the set: the controller removes it last.
 const PROTECTION: &str = "actions.github.com/cleanup-protection";
+
+/// The annotations by which the chart names to the controller what it makes beside the set.
+const CLEANUP: &str = "actions.github.com/cleanup-";
 
 /// How many runners are removed at a time, as of other pools.
 const CONCURRENT: usize = 4;
@@ -163,21 +167,63 @@ impl ScaleSetDrain {
         Ok(left != Removed::Busy || context.removal.force)
     }
 
-    /// What the chart made beside the set, while the controller's finalizer holds it.
+    /// What its chart made beside it, while the controller's finalizer holds it.
     async fn protected(&self, context: &Context) -> Result<Vec<(Target, Value)>> {
-        let mut found = Vec::new();
-        for (version, kind) in PROTECTED {
-            let of_the_set = format!("app.kubernetes.io/instance={}", self.name);
-            let all = Selection::namespaced(version, kind, &self.namespace).labelled(of_the_set);
-            for live in context.kube.list(&all).await? {
-                if finalizers(&live).any(|it| it == PROTECTION) {
-                    let target = Target::namespaced(version, kind, &self.namespace, name(&live));
-                    found.push((target, live));
-                }
+        protected(context, (&self.namespace, &self.name), &PROTECTED).await
+    }
+}
+
+/// What the chart made of these kinds beside a set, by its namespace and name, while the controller's finalizer holds it.
+async fn protected(
+    context: &Context,
+    (namespace, set_name): (&str, &str),
+    kinds: &[(&str, &str)],
+) -> Result<Vec<(Target, Value)>> {
+    let mut found = Vec::new();
+    for (version, kind) in kinds {
+        let of_the_set = format!("app.kubernetes.io/instance={set_name}");
+        let all = Selection::namespaced(version, kind, namespace).labelled(of_the_set);
+        for live in context.kube.list(&all).await? {
+            if finalizers(&live).any(|it| it == PROTECTION) {
+                let target = Target::namespaced(version, kind, namespace, name(&live));
+                found.push((target, live));
             }
         }
-        Ok(found)
     }
+    Ok(found)
+}
+
+/// Lets go what an upgrade of the chart of the set `set_name` left out: the account and the rights of another mode, or of a pool
+/// that had no account of its own, and the Secret with a credential that was in the values of others. The controller lets go
+/// only what the set names, and only with the set (controllers/actions.github.com/autoscalingrunnerset_controller.go of Actions
+/// Runner Controller at 0.14, `removeFinalizersFromDependentResources`). Until then the account stays, deleted: the API server
+/// refuses its tokens (kubernetes, `pkg/serviceaccount/claims.go`), also when the chart has it again.
+pub(crate) async fn let_go_what_is_left_out(
+    context: &Context,
+    namespace: &str,
+    set_name: &str,
+) -> Result<()> {
+    let Some(live) = context.kube.get(&set(namespace, set_name)).await? else {
+        return Ok(());
+    };
+    let kinds = [&PROTECTED[..], &[("v1", "Secret")]].concat();
+    for (target, object) in protected(context, (namespace, set_name), &kinds).await? {
+        if is_left_out(&live, &object) {
+            let_go(context, &target, &object).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object of the chart is being deleted, and the set does not name it.
+fn is_left_out(set: &Value, object: &Value) -> bool {
+    let annotations = set["metadata"]["annotations"].as_object();
+    let mut named = annotations
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| key.starts_with(CLEANUP));
+    object["metadata"]["deletionTimestamp"].is_string()
+        && !named.any(|(_, value)| *value == name(object))
 }
 
 /// Deletes the object that was read as `live`, and removes the finalizers of a controller that is not there.
@@ -219,6 +265,24 @@ async fn let_go(context: &Context, target: &Target, live: &Value) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_set_does_not_name_is_left_out() {
+        let set = json!({"metadata": {"annotations": {
+            "actions.github.com/cleanup-manager-role-name": "fast-gha-rs-manager", "note": "fast-gha-rs-kube-mode",
+        }}});
+        let object = |name: &str, deleted: Value| json!({"metadata": {"name": name, "deletionTimestamp": deleted}});
+        let time = json!("2026-01-01T00:00:00Z");
+        assert!(is_left_out(
+            &set,
+            &object("fast-gha-rs-kube-mode", time.clone())
+        ));
+        assert!(!is_left_out(&set, &object("fast-gha-rs-manager", time)));
+        assert!(!is_left_out(
+            &set,
+            &object("fast-gha-rs-kube-mode", Value::Null)
+        ));
+    }
 
     #[test]
     fn only_the_controllers_finalizers_are_removed() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     objects::{Objects, job, name},
     registered::is_available,
+    superseded::superseded,
 };
 use crate::{
     desired::resource::scale_set::SetRecord,
@@ -31,7 +32,7 @@ pub(super) struct Going {
 pub(super) enum Next {
     /// Nothing is left.
     Gone,
-    /// Take no new jobs.
+    /// Take no new jobs, and have no former listener.
     Quiet,
     /// Create the Secret again, without which the controller cannot deregister anything.
     PutBack,
@@ -105,8 +106,9 @@ pub(super) fn next_of_live(live: &Value, going: &Going, way: Way, force: bool) -
     if way == Way::Controller && !going.has_secret {
         return Next::PutBack;
     }
-    // Without a maximum it is unlimited.
-    if spec["maxRunners"] != 0 || spec["minRunners"].as_u64().unwrap_or(0) > 0 {
+    // Without a maximum it is unlimited. A former listener is told nothing, and takes jobs until it is deleted.
+    let has_former = way == Way::Controller && !superseded(&going.objects.listeners).is_empty();
+    if spec["maxRunners"] != 0 || spec["minRunners"].as_u64().unwrap_or(0) > 0 || has_former {
         return Next::Quiet;
     }
     // Of a listener the field is left out where it is 0.
@@ -220,6 +222,16 @@ mod tests {
             next(&set(0), &idle, Way::Controller, false),
             Next::Delete
         ));
+    }
+
+    #[test]
+    fn a_former_listener_goes_before_the_set() {
+        let listener = |time: &str, max: u64| json!({"metadata": {"name": "l", "creationTimestamp": time}, "spec": {"maxRunners": max}});
+        let mut two = going(0, "");
+        two.objects.listeners = vec![listener("2026-01-01", 3), listener("2026-01-02", 0)];
+        let next = |way| next_of_live(&set(0), &two, way, false);
+        assert!(matches!(next(Way::Controller), Next::Quiet));
+        assert!(matches!(next(Way::ByHand), Next::Free));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::objects::{LISTENER, Place, listeners, name};
 use crate::{
     clients::kube::Target,
     error::Result,
-    resource::{context::Context, observed::Readiness, pods::status},
+    resource::{context::Context, deletion::ending, observed::Readiness, pods::status},
 };
 
 /// How long its container must run: a refused session ends it after some seconds.
@@ -64,6 +64,10 @@ pub(crate) fn one<'a>(place: Place<'_>, all: &'a [Value]) -> Result<&'a Value, R
             format!("listener `{}` is being replaced", name(one)),
         )),
         [one] => Ok(one),
+        many if many.iter().any(|it| ending(it).is_some()) => Err(Readiness::progressing(format!(
+            "a former listener of scale set `{}` is being removed",
+            place.name
+        ))),
         [first, ..] => {
             let oldest = all.iter().min_by_key(|it| {
                 let made = it["metadata"]["creationTimestamp"].as_str();
@@ -76,7 +80,7 @@ pub(crate) fn one<'a>(place: Place<'_>, all: &'a [Value]) -> Result<&'a Value, R
                     place.name
                 ),
                 format!(
-                    "delete the one of an earlier version: `kubectl -n {} delete autoscalinglistener {oldest}`",
+                    "delete the former one: `kubectl -n {} delete autoscalinglistener {oldest}`",
                     place.controller_namespace
                 ),
             ))
@@ -214,5 +218,9 @@ mod tests {
         };
         assert!(hint.contains("delete autoscalinglistener old"), "{hint}");
         assert!(one(PLACE, &two[..1]).is_ok() && one(PLACE, &[]).is_err());
+        let mut leaving = two;
+        leaving[1]["metadata"]["deletionTimestamp"] = "2026-01-03".into();
+        let found = one(PLACE, &leaving).unwrap_err();
+        assert!(matches!(found, Readiness::Progressing { .. }), "{found:?}");
     }
 }

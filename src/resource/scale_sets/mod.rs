@@ -5,10 +5,10 @@
 
 pub(crate) mod access;
 pub(crate) mod by_hand;
+pub(crate) mod compared;
 pub(crate) mod drain;
 pub(crate) mod events;
 mod going;
-pub(crate) mod labels;
 pub(crate) mod listener;
 mod minimum;
 pub(crate) mod minor;
@@ -17,6 +17,7 @@ pub(crate) mod online;
 pub(crate) mod recorded;
 pub(crate) mod registered;
 pub(crate) mod runners;
+mod superseded;
 
 use jiff::Timestamp;
 

@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use super::{
+    compared::{LabelDifference, MADE_ANEW},
     events,
-    labels::{LabelDifference, MADE_ANEW},
     objects::{Place, id, minor, version},
     recorded,
 };
@@ -48,8 +48,8 @@ impl ScaleSet {
         self.place().selections()
     }
 
-    /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known: that is
-    /// the difference which this proof reports.
+    /// Whether it is registered as wanted, and its listener works. Its id is recorded as soon as it is known, and a listener
+    /// whose place another one has taken is removed: these are the differences which this proof reports.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
         let scope = recorded::wanted_scope(context, &self.name)?;
         let (live, record) = tokio::try_join!(
@@ -69,24 +69,29 @@ impl ScaleSet {
             ))));
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
+        if present.readiness != Readiness::Ready {
+            let former = self.place().former_listeners(context).await?;
+            present.differences.extend(former);
+        }
         if let Some(id) = id(&live) {
             let wanted = SetRecord {
                 id,
                 scope: Some(scope),
             };
             if record.as_ref() != Some(&wanted) {
-                present.differences = vec![Difference {
+                present.differences.push(Difference {
                     path: "inventory.scaleSet".into(),
                     from: json!(record),
                     to: json!(wanted),
-                }];
+                });
             }
         }
         Ok(Observed::Present(present))
     }
 
-    /// Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
-    pub(crate) async fn record(&self, context: &Context) -> Result<()> {
+    /// Removes former listeners. Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
+    pub(crate) async fn apply(&self, context: &Context) -> Result<()> {
+        self.place().end_former_listeners(context).await?;
         let live = context.kube.get(&self.target()).await?;
         let Some(id) = live.as_ref().and_then(id) else {
             return Ok(());
@@ -237,46 +242,6 @@ impl ScaleSet {
         context.remarks.say(id.as_str(), remark);
     }
 
-    /// Where what GitHub has differs from the profile.
-    pub(super) fn mismatch(&self, found: &RegisteredSet) -> Option<Readiness> {
-        let (namespace, name) = (&self.namespace, &self.name);
-        let again = format!(
-            "GitHub sets it only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}` and `arcctl up` make it anew"
-        );
-        if !found.name.eq_ignore_ascii_case(name) {
-            let reason = format!(
-                "the scale set with the id {} is called `{}` at GitHub, not `{name}`",
-                found.id, found.name
-            );
-            return Some(Readiness::stuck(reason, again));
-        }
-        let group = found.runner_group_name.as_deref();
-        let elsewhere = match (self.group.as_deref(), group) {
-            (Some(wanted), Some(group)) => !wanted.eq_ignore_ascii_case(group),
-            (Some(_), None) => true,
-            // The default group's id (reference: scale-sets.md 2.1).
-            (None, _) => found.runner_group_id > 1,
-        };
-        if elsewhere {
-            let (is, wanted) = (group.unwrap_or("?"), self.group.as_deref());
-            let wanted = wanted.map_or("the default one".to_owned(), |it| format!("`{it}`"));
-            return Some(Readiness::stuck(
-                format!("scale set `{name}` is in runner group `{is}` at GitHub, not in {wanted}"),
-                again,
-            ));
-        }
-        let lacking = self.labels.iter().find(|it| !found.has_label(it))?;
-        Some(Readiness::stuck(
-            format!(
-                "scale set `{name}` has no label `{lacking}` at GitHub (id {})",
-                found.id
-            ),
-            format!(
-                "{again}; GitHub Enterprise Server before 3.21 drops labels: there an administrator sets the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels` with ghe-actions-console first"
-            ),
-        ))
-    }
-
     /// Why it is not registered yet.
     async fn unregistered(
         &self,
@@ -351,28 +316,6 @@ fn refused(error: Error) -> Result<Readiness> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::scale_set, *};
-
-    fn found(text: &Value) -> RegisteredSet {
-        serde_json::from_value(text.clone()).unwrap()
-    }
-
-    #[test]
-    fn what_github_has_is_compared_with_the_profile() {
-        let mut wanted = scale_set();
-        wanted.group = Some("team".into());
-        let fine = json!({"id": 3, "name": "fast", "runnerGroupName": "Team", "labels": [{"name": "fast"}, {"name": "GPU"}]});
-        assert_eq!(wanted.mismatch(&found(&fine)), None);
-        for (key, value, word) in [
-            ("name", json!("other"), "is called `other`"),
-            ("runnerGroupName", json!("x"), "in runner group `x`"),
-            ("labels", json!([]), "no label `gpu`"),
-        ] {
-            let mut wrong = fine.clone();
-            wrong[key] = value;
-            let told = wanted.mismatch(&found(&wrong)).unwrap();
-            assert!(told.reason().unwrap().contains(word), "{told:?}");
-        }
-    }
 
     #[test]
     fn only_another_minor_version_is_trouble() {

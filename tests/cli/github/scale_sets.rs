@@ -122,6 +122,24 @@ async fn a_scale_set_is_found_by_group_and_name_and_read_by_id() {
 }
 
 #[tokio::test]
+async fn a_body_may_begin_with_a_byte_order_mark() {
+    let (_server, client) = api(3600, |line| {
+        let gone = r#"{"typeKey": "RunnerScaleSetNotFoundException", "message": "No scale set"}"#;
+        let (status, body) = if line.contains("runnerscalesets/7") {
+            (200, SET)
+        } else {
+            (404, gone)
+        };
+        json(status, "", &format!("\u{feff}{body}"))
+    })
+    .await;
+    assert!(client.scale_set(ORGANIZATION, 7).await.unwrap().is_some());
+    assert!(client.scale_set(ORGANIZATION, 8).await.unwrap().is_none());
+    let error = client.scale_sets(ORGANIZATION).await.unwrap_err();
+    assert!(error.causes[0].contains("No scale set"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_none_and_its_deletion_a_success() {
     let gone = r#"{"typeKey": "RunnerScaleSetNotFoundException", "message": "No scale set"}"#;
     let (server, client) = api(3600, move |_| json(404, "", gone)).await;

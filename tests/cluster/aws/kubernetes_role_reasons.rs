@@ -202,6 +202,11 @@ pub(crate) const INSTALL: &[Elsewhere] = &[
         &["create", "patch"],
         SCALE_SETS,
     ),
+    (
+        "autoscalinglisteners.actions.github.com",
+        &["delete"],
+        SCALE_SETS,
+    ),
 ];
 
 /// What a teardown needs, and these runs do not use.

@@ -162,3 +162,51 @@ fn the_minimum_of_a_schedule_is_written_where_it_differs() {
     assert_eq!(minimum(), 1);
     cluster.finish();
 }
+
+/// The listener of another group has another name, and its controller leaves the former one with the only session.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_scale_set_in_another_group_has_one_listener() {
+    let cluster = Cluster::fast();
+    installed(&cluster);
+    let ids = at_github(&cluster);
+    let group = cluster.world().github().add_group(&owner(), "ci", None);
+    let moved = both(
+        &cluster,
+        "moved",
+        &[("labels: [gpu]", "labels: [gpu]\n    group: ci")],
+    );
+    let ended = cluster.up(&moved, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    // It is the same scale set.
+    assert_eq!(at_github(&cluster), ids);
+    let sets = cluster.world().github().scale_sets();
+    assert!(sets.iter().any(|it| it.name == "fast" && it.group == group));
+    let all = ["-n", SYSTEM, "get", "autoscalinglisteners", "-o", "name"];
+    until("the former listener is gone", || {
+        cluster.kubectl(&all, None).lines().count() == 1
+    });
+    unchanged(&cluster, &moved);
+    cluster.finish();
+}
+
+/// The chart makes no account for a pool that has one of its own; the controller would let the former one go with the whole set.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_the_chart_leaves_out_is_gone_after_the_upgrade() {
+    let cluster = Cluster::fast();
+    installed(&cluster);
+    let accounts = ["-n", RUNNERS, "get", "serviceaccounts", "-o", "name"];
+    let before = cluster.kubectl(&accounts, None);
+    assert!(before.contains("fast-gha-rs-no-permission"), "{before}");
+    let create = ["-n", RUNNERS, "create", "serviceaccount", "deployer"];
+    cluster.kubectl(&create, None);
+    let own = "labels: [gpu]\n    serviceAccount: deployer";
+    let other = both(&cluster, "other", &[("labels: [gpu]", own)]);
+    let ended = cluster.up(&other, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let after = cluster.kubectl(&accounts, None);
+    assert!(!after.contains("no-permission"), "{after}");
+    unchanged(&cluster, &other);
+    cluster.finish();
+}

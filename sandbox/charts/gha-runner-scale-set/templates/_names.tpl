@@ -1,6 +1,6 @@
 {{- define "set.name" -}}{{ .Values.runnerScaleSetName | default .Release.Name | replace "_" "-" | trimSuffix "-" }}{{- end }}
 {{- define "set.namespace" -}}{{ default .Release.Namespace .Values.namespaceOverride }}{{- end }}
-{{- define "set.fullname" -}}{{ printf "%s-%s" (include "set.name" .) (default "gha-rs" .Values.nameOverride) | trunc 63 | trimSuffix "-" }}{{- end }}
+{{- define "set.fullname" -}}{{ printf "%s-%s" (include "set.name" .) "gha-rs" | trunc 63 | trimSuffix "-" }}{{- end }}
 
 {{- define "set.labels" -}}
 helm.sh/chart: {{ printf "gha-rs-%s" .Chart.Version | replace "+" "_" }}
@@ -23,7 +23,7 @@ actions.github.com/scale-set-namespace: {{ include "set.namespace" . }}
 {{- $root := index . 0 }}
 {{- $own := get (default dict $root.Values.resourceMeta) (index . 1) | default dict }}
 {{- range $key, $value := get $own (index . 2) | default dict }}
-{{- if not (hasPrefix "actions.github.com/" $key) }}
+{{- if not (or (hasPrefix "actions.github.com/" $key) (has $key (list "helm.sh/chart" "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/managed-by" "app.kubernetes.io/name" "app.kubernetes.io/part-of" "app.kubernetes.io/version"))) }}
 {{ $key }}: {{ $value | quote }}
 {{- end }}
 {{- end }}

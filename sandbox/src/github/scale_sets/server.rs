@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Response, request};
+use http::{Response, request};
 use hyper::body::Bytes;
 
 use super::super::call::{Answer, Call};
-use super::super::server::{Shared, response};
+use super::super::server::{Shared, marked};
 use super::{routes, sessions};
 use crate::listen::Body;
 
@@ -53,5 +53,5 @@ pub(in crate::github) async fn handle(
             Ok(None) => tokio::time::sleep(LOOK.min(poll)).await,
         }
     };
-    response(answer, HeaderMap::new())
+    marked(answer)
 }

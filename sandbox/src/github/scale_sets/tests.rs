@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::super::{GitHub, Options};
+use super::super::{BYTE_ORDER_MARK, GitHub, Options};
 use super::*;
 use crate::test_client::{Answer, send};
 
@@ -130,6 +130,7 @@ async fn a_connection_needs_a_registration_token_of_the_same_owner() {
         ),
         (400, "VssVersionNotSpecifiedException")
     );
+    assert!(unversioned.body.starts_with(BYTE_ORDER_MARK));
     github.expire_connections();
     assert_eq!(admin.call("GET", sets, Value::Null).await.status, 401);
     assert_eq!(github.violations(), Vec::<String>::new());

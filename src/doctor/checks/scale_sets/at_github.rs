@@ -11,7 +11,7 @@ use crate::{
     },
     profile::Pool,
     resource::scale_sets::{
-        labels::{LabelDifference, MADE_ANEW},
+        compared::{LabelDifference, MADE_ANEW},
         objects::{id, name},
         recorded::{elsewhere, elsewhere_words, way_back},
     },

@@ -51,7 +51,7 @@ pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             && let Some(oldest) = listeners.iter().min_by_key(|it| made(it))
         {
             found.push(format!(
-                "scale set `{}` has {} listeners; `{}` is of an earlier version and may hold the session",
+                "scale set `{}` has {} listeners; `{}` is the former one and may hold the session",
                 pool.name,
                 listeners.len(),
                 name(oldest)

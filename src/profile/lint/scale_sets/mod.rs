@@ -4,6 +4,8 @@
 //! Source of what that controller does: reference scale-sets.md 1, 4, 5, 6 and 11.
 
 mod template;
+mod unquoted;
+mod values;
 
 use super::{Finding, Path, Report};
 use crate::{
@@ -31,6 +33,18 @@ const LABELS_FLAG: &str = "DistributedTask.AllowRunnerScaleSetCustomLabels";
 
 /// Labels of this domain belong to the controller: the chart leaves them out.
 const OWN_DOMAIN: &str = "actions.github.com/";
+/// The labels that the chart gives a scale set itself: it leaves out those of users
+/// (charts/gha-runner-scale-set/templates/autoscalingrunnerset.yaml at 0.14, `$reserved`).
+const OF_THE_CHART: [&str; 6] = [
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/version",
+    "helm.sh/chart",
+];
+/// The annotation with the id at GitHub.
+const ID: &str = "runner-scale-set-id";
 
 pub(super) fn check(profile: &Profile, report: &mut Report) {
     if !profile.has_scale_sets() {
@@ -45,6 +59,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
     }
     chart(profile, report);
     beside(profile, report);
+    values::check(profile, report);
+    unquoted::controller(profile, report);
     for (index, pool) in profile.pools.iter().enumerate() {
         if pool.is_scale_set() {
             let path = Path::from(["pools"]).index(index);
@@ -53,6 +69,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
             image(pool, &path, report);
             labels(profile, pool, &path, report);
             metadata(pool, &path, report);
+            unquoted::check(pool, &path, report);
             template::check(pool, &path, report);
         }
     }
@@ -79,7 +96,7 @@ fn chart(profile: &Profile, report: &mut Report) {
     } else if version < TESTED_CHART {
         report.advice(
             path,
-            format!("with chart {shown} nobody sees whether the controller works (it has no health probes), and its listeners can be made over and over again"),
+            format!("with chart {shown} nobody sees whether the controller works (it has no health probes), its listeners can be made over and over again, and a changed credential does not reach them"),
             tested,
         );
     } else if version >= UNKNOWN_CHART {
@@ -226,6 +243,32 @@ fn metadata(pool: &Pool, path: &Path, report: &mut Report) {
             report.error(
                 path.key("metadata").key("labels").key(key),
                 format!("labels of `{OWN_DOMAIN}` belong to the controller, and its chart leaves them out"),
+                "use a domain of your own",
+            );
+        } else if OF_THE_CHART.contains(&key.as_str()) {
+            report.error(
+                path.key("metadata").key("labels").key(key),
+                format!("the chart of a scale set writes the label `{key}` itself, and leaves this one out"),
+                "use a domain of your own",
+            );
+        }
+    }
+    for key in pool.pod_metadata.labels.keys() {
+        if key.starts_with(OWN_DOMAIN) {
+            report.error(
+                path.key("podMetadata").key("labels").key(key),
+                format!("labels of `{OWN_DOMAIN}` belong to the controller: pods of a scale set are found by them"),
+                "use a domain of your own",
+            );
+        }
+    }
+    for key in pool.metadata.annotations.keys() {
+        if key.starts_with(OWN_DOMAIN) || key == ID {
+            report.error(
+                path.key("metadata").key("annotations").key(key),
+                format!(
+                    "the controller keeps what it knows of a scale set in the annotation `{key}`"
+                ),
                 "use a domain of your own",
             );
         }
