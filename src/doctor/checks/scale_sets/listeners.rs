@@ -52,7 +52,7 @@ fn listeners<'a>(
 pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let namespace = &snapshot.profile.scale_sets.namespace;
-    let (mut found, mut fix) = (Vec::new(), String::new());
+    let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for (pool, _) in sets(snapshot, facts)? {
         let listeners = listeners(snapshot, facts, pool)?;
         let made = |it: &&&Value| {
@@ -69,13 +69,13 @@ pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
                 listeners.len(),
                 name(oldest)
             ));
-            fix = format!(
+            fixes.push(format!(
                 "delete it: `kubectl -n {namespace} delete autoscalinglistener {}`",
                 name(oldest)
-            );
+            ));
         }
     }
-    Ok(Verdict::unless(&found, &fix))
+    Ok(Verdict::unless(&found, &fixes.join("; ")))
 }
 
 /// The pod of a listener has its name.
@@ -147,14 +147,14 @@ pub(super) fn listener_current(snapshot: &Snapshot) -> Result<Verdict, Verdict> 
 /// What works for another id than `set` has, in words.
 fn of_another_id(set: &Value, listeners: &[&Value], runner_sets: &[&Value]) -> Option<String> {
     let id = id(set)?;
-    let ids = listeners
+    let of_listeners = listeners
         .iter()
         .map(|it| ("listener", *it, &it["spec"]["runnerScaleSetId"]));
     let runner_sets = runner_sets.iter().filter(|it| stays(it)).map(|it| {
         let id = &it["spec"]["ephemeralRunnerSpec"]["runnerScaleSetId"];
         ("EphemeralRunnerSet", *it, id)
     });
-    let mut others = ids
+    let mut others = of_listeners
         .chain(runner_sets)
         .filter(|(_, _, its)| its.as_u64().is_some_and(|its| its != id));
     let (kind, object, its) = others.next()?;
