@@ -123,12 +123,16 @@ pub struct ScaleSetFacts {
     pub listeners: Fact<Vec<Value>>,
     /// The pods of that namespace.
     pub listener_pods: Fact<Vec<Value>>,
+    /// Its events.
+    pub listener_events: Fact<Vec<Value>>,
     /// The `EphemeralRunnerSets` of the pools' namespaces.
     pub runner_sets: Fact<Vec<Value>>,
     /// The `EphemeralRunners` there.
     pub runners: Fact<Vec<Value>>,
     /// The Secret that each set names, by the set's `namespace/name`.
     pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
+    /// What is missing of the Role and RoleBinding by which the controller works for each set, by the set's `namespace/name`.
+    pub missing_rights: Fact<BTreeMap<String, Vec<String>>>,
     /// The scale sets at GitHub, of all clusters.
     pub at_github: Fact<Vec<SetAtGithub>>,
     /// The records of scale sets in the inventory, by `namespace/name`.

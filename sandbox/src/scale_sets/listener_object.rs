@@ -10,7 +10,7 @@ use super::names::{
 };
 use super::pods;
 use super::reconciler::{Reconciler, Snapshot};
-use super::scale_set::add_metadata;
+use super::scale_set::{add_metadata, spec_hash};
 use super::service::Credential;
 use super::{ACCOUNT, BINDING, LISTENER, ROLE};
 use crate::objects::{Kind, POD, SECRET, at, has_finalizer, is_deleted, text, without_finalizer};
@@ -50,13 +50,7 @@ impl Reconciler {
                 listener[field] = spec[from].clone();
             }
         }
-        // Until 0.15 any changed value of the chart makes another listener, whatever it is for.
-        let values = if self.configuration.since((0, 15, 0)) {
-            ""
-        } else {
-            annotation(set, VALUES_HASH)
-        };
-        let hash = names::hash(&[&listener, &values.into()]);
+        let hash = self.listener_hash(set, &listener);
         let labels = labels(
             set,
             "runner-scale-set-listener",
@@ -68,6 +62,20 @@ impl Reconciler {
         });
         add_metadata(&mut metadata, &spec["autoscalingListener"]);
         json!({ "metadata": metadata, "spec": listener })
+    }
+
+    /// What a listener is compared by. Until 0.15 that is what the set and the chart's values say, whatever they are for: its
+    /// id and its runners are written once, and stay when the set has others (actions-runner-controller#4370, #4561).
+    fn listener_hash(&self, set: &Value, listener: &Value) -> String {
+        if self.configuration.since((0, 15, 0)) {
+            return names::hash(&[listener]);
+        }
+        let mut compared = listener.clone();
+        for written_once in ["runnerScaleSetId", "ephemeralRunnerSetName"] {
+            compared[written_once] = Value::Null;
+        }
+        let (template, values) = (spec_hash(set), annotation(set, VALUES_HASH));
+        names::hash(&[&compared, &template.into(), &values.into()])
     }
 
     /// Brings a listener one step on.

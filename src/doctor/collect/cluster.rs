@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Parts, got, listed, within};
 use crate::{
     clients::kube::{Kube, Selection, Target},
-    desired::names,
+    desired::{names, resource::Resource},
     doctor::snapshot::{Fact, PodTrial, Refused},
     error::Result,
     observe::CONCURRENT,
@@ -73,7 +73,8 @@ pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
     let trials = stream::iter(desired)
         .filter_map(|it| async move {
             match &it.resource {
-                crate::desired::resource::Resource::RunnerPods(pool) => Some(pool),
+                Resource::RunnerPods(pool) => Some(pool.clone()),
+                Resource::ScaleSetRunners(set) => Some(set.as_pool()),
                 _ => None,
             }
         })

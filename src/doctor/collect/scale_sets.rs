@@ -21,10 +21,19 @@ use crate::{
     resource::{
         context::scope,
         kubernetes::rollout::place,
-        other_controllers::{deployments, set_controllers},
+        other_controllers::{SetController, deployments, set_controllers},
         scale_sets::API_VERSION,
     },
 };
+
+/// What a set names in its annotations: the controller's right to its Secrets, pods and Roles (reference: scale-sets.md 3).
+const RIGHTS: [(&str, &str); 2] = [
+    ("Role", "actions.github.com/cleanup-manager-role-name"),
+    (
+        "RoleBinding",
+        "actions.github.com/cleanup-manager-role-binding",
+    ),
+];
 
 /// Reads them; `None` if no pool is a scale set.
 pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
@@ -51,39 +60,64 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         whole,
         listeners,
         listener_pods,
+        listener_events,
         runner_sets,
         runners,
         at_github,
         recorded,
     ) = tokio::join!(
         within("read an object", got(kube, &controller)),
-        list(deployments()),
+        within("list objects", controllers(kube)),
         within("list objects", whole_sets(kube, namespaces)),
         list(of_home),
         list(Selection::namespaced("v1", "Pod", home)),
+        list(Selection::namespaced("v1", "Event", home)),
         of_runners("EphemeralRunnerSet"),
         of_runners("EphemeralRunner"),
         within("list the scale sets at GitHub", at_github(parts)),
         within("read the inventory", recorded(parts)),
     );
-    let secret_name = match &whole {
-        Ok(sets) => within("read the Secrets of scale sets", secrets(kube, sets)).await,
-        Err(error) => Err(error.clone()),
-    };
+    let (secret_name, missing_rights) = named(kube, &whole).await;
     let sets = whole.map(|it| it.iter().map(slim).collect());
     Some(ScaleSetFacts {
         controller: controller.map(|it| it.as_ref().map(slim)),
-        controllers: controllers.map(|it| set_controllers(&it)),
+        controllers,
         sets,
         listeners,
         listener_pods,
+        listener_events,
         runner_sets,
         runners,
         secret_name,
+        missing_rights,
         at_github,
         recorded,
         pod_monitors: pod_monitors(kube).await,
     })
+}
+
+/// The controllers of scale sets in the cluster, by all fields of their Deployments: arguments are not among those that are
+/// kept.
+async fn controllers(kube: &Fact<Kube>) -> Result<Vec<SetController>> {
+    let kube = kube.as_ref().map_err(Clone::clone)?;
+    Ok(set_controllers(&kube.list(&deployments()).await?))
+}
+
+/// What the sets name: whether their Secrets exist, and what is missing of their Roles.
+async fn named(
+    kube: &Fact<Kube>,
+    sets: &Fact<Vec<Value>>,
+) -> (
+    Fact<BTreeMap<String, NamedSecret>>,
+    Fact<BTreeMap<String, Vec<String>>>,
+) {
+    match sets {
+        Ok(sets) => tokio::join!(
+            within("read the Secrets of scale sets", secrets(kube, sets)),
+            within("read the Roles of scale sets", missing_rights(kube, sets)),
+        ),
+        Err(error) => (Err(error.clone()), Err(error.clone())),
+    }
 }
 
 /// The records of what this cluster has made at GitHub.
@@ -126,6 +160,28 @@ async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, N
             exists: got(kube, &target).await?.is_some(),
         };
         found.insert(place(set), secret);
+    }
+    Ok(found)
+}
+
+/// The Role and RoleBinding that each set names for its controller, where they do not exist.
+async fn missing_rights(
+    kube: &Fact<Kube>,
+    sets: &[Value],
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for set in sets {
+        let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
+        for (kind, annotation) in RIGHTS {
+            let Some(name) = set["metadata"]["annotations"][annotation].as_str() else {
+                continue;
+            };
+            let target = Target::namespaced("rbac.authorization.k8s.io/v1", kind, namespace, name);
+            if got(kube, &target).await?.is_none() {
+                let missing = format!("{kind} `{namespace}/{name}`");
+                found.entry(place(set)).or_default().push(missing);
+            }
+        }
     }
     Ok(found)
 }

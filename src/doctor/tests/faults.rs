@@ -353,9 +353,20 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("scale-set-versions", |it| {
         set(it)["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.13.1");
     }),
+    ("scale-set-update-strategy", |it| {
+        sets(it).controllers.as_mut().unwrap()[0].eventual = true;
+    }),
+    ("scale-set-there", |it| sets(it).sets = Ok(Vec::new())),
+    ("scale-set-range", |it| {
+        set(it)["spec"]["minRunners"] = json!(9);
+    }),
     ("scale-set-secret", |it| {
         let secrets = sets(it).secret_name.as_mut().unwrap();
         secrets.get_mut("actions-runner/fast").unwrap().exists = false;
+    }),
+    ("scale-set-rights", |it| {
+        let missing = vec!["Role `actions-runner/fast-gha-rs-manager`".to_owned()];
+        sets(it).missing_rights = Ok(BTreeMap::from([("actions-runner/fast".into(), missing)]));
     }),
     ("scale-set-not-outdated", |it| {
         set(it)["status"]["phase"] = json!("Outdated");
@@ -376,6 +387,10 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("scale-set-listener", |it| {
         sets(it).listeners = Ok(Vec::new());
     }),
+    ("scale-set-listener-current", |it| {
+        let listener = &mut sets(it).listeners.as_mut().unwrap()[0];
+        listener["spec"]["ephemeralRunnerSetName"] = json!("fast-gone");
+    }),
     ("scale-set-session", |it| {
         listener_pod(it)["status"]["containerStatuses"][0]["state"] =
             json!({"terminated": {"exitCode": 1, "message": "409: the session has an owner"}});
@@ -383,6 +398,14 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("scale-set-runners", |it| {
         sets(it).runners.as_mut().unwrap()[0]["status"] =
             json!({"phase": "Pending", "message": "pods \"x\" is forbidden: exceeded quota: q"});
+    }),
+    ("scale-set-runner-pods", |it| {
+        let pods = it.runner_pods.as_mut().unwrap();
+        pods.retain(|it| it["metadata"]["name"] != "fast-a-runner-b");
+    }),
+    ("scale-set-runners-online", |it| {
+        let registered = it.registered.as_mut().unwrap();
+        registered.retain(|it| it.name != "fast-a-runner-b");
     }),
     ("scale-set-nothing-stuck", |it| {
         let runner = &mut sets(it).runners.as_mut().unwrap()[0]["metadata"];

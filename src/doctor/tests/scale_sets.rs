@@ -1,7 +1,38 @@
 //! The checks and the facts of runner scale sets, which not every profile has.
 
+use serde_json::{Value, json};
+
 use super::{Hide, checks, findings, ids, unanswered, worlds::with_scale_set};
-use crate::doctor::check::Verdict;
+use crate::doctor::{
+    check::Verdict,
+    redact::slim,
+    snapshot::{PodTrial, Refused, ScaleSetFacts, Snapshot},
+};
+
+/// The facts of the scale sets.
+fn sets(snapshot: &mut Snapshot) -> &mut ScaleSetFacts {
+    snapshot.scale_sets.as_mut().unwrap()
+}
+
+/// The runner of the scale set.
+fn runner(snapshot: &mut Snapshot) -> &mut Value {
+    &mut sets(snapshot).runners.as_mut().unwrap()[0]
+}
+
+/// The verdict of one check.
+fn verdict(snapshot: &Snapshot, id: &str) -> Verdict {
+    let all = findings(snapshot);
+    let found = all.iter().find(|it| it.id == id);
+    found.unwrap().verdict.clone()
+}
+
+/// The evidence and the fix of a check that is broken.
+fn told(snapshot: &Snapshot, id: &str) -> (String, String) {
+    match verdict(snapshot, id) {
+        Verdict::Broken { found, fix, .. } => (found, fix),
+        other => panic!("{id}: {other:?}"),
+    }
+}
 
 /// Checks that do not apply to a profile without a scale set.
 pub(super) fn of_scale_sets() -> Vec<&'static str> {
@@ -27,9 +58,11 @@ pub(super) const FACTS_OF_SCALE_SETS: &[(&str, Hide)] = facts_of_scale_sets!(
     sets,
     listeners,
     listener_pods,
+    listener_events,
     runner_sets,
     runners,
     secret_name,
+    missing_rights,
     at_github,
     recorded,
     pod_monitors,
@@ -92,4 +125,167 @@ fn a_scale_set_that_was_registered_again_is_no_stranger() {
     facts.at_github.as_mut().unwrap()[0].id = 8;
     let broken = findings(&snapshot);
     assert!(ids(&broken, "broken").contains(&"scale-set-known-here"));
+}
+
+/// What a check reads must be among the fields that are kept of a live object.
+#[test]
+fn what_the_checks_of_scale_sets_read_is_kept() {
+    let mut snapshot = with_scale_set();
+    runner(&mut snapshot)["status"]["jobId"] = json!("1");
+    let prometheuses = snapshot.prometheuses.clone().unwrap();
+    let facts = sets(&mut snapshot);
+    let lists = [
+        &facts.sets,
+        &facts.listeners,
+        &facts.listener_pods,
+        &facts.runner_sets,
+        &facts.runners,
+    ];
+    let all = lists.into_iter().flatten().flatten().chain(&prometheuses);
+    for object in all {
+        assert_eq!(slim(object), *object);
+    }
+}
+
+/// Removing the annotation alone gives the set another id, and its listener and its runners keep the dead one.
+#[test]
+fn a_scale_set_that_is_gone_is_made_again_as_a_whole() {
+    let mut snapshot = with_scale_set();
+    sets(&mut snapshot).at_github = Ok(Vec::new());
+    let (_, fix) = told(&snapshot, "scale-set-registered");
+    let delete = fix.find("delete autoscalingrunnerset fast");
+    let annotate = fix.find("annotate autoscalingrunnerset fast runner-scale-set-id-");
+    assert!(annotate.is_some() && annotate < delete, "{fix}");
+
+    let mut snapshot = with_scale_set();
+    let facts = sets(&mut snapshot);
+    facts.at_github.as_mut().unwrap()[0].id = 8;
+    facts.sets.as_mut().unwrap()[0]["metadata"]["annotations"]["runner-scale-set-id"] = json!("8");
+    let (found, fix) = told(&snapshot, "scale-set-listener-current");
+    assert!(
+        found.contains("works for id 7, and scale set `fast` has id 8 now"),
+        "{found}"
+    );
+    assert!(fix.contains("delete autoscalingrunnerset fast"), "{fix}");
+
+    // The runners alone, as after a listener was deleted by hand.
+    let facts = sets(&mut snapshot);
+    facts.listeners.as_mut().unwrap()[0]["spec"]["runnerScaleSetId"] = json!(8);
+    let (found, _) = told(&snapshot, "scale-set-listener-current");
+    assert!(found.contains("EphemeralRunnerSet `fast-a`"), "{found}");
+}
+
+#[test]
+fn a_listener_that_has_just_been_made_is_not_compared() {
+    let mut snapshot = with_scale_set();
+    let listener = &mut sets(&mut snapshot).listeners.as_mut().unwrap()[0];
+    listener["spec"]["ephemeralRunnerSetName"] = json!("fast-new");
+    listener["metadata"]["creationTimestamp"] = json!("2026-11-24T11:59:30Z");
+    assert_eq!(
+        verdict(&snapshot, "scale-set-listener-current"),
+        Verdict::Holds
+    );
+}
+
+/// The controller makes the pod of a listener anew, so that no container shows a restart.
+#[test]
+fn the_pods_of_a_listener_are_counted_by_their_events() {
+    let mut snapshot = with_scale_set();
+    let facts = sets(&mut snapshot);
+    facts.listener_pods.as_mut().unwrap()[0]["status"]["containerStatuses"][0]["state"] =
+        json!({"running": {"startedAt": "2026-11-24T11:59:50Z"}});
+    assert_eq!(verdict(&snapshot, "scale-set-session").word(), "unknown");
+
+    let started = |uid: usize, time: &str| {
+        json!({"reason": "Scheduled", "metadata": {"creationTimestamp": time},
+            "involvedObject": {"kind": "Pod", "name": "fast-1-listener", "uid": uid.to_string()}})
+    };
+    let earlier = (0..9).map(|it| started(it, "2026-11-24T11:30:00Z"));
+    let late = (9..13).map(|it| started(it, "2026-11-24T11:55:00Z"));
+    sets(&mut snapshot).listener_events = Ok(earlier.chain(late).collect());
+    let (found, fix) = told(&snapshot, "scale-set-session");
+    assert!(found.contains("4 pods of it were started"), "{found}");
+    assert!(fix.contains("logs -f fast-1-listener"), "{fix}");
+}
+
+/// Each is named once, and one command deletes all that the controller does not replace.
+#[test]
+fn all_runners_that_have_failed_are_told_with_one_command() {
+    let mut snapshot = with_scale_set();
+    let failed =
+        json!({"phase": "Failed", "reason": "InvalidPod", "message": "startupProbe: Forbidden"});
+    let mut other = runner(&mut snapshot).clone();
+    other["metadata"]["name"] = json!("fast-a-runner-c");
+    other["status"] = failed.clone();
+    runner(&mut snapshot)["status"] = failed;
+    sets(&mut snapshot).runners.as_mut().unwrap().push(other);
+    let (found, fix) = told(&snapshot, "scale-set-runners");
+    assert_eq!(found.matches("InvalidPod").count(), 2, "{found}");
+    assert!(
+        fix.contains(
+            "`kubectl -n actions-runner delete ephemeralrunner fast-a-runner-b fast-a-runner-c`"
+        ),
+        "{fix}"
+    );
+    assert!(fix.contains("CRDs"), "{fix}");
+
+    // The controller tries again by itself, and writes no reason.
+    sets(&mut snapshot).runners.as_mut().unwrap().truncate(1);
+    let ends = json!({"1": "t", "2": "t", "3": "t"});
+    runner(&mut snapshot)["status"] = json!({"phase": "Pending", "failures": ends});
+    let (found, _) = told(&snapshot, "scale-set-runners");
+    assert!(found.contains("has ended 3 times without a job"), "{found}");
+    runner(&mut snapshot)["status"] = json!({"phase": "Running", "ready": true, "runnerId": 3, "failures": ends, "reason": "Evicted"});
+    assert_eq!(verdict(&snapshot, "scale-set-runners"), Verdict::Holds);
+}
+
+#[test]
+fn a_runner_whose_pod_a_quota_refuses_is_told_with_the_quota() {
+    let mut snapshot = with_scale_set();
+    let pods = snapshot.runner_pods.as_mut().unwrap();
+    pods.retain(|it| it["metadata"]["name"] != "fast-a-runner-b");
+    snapshot.pod_trials.as_mut().unwrap().push(PodTrial {
+        pool: "fast".into(),
+        refused: Ok(Some(Refused {
+            said: "exceeded quota: compute".into(),
+            fix: "raise the quota".into(),
+            lacks_room: true,
+        })),
+    });
+    let (found, fix) = told(&snapshot, "scale-set-runner-pods");
+    assert!(
+        found.contains("`fast-a-runner-b` of scale set `fast` has no pod: exceeded quota: compute"),
+        "{found}"
+    );
+    assert_eq!(fix, "raise the quota");
+
+    // It was registered a moment ago, or it is tried again after its pod has ended.
+    let mut new = snapshot.clone();
+    runner(&mut new)["metadata"]["creationTimestamp"] = json!("2026-11-24T11:59:00Z");
+    assert_eq!(verdict(&new, "scale-set-runner-pods"), Verdict::Holds);
+    runner(&mut snapshot)["status"]["failures"] = json!({"1": "t"});
+    assert_eq!(verdict(&snapshot, "scale-set-runner-pods"), Verdict::Holds);
+}
+
+/// Its runners end their jobs first, which may take hours.
+#[test]
+fn a_scale_set_that_goes_when_its_jobs_have_ended_is_not_stuck() {
+    let mut snapshot = with_scale_set();
+    let set = &mut sets(&mut snapshot).sets.as_mut().unwrap()[0]["metadata"];
+    set["deletionTimestamp"] = json!("2026-11-24T09:00:00Z");
+    set["finalizers"] = json!(["autoscalingrunnerset.actions.github.com/finalizer"]);
+    let (found, fix) = told(&snapshot, "scale-set-nothing-stuck");
+    assert!(
+        found.contains("AutoscalingRunnerSet `actions-runner/fast`"),
+        "{found}"
+    );
+    assert!(
+        fix.contains("annotate autoscalingrunnerset fast runner-scale-set-id-"),
+        "{fix}"
+    );
+    runner(&mut snapshot)["status"]["jobId"] = json!("1");
+    assert_eq!(
+        verdict(&snapshot, "scale-set-nothing-stuck"),
+        Verdict::Holds
+    );
 }

@@ -163,6 +163,19 @@ pub(super) fn with_scale_set() -> Snapshot {
     ]);
     let scope = config_url(&snapshot.profile.github).unwrap();
     snapshot.scale_sets = Some(scale_set_facts(labels, scope));
+    let runner = json!({"actions.github.com/scale-set-name": "fast"});
+    let mut pod = ready_pod("fast-a-runner-b", &runner);
+    pod["metadata"]["namespace"] = json!("actions-runner");
+    pod["status"]["containerStatuses"] = json!([
+        {"name": "runner", "state": {"running": {"startedAt": "2026-11-20T12:00:05Z"}}}]);
+    snapshot.runner_pods.as_mut().unwrap().push(pod);
+    snapshot.registered.as_mut().unwrap().push(Registered {
+        name: "fast-a-runner-b".into(),
+        online: true,
+        busy: false,
+        labels: Vec::new(),
+        version: None,
+    });
     let shipped = Some("2.306.0".to_owned());
     snapshot
         .offered
@@ -180,6 +193,7 @@ pub(super) fn set_controller(namespace: &str) -> SetController {
         release: Some((namespace.to_owned(), "arc".into())),
         watches: None,
         version: Some("0.14.2".into()),
+        eventual: false,
     }
 }
 
@@ -190,7 +204,8 @@ fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
             "annotations": {"runner-scale-set-id": "7"}})
     };
     let mut listener = json!({"kind": "AutoscalingListener", "metadata": metadata("fast-1-listener"),
-        "spec": {"autoscalingRunnerSetName": "fast", "autoscalingRunnerSetNamespace": "actions-runner"}});
+        "spec": {"autoscalingRunnerSetName": "fast", "autoscalingRunnerSetNamespace": "actions-runner",
+            "ephemeralRunnerSetName": "fast-a", "runnerScaleSetId": 7}});
     listener["metadata"]["namespace"] = json!("arc-systems");
     let mut pod = ready_pod("fast-1-listener", &json!({}));
     pod["status"]["containerStatuses"] = json!([
@@ -202,12 +217,14 @@ fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
         controllers: Ok(vec![set_controller("arc-systems")]),
         sets: Ok(vec![
             json!({"kind": "AutoscalingRunnerSet", "metadata": metadata("fast"),
-            "status": {"phase": "Running"}}),
+            "spec": {"minRunners": 1, "maxRunners": 3}, "status": {"phase": "Running"}}),
         ]),
         listeners: Ok(vec![listener]),
         listener_pods: Ok(vec![pod]),
+        listener_events: Ok(Vec::new()),
         runner_sets: Ok(vec![
-            json!({"kind": "EphemeralRunnerSet", "metadata": metadata("fast-a")}),
+            json!({"kind": "EphemeralRunnerSet", "metadata": metadata("fast-a"),
+            "spec": {"ephemeralRunnerSpec": {"runnerScaleSetId": 7}}}),
         ]),
         runners: Ok(vec![
             json!({"kind": "EphemeralRunner", "metadata": metadata("fast-a-runner-b"),
@@ -220,6 +237,7 @@ fn scale_set_facts(labels: Vec<String>, scope: String) -> ScaleSetFacts {
                 exists: true,
             },
         )])),
+        missing_rights: Ok(BTreeMap::new()),
         at_github: Ok(vec![SetAtGithub {
             id: 7,
             scope: scope.clone(),

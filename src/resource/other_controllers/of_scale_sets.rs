@@ -31,6 +31,10 @@ pub struct SetController {
     pub watches: Option<String>,
     /// Its version, if it has the label for it.
     pub version: Option<String>,
+    /// Whether a changed scale set waits for its runners to end before it has a listener again
+    /// (actions-runner-controller#4432).
+    #[serde(default)]
+    pub eventual: bool,
 }
 
 /// The Deployments of the controllers of scale sets, of all namespaces.
@@ -51,8 +55,9 @@ impl SetController {
             namespace: text(&metadata["namespace"]).unwrap_or_default(),
             name: text(&metadata["name"]).unwrap_or_default(),
             release: super::release(deployment),
-            watches: watched(deployment),
+            watches: argument(deployment, "--watch-single-namespace=").map(str::to_owned),
             version: text(&metadata["labels"]["app.kubernetes.io/version"]),
+            eventual: argument(deployment, "--update-strategy=") == Some("eventual"),
         }
     }
 
@@ -134,17 +139,17 @@ impl SetController {
     }
 }
 
-/// The namespace in the argument of its program.
-fn watched(deployment: &Value) -> Option<String> {
+/// The value of the last argument of its program that starts with `start`: of two the program follows the last.
+fn argument<'a>(deployment: &'a Value, start: &str) -> Option<&'a str> {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array()?;
     let arguments = containers
         .iter()
         .filter_map(|it| it["args"].as_array())
         .flatten();
-    let named = arguments
+    let mut values = arguments
         .filter_map(Value::as_str)
-        .find_map(|it| it.strip_prefix("--watch-single-namespace="));
-    named.filter(|it| !it.is_empty()).map(str::to_owned)
+        .filter_map(|it| it.strip_prefix(start));
+    values.next_back().filter(|it| !it.is_empty())
 }
 
 #[cfg(test)]
@@ -182,6 +187,14 @@ mod tests {
         assert!(is_own("arc-systems", "arc-gha-rs-controller"));
         assert!(!is_own("arc-systems", "theirs-gha-rs-controller"));
         assert!(!is_own("team", "arc-gha-rs-controller"));
+    }
+
+    #[test]
+    fn the_update_strategy_is_read() {
+        let is_eventual =
+            |argument: &str| SetController::of(&deployment("a", "a", true, argument)).eventual;
+        assert!(is_eventual("--update-strategy=eventual"));
+        assert!(!is_eventual("--update-strategy=immediate") && !is_eventual(""));
     }
 
     #[test]

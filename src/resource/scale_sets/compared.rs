@@ -7,8 +7,12 @@ use crate::{
     resource::observed::Readiness,
 };
 
-/// What to do about another label than the pool has.
-pub(crate) const MADE_ANEW: &str = "GitHub sets labels only when a scale set is made: once no job runs, delete the AutoscalingRunnerSet with kubectl, and run `arcctl up`";
+/// What to do about another label than the pool `name` has.
+pub(crate) fn made_anew(namespace: &str, name: &str) -> String {
+    format!(
+        "GitHub sets labels only when a scale set is made: once no job runs, `kubectl -n {namespace} delete autoscalingrunnerset {name}`, then `arcctl up`"
+    )
+}
 
 /// Where the labels at GitHub differ from those of the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

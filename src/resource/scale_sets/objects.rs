@@ -174,11 +174,10 @@ pub fn minor(version: &str) -> Option<(u32, u32)> {
 
 /// The job of an `EphemeralRunner`, in words; `None` without one. A runner that has ended has none any more.
 pub fn job(runner: &Value) -> Option<String> {
-    let status = &runner["status"];
-    let ended = ["Succeeded", "Failed", "Outdated"];
-    if ended.iter().any(|it| status["phase"] == *it) {
+    if has_ended(runner) {
         return None;
     }
+    let status = &runner["status"];
     let text = |key: &str| status[key].as_str().filter(|it| !it.is_empty());
     // Before 0.12 the id of the request was the only one.
     let has_job = text("jobId").is_some() || status["jobRequestId"].as_i64().unwrap_or(0) > 0;
@@ -189,6 +188,12 @@ pub fn job(runner: &Value) -> Option<String> {
             None => name.to_owned(),
         }
     })
+}
+
+/// Whether an `EphemeralRunner` is in a phase that it does not leave.
+pub(crate) fn has_ended(runner: &Value) -> bool {
+    let phases = ["Succeeded", "Failed", "Outdated"];
+    phases.iter().any(|it| runner["status"]["phase"] == *it)
 }
 
 /// Whether an `EphemeralRunner` is registered at GitHub and its pod is ready.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::objects::{Place, id};
+use super::objects::{ID, Place, id};
 use crate::{
     desired::{
         resource::scale_set::{SetRecord, is_same_scope},
@@ -65,6 +65,15 @@ pub(crate) fn elsewhere_words(name: &str, (id, scope): (u64, &str), wanted: &str
 pub(crate) fn way_back(scope: &str) -> String {
     format!(
         "a pool cannot change its scope in one run: write {scope} in the profile again, remove the pool, run `arcctl up`, which deletes the scale set there, and then add the pool with the new scope"
+    )
+}
+
+/// How the scale set `name` is registered again when GitHub has none of its id. Its annotation goes first, since until 0.15 the
+/// controller cannot delete what GitHub does not have; the set goes too, since its listener and its runners keep the id that
+/// they were made with (actions-runner-controller#4370).
+pub(crate) fn registered_again(namespace: &str, name: &str) -> String {
+    format!(
+        "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {ID}-`, then `kubectl -n {namespace} delete autoscalingrunnerset {name}`, then `arcctl up`"
     )
 }
 

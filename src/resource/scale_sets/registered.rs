@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    compared::{LabelDifference, MADE_ANEW},
+    compared::{LabelDifference, made_anew},
     events,
     objects::{Place, id, minor, version},
     recorded,
@@ -222,15 +222,12 @@ impl ScaleSet {
     }
 
     fn unknown_at_github(&self, id: u64) -> Readiness {
-        let (namespace, name) = (&self.namespace, &self.name);
+        let name = &self.name;
         Readiness::stuck(
             format!(
                 "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
             ),
-            format!(
-                "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
-                super::objects::ID
-            ),
+            recorded::registered_again(&self.namespace, name),
         )
     }
 
@@ -238,7 +235,8 @@ impl ScaleSet {
     fn remark_on_labels(&self, context: &Context, found: &RegisteredSet) {
         let id = names::scale_set_id(&self.namespace, &self.name);
         let told = LabelDifference::of(&self.name, &self.labels, found.labels()).in_words();
-        let remark = told.map(|it| format!("at GitHub it {it}: {MADE_ANEW}"));
+        let again = made_anew(&self.namespace, &self.name);
+        let remark = told.map(|it| format!("at GitHub it {it}: {again}"));
         context.remarks.say(id.as_str(), remark);
     }
 

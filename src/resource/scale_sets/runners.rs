@@ -101,23 +101,29 @@ pub(super) fn newest(sets: &[Value]) -> Option<&Value> {
         })
 }
 
+/// So many ends of its pod are no accident. The controller writes no reason for a container that ended by itself.
+const ENDED_OFTEN: usize = 3;
+
 /// Why an `EphemeralRunner` will not run: its own status says so.
 pub(crate) fn failure(runner: &Value, count: &str) -> Option<Readiness> {
     let status = &runner["status"];
     let text = |key: &str| status[key].as_str().filter(|it| !it.is_empty());
     let (reason, message) = (text("reason"), text("message"));
     let name = name(runner);
-    let said = match (reason, message) {
-        (Some(reason), Some(message)) => format!("{reason}: {message}"),
-        (one, other) => one.or(other)?.to_owned(),
-    };
-    let quota = said.contains("exceeded quota");
     let is_final = ["Failed", "Outdated"]
         .iter()
         .any(|it| status["phase"] == *it);
     let failures = status["failures"]
         .as_object()
         .map_or(0, serde_json::Map::len);
+    let said = match (reason, message) {
+        (Some(reason), Some(message)) => format!("{reason}: {message}"),
+        (None, None) if failures >= ENDED_OFTEN => {
+            format!("its pod has ended {failures} times without a job")
+        }
+        (one, other) => one.or(other)?.to_owned(),
+    };
+    let quota = said.contains("exceeded quota");
     if !is_final && !quota && failures == 0 {
         return None;
     }

@@ -15,50 +15,9 @@ use crate::{
     harness::cluster::Cluster,
 };
 
+pub(crate) use super::elsewhere::{ELSEWHERE, Elsewhere};
+
 const AUTOSCALER: &str = "-n actions-runner patch horizontalrunnerautoscaler basic";
-
-macro_rules! elsewhere {
-    ($($check:ident = $id:literal,)*) => {
-        /// A check whose fault another test makes real; it takes the id from here, and the compiler sees one without a test.
-        #[derive(Clone, Copy)]
-        pub(crate) enum Elsewhere {
-            $($check,)*
-        }
-
-        pub(crate) const ELSEWHERE: &[&str] = &[$($id),*];
-    };
-}
-
-elsewhere! {
-    ApiServerAnswers = "api-server-answers",
-    WebhooksNotOrphaned = "webhooks-not-orphaned",
-    NothingStuckDeleting = "nothing-stuck-deleting",
-    MonitoringSelected = "monitoring-selected",
-    ControllersApart = "controllers-apart",
-    NodesHoldMinimum = "nodes-hold-minimum",
-    BusyRunnersKeepNode = "busy-runners-keep-node",
-    PodIdentityAssociation = "pod-identity-association",
-    PodIdentityAgent = "pod-identity-agent",
-    ScaleSetMonitorsPossible = "scale-set-monitors-possible",
-    ScaleSetControllerRuns = "scale-set-controller-runs",
-    ScaleSetSecret = "scale-set-secret",
-    ScaleSetNotOutdated = "scale-set-not-outdated",
-    ScaleSetRegistered = "scale-set-registered",
-    ScaleSetVersions = "scale-set-versions",
-    ScaleSetLabels = "scale-set-labels",
-    ScaleSetOneListener = "scale-set-one-listener",
-    ScaleSetListener = "scale-set-listener",
-    ScaleSetSession = "scale-set-session",
-    ScaleSetRunners = "scale-set-runners",
-    ScaleSetKnownHere = "scale-set-known-here",
-    ScaleSetControllersApart = "scale-set-controllers-apart",
-}
-
-impl Elsewhere {
-    pub(crate) const fn id(self) -> &'static str {
-        ELSEWHERE[self as usize]
-    }
-}
 
 const fn case(id: &'static str, make: fn(&Scene), follow: Follow) -> Case {
     Case { id, make, follow }

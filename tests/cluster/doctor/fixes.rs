@@ -45,10 +45,6 @@ pub(crate) const NOT_REAL: &[(&str, &str)] = &[
         "autoscaler-works",
         "a failure counts for three sync periods of the controller, which a test does not wait for",
     ),
-    (
-        "scale-set-nothing-stuck",
-        "a deletion counts after ten minutes, which a test does not wait for; what holds one is in scale_sets::removal",
-    ),
 ];
 
 /// The sandbox, and what the faults have changed in how arcctl is called.

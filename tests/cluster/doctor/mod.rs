@@ -2,6 +2,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod cert_manager_parts;
+pub(crate) mod elsewhere;
 pub(crate) mod fixes;
 pub(crate) mod mends;
 pub(crate) mod monitoring;

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use arcctl::doctor::{Choice, Finding, bundle::unpack, check::Verdict, judge};
 use serde_json::{Value, json};
 
 use super::*;
@@ -12,6 +13,7 @@ use crate::{
         cases::Elsewhere,
         check,
         fixes::{commands, follow},
+        run,
     },
     harness::waiting::{pod, until},
 };
@@ -50,6 +52,15 @@ fn followed(cluster: &Cluster, profile: &Path, fix: &str) {
     }
 }
 
+/// Runs all commands of a fix, in their order.
+fn all_followed(cluster: &Cluster, profile: &Path, fix: &str) {
+    for command in commands(fix) {
+        if let Some(ended) = follow(cluster, profile, command) {
+            assert_eq!(ended.code, 0, "{command}: {}", ended.stderr);
+        }
+    }
+}
+
 /// Waits until all checks of the scale sets hold.
 fn all_is_well(cluster: &Cluster, profile: &Path, after: Elsewhere) {
     until(&format!("after {} all is well", after.id()), || {
@@ -69,6 +80,23 @@ fn mended(cluster: &Cluster, profile: &Path, id: Elsewhere) {
     let fix = broken(cluster, profile, id);
     followed(cluster, profile, &fix);
     all_is_well(cluster, profile, id);
+}
+
+/// GitHub has no scale set of the id: every step of the fix is followed, and nothing works for the dead id then.
+fn made_again(cluster: &Cluster, profile: &Path) {
+    let registered = Elsewhere::ScaleSetRegistered;
+    let fix = broken(cluster, profile, registered);
+    all_followed(cluster, profile, &fix);
+    all_is_well(cluster, profile, registered);
+    let of = |kind: &str, namespace: &str, path: &str| {
+        let path = format!("jsonpath={{.items[*].spec.{path}}}");
+        kubectl(cluster, &format!("-n {namespace} get {kind} -o {path}"))
+    };
+    let id = at_github(cluster)[0].to_string();
+    let path = "ephemeralRunnerSpec.runnerScaleSetId";
+    assert_eq!(of("ephemeralrunnersets", RUNNERS, path), id);
+    let path = "runnerScaleSetId";
+    assert_eq!(of("autoscalinglisteners", SYSTEM, path), id);
 }
 
 /// The check is broken, and its fix asks for something in these words: it is done.
@@ -140,7 +168,11 @@ fn what_breaks_a_scale_set_is_mended_by_what_its_finding_says() {
             .github()
             .remove_scale_set(at_github(&cluster)[0])
     );
-    mended(&cluster, &profile, Elsewhere::ScaleSetRegistered);
+    made_again(&cluster, &profile);
+
+    let delete = format!("-n {RUNNERS} delete autoscalingrunnerset fast");
+    kubectl(&cluster, &delete);
+    mended(&cluster, &profile, Elsewhere::ScaleSetThere);
 
     // As after a manifest of another version was applied over the chart's.
     let version = "app.kubernetes.io/version=0.13.1";
@@ -149,6 +181,142 @@ fn what_breaks_a_scale_set_is_mended_by_what_its_finding_says() {
         &format!("-n {SYSTEM} label --overwrite {deployment} {version}"),
     );
     mended(&cluster, &profile, Elsewhere::ScaleSetVersions);
+    cluster.finish();
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_others_change_of_a_scale_set_is_mended_by_what_its_finding_says() {
+    let cluster = Cluster::fast();
+    let profile = installed(&cluster);
+    let set = ["-n", RUNNERS, "patch", "autoscalingrunnerset", "fast"];
+    let patch = |patch: &str| {
+        cluster.kubectl(&[&set[..], &["--type=merge", "-p", patch]].concat(), None);
+    };
+
+    // The API server takes it.
+    patch(r#"{"spec": {"minRunners": 9}}"#);
+    mended(&cluster, &profile, Elsewhere::ScaleSetRange);
+
+    // As after a tool that prunes, and takes the finalizers off what it prunes.
+    let role = format!("-n {RUNNERS} delete role fast-gha-rs-manager --wait=false");
+    kubectl(&cluster, &role);
+    let held = ["-n", RUNNERS, "patch", "role", "fast-gha-rs-manager"];
+    let let_go = r#"{"metadata": {"finalizers": null}}"#;
+    cluster.kubectl(&[&held[..], &["--type=merge", "-p", let_go]].concat(), None);
+    mended(&cluster, &profile, Elsewhere::ScaleSetRights);
+
+    // The listener keeps the name of what is gone, and ends again and again.
+    kubectl(
+        &cluster,
+        &format!("-n {RUNNERS} delete ephemeralrunnersets --all"),
+    );
+    mended(&cluster, &profile, Elsewhere::ScaleSetListenerCurrent);
+
+    // With `eventual` a changed minimum takes the listener away for as long as there is a runner.
+    scale_controller(&cluster, 0);
+    let argument = r#"[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--update-strategy=eventual"}]"#;
+    let controller = ["-n", SYSTEM, "patch", "deployment", "arc-gha-rs-controller"];
+    cluster.kubectl(
+        &[&controller[..], &["--type=json", "-p", argument]].concat(),
+        None,
+    );
+    scale_controller(&cluster, 1);
+    patch(r#"{"spec": {"minRunners": 2}}"#);
+    let strategy = Elsewhere::ScaleSetUpdateStrategy;
+    broken(&cluster, &profile, Elsewhere::ScaleSetListener);
+    let document = doctor(&cluster, &profile);
+    let listener = check(&document, Elsewhere::ScaleSetListener.id());
+    assert_eq!(listener["follows"], strategy.id(), "{listener}");
+    mended(&cluster, &profile, strategy);
+    cluster.finish();
+}
+
+/// What a check says so many minutes later, by a bundle of now.
+fn later(cluster: &Cluster, profile: &Path, minutes: i64, id: Elsewhere) -> Finding {
+    let path = cluster
+        .file("unused", "")
+        .with_file_name(format!("{}.tar.gz", id.id()));
+    if path.exists() {
+        std::fs::remove_file(&path).unwrap();
+    }
+    let ended = run(cluster, profile, &["--bundle", path.to_str().unwrap()]);
+    assert!(path.exists(), "{}", ended.stderr);
+    let mut seen = unpack(&std::fs::read(&path).unwrap()).unwrap();
+    seen.now += jiff::SignedDuration::from_mins(minutes);
+    let mut findings = judge(&seen, &Choice::default()).into_iter();
+    findings.find(|it| it.id == id.id()).unwrap()
+}
+
+/// Waits until a check is broken later; what it found, and its fix.
+fn broken_later(
+    cluster: &Cluster,
+    profile: &Path,
+    minutes: i64,
+    id: Elsewhere,
+) -> (String, String) {
+    let mut told = None;
+    until(&format!("{} is broken", id.id()), || {
+        if let Verdict::Broken { found, fix, .. } = later(cluster, profile, minutes, id).verdict {
+            told = Some((found, fix));
+        }
+        told.is_some()
+    });
+    told.unwrap()
+}
+
+/// A test does not wait for the minutes after which these count: what is seen now is judged as of later.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn what_lasts_for_minutes_is_mended_by_what_its_finding_says() {
+    let cluster = Cluster::fast();
+    let profile = installed(&cluster);
+    let holds = |minutes: i64, id: Elsewhere| {
+        until(&format!("{} holds", id.id()), || {
+            later(&cluster, &profile, minutes, id).verdict == Verdict::Holds
+        });
+    };
+
+    // Nobody takes the finalizers off what goes. Its root is told, with what mends it.
+    let (stuck, controller) = (
+        Elsewhere::ScaleSetNothingStuck,
+        Elsewhere::ScaleSetControllerRuns,
+    );
+    scale_controller(&cluster, 0);
+    let delete = format!("-n {RUNNERS} delete ephemeralrunners --all");
+    kubectl(&cluster, &format!("{delete} --wait=false"));
+    assert_eq!(later(&cluster, &profile, 9, stuck).verdict, Verdict::Holds);
+    let found = later(&cluster, &profile, 11, stuck);
+    assert_eq!(found.verdict.word(), "broken", "{found:?}");
+    assert_eq!(found.follows, Some(controller.id()));
+    mended(&cluster, &profile, controller);
+    holds(11, stuck);
+
+    // No pod of a runner is admitted, and the controller writes that nowhere.
+    let bare = || cluster.judged(&pod(RUNNERS, &json!({})));
+    kubectl(
+        &cluster,
+        &format!("-n {RUNNERS} create quota none --hard=pods=0"),
+    );
+    until("the quota is in force", || bare().is_err());
+    kubectl(&cluster, &delete);
+    let pods = Elsewhere::ScaleSetRunnerPods;
+    let (found, _) = broken_later(&cluster, &profile, 3, pods);
+    assert!(found.contains("exceeded quota"), "{found}");
+    kubectl(&cluster, &format!("-n {RUNNERS} delete quota none"));
+    all_is_well(&cluster, &profile, pods);
+    holds(3, pods);
+
+    // Its program runs, and has lost GitHub.
+    let github = cluster.world().github();
+    let runners = github.runners();
+    let lost = runners.iter().find(|it| it.scale_set.is_some()).unwrap();
+    assert!(github.set_runner(lost.id, false, false));
+    let online = Elsewhere::ScaleSetRunnersOnline;
+    let (found, fix) = broken_later(&cluster, &profile, 6, online);
+    assert!(found.contains(&lost.name), "{found}");
+    followed(&cluster, &profile, &fix);
+    holds(6, online);
     cluster.finish();
 }
 
@@ -190,7 +358,7 @@ fn what_is_wrong_at_github_is_mended_by_what_its_finding_says() {
     // The server drops the labels, as without its feature flag.
     github.keep_scale_set_labels(false);
     registered_anew(&cluster);
-    let words = "delete the AutoscalingRunnerSet with kubectl";
+    let words = "GitHub sets labels only when a scale set is made";
     asked(
         &cluster,
         &profile,
@@ -217,7 +385,7 @@ fn what_is_wrong_at_github_is_mended_by_what_its_finding_says() {
         words,
         |_| {
             assert!(github.remove_scale_set(other));
-            mended(&cluster, &profile, Elsewhere::ScaleSetRegistered);
+            made_again(&cluster, &profile);
         },
     );
 

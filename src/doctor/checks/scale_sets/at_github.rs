@@ -11,9 +11,9 @@ use crate::{
     },
     profile::Pool,
     resource::scale_sets::{
-        compared::{LabelDifference, MADE_ANEW},
+        compared::{LabelDifference, made_anew},
         objects::{id, name},
-        recorded::{elsewhere, elsewhere_words, way_back},
+        recorded::{elsewhere, elsewhere_words, registered_again, way_back},
     },
 };
 
@@ -60,9 +60,7 @@ pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             found.push(format!(
                 "{scope} has no scale set with the id {id}, that of `{name}`"
             ));
-            fixes.push(format!(
-                "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} runner-scale-set-id-`"
-            ));
+            fixes.push(registered_again(namespace, name));
         }
     }
     Ok(Verdict::unless(&found, &fixes.join("; ")))
@@ -71,7 +69,7 @@ pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let all = known(&facts.at_github)?;
-    let mut found = Vec::new();
+    let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for (pool, set) in sets(snapshot, facts)? {
         let Some(there) = at_github(all, set, &scope_of(snapshot, pool)) else {
             continue;
@@ -80,12 +78,14 @@ pub(super) fn labels(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         let labels = there.labels.iter().map(String::as_str);
         if let Some(words) = LabelDifference::of(&pool.name, &wanted, labels).in_words() {
             found.push(format!("scale set `{}` {words}", pool.name));
+            fixes.push(made_anew(&pool.namespace, &pool.name));
         }
     }
     Ok(Verdict::unless(
         &found,
         &format!(
-            "{MADE_ANEW}. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`"
+            "{}. GitHub Enterprise Server before 3.21 drops labels without the feature flag `DistributedTask.AllowRunnerScaleSetCustomLabels`",
+            fixes.join("; ")
         ),
     ))
 }
@@ -135,6 +135,6 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "where no other cluster uses it, delete it at GitHub; else give the pool another name or group: with one name two clusters fight over its jobs",
+        "where no other cluster uses it, delete it at GitHub (in the settings, under Actions and Runners); else give the pool another name or group: with one name two clusters fight over its jobs",
     ))
 }

@@ -1,12 +1,19 @@
 //! Checks of the runner scale sets. Pure: no I/O.
 
 mod at_github;
+mod controller;
 mod listeners;
+mod objects;
+mod runners;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use at_github::{known_here, labels, registered};
-use listeners::{listener, one_listener, session};
+use controller::{controller_runs, controllers_apart, update_strategy, versions};
+use listeners::{listener, listener_current, one_listener, session};
+use objects::{not_outdated, nothing_stuck, range, rights, secret, there};
+use runners::{runner_pods, runners, runners_online};
 
 use crate::{
     doctor::{
@@ -14,15 +21,7 @@ use crate::{
         snapshot::{ScaleSetFacts, Snapshot},
     },
     profile::Pool,
-    resource::{
-        observed::Readiness,
-        other_controllers::SetController,
-        scale_sets::{
-            objects::{minor, name, set_of, version},
-            registered::{OUTDATED, is_available},
-            runners::failure,
-        },
-    },
+    resource::scale_sets::objects::name,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -51,12 +50,48 @@ pub(crate) const CHECKS: &[Check] = &[
         judge: versions,
     },
     Check {
+        id: "scale-set-update-strategy",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "the controller gives a changed scale set its listener back at once",
+        causes: &["api-server-answers"],
+        judge: update_strategy,
+    },
+    Check {
+        id: "scale-set-there",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "the AutoscalingRunnerSet of each pool exists",
+        causes: &[
+            "api-server-answers",
+            "resources-there",
+            "scale-set-controllers-apart",
+        ],
+        judge: there,
+    },
+    Check {
+        id: "scale-set-range",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "no scale set has a minimum above its maximum",
+        causes: &["api-server-answers"],
+        judge: range,
+    },
+    Check {
         id: "scale-set-secret",
         category: "scale-sets",
         severity: Severity::Required,
         claim: "the Secret that each scale set names exists",
         causes: &["api-server-answers"],
         judge: secret,
+    },
+    Check {
+        id: "scale-set-rights",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "the Role and the RoleBinding by which the controller works for each scale set exist",
+        causes: &["api-server-answers", "resources-there"],
+        judge: rights,
     },
     Check {
         id: "scale-set-not-outdated",
@@ -76,6 +111,7 @@ pub(crate) const CHECKS: &[Check] = &[
             "github-credential",
             "runner-groups",
             "scale-set-secret",
+            "scale-set-rights",
             "scale-set-not-outdated",
             "scale-set-controller-runs",
         ],
@@ -109,12 +145,27 @@ pub(crate) const CHECKS: &[Check] = &[
         causes: &[
             "api-server-answers",
             "scale-set-secret",
+            "scale-set-rights",
             "scale-set-versions",
             "scale-set-not-outdated",
             "scale-set-controller-runs",
+            "scale-set-update-strategy",
             "scale-set-registered",
         ],
         judge: listener,
+    },
+    Check {
+        id: "scale-set-listener-current",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "each listener works for the id and the EphemeralRunnerSet that its scale set has now",
+        causes: &[
+            "api-server-answers",
+            "scale-set-controller-runs",
+            "scale-set-not-outdated",
+            "scale-set-registered",
+        ],
+        judge: listener_current,
     },
     Check {
         id: "scale-set-session",
@@ -124,9 +175,11 @@ pub(crate) const CHECKS: &[Check] = &[
         causes: &[
             "api-server-answers",
             "github-credential",
+            "scale-set-range",
             "scale-set-one-listener",
             "scale-set-registered",
             "scale-set-listener",
+            "scale-set-listener-current",
         ],
         judge: session,
     },
@@ -143,6 +196,35 @@ pub(crate) const CHECKS: &[Check] = &[
         judge: runners,
     },
     Check {
+        id: "scale-set-runner-pods",
+        category: "scale-sets",
+        severity: Severity::Required,
+        claim: "each registered runner of a scale set has a pod",
+        causes: &[
+            "api-server-answers",
+            "scale-set-controller-runs",
+            "scale-set-rights",
+            "scale-set-not-outdated",
+            "runner-pods-admitted",
+        ],
+        judge: runner_pods,
+    },
+    Check {
+        id: "scale-set-runners-online",
+        category: "scale-sets",
+        severity: Severity::Advice,
+        claim: "each runner of a scale set whose pod runs is online at GitHub",
+        causes: &[
+            "api-server-answers",
+            "github-credential",
+            "nodes-reach-server",
+            "probe-connects",
+            "scale-set-registered",
+            "runners-online",
+        ],
+        judge: runners_online,
+    },
+    Check {
         id: "scale-set-nothing-stuck",
         category: "scale-sets",
         severity: Severity::Required,
@@ -151,6 +233,7 @@ pub(crate) const CHECKS: &[Check] = &[
             "api-server-answers",
             "github-credential",
             "scale-set-secret",
+            "scale-set-rights",
             "scale-set-controller-runs",
         ],
         judge: nothing_stuck,
@@ -165,185 +248,36 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// How many seconds a deletion may take: a runner that waits for a job has a reason for it.
-const DELETION_SECONDS: i64 = 600;
-
 fn facts(snapshot: &Snapshot) -> Result<&ScaleSetFacts, Verdict> {
     let facts = snapshot.scale_sets.as_ref();
     facts.ok_or_else(|| Verdict::skipped("no pool is a runner scale set"))
 }
 
-/// The scale sets of the profile that exist, each with its pool; `up` makes those that do not.
+/// The `AutoscalingRunnerSet` of a pool.
+fn set_of_pool<'a>(sets: &'a [Value], pool: &Pool) -> Option<&'a Value> {
+    let is_its = |it: &&Value| {
+        it["metadata"]["namespace"] == pool.namespace.as_str() && name(it) == pool.name
+    };
+    sets.iter().find(is_its)
+}
+
+/// The scale sets of the profile that exist, each with its pool.
 fn sets<'a>(
     snapshot: &'a Snapshot,
     facts: &'a ScaleSetFacts,
 ) -> Result<Vec<(&'a Pool, &'a Value)>, Verdict> {
     let sets = known(&facts.sets)?;
-    let of = |pool: &'a Pool| {
-        let set = sets.iter().find(|it| {
-            it["metadata"]["namespace"] == pool.namespace.as_str() && name(it) == pool.name
-        });
-        set.map(|it| (pool, it))
-    };
+    let of = |pool: &'a Pool| set_of_pool(sets, pool).map(|it| (pool, it));
     Ok(snapshot.profile.scale_set_pools().filter_map(of).collect())
 }
 
-fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let controller = known(&facts.controller)?;
-    let sets = &snapshot.profile.scale_sets;
-    let (namespace, name) = (&sets.namespace, sets.full_name());
-    if controller.is_none() {
-        return Ok(Verdict::broken(
-            format!("Deployment `{namespace}/{name}` does not exist"),
-            "install it with `arcctl up`",
-        ));
-    }
-    Ok(if is_available(controller.as_ref()) {
-        Verdict::Holds
-    } else {
-        Verdict::broken(
-            format!("Deployment `{namespace}/{name}` has no available pod"),
-            format!(
-                "see why: `kubectl -n {namespace} describe deployment {name}`, and its log: `{}`",
-                sets.log_command()
-            ),
-        )
-    })
+/// How many seconds ago a time of an object's metadata was; `None` where it has none.
+fn age(object: &Value, time: &str, now: Timestamp) -> Option<i64> {
+    seconds_since(&object["metadata"][time], now)
 }
 
-fn controllers_apart(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let profile = &snapshot.profile;
-    let all = known(&facts.controllers)?;
-    let others: Vec<&SetController> = all.iter().filter(|it| !it.is_of(profile)).collect();
-    let found: Vec<String> = others
-        .iter()
-        .map(|it| format!("another controller {}", it.words(profile)))
-        .collect();
-    let fixes: Vec<String> = others.iter().map(|it| it.way_out()).collect();
-    Ok(Verdict::unless(&found, &fixes.join("; ")))
-}
-
-fn versions(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let controller = known(&facts.controller)?.as_ref().and_then(version);
-    let Some(controller) = controller.filter(|it| minor(it).is_some()) else {
-        return Ok(Verdict::skipped(
-            "the controller has no label with a version",
-        ));
-    };
-    let mut found = Vec::new();
-    for (pool, set) in sets(snapshot, facts)? {
-        if let Some(its) = version(set)
-            && minor(its).is_some_and(|it| minor(controller) != Some(it))
-        {
-            found.push(format!(
-                "scale set `{}` is of version {its}, its controller of {controller}",
-                pool.name
-            ));
-        }
-    }
-    Ok(Verdict::unless(
-        &found,
-        "the controller deletes such a set: `arcctl up` brings both to `scaleSets.chartVersion`, with the jobs of the set ended first; do not upgrade one chart alone",
-    ))
-}
-
-fn secret(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let secrets = known(&facts.secret_name)?;
-    let mut found = Vec::new();
-    for (pool, _) in sets(snapshot, facts)? {
-        let (namespace, name) = (&pool.namespace, &pool.name);
-        let secret = secrets.get(&format!("{namespace}/{name}"));
-        if let Some(secret) = secret.filter(|it| !it.exists) {
-            found.push(format!(
-                "Secret `{namespace}/{}` of scale set `{name}` does not exist",
-                secret.name
-            ));
-        }
-    }
-    Ok(Verdict::unless(
-        &found,
-        "make it again with `arcctl doctor --fix` or `arcctl up`; without it the controller can neither register nor delete the scale set",
-    ))
-}
-
-fn not_outdated(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let mut found = Vec::new();
-    let mut fix = String::new();
-    for (pool, set) in sets(snapshot, facts)? {
-        if set["status"]["phase"] == OUTDATED {
-            let (namespace, name) = (&pool.namespace, &pool.name);
-            found.push(format!(
-                "scale set `{name}` is Outdated: its controller has removed its runners"
-            ));
-            fix = format!(
-                "set a newer `image` of the pool in the profile and run `arcctl up`; if the image is current, end the state: `kubectl -n {namespace} patch autoscalingrunnerset {name} --subresource=status --type=merge -p '{{\"status\":{{\"phase\":\"\"}}}}'`"
-            );
-        }
-    }
-    Ok(Verdict::unless(&found, &fix))
-}
-
-fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let all = known(&facts.runners)?;
-    for (pool, _) in sets(snapshot, facts)? {
-        let mine = all.iter().filter(|it| {
-            set_of(it) == Some(&pool.name) && it["metadata"]["namespace"] == pool.namespace.as_str()
-        });
-        let of = format!("scale set `{}`", pool.name);
-        if let Some(Readiness::Stuck { reason, hint, .. }) =
-            mine.into_iter().find_map(|it| failure(it, &of))
-        {
-            return Ok(Verdict::broken(reason, hint));
-        }
-    }
-    Ok(Verdict::Holds)
-}
-
-fn nothing_stuck(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    let facts = facts(snapshot)?;
-    let lists = [
-        known(&facts.runners)?,
-        known(&facts.runner_sets)?,
-        known(&facts.listeners)?,
-        known(&facts.sets)?,
-    ];
-    let late = |it: &&Value| {
-        let since = it["metadata"]["deletionTimestamp"].as_str();
-        let since = since.and_then(|it| it.parse::<jiff::Timestamp>().ok());
-        since.is_some_and(|it| snapshot.now.duration_since(it).as_secs() > DELETION_SECONDS)
-    };
-    let words = |it: &Value| {
-        let finalizers = it["metadata"]["finalizers"].as_array();
-        let finalizers: Vec<&str> = finalizers
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        format!(
-            "{} `{}/{}` is held by {}",
-            it["kind"].as_str().unwrap_or("an object"),
-            it["metadata"]["namespace"].as_str().unwrap_or_default(),
-            name(it),
-            finalizers.join(", ")
-        )
-    };
-    let found: Vec<String> = lists
-        .into_iter()
-        .flatten()
-        .filter(late)
-        .map(words)
-        .collect();
-    Ok(Verdict::unless(
-        &found,
-        &format!(
-            "the controller's log has the reason: `{}`; where the pool or the profile goes, `arcctl teardown --force` removes it without the controller",
-            snapshot.profile.scale_sets.log_command()
-        ),
-    ))
+/// How many seconds ago a time was.
+fn seconds_since(time: &Value, now: Timestamp) -> Option<i64> {
+    let time: Timestamp = time.as_str()?.parse().ok()?;
+    Some(now.duration_since(time).as_secs())
 }
