@@ -68,7 +68,7 @@ pub fn cert_manager_chart((major, minor): (u64, u64)) -> Option<&'static str> {
 pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
     let Some(row) = find(what, release) else {
         return vec![format!(
-            "{what} {release} is not in the table of {}, which this arcctl has",
+            "{what} {release} is not in this arcctl's table of {}",
             as_of()
         )];
     };
@@ -82,7 +82,7 @@ pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
             (None, last) => format!("up to {}", last.unwrap_or_default()),
         };
         risks.push(format!(
-            "it is made for Kubernetes {range}, and this cluster has {}.{}",
+            "it supports Kubernetes {range}, and this cluster has {}.{}",
             kubernetes.0, kubernetes.1
         ));
     }
@@ -100,11 +100,11 @@ pub fn eks(kubernetes: Kubernetes, today: Date) -> Option<String> {
     }
     Some(if today < extended {
         format!(
-            "EKS has ended the standard support of Kubernetes {major}.{minor} on {standard}: its extended support costs more, and ends on {extended}"
+            "EKS standard support of Kubernetes {major}.{minor} ended on {standard}; extended support costs more, and ends on {extended}"
         )
     } else {
         format!(
-            "EKS has ended its support of Kubernetes {major}.{minor} on {extended}, and upgrades the control plane by itself"
+            "EKS extended support of Kubernetes {major}.{minor} ended on {extended}; EKS upgrades the control plane automatically"
         )
     })
 }
@@ -149,7 +149,9 @@ mod tests {
         assert!(told((1, 33)).contains("up to 1.26, and this cluster has 1.33"));
         let told = risks("cert-manager", "1.14", (1, 23)).join("\n");
         assert!(told.contains("1.24 to 1.31"), "{told}");
-        assert!(risks("cert-manager", "1.99", (1, 33))[0].contains("is not in the table"));
+        assert!(
+            risks("cert-manager", "1.99", (1, 33))[0].contains("is not in this arcctl's table")
+        );
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl ScaleSet {
         if place.is_none() {
             present.ownership = Ownership::Foreign {
                 evidence: format!(
-                    "GitHub has a runner scale set `{}` that this cluster has not made: {}; with one name two clusters fight over its jobs, so give the pool another name or group, or delete that one where it was made",
+                    "GitHub has a runner scale set `{}` that this cluster has not made: {}; with the same name, two clusters compete for its jobs, so give the pool another name or group, or delete that one where it was created",
                     self.name,
                     found.in_words()
                 ),
@@ -223,7 +223,7 @@ impl ScaleSet {
                 "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
             ),
             format!(
-                "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
+                "register it again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
                 super::objects::ID
             ),
         )

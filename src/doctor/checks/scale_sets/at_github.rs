@@ -61,7 +61,7 @@ pub(super) fn registered(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
                 "{scope} has no scale set with the id {id}, that of `{name}`"
             ));
             fixes.push(format!(
-                "have it registered again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} runner-scale-set-id-`"
+                "register it again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} runner-scale-set-id-`"
             ));
         }
     }
@@ -135,6 +135,6 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "where no other cluster uses it, delete it at GitHub; else give the pool another name or group: with one name two clusters fight over its jobs",
+        "if no other cluster uses it, delete it at GitHub; otherwise give the pool another name or group: with the same name, two clusters compete for its jobs",
     ))
 }

@@ -90,7 +90,7 @@ pub(super) fn listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let log = snapshot.profile.scale_sets.log_command();
     Ok(Verdict::unless(
         &found,
-        &format!("the controller makes it; its log says why it does not: `{log}`"),
+        &format!("the controller creates it; its log has the reason if it does not: `{log}`"),
     ))
 }
 
@@ -116,7 +116,7 @@ pub(super) fn session(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
                             "{reason}, and the listener is not new: it may be restarted again and again"
                         ),
                         format!(
-                            "run `arcctl doctor` again in a minute; `kubectl -n {} logs {}` says what ends it: with `409` another listener has the session",
+                            "run `arcctl doctor` again in a minute; `kubectl -n {} logs {}` shows why it ends: with `409` another listener has the session",
                             snapshot.profile.scale_sets.namespace,
                             name(pod)
                         ),
