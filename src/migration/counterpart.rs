@@ -91,7 +91,7 @@ fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
             }
         }
         differs.push(format!(
-            "its `labels` include those that GitHub adds to other runners automatically: {}",
+            "its `labels` are {}: with those that GitHub adds to other runners automatically",
             pool.labels.join(", ")
         ));
         if architecture.is_none() {
@@ -103,7 +103,7 @@ fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
     } else {
         without_labels(pool);
         differs.push(format!(
-            "it has no labels: only its name selects it, `runs-on: {}` finds it",
+            "it has no labels: only jobs with `runs-on: {}` run on it",
             pool.name
         ));
     }
