@@ -8,14 +8,16 @@ cp "$ARCCTL_SANDBOX_PROFILE" "$folder/arcctl.yaml"
 cd "$folder"
 cat <<'END'
 
-This shell has a simulated cluster without runners, and `arcctl.yaml`, a profile for it. Your own kubeconfig is not used.
+This shell has a simulated cluster without runners, `arcctl.yaml`, a profile for it, and a token in ARCCTL_GITHUB_TOKEN. Your
+own kubeconfig is not used.
 
   arcctl plan        what would be installed
   arcctl up          install it, and wait until the runners are online
   arcctl status      the runners
   arcctl teardown    remove everything
 
-To change the pool, edit `min: 2` in arcctl.yaml, then run `arcctl plan` and `arcctl up` again. `exit` stops the cluster.
+To change the pool, edit arcctl.yaml, for example with `sed -i 's/min: 2/min: 3/' arcctl.yaml`, then run `arcctl plan` and
+`arcctl up` again. `exit` stops the cluster.
 
 END
 # Without the user's own start files: they may set PATH or KUBECONFIG. The exit code is that of the last command typed.
