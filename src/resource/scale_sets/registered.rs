@@ -220,7 +220,7 @@ impl ScaleSet {
         let (namespace, name) = (&self.namespace, &self.name);
         Readiness::stuck(
             format!(
-                "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
+                "GitHub has no runner scale set with the id {id} of AutoscalingRunnerSet `{name}`"
             ),
             format!(
                 "register it again: `kubectl -n {namespace} annotate autoscalingrunnerset {name} {}-`",
@@ -288,7 +288,7 @@ impl ScaleSet {
         if context.kube.get(&secret).await?.is_none() {
             return Ok(Readiness::stuck(
                 format!(
-                    "Secret `{}/{}`, by which the controller registers scale set `{}`, does not exist",
+                    "Secret `{}/{}`, with which the controller registers scale set `{}`, does not exist",
                     self.namespace, self.secret, self.name
                 ),
                 "`arcctl up` makes it again",

@@ -67,13 +67,13 @@ fn chart(profile: &Profile, report: &mut Report) {
     if version < OLDEST_CHART {
         report.error(
             path,
-            format!("chart {shown} is older than 0.14: it gives scale sets no labels, and its listener can stay away after a change of the minimum, as a schedule makes it"),
+            format!("chart {shown} is older than 0.14: it sets no labels on scale sets, and its listener can stay deleted after a change of the minimum, for example by a schedule"),
             tested,
         );
     } else if version == OLDEST_CHART && profile.github.is_enterprise_server() {
         report.error(
             path,
-            format!("chart {shown} acquires no job from a GitHub Enterprise Server"),
+            format!("chart {shown} gets no jobs from GitHub Enterprise Server"),
             tested,
         );
     } else if version < TESTED_CHART {
