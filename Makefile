@@ -1,4 +1,4 @@
-# The two commands of the README are `make demo` and `make test`; neither needs anything done first.
+# The commands of the README are `make demo`, `make sandbox` and `make test`; none needs anything done first.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -10,11 +10,11 @@ bin := $(CARGO_TARGET_DIR)/debug
 
 # Clippy compiles our own crates for the tests: what it has read is what they run, and no dependency is compiled for it
 # alone. It does not optimise as rustc does, so nothing that is measured or released is built with it.
-linted := demo test test-slow build lint unit cluster versions
+linted := demo sandbox test test-slow build lint unit cluster versions
 $(linted): export RUSTC_WORKSPACE_WRAPPER := clippy-driver
 $(linted): export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 
-.PHONY: help demo test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish bench-micro bench-scale deny install dist dist-check
+.PHONY: help demo sandbox test test-slow tools build fmt lint unit cluster docs fuzz versions torture bench bench-publish bench-micro bench-scale deny install dist dist-check
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -25,6 +25,12 @@ demo: ## a bare EKS cluster becomes registered runners and bare again, on this m
 	@tools/install.sh helm3 etcd kubernetes moto
 	@cargo build --locked --workspace --bin arcctl --bin arcctl-sandbox
 	@$(bin)/arcctl-sandbox run --aws -- tools/demo.sh $(bin)
+
+sandbox: ## a shell with arcctl, kubectl, helm and a simulated cluster without runners, to try the guide; `exit` stops it
+	@test -x $(bin)/arcctl || echo "sandbox: the first time builds etcd, Kubernetes, helm and arcctl: tens of minutes on two cores" >&2
+	@tools/install.sh helm3 etcd kubernetes
+	@cargo build --locked --workspace --bin arcctl --bin arcctl-sandbox
+	@$(bin)/arcctl-sandbox run -- tools/sandbox.sh
 
 test: tools lint unit cluster ## what CI runs: six minutes once everything is built
 

@@ -55,15 +55,14 @@ struct Cli {
     command: Command,
 }
 
+// A command without a comment here has its help at its arguments: a comment would replace it, the long description too.
 #[derive(Subcommand)]
 enum Command {
-    /// Look around, ask a few questions, and write a commented profile
     Init(Box<commands::init::InitArgs>),
     /// Show what `up` would change, field by field; write nothing
     Plan(commands::plan::PlanArgs),
     /// Install or update, then wait until the runners are online
     Up(commands::up::UpArgs),
-    /// Check that the runners work, as at the end of `up`; write nothing
     Verify(commands::verify::VerifyArgs),
     /// Show releases, certificate and pools on one screen
     Status(commands::status::StatusArgs),
@@ -71,7 +70,6 @@ enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Find newer runner images, and write them into the profile
     Images(commands::images::ImagesArgs),
-    /// Lock every chart and image by its digest, in `arcctl.lock` beside the profile
     Lock(commands::lock::LockArgs),
     /// Put every chart and image of the profile into one file, and push it to a registry
     Bundle(commands::bundle::BundleArgs),
@@ -79,13 +77,9 @@ enum Command {
     Schedule(commands::schedule::ScheduleArgs),
     /// Run a job on each pool: dispatch the workflow that `render` writes, and follow it
     Smoke(commands::smoke::SmokeArgs),
-    /// Write everything as files, for people, Flux or Argo CD
     Render(commands::render::RenderArgs),
-    /// Move a pool to the other mode: a new pool beside it, proven, then the old one drained and removed
     Migrate(Box<commands::migrate::MigrateArgs>),
-    /// Upgrade cert-manager, the controllers and the runners, one proven step at a time
     Upgrade(Box<commands::upgrade::UpgradeArgs>),
-    /// Go back to the versions before the last upgrade
     Rollback(commands::upgrade::RollbackArgs),
     /// Drain the runners, deregister them, and delete what arcctl owns
     Teardown(commands::teardown::TeardownArgs),

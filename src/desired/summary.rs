@@ -58,7 +58,7 @@ impl fmt::Display for Group {
             Self::Controller => formatter.write_str("Controller"),
             Self::Monitoring => formatter.write_str("Monitoring"),
             Self::Pool(name) => write!(formatter, "Pool {name}"),
-            Self::Lock => formatter.write_str("Different from the lock"),
+            Self::Lock => formatter.write_str("Differences from the lock"),
         }
     }
 }

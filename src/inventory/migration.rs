@@ -87,7 +87,7 @@ fn stored(secret: &Value, key: &str) -> Result<Option<Pool>, String> {
     // Not the parser's own words: they may quote a value.
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|_| format!("key `{key}` has no pool of this version of arcctl"))
+        .map_err(|_| format!("key `{key}` has no pool that this version of arcctl can read"))
 }
 
 fn unreadable(target: &Target, cause: &str) -> Error {
@@ -97,7 +97,7 @@ fn unreadable(target: &Target, cause: &str) -> Error {
     )
     .object(target.to_string().replace('`', ""))
     .cause(cause)
-    .hint("it may be of a newer arcctl; or delete the Secret: then the old pool is that of the profile")
+    .hint("use the version of arcctl that wrote it; or delete the Secret: arcctl then takes the old pool from the profile")
 }
 
 /// Records a migration, before anything is made for it: the inventory first, which knows the Secret before it exists. Without

@@ -74,14 +74,11 @@ pub fn counterpart(from: &Pool, wish: &Wish<'_>) -> Result<Counterpart> {
 
 fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
     if pool.scaling.take().is_some() {
-        differs.push(
-            "it has no `scaling`: GitHub tells it of each job, which gets a runner, up to `max`"
-                .to_owned(),
-        );
+        differs.push("it has no `scaling`: each job gets its own runner, up to `max`".to_owned());
     }
     if pool.container_mode == ContainerMode::DindInRunner {
         pool.container_mode = ContainerMode::Dind;
-        differs.push("its docker daemon has a container of its own (`dind`)".to_owned());
+        differs.push("its docker daemon runs in a separate container (`dind`)".to_owned());
     }
     if labels {
         let architecture = architecture(pool);
@@ -94,19 +91,19 @@ fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
             }
         }
         differs.push(format!(
-            "it lists the labels that GitHub gives to other runners by itself: {}",
+            "its `labels` are {}: with those that GitHub adds to other runners automatically",
             pool.labels.join(", ")
         ));
         if architecture.is_none() {
             differs.push(
-                "the architecture of its nodes is not known: add `x64` or `arm64` to its `labels` where workflows ask for it"
+                "the architecture of its nodes is not known: add `x64` or `arm64` to its `labels` if workflows use it"
                     .to_owned(),
             );
         }
     } else {
         without_labels(pool);
         differs.push(format!(
-            "it has no label but its name: only `runs-on: {}` finds it",
+            "it has no labels: only jobs with `runs-on: {}` run on it",
             pool.name
         ));
     }
@@ -136,14 +133,14 @@ fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
     if !pool.labels.iter().any(|it| it.eq_ignore_ascii_case(old)) {
         pool.labels.push(old.to_owned());
         differs.push(format!(
-            "it has the label `{old}`, so that `runs-on: {old}` finds it too"
+            "it has the label `{old}`, so that jobs with `runs-on: {old}` run on it too"
         ));
     }
     // Both pools have all other labels: a job that tries the new one must not run on the old one.
     let has = |label: &str| pool.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
     if !has(&pool.name) {
         differs.push(format!(
-            "it has its own name as a label: `runs-on: [self-hosted, {}]` finds it alone",
+            "it has its own name as a label: `runs-on: [self-hosted, {}]` selects only this pool",
             pool.name
         ));
         pool.labels.push(pool.name.clone());
@@ -160,7 +157,7 @@ fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
             scale_down_delay: None,
         });
         differs.push(
-            "it scales by the share of busy runners (`PercentageRunnersBusy`): change `scaling` as you like"
+            "it scales by the percentage of busy runners (`PercentageRunnersBusy`): change `scaling` if you want another metric"
                 .to_owned(),
         );
     }
@@ -204,14 +201,14 @@ fn image(from: &Pool, wish: &Wish<'_>) -> Result<String> {
             ErrorKind::Usage,
             System::Profile,
             format!(
-                "the image `{}` of pool `{}` does not run in the other mode, and which one does is not known",
+                "the image `{}` of pool `{}` does not work in the other mode, and arcctl knows no image to replace it",
                 from.image, from.name
             ),
         )
         .object(format!("pool `{}`", from.name))
         .hint(match wish.mode {
-            Mode::ScaleSet => "give an image made from `ghcr.io/actions/actions-runner` with --image",
-            Mode::RunnerDeployment => "give an image made from `summerwind/actions-runner` with --image",
+            Mode::ScaleSet => "set --image to an image built from `ghcr.io/actions/actions-runner`",
+            Mode::RunnerDeployment => "set --image to an image built from `summerwind/actions-runner`",
         }));
     };
     Ok(match wish.mode {

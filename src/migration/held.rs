@@ -59,13 +59,13 @@ pub fn refuse_outgoing(
             ErrorKind::Refused,
             System::Kubernetes,
             format!(
-                "`scaleSets.chartVersion: {}` ends scale set `{name}`, which a migration keeps and this profile does not have",
+                "`scaleSets.chartVersion: {}` would delete scale set `{name}`, which a migration keeps and this profile does not have",
                 profile.scale_sets.chart_version
             ),
         )
         .object(&id)
         .hint(format!(
-            "end the migration with the version from before: `{}` goes on, `{}` goes back; or use the profile with both pools",
+            "end the migration first, with the previous version: `{}` finishes it, `{}` undoes it; or use the profile with both pools",
             holder.forth(),
             holder.back()
         )));

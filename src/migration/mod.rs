@@ -133,7 +133,7 @@ pub fn migration(
             "no migration of pool `{}` is in progress",
             asked.pool
         ))
-        .hint("one that has ended is taken back by another one, from the new pool: `arcctl migrate NEW --to MODE`"));
+        .hint("to undo a migration that has ended, migrate the new pool: `arcctl migrate NEW --to MODE`"));
     };
     let to = asked
         .name
@@ -163,16 +163,16 @@ fn fits(from: &Pool, to: &str, there: Option<&Pool>, mode: Mode) -> Result<()> {
     let own = &from.name;
     if from.mode == mode {
         return Err(
-            usage(&format!("pool `{own}` has the mode {} already", word(mode)))
+            usage(&format!("pool `{own}` already has mode {}", word(mode)))
                 .hint("`arcctl status` shows the mode of each pool"),
         );
     }
     if to.len() > LONGEST_NAME {
         return Err(usage(&format!(
-            "the new pool would be called `{to}`, which has {} characters: a name has at most {LONGEST_NAME}, and that of a scale set at most 45",
+            "the name of the new pool, `{to}`, has {} characters: a pool's name has at most {LONGEST_NAME}",
             to.len()
         ))
-        .hint("give it a shorter one with --name"));
+        .hint("set a shorter name with --name"));
     }
     match there {
         Some(there) if there.mode != mode || there.namespace != from.namespace => {
@@ -207,13 +207,13 @@ fn in_progress(other: &Migration) -> Error {
         ErrorKind::Refused,
         System::Kubernetes,
         format!(
-            "another migration is in progress: of pool `{}` to `{}`",
+            "another migration is in progress: pool `{}` to `{}`",
             other.from.name, other.to
         ),
     )
     .object(format!("pool `{}`", other.from.name))
     .hint(format!(
-        "end it first: `{}` goes on, `{}` goes back",
+        "end it first: `{}` finishes it, `{}` undoes it",
         other.forth(),
         other.back()
     ))
@@ -280,13 +280,13 @@ impl Migration {
             ErrorKind::InvalidProfile,
             System::Profile,
             format!(
-                "the profile has neither pool `{}` nor pool `{}`, between which a migration is in progress",
+                "a migration from pool `{}` to pool `{}` is in progress, and the profile has neither of them",
                 self.from.name, self.to
             ),
         )
         .object(format!("profile `{}`", profile.name))
         .hint(format!(
-            "put `{}` back, and run the same command again",
+            "add `{}` to the profile again, and run the same command",
             self.from.name
         ))
     }
@@ -317,14 +317,16 @@ impl Migration {
     pub fn notice(&self) -> String {
         let (old, new) = (&self.from.name, &self.to);
         let stage = match self.stage {
-            Stage::Beside => "both are kept",
-            Stage::Removing => "the old one is being removed",
-            Stage::Restoring => "it goes back, and both are kept until the old one is proven",
-            Stage::Back if self.was_there => "it goes back, and both are kept",
-            Stage::Back => "it goes back, and the new one is being removed",
+            Stage::Beside => "both pools are kept",
+            Stage::Removing => "the old pool is being removed",
+            Stage::Restoring => {
+                "it is being undone, and both pools are kept until the old one is verified"
+            }
+            Stage::Back if self.was_there => "it is being undone, and both pools are kept",
+            Stage::Back => "it is being undone, and the new pool is being removed",
         };
         format!(
-            "pool `{old}` ({}) is being migrated to `{new}` ({}), and {stage}: `{}` goes on, `{}` goes back",
+            "pool `{old}` ({}) is being migrated to `{new}` ({}); {stage}: `{}` finishes the migration, `{}` undoes it",
             word(self.from.mode),
             word(self.mode),
             self.forth(),

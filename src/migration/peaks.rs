@@ -73,19 +73,19 @@ impl Peaks {
     /// The peaks in words.
     pub fn text(&self, old: &Pool, new: &Pool) -> String {
         let text = format!(
-            "runners at most: {} now, {} while both pools are there, {} afterwards",
+            "maximum number of runners: {} now, {} while both pools exist, {} afterwards",
             self.before, self.between, self.after
         );
         let (now, then) = (runners(old, EXAMPLE), runners(new, EXAMPLE));
-        let example = format!("with {EXAMPLE} jobs there are {now} now and {then} then");
+        let example = format!("with {EXAMPLE} jobs: {now} runners now, {then} then");
         let (count, name) = (self.difference.abs(), &new.name);
         match self.difference {
             0 => text,
             1.. => format!(
-                "{text}; with the same jobs up to {count} more, since `min` of a scale set counts idle runners ({example}): lower `min` or `max` of `{name}` if that is too much"
+                "{text}; with the same jobs up to {count} more, because `min` of a scale set counts idle runners ({example}): lower `min` or `max` of `{name}` if that is too many"
             ),
             _ => format!(
-                "{text}; with the same jobs up to {count} fewer, since `min` counts busy runners too ({example}): raise `min` of `{name}` if jobs then wait"
+                "{text}; with the same jobs up to {count} fewer, because `min` also counts busy runners ({example}): raise `min` of `{name}` if jobs then wait"
             ),
         }
     }
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(peaks.difference, 0);
         assert_eq!(
             peaks.text(&old, &new),
-            "runners at most: 4 now, 8 while both pools are there, 4 afterwards"
+            "maximum number of runners: 4 now, 8 while both pools exist, 4 afterwards"
         );
     }
 

@@ -35,7 +35,7 @@ impl File<'_> {
         let by_hand = || {
             let entry = entry(pool).unwrap_or_default();
             format!(
-                "put it below `pools` by hand, and run the same command again:\n{}",
+                "add it under `pools` by hand, and run the same command again:\n{}",
                 indented(&entry)
             )
         };
@@ -89,7 +89,7 @@ impl File<'_> {
         .object(self.name)
         .cause(why)
         .hint(format!(
-            "change the old pool so that its keys have a counterpart; or write pool `{}` yourself, beside the old one, and run the same command again (docs/scale-sets.md has the differences)",
+            "change the keys of the old pool that the other mode does not support; or add pool `{}` to the profile yourself, and run the same command again (docs/scale-sets.md lists the differences)",
             pool.name
         ))
     }

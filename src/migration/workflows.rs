@@ -36,11 +36,11 @@ impl Workflows {
         let runs_on = &self.runs_on;
         let change = if self.lost.is_empty() {
             format!(
-                "no workflow has to change: `{new}` has every label of `{old}`, and jobs that ask for them run on both; `runs-on: {runs_on}` means the new pool alone"
+                "no workflow needs a change: `{new}` has all labels of `{old}`, and jobs with these labels run on both pools; `runs-on: {runs_on}` selects only the new pool"
             )
         } else {
             format!(
-                "jobs that ask for {} find no runner once `{old}` is gone: let these workflows say `runs-on: {runs_on}`",
+                "jobs with the label {} find no runner after `{old}` is removed: change their workflows to `runs-on: {runs_on}`",
                 listed(&self.lost)
             )
         };

@@ -69,11 +69,11 @@ async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
         }
         Consequence::Runners { namespace, pool } => runners(context, namespace, pool).await?,
         Consequence::Minor { from, to } => format!(
-            "{from} -> {to} is another minor version, whose controller deletes the scale sets of the earlier one, so in this order: they end, the CRDs change, the controller changes, they are made again"
+            "{from} -> {to} is another minor version, whose controller deletes the scale sets of the earlier one, so the order is: delete the scale sets, change the CRDs, change the controller, create the scale sets again"
         ),
         Consequence::Quiet { namespace, pool } => quiet(context, namespace, pool).await?,
         Consequence::Gap { until } => format!(
-            "after that no runner until `{until}` has made it again: for as long as the CRDs, the controller and helm take; the run ends with the seconds"
+            "after that there is no runner until `{until}` has created it again: as long as the CRDs, the controller and helm take; the run reports the seconds at its end"
         ),
     })
 }
@@ -90,13 +90,13 @@ async fn quiet(context: &Context, namespace: &str, pool: &str) -> Result<String>
 fn ended(runners: usize, busy: usize, limit: &str) -> String {
     let jobs = match busy {
         0 => "no job runs now".to_owned(),
-        1 => format!("1 job runs now, and ends first (for at most {limit}, `timeouts.drain`)"),
+        1 => format!("1 job runs now, and finishes first (for at most {limit}, `timeouts.drain`)"),
         busy => {
-            format!("{busy} jobs run now, and end first (for at most {limit}, `timeouts.drain`)")
+            format!("{busy} jobs run now, and finish first (for at most {limit}, `timeouts.drain`)")
         }
     };
     format!(
-        "takes no new job: they wait at GitHub; ends {}; {jobs}",
+        "takes no new jobs, which wait at GitHub; ends {}; {jobs}",
         count(runners, "runner")
     )
 }
@@ -174,10 +174,10 @@ mod tests {
     fn the_jobs_that_hold_an_upgrade_up_are_counted() {
         assert_eq!(
             ended(2, 0, "10m"),
-            "takes no new job: they wait at GitHub; ends 2 runners; no job runs now"
+            "takes no new jobs, which wait at GitHub; ends 2 runners; no job runs now"
         );
         assert!(ended(2, 1, "10m").ends_with(
-            "ends 2 runners; 1 job runs now, and ends first (for at most 10m, `timeouts.drain`)"
+            "ends 2 runners; 1 job runs now, and finishes first (for at most 10m, `timeouts.drain`)"
         ));
         assert!(ended(3, 2, "1h").contains("2 jobs run now"));
     }

@@ -35,7 +35,7 @@ fn step(difference: &Difference) -> Step {
         adopts: false,
         ready: false,
         proof: false,
-        note: Some("not as in the lock".into()),
+        note: Some("differs from the lock".into()),
         consequences: Vec::new(),
         summary: Summary {
             group: Group::Lock,

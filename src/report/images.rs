@@ -227,7 +227,7 @@ mod tests {
                 pool(
                     "own",
                     "a/b:mine",
-                    Found::Unknown("its tag names no version".into()),
+                    Found::Unknown("its tag contains no version".into()),
                 ),
             ],
         }
@@ -258,6 +258,9 @@ mod tests {
         assert_eq!(pool["from"]["days"], 130);
         assert_eq!(pool["to"]["released"], "2026-10-23");
         assert_eq!(document["pools"][1]["from"]["released"], Value::Null);
-        assert_eq!(document["pools"][2]["reason"], "its tag names no version");
+        assert_eq!(
+            document["pools"][2]["reason"],
+            "its tag contains no version"
+        );
     }
 }

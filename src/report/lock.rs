@@ -94,7 +94,7 @@ impl LockReport {
             );
         }
         if !self.differences.is_empty() {
-            line(&mut text, "Different from the lock");
+            line(&mut text, "Differences from the lock");
             for difference in &self.differences {
                 line(
                     &mut text,
@@ -114,11 +114,11 @@ impl LockReport {
         let charts = count(lock.charts.len(), "chart");
         let all = format!("{charts} and {}", count(lock.images.len(), "image"));
         match (self.checked, self.differences.len(), self.written) {
-            (true, 0, _) => format!("{all} are as in {}.", self.file),
+            (true, 0, _) => format!("{all} match {}.", self.file),
             (true, 1, _) => format!("1 difference from {}.", self.file),
             (true, count, _) => format!("{count} differences from {}.", self.file),
             (false, _, true) => format!("{all} locked in {}.", self.file),
-            (false, 0, false) => format!("{all} are as in {}; it was not written.", self.file),
+            (false, 0, false) => format!("{all} match {}; the file is unchanged.", self.file),
             (false, _, false) => format!("{} was not written.", self.file),
         }
     }
@@ -138,7 +138,7 @@ const fn sign(kind: Kind) -> &'static str {
 fn with(found: &str, publisher: Option<Publisher>) -> String {
     match publisher {
         Some(publisher) => format!("{found}; {}", publisher.words()),
-        None => format!("{found}; whether the publisher signs is not known"),
+        None => format!("{found}; not known if the publisher signs it"),
     }
 }
 
@@ -238,8 +238,8 @@ mod tests {
         let text = report.text();
         for part in [
             "  cert-manager v1.21.1  https://charts.jetstack.io\n    archive     sha256:01\n",
-            "    provenance  not checked: no keyring is named; the publisher signs with a provenance file (cert-manager.io/",
-            "  docker:28-dind\n    digest      sha256:03  linux/amd64\n    signature   not checked; whether the publisher signs is not known\n",
+            "    provenance  not checked: no keyring is set; the publisher signs with a provenance file (cert-manager.io/",
+            "  docker:28-dind\n    digest      sha256:03  linux/amd64\n    signature   not checked; not known if the publisher signs it\n",
             "  ~ the tag of image `docker:28-dind` has moved: sha256:00 in the lock, sha256:03 at the registry\n",
             "\n1 difference from arcctl.lock.\n",
         ] {

@@ -89,7 +89,7 @@ impl Migrated {
     pub fn summary(&self, migration: &Migration, new: &Pool) -> String {
         let (old, file) = (&migration.from, &self.file);
         let mut lines = vec![format!(
-            "pool `{}` ({}) moves to `{}` ({}): the new one is made beside it and proven; then the old one ends its jobs and is removed. `{file}` gets the new pool, and loses the old one at the end.",
+            "pool `{}` ({}) moves to `{}` ({}): the new pool is created and verified; then the old pool finishes its jobs and is removed. `{file}` gets the new pool now, and loses the old one at the end.",
             old.name,
             word(old.mode),
             new.name,
@@ -106,7 +106,7 @@ impl Migrated {
     pub fn text(&self) -> String {
         let seconds = self.elapsed.as_secs_f64();
         let Some(migration) = &self.migration else {
-            return format!("pool `{}` is migrated already\n", self.pool);
+            return format!("pool `{}` is already migrated\n", self.pool);
         };
         let (old, new) = (&migration.from.name, &migration.to);
         if self.changes.is_some() || self.declined {
@@ -117,9 +117,9 @@ impl Migrated {
                 format!("pool `{old}` is as before, and `{new}` stays, {seconds:.1} s\n")
             }
             None if migration.stage == Stage::Back => {
-                format!("pool `{old}` is as before, and `{new}` is gone, {seconds:.1} s\n")
+                format!("pool `{old}` is as before, and `{new}` is removed, {seconds:.1} s\n")
             }
-            None => format!("pool `{new}` is in place of `{old}`, {seconds:.1} s\n"),
+            None => format!("pool `{new}` has replaced `{old}`, {seconds:.1} s\n"),
             Some(_) => format!("{}\n", migration.notice()),
         }
     }
@@ -155,16 +155,16 @@ mod tests {
     #[test]
     fn the_end_says_which_pool_is_there() {
         let text = |stage, at| migrated(stage, at).text();
-        assert!(text(None, Stage::Removing).starts_with("pool `basic-ss` is in place of `basic`"));
+        assert!(text(None, Stage::Removing).starts_with("pool `basic-ss` has replaced `basic`"));
         assert!(text(None, Stage::Back).starts_with("pool `basic` is as before"));
         let restoring = text(Some(Stage::Restoring), Stage::Restoring);
         assert!(
-            restoring.contains("both are kept until the old one is proven"),
+            restoring.contains("both pools are kept until the old one is verified"),
             "{restoring}"
         );
         let both = text(Some(Stage::Beside), Stage::Beside);
         assert!(
-            both.contains("`arcctl migrate basic --back` goes back"),
+            both.contains("`arcctl migrate basic --back` undoes it"),
             "{both}"
         );
         assert_eq!(

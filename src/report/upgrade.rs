@@ -120,12 +120,12 @@ impl Upgraded {
         }
         lines.extend(self.eks.iter().chain(&self.apis).cloned());
         lines.push(format!(
-            "each step is proven before the next one; if a proof fails, all versions from before come back. The cluster keeps a backup for `{}`; `{}` gets the versions at the end.",
+            "arcctl verifies each step before the next one, and restores all previous versions if a check fails. The cluster keeps a backup for `{}`; `{}` gets the new versions at the end.",
             crate::upgrade::BACK,
             self.file
         ));
         lines.push(format!(
-            "what is said of versions is of {}",
+            "the notes on versions are of {}",
             compatibility::as_of()
         ));
         lines.join("\n")
@@ -138,14 +138,14 @@ impl Upgraded {
             return String::new();
         }
         let Some(upgrade) = &self.upgrade else {
-            return "nothing to upgrade: every version is as wanted\n".to_owned();
+            return "nothing to upgrade: the wanted versions are installed\n".to_owned();
         };
         let what = upgrade.text();
         if self.went_back {
-            return format!("back at the versions before ({what}), {seconds:.1} s\n");
+            return format!("rolled back to the previous versions ({what}), {seconds:.1} s\n");
         }
         format!(
-            "upgraded and proven: {what}, {seconds:.1} s; `{}` goes back\n",
+            "upgraded and verified: {what}, {seconds:.1} s; `{}` undoes it\n",
             crate::upgrade::BACK
         )
     }
@@ -196,7 +196,7 @@ mod tests {
             "       - its chart no longer lets",
             "  3. pool `a/one` first: r:1 -> r:2",
             "  4. pool `a/two`: r:1 -> r:2",
-            "`arcctl.yaml` gets the versions at the end",
+            "`arcctl.yaml` gets the new versions at the end",
         ] {
             assert!(path.contains(part), "{part}: {path}");
         }
@@ -224,7 +224,11 @@ mod tests {
             "{text}"
         );
         upgraded.went_back = true;
-        assert!(upgraded.text().starts_with("back at the versions before"));
+        assert!(
+            upgraded
+                .text()
+                .starts_with("rolled back to the previous versions")
+        );
         assert!(Upgraded::default().text().starts_with("nothing to upgrade"));
         assert_eq!(upgraded.document()["steps"][0]["done"], false);
     }

@@ -150,7 +150,7 @@ async fn prove(session: &Session, limit: &RunLimit) -> Result<()> {
     let (to_pull, context) = (&session.to_pull, &session.context);
     let proof = to_pull.prove(context);
     let proven = limit
-        .within("pulling each image in the cluster, as a proof", proof)
+        .within("checking that the cluster can pull each image", proof)
         .await;
     if proven.is_err() {
         to_pull.withdraw(context).await;

@@ -13,7 +13,7 @@ pub(super) fn in_itself(pod: &Value) -> Option<String> {
     let spec = &pod["spec"];
     let scheduler = spec["schedulerName"].as_str().filter(|it| !it.is_empty());
     if let Some(other) = scheduler.filter(|it| *it != "default-scheduler") {
-        return Some(format!("the scheduler `{other}` places it"));
+        return Some(format!("the scheduler `{other}` schedules it"));
     }
     let has = |value: &Value| !list(value).is_empty();
     let is_hard = |it: &Value| it["whenUnsatisfiable"] != "ScheduleAnyway";

@@ -97,7 +97,7 @@ pub(crate) async fn find(
 fn comparable<'a>(profile: &Profile, pool: &'a Pool) -> Result<Comparable<'a>, &'static str> {
     let image = Image::parse(&pool.image).ok_or("it is not an image reference")?;
     let tag = image.tag.ok_or("it has no tag")?;
-    Flavour::of(tag).ok_or("its tag names no version of the runner")?;
+    Flavour::of(tag).ok_or("its tag contains no runner version")?;
     let pulled = mirrored(profile.images.as_ref(), &pool.image);
     let pulled = Image::parse(&pulled).ok_or("its mirror is not an image reference")?;
     Ok(Comparable {
@@ -197,7 +197,7 @@ impl Known<'_> {
     pub(super) fn advised(&self, error: Error, address: &Address) -> Error {
         match self.of_machine.iter().find_map(|it| it.helper(address)) {
             Some(program) if error.kind == ErrorKind::Unauthorized => error.hint(format!(
-                "docker's login for `{}` is with the credential helper `docker-credential-{program}`, and arcctl starts no credential helper: name a Secret in `images.pullSecrets` of the profile, or name a directory in DOCKER_CONFIG whose config.json has the login itself in `auths`",
+                "docker keeps the login for `{}` in the credential helper `docker-credential-{program}`, which arcctl does not run: name a Secret in `images.pullSecrets` of the profile, or set DOCKER_CONFIG to a directory whose config.json has the login in `auths`",
                 address.host
             )),
             _ => error,

@@ -11,7 +11,7 @@ pub(crate) fn write(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = |cause: &dyn std::fmt::Display| {
         Error::failed(
             System::Local,
-            format!("cannot write `{}`; it is as it was", path.display()),
+            format!("cannot write `{}`; the file is unchanged", path.display()),
         )
         .object(path.display())
         .cause(cause)

@@ -95,7 +95,7 @@ impl Part {
     pub fn manifest(&self, place: Place<'_>, began: &str) -> Result<Value> {
         let id = self.id(place);
         let packed = packed(&self.content).map_err(|cause| {
-            Error::failed(System::Local, format!("cannot pack the backup `{id}`"))
+            Error::failed(System::Local, format!("cannot compress the backup `{id}`"))
                 .object(&id)
                 .cause(cause)
                 .hint("run the same command again")
@@ -104,7 +104,7 @@ impl Part {
             return Err(Error::failed(
                 System::Local,
                 format!(
-                    "the backup of `{}` has {} KiB, and an object has room for {}",
+                    "the backup of `{}` has {} KiB, and an object holds at most {}",
                     self.of,
                     packed.len() / 1024,
                     MOST_BYTES / 1024

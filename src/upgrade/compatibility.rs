@@ -69,7 +69,7 @@ pub fn cert_manager_chart((major, minor): (u64, u64)) -> Option<&'static str> {
 pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
     let Some(row) = find(what, release) else {
         return vec![format!(
-            "{what} {release} is not in the table of {}, which this arcctl has",
+            "{what} {release} is not in this arcctl's table of {}",
             as_of()
         )];
     };
@@ -83,7 +83,7 @@ pub fn risks(what: &str, release: &str, kubernetes: Kubernetes) -> Vec<String> {
             (None, last) => format!("up to {}", last.unwrap_or_default()),
         };
         risks.push(format!(
-            "it is made for Kubernetes {range}, and this cluster has {}.{}",
+            "it supports Kubernetes {range}, and this cluster has {}.{}",
             kubernetes.0, kubernetes.1
         ));
     }
@@ -127,15 +127,15 @@ impl EksSupport {
         Some(if left > 0 {
             let s = if left == 1 { "" } else { "s" };
             format!(
-                "EKS ends the standard support of Kubernetes {major}.{minor} on {standard}, in {left} day{s}: from then on the cluster costs more, or EKS upgrades its control plane, as the cluster's upgrade policy says"
+                "EKS standard support of Kubernetes {major}.{minor} ends on {standard}, in {left} day{s}: from then on the cluster costs more, or EKS upgrades its control plane, depending on the cluster's upgrade policy"
             )
         } else if today < *extended {
             format!(
-                "EKS has ended the standard support of Kubernetes {major}.{minor} on {standard}: its extended support costs more, and ends on {extended}"
+                "EKS standard support of Kubernetes {major}.{minor} ended on {standard}; extended support costs more, and ends on {extended}"
             )
         } else {
             format!(
-                "EKS has ended its support of Kubernetes {major}.{minor} on {extended}, and upgrades the control plane by itself"
+                "EKS extended support of Kubernetes {major}.{minor} ended on {extended}; EKS upgrades the control plane automatically"
             )
         })
     }
@@ -197,7 +197,9 @@ mod tests {
         assert!(told((1, 33)).contains("up to 1.26, and this cluster has 1.33"));
         let told = risks("cert-manager", "1.14", (1, 23)).join("\n");
         assert!(told.contains("1.24 to 1.31"), "{told}");
-        assert!(risks("cert-manager", "1.99", (1, 33))[0].contains("is not in the table"));
+        assert!(
+            risks("cert-manager", "1.99", (1, 33))[0].contains("is not in this arcctl's table")
+        );
     }
 
     #[test]
@@ -209,7 +211,7 @@ mod tests {
         assert!(last.contains("in 1 day: "), "{last}");
         // It is paid from the beginning of the day on.
         let first = eks((1, 33), date(2026, 7, 29)).unwrap();
-        assert!(first.contains("has ended the standard support"), "{first}");
+        assert!(first.contains("ended on 2026-07-29"), "{first}");
         let extended = eks((1, 33), date(2026, 11, 27)).unwrap();
         assert!(extended.contains("ends on 2027-07-29"), "{extended}");
         let over = eks((1, 30), date(2026, 11, 27)).unwrap();

@@ -166,8 +166,8 @@ impl Upgrade {
     /// That it is in progress, and what to run, for other commands.
     pub fn notice(&self) -> String {
         let stage = match self.stage {
-            Stage::Back => format!("goes back: `{BACK}` goes on"),
-            _ => format!("is not finished: `{FORTH}` goes on, `{BACK}` goes back"),
+            Stage::Back => format!("is being rolled back: `{BACK}` continues it"),
+            _ => format!("is not finished: `{FORTH}` continues it, `{BACK}` undoes it"),
         };
         format!("the upgrade of {} ({}) {stage}", self.began, self.text())
     }
@@ -190,7 +190,7 @@ impl Upgrade {
             ErrorKind::Refused,
             System::Helm,
             format!(
-                "the upgrade of {} made {} {version}, and now it is {there}: something else has changed it since",
+                "the upgrade of {} installed {} {version}, and now it is {there}: somebody else has changed it since",
                 self.began,
                 component.word()
             ),
@@ -269,7 +269,7 @@ fn not_installed(component: Component, version: &str) -> Error {
     versions::usage(&format!(
         "`--to {word}={version}`: this profile has not installed {word}"
     ))
-    .hint("leave it out; what somebody else has installed, they upgrade")
+    .hint("leave it out of `--to`: arcctl upgrades only what this profile has installed")
 }
 
 #[cfg(test)]

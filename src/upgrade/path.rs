@@ -49,12 +49,12 @@ impl Step {
             }
             Component::Controller => compatibility::risks(word, &self.to, kubernetes),
             Component::ScaleSets if is_other_minor(&self.from, &self.to) => vec![
-                "another minor version: each scale set ends its jobs, goes, and is made anew; jobs wait at GitHub meanwhile"
+                "another minor version: each scale set finishes its jobs, is deleted, and is created again; new jobs wait at GitHub meanwhile"
                     .to_owned(),
             ],
             Component::ScaleSets => Vec::new(),
             Component::Runner => {
-                vec!["the runners of these pools are replaced; busy ones end their jobs first".to_owned()]
+                vec!["the runners of these pools are replaced; busy ones finish their jobs first".to_owned()]
             }
         }
     }
@@ -124,17 +124,17 @@ fn between(component: Component, from: &str, to: &str) -> Result<Vec<String>> {
 fn older(component: Component, from: &str, to: &str) -> Error {
     let word = component.word();
     usage(&format!(
-        "{word} is {from}, and {to} is older: an upgrade does not go back"
+        "{word} {to} is older than the installed {from}: an upgrade does not downgrade"
     ))
     .hint("`arcctl rollback` goes back to the versions before the last upgrade")
 }
 
 fn no_way(from: &str, to: &str, missing: &str) -> Error {
     usage(&format!(
-        "the way from cert-manager {from} to {to} is not known: {missing} is not in the table of {}, which this arcctl has",
+        "there is no known upgrade path from cert-manager {from} to {to}: {missing} is not in this arcctl's table of {}",
         compatibility::as_of()
     ))
-    .hint("take a newer arcctl, or name a version on the way: `--to cert-manager=VERSION`")
+    .hint("use a newer arcctl, or name a version on the path: `--to cert-manager=VERSION`")
 }
 
 /// The steps of the images: one pool, unless one `has_tried` it, then the others.

@@ -181,12 +181,12 @@ pub fn asked(values: &[String]) -> Result<BTreeMap<Component, String>> {
         let (word, version) = value.split_once('=').unwrap_or((value, ""));
         let component = all.into_iter().find(|it| it.word() == word);
         let (Some(component), false) = (component, version.is_empty()) else {
-            return Err(usage(&format!("`--to {value}` is not understood")).hint(
+            return Err(usage(&format!("invalid value `{value}` for `--to`")).hint(
                 "write for example `--to cert-manager=v1.21.1,controller=0.23.7`; the keys are cert-manager, controller, scale-sets and runner",
             ));
         };
         if found.insert(component, version.to_owned()).is_some() {
-            return Err(usage(&format!("`--to` has {word} twice")).hint("give it once"));
+            return Err(usage(&format!("`--to` sets {word} twice")).hint("set it once"));
         }
     }
     Ok(found)
@@ -196,7 +196,7 @@ pub fn asked(values: &[String]) -> Result<BTreeMap<Component, String>> {
 pub fn images_with(profile: &Profile, version: &str) -> Result<BTreeMap<String, String>> {
     let Some(version) = RunnerVersion::parse(version) else {
         return Err(usage(&format!(
-            "`--to runner={version}`: this is no version of the runner"
+            "`--to runner={version}`: this is not a runner version"
         ))
         .hint("write for example `runner=2.338.1`, or `runner=newest`"));
     };
@@ -210,21 +210,21 @@ pub fn images_with(profile: &Profile, version: &str) -> Result<BTreeMap<String, 
 fn image_with(pool: &Pool, version: RunnerVersion) -> Result<String> {
     let refused = |why: &str| {
         usage(&format!(
-            "the image `{}` of pool `{}` gets no other version of the runner: {why}",
+            "cannot change the runner version in the image `{}` of pool `{}`: {why}",
             pool.image, pool.name
         ))
         .hint("write the image into the profile, and run `arcctl up`; or leave `runner` out of `--to`")
     };
-    let image = Image::parse(&pool.image).ok_or_else(|| refused("it is no image reference"))?;
+    let image = Image::parse(&pool.image).ok_or_else(|| refused("it is not an image reference"))?;
     if image.digest.is_some() {
         return Err(refused(
-            "it is pinned by its digest, which `runner=newest` finds at the registry",
+            "it is pinned by its digest; only `runner=newest` reads a new digest from the registry",
         ));
     }
     let tag = image.tag.ok_or_else(|| refused("it has no tag"))?;
-    let flavour = Flavour::of(tag).ok_or_else(|| refused("its tag names no version"))?;
+    let flavour = Flavour::of(tag).ok_or_else(|| refused("its tag contains no version"))?;
     if flavour.version > version {
-        return Err(refused("it has a newer one"));
+        return Err(refused("it already has a newer version"));
     }
     let name = pool.image.strip_suffix(tag).unwrap_or(&pool.image);
     Ok(format!("{name}{}", flavour.with(version)))

@@ -127,7 +127,7 @@ fn the_newest_image_of_the_same_flavour_is_proposed_and_written_and_nothing_else
         "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-22.04  2.338.1 of about 2026-10-23, ",
         "-> HOST/summerwind/actions-runner:v2.338.1-ubuntu-20.04",
         "no newer image of the same flavour",
-        "not compared: its tag names no version of the runner",
+        "not compared: its tag contains no runner version",
         "2 of 4 pools have a newer image.",
     ] {
         assert!(shown.contains(part), "no `{part}` in {shown}");

@@ -242,7 +242,7 @@ fn a_registry_that_sends_something_else_than_it_names_locks_nothing() {
     let output = world.lock(&[]);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert!(
-        stderr(&output).contains("does not send what it names"),
+        stderr(&output).contains("returned a manifest with another digest"),
         "{output:?}"
     );
     world.registry.lie(false);
@@ -265,8 +265,8 @@ fn a_registry_that_sends_elsewhere_for_manifests_is_read_without_a_credential() 
     // No end, and a place that is not safe.
     let itself = format!("http://{}/v2", world.registry.host());
     for (place, told) in [
-        (itself.as_str(), "sends to other places"),
-        ("http://registry.invalid/v2", "is not read safely"),
+        (itself.as_str(), "redirects the request for"),
+        ("http://registry.invalid/v2", "to an insecure address"),
     ] {
         world.registry.send_to(Some(place.to_owned()));
         let output = world.lock(&[]);

@@ -12,9 +12,10 @@ use crate::{
     terminal::{args::GlobalArgs, output::Output},
 };
 
-/// Look around, ask a few questions, and write a commented profile to the file of -f; change nothing else
+/// Look around, ask a few questions, and write a commented profile
 ///
-/// Each flag answers one question. With --yes, the other questions are answered by their defaults, and nothing is asked.
+/// Writes the file of -f, and changes nothing else. Each flag answers one question. With --yes, the other questions are answered
+/// by their defaults, and nothing is asked.
 #[derive(Args)]
 pub(crate) struct InitArgs {
     /// Ask nothing: take the default of each question without a flag

@@ -37,7 +37,7 @@ pub(crate) struct PlanArgs {
     /// Plan to take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
-    /// Plan with the charts and images of a bundle, as `up --bundle`
+    /// Plan with the charts and images of a bundle, as `up --bundle` does
     #[arg(long, value_name = "BUNDLE", conflicts_with = "offline")]
     bundle: Option<String>,
     /// Show what `teardown` would delete

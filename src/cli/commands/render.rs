@@ -62,10 +62,11 @@ enum IamForm {
     Terraform,
 }
 
-/// Write all manifests, chart values and policies as files, or what Flux or Argo CD reads
+/// Write everything as files, for people, Flux or Argo CD
 ///
-/// No file has a credential. With `--format flux` or `argocd` helm reads the CRDs of the charts, which become files too
-/// (docs/gitops.md); all other options are for these formats.
+/// Writes manifests, chart values and policies; no file contains a credential. With `--format flux` or `--format argocd`, helm
+/// also reads the CRDs of the charts, which are written as files (docs/gitops.md); the other options of this command are for these
+/// formats.
 #[derive(Args)]
 pub(crate) struct RenderArgs {
     /// Output directory; files of the same names are overwritten

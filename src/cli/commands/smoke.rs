@@ -47,7 +47,7 @@ pub(crate) struct SmokeArgs {
     /// Branch [default: the default branch of the repository]
     #[arg(long = "ref", value_name = "BRANCH")]
     reference: Option<String>,
-    /// The variable of the environment with the token that dispatches; the profile's credential without
+    /// Environment variable with the token that dispatches the workflow [default: the profile's credential]
     #[arg(long, value_name = "VARIABLE")]
     token_env: Option<String>,
     /// Time limit for the whole run

@@ -40,8 +40,7 @@ pub(crate) struct UpArgs {
     /// Take over an installation that was created by hand
     #[arg(long)]
     adopt: bool,
-    /// Install from a bundle: charts and images come from it, and from nowhere else. As `oci://REGISTRY/PATH`, or a file
-    /// whose images were pushed to `images.registry`
+    /// Install only from a bundle: `oci://REGISTRY/PATH`, or a bundle file whose images were pushed to `images.registry`
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<String>,
     /// Write the times of all steps to a file, for `chrome://tracing` or Perfetto

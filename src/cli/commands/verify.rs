@@ -16,11 +16,12 @@ use crate::{
     },
 };
 
-/// Check that the runners work, as at the end of `up`, and wait until they do; write nothing
+/// Check that the runners work, as at the end of `up`; write nothing
 ///
-/// The webhooks of cert-manager and of the controller admit and deny dry runs, as many runner pods as the minimum in force
-/// run, and their runners are online at GitHub. Who installed them does not matter: it is the hook after a sync of Flux or
-/// Argo CD, or after `kubectl` and `helm` (docs/gitops.md). The exit codes and the JSON document are those of `up`.
+/// Waits until the webhooks of cert-manager and of the controller admit and deny dry runs, each pool has as many ready pods as
+/// its minimum in force, and their runners are online at GitHub. It does not matter who installed them: use it as a hook after
+/// a sync of Flux or Argo CD, or after `kubectl` and `helm` (docs/gitops.md). The exit codes and the JSON document are those of
+/// `up`.
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
     /// Time limit for the whole run; the profile's `timeouts` apply too

@@ -37,7 +37,11 @@ impl std::fmt::Display for Silence {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::TooLarge => {
-                write!(formatter, "its answer has more than {} MiB", LARGEST >> 20)
+                write!(
+                    formatter,
+                    "the response is larger than {} MiB",
+                    LARGEST >> 20
+                )
             }
             Self::Failed(error) if error.is_timeout() => formatter.write_str("no answer in time"),
             Self::Failed(error) => formatter.write_str(&innermost(error)),
@@ -103,7 +107,7 @@ impl Answer {
     pub(super) fn json<T: DeserializeOwned>(&self, address: &Address) -> Result<T> {
         // Only that it is not what was expected: the body may have a token.
         serde_json::from_slice(&self.body)
-            .map_err(|_| address.failed("returned something else than the JSON that was asked for"))
+            .map_err(|_| address.failed("did not return the expected JSON"))
     }
 
     /// The next page of a list: the `Link` with `rel="next"`, relative to `from`.
@@ -153,16 +157,16 @@ pub(super) fn refused(answer: &Answer, address: &Address, logins: usize, purpose
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if logins > 0 => new(
             ErrorKind::Unauthorized,
             match logins {
-                1 => format!("the registry `{host}` does not let this login {purpose} `{}`", address.repository),
-                _ => format!("the registry `{host}` lets none of {logins} logins {purpose} `{}`", address.repository),
+                1 => format!("the registry `{host}` does not allow this login to {purpose} `{}`", address.repository),
+                _ => format!("the registry `{host}` allows none of {logins} logins to {purpose} `{}`", address.repository),
             },
         )
-        .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`; a registry answers the same for a repository that does not exist")),
+        .hint(format!("sign in again with `docker login {host}`, or renew the Secret in `images.pullSecrets`; registries return the same error for a repository that does not exist")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => new(
             ErrorKind::Unauthorized,
-            format!("the registry `{host}` lets nobody {purpose} `{}` without a login", address.repository),
+            format!("the registry `{host}` does not allow anonymous users to {purpose} `{}`", address.repository),
         )
-        .hint(format!("sign in with `docker login {host}` on this machine, or name a Secret in `images.pullSecrets` of the profile (arcctl starts no credential helper); a registry answers the same for a repository that does not exist")),
+        .hint(format!("sign in with `docker login {host}` on this machine, or name a Secret in `images.pullSecrets` of the profile (arcctl does not run credential helpers); registries return the same error for a repository that does not exist")),
         StatusCode::NOT_FOUND if purpose == "write" => new(
             ErrorKind::Failed,
             format!("the registry `{host}` has no repository `{}`", address.repository),
@@ -172,21 +176,21 @@ pub(super) fn refused(answer: &Answer, address: &Address, logins: usize, purpose
             ErrorKind::Failed,
             format!("the registry `{host}` has no repository `{}`", address.repository),
         )
-        .hint("correct the image in the profile; a mirror in `images.registry` has only what was copied or pulled through it"),
+        .hint("correct the image in the profile; a mirror in `images.registry` has only images that were copied to it or pulled through it"),
         StatusCode::TOO_MANY_REQUESTS => new(
             ErrorKind::Failed,
-            format!("the registry `{host}` limits the requests from this address"),
+            format!("the registry `{host}` rate-limits requests from this IP address"),
         )
         .hint(format!("sign in with `docker login {host}`, which has a limit of its own, or wait until the limit ends"))
         .passing(true),
         status if status.is_redirection() => new(
             ErrorKind::Failed,
-            format!("the registry `{host}` sends to other places for `{}`", address.repository),
+            format!("the registry `{host}` redirects the request for `{}`", address.repository),
         )
-        .hint("arcctl follows a few redirects of a manifest, and none of a list of tags: name the registry that has the image itself, in the image or in `images.registry`"),
+        .hint("arcctl follows a few redirects of a manifest, and none of a list of tags: in the image or in `images.registry`, name the registry that stores the image"),
         _ => new(
             ErrorKind::Failed,
-            format!("the registry `{host}` does not answer what was asked about `{}`", address.repository),
+            format!("the registry `{host}` returned an unexpected response for `{}`", address.repository),
         )
         .hint(format!("check with `curl -i {}/v2/` whether the registry works", address.base()))
         .passing(answer.may_pass()),

@@ -98,7 +98,7 @@ impl Repository<'_> {
             return Err(self
                 .address
                 .failed(&format!(
-                    "ended blob `{digest}` after {length} of {size} bytes"
+                    "closed the download of blob `{digest}` after {length} of {size} bytes"
                 ))
                 .passing(true));
         }
@@ -111,11 +111,11 @@ impl Repository<'_> {
         Err(Error::new(
             ErrorKind::Refused,
             System::Registry,
-            format!("the registry `{}` sends another blob than it was asked for", self.address.host),
+            format!("the registry `{}` returned a blob with another digest", self.address.host),
         )
         .object(&self.address)
         .cause(format!("asked for {digest} of {size} bytes, got {found}"))
-        .hint("a proxy or the registry changes what it sends: use another registry, or `images.registry` for a mirror"))
+        .hint("a proxy or the registry changes the content: use another registry, or a mirror in `images.registry`"))
     }
 
     /// The next piece of a blob; `None` at its end.
@@ -128,7 +128,7 @@ impl Repository<'_> {
             )
             .object(&self.address)
             .cause(cause)
-            .hint("run the command again: what was downloaded is kept")
+            .hint("run the command again: downloaded parts are kept")
             .passing(true)
         };
         match timeout(PIECE_TIMEOUT, response.chunk()).await {
@@ -170,14 +170,14 @@ impl Repository<'_> {
             let location = location.and_then(|it| it.to_str().ok());
             let Some(next) = location.filter(|_| status.is_redirection()) else {
                 let passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-                let said = format!("answers HTTP {} for blob `{digest}`", status.as_u16());
+                let said = format!("returned HTTP {} for blob `{digest}`", status.as_u16());
                 return Err(self.address.failed(&said).passing(passing));
             };
             url = elsewhere(&self.address, &url, Some(next))?;
             // The credential is for this registry only.
             authorization = None;
         }
-        Err(self.address.failed("redirects without an end"))
+        Err(self.address.failed("redirects too often"))
     }
 
     async fn begun(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {
@@ -195,7 +195,7 @@ impl Repository<'_> {
             Ok(sent) => sent.map_err(|error| unreachable(&Silence::Failed(error), host)),
             Err(_) => Err(self
                 .address
-                .failed("does not answer for a blob")
+                .failed("did not respond to the request for a blob")
                 .passing(true)),
         }
     }
@@ -240,5 +240,5 @@ fn unwritten(file: &Path, error: &std::io::Error) -> Error {
     )
     .object(file.display())
     .cause(error)
-    .hint("check the free space, and that the directory can be written; then run the command again: what was downloaded is kept")
+    .hint("check the free space and the permissions of the directory, then run the command again: downloaded parts are kept")
 }

@@ -113,7 +113,7 @@ fn unquoted(value: &str) -> String {
 impl Wanted {
     /// The URL of the token. A registry with https has a token server with https: a password is sent there.
     pub(super) fn url(&self, address: &Address) -> Result<Url> {
-        let wrong = || address.failed("names no usable token server");
+        let wrong = || address.failed("names a token server that arcctl cannot use");
         let mut url = Url::parse(&self.realm).map_err(|_| wrong())?;
         let host = url.host_str().unwrap_or_default();
         let is_safe = url.scheme() == "https"

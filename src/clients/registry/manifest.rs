@@ -144,12 +144,12 @@ pub(super) fn elsewhere(address: &Address, from: &Url, location: Option<&str>) -
         Error::failed(
             System::Registry,
             format!(
-                "the registry `{}` sends to a place for `{}` that is not read safely",
+                "the registry `{}` redirects the request for `{}` to an insecure address",
                 address.host, address.repository
             ),
         )
         .object(address)
-        .hint("only a place with https and without a password is followed: name the registry that has the image itself, in the image or in `images.registry`")
+        .hint("arcctl follows a redirect only to an https address without a password: in the image or in `images.registry`, name the registry that stores the image")
     })
 }
 
@@ -181,13 +181,13 @@ fn wrong_digest(address: &Address, reference: &str, promised: &str, is: &str) ->
         ErrorKind::Refused,
         System::Registry,
         format!(
-            "the registry `{}` does not send what it names for `{reference}` of `{}`",
+            "the registry `{}` returned a manifest with another digest for `{reference}` of `{}`",
             address.host, address.repository
         ),
     )
     .object(address)
-    .cause(format!("the digest is {promised}, that of the manifest it sends is {is}"))
-    .hint("a proxy or the registry changes what it sends: use another registry, or `images.registry` for a mirror")
+    .cause(format!("expected {promised}, got {is}"))
+    .hint("a proxy or the registry changes the content: use another registry, or a mirror in `images.registry`")
 }
 
 impl Platform {

@@ -128,13 +128,13 @@ impl<'a> Repository<'a> {
                 // A credential is sent to this registry only.
                 Some(link) => {
                     let host = link.host_str().unwrap_or_default();
-                    return Err(self
-                        .address
-                        .failed(&format!("continues its list of tags at `{host}`")));
+                    return Err(self.address.failed(&format!(
+                        "continues its list of tags on another host, `{host}`"
+                    )));
                 }
             }
         }
-        Err(self.address.failed("does not end its list of tags"))
+        Err(self.address.failed("returned an endless list of tags"))
     }
 
     /// The digest of a tag.
@@ -147,7 +147,7 @@ impl<'a> Repository<'a> {
             .map(str::to_owned)
             .ok_or_else(|| {
                 self.address
-                    .failed(&format!("names no digest of the tag `{tag}`"))
+                    .failed(&format!("returned no digest for the tag `{tag}`"))
             })
     }
 
@@ -244,7 +244,7 @@ impl<'a> Repository<'a> {
                 Ok(Some(Secret::trimmed(&value).0))
             }
             (Some(Challenge::Basic), Some(login)) => {
-                let wrong = "takes a name and a password, and there is only a token for it";
+                let wrong = "needs a user name and a password, and the login has only a token";
                 let value = login.basic().ok_or_else(|| self.address.failed(wrong))?;
                 Ok(Some(value))
             }
@@ -265,9 +265,10 @@ impl<'a> Repository<'a> {
             return Err(self.refused(&answer));
         }
         let token: Token = answer.json(&self.address)?;
-        token
-            .value()
-            .ok_or_else(|| self.address.failed("got no token from its token server"))
+        token.value().ok_or_else(|| {
+            self.address
+                .failed("has a token server that returned no token")
+        })
     }
 
     fn token_request(&self, url: &Url, login: Option<&Login>) -> reqwest::RequestBuilder {

@@ -208,7 +208,7 @@ impl Repository<'_> {
             .filter(|it| it.origin() == from.origin())
             .ok_or_else(|| {
                 self.address
-                    .failed("names no address of its own for an upload")
+                    .failed("returned no upload URL on its own host")
             })
     }
 
@@ -220,12 +220,12 @@ impl Repository<'_> {
         }
         Error {
             message: format!(
-                "the registry `{}` does not take what is written to `{}`",
+                "the registry `{}` rejected the upload to `{}`",
                 self.address.host, self.address.repository
             ),
             ..error
         }
-        .hint("check its log, its quota and the free space; run the command again: what was taken is not sent again")
+        .hint("check its log, its quota and the free space; run the command again: uploaded parts are not sent again")
     }
 }
 
@@ -233,5 +233,5 @@ fn unread(digest: &str, error: &std::io::Error) -> Error {
     Error::failed(System::Local, format!("cannot read blob `{digest}`"))
         .object(digest)
         .cause(error)
-        .hint("check that the bundle is whole; `arcctl bundle create` makes it again")
+        .hint("check that the file is complete; `arcctl bundle create` makes it again")
 }

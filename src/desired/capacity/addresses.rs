@@ -25,7 +25,7 @@ pub fn addresses(free: &BTreeMap<String, Option<u32>>, to_come: u64) -> Option<S
     let subnets: Vec<String> = free.keys().map(|it| format!("`{it}`")).collect();
     (left < to_come).then(|| {
         format!(
-            "the nodes' subnets ({}) have {left} free IPv4 addresses, and the pools may have {to_come} more runners: each pod needs one, and beyond those that the nodes hold in reserve runners stay in ContainerCreating; lower `max`, or give the nodes larger subnets, prefix delegation from a reserved range, or IPv6",
+            "the nodes' subnets ({}) have {left} free IPv4 addresses, and the pools may have {to_come} more runners: each pod needs one (the nodes hold some in reserve), and runners without one stay in ContainerCreating; lower `max`, or give the nodes larger subnets, prefix delegation from a reserved range, or IPv6",
             subnets.join(", ")
         )
     })

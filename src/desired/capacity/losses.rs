@@ -92,7 +92,7 @@ impl Loss {
                 )
             }
             Why::Spot => format!(
-                "NodePool `{name}` may use Spot instances, which AWS takes back with two minutes' notice: a job of {of} that takes longer is lost; `nodeSelector: {{{CAPACITY_TYPE}: on-demand}}` of the pool avoids them"
+                "NodePool `{name}` may use Spot instances, which AWS interrupts with two minutes' notice: longer jobs of {of} are lost; set `nodeSelector: {{{CAPACITY_TYPE}: on-demand}}` in the pool to avoid them"
             ),
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn needs(new: &Cluster, pool: &Pool, pod: &Pod, count: u64) -> Option
     let found = instance_type::lookup(name)?;
     let node = json!({"status": {"allocatable": found.allocatable()}});
     Some(match Node::of(&node).holds(pod) {
-        0 => format!("a larger instance type than `{name}`, which does not hold one"),
+        0 => format!("an instance type larger than `{name}`, which has no room for one"),
         each => format!(
             "about {} of `{name}`, with {each} on each: computed from the instance type, without DaemonSets",
             nodes(count.div_ceil(each))

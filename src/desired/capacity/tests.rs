@@ -124,12 +124,12 @@ fn without_a_node_that_takes_it_the_instance_type_tells() {
     assert_eq!(unknown.maximum.needs, None);
     assert_eq!(
         unknown.fix(&unknown.maximum),
-        "add nodes that take its pods, or lower the number in pool `basic`"
+        "add nodes that fit its pods, or lower the number in pool `basic`"
     );
     let huge = room(&seen(), &json!({"instanceType": "t3a.large"}), &pod("3"));
     let fix = huge.fix(&huge.maximum);
     assert!(
-        fix.contains("a larger instance type than `t3a.large`"),
+        fix.contains("an instance type larger than `t3a.large`"),
         "{fix}"
     );
 }

@@ -69,7 +69,7 @@ impl PoolRoom {
     /// What to do about it.
     pub fn fix(&self, lack: &Lack) -> String {
         let pool = &self.pool;
-        let nodes = lack.needs.as_deref().unwrap_or("nodes that take its pods");
+        let nodes = lack.needs.as_deref().unwrap_or("nodes that fit its pods");
         match &lack.growth {
             Growth::None => format!("add {nodes}, or lower the number in pool `{pool}`"),
             Growth::NodePools { names, .. } => format!(

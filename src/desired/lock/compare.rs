@@ -106,7 +106,7 @@ impl Difference {
                 "the images of {of} `{name}` are locked for a release of another name or namespace"
             ),
             (Kind::OtherResources, _) => {
-                format!("{of} `{name}` is locked for other resources than those that name it now")
+                format!("{of} `{name}` is locked for other resources than those that use it now")
             }
             (Kind::Moved, "chart") => format!(
                 "{of} `{name}` was published again with other content: {locked} in the lock, {found} at the repository"
@@ -119,10 +119,10 @@ impl Difference {
             }
             (Kind::Unsigned, _) => {
                 format!(
-                    "{of} `{name}` has no verified signature, and `provenance.require` wants one"
+                    "{of} `{name}` has no verified signature, and `provenance.require` requires one"
                 )
             }
-            (Kind::NotNeeded, _) => format!("{of} `{name}` is in the lock and no longer needed"),
+            (Kind::NotNeeded, _) => format!("{of} `{name}` is in the lock, but no longer needed"),
         }
     }
 }
@@ -253,7 +253,7 @@ pub fn refusal(differences: &[Difference], file: &str) -> Option<Error> {
     let hint = if is_newer {
         "run `arcctl lock`, look at what changes in the file, and commit it".to_owned()
     } else if differences.iter().any(|it| it.kind == Kind::Unsigned) {
-        "name the publisher's keys in `provenance.keyring` and run `arcctl lock`, or leave the chart out of `provenance.require`".to_owned()
+        "set `provenance.keyring` to a file with the publisher's keys and run `arcctl lock`, or remove the chart from `provenance.require`".to_owned()
     } else {
         format!(
             "find out who changed {} `{}`, and why; `arcctl lock` accepts what is there now",

@@ -102,8 +102,8 @@ impl Verification {
             Self::Verified { by, fingerprint } => {
                 format!("verified: signed by {by} (key {fingerprint})")
             }
-            Self::Missing => "none: the repository serves no provenance".to_owned(),
-            Self::NotChecked => "not checked: no keyring is named".to_owned(),
+            Self::Missing => "none: the repository has no provenance file".to_owned(),
+            Self::NotChecked => "not checked: no keyring is set".to_owned(),
         }
     }
 }

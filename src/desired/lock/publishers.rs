@@ -19,7 +19,7 @@ impl Publisher {
     /// It in words.
     pub fn words(&self) -> String {
         let what = match self.signs {
-            "none" => "the publisher signs none",
+            "none" => "the publisher does not sign it",
             "cosign" => "the publisher signs with cosign, which arcctl does not verify",
             _ => "the publisher signs with a provenance file",
         };

@@ -14,7 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "nodes-hold-minimum",
         category: "runners",
         severity: Severity::Advice,
-        claim: "the nodes hold the largest minimum of each pool's schedule, or are seen to grow for it",
+        claim: "the nodes have room for the largest minimum of each pool's schedule, or an autoscaler can add nodes",
         causes: &["api-server-answers", "nodes-ready", "pods-schedulable"],
         judge: hold,
     },
@@ -22,7 +22,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "busy-runners-keep-node",
         category: "runners",
         severity: Severity::Advice,
-        claim: "no NodePool of Karpenter takes the node of a busy runner away",
+        claim: "no Karpenter NodePool can remove the node of a busy runner",
         causes: &["api-server-answers"],
         judge: keep,
     },
@@ -51,7 +51,7 @@ fn not_computed(room: &PoolRoom) -> Option<String> {
     }
     room.minimum.depends_on_groups().then(|| {
         format!(
-            "Cluster Autoscaler adds nodes for pool `{pool}`, and how large its groups may become is not read"
+            "Cluster Autoscaler adds nodes for pool `{pool}`; arcctl does not read the maximum size of its node groups"
         )
     })
 }
@@ -60,6 +60,6 @@ fn keep(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let found = losses(known(&snapshot.rooms)?);
     Ok(Verdict::unless(
         &found,
-        "change what is named there in the profile or the NodePool; then `arcctl up`",
+        "change the profile or the NodePool as described; then run `arcctl up`",
     ))
 }

@@ -90,5 +90,5 @@ fn keys_without_a_counterpart_are_refused_with_their_line() {
     let error = file.with("basic", &made.pool).unwrap_err();
     assert_eq!(error.kind.exit_code(), 65);
     assert!(error.to_string().contains("dockerMTU"), "{error}");
-    assert!(error.hint.unwrap().contains("beside the old one"));
+    assert!(error.hint.unwrap().contains("to the profile yourself"));
 }

@@ -62,10 +62,10 @@ impl PushedPart {
     /// It in words.
     pub fn words(&self) -> String {
         if self.present {
-            return "is there".to_owned();
+            return "already there".to_owned();
         }
         match self.blobs {
-            0 => "pushed, its layers were there".to_owned(),
+            0 => "pushed, its layers were already there".to_owned(),
             count => format!("pushed, {count} new blobs, {}", size(self.bytes)),
         }
     }
@@ -208,8 +208,11 @@ mod tests {
             bytes: 2_000_000,
             ..PushedPart::default()
         };
-        assert_eq!(part(true, 0).words(), "is there");
-        assert_eq!(part(false, 0).words(), "pushed, its layers were there");
+        assert_eq!(part(true, 0).words(), "already there");
+        assert_eq!(
+            part(false, 0).words(),
+            "pushed, its layers were already there"
+        );
         assert_eq!(part(false, 3).words(), "pushed, 3 new blobs, 2 MB");
     }
 }

@@ -156,11 +156,11 @@ impl Run {
 
     /// The closing line of a verification that succeeded.
     pub fn verified(&self, online: &str) -> String {
-        let proofs = match self.steps.len() {
-            1 => "1 proof holds".to_owned(),
-            count => format!("{count} proofs hold"),
+        let checks = match self.steps.len() {
+            1 => "1 check passed".to_owned(),
+            count => format!("{count} checks passed"),
         };
-        format!("{proofs}, {online}, {:.1} s\n", self.elapsed.as_secs_f64())
+        format!("{checks}, {online}, {:.1} s\n", self.elapsed.as_secs_f64())
     }
 
     /// The closing line for people, of a run that succeeded.

@@ -53,7 +53,7 @@ pub fn lines(steps: &[StepResult]) -> Vec<String> {
     let told = pauses(steps).into_iter().filter_map(|it| {
         let (pool, drain, gap) = (it.id.name(), it.drain, it.gap?);
         Some(format!(
-            "scale set `{pool}` took no new job for {:.1} s: {drain:.1} s until its runners had ended, then {gap:.1} s until it was proven again",
+            "scale set `{pool}` took no new job for {:.1} s: {drain:.1} s until its runners had ended, then {gap:.1} s until it was verified again",
             drain + gap
         ))
     });
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(
             lines(&steps),
             [
-                "scale set `fast` took no new job for 69.0 s: 8.0 s until its runners had ended, then 61.0 s until it was proven again"
+                "scale set `fast` took no new job for 69.0 s: 8.0 s until its runners had ended, then 61.0 s until it was verified again"
             ]
         );
         // A run that failed before does not say how long it is.

@@ -76,7 +76,7 @@ impl HelmRelease {
             Holder::Nobody | Holder::Gone => None,
             Holder::Alive => Some(self.at_work(record)),
             Holder::Watched => Some(Readiness::progressing(format!(
-                "revision {} is {}; waiting {} s to be sure that no helm is still working on it",
+                "revision {} is {}; waiting {} s to be sure that no helm process is still working on it",
                 record.revision,
                 record.status,
                 WATCHED.as_secs()
@@ -92,11 +92,11 @@ impl HelmRelease {
             .unwrap_or_default();
         Readiness::stuck(
             format!(
-                "another helm is at work on the release ({}{since})",
+                "another helm process is working on the release ({}{since})",
                 record.status
             ),
             format!(
-                "wait for it; where no helm runs any more (`helm -n {namespace} history {name}` tells of revision {revision}), take its lock away: `kubectl -n {namespace} delete secret {secret}`",
+                "wait until it ends; if no helm process is running any more (`helm -n {namespace} history {name}` shows revision {revision}), remove its lock: `kubectl -n {namespace} delete secret {secret}`",
                 namespace = self.namespace,
                 name = self.name,
                 revision = record.revision,

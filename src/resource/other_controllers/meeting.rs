@@ -39,7 +39,7 @@ impl OtherController {
         if let Some(service) = gone {
             return if installed {
                 Meeting::Told(format!(
-                    "another Actions Runner Controller is gone, or is being installed again, and its webhook configuration `{}` is there: it calls {service}, which does not exist, and refuses every change of runners in {shared}. This run goes on as far as it can; {}",
+                    "another Actions Runner Controller is gone, or is being installed again, and its webhook configuration `{}` is there: it calls {service}, which does not exist, and refuses every change of runners in {shared}. This run continues as far as it can; {}",
                     self.configuration,
                     self.way_out_of_leftovers()
                 ))
@@ -50,7 +50,7 @@ impl OtherController {
         let (words, way) = (self.words(profile, &shared), self.way_out(profile));
         if installed {
             return Meeting::Told(format!(
-                "another Actions Runner Controller {words}. This run goes on; the way out: {way}"
+                "another Actions Runner Controller {words}. This run continues; to fix it: {way}"
             ));
         }
         let error = Error::new(

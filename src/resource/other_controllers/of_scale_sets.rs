@@ -73,7 +73,7 @@ impl SetController {
         let (words, way) = (self.words(profile), self.way_out());
         if installed {
             return Meeting::Told(format!(
-                "another controller of runner scale sets {words}. This run goes on; the way out: {way}"
+                "another controller of runner scale sets {words}. This run continues; to fix it: {way}"
             ));
         }
         let error = Error::new(

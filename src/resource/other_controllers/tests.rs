@@ -241,7 +241,7 @@ fn a_second_one_for_all_is_refused_before_arcctl_s_is_there_and_told_after() {
         }
         assert!(!text.contains("Lease"), "{text}");
     }
-    assert!(after.contains("This run goes on"), "{after}");
+    assert!(after.contains("This run continues"), "{after}");
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn what_is_left_of_one_that_looked_at_ours_is_refused_before_arcctl_s_is_there_a
         let hint = before.hint.unwrap_or_default();
         assert!(hint.contains(command), "{hint}");
         let after = told(meeting(TEAM, &selector, &ours, (true, true)));
-        for part in [command, "which does not exist", "This run goes on"] {
+        for part in [command, "which does not exist", "This run continues"] {
             assert!(after.contains(part), "{part}: {after}");
         }
     }

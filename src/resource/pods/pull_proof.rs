@@ -115,7 +115,10 @@ impl ToPull {
 /// other pods end.
 fn seen(pod: &Value) -> (State, String) {
     match (unscheduled(pod), state(pod)) {
-        (Some(why), _) => (State::Pending, format!("its pod has no node yet: {why}")),
+        (Some(why), _) => (
+            State::Pending,
+            format!("its pod is not scheduled yet: {why}"),
+        ),
         (None, state) => (state, "the images are being pulled".to_owned()),
     }
 }
@@ -139,7 +142,7 @@ fn unproven(namespace: &str, said: &str) -> Error {
     )
     .object(format!("namespace/-/{namespace}"))
     .cause(said)
-    .hint(format!("push the bundle with `arcctl bundle push`; the nodes must reach the registry and trust its certificate, and a registry that wants a login needs `images.pullSecrets`, with the Secret in namespace `{namespace}`"))
+    .hint(format!("push the bundle with `arcctl bundle push`; the nodes must reach the registry and trust its certificate, and a registry with a login needs `images.pullSecrets`, with the Secret in namespace `{namespace}`"))
 }
 
 /// Removes the Job of an earlier proof, if there is one.
@@ -154,7 +157,7 @@ async fn remove(kube: &Kube, target: &Target, profile: &str) -> Result<()> {
             format!("{target} is not arcctl's"),
         )
         .object(target)
-        .hint("remove or rename it: arcctl needs the name for a moment, to prove that images can be pulled"));
+        .hint("remove or rename it: arcctl needs the name for a short time, to check that images can be pulled"));
     }
     kube.delete_same(target, &live).await
 }

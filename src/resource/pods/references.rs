@@ -91,7 +91,7 @@ fn told(reference: &Reference, need: &Need, found: Result<Option<Value>>) -> Opt
             })
         }
         Err(error) => Some(format!(
-            "whether {named} is there could not be found out, and pods need it ({places}): {}",
+            "could not find out whether {named} exists, and pods need it ({places}): {}",
             error.document().message
         )),
     }
@@ -144,7 +144,7 @@ mod tests {
         )))
         .unwrap();
         assert!(
-            said.contains("could not be found out") && said.ends_with("no right to read it"),
+            said.contains("could not find out") && said.ends_with("no right to read it"),
             "{said}"
         );
     }

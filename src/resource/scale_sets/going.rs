@@ -117,7 +117,7 @@ pub(super) fn next_of_live(live: &Value, going: &Going, way: Way, force: bool) -
         && let Some(listener) = going.objects.listeners.iter().find(takes_jobs)
     {
         return Next::Wait(Readiness::progressing(format!(
-            "listener `{}` does not know yet that it takes no more jobs",
+            "listener `{}` does not have the maximum of 0 yet",
             name(listener)
         )));
     }

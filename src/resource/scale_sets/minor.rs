@@ -112,7 +112,7 @@ fn refused(installed: Option<&str>, wanted: &str, others: &[String]) -> (String,
         others.join(", ")
     );
     let hint =
-        format!("{keep}; or have whoever made them remove them, and add them again with {wanted}");
+        format!("{keep}; or ask their owner to remove them, and to add them again with {wanted}");
     (message, hint)
 }
 

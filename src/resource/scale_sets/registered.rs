@@ -137,7 +137,7 @@ impl ScaleSet {
         if place.is_none() {
             present.ownership = Ownership::Foreign {
                 evidence: format!(
-                    "GitHub has a runner scale set `{}` that this cluster has not made: {}; with one name two clusters fight over its jobs, so give the pool another name or group, or delete that one where it was made",
+                    "GitHub has a runner scale set `{}` that this cluster has not made: {}; with the same name, two clusters compete for its jobs, so give the pool another name or group, or delete that one where it was created",
                     self.name,
                     found.in_words()
                 ),
@@ -225,7 +225,7 @@ impl ScaleSet {
         let name = &self.name;
         Readiness::stuck(
             format!(
-                "GitHub has no runner scale set with the id {id}, by which AutoscalingRunnerSet `{name}` knows it"
+                "GitHub has no runner scale set with the id {id} of AutoscalingRunnerSet `{name}`"
             ),
             recorded::registered_again(&self.namespace, name),
         )
@@ -251,7 +251,7 @@ impl ScaleSet {
         if context.kube.get(&secret).await?.is_none() {
             return Ok(Readiness::stuck(
                 format!(
-                    "Secret `{}/{}`, by which the controller registers scale set `{}`, does not exist",
+                    "Secret `{}/{}`, with which the controller registers scale set `{}`, does not exist",
                     self.namespace, self.secret, self.name
                 ),
                 "`arcctl up` makes it again",

@@ -70,7 +70,7 @@ impl ScaleSet {
         }
         if replicas < wanted {
             return Ok(Readiness::progressing(format!(
-                "{count}; the listener of the scale set has asked for {replicas} so far"
+                "{count}; the listener of the scale set has requested {replicas} so far"
             )));
         }
         Ok(Readiness::progressing(count))
@@ -137,7 +137,7 @@ pub(crate) fn failure(runner: &Value, count: &str) -> Option<Readiness> {
         let namespace = &runner["metadata"]["namespace"];
         let namespace = namespace.as_str().unwrap_or_default();
         format!(
-            "mend the cause, then `kubectl -n {namespace} delete ephemeralrunner {name}`: the controller makes another"
+            "fix the cause, then `kubectl -n {namespace} delete ephemeralrunner {name}`: the controller makes another"
         )
     };
     Some(Readiness::stuck(

@@ -28,7 +28,7 @@ impl Trials<'_> {
                     }
                     if let Some(why) = &room.not_known {
                         tracing::info!(
-                            "how many runners of pool `{}` the nodes hold is not computed: {why}",
+                            "cannot compute how many runners of pool `{}` fit on the nodes: {why}",
                             room.pool
                         );
                     }
@@ -40,7 +40,7 @@ impl Trials<'_> {
                 }
             }
             Err(error) => output.note(format!(
-                "advice: how many runners the nodes hold could not be found out: {}",
+                "advice: could not find out how many runners fit on the nodes: {}",
                 error.document().message
             )),
         }

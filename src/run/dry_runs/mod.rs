@@ -272,13 +272,13 @@ impl Trials<'_> {
         }
         for (id, error) in &self.unknown {
             output.note(format!(
-                "advice: whether the API server takes the pods of `{id}` could not be found out: {}",
+                "advice: could not find out whether the API server admits the pods of `{id}`: {}",
                 error.message
             ));
         }
         for (namespace, error) in &self.unread {
             output.note(format!(
-                "advice: whether the quotas of namespace `{namespace}` hold its pods together could not be found out: {}",
+                "advice: could not find out whether the quotas of namespace `{namespace}` allow all its pods together: {}",
                 error.document().message
             ));
         }
@@ -294,19 +294,19 @@ impl Trials<'_> {
                 let new = pods.replacen("the runner pods", "new runner pods", 1);
                 (!self.is_made(plan, subject)).then(|| {
                     format!(
-                        "the API server refuses {new}: {}; the pods that run stay, and others come only after this: {}",
+                        "the API server refuses {new}: {}; running pods stay, and new ones start only after this: {}",
                         refusal.said, refusal.hint
                     )
                 })
             }
             Trial::Refused(refusal) => (!is_ready).then(|| {
                 format!(
-                    "at this moment the API server refuses {pods}: {}. It may pass by itself; if not: {}",
+                    "at this moment the API server refuses {pods}: {}. This may be temporary; if not: {}",
                     refusal.said, refusal.hint
                 )
             }),
             Trial::Unknown(error) => Some(format!(
-                "whether the API server takes {pods} could not be found out: {}",
+                "could not find out whether the API server admits {pods}: {}",
                 error.document().message
             )),
             Trial::TooEarly => told_of_new(subject, tried.foreseen.as_ref()?),
@@ -321,11 +321,11 @@ fn told_of_new(subject: &Subject, foreseen: &Foreseen) -> Option<String> {
     match foreseen {
         Foreseen::Nothing | Foreseen::Refused(_) => None,
         Foreseen::Perhaps(refusal) => Some(format!(
-            "the API server would refuse {pods} in namespace `{STAND_IN}`: {}; namespace `{namespace}` does not exist yet, so whether that holds there could not be found out; if so: {}",
+            "the API server would refuse {pods} in namespace `{STAND_IN}`: {}; namespace `{namespace}` does not exist yet, so it is not known whether this applies there; if it does: {}",
             refusal.said, refusal.hint
         )),
         Foreseen::Unknown(why) => Some(format!(
-            "whether the API server takes {pods} could not be found out, because namespace `{namespace}` does not exist yet: {why}; `up` tries them once it has made it, before it installs anything"
+            "could not find out whether the API server admits {pods}, because namespace `{namespace}` does not exist yet: {why}; `up` checks this after it has created the namespace, before it installs anything"
         )),
     }
 }

@@ -83,7 +83,7 @@ async fn locked(
 ) -> Result<Lock> {
     let Some(file) = lock::read(global)? else {
         output.note(
-            "there is no lock beside the profile: the charts and images are read as they are now",
+            "there is no lock beside the profile: the bundle gets the current charts and images",
         );
         let keyring = make::keyring_of(profile);
         let lock = Box::pin(make::make(profile, keyring, global, output)).await?;
@@ -155,7 +155,7 @@ fn same_place(one: &str, other: &str) -> Error {
         ErrorKind::InvalidProfile,
         System::Profile,
         format!(
-            "`{one}` and `{other}` have the same name in one registry, and are different images"
+            "`{one}` and `{other}` would have the same name in the registry, but are different images"
         ),
     )
     .object(one)

@@ -270,10 +270,10 @@ fn odd(image: &str, why: &str) -> Error {
 fn gone(image: &str, digest: &str) -> Error {
     Error::failed(
         System::Registry,
-        format!("the registry no longer has what is locked of image `{image}`"),
+        format!("the registry no longer has the locked content of image `{image}`"),
     )
     .object(image)
-    .cause(format!("{digest} is not there"))
+    .cause(format!("{digest} does not exist"))
     .hint("use another image or a mirror that still has it, then run `arcctl lock`")
 }
 
@@ -282,11 +282,11 @@ fn no_platform(image: &str, wanted: &[String], has: &[String]) -> Error {
         ErrorKind::Usage,
         System::Registry,
         format!(
-            "image `{image}` is not there for all of {}",
+            "image `{image}` is not available for all of {}",
             wanted.join(", ")
         ),
     )
     .object(image)
-    .cause(format!("it is there for {}", has.join(", ")))
+    .cause(format!("it is available for {}", has.join(", ")))
     .hint("choose platforms that all images have, with --platform, or another image")
 }

@@ -62,13 +62,10 @@ pub(crate) fn registry(address: &str) -> Result<&str> {
 
 /// The error for a bundle that cannot be used.
 fn unusable(bundle: &str, cause: &dyn std::fmt::Display) -> Error {
-    Error::failed(
-        System::Local,
-        format!("`{bundle}` is not a bundle that can be used"),
-    )
-    .object(bundle)
-    .cause(cause)
-    .hint("make it with `arcctl bundle create`, and copy it as a whole")
+    Error::failed(System::Local, format!("cannot use the bundle `{bundle}`"))
+        .object(bundle)
+        .cause(cause)
+        .hint("create it with `arcctl bundle create`, and copy the complete file")
 }
 
 /// The error for a file that cannot be written.
@@ -79,7 +76,7 @@ fn unwritten(path: &Path, cause: &dyn std::fmt::Display) -> Error {
     )
     .object(path.display())
     .cause(cause)
-    .hint("check the free space, and that the directory can be written; then run the command again: what was downloaded is kept")
+    .hint("check the free space and the permissions of the directory, then run the command again: downloaded parts are kept")
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn check(lock: &Lock, profile: &Profile, charts: &str, source: &str) -> Result<N
         error.cause(it.words().replace(&format!("{NOWHERE}/"), ""))
     });
     Err(error.hint(
-        "make it anew with `arcctl bundle create` and push it, or use the profile that it was made from",
+        "create a new one with `arcctl bundle create` and push it, or use the profile that it was made from",
     ))
 }
 
@@ -141,7 +141,7 @@ fn check_beside(lock: &Lock, profile: &Profile, source: &str, global: &GlobalArg
     .object(source);
     let error = found.iter().fold(error, Error::cause);
     Err(error
-        .hint("find out which of both is right; `arcctl bundle create` makes a bundle of the lock"))
+        .hint("find out which one is correct; `arcctl bundle create` makes a bundle of the lock"))
 }
 
 fn no_registry(source: &str) -> Error {

@@ -181,8 +181,8 @@ fn unpinned(image: &str, release: &HelmRelease, id: &str) -> Error {
     );
     Error::new(ErrorKind::Refused, System::Local, what)
         .object(id)
-        .cause("no value of the chart that arcctl knows decides this image, so its digest does not get into the pods")
-        .hint("where the profile names the image in the values of the chart, write it as `REPOSITORY:TAG@sha256:…`; otherwise report this chart and the image as a bug")
+        .cause("arcctl knows no value of the chart that sets this image, so it cannot pin the digest")
+        .hint("if the profile sets the image in the values of the chart, write it as `REPOSITORY:TAG@sha256:…`; otherwise report this chart and the image as a bug")
 }
 
 fn check_keyring(keyring: &std::path::Path) -> Result<()> {
@@ -210,5 +210,5 @@ fn absent(image: &str, from: &BTreeSet<String>) -> Error {
     )
     .object(image)
     .cause(format!("it is the image of {}", from.join(", ")))
-    .hint("correct the image in the profile; a mirror in `images.registry` has only what was copied or pulled through it")
+    .hint("correct the image in the profile; a mirror in `images.registry` has only images that were copied to it or pulled through it")
 }

@@ -55,7 +55,7 @@ pub(crate) fn read(global: &GlobalArgs) -> Result<Option<LockFile>> {
         )
         .object(path.display())
         .cause(cause)
-        .hint("`arcctl lock` writes it anew; put the committed version back if it was changed by mistake")
+        .hint("run `arcctl lock` to create it again, or restore the committed version if it was changed by mistake")
     };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

@@ -109,7 +109,7 @@ impl Asked {
             registration_ends: None,
             jobs_end: None,
             state: State::Unknown,
-            reason: "the tag of the image names no version, and no runner reports one".into(),
+            reason: "the tag of the image contains no version, and no runner reports one".into(),
         };
         // What registers is what the image has; what takes jobs is what really runs.
         let (Some(registers), Some(works)) =
@@ -178,15 +178,14 @@ impl Asked {
             return (State::Unknown, reason);
         }
         if table.find(works).is_none() {
-            let reason =
-                format!("{works} is not among the releases until {as_of}, which this arcctl knows");
+            let reason = format!("{works} is not in this arcctl's table of releases of {as_of}");
             return (State::Unknown, reason);
         }
         // A release of the day after the table's could end it by then, and none can before.
         let safe = end_after(as_of);
         if self.today < safe {
             let reason = format!(
-                "no newer version was there on {as_of}; GitHub takes it until {safe} at least"
+                "no newer version existed on {as_of}; GitHub accepts it at least until {safe}"
             );
             (State::Current, reason)
         } else {
@@ -207,12 +206,12 @@ impl Asked {
             Some(shipped) if registers < shipped => (
                 State::Behind,
                 format!(
-                    "the server ships {shipped}: every new runner updates itself first, or fails where that is switched off"
+                    "the server ships {shipped}: every new runner updates itself first, or fails if updates are disabled"
                 ),
             ),
             Some(shipped) => (
                 State::Current,
-                format!("the server ships {shipped}, and takes older and newer ones"),
+                format!("the server ships {shipped}, and accepts older and newer ones"),
             ),
         };
     }

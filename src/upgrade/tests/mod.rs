@@ -177,13 +177,21 @@ fn an_older_version_and_an_unknown_way_are_refused() {
     assert_eq!(older.kind, ErrorKind::Usage);
     assert!(older.hint.unwrap().contains("arcctl rollback"));
     let unknown = error("v1.21.1", "v1.24.0");
-    assert!(unknown.message.contains("1.22 is not in the table"));
+    assert!(
+        unknown
+            .message
+            .contains("1.22 is not in this arcctl's table")
+    );
     // The next one needs no release between.
     assert_eq!(
         steps(&charts("v1.21.1", "0.23.7"), &charts("v1.22.0", "0.23.7")),
         ["cert-manager v1.21.1 -> v1.22.0"]
     );
-    assert!(error("v1.21.1", "v2.0.0").message.contains("is not known"));
+    assert!(
+        error("v1.21.1", "v2.0.0")
+            .message
+            .contains("no known upgrade path")
+    );
 }
 
 #[test]
@@ -269,7 +277,7 @@ fn the_record_is_found_again_and_has_no_secret_value() {
     let text = serde_json::to_string(&upgrade).unwrap();
     assert_eq!(serde_json::from_str::<Upgrade>(&text).unwrap(), upgrade);
     assert!(text.contains("\"cert-manager\":\"v1.12.0\""), "{text}");
-    assert!(upgrade.notice().contains("`arcctl rollback` goes back"));
+    assert!(upgrade.notice().contains("`arcctl rollback` undoes it"));
 }
 
 #[test]

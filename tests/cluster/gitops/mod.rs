@@ -119,7 +119,8 @@ fn verified(cluster: &Cluster, profile: &Path) {
     }
     let human = cluster.arcctl(&["verify", "-f", profile.to_str().unwrap()]);
     assert_eq!(human.code, 0, "{}", human.stderr);
-    let online = human.stdout.contains("proofs hold, pool ") && human.stdout.contains(" online (");
+    let online =
+        human.stdout.contains("checks passed, pool ") && human.stdout.contains(" online (");
     assert!(online, "{}", human.stdout);
 }
 

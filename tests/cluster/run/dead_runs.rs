@@ -197,7 +197,7 @@ fn a_release_is_recovered(cluster: &Cluster, file: &str, status: &str) {
         assert!(
             ended
                 .stderr
-                .contains("another helm is at work on the release (pending-upgrade"),
+                .contains("another helm process is working on the release (pending-upgrade"),
             "{}",
             ended.stderr
         );

@@ -137,7 +137,10 @@ fn refused_after_a_change(cluster: &Cluster, file: &Path) {
     let writes = cluster.kubernetes_writes();
     let refused = cluster.arcctl(&arguments(&["rollback"], &other)).expect(7);
     let message = refused["error"]["message"].as_str().unwrap();
-    assert!(message.contains("something else has changed"), "{message}");
+    assert!(
+        message.contains("there were other changes after"),
+        "{message}"
+    );
     assert_eq!(cluster.kubernetes_writes(), writes);
 }
 

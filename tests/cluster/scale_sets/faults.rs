@@ -417,7 +417,7 @@ fn what_breaks_a_listener_or_a_runner_is_mended_by_what_its_finding_says() {
     until("the quota is in force", || bare(SYSTEM).is_err());
     let label = "app.kubernetes.io/component=runner-scale-set-listener";
     kubectl(&cluster, &format!("-n {SYSTEM} delete pods -l {label}"));
-    let words = "its log says why";
+    let words = "its log has the reason";
     let listener = Elsewhere::ScaleSetListener;
     asked(&cluster, &profile, listener, words, |_| {
         kubectl(&cluster, &format!("-n {SYSTEM} delete quota none"));
@@ -435,7 +435,7 @@ fn what_breaks_a_listener_or_a_runner_is_mended_by_what_its_finding_says() {
         &format!("-n {RUNNERS} delete ephemeralrunners --all"),
     );
     let runners = Elsewhere::ScaleSetRunners;
-    asked(&cluster, &profile, runners, "mend the cause, then", |fix| {
+    asked(&cluster, &profile, runners, "fix the cause, then", |fix| {
         kubectl(&cluster, &format!("label namespace {RUNNERS} {standard}-"));
         until("the standard is gone", || bare(RUNNERS).is_ok());
         followed(&cluster, &profile, fix);

@@ -191,7 +191,7 @@ fn in_between_every_command_knows_of_both_pools_and_it_goes_back() {
     let told = cluster.arcctl(&arguments(&beside, &file)).expect(0);
     assert_eq!(told["stage"], "beside", "{told:#}");
     assert_eq!(pools(&file), ["basic", "basic-ss"]);
-    let notice = "`arcctl migrate basic --back` goes back";
+    let notice = "`arcctl migrate basic --back` undoes it";
     let stale = cluster.up(&copy, &[]);
     stale.expect(0);
     assert!(stale.stderr.contains(notice), "{}", stale.stderr);
@@ -234,7 +234,7 @@ fn without_a_minimum_the_old_pool_stays_until_a_job_has_run() {
     let file = with_minimum(&cluster, 0);
     let ended = cluster.arcctl(&arguments(&THERE, &file));
     assert_eq!(ended.expect(0)["stage"], "beside", "{}", ended.stderr);
-    let said = "no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`";
+    let said = "none of its runners has started: both pools are kept; set a minimum";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     assert_eq!(pools(&file), ["basic", "basic-ss"]);
 

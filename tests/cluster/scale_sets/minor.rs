@@ -117,10 +117,10 @@ fn plan_says_the_order(cluster: &Cluster, profile: &Path) {
     );
     let text = cluster.arcctl(&["plan", "-f", profile.to_str().unwrap()]);
     for part in [
-        "takes no new job: they wait at GitHub",
+        "takes no new jobs, which wait at GitHub",
         "`timeouts.drain`",
         "0.14.2 -> 0.15.1 is another minor version",
-        "after that no runner until",
+        "after that there is no runner until",
     ] {
         assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
     }

@@ -30,23 +30,21 @@ pub(crate) struct BundleArgs {
 
 #[derive(Subcommand)]
 enum BundleCommand {
-    /// Read every chart and image of the lock, and write them into one file
     Create(CreateArgs),
-    /// Push a bundle to a registry: only what it lacks
     Push(PushArgs),
 }
 
-/// Read every chart and image of the lock, and write them into one file
+/// Download every chart and image of the lock, and write them into one file
 ///
-/// The file is an OCI image layout in a tar archive, with the lock and a bill of materials. Without a lock the charts and images
-/// are read as they are now. It needs helm and the registries, and no cluster. An interrupted run is continued by the next one:
-/// what was downloaded is in `FILE.parts` (docs/bundle.md).
+/// The file is an OCI image layout in a tar archive, with the lock and a bill of materials (SBOM). Without a lock it gets the
+/// current charts and images. It needs helm and the registries, but no cluster. To continue an interrupted run, run the same
+/// command again: downloaded parts are kept in `FILE.parts` (docs/bundle.md).
 #[derive(Args)]
 struct CreateArgs {
-    /// The file of the bundle [default: the profile's name with `.bundle.tar`]
+    /// File of the bundle [default: NAME.bundle.tar, with the profile's name]
     #[arg(value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// A platform of the nodes, for example `linux/arm64`; `all` for every platform of each image. Can be repeated
+    /// Platform of the nodes, for example `linux/arm64`, or `all` for every platform of each image; can be repeated
     #[arg(long, value_name = "PLATFORM", default_value = PLATFORM)]
     platform: Vec<String>,
     /// Time limit for the whole run
@@ -54,17 +52,17 @@ struct CreateArgs {
     timeout: KubeDuration,
 }
 
-/// Push a bundle to a registry: only what it lacks
+/// Push a bundle to a registry; what is already there is not pushed again
 ///
-/// The logins are those of `docker login` and `helm registry login`, else the pull secrets of the profile. Images keep their
-/// path: `quay.io/jetstack/cert-manager-webhook` becomes `REGISTRY/PATH/jetstack/cert-manager-webhook`. An interrupted run is
-/// continued by the next one.
+/// It uses the logins of `docker login` and `helm registry login`, else the pull secrets of the profile. Images keep their path:
+/// `quay.io/jetstack/cert-manager-webhook` becomes `REGISTRY/PATH/jetstack/cert-manager-webhook`. To continue an interrupted
+/// run, run the same command again.
 #[derive(Args)]
 struct PushArgs {
-    /// The file of the bundle
+    /// File of the bundle
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
-    /// The registry, as `oci://REGISTRY/PATH`
+    /// Registry and path, as `oci://REGISTRY/PATH`
     #[arg(value_name = "REGISTRY")]
     registry: String,
     /// Time limit for the whole run

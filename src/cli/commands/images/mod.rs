@@ -18,7 +18,6 @@ pub(crate) struct ImagesArgs {
 
 #[derive(Subcommand)]
 enum ImagesCommand {
-    /// Show the newest image of the same flavour for each pool; `--write` puts it into the profile
     Update(update::UpdateArgs),
 }
 

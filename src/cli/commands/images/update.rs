@@ -27,19 +27,19 @@ use crate::{
 
 /// Show the newest image of the same flavour for each pool; `--write` puts it into the profile
 ///
-/// Reads the tags of each pool's image at its registry, or at the mirror in `images.registry`. Of the same flavour is a tag that
-/// differs only in the runner's version. It needs neither a cluster nor GitHub. Logins are those of `docker login`, else those
-/// of the profile's pull secrets, which are read from the cluster. `--write` changes the images in the profile's text and
-/// nothing else: comments, quotes and order stay. docs/ci.md has a job that opens a pull request with it.
+/// Reads the tags of each pool's image from its registry, or from the mirror in `images.registry`. Tags have the same flavour if
+/// they differ only in the runner's version. It needs neither a cluster nor GitHub. It uses the logins of `docker login`, else
+/// the pull secrets of the profile, which it reads from the cluster. `--write` changes only the images in the profile: comments,
+/// quotes and order stay. docs/ci.md has a job that opens a pull request with the newer images.
 #[derive(Args)]
 pub(super) struct UpdateArgs {
-    /// Write the newer images into the profile; comments and everything else stay
+    /// Write the newer images into the profile
     #[arg(long)]
     write: bool,
     /// Only this pool; can be repeated
     #[arg(long, value_name = "NAME")]
     pool: Vec<String>,
-    /// Exit with 2 when there is a newer image, written or not
+    /// Exit with 2 if there is a newer image, written or not
     #[arg(long)]
     detailed_exitcode: bool,
 }

@@ -21,14 +21,14 @@ use write::write;
 
 /// Lock every chart and image by its digest, in `arcctl.lock` beside the profile
 ///
-/// Fetches the charts with helm, renders them, and reads the digest of every image at its registry, or at the mirror in
-/// `images.registry`. It needs no cluster. Commit the file: with it `plan` and `up` end with 7 before the first write if a tag
-/// has moved, a chart was published again, or the profile needs what is not locked; and images are pinned by their digests.
-/// `verify` compares the same except for charts: it starts no helm. With a keyring the provenance of the charts is verified
-/// (docs/lock.md).
+/// Fetches the charts with helm, renders them, and reads the digest of every image from its registry, or from the mirror in
+/// `images.registry`. It needs no cluster. Commit the file: `plan` and `up` then pin images by digest, and exit with 7 before
+/// the first write if a tag has moved, if a chart was published again with other content, or if the profile needs a chart or an
+/// image that is not locked. `verify` checks the same except for charts, because it does not run helm. With a keyring, the
+/// provenance of the charts is verified (docs/lock.md).
 #[derive(Args)]
 pub(crate) struct LockArgs {
-    /// Compare only: end with 7 if the lock differs from what is there now; write nothing
+    /// Only compare, and write nothing: exit with 7 if a chart or an image differs from the lock
     #[arg(long)]
     check: bool,
     /// File with the public keys of the charts' publishers [default: `provenance.keyring` of the profile]
@@ -39,7 +39,7 @@ pub(crate) struct LockArgs {
 /// Makes the lock, and writes or compares it.
 pub(crate) async fn run(args: &LockArgs, global: &GlobalArgs, output: Output) -> Result<u8> {
     let path = path(global).ok_or_else(|| {
-        let what = "the lock is beside the profile, and `-f -` has no place";
+        let what = "the lock is a file beside the profile, and `-f -` has no file";
         Error::new(ErrorKind::Usage, System::Local, what).hint("name the file with -f")
     })?;
     let file = profile_file::read(global, output)?;
@@ -108,7 +108,7 @@ fn tell(report: &LockReport, error: Option<&Error>, global: &GlobalArgs, output:
     let Some(error) = error else {
         if report.written {
             output.note(
-                "commit it; `arcctl plan` shows what the digests change, `arcctl up` does it",
+                "next: commit it; `arcctl plan` shows what the digests change, `arcctl up` applies it",
             );
         }
         return 0;

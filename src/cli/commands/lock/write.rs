@@ -32,7 +32,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<bool> {
     written.map(|_| true).map_err(|cause| {
         Error::failed(
             System::Local,
-            format!("cannot write `{}`; it is as it was", path.display()),
+            format!("cannot write `{}`; the file is unchanged", path.display()),
         )
         .object(path.display())
         .cause(cause)

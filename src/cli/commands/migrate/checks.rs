@@ -38,7 +38,7 @@ impl Work<'_> {
             return true;
         }
         self.output.note(format!(
-            "advice: the minimum of pool `{}` in force is 0, and no runner of it has started: both pools are kept; give `--smoke OWNER/NAME`, or a minimum, and run the command again",
+            "advice: the minimum of pool `{}` in force is 0, so none of its runners has started: both pools are kept; set a minimum, or run the command again with `--smoke OWNER/NAME`",
             migration.to
         ));
         false

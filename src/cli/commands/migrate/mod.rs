@@ -26,19 +26,19 @@ use crate::{
 };
 use steps::Work;
 
-/// Move a pool to the other mode: a new pool beside it, proven, then the old one drained and removed
+/// Move a pool to the other mode: create and verify a new pool, then drain and remove the old one
 ///
-/// The new pool is put into the profile's text, behind the old one; comments and everything else stay. Both take jobs, as far as
-/// their labels allow, until the new one is proven; then the old one ends its jobs, is removed, and leaves the profile. A
-/// migration that was interrupted goes on when the same command runs again, or goes back with `--back`. docs/scale-sets.md has
-/// the differences of the modes.
+/// Adds the new pool to the profile, after the old one; comments and everything else stay. Both pools take jobs, as far as their
+/// labels allow, until the new one is verified. Then the old pool finishes its jobs and is removed, also from the profile. To
+/// continue an interrupted migration, run the same command again; to undo it, use `--back`. docs/scale-sets.md lists the
+/// differences between the modes.
 #[derive(Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
 pub(crate) struct MigrateArgs {
-    /// The pool
+    /// Pool to move
     #[arg(value_name = "POOL")]
     pool: String,
     /// Mode of the new pool
@@ -49,31 +49,31 @@ pub(crate) struct MigrateArgs {
         required_unless_present = "back"
     )]
     to: Option<To>,
-    /// Go back: keep the old pool, or put it back, and remove the new one
+    /// Undo the migration: keep the old pool, or create it again, and remove the new one
     #[arg(long, conflicts_with_all = ["to", "name", "image", "no_labels", "beside", "smoke"])]
     back: bool,
     /// Name of the new pool [default: POOL-ss for a scale set, POOL-rd for the other mode]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Image of the new pool [default: the same runner in the image of the other mode's project]
+    /// Image of the new pool [default: the other mode's standard image, with the same runner version]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Give a scale set no label but its name: a GitHub Enterprise Server before 3.18 has no others
+    /// Create the scale set without labels, for a GitHub Enterprise Server before 3.18: only its name selects it
     #[arg(long)]
     no_labels: bool,
-    /// Stop once the new pool is proven, and keep both
+    /// Stop when the new pool is verified, and keep both pools
     #[arg(long)]
     beside: bool,
-    /// Run a job on the new pool before the old one is removed, by the workflow that `render` writes, in this repository
+    /// Before the old pool is removed, run a job on the new one, with the workflow of `arcctl render` in this repository
     ///
-    /// The workflow needs a job for the new pool: stop with `--beside` first, run `arcctl render`, commit the workflow, and run
-    /// the same command again.
+    /// The workflow needs a job for the new pool: run the command with `--beside` first, then `arcctl render`, commit the
+    /// workflow, and run the command again without `--beside`.
     #[arg(long, value_name = "OWNER/NAME")]
     smoke: Option<String>,
-    /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without
+    /// With --smoke: environment variable with the token that dispatches the workflow [default: the profile's credential]
     #[arg(long, value_name = "VARIABLE", requires = "smoke")]
     token_env: Option<String>,
-    /// Show what comes next, and write nothing
+    /// Show the next step, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not ask for confirmation
@@ -90,7 +90,7 @@ enum To {
     /// A runner scale set of GitHub's own controller
     #[value(name = "scaleSet")]
     ScaleSet,
-    /// A `RunnerDeployment` of the community's controller
+    /// A `RunnerDeployment` of the community controller
     #[value(name = "runnerDeployment")]
     RunnerDeployment,
 }

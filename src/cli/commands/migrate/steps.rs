@@ -127,7 +127,7 @@ impl Work<'_> {
         }
         let workflows = self.report.workflows.as_ref();
         let mut told = vec![format!(
-            "pool `{to}` is proven; pool `{}` ends its jobs, is removed, and leaves `{}`",
+            "pool `{to}` is verified; next, pool `{}` finishes its jobs and is removed, also from `{}`",
             from.name, place.file.name
         )];
         told.extend(
@@ -150,7 +150,7 @@ impl Work<'_> {
         let file = profile_file::with_text(&text, self.global)?;
         if place.migration.stage.is_way_back() {
             let told = format!(
-                "pool `{0}` is made and proven as it was; then pool `{name}`, which leaves `{1}`, ends its jobs and is removed",
+                "pool `{0}` is created and verified as it was before; then pool `{name}` finishes its jobs and is removed, also from `{1}`",
                 place.migration.from.name, file.name
             );
             if !self.agreed(&told, "Go back?")? {
@@ -198,23 +198,23 @@ impl Work<'_> {
             }
             Next::Prove => (
                 format!(
-                    "both pools are in the profile: they are made and proven, then `{from}` is removed"
+                    "both pools are in the profile: they are created and verified, then `{from}` is removed"
                 ),
                 Some(place.file.clone()),
             ),
             Next::TakeOut(name) => (
-                format!("pool `{name}` ends its jobs, is removed, and leaves the profile"),
+                format!("pool `{name}` finishes its jobs and is removed, also from the profile"),
                 None,
             ),
             Next::Restore => (
                 format!(
-                    "pool `{from}` is made and proven as it was, then `{}` goes",
+                    "pool `{from}` is created and verified as it was before, then `{}` is removed",
                     place.migration.to
                 ),
                 Some(place.file.clone()),
             ),
             Next::Finish => (
-                "the profile has one of the two pools: the other one ends its jobs and is removed"
+                "the profile has only one of the two pools: the other one finishes its jobs and is removed"
                     .to_owned(),
                 None,
             ),
@@ -283,10 +283,10 @@ impl Work<'_> {
             let ends = if place.migration.was_there {
                 "stays"
             } else {
-                "ends its jobs and is removed"
+                "finishes its jobs and is removed"
             };
             return format!(
-                "pool `{}` is put back into `{file}` as it was, made and proven; then `{to}` {ends}",
+                "pool `{}` is added to `{file}` again as it was, created and verified; then `{to}` {ends}",
                 new.name
             );
         }
@@ -344,7 +344,9 @@ impl Work<'_> {
 fn without_labels(error: Error) -> Error {
     let object = error.object.as_deref().unwrap_or_default();
     if error.system == System::GitHub && object.ends_with(".labels") {
-        return error.hint("with `--no-labels` the new pool has none, and only its name finds it");
+        return error.hint(
+            "use `--no-labels`: the new pool then has no labels, and jobs find it only by its name",
+        );
     }
     error
 }
@@ -352,7 +354,7 @@ fn without_labels(error: Error) -> Error {
 /// What the job of `--smoke` needs, which nobody can have committed before the new pool is in the profile.
 fn smoke_needs(pool: &str) -> String {
     format!(
-        "\n`--smoke` needs a job for `{pool}` in the workflow of the repository: without one, answer no, run this command with `--beside`, then `arcctl render`, commit the workflow, and run the same command again without `--beside`"
+        "\n`--smoke` needs a job for `{pool}` in the workflow of the repository: if there is none, answer no, run this command with `--beside`, then `arcctl render`, commit the workflow, and run the same command again without `--beside`"
     )
 }
 
@@ -363,10 +365,10 @@ fn refuse_unknown(from: &Pool) -> Result<()> {
     }
     Err(Error::failed(
         System::Kubernetes,
-        format!("how pool `{}` was is not known: its record is gone", from.name),
+        format!("the record of pool `{}` from before the migration no longer exists", from.name),
     )
     .object(format!("pool `{}`", from.name))
-    .hint("put it back into the profile by hand, from your repository, and run the same command again"))
+    .hint("add the pool to the profile by hand, as it is in your repository, and run the same command again"))
 }
 
 /// What refuses the profile without the pool that is to go, told before anything is written.

@@ -217,7 +217,7 @@ async fn new(
             ErrorKind::Usage,
             System::Helm,
             format!(
-                "the profile `{}` has installed no chart in this cluster",
+                "profile `{}` has no installed chart in this cluster",
                 profile.name
             ),
         )
@@ -281,14 +281,14 @@ fn continued(known: &Upgrade, seen: &Seen, to: &BTreeMap<Component, String>) -> 
             .hint(known.notice())
     };
     if known.stage == Stage::Back {
-        return Err(refused("an upgrade goes back".to_owned()));
+        return Err(refused("a rollback is in progress".to_owned()));
     }
     let other = to.iter().find(|(component, version)| {
         **component != Component::Runner && known.to.charts.get(*component) != Some(*version)
     });
     if let Some((component, version)) = other {
         return Err(refused(format!(
-            "an upgrade to other versions is in progress: {}, and {} {version} is asked for",
+            "an upgrade to other versions is in progress ({}), and `--to` asks for {} {version}",
             known.text(),
             component.word()
         )));
@@ -305,8 +305,9 @@ pub(super) fn with_versions(
 ) -> Result<String> {
     let changes = versions.changes(&file.profile);
     let written = edit::edited(text, &changes).map_err(|why| {
-        file.invalid(&why)
-            .hint("write the key into the profile with the version that it has by default, and run the same command again")
+        file.invalid(&why).hint(
+            "add the key to the profile with its default version, and run the same command again",
+        )
     })?;
     profile_file::with_text(&written, work.global)?;
     Ok(written)
@@ -326,7 +327,7 @@ pub(super) fn refuse_lock(work: &Work<'_>) -> Result<()> {
         ),
     )
     .object(file.path.display())
-    .hint("move the lock away, run the same command again, and make it anew with `arcctl lock`"))
+    .hint("move the lock to another directory, run the same command again, and create a new lock with `arcctl lock`"))
 }
 
 fn refuse_migrations(known: &Inventory) -> Result<()> {
@@ -358,7 +359,7 @@ async fn refuse_pending(work: &mut Work<'_>, place: &Place) -> Result<()> {
         ),
     )
     .object(&place.file.name)
-    .hint("`arcctl plan` shows them with the versions of the profile: write the installed versions into it, run `arcctl up`, and then upgrade"))
+    .hint("write the installed versions into the profile; `arcctl plan` then shows only these changes, `arcctl up` applies them; upgrade after that"))
 }
 
 /// How many resources a run would change.

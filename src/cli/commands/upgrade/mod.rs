@@ -23,33 +23,33 @@ use crate::{
 pub(crate) use rollback::{RollbackArgs, run as roll_back};
 use steps::Work;
 
-/// Upgrade cert-manager, the controllers and the runners, one proven step at a time
+/// Upgrade cert-manager, the controllers and the runners step by step, and verify each step
 ///
-/// Reads what is installed, and shows the path: cert-manager by one minor version at a time, then the controllers, the images of
-/// the runners last, one pool before the others. The cluster gets a backup first. Each step is an `up` with the versions of
-/// that step; if one of its proofs fails, all versions from before come back. The profile gets the versions at the end; comments and
-/// everything else stay. An upgrade that was interrupted goes on when the same command runs again, or goes back with `arcctl
-/// rollback`. docs/upgrade.md has the details.
+/// Shows the path from the installed versions: cert-manager one minor version at a time, then the controllers, then the runner
+/// images, one pool before the others. Makes a backup in the cluster first. Each step is an `up` with the versions of that step;
+/// if it fails its checks, all previous versions are restored. The profile gets the new versions at the end; comments and
+/// everything else stay. To continue an interrupted upgrade, run the same command again; to undo it, run `arcctl rollback`
+/// (docs/upgrade.md).
 #[derive(Args)]
 pub(crate) struct UpgradeArgs {
-    /// Versions to upgrade to, as KEY=VERSION; the keys are cert-manager, controller, scale-sets and runner (a version, or
-    /// `newest`) [default: the charts that this arcctl installs; the runners stay]
+    /// Target versions; the keys are cert-manager, controller, scale-sets and runner (a version, or `newest`) [default: the
+    /// chart versions that this arcctl installs; runner images stay]
     #[arg(long, value_name = "KEY=VERSION", value_delimiter = ',')]
     to: Vec<String>,
-    /// Run a job on the first pool before the others get their image, and at the end, by the workflow that `render` writes, in
+    /// Run a job on the first pool before the others get their image, and at the end, with the workflow of `arcctl render` in
     /// this repository
     #[arg(long, value_name = "OWNER/NAME")]
     smoke: Option<String>,
-    /// With --smoke: the variable of the environment with the token that dispatches; the profile's credential without
+    /// With --smoke: environment variable with the token that dispatches the workflow [default: the profile's credential]
     #[arg(long, value_name = "VARIABLE", requires = "smoke")]
     token_env: Option<String>,
-    /// Show the path, and write nothing
+    /// Show the steps, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// Time limit for the whole command; the way back has as much again
+    /// Time limit for the whole command; an automatic rollback has the same time again
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     timeout: KubeDuration,
 }

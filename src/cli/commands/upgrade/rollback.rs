@@ -17,12 +17,12 @@ use crate::{
 
 /// Go back to the versions before the last upgrade
 ///
-/// Uses the backup that `arcctl upgrade` made in the cluster: its CRDs, and an `up` with the versions from before, which the
-/// profile gets too. Refuses if something else has changed since. It also ends an upgrade that was interrupted, and goes on with a
-/// way back that was.
+/// Restores the CRDs from the backup that `arcctl upgrade` made in the cluster, and runs an `up` with the previous versions, which
+/// the profile gets too. Refuses if something else has changed since the upgrade. It also undoes an interrupted upgrade, and
+/// continues an interrupted rollback (docs/upgrade.md).
 #[derive(Args)]
 pub(crate) struct RollbackArgs {
-    /// Show what it goes back to, and write nothing
+    /// Show the versions to go back to, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not ask for confirmation
@@ -71,7 +71,7 @@ async fn roll_back(
         Box::pin(refuse_changed(work, &place)).await?;
     }
     let told = format!(
-        "back to the versions before the upgrade of {} ({}), from its backup in {} objects",
+        "roll back to the versions before the upgrade of {} ({}), from its backup in {} objects",
         place.upgrade.began,
         place.upgrade.text(),
         place.upgrade.backup.len()
@@ -94,7 +94,7 @@ fn no_upgrade(profile: &str) -> Error {
     Error::new(
         ErrorKind::Usage,
         System::Kubernetes,
-        format!("there is no upgrade of profile `{profile}` to go back from"),
+        format!("profile `{profile}` has no upgrade to roll back"),
     )
     .object(profile)
     .hint("write the versions that you want into the profile, and run `arcctl up`")
@@ -111,10 +111,10 @@ async fn refuse_changed(work: &mut Work<'_>, place: &Place) -> Result<()> {
         ErrorKind::Refused,
         System::Kubernetes,
         format!(
-            "something else has changed since the upgrade of {}: {pending} resources differ from `{}`",
+            "there were other changes after the upgrade of {}: {pending} resources differ from `{}`",
             place.upgrade.began, place.file.name
         ),
     )
     .object(&place.file.name)
-    .hint("`arcctl plan` shows them; make them as the profile says with `arcctl up`, and go back then"))
+    .hint("`arcctl plan` shows them; apply the profile with `arcctl up`, then roll back"))
 }

@@ -112,7 +112,7 @@ impl Work<'_> {
             Err(Halt::Other(error)) => Err(error),
             Err(Halt::Unproven(error)) => {
                 self.output.note(format!(
-                    "a step was not proven, and the versions from before come back: {}",
+                    "a step failed, and the previous versions are being restored: {}",
                     error.document().message
                 ));
                 // The step that failed may have used up the time, and has stopped the run.
@@ -200,8 +200,9 @@ impl Work<'_> {
         place.recorded = Some(place.upgrade.clone());
         self.report.stage = Some(Stage::Saving);
         let parts = place.upgrade.backup.len();
-        self.output
-            .note(format!("the backup is in the cluster, in {parts} objects"));
+        self.output.note(format!(
+            "wrote the backup to the cluster, as {parts} objects"
+        ));
         place.upgrade.stage = Stage::Forth;
         self.record(place).await
     }
@@ -251,10 +252,10 @@ impl Work<'_> {
     /// Puts the CRDs back.
     async fn restore(&mut self, session: &Session, upgrade: &Upgrade) -> Result<()> {
         let restored = backup::restore_crds(&session.context.kube, upgrade);
-        let missing = self.limit.within("putting the CRDs back", restored).await?;
+        let missing = self.limit.within("restoring the CRDs", restored).await?;
         for id in missing {
             self.output.note(format!(
-                "advice: `{id}` is not in the backup any more: its CRD comes from the chart"
+                "advice: `{id}` is missing from the backup: its CRD comes from the chart"
             ));
         }
         Ok(())
@@ -340,13 +341,13 @@ impl Work<'_> {
 /// The error of a step, with how the way back has ended.
 fn returned(error: Error, back: Result<()>) -> Error {
     match back {
-        Ok(()) => error.cause("the versions from before are there again"),
+        Ok(()) => error.cause("the previous versions are restored"),
         Err(failure) => error
             .cause(format!(
-                "and the way back has failed: {}",
+                "restoring the previous versions failed: {}",
                 failure.document().message
             ))
-            .hint(format!("`{BACK}` goes on with the way back")),
+            .hint(format!("`{BACK}` continues to restore them")),
     }
 }
 

@@ -135,6 +135,6 @@ pub(super) fn known_here(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     }
     Ok(Verdict::unless(
         &found,
-        "where no other cluster uses it, delete it at GitHub (in the settings, under Actions and Runners); else give the pool another name or group: with one name two clusters fight over its jobs",
+        "if no other cluster uses it, delete it at GitHub (in the settings, under Actions and Runners); otherwise give the pool another name or group: with the same name, two clusters compete for its jobs",
     ))
 }

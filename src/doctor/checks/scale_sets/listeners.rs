@@ -103,7 +103,7 @@ pub(super) fn listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let log = snapshot.profile.scale_sets.log_command();
     Ok(Verdict::unless(
         &found,
-        &format!("the controller makes it; its log says why it does not: `{log}`"),
+        &format!("the controller creates it; its log has the reason if it does not: `{log}`"),
     ))
 }
 

@@ -45,7 +45,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-versions",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "each scale set and its controller are of the same minor version",
+        claim: "each scale set and its controller have the same minor version",
         causes: &["api-server-answers"],
         judge: versions,
     },
@@ -105,7 +105,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-registered",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "GitHub has each scale set under the id that the cluster knows",
+        claim: "each scale set is registered at GitHub with the id that the cluster has",
         causes: &[
             "api-server-answers",
             "github-credential",
@@ -187,7 +187,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-runners",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "no runner of a scale set has failed for good or is refused by a quota",
+        claim: "no runner of a scale set has failed permanently or is refused by a quota",
         causes: &[
             "api-server-answers",
             "scale-set-not-outdated",
@@ -228,7 +228,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "scale-set-nothing-stuck",
         category: "scale-sets",
         severity: Severity::Required,
-        claim: "nothing of a scale set waits for its deletion for more than ten minutes",
+        claim: "no object of a scale set has been waiting for its deletion for more than ten minutes",
         causes: &[
             "api-server-answers",
             "github-credential",

@@ -84,19 +84,19 @@ fn chart(profile: &Profile, report: &mut Report) {
     if version < OLDEST_CHART {
         report.error(
             path,
-            format!("chart {shown} is older than 0.14: it gives scale sets no labels, and its listener can stay away after a change of the minimum, as a schedule makes it"),
+            format!("chart {shown} is older than 0.14: it sets no labels on scale sets, and its listener can stay deleted after a change of the minimum, for example by a schedule"),
             tested,
         );
     } else if version == OLDEST_CHART && profile.github.is_enterprise_server() {
         report.error(
             path,
-            format!("chart {shown} acquires no job from a GitHub Enterprise Server"),
+            format!("chart {shown} gets no jobs from GitHub Enterprise Server"),
             tested,
         );
     } else if version < TESTED_CHART {
         report.advice(
             path,
-            format!("with chart {shown} nobody sees whether the controller works (it has no health probes), its listeners can be made over and over again, and a changed credential does not reach them"),
+            format!("the controller of chart {shown} has no health probes, can create its listeners again and again, and does not give them a changed credential"),
             tested,
         );
     } else if version >= UNKNOWN_CHART {
@@ -147,12 +147,12 @@ fn container_mode(pool: &Pool, path: &Path, report: &mut Report) {
     match pool.container_mode {
         ContainerMode::Dood => report.error(
             path,
-            "a scale set has no mode `dood`: the docker daemon of a node is not its runners'",
+            "a scale set has no mode `dood`: its runners cannot use the docker daemon of the node",
             "use `dind`, or `kubernetes` with a work volume",
         ),
         ContainerMode::DindInRunner => report.error(
             path,
-            "a scale set has no mode `dindInRunner`: its runners start by the runner's own program, which starts no docker",
+            "a scale set has no mode `dindInRunner`: its containers start only the runner, not docker",
             "use `dind`: arcctl puts the docker container beside the runner",
         ),
         ContainerMode::Dind | ContainerMode::None | ContainerMode::Kubernetes(_) => {}
@@ -177,19 +177,19 @@ fn scaling(pool: &Pool, path: &Path, report: &mut Report) {
         (
             !scaling.metrics.is_empty(),
             "metrics",
-            "a scale set scales by no metric: GitHub tells it of each job",
+            "a scale set does not scale by metrics: GitHub assigns each job to it",
             "remove it: a runner is added for each job, up to `max`, and `min` of them wait idle",
         ),
         (
             !scaling.triggers.is_empty(),
             "triggers",
-            "a scale set needs no webhook events: GitHub tells it of each job",
+            "a scale set needs no webhook events: GitHub assigns each job to it",
             "remove it, and the webhook at GitHub when no other pool uses it",
         ),
         (
             scaling.scale_down_delay.is_some(),
             "scaleDownDelay",
-            "a scale set removes a runner when its job is done, and not after a time",
+            "a scale set removes a runner when its job is done, not after a delay",
             "remove it; for runners that wait for the next jobs raise `min`, or add a window to `schedule`",
         ),
     ] {
@@ -222,8 +222,8 @@ fn labels(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
         });
         report.advice(
             path,
-            format!("a GitHub Enterprise Server before 3.18 gives scale sets no labels, and one before 3.21 only with the feature flag `{LABELS_FLAG}`: it says nothing about it"),
-            format!("turn the flag on (`ghe-actions-console -s actions`), and let workflows say `runs-on: {}`, which always works", pool.name),
+            format!("a GitHub Enterprise Server before 3.18 gives scale sets no labels, and one before 3.21 only with the feature flag `{LABELS_FLAG}`, which the server does not report"),
+            format!("turn the flag on (`ghe-actions-console -s actions`), and use `runs-on: {}` in workflows, which always works", pool.name),
         );
     }
     for (index, label) in pool.labels.iter().enumerate() {
@@ -299,7 +299,7 @@ pub fn on_server(profile: &Profile, (major, minor): (u64, u64)) -> Vec<Finding> 
             report.error(
                 path.key("labels"),
                 format!("GitHub Enterprise Server {major}.{minor} gives scale sets no labels beside their name: 3.18 is the first"),
-                format!("remove `labels` and `instanceType` (use `nodeSelector`), and let workflows say `runs-on: {}`", pool.name),
+                format!("remove `labels` and `instanceType` (use `nodeSelector`), and use `runs-on: {}` in workflows", pool.name),
             );
         } else if has_labels(pool) && version < LABELS_ALWAYS_SINCE {
             report.advice(
