@@ -8,6 +8,8 @@ mod addresses;
 mod growth;
 mod losses;
 mod needs;
+mod prices;
+mod saving;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -26,6 +28,8 @@ use crate::{
 pub use addresses::addresses;
 pub use growth::Growth;
 pub use losses::{Loss, Why, losses};
+pub use prices::{Price, price};
+pub use saving::{Cost, Minutes, Nodes, Saving, saving};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
