@@ -9,8 +9,14 @@ use crate::{
 };
 
 /// The nodes that hold `count` more pods like `pod`, in words: like the node that holds the most of them, or, if no node
-/// takes one, of the pool's instance type. `None` if neither is known. `new` are the nodes as they are when they come.
-pub(super) fn needs(new: &Cluster, pool: &Pool, pod: &Pod, count: u64) -> Option<String> {
+/// takes one, of the pool's instance type. `None` if neither is known. `new` are the nodes as they are when they come, and
+/// whether they get prefixes of addresses.
+pub(super) fn needs(
+    (new, prefixes): (&Cluster, bool),
+    pool: &Pool,
+    pod: &Pod,
+    count: u64,
+) -> Option<String> {
     let best = new.nodes().max_by_key(|it| it.room(pod));
     if let Some((node, each)) = best.map(|it| (it, it.room(pod))).filter(|it| it.1 > 0) {
         let kind = node.label("node.kubernetes.io/instance-type");
@@ -23,7 +29,12 @@ pub(super) fn needs(new: &Cluster, pool: &Pool, pod: &Pod, count: u64) -> Option
     }
     let name = pool.instance_type.as_deref()?;
     let found = instance_type::lookup(name)?;
-    let node = json!({"status": {"allocatable": found.allocatable()}});
+    let pods = if prefixes && instance_type::takes_prefixes(name) {
+        found.pods_with_prefixes()
+    } else {
+        found.pods()
+    };
+    let node = json!({"status": {"allocatable": found.allocatable_with(pods)}});
     Some(match Node::of(&node).holds(pod) {
         0 => format!("a larger instance type than `{name}`, which does not hold one"),
         each => format!(
