@@ -48,3 +48,41 @@ fn nodes(count: u64) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} more node{s}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{capacity::Seen, tests::profile};
+
+    /// What the nodes to come must be for 120 small pods, which no node of today takes.
+    fn needed(seen: &Seen, of: &str) -> String {
+        let pool = json!({"name": "a", "image": "r:1", "min": 0, "max": 120, "instanceType": of});
+        let profile = profile(&json!({"pools": [pool]}));
+        let requests = json!({"cpu": "10m", "memory": "1Mi"});
+        let pod = json!({"spec": {"containers": [{"resources": {"requests": requests}}]}});
+        let new = (&seen.new, seen.prefixes);
+        needs(new, &profile.pools[0], &Pod::of(&pod), 120).unwrap()
+    }
+
+    fn cni(value: &str) -> serde_json::Value {
+        let env = json!([{"name": "ENABLE_PREFIX_DELEGATION", "value": value}]);
+        json!({
+            "metadata": {"namespace": "kube-system", "ownerReferences": [{"kind": "DaemonSet"}]},
+            "spec": {"nodeName": "a", "containers": [{"name": "aws-node", "env": env}]},
+        })
+    }
+
+    #[test]
+    fn nodes_to_come_take_more_pods_where_the_network_gives_prefixes() {
+        let mut seen = Seen::default();
+        let addresses = "about 4 more nodes of `t3a.large`, with 35 on each";
+        assert!(needed(&seen, "t3a.large").starts_with(addresses));
+        seen.pod(&cni("false"));
+        assert!(needed(&seen, "t3a.large").starts_with(addresses));
+        seen.pod(&cni("true"));
+        let prefixes = "about 2 more nodes of `t3a.large`, with 110 on each";
+        assert!(needed(&seen, "t3a.large").starts_with(prefixes));
+        // No node of this family gets any.
+        assert!(needed(&seen, "t2.large").contains("with 35 on each"));
+    }
+}

@@ -108,35 +108,6 @@ fn pools_share_the_nodes() {
     );
 }
 
-/// What is said of the nodes that exist is what they say themselves; a node to come has as many pods as its addresses.
-#[test]
-fn nodes_to_come_take_more_pods_where_the_network_gives_prefixes() {
-    let mut small = pod("10m");
-    small["spec"]["containers"][0]["resources"]["requests"]["memory"] = json!("1Mi");
-    small["spec"]["nodeSelector"] = json!({"disk": "fast"});
-    let needs = |seen: &Seen, of: &str| {
-        let room = room(seen, &json!({"instanceType": of, "max": 120}), &small);
-        room.maximum.needs.unwrap()
-    };
-    let mut seen = seen();
-    assert!(needs(&seen, "t3a.large").starts_with("about 4 more nodes of `t3a.large`, with 35 on"));
-    let cni = |value: &str| {
-        let env = json!([{"name": "ENABLE_PREFIX_DELEGATION", "value": value}]);
-        json!({
-            "metadata": {"namespace": "kube-system", "ownerReferences": [{"kind": "DaemonSet"}]},
-            "spec": {"nodeName": "a", "containers": [{"name": "aws-node", "env": env}]},
-        })
-    };
-    seen.pod(&cni("false"));
-    assert!(needs(&seen, "t3a.large").contains("with 35 on"));
-    seen.pod(&cni("true"));
-    assert!(
-        needs(&seen, "t3a.large").starts_with("about 2 more nodes of `t3a.large`, with 110 on")
-    );
-    // No node of this family gets prefixes.
-    assert!(needs(&seen, "t2.large").contains("with 35 on"));
-}
-
 #[test]
 fn without_a_node_that_takes_it_the_instance_type_tells() {
     let mut large = pod("500m");
