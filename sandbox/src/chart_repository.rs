@@ -192,6 +192,11 @@ impl ChartRepository {
         Ok(())
     }
 
+    /// The archive of a version of a chart, as it is served now.
+    pub fn archive(&self, name: &str, version: &str) -> Option<Bytes> {
+        self.shared.file(&format!("{name}-{version}.tgz"))
+    }
+
     /// Serves a provenance for a version of a chart, from now on. Nobody has signed it.
     pub fn sign_wrongly(&self, name: &str, version: &str) {
         let file = format!("{name}-{version}.tgz.prov");

@@ -1,7 +1,10 @@
 //! The lock of a bundle: at a registry, and beside the lock of the profile. Pure: no I/O.
 
 use super::place::{NOWHERE, candidates};
-use crate::desired::lock::{ChartNeed, Lock, LockedImage, Needed};
+use crate::{
+    desired::lock::{ChartNeed, Lock, LockedImage, Needed},
+    profile::Images,
+};
 
 /// The lock with its images at `registry`. `needed` is what the profile needs with its images there: the values of its
 /// charts name the registry.
@@ -24,8 +27,8 @@ pub fn at_registry(lock: &Lock, registry: &str, needed: &Needed) -> Lock {
     lock
 }
 
-/// In what a bundle differs from the lock beside the profile, whose registry is `registry`.
-pub fn differences(bundle: &Lock, beside: &Lock, registry: Option<&str>) -> Vec<String> {
+/// In what a bundle differs from the lock beside the profile, whose mirrors are `mirrors`.
+pub fn differences(bundle: &Lock, beside: &Lock, mirrors: Option<&Images>) -> Vec<String> {
     let charts = bundle.charts.iter().filter_map(|chart| {
         let (name, version) = (&chart.name, &chart.version);
         match beside.chart(name, version) {
@@ -38,7 +41,7 @@ pub fn differences(bundle: &Lock, beside: &Lock, registry: Option<&str>) -> Vec<
         }
     });
     let images = bundle.images.iter().filter_map(|image| {
-        let is_it = |it: &&LockedImage| candidates(&it.image, registry).contains(&image.image);
+        let is_it = |it: &&LockedImage| candidates(&it.image, mirrors).contains(&image.image);
         let name = image.image.trim_start_matches(NOWHERE);
         let name = name.trim_start_matches('/');
         match beside.images.iter().find(is_it) {

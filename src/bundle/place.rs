@@ -1,6 +1,6 @@
 //! Where charts and images are: in a bundle, and in the registry that it is pushed to. Pure: no I/O.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     desired::pool::image::mirrored,
@@ -24,6 +24,7 @@ pub fn sourced(profile: &Profile, registry: &str, charts: &str) -> Profile {
     let images = profile.images.take().unwrap_or_default();
     profile.images = Some(Images {
         registry: Some(registry.to_owned()),
+        registries: BTreeMap::new(),
         ..images
     });
     profile.charts = Charts {
@@ -35,26 +36,23 @@ pub fn sourced(profile: &Profile, registry: &str, charts: &str) -> Profile {
 }
 
 /// The reference in a bundle of an image that a lock names; `None` if the profile does not take it from the registry that it
-/// is told to. `registry` is that of the profile, `wanted` the references of the profile whose registry is [`NOWHERE`].
-pub fn staged(image: &str, registry: Option<&str>, wanted: &BTreeSet<String>) -> Option<String> {
-    candidates(image, registry)
+/// is told to. `images` are the mirrors of the profile, `wanted` its references with the registry [`NOWHERE`].
+pub fn staged(image: &str, images: Option<&Images>, wanted: &BTreeSet<String>) -> Option<String> {
+    candidates(image, images)
         .into_iter()
         .find(|it| wanted.contains(it))
 }
 
 /// What a reference may be in a bundle. In a mirror it has the mirror's path before its own, unless the profile names the
 /// mirror itself.
-pub(super) fn candidates(image: &str, registry: Option<&str>) -> Vec<String> {
-    let own = registry.and_then(|it| image.strip_prefix(it.trim_end_matches('/')));
-    let own = own.and_then(|it| it.strip_prefix('/'));
+pub(super) fn candidates(image: &str, images: Option<&Images>) -> Vec<String> {
+    let mirrors = images.into_iter().flat_map(Images::mirrors);
+    let own = mirrors.filter_map(|it| image.strip_prefix(it)?.strip_prefix('/'));
     let nowhere = Images {
         registry: Some(NOWHERE.to_owned()),
         ..Images::default()
     };
-    let mut found: Vec<String> = own
-        .map(|it| format!("{NOWHERE}/{it}"))
-        .into_iter()
-        .collect();
+    let mut found: Vec<String> = own.map(|it| format!("{NOWHERE}/{it}")).collect();
     found.push(mirrored(Some(&nowhere), image));
     found
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{place::candidates, *};
 use crate::{
     desired::lock::{Lock, Needed},
+    profile::Images,
     units::digest::{is_sha256, sha256},
 };
 
@@ -89,16 +90,25 @@ fn a_chart_and_a_bundle_are_manifests_whose_blobs_are_known() {
 fn an_image_has_the_place_that_the_profile_gives_it() {
     let wanted = ["a/b:1", "library/docker:28", "hub/own/x:2"];
     let wanted: BTreeSet<String> = wanted.iter().map(|it| format!("{NOWHERE}/{it}")).collect();
-    let mirror = Some("m.example/hub/");
-    for (image, registry, expected) in [
+    let mirror = Images {
+        registry: Some("m.example/hub/".to_owned()),
+        ..Images::default()
+    };
+    let mut cache = Images::default();
+    let quay = ("quay.io".to_owned(), "c.example/quay".to_owned());
+    cache.registries.extend([quay]);
+    let (mirror, cache) = (Some(&mirror), Some(&cache));
+    for (image, images, expected) in [
         ("quay.io/a/b:1", None, Some("a/b:1")),
         ("docker:28", None, Some("library/docker:28")),
         ("m.example/hub/a/b:1", mirror, Some("a/b:1")),
         // The profile names the mirror itself.
         ("m.example/hub/own/x:2", mirror, Some("hub/own/x:2")),
         ("quay.io/a/b:2", None, None),
+        ("c.example/quay/a/b:1", cache, Some("a/b:1")),
+        ("docker:28", cache, Some("library/docker:28")),
     ] {
-        let found = staged(image, registry, &wanted);
+        let found = staged(image, images, &wanted);
         let expected = expected.map(|it| format!("{NOWHERE}/{it}"));
         assert_eq!(found, expected, "{image}");
     }

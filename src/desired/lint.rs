@@ -1,6 +1,7 @@
 //! Rules that need the resulting manifests: pass-through fields against the CRDs, and keys that arcctl sets itself.
 //! Pure: no I/O.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     },
     crd_schema,
     pool::{containers, instance_type, pod_rules, runner_deployment},
-    scale_set,
+    pull_through, scale_set,
 };
 use crate::{
     profile::{
@@ -80,7 +81,30 @@ pub fn lint(profile: &Profile) -> Vec<Finding> {
             .map(|path| own(&values, Place::ScaleSets, path)),
     );
     findings.extend(passthrough::check(profile));
+    findings.extend(not_pulled_through(profile));
     findings
+}
+
+/// Advice where `images.registries` leaves images at a registry that Amazon ECR could pull them from.
+fn not_pulled_through(profile: &Profile) -> Vec<Finding> {
+    // A profile without resources is told of elsewhere.
+    let left = pull_through::left_out(profile, Timestamp::default()).unwrap_or_default();
+    left.into_iter()
+        .map(|(host, images)| {
+            let images: Vec<String> = images.iter().map(|it| format!("`{it}`")).collect();
+            Finding {
+                path: Path::from(["images", "registries"]),
+                message: format!(
+                    "the nodes pull from `{host}` itself, which is not in it: {}",
+                    images.join(", ")
+                ),
+                hint: Some(format!(
+                    "add `{host}`: `arcctl render --pull-through documents` writes its rule and its line"
+                )),
+                severity: Severity::Advice,
+            }
+        })
+        .collect()
 }
 
 /// What the CRDs of the pool's controller say about its pass-through fields.

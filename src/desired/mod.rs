@@ -14,6 +14,7 @@ mod phase;
 pub mod placeholder;
 pub mod pod_security;
 pub mod pool;
+pub mod pull_through;
 pub mod record;
 pub mod render;
 pub mod resource;

@@ -41,6 +41,26 @@ pub const AWS_ACCOUNT: Placeholder = Placeholder {
     name: "AWS_ACCOUNT",
     meaning: "the id of the AWS account that the cluster is in",
 };
+/// Its region, for rules of a registry.
+pub const AWS_REGION: Placeholder = Placeholder {
+    name: "AWS_REGION",
+    meaning: "the region of the private registry of Amazon ECR that the nodes pull from",
+};
+/// A login at Docker Hub, for a pull-through rule.
+pub const DOCKER_HUB_SECRET_ARN: Placeholder = Placeholder {
+    name: "DOCKER_HUB_SECRET_ARN",
+    meaning: "the ARN of a secret in Secrets Manager with a login of Docker Hub; its name begins with `ecr-pullthroughcache/`",
+};
+/// A login at GitHub's registry, for a pull-through rule.
+pub const GHCR_SECRET_ARN: Placeholder = Placeholder {
+    name: "GHCR_SECRET_ARN",
+    meaning: "the ARN of a secret in Secrets Manager with a login of ghcr.io; its name begins with `ecr-pullthroughcache/`",
+};
+/// The role of the nodes, for a pull-through rule.
+pub const NODE_ROLE: Placeholder = Placeholder {
+    name: "NODE_ROLE",
+    meaning: "the name of the IAM role of the worker nodes",
+};
 /// The issuer of its service accounts' tokens.
 pub const OIDC_ISSUER: Placeholder = Placeholder {
     name: "OIDC_ISSUER",
@@ -89,12 +109,16 @@ pub const SECRET_STORE: Placeholder = Placeholder {
 };
 
 /// All placeholders. Other text such as `${HOME}` belongs to the user.
-const ALL: [Placeholder; 14] = [
+const ALL: [Placeholder; 18] = [
     ARCCTL_IMAGE,
     AWS_ACCOUNT,
+    AWS_REGION,
     CA_BUNDLE,
     CA_BUNDLE_SHA256,
     CLUSTER_SECURITY_GROUP,
+    DOCKER_HUB_SECRET_ARN,
+    GHCR_SECRET_ARN,
+    NODE_ROLE,
     NODE_SECURITY_GROUP,
     OIDC_ISSUER,
     REPOSITORY_PATH,

@@ -10,6 +10,7 @@ use super::strip::{
     svg::{Titled, svg},
 };
 use crate::{
+    desired::capacity::{Cost, Minutes, Saving},
     error::{Error, System},
     profile::schedule::{ClockChange, DAYS, Hours, Interval, Mismatch, Verified},
 };
@@ -42,6 +43,8 @@ pub struct Calendar {
     pub strip: Strip,
     /// The runner hours of its minimums in a year.
     pub hours: Hours,
+    /// What it saves in a week.
+    pub week: Saving,
     /// The controller's overrides, compared with the profile.
     pub check: Verified,
 }
@@ -87,6 +90,7 @@ fn pool_text(pool: &PoolCalendar) -> String {
         let _ignored = writeln!(text, "{}", line.trim_end());
     }
     text.push_str(&hours_text(calendar.hours));
+    text.push_str(&week_text(&calendar.week));
     text.push_str(&check_text(calendar));
     text
 }
@@ -123,6 +127,62 @@ fn hours_text(hours: Hours) -> String {
             "  in {DAYS} days the minimums are {scheduled} runner hours,\n  {saved} % less than the {constant} of min {largest} all the time\n"
         ),
     }
+}
+
+/// What the schedule saves in a week, in node hours where they are known; nothing if its minimum is always the same.
+fn week_text(week: &Saving) -> String {
+    if week.runners.saved() == 0 {
+        return String::new();
+    }
+    let (of, note) = match &week.nodes {
+        Ok(nodes) => {
+            let of = format!(
+                "node hours of {} with {} on each",
+                nodes.instance_type, nodes.each
+            );
+            let note = nodes.cost.as_ref().map_or_else(Clone::clone, cost_text);
+            (of, note)
+        }
+        Err(why) => ("runner hours".to_owned(), format!("node hours: {why}")),
+    };
+    let minutes = week.minutes();
+    let than = if minutes.saved() == 0 {
+        "as many as with the largest minimum all the time".to_owned()
+    } else {
+        format!(
+            "{} % less than the {} of the largest minimum all the time;\n  {note}",
+            one_decimal(minutes.tenths()),
+            hours_of(minutes.constant)
+        )
+    };
+    format!(
+        "  in a week without a change of the clocks: {} {of},\n  {than}\n",
+        hours_of(minutes.scheduled)
+    )
+}
+
+fn cost_text(cost: &Cost) -> String {
+    let saved = match cost.saved {
+        0 => "less than 1".to_owned(),
+        saved => format!("about {saved}"),
+    };
+    let date = cost.price.date.unwrap_or("of an unknown date");
+    format!(
+        "{saved} USD a month at {} USD an hour (on demand in {}, {date})",
+        cost.price.usd, cost.region
+    )
+}
+
+/// Hours with one decimal, rounded down, or without one where they are whole.
+fn hours_of(minutes: u64) -> String {
+    match (minutes / 60, minutes % 60 / 6) {
+        (hours, 0) => hours.to_string(),
+        (hours, tenths) => format!("{hours}.{tenths}"),
+    }
+}
+
+fn one_decimal(tenths: u32) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn check_text(calendar: &Calendar) -> String {
@@ -227,7 +287,28 @@ fn pool_document(pool: &PoolCalendar) -> Value {
         "clockChanges": changes,
         "hours": calendar.map(|it| json!({"days": DAYS, "scheduled": it.hours.scheduled,
             "constant": it.hours.constant})),
+        "week": calendar.map(|it| week_document(&it.week)),
         "check": calendar.map(check_document),
+    })
+}
+
+fn week_document(week: &Saving) -> Value {
+    let minutes = |it: Minutes| json!({"scheduled": it.scheduled, "constant": it.constant});
+    let nodes = week.nodes.as_ref().ok();
+    let cost = |it: &Cost| {
+        json!({"region": it.region, "usdPerHour": it.price.usd, "date": it.price.date,
+            "savedUsdPerMonth": it.saved})
+    };
+    let not_known = match &week.nodes {
+        Ok(nodes) => nodes.cost.as_ref().err(),
+        Err(why) => Some(why),
+    };
+    json!({
+        "runnerMinutes": minutes(week.runners),
+        "nodes": nodes.map(|it| json!({"instanceType": it.instance_type, "runners": it.each,
+            "minutes": minutes(it.minutes), "cost": it.cost.as_ref().ok().map(cost)})),
+        "savedPercent": f64::from(week.minutes().tenths()) / 10.0,
+        "notKnown": not_known,
     })
 }
 

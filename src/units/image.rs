@@ -2,6 +2,9 @@
 
 use super::runner::{Flavour, RunnerVersion};
 
+/// The registry of an image that names none.
+pub const DOCKER_HUB: &str = "docker.io";
+
 /// The parts of an image reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image<'a> {

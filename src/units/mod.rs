@@ -1,5 +1,5 @@
-//! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions; the
-//! releases of GitHub's runner.
+//! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions,
+//! pull-through rules of registries; the releases of GitHub's runner.
 //! Pure: no I/O.
 
 pub mod arn;
@@ -9,6 +9,7 @@ pub mod digest;
 pub(crate) mod duration;
 pub mod image;
 pub mod partition;
+pub mod pull_through;
 pub mod quantity;
 pub mod runner;
 pub mod version;

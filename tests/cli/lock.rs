@@ -13,6 +13,7 @@ use arcctl::{
         kube::Access,
     },
     desired::{lock::Verification, resource::Chart},
+    units::digest::sha256,
 };
 use arcctl_sandbox::{
     chart_repository::ChartRepository,
@@ -44,9 +45,15 @@ const IMAGES: [(&str, &str); 8] = [
 struct World {
     registry: ImageRegistry,
     charts: ChartRepository,
-    _runtime: Runtime,
+    runtime: Runtime,
     directory: tempfile::TempDir,
 }
+
+/// The charts of the profile.
+const CHARTS: [(&str, &str); 2] = [
+    ("actions-runner-controller", "0.23.7"),
+    ("cert-manager", "v1.21.1"),
+];
 
 impl World {
     fn start() -> Self {
@@ -66,7 +73,7 @@ impl World {
         let world = Self {
             registry,
             charts,
-            _runtime: runtime,
+            runtime,
             directory: empty(),
         };
         world.profile("");
@@ -80,6 +87,39 @@ impl World {
             "apiVersion: arcctl.dev/v1\nname: website\ncluster: {{eks: build, region: ap-northeast-2}}\ngithub: {{repository: example-org/website, token: {{env: ARCCTL_GITHUB_TOKEN}}}}\nimages: {{registry: {host}/hub}}\ncharts: {{certManager: {charts}, controller: {charts}}}\npools:\n- {{name: basic, image: 'summerwind/actions-runner:{TAG}', min: 1, max: 2}}\n{more}"
         );
         fs::write(self.directory.path().join("arcctl.yaml"), text).unwrap();
+    }
+
+    /// A registry for the charts, still without them, which the profile names as `oci://HOST/charts`.
+    fn registry_of_charts(&self) -> ImageRegistry {
+        let repositories = CHARTS.map(|(name, _)| (format!("charts/{name}"), Vec::new()));
+        let options = Options {
+            tags: repositories.into(),
+            anonymous: true,
+            ..Options::default()
+        };
+        let registry = self
+            .runtime
+            .block_on(ImageRegistry::start(options))
+            .unwrap();
+        let path = self.directory.path().join("arcctl.yaml");
+        let location = format!("oci://{}/charts", registry.host());
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace(&self.charts.url(), &location)).unwrap();
+        registry
+    }
+
+    /// Publishes a chart there as it is in the repository now; the digests of its manifest and of its archive.
+    fn publish(
+        &self,
+        registry: &ImageRegistry,
+        chart: (&str, &str),
+        description: &str,
+    ) -> (String, String) {
+        let (name, version) = chart;
+        let archive = self.charts.archive(name, version).unwrap();
+        let repository = format!("charts/{name}");
+        let manifest = registry.publish_chart(&repository, chart, &archive, description);
+        (manifest, sha256(&archive))
     }
 
     fn lock(&self, arguments: &[&str]) -> Output {
@@ -217,6 +257,51 @@ fn a_republished_chart_is_refused_until_it_is_locked() {
     );
     world.document(&[], 0);
     let _same = world.document(&["--check"], 0);
+}
+
+#[test]
+fn a_chart_in_a_registry_is_locked_by_its_manifest_and_its_archive() {
+    let world = World::start();
+    let registry = world.registry_of_charts();
+    let absent = world.lock(&[]);
+    assert_eq!(absent.status.code(), Some(1), "{absent:?}");
+    assert!(stderr(&absent).contains("oci://"), "{absent:?}");
+
+    let published: Vec<(String, String)> = CHARTS
+        .iter()
+        .map(|chart| world.publish(&registry, *chart, "first"))
+        .collect();
+    world.document(&[], 0);
+    let lock = world.file();
+    for (index, (manifest, archive)) in published.iter().enumerate() {
+        let chart = &lock["charts"][index];
+        assert_eq!(chart["name"], CHARTS[index].0);
+        assert_eq!(chart["manifest"], *manifest, "{chart}");
+        assert_eq!(chart["archive"], *archive, "{chart}");
+        let repository = chart["repository"].as_str().unwrap();
+        assert!(repository.starts_with("oci://"), "{chart}");
+    }
+    let _same = world.document(&["--check"], 0);
+
+    // The same archive below another manifest, and then another archive.
+    let (name, version) = CHARTS[1];
+    let moved = ("moved".to_owned(), format!("{name} {version}"));
+    let (manifest, archive) = world.publish(&registry, CHARTS[1], "second");
+    assert_eq!(
+        (manifest != published[1].0, &archive),
+        (true, &published[1].1)
+    );
+    assert_eq!(world.difference(), moved);
+    world.document(&[], 0);
+    let _same = world.document(&["--check"], 0);
+    world.charts.republish(name, version).unwrap();
+    let (_, other) = world.publish(&registry, CHARTS[1], "second");
+    assert_ne!(other, archive);
+    assert_eq!(world.difference(), moved);
+    world.document(&[], 0);
+    assert_eq!(world.file()["charts"][1]["archive"], other);
+    let _same = world.document(&["--check"], 0);
+    assert_eq!(registry.violations(), Vec::<String>::new());
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod migrate;
 mod other_languages;
 mod probe;
 mod profiles;
+mod pull_through;
 mod repository;
 mod schedule_oracle;
 mod signals;

@@ -18,8 +18,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LINK, LOCATION, RANGE,
-    WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LINK, LOCATION,
+    RANGE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -35,6 +35,10 @@ use crate::listen::{Body, Server, Unanswered, whole};
 /// The media types of an index and of a manifest.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// The media types of a chart's configuration and of its archive.
+const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// Where blobs are, if they are elsewhere.
 const ELSEWHERE: &str = "/elsewhere/";
@@ -56,6 +60,9 @@ pub struct Options {
     pub latency: Duration,
     /// For how many requests a token is good.
     pub uses: u32,
+    /// Whether nobody needs a token, as with CNCF Distribution without an authentication: helm takes none from a server on
+    /// loopback without TLS.
+    pub anonymous: bool,
     /// Whether it takes what is pushed.
     pub writable: bool,
     /// Whether it redirects to another place for blobs, which wants no credential.
@@ -72,6 +79,7 @@ impl Default for Options {
             page: 3,
             latency: Duration::from_millis(20),
             uses: u32::MAX,
+            anonymous: false,
             writable: false,
             redirects: false,
         }
@@ -209,6 +217,27 @@ impl ImageRegistry {
         (state.store.sent, state.store.mounted)
     }
 
+    /// Publishes a chart as helm pushes it (helm.sh/docs/topics/registries), in place of what the tag has named before;
+    /// `description` is in its configuration only. The digest of its manifest.
+    pub fn publish_chart(
+        &self,
+        repository: &str,
+        (name, version): (&str, &str),
+        archive: &Bytes,
+        description: &str,
+    ) -> String {
+        let mut state = self.shared.state();
+        let store = &mut state.store;
+        let config = json!({"apiVersion": "v2", "name": name, "version": version,
+            "description": description});
+        let config = Bytes::from(config.to_string());
+        let config = store.keep(repository, HELM_CONFIG, &config);
+        let layer = store.keep(repository, HELM_CHART, archive);
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config,
+            "layers": [layer]});
+        store.tag(repository, version, MANIFEST, &manifest.to_string().into())
+    }
+
     /// What was pushed to it, as `REPOSITORY:TAG` and `REPOSITORY@DIGEST`.
     pub fn references(&self) -> Vec<String> {
         self.shared.state().store.references()
@@ -327,7 +356,9 @@ async fn answer(
         return Ok(redirect(&format!("{base}/{name}/manifests/{reference}")));
     }
     let writes = !matches!(request.method, Method::GET | Method::HEAD);
-    if let Some(refused) = unauthorized(&mut state, &request, &host, (name, writes)) {
+    if !shared.options.anonymous
+        && let Some(refused) = unauthorized(&mut state, &request, &host, (name, writes))
+    {
         return Ok(refused);
     }
     let known = shared.options.tags.get(name);
@@ -385,7 +416,9 @@ impl Asked<'_> {
                 store.put_manifest(request, name, reference, body)
             }
             What::Manifest(reference) => {
-                if !header(request, &ACCEPT).contains(INDEX) {
+                // What a digest names has one type, and helm asks for that one.
+                let is_tag = !reference.starts_with("sha256:");
+                if is_tag && !header(request, &ACCEPT).contains(INDEX) {
                     let what = "a manifest without `Accept` of an index";
                     state.violations.insert(what.into());
                 }
@@ -513,6 +546,11 @@ fn manifest((media_type, bytes): &Document, method: &Method, lies: bool) -> Resp
     let mut response = Response::new(whole(sent));
     set(&mut response, CONTENT_TYPE.as_str(), media_type);
     set(&mut response, "docker-content-digest", &digest_of(named));
+    if method == Method::HEAD {
+        // helm takes the size from it.
+        let length = bytes.len().to_string();
+        set(&mut response, CONTENT_LENGTH.as_str(), &length);
+    }
     response
 }
 
@@ -774,6 +812,38 @@ mod tests {
         let end = get(&registry, rest, Some(&token)).await;
         assert_eq!(end.header("link"), None);
         assert_eq!(end.json()["tags"], json!(["d"]));
+        assert_eq!(registry.violations(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_chart_is_pulled_without_a_token_and_has_a_size() {
+        let charts = BTreeMap::from([("charts/a".to_owned(), Vec::new())]);
+        let options = |anonymous| Options {
+            tags: charts.clone(),
+            anonymous,
+            ..Options::default()
+        };
+        let closed = ImageRegistry::start(options(false)).await.unwrap();
+        let path = "/v2/charts/a/manifests/1.0.0";
+        assert_eq!(get(&closed, path, None).await.status, 401);
+        let registry = ImageRegistry::start(options(true)).await.unwrap();
+        let archive = Bytes::from_static(b"archive");
+        let publish = |it: &str| registry.publish_chart("charts/a", ("a", "1.0.0"), &archive, it);
+        let first = publish("first");
+        let url = format!("http://{}{path}", registry.host());
+        let accepts = [("accept", INDEX)];
+        let head = send("HEAD", &url, &accepts, "").await.unwrap();
+        let whole = send("GET", &url, &accepts, "").await.unwrap();
+        assert_eq!(head.header("docker-content-digest"), Some(first.as_str()));
+        let length = whole.body.len().to_string();
+        assert_eq!(head.header("content-length"), Some(length.as_str()));
+        let layer = whole.json()["layers"][0]["digest"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let blob = get(&registry, &format!("/v2/charts/a/blobs/{layer}"), None).await;
+        assert_eq!(blob.body, archive);
+        assert_ne!(publish("second"), first);
         assert_eq!(registry.violations(), Vec::<String>::new());
     }
 

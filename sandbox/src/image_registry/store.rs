@@ -7,7 +7,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{digest_of, header, refusal, set};
 use crate::listen::{Body, whole};
@@ -48,6 +48,25 @@ impl Store {
         let key = (name.to_owned(), digest.to_owned());
         self.blobs.contains(&key).then_some(())?;
         self.contents.get(digest)
+    }
+
+    /// Keeps a blob of a repository; its descriptor.
+    pub(super) fn keep(&mut self, name: &str, media_type: &str, bytes: &Bytes) -> Value {
+        let digest = digest_of(bytes);
+        self.blobs.insert((name.to_owned(), digest.clone()));
+        self.contents.insert(digest.clone(), bytes.clone());
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    }
+
+    /// Keeps a manifest by a tag and by its digest, which it returns.
+    pub(super) fn tag(&mut self, name: &str, tag: &str, media_type: &str, bytes: &Bytes) -> String {
+        let digest = digest_of(bytes);
+        for reference in [tag, &digest] {
+            let key = (name.to_owned(), reference.to_owned());
+            self.manifests
+                .insert(key, (media_type.to_owned(), bytes.clone()));
+        }
+        digest
     }
 
     /// The references of all manifests, as `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
@@ -234,11 +253,7 @@ impl Store {
                 "blob unknown to registry",
             );
         }
-        for reference in [reference, &digest] {
-            let key = (name.to_owned(), reference.to_owned());
-            self.manifests
-                .insert(key, (media_type.clone(), body.clone()));
-        }
+        self.tag(name, reference, &media_type, body);
         created(name, &digest)
     }
 }

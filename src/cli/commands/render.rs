@@ -16,6 +16,7 @@ use crate::{
         render::{
             self,
             gitops::{self, Iam, SecretForm, Tool},
+            pull_through,
         },
         resource::Resource,
     },
@@ -62,11 +63,20 @@ enum IamForm {
     Terraform,
 }
 
+/// How the pull-through rules of Amazon ECR are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PullThrough {
+    /// As inputs of the AWS CLI
+    Documents,
+    /// As a Terraform module
+    Terraform,
+}
+
 /// Write everything as files, for people, Flux or Argo CD
 ///
 /// Writes manifests, chart values and policies; no file contains a credential. With `--format flux` or `--format argocd`, helm
-/// also reads the CRDs of the charts, which are written as files (docs/gitops.md); the other options of this command are for these
-/// formats.
+/// also reads the CRDs of the charts, which are written as files (docs/gitops.md); the other options of this command, except
+/// `--pull-through`, are for these formats.
 #[derive(Args)]
 pub(crate) struct RenderArgs {
     /// Output directory; files of the same names are overwritten
@@ -75,6 +85,9 @@ pub(crate) struct RenderArgs {
     /// Who reads the files
     #[arg(long, value_enum, default_value = "files")]
     format: Format,
+    /// Write also the rules by which Amazon ECR pulls the profile's images through, below aws/ecr
+    #[arg(long, value_enum, value_name = "FORM")]
+    pull_through: Option<PullThrough>,
     #[command(flatten)]
     gitops: GitOpsArgs,
 }
@@ -138,7 +151,9 @@ fn tool(args: &RenderArgs) -> Result<Option<Tool>> {
             System::Local,
             "these options are for `--format flux` and `--format argocd`",
         );
-        return Err(error.hint("give one of the two, or leave out all options but --format"));
+        return Err(error.hint(
+            "give one of the two, or leave out all options but --format and --pull-through",
+        ));
     }
     Ok(tool)
 }
@@ -153,10 +168,13 @@ pub(crate) async fn run(args: &RenderArgs, global: &GlobalArgs, output: Output) 
         pins,
         ..Facts::default()
     };
-    let (files, placeholders) = match tool {
+    let rules = pull_through_rules(args, &file, &facts)?;
+    let (mut files, mut placeholders) = match tool {
         None => as_files(&file, &facts)?,
         Some(tool) => Box::pin(for_tool((args, global), tool, &file, facts, output)).await?,
     };
+    files.extend(rules.0);
+    placeholders.extend(rules.1);
     for (name, text) in &files {
         write(&args.directory.join(name), text)?;
     }
@@ -201,6 +219,19 @@ fn as_files(file: &ProfileFile, facts: &Facts) -> Result<Written> {
     let rendered = render::files(&file.profile, facts).map_err(|error| invalid(&error))?;
     let resources = desired(&file.profile, facts).map_err(|error| invalid(&error))?;
     Ok((rendered, placeholder::needed(&resources)))
+}
+
+/// The pull-through rules; nothing where they are not wanted.
+fn pull_through_rules(args: &RenderArgs, file: &ProfileFile, facts: &Facts) -> Result<Written> {
+    let form = match args.pull_through {
+        None => return Ok(Written::default()),
+        Some(PullThrough::Documents) => pull_through::Form::Documents,
+        Some(PullThrough::Terraform) => pull_through::Form::Terraform,
+    };
+    let known: BTreeMap<String, String> = args.gitops.fact.iter().cloned().collect();
+    let rules = pull_through::files(&file.profile, facts.now, form, &known)
+        .map_err(|error| file.invalid(&error))?;
+    Ok((rules.files, rules.placeholders))
 }
 
 async fn for_tool(

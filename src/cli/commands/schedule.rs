@@ -9,9 +9,10 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    desired::capacity::saving,
     error::{Error, ErrorKind, Result, System},
     profile::{
-        Pool, Schedule,
+        Pool, Profile,
         lint::windows_over,
         schedule::{ScheduleError, calendar, clock_changes, horizon, hours, overrides, verify},
     },
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &ScheduleArgs, global: &GlobalArgs, output: Output) -> R
     }
     let pools = file.profile.pools.iter();
     let pools = pools
-        .map(|pool| of_pool(pool, now, args.days))
+        .map(|pool| of_pool(&file.profile, pool, now, args.days))
         .collect::<Result<Vec<_>>>()?;
     let wrong = error(&pools);
     if let Some(path) = &args.svg {
@@ -70,14 +71,18 @@ fn write_picture(path: &Path, picture: &str) -> Result<()> {
 }
 
 /// The calendar of a pool for so many days from `now`.
-pub(in crate::cli) fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<PoolCalendar> {
-    let schedule = pool.schedule.as_ref();
-    let calendar = schedule.map(|it| of_schedule(it, pool.min, now, days));
+pub(in crate::cli) fn of_pool(
+    profile: &Profile,
+    pool: &Pool,
+    now: Timestamp,
+    days: u16,
+) -> Result<PoolCalendar> {
+    let calendar = of_schedule(profile, pool, now, days);
     Ok(PoolCalendar {
         name: pool.name.clone(),
         min: pool.min,
         max: pool.max,
-        schedule: calendar.transpose().map_err(|error| {
+        schedule: calendar.map_err(|error| {
             Error::new(
                 ErrorKind::InvalidProfile,
                 System::Profile,
@@ -89,23 +94,29 @@ pub(in crate::cli) fn of_pool(pool: &Pool, now: Timestamp, days: u16) -> Result<
     })
 }
 
+/// `None` without a schedule.
 fn of_schedule(
-    schedule: &Schedule,
-    min: u32,
+    profile: &Profile,
+    pool: &Pool,
     now: Timestamp,
     days: u16,
-) -> Result<Calendar, ScheduleError> {
+) -> Result<Option<Calendar>, ScheduleError> {
+    let (Some(schedule), Some(week)) = (&pool.schedule, saving(profile, pool, now)?) else {
+        return Ok(None);
+    };
+    let min = pool.min;
     let end = now + SignedDuration::from_hours(24 * i64::from(days));
     // Dated overrides end, and are written again before that.
     let until = horizon(schedule, now)?.map_or(end, |horizon| horizon.min(end));
     let overrides = overrides(schedule, now)?;
-    Ok(Calendar {
+    Ok(Some(Calendar {
         time_zone: schedule.time_zone.clone(),
         zone: schedule.zone()?,
         stretches: calendar(schedule, min, now, end)?,
         clock_changes: clock_changes(schedule, now, end)?,
         strip: strip(schedule, min, now, days)?,
         hours: hours(schedule, min, now)?,
+        week,
         check: verify(schedule, &overrides, min, now, until)?,
-    })
+    }))
 }

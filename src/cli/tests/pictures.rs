@@ -204,7 +204,9 @@ fn status(_columns: usize) -> String {
 fn schedule_screen(_columns: usize) -> String {
     let profile = profile(REFERENCE);
     let pools = profile.pools.iter();
-    let pools: Vec<_> = pools.map(|it| of_pool(it, now(), 7).unwrap()).collect();
+    let pools: Vec<_> = pools
+        .map(|it| of_pool(&profile, it, now(), 7).unwrap())
+        .collect();
     schedule::text(&pools)
 }
 

@@ -8,6 +8,8 @@ mod addresses;
 mod growth;
 mod losses;
 mod needs;
+mod prices;
+mod saving;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -26,6 +28,8 @@ use crate::{
 pub use addresses::addresses;
 pub use growth::Growth;
 pub use losses::{Loss, Why, losses};
+pub use prices::{Price, price};
+pub use saving::{Cost, Minutes, Nodes, Saving, saving};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
@@ -43,6 +47,8 @@ pub struct Seen {
     pub node_pools: Vec<Value>,
     /// Whether Cluster Autoscaler runs, in whatever namespace.
     cluster_autoscaler: bool,
+    /// Whether the VPC CNI gives prefixes to the nodes, and not one address after the other.
+    prefixes: bool,
 }
 
 /// What the nodes hold of a pool.
@@ -102,6 +108,7 @@ impl Seen {
             Some("Succeeded" | "Failed")
         );
         self.cluster_autoscaler |= !has_ended && is_cluster_autoscaler(pod);
+        self.prefixes |= !has_ended && gives_prefixes(pod);
         if let (Some(pool), Some(namespace)) = (pool, metadata["namespace"].as_str())
             && pod["spec"]["nodeName"].is_string()
             && !has_ended
@@ -167,7 +174,7 @@ impl Seen {
             wanted,
             lacking,
             pending: together.room(&asked).pending,
-            needs: needs::needs(&self.new, pool, &asked, lacking),
+            needs: needs::needs((&self.new, self.prefixes), pool, &asked, lacking),
             growth: self.growth(pod),
         }
     }
@@ -181,6 +188,17 @@ fn is_cluster_autoscaler(pod: &Value) -> bool {
         .flatten()
         .filter_map(|it| it["image"].as_str());
     images.any(|it| it.contains("cluster-autoscaler"))
+}
+
+/// Whether a pod is of the VPC CNI with prefix delegation (EKS user guide, "Increase the available IP addresses for your
+/// Amazon EKS node").
+fn gives_prefixes(pod: &Value) -> bool {
+    let containers = pod["spec"]["containers"].as_array();
+    let mut containers = containers.into_iter().flatten();
+    let cni = containers.find(|it| it["name"] == "aws-node");
+    let variables = cni.and_then(|it| it["env"].as_array());
+    let mut variables = variables.into_iter().flatten();
+    variables.any(|it| it["name"] == "ENABLE_PREFIX_DELEGATION" && it["value"] == "true")
 }
 
 /// The largest minimum of a pool: its own, or that of a window.

@@ -101,7 +101,7 @@ fn own_values(profile: &Profile) -> Map<String, Value> {
     if !secrets.is_empty() {
         values.insert("global".into(), json!({"imagePullSecrets": secrets}));
     }
-    if images.is_some_and(|images| images.registry.is_some()) {
+    if images.is_some_and(|images| images.instead_of("quay.io").is_some()) {
         // One key per component works in every version; `imageRegistry` is new and keeps the namespace `jetstack`.
         let repository = |component: &str| {
             let image = format!("quay.io/jetstack/cert-manager-{component}");

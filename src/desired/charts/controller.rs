@@ -10,7 +10,7 @@ use crate::{
         resource::{Chart, CrdSet},
     },
     profile::Profile,
-    units::version,
+    units::{image::DOCKER_HUB, version},
 };
 
 /// The project's own repository.
@@ -178,7 +178,7 @@ fn image_values(profile: &Profile) -> Value {
     let images = profile.images.as_ref();
     let docker = image::mirrored(images, &profile.controller.docker_image);
     let mut values = json!({"dindSidecarRepositoryAndTag": docker});
-    if has_mirror(profile) {
+    if has_mirror(profile, DOCKER_HUB) {
         values["repository"] =
             image::mirrored(images, "summerwind/actions-runner-controller").into();
     }
@@ -189,11 +189,10 @@ fn image_values(profile: &Profile) -> Value {
     values
 }
 
-fn has_mirror(profile: &Profile) -> bool {
-    profile
-        .images
-        .as_ref()
-        .is_some_and(|images| images.registry.is_some())
+/// Whether a mirror takes the place of the registry `host`.
+fn has_mirror(profile: &Profile, host: &str) -> bool {
+    let images = profile.images.as_ref();
+    images.is_some_and(|images| images.instead_of(host).is_some())
 }
 
 /// A map, not a list of variables: the chart accepts both, and maps can be merged.
@@ -228,7 +227,7 @@ fn metrics(profile: &Profile, facts: &Facts) -> Map<String, Value> {
             metrics.insert("serviceMonitorLabels".into(), json!(chosen.labels));
         }
     }
-    if has_mirror(profile) {
+    if has_mirror(profile, "quay.io") {
         let proxy = image::mirrored(profile.images.as_ref(), "quay.io/brancz/kube-rbac-proxy");
         metrics.insert("proxy".into(), json!({"image": {"repository": proxy}}));
     }

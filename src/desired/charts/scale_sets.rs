@@ -141,7 +141,7 @@ fn own_values(profile: &Profile) -> Map<String, Value> {
         values.insert(key.into(), value);
     }
     let images = profile.images.as_ref();
-    if images.is_some_and(|it| it.registry.is_some()) {
+    if images.is_some_and(|it| it.instead_of("ghcr.io").is_some()) {
         let repository = image::mirrored(images, IMAGE);
         values.insert("image".into(), json!({"repository": repository}));
     }

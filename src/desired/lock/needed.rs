@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{images::of, pins::PLACES};
+use super::{
+    images::of,
+    pins::{PLACES, repositories},
+};
 use crate::{
     desired::{
         DesiredError, Facts, desired, names,
@@ -74,6 +77,13 @@ pub fn needed(profile: &Profile, now: Timestamp) -> Result<Needed, DesiredError>
 }
 
 impl Needed {
+    /// The images that resources and values name, and the repositories of those that the charts name themselves, as far as
+    /// that is known without rendering them.
+    pub fn named(&self) -> BTreeSet<String> {
+        let own = self.rendered.iter().flat_map(repositories);
+        self.images.keys().cloned().chain(own).collect()
+    }
+
     fn add_images(&mut self, id: &Id, value: &Value) {
         for image in of(value) {
             self.images.entry(image).or_default().insert(id.clone());

@@ -61,6 +61,31 @@ pub(super) const PLACES: [Place; 7] = [
     },
 ];
 
+impl Place {
+    /// A part of the image that the values give.
+    fn given<'a>(&self, key: &str, values: &'a Value) -> Option<&'a str> {
+        let given = values.pointer(self.pointer)?;
+        given[key].as_str().filter(|it| !it.is_empty())
+    }
+
+    /// The repository: that of the values, or the chart's own.
+    fn repository(&self, values: &Value) -> String {
+        let repository = self.given("repository", values);
+        let repository = repository.unwrap_or(self.repository);
+        match self.given("registry", values) {
+            Some(registry) => format!("{registry}/{repository}"),
+            None => repository.to_owned(),
+        }
+    }
+}
+
+/// The repositories of the images of a release that no other value names.
+pub(super) fn repositories(release: &HelmRelease) -> impl Iterator<Item = String> {
+    let places = PLACES.iter();
+    let places = places.filter(move |it| it.chart == release.chart.name);
+    places.map(move |it| it.repository(&release.values))
+}
+
 /// The digests of images.
 #[derive(Clone, Debug, Default)]
 pub struct Pins(Vec<Pin>);
@@ -117,21 +142,11 @@ impl Pins {
 
     /// `None` where there is nothing to pin.
     fn pin_place(&self, id: &Id, place: &Place, values: &mut Value) -> Option<()> {
-        let given = values.pointer(place.pointer);
-        let text = |key: &str| {
-            given
-                .and_then(|it| it[key].as_str())
-                .filter(|it| !it.is_empty())
-        };
-        if text("digest").is_some() {
+        if place.given("digest", values).is_some() {
             return None;
         }
-        let repository = text("repository").unwrap_or(place.repository);
-        let repository = match text("registry") {
-            Some(registry) => format!("{registry}/{repository}"),
-            None => repository.to_owned(),
-        };
-        let given = text("tag");
+        let repository = place.repository(values);
+        let given = place.given("tag", values);
         let of_image = |pin: &&Pin| {
             let (name, tag) = pin.image.rsplit_once(':').unwrap_or_default();
             let is_meant = match given {

@@ -7,22 +7,25 @@ const GROUP_20_04: u32 = 1001;
 /// The Docker group of the runner images since Ubuntu 22.04.
 const GROUP_22_04: u32 = 121;
 
-/// The reference to pull `image` by: `images.registry` replaces the registry. A reference without one means
-/// `docker.io`, and one without a namespace `docker.io/library`, as in every mirror. A reference that already names the
-/// mirror is unchanged.
+/// The reference to pull `image` by: `images.registries` replaces the registry, or, for one that is not in it,
+/// `images.registry`. A reference without one means `docker.io`, and one without a namespace `docker.io/library`, as in
+/// every mirror. A reference that already names a mirror is unchanged.
 pub fn mirrored(images: Option<&Images>, image: &str) -> String {
-    let Some(registry) = images.and_then(|images| images.registry.as_deref()) else {
+    let (host, path) = image::split_registry(image);
+    let host = host.unwrap_or(image::DOCKER_HUB);
+    let Some((images, registry)) =
+        images.and_then(|images| Some((images, images.instead_of(host)?)))
+    else {
         return image.to_owned();
     };
-    let registry = registry.trim_end_matches('/');
-    if image
-        .strip_prefix(registry)
-        .is_some_and(|rest| rest.starts_with('/'))
-    {
+    let names = |mirror: &str| {
+        let rest = image.strip_prefix(mirror);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    if images.mirrors().any(names) {
         return image.to_owned();
     }
-    let (host, path) = image::split_registry(image);
-    let official = host.is_none_or(|it| it == "docker.io") && !path.contains('/');
+    let official = host == image::DOCKER_HUB && !path.contains('/');
     let library = if official { "library/" } else { "" };
     format!("{registry}/{library}{path}")
 }
@@ -84,6 +87,44 @@ mod tests {
         ] {
             assert_eq!(mirror(image), format!("mirror.example:5000/hub/{expected}"));
         }
+    }
+
+    #[test]
+    fn a_registry_can_have_a_mirror_of_its_own() {
+        let mut images = Images::default();
+        for (host, mirror) in [
+            ("docker.io", "cache.example/docker-hub/"),
+            ("quay.io", "cache.example/quay"),
+        ] {
+            images.registries.insert(host.into(), mirror.into());
+        }
+        let of = |images: &Images, image| mirrored(Some(images), image);
+        for (image, expected) in [
+            (
+                "docker:28-dind",
+                "cache.example/docker-hub/library/docker:28-dind",
+            ),
+            (
+                "summerwind/actions-runner:v2",
+                "cache.example/docker-hub/summerwind/actions-runner:v2",
+            ),
+            (
+                "quay.io/jetstack/cert-manager-webhook:v1",
+                "cache.example/quay/jetstack/cert-manager-webhook:v1",
+            ),
+            // One that has none, and one that is named already.
+            ("ghcr.io/actions/runner:1", "ghcr.io/actions/runner:1"),
+            ("cache.example/quay/own:1", "cache.example/quay/own:1"),
+        ] {
+            assert_eq!(of(&images, image), expected);
+        }
+        images.registry = Some("mirror.example/all".into());
+        assert_eq!(of(&images, "ghcr.io/a/b:1"), "mirror.example/all/a/b:1");
+        assert_eq!(of(&images, "quay.io/a/b:1"), "cache.example/quay/a/b:1");
+        assert_eq!(
+            of(&images, "cache.example/quay/own:1"),
+            "cache.example/quay/own:1"
+        );
     }
 
     #[test]

@@ -22,6 +22,18 @@ pub struct InstanceType {
     pub addresses: u32,
 }
 
+/// The families without the Nitro System, which get no prefixes (EC2 user guide, "Instances built on the AWS Nitro System").
+const WITHOUT_NITRO: [&str; 24] = [
+    "c1", "c3", "c4", "d2", "f1", "g2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2", "m3", "m4",
+    "p2", "p3", "r3", "r4", "t1", "t2", "x1", "x1e", "cr1",
+];
+
+/// Whether the VPC CNI can give prefixes to nodes of the instance type `name`.
+pub fn takes_prefixes(name: &str) -> bool {
+    let family = name.split('.').next().unwrap_or_default();
+    !WITHOUT_NITRO.contains(&family)
+}
+
 /// The instance type called `name`; `None` if it is not in the table.
 pub fn lookup(name: &str) -> Option<InstanceType> {
     BY_NAME.get(name).copied()
@@ -73,11 +85,24 @@ impl InstanceType {
         self.interfaces * self.addresses.saturating_sub(1) + 2
     }
 
-    /// About what EKS leaves for pods, as `status.allocatable` of a node. CPU and memory that the kubelet keeps: the
+    /// The same with prefix delegation, where 16 addresses take the place of each: at most 110, and 250 with more than 30
+    /// vCPU (amazon-eks-ami, `max-pods-calculator.sh`; the same limits apply to each managed node group, EKS user guide,
+    /// "Assign more IP addresses to Amazon EKS nodes with prefixes").
+    pub fn pods_with_prefixes(self) -> u32 {
+        let by_address = self.interfaces * self.addresses.saturating_sub(1) * 16 + 2;
+        by_address.min(if self.vcpu > 30 { 250 } else { 110 })
+    }
+
+    /// About what EKS leaves for pods, as `status.allocatable` of a node with as many pods as addresses.
+    pub fn allocatable(self) -> Value {
+        self.allocatable_with(self.pods())
+    }
+
+    /// The same of a node whose kubelet takes so many pods. CPU and memory that the kubelet keeps: the
     /// optimised AMIs of EKS (amazon-eks-ami, `nodeadm/internal/kubelet`), 6, 1, 0.5 and 0.25 % of the first, the second,
     /// the next two and all other cores; 255 MiB, 11 MiB per pod, and 100 MiB before it evicts. What the machine itself
     /// takes of the memory: 7.5 %, the default of Karpenter (`VM_MEMORY_OVERHEAD_PERCENT`).
-    pub fn allocatable(self) -> Value {
+    pub fn allocatable_with(self, pods: u32) -> Value {
         let shares = (0..self.vcpu).map(|core| match core {
             0 => 60_000,
             1 => 10_000,
@@ -85,12 +110,12 @@ impl InstanceType {
             _ => 2_500,
         });
         let kept_cpu: u32 = shares.sum::<u32>() / 1000;
-        let kept_memory = 355 + 11 * u64::from(self.pods());
+        let kept_memory = 355 + 11 * u64::from(pods);
         let memory = self.memory_mib * 925 / 1000;
         json!({
             "cpu": format!("{}m", self.vcpu * 1000 - kept_cpu),
             "memory": format!("{}Mi", memory.saturating_sub(kept_memory)),
-            "pods": self.pods().to_string(),
+            "pods": pods.to_string(),
         })
     }
 }
@@ -135,6 +160,19 @@ mod tests {
         let expected = json!({"cpu": "1930m", "memory": "6837Mi", "pods": "35"});
         assert_eq!(large.allocatable(), expected);
         assert_eq!(lookup("m5.4xlarge").unwrap().allocatable()["cpu"], "15890m");
+    }
+
+    #[test]
+    fn with_prefixes_a_node_takes_more_pods_and_keeps_more_memory() {
+        let large = lookup("t3a.large").unwrap();
+        assert_eq!((large.pods(), large.pods_with_prefixes()), (35, 110));
+        let expected = json!({"cpu": "1930m", "memory": "6012Mi", "pods": "110"});
+        assert_eq!(large.allocatable_with(110), expected);
+        assert_eq!(lookup("m5.12xlarge").unwrap().pods_with_prefixes(), 250);
+        // Two interfaces with two addresses each.
+        assert_eq!(lookup("t3.nano").unwrap().pods_with_prefixes(), 34);
+        assert!(takes_prefixes("m5.large") && takes_prefixes("t3a.large"));
+        assert!(!takes_prefixes("t2.large") && !takes_prefixes("m4.xlarge"));
     }
 
     #[test]

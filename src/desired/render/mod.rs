@@ -4,6 +4,7 @@
 //! profile and facts give the same bytes.
 
 pub mod gitops;
+pub mod pull_through;
 pub mod workflow;
 
 use std::{collections::BTreeSet, fmt::Write as _};

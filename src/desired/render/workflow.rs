@@ -15,6 +15,7 @@ use crate::{
     desired::pool::{image::mirrored, runner_deployment::runner_labels},
     profile::{ContainerMode, Pool, Profile, RoleVia},
     templates,
+    units::pull_through::Place,
 };
 
 /// Its name in `.github/workflows`.
@@ -150,12 +151,22 @@ fn steps(profile: &Profile, pool: &Pool) -> Vec<(&'static str, String)> {
         let in_docker = templates::SMOKE_ROLE_IN_DOCKER.text(&[
             ("VARIABLE", variable),
             ("VARIABLES", &via.variables().join(" -e ")),
-            ("IMAGE", &mirrored(profile.images.as_ref(), AWS_CLI)),
+            ("IMAGE", &image_in_docker(profile)),
             ("ROLE", role),
         ]);
         steps.push((ROLE_IN_DOCKER, in_docker));
     }
     steps
+}
+
+/// The image of the container that docker starts. The runner's docker has no login at a private registry of Amazon ECR, as the
+/// nodes have: then it is pulled from its own.
+fn image_in_docker(profile: &Profile) -> String {
+    let mirrored = mirrored(profile.images.as_ref(), AWS_CLI);
+    if Place::parse(&mirrored).is_some() {
+        return AWS_CLI.to_owned();
+    }
+    mirrored
 }
 
 #[cfg(test)]
@@ -259,6 +270,28 @@ mod tests {
             .unwrap();
         assert!(script.contains("assumed-role/'runner'/"), "{script}");
         assert!(script.contains("mirror.example/amazon/aws-cli"), "{script}");
+    }
+
+    #[test]
+    fn docker_in_a_runner_pulls_nothing_from_a_registry_that_only_nodes_can_read() {
+        let profile = |registry: &str| -> Profile {
+            serde_json::from_value(json!({
+                "apiVersion": "arcctl.dev/v1",
+                "name": "test",
+                "cluster": {"context": "c"},
+                "github": {"organization": "o", "token": {"env": "T"}},
+                "images": {"registries": {"docker.io": registry}},
+                "pools": [],
+            }))
+            .unwrap()
+        };
+        let cache = profile("111122223333.dkr.ecr.us-east-1.amazonaws.com/docker-hub");
+        assert_eq!(image_in_docker(&cache), AWS_CLI);
+        let other = profile("harbor.example/hub");
+        assert_eq!(
+            image_in_docker(&other),
+            format!("harbor.example/hub/{AWS_CLI}")
+        );
     }
 
     #[test]

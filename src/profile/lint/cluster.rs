@@ -1,4 +1,4 @@
-//! Rules for the cluster, the proxy, the registry mirrors and the timeouts. Pure.
+//! Rules for the cluster, the proxy, the mirrors of the charts and the timeouts. Pure.
 
 use super::{Path, Report, url::Url};
 use crate::profile::Profile;
@@ -165,22 +165,6 @@ fn mirrors(profile: &Profile, report: &mut Report) {
                 "write `https://HOST/PATH`, `oci://HOST/PATH` or a path beside the profile",
             );
         }
-    }
-    let registry = profile
-        .images
-        .as_ref()
-        .and_then(|images| images.registry.as_deref());
-    if let Some(registry) = registry
-        && (registry.contains("://")
-            || registry.trim().is_empty()
-            || registry.contains('@')
-            || registry.contains(char::is_whitespace))
-    {
-        report.error(
-            Path::from(["images", "registry"]),
-            "`images.registry` is not a registry",
-            "write HOST, HOST:PORT or HOST/PATH, without a scheme or a user",
-        );
     }
 }
 

@@ -11,6 +11,7 @@ mod metadata;
 mod monitoring;
 mod passthrough;
 mod pools;
+mod registries;
 mod resources;
 mod scale_sets;
 mod scaling;
@@ -41,6 +42,7 @@ pub struct Finding {
 pub fn lint(profile: &Profile) -> Vec<Finding> {
     let mut report = Report::default();
     cluster::check(profile, &mut report);
+    registries::check(profile, &mut report);
     github::check(profile, &mut report);
     versions::check(profile, &mut report);
     aws::check(profile, &mut report);

@@ -14,6 +14,7 @@ mod occurrences;
 mod overrides;
 mod table;
 mod verify;
+mod week;
 mod window;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use hours::{DAYS, Hours, hours};
 pub use overrides::{Frequency, HORIZON_DAYS, Override, active_at, horizon, overrides};
 pub use table::{parse_table, table};
 pub use verify::{Mismatch, Verified, verify};
+pub use week::{MINUTES, week};
 pub(super) use window::times;
 pub use window::{Day, Period, WallTime};
 

@@ -1,5 +1,7 @@
 //! The Helm charts of cert-manager and the community's controller, the sources of charts and images, and the proxy. Pure.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -178,12 +180,29 @@ pub struct Images {
     /// The registry (and path) that takes the place of the images' own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
+    /// The registry (and path) that takes the place of one of them, by its host: for caches that have a path for each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, String>,
     /// Secrets of type `kubernetes.io/dockerconfigjson` in the namespaces of the pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pull_secrets: Vec<String>,
     /// Whether the pools' images are pulled before their pods need them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub prepull: Prepull,
+}
+
+impl Images {
+    /// What takes the place of the registry `host`, without a slash at its end.
+    pub fn instead_of(&self, host: &str) -> Option<&str> {
+        let found = self.registries.get(host).or(self.registry.as_ref())?;
+        Some(found.trim_end_matches('/'))
+    }
+
+    /// All that take the place of another registry, without a slash at their end.
+    pub fn mirrors(&self) -> impl Iterator<Item = &str> {
+        let all = self.registry.iter().chain(self.registries.values());
+        all.map(|it| it.trim_end_matches('/'))
+    }
 }
 
 /// Whether the pools' images are pulled before their pods need them.

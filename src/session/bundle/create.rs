@@ -124,13 +124,9 @@ async fn placed(
 ) -> Result<Vec<Placed>> {
     let sources = make::sources(helm, staged_needs).await?;
     let wanted: BTreeSet<String> = sources.keys().cloned().collect();
-    let registry = profile
-        .images
-        .as_ref()
-        .and_then(|it| it.registry.as_deref());
     let mut placed: BTreeMap<String, Placed> = BTreeMap::new();
     for image in &lock.images {
-        let Some(reference) = staged(&image.image, registry, &wanted) else {
+        let Some(reference) = staged(&image.image, profile.images.as_ref(), &wanted) else {
             continue;
         };
         let known = placed.get(&reference);

@@ -124,11 +124,7 @@ fn check_beside(lock: &Lock, profile: &Profile, source: &str, global: &GlobalArg
     let Some(beside) = lock::read(global)? else {
         return Ok(());
     };
-    let registry = profile
-        .images
-        .as_ref()
-        .and_then(|it| it.registry.as_deref());
-    let found = differences(lock, &beside.lock, registry);
+    let found = differences(lock, &beside.lock, profile.images.as_ref());
     if found.is_empty() {
         return Ok(());
     }

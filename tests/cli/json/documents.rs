@@ -6,6 +6,7 @@ use arcctl::{
     clients::requests::Counts,
     desired::{
         Phase,
+        capacity::saving,
         lock::{self, Lock},
         resource::Id,
         summary::Summary,
@@ -245,6 +246,7 @@ pub(super) fn schedule_document() -> Value {
         clock_changes: clock_changes(&schedule, from, to).unwrap(),
         strip: strip(&schedule, 2, from, 7).unwrap(),
         hours: hours(&schedule, 2, from).unwrap(),
+        week: saving(&profile, &profile.pools[0], from).unwrap().unwrap(),
         check: verify(&schedule, &wrong, 2, from, to).unwrap(),
     };
     let pool = |schedule| PoolCalendar {

@@ -39,7 +39,33 @@ pub fn module(profile: &Profile, resources: &[Desired]) -> Option<Value> {
             made.entry(kind).or_insert_with(|| json!({}))[name] = fields;
         }
     }
-    let (made, texts) = as_template(&made.into());
+    let written = format!(
+        "Written by `arcctl render --iam terraform` for the profile {}.",
+        profile.name
+    );
+    let region = profile.cluster.region.as_deref();
+    Some(with_variables(&written, ">= 5.0", region, &made.into()))
+}
+
+/// A module with the blocks of `made`, by type and name, in which placeholders are variables; `version` is that of the
+/// provider.
+pub(in crate::desired::render) fn with_variables(
+    written: &str,
+    version: &str,
+    region: Option<&str>,
+    made: &Value,
+) -> Value {
+    let (made, mut texts) = as_template(made);
+    let mut module = json!({
+        "//": written,
+        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": version}}},
+        "resource": made,
+    });
+    if let Some(region) = region {
+        let (region, found) = as_template(&region.into());
+        texts.extend(found);
+        module["provider"] = json!({"aws": {"region": region}});
+    }
     let variables: Map<String, Value> = placeholder::find(&texts.into())
         .into_iter()
         .map(|it| {
@@ -47,18 +73,10 @@ pub fn module(profile: &Profile, resources: &[Desired]) -> Option<Value> {
             (it.name.to_lowercase(), fields)
         })
         .collect();
-    let mut module = json!({
-        "//": format!("Written by `arcctl render --iam terraform` for the profile {}.", profile.name),
-        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5.0"}}},
-        "resource": made,
-    });
-    if let Some(region) = &profile.cluster.region {
-        module["provider"] = json!({"aws": {"region": region}});
-    }
     if !variables.is_empty() {
         module["variable"] = variables.into();
     }
-    Some(module)
+    module
 }
 
 /// The blocks of a resource: type, name, arguments.
@@ -164,12 +182,12 @@ fn of_role(role: &str, created: Option<&str>, attribute: &str) -> String {
 /// What begins a reference to another block, until the texts are templates.
 const BLOCK: &str = "\u{0}{";
 
-fn document(statements: &[Value]) -> String {
+pub(in crate::desired::render) fn document(statements: &[Value]) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
 /// A name that Terraform takes: letters, digits, `_` and `-`, and no digit first.
-fn named(text: &str) -> String {
+pub(in crate::desired::render) fn named(text: &str) -> String {
     let name: String = text
         .chars()
         .map(|it| if it.is_ascii_alphanumeric() { it } else { '_' })
