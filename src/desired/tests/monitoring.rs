@@ -153,6 +153,42 @@ fn every_query_asks_for_the_series_of_its_own_profile_and_pools() {
     }
 }
 
+/// What a controller says of itself names no pool: the namespace of its pods tells it from that of another profile.
+#[test]
+fn every_query_about_a_controller_asks_for_that_of_its_own_profile() {
+    let all = objects(&with_scale_set(false, &json!({})), Some(true));
+    let dashboard = dashboard(&all[3]);
+    let mut asked = queries(&dashboard);
+    let rules = all[2]["spec"]["groups"][0]["rules"].as_array().unwrap();
+    asked.extend(rules.iter().filter_map(|it| it["expr"].as_str()));
+    let mut compared = 0;
+    for query in asked {
+        let of_sets = ["(autoscaling|", "arc-gha-rs-controller", "gha_"];
+        let home = if of_sets.iter().any(|it| query.contains(it)) {
+            "arc-systems"
+        } else {
+            "actions-runner-system"
+        };
+        for (metric, label) in [
+            ("controller_runtime_reconcile_errors_total", "namespace"),
+            ("workqueue_depth", "namespace"),
+            ("leader_election_master_status", "namespace"),
+            ("github_rate_limit", "namespace"),
+            ("gha_completed_jobs_total", "namespace"),
+            ("certmanager_certificate_", "exported_namespace"),
+        ] {
+            for after in query.split(metric).skip(1) {
+                let selector = after.split_once('{').map(|it| it.1).unwrap_or_default();
+                let wanted = format!("{label}=~\"{home}|\"");
+                assert!(selector.starts_with(&wanted), "{metric}: {query}");
+                compared += 1;
+            }
+        }
+    }
+    // Seven in alerts, and nine in panels.
+    assert_eq!(compared, 16);
+}
+
 #[test]
 fn panels_have_ids_places_and_queries_of_their_own() {
     let all = objects(&json!({"monitoring": {}}), Some(true));
