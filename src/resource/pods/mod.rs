@@ -8,6 +8,7 @@ mod owner;
 pub mod parts;
 mod pull_proof;
 pub(crate) mod quota;
+pub(crate) mod quotas;
 pub mod references;
 pub mod refusal;
 pub(crate) mod role;
