@@ -32,7 +32,7 @@ use crate::{
     profile::Profile,
     resource::{context::Context, observed::Observed},
 };
-use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
+use cluster::{cert_manager, nodes_at_aws, pod_trials, tried_pods, webhooks};
 use github::{audit, authenticated, groups, offered, registered};
 
 /// The timeout of one fact.
@@ -159,7 +159,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         monitoring,
         (webhooks, missing_services),
         cert_manager,
-        (pod_trials, node_groups, on_nodes),
+        (tried, node_groups, on_nodes),
         audit,
         groups,
         (registered, offered),
@@ -174,7 +174,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         cert_manager(kube),
         async {
             tokio::join!(
-                pod_trials(parts),
+                tried_pods(parts),
                 nodes_at_aws(parts),
                 capacity::read(parts)
             )
@@ -191,7 +191,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         within("read the inventory", recorded(parts)),
         scale_sets::scale_sets(parts),
     );
-    let rooms = capacity::rooms(parts, &cluster.1, &cluster.4, on_nodes);
+    let rooms = capacity::rooms(parts, &cluster.1, (&cluster.4, &tried), on_nodes);
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     Snapshot {
@@ -215,7 +215,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
             pods
         }),
         runner_events: cluster.5,
-        pod_trials,
+        pod_trials: pod_trials(tried),
         rooms,
         node_groups,
         controller: objects.0.map(|it| it.as_ref().map(slim)),

@@ -47,7 +47,7 @@ impl Registration {
         coming: &BTreeSet<String>,
         quotas: &Quotas,
     ) -> Trial {
-        let Some(pool) = context.profile.pools.iter().find(|it| it.name == self.pool) else {
+        let Some(pool) = context.profile.pool(&self.namespace, &self.pool) else {
             return Trial::TooEarly;
         };
         let pod = match context.runner_pod(pool) {

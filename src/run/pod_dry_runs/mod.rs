@@ -30,7 +30,7 @@ use crate::{
     session::Session,
     terminal::output::Output,
 };
-use subject::{Subject, as_pool, parts};
+use subject::{Subject, parts};
 use together::{Together, together};
 
 /// What a dry run has shown.
@@ -71,7 +71,7 @@ pub(crate) struct Trials<'a> {
 pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
     let pools = session.desired.iter().filter_map(|it| match &it.resource {
         Resource::RunnerPods(pool) if it.goal == Goal::Present => Some(pool.clone()),
-        Resource::ScaleSetRunners(set) if it.goal == Goal::Present => Some(as_pool(set)),
+        Resource::ScaleSetRunners(set) if it.goal == Goal::Present => Some(set.as_pool()),
         _ => None,
     });
     let pools = pools.map(Subject::Pool).collect();

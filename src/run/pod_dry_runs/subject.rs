@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     desired::{
         Desired,
-        resource::{HelmRelease, Registration, Resource, scale_set::ScaleSet},
+        resource::{HelmRelease, Registration, Resource},
         scale_set::values::listener_pod,
     },
     error::Result,
@@ -96,17 +96,6 @@ impl Subject {
             Self::Pool(pool) => pool.foresee(context, stand_in).await,
             Self::Part(part) => part.foresee(context, stand_in).await,
         }
-    }
-}
-
-/// What a dry run needs of a scale set.
-pub(super) fn as_pool(set: &ScaleSet) -> Registration {
-    Registration {
-        namespace: set.namespace.clone(),
-        pool: set.name.clone(),
-        min: set.min,
-        schedule: set.schedule.clone(),
-        labels: set.labels.clone(),
     }
 }
 
