@@ -5,6 +5,7 @@ pub(crate) mod cert_manager_parts;
 pub(crate) mod fixes;
 pub(crate) mod mends;
 pub(crate) mod monitoring;
+pub(crate) mod own_image;
 pub(crate) mod prometheus;
 pub(crate) mod unreached;
 

@@ -17,13 +17,19 @@ use crate::{
     resource::{
         observed::Readiness,
         other_controllers::SetController,
+        pod_readiness,
         scale_sets::{
             objects::{minor, name, set_of, version},
             registered::{OUTDATED, is_available},
             runners::failure,
         },
+        worst_readiness,
     },
 };
+
+/// The label with the part that a pod is, and that of the controller (reference: scale-sets.md 3).
+const COMPONENT: &str = "app.kubernetes.io/component";
+const CONTROLLER: &str = "controller-manager";
 
 pub(crate) const CHECKS: &[Check] = &[
     Check {
@@ -199,16 +205,24 @@ fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             "install it with `arcctl up`",
         ));
     }
-    Ok(if is_available(controller.as_ref()) {
-        Verdict::Holds
-    } else {
-        Verdict::broken(
-            format!("Deployment `{namespace}/{name}` has no available pod"),
+    if is_available(controller.as_ref()) {
+        return Ok(Verdict::Holds);
+    }
+    let found = format!("Deployment `{namespace}/{name}` has no available pod");
+    let pods = facts.listener_pods.iter().flatten();
+    let own = pods.filter(|it| it["metadata"]["labels"][COMPONENT] == CONTROLLER);
+    let worst = worst_readiness(own.map(|it| pod_readiness(it, &[])));
+    Ok(match worst {
+        Readiness::Stuck { reason, hint, .. } => {
+            Verdict::broken(format!("{found}: {reason}"), hint)
+        }
+        _ => Verdict::broken(
+            found,
             format!(
                 "see why: `kubectl -n {namespace} describe deployment {name}`, and its log: `{}`",
                 sets.log_command()
             ),
-        )
+        ),
     })
 }
 
