@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::user;
 use crate::{
     desired::names,
     resource::{
@@ -60,10 +61,10 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
             | "CreateContainerError"
             | "CrashLoopBackOff"
             | "RunContainerError" => {
-                let (reason, message) = start_error(pod).unwrap_or((reason, message));
+                let (reason, message) = user::start_error(pod).unwrap_or((reason, message));
                 Readiness::stuck(
                     format!("pod `{name}`: {reason}: {message}"),
-                    user_hint(pod, message).unwrap_or(look),
+                    user::hint(pod, message).unwrap_or(look),
                 )
             }
             _ => event_reason(pod, name, events, &look)
@@ -93,7 +94,7 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
 const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
 
 /// The creator of a pod, by its labels.
-enum Maker {
+pub(super) enum Maker {
     Pool,
     Controller,
     CertManager,
@@ -102,7 +103,7 @@ enum Maker {
     Other,
 }
 
-fn maker(object: &Value) -> Maker {
+pub(super) fn maker(object: &Value) -> Maker {
     let label = |name: &str| object["metadata"]["labels"][name].as_str();
     let part_of = label("app.kubernetes.io/part-of").unwrap_or_default();
     if label("runner-deployment-name").is_some() || label("actions-ephemeral-runner").is_some() {
@@ -148,33 +149,6 @@ fn image_keys(pod: &Value) -> &'static str {
     }
 }
 
-/// What to do where the user that a container runs as is at fault: kubelet starts no container as root, or as a user without a
-/// number, that must not be root (kubernetes, `pkg/kubelet/kuberuntime/security_context.go`), and another user than the image's
-/// may not execute its program (runc).
-fn user_hint(pod: &Value, said: &str) -> Option<String> {
-    let is_refused = said.contains("runAsNonRoot") || said.contains("breaks non-root policy");
-    let is_denied = said.contains("exec: ") && said.contains("permission denied");
-    if !is_refused && !is_denied {
-        return None;
-    }
-    let keys = match maker(pod) {
-        Maker::Pool => "`securityContext` under `template` of the pool in the profile",
-        Maker::Controller => {
-            "`podSecurityContext` under `controller.values` in the profile, which replaces that of arcctl as a whole"
-        }
-        Maker::CertManager => {
-            "`securityContext` of the part under `certManager.values` in the profile"
-        }
-        Maker::ScaleSetController => {
-            "`podSecurityContext` under `scaleSets.values` in the profile, which replaces that of arcctl as a whole"
-        }
-        Maker::Other => "its `securityContext`",
-    };
-    Some(format!(
-        "set `runAsUser`, the number of the image's user, in {keys}; an image whose user is root (0) has to be built with another one"
-    ))
-}
-
 /// The key of the profile, or the creator, to change so that the pods of `object` comply with a policy.
 pub(crate) fn what_to_change(object: &Value) -> &'static str {
     match maker(object) {
@@ -206,16 +180,6 @@ fn waiting(pod: &Value) -> Option<(&str, &str)> {
                 waiting["message"].as_str().unwrap_or_default(),
             ))
         })
-}
-
-/// Why a container could not be started the last time, which its waiting for the next time does not tell.
-fn start_error(pod: &Value) -> Option<(&str, &str)> {
-    let statuses = pod["status"]["containerStatuses"].as_array()?;
-    statuses.iter().find_map(|status| {
-        let last = &status["lastState"]["terminated"];
-        let reason = last["reason"].as_str().filter(|it| *it == "StartError")?;
-        Some((reason, last["message"].as_str()?))
-    })
 }
 
 /// The newest warning about the pod. Why it had no node before it got one is over.
@@ -276,59 +240,6 @@ mod tests {
             Some("pod `p` is unschedulable: 0/2 nodes are available")
         );
         assert!(matches!(found, Readiness::Stuck { .. }));
-    }
-
-    /// The words of kubelet and of runc.
-    #[test]
-    fn a_user_that_the_image_does_not_have_is_named_with_its_key() {
-        let waits = |reason: &str, message: &str| {
-            json!({"containerStatuses": [
-            {"name": "manager", "state": {"waiting": {"reason": reason, "message": message}}}]})
-        };
-        let root = "container has runAsNonRoot and image will run as root (pod: \"p_n(u)\", container: manager)";
-        let named = "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root";
-        let denied = "failed to create containerd task: runc create failed: unable to start container process: exec: \"/manager\": permission denied: unknown";
-        let mut later = waits(
-            "CrashLoopBackOff",
-            "back-off 10s restarting failed container",
-        );
-        later["containerStatuses"][0]["lastState"] =
-            json!({"terminated": {"reason": "StartError", "exitCode": 128, "message": denied}});
-        for (status, said) in [
-            (waits("CreateContainerConfigError", root), root),
-            (waits("CreateContainerConfigError", named), named),
-            (waits("RunContainerError", denied), denied),
-            (later, denied),
-        ] {
-            for (label, value, key) in [
-                (
-                    "app.kubernetes.io/name",
-                    names::CONTROLLER,
-                    "`controller.values`",
-                ),
-                (
-                    "app.kubernetes.io/part-of",
-                    "gha-rs-controller",
-                    "`scaleSets.values`",
-                ),
-                ("runner-deployment-name", "basic", "`template` of the pool"),
-            ] {
-                let mut pod = pod(&status);
-                pod["metadata"]["labels"] = json!({label: value});
-                let Readiness::Stuck { reason, hint, .. } = readiness(&pod, &[]) else {
-                    panic!("it is not stuck");
-                };
-                assert!(reason.contains(said), "{reason}");
-                assert!(hint.contains("`runAsUser`") && hint.contains(key), "{hint}");
-            }
-        }
-        let other = pod(&waits(
-            "CreateContainerConfigError",
-            "secret \"a\" not found",
-        ));
-        let found = readiness(&other, &[]);
-        let look = |it: &str| it.contains("describe pod p");
-        assert!(matches!(found, Readiness::Stuck { hint, .. } if look(&hint)));
     }
 
     #[test]
