@@ -71,6 +71,10 @@ pub async fn gather(parts: &Parts) -> Snapshot {
     let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
+    let has_crd = |name: &'static str| async move {
+        let crd = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+        within("read an object", exists(kube, &crd)).await
+    };
     let controller = &parts.profile.controller;
     let system = controller.namespace.as_str();
     let namespaces = parts.profile.runner_namespaces();
@@ -118,11 +122,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
                 system,
                 names::CONTROLLER_SECRET
             )),
-            get(Target::cluster(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                "servicemonitors.monitoring.coreos.com"
-            )),
+            has_crd("servicemonitors.monitoring.coreos.com"),
             list(Selection::namespaced(
                 "discovery.k8s.io/v1",
                 "EndpointSlice",
@@ -140,14 +140,9 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         )
     };
     let monitoring = async {
-        let crd = "prometheusrules.monitoring.coreos.com";
         let of = monitoring::API_VERSION;
         tokio::join!(
-            get(Target::cluster(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                crd
-            )),
+            has_crd("prometheusrules.monitoring.coreos.com"),
             list(Selection::namespaced(of, "ServiceMonitor", system)),
             list(Selection::all(of, "Prometheus")),
             get(Target::cluster("v1", "Namespace", system)),
@@ -222,8 +217,8 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         certificate: objects.1.map(|it| it.as_ref().map(slim)),
         serving_ca: objects.2.map(ca),
         secret: objects.3.map(|it| it.as_ref().map(shape)),
-        service_monitors: objects.4.map(|it| it.is_some()),
-        prometheus_rules: monitoring.0.map(|it| it.is_some()),
+        service_monitors: objects.4,
+        prometheus_rules: monitoring.0,
         monitors: monitoring.1,
         prometheuses: monitoring.2,
         system_namespace: monitoring.3,
@@ -281,6 +276,10 @@ fn name(object: &Value) -> String {
 
 pub(super) async fn got(kube: &Fact<Kube>, target: &Target) -> Result<Option<Value>> {
     kube.as_ref().map_err(Clone::clone)?.get(target).await
+}
+
+pub(super) async fn exists(kube: &Fact<Kube>, target: &Target) -> Result<bool> {
+    kube.as_ref().map_err(Clone::clone)?.exists(target).await
 }
 
 async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
