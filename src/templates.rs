@@ -64,9 +64,10 @@ templates! {
     DASHBOARD = "monitoring/dashboard.json"
         ["PROFILE", "SCHEDULE", "DEPLOYMENT_NAMESPACES", "SET_NAMESPACES"];
     /// The panels of pools that are `RunnerDeployments`.
-    DEPLOYMENT_PANELS = "monitoring/deployment-panels.json" ["PROFILE", "NAMESPACES", "CERTIFICATE"];
+    DEPLOYMENT_PANELS = "monitoring/deployment-panels.json"
+        ["PROFILE", "NAMESPACE", "NAMESPACES", "CERTIFICATE"];
     /// The panels of pools that are runner scale sets.
-    SCALE_SET_PANELS = "monitoring/scale-set-panels.json" ["PROFILE", "NAMESPACES"];
+    SCALE_SET_PANELS = "monitoring/scale-set-panels.json" ["PROFILE", "NAMESPACE", "NAMESPACES"];
     /// The trust policy statement for IRSA.
     TRUST_IRSA = "policies/trust-irsa.json" ["SID", "PARTITION", "ACCOUNT", "ISSUER", "AUDIENCE", "SUBJECTS"];
     /// The trust policy statement for EKS Pod Identity.

@@ -19,8 +19,14 @@ const CERT_MANAGER: &str = "cert-manager";
 const SET_CONTROLLER: &str = "scale-set-controller";
 const LISTENER: &str = "listener";
 
-/// The pods, each at `/POD/metrics`.
-pub const PODS: [&str; 5] = [LEADER, STANDBY, CERT_MANAGER, SET_CONTROLLER, LISTENER];
+/// The pods, each at `/POD/metrics`, with their namespaces, by which a Prometheus of the operator labels what they say.
+pub const PODS: [(&str, &str); 5] = [
+    (LEADER, "actions-runner-system"),
+    (STANDBY, "actions-runner-system"),
+    (CERT_MANAGER, "cert-manager"),
+    (SET_CONTROLLER, "arc-systems"),
+    (LISTENER, "arc-systems"),
+];
 
 /// Of metrics about the autoscaler itself, and about the runners that it counts. `@` is the pool.
 const SCALER: &str = r#"horizontalrunnerautoscaler="@",namespace="actions-runner""#;

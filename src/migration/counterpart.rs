@@ -6,7 +6,7 @@ use crate::{
     desired::pool::{
         instance_type::{InstanceType, lookup},
         pod_rules::architecture::of_instance_type,
-        runner_deployment::runner_labels,
+        runner_deployment::{GIVEN_LABELS, runner_labels},
     },
     error::{Error, ErrorKind, Result, System},
     profile::{ContainerMode, Metric, MetricType, Mode, Pool, PoolResources, Scaling, Step},
@@ -23,9 +23,6 @@ const DEPLOYMENT_IMAGE: &str = "summerwind/actions-runner";
 
 /// What GitHub calls the architectures, by their names in Kubernetes.
 const ARCHITECTURES: [(&str, &str); 2] = [("amd64", "x64"), ("arm64", "arm64")];
-
-/// The labels that GitHub gives to every runner that is not of a scale set.
-const GIVEN: [&str; 4] = ["self-hosted", "linux", "x64", "arm64"];
 
 /// Above and below which share of busy runners the number of runners is multiplied, and by what: as in the shipped profiles.
 const GROW: (f64, f64) = (0.75, 2.0);
@@ -66,13 +63,13 @@ pub fn counterpart(from: &Pool, wish: &Wish<'_>) -> Result<Counterpart> {
         differs.push(format!("its image is `{}`", pool.image));
     }
     match wish.mode {
-        Mode::ScaleSet => as_scale_set(&mut pool, wish.labels, &mut differs),
-        Mode::RunnerDeployment => as_deployment(&mut pool, &from.name, &mut differs),
+        Mode::ScaleSet => as_scale_set(&mut pool, from, wish.labels, &mut differs),
+        Mode::RunnerDeployment => as_deployment(&mut pool, from, &mut differs),
     }
     Ok(Counterpart { pool, differs })
 }
 
-fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
+fn as_scale_set(pool: &mut Pool, from: &Pool, labels: bool, differs: &mut Vec<String>) {
     if pool.scaling.take().is_some() {
         differs.push("it has no `scaling`: each job gets its own runner, up to `max`".to_owned());
     }
@@ -94,6 +91,13 @@ fn as_scale_set(pool: &mut Pool, labels: bool, differs: &mut Vec<String>) {
             "its `labels` are {}: with those that GitHub adds to other runners automatically",
             pool.labels.join(", ")
         ));
+        if let Some(label) = of_its_own(pool, from) {
+            differs.push(format!(
+                "it has the label `{label}`, because pool `{}` has the label `{1}`: `runs-on: [{1}, {label}]` finds it alone",
+                from.name, pool.name
+            ));
+            pool.labels.push(label);
+        }
         if architecture.is_none() {
             differs.push(
                 "the architecture of its nodes is not known: add `x64` or `arm64` to its `labels` if workflows use it"
@@ -127,11 +131,16 @@ fn without_labels(pool: &mut Pool) {
         .insert(INSTANCE_TYPE.to_owned(), instance_type);
 }
 
-fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
-    let is_given = |it: &String| GIVEN.iter().any(|given| it.eq_ignore_ascii_case(given));
+fn as_deployment(pool: &mut Pool, from: &Pool, differs: &mut Vec<String>) {
+    let old = &from.name;
+    let is_given = |it: &String| {
+        GIVEN_LABELS
+            .iter()
+            .any(|given| it.eq_ignore_ascii_case(given))
+    };
     pool.labels.retain(|it| !is_given(it));
     if !pool.labels.iter().any(|it| it.eq_ignore_ascii_case(old)) {
-        pool.labels.push(old.to_owned());
+        pool.labels.push(old.clone());
         differs.push(format!(
             "it has the label `{old}`, so that jobs with `runs-on: {old}` run on it too"
         ));
@@ -144,6 +153,12 @@ fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
             pool.name
         ));
         pool.labels.push(pool.name.clone());
+    }
+    if let Some(label) = of_its_own(pool, from) {
+        differs.push(format!(
+            "it has the label `{label}`, which pool `{old}` does not have: `runs-on: [self-hosted, {label}]` finds it alone"
+        ));
+        pool.labels.push(label);
     }
     if pool.max > pool.min && pool.scaling.is_none() {
         pool.scaling = Some(Scaling {
@@ -161,6 +176,22 @@ fn as_deployment(pool: &mut Pool, old: &str, differs: &mut Vec<String>) {
                 .to_owned(),
         );
     }
+}
+
+/// A label for the new pool where jobs for it may run on the old one, which has all that they ask for: after there and back each
+/// has the name of the other as a label.
+fn of_its_own(pool: &Pool, from: &Pool) -> Option<String> {
+    let theirs = found_by(from);
+    let is_theirs = |label: &str| theirs.iter().any(|it| it.eq_ignore_ascii_case(label));
+    let first = match pool.mode {
+        Mode::ScaleSet => pool.name.as_str(),
+        Mode::RunnerDeployment => "self-hosted",
+    };
+    if !is_theirs(first) || runner_labels(pool).iter().any(|it| !is_theirs(it)) {
+        return None;
+    }
+    let mut labels = (2..).map(|number| format!("{}-{number}", pool.name));
+    labels.find(|it| !is_theirs(it))
 }
 
 const fn step((threshold, factor): (f64, f64)) -> Step {

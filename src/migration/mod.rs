@@ -267,6 +267,12 @@ impl Migration {
         })
     }
 
+    /// Whether to ask before the new pool is taken out on the way back, in a run of the command that began with `first`: a
+    /// question before the old pool was put back has told of it.
+    pub const fn asks_to_go_back(&self, first: &Next) -> bool {
+        self.stage.is_way_back() && !matches!(first, Next::Add(_))
+    }
+
     /// Before a pool is put into the profile: what was proven before it left is not proven any more.
     pub const fn unproven(&mut self) {
         self.stage = match self.stage {

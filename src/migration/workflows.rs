@@ -26,7 +26,7 @@ impl Workflows {
         Self {
             lost,
             shared,
-            runs_on: runs_on(new),
+            runs_on: runs_on(new, old),
             search: search(profile, old),
         }
     }
@@ -53,12 +53,17 @@ fn listed(labels: &[String]) -> String {
     labels.join(" or ")
 }
 
-/// A scale set has its name; another pool its labels.
-fn runs_on(pool: &Pool) -> String {
-    if pool.is_scale_set() {
-        return pool.name.clone();
-    }
+/// A scale set has its name, and where the old pool has that as a label, one that it does not have; another pool its labels.
+fn runs_on(pool: &Pool, old: &Pool) -> String {
     let own = found_by(pool);
+    if pool.is_scale_set() {
+        let theirs = found_by(old);
+        let is_theirs = |label: &String| theirs.iter().any(|it| it.eq_ignore_ascii_case(label));
+        return match own.iter().find(|it| !is_theirs(it)) {
+            Some(label) if is_theirs(&pool.name) => format!("[{}, {label}]", pool.name),
+            _ => pool.name.clone(),
+        };
+    }
     let own = own.iter().filter(|it| *it != "linux").map(String::as_str);
     format!("[{}]", own.collect::<Vec<_>>().join(", "))
 }

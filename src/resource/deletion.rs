@@ -320,7 +320,7 @@ async fn service_called(
         .collect();
     for (namespace, name) in called {
         let service = Target::namespaced("v1", "Service", namespace, name);
-        if context.kube.get(&service).await?.is_some() {
+        if context.kube.exists(&service).await? {
             return Ok(Some(format!("{namespace}/{name}")));
         }
     }

@@ -36,17 +36,18 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
         _ => None,
     });
     let drained: BTreeSet<Permission> = drained.flatten().collect();
-    let mut needed: BTreeSet<Permission> = written
+    let mut all: BTreeSet<Permission> = written
+        .clone()
         .flat_map(|it| match it.goal {
             Goal::Present => needed(&it.resource),
             Goal::Absent | Goal::Evicted => needed_to_delete(&it.resource),
         })
         .collect();
-    needed.extend(drained);
+    all.extend(drained);
     let removes = session.desired.iter().all(|it| it.goal == Goal::Absent);
     let namespace = &session.context.profile.controller.namespace;
-    needed.extend(needed_by_a_run(namespace, removes));
-    let answers = needed.iter().map(|it| async move {
+    all.extend(needed_by_a_run(namespace, removes));
+    let answers = all.iter().map(|it| async move {
         let allowed = session.context.kube.allows(&it.review()).await?;
         Ok::<_, Error>((!allowed).then_some(it))
     });
@@ -55,15 +56,48 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     if lacking.is_empty() {
         return Ok(());
     }
+    let role = if removes {
+        "`arcctl-teardown`"
+    } else {
+        role_of_up(written, &lacking)
+    };
     let error = Error::new(
         ErrorKind::Unauthorized,
         System::Kubernetes,
         "this user lacks permissions that the plan needs; nothing was changed",
     )
     .object(&session.context.kube.server)
-    .hint("ask an administrator to bind the role in docs/rbac.yaml with these permissions to this user, or use another --context");
+    .hint(format!(
+        "ask an administrator to bind the role {role} of docs/rbac.yaml to this user, or use another --context"
+    ));
     let lines = by_resource(&lacking).into_iter();
     Err(lines.fold(error, |error, line| {
         error.cause(format!("not allowed: {line}"))
     }))
+}
+
+/// The role that has what is `lacking` of `written`.
+fn role_of_up<'a>(
+    written: impl Iterator<Item = &'a Desired>,
+    lacking: &[&Permission],
+) -> &'static str {
+    let made = written.filter(|it| it.goal == Goal::Present);
+    let mut installed = made.filter(|it| is_of_install(&it.resource));
+    let is_lacking = |it: &Permission| lacking.contains(&it);
+    if installed.any(|it| needed(&it.resource).iter().any(is_lacking)) {
+        "`arcctl-install`, beside `arcctl`,"
+    } else {
+        "`arcctl`"
+    }
+}
+
+/// Whether what writes it is in the role `arcctl-install` of docs/rbac.yaml: charts and credentials.
+const fn is_of_install(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Release(_)
+            | Resource::Crds(_)
+            | Resource::ControllerSecret(_)
+            | Resource::Secret(_)
+    )
 }

@@ -143,7 +143,7 @@ async fn operator(kube: &Kube, profile: &Profile) -> Result<conflicts::Operator>
 
 async fn has_crd(kube: &Kube, name: &str) -> Result<bool> {
     let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
-    Ok(kube.get(&target).await?.is_some())
+    kube.exists(&target).await
 }
 
 /// The current tables of the minimums of scale sets, by pool.

@@ -106,7 +106,7 @@ async fn is_installed(kube: &Kube, profile: &Profile) -> Result<bool> {
     );
     let name = controller.full_name();
     let deployment = Target::namespaced("apps/v1", "Deployment", &controller.namespace, &name);
-    Ok(known.records.contains_key(&id) && kube.get(&deployment).await?.is_some())
+    Ok(known.records.contains_key(&id) && kube.exists(&deployment).await?)
 }
 
 /// The controllers of scale sets beside the profile's: each causes a warning, or an error.

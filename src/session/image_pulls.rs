@@ -24,6 +24,7 @@ use crate::{
         pods::{
             dry_run::Trial,
             parts::{Part, of_objects},
+            quotas::Quotas,
         },
     },
 };
@@ -183,7 +184,7 @@ async fn refused_pod(session: &Session, desired: &Desired) -> Option<String> {
     };
     let makers = slice::from_ref(&pull.daemon_set);
     let pod = of_objects(Part::Own, &desired.id, makers, pull.namespace()).pop()?;
-    match pod.try_pod(&session.context).await {
+    match pod.try_pod(&session.context, &Quotas::default()).await {
         Trial::Refused(refusal) => Some(format!("its pods are refused: {}", refusal.said)),
         _ => None,
     }

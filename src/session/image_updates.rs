@@ -15,7 +15,7 @@ use crate::{
         kube::{Kube, Target},
         registry::{
             Address, Repository,
-            login::{Logins, in_turn},
+            login::{Login, Logins, in_turn},
         },
     },
     desired::pool::image::mirrored,
@@ -136,50 +136,81 @@ pub(super) struct Known<'a> {
     profile: &'a Profile,
     global: &'a GlobalArgs,
     output: Output,
+    /// Whether repositories are opened to write into them.
+    writes: bool,
 }
 
 impl Known<'_> {
-    /// Reads from a repository: with docker's and helm's logins in turn, and where there is none or the registry takes none of
-    /// them, with those of the pull secrets too.
+    /// The same, to write into repositories.
+    #[must_use]
+    pub(super) fn for_writing(self) -> Self {
+        Self {
+            writes: true,
+            ..self
+        }
+    }
+
+    /// Reads from a repository, with the logins for it.
     pub(super) async fn reading<T>(
         &self,
         address: &Address,
         read: impl AsyncFn(&Repository<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut logins = in_turn(&self.of_machine, address);
-        if !logins.is_empty() {
-            let repository = Repository::new(address.clone(), logins.clone())?;
-            match read(&repository).await {
-                Err(error) if error.kind == ErrorKind::Unauthorized && !self.secrets.is_empty() => {
-                }
-                found => return found,
-            }
-        }
-        logins.extend(in_turn(self.of_cluster().await, address));
-        let is_unknown = logins.is_empty();
-        let repository = Repository::new(address.clone(), logins)?;
-        let found = read(&repository).await;
-        found.map_err(|it| {
-            if is_unknown {
-                self.advised(it, address)
-            } else {
-                it
-            }
-        })
+        let opened = self.opened(address, address, read).await;
+        opened.map(|(_, found)| found)
     }
 
-    /// The repository at `address` with docker's and helm's logins for `logins`; where there is none, with those of the pull
-    /// secrets.
-    pub(super) async fn repository(
+    /// The repository at `address`, and what is read `first` of it: with docker's and helm's logins for `logins` in turn, and
+    /// where there is none, or the registry takes none of them or shows them nothing, with those of the pull secrets too.
+    pub(super) async fn opened<T>(
         &self,
         address: &Address,
         logins: &Address,
-    ) -> Result<Repository<'_>> {
-        let mut found = in_turn(&self.of_machine, logins);
-        if found.is_empty() {
-            found.extend(in_turn(self.of_cluster().await, logins));
+        first: impl AsyncFn(&Repository<'_>) -> Result<T>,
+    ) -> Result<(Repository<'_>, T)> {
+        let mut known = in_turn(&self.of_machine, logins);
+        let mut before = None;
+        if !known.is_empty() {
+            let repository = self.repository(address, known.clone())?;
+            let found = first(&repository).await;
+            if self.secrets.is_empty() || !self.is_kept_out(&repository, &found) {
+                return Ok((repository, found?));
+            }
+            before = Some((repository, found));
         }
-        Repository::new(address.clone(), found)
+        let of_cluster = in_turn(self.of_cluster().await, logins);
+        if of_cluster.is_empty()
+            && let Some((repository, found)) = before
+        {
+            return Ok((repository, found?));
+        }
+        known.extend(of_cluster);
+        let is_unknown = known.is_empty();
+        let repository = self.repository(address, known)?;
+        match first(&repository).await {
+            Ok(found) => Ok((repository, found)),
+            Err(error) if is_unknown => Err(self.advised(error, address)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn repository<'a>(
+        &'a self,
+        address: &Address,
+        logins: Vec<&'a Login>,
+    ) -> Result<Repository<'a>> {
+        let repository = Repository::new(address.clone(), logins)?;
+        Ok(if self.writes {
+            repository.for_writing()
+        } else {
+            repository
+        })
+    }
+
+    /// Whether another login may get more. What is to be written is rarely there before, and that says nothing.
+    fn is_kept_out<T>(&self, repository: &Repository<'_>, found: &Result<T>) -> bool {
+        let is_refused = |it: &Error| it.kind == ErrorKind::Unauthorized;
+        found.as_ref().is_err_and(is_refused) || (!self.writes && repository.may_be_hidden())
     }
 
     async fn of_cluster(&self) -> &[Logins] {
@@ -224,6 +255,7 @@ pub(super) fn logins<'a>(
         profile,
         global,
         output,
+        writes: false,
     })
 }
 

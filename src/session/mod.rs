@@ -53,7 +53,7 @@ use crate::{
     secret::Secret,
     terminal::{
         args::GlobalArgs,
-        environment::{helm_places, hidden_variables, registries, variable},
+        environment::{helm_places, hidden_variables, variable},
         output::Output,
         profile_file::ProfileFile,
     },
@@ -133,7 +133,6 @@ impl Session {
         let Connection { kube, aws, eks, .. } = &connection;
         let helm_must_not_see = hidden_variables(&file.profile.token_sources());
         let helm = Helm::new(&helm_places(), connection.access.clone(), helm_must_not_see)?
-            .signed_in(registries())
             .locked(lock_file.as_ref().map(|it| &it.lock));
         helm.binary()?;
         let SignedIn {

@@ -22,11 +22,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
 }
 
-/// Where helm is searched.
+/// Where helm is searched, and where its logins are.
 pub(crate) fn helm_places() -> Places {
     Places {
         path: variable("PATH"),
         named: variable(helm::find::VARIABLE),
+        registries: registries(),
     }
 }
 

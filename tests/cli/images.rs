@@ -276,6 +276,40 @@ fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
     assert_eq!(world.registry.violations(), Vec::<String>::new());
 }
 
+/// Some registries answer a login that may not read a repository as if there were none, and a tag may be missing for all.
+#[test]
+fn a_login_for_which_nothing_is_there_does_not_hide_another() {
+    let stranger = "stranger-canary-password";
+    let world = World::start(Options {
+        login: Some(("me".into(), PASSWORD.into())),
+        stranger: Some(("me".into(), stranger.into())),
+        ..Options::default()
+    });
+    let image = format!("{}/{REPOSITORY}:v2.338.1", world.registry.host());
+    let address = Address::of(&Image::parse(&image).unwrap());
+    let secret = |password: &str| {
+        let entry = json!({"username": "me", "password": password});
+        let config = json!({"auths": {world.registry.host(): entry}});
+        Logins::parse(&config.to_string()).unwrap()
+    };
+    // Another test may have done it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = Runtime::new().unwrap();
+    let both = [secret(PASSWORD), secret(stranger)];
+    let both = Repository::new(address.clone(), in_turn(&both, &address)).unwrap();
+    assert_eq!(runtime.block_on(both.current("absent")).unwrap(), None);
+    assert!(both.may_be_hidden());
+    let found = runtime.block_on(both.current("v2.338.1")).unwrap();
+    assert!(found.is_some(), "the login that was tried last hides it");
+
+    let alone = [secret(stranger)];
+    let alone = Repository::new(address.clone(), in_turn(&alone, &address)).unwrap();
+    assert!(!alone.may_be_hidden());
+    assert_eq!(runtime.block_on(alone.current("v2.338.1")).unwrap(), None);
+    assert!(alone.may_be_hidden());
+    assert_eq!(world.registry.violations(), Vec::<String>::new());
+}
+
 /// Docker's old login does not hide helm's.
 #[test]
 fn each_login_of_the_machine_is_tried() {

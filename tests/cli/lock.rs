@@ -425,8 +425,8 @@ fn a_real_signature_is_verified_refused_or_not_read() {
     let runtime = Runtime::new().unwrap();
     let verified = |keyring: &Path| {
         let places = Places {
-            path: None,
             named: Some(tools::find("helm3").unwrap().display().to_string()),
+            ..Places::default()
         };
         let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         let helm = helm.with_keyring(Some(keyring.to_owned()));

@@ -52,6 +52,9 @@ pub struct Options {
     pub tags: BTreeMap<String, Vec<String>>,
     /// The name and password that the token server wants; nobody needs one without.
     pub login: Option<(String, String)>,
+    /// The name and password of somebody else: the token server takes them, and no repository is there for them, as registries
+    /// answer that do not say which private repositories they have.
+    pub stranger: Option<(String, String)>,
     /// The identity token that it takes in place of both, in a form.
     pub identity: Option<String>,
     /// The most tags of a page, however many are asked for.
@@ -75,6 +78,7 @@ impl Default for Options {
         Self {
             tags: BTreeMap::new(),
             login: None,
+            stranger: None,
             identity: None,
             page: 3,
             latency: Duration::from_millis(20),
@@ -117,6 +121,8 @@ struct State {
 struct Scope {
     name: String,
     writes: bool,
+    /// Whether anything is there for whoever has it.
+    sees: bool,
 }
 
 struct Shared {
@@ -581,10 +587,13 @@ fn token(
     query: &BTreeMap<String, String>,
 ) -> Response<Body> {
     let given = header(request, &AUTHORIZATION);
-    if let Some((user, password)) = &options.login {
-        let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    let is = |(user, password): &(String, String)| {
+        given == format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+    };
+    let is_stranger = options.stranger.as_ref().is_some_and(is);
+    if let Some(login) = &options.login {
         // A real server may give a token that can read nothing; this one says so at once.
-        if given != wanted {
+        if !is(login) && !is_stranger {
             return refusal(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
@@ -596,7 +605,7 @@ fn token(
             .violations
             .insert("the token server was sent no password".into());
     }
-    given_out(issued(state, options, query), "token")
+    given_out(issued(state, options, query, !is_stranger), "token")
 }
 
 /// The token server where an identity token is posted to it (Docker's registry, "Authenticate with OAuth 2").
@@ -623,7 +632,7 @@ fn token_for_identity(
             "incorrect refresh token",
         );
     }
-    given_out(issued(state, options, form), "access_token")
+    given_out(issued(state, options, form, true), "access_token")
 }
 
 fn given_out(token: Option<String>, key: &str) -> Response<Body> {
@@ -633,11 +642,12 @@ fn given_out(token: Option<String>, key: &str) -> Response<Body> {
     }
 }
 
-/// A new token for the repository in `scope`; none for another scope.
+/// A new token for the repository in `scope`, with which things are there or not; none for another scope.
 fn issued(
     state: &mut State,
     options: &Options,
     query: &BTreeMap<String, String>,
+    sees: bool,
 ) -> Option<String> {
     let scope = query.get("scope").map(String::as_str).unwrap_or_default();
     // Only the first of several: a mount asks for two.
@@ -650,9 +660,11 @@ fn issued(
         return None;
     };
     let token = format!("token-{:016x}", rand::random::<u64>());
-    state
-        .tokens
-        .insert(token.clone(), (scope_of(name, actions), options.uses));
+    let scope = Scope {
+        sees,
+        ..scope_of(name, actions)
+    };
+    state.tokens.insert(token.clone(), (scope, options.uses));
     Some(token)
 }
 
@@ -660,6 +672,7 @@ fn scope_of(name: &str, actions: &str) -> Scope {
     Scope {
         name: name.to_owned(),
         writes: actions.contains("push"),
+        sees: true,
     }
 }
 
@@ -668,7 +681,7 @@ fn form(text: &[u8]) -> BTreeMap<String, String> {
     form_urlencoded::parse(text).into_owned().collect()
 }
 
-/// 401 with a challenge, unless the request has a token for the repository.
+/// 401 with a challenge, unless the request has a token for the repository; 404 for a token of somebody else.
 fn unauthorized(
     state: &mut State,
     request: &Parts,
@@ -688,7 +701,8 @@ fn unauthorized(
         && *left > 0
     {
         *left -= 1;
-        return None;
+        let message = "repository name not known to registry";
+        return (!of.sees).then(|| not_found("NAME_UNKNOWN", message));
     }
     let mut response = refusal(
         StatusCode::UNAUTHORIZED,

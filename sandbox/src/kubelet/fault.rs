@@ -1,6 +1,8 @@
 //! Faults on the nodes, on request. Pure: no I/O.
 
 use anyhow::{Result, bail};
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt as _;
 
 use super::images::Name;
 
@@ -11,16 +13,19 @@ pub enum KubeletFault {
     ImagePull(String),
     /// The container ends with an error again and again.
     Crash(String),
+    /// The image has no user but root.
+    Root(String),
 }
 
 impl KubeletFault {
-    /// Reads `image-pull=PATTERN` or `crash=PATTERN`.
+    /// Reads `image-pull=PATTERN`, `crash=PATTERN` or `root=PATTERN`.
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once('=') {
             Some(("image-pull", pattern)) => Ok(Self::ImagePull(pattern.to_owned())),
             Some(("crash", pattern)) => Ok(Self::Crash(pattern.to_owned())),
+            Some(("root", pattern)) => Ok(Self::Root(pattern.to_owned())),
             _ => bail!(
-                "`{text}` is not a fault of the kubelet: write `image-pull=IMAGE` or `crash=IMAGE`"
+                "`{text}` is not a fault of the kubelet: write `image-pull=IMAGE`, `crash=IMAGE` or `root=IMAGE`"
             ),
         }
     }
@@ -38,6 +43,33 @@ pub(super) fn is_crashing(faults: &[KubeletFault], image: &str) -> bool {
     faults
         .iter()
         .any(|fault| matches!(fault, KubeletFault::Crash(p) if matches(p, image)))
+}
+
+/// Why the kubelet does not start a container of an image whose user is root: it must not be root, and no other user is given
+/// (kubernetes, `verifyRunAsNonRoot` in `pkg/kubelet/kuberuntime/security_context.go`).
+pub(super) fn refused_root(
+    faults: &[KubeletFault],
+    pod: &Pod,
+    container: &Container,
+) -> Option<String> {
+    let image = container.image.as_deref().unwrap_or_default();
+    let is_root =
+        |fault: &KubeletFault| matches!(fault, KubeletFault::Root(p) if matches(p, image));
+    if !faults.iter().any(is_root) {
+        return None;
+    }
+    let own = container.security_context.as_ref();
+    let all = pod.spec.as_ref()?.security_context.as_ref();
+    let is_forbidden = own.and_then(|it| it.run_as_non_root);
+    let is_forbidden = is_forbidden.or_else(|| all?.run_as_non_root)?;
+    let user = own.and_then(|it| it.run_as_user);
+    let user = user.or_else(|| all?.run_as_user);
+    (is_forbidden && user.is_none()).then(|| {
+        let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+        let uid = pod.uid().unwrap_or_default();
+        let container = &container.name;
+        format!("container has runAsNonRoot and image will run as root (pod: \"{name}_{namespace}({uid})\", container: {container})")
+    })
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
@@ -69,6 +101,37 @@ mod tests {
             error.contains("`explode=x`") && error.contains("crash=IMAGE"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_image_of_root_is_started_only_as_another_user_or_where_root_may_be() {
+        let faults = [KubeletFault::parse("root=own/*").unwrap()];
+        let refused = |all: serde_json::Value, own: serde_json::Value| {
+            let pod: Pod = serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+                "spec": {"securityContext": all, "containers": [
+                    {"name": "manager", "image": "own/controller:1", "securityContext": own},
+                    {"name": "other", "image": "a/b"}]},
+            }))
+            .unwrap();
+            let containers = &pod.spec.as_ref().unwrap().containers;
+            assert_eq!(refused_root(&faults, &pod, &containers[1]), None);
+            refused_root(&faults, &pod, &containers[0])
+        };
+        let (forbidden, none) = (
+            serde_json::json!({"runAsNonRoot": true}),
+            serde_json::json!({}),
+        );
+        let said = refused(forbidden.clone(), none.clone()).unwrap();
+        assert!(
+            said.ends_with("(pod: \"p_n(u)\", container: manager)"),
+            "{said}"
+        );
+        let user = serde_json::json!({"runAsUser": 65532});
+        assert_eq!(refused(forbidden.clone(), user), None);
+        let allowed = serde_json::json!({"runAsNonRoot": false});
+        assert_eq!(refused(forbidden, allowed), None);
+        assert_eq!(refused(none.clone(), none), None);
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Turn<'_> {
         Ok(self.retry_after(self.context.settings.delays.retry))
     }
 
-    /// Reads the variables of a container; what to do where one has no value.
+    /// Reads the variables of a container, and as whom it runs; what to do where one has no value, or it may not be root.
     async fn read_variables(&self, container: &Container) -> Result<Option<Action>> {
         let client = &self.context.client;
         let namespace = self.pod.namespace().unwrap_or_default();
@@ -206,18 +206,30 @@ impl Turn<'_> {
             };
             let failure = lookup::failure(client, &namespace, &dependency, words);
             if let Some(message) = failure.await? {
-                self.wait(Some(&Cause {
-                    container: &dependency.by,
-                    reason: "CreateContainerConfigError",
-                    message: Some(&message),
-                }))
-                .await?;
-                self.note(true, "Failed", &format!("Error: {message}"))
-                    .await?;
-                return Ok(Some(self.retry_after(self.context.settings.delays.retry)));
+                let action = self.cannot_configure(&dependency.by, &message).await?;
+                return Ok(Some(action));
             }
         }
-        Ok(None)
+        let refused = fault::refused_root(&self.context.settings.faults, self.pod, container);
+        let Some(message) = refused else {
+            return Ok(None);
+        };
+        self.cannot_configure(&container.name, &message)
+            .await
+            .map(Some)
+    }
+
+    /// Shows that a container cannot be made as the pod has it.
+    async fn cannot_configure(&self, container: &str, message: &str) -> Result<Action> {
+        self.wait(Some(&Cause {
+            container,
+            reason: "CreateContainerConfigError",
+            message: Some(message),
+        }))
+        .await?;
+        self.note(true, "Failed", &format!("Error: {message}"))
+            .await?;
+        Ok(self.retry_after(self.context.settings.delays.retry))
     }
 
     async fn run(&self) -> Result<Action> {

@@ -25,7 +25,7 @@ use crate::{
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
-        environment::{helm_places, hidden_variables, registries},
+        environment::{helm_places, hidden_variables},
         output::Output,
         profile_file::{self, ProfileFile},
     },
@@ -264,9 +264,7 @@ async fn crds(file: &ProfileFile, facts: &Facts, global: &GlobalArgs) -> Result<
     let lock = session::lock::read(global)?;
     let hidden = hidden_variables(&file.profile.token_sources());
     let helm = Helm::new(&helm_places(), Access::default(), hidden)?;
-    let helm = helm
-        .signed_in(registries())
-        .locked(lock.as_ref().map(|it| &it.lock));
+    let helm = helm.locked(lock.as_ref().map(|it| &it.lock));
     helm.binary()
         .map_err(|error| error.hint("install helm, or leave out the CRDs with --no-crds"))?;
     let resources = desired(&file.profile, facts).map_err(|error| file.invalid(&error))?;

@@ -200,7 +200,7 @@ mod tests {
             let places = Places {
                 // The program needs `sh` and its words only.
                 path: Some(path.to_owned()),
-                named: None,
+                ..Places::default()
             };
             Helm::new(&places, Access::default(), Vec::new()).unwrap()
         }

@@ -13,13 +13,15 @@ pub(crate) const VARIABLE: &str = "ARCCTL_HELM";
 /// What to do without a helm; with the place to get it.
 const INSTALL: &str = "install helm 3.13 or newer, or helm 4 (https://helm.sh/docs/intro/install), and make sure that it is in PATH, or set `ARCCTL_HELM` to its path";
 
-/// Where helm is searched.
+/// Where helm is searched, and where its logins are.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// The value of PATH.
     pub path: Option<String>,
     /// The value of `ARCCTL_HELM`: a file, or, if it has no `/`, a name that is searched in PATH.
     pub named: Option<String>,
+    /// The file with the logins of `helm registry login`, if there is one.
+    pub registries: Option<PathBuf>,
 }
 
 impl Places {
@@ -76,7 +78,11 @@ mod tests {
         let directories = ["c", "a", "b"].map(|it| root.path().join(it));
         let path = std::env::join_paths(directories).unwrap();
         let path = Some(path.into_string().unwrap());
-        (root, Places { path, named: None })
+        let places = Places {
+            path,
+            ..Places::default()
+        };
+        (root, places)
     }
 
     /// The error of `places`, with its hint.
@@ -94,7 +100,10 @@ mod tests {
     #[test]
     fn without_one_the_error_says_where_to_get_it() {
         for path in [None, Some(String::new()), Some("/nowhere".to_owned())] {
-            let error = told(&Places { path, named: None });
+            let error = told(&Places {
+                path,
+                ..Places::default()
+            });
             assert!(error.contains("`helm` is not in PATH"), "{error}");
             assert!(error.contains("https://helm.sh/"), "{error}");
             assert!(error.contains(VARIABLE), "{error}");

@@ -80,7 +80,8 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Searches helm in `places`. Starts no process.
+    /// Searches helm in `places`. Starts no process. Of the user's configuration helm gets the logins for registries, and no
+    /// other file.
     /// `hidden` are variables to remove from helm's environment, such as the one with the token.
     pub fn new(places: &Places, access: Access, hidden: Vec<String>) -> Result<Self> {
         let binary = places.find();
@@ -93,7 +94,7 @@ impl Helm {
             binary,
             access,
             hidden,
-            registries: None,
+            registries: places.registries.clone().filter(|it| it.is_file()),
             keyring: None,
             locked: None,
             home,
@@ -103,14 +104,6 @@ impl Helm {
             major: OnceCell::new(),
             processes: AtomicU64::new(0),
         })
-    }
-
-    /// The same with the registry logins of the user (`helm registry login`): `file` is helm's registry
-    /// configuration. No other configuration of the user is passed to helm.
-    #[must_use]
-    pub fn signed_in(mut self, file: Option<PathBuf>) -> Self {
-        self.registries = file.filter(|it| it.is_file());
-        self
     }
 
     /// How many helm processes were started.
@@ -316,18 +309,19 @@ mod tests {
         };
         let places = Places {
             path: directory.path().to_str().map(str::to_owned),
-            named: None,
+            registries: Some(registries.clone()),
+            ..Places::default()
         };
-        let helm = Helm::new(&places, Access::default(), Vec::new())
-            .unwrap()
-            .signed_in(Some(registries.clone()));
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         let said = helm.show_crds(&chart).await.unwrap();
         assert!(said.starts_with(registries.to_str().unwrap()), "{said}");
         assert!(said.contains("arcctl-helm-"), "{said}");
         // If the file does not exist, helm's own default is kept.
-        let helm = Helm::new(&places, Access::default(), Vec::new())
-            .unwrap()
-            .signed_in(Some(directory.path().join("none")));
+        let places = Places {
+            registries: Some(directory.path().join("none")),
+            ..places
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         assert!(helm.registries.is_none());
     }
 
@@ -347,7 +341,7 @@ mod tests {
         };
         let places = Places {
             path: directory.path().to_str().map(str::to_owned),
-            named: None,
+            ..Places::default()
         };
         let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         let starts = |what: &str| {

@@ -142,8 +142,9 @@ fn to_value(object: &DynamicObject) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::Mutex, time::Instant};
 
+    use serde_json::json;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -151,30 +152,21 @@ mod tests {
 
     use super::*;
 
-    /// An API server that is busy for the first call, and requests a pause.
-    async fn busy_once(pause: u32) -> Kube {
+    /// An API server that gives `answers` in turn, the last one again and again; and what it was asked.
+    async fn answering(answers: Vec<(&'static str, Value)>) -> (Kube, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = Arc::clone(&asked);
         tokio::spawn(async move {
-            let mut asked = 0;
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = [0; 4096];
-                let _length = stream.read(&mut request).await.unwrap();
-                asked += 1;
-                let (status, body) = if asked == 1 {
-                    let body = serde_json::json!({
-                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 429,
-                        "reason": "TooManyRequests", "message": "too many requests, please try again later",
-                        "details": {"retryAfterSeconds": pause},
-                    });
-                    ("429 Too Many Requests", body)
-                } else {
-                    (
-                        "200 OK",
-                        serde_json::json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}}),
-                    )
-                };
+                let length = stream.read(&mut request).await.unwrap();
+                let text = String::from_utf8_lossy(&request[..length]).to_lowercase();
+                let index = seen.lock().unwrap().len().min(answers.len() - 1);
+                seen.lock().unwrap().push(text);
+                let (status, body) = &answers[index];
                 let body = body.to_string();
                 let head = format!(
                     "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
@@ -189,12 +181,49 @@ mod tests {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         config.default_retry = false;
-        Kube {
+        let kube = Kube {
             client: Client::try_from(config).unwrap(),
             server: address.to_string(),
             requests: Arc::default(),
             login: None,
             kinds: kinds::Kinds::default(),
+        };
+        (kube, asked)
+    }
+
+    fn refused(code: u16, reason: &str, message: &str, details: &Value) -> Value {
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+            "reason": reason, "message": message, "details": details})
+    }
+
+    /// An API server that is busy for the first call, and requests a pause.
+    async fn busy_once(pause: u32) -> Kube {
+        let details = json!({"retryAfterSeconds": pause});
+        let said = "too many requests, please try again later";
+        let busy = refused(429, "TooManyRequests", said, &details);
+        let found = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}});
+        let answers = vec![("429 Too Many Requests", busy), ("200 OK", found)];
+        answering(answers).await.0
+    }
+
+    #[tokio::test]
+    async fn only_the_metadata_is_read_to_see_whether_an_object_exists() {
+        let target = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", "a");
+        let found = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "a"}});
+        let none = refused(404, "NotFound", "not found", &json!({}));
+        let denied = refused(403, "Forbidden", "may not get it", &json!({}));
+        let answers = vec![
+            ("200 OK", found),
+            ("404 Not Found", none),
+            ("403 Forbidden", denied),
+        ];
+        let (kube, asked) = answering(answers).await;
+        assert!(kube.exists(&target).await.unwrap());
+        assert!(!kube.exists(&target).await.unwrap());
+        let error = kube.exists(&target).await.unwrap_err();
+        assert_eq!(error.kind.exit_code(), 4);
+        for request in &*asked.lock().unwrap() {
+            assert!(request.contains("as=partialobjectmetadata;"), "{request}");
         }
     }
 

@@ -34,6 +34,21 @@ impl Kube {
         }
     }
 
+    /// Whether the object exists. Only its metadata is read: a CRD may have hundreds of kilobytes, and a Secret its secret.
+    pub async fn exists(&self, target: &Target) -> Result<bool> {
+        let api = self.api(&target.kind, target.namespace.as_deref());
+        let found = self
+            .call(Call::Read, &format!("read {target}"), || {
+                api.get_metadata(&target.name)
+            })
+            .await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.code() == Some(404) => Ok(false),
+            Err(failure) => Err(failure.about(target)),
+        }
+    }
+
     /// The objects of a selection; none if the kind does not exist.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Value>> {
         let api = self.api(&selection.kind, selection.namespace.as_deref());

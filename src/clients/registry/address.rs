@@ -45,6 +45,20 @@ impl Address {
         }
     }
 
+    /// The error of a registry that answers in a way that cannot be used.
+    pub(super) fn failed(&self, what: &str) -> Error {
+        Error::new(
+            ErrorKind::Failed,
+            System::Registry,
+            format!("the registry `{}` {what}", self.host),
+        )
+        .object(self)
+        .hint(format!(
+            "check with `curl -i {}/v2/` whether a proxy or another server answers; `--pool` leaves the other pools out",
+            self.base()
+        ))
+    }
+
     /// The URL of the registry: https, but for one on this machine, as docker does it.
     pub(super) fn base(&self) -> String {
         let scheme = if self.is_local() { "http" } else { "https" };

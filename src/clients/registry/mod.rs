@@ -20,7 +20,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,7 +35,7 @@ use login::{Login, Token};
 
 use super::retry::{backoff, pause};
 use crate::{
-    error::{Error, ErrorKind, Result, System},
+    error::{Error, Result, System},
     log,
     secret::Secret,
     units::digest::is_sha256,
@@ -74,6 +74,8 @@ pub struct Repository<'a> {
     purpose: &'static str,
     /// Which of the logins the registry has accepted last.
     accepted: AtomicUsize,
+    /// Whether the registry has answered a login as if what was asked for were not there.
+    hidden: AtomicBool,
     /// The `Authorization` that the registry has accepted last.
     authorization: Mutex<Option<Secret>>,
 }
@@ -98,6 +100,7 @@ impl<'a> Repository<'a> {
             logins,
             purpose: "read",
             accepted: AtomicUsize::new(0),
+            hidden: AtomicBool::new(false),
             authorization: Mutex::default(),
         })
     }
@@ -112,6 +115,11 @@ impl<'a> Repository<'a> {
     pub fn for_writing(mut self) -> Self {
         self.purpose = "write";
         self
+    }
+
+    /// Whether another login may see what was not there: some registries answer so where a login may not read a repository.
+    pub fn may_be_hidden(&self) -> bool {
+        self.hidden.load(Ordering::Relaxed)
     }
 
     /// All tags, page by page.
@@ -195,7 +203,7 @@ impl<'a> Repository<'a> {
         let mut absent = None;
         for (index, login) in self.in_turn() {
             match self.signed_in(challenge.as_ref(), login).await {
-                Ok(Some(authorization)) => self.remember(authorization),
+                Ok(Some(authorization)) => self.remember(Some(authorization)),
                 // The registry wants no login of this kind.
                 Ok(None) => continue,
                 Err(other) if other.passing => return Err(other),
@@ -216,8 +224,13 @@ impl<'a> Repository<'a> {
             }
             // Some registries answer so where the login may not read the repository.
             if answer.status == StatusCode::NOT_FOUND {
+                self.hidden.store(true, Ordering::Relaxed);
                 absent = Some(answer);
             }
+        }
+        // Nothing says which login is the right one: the next call tries all of them again.
+        if self.logins.len() > 1 {
+            self.remember(None);
         }
         absent.ok_or(error)
     }
@@ -319,13 +332,13 @@ impl<'a> Repository<'a> {
         retried(method, url, &self.address.host, request, most).await
     }
 
-    fn remember(&self, authorization: Secret) {
+    fn remember(&self, authorization: Option<Secret>) {
         // A poisoned lock only means that another task panicked; the value is still whole.
         let mut known = self
             .authorization
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *known = Some(authorization);
+        *known = authorization;
     }
 
     fn remembered(&self) -> Option<Secret> {
@@ -378,21 +391,5 @@ fn authorized(request: reqwest::RequestBuilder, with: Option<&Secret>) -> reqwes
     match with {
         Some(value) => request.header(header::AUTHORIZATION, value.expose()),
         None => request,
-    }
-}
-
-impl Address {
-    /// The error of a registry that answers in a way that cannot be used.
-    fn failed(&self, what: &str) -> Error {
-        Error::new(
-            ErrorKind::Failed,
-            System::Registry,
-            format!("the registry `{}` {what}", self.host),
-        )
-        .object(self)
-        .hint(format!(
-            "check with `curl -i {}/v2/` whether a proxy or another server answers; `--pool` leaves the other pools out",
-            self.base()
-        ))
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn dashboard(profile: &Profile, rules: bool) -> Value {
     if deployments {
         let mut added = templates::DEPLOYMENT_PANELS.items(&[
             ("PROFILE", json!(profile.name)),
+            ("NAMESPACE", json!(profile.controller.namespace)),
             ("NAMESPACES", json!(of_deployments)),
             (
                 "CERTIFICATE",
@@ -52,6 +53,7 @@ pub(super) fn dashboard(profile: &Profile, rules: bool) -> Value {
     if sets {
         let mut added = templates::SCALE_SET_PANELS.items(&[
             ("PROFILE", json!(profile.name)),
+            ("NAMESPACE", json!(profile.scale_sets.namespace)),
             ("NAMESPACES", json!(of_sets)),
         ]);
         if !rules {

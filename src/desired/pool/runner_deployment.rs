@@ -33,6 +33,9 @@ const RESERVED: [&str; 12] = [
     "workVolumeClaimTemplate",
 ];
 
+/// The labels that GitHub gives to every runner that is not of a scale set.
+pub const GIVEN_LABELS: [&str; 4] = ["self-hosted", "linux", "x64", "arm64"];
+
 /// The labels of the pool's runners: the instance type, then its own.
 pub fn runner_labels(pool: &Pool) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();

@@ -12,7 +12,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    desired::pool::{image::mirrored, runner_deployment::runner_labels},
+    desired::pool::{
+        image::mirrored,
+        runner_deployment::{GIVEN_LABELS, runner_labels},
+    },
     profile::{ContainerMode, Pool, Profile, RoleVia},
     templates,
     units::pull_through::Place,
@@ -55,8 +58,8 @@ pub struct PoolJob {
 
 /// The jobs of `pool`: its own first; then, of a scale set, one for each label.
 ///
-/// The name of a scale set always names it, and it has no label `self-hosted`. A job for a label also asks for the name, since
-/// other runners may have the same label.
+/// The name of a scale set always names it, and it need not have a label `self-hosted`. A job for a label also asks for the name,
+/// since other runners may have the same label.
 pub fn jobs(profile: &Profile, pool: &Pool) -> Vec<PoolJob> {
     let all = steps(profile, pool).into_iter().map(|it| it.0).collect();
     let own = |labels: Vec<String>| PoolJob {
@@ -71,16 +74,51 @@ pub fn jobs(profile: &Profile, pool: &Pool) -> Vec<PoolJob> {
     }
     let labels = runner_labels(pool).into_iter();
     let beside_its_name = labels.filter(|it| !it.eq_ignore_ascii_case(&pool.name));
-    let of_labels = beside_its_name.map(|label| PoolJob {
-        name: format!("{} with {label}", pool.name),
-        labels: vec![pool.name.clone(), label.clone()],
-        label: Some(label),
-        // What the runners can do, the pool's own job shows.
-        steps: vec![COMMAND],
+    let found_by = alone(profile, pool);
+    let of_labels = beside_its_name.map(|label| {
+        let mut labels = found_by.clone();
+        if !labels.contains(&label) {
+            labels.push(label.clone());
+        }
+        PoolJob {
+            name: format!("{} with {label}", pool.name),
+            labels,
+            label: Some(label),
+            // What the runners can do, the pool's own job shows.
+            steps: vec![COMMAND],
+        }
     });
-    std::iter::once(own(vec![pool.name.clone()]))
+    std::iter::once(own(found_by.clone()))
         .chain(of_labels)
         .collect()
+}
+
+/// By what a job finds a scale set alone: its name; and where other pools have that as a label, as after a migration there and
+/// back, a label that none of them has, if it has one.
+fn alone(profile: &Profile, set: &Pool) -> Vec<String> {
+    let is_other = |it: &&Pool| it.name != set.name || it.namespace != set.namespace;
+    let pools = profile.pools.iter().filter(is_other);
+    let others: Vec<&Pool> = pools.filter(|it| has_label(it, &set.name)).collect();
+    let mut found_by = vec![set.name.clone()];
+    if !others.is_empty() {
+        let is_own = |label: &String| {
+            let is_name = label.eq_ignore_ascii_case(&set.name);
+            !is_name && !others.iter().any(|it| has_label(it, label))
+        };
+        found_by.extend(runner_labels(set).into_iter().find(is_own));
+    }
+    found_by
+}
+
+/// Whether a job that asks for `label` may run on `pool`.
+fn has_label(pool: &Pool, label: &str) -> bool {
+    let is_it = |it: &str| it.eq_ignore_ascii_case(label);
+    let is_given = if pool.is_scale_set() {
+        is_it(&pool.name)
+    } else {
+        GIVEN_LABELS.iter().any(|it| is_it(it))
+    };
+    is_given || runner_labels(pool).iter().any(|it| is_it(it))
 }
 
 /// The workflow's text.
@@ -224,6 +262,34 @@ mod tests {
         assert_eq!(jobs["label-2-of-a"]["if"], jobs["pool-a"]["if"]);
         assert_eq!(names(&workflow, "label-1-of-a"), [COMMAND]);
         assert_eq!(names(&workflow, "pool-a").len(), 4);
+    }
+
+    /// After a migration there and back the other pool has the name as a label.
+    #[test]
+    fn a_job_of_a_scale_set_does_not_run_on_another_pool_that_has_its_name_as_a_label() {
+        let set = |labels: Value| json!({"name": "a-ss", "mode": "scaleSet", "image": "r:1", "min": 0, "max": 1, "labels": labels});
+        let other =
+            json!({"name": "a", "image": "r:1", "min": 0, "max": 1, "labels": ["on", "A-ss", "a"]});
+        let asked = |pools: Value| {
+            let jobs = rendered(&pools)["jobs"].clone();
+            let of = |id: &str| jobs[id]["runs-on"].clone();
+            (
+                of("pool-a-ss"),
+                of("label-2-of-a-ss"),
+                of("label-3-of-a-ss"),
+            )
+        };
+        let labels = json!(["linux", "on", "a-ss-2"]);
+        let (own, on, second) = asked(json!([other, set(labels.clone())]));
+        assert_eq!(own, json!(["a-ss", "a-ss-2"]));
+        assert_eq!(on, json!(["a-ss", "a-ss-2", "on"]));
+        assert_eq!(second, own);
+        // Alone, its name finds it.
+        let (own, on, _) = asked(json!([set(labels)]));
+        assert_eq!((own, on), (json!(["a-ss"]), json!(["a-ss", "on"])));
+        // It has no label of its own: the proof says who took the job.
+        let (own, ..) = asked(json!([other, set(json!(["on"]))]));
+        assert_eq!(own, json!(["a-ss"]));
     }
 
     #[test]

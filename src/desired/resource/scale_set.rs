@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Registration;
 use crate::profile::Schedule;
 
 /// A runner scale set. Its name is that of its pool, of its Helm release and of its `AutoscalingRunnerSet`.
@@ -34,6 +35,19 @@ pub struct ScaleSet {
     pub schedule: Option<Schedule>,
     /// The profile that owns it.
     pub profile: String,
+}
+
+impl ScaleSet {
+    /// What a dry run of its runners' pods needs.
+    pub fn as_pool(&self) -> Registration {
+        Registration {
+            namespace: self.namespace.clone(),
+            pool: self.name.clone(),
+            min: self.min,
+            schedule: self.schedule.clone(),
+            labels: self.labels.clone(),
+        }
+    }
 }
 
 /// The deletion of a scale set: no new jobs, then those that run end, then its `AutoscalingRunnerSet` goes, while the

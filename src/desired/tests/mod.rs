@@ -4,6 +4,7 @@ mod aws;
 mod charts;
 mod edges;
 mod monitoring;
+mod monitoring_queries;
 mod order;
 mod pod_security;
 mod pools;

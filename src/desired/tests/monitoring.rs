@@ -16,7 +16,7 @@ fn facts(crd: Option<bool>) -> Facts {
     }
 }
 
-fn objects(changes: &Value, crd: Option<bool>) -> Vec<Value> {
+pub(super) fn objects(changes: &Value, crd: Option<bool>) -> Vec<Value> {
     monitoring::objects(&profile(changes), &facts(crd)).unwrap()
 }
 
@@ -26,11 +26,11 @@ fn kinds(changes: &Value, crd: Option<bool>) -> Vec<String> {
 }
 
 /// The dashboard in a `ConfigMap`.
-fn dashboard(map: &Value) -> Value {
+pub(super) fn dashboard(map: &Value) -> Value {
     serde_json::from_str(map["data"]["arcctl-test.json"].as_str().unwrap()).unwrap()
 }
 
-fn queries(dashboard: &Value) -> Vec<&str> {
+pub(super) fn queries(dashboard: &Value) -> Vec<&str> {
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().filter_map(|it| it["targets"].as_array());
     targets
@@ -117,42 +117,6 @@ fn without_the_rules_no_panel_asks_for_what_they_record() {
     assert!(without.to_string().contains("minimum outside windows only"));
 }
 
-/// Two profiles may use one Prometheus, and their pools may have the same names.
-#[test]
-fn every_query_asks_for_the_series_of_its_own_profile_and_pools() {
-    for alerts in ["always", "never"] {
-        let all = objects(
-            &with_scale_set(false, &json!({"alerts": alerts})),
-            Some(true),
-        );
-        let dashboard = dashboard(all.last().unwrap());
-        let mut asked = queries(&dashboard);
-        if alerts == "always" {
-            let rules = all[all.len() - 2]["spec"]["groups"][0]["rules"].as_array();
-            asked.extend(rules.unwrap().iter().filter_map(|it| it["expr"].as_str()));
-        }
-        for query in asked {
-            for (metric, wanted) in [
-                ("arcctl:", "profile=\"test\""),
-                (
-                    "horizontalrunnerautoscaler_",
-                    "exported_namespace=~\"actions-runner|\"",
-                ),
-                (
-                    "gha_desired_runners",
-                    "exported_namespace=~\"actions-runner|\"",
-                ),
-                ("gha_min_runners", "exported_namespace=~\"actions-runner|\""),
-            ] {
-                for after in query.split(metric).skip(1) {
-                    let selector = after.split_once('{').map(|it| it.1).unwrap_or_default();
-                    assert!(selector.starts_with(wanted), "{metric}: {query}");
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn panels_have_ids_places_and_queries_of_their_own() {
     let all = objects(&json!({"monitoring": {}}), Some(true));
@@ -224,7 +188,7 @@ fn until_when_github_takes_the_runners_is_recorded_for_what_is_known() {
 }
 
 /// A pool of each mode, or the scale set alone.
-fn with_scale_set(alone: bool, monitoring: &Value) -> Value {
+pub(super) fn with_scale_set(alone: bool, monitoring: &Value) -> Value {
     let set =
         json!({"name": "linux", "mode": "scaleSet", "image": "r:2.334.0", "min": 2, "max": 20});
     let other = json!({"name": "basic", "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Parts, listed, within};
+use super::{Parts, cluster::Tried, listed, within};
 use crate::{
     desired::{
         capacity::{PoolRoom, Seen, with_default_requests},
@@ -39,11 +39,11 @@ pub(super) async fn read(parts: &Parts) -> Fact<Read> {
     })
 }
 
-/// What the nodes hold, with `runners`, the pods in the runners' namespaces.
+/// What the nodes hold, with `runners`, the pods in the runners' namespaces, and those that were `tried`.
 pub(super) fn rooms(
     parts: &Parts,
     nodes: &Fact<Vec<Value>>,
-    runners: &Fact<Vec<Value>>,
+    (runners, tried): (&Fact<Vec<Value>>, &Fact<Vec<Tried>>),
     read: Fact<Read>,
 ) -> Fact<Vec<PoolRoom>> {
     let (nodes, runners, read) = (known(nodes)?, known(runners)?, read?);
@@ -56,12 +56,19 @@ pub(super) fn rooms(
     }
     seen.node_pools = read.node_pools;
     let all = parts.profile.pools.iter();
-    let pools: Fact<Vec<_>> = all.map(|it| with_pod(&parts.profile, it)).collect();
+    let tried = tried.as_deref().unwrap_or_default();
+    let pools: Fact<Vec<_>> = all.map(|it| with_pod(&parts.profile, it, tried)).collect();
     Ok(seen.rooms(&pools?))
 }
 
-/// A pool with the pod of one of its runners.
-fn with_pod<'a>(profile: &Profile, pool: &'a Pool) -> Fact<(&'a Pool, Value)> {
+/// A pool with the pod of one of its runners, as the API server admits it: a LimitRange may give it requests. Where it was
+/// not tried or not admitted, it is that of the profile.
+fn with_pod<'a>(profile: &Profile, pool: &'a Pool, tried: &[Tried]) -> Fact<(&'a Pool, Value)> {
+    let is_of_pool = |it: &&Tried| it.pool.pool == pool.name && it.pool.namespace == pool.namespace;
+    let admitted = tried.iter().find(is_of_pool).and_then(Tried::admitted);
+    if let Some(admitted) = admitted {
+        return Ok((pool, admitted.clone()));
+    }
     let pod = runner_pod(profile, pool).map_err(|error| {
         Error::new(
             ErrorKind::InvalidProfile,
@@ -75,4 +82,57 @@ fn with_pod<'a>(profile: &Profile, pool: &'a Pool) -> Fact<(&'a Pool, Value)> {
 
 fn known<T>(fact: &Fact<T>) -> Result<&T, Error> {
     fact.as_ref().map_err(Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        desired::resource::Registration,
+        resource::pods::{
+            dry_run::Trial,
+            refusal::{Lasts, Refusal},
+        },
+    };
+
+    fn tried(pool: &Pool, trial: Trial) -> Tried {
+        Tried {
+            pool: Registration {
+                namespace: pool.namespace.clone(),
+                pool: pool.name.clone(),
+                min: pool.min,
+                schedule: None,
+                labels: Vec::new(),
+            },
+            trial: Ok(trial),
+        }
+    }
+
+    /// A `LimitRange` gives requests to containers that have none in the profile.
+    #[test]
+    fn the_pod_of_a_pool_is_the_admitted_one_where_it_was_tried() {
+        let text = include_str!("../../../profiles/reference.yaml");
+        let profile = crate::profile::load(text, "reference").unwrap().profile;
+        let pool = &profile.pools[0];
+        let admitted = json!({"spec": {"containers": [{"resources": {"requests": {"cpu": "3"}}}]}});
+        let found = tried(pool, Trial::Admitted(Box::new(admitted.clone())));
+        assert_eq!(with_pod(&profile, pool, &[found]).unwrap().1, admitted);
+
+        let own = with_default_requests(&runner_pod(&profile, pool).unwrap());
+        let refusal = Refusal {
+            said: "exceeded quota".into(),
+            hint: "raise it".into(),
+            lasts: Lasts::UntilRoom,
+        };
+        let refused = tried(pool, Trial::Refused(refusal));
+        assert_eq!(with_pod(&profile, pool, &[refused]).unwrap().1, own);
+        let elsewhere = Pool {
+            namespace: "elsewhere".into(),
+            ..pool.clone()
+        };
+        let other = tried(&elsewhere, Trial::Admitted(Box::new(admitted)));
+        assert_eq!(with_pod(&profile, pool, &[other]).unwrap().1, own);
+    }
 }

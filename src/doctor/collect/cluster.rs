@@ -9,14 +9,16 @@ use serde_json::Value;
 use super::{Parts, got, listed, within};
 use crate::{
     clients::kube::{Kube, Selection, Target},
-    desired::{names, resource::Resource},
+    desired::{
+        names,
+        resource::{Registration, Resource},
+    },
     doctor::snapshot::{Fact, PodTrial, Refused},
-    error::Result,
     observe::CONCURRENT,
     resource::{
         aws::node_groups,
         cert_manager_namespace,
-        pods::{dry_run::Trial, refusal::Lasts},
+        pods::{dry_run::Trial, quotas::Quotas, refusal::Lasts},
         services,
     },
 };
@@ -64,42 +66,64 @@ pub(super) async fn cert_manager(kube: &Fact<Kube>) -> CertManager {
     }
 }
 
-/// Dry-run results of each pool's pod. Prerequisites that a run would create first do not count as missing.
-pub(super) async fn pod_trials(parts: &Parts) -> Fact<Vec<PodTrial>> {
+/// The dry run of a runner's pod of a pool.
+pub(super) struct Tried {
+    pub(super) pool: Registration,
+    pub(super) trial: Fact<Trial>,
+}
+
+impl Tried {
+    /// The pod as the API server admits it, with the defaults of LimitRanges and what webhooks make of it.
+    pub(super) fn admitted(&self) -> Option<&Value> {
+        match &self.trial {
+            Ok(Trial::Admitted(pod)) => Some(&**pod),
+            _ => None,
+        }
+    }
+
+    fn refused(self) -> Fact<Option<Refused>> {
+        match self.trial? {
+            Trial::Admitted(_) | Trial::TooEarly => Ok(None),
+            Trial::Unknown(error) => Err(error),
+            Trial::Refused(refusal) => Ok(Some(Refused {
+                lacks_room: refusal.lasts == Lasts::UntilRoom,
+                said: refusal.said,
+                fix: refusal.hint,
+            })),
+        }
+    }
+}
+
+/// Tries a pod of each pool. Prerequisites that a run would create first do not count as missing.
+pub(super) async fn tried_pods(parts: &Parts) -> Fact<Vec<Tried>> {
     let context = parts.context.as_ref().map_err(Clone::clone)?;
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
     let coming: BTreeSet<String> = desired.iter().map(|it| it.id.to_string()).collect();
-    let coming = &coming;
-    let trials = stream::iter(desired)
-        .filter_map(|it| async move {
-            match &it.resource {
-                Resource::RunnerPods(pool) => Some(pool.clone()),
-                Resource::ScaleSetRunners(set) => Some(set.as_pool()),
-                _ => None,
-            }
-        })
+    let (coming, quotas) = (&coming, &Quotas::default());
+    let pools = desired.iter().filter_map(|it| match &it.resource {
+        Resource::RunnerPods(pool) => Some(pool.clone()),
+        Resource::ScaleSetRunners(set) => Some(set.as_pool()),
+        _ => None,
+    });
+    let pools: Vec<Registration> = pools.collect();
+    let trials = stream::iter(pools)
         .map(|pool| async move {
             let what = format!("try a runner pod of pool {}", pool.pool);
-            let tried = Box::pin(async { refused(pool.try_pod(context, coming).await) });
-            PodTrial {
-                pool: pool.pool.clone(),
-                refused: within(&what, tried).await,
-            }
+            let tried = Box::pin(async { Ok(pool.try_pod(context, coming, quotas).await) });
+            let trial = within(&what, tried).await;
+            Tried { pool, trial }
         })
         .buffered(CONCURRENT);
     Ok(trials.collect().await)
 }
 
-fn refused(trial: Trial) -> Result<Option<Refused>> {
-    match trial {
-        Trial::Admitted(_) | Trial::TooEarly => Ok(None),
-        Trial::Unknown(error) => Err(error),
-        Trial::Refused(refusal) => Ok(Some(Refused {
-            lacks_room: refusal.lasts == Lasts::UntilRoom,
-            said: refusal.said,
-            fix: refusal.hint,
-        })),
-    }
+/// What the dry runs have shown.
+pub(super) fn pod_trials(tried: Fact<Vec<Tried>>) -> Fact<Vec<PodTrial>> {
+    let told = tried?.into_iter().map(|it| PodTrial {
+        pool: it.pool.pool.clone(),
+        refused: it.refused(),
+    });
+    Ok(told.collect())
 }
 
 pub(super) async fn nodes_at_aws(parts: &Parts) -> Fact<Vec<String>> {

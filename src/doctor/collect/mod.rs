@@ -32,7 +32,7 @@ use crate::{
     profile::Profile,
     resource::{context::Context, observed::Observed},
 };
-use cluster::{cert_manager, nodes_at_aws, pod_trials, webhooks};
+use cluster::{cert_manager, nodes_at_aws, pod_trials, tried_pods, webhooks};
 use github::{audit, authenticated, groups, offered, registered};
 
 /// The timeout of one fact.
@@ -71,6 +71,10 @@ pub async fn gather(parts: &Parts) -> Snapshot {
     let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
+    let has_crd = |name: &'static str| async move {
+        let crd = Target::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+        within("read an object", exists(kube, &crd)).await
+    };
     let controller = &parts.profile.controller;
     let system = controller.namespace.as_str();
     let namespaces = parts.profile.runner_namespaces();
@@ -118,11 +122,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
                 system,
                 names::CONTROLLER_SECRET
             )),
-            get(Target::cluster(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                "servicemonitors.monitoring.coreos.com"
-            )),
+            has_crd("servicemonitors.monitoring.coreos.com"),
             list(Selection::namespaced(
                 "discovery.k8s.io/v1",
                 "EndpointSlice",
@@ -140,14 +140,9 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         )
     };
     let monitoring = async {
-        let crd = "prometheusrules.monitoring.coreos.com";
         let of = monitoring::API_VERSION;
         tokio::join!(
-            get(Target::cluster(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                crd
-            )),
+            has_crd("prometheusrules.monitoring.coreos.com"),
             list(Selection::namespaced(of, "ServiceMonitor", system)),
             list(Selection::all(of, "Prometheus")),
             get(Target::cluster("v1", "Namespace", system)),
@@ -159,7 +154,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         monitoring,
         (webhooks, missing_services),
         cert_manager,
-        (pod_trials, node_groups, on_nodes),
+        (tried, node_groups, on_nodes),
         audit,
         groups,
         (registered, offered),
@@ -174,7 +169,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         cert_manager(kube),
         async {
             tokio::join!(
-                pod_trials(parts),
+                tried_pods(parts),
                 nodes_at_aws(parts),
                 capacity::read(parts)
             )
@@ -191,7 +186,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         within("read the inventory", recorded(parts)),
         scale_sets::scale_sets(parts),
     );
-    let rooms = capacity::rooms(parts, &cluster.1, &cluster.4, on_nodes);
+    let rooms = capacity::rooms(parts, &cluster.1, (&cluster.4, &tried), on_nodes);
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     Snapshot {
@@ -215,15 +210,15 @@ pub async fn gather(parts: &Parts) -> Snapshot {
             pods
         }),
         runner_events: cluster.5,
-        pod_trials,
+        pod_trials: pod_trials(tried),
         rooms,
         node_groups,
         controller: objects.0.map(|it| it.as_ref().map(slim)),
         certificate: objects.1.map(|it| it.as_ref().map(slim)),
         serving_ca: objects.2.map(ca),
         secret: objects.3.map(|it| it.as_ref().map(shape)),
-        service_monitors: objects.4.map(|it| it.is_some()),
-        prometheus_rules: monitoring.0.map(|it| it.is_some()),
+        service_monitors: objects.4,
+        prometheus_rules: monitoring.0,
         monitors: monitoring.1,
         prometheuses: monitoring.2,
         system_namespace: monitoring.3,
@@ -281,6 +276,10 @@ fn name(object: &Value) -> String {
 
 pub(super) async fn got(kube: &Fact<Kube>, target: &Target) -> Result<Option<Value>> {
     kube.as_ref().map_err(Clone::clone)?.get(target).await
+}
+
+pub(super) async fn exists(kube: &Fact<Kube>, target: &Target) -> Result<bool> {
+    kube.as_ref().map_err(Clone::clone)?.exists(target).await
 }
 
 async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Parts, github::authenticated, got, listed, within};
+use super::{Parts, exists, github::authenticated, got, listed, within};
 use crate::{
     clients::{
         github::{GitHub, RegisteredSet},
@@ -133,8 +133,7 @@ async fn pod_monitors(kube: &Fact<Kube>) -> Fact<bool> {
         "CustomResourceDefinition",
         "podmonitors.monitoring.coreos.com",
     );
-    let found = within("read an object", got(kube, &crd)).await;
-    found.map(|it| it.is_some())
+    within("read an object", exists(kube, &crd)).await
 }
 
 /// The sets with all of their fields: the name of a Secret is not among those that are kept.
@@ -157,7 +156,7 @@ async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, N
         let target = Target::namespaced("v1", "Secret", namespace, name);
         let secret = NamedSecret {
             name: name.to_owned(),
-            exists: got(kube, &target).await?.is_some(),
+            exists: exists(kube, &target).await?,
         };
         found.insert(place(set), secret);
     }

@@ -69,7 +69,7 @@ pub(super) async fn run(
         output.note_sentence(&finding(line), FOUND);
     }
     let head = INIT_ADOPTED.text(&[("SCHEMA", super::text::SCHEMA), ("CLUSTER", &words(&place))]);
-    let body = head + &yaml::block(&adopted.value, 0);
+    let body = head + &yaml::text(&adopted.value)?;
     let file = global.file.display().to_string();
     let loaded = load_with(&body, &file, &desired::lint::lint);
     let planned = match &loaded {

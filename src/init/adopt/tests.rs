@@ -76,7 +76,7 @@ fn scaled(spec: Value) -> Value {
 #[track_caller]
 fn profile(found: &Installation) -> (crate::profile::Profile, Vec<found::Gap>, String) {
     let adopted = adopted(found, &answers(), &extras(), Some("Asia/Seoul"));
-    let text = yaml::block(&adopted.value, 0);
+    let text = yaml::text(&adopted.value).unwrap();
     assert!(!text.contains("ghp_"), "{text}");
     let loaded = load_with(&text, "adopted", &desired::lint::lint)
         .unwrap_or_else(|it| panic!("{it}\n{text}"));

@@ -59,6 +59,37 @@ fn back_the_old_name_stays_a_label() {
     assert_eq!(Workflows::of(&found, &there, &back).lost, [""; 0]);
 }
 
+/// Else a job that tries the new pool may run on the old one: each has the name of the other as a label by then.
+#[test]
+fn there_again_each_new_pool_has_a_label_of_its_own() {
+    let found = profile(TEXT);
+    let deployment = Wish {
+        name: "basic",
+        mode: Mode::RunnerDeployment,
+        ..wish(true)
+    };
+    let next = |from: &Pool, wish: &Wish<'_>| counterpart(from, wish).unwrap();
+    let there = next(&found.pools[0], &wish(true)).pool;
+    let back = next(&there, &deployment).pool;
+    let again = next(&back, &wish(true));
+    assert!(!found_by(&back).contains(&"basic-ss-2".to_owned()));
+    assert_eq!(again.pool.labels.last().unwrap(), "basic-ss-2");
+    let told = again.differs.join("\n");
+    assert!(
+        told.contains("`runs-on: [basic-ss, basic-ss-2]` finds it alone"),
+        "{told}"
+    );
+    let workflows = Workflows::of(&found, &back, &again.pool);
+    assert_eq!(workflows.runs_on, "[basic-ss, basic-ss-2]");
+    assert_eq!(workflows.lost, [""; 0]);
+
+    let home = next(&again.pool, &deployment).pool;
+    assert_eq!(home.labels.last().unwrap(), "basic-2");
+    assert!(!found_by(&again.pool).contains(&"basic-2".to_owned()));
+    // Without labels only the name is left, and nothing is made up.
+    assert_eq!(next(&back, &wish(false)).pool.labels, [""; 0]);
+}
+
 #[test]
 fn an_image_of_somebody_else_must_be_named() {
     let mut own = profile(TEXT).pools.remove(0);

@@ -184,3 +184,31 @@ proptest! {
         prop_assert_eq!(made, [expected, "other"]);
     }
 }
+
+/// The question before the old pool is put back says that the new one goes; with both in the profile nothing was asked yet.
+#[test]
+fn the_way_back_is_asked_for_once() {
+    let both = profile(&with(TEXT));
+    let alone = File {
+        name: "arcctl.yaml",
+        text: &with(TEXT),
+    };
+    let alone = profile(&alone.without("basic").unwrap());
+    let back = Migration {
+        stage: Stage::Restoring,
+        ..begun(&profile(TEXT))
+    };
+    for (profile, first, asks) in [
+        (&both, Next::TakeOut("basic-ss".into()), true),
+        (&alone, Next::Add("basic".into()), false),
+    ] {
+        assert_eq!(back.next(profile).unwrap(), first);
+        assert_eq!(back.asks_to_go_back(&first), asks);
+    }
+    // The removal of the old pool has its own question.
+    let forth = Migration {
+        stage: Stage::Removing,
+        ..back
+    };
+    assert!(!forth.asks_to_go_back(&Next::TakeOut("basic".into())));
+}

@@ -9,10 +9,11 @@ use super::{
     owner::with_owner,
     parts::PartPod,
     quota,
+    quotas::Quotas,
     refusal::{Lasts, Refusal, Tried, claims, is_pod_security, missing_account},
 };
 use crate::{
-    clients::kube::{KubeFailure, Mode, Selection, Target},
+    clients::kube::{KubeFailure, Mode, Target},
     desired::{
         pod_security::{Level, violations},
         pool::pod::{runner_pod, with_default_account},
@@ -38,9 +39,15 @@ pub enum Trial {
 
 impl Registration {
     /// Creates a runner's pod of this pool as a dry run. `coming` are the ids of resources that the run
-    /// creates before the pods: a missing service account among them is no reason to reject.
-    pub async fn try_pod(&self, context: &Context, coming: &BTreeSet<String>) -> Trial {
-        let Some(pool) = context.profile.pools.iter().find(|it| it.name == self.pool) else {
+    /// creates before the pods: a missing service account among them is no reason to reject. `quotas` are those of all pods
+    /// that are tried together.
+    pub async fn try_pod(
+        &self,
+        context: &Context,
+        coming: &BTreeSet<String>,
+        quotas: &Quotas,
+    ) -> Trial {
+        let Some(pool) = context.profile.pool(&self.namespace, &self.pool) else {
             return Trial::TooEarly;
         };
         let pod = match context.runner_pod(pool) {
@@ -57,7 +64,7 @@ impl Registration {
         let comes = |account: &str| coming.contains(&format!("service-account/{account}"));
         let (answer, is_replaced) = create(context, &pod, comes).await;
         let failure = match answer {
-            Ok(admitted) => return self.fits(context, pool, &admitted).await,
+            Ok(admitted) => return self.fits(context, pool, &admitted, quotas).await,
             Err(failure) => failure,
         };
         if let Some(untried) = untried(&failure, &pod) {
@@ -79,9 +86,21 @@ impl Registration {
         Trial::Refused(refusal.with_account_replaced(is_replaced))
     }
 
+    /// The same for a pool that is tried alone, once everything is there that its pods need.
+    pub async fn try_now(&self, context: &Context) -> Trial {
+        let (coming, quotas) = (BTreeSet::new(), Quotas::default());
+        self.try_pod(context, &coming, &quotas).await
+    }
+
     /// Whether the claims of its ephemeral volumes are accepted, and the pool's minimum fits too, because a dry run tests
     /// only one pod.
-    async fn fits(&self, context: &Context, pool: &Pool, admitted: &Value) -> Trial {
+    async fn fits(
+        &self,
+        context: &Context,
+        pool: &Pool,
+        admitted: &Value,
+        quotas: &Quotas,
+    ) -> Trial {
         let claims = claims::of_pod(admitted);
         for (volume, claim) in &claims {
             let Err(failure) = context.kube.create(claim, Mode::DryRun).await else {
@@ -102,8 +121,7 @@ impl Registration {
         if self.min_now() < 2 && claims.len() < 2 {
             return Trial::Admitted(Box::new(admitted.clone()));
         }
-        let quotas = Selection::namespaced("v1", "ResourceQuota", &self.namespace);
-        let quotas = match context.kube.list(&quotas).await {
+        let quotas = match quotas.of(&context.kube, &self.namespace).await {
             Ok(quotas) => quotas,
             Err(error) => return Trial::Unknown(error),
         };
@@ -116,12 +134,12 @@ impl Registration {
 
 impl PartPod {
     /// Creates the pod as a dry run, and checks whether quotas allow all of them.
-    pub async fn try_pod(&self, context: &Context) -> Trial {
+    pub async fn try_pod(&self, context: &Context, quotas: &Quotas) -> Trial {
         let pod = self.owned();
         // Its account comes with its chart, or its controller makes it.
         let (answer, is_replaced) = create(context, &pod, |_| true).await;
         let failure = match answer {
-            Ok(admitted) => return self.fits(context, admitted).await,
+            Ok(admitted) => return self.fits(context, admitted, quotas).await,
             Err(failure) => failure,
         };
         if let Some(untried) = untried(&failure, &pod) {
@@ -132,12 +150,11 @@ impl PartPod {
     }
 
     /// Whether quotas allow all of its pods; `admitted` is the first.
-    async fn fits(&self, context: &Context, admitted: Value) -> Trial {
+    async fn fits(&self, context: &Context, admitted: Value, quotas: &Quotas) -> Trial {
         if self.pods < 2 {
             return Trial::Admitted(Box::new(admitted));
         }
-        let quotas = Selection::namespaced("v1", "ResourceQuota", self.namespace());
-        let quotas = match context.kube.list(&quotas).await {
+        let quotas = match quotas.of(&context.kube, self.namespace()).await {
             Ok(quotas) => quotas,
             Err(error) => return Trial::Unknown(error),
         };

@@ -146,7 +146,7 @@ impl Registration {
     /// What is foreseen of a runner's pod of this pool.
     pub async fn foresee(&self, context: &Context, stand_in: &StandIn) -> Foreseen {
         let profile = &context.profile;
-        let pool = profile.pools.iter().find(|it| it.name == self.pool);
+        let pool = profile.pool(&self.namespace, &self.pool);
         // A profile without a valid pod has its own error.
         let Some((pool, Ok(pod))) = pool.map(|pool| (pool, context.runner_pod(pool))) else {
             return Foreseen::Nothing;

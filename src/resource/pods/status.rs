@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::user;
 use crate::{
     desired::names,
     resource::{
@@ -60,7 +61,11 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
             | "CreateContainerError"
             | "CrashLoopBackOff"
             | "RunContainerError" => {
-                Readiness::stuck(format!("pod `{name}`: {reason}: {message}"), look)
+                let (reason, message) = user::start_error(pod).unwrap_or((reason, message));
+                Readiness::stuck(
+                    format!("pod `{name}`: {reason}: {message}"),
+                    user::hint(pod, message).unwrap_or(look),
+                )
             }
             _ => event_reason(pod, name, events, &look)
                 .unwrap_or_else(|| Readiness::progressing(format!("pod `{name}`: {reason}"))),
@@ -89,7 +94,7 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
 const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
 
 /// The creator of a pod, by its labels.
-enum Maker {
+pub(super) enum Maker {
     Pool,
     Controller,
     CertManager,
@@ -98,7 +103,7 @@ enum Maker {
     Other,
 }
 
-fn maker(object: &Value) -> Maker {
+pub(super) fn maker(object: &Value) -> Maker {
     let label = |name: &str| object["metadata"]["labels"][name].as_str();
     let part_of = label("app.kubernetes.io/part-of").unwrap_or_default();
     if label("runner-deployment-name").is_some() || label("actions-ephemeral-runner").is_some() {

@@ -1,6 +1,6 @@
 //! Checks that the runners of a pool are online at GitHub, by name, with the labels of the pool.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use serde_json::json;
 
@@ -96,7 +96,7 @@ impl Registration {
     /// Whether a deleted runner's new pod would be rejected: then no runner is deleted, and GitHub's acceptance of
     /// the new credential is the proof.
     async fn refuses_more(&self, context: &Context) -> bool {
-        let trial = Box::pin(self.try_pod(context, &BTreeSet::new())).await;
+        let trial = Box::pin(self.try_now(context)).await;
         let Trial::Refused(refusal) = trial else {
             return false;
         };

@@ -171,7 +171,7 @@ impl Registration {
         let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
         let is_full = newest.pods.len() < wanted
             && matches!(
-                Box::pin(self.try_pod(context, &BTreeSet::new())).await,
+                Box::pin(self.try_now(context)).await,
                 Trial::Refused(refusal) if refusal.lasts == Lasts::UntilRoom
             );
         Ok(is_full.then_some(Lack::Quota))

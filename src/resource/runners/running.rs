@@ -1,6 +1,6 @@
 //! Checks that the pods of a pool run: at least the minimum in force now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -180,7 +180,7 @@ impl Registration {
         // A pool that is adopted unchanged has pods of its own template, but the dry run tests the profile's.
         if pods.len() < wanted
             && !self.is_left(context)
-            && let Trial::Refused(refusal) = self.try_pod(context, &BTreeSet::new()).await
+            && let Trial::Refused(refusal) = self.try_now(context).await
         {
             return Ok(Readiness::stuck(
                 format!("{count}; the API server refuses more: {}", refusal.said),

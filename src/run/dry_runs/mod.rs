@@ -25,6 +25,7 @@ use crate::{
         dry_run::{self, Refused, Trial},
         new_namespace::{Foreseen, STAND_IN, StandIn},
         parts::PartPod,
+        quotas::Quotas,
         refusal::{Refusal, missing_account},
     },
     session::Session,
@@ -66,6 +67,8 @@ pub(crate) struct Trials<'a> {
     unread: Vec<(String, Error)>,
     /// The objects that the plan writes.
     objects: Objects,
+    /// The quotas of the namespaces, as they are when the first pod in each is tried.
+    quotas: Quotas,
 }
 
 /// Dry-runs a pod of each pool. Resources that an earlier step creates do not count as missing.
@@ -83,6 +86,7 @@ pub(crate) async fn try_pods(session: &Session) -> Trials<'_> {
         together: Vec::new(),
         unread: Vec::new(),
         objects: Objects::default(),
+        quotas: Quotas::default(),
     };
     trials.add(pools).await;
     trials
@@ -143,8 +147,7 @@ impl Trials<'_> {
             if own.len() < 2 {
                 continue;
             }
-            let quotas = Selection::namespaced("v1", "ResourceQuota", namespace);
-            match kube.list(&quotas).await {
+            match self.quotas.of(kube, namespace).await {
                 Ok(quotas) if quotas.is_empty() => {}
                 Ok(quotas) => {
                     found.extend(together(&self.session.context, namespace, &quotas, &own));
@@ -166,10 +169,10 @@ impl Trials<'_> {
             .filter(|it| it.goal == Goal::Present)
             .map(|it| it.id.to_string())
             .collect();
-        let coming = &coming;
+        let (coming, quotas) = (&coming, &self.quotas);
         let tried: Vec<Tried> = stream::iter(subjects)
             .map(|subject| async move {
-                let trial = subject.try_pod(context, coming).await;
+                let trial = subject.try_pod(context, coming, quotas).await;
                 Tried {
                     subject,
                     trial,

@@ -18,6 +18,7 @@ use crate::{
             dry_run::Trial,
             new_namespace::{Foreseen, StandIn},
             parts::{Part, PartPod, of_objects},
+            quotas::Quotas,
         },
     },
 };
@@ -77,10 +78,15 @@ impl Subject {
     }
 
     /// Creates the pod as a dry run.
-    pub(super) async fn try_pod(&self, context: &Context, coming: &BTreeSet<String>) -> Trial {
+    pub(super) async fn try_pod(
+        &self,
+        context: &Context,
+        coming: &BTreeSet<String>,
+        quotas: &Quotas,
+    ) -> Trial {
         match self {
-            Self::Pool(pool) => pool.try_pod(context, coming).await,
-            Self::Part(part) => part.try_pod(context).await,
+            Self::Pool(pool) => pool.try_pod(context, coming, quotas).await,
+            Self::Part(part) => part.try_pod(context, quotas).await,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     terminal::{
         args::GlobalArgs,
-        environment::{helm_places, hidden_variables, registries},
+        environment::{helm_places, hidden_variables},
         output::Output,
     },
 };
@@ -51,7 +51,6 @@ pub(crate) async fn create(
         Access::default(),
         hidden_variables(&profile.token_sources()),
     )?
-    .signed_in(registries())
     .locked(Some(&lock));
     let staged = sourced(profile, NOWHERE, &charts.path().display().to_string());
     let mut making = Making::new(Parts::of(file)?, platforms, output);

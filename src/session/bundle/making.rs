@@ -112,9 +112,9 @@ impl<'a> Making<'a> {
     async fn add_image(&mut self, placed: Placed, logins: &Known<'_>) -> Result<()> {
         let image = &placed.image;
         let address = address(&image.image)?;
-        let repository = logins.repository(&address, &address).await?;
-        let found = repository.fetched(&image.digest).await;
-        let found = found.map_err(|it| logins.advised(it, &address))?;
+        let first = async |it: &Repository<'_>| it.fetched(&image.digest).await;
+        let opened = logins.opened(&address, &address, first).await;
+        let (repository, found) = opened.map_err(|it| logins.advised(it, &address))?;
         let found = found.ok_or_else(|| gone(&image.image, &image.digest))?;
         let (document, platforms) = self.add_document(&repository, image, found).await?;
         let place = placed.reference.strip_prefix(NOWHERE).unwrap_or_default();

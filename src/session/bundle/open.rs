@@ -13,7 +13,10 @@ use crate::{
         Content, Descriptor, LOCK, NOWHERE, REPOSITORY, at_registry, chart_repository, differences,
         read, sourced, taken_apart,
     },
-    clients::{registry::Address, scratch::Scratch},
+    clients::{
+        registry::{Address, Repository},
+        scratch::Scratch,
+    },
     desired::{
         lock::{Lock, LockedChart, Needed, needed},
         pool::pull_proof::ToPull,
@@ -212,11 +215,10 @@ impl Place<'_> {
                 let directory = Scratch::new("arcctl-blob-")
                     .map_err(|it| unwritten(Path::new("TMPDIR"), &it))?;
                 let file = directory.path().join("blob");
-                let repository = known.repository(&address, &logins).await?;
-                repository
-                    .download(&layer.digest, layer.size, &file)
-                    .await
-                    .map_err(|it| known.advised(it, &address))?;
+                let first =
+                    async |it: &Repository<'_>| it.download(&layer.digest, layer.size, &file).await;
+                let opened = known.opened(&address, &logins, first).await;
+                opened.map_err(|it| known.advised(it, &address))?;
                 std::fs::read(&file).map_err(|it| unwritten(&file, &it))
             }
         }
@@ -242,9 +244,9 @@ impl Place<'_> {
                 let (repository, tag) = taken_apart(place);
                 let address = below(registry, repository)?;
                 let logins = below(registry, REPOSITORY)?;
-                let repository = known.repository(&address, &logins).await?;
-                let found = repository.fetched(tag.unwrap_or("latest")).await;
-                let found = found.map_err(|it| known.advised(it, &address))?;
+                let first = async |it: &Repository<'_>| it.fetched(tag.unwrap_or("latest")).await;
+                let opened = known.opened(&address, &logins, first).await;
+                let (_, found) = opened.map_err(|it| known.advised(it, &address))?;
                 Ok(found.ok_or_else(missing)?.bytes)
             }
         }

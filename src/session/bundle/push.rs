@@ -53,7 +53,7 @@ pub(crate) async fn push(
         });
     }
     let pools: Vec<&Pool> = profile.pools.iter().collect();
-    let logins = logins(profile, &pools, global, output)?;
+    let logins = logins(profile, &pools, global, output)?.for_writing();
     let mut pushing = Pushing {
         archive: &archive,
         logins: &logins,
@@ -93,8 +93,6 @@ fn address(archive: &Archive, registry: &str, place: &str) -> Result<Address> {
 impl Pushing<'_> {
     /// Pushes a part: the blobs, the manifests of an index, and then what names them.
     async fn part(&mut self, part: &Part) -> Result<PushedPart> {
-        let repository = self.logins.repository(&part.address, &part.address).await?;
-        let repository = repository.for_writing();
         let (_, tag) = taken_apart(&part.place);
         let digest = part.descriptor.digest.as_str();
         let reference = tag.unwrap_or(digest);
@@ -104,7 +102,10 @@ impl Pushing<'_> {
             ..PushedPart::default()
         };
         let root = self.archive.content(digest)?;
-        if repository.has_manifest(reference, digest).await? {
+        let first = async |it: &Repository<'_>| it.has_manifest(reference, digest).await;
+        let address = &part.address;
+        let (repository, is_there) = self.logins.opened(address, address, first).await?;
+        if is_there {
             // A registry takes a manifest only with everything that it names.
             done.present = true;
             self.know(&root, &part.address.repository)?;

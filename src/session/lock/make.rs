@@ -21,7 +21,7 @@ use crate::{
     session::wanted_error,
     terminal::{
         args::GlobalArgs,
-        environment::{helm_places, hidden_variables, registries},
+        environment::{helm_places, hidden_variables},
         output::Output,
     },
 };
@@ -51,9 +51,7 @@ pub(crate) async fn make(
         check_keyring(keyring)?;
     }
     let hidden = hidden_variables(&profile.token_sources());
-    let helm = Helm::new(&helm_places(), Access::default(), hidden)?
-        .signed_in(registries())
-        .with_keyring(keyring);
+    let helm = Helm::new(&helm_places(), Access::default(), hidden)?.with_keyring(keyring);
     helm.binary()?;
     let charts = charts(&helm, &needed, now, (profile, global, output)).await?;
     let from = sources(&helm, &needed).await?;

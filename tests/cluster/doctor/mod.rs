@@ -6,6 +6,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod fixes;
 pub(crate) mod mends;
 pub(crate) mod monitoring;
+pub(crate) mod own_image;
 pub(crate) mod prometheus;
 pub(crate) mod unreached;
 

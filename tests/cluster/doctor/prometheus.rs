@@ -168,9 +168,9 @@ impl Prometheus {
         }
         fs::write(file("rules.yaml"), json!({"groups": groups}).to_string()).unwrap();
         // The names that the operator gives the targets of a monitor.
-        let targets = PODS.map(|pod| {
+        let targets = PODS.map(|(pod, namespace)| {
             json!({"targets": [exporter.address().to_string()],
-                "labels": {"__metrics_path__": format!("/{pod}/metrics"), "pod": pod, "namespace": "actions-runner-system"}})
+                "labels": {"__metrics_path__": format!("/{pod}/metrics"), "pod": pod, "namespace": namespace}})
         });
         let configuration = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -474,14 +474,45 @@ fn in_namespace(test: &Value, namespace: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Both have pools of the same names, and one Prometheus evaluates the rules of both.
+/// The namespace of the controller in the series of its certificate.
+const CERTIFICATE_IN: &str = "namespace=\"actions-runner-system\"";
+
+/// The other series of a test, with the labels that a Prometheus gives those of the controllers of `profile`.
+fn of_controllers(test: &Value, profile: &Profile) -> Vec<Value> {
+    let series = test["input_series"].as_array().unwrap().iter();
+    let others = series.filter(|it| !it["series"].as_str().unwrap().contains(POOLS_IN));
+    others
+        .map(|it| {
+            let series = it["series"].as_str().unwrap();
+            let is_of_sets = ["autoscalinglistener", "arc-gha-rs-controller"]
+                .iter()
+                .any(|word| series.contains(word));
+            let home = if is_of_sets {
+                &profile.scale_sets.namespace
+            } else {
+                &profile.controller.namespace
+            };
+            let series = if series.contains(CERTIFICATE_IN) {
+                let scraped = format!("exported_namespace=\"{home}\",namespace=\"cert-manager\"");
+                series.replace(CERTIFICATE_IN, &scraped)
+            } else {
+                series.replace('}', &format!(",namespace=\"{home}\"}}"))
+            };
+            json!({"series": series, "values": it["values"]})
+        })
+        .collect()
+}
+
+/// Both have pools of the same names, and controllers of the same names; one Prometheus evaluates the rules of both.
 #[test]
 #[ignore = "slow: `make test-slow`"]
-fn a_fault_of_a_pool_is_an_alert_of_its_own_profile_only() {
+fn a_fault_is_an_alert_of_its_own_profile_only() {
     let directory = tempfile::tempdir().unwrap();
     let first = profile("Asia/Seoul", None);
     let mut second = first.clone();
     second.name = "second".into();
+    second.controller.namespace = "second-system".into();
+    second.scale_sets.namespace = "second-sets".into();
     for pool in &mut second.pools {
         pool.namespace = "second-runner".into();
     }
@@ -491,16 +522,14 @@ fn a_fault_of_a_pool_is_an_alert_of_its_own_profile_only() {
         let (own, _) = written(profile, now);
         groups.extend(own.as_array().unwrap().clone());
     }
-    let is_of_pools = |metric: &str| {
-        metric.starts_with("horizontalrunnerautoscaler_") || metric.starts_with("gha_")
-    };
-    let of_pools = FAULTS
-        .iter()
-        .filter(|it| it.1.iter().any(|fault| is_of_pools(fault.0)));
-    let tests: Vec<Value> = of_pools
+    let with_series = FAULTS.iter().filter(|it| !it.1.is_empty());
+    let tests: Vec<Value> = with_series
         .map(|(alert, faults)| {
-            let mut series = in_namespace(&simulated(&[], &[]), "actions-runner");
-            series.extend(in_namespace(&simulated(faults, &[]), "second-runner"));
+            let (healthy, faulty) = (simulated(&[], &[]), simulated(faults, &[]));
+            let mut series = in_namespace(&healthy, "actions-runner");
+            series.extend(of_controllers(&healthy, &first));
+            series.extend(in_namespace(&faulty, "second-runner"));
+            series.extend(of_controllers(&faulty, &second));
             let expected = json!([{"labels": "{profile=\"second\"}", "value": 1}]);
             json!({
                 "interval": "1m",
@@ -513,7 +542,7 @@ fn a_fault_of_a_pool_is_an_alert_of_its_own_profile_only() {
             })
         })
         .collect();
-    assert!(tests.len() > 5, "{}", tests.len());
+    assert!(tests.len() > 12, "{}", tests.len());
     promtool(directory.path(), &Value::Array(groups), &tests);
 }
 

@@ -63,6 +63,7 @@ fn newer_images(cluster: &Cluster) {
     let registry = cluster.block_on(ImageRegistry::start(Options {
         tags: BTreeMap::from([("hub/summerwind/actions-runner".to_owned(), tags.to_vec())]),
         login: Some(("puller".to_owned(), PASSWORD.to_owned())),
+        stranger: Some(("puller".to_owned(), "canary-of-docker".to_owned())),
         ..Options::default()
     }));
     let registry = registry.unwrap();
@@ -79,23 +80,22 @@ fn newer_images(cluster: &Cluster) {
     let profile = cluster.profile("mirrored", &[("pools:", &images)]);
     let before = std::fs::read_to_string(&profile).unwrap();
     let file = profile.to_str().unwrap();
-    // Docker's login on this machine is an old one, and does not hide the pull secrets.
+    // Docker's login on this machine is an old one, or that of somebody for whom the registry has no such repository: it does
+    // not hide the pull secrets.
     let docker = tempfile::tempdir().unwrap();
-    let old = STANDARD.encode("puller:canary-of-docker");
-    let config = json!({"auths": {registry.host(): {"auth": old}}});
-    std::fs::write(docker.path().join("config.json"), config.to_string()).unwrap();
-    let ended = cluster.arcctl_with(
-        &[
-            "images",
-            "update",
-            "-f",
-            file,
-            "--write",
-            "--detailed-exitcode",
-        ],
-        &[("DOCKER_CONFIG", docker.path().to_str().unwrap())],
-    );
-    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    let update = |password: &str, more: &[&str]| {
+        let old = STANDARD.encode(format!("puller:{password}"));
+        let config = json!({"auths": {registry.host(): {"auth": old}}});
+        std::fs::write(docker.path().join("config.json"), config.to_string()).unwrap();
+        let arguments = ["images", "update", "-f", file, "--detailed-exitcode"];
+        let arguments = [&arguments[..], more].concat();
+        let variables = [("DOCKER_CONFIG", docker.path().to_str().unwrap())];
+        let ended = cluster.arcctl_with(&arguments, &variables);
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        ended
+    };
+    update("canary-of-last-decade", &[]);
+    let ended = update("canary-of-docker", &["--write"]);
     for name in ["absent", "locked"] {
         let told = format!("the pull secret `actions-runner/{name}` is not used");
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);

@@ -77,7 +77,7 @@ impl Work<'_> {
             let goes_on = match next {
                 Next::Add(name) => Box::pin(self.add(place, &name)).await?,
                 Next::Prove => Box::pin(self.prove(place)).await?,
-                Next::TakeOut(name) => self.take_out(place, &name).await?,
+                Next::TakeOut(name) => self.take_out(place, &name, &first).await?,
                 Next::Restore => Box::pin(self.restore(place)).await?,
                 Next::Finish => return Box::pin(self.finish(place)).await,
             };
@@ -144,11 +144,11 @@ impl Work<'_> {
         Ok(true)
     }
 
-    /// Takes the pool `name` out of the profile.
-    async fn take_out(&mut self, place: &mut Place, name: &str) -> Result<bool> {
+    /// Takes the pool `name` out of the profile; `first` is the step with which this run of the command began.
+    async fn take_out(&mut self, place: &mut Place, name: &str, first: &Next) -> Result<bool> {
         let text = file_of(place).without(name)?;
         let file = profile_file::with_text(&text, self.global)?;
-        if place.migration.stage.is_way_back() {
+        if place.migration.asks_to_go_back(first) {
             let told = format!(
                 "pool `{0}` is created and verified as it was before; then pool `{name}` finishes its jobs and is removed, also from `{1}`",
                 place.migration.from.name, file.name

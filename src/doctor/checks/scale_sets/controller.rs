@@ -8,13 +8,20 @@ use crate::{
     },
     resource::{
         kubernetes::rollout::is_scaled_to_nothing,
+        observed::Readiness,
         other_controllers::SetController,
+        pod_readiness,
         scale_sets::{
             objects::{minor, version},
             registered::is_available,
         },
+        worst_readiness,
     },
 };
+
+/// The label with the part that a pod is, and that of the controller (reference: scale-sets.md 3).
+const COMPONENT: &str = "app.kubernetes.io/component";
+const CONTROLLER: &str = "controller-manager";
 
 pub(super) fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
@@ -33,16 +40,24 @@ pub(super) fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             "scale it up again with `arcctl up`",
         ));
     }
-    Ok(if is_available(Some(deployment)) {
-        Verdict::Holds
-    } else {
-        Verdict::broken(
-            format!("Deployment `{namespace}/{name}` has no available pod"),
+    if is_available(Some(deployment)) {
+        return Ok(Verdict::Holds);
+    }
+    let found = format!("Deployment `{namespace}/{name}` has no available pod");
+    let pods = facts.listener_pods.iter().flatten();
+    let own = pods.filter(|it| it["metadata"]["labels"][COMPONENT] == CONTROLLER);
+    let worst = worst_readiness(own.map(|it| pod_readiness(it, &[])));
+    Ok(match worst {
+        Readiness::Stuck { reason, hint, .. } => {
+            Verdict::broken(format!("{found}: {reason}"), hint)
+        }
+        _ => Verdict::broken(
+            found,
             format!(
                 "see why: `kubectl -n {namespace} describe deployment {name}`, and its log: `{}`",
                 sets.log_command()
             ),
-        )
+        ),
     })
 }
 

@@ -293,13 +293,8 @@ pub fn needed_to_delete(resource: &Resource) -> BTreeSet<Permission> {
             let kind = Kind::new("apiextensions.k8s.io/v1", "CustomResourceDefinition");
             [right("delete", &kind, None)].into()
         }
-        Resource::Release(release) => kinds_of(release)
-            .iter()
-            .map(|(version, kind, namespaced)| {
-                let namespace = namespaced.then_some(release.namespace.as_str());
-                right("delete", &Kind::new(version, kind), namespace)
-            })
-            .collect(),
+        // An uninstall by helm 4 that may not read what it has deleted ends early, as if all of it had gone.
+        Resource::Release(release) => rights_of_a_chart(release, &["delete"]),
         Resource::Drain(drain) => {
             let kind = |kind| Kind::new("actions.summerwind.dev/v1alpha1", kind);
             let (pool, runner) = (kind("RunnerDeployment"), kind("Runner"));
@@ -317,70 +312,36 @@ fn kinds_of(release: &HelmRelease) -> &'static [(&'static str, &'static str, boo
     of_chart(&release.chart.name).unwrap_or(&OF_A_RELEASE)
 }
 
+/// These verbs on the objects of a release, and `get`: helm reads each object before it writes it, and while it waits for its
+/// end. Of Secrets it has its records alone, which it lists.
+fn rights_of_a_chart(release: &HelmRelease, verbs: &[&'static str]) -> BTreeSet<Permission> {
+    let mut all = BTreeSet::new();
+    for (version, kind, namespaced) in kinds_of(release) {
+        let reads = (*kind != "Secret").then_some("get");
+        let namespace = namespaced.then_some(release.namespace.as_str());
+        let kind = Kind::new(version, kind);
+        let verbs = verbs.iter().copied().chain(reads);
+        all.extend(verbs.map(|verb| Permission::new(verb, &kind, namespace)));
+    }
+    all
+}
+
 /// Objects that helm writes for a release: the chart's objects, and the record Secrets, of which old ones are deleted.
 fn of_a_release(release: &HelmRelease) -> BTreeSet<Permission> {
     let (namespace, name) = (release.namespace.as_str(), release.name.as_str());
-    let write = |kind: &Kind, namespaced: bool| {
-        ["create", "patch"].map(|verb| Permission::new(verb, kind, namespaced.then_some(namespace)))
-    };
-    let mut all: BTreeSet<Permission> = kinds_of(release)
-        .iter()
-        .flat_map(|(version, kind, namespaced)| write(&Kind::new(version, kind), *namespaced))
-        .collect();
+    let mut all = rights_of_a_chart(release, &["create", "patch"]);
     let records = Kind::new("v1", "Secret");
     all.extend(
         ["list", "update", "delete"].map(|verb| Permission::new(verb, &records, Some(namespace))),
     );
     if name == CONTROLLER {
-        let made = OF_THE_CONTROLLER.map(|kind| Kind::new("cert-manager.io/v1", kind));
-        all.extend(made.iter().flat_map(|kind| write(kind, true)));
+        for kind in OF_THE_CONTROLLER.map(|kind| Kind::new("cert-manager.io/v1", kind)) {
+            let right = |verb| Permission::new(verb, &kind, Some(namespace));
+            all.extend(["create", "get", "patch"].map(right));
+        }
     }
     all
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::desired::resource::KubeObject;
-
-    #[test]
-    fn what_is_lacking_of_one_resource_is_one_line() {
-        let kind = Kind::new("apps/v1", "Deployment");
-        let secret = Kind::new("v1", "Secret");
-        let lacking = [
-            Permission::new("create", &kind, Some("n")),
-            Permission::new("create", &secret, None),
-            Permission::new("patch", &kind, Some("n")),
-            Permission::new("patch", &kind, Some("m")),
-            Permission::new("create", &kind, Some("o")),
-            Permission::new("patch", &kind, Some("o")),
-        ];
-        let lines = by_resource(&lacking.iter().collect::<Vec<_>>());
-        assert_eq!(
-            lines,
-            [
-                "create, patch deployments.apps in namespace n, o",
-                "patch deployments.apps in namespace m",
-                "create secrets",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_permission_reads_as_rbac_writes_it() {
-        let manifest = json!({
-            "apiVersion": "actions.summerwind.dev/v1alpha1",
-            "kind": "RunnerDeployment",
-            "metadata": {"name": "a", "namespace": "n"},
-        });
-        let found = needed(&Resource::Object(KubeObject::new(manifest)));
-        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "create runnerdeployments.actions.summerwind.dev in namespace n",
-                "patch runnerdeployments.actions.summerwind.dev in namespace n",
-            ]
-        );
-    }
-}
+mod tests;
