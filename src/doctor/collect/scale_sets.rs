@@ -160,7 +160,7 @@ async fn secret(kube: &Fact<Kube>, set: &Value) -> Result<Option<(String, NamedS
     Ok(Some((place(set), secret)))
 }
 
-/// The Role and RoleBinding that each set names for its controller, where they do not exist; some sets at a time.
+/// The `Role` and `RoleBinding` that each set names for its controller, where they do not exist; some sets at a time.
 async fn missing_rights(
     kube: &Fact<Kube>,
     sets: &Fact<Vec<Value>>,
