@@ -185,7 +185,7 @@ impl Resource {
         }
     }
 
-    /// Whether it is a proof: only observed, never written.
+    /// Whether it is a proof: only observed, and written only where it reports a difference.
     pub const fn is_proof(&self) -> bool {
         matches!(
             self,

@@ -71,9 +71,9 @@ impl Written {
         let manifest = match resource {
             Resource::Object(object) => object.manifest.clone(),
             Resource::ControllerSecret(secret) if secret.managed => {
-                secret.manifest(without_values(context.credential.secret_data()))
+                secret.manifest(&without_values(context.credential.secret_data()))
             }
-            Resource::Secret(secret) => secret.manifest(Map::new()),
+            Resource::Secret(secret) => secret.manifest(&Map::new()),
             _ => return None,
         };
         Some(Self {

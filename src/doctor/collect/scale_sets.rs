@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::{Parts, exists, github::authenticated, got, listed, within};
@@ -17,6 +18,7 @@ use crate::{
     },
     error::Result,
     inventory,
+    observe::CONCURRENT,
     profile::Profile,
     resource::{
         context::scope,
@@ -77,12 +79,14 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         within("list the scale sets at GitHub", at_github(parts)),
         within("read the inventory", recorded(parts)),
     );
-    let (secret_name, missing_rights) = named(kube, &whole).await;
-    let sets = whole.map(|it| it.iter().map(slim).collect());
+    let (secret_name, missing_rights) = tokio::join!(
+        within("read the Secrets of scale sets", secrets(kube, &whole)),
+        within("read the Roles of scale sets", missing_rights(kube, &whole)),
+    );
     Some(ScaleSetFacts {
         controller: controller.map(|it| it.as_ref().map(slim)),
         controllers,
-        sets,
+        sets: whole.map(|it| it.iter().map(slim).collect()),
         listeners,
         listener_pods,
         listener_events,
@@ -101,23 +105,6 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
 async fn controllers(kube: &Fact<Kube>) -> Result<Vec<SetController>> {
     let kube = kube.as_ref().map_err(Clone::clone)?;
     Ok(set_controllers(&kube.list(&deployments()).await?))
-}
-
-/// What the sets name: whether their Secrets exist, and what is missing of their Roles.
-async fn named(
-    kube: &Fact<Kube>,
-    sets: &Fact<Vec<Value>>,
-) -> (
-    Fact<BTreeMap<String, NamedSecret>>,
-    Fact<BTreeMap<String, Vec<String>>>,
-) {
-    match sets {
-        Ok(sets) => tokio::join!(
-            within("read the Secrets of scale sets", secrets(kube, sets)),
-            within("read the Roles of scale sets", missing_rights(kube, sets)),
-        ),
-        Err(error) => (Err(error.clone()), Err(error.clone())),
-    }
 }
 
 /// The records of what this cluster has made at GitHub.
@@ -144,45 +131,62 @@ async fn whole_sets(kube: &Fact<Kube>, namespaces: &[&str]) -> Result<Vec<Value>
     kube.list_each(&all).await
 }
 
-/// The Secrets that the sets name. Their content is not kept.
-async fn secrets(kube: &Fact<Kube>, sets: &[Value]) -> Result<BTreeMap<String, NamedSecret>> {
-    let mut found = BTreeMap::new();
-    for set in sets {
-        let name = set["spec"]["githubConfigSecret"].as_str();
-        let namespace = set["metadata"]["namespace"].as_str();
-        let Some((namespace, name)) = namespace.zip(name) else {
-            continue;
-        };
-        let target = Target::namespaced("v1", "Secret", namespace, name);
-        let secret = NamedSecret {
-            name: name.to_owned(),
-            exists: exists(kube, &target).await?,
-        };
-        found.insert(place(set), secret);
-    }
+/// The Secrets that the sets name, some at a time. Their content is not kept.
+async fn secrets(
+    kube: &Fact<Kube>,
+    sets: &Fact<Vec<Value>>,
+) -> Result<BTreeMap<String, NamedSecret>> {
+    let sets = sets.as_ref().map_err(Clone::clone)?;
+    let found: Vec<Option<(String, NamedSecret)>> = stream::iter(sets)
+        .map(|set| secret(kube, set))
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn secret(kube: &Fact<Kube>, set: &Value) -> Result<Option<(String, NamedSecret)>> {
+    let name = set["spec"]["githubConfigSecret"].as_str();
+    let namespace = set["metadata"]["namespace"].as_str();
+    let Some((namespace, name)) = namespace.zip(name) else {
+        return Ok(None);
+    };
+    let target = Target::namespaced("v1", "Secret", namespace, name);
+    let secret = NamedSecret {
+        name: name.to_owned(),
+        exists: exists(kube, &target).await?,
+    };
+    Ok(Some((place(set), secret)))
+}
+
+/// The `Role` and `RoleBinding` that each set names for its controller, where they do not exist; some sets at a time.
+async fn missing_rights(
+    kube: &Fact<Kube>,
+    sets: &Fact<Vec<Value>>,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let sets = sets.as_ref().map_err(Clone::clone)?;
+    let mut found: BTreeMap<String, Vec<String>> = stream::iter(sets)
+        .map(|set| missing_rights_of(kube, set))
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    found.retain(|_, missing| !missing.is_empty());
     Ok(found)
 }
 
-/// The Role and RoleBinding that each set names for its controller, where they do not exist.
-async fn missing_rights(
-    kube: &Fact<Kube>,
-    sets: &[Value],
-) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for set in sets {
-        let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
-        for (kind, annotation) in RIGHTS {
-            let Some(name) = set["metadata"]["annotations"][annotation].as_str() else {
-                continue;
-            };
-            let target = Target::namespaced("rbac.authorization.k8s.io/v1", kind, namespace, name);
-            if got(kube, &target).await?.is_none() {
-                let missing = format!("{kind} `{namespace}/{name}`");
-                found.entry(place(set)).or_default().push(missing);
-            }
+async fn missing_rights_of(kube: &Fact<Kube>, set: &Value) -> Result<(String, Vec<String>)> {
+    let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
+    let mut missing = Vec::new();
+    for (kind, annotation) in RIGHTS {
+        let Some(name) = set["metadata"]["annotations"][annotation].as_str() else {
+            continue;
+        };
+        let target = Target::namespaced("rbac.authorization.k8s.io/v1", kind, namespace, name);
+        if got(kube, &target).await?.is_none() {
+            missing.push(format!("{kind} `{namespace}/{name}`"));
         }
     }
-    Ok(found)
+    Ok((place(set), missing))
 }
 
 /// All scale sets of the profile's scope, and of the pools' own ones.

@@ -267,6 +267,33 @@ fn a_runner_whose_pod_a_quota_refuses_is_told_with_the_quota() {
     assert_eq!(verdict(&snapshot, "scale-set-runner-pods"), Verdict::Holds);
 }
 
+/// GitHub removes a runner some seconds before its program ends: with many runners there is always such a one.
+#[test]
+fn a_runner_that_has_just_ended_its_job_is_not_told() {
+    let id = "scale-set-runners-online";
+    let mut snapshot = with_scale_set();
+    snapshot
+        .registered
+        .as_mut()
+        .unwrap()
+        .retain(|it| it.name != "fast-a-runner-b");
+    assert_eq!(verdict(&snapshot, id).word(), "broken");
+    runner(&mut snapshot)["status"]["jobId"] = json!("1");
+    let pod = |snapshot: &mut Snapshot, made: &str| {
+        let pods = snapshot.runner_pods.as_mut().unwrap();
+        let own = pods
+            .iter_mut()
+            .find(|it| it["metadata"]["name"] == "fast-a-runner-b");
+        own.unwrap()["metadata"]["creationTimestamp"] = json!(made);
+    };
+    pod(&mut snapshot, "2026-11-20T12:00:04Z");
+    assert_eq!(verdict(&snapshot, id), Verdict::Holds);
+
+    // Its node was lost, and its pod was made again with a registration that has been used.
+    pod(&mut snapshot, "2026-11-21T00:00:00Z");
+    assert_eq!(verdict(&snapshot, id).word(), "broken");
+}
+
 /// Its runners end their jobs first, which may take hours.
 #[test]
 fn a_scale_set_that_goes_when_its_jobs_have_ended_is_not_stuck() {

@@ -108,7 +108,7 @@ impl ControllerSecret {
                 context.rotation().begin(old);
             }
         }
-        let manifest = self.manifest(data(context));
+        let manifest = self.manifest(&data(context));
         let applied = context
             .kube
             .apply(&manifest, Mode::Commit)
@@ -119,7 +119,7 @@ impl ControllerSecret {
     }
 
     /// The object with this `data`, in base64.
-    pub(in crate::resource) fn manifest(&self, data: Map<String, Value>) -> Value {
+    pub(in crate::resource) fn manifest(&self, data: &Map<String, Value>) -> Value {
         json!({
             "apiVersion": "v1",
             "kind": "Secret",

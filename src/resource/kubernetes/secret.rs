@@ -81,7 +81,7 @@ impl OwnSecret {
             .object(target.to_string().replace('`', ""))
             .hint("run the same command again: it makes a new plan"));
         }
-        let manifest = self.manifest(self.data(context, live.as_ref())?);
+        let manifest = self.manifest(&self.data(context, live.as_ref())?);
         match context.kube.apply(&manifest, Mode::Commit).await {
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.about(&target)),
@@ -89,7 +89,7 @@ impl OwnSecret {
     }
 
     /// The object with this `data`, in base64.
-    pub(in crate::resource) fn manifest(&self, data: Map<String, Value>) -> Value {
+    pub(in crate::resource) fn manifest(&self, data: &Map<String, Value>) -> Value {
         json!({
             "apiVersion": "v1",
             "kind": "Secret",

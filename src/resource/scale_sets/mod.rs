@@ -1,7 +1,7 @@
 //! Runner scale sets of GitHub's own controller: whether one is registered and works, its minimum, its runners, its removal.
 //!
-//! The controller and the listener write almost everything: arcctl reads it, and writes `spec.minRunners` alone
-//! (reference: scale-sets.md 4, "who owns what").
+//! The controller and the listener write almost everything: arcctl reads it, writes `spec.minRunners` alone (reference:
+//! scale-sets.md 4, "who owns what"), and deletes a listener whose place another one has taken, which nobody else does.
 
 pub(crate) mod access;
 pub(crate) mod by_hand;

@@ -340,6 +340,7 @@ fn policies_about_objects_are_met_before_the_first_write() {
     let cluster = Cluster::fast();
     with_namespaces(&cluster);
     let profile = cluster.profile("arcctl", &[]);
+    let of_values = ["`controller.values`"];
     let labelled = About {
         kinds: ["apps", "deployments"],
         namespace: CERT_MANAGER,
@@ -375,13 +376,7 @@ fn policies_about_objects_are_met_before_the_first_write() {
         broken: object("v1", "ServiceAccount", SYSTEM, &json!({})),
     };
     under(&cluster, &accounts, || {
-        refused(
-            &cluster,
-            &profile,
-            RELEASE,
-            DENIED,
-            &["`controller.values`"],
-        );
+        refused(&cluster, &profile, RELEASE, DENIED, &of_values);
     });
     let replicas = About {
         kinds: ["apps", "deployments"],
@@ -391,13 +386,7 @@ fn policies_about_objects_are_met_before_the_first_write() {
     };
     let three = cluster.profile("three", &[(REPLICAS, "  replicas: 3\n")]);
     under(&cluster, &replicas, || {
-        refused(
-            &cluster,
-            &profile,
-            RELEASE,
-            DENIED,
-            &["`controller.values`"],
-        );
+        refused(&cluster, &profile, RELEASE, DENIED, &of_values);
         let ended = cluster.up(&three, &[]);
         assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     });

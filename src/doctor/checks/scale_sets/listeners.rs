@@ -54,7 +54,8 @@ pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let namespace = &snapshot.profile.scale_sets.namespace;
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
     for (pool, _) in sets(snapshot, facts)? {
-        let listeners = listeners(snapshot, facts, pool)?;
+        let mut listeners = listeners(snapshot, facts, pool)?;
+        listeners.retain(|it| stays(it));
         let made = |it: &&&Value| {
             it["metadata"]["creationTimestamp"]
                 .as_str()

@@ -144,7 +144,7 @@ pub(super) fn nothing_stuck(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     if let Some(set) = sets.first() {
         fix.push_str(&without_its_id(set));
     }
-    fix.push_str("; where the pool or the profile goes, `arcctl teardown --force` removes it without the controller");
+    fix.push_str("; if the whole profile is to go, `arcctl teardown --force` removes it without the controller");
     Ok(Verdict::unless(&found, &fix))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     resource::{
         observed::Readiness,
         scale_sets::{
-            objects::{has_ended, is_ready, name, set_of},
+            objects::{has_ended, is_ready, job, name, set_of},
             runners::failure,
         },
     },
@@ -35,16 +35,32 @@ fn of_sets<'a>(
     facts: &'a ScaleSetFacts,
 ) -> Result<Vec<(&'a Pool, &'a Value)>, Verdict> {
     let all = known(&facts.runners)?;
-    let mut found = Vec::new();
-    for (pool, _) in sets(snapshot, facts)? {
-        let mine = all.iter().filter(|it| {
-            set_of(it) == Some(pool.name.as_str())
-                && it["metadata"]["namespace"] == pool.namespace.as_str()
-                && it["metadata"]["deletionTimestamp"].is_null()
-        });
-        found.extend(mine.map(|it| (pool, it)));
-    }
-    Ok(found)
+    let sets = sets(snapshot, facts)?.into_iter();
+    let pools: BTreeMap<(&str, &str), &Pool> = sets
+        .map(|(pool, _)| ((pool.namespace.as_str(), pool.name.as_str()), pool))
+        .collect();
+    let stay = all
+        .iter()
+        .filter(|it| it["metadata"]["deletionTimestamp"].is_null());
+    let found = stay.filter_map(|it| {
+        let place = (namespace(it), set_of(it)?);
+        Some((*pools.get(&place)?, it))
+    });
+    Ok(found.collect())
+}
+
+/// The pods by their namespace and name, which a runner and its pod have in common: there may be thousands.
+fn by_place(pods: &[Value]) -> BTreeMap<(&str, &str), &Value> {
+    pods.iter().map(|it| (place(it), it)).collect()
+}
+
+fn place(object: &Value) -> (&str, &str) {
+    (namespace(object), name(object))
+}
+
+fn namespace(object: &Value) -> &str {
+    let namespace = &object["metadata"]["namespace"];
+    namespace.as_str().unwrap_or_default()
 }
 
 pub(super) fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
@@ -82,12 +98,12 @@ pub(super) fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 /// quota refuses the pod (actions-runner-controller#4305).
 pub(super) fn runner_pods(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
-    let pods = known(&snapshot.runner_pods)?;
+    let pods = by_place(known(&snapshot.runner_pods)?);
     let (mut found, mut fixes) = (Vec::new(), BTreeSet::new());
     for (pool, runner) in of_sets(snapshot, facts)? {
         let is_new =
             age(runner, "creationTimestamp", snapshot.now).is_none_or(|it| it < POD_SECONDS);
-        if is_new || !is_due(runner) || pod(pods, runner).is_some() {
+        if is_new || !is_due(runner) || pods.contains_key(&place(runner)) {
             continue;
         }
         let refused = refused(snapshot, pool);
@@ -118,14 +134,6 @@ fn is_due(runner: &Value) -> bool {
     status["runnerId"].as_u64().unwrap_or(0) > 0 && !has_failed && !has_ended(runner)
 }
 
-/// The pod of a runner has its name.
-fn pod<'a>(pods: &'a [Value], runner: &Value) -> Option<&'a Value> {
-    let is_its = |it: &&Value| {
-        name(it) == name(runner) && it["metadata"]["namespace"] == runner["metadata"]["namespace"]
-    };
-    pods.iter().find(is_its)
-}
-
 /// Why the API server would refuse another pod of the pool now, where that is known.
 fn refused<'a>(snapshot: &'a Snapshot, pool: &Pool) -> Option<&'a Refused> {
     let trials = snapshot.pod_trials.as_ref().ok()?;
@@ -137,19 +145,24 @@ fn refused<'a>(snapshot: &'a Snapshot, pool: &Pool) -> Option<&'a Refused> {
 /// (actions-runner-controller#4588).
 pub(super) fn runners_online(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
-    let pods = known(&snapshot.runner_pods)?;
-    let online: BTreeSet<&str> = known(&snapshot.registered)?
+    let pods = by_place(known(&snapshot.runner_pods)?);
+    let at_github: BTreeMap<&str, bool> = known(&snapshot.registered)?
         .iter()
-        .filter(|it| it.online)
-        .map(|it| it.name.as_str())
+        .map(|it| (it.name.as_str(), it.online))
         .collect();
     let (mut found, mut away) = (Vec::new(), Vec::new());
     for (pool, runner) in of_sets(snapshot, facts)? {
-        let ran = pod(pods, runner).and_then(|it| ran(it, snapshot.now));
-        let Some(ran) = ran.filter(|it| *it >= ONLINE_SECONDS) else {
+        let Some(pod) = pods.get(&place(runner)) else {
             continue;
         };
-        if !online.contains(name(runner)) {
+        let Some(ran) = ran(pod, snapshot.now).filter(|it| *it >= ONLINE_SECONDS) else {
+            continue;
+        };
+        let is_away = match at_github.get(name(runner)) {
+            Some(online) => !online,
+            None => !has_just_ended(runner, pod, snapshot.now),
+        };
+        if is_away {
             found.push(format!(
                 "runner `{}` of scale set `{}` has run for {} minutes and is not online at GitHub",
                 name(runner),
@@ -162,10 +175,18 @@ pub(super) fn runners_online(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     Ok(Verdict::unless(
         &found,
         &format!(
-            "run `arcctl doctor` again in a minute: a runner that has just ended its job leaves by itself; then {}: the controller makes another",
+            "run `arcctl doctor` again in a minute; if it is still not online: {}; the controller makes another",
             deletion(&away)
         ),
     ))
+}
+
+/// Whether a runner that GitHub does not have has just ended its job: GitHub removes it some seconds before its program ends.
+/// Its first pod has not begun much later than the runner; a later one has a registration that has been used.
+fn has_just_ended(runner: &Value, pod: &Value, now: jiff::Timestamp) -> bool {
+    let made = |it: &Value| age(it, "creationTimestamp", now);
+    let ages = made(runner).zip(made(pod));
+    job(runner).is_some() && ages.is_some_and(|(runner, pod)| runner - pod < POD_SECONDS)
 }
 
 /// For how many seconds the runner's container has run; `None` if it does not, or its pod is being deleted.
@@ -182,8 +203,7 @@ fn ran(pod: &Value, now: jiff::Timestamp) -> Option<i64> {
 fn deletion(runners: &[&Value]) -> String {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for it in runners {
-        let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
-        names.entry(namespace).or_default().push(name(it));
+        names.entry(namespace(it)).or_default().push(name(it));
     }
     let commands: Vec<String> = names
         .iter()
