@@ -131,7 +131,7 @@ pub struct ScaleSetFacts {
     pub runners: Fact<Vec<Value>>,
     /// The Secret that each set names, by the set's `namespace/name`.
     pub secret_name: Fact<BTreeMap<String, NamedSecret>>,
-    /// What is missing of the Role and RoleBinding by which the controller works for each set, by the set's `namespace/name`.
+    /// What is missing of the Role and `RoleBinding` by which the controller works for each set, by the set's `namespace/name`.
     pub missing_rights: Fact<BTreeMap<String, Vec<String>>>,
     /// The scale sets at GitHub, of all clusters.
     pub at_github: Fact<Vec<SetAtGithub>>,

@@ -195,7 +195,7 @@ async fn protected(
 
 /// Lets go what an upgrade of the chart of the set `set_name` left out: the account and the rights of another mode, or of a pool
 /// that had no account of its own, and the Secret with a credential that was in the values of others. The controller lets go
-/// only what the set names, and only with the set (controllers/actions.github.com/autoscalingrunnerset_controller.go of Actions
+/// only what the set names, and only with the set (`controllers/actions.github.com/autoscalingrunnerset_controller.go` of Actions
 /// Runner Controller at 0.14, `removeFinalizersFromDependentResources`). Until then the account stays, deleted: the API server
 /// refuses its tokens (kubernetes, `pkg/serviceaccount/claims.go`), also when the chart has it again.
 pub(crate) async fn let_go_what_is_left_out(

@@ -90,7 +90,7 @@ impl ScaleSet {
     }
 
     /// Whether it is in another group than the profile's. The controller moves a set to the group that is named, and leaves one
-    /// where it is if none is (controllers/actions.github.com/autoscalingrunnerset_controller.go of Actions Runner Controller at
+    /// where it is if none is (`controllers/actions.github.com/autoscalingrunnerset_controller.go` of Actions Runner Controller at
     /// 0.14, `updateRunnerScaleSetRunnerGroup`).
     fn elsewhere(&self, found: &RegisteredSet, again: &str) -> Option<Readiness> {
         let group = found.runner_group_name.as_deref();
