@@ -249,13 +249,13 @@ mod tests {
         assert!(
             report
                 .text()
-                .ends_with("1 chart and 1 image are as in arcctl.lock.\n")
+                .ends_with("1 chart and 1 image match arcctl.lock.\n")
         );
         report.checked = false;
         assert!(
             report
                 .text()
-                .ends_with("are as in arcctl.lock; it was not written.\n")
+                .ends_with("match arcctl.lock; the file is unchanged.\n")
         );
         report.written = true;
         assert!(report.text().ends_with("locked in arcctl.lock.\n"));

@@ -210,7 +210,7 @@ mod tests {
             ..upgraded()
         };
         let path = upgraded.path();
-        let told = "EKS ends it\nrelease `x`: `A` of b/v1beta1 goes\neach step is proven";
+        let told = "EKS ends it\nrelease `x`: `A` of b/v1beta1 goes\narcctl verifies each step";
         assert!(path.contains(told), "{path}");
         assert_eq!(upgraded.document()["apis"][0], upgraded.apis[0]);
     }

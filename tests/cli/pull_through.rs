@@ -1,12 +1,26 @@
 //! `arcctl render --pull-through`: what it writes can be put into the profile, and then each image is pulled through.
 
-use std::fs;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read what was written has failed"
+)]
+
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
 use crate::repository::{arcctl, empty, stdout, text};
 
 const REGISTRY: &str = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
+
+/// The keys for the profile that the README in `folder` has, and the last of them.
+fn keys(folder: &Path) -> (String, String) {
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let keys = readme.split("```yaml\n").nth(1).unwrap();
+    let (keys, _) = keys.split_once("```").unwrap();
+    let (keys, last) = keys.trim_end().rsplit_once('\n').unwrap();
+    (keys.to_owned(), last.to_owned())
+}
 
 #[test]
 fn the_keys_that_it_writes_are_those_of_the_profile() {
@@ -33,12 +47,8 @@ fn the_keys_that_it_writes_are_those_of_the_profile() {
     ];
     let arguments = [&flux[..], &facts[..]].concat();
     let document: Value = serde_json::from_str(&stdout(directory.path(), &arguments, 0)).unwrap();
-    let missing: Vec<&str> = document["placeholders"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["name"].as_str().unwrap())
-        .collect();
+    let missing = document["placeholders"].as_array().unwrap().iter();
+    let missing: Vec<&str> = missing.map(|it| it["name"].as_str().unwrap()).collect();
     for name in ["DOCKER_HUB_SECRET_ARN", "NODE_ROLE"] {
         assert!(missing.contains(&name), "{missing:?}");
     }
@@ -48,10 +58,7 @@ fn the_keys_that_it_writes_are_those_of_the_profile() {
     let rule: Value = serde_json::from_str(&rule).unwrap();
     assert_eq!(rule["ecrRepositoryPrefix"], "quay");
 
-    let readme = fs::read_to_string(ecr.join("README.md")).unwrap();
-    let keys = readme.split("```yaml\n").nth(1).unwrap();
-    let (keys, _) = keys.split_once("```").unwrap();
-    let (keys, last) = keys.trim_end().rsplit_once('\n').unwrap();
+    let (keys, last) = keys(&ecr);
     assert_eq!(last.trim(), format!("quay.io: {REGISTRY}/quay"));
 
     // Without the last of them it is told.

@@ -19,7 +19,7 @@ use tokio::{
 
 use record::{DURATION, Holder, Look, Seen, description, is_held, locked, manifest, micro_time};
 
-use super::{Stop, set_first};
+use super::Stop;
 use crate::{
     clients::kube::{Kube, Mode, Target},
     error::Result,
@@ -225,7 +225,19 @@ async fn renew(
             }
         }
     }
-    set_first(&hold.stop, Stop::LeaseLost);
+    lost(&hold.stop);
+}
+
+/// Stops the run. A step that has failed is no reason to go on: what follows a failure, such as the way back of an upgrade, writes
+/// too. A signal stays.
+fn lost(stop: &watch::Sender<Option<Stop>>) {
+    stop.send_if_modified(|stop| {
+        let is_new = stop.is_none_or(|it| it == Stop::Failed);
+        if is_new {
+            *stop = Some(Stop::LeaseLost);
+        }
+        is_new
+    });
 }
 
 enum Renewal {
@@ -257,5 +269,18 @@ mod tests {
         assert!(KEPT < Duration::from_secs(DURATION));
         // One renewal may fail without a pause.
         assert!(RENEWAL + RENEWAL_LIMIT + RETRY + RENEWAL_LIMIT < KEPT);
+    }
+
+    #[test]
+    fn a_lease_that_is_lost_after_a_failure_still_stops_what_follows() {
+        for (before, after) in [
+            (None, Stop::LeaseLost),
+            (Some(Stop::Failed), Stop::LeaseLost),
+            (Some(Stop::Interrupted), Stop::Interrupted),
+        ] {
+            let stop = watch::Sender::new(before);
+            lost(&stop);
+            assert_eq!(*stop.borrow(), Some(after));
+        }
     }
 }
