@@ -5,21 +5,42 @@ use std::{collections::HashMap, time::Instant as Clock};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
-use super::{
-    Event, Options, Span, StepResult, deadline, not_started, optional, set_first, step::StepRun,
-};
+use super::{Event, Options, Span, StepResult, deadline, not_started, optional, step::StepRun};
 use crate::{
-    desired::{Desired, resource::Id},
+    desired::{Desired, order::begins_when_accepted, resource::Id},
     log,
     resource::context::Context,
 };
 
-/// Opens when others may use what a step makes, at the latest when it is done: the time of that.
-pub(super) type Gate = watch::Sender<Option<Clock>>;
+/// What others wait for, and when it came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opened {
+    /// The first write of the step was accepted.
+    accepted: Option<Clock>,
+    /// Others may use what the step makes; at the latest it is done.
+    usable: Option<Clock>,
+}
 
-/// Opens a gate, where it is not open.
-pub(super) fn open(gate: &Gate, at: Clock) {
-    set_first(gate, at);
+/// Opens while a step runs.
+pub(super) type Gate = watch::Sender<Opened>;
+
+/// Opens a gate as a whole, where it is not open.
+pub(super) fn open(gate: &Gate) {
+    set(gate, |it| &mut it.usable);
+}
+
+/// Opens a gate to those that need no more than an accepted write.
+pub(super) fn accepted(gate: &Gate) {
+    set(gate, |it| &mut it.accepted);
+}
+
+fn set(gate: &Gate, which: fn(&mut Opened) -> &mut Option<Clock>) {
+    gate.send_if_modified(|opened| {
+        let time = which(opened);
+        let first = time.is_none();
+        time.get_or_insert_with(Clock::now);
+        first
+    });
 }
 
 /// The run was stopped before the step could begin.
@@ -35,8 +56,10 @@ async fn wait_for_gates<'a>(
     for id in &desired.after {
         let Some(gate) = gates.get(id) else { continue };
         let mut gate = gate.subscribe();
+        let early = begins_when_accepted(desired, id);
+        let time = |it: &Opened| it.usable.or(it.accepted.filter(|_| early));
         let opened = tokio::select! {
-            opened = gate.wait_for(Option::is_some) => opened.ok().and_then(|it| *it),
+            opened = gate.wait_for(|it| time(it).is_some()) => opened.ok().and_then(|it| time(&it)),
             _ = stop.wait_for(Option::is_some) => return Err(Stopped),
         };
         last = last.max(opened.map(|it| (it, id)));
@@ -79,7 +102,7 @@ pub(super) async fn run_after(
     let began = Clock::now();
     let opened = || {
         if let Some(gate) = gate {
-            open(gate, Clock::now());
+            open(gate);
         }
     };
     let span = log::step(&desired.id);

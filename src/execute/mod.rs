@@ -182,7 +182,7 @@ pub async fn execute(
     let (sender, mut events) = mpsc::unbounded_channel();
     let gates: HashMap<&Id, Gate> = desired
         .iter()
-        .map(|it| (&it.id, watch::Sender::new(None)))
+        .map(|it| (&it.id, Gate::default()))
         .collect();
     let mut needed = desired
         .iter()

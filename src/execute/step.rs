@@ -3,7 +3,7 @@
 //! The only wait loop over resources. It is driven by watches; resources that cannot be watched are polled. On timeout,
 //! the error contains the last reason.
 
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use tokio::{
@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     Event, Stop,
     deadline::Limit,
-    gates::{Gate, open},
+    gates::{Gate, accepted, open},
 };
 use crate::{
     desired::{Desired, Goal},
@@ -122,6 +122,9 @@ impl StepRun<'_> {
                 Ok(Look::Write(action)) => self.write(action, done).await.map(|()| {
                     done.written = true;
                     applied += 1;
+                    if let Some(gate) = self.gate {
+                        accepted(gate);
+                    }
                     Look::Write(action)
                 }),
                 other => other,
@@ -191,7 +194,7 @@ impl StepRun<'_> {
             }
             Ok(Look::Wait(readiness)) => {
                 if let (Readiness::Settling { .. }, Some(gate)) = (&readiness, self.gate) {
-                    open(gate, Clock::now());
+                    open(gate);
                 }
                 self.waits_for(last, readiness);
                 Ok(Next::Wait)

@@ -63,10 +63,10 @@ pub(crate) async fn prune_records(session: &Session, limit: &RunLimit, hold: Hol
         return;
     }
     let tidied = async {
-        let held = lease(session, limit, hold).await?;
+        let taken = lease(session, limit, hold).await?;
         let forgotten = forget_gone(session, &[]).await;
-        if let Some(held) = held {
-            held.release().await;
+        if let Some(lease) = taken {
+            lease.release().await;
         }
         forgotten
     };
