@@ -21,10 +21,7 @@ mod superseded;
 
 use jiff::Timestamp;
 
-use crate::{
-    clients::kube::Target,
-    desired::resource::{Registration, scale_set::ScaleSet},
-};
+use crate::{clients::kube::Target, desired::resource::scale_set::ScaleSet};
 
 pub use crate::desired::names::SCALE_SET_API_VERSION as API_VERSION;
 
@@ -45,17 +42,6 @@ impl ScaleSet {
     pub fn promise(&self, at: Timestamp) -> String {
         let min = self.minimum_at(at);
         format!("scale set {} online (at least {min} runners)", self.name)
-    }
-
-    /// What a dry run of its runners' pod needs.
-    pub(crate) fn as_pool(&self) -> Registration {
-        Registration {
-            namespace: self.namespace.clone(),
-            pool: self.name.clone(),
-            min: self.min,
-            schedule: self.schedule.clone(),
-            labels: self.labels.clone(),
-        }
     }
 
     /// Its `AutoscalingRunnerSet`.
