@@ -173,7 +173,7 @@ mod tests {
                 ..Migrated::default()
             }
             .text(),
-            "pool `basic` is migrated already\n"
+            "pool `basic` is already migrated\n"
         );
     }
 

@@ -9,6 +9,7 @@ use crate::repository::{arcctl, empty, stdout, text};
 const REGISTRY: &str = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 fn the_keys_that_it_writes_are_those_of_the_profile() {
     let directory = empty();
     let profile = directory.path().join("arcctl.yaml");
