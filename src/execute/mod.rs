@@ -180,10 +180,7 @@ pub async fn execute(
     on_event: &mut dyn FnMut(&Event),
 ) -> Vec<StepResult> {
     let (sender, mut events) = mpsc::unbounded_channel();
-    let gates: HashMap<&Id, Gate> = desired
-        .iter()
-        .map(|it| (&it.id, Gate::default()))
-        .collect();
+    let gates: HashMap<&Id, Gate> = desired.iter().map(|it| (&it.id, Gate::default())).collect();
     let mut needed = desired
         .iter()
         .filter(|it| !it.resource.is_optional())

@@ -290,7 +290,10 @@ fn a_registry_that_wants_a_login_is_pushed_to_with_that_of_docker() {
     let world = World::with_login(Some(("me".to_owned(), password.to_owned())));
     let _made = world.create(0);
     let refused = world.push(4)["error"].to_string();
-    assert!(refused.contains("lets nobody write"), "{refused}");
+    assert!(
+        refused.contains("does not allow anonymous users to write"),
+        "{refused}"
+    );
     assert!(refused.contains("docker login"), "{refused}");
     let auth = STANDARD.encode(format!("me:{password}"));
     let logins = serde_json::json!({"auths": {world.to.host(): {"auth": auth}}});

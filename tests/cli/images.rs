@@ -271,7 +271,7 @@ fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
     let error = runtime.block_on(wrong.tags()).unwrap_err();
     assert_eq!(error.kind.exit_code(), 4);
     let told = error.to_string();
-    assert!(told.contains("lets none of 2 logins read"), "{told}");
+    assert!(told.contains("allows none of 2 logins to read"), "{told}");
     assert!(!told.contains("canary"), "{told}");
     assert_eq!(world.registry.violations(), Vec::<String>::new());
 }
@@ -301,6 +301,7 @@ fn a_login_for_which_nothing_is_there_does_not_hide_another() {
     assert!(both.may_be_hidden());
     let found = runtime.block_on(both.current("v2.338.1")).unwrap();
     assert!(found.is_some(), "the login that was tried last hides it");
+    assert!(!both.may_be_hidden(), "what was found is not hidden");
 
     let alone = [secret(stranger)];
     let alone = Repository::new(address.clone(), in_turn(&alone, &address)).unwrap();

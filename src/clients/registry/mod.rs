@@ -74,7 +74,7 @@ pub struct Repository<'a> {
     purpose: &'static str,
     /// Which of the logins the registry has accepted last.
     accepted: AtomicUsize,
-    /// Whether the registry has answered a login as if what was asked for were not there.
+    /// Whether the registry has answered a login as if what was asked for were not there, and no other login has got it since.
     hidden: AtomicBool,
     /// The `Authorization` that the registry has accepted last.
     authorization: Mutex<Option<Secret>>,
@@ -216,6 +216,7 @@ impl<'a> Repository<'a> {
             // For a blob a registry may name another place.
             if answer.status.is_success() || answer.status.is_redirection() {
                 self.accepted.store(index, Ordering::Relaxed);
+                self.hidden.store(false, Ordering::Relaxed);
                 return Ok(answer);
             }
             error = self.refused(&answer);

@@ -29,7 +29,7 @@ const TRUE: [&str; 6] = ["1", "t", "T", "TRUE", "true", "True"];
 
 /// The network of an `ENIConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodNetwork {
+pub(crate) struct PodNetwork {
     /// The name of the `ENIConfig`.
     pub name: String,
     /// Its security groups and its subnet. Without groups, a network interface gets those of its node.
@@ -38,7 +38,7 @@ pub struct PodNetwork {
 
 /// The networks of all `ENIConfigs`, whether or not a node uses them; none without custom networking, or where another network
 /// plugin gives pods their addresses.
-pub async fn pod_networks(kube: &Kube) -> Result<Vec<PodNetwork>> {
+pub(crate) async fn pod_networks(kube: &Kube) -> Result<Vec<PodNetwork>> {
     let plugin = Target::namespaced("apps/v1", "DaemonSet", NAMESPACE, NAME);
     if !kube.get(&plugin).await?.is_some_and(|it| is_on(&it)) {
         return Ok(Vec::new());
@@ -76,7 +76,7 @@ fn network(config: &Value) -> PodNetwork {
 
 /// The network interfaces that pods can get of `networks`: without groups of their own, with those that the interfaces of
 /// `nodes` have.
-pub fn interfaces(networks: &[PodNetwork], nodes: &[Interface]) -> Vec<Interface> {
+pub(crate) fn interfaces(networks: &[PodNetwork], nodes: &[Interface]) -> Vec<Interface> {
     let sets: BTreeSet<&BTreeSet<String>> = nodes
         .iter()
         .map(|it| &it.groups)

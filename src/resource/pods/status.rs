@@ -61,7 +61,8 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
             | "CreateContainerError"
             | "CrashLoopBackOff"
             | "RunContainerError" => {
-                let (reason, message) = user::start_error(pod).unwrap_or((reason, message));
+                let start_error = user::start_error(pod).filter(|_| reason == "CrashLoopBackOff");
+                let (reason, message) = start_error.unwrap_or((reason, message));
                 Readiness::stuck(
                     format!("pod `{name}`: {reason}: {message}"),
                     user::hint(pod, message).unwrap_or(look),

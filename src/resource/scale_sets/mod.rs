@@ -21,10 +21,7 @@ mod superseded;
 
 use jiff::Timestamp;
 
-use crate::{
-    clients::kube::Target,
-    desired::resource::scale_set::ScaleSet,
-};
+use crate::{clients::kube::Target, desired::resource::scale_set::ScaleSet};
 
 pub use crate::desired::names::SCALE_SET_API_VERSION as API_VERSION;
 

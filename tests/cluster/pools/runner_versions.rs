@@ -94,7 +94,7 @@ fn newer_images(cluster: &Cluster) {
         assert_eq!(ended.code, 2, "{}", ended.stderr);
         ended
     };
-    update("canary-of-last-decade", &[]);
+    let _read = update("canary-of-last-decade", &[]);
     let ended = update("canary-of-docker", &["--write"]);
     for name in ["absent", "locked"] {
         let told = format!("the pull secret `actions-runner/{name}` is not used");

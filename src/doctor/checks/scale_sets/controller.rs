@@ -46,7 +46,9 @@ pub(super) fn controller_runs(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let found = format!("Deployment `{namespace}/{name}` has no available pod");
     let pods = facts.listener_pods.iter().flatten();
     let own = pods.filter(|it| it["metadata"]["labels"][COMPONENT] == CONTROLLER);
-    let worst = worst_readiness(own.map(|it| pod_readiness(it, &[])));
+    // Without them some reasons are not known, for example a missing volume.
+    let events = facts.listener_events.as_deref().unwrap_or_default();
+    let worst = worst_readiness(own.map(|it| pod_readiness(it, events)));
     Ok(match worst {
         Readiness::Stuck { reason, hint, .. } => {
             Verdict::broken(format!("{found}: {reason}"), hint)
