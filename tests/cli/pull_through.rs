@@ -23,7 +23,6 @@ fn keys(folder: &Path) -> (String, String) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one story")]
 fn the_keys_that_it_writes_are_those_of_the_profile() {
     let directory = empty();
     let profile = directory.path().join("arcctl.yaml");

@@ -61,7 +61,7 @@ pub(super) fn rooms(
     Ok(seen.rooms(&pools?))
 }
 
-/// A pool with the pod of one of its runners, as the API server admits it: a LimitRange may give it requests. Where it was
+/// A pool with the pod of one of its runners, as the API server admits it: a `LimitRange` may give it requests. Where it was
 /// not tried or not admitted, it is that of the profile.
 fn with_pod<'a>(profile: &Profile, pool: &'a Pool, tried: &[Tried]) -> Fact<(&'a Pool, Value)> {
     let is_of_pool = |it: &&Tried| it.pool.pool == pool.name && it.pool.namespace == pool.namespace;

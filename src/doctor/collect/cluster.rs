@@ -73,7 +73,7 @@ pub(super) struct Tried {
 }
 
 impl Tried {
-    /// The pod as the API server admits it, with the defaults of LimitRanges and what webhooks make of it.
+    /// The pod as the API server admits it, with the defaults of `LimitRanges` and what webhooks make of it.
     pub(super) fn admitted(&self) -> Option<&Value> {
         match &self.trial {
             Ok(Trial::Admitted(pod)) => Some(&**pod),

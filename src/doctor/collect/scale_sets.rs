@@ -46,14 +46,6 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     let (kube, home) = (&parts.kube, profile.scale_sets.namespace.as_str());
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let namespaces = &profile.scale_set_namespaces();
-    let of_runners = |kind: &'static str| async move {
-        let each = namespaces
-            .iter()
-            .map(|it| list(Selection::namespaced(API_VERSION, kind, it)));
-        let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
-        found.map(|it| it.into_iter().flatten().collect::<Vec<_>>())
-    };
-    let of_home = Selection::namespaced(API_VERSION, "AutoscalingListener", home);
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
     let (
@@ -71,11 +63,15 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         within("read an object", got(kube, &controller)),
         within("list objects", controllers(kube)),
         within("list objects", whole_sets(kube, namespaces)),
-        list(of_home),
+        list(Selection::namespaced(
+            API_VERSION,
+            "AutoscalingListener",
+            home
+        )),
         list(Selection::namespaced("v1", "Pod", home)),
         list(Selection::namespaced("v1", "Event", home)),
-        of_runners("EphemeralRunnerSet"),
-        of_runners("EphemeralRunner"),
+        in_each(kube, namespaces, "EphemeralRunnerSet"),
+        in_each(kube, namespaces, "EphemeralRunner"),
         within("list the scale sets at GitHub", at_github(parts)),
         within("read the inventory", recorded(parts)),
     );
@@ -98,6 +94,17 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         recorded,
         pod_monitors: pod_monitors(kube).await,
     })
+}
+
+/// The objects of a kind in the namespaces of scale sets.
+async fn in_each(kube: &Fact<Kube>, namespaces: &[&str], kind: &'static str) -> Fact<Vec<Value>> {
+    let of = |it: &&str| Selection::namespaced(API_VERSION, kind, it);
+    let each = namespaces
+        .iter()
+        .map(of)
+        .map(|selection| async move { within("list objects", listed(kube, &selection)).await });
+    let found: Result<Vec<_>> = futures::future::join_all(each).await.into_iter().collect();
+    found.map(|it| it.into_iter().flatten().collect())
 }
 
 /// The controllers of scale sets in the cluster, by all fields of their Deployments: arguments are not among those that are

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde_json::{Map, Value, json};
 
-use super::{FAULTS, findings, healthy, ids, where_it_applies};
+use super::{all_faults, findings, healthy, ids, where_it_applies};
 use crate::{
     doctor::bundle::{pack, unpack},
     error::{Error, System},
@@ -95,7 +95,7 @@ fn no_shape_of_a_secret_gets_into_a_bundle() {
 
 #[test]
 fn a_bundle_is_judged_as_the_world_was() {
-    for (id, fault) in FAULTS {
+    for (id, fault) in all_faults() {
         let mut snapshot = where_it_applies(id);
         fault(&mut snapshot);
         let again = unpack(&pack(&snapshot, &json!({})).unwrap()).unwrap();

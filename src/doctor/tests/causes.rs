@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    faults::{FAULTS, differs, observe, token_event},
+    faults::{all_faults, differs, observe, token_event},
     findings, shown,
     worlds::{NOW, healthy, resource},
 };
@@ -57,7 +57,7 @@ fn runners_without_a_token_follow_from_a_controller_that_does_not_run() {
     for cause in ["controller-scaled", "controller-runs"] {
         let mut snapshot = healthy();
         for id in [cause, "runners-register"] {
-            FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+            all_faults().find(|it| it.0 == id).unwrap().1(&mut snapshot);
         }
         let findings = findings(&snapshot);
         let found = findings.iter().find(|it| it.id == "runners-register");
@@ -94,9 +94,7 @@ fn an_autoscaler_fails_as_long_as_its_events_may_be_apart() {
 fn only_a_panic_is_told_as_the_known_one() {
     let old = |status: &Value, ready: bool| {
         let mut snapshot = healthy();
-        let fault = FAULTS
-            .iter()
-            .find(|it| it.0 == "controller-fits-kubernetes");
+        let fault = all_faults().find(|it| it.0 == "controller-fits-kubernetes");
         fault.unwrap().1(&mut snapshot);
         let pods = snapshot.controller_pods.as_mut().unwrap();
         pods.truncate(1);

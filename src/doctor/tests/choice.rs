@@ -1,6 +1,6 @@
 //! Which checks are chosen: by id, by category, and without some.
 
-use super::{faults::FAULTS, worlds::healthy};
+use super::{faults::all_faults, worlds::healthy};
 use crate::doctor::{Choice, checks, judge};
 
 #[test]
@@ -32,7 +32,7 @@ fn only_and_skip_choose_by_id_and_by_category() {
 fn what_follows_from_a_check_that_is_skipped_becomes_a_root() {
     let mut snapshot = healthy();
     for id in ["controller-scaled", "webhook-answers"] {
-        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+        all_faults().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     }
     let choice = Choice {
         only: Vec::new(),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::worlds::{NOW, by_association, healthy, set_controller, with_scale_set};
+use super::scale_set_faults;
+use super::worlds::{NOW, by_association, healthy, with_scale_set};
 use crate::{
     desired::{
         Facts,
@@ -15,7 +16,7 @@ use crate::{
     diff::Difference,
     doctor::{
         redact::digest,
-        snapshot::{Refused, ScaleSetFacts, Shape, Snapshot, Wiring},
+        snapshot::{Refused, Shape, Snapshot, Wiring},
     },
     error::{Error, ErrorKind, System},
     resource::observed::{Observed, Ownership, Present, Readiness},
@@ -103,23 +104,12 @@ pub(super) fn where_it_applies(id: &str) -> Snapshot {
     }
 }
 
-/// The facts of the scale sets.
-fn sets(snapshot: &mut Snapshot) -> &mut ScaleSetFacts {
-    snapshot.scale_sets.as_mut().unwrap()
+/// A fault for each check, by the check's id, in the order of the checks.
+pub(super) fn all_faults() -> impl Iterator<Item = &'static (&'static str, Fault)> {
+    FAULTS.iter().chain(scale_set_faults::FAULTS)
 }
 
-/// The pod of the listener.
-fn listener_pod(snapshot: &mut Snapshot) -> &mut serde_json::Value {
-    &mut sets(snapshot).listener_pods.as_mut().unwrap()[0]
-}
-
-/// The `AutoscalingRunnerSet`.
-fn set(snapshot: &mut Snapshot) -> &mut serde_json::Value {
-    &mut sets(snapshot).sets.as_mut().unwrap()[0]
-}
-
-/// A fault for each check, by the check's id.
-pub(super) const FAULTS: &[(&str, Fault)] = &[
+const FAULTS: &[(&str, Fault)] = &[
     ("profile-wise", |it| it.advice.push("unwise".into())),
     ("helm-usable", |it| it.helm = Err(error(ErrorKind::Failed))),
     ("aws-credentials", |it| {
@@ -333,7 +323,7 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
         it.service_monitors = Ok(false);
     }),
     ("scale-set-monitors-possible", |it| {
-        sets(it).pod_monitors = Ok(false);
+        it.scale_sets.as_mut().unwrap().pod_monitors = Ok(false);
     }),
     ("alerts-possible", |it| it.prometheus_rules = Ok(false)),
     ("monitoring-there", |it| {
@@ -342,83 +332,5 @@ pub(super) const FAULTS: &[(&str, Fault)] = &[
     ("monitoring-selected", |it| {
         it.prometheuses.as_mut().unwrap()[0]["spec"]["ruleSelector"] =
             json!({"matchLabels": {"release": "prom"}});
-    }),
-    ("scale-set-controller-runs", |it| {
-        sets(it).controller.as_mut().unwrap().as_mut().unwrap()["status"] = json!({});
-    }),
-    ("scale-set-controllers-apart", |it| {
-        let all = sets(it).controllers.as_mut().unwrap();
-        all.push(set_controller("team"));
-    }),
-    ("scale-set-versions", |it| {
-        set(it)["metadata"]["labels"]["app.kubernetes.io/version"] = json!("0.13.1");
-    }),
-    ("scale-set-update-strategy", |it| {
-        sets(it).controllers.as_mut().unwrap()[0].eventual = true;
-    }),
-    ("scale-set-there", |it| sets(it).sets = Ok(Vec::new())),
-    ("scale-set-range", |it| {
-        set(it)["spec"]["minRunners"] = json!(9);
-    }),
-    ("scale-set-secret", |it| {
-        let secrets = sets(it).secret_name.as_mut().unwrap();
-        secrets.get_mut("actions-runner/fast").unwrap().exists = false;
-    }),
-    ("scale-set-rights", |it| {
-        let missing = vec!["Role `actions-runner/fast-gha-rs-manager`".to_owned()];
-        sets(it).missing_rights = Ok(BTreeMap::from([("actions-runner/fast".into(), missing)]));
-    }),
-    ("scale-set-not-outdated", |it| {
-        set(it)["status"]["phase"] = json!("Outdated");
-    }),
-    ("scale-set-registered", |it| {
-        sets(it).at_github = Ok(Vec::new());
-    }),
-    ("scale-set-labels", |it| {
-        sets(it).at_github.as_mut().unwrap()[0].labels = vec!["fast".into()];
-    }),
-    ("scale-set-one-listener", |it| {
-        let listeners = sets(it).listeners.as_mut().unwrap();
-        let mut old = listeners[0].clone();
-        old["metadata"]["name"] = json!("fast-0-listener");
-        old["metadata"]["creationTimestamp"] = json!("2026-11-01T12:00:00Z");
-        listeners.push(old);
-    }),
-    ("scale-set-listener", |it| {
-        sets(it).listeners = Ok(Vec::new());
-    }),
-    ("scale-set-listener-current", |it| {
-        let listener = &mut sets(it).listeners.as_mut().unwrap()[0];
-        listener["spec"]["ephemeralRunnerSetName"] = json!("fast-gone");
-    }),
-    ("scale-set-session", |it| {
-        listener_pod(it)["status"]["containerStatuses"][0]["state"] =
-            json!({"terminated": {"exitCode": 1, "message": "409: the session has an owner"}});
-    }),
-    ("scale-set-runners", |it| {
-        sets(it).runners.as_mut().unwrap()[0]["status"] =
-            json!({"phase": "Pending", "message": "pods \"x\" is forbidden: exceeded quota: q"});
-    }),
-    ("scale-set-runner-pods", |it| {
-        let pods = it.runner_pods.as_mut().unwrap();
-        pods.retain(|it| it["metadata"]["name"] != "fast-a-runner-b");
-    }),
-    ("scale-set-runners-online", |it| {
-        let registered = it.registered.as_mut().unwrap();
-        registered.retain(|it| it.name != "fast-a-runner-b");
-    }),
-    ("scale-set-nothing-stuck", |it| {
-        let runner = &mut sets(it).runners.as_mut().unwrap()[0]["metadata"];
-        runner["deletionTimestamp"] = json!("2026-11-24T11:00:00Z");
-        runner["finalizers"] = json!(["ephemeralrunner.actions.github.com/finalizer"]);
-    }),
-    ("scale-set-known-here", |it| {
-        let recorded = sets(it).recorded.as_mut().unwrap();
-        let mut record = recorded["actions-runner/fast"].clone();
-        record.id = 9;
-        recorded.insert("actions-runner/gone".into(), record);
-        let mut gone = sets(it).at_github.clone().unwrap()[0].clone();
-        gone.id = 9;
-        sets(it).at_github.as_mut().unwrap().push(gone);
     }),
 ];

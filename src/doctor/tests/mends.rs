@@ -1,6 +1,6 @@
 //! Tests of `--fix`: it only changes what arcctl created, and only if a check is broken.
 
-use super::{FAULTS, findings, healthy};
+use super::{all_faults, findings, healthy};
 use crate::{
     desired::{
         Desired, Facts,
@@ -75,7 +75,7 @@ fn lose(snapshot: &mut Snapshot, kind: &str) {
 
 fn broken(id: &str) -> Snapshot {
     let mut snapshot = installed();
-    FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+    all_faults().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     snapshot
 }
 

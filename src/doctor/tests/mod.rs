@@ -6,6 +6,7 @@ mod choice;
 mod faults;
 mod mends;
 mod pods;
+mod scale_set_faults;
 mod scale_sets;
 mod variants;
 mod worlds;
@@ -23,7 +24,7 @@ use crate::{
     error::{Error, ErrorKind, System},
     report,
 };
-use faults::{FAULTS, where_it_applies};
+use faults::{all_faults, where_it_applies};
 use scale_sets::{FACTS_OF_SCALE_SETS, of_scale_sets};
 use variants::VARIANTS;
 use worlds::{by_association, healthy, with_scale_set};
@@ -98,10 +99,10 @@ fn what_a_proof_lacks_is_no_drift() {
 
 #[test]
 fn every_check_has_a_fault_that_breaks_it_and_says_what_mends_it() {
-    let faulty: Vec<&str> = FAULTS.iter().map(|it| it.0).collect();
+    let faulty: Vec<&str> = all_faults().map(|it| it.0).collect();
     let there: BTreeSet<&str> = checks().iter().map(|it| it.id).collect();
     assert_eq!(faulty.iter().copied().collect::<BTreeSet<_>>(), there);
-    for (id, fault) in FAULTS {
+    for (id, fault) in all_faults() {
         let mut snapshot = where_it_applies(id);
         fault(&mut snapshot);
         let findings = findings(&snapshot);
@@ -218,7 +219,7 @@ fn what_could_not_be_found_out_never_holds() {
 /// Each check depends on a fact, and is unknown without it; a broken check never holds without its facts.
 #[test]
 fn every_check_has_a_fact_without_which_it_cannot_tell() {
-    for (id, fault) in FAULTS {
+    for (id, fault) in all_faults() {
         let choice = Choice {
             only: vec![(*id).to_owned()],
             skip: Vec::new(),
@@ -245,7 +246,7 @@ fn every_check_has_a_fact_without_which_it_cannot_tell() {
 
 #[test]
 fn a_world_is_the_same_once_it_was_written_and_read() {
-    for (id, fault) in FAULTS {
+    for (id, fault) in all_faults() {
         let mut snapshot = where_it_applies(id);
         fault(&mut snapshot);
         let text = serde_json::to_string(&snapshot).unwrap();
@@ -269,7 +270,7 @@ fn without_rule() -> Snapshot {
         "runners-online",
         "autoscaler-works",
     ] {
-        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+        all_faults().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     }
     // The fault of `autoscaler-works` has replaced the events.
     snapshot
@@ -287,7 +288,7 @@ fn without_rule() -> Snapshot {
 pub(crate) fn pictured() -> Vec<Finding> {
     let mut snapshot = without_rule();
     for id in ["trust-policy-has-room", "controller-replicas"] {
-        FAULTS.iter().find(|it| it.0 == id).unwrap().1(&mut snapshot);
+        all_faults().find(|it| it.0 == id).unwrap().1(&mut snapshot);
     }
     findings(&snapshot)
 }
@@ -319,7 +320,7 @@ fn the_report_leads_with_the_root_and_folds_what_follows() {
         "webhook-reachable",
         "webhook-answers",
     ] {
-        let fault = FAULTS.iter().find(|it| it.0 == id).unwrap().1;
+        let fault = all_faults().find(|it| it.0 == id).unwrap().1;
         fault(&mut snapshot);
     }
     let findings = findings(&snapshot);
@@ -375,11 +376,7 @@ fn healthy_variants_raise_no_alarm() {
 #[test]
 fn fixed_is_what_something_was_done_for_and_holds_now() {
     let mut snapshot = healthy();
-    FAULTS
-        .iter()
-        .find(|it| it.0 == "webhook-trusted")
-        .unwrap()
-        .1(&mut snapshot);
+    all_faults().find(|it| it.0 == "webhook-trusted").unwrap().1(&mut snapshot);
     let found = findings(&snapshot);
     let fixed = report::doctor::fixed(&found, &["secret-complete", "webhook-trusted"]);
     assert_eq!(fixed, ["secret-complete"]);
