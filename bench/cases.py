@@ -12,13 +12,16 @@ import time
 
 import world
 from figures import (
-    ABSENT, ALONE, ANSIBLE, ARCCTL, CASES, CHANGED, DIRECT, DOCTOR, FRESH, PATCHED, SCALED, STATUS, TEARDOWN)
+    ABSENT, AGAIN, ALONE, ANSIBLE, ARCCTL, CASES, CHANGED, DIRECT, DOCTOR, FRESH, PATCHED, SCALED, STATUS, TEARDOWN)
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOOLS_DIRECTORY = HERE.parent / ".tools" / "bin"
 
 # Seconds that a command may take, and that the state may be late after it.
 LIMIT, ABSENT_LIMIT, GRACE = 300, 1200, 60
+# Seconds after the last write to it in which the simulated IAM may show what was there before: a second run follows a first one
+# by more than that.
+LATE = 15
 # A pool's maximum at first, once it is changed, and once it is changed by the one right command.
 FIRST, SECOND, THIRD = 16, 12, 10
 
@@ -148,6 +151,8 @@ def measure(tool, case, pace, log):
         tool.set_maximum(maximum)
     if case in (SCALED, PATCHED):
         world.drift(case)
+    if case == AGAIN:
+        time.sleep(LATE)
     wanted = int(re.search(r"(?m)^\s+max(?:Replicas)?: (\d+)$", tool.file.read_text())[1])
     limit = ABSENT_LIMIT if pace == ABSENT and case == FRESH else LIMIT
     environment = tool.environment()

@@ -2,8 +2,8 @@
 //!
 //! An edge is a true need (issue 14; reference: arc.md 3 and 5): what has none begins at once, whatever its phase. A
 //! phase is a label for people and documents, and names the limit of its steps. Deletions keep the order of their phases:
-//! each waits for everything before it, so that what is still used goes last; but removed pools go beside new ones, and a Pod
-//! Identity association that an annotation replaces goes at once. So do scale sets that come back with another minor version
+//! each waits for everything before it, so that what is still used goes last; but removed pools go beside new ones, a Pod
+//! Identity association that an annotation replaces goes at once, and cert-manager and the namespaces do not wait for AWS. So do scale sets that come back with another minor version
 //! of their charts: what is of that version waits for them, and the pools of the other mode do not.
 //!
 //! Nothing waits for images that are pulled ahead, but a pool whose runners are replaced: they work until then.
@@ -128,7 +128,12 @@ impl Needed {
                 }
                 needs
             }
-            (Goal::Absent, phase) => self.by_phase.range(..phase).flat_map(|it| it.1).collect(),
+            (Goal::Absent, phase) => {
+                let earlier = self.by_phase.range(..phase).flat_map(|it| it.1);
+                // IAM shows deletions late, and what is left in the cluster does not need AWS. The inventory goes last.
+                let beside = (Phase::Issuer..Phase::Memory).contains(&phase);
+                earlier.filter(|it| !(beside && it.is_at_aws())).collect()
+            }
         }
     }
 

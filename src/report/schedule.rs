@@ -150,13 +150,13 @@ fn week_text(week: &Saving) -> String {
         "as many as with the largest minimum all the time".to_owned()
     } else {
         format!(
-            "{} % less than the {} of the largest minimum all the time;\n  {note}",
+            "{} % less than the {} of the largest minimum all the time;\n    {note}",
             one_decimal(minutes.tenths()),
             hours_of(minutes.constant)
         )
     };
     format!(
-        "  in a week without a change of the clocks: {} {of},\n  {than}\n",
+        "  in a week without clock changes:\n    {} {of},\n    {than}\n",
         hours_of(minutes.scheduled)
     )
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clients::kube::{Selection, Target},
-    desired::resource::{Id, Resource, WebhookProof, aws::AwsResource},
+    desired::resource::{Id, Resource, WebhookProof},
     error::{Result, System},
 };
 
@@ -253,8 +253,9 @@ impl Resource {
     /// The longest pause between two polls, if nothing changes.
     pub const fn longest_interval(&self) -> Duration {
         match self {
-            // S3 is assumed to show writes after two seconds at most: the gap between reads must be shorter.
-            Self::Webhook(_) | Self::Aws(AwsResource::BucketPolicy(_)) => Duration::from_secs(1),
+            // S3 is assumed to show writes after two seconds at most: the gap between reads must be shorter. IAM shows most after some
+            // seconds, and a run waits for one after the other.
+            Self::Webhook(_) | Self::Aws(_) => Duration::from_secs(1),
             _ => Duration::from_secs(5),
         }
     }

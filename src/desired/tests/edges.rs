@@ -8,7 +8,7 @@ use super::profile;
 use crate::{
     desired::{
         Desired, Facts, Goal, Phase, desired,
-        order::{OrderError, connect},
+        order::{OrderError, begins_when_accepted, connect},
         pool::prepull::Candidate,
         resource::{Drain, Id, Resource},
         teardown::{self, Records, TeardownOptions},
@@ -256,6 +256,41 @@ fn a_foreign_autoscaler_stays_until_ours_can_be_made() {
     assert!(before(&steps, "horizontal-runner-autoscaler/actions-runner/basic").contains(theirs));
 }
 
+/// Of a role, its policies and the statements of buckets, each request that comes too early is sent again; a runner would use what
+/// is not there yet.
+#[test]
+fn what_is_at_aws_waits_for_a_request_only_and_everything_else_for_its_result() {
+    let steps = connected(&everything());
+    for step in &steps {
+        for need in &step.after {
+            assert_eq!(
+                begins_when_accepted(step, need),
+                step.id.is_at_aws() && need.is_at_aws(),
+                "{} {need}",
+                step.id
+            );
+        }
+    }
+    let role = |goal| Desired {
+        goal,
+        ..steps
+            .iter()
+            .find(|it| it.id.kind() == "iam-role")
+            .unwrap()
+            .clone()
+    };
+    let provider = steps.iter().find(|it| it.id.kind() == "oidc-provider");
+    assert!(begins_when_accepted(
+        &role(Goal::Present),
+        &provider.unwrap().id
+    ));
+    // A deletion reads what is left before it decides: an old reading would be of something that others use.
+    assert!(!begins_when_accepted(
+        &role(Goal::Absent),
+        &provider.unwrap().id
+    ));
+}
+
 #[test]
 fn a_teardown_keeps_the_order_of_its_phases() {
     let object = |kind: &str| json!({"apiVersion": "v1", "kind": kind});
@@ -270,15 +305,23 @@ fn a_teardown_keeps_the_order_of_its_phases() {
             "helm-release/cert-manager/cert-manager".to_owned(),
             json!({}),
         ),
+        (
+            "security-group-rule/sg-1/ingress-443-from-sg-2".to_owned(),
+            json!({"direction": "ingress", "port": 443, "peer": {"group": "sg-2"}, "sid": "Arcctl1"}),
+        ),
     ]
     .into();
     let mut steps = teardown::teardown(&records, &profile(&json!({})), TeardownOptions::default());
     connect(&mut steps).unwrap();
+    assert!(steps.iter().any(|it| it.id.is_at_aws()));
     for step in &steps {
         let earlier = steps.iter().filter(|it| it.phase < step.phase);
         for earlier in earlier {
-            assert!(
+            // What is left in the cluster goes beside AWS, the inventory after both.
+            let waits = !earlier.id.is_at_aws() || step.phase == Phase::Memory;
+            assert_eq!(
                 step.after.contains(&earlier.id),
+                waits,
                 "{} {}",
                 step.id,
                 earlier.id

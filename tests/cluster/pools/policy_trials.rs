@@ -336,7 +336,6 @@ fn deployment(namespace: &str) -> Value {
 /// Their pods are admitted.
 #[test]
 #[ignore = "slow: `make test-slow`"]
-#[expect(clippy::too_many_lines, reason = "one story")]
 fn policies_about_objects_are_met_before_the_first_write() {
     let cluster = Cluster::fast();
     with_namespaces(&cluster);
