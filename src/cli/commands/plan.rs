@@ -113,6 +113,7 @@ async fn of_cluster(
     );
     let mut plan = plan.map_err(|error| not_planned(&session, error))?;
     Box::pin(trials.finish(&plan, output)).await;
+    trials.tell_untried(output);
     let error = session.lock.check().and_then(|()| trials.check(&plan));
     let mut error = error.err();
     drop(trials);

@@ -96,11 +96,10 @@ impl Proof<'_> {
             return Ok(endpoints);
         }
         // The API server distributes its calls over the pods: each must respond.
-        for _ in 0..replicas.saturating_mul(2).min(8) {
-            let step = self.admission(context).await?;
-            if step != Readiness::Ready {
-                return Ok(step);
-            }
+        let calls = (0..replicas.saturating_mul(2).min(8)).map(|_| self.admission(context));
+        let steps = futures::future::try_join_all(calls).await?;
+        if let Some(step) = steps.into_iter().find(|it| *it != Readiness::Ready) {
+            return Ok(step);
         }
         let server = github_events::readiness(context).await?;
         if server != Readiness::Ready {

@@ -100,6 +100,13 @@ impl Trials<'_> {
         Box::pin(self.tell_capacity(plan, output)).await;
     }
 
+    /// Reports what could not be tried yet. A run tries it itself, once it has made the namespaces.
+    pub(crate) fn tell_untried(&self, output: Output) {
+        for untried in self.objects.untried() {
+            output.note(untried);
+        }
+    }
+
     /// Dry-runs what `plan` writes, and the pods of that. A chart is rendered once for both.
     async fn try_written(&mut self, plan: &Plan) {
         let objects = Objects::of(self.session, plan);
@@ -269,9 +276,6 @@ impl Trials<'_> {
         }
         for remark in self.objects.remarks() {
             output.note(format!("advice: {remark}"));
-        }
-        for untried in self.objects.untried() {
-            output.note(untried);
         }
         for (id, error) in &self.unknown {
             output.note(format!(

@@ -88,7 +88,7 @@ pub(super) fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     if !failed.is_empty() {
         let delete = deletion(&failed);
         fixes.push(format!(
-            "mend the cause, then {delete}: the controller makes others"
+            "fix the cause, then {delete}: the controller creates others"
         ));
     }
     Ok(Verdict::unless(&found, &fixes.join("; ")))
@@ -199,6 +199,9 @@ fn ran(pod: &Value, now: jiff::Timestamp) -> Option<i64> {
     seconds_since(&runner["state"]["running"]["startedAt"], now)
 }
 
+/// How many runners a command deletes at most: one with thousands of names is no command.
+const DELETED_AT_ONCE: usize = 20;
+
 /// The commands that delete `EphemeralRunners`: one for each namespace.
 fn deletion(runners: &[&Value]) -> String {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -208,8 +211,13 @@ fn deletion(runners: &[&Value]) -> String {
     let commands: Vec<String> = names
         .iter()
         .map(|(namespace, names)| {
-            let names = names.join(" ");
-            format!("`kubectl -n {namespace} delete ephemeralrunner {names}`")
+            let (first, rest) = names.split_at(names.len().min(DELETED_AT_ONCE));
+            let first = first.join(" ");
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more: then run the check again)"),
+            };
+            format!("`kubectl -n {namespace} delete ephemeralrunner {first}`{more}")
         })
         .collect();
     commands.join(", ")
