@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clients::kube::{Mode, Selection, Target},
-    desired::names,
+    desired::{names, resource::Id},
     error::Result,
     profile::full_name,
     resource::{context::Context, kubernetes::rollout, observed::Readiness, pods::status},
@@ -246,6 +246,8 @@ impl Proof<'_> {
         if let Err(failure) = context.kube.create(&self.probe(true), Mode::DryRun).await {
             return Ok(if failure.is_unauthorized() {
                 Readiness::unauthorized(&failure.about(&self.target()))
+            } else if failure.is_by_policy() {
+                self.answered_before(context, &failure.said())
             } else {
                 self.refused(context, &failure.said()).await
             });
@@ -261,6 +263,21 @@ impl Proof<'_> {
                 _ => self.refused(context, &failure.said()).await,
             }),
         }
+    }
+
+    /// A policy of the cluster refuses the dry run, so the validating webhook's own denial cannot be seen. The mutating one was
+    /// called before (its `failurePolicy` is `Fail`), and both are of one server: it answers.
+    ///
+    /// Source: Kubernetes documentation, "Admission Control in Kubernetes", phases.
+    fn answered_before(&self, context: &Context, said: &str) -> Readiness {
+        let name = format!("{}-webhook", self.full_name());
+        let id = Id::new("webhook", Some(self.namespace), &name);
+        let remark = format!(
+            "a policy of the cluster refuses arcctl's dry run of a RunnerDeployment in namespace `{}`, so only the controller's mutating webhook was verified: {said}",
+            self.runner_namespace
+        );
+        context.remarks.say(id.as_str(), Some(remark));
+        Readiness::Ready
     }
 
     async fn refused(&self, context: &Context, said: &str) -> Readiness {
