@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     cert_manager,
-    error::short,
+    error::{not_answered, of_certificate},
     github_events,
     leader::{election, leader, led_by_another},
     readiness::{self, without_authority},
@@ -350,65 +350,4 @@ async fn cert_manager_runs(context: &Context) -> String {
             .as_deref()
             .unwrap_or(names::CERT_MANAGER_NAMESPACE)
     )
-}
-
-/// The prefix of Go's errors for an invalid certificate.
-const CERTIFICATE: &str = "x509: ";
-
-/// The webhook does not respond, or serves a certificate of an old CA: both are temporary. `None` if
-/// its certificate itself is wrong.
-fn not_answered(said: &str) -> Option<Readiness> {
-    if !said.contains(CERTIFICATE) {
-        return Some(Readiness::progressing(format!(
-            "the controller's webhook does not respond: {}",
-            short(said)
-        )));
-    }
-    // The webhook configurations already have the new CA: only the pods are behind (findings: lab.md 10).
-    said.contains("signed by unknown authority").then(|| {
-        Readiness::progressing(
-            "the controller's pods still serve the old certificate; the kubelet updates their Secret volume within about a minute",
-        )
-    })
-}
-
-/// The part of the message about the certificate.
-fn of_certificate(said: &str) -> &str {
-    said.find(CERTIFICATE).map_or(said, |at| &said[at..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_unknown_authority_is_a_volume_that_is_late() {
-        let call = "Internal error occurred: failed calling webhook \"mutate.runnerdeployment\": failed to call webhook: Post \"https://x\": ";
-        let of = |words: &str| not_answered(&format!("{call}{words}"));
-        let late = of(
-            "tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of \"x\")",
-        );
-        assert!(
-            late.unwrap()
-                .reason()
-                .unwrap()
-                .contains("within about a minute")
-        );
-        let silent = of("dial tcp 10.0.0.1:443: connect: connection refused");
-        assert!(
-            silent
-                .unwrap()
-                .reason()
-                .unwrap()
-                .contains("does not respond")
-        );
-        for words in [
-            "x509: certificate has expired or is not yet valid: current time 2026-11-24T12:00:00Z is after 2026-11-01T00:00:00Z",
-            "x509: certificate is valid for a.n.svc, not b.n.svc",
-        ] {
-            let said = format!("tls: failed to verify certificate: {words}");
-            assert_eq!(of(&said), None, "{words}");
-            assert_eq!(of_certificate(&format!("{call}{said}")), words);
-        }
-    }
 }
