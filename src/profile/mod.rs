@@ -30,7 +30,7 @@ pub use load::{Loaded, ProfileErrors, load, load_to_change_images, load_with};
 pub use metadata::Metadata;
 pub use names::{
     CONTROLLER, RUNNER_NAMESPACE, SCALE_SET_NAMESPACE, SCALE_SET_RELEASE, SYSTEM_NAMESPACE,
-    full_name,
+    full_name, webhook_service,
 };
 pub use schema::schema;
 pub use sections::{

@@ -35,7 +35,7 @@ pub fn full_name(release: &str) -> String {
 }
 
 /// The name of the controller's webhook Service, from its full name (reference: arc.md 1.4).
-pub(super) fn webhook_service(full_name: &str) -> String {
+pub fn webhook_service(full_name: &str) -> String {
     format!("{}-webhook", full_name.chars().take(55).collect::<String>())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     clients::kube::{Mode, Selection, Target},
     desired::{names, resource::Id},
     error::Result,
-    profile::full_name,
+    profile::{full_name, webhook_service},
     resource::{context::Context, kubernetes::rollout, observed::Readiness, pods::status},
 };
 
@@ -57,6 +57,11 @@ impl Proof<'_> {
     /// The chart's full name (reference: arc.md 1.4).
     fn full_name(&self) -> String {
         full_name(self.release)
+    }
+
+    /// The Service that the API server calls; the step of this proof has its name.
+    fn service(&self) -> String {
+        webhook_service(&self.full_name())
     }
 
     fn configuration(&self, kind: &str) -> String {
@@ -228,7 +233,7 @@ impl Proof<'_> {
     }
 
     async fn endpoints(&self, context: &Context) -> Result<Readiness> {
-        let service: String = self.full_name().chars().take(55).collect::<String>() + "-webhook";
+        let service = self.service();
         let selection =
             Selection::namespaced("discovery.k8s.io/v1", "EndpointSlice", self.namespace)
                 .labelled(format!("kubernetes.io/service-name={service}"));
@@ -270,8 +275,7 @@ impl Proof<'_> {
     ///
     /// Source: Kubernetes documentation, "Admission Control in Kubernetes", phases.
     fn answered_before(&self, context: &Context, said: &str) -> Readiness {
-        let name = format!("{}-webhook", self.full_name());
-        let id = Id::new("webhook", Some(self.namespace), &name);
+        let id = Id::new("webhook", Some(self.namespace), &self.service());
         let remark = format!(
             "a policy of the cluster refuses arcctl's dry run of a RunnerDeployment in namespace `{}`, so only the controller's mutating webhook was verified: {said}",
             self.runner_namespace
