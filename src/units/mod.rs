@@ -1,5 +1,5 @@
 //! Formats and limits of Kubernetes and AWS, checked offline: quantities, durations, versions, CIDRs, ARNs, partitions,
-//! pull-through rules of registries; the releases of GitHub's runner.
+//! pull-through rules of registries; the releases of GitHub's runner; how tables of facts are read.
 //! Pure: no I/O.
 
 pub mod arn;
@@ -12,6 +12,7 @@ pub mod partition;
 pub mod pull_through;
 pub mod quantity;
 pub mod runner;
+pub(crate) mod table;
 pub mod version;
 
 pub use arn::Arn;

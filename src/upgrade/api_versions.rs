@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::compatibility::{Kubernetes, minor};
+use crate::units::table;
 
 /// The table; its header names the source.
 const TABLE: &str = include_str!("api_versions.tsv");
@@ -29,9 +30,7 @@ struct Row {
 }
 
 fn rows() -> impl Iterator<Item = Row> {
-    let lines = TABLE.lines().filter(|it| !it.starts_with('#'));
-    lines.filter_map(|line| {
-        let mut cells = line.split('\t');
+    table::rows(TABLE).filter_map(|mut cells| {
         let mut next = || cells.next();
         Some(Row {
             api: Api {
@@ -110,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_row_is_whole_and_what_takes_its_place_stays() {
-        let lines = TABLE.lines().filter(|it| !it.starts_with('#')).count();
+        let lines = table::rows(TABLE).count();
         assert_eq!(rows().count(), lines);
         let apis: BTreeSet<Api<'_>> = rows().map(|it| it.api).collect();
         assert_eq!(apis.len(), lines, "a row is there twice");

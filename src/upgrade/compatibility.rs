@@ -3,6 +3,8 @@
 
 use jiff::civil::Date;
 
+use crate::units::table;
+
 /// The table; its header names the sources.
 const TABLE: &str = include_str!("compatibility.tsv");
 /// The line of the header with the day of the table.
@@ -25,9 +27,7 @@ struct Row {
 }
 
 fn rows() -> impl Iterator<Item = Row> {
-    let lines = TABLE.lines().filter(|it| !it.starts_with('#'));
-    lines.filter_map(|line| {
-        let mut cells = line.split('\t');
+    table::rows(TABLE).filter_map(|mut cells| {
         let mut next = || cells.next();
         Some(Row {
             what: next()?,
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_row_is_whole_and_the_day_is_one() {
-        let lines = TABLE.lines().filter(|it| !it.starts_with('#')).count();
+        let lines = table::rows(TABLE).count();
         assert_eq!(rows().count(), lines);
         assert!(as_of().parse::<Date>().is_ok(), "{}", as_of());
         for row in rows() {

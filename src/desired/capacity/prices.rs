@@ -1,5 +1,7 @@
 //! What an hour of a node costs on demand. Pure: no I/O.
 
+use crate::units::table;
+
 /// Region, instance type, price and its date; its header names the sources.
 const TABLE: &str = include_str!("../data/prices.tsv");
 
@@ -19,8 +21,7 @@ pub struct Price {
 
 /// The price of `instance_type` with Linux in `region`; `None` if it is not in the table.
 pub fn price(region: &str, instance_type: &str) -> Option<Price> {
-    TABLE.lines().find_map(|line| {
-        let mut fields = line.split('\t');
+    table::rows(TABLE).find_map(|mut fields| {
         let is_it = fields.next()? == region && fields.next()? == instance_type;
         let usd = fields.next().filter(|_| is_it)?;
         Some(Price {
@@ -65,19 +66,18 @@ mod tests {
 
     #[test]
     fn every_row_is_a_known_type_with_a_price_and_a_date() {
-        let rows = TABLE.lines().filter(|it| !it.starts_with('#'));
         let mut seen = BTreeSet::new();
-        for row in rows {
-            let fields: Vec<&str> = row.split('\t').collect();
-            let [region, name, usd, date] = fields.as_slice() else {
-                panic!("{row}");
+        for row in table::rows(TABLE) {
+            let row: Vec<&str> = row.collect();
+            let [region, name, usd, date] = row.as_slice() else {
+                panic!("{row:?}");
             };
-            assert!(seen.insert((*region, *name)), "{row} is there twice");
-            assert!(instance_type::lookup(name).is_some(), "{row}");
-            assert!(micro(usd).is_some_and(|it| it > 0), "{row}");
+            assert!(seen.insert((*region, *name)), "{row:?} is there twice");
+            assert!(instance_type::lookup(name).is_some(), "{row:?}");
+            assert!(micro(usd).is_some_and(|it| it > 0), "{row:?}");
             let is_date = date.parse::<jiff::civil::Date>().is_ok();
-            assert!(is_date || *date == UNKNOWN, "{row}");
-            assert!(price(region, name).is_some(), "{row}");
+            assert!(is_date || *date == UNKNOWN, "{row:?}");
+            assert!(price(region, name).is_some(), "{row:?}");
         }
         assert!(seen.len() > 30);
     }

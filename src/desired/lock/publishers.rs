@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::units::table;
+
 /// What the publisher of a chart or of an image signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publisher {
@@ -28,11 +30,8 @@ impl Publisher {
 }
 
 fn read(kind: &str) -> Vec<Publisher> {
-    let lines = include_str!("publishers.tsv").lines();
-    let lines = lines.filter(|it| !it.starts_with('#'));
-    lines
-        .filter_map(|line| {
-            let mut fields = line.split('\t');
+    table::rows(include_str!("publishers.tsv"))
+        .filter_map(|mut fields| {
             let found = fields.next()?;
             let publisher = Publisher {
                 name: fields.next()?,

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Value, json};
 
-use crate::{profile::ResourceRequirements, units::quantity};
+use crate::{
+    profile::ResourceRequirements,
+    units::{quantity, table},
+};
 
 /// Name, vCPU, memory, interfaces, addresses; its header names the source.
 const TABLE: &str = include_str!("../data/instance_types.tsv");
@@ -40,10 +43,9 @@ pub fn lookup(name: &str) -> Option<InstanceType> {
 }
 
 static BY_NAME: LazyLock<BTreeMap<&str, InstanceType>> =
-    LazyLock::new(|| TABLE.lines().filter_map(parse).collect());
+    LazyLock::new(|| table::rows(TABLE).filter_map(parse).collect());
 
-fn parse(line: &str) -> Option<(&str, InstanceType)> {
-    let mut fields = line.split('\t');
+fn parse<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<(&'a str, InstanceType)> {
     let name = fields.next()?;
     let vcpu = fields.next()?.parse().ok()?;
     let memory_mib = fields.next()?.parse().ok()?;
@@ -139,10 +141,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_read() {
-        let names: Vec<_> = TABLE
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| line.split('\t').next().unwrap())
+        let names: Vec<_> = table::rows(TABLE)
+            .map(|mut row| row.next().unwrap())
             .collect();
         assert!(names.len() > 1000);
         assert!(names.is_sorted());

@@ -10,6 +10,8 @@ use std::{fmt, sync::LazyLock};
 
 use jiff::civil::Date;
 
+use super::table;
+
 /// The releases with their days; its header names the sources.
 const TABLE: &str = include_str!("releases.tsv");
 
@@ -83,10 +85,9 @@ pub static RELEASES: LazyLock<Releases> = LazyLock::new(|| Releases::parse(TABLE
 impl Releases {
     /// Reads a table. A line that cannot be read is no release; a table without a day is one of long ago, which knows nothing
     /// of today. A test reads every line of the real one.
-    fn parse(table: &str) -> Self {
-        let as_of = table.lines().find_map(|it| it.strip_prefix(AS_OF));
-        let release = |line: &str| {
-            let mut fields = line.split('\t');
+    fn parse(text: &str) -> Self {
+        let as_of = text.lines().find_map(|it| it.strip_prefix(AS_OF));
+        let release = |mut fields: std::str::Split<'_, char>| {
             Some(Release {
                 version: RunnerVersion::parse(fields.next()?)?,
                 day: fields.next()?.parse().ok()?,
@@ -95,7 +96,7 @@ impl Releases {
         };
         Self {
             as_of: as_of.and_then(|it| it.parse().ok()).unwrap_or(Date::ZERO),
-            all: table.lines().filter_map(release).collect(),
+            all: table::rows(text).filter_map(release).collect(),
         }
     }
 

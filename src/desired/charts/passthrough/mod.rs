@@ -16,7 +16,7 @@ use crate::{
         lint::{Finding, kept_value},
         path::Path,
     },
-    units::version,
+    units::{table, version},
 };
 
 const CONTROLLER: &str = include_str!("../../data/values-controller.tsv");
@@ -131,9 +131,7 @@ fn scale_sets(profile: &Profile) -> Chart {
 
 /// The rows of a table: those of both versions, and those of one version if requested.
 fn table(text: &'static str, old: bool, new: bool) -> BTreeMap<&'static str, Kind> {
-    let rows = text.lines().filter(|line| !line.starts_with('#'));
-    let row = |line: &'static str| {
-        let mut parts = line.split('\t');
+    let row = |mut parts: std::str::Split<'static, char>| {
         let (key, kind, only) = (parts.next()?, parts.next()?, parts.next().unwrap_or(""));
         let kind = match kind {
             "keys" => Kind::Keys,
@@ -151,7 +149,7 @@ fn table(text: &'static str, old: bool, new: bool) -> BTreeMap<&'static str, Kin
         wanted.then_some((key, kind))
     };
     let mut keys = BTreeMap::new();
-    for (key, kind) in rows.filter_map(row) {
+    for (key, kind) in table::rows(text).filter_map(row) {
         // If two versions disagree about a key, either type is accepted.
         let kind = match keys.get(key) {
             Some(known) if *known != kind => Kind::Any,
