@@ -43,6 +43,13 @@ struct World {
     directory: tempfile::TempDir,
 }
 
+/// For the connections of the test itself.
+fn runtime() -> Runtime {
+    // Another test may have done it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Runtime::new().unwrap()
+}
+
 impl World {
     fn start(options: Options) -> Self {
         let runtime = Runtime::new().unwrap();
@@ -59,6 +66,19 @@ impl World {
             _runtime: runtime,
             directory: empty(),
         }
+    }
+
+    /// The repository of the runners' image.
+    fn address(&self) -> Address {
+        let image = format!("{}/{REPOSITORY}:v2.338.1", self.registry.host());
+        Address::of(&Image::parse(&image).unwrap())
+    }
+
+    /// A pull secret for the registry.
+    fn secret(&self, password: &str) -> Logins {
+        let entry = json!({"username": "me", "password": password});
+        let config = json!({"auths": {self.registry.host(): entry}});
+        Logins::parse(&config.to_string()).unwrap()
     }
 
     /// Writes a profile; `HOST` in it is the registry.
@@ -248,21 +268,14 @@ fn each_login_for_a_registry_is_tried_until_one_is_accepted() {
         uses: 1,
         ..Options::default()
     });
-    let image = format!("{}/{REPOSITORY}:v2.338.1", world.registry.host());
-    let address = Address::of(&Image::parse(&image).unwrap());
-    let secret = |password: &str| {
-        let entry = json!({"username": "me", "password": password});
-        let config = json!({"auths": {world.registry.host(): entry}});
-        Logins::parse(&config.to_string()).unwrap()
-    };
+    let address = world.address();
+    let secret = |password: &str| world.secret(password);
     let secrets = [
         secret("old-canary-password"),
         secret(PASSWORD),
         secret("another-canary"),
     ];
-    // Another test may have done it.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = Runtime::new().unwrap();
+    let runtime = runtime();
     let right = Repository::new(address.clone(), in_turn(&secrets, &address)).unwrap();
     let tags = runtime.block_on(right.tags()).unwrap();
     assert_eq!(tags.len(), TAGS.len());
@@ -285,16 +298,9 @@ fn a_login_for_which_nothing_is_there_does_not_hide_another() {
         stranger: Some(("me".into(), stranger.into())),
         ..Options::default()
     });
-    let image = format!("{}/{REPOSITORY}:v2.338.1", world.registry.host());
-    let address = Address::of(&Image::parse(&image).unwrap());
-    let secret = |password: &str| {
-        let entry = json!({"username": "me", "password": password});
-        let config = json!({"auths": {world.registry.host(): entry}});
-        Logins::parse(&config.to_string()).unwrap()
-    };
-    // Another test may have done it.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = Runtime::new().unwrap();
+    let address = world.address();
+    let secret = |password: &str| world.secret(password);
+    let runtime = runtime();
     let both = [secret(PASSWORD), secret(stranger)];
     let both = Repository::new(address.clone(), in_turn(&both, &address)).unwrap();
     assert_eq!(runtime.block_on(both.current("absent")).unwrap(), None);

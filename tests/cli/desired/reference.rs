@@ -12,7 +12,7 @@ use arcctl::{
     profile::{Profile, load_with},
     upgrade::api_versions,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn shipped(name: &str) -> Profile {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.yaml"));
@@ -91,19 +91,24 @@ fn the_files_are_the_same_each_time() {
     assert_eq!(files(&reference(), &facts()), files(&reference(), &facts()));
 }
 
+/// What arcctl itself applies of a profile.
+fn manifests(profile: &Profile) -> Vec<Value> {
+    let objects = desired(profile, &facts()).unwrap().into_iter();
+    let objects = objects.filter_map(|it| match it.resource {
+        Resource::Object(object) => Some(object.manifest),
+        _ => None,
+    });
+    objects.collect()
+}
+
 #[test]
 fn the_manifests_of_shipped_profiles_pass_the_strict_check_of_both_charts() {
     for name in ["reference", "organization-app", "repository"] {
         for version in ["0.23.3", "0.23.7"] {
             let mut profile = shipped(name);
             profile.controller.chart_version = version.into();
-            let manifests: Vec<_> = desired(&profile, &facts())
-                .unwrap()
+            let manifests: Vec<_> = manifests(&profile)
                 .into_iter()
-                .filter_map(|it| match it.resource {
-                    Resource::Object(object) => Some(object.manifest),
-                    _ => None,
-                })
                 .filter(|it| it["apiVersion"] == "actions.summerwind.dev/v1alpha1")
                 .collect();
             assert_eq!(manifests.len(), 2 * profile.pools.len(), "{name}");
@@ -125,14 +130,7 @@ fn the_manifests_of_shipped_profiles_have_api_versions_that_stay() {
         let mut profile = shipped(name);
         profile.hardening.network_policies = true;
         profile.hardening.pod_disruption_budgets = true;
-        let manifests: Vec<_> = desired(&profile, &facts())
-            .unwrap()
-            .into_iter()
-            .filter_map(|it| match it.resource {
-                Resource::Object(object) => Some(object.manifest),
-                _ => None,
-            })
-            .collect();
+        let manifests = manifests(&profile);
         let of = |kind: &str| manifests.iter().any(|it| it["kind"] == kind);
         assert!(of("Namespace") && of("NetworkPolicy"), "{name}");
         let told = api_versions::told(manifests.iter(), name, (1, 36));
