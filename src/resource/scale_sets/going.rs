@@ -107,7 +107,8 @@ pub(super) fn next_of_live(live: &Value, going: &Going, way: Way, force: bool) -
         return Next::PutBack;
     }
     // Without a maximum it is unlimited. A former listener is told nothing, and takes jobs until it is deleted.
-    let has_former = way == Way::Controller && !superseded(&going.objects.listeners).is_empty();
+    let has_former =
+        way == Way::Controller && !superseded(&going.objects.listeners, live).is_empty();
     if spec["maxRunners"] != 0 || spec["minRunners"].as_u64().unwrap_or(0) > 0 || has_former {
         return Next::Quiet;
     }
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_former_listener_goes_before_the_set() {
-        let listener = |time: &str, max: u64| json!({"metadata": {"name": "l", "creationTimestamp": time}, "spec": {"maxRunners": max}});
+        let listener = |time: &str, max: u64| json!({"metadata": {"name": time, "creationTimestamp": time}, "spec": {"maxRunners": max}});
         let mut two = going(0, "");
         two.objects.listeners = vec![listener("2026-01-01", 3), listener("2026-01-02", 0)];
         let next = |way| next_of_live(&set(0), &two, way, false);

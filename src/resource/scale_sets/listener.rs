@@ -8,7 +8,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::objects::{LISTENER, Place, listeners, name};
+use super::{
+    objects::{LISTENER, Place, listeners, name},
+    superseded::{listener_name, superseded},
+};
 use crate::{
     clients::kube::Target,
     error::Result,
@@ -28,13 +31,20 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Place<'_> {
-    /// Whether the listener works, and why not.
-    pub(crate) async fn listener(self, context: &Context) -> Result<Readiness> {
+    /// Whether the listener of the set `live` works, and why not.
+    pub(crate) async fn listener(self, context: &Context, live: &Value) -> Result<Readiness> {
         let all = listeners(&context.kube, self).await?;
-        let one = match one(self, &all) {
+        let one = match one(self, &all, live) {
             Ok(one) => one,
             Err(readiness) => return Ok(readiness),
         };
+        // After a change of its group, the former listener works until the controller has made the other one.
+        if listener_name(live).is_some_and(|it| it != name(one)) {
+            return Ok(Readiness::progressing(format!(
+                "scale set `{}` still has the listener of its former runner group",
+                self.name
+            )));
+        }
         let target = Target::namespaced("v1", "Pod", self.controller_namespace, name(one));
         let Some(pod) = context.kube.get(&target).await? else {
             return Ok(Readiness::progressing(format!(
@@ -54,7 +64,7 @@ impl Place<'_> {
 }
 
 /// The one listener of a set.
-pub(crate) fn one<'a>(place: Place<'_>, all: &'a [Value]) -> Result<&'a Value, Readiness> {
+fn one<'a>(place: Place<'_>, all: &'a [Value], set: &Value) -> Result<&'a Value, Readiness> {
     match all {
         [] => Err(Readiness::progressing(format!(
             "the listener of scale set `{}` does not exist yet",
@@ -68,21 +78,23 @@ pub(crate) fn one<'a>(place: Place<'_>, all: &'a [Value]) -> Result<&'a Value, R
             "a former listener of scale set `{}` is being removed",
             place.name
         ))),
-        [first, ..] => {
-            let oldest = all.iter().min_by_key(|it| {
-                let made = it["metadata"]["creationTimestamp"].as_str();
-                made.unwrap_or_default()
-            });
-            let (count, oldest) = (all.len(), name(oldest.unwrap_or(first)));
+        many => {
+            let (count, system) = (many.len(), place.controller_namespace);
+            let hint = match superseded(many, set).first() {
+                Some(former) => format!(
+                    "delete the former one: `kubectl -n {system} delete autoscalinglistener {}`",
+                    name(former)
+                ),
+                None => format!(
+                    "`kubectl -n {system} get autoscalinglisteners` lists them; delete the former one"
+                ),
+            };
             Err(Readiness::stuck(
                 format!(
                     "scale set `{}` has {count} listeners, and GitHub allows one session",
                     place.name
                 ),
-                format!(
-                    "delete the former one: `kubectl -n {} delete autoscalinglistener {oldest}`",
-                    place.controller_namespace
-                ),
+                hint,
             ))
         }
     }
@@ -212,15 +224,21 @@ mod tests {
     fn the_oldest_of_two_listeners_goes() {
         let listener =
             |name: &str, time: &str| json!({"metadata": {"name": name, "creationTimestamp": time}});
-        let two = [listener("new", "2026-01-02"), listener("old", "2026-01-01")];
-        let Err(Readiness::Stuck { hint, .. }) = one(PLACE, &two) else {
-            panic!("two are one");
+        let set = json!({});
+        let mut two = [listener("new", "2026-01-02"), listener("old", "2026-01-01")];
+        let told = |all: &[Value]| match one(PLACE, all, &set) {
+            Err(Readiness::Stuck { hint, .. }) => hint,
+            other => panic!("{other:?}"),
         };
+        let hint = told(&two);
         assert!(hint.contains("delete autoscalinglistener old"), "{hint}");
-        assert!(one(PLACE, &two[..1]).is_ok() && one(PLACE, &[]).is_err());
+        assert!(one(PLACE, &two[..1], &set).is_ok() && one(PLACE, &[], &set).is_err());
+        two[1]["metadata"]["creationTimestamp"] = "2026-01-02".into();
+        let hint = told(&two);
+        assert!(hint.contains("get autoscalinglisteners"), "{hint}");
         let mut leaving = two;
         leaving[1]["metadata"]["deletionTimestamp"] = "2026-01-03".into();
-        let found = one(PLACE, &leaving).unwrap_err();
+        let found = one(PLACE, &leaving, &set).unwrap_err();
         assert!(matches!(found, Readiness::Progressing { .. }), "{found:?}");
     }
 }

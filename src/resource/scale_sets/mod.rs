@@ -17,7 +17,7 @@ pub(crate) mod online;
 pub(crate) mod recorded;
 pub(crate) mod registered;
 pub(crate) mod runners;
-mod superseded;
+pub(crate) mod superseded;
 
 use jiff::Timestamp;
 

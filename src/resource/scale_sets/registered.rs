@@ -70,7 +70,7 @@ impl ScaleSet {
         }
         let mut present = Present::same(self.readiness(context, &live).await?);
         if present.readiness != Readiness::Ready {
-            let former = self.place().former_listeners(context).await?;
+            let former = self.place().former_listeners(context, &live).await?;
             present.differences.extend(former);
         }
         if let Some(id) = id(&live) {
@@ -91,9 +91,11 @@ impl ScaleSet {
 
     /// Removes former listeners. Records its id and its scope, so that it can be deleted at GitHub when the controller cannot.
     pub(crate) async fn apply(&self, context: &Context) -> Result<()> {
-        self.place().end_former_listeners(context).await?;
-        let live = context.kube.get(&self.target()).await?;
-        let Some(id) = live.as_ref().and_then(id) else {
+        let Some(live) = context.kube.get(&self.target()).await? else {
+            return Ok(());
+        };
+        self.place().end_former_listeners(context, &live).await?;
+        let Some(id) = id(&live) else {
             return Ok(());
         };
         let record = SetRecord {
@@ -178,7 +180,7 @@ impl ScaleSet {
         if let Some(wrong) = self.mismatch(&found) {
             return Ok(wrong);
         }
-        let listener = self.place().listener(context).await?;
+        let listener = self.place().listener(context, live).await?;
         if listener == Readiness::Ready || is_available(controller.as_ref()) {
             return Ok(listener);
         }

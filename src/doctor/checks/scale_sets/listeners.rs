@@ -17,6 +17,7 @@ use crate::{
             listener::{Seen, readiness},
             objects::{Place, id, name, set_of},
             recorded::registered_again,
+            superseded::superseded,
         },
     },
 };
@@ -53,28 +54,31 @@ pub(super) fn one_listener(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let facts = facts(snapshot)?;
     let namespace = &snapshot.profile.scale_sets.namespace;
     let (mut found, mut fixes) = (Vec::new(), Vec::new());
-    for (pool, _) in sets(snapshot, facts)? {
+    for (pool, set) in sets(snapshot, facts)? {
         let mut listeners = listeners(snapshot, facts, pool)?;
         listeners.retain(|it| stays(it));
-        let made = |it: &&&Value| {
-            it["metadata"]["creationTimestamp"]
-                .as_str()
-                .map(str::to_owned)
+        let [_, _, ..] = listeners.as_slice() else {
+            continue;
         };
-        if let [_, _, ..] = listeners.as_slice()
-            && let Some(oldest) = listeners.iter().min_by_key(|it| made(it))
-        {
-            found.push(format!(
-                "scale set `{}` has {} listeners; `{}` is the former one and may hold the session",
-                pool.name,
-                listeners.len(),
-                name(oldest)
-            ));
+        let former = superseded(listeners.iter().copied(), set);
+        let count = format!(
+            "scale set `{}` has {} listeners",
+            pool.name,
+            listeners.len()
+        );
+        let Some(first) = former.first().map(|it| name(it)) else {
+            found.push(format!("{count}; GitHub allows one session"));
             fixes.push(format!(
-                "delete it: `kubectl -n {namespace} delete autoscalinglistener {}`",
-                name(oldest)
+                "`kubectl -n {namespace} get autoscalinglisteners` lists them; delete the former one"
             ));
-        }
+            continue;
+        };
+        found.push(format!(
+            "{count}; `{first}` is the former one and may hold the session"
+        ));
+        fixes.push(format!(
+            "delete it: `kubectl -n {namespace} delete autoscalinglistener {first}`"
+        ));
     }
     Ok(Verdict::unless(&found, &fixes.join("; ")))
 }

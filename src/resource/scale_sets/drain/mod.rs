@@ -121,7 +121,7 @@ impl ScaleSetDrain {
         match (next, &going.objects.set) {
             (Next::Quiet, Some(live)) => {
                 self.remember(context, &going, live).await?;
-                self.place().end_former_listeners(context).await?;
+                self.place().end_former_listeners(context, live).await?;
                 let patch = json!({
                     "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
                     "spec": {"minRunners": 0, "maxRunners": 0},
