@@ -341,6 +341,7 @@ mod tests {
             ipv6: false,
             reach: Reach::Public,
             auto_mode: false,
+            access_entries: true,
         };
         let told = in_another_vpc("sg-1", "vpc-b", &eks(Some("vpc-a"))).unwrap();
         for part in ["`sg-1`", "`vpc-a`", "`vpc-b`", "aws.githubServer.cidr"] {
