@@ -11,7 +11,9 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::aws::{
-        AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
+        AwsFacts, NodeNetwork, account,
+        pod_identity_agent::{self, Lack},
+        role_arn, role_name, without_scheme,
     },
     doctor::snapshot::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
@@ -92,8 +94,8 @@ pub(super) async fn read(
             role: role_name(wanted).to_owned(),
             size,
         });
-        if via == RoleVia::PodIdentity && !eks.auto_mode {
-            role_agent = agent(kube, &eks.name).await;
+        if via == RoleVia::PodIdentity {
+            role_agent = Box::pin(agent(kube, eks)).await;
         }
     }
     Ok(Found {
@@ -235,16 +237,27 @@ fn node_networks(
 }
 
 /// What is wrong with the Pod Identity agent.
-async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
-    let name = pod_identity_agent::NAME;
-    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
-    match kube.get(&target).await {
-        Ok(found) => pod_identity_agent::lack(found.as_ref(), cluster)
-            .map(|it| format!("{}; {}", it.found, it.fix)),
+async fn agent(kube: &Kube, eks: &EksCluster) -> Option<String> {
+    match agent_lack(kube, eks).await {
+        Ok(lack) => lack.map(|it| format!("{}; {}", it.found, it.fix)),
         Err(error) => Some(format!(
             "whether the agent of Pod Identity runs is not known: {error}"
         )),
     }
+}
+
+async fn agent_lack(kube: &Kube, eks: &EksCluster) -> Result<Option<Lack>> {
+    let auto_mode = eks.auto_mode;
+    if auto_mode {
+        let nodes = kube.list(&Selection::all("v1", "Node")).await?;
+        if !pod_identity_agent::is_needed(auto_mode, &nodes) {
+            return Ok(None);
+        }
+    }
+    let name = pod_identity_agent::NAME;
+    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
+    let found = kube.get(&target).await?;
+    Ok(pod_identity_agent::lack(found.as_ref(), &eks.name))
 }
 
 /// The ARN of the runners' role, the warnings about its trust policy, and the policy's length.

@@ -43,7 +43,7 @@ pub struct EksCluster {
     pub ipv6: bool,
     /// The endpoint access of its API server.
     pub reach: Reach,
-    /// Whether it uses EKS Auto Mode, which includes the Pod Identity agent.
+    /// Whether it uses EKS Auto Mode, whose nodes include the Pod Identity agent.
     pub auto_mode: bool,
     /// Whether it has access entries; the clusters of the mode `CONFIG_MAP` have the ConfigMap `aws-auth` only.
     pub access_entries: bool,

@@ -272,11 +272,12 @@ fn association(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 
 fn agent(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     by_association(snapshot)?;
-    if known(&snapshot.at_aws.wiring)?
-        .as_ref()
-        .is_some_and(|it| it.auto_mode)
-    {
-        return Ok(Verdict::skipped("EKS Auto Mode has the agent built in"));
+    let wiring = known(&snapshot.at_aws.wiring)?.as_ref();
+    let auto_mode = wiring.is_some_and(|it| it.auto_mode);
+    if auto_mode && !pod_identity_agent::is_needed(auto_mode, known(&snapshot.nodes)?) {
+        return Ok(Verdict::skipped(
+            "the nodes of EKS Auto Mode have the agent built in",
+        ));
     }
     let cluster = known(&snapshot.at_aws.cluster)?
         .as_deref()
