@@ -198,6 +198,8 @@ pub struct TrustPolicy {
     pub role: String,
     /// Its characters.
     pub size: usize,
+    /// How many the account allows; `None` if this could not be found out.
+    pub quota: Option<usize>,
 }
 
 /// The results of a probe pod of one pool.
