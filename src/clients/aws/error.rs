@@ -36,7 +36,7 @@ const EXPIRED: [&str; 5] = [
 ];
 
 /// Codes: invalid credentials, or credentials that are not valid in this region.
-const UNKNOWN: [&str; 11] = [
+const UNKNOWN: [&str; 12] = [
     "AuthFailure",
     "IncompleteSignature",
     "InvalidAccessKeyId",
@@ -46,6 +46,7 @@ const UNKNOWN: [&str; 11] = [
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "OptInRequired",
+    "RegionDisabledException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -322,6 +323,16 @@ mod tests {
             let hint = error.hint.unwrap();
             assert!(hint.contains(words), "{code}: {hint}");
             assert!(error.passing, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_region_that_the_account_has_not_enabled_is_no_missing_permission() {
+        for code in ["RegionDisabledException", "OptInRequired"] {
+            let error = ASKED.refused(Some(code), Some("no"), 403);
+            assert_eq!(error.kind, ErrorKind::Unauthorized);
+            let hint = error.hint.unwrap();
+            assert!(hint.contains("the region is enabled"), "{code}: {hint}");
         }
     }
 

@@ -1,7 +1,19 @@
-//! Which managed policies and permissions boundaries a role can have: reads moto.
+//! Which name, managed policies and permissions boundary a role can have: reads moto.
 
 use super::{call::Call, document, refusal::Refusal};
 use crate::cloud::api::{Api, texts};
+
+/// Names that differ only in upper and lower case are one name to IAM (IAM user guide, "IAM name requirements").
+pub(super) async fn unique(call: &Call, moto: &Api) -> Result<(), Refusal> {
+    let name = call.argument("RoleName").unwrap_or_default();
+    let listed = moto.iam("ListRoles", &[]).await.unwrap_or_default();
+    let other = |it: &String| it != name && it.eq_ignore_ascii_case(name);
+    if !texts(&listed, "RoleName").any(|it| other(&it)) {
+        return Ok(());
+    }
+    let said = format!("Role with name {name} already exists.");
+    Err(Refusal::new(409, "EntityAlreadyExists", said))
+}
 
 /// A role has ten managed policies at most (IAM user guide, quotas).
 pub(super) async fn attachable(call: &Call, moto: &Api) -> Result<(), Refusal> {

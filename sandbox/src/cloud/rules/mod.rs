@@ -187,8 +187,10 @@ impl Rules {
             return Err(refusal);
         }
         self.document(call, moto).await?;
-        if call.action == "AttachRolePolicy" {
-            attached::attachable(call, moto).await?;
+        match call.action.as_str() {
+            "AttachRolePolicy" => attached::attachable(call, moto).await?,
+            "CreateRole" => attached::unique(call, moto).await?,
+            _ => {}
         }
         if let Some(boundary) = call.argument("PermissionsBoundary") {
             attached::bounding(boundary, moto).await?;
