@@ -3,7 +3,8 @@
 //!
 //! Each rule is in one place and names its source: [`text`] (characters and lengths), [`document`] (policies), [`network`]
 //! (rules of security groups), [`late`] (eventual consistency, and conflicts), [`principals`], [`places`] (regions of
-//! buckets, managed instances), [`permissions`] (permissions of an identity).
+//! buckets, managed instances), [`permissions`] (permissions of an identity), [`attached`] (names of roles, and the policies
+//! that they can have).
 
 mod attached;
 mod call;
