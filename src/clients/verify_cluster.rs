@@ -91,6 +91,7 @@ mod tests {
             vpc: None,
             reach: Reach::Public,
             auto_mode: false,
+            access_entries: true,
             ipv6: false,
         }
     }

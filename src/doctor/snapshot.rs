@@ -183,7 +183,7 @@ pub struct AtAws {
 pub struct Wiring {
     /// The number of node types, by their security groups.
     pub networks: usize,
-    /// Whether EKS runs the nodes' components, including the Pod Identity agent (EKS Auto Mode).
+    /// Whether the cluster has EKS Auto Mode, whose nodes include the Pod Identity agent.
     pub auto_mode: bool,
     /// The warnings about settings of other owners.
     pub advice: Vec<String>,
@@ -198,6 +198,8 @@ pub struct TrustPolicy {
     pub role: String,
     /// Its characters.
     pub size: usize,
+    /// How many the account allows; `None` if this could not be found out.
+    pub quota: Option<usize>,
 }
 
 /// The results of a probe pod of one pool.

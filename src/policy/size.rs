@@ -2,8 +2,8 @@
 
 /// The default quota of a trust policy, in characters.
 pub const TRUST_POLICY_QUOTA: usize = 2048;
-/// The maximum quota of a trust policy.
-pub const TRUST_POLICY_LIMIT: usize = 4096;
+/// The maximum quota of a trust policy. Source: IAM user guide, quotas; it was 4096 in earlier versions.
+pub const TRUST_POLICY_LIMIT: usize = 8192;
 /// The quota of a bucket policy, in bytes; it cannot be raised.
 pub const BUCKET_POLICY_LIMIT: usize = 20 * 1024;
 

@@ -11,15 +11,18 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::aws::{
-        AwsFacts, NodeNetwork, account, pod_identity_agent, role_arn, role_name, without_scheme,
+        AwsFacts, NodeNetwork, account,
+        pod_identity_agent::{self, Lack},
+        role_arn, role_name, without_scheme,
     },
     doctor::snapshot::TrustPolicy,
     error::{Error, ErrorKind, Result, System},
-    policy::{self, Document},
+    policy::{self, Document, TRUST_POLICY_QUOTA},
     profile::{Profile, RoleVia, RunnerRole},
     resource::aws::{
         NO_SUCH_ENTITY,
         custom_networking::{self, PodNetwork},
+        iam,
     },
 };
 
@@ -85,15 +88,11 @@ pub(super) async fn read(
     }
     let (mut arn, mut trust_policy, mut role_agent) = (None, None, None);
     if let Some((via, wanted)) = profile.runner_role() {
-        let (found, said, size) = role(aws, (via, wanted), eks, profile).await?;
-        arn = Some(found);
+        let (found, said, policy) = role(aws, (via, wanted), eks, profile).await?;
+        (arn, trust_policy) = (Some(found), policy);
         advice.extend(said);
-        trust_policy = size.map(|size| TrustPolicy {
-            role: role_name(wanted).to_owned(),
-            size,
-        });
-        if via == RoleVia::PodIdentity && !eks.auto_mode {
-            role_agent = agent(kube, &eks.name).await;
+        if via == RoleVia::PodIdentity {
+            role_agent = Box::pin(agent(kube, eks)).await;
         }
     }
     Ok(Found {
@@ -235,25 +234,36 @@ fn node_networks(
 }
 
 /// What is wrong with the Pod Identity agent.
-async fn agent(kube: &Kube, cluster: &str) -> Option<String> {
-    let name = pod_identity_agent::NAME;
-    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
-    match kube.get(&target).await {
-        Ok(found) => pod_identity_agent::lack(found.as_ref(), cluster)
-            .map(|it| format!("{}; {}", it.found, it.fix)),
+async fn agent(kube: &Kube, eks: &EksCluster) -> Option<String> {
+    match agent_lack(kube, eks).await {
+        Ok(lack) => lack.map(|it| format!("{}; {}", it.found, it.fix)),
         Err(error) => Some(format!(
             "whether the agent of Pod Identity runs is not known: {error}"
         )),
     }
 }
 
-/// The ARN of the runners' role, the warnings about its trust policy, and the policy's length.
+async fn agent_lack(kube: &Kube, eks: &EksCluster) -> Result<Option<Lack>> {
+    let auto_mode = eks.auto_mode;
+    if auto_mode {
+        let nodes = kube.list(&Selection::all("v1", "Node")).await?;
+        if !pod_identity_agent::is_needed(auto_mode, &nodes) {
+            return Ok(None);
+        }
+    }
+    let name = pod_identity_agent::NAME;
+    let target = Target::namespaced("apps/v1", "DaemonSet", "kube-system", name);
+    let found = kube.get(&target).await?;
+    Ok(pod_identity_agent::lack(found.as_ref(), &eks.name))
+}
+
+/// The ARN of the runners' role, the warnings about its trust policy, and the policy.
 async fn role(
     aws: &Aws,
     (via, runner): (RoleVia, &RunnerRole),
     eks: &EksCluster,
     profile: &Profile,
-) -> Result<(String, Vec<String>, Option<usize>)> {
+) -> Result<(String, Vec<String>, Option<TrustPolicy>)> {
     let name = role_name(runner);
     let own = &eks.account;
     let issuer = eks.issuer.as_deref().map(without_scheme);
@@ -294,7 +304,10 @@ async fn role(
     let text = live.assume_role_policy_document().unwrap_or_default();
     // An unreadable policy is an error where it is compared.
     let document = Document::parse(text).ok();
-    let size = document.as_ref().map(Document::size);
+    let trust_policy = match &document {
+        Some(document) => Some(Box::pin(measured(aws, name, document.size())).await),
+        None => None,
+    };
     let advice = document
         .zip(issuer)
         .map(|(document, issuer)| policy::advice(&document, &sid, &issuer))
@@ -306,8 +319,27 @@ async fn role(
     Ok((
         live.arn().to_owned(),
         elsewhere.into_iter().chain(advice).collect(),
-        size,
+        trust_policy,
     ))
+}
+
+/// The trust policy of `role`, of `size` characters. The account is asked for its quota only where it must have raised it.
+async fn measured(aws: &Aws, role: &str, size: usize) -> TrustPolicy {
+    let policy = iam::trust_policy::TrustPolicy {
+        iam: aws.iam(),
+        role,
+        sid: "",
+    };
+    let quota = if size > TRUST_POLICY_QUOTA {
+        policy.quota().await.ok()
+    } else {
+        Some(TRUST_POLICY_QUOTA)
+    };
+    TrustPolicy {
+        role: role.to_owned(),
+        size,
+        quota,
+    }
 }
 
 /// A role is found by its name, and its path cannot be changed: reports it if the profile has another path.
@@ -341,6 +373,7 @@ mod tests {
             ipv6: false,
             reach: Reach::Public,
             auto_mode: false,
+            access_entries: true,
         };
         let told = in_another_vpc("sg-1", "vpc-b", &eks(Some("vpc-a"))).unwrap();
         for part in ["`sg-1`", "`vpc-a`", "`vpc-b`", "aws.githubServer.cidr"] {

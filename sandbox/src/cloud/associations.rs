@@ -1,5 +1,6 @@
 //! The EKS Pod Identity associations, which moto does not have: the proxy before moto answers these calls. As at EKS, a
-//! service account has one at most, its role must exist, and pods get it only a moment later.
+//! service account has one at most, its role must exist, and pods get it only a moment later. A policy of an association
+//! takes one without session tags (EKS API reference, `UpdatePodIdentityAssociation`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,9 @@ impl State {
     }
 
     fn create(&mut self, given: &Value) -> Answer {
+        if let Some(refused) = with_tags(given) {
+            return refused;
+        }
         let same = |it: &Value| {
             ["namespace", "serviceAccount"]
                 .iter()
@@ -134,12 +138,17 @@ impl State {
         };
         match *method {
             Method::POST => {
-                *since = Instant::now();
-                for key in ["roleArn", "targetRoleArn", "disableSessionTags"] {
+                let mut changed = association.clone();
+                for key in ["roleArn", "targetRoleArn", "disableSessionTags", "policy"] {
                     if !given[key].is_null() {
-                        association[key] = given[key].clone();
+                        changed[key] = given[key].clone();
                     }
                 }
+                if let Some(refused) = with_tags(&changed) {
+                    return refused;
+                }
+                *since = Instant::now();
+                *association = changed;
                 // An empty one takes the target role away (aws-controllers-k8s/eks-controller#164).
                 if association["targetRoleArn"] == "" {
                     association["targetRoleArn"] = Value::Null;
@@ -154,6 +163,13 @@ impl State {
         }
         (200, None, json!({"association": association}))
     }
+}
+
+/// Refuses an association with a policy and with session tags.
+fn with_tags(association: &Value) -> Option<Answer> {
+    let (policy, tags) = (&association["policy"], &association["disableSessionTags"]);
+    let said = "When policy is specified, disableSessionTags must be set to true";
+    (policy.is_string() && *tags != true).then(|| refused(400, "InvalidParameterException", said))
 }
 
 fn refused(status: u16, kind: &'static str, message: &str) -> Answer {
@@ -188,5 +204,28 @@ mod tests {
         let mut state = State::default();
         let answer = state.one(&Method::DELETE, "a-1", &Value::Null);
         assert_eq!(answer.1, Some("ResourceNotFoundException"));
+    }
+
+    #[test]
+    fn a_policy_takes_an_association_without_session_tags() {
+        let mut state = State::default();
+        let with = |more: Value| {
+            let mut given = json!({"namespace": "n", "serviceAccount": "s", "roleArn": "r"});
+            for (key, value) in more.as_object().unwrap() {
+                given[key] = value.clone();
+            }
+            given
+        };
+        let policy = json!({"policy": "{}"});
+        let answer = state.create(&with(policy));
+        assert_eq!(answer.1, Some("InvalidParameterException"));
+        let policy = json!({"policy": "{}", "disableSessionTags": true});
+        let (status, _, made) = state.create(&with(policy));
+        assert_eq!(status, 200);
+        let id = made["association"]["associationId"].as_str().unwrap();
+        let answer = state.one(&Method::POST, id, &json!({"disableSessionTags": false}));
+        assert_eq!(answer.1, Some("InvalidParameterException"));
+        let (_, _, found) = state.one(&Method::GET, id, &Value::Null);
+        assert_eq!(found["association"]["disableSessionTags"], true);
     }
 }

@@ -1,5 +1,5 @@
-//! Facts of the cluster that moto lacks: the address of this sandbox's API server, its CA, its VPC and the cluster security
-//! group of EKS. The proxy before moto adds them to the responses, and answers calls that moto does not support: Pod
+//! Facts of the cluster that moto lacks: the address of this sandbox's API server, its CA, its VPC, the cluster security
+//! group of EKS, and that it uses access entries. The proxy before moto adds them to the responses, and answers calls that moto does not support: Pod
 //! Identity, and further client ids of an OIDC provider.
 
 use std::sync::Arc;
@@ -78,6 +78,8 @@ impl Supplement {
             "publicAccessCidrs": ["0.0.0.0/0"],
         });
         cluster.insert("resourcesVpcConfig".into(), network);
+        let access = json!({"authenticationMode": "API_AND_CONFIG_MAP"});
+        cluster.insert("accessConfig".into(), access);
         serde_json::to_vec(&answer).ok()
     }
 }

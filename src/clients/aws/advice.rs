@@ -73,6 +73,13 @@ const KNOWN: &[(&[&str], &str)] = &[
         "it is in another region than cluster.region in the profile",
     ),
     (
+        &[
+            "OpenIdIdpCommunicationError",
+            "OpenIdIdpCommunicationErrorException",
+        ],
+        "IAM cannot reach the cluster's OIDC issuer: check that `/.well-known/openid-configuration` below its URL answers, and run the same command again in a minute",
+    ),
+    (
         &["DecryptionFailure", "KMSAccessDeniedException"],
         "grant `kms:Decrypt` on its key to the identity that `aws sts get-caller-identity` shows",
     ),
@@ -131,6 +138,7 @@ mod tests {
             ("DependencyViolation", "uses it"),
             ("EntityAlreadyExists", "already exists"),
             ("PermanentRedirect", "another region"),
+            ("OpenIdIdpCommunicationError", "OIDC issuer"),
             ("DecryptionFailure", "kms:Decrypt"),
             ("InvalidParameterValue", "correct the value"),
         ] {

@@ -2,7 +2,10 @@
 
 use aws_sdk_eks::{
     operation::describe_cluster::DescribeClusterError,
-    types::{Cluster, ClusterStatus, ComputeConfigResponse, IpFamily, VpcConfigResponse},
+    types::{
+        AccessConfigResponse, AuthenticationMode, Cluster, ClusterStatus, ComputeConfigResponse,
+        IpFamily, VpcConfigResponse,
+    },
 };
 
 use super::{Aws, error::Asked};
@@ -40,8 +43,10 @@ pub struct EksCluster {
     pub ipv6: bool,
     /// The endpoint access of its API server.
     pub reach: Reach,
-    /// Whether it uses EKS Auto Mode, which includes the Pod Identity agent.
+    /// Whether it uses EKS Auto Mode, whose nodes include the Pod Identity agent.
     pub auto_mode: bool,
+    /// Whether it has access entries; the clusters of the mode `CONFIG_MAP` have the ConfigMap `aws-auth` only.
+    pub access_entries: bool,
 }
 
 /// The endpoint access of an API server.
@@ -200,6 +205,10 @@ fn usable(name: &str, region: &str, cluster: &Cluster) -> Result<EksCluster> {
             .compute_config()
             .and_then(ComputeConfigResponse::enabled)
             == Some(true),
+        access_entries: cluster
+            .access_config()
+            .and_then(AccessConfigResponse::authentication_mode)
+            != Some(&AuthenticationMode::ConfigMap),
     })
 }
 
@@ -216,12 +225,34 @@ fn reach(network: &VpcConfigResponse) -> Reach {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_eks::types::Certificate;
+
     use super::*;
 
     fn caller(arn: &str) -> Caller {
         Caller {
             account: "111122223333".into(),
             arn: arn.into(),
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_the_config_map_alone_has_no_access_entries() {
+        for (mode, entries) in [
+            (Some(AuthenticationMode::ConfigMap), false),
+            (Some(AuthenticationMode::ApiAndConfigMap), true),
+            (Some(AuthenticationMode::Api), true),
+            (None, true),
+        ] {
+            let access = AccessConfigResponse::builder().set_authentication_mode(mode);
+            let authority = Certificate::builder().data("UEVN").build();
+            let cluster = Cluster::builder()
+                .endpoint("https://eks.example")
+                .certificate_authority(authority)
+                .access_config(access.build())
+                .build();
+            let found = usable("runners", "ap-northeast-2", &cluster).unwrap();
+            assert_eq!(found.access_entries, entries);
         }
     }
 

@@ -6,11 +6,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::advice;
+use super::{advice, denial};
 use crate::error::{Error, ErrorKind, System};
 
-/// The maximum length of AWS's message in an error.
-const QUOTED: usize = 400;
+/// The maximum length of AWS's message in an error: a denial ends with the policy that denies the call, after three ARNs.
+const QUOTED: usize = 600;
 
 /// The cause of a call without credentials.
 pub const NO_CREDENTIALS: &str = "no AWS credentials found";
@@ -36,7 +36,7 @@ const EXPIRED: [&str; 5] = [
 ];
 
 /// Codes: invalid credentials, or credentials that are not valid in this region.
-const UNKNOWN: [&str; 11] = [
+const UNKNOWN: [&str; 12] = [
     "AuthFailure",
     "IncompleteSignature",
     "InvalidAccessKeyId",
@@ -46,6 +46,7 @@ const UNKNOWN: [&str; 11] = [
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "OptInRequired",
+    "RegionDisabledException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -121,6 +122,11 @@ impl Asked<'_> {
         Error::new(kind, System::Aws, format!("cannot {}", self.what)).object(self.resource)
     }
 
+    /// The identity may not make the call, or there is none.
+    pub(super) fn unauthorized(self) -> Error {
+        self.error(ErrorKind::Unauthorized)
+    }
+
     fn failed_to(self, cause: impl Display) -> Error {
         self.error(ErrorKind::Failed).cause(cause)
     }
@@ -133,25 +139,27 @@ impl Asked<'_> {
         let code = code.unwrap_or_default();
         let said = said(code, message, status);
         if DENIED.contains(&code) {
-            return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
-                "grant `{action}` on `{resource}` to the identity that `aws sts get-caller-identity` shows, or use another identity"
-            ));
+            let message = message.unwrap_or_default();
+            return self
+                .unauthorized()
+                .cause(said)
+                .hint(denial::hint(message, action, resource));
         }
         if EXPIRED.contains(&code) {
             return self
-                .error(ErrorKind::Unauthorized)
+                .unauthorized()
                 .cause(said)
                 .hint("renew the AWS credentials, for example with `aws sso login`, and check this machine's clock");
         }
         if UNKNOWN.contains(&code) {
-            return self.error(ErrorKind::Unauthorized).cause(said).hint(
+            return self.unauthorized().cause(said).hint(
                 "check the AWS credentials with `aws sts get-caller-identity`, that the region is enabled for the account, and this machine's clock",
             );
         }
         let busy = BUSY.contains(&code) || status == 429;
         // Services use different codes for a denied call; the status is the same.
         if !busy && (status == 401 || status == 403) {
-            return self.error(ErrorKind::Unauthorized).cause(said).hint(format!(
+            return self.unauthorized().cause(said).hint(format!(
                 "check that the identity that `aws sts get-caller-identity` shows has `{action}` on `{resource}`, and that no service control policy or resource policy denies it"
             ));
         }
@@ -188,46 +196,10 @@ impl Asked<'_> {
         };
         self.failed_to(last).hint(hint).passing(true)
     }
-
-    /// No credentials could be loaded to sign it.
-    pub(super) fn without_credentials(self, error: &CredentialsError) -> Error {
-        let chain = chain(error);
-        let last = chain.last().map(String::as_str).unwrap_or_default();
-        let sso = chain.iter().any(|it| it.to_lowercase().contains("sso"));
-        let unauthorized = self.error(ErrorKind::Unauthorized);
-        match error {
-            _ if sso => unauthorized
-                .cause(format!("the single sign-on session cannot be used: {last}"))
-                .hint("run `aws sso login`, with `--profile` if AWS_PROFILE is set"),
-            _ if chain.iter().any(|it| it.contains("cached Login token") || it.contains("login/cache")) => unauthorized
-                .cause(format!("the session of `aws login` cannot be used: {last}"))
-                .hint("run `aws login`, with `--profile` if AWS_PROFILE is set"),
-            // The SDK for Rust does not support MFA codes (aws-sdk-rust#527).
-            _ if chain.iter().any(|it| it.contains("AssumeRole") || it.contains("AccessDenied")) => unauthorized
-                .cause(format!("the role that the AWS profile names cannot be assumed: {last}"))
-                .hint("if that profile has `mfa_serial`, sign in with the aws CLI and export its credentials: `eval \"$(aws configure export-credentials --format env)\"`, with `--profile` if AWS_PROFILE is set; otherwise add this identity to the role's trust policy"),
-            CredentialsError::CredentialsNotLoaded(_) => self.no_credentials(),
-            CredentialsError::InvalidConfiguration(_) => unauthorized
-                .cause(format!("the AWS configuration cannot be used: {last}"))
-                .hint("correct ~/.aws/config, or name another profile of it with AWS_PROFILE"),
-            _ => unauthorized
-                .cause(format!("the AWS credentials cannot be read: {last}"))
-                .hint("`aws sts get-caller-identity` shows whether they work"),
-        }
-    }
-}
-
-impl Asked<'_> {
-    /// No credentials are configured.
-    pub(super) fn no_credentials(self) -> Error {
-        self.error(ErrorKind::Unauthorized)
-            .cause(NO_CREDENTIALS)
-            .hint("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`; `aws sts get-caller-identity` shows whether they work")
-    }
 }
 
 /// The code and message of AWS, once, shortened and without secrets.
-fn said(code: &str, message: Option<&str>, status: u16) -> String {
+pub(super) fn said(code: &str, message: Option<&str>, status: u16) -> String {
     // For a signature mismatch, AWS returns the signed text, which includes the session token.
     let secret = code.contains("Signature");
     let message = message.filter(|_| !secret).unwrap_or_default();
@@ -249,7 +221,7 @@ fn said(code: &str, message: Option<&str>, status: u16) -> String {
 }
 
 /// The messages of an error and of its sources, outermost first.
-fn chain(error: &dyn std::error::Error) -> Vec<String> {
+pub(super) fn chain(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(Some(error), |it| (**it).source())
         .map(ToString::to_string)
         .collect()
@@ -355,13 +327,28 @@ mod tests {
     }
 
     #[test]
-    fn a_role_behind_mfa_is_told_how() {
-        let said = "User: u is not authorized to perform: sts:AssumeRole (AccessDenied)";
-        let error = ASKED.without_credentials(&CredentialsError::provider_error(said));
-        assert_eq!(error.kind, ErrorKind::Unauthorized);
+    fn a_region_that_the_account_has_not_enabled_is_no_missing_permission() {
+        for code in ["RegionDisabledException", "OptInRequired"] {
+            let error = ASKED.refused(Some(code), Some("no"), 403);
+            assert_eq!(error.kind, ErrorKind::Unauthorized);
+            let hint = error.hint.unwrap();
+            assert!(hint.contains("the region is enabled"), "{code}: {hint}");
+        }
+    }
+
+    #[test]
+    fn what_denies_a_call_is_quoted_to_its_end() {
+        let policy = "arn:aws:organizations::111122223333:policy/o-abcdefghij/service_control_policy/p-abcdefgh";
+        let denied = format!(
+            "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/somebody.with.a.name@dogecompany.example \
+             is not authorized to perform: ec2:AuthorizeSecurityGroupIngress on resource: arn:aws:ec2:ap-northeast-2:111122223333:security-group/sg-0123456789abcdef0 \
+             with an explicit deny in a service control policy: {policy}"
+        );
+        let error = ASKED.refused(Some("UnauthorizedOperation"), Some(&denied), 403);
+        assert!(error.causes[0].ends_with(policy), "{error:?}");
         let hint = error.hint.unwrap();
         assert!(
-            hint.contains("mfa_serial") && hint.contains("export-credentials"),
+            hint.starts_with("a service control policy") && !hint.contains("grant `"),
             "{hint}"
         );
     }

@@ -8,11 +8,13 @@ pub mod auth;
 pub mod buckets;
 pub mod cluster;
 mod cluster_names;
+mod denial;
 pub mod error;
 mod interceptor;
 pub mod network;
 pub mod secret_store;
 pub mod shared_files;
+mod sign_in;
 mod token;
 #[cfg(test)]
 pub(crate) mod wire;

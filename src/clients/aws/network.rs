@@ -220,15 +220,21 @@ impl Aws {
         };
         let pages = request.into_paginator().items().send();
         let interfaces = asked.all(pages.try_collect()).await?;
+        // An interface has one primary private address, and may have further ones.
         let addresses = interfaces.into_iter().flat_map(|it| {
-            let v4 = it.private_ip_address.map(|it| format!("{it}/32"));
+            let further = it.private_ip_addresses.unwrap_or_default().into_iter();
+            let further = further.filter_map(|it| it.private_ip_address);
+            let v4 = it.private_ip_address.into_iter().chain(further);
             let v6 = it.ipv6_addresses.unwrap_or_default().into_iter();
             let v6 = v6
                 .filter_map(|it| it.ipv6_address)
                 .map(|it| format!("{it}/128"));
-            v4.into_iter().chain(v6).collect::<Vec<_>>()
+            v4.map(|it| format!("{it}/32"))
+                .chain(v6)
+                .collect::<Vec<_>>()
         });
-        Ok(addresses.collect())
+        let different: BTreeSet<String> = addresses.collect();
+        Ok(different.into_iter().collect())
     }
 }
 
@@ -368,6 +374,27 @@ mod tests {
         assert_eq!(
             found.unwrap(),
             BTreeMap::from([("sg-1".to_owned(), expected)])
+        );
+    }
+
+    #[tokio::test]
+    async fn every_private_address_of_an_interface_counts() {
+        let address = |it: &str| format!("<privateIpAddress>{it}</privateIpAddress>");
+        let [first, second] = ["10.0.1.4", "10.0.1.5"].map(address);
+        let wire = Wire::new(move |_| {
+            answer(
+                200,
+                format!(
+                    "<DescribeNetworkInterfacesResponse><networkInterfaceSet><item>{first}<privateIpAddressesSet>\
+                     <item>{first}<primary>true</primary></item><item>{second}<primary>false</primary></item></privateIpAddressesSet>\
+                     <ipv6AddressesSet><item><ipv6Address>2001:db8::1</ipv6Address></item></ipv6AddressesSet>\
+                     </item></networkInterfaceSet></DescribeNetworkInterfacesResponse>"
+                ),
+            )
+        });
+        assert_eq!(
+            wire.aws().addresses_in("sg-1").await.unwrap(),
+            ["10.0.1.4/32", "10.0.1.5/32", "2001:db8::1/128"]
         );
     }
 

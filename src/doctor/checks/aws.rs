@@ -10,7 +10,6 @@ use crate::{
         snapshot::{Resource, Snapshot},
     },
     error::ErrorKind,
-    policy::{TRUST_POLICY_LIMIT, TRUST_POLICY_QUOTA},
     profile::{RoleVia, RunnerRole},
     resource::observed::{Observed, Present},
     upgrade::compatibility::{EksSupport, not_known},
@@ -272,11 +271,12 @@ fn association(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 
 fn agent(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     by_association(snapshot)?;
-    if known(&snapshot.at_aws.wiring)?
-        .as_ref()
-        .is_some_and(|it| it.auto_mode)
-    {
-        return Ok(Verdict::skipped("EKS Auto Mode has the agent built in"));
+    let wiring = known(&snapshot.at_aws.wiring)?.as_ref();
+    let auto_mode = wiring.is_some_and(|it| it.auto_mode);
+    if auto_mode && !pod_identity_agent::is_needed(auto_mode, known(&snapshot.nodes)?) {
+        return Ok(Verdict::skipped(
+            "the nodes of EKS Auto Mode have the agent built in",
+        ));
     }
     let cluster = known(&snapshot.at_aws.cluster)?
         .as_deref()
@@ -312,13 +312,15 @@ fn room(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let Some(policy) = wiring.and_then(|it| it.trust_policy.as_ref()) else {
         return Ok(Verdict::skipped("there is no role"));
     };
-    // Longer than the default quota: the account's quota was raised.
-    let quota = if policy.size > TRUST_POLICY_QUOTA {
-        TRUST_POLICY_LIMIT
-    } else {
-        TRUST_POLICY_QUOTA
-    };
     let size = policy.size;
+    let Some(quota) = policy.quota else {
+        let found = format!(
+            "the trust policy of the IAM role `{}` has {size} characters, and how many the account allows is not known",
+            policy.role
+        );
+        let fix = "grant `iam:GetAccountSummary` on `*` to the identity that `aws sts get-caller-identity` shows";
+        return Err(Verdict::not_known(found, fix));
+    };
     Ok(if size + STATEMENT <= quota {
         Verdict::Holds
     } else {

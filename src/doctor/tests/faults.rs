@@ -128,7 +128,11 @@ const FAULTS: &[(&str, Fault)] = &[
     ("pod-identity-association", |it| {
         observe(it, PodIdentityAssociation::KIND, Observed::Absent);
     }),
-    ("pod-identity-agent", |it| it.role_agent = Ok(None)),
+    ("pod-identity-agent", |it| {
+        // Its nodes are not those of Auto Mode.
+        wiring(it).auto_mode = true;
+        it.role_agent = Ok(None);
+    }),
     ("role-policies", |it| {
         observe(it, "iam-role/", differs("managedPolicies[arn]"));
     }),

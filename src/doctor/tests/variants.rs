@@ -107,7 +107,7 @@ pub(super) const VARIANTS: &[Fault] = &[
         if let Some(wiring) = it.at_aws.wiring.as_mut().unwrap()
             && let Some(policy) = wiring.trust_policy.as_mut()
         {
-            policy.size = 3000;
+            (policy.size, policy.quota) = (3000, Some(4096));
         }
     },
     // A token that was issued at the second try.

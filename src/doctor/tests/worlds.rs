@@ -95,6 +95,7 @@ fn at_aws() -> AtAws {
             trust_policy: Some(TrustPolicy {
                 role: "actions-runner-role".into(),
                 size: 400,
+                quota: Some(2048),
             }),
         })),
     }

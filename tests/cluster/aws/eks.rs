@@ -179,8 +179,18 @@ fn the_credentials(cluster: &Cluster, profile: &Path) {
     let authenticator = cluster.world().authenticator().unwrap();
     authenticator.set_access_entries(&[]);
     let stranger = cluster.up(profile, &[]);
+    let fault = described(cluster, |it| {
+        let kubernetes = cluster.world().proxy(System::Kubernetes).unwrap();
+        it["endpoint"] = kubernetes.url().into();
+        it["certificateAuthority"]["data"] = cluster.certificate_authority().into();
+        it["accessConfig"]["authenticationMode"] = "CONFIG_MAP".into();
+    });
+    let unmapped = cluster.up(profile, &[]);
+    let proxy = cluster.world().proxy(System::Aws).unwrap();
+    assert!(proxy.remove_fault(fault));
     authenticator.set_access_entries(&[ADMINISTRATOR]);
     assert_snapshot!("eks_no_access_entry", fails(&stranger, 4, "kubernetes"));
+    assert_snapshot!("eks_not_in_aws_auth", fails(&unmapped, 4, "kubernetes"));
 }
 
 /// A home in which somebody has been signed in until yesterday.

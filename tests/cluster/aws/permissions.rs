@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arcctl_sandbox::{cloud::ACCOUNT, cloud::rules::Rules};
+use arcctl_sandbox::cloud::{
+    ACCOUNT,
+    rules::{Ceiling, Rules},
+};
 use aws_sdk_ssm::types::ParameterType;
 use serde_json::{Value, json};
 
@@ -143,6 +146,59 @@ fn each_policy_is_enough_and_nothing_of_it_is_left_unused() {
     assert_eq!(account.clients(&issuer), ["somebody-else"]);
     assert_eq!(account.trust(ROLE)["Statement"], json!(foreign(1)));
     assert_eq!(account.bucket_policy("runners.example"), bucket);
+    cluster.finish();
+}
+
+/// What is denied, and the hint of the error.
+#[track_caller]
+fn denied(ended: &Ended) -> (String, String) {
+    let error = &ended.expect(4)["error"];
+    (
+        error["message"].to_string(),
+        error["hint"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_denial_names_the_permission_and_the_kind_of_policy() {
+    let (cluster, account) = sandbox();
+    account.make_policy("boundary");
+    let bounded = format!("    permissionsBoundary: {BOUNDARY}\n");
+    let file = with(&cluster, "denied", "podIdentity", &bounded, &[]);
+    let rules = cluster.world().aws_rules().unwrap();
+
+    // The call has its own permission, and lacks one that it needs beside it.
+    let [mut daily, _] = documented(&cluster);
+    let statements = daily["Statement"].as_array_mut().unwrap();
+    statements.retain(|it| it["Sid"] != "RoleOfPodIdentity");
+    rules.allow_only(&daily);
+    let (_, hint) = denied(&cluster.up(&file, &[]));
+    let lacks = format!("grant `iam:PassRole` on `arn:aws:iam::{ACCOUNT}:role/{ROLE}` to");
+    assert!(hint.starts_with(&lacks), "{hint}");
+
+    // Whoever may do everything is denied it by the organization, or by a boundary.
+    let but = |action: &str| {
+        json!({"Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": action, "Resource": "*"},
+        ]})
+    };
+    for (ceiling, what) in [
+        (Ceiling::ServiceControlPolicy, "a service control policy"),
+        (Ceiling::PermissionsBoundary, "the permissions boundary"),
+    ] {
+        rules.allow_all();
+        rules.cap(ceiling, &but("eks:CreatePodIdentityAssociation"));
+        let (message, hint) = denied(&cluster.up(&file, &[]));
+        assert!(message.contains("with an explicit deny in"), "{message}");
+        assert!(
+            hint.starts_with(what) && !hint.contains("grant `"),
+            "{hint}"
+        );
+    }
+    rules.allow_all();
+    fine(&cluster.up(&file, &[]));
     cluster.finish();
 }
 

@@ -3,8 +3,10 @@
 //!
 //! Each rule is in one place and names its source: [`text`] (characters and lengths), [`document`] (policies), [`network`]
 //! (rules of security groups), [`late`] (eventual consistency, and conflicts), [`principals`], [`places`] (regions of
-//! buckets, managed instances), [`permissions`] (permissions of an identity).
+//! buckets, managed instances), [`permissions`] (permissions of an identity), [`attached`] (names of roles, and the policies
+//! that they can have).
 
+mod attached;
 mod call;
 mod document;
 mod late;
@@ -18,7 +20,6 @@ mod text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
 use http::request::Parts;
 use serde_json::Value;
 
@@ -33,7 +34,11 @@ use super::{
 };
 use crate::query::{percent_decode, percent_encode};
 
-pub use self::{call::OWNER, permissions::allows, places::Told};
+pub use self::{
+    call::OWNER,
+    permissions::{Ceiling, allows},
+    places::Told,
+};
 
 /// How long IAM may show what was there before a write.
 pub const WINDOW: Duration = Duration::from_secs(10);
@@ -113,6 +118,11 @@ impl Rules {
         self.state().permissions.limit(Some(policy));
     }
 
+    /// From now on whoever is not the owner may not do what `policy`, of this kind, does not allow.
+    pub fn cap(&self, ceiling: Ceiling, policy: &Value) {
+        self.state().permissions.cap(ceiling, policy);
+    }
+
     /// Everybody may do everything again.
     pub fn allow_all(&self) {
         self.state().permissions.limit(None);
@@ -151,11 +161,7 @@ impl Rules {
     }
 
     /// Refuses a call, or answers it with what was there before.
-    async fn judge(
-        &self,
-        call: &mut Call,
-        moto: &Api,
-    ) -> std::result::Result<Option<late::Reading>, Refusal> {
+    async fn judge(&self, call: &mut Call, moto: &Api) -> Result<Option<late::Reading>, Refusal> {
         self.permitted(call, moto).await?;
         let refused = {
             let mut state = self.state();
@@ -182,11 +188,13 @@ impl Rules {
             return Err(refusal);
         }
         self.document(call, moto).await?;
-        if call.action == "AttachRolePolicy" {
-            attachable(call, moto).await?;
+        match call.action.as_str() {
+            "AttachRolePolicy" => attached::attachable(call, moto).await?,
+            "CreateRole" => attached::unique(call, moto).await?,
+            _ => {}
         }
         if let Some(boundary) = call.argument("PermissionsBoundary") {
-            bounding(boundary, moto).await?;
+            attached::bounding(boundary, moto).await?;
         }
         if network::concerns(call) {
             network::judge(call, moto).await?;
@@ -195,7 +203,7 @@ impl Rules {
     }
 
     /// Refuses what the identity may not do.
-    async fn permitted(&self, call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
+    async fn permitted(&self, call: &Call, moto: &Api) -> Result<(), Refusal> {
         if call.is_owner() || !self.state().permissions.is_limited() {
             return Ok(());
         }
@@ -214,7 +222,7 @@ impl Rules {
     }
 
     /// Refuses a policy document that AWS would not take.
-    async fn document(&self, call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
+    async fn document(&self, call: &Call, moto: &Api) -> Result<(), Refusal> {
         let Some((kind, text)) = document::written(call) else {
             return Ok(());
         };
@@ -361,38 +369,4 @@ async fn others(call: &Call, moto: &Api) -> usize {
         sum += document.map_or(0, |it| document::size(&percent_decode(&it)));
     }
     sum
-}
-
-/// A role has ten managed policies at most (IAM user guide, quotas).
-async fn attachable(call: &Call, moto: &Api) -> std::result::Result<(), Refusal> {
-    let role = call.argument("RoleName").unwrap_or_default();
-    let listed: Result<String> = moto
-        .iam("ListAttachedRolePolicies", &[("RoleName", role)])
-        .await;
-    let listed: Vec<String> = texts(&listed.unwrap_or_default(), "PolicyArn").collect();
-    let own = call.argument("PolicyArn").unwrap_or_default();
-    if listed.len() < document::ATTACHED || listed.iter().any(|it| it == own) {
-        return Ok(());
-    }
-    let said = format!(
-        "Cannot exceed quota for PoliciesPerRole: {}",
-        document::ATTACHED
-    );
-    Err(Refusal::new(409, "LimitExceeded", said))
-}
-
-/// A permissions boundary must be there; moto looks at its form only. What AWS itself makes, moto does not have (IAM API
-/// reference, `CreateRole`: `NoSuchEntity`; its words: openshift/rosa's tests).
-async fn bounding(boundary: &str, moto: &Api) -> std::result::Result<(), Refusal> {
-    let of_aws = boundary.starts_with("arn:aws:iam::aws:");
-    if of_aws
-        || moto
-            .iam("GetPolicy", &[("PolicyArn", boundary)])
-            .await
-            .is_ok()
-    {
-        return Ok(());
-    }
-    let said = format!("Scope ARN: {boundary} does not exist or is not attachable.");
-    Err(Refusal::new(404, "NoSuchEntity", said))
 }

@@ -145,6 +145,17 @@ impl Login {
     pub fn unknown(&self) -> String {
         let (name, region) = (&self.cluster.name, &self.cluster.region);
         let principal = self.caller.principal();
+        if !self.cluster.access_entries {
+            // Source: EKS user guide, "Grant IAM users access to Kubernetes with a ConfigMap": the ARN of a role has no path there.
+            let kind = if self.caller.role().is_some() {
+                "mapRoles"
+            } else {
+                "mapUsers"
+            };
+            return format!(
+                "EKS cluster `{name}` has no access entries (authentication mode CONFIG_MAP), and `{principal}` is not in its ConfigMap `aws-auth`: have its administrator add it under `{kind}` with `kubectl -n kube-system edit configmap aws-auth` (a role's ARN without its path), or allow access entries too, for good, with `aws eks update-cluster-config --region {region} --name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`, or use another AWS_PROFILE"
+            );
+        }
         // The ARN of a session lacks the path of its role, and roles of IAM Identity Center always have a path.
         let path = self.caller.role().map_or_else(String::new, |role| {
             format!(" (its whole ARN, with a path if it has one, is in `aws iam get-role --role-name {role} --query Role.Arn`)")

@@ -50,6 +50,11 @@ struct Clocked {
 }
 
 async fn login(provider: Provider) -> Clocked {
+    login_as(provider, "arn:aws:iam::111122223333:user/me", true).await
+}
+
+/// `access_entries`: whether the cluster has them.
+async fn login_as(provider: Provider, arn: &str, access_entries: bool) -> Clocked {
     let cluster = EksCluster {
         name: "runners".into(),
         region: "ap-northeast-2".into(),
@@ -64,11 +69,12 @@ async fn login(provider: Provider) -> Clocked {
         vpc: None,
         reach: Reach::Private,
         auto_mode: false,
+        access_entries,
         ipv6: false,
     };
     let caller = Caller {
         account: "111122223333".into(),
-        arn: "arn:aws:iam::111122223333:user/me".into(),
+        arn: arn.into(),
     };
     let minutes = Arc::new(AtomicU64::new(0));
     let now = Arc::clone(&minutes);
@@ -130,6 +136,23 @@ async fn a_session_that_expired_ends_the_run_when_the_token_does() {
     let error = clocked.at(13).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unauthorized);
     assert!(error.hint.unwrap().contains("aws sso login"));
+}
+
+/// EKS refuses `create-access-entry` for a cluster of the mode `CONFIG_MAP` (EKS user guide, "Change authentication mode to
+/// use access entries").
+#[tokio::test]
+async fn how_an_unknown_identity_gets_in_depends_on_the_cluster() {
+    let user = "arn:aws:iam::111122223333:user/me";
+    let role = "arn:aws:sts::111122223333:assumed-role/ops/me";
+    for (arn, entries, words, other) in [
+        (user, true, "create-access-entry", "aws-auth"),
+        (user, false, "under `mapUsers`", "create-access-entry"),
+        (role, false, "under `mapRoles`", "create-access-entry"),
+    ] {
+        let clocked = login_as(Provider::default(), arn, entries).await;
+        let hint = clocked.login.unknown();
+        assert!(hint.contains(words) && !hint.contains(other), "{hint}");
+    }
 }
 
 #[tokio::test]

@@ -15,12 +15,16 @@ use crate::{
     resource::{
         aws::{
             ALREADY_EXISTS, MANAGED_BY, NO_SUCH_ENTITY, PROFILE, SID,
-            consistency::{Verdict, Writes, failed_at_what_is_there},
+            consistency::{Verdict, Writes, failed, failed_at_what_is_there},
             not_yet,
         },
         observed::{Observed, Ownership, Present, Readiness},
     },
 };
+
+/// IAM's error code for an issuer that it cannot reach: it fetches the thumbprint of the issuer's certificate itself. Source: IAM
+/// API reference, `CreateOpenIDConnectProvider`. The issuer of a new cluster may not answer yet.
+const NO_ISSUER: &str = "OpenIdIdpCommunicationError";
 
 /// The key prefix of tags for the client STS that arcctl added to another tool's provider.
 pub(super) const CLIENT_TAG: &str = "arcctl.dev/client/";
@@ -127,12 +131,13 @@ impl OidcProvider {
             Ok(_) => Ok(()),
             // Another run created it first, or IAM showed it late.
             Err(error) if error.code() == Some(ALREADY_EXISTS) => Ok(()),
-            Err(error) => Err(self
-                .asked(
+            Err(error) => {
+                let asked = self.asked(
                     "create the IAM OIDC provider of the cluster",
                     "iam:CreateOpenIDConnectProvider",
-                )
-                .failed(&error)),
+                );
+                Err(failed(asked, &error, error.code() == Some(NO_ISSUER)))
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The EKS Pod Identity association of the role with a service account.
 //!
 //! EKS allows one association per service account, and shows and uses a new one late: a dry run of a pod checks
-//! whether it works.
+//! whether it works. A policy in it reduces what the role gives, and EKS documents no way to take it out again (EKS API reference,
+//! `UpdatePodIdentityAssociation`).
 
 use std::collections::HashMap;
 
@@ -60,15 +61,10 @@ impl PodIdentityAssociation {
             .cluster_name(&self.cluster)
             .namespace(&self.namespace)
             .service_account(&self.service_account);
-        let list = list.send().await.map_err(|error| {
-            self.asked(&what, "eks:ListPodIdentityAssociations")
-                .failed(&error)
-        })?;
-        let Some(id) = list
-            .associations()
-            .iter()
-            .find_map(|it| it.association_id())
-        else {
+        let asked = self.asked(&what, "eks:ListPodIdentityAssociations");
+        let pages = list.into_paginator().items().send();
+        let found = asked.all(pages.try_collect()).await?;
+        let Some(id) = found.iter().find_map(|it| it.association_id()) else {
             return Ok(None);
         };
         let what = format!("read {}", self.words());
@@ -120,7 +116,18 @@ impl PodIdentityAssociation {
             from: json!(it),
             to: json!(null),
         });
-        role.into_iter().chain(tags).chain(target).collect()
+        let policy = policy_of(live).map(|it| Difference {
+            path: "policy".into(),
+            from: json!(it),
+            to: json!(null),
+        });
+        let all = role.into_iter().chain(tags).chain(target);
+        all.chain(policy).collect()
+    }
+
+    /// Whether arcctl can change it.
+    fn is_changeable(&self, live: &Live) -> bool {
+        self.is_ours(live) && policy_of(live).is_none()
     }
 
     /// Compares it, and checks whether new pods get the role.
@@ -139,8 +146,8 @@ impl PodIdentityAssociation {
         let (Some(live), Some(differences)) = (live, differences) else {
             return Ok(Observed::Absent);
         };
-        if !as_wanted && !self.is_ours(&live) {
-            return Err(self.somebody_else_s(&live, &differences));
+        if !as_wanted && !self.is_changeable(&live) {
+            return Err(self.refused(&live, &differences));
         }
         let readiness = if as_wanted {
             self.readiness(kube).await
@@ -154,25 +161,36 @@ impl PodIdentityAssociation {
         }))
     }
 
-    fn somebody_else_s(&self, live: &Live, differences: &[Difference]) -> Error {
+    /// arcctl does not change it: another tool made it, or put a policy into it.
+    fn refused(&self, live: &Live, differences: &[Difference]) -> Error {
         let (cluster, id) = (&self.cluster, live.association_id().unwrap_or_default());
         let found: Vec<String> = differences
             .iter()
             .map(|it| format!("its `{}` is {} instead of {}", it.path, it.from, it.to))
             .collect();
+        let delete = format!(
+            "`aws eks delete-pod-identity-association --cluster-name {cluster} --association-id {id}`"
+        );
+        let (what, hint) = if self.is_ours(live) {
+            let hint = format!("delete it, and the next `arcctl up` makes it again: {delete}");
+            ("has a policy that arcctl did not write", hint)
+        } else {
+            let hint = format!(
+                "name another account under aws.podIdentity.serviceAccount, or delete it: {delete}"
+            );
+            (
+                "was not made by arcctl, and is not as the profile says",
+                hint,
+            )
+        };
         Error::new(
             ErrorKind::Refused,
             System::Aws,
-            format!(
-                "{} was not made by arcctl, and is not as the profile says",
-                self.words()
-            ),
+            format!("{} {what}", self.words()),
         )
         .object(live.association_arn().unwrap_or_default())
         .cause(found.join("; "))
-        .hint(format!(
-            "name another account under aws.podIdentity.serviceAccount, or delete it: `aws eks delete-pod-identity-association --cluster-name {cluster} --association-id {id}`"
-        ))
+        .hint(hint)
     }
 
     /// Whether EKS adds the role to a pod in a dry run. If a policy rejects that pod, the check is left to the
@@ -209,8 +227,8 @@ impl PodIdentityAssociation {
             if differences.is_empty() {
                 return Ok(());
             }
-            if !self.is_ours(live) {
-                return Err(self.somebody_else_s(live, &differences));
+            if !self.is_changeable(live) {
+                return Err(self.refused(live, &differences));
             }
         }
         writes.record(&self.words());
@@ -318,6 +336,11 @@ impl PodIdentityAssociation {
                 .failed(&error)),
         }
     }
+}
+
+/// The policy in an association.
+fn policy_of(live: &Live) -> Option<&str> {
+    live.policy().filter(|it| !it.is_empty())
 }
 
 /// Whether EKS reports a missing role: EKS can see a role later than IAM.

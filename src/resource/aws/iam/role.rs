@@ -26,6 +26,10 @@ use crate::{
     units::aws_limits::{ROLE_DESCRIPTION, ROLE_NAME, SID, TAG},
 };
 
+/// IAM says that a role of this name exists, and does not return it. Names that differ only in upper and lower case are one name
+/// to IAM: IAM user guide, quotas ("IAM name requirements").
+const CREATED_BEFORE: &str = "a role of this name is there already; if it does not appear, its name has other capital letters, which IAM does not tell apart: `aws iam list-roles` shows it, and `role` in the profile must be spelled like it";
+
 impl IamRole {
     pub(crate) fn trust_policy<'a>(&'a self, aws: &'a Aws) -> TrustPolicy<'a> {
         TrustPolicy {
@@ -248,7 +252,7 @@ impl IamRole {
             // Another run created it first, or IAM shows it late: the next read that returns it merges.
             Err(error) if error.code() == Some(ALREADY_EXISTS) => {
                 writes.record(&self.name);
-                Err(self.unseen("it is there already"))
+                Err(self.unseen(CREATED_BEFORE))
             }
             Err(error) => Err(self
                 .asked(

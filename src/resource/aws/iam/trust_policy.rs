@@ -172,7 +172,8 @@ impl TrustPolicy<'_> {
         })
     }
 
-    async fn quota(&self) -> Result<usize> {
+    /// How many characters the account allows.
+    pub(crate) async fn quota(&self) -> Result<usize> {
         let known = self.account_quota("AssumeRolePolicySizeQuota").await?;
         Ok(known.unwrap_or(TRUST_POLICY_QUOTA))
     }

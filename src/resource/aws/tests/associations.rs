@@ -105,6 +105,59 @@ async fn what_differs_in_an_association_of_others_is_named() {
     }
 }
 
+/// EKS refuses session tags beside a policy: arcctl would try it in vain.
+#[tokio::test]
+async fn a_policy_that_others_put_into_arcctl_s_own_is_named() {
+    let more = json!({
+        "policy": "{}", "disableSessionTags": true, "tags": {"arcctl.dev/sid": association().sid},
+    });
+    let wire = eks(Some(live(&more)), "");
+    let error = association().apply(&wire.aws(), &Writes::default()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    let cause = error.causes.join(" ");
+    assert!(
+        cause.contains("its `policy` is \"{}\" instead of null"),
+        "{cause}"
+    );
+    assert!(
+        error
+            .message
+            .ends_with("has a policy that arcctl did not write"),
+        "{error:?}"
+    );
+    let hint = error.hint.unwrap();
+    assert!(hint.contains("--association-id a-1"), "{hint}");
+    assert!(!wire.asked().iter().any(|it| it.starts_with("Update")));
+}
+
+#[tokio::test]
+async fn an_association_on_a_later_page_is_found() {
+    let wire = Wire::new(|request| match operation(request).as_str() {
+        "ListPodIdentityAssociations" if request.uri().contains("nextToken=second") => answer(
+            200,
+            json!({"associations": [{"associationId": "a-1"}]}).to_string(),
+        ),
+        "ListPodIdentityAssociations" => answer(
+            200,
+            json!({"associations": [], "nextToken": "second"}).to_string(),
+        ),
+        _ => answer(200, json!({"association": live(&json!({}))}).to_string()),
+    });
+    association()
+        .apply(&wire.aws(), &Writes::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        wire.asked(),
+        [
+            "ListPodIdentityAssociations",
+            "ListPodIdentityAssociations",
+            "DescribePodIdentityAssociation"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn one_of_others_that_gives_the_role_is_used() {
     let wire = eks(Some(live(&json!({}))), "");

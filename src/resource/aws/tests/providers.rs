@@ -12,7 +12,7 @@ use super::{
     samples::{CLIENT, SID, provider},
 };
 use crate::{
-    clients::aws::wire::{Wire, field, of_iam, operation},
+    clients::aws::wire::{Wire, field, of_iam, operation, refused_by_iam},
     resource::{
         aws::consistency::Writes,
         deletion::Removal,
@@ -73,6 +73,21 @@ async fn a_shared_provider_gets_sts_beside_its_other_clients() {
         *clients.lock().unwrap(),
         ["somebody-else", "sts.amazonaws.com"]
     );
+}
+
+#[tokio::test]
+async fn an_issuer_that_iam_cannot_reach_yet_is_asked_again() {
+    for (code, passes) in [
+        ("OpenIdIdpCommunicationError", true),
+        ("InvalidInput", false),
+    ] {
+        let wire = Wire::new(move |request| match operation(request).as_str() {
+            "GetOpenIDConnectProvider" => refused_by_iam(404, "NoSuchEntity", "no"),
+            _ => refused_by_iam(400, code, "no"),
+        });
+        let applied = provider().apply(&wire.aws(), &Writes::default()).await;
+        assert_eq!(applied.unwrap_err().passing, passes, "{code}");
+    }
 }
 
 /// The tags for a client that arcctl added for another profile, and for a provider that it created for one.

@@ -107,6 +107,23 @@ async fn a_role_that_is_to_be_made_is_checked_before() {
 }
 
 #[tokio::test]
+async fn a_name_that_differs_in_capitals_is_told() {
+    let wire = Wire::new(|request| match operation(request).as_str() {
+        "GetRole" => refused_by_iam(404, "NoSuchEntity", "The role with name r cannot be found."),
+        _ => refused_by_iam(
+            409,
+            "EntityAlreadyExists",
+            "Role with name r already exists.",
+        ),
+    });
+    let applied = role().apply(&wire.aws(), &Writes::default()).await;
+    let error = applied.unwrap_err();
+    // It may also be a role that IAM shows late.
+    assert!(error.passing, "{error:?}");
+    assert!(error.causes[0].contains("capital letters"), "{error:?}");
+}
+
+#[tokio::test]
 async fn so_is_another_boundary_of_a_role_that_arcctl_made() {
     const MADE: &str = super::samples::MADE;
     let error = refused(&iam(Some(MADE)), &bounded(POLICY)).await;

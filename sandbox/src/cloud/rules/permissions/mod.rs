@@ -1,7 +1,8 @@
 //! The permissions of an identity: evaluates its policy for each call as AWS does.
 //!
-//! Source: IAM user guide, "Policy evaluation logic", and the service authorization reference for actions, resources and
-//! condition keys. Pure, but for [`requests`], which reads the owners of resources from moto.
+//! Source: IAM user guide, "Policy evaluation logic" and "Troubleshoot access denied error messages" (which name one kind of
+//! policy), and the service authorization reference for actions, resources and condition keys. Pure, but for [`requests`],
+//! which reads the owners of resources from moto.
 
 mod condition;
 mod requests;
@@ -13,10 +14,52 @@ use serde_json::Value;
 pub(super) use self::requests::{Request, requests};
 use super::{call::Call, document::statements, refusal::Refusal};
 
+/// A kind of policy that limits an identity beside its own policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// Of the AWS organization.
+    ServiceControlPolicy,
+    /// Of the identity itself.
+    PermissionsBoundary,
+}
+
+impl Ceiling {
+    /// AWS's reason for a request that `policy`, of this kind, does not allow. A service control policy is always said to
+    /// deny explicitly.
+    fn denies(self, policy: &Value, request: &Request) -> Option<String> {
+        let action = &request.action;
+        match (decided(policy, request), self) {
+            (Decision::Allowed(..), _) => None,
+            (_, Self::ServiceControlPolicy) => Some(
+                "with an explicit deny in a service control policy: \
+                 arn:aws:organizations::210987654321:policy/o-sandbox/service_control_policy/p-sandbox"
+                    .into(),
+            ),
+            (Decision::Denied, Self::PermissionsBoundary) => {
+                Some("with an explicit deny in a permissions boundary".into())
+            }
+            (Decision::NotAllowed, Self::PermissionsBoundary) => Some(format!(
+                "because no permissions boundary allows the {action} action"
+            )),
+        }
+    }
+}
+
+/// What a policy says of a request.
+enum Decision {
+    /// The statement and the action in it that allow it.
+    Allowed(String, String),
+    /// A statement denies it.
+    Denied,
+    /// Nothing allows it.
+    NotAllowed,
+}
+
 /// What may be done; everything without a policy.
 #[derive(Debug, Default)]
 pub(super) struct Permissions {
     policy: Option<Value>,
+    ceilings: Vec<(Ceiling, Value)>,
     /// Of each policy, as its text, the `Sid`s and actions that were used.
     used: BTreeMap<String, BTreeSet<(String, String)>>,
 }
@@ -25,10 +68,16 @@ impl Permissions {
     /// Only what `policy` allows may be done from now on; everything without one.
     pub(super) fn limit(&mut self, policy: Option<&Value>) {
         self.policy = policy.cloned();
+        self.ceilings.clear();
+    }
+
+    /// What `policy` does not allow may not be done, whatever the identity's own policy says.
+    pub(super) fn cap(&mut self, ceiling: Ceiling, policy: &Value) {
+        self.ceilings.push((ceiling, policy.clone()));
     }
 
     pub(super) fn is_limited(&self) -> bool {
-        self.policy.is_some()
+        self.policy.is_some() || !self.ceilings.is_empty()
     }
 
     /// What `policy` allows and nobody has ever used by it.
@@ -46,15 +95,28 @@ impl Permissions {
 
     /// The refusal of a call of which one request is not allowed.
     pub(super) fn denied(&mut self, call: &Call, requests: &[Request]) -> Option<Refusal> {
-        let policy = self.policy.clone()?;
         for request in requests {
-            match decided(&policy, request) {
-                Some(used) => {
-                    let all = self.used.entry(policy.to_string()).or_default();
-                    all.insert(used);
-                }
-                None => return Some(refusal(call, request)),
+            let mut above = self.ceilings.iter();
+            let above = above.find_map(|(ceiling, policy)| ceiling.denies(policy, request));
+            if let Some(because) = above {
+                return Some(refusal(call, request, &because));
             }
+            let Some(policy) = &self.policy else {
+                continue;
+            };
+            let because = match decided(policy, request) {
+                Decision::Allowed(sid, action) => {
+                    let all = self.used.entry(policy.to_string()).or_default();
+                    all.insert((sid, action));
+                    continue;
+                }
+                Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
+                Decision::NotAllowed => {
+                    let action = &request.action;
+                    format!("because no identity-based policy allows the {action} action")
+                }
+            };
+            return Some(refusal(call, request, &because));
         }
         None
     }
@@ -70,10 +132,10 @@ pub fn allows(policy: &Value, action: &str, resource: &str, context: &[(&str, &s
         resource: resource.to_owned(),
         context: known.collect(),
     };
-    decided(policy, &request).is_some()
+    matches!(decided(policy, &request), Decision::Allowed(..))
 }
 
-fn refusal(call: &Call, request: &Request) -> Refusal {
+fn refusal(call: &Call, request: &Request, because: &str) -> Refusal {
     let Request {
         action, resource, ..
     } = request;
@@ -84,14 +146,20 @@ fn refusal(call: &Call, request: &Request) -> Refusal {
         _ => (403, "AccessDenied"),
     };
     let said = format!(
-        "User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: {action} on resource: {resource} \
-         because no identity-based policy allows the {action} action"
+        "User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: {action} on resource: {resource} {because}"
     );
+    let said = if call.service == "ec2" {
+        format!(
+            "You are not authorized to perform this operation. {said}. Encoded authorization failure message: c2FuZGJveA"
+        )
+    } else {
+        said
+    };
     Refusal::new(status, code, said)
 }
 
-/// The statement and the action in it that allow a request; none where nothing does, or something denies it.
-fn decided(policy: &Value, request: &Request) -> Option<(String, String)> {
+/// What `policy` says of a request: a denial wins.
+fn decided(policy: &Value, request: &Request) -> Decision {
     let mut allowed = None;
     for statement in statements(policy) {
         let actions = list(&statement["Action"]);
@@ -107,12 +175,14 @@ fn decided(policy: &Value, request: &Request) -> Option<(String, String)> {
             continue;
         }
         if statement["Effect"] == "Deny" {
-            return None;
+            return Decision::Denied;
         }
         let sid = statement["Sid"].as_str().unwrap_or_default();
         allowed.get_or_insert((sid.to_owned(), action.clone()));
     }
-    allowed
+    allowed.map_or(Decision::NotAllowed, |(sid, action)| {
+        Decision::Allowed(sid, action)
+    })
 }
 
 /// One text or a list of them.
@@ -229,5 +299,51 @@ mod tests {
                 ("C".to_owned(), "s3:Delete*".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_refusal_names_the_kind_of_policy() {
+        let policy = |effect: &str, action: &str| {
+            json!({"Statement": [
+                {"Effect": "Allow", "Action": "iam:Get*", "Resource": "*"},
+                {"Effect": effect, "Action": action, "Resource": "*"},
+            ]})
+        };
+        let own = policy("Deny", "iam:GetUser");
+        let organization = policy("Allow", "s3:*");
+        let boundary = policy("Deny", "iam:GetPolicy");
+        let mut permissions = Permissions::default();
+        permissions.limit(Some(&own));
+        permissions.cap(Ceiling::ServiceControlPolicy, &organization);
+        permissions.cap(Ceiling::PermissionsBoundary, &boundary);
+        let call = Call::default();
+        for (action, because) in [
+            (
+                "ec2:RunInstances",
+                "with an explicit deny in a service control policy: arn:aws:organizations::",
+            ),
+            (
+                "iam:GetPolicy",
+                "with an explicit deny in a permissions boundary",
+            ),
+            (
+                "s3:GetObject",
+                "because no permissions boundary allows the s3:GetObject action",
+            ),
+            (
+                "iam:GetUser",
+                "with an explicit deny in an identity-based policy",
+            ),
+        ] {
+            let refused = permissions.denied(&call, &[request(action, "*", &[])]);
+            let said = refused.unwrap().message;
+            assert!(said.contains(because), "{said}");
+        }
+        assert_eq!(
+            permissions.denied(&call, &[request("iam:GetRole", "*", &[])]),
+            None
+        );
+        permissions.limit(None);
+        assert!(!permissions.is_limited());
     }
 }
