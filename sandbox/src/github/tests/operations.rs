@@ -137,13 +137,19 @@ async fn groups_are_listed_by_who_may_use_them() {
         .await
         .json();
     assert_eq!(list["organizations"][0]["login"], "other");
+    // What the enterprise shares with the organization is listed there too.
     let path = format!("{ORGANIZATION}/runner-groups");
-    let visible = get(
-        &github,
-        &format!("{path}?visible_to_repository=dogecompany/other"),
-    )
-    .await;
-    assert_eq!(names(&visible), ["Default"]);
+    let shared = get(&github, &path).await.json();
+    let inherited = |index: usize| &shared["runner_groups"][index]["inherited"];
+    assert_eq!((inherited(0), inherited(1)), (&json!(true), &json!(false)));
+    let (two, three) = (
+        &["Default", "Default"][..],
+        &["Default", "Default", "big"][..],
+    );
+    for (repository, expected) in [("app", three), ("other", two), ("dogecompany/app", two)] {
+        let query = format!("{path}?visible_to_repository={repository}");
+        assert_eq!(names(&get(&github, &query).await), expected);
+    }
     let list = get(&github, &format!("{path}/{big}/repositories"))
         .await
         .json();
