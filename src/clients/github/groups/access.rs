@@ -36,10 +36,10 @@ impl GitHub {
             return Ok(GroupAccess::Admitted);
         }
         let groups = self.runner_groups(scope).await?;
-        let Some(group) = groups.iter().find(|it| it.is_named(name)) else {
+        let Some(group) = groups::named(&groups, name) else {
             return Ok(GroupAccess::NoGroup);
         };
-        if !repository.private && !group.allows_public_repositories {
+        if !repository.private && !group.takes_public() {
             return Ok(GroupAccess::Public);
         }
         if group.visibility != "selected" {
