@@ -1,7 +1,7 @@
 //! The three levels, on a GitHub Enterprise Server and on github.com: each state of a token, and its message.
 
 use arcctl::profile::Scope;
-use arcctl_sandbox::github::{self as sandbox, Mode, RateLimit, Token};
+use arcctl_sandbox::github::{self as sandbox, Mode, Owner, RateLimit, Token};
 
 use super::*;
 
@@ -176,6 +176,18 @@ async fn a_token_that_owns_nothing_but_sees_the_organization_is_told_apart() {
         &told(&result),
     );
     table.compare("visible");
+}
+
+#[tokio::test]
+async fn organizations_that_single_sign_on_hides_are_counted() {
+    let github = stand_in(Mode::Cloud).await;
+    github.add_owner(Owner::organization("other"));
+    let value = github.add_token(administrator().without_single_sign_on("other"));
+    let client = client(server(&github, &Mode::Cloud), token(&value));
+    let identity = client.identity().await.unwrap();
+    assert_eq!(identity.organizations.unwrap(), ["dogecompany"]);
+    assert_eq!(identity.left_out, 1);
+    assert_eq!(github.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
