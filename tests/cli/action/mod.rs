@@ -318,6 +318,18 @@ fn a_release_that_is_not_there_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_login_page_in_the_place_of_a_release_is_told_as_that() {
+    let (server, _) = release(PROGRAM);
+    let sums = format!("/releases/v{VERSION}/SHA256SUMS");
+    let page = b"<html>Sign in to your account</html>\n".to_vec();
+    server.state().files.insert(sums, page);
+    let runner = prepared(Runner::new("push"), &server).with("command", "install");
+    let log = runner.run().failure();
+    assert!(log.contains("may be a login page"), "{log}");
+    assert!(log.contains("set the input `releases`"), "{log}");
+}
+
+#[test]
 fn what_is_in_the_tool_cache_is_not_downloaded_again() {
     let (server, sum) = release(PROGRAM);
     let runner = prepared(Runner::new("push"), &server).with("command", "install");
