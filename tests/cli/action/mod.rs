@@ -222,6 +222,17 @@ fn a_pull_request_from_a_fork_has_its_plan_in_the_summary_only() {
 }
 
 #[test]
+fn a_pull_request_of_dependabot_gets_no_secrets_and_is_planned_offline() {
+    let (server, _) = release(PROGRAM);
+    let mut runner = prepared(Runner::on_pull_request("o/r"), &server);
+    let actor = "dependabot[bot]".to_owned();
+    runner.github.insert("actor".into(), actor);
+    let done = runner.run().ok();
+    assert!(done.summary.contains("Only the profile was checked"));
+    assert_eq!(server.comments().len(), 1, "with the right to comment");
+}
+
+#[test]
 fn a_merge_is_applied_and_then_checked() {
     let (server, _) = release(PROGRAM);
     let runner = prepared(Runner::new("push"), &server).with("timeout", "5m");
