@@ -171,6 +171,32 @@ async fn groups_are_listed_by_who_may_use_them() {
 }
 
 #[tokio::test]
+async fn a_group_for_other_workflows_takes_no_job() {
+    let options = Options {
+        assignment: Duration::ZERO,
+        ..Options::default()
+    };
+    let github = GitHub::start(options).await.unwrap();
+    github.queue("dogecompany/app", &["self-hosted"]);
+    let runs = github.runs();
+    let (file, branch) = (&runs[0].workflow, &runs[0].reference);
+    let own = format!("DogeCompany/app/.github/workflows/{file}@refs/heads/{branch}");
+    let owner = Owner::enterprise("dogecompany");
+    let new = NewRunner {
+        name: "a".into(),
+        ..NewRunner::default()
+    };
+    let runner = github.add_runner(&owner, new).unwrap();
+    github.set_runner(runner, true, false);
+    let group = github.runner_group(&owner, "Default").unwrap();
+    let other = own.replace(".github/workflows/", ".github/workflows/other-");
+    for (workflow, taken) in [(other, false), (own, true)] {
+        github.update_group(group, |it| it.workflows = Some(vec![workflow]));
+        assert_eq!(github.broker().take(runner).is_some(), taken);
+    }
+}
+
+#[tokio::test]
 async fn profiles_and_downloads_have_their_shape() {
     let github = start().await;
     refused(&get(&github, "/orgs/other").await, 404, "Not Found");
