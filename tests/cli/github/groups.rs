@@ -17,6 +17,9 @@ fn profile(scope: &str, pool: &str) -> Profile {
         .profile
 }
 
+/// The workflow of `arcctl smoke`.
+const SMOKE: &str = ".github/workflows/arcctl-smoke.yaml";
+
 /// What a user reads of the groups.
 async fn found(client: &GitHub, profile: &Profile) -> String {
     let findings = client.group_findings(profile).await.unwrap();
@@ -152,10 +155,30 @@ async fn a_group_for_private_repositories_takes_no_public_one() {
         let client = client(server(&github, &Mode::Cloud), token(github.token()));
         let mut repository = client.repository("dogecompany/app").await.unwrap();
         repository.private = false;
-        let found = client.group_access(ORGANIZATION, Some("ci"), &repository);
+        let found = client.group_access(ORGANIZATION, Some("ci"), &repository, SMOKE);
         assert_eq!(found.await.unwrap(), access);
         let profile = profile("organization: dogecompany", "group: ci");
         let advice = client.group_findings(&profile).await.unwrap().advice;
         assert_eq!(advice.is_empty(), private, "{advice:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_for_workflows_is_compared_with_the_workflow() {
+    let github = stand_in(Mode::Cloud).await;
+    let client = client(server(&github, &Mode::Cloud), token(github.token()));
+    let repository = client.repository("dogecompany/app").await.unwrap();
+    let id = github.add_group(&Owner::organization("dogecompany"), "ci", None);
+    let own = format!("DogeCompany/app/{SMOKE}@refs/heads/main");
+    let other = "dogecompany/app/.github/workflows/ci.yaml@main".to_owned();
+    let others = GroupAccess::OtherWorkflows(vec![other.clone()]);
+    for (workflows, expected) in [
+        (None, GroupAccess::Admitted),
+        (Some(vec![other.clone()]), others),
+        (Some(vec![other, own]), GroupAccess::Admitted),
+    ] {
+        github.update_group(id, |it| it.workflows = workflows);
+        let found = client.group_access(ORGANIZATION, Some("ci"), &repository, SMOKE);
+        assert_eq!(found.await.unwrap(), expected);
     }
 }

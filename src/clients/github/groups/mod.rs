@@ -72,6 +72,15 @@ impl RunnerGroup {
     pub(super) fn takes_public(&self) -> bool {
         self.allows_public_repositories && self.visibility != "private"
     }
+
+    /// Whether jobs of the workflow at `path` of a repository can use it, at some branch, tag or commit. A group names workflows as
+    /// `OWNER/NAME/PATH@REF` (docs.github.com: "Changing which workflows can access a runner group").
+    fn takes_workflow(&self, repository: &str, path: &str) -> bool {
+        let wanted = format!("{repository}/{path}");
+        let mut names = self.selected_workflows.iter();
+        let path_of = |it: &String| it.split('@').next().map(str::to_lowercase);
+        !self.restricted_to_workflows || names.any(|it| path_of(it) == Some(wanted.to_lowercase()))
+    }
 }
 
 /// The group in which runners with the group `name` are registered (without a name: the default group): the scope's own one
