@@ -44,7 +44,8 @@ impl GitHub {
         if found.is_some() || is_whole {
             return Ok(found);
         }
-        let all = self.runners(scope).await?;
+        // Boxed: it is rarely needed, and all callers' futures would be as large.
+        let all = Box::pin(self.runners(scope)).await?;
         Ok(all.into_iter().find(|it| it.name == name))
     }
 
