@@ -26,9 +26,10 @@ if [ "$COMMAND" = auto ]; then
   *) COMMAND=up ;;
   esac
 fi
-fork=false
-[ "$EVENT" != pull_request ] || [ "$HEAD_REPOSITORY" = "$REPOSITORY" ] || fork=true
-[ "$OFFLINE" != auto ] || OFFLINE=$fork
+# GitHub gives the repository's secrets neither to a pull request from a fork nor to one of Dependabot.
+stranger=false
+if [ "$EVENT" = pull_request ] && { [ "$HEAD_REPOSITORY" != "$REPOSITORY" ] || [ "$ACTOR" = 'dependabot[bot]' ]; }; then stranger=true; fi
+[ "$OFFLINE" != auto ] || OFFLINE=$stranger
 [ "$COMMAND" = plan ] && [ "$EVENT" = pull_request ] || COMMENT=false
 plan=false up=false
 case $COMMAND in

@@ -24,7 +24,8 @@ else
   if [ -z "$expected" ]; then
     fetch "$url/SHA256SUMS" "$work/SHA256SUMS"
     case $status in
-    200) ;;
+    # A GitHub Enterprise Server in private mode leads to its login page, whose status is 200.
+    200) grep -Eq '^[0-9A-Fa-f]{64} ' "$work/SHA256SUMS" || fail "$url/SHA256SUMS is no list of checksums, and may be a login page: set the input \`releases\` to where this runner may download without a login" ;;
     404) fail "there is no release $version at $url: set the input \`version\` to one that is there, or \`releases\` to where your copies are" ;;
     *) fail "$url/SHA256SUMS: the server answers with status $status: check that this runner may read it, or set the input \`releases\`" ;;
     esac

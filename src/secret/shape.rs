@@ -30,7 +30,9 @@ pub(super) static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
           -----BEGIN[\ A-Z0-9]*PRIVATE\ KEY(?s:.*?)(?:-----END[\ A-Z0-9]*PRIVATE\ KEY(?:\ BLOCK)?-----|\z)
-        | gh[pousr]_[A-Za-z0-9_]{4,}                        # GitHub
+        # GitHub; an App's token may be `ghs_ID_` and a JWT (github.blog, changelog of 2026-05-15).
+        | ghs_[0-9]+_eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}
+        | gh[pousr]_[A-Za-z0-9_]{4,}
         | github_pat_[A-Za-z0-9_]{4,}
         | \bv1\.[0-9a-f]{40}\b
         | \b(?:AKIA|ASIA)[A-Z0-9]{12,}\b                    # AWS: an access key's id
@@ -173,6 +175,7 @@ mod tests {
             "ghp_abcdefghij0123456789",
             "github_pat_11AAAAAAA0_abc",
             "ghs_x1y2z3",
+            "ghs_123_eyJhbGciOi.eyJpc3MiOi.c2ln",
             old.as_str(),
             "-----BEGIN RSA PRIVATE KEY-----\nMII",
             "-----BEGIN PGP PRIVATE KEY BLOCK-----",

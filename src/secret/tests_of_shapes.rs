@@ -89,6 +89,17 @@ fn what_is_no_secret_stays_readable() {
     }
 }
 
+/// github.com's installation tokens since 2026 (github.blog, changelog of 2026-05-15).
+#[test]
+fn an_installation_token_with_a_jwt_is_masked_to_its_end() {
+    let message = "remote: ghs_123_eyJhbGciOi.eyJpc3MiOi-x_y.c2ln-bmF0_dXJl is refused";
+    let shown = masked(message);
+    for part in ["eyJhbGciOi", "eyJpc3MiOi", "x_y", "c2ln", "bmF0", "dXJl"] {
+        assert!(!shown.contains(part), "{shown}");
+    }
+    assert!(shown.starts_with("remote: ") && shown.ends_with(" is refused"));
+}
+
 #[test]
 fn no_shape_gets_through_a_message() {
     for message in messages() {

@@ -192,7 +192,9 @@ impl Smoking<'_> {
         };
         let runners = client.runners(scope).await?;
         let group = pool.group.as_deref();
-        let access = client.group_access(scope, group, request.repository).await;
+        let access = client
+            .group_access(scope, group, request.repository, workflow::PATH)
+            .await;
         let set = if pool.is_scale_set() {
             let found = client.scale_set_named(scope, group, &pool.name).await;
             Some(found.map(|it| it.map(|set| set.labels().map(str::to_owned).collect())))

@@ -3,6 +3,7 @@
 use super::job_report::Pods;
 use crate::{
     clients::github::{GroupAccess, Runner},
+    desired::render::workflow,
     error::Error,
 };
 
@@ -206,6 +207,20 @@ fn shut_out(queue: &Queue<'_>, access: &GroupAccess) -> Option<Cause> {
                 "smoke in a private or internal repository; letting public ones in, at {page}, lets their forks run code on the runners"
             ),
         ),
+        GroupAccess::OtherWorkflows(names) => (
+            format!(
+                "the runner group `{group}` of pool `{pool}` takes jobs of other workflows only: {}",
+                if names.is_empty() {
+                    "it names none".to_owned()
+                } else {
+                    names.join(", ")
+                }
+            ),
+            format!(
+                "add `{repository}/{}@BRANCH` to them at {page}",
+                workflow::PATH
+            ),
+        ),
     };
     Some(Cause {
         reason,
@@ -310,6 +325,10 @@ mod tests {
             ),
             (GroupAccess::Public, "no jobs of public repositories"),
             (GroupAccess::NoGroup, "no runner group `Default`"),
+            (
+                GroupAccess::OtherWorkflows(vec!["o/r/.github/workflows/ci.yaml@main".into()]),
+                "other workflows only: o/r/.github/workflows/ci.yaml@main",
+            ),
         ] {
             let cause = cause(&idle, Ok(&access));
             assert!(cause.reason.contains(part), "{cause:?}");

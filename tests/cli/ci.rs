@@ -369,6 +369,10 @@ fn doctor_alone_writes_it_and_also_when_it_fails() {
     assert_eq!(helm.unwrap().1["classname"], "arcctl.doctor.tools");
 }
 
+/// What sets a pull request apart in the name of a concurrency group, and is empty on every other event.
+const APART: &str =
+    "${{ github.event_name == 'pull_request' && format('-{0}', github.ref) || '' }}";
+
 /// The workflows of docs/ci.md: they parse, have what they need, and call arcctl as it can be called.
 #[test]
 fn the_workflows_in_the_documents_are_workflows() {
@@ -391,6 +395,12 @@ fn the_workflows_in_the_documents_are_workflows() {
         let token = &workflow["permissions"]["id-token"];
         assert_eq!(*token == "write", signs_in, "{workflow}");
         assert_eq!(workflow["concurrency"]["cancel-in-progress"], false);
+        // Of a repository, one workflow with this group runs at a time: those that write must have the same.
+        let group = workflow["concurrency"]["group"].as_str().unwrap();
+        if signs_in {
+            let group = group.replace(APART, "");
+            assert_eq!(group, "runners", "{workflow}");
+        }
         for (name, job) in workflow["jobs"].as_object().unwrap() {
             assert!(!job["runs-on"].is_null(), "{name}");
             for step in job["steps"].as_array().unwrap() {

@@ -14,7 +14,7 @@ use super::call::{Answer, Call};
 use super::owner::Owner;
 use super::refusal::Refusal;
 use super::state::State;
-use super::token::{App, HOUR, Token, TokenKind};
+use super::token::{App, HOUR, Token, TokenKind, random};
 
 const NOT_DECODED: Refusal = Refusal::BadJwt("A JSON web token could not be decoded");
 
@@ -71,7 +71,10 @@ pub(super) fn access_token(
         kind: TokenKind::Installation(permissions.clone()),
         ..token
     };
-    let token = token.expiring_in(HOUR);
+    let mut token = token.expiring_in(HOUR);
+    if state.stateless_tokens {
+        token.value = stateless(app.id);
+    }
     let body = json!({
         "token": token.value,
         "expires_at": token.expires_at.map(|end| end.to_string()),
@@ -80,6 +83,20 @@ pub(super) fn access_token(
     });
     state.tokens.push(token);
     Ok(Answer::created(body))
+}
+
+/// A token of about 500 characters, as github.com makes them since 2026: `ghs_`, the App's id and a JWT (github.blog, changelog of
+/// 2026-05-15). A GitHub Enterprise Server makes short ones.
+fn stateless(app: u64) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(json!({"typ": "JWT", "alg": "RS256"}));
+    let claims = part(json!({"iss": app.to_string(), "jti": random(80)}));
+    // A signature in base64url has both of its marks.
+    format!(
+        "ghs_{app}_{header}.{claims}.{}-{}_",
+        random(100),
+        random(240)
+    )
 }
 
 /// The permissions of a token: those that are asked for, if the installation has them at that level.

@@ -306,7 +306,7 @@ impl State {
             job.status() == "queued" && is_for_it && (job.scale_set.is_some() || is_due())
         };
         let (run, job) = self.runs.values().find_map(|run| {
-            let admitted = self.may_take(&runner.owner, runner.group, &run.repository);
+            let admitted = self.may_take(&runner.owner, runner.group, run);
             let job = run.jobs.iter().find(waits).filter(|_| admitted)?;
             Some((run.id, job.id))
         })?;
@@ -340,8 +340,10 @@ impl State {
         id
     }
 
-    /// Whether runners that are registered at `place`, in a group, may take jobs of a repository.
-    pub(super) fn may_take(&self, place: &Owner, group: u64, repository: &str) -> bool {
+    /// Whether runners that are registered at `place`, in a group, may take the jobs of a run. A group for workflows names each as
+    /// `OWNER/NAME/.github/workflows/FILE@REF` (docs.github.com: "Changing which workflows can access a runner group").
+    pub(super) fn may_take(&self, place: &Owner, group: u64, run: &Run) -> bool {
+        let repository = run.repository.as_str();
         let owner = repository.split('/').next().unwrap_or_default();
         let (covers, selectable) = match place {
             Owner::Enterprise(_) => (true, owner),
@@ -352,7 +354,15 @@ impl State {
         };
         let group = self.groups.iter().find(|it| it.id == group);
         let selected = group.and_then(|it| it.selected.as_ref());
+        let workflows = group.and_then(|it| it.workflows.as_ref());
+        let its = format!("{repository}/.github/workflows/{}", run.workflow);
+        let is_its = |it: &String| {
+            let (path, reference) = it.split_once('@').unwrap_or((it.as_str(), ""));
+            let reference = reference.trim_start_matches("refs/heads/");
+            path.eq_ignore_ascii_case(&its) && reference == run.reference
+        };
         covers
+            && workflows.is_none_or(|it| it.iter().any(is_its))
             && selected.is_none_or(|it| it.iter().any(|one| one.eq_ignore_ascii_case(selectable)))
     }
 }

@@ -130,6 +130,7 @@ impl GitHub {
         let mut state = State::default();
         state.rate_limit = options.rate_limit;
         state.assignment = options.assignment;
+        state.stateless_tokens = matches!(options.mode, Mode::Cloud);
         state.scale_sets.rules = scale_sets::Rules::of(&options.mode);
         (state.scale_sets.rules.poll, state.scale_sets.rules.session) = options.listening;
         options.mode.shipped_runner().clone_into(&mut state.shipped);
@@ -226,9 +227,18 @@ impl GitHub {
             selected,
             default: false,
             public: false,
+            private: false,
             workflows: None,
         });
         id
+    }
+
+    /// The id of a runner group of an owner.
+    pub fn runner_group(&self, owner: &Owner, name: &str) -> Option<u64> {
+        let state = self.shared.state();
+        let mut groups = state.groups.iter();
+        let found = groups.find(|it| it.owner == *owner && it.name == name);
+        found.map(|it| it.id)
     }
 
     /// Changes a runner group; false if there is no such group.
@@ -280,6 +290,11 @@ impl GitHub {
     /// Removes a runner, as GitHub does with one long offline; false if there is no such runner.
     pub fn remove_runner(&self, id: u64) -> bool {
         self.shared.state().runners.remove(&id).is_some()
+    }
+
+    /// Lists all runners from now on, whatever name is asked for, as an old server does.
+    pub fn ignore_runner_names(&self) {
+        self.shared.state().ignores_names = true;
     }
 
     /// Offers another version of the runner from now on.

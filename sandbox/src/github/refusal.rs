@@ -1,7 +1,8 @@
 //! GitHub's error responses, word for word if known.
 //!
 //! Sources of the words: docs.github.com; for those without headers or body hub4j/github-api#1805 and #2267,
-//! app-sre/github-mirror#62; aquasecurity/trivy#10567 (addresses); NixOS/org#247 (lifetimes of tokens).
+//! app-sre/github-mirror#62; nedbat/watchgha#23 (maintenance); aquasecurity/trivy#10567 (addresses); NixOS/org#247 (lifetimes
+//! of tokens).
 //!
 //! Pure: no I/O.
 
@@ -180,8 +181,8 @@ impl Told {
     pub(super) fn page(self) -> Option<&'static str> {
         match self {
             Self::Maintenance => Some(
-                "<html><head><title>Maintenance mode</title></head><body>This appliance is \
-                 currently in maintenance mode.</body></html>",
+                "<html><head><title>GitHub Enterprise is currently down for maintenance</title>\
+                 </head><body><h1>Down for maintenance</h1></body></html>",
             ),
             Self::FirewallPage => Some("<html><body>Request blocked</body></html>"),
             _ => None,

@@ -112,7 +112,8 @@ fn authenticated(
     }
 }
 
-/// `GET /user/orgs`: a classic token needs a scope that can read organizations.
+/// `GET /user/orgs`: a classic token needs a scope that can read organizations. Those whose single sign-on it is not authorized
+/// for are left out, and a header counts them (docs.github.com: "Authenticating to the REST API").
 fn organizations(
     state: &State,
     call: &Call<'_>,
@@ -129,11 +130,23 @@ fn organizations(
     }
     let first = call.query.get("page").is_none_or(|it| it == "1");
     let seen = state.owners.iter().filter(|it| token.administers(it));
-    let listed = seen.filter_map(|it| match it {
-        Owner::Organization(login) if first => Some(examples.organization(login)),
+    let logins = seen.filter_map(|it| match it {
+        Owner::Organization(login) if first => Some(login),
         _ => None,
     });
-    Ok(Answer::ok(listed.collect()))
+    let (left_out, listed): (Vec<&String>, Vec<&String>) =
+        logins.partition(|it| token.single_sign_on_missing.contains(*it));
+    let bodies = listed.iter().map(|it| examples.organization(it));
+    let answer = Answer::ok(bodies.collect());
+    if left_out.is_empty() {
+        return Ok(answer);
+    }
+    let ids = left_out
+        .iter()
+        .map(|it| examples.organization(it)["id"].to_string());
+    let ids: Vec<String> = ids.collect();
+    let value = format!("partial-results; organizations={}", ids.join(","));
+    Ok(answer.with("x-github-sso", value))
 }
 
 fn owned(

@@ -60,7 +60,7 @@ pub(super) fn list(
     belongs: impl Fn(&Runner) -> bool,
     shipped: &str,
 ) -> Answer {
-    let name = call.query.get("name");
+    let name = call.query.get("name").filter(|_| !state.ignores_names);
     let runners: Vec<_> = state
         .runners
         .values()

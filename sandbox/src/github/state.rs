@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) assignment: Duration,
     pub(super) actions: ActionsFaults,
     pub(super) scale_sets: ScaleSets,
+    /// Whether an App's installation tokens have github.com's form since 2026.
+    pub(super) stateless_tokens: bool,
+    /// Whether lists of runners know no query `name`, as on an old server.
+    pub(super) ignores_names: bool,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) secondary_limit: Option<Duration>,
     pub(super) refusing: Option<Refusing>,
@@ -105,6 +109,8 @@ pub struct Group {
     pub default: bool,
     /// Whether jobs of public repositories may use it.
     pub public: bool,
+    /// Whether it is for private repositories only, where none are selected.
+    pub private: bool,
     /// The only workflows that may use it; `None` is all.
     pub workflows: Option<Vec<String>>,
 }
@@ -150,6 +156,7 @@ impl State {
             selected: None,
             default: true,
             public: false,
+            private: false,
             workflows: None,
         });
     }

@@ -111,6 +111,18 @@ impl Answer {
             .ok()
     }
 
+    /// How many organizations GitHub leaves out of a list, because the token is not authorized for their single sign-on
+    /// (docs.github.com: "Authenticating to the REST API", `X-GitHub-SSO: partial-results; organizations=ID,ID`).
+    pub(super) fn left_out(&self) -> usize {
+        let header = self.header("x-github-sso").unwrap_or_default();
+        let Some(list) = header.trim().strip_prefix("partial-results") else {
+            return 0;
+        };
+        let (_, ids) = list.split_once("organizations=").unwrap_or_default();
+        let ids = ids.split(',').filter(|it| !it.trim().is_empty());
+        ids.count().max(1)
+    }
+
     /// How far the local clock is ahead of the server's, in seconds.
     pub(super) fn clock_ahead(&self) -> Option<i64> {
         let date = self.header("date")?;
@@ -179,6 +191,15 @@ pub(super) mod tests {
         let header = "github-authentication-token-expiration";
         assert_eq!(answer(200, &[(header, "soon")]).token_expires(), None);
         assert_eq!(answer(200, &[]).token_expires(), None);
+    }
+
+    #[test]
+    fn a_partial_list_tells_how_many_are_left_out() {
+        let left_out = |value: &str| answer(200, &[("x-github-sso", value)]).left_out();
+        assert_eq!(answer(200, &[]).left_out(), 0);
+        assert_eq!(left_out("required; url=https://github.com/orgs/a/sso"), 0);
+        assert_eq!(left_out("partial-results; organizations=21,22"), 2);
+        assert_eq!(left_out("partial-results"), 1);
     }
 
     #[test]

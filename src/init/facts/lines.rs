@@ -170,8 +170,14 @@ impl Account {
             },
         ];
         if login.is_some() {
+            let left_out = match self.left_out {
+                0 => String::new(),
+                count => format!(
+                    "; {count} more after the token is authorized for their single sign-on (`Configure SSO` beside it in GitHub's settings)"
+                ),
+            };
             lines.push(line("organizations", &self.organizations, |it| {
-                list(it, "none visible to this token")
+                list(it, "none visible to this token") + &left_out
             }));
         }
         lines
@@ -185,5 +191,20 @@ impl Registration {
             Self::Allowed => "the credential may register runners there".to_owned(),
             Self::Refused(why) => format!("not possible: {why}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::init::questions::tests::account;
+
+    #[test]
+    fn organizations_that_are_not_listed_are_told() {
+        let mut account = account(&["doge"]);
+        let told = |account: &super::Account| account.lines("github.com").pop().unwrap().read;
+        assert_eq!(told(&account).unwrap(), "doge");
+        account.left_out = 2;
+        let words = told(&account).unwrap();
+        assert!(words.starts_with("doge; 2 more after "), "{words}");
     }
 }

@@ -155,6 +155,8 @@ pub(crate) struct Account {
     pub scopes: Option<Vec<String>>,
     /// The organizations it sees.
     pub organizations: Read<Vec<String>>,
+    /// How many more there are, which it does not see without an authorization for their single sign-on.
+    pub left_out: usize,
 }
 
 /// Whether a credential may register runners in a scope.

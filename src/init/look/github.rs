@@ -80,6 +80,7 @@ pub(crate) async fn account(answers: &Answers, stores: &Stores<'_>, output: Outp
                 login: identity.login,
                 scopes: identity.scopes,
                 organizations: identity.organizations.map_err(|it| reason(&it)),
+                left_out: identity.left_out,
             }),
             github: Some(github),
             unknown_authority: false,

@@ -37,6 +37,7 @@ pub(crate) fn account(organizations: &[&str]) -> Account {
         login: Some("arc-admin".into()),
         scopes: Some(vec!["admin:org".into()]),
         organizations: Ok(organizations.iter().map(ToString::to_string).collect()),
+        left_out: 0,
     }
 }
 

@@ -222,6 +222,17 @@ fn a_pull_request_from_a_fork_has_its_plan_in_the_summary_only() {
 }
 
 #[test]
+fn a_pull_request_of_dependabot_gets_no_secrets_and_is_planned_offline() {
+    let (server, _) = release(PROGRAM);
+    let mut runner = prepared(Runner::on_pull_request("o/r"), &server);
+    let actor = "dependabot[bot]".to_owned();
+    runner.github.insert("actor".into(), actor);
+    let done = runner.run().ok();
+    assert!(done.summary.contains("Only the profile was checked"));
+    assert_eq!(server.comments().len(), 1, "with the right to comment");
+}
+
+#[test]
 fn a_merge_is_applied_and_then_checked() {
     let (server, _) = release(PROGRAM);
     let runner = prepared(Runner::new("push"), &server).with("timeout", "5m");
@@ -315,6 +326,18 @@ fn a_release_that_is_not_there_is_named_with_what_to_do() {
     let mut windows = prepared(Runner::new("push"));
     windows.system = "Windows";
     assert!(windows.run().failure().contains("not released for Windows"));
+}
+
+#[test]
+fn a_login_page_in_the_place_of_a_release_is_told_as_that() {
+    let (server, _) = release(PROGRAM);
+    let sums = format!("/releases/v{VERSION}/SHA256SUMS");
+    let page = b"<html>Sign in to your account</html>\n".to_vec();
+    server.state().files.insert(sums, page);
+    let runner = prepared(Runner::new("push"), &server).with("command", "install");
+    let log = runner.run().failure();
+    assert!(log.contains("may be a login page"), "{log}");
+    assert!(log.contains("set the input `releases`"), "{log}");
 }
 
 #[test]

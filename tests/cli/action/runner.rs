@@ -76,6 +76,7 @@ impl Runner {
         let github = [
             ("event_name", event),
             ("repository", "o/r"),
+            ("actor", "somebody"),
             ("run_id", "42"),
             ("server_url", "http://127.0.0.1:1"),
             ("api_url", "http://127.0.0.1:1"),

@@ -202,3 +202,44 @@ async fn a_token_of_an_app_may_do_no_more_than_it_is_for() {
     );
     assert_eq!(github.violations(), Vec::<String>::new());
 }
+
+/// DER of this tag whose length needs two bytes.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let mut made = vec![tag, 0x82, length[0], length[1]];
+    made.extend(content);
+    made
+}
+
+#[tokio::test]
+async fn a_key_in_pkcs_8_works_and_one_with_written_line_breaks_is_told_as_that() {
+    let github = stand_in(enterprise_server()).await;
+    install(&github, &GOOD);
+    let with = |key: &str| {
+        let credential = Credential::App {
+            id: "123".into(),
+            installation_id: "77".into(),
+            private_key: Secret::trimmed(key).0,
+        };
+        client(Server::of(Some(&github.url())), credential)
+    };
+    // RFC 5208: version 0, the algorithm rsaEncryption without parameters, and the key of PKCS #1.
+    let mut content = vec![2, 1, 0, 0x30, 13, 6, 9];
+    content.extend([0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0]);
+    content.extend(der(4, &STANDARD.decode(PRIVATE).unwrap()));
+    let key = STANDARD.encode(der(0x30, &content));
+    let (begin, end) = ("-----BEGIN PRIVATE", "-----END PRIVATE");
+    let converted = with(&format!("{begin} KEY-----\n{key}\n{end} KEY-----\n"));
+    converted.runners(ORGANIZATION).await.unwrap();
+    let escaped = with(&format!("{begin} KEY-----\\n{key}\\n{end} KEY-----\\n"));
+    let error = escaped.runners(ORGANIZATION).await.unwrap_err();
+    assert_eq!(error.kind.exit_code(), 4);
+    // The parser's own words are the key, byte by byte: `[45, 45, …]`.
+    let all = all_of(&error);
+    assert!(
+        !all.contains(&key[40..60]) && !all.contains("45, 45"),
+        "{all}"
+    );
+    let hint = error.hint.unwrap();
+    assert!(hint.starts_with("its line breaks are written"), "{hint}");
+}

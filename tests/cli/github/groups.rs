@@ -1,6 +1,9 @@
 //! Runner groups: the requests to GitHub, and the settings that block a pool's runners.
 
-use arcctl::profile::{Profile, load};
+use arcctl::{
+    clients::github::GroupAccess,
+    profile::{Profile, load},
+};
 use arcctl_sandbox::github::Owner;
 
 use super::*;
@@ -13,6 +16,9 @@ fn profile(scope: &str, pool: &str) -> Profile {
         .unwrap_or_else(|it| panic!("{it:?}"))
         .profile
 }
+
+/// The workflow of `arcctl smoke`.
+const SMOKE: &str = ".github/workflows/arcctl-smoke.yaml";
 
 /// What a user reads of the groups.
 async fn found(client: &GitHub, profile: &Profile) -> String {
@@ -104,4 +110,75 @@ async fn what_cannot_be_read_is_an_error_and_not_fine() {
     let profile = profile("organization: dogecompany", "group: ci");
     let error = client.group_findings(&profile).await.unwrap_err();
     assert_eq!(error.kind.exit_code(), 4);
+}
+
+#[tokio::test]
+async fn a_group_that_the_enterprise_shares_is_not_taken_for_the_organizations_own() {
+    let github = stand_in(Mode::Cloud).await;
+    let (enterprise, organization) = (
+        Owner::enterprise("dogecompany"),
+        Owner::organization("dogecompany"),
+    );
+    let ask = async |pool: &str| {
+        // What was read serves for a while: each question here has a client of its own.
+        let client = client(server(&github, &Mode::Cloud), token(github.token()));
+        found(&client, &profile("organization: dogecompany", pool)).await
+    };
+    let shared = github.add_group(&enterprise, "ci", None);
+    let told = ask("group: ci").await;
+    assert!(
+        told.starts_with("advice: runner group `ci` is the enterprise's"),
+        "{told}"
+    );
+    // The enterprise's groups are listed first, and nothing comes to their runners.
+    let default = github.runner_group(&enterprise, "Default").unwrap();
+    for id in [shared, default] {
+        github.update_group(id, |it| it.workflows = Some(Vec::new()));
+    }
+    assert!(ask("group: ci").await.starts_with("exit 1: "));
+    github.add_group(&organization, "ci", None);
+    assert_eq!(ask("group: ci").await, "fine");
+    assert_eq!(ask("labels: [x]").await, "fine");
+    let client = client(server(&github, &Mode::Cloud), token(github.token()));
+    let offered = client.named_groups(ORGANIZATION).await.unwrap();
+    let offered: Vec<&str> = offered.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(offered, ["Default", "ci"]);
+    assert_eq!(github.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_for_private_repositories_takes_no_public_one() {
+    let github = stand_in(Mode::Cloud).await;
+    let id = github.add_group(&Owner::organization("dogecompany"), "ci", None);
+    for (private, access) in [(false, GroupAccess::Admitted), (true, GroupAccess::Public)] {
+        github.update_group(id, |it| (it.public, it.private) = (true, private));
+        let client = client(server(&github, &Mode::Cloud), token(github.token()));
+        let mut repository = client.repository("dogecompany/app").await.unwrap();
+        repository.private = false;
+        let found = client.group_access(ORGANIZATION, Some("ci"), &repository, SMOKE);
+        assert_eq!(found.await.unwrap(), access);
+        let profile = profile("organization: dogecompany", "group: ci");
+        let advice = client.group_findings(&profile).await.unwrap().advice;
+        assert_eq!(advice.is_empty(), private, "{advice:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_for_workflows_is_compared_with_the_workflow() {
+    let github = stand_in(Mode::Cloud).await;
+    let client = client(server(&github, &Mode::Cloud), token(github.token()));
+    let repository = client.repository("dogecompany/app").await.unwrap();
+    let id = github.add_group(&Owner::organization("dogecompany"), "ci", None);
+    let own = format!("DogeCompany/app/{SMOKE}@refs/heads/main");
+    let other = "dogecompany/app/.github/workflows/ci.yaml@main".to_owned();
+    let others = GroupAccess::OtherWorkflows(vec![other.clone()]);
+    for (workflows, expected) in [
+        (None, GroupAccess::Admitted),
+        (Some(vec![other.clone()]), others),
+        (Some(vec![other, own]), GroupAccess::Admitted),
+    ] {
+        github.update_group(id, |it| it.workflows = workflows);
+        let found = client.group_access(ORGANIZATION, Some("ci"), &repository, SMOKE);
+        assert_eq!(found.await.unwrap(), expected);
+    }
 }

@@ -1,7 +1,7 @@
 //! The three levels, on a GitHub Enterprise Server and on github.com: each state of a token, and its message.
 
 use arcctl::profile::Scope;
-use arcctl_sandbox::github::{self as sandbox, Mode, RateLimit, Token};
+use arcctl_sandbox::github::{self as sandbox, Mode, Owner, RateLimit, Token};
 
 use super::*;
 
@@ -176,6 +176,50 @@ async fn a_token_that_owns_nothing_but_sees_the_organization_is_told_apart() {
         &told(&result),
     );
     table.compare("visible");
+}
+
+#[tokio::test]
+async fn github_decides_about_the_scope_that_only_its_pages_offer() {
+    provider();
+    for (status, body, expected) in [
+        (201, r#"{"token": "A"}"#, "fine\n"),
+        (
+            403,
+            r#"{"message": "Must have admin rights to Repository."}"#,
+            "exit 4: the GitHub token lacks the scope `admin:org`",
+        ),
+    ] {
+        let canned = canned::Canned::start(move |_, head| {
+            let scopes = "x-oauth-scopes: manage_runners:org\r\n";
+            if head.starts_with("GET /api/v3/meta ") {
+                return canned::json(200, scopes, r#"{"installed_version": "3.19.0"}"#);
+            }
+            if head.starts_with("GET /api/v3/user ") {
+                return canned::json(200, scopes, r#"{"login": "arc-admin", "type": "User"}"#);
+            }
+            if head.starts_with("POST /api/v3/orgs/dogecompany/actions/runners/registration-token ")
+            {
+                return canned::json(status, scopes, body);
+            }
+            canned::json(404, scopes, r#"{"message": "Not Found"}"#)
+        })
+        .await;
+        let client = client(Server::of(Some(&canned.url)), token("ghp_abcdefghijklmnop"));
+        let told = told(&client.audit(ORGANIZATION, Some("arc-admin")).await);
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn organizations_that_single_sign_on_hides_are_counted() {
+    let github = stand_in(Mode::Cloud).await;
+    github.add_owner(Owner::organization("other"));
+    let value = github.add_token(administrator().without_single_sign_on("other"));
+    let client = client(server(&github, &Mode::Cloud), token(&value));
+    let identity = client.identity().await.unwrap();
+    assert_eq!(identity.organizations.unwrap(), ["dogecompany"]);
+    assert_eq!(identity.left_out, 1);
+    assert_eq!(github.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -64,6 +64,27 @@ async fn runners_come_by_hundreds() {
 }
 
 #[tokio::test]
+async fn a_runner_is_found_by_its_name_also_where_the_server_ignores_names() {
+    let mode = enterprise_server();
+    let github = stand_in(mode.clone()).await;
+    add(&github, &Owner::enterprise("dogecompany"), 0..250);
+    let client = client(server(&github, &mode), token(github.token()));
+    for (ignores, calls) in [(false, 3), (true, 1 + 2 * 4)] {
+        if ignores {
+            github.ignore_runner_names();
+        }
+        let before = github.requests();
+        for (name, is_there) in [("basic-7", true), ("basic-249", true), ("basic-250", false)] {
+            let found = client.runner_named(ENTERPRISE, name).await.unwrap();
+            let expected = is_there.then(|| name.to_owned());
+            assert_eq!(found.map(|it| it.name), expected, "ignored: {ignores}");
+        }
+        assert_eq!(github.requests() - before, calls);
+    }
+    assert_eq!(github.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn ten_thousand_runners_and_the_audit_are_within_the_budget() {
     let mode = Mode::Cloud;
     let github = stand_in(mode.clone()).await;

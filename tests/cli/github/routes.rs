@@ -109,7 +109,9 @@ async fn all_calls(mode: &Mode) -> Vec<Record> {
         if !selected.is_empty() {
             github.add_group(&owner, "ci", Some(&[selected]));
         }
-        let access = client.group_access(scope, Some("ci"), &repository).await;
+        let access = client
+            .group_access(scope, Some("ci"), &repository, FILE)
+            .await;
         assert_eq!(access.unwrap(), GroupAccess::Admitted);
     }
     // What is not there is looked for, so that the message is right.

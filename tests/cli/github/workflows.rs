@@ -217,7 +217,7 @@ async fn a_group_says_whose_jobs_its_runners_take() {
         (REPOSITORY_SCOPE, Some("gone"), GroupAccess::Admitted),
     ] {
         let access = client
-            .group_access(scope, group, &repository)
+            .group_access(scope, group, &repository, FILE)
             .await
             .unwrap();
         assert_eq!(access, expected, "{scope:?} {group:?}");
@@ -225,7 +225,7 @@ async fn a_group_says_whose_jobs_its_runners_take() {
     let mut public = repository;
     public.private = false;
     let access = client
-        .group_access(ENTERPRISE, None, &public)
+        .group_access(ENTERPRISE, None, &public, FILE)
         .await
         .unwrap();
     assert_eq!(access, GroupAccess::Public);

@@ -74,7 +74,7 @@ impl State {
         };
         self.runs
             .values()
-            .filter(|run| self.may_take(&set.owner, group, &run.repository))
+            .filter(|run| self.may_take(&set.owner, group, run))
             .flat_map(|run| run.jobs.iter().filter(waits).map(|job| (run.id, job.id)))
             .collect()
     }

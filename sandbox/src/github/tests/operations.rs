@@ -137,13 +137,19 @@ async fn groups_are_listed_by_who_may_use_them() {
         .await
         .json();
     assert_eq!(list["organizations"][0]["login"], "other");
+    // What the enterprise shares with the organization is listed there too.
     let path = format!("{ORGANIZATION}/runner-groups");
-    let visible = get(
-        &github,
-        &format!("{path}?visible_to_repository=dogecompany/other"),
-    )
-    .await;
-    assert_eq!(names(&visible), ["Default"]);
+    let shared = get(&github, &path).await.json();
+    let inherited = |index: usize| &shared["runner_groups"][index]["inherited"];
+    assert_eq!((inherited(0), inherited(1)), (&json!(true), &json!(false)));
+    let (two, three) = (
+        &["Default", "Default"][..],
+        &["Default", "Default", "big"][..],
+    );
+    for (repository, expected) in [("app", three), ("other", two), ("dogecompany/app", two)] {
+        let query = format!("{path}?visible_to_repository={repository}");
+        assert_eq!(names(&get(&github, &query).await), expected);
+    }
     let list = get(&github, &format!("{path}/{big}/repositories"))
         .await
         .json();
@@ -162,6 +168,32 @@ async fn groups_are_listed_by_who_may_use_them() {
         "selected"
     );
     assert_eq!(github.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_for_other_workflows_takes_no_job() {
+    let options = Options {
+        assignment: Duration::ZERO,
+        ..Options::default()
+    };
+    let github = GitHub::start(options).await.unwrap();
+    github.queue("dogecompany/app", &["self-hosted"]);
+    let runs = github.runs();
+    let (file, branch) = (&runs[0].workflow, &runs[0].reference);
+    let own = format!("DogeCompany/app/.github/workflows/{file}@refs/heads/{branch}");
+    let owner = Owner::enterprise("dogecompany");
+    let new = NewRunner {
+        name: "a".into(),
+        ..NewRunner::default()
+    };
+    let runner = github.add_runner(&owner, new).unwrap();
+    github.set_runner(runner, true, false);
+    let group = github.runner_group(&owner, "Default").unwrap();
+    let other = own.replace(".github/workflows/", ".github/workflows/other-");
+    for (workflow, taken) in [(other, false), (own, true)] {
+        github.update_group(group, |it| it.workflows = Some(vec![workflow]));
+        assert_eq!(github.broker().take(runner).is_some(), taken);
+    }
 }
 
 #[tokio::test]

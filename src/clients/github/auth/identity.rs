@@ -34,6 +34,8 @@ pub struct Identity {
     pub expires: Option<Timestamp>,
     /// The logins of the organizations that the token sees, in alphabetical order.
     pub organizations: Result<Vec<String>>,
+    /// How many more there are, which GitHub does not list: the token is not authorized for their single sign-on.
+    pub left_out: usize,
 }
 
 impl GitHub {
@@ -48,6 +50,7 @@ impl GitHub {
                 scopes: None,
                 expires: None,
                 organizations: Ok(Vec::new()),
+                left_out: 0,
             });
         };
         let read = Box::pin(self.identify(bearer)).await;
@@ -69,6 +72,8 @@ impl GitHub {
         }
         let user: User = self.json(&answer, "GET /user")?;
         let organizations = self.organizations(bearer).await;
+        let left_out = organizations.as_ref().map_or(0, |(_, left_out)| *left_out);
+        let organizations = organizations.map(|(logins, _)| logins);
         Ok(Identity {
             version: version.map(|it| bearer.redact(&it)),
             kind: self.kind,
@@ -76,12 +81,14 @@ impl GitHub {
             scopes: answer.scopes(),
             expires: answer.token_expires(),
             organizations: organizations.map_err(|error| hidden(error, bearer)),
+            left_out,
         })
     }
 
-    /// The organizations that the token sees; a classic token needs the scope `read:org` or `user` for it.
-    async fn organizations(&self, bearer: &Secret) -> Result<Vec<String>> {
-        let mut logins = Vec::new();
+    /// The organizations that the token sees, and how many GitHub leaves out; a classic token needs the scope `read:org` or
+    /// `user` for it.
+    async fn organizations(&self, bearer: &Secret) -> Result<(Vec<String>, usize)> {
+        let (mut logins, mut left_out) = (Vec::new(), 0);
         for number in 1..=PAGES {
             let path = format!("user/orgs?per_page={PAGE}&page={number}");
             let answer = self
@@ -90,6 +97,7 @@ impl GitHub {
             if !answer.is_taken() {
                 return Err(self.declined(&answer, "the organizations of the token's owner"));
             }
+            left_out = answer.left_out().max(left_out);
             let page: Vec<Value> = self.json(&answer, "the organizations")?;
             let full = page.len() >= PAGE;
             let names = page.iter().filter_map(|it| it["login"].as_str());
@@ -99,7 +107,7 @@ impl GitHub {
             }
         }
         logins.sort_unstable_by_key(|it| it.to_lowercase());
-        Ok(logins)
+        Ok((logins, left_out))
     }
 
     /// The error for an error response to a call without a scope; `what` is the wanted data.

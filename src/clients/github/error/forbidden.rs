@@ -217,7 +217,7 @@ pub(crate) fn missing_permission(case: &ErrorContext<'_>) -> Option<Error> {
         )
     } else {
         format!(
-            "give it the {} at {}; its resource owner must be {owner}, and {} must have created it",
+            "give it the {} at {}; its resource owner must be {owner}, {} must have created it, and {owner} may have to approve it first",
             needed.title,
             token_page(case.server, case.kind),
             administrator(case.scope)

@@ -1,4 +1,4 @@
-//! Checks whether the runners of a group accept jobs of a repository.
+//! Checks whether the runners of a group accept jobs of a workflow of a repository.
 
 use crate::{
     clients::github::{GitHub, Repository, groups, scope::describe},
@@ -6,7 +6,7 @@ use crate::{
     profile::Scope,
 };
 
-/// The access of a repository to a runner group.
+/// The access of a workflow of a repository to a runner group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupAccess {
     /// The group accepts its jobs.
@@ -15,6 +15,8 @@ pub enum GroupAccess {
     NotSelected(String),
     /// The repository is public, and the group does not allow public repositories.
     Public,
+    /// The group accepts jobs of these workflows only, each `OWNER/NAME/PATH@REF`.
+    OtherWorkflows(Vec<String>),
     /// There is no such group.
     NoGroup,
 }
@@ -25,27 +27,33 @@ impl GitHub {
         groups::page(scope, &self.server)
     }
 
-    /// Whether the group `name` of `scope` (without a name: the default group) accepts jobs of `repository`.
+    /// Whether the group `name` of `scope` (without a name: the default group) accepts jobs of the workflow at the path `workflow`
+    /// of `repository`.
     pub async fn group_access(
         &self,
         scope: Scope<'_>,
         name: Option<&str>,
         repository: &Repository,
+        workflow: &str,
     ) -> Result<GroupAccess> {
         if matches!(scope, Scope::Repository(_)) {
             return Ok(GroupAccess::Admitted);
         }
         let groups = self.runner_groups(scope).await?;
-        let Some(group) = groups.iter().find(|it| it.is_named(name)) else {
+        let Some(group) = groups::named(&groups, name) else {
             return Ok(GroupAccess::NoGroup);
         };
-        if !repository.private && !group.allows_public_repositories {
+        if !repository.private && !group.takes_public() {
             return Ok(GroupAccess::Public);
+        }
+        let full_name = repository.full_name.as_str();
+        if !group.takes_workflow(full_name, workflow) {
+            let others = group.selected_workflows.clone();
+            return Ok(GroupAccess::OtherWorkflows(others));
         }
         if group.visibility != "selected" {
             return Ok(GroupAccess::Admitted);
         }
-        let full_name = repository.full_name.as_str();
         let (whom, wanted) = match scope {
             Scope::Enterprise(_) => {
                 let organization = full_name.split('/').next().unwrap_or_default();

@@ -17,6 +17,10 @@ use crate::{
 };
 
 /// A runner group, as GitHub returns it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the fields of GitHub's response"
+)]
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RunnerGroup {
     /// Its id.
@@ -27,6 +31,10 @@ pub(super) struct RunnerGroup {
     pub visibility: String,
     /// Whether it is the default group.
     pub default: bool,
+    /// Whether it is the enterprise's, which shares it with the organization. Its name may be that of a group of the
+    /// organization (github.blog, changelog of 2022-10-31), and the default groups of both are listed.
+    #[serde(default)]
+    pub inherited: bool,
     /// Whether public repositories can use it.
     #[serde(default)]
     pub allows_public_repositories: bool,
@@ -51,18 +59,36 @@ pub struct GroupFindings {
 }
 
 impl RunnerGroup {
-    /// Whether the runners of `pool` are in it.
-    pub(super) fn is_of(&self, pool: &Pool) -> bool {
-        self.is_named(pool.group.as_deref())
-    }
-
     /// Whether it is the group `name`, or the default group without a name.
-    pub(super) fn is_named(&self, name: Option<&str>) -> bool {
+    fn is_named(&self, name: Option<&str>) -> bool {
         match name {
             Some(name) => self.name.eq_ignore_ascii_case(name),
             None => self.default,
         }
     }
+
+    /// Whether jobs of public repositories can use it: `private` excludes them, whatever the other setting is
+    /// (docs.github.com: "Create a self-hosted runner group for an organization", `visibility`).
+    pub(super) fn takes_public(&self) -> bool {
+        self.allows_public_repositories && self.visibility != "private"
+    }
+
+    /// Whether jobs of the workflow at `path` of a repository can use it, at some branch, tag or commit. A group names workflows as
+    /// `OWNER/NAME/PATH@REF` (docs.github.com: "Changing which workflows can access a runner group").
+    fn takes_workflow(&self, repository: &str, path: &str) -> bool {
+        let wanted = format!("{repository}/{path}");
+        let mut names = self.selected_workflows.iter();
+        let path_of = |it: &String| it.split('@').next().map(str::to_lowercase);
+        !self.restricted_to_workflows || names.any(|it| path_of(it) == Some(wanted.to_lowercase()))
+    }
+}
+
+/// The group in which runners with the group `name` are registered (without a name: the default group): the scope's own one
+/// before one that it inherits.
+pub(super) fn named<'a>(groups: &'a [RunnerGroup], name: Option<&str>) -> Option<&'a RunnerGroup> {
+    let of_name = |it: &&RunnerGroup| it.is_named(name);
+    let own = groups.iter().filter(|it| !it.inherited).find(of_name);
+    own.or_else(|| groups.iter().find(of_name))
 }
 
 /// Checks the groups of the pools of `profile`.
@@ -73,11 +99,12 @@ pub(super) fn judge(profile: &Profile, groups: &[RunnerGroup], server: &Server) 
     };
     let mut seen = BTreeSet::new();
     for pool in &profile.pools {
-        match groups.iter().find(|it| it.is_of(pool)) {
+        match named(groups, pool.group.as_deref()) {
             None => findings.broken.extend(missing(pool, groups, scope)),
             Some(group) => {
                 if seen.insert(group.id) {
                     of_group(group, scope, server, &mut findings);
+                    findings.advice.extend(of_the_enterprise(group, scope));
                 }
                 findings.broken.extend(not_admitted(group, pool, scope));
             }
@@ -101,13 +128,26 @@ pub(super) fn trouble(
 /// A pool whose group does not exist. A pool without a group uses the default group, which always exists.
 fn missing(pool: &Pool, groups: &[RunnerGroup], scope: Scope<'_>) -> Option<String> {
     let group = pool.group.as_ref()?;
-    let there: Vec<String> = groups.iter().map(|it| format!("`{}`", it.name)).collect();
+    let own = groups.iter().filter(|it| !it.inherited);
+    let there: Vec<String> = own.map(|it| format!("`{}`", it.name)).collect();
     Some(format!(
         "{} has no runner group `{group}`, which pool `{}` names; it has {}",
         describe(scope),
         pool.name,
         there.join(", ")
     ))
+}
+
+/// A group that the organization only inherits. Its runners are the enterprise's: Actions Runner Controller never looks in it for
+/// those of an organization (`simulator/runnergroups.go`). Whether GitHub lets one register there is not documented.
+fn of_the_enterprise(group: &RunnerGroup, scope: Scope<'_>) -> Option<String> {
+    group.inherited.then(|| {
+        format!(
+            "runner group `{}` is the enterprise's, which shares it with {}: it is for runners of the enterprise, and those of the organization may not be able to register in it; name a group of the organization, or set github.enterprise",
+            group.name,
+            describe(scope)
+        )
+    })
 }
 
 fn of_group(group: &RunnerGroup, scope: Scope<'_>, server: &Server, findings: &mut GroupFindings) {
@@ -133,7 +173,7 @@ fn of_group(group: &RunnerGroup, scope: Scope<'_>, server: &Server, findings: &m
             ));
         }
     }
-    if group.allows_public_repositories && server.product == Product::Cloud {
+    if group.takes_public() && server.product == Product::Cloud {
         findings.advice.push(format!(
             "runner group `{name}` takes jobs of public repositories: whoever opens a pull request there may run code on its runners"
         ));

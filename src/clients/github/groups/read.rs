@@ -1,6 +1,7 @@
 //! Reads the runner groups of a scope, and the organizations or repositories with access to `selected` groups.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -45,13 +46,14 @@ pub struct NamedGroup {
 }
 
 impl GitHub {
-    /// The runner groups of `scope`; none for a repository, which has no groups.
+    /// The runner groups of `scope` without those that it inherits; none for a repository, which has no groups.
     pub async fn named_groups(&self, scope: Scope<'_>) -> Result<Vec<NamedGroup>> {
         if matches!(scope, Scope::Repository(_)) {
             return Ok(Vec::new());
         }
         let groups = self.runner_groups(scope).await?;
-        let named = groups.into_iter().map(|it| NamedGroup {
+        let own = groups.into_iter().filter(|it| !it.inherited);
+        let named = own.map(|it| NamedGroup {
             restricted: it.visibility == "selected" || it.restricted_to_workflows,
             name: it.name,
             default: it.default,
@@ -99,9 +101,11 @@ impl GitHub {
             return Ok(Some(Arc::clone(groups)));
         }
         let mut groups = self.runner_groups(scope).await?;
+        let pools = profile.pools.iter();
+        let used = pools.filter_map(|it| groups::named(&groups, it.group.as_deref()));
+        let used: BTreeSet<u64> = used.map(|it| it.id).collect();
         for group in &mut groups {
-            let used = profile.pools.iter().any(|it| group.is_of(it));
-            if used && group.visibility == "selected" {
+            if used.contains(&group.id) && group.visibility == "selected" {
                 group.admitted = Some(self.admitted(scope, group.id).await?);
             }
         }

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use super::RunnerPage;
+use super::{PAGE, RunnerPage};
 use crate::{
     clients::{
         github::{GitHub, Runner, auth::app::Purpose, hidden, scope::prefix},
@@ -23,9 +23,13 @@ pub enum Removed {
 
 impl GitHub {
     /// The runner of `scope` with this name, as GitHub lists it now. A Kubernetes object name needs no encoding in a
-    /// query.
+    /// query. An old GitHub Enterprise Server ignores the name and returns the first page of all runners (reference: arc.md 5);
+    /// then all pages are read, since a runner that is not found counts as one without a job.
     pub async fn runner_named(&self, scope: Scope<'_>, name: &str) -> Result<Option<Runner>> {
-        let path = format!("{}/actions/runners?name={name}", prefix(scope));
+        let path = format!(
+            "{}/actions/runners?name={name}&per_page={PAGE}",
+            prefix(scope)
+        );
         let bearer = self.bearer(Purpose::Runners(scope)).await?;
         let answer = self
             .attempt(Call::Read, &Method::GET, &path, &bearer)
@@ -35,7 +39,14 @@ impl GitHub {
         }
         let page = self.json(&answer, "the list of runners");
         let page: RunnerPage = page.map_err(|error| hidden(error, &bearer))?;
-        Ok(page.runners.into_iter().find(|it| it.name == name))
+        let is_whole = page.runners.len() >= page.total_count;
+        let found = page.runners.into_iter().find(|it| it.name == name);
+        if found.is_some() || is_whole {
+            return Ok(found);
+        }
+        // Boxed: it is rarely needed, and all callers' futures would be as large.
+        let all = Box::pin(self.runners(scope)).await?;
+        Ok(all.into_iter().find(|it| it.name == name))
     }
 
     /// Removes the runner `id` of `scope`; succeeds if it does not exist.
