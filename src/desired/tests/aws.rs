@@ -7,7 +7,7 @@ use crate::{
     desired::{
         Desired, EksFacts, Facts,
         aws::{AwsFacts, NodeNetwork},
-        desired, render,
+        desired, record, render,
         resource::{
             Resource,
             aws::{AwsResource, Peer, SecurityGroupRule},
@@ -133,6 +133,30 @@ fn a_role_has_one_way_into_its_pods() {
     assert_eq!(kinds("irsa"), [&common[..], &["oidc-provider"]].concat());
     let association = ["pod-identity-association"];
     assert_eq!(kinds("podIdentity"), [&common[..], &association].concat());
+}
+
+/// A teardown knows what is at AWS by the inventory alone.
+#[test]
+fn whatever_is_made_at_aws_is_read_back_from_its_record() {
+    for key in ["irsa", "podIdentity"] {
+        let server = json!({"cidr": "192.0.2.0/24"});
+        let profile = on_eks(
+            "ap-northeast-2",
+            &json!({key: role("aws"), "githubServer": server}),
+        );
+        let facts = facts("aws", "ap-northeast-2", vec![network(&["sg-node"])]);
+        let all = desired(&profile, &facts).unwrap();
+        assert!(!at_aws(&all).is_empty());
+        for it in &all {
+            let is_made_at_aws = matches!(it.resource, Resource::Aws(_));
+            assert_eq!(it.id.is_at_aws(), is_made_at_aws, "{}", it.id);
+            if is_made_at_aws {
+                let details = record::details(&it.resource).unwrap();
+                let read = record::resource(&it.id, &details, "p");
+                assert!(matches!(read, Some(Resource::Aws(_))), "{}", it.id);
+            }
+        }
+    }
 }
 
 #[test]

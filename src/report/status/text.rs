@@ -14,6 +14,47 @@ const LACKING: usize = 6;
 /// The longest name that has its numbers on the same line; those of a longer one are on the next line.
 const NAME: usize = 30;
 
+/// A column of numbers.
+struct Column {
+    heading: &'static str,
+    width: usize,
+    number: fn(&PoolStatus) -> String,
+}
+
+/// The columns of numbers, in their order.
+const COLUMNS: [Column; 6] = [
+    Column {
+        heading: "MIN",
+        width: 5,
+        number: |it| it.min.to_string(),
+    },
+    Column {
+        heading: "MAX",
+        width: 5,
+        number: |it| it.max.to_string(),
+    },
+    Column {
+        heading: "DESIRED",
+        width: 8,
+        number: |it| count(it.desired),
+    },
+    Column {
+        heading: "RUNNING",
+        width: 8,
+        number: |it| count(it.running),
+    },
+    Column {
+        heading: "REGISTERED",
+        width: 11,
+        number: |it| count(it.registered),
+    },
+    Column {
+        heading: "BUSY",
+        width: 5,
+        number: |it| count(it.busy),
+    },
+];
+
 /// One screen, at most 80 columns wide with names of usual length. If there are many pools, only the incomplete ones,
 /// unless `verbose`.
 pub fn text(status: &Status, verbose: bool) -> String {
@@ -28,7 +69,8 @@ pub fn text(status: &Status, verbose: bool) -> String {
     lacking.sort_by_key(|it| std::cmp::Reverse(it.missing()));
     let (shown, more) = lacking.split_at(lacking.len().min(LACKING));
     let width = pools(&mut text, shown);
-    row(&mut text, width, "all", &total(&status.pools).numbers());
+    let all = total(&status.pools);
+    row(&mut text, width, "all", |it| (it.number)(&all));
     line(&mut text, "");
     if !more.is_empty() {
         line(
@@ -77,10 +119,9 @@ fn installation(text: &mut String, status: &Status) {
 fn pools(text: &mut String, pools: &[&PoolStatus]) -> usize {
     let names = pools.iter().map(|it| it.name.chars().count());
     let width = names.filter(|it| *it <= NAME).max().unwrap_or(0).max(5);
-    let head = ["MIN", "MAX", "DESIRED", "RUNNING", "REGISTERED", "BUSY"];
-    row(text, width, "POOL", &head.map(str::to_owned));
+    row(text, width, "POOL", |it| it.heading.to_owned());
     for pool in pools {
-        row(text, width, &pool.name, &pool.numbers());
+        row(text, width, &pool.name, |it| (it.number)(pool));
         let zone = pool.moment.time_zone.as_ref();
         let zone = zone.map_or_else(String::new, |it| format!("  ({it})"));
         // The other mode is the usual one, and a column for it would not fit.
@@ -130,12 +171,17 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         let Some(old) = before.pools.iter().find(|it| it.name == pool.name) else {
             continue;
         };
-        let names = ["min", "max", "desired", "running", "registered", "busy"];
-        let changed: Vec<String> = names
+        let changed: Vec<String> = COLUMNS
             .iter()
-            .zip(old.numbers().iter().zip(&pool.numbers()))
-            .filter(|(_, (old, new))| old != new)
-            .map(|(name, (old, new))| format!("{name} {old} -> {new}"))
+            .map(|it| {
+                (
+                    it.heading.to_lowercase(),
+                    (it.number)(old),
+                    (it.number)(pool),
+                )
+            })
+            .filter(|(_, old, new)| old != new)
+            .map(|(name, old, new)| format!("{name} {old} -> {new}"))
             .collect();
         if !changed.is_empty() {
             lines.push(format!("{}: {}", pool.name, changed.join(", ")));
@@ -155,17 +201,6 @@ impl PoolStatus {
         };
         let registered = u64::from(self.min).saturating_sub(number(registered));
         registered.max(desired.saturating_sub(number(running)))
-    }
-
-    fn numbers(&self) -> [String; 6] {
-        [
-            self.min.to_string(),
-            self.max.to_string(),
-            count(self.desired),
-            count(self.running),
-            count(self.registered),
-            count(self.busy),
-        ]
     }
 }
 
@@ -187,9 +222,11 @@ fn total(pools: &[PoolStatus]) -> PoolStatus {
     }
 }
 
-fn row(text: &mut String, width: usize, name: &str, numbers: &[String; 6]) {
-    let [min, max, desired, running, registered, busy] = numbers;
-    let numbers = format!("{min:>5} {max:>5} {desired:>8} {running:>8} {registered:>11} {busy:>5}");
+/// A line of the table: a name, and what `cell` gives for each column.
+fn row(text: &mut String, width: usize, name: &str, cell: impl Fn(&Column) -> String) {
+    let padded = |it: &Column| format!("{:>1$}", cell(it), it.width);
+    let numbers: Vec<String> = COLUMNS.iter().map(padded).collect();
+    let numbers = numbers.join(" ");
     if name.chars().count() > width {
         line(text, name);
         line(text, &format!("{:<width$}  {numbers}", ""));

@@ -10,6 +10,8 @@ use crate::{
     harness::waiting::{pod, until},
 };
 
+const SYSTEM: &str = "actions-runner-system";
+
 /// A chart of cert-manager whose webhook has an image that no registry has.
 const MISSING: &str = "kubelet:image-pull=quay.io/jetstack/cert-manager-webhook:v1.12.0";
 
@@ -181,55 +183,66 @@ fn a_taint_keeps_its_pods_away(cluster: &Cluster, profile: &Path, name: &str) {
     cluster.up(profile, &[]).expect(0);
 }
 
-/// A quota asks for limits of every container, which neither chart sets by itself: the API server's words are in the
-/// Deployments' conditions and in events of their `ReplicaSets`, and in no pod.
+/// What the API server has of a pod without limits.
+const REFUSED: &str = "must specify limits.cpu";
+
+/// A quota that counts the limits of all containers.
+fn ask_for_limits(cluster: &Cluster, namespace: &str) {
+    let limits = "--hard=limits.cpu=40";
+    let create = ["-n", namespace, "create", "quota", "compute", limits];
+    cluster.kubectl(&create, None);
+}
+
+/// A quota asks for limits of every container, which neither chart sets by itself. One that is there is told before the first
+/// write. Of one that comes while a run goes on, the API server's words are in the Deployment's conditions and in events of its
+/// `ReplicaSet`, and in no pod.
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn a_quota_that_refuses_a_charts_pods_is_quoted() {
     let cluster = Cluster::fast();
-    for (namespace, part, timeout, key) in [
-        (
-            "cert-manager",
-            "cert-manager/cert-manager",
-            ("certManager: 5m", "certManager: 40s"),
-            "certManager.values",
-        ),
-        (
-            "actions-runner-system",
-            "actions-runner-system/actions-runner-controller",
-            ("controller: 5m", "controller: 30s"),
-            "controller.values",
-        ),
+    let profile = cluster.profile("quota", &[("controller: 5m", "controller: 30s")]);
+    for (namespace, deployment, key) in [
+        ("cert-manager", "cert-manager", "certManager.values"),
+        (SYSTEM, "actions-runner-controller", "controller.values"),
     ] {
-        let profile = cluster.profile(namespace, &[timeout]);
-        let there = cluster.kubectl(&["get", "namespaces", "-o", "name"], None);
-        if !there
-            .lines()
-            .any(|it| it == format!("namespace/{namespace}"))
-        {
-            cluster.kubectl(&["create", "namespace", namespace], None);
-        }
-        let limits = [
-            "-n",
-            namespace,
-            "create",
-            "quota",
-            "compute",
-            "--hard=limits.cpu=40",
-        ];
-        cluster.kubectl(&limits, None);
-        let refused = |said: String| said.contains("must specify limits.cpu");
+        cluster.kubectl(&["create", "namespace", namespace], None);
+        ask_for_limits(&cluster, namespace);
         until("the quota is in force", || {
             let judged = cluster.judged(&pod(namespace, &json!({})));
-            judged.is_err_and(refused)
+            judged.is_err_and(|said| said.contains(REFUSED))
         });
-        let ended = cluster.up_until(&profile, &[], "must specify limits.cpu");
-        let error = ended.document()["error"].clone();
+        let ended = cluster.up(&profile, &[]).expect(1);
+        assert_eq!(ended["changed"], 0, "{ended:#}");
+        let error = &ended["error"];
         let message = error["message"].as_str().unwrap();
-        assert!(message.contains(part), "{message}");
+        let refused = format!("the API server refuses the pods of `Deployment/{deployment}`");
+        assert!(message.contains(&refused), "{message}");
+        assert!(error.to_string().contains(REFUSED), "{error}");
         assert!(error["hint"].as_str().unwrap().contains(key), "{error}");
         cluster.kubectl(&["-n", namespace, "delete", "quota", "compute"], None);
     }
+    let file = profile.to_str().unwrap();
+    let running = cluster.arcctl_in_background(&["up", "-f", file, "--yes", "-o", "json"]);
+    until("the run to write", || {
+        let there = ["-n", "cert-manager", "get", "deployments", "-o", "name"];
+        cluster.kubectl(&there, None).contains("webhook")
+    });
+    ask_for_limits(&cluster, SYSTEM);
+    let ended = running.end();
+    cluster.keep(&ended);
+    let error = ended.expect(6)["error"].clone();
+    let message = error["message"].as_str().unwrap();
+    assert!(error.to_string().contains(REFUSED), "{error}");
+    let part = format!("{SYSTEM}/actions-runner-controller");
+    assert!(message.contains(&part), "{message}");
+    assert!(
+        error["hint"]
+            .as_str()
+            .unwrap()
+            .contains("controller.values"),
+        "{error}"
+    );
+    cluster.kubectl(&["-n", SYSTEM, "delete", "quota", "compute"], None);
     let profile = cluster.profile("good", &[]);
     cluster.up(&profile, &[]).expect(0);
     cluster.finish();
