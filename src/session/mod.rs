@@ -47,6 +47,7 @@ use crate::{
     profile::Profile,
     resource::{
         context::{Clients, Context, scope},
+        kubernetes::crds::known::Known,
         pods::references,
         scale_sets::minor,
     },
@@ -213,6 +214,7 @@ impl Session {
             started: facts.now,
             pins: lock.pins.clone(),
             free_addresses: facts.aws.map(|it| it.free_addresses).unwrap_or_default(),
+            crds: Known::new(inventory.crds.clone()),
             ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {

@@ -1,7 +1,10 @@
 //! The `CustomResourceDefinitions` of a chart: applied server-side, never part of a release (DESIGN 5).
 //!
 //! They are compared without the chart: an annotation on each contains the chart's version and a hash of
-//! its spec, as the API server returned it from the apply.
+//! its spec, as the API server returned it from the apply. One whose spec is [`known`] is not read whole again.
+
+pub(crate) mod known;
+mod removal;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -23,14 +26,24 @@ use crate::{
 };
 
 /// The annotation with the chart of a CRD, `NAME-VERSION`.
-pub(super) const CHART: &str = "arcctl.dev/chart";
+const CHART: &str = "arcctl.dev/chart";
 /// The annotation with the hash of its spec at that time.
 const SPEC_HASH: &str = "arcctl.dev/spec-hash";
 /// Keeps a CRD that its release no longer contains: cert-manager's charts before v1.15 would delete all
 /// Certificates (reference: observed.md 9).
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-pub(super) const API_VERSION: &str = "apiextensions.k8s.io/v1";
-pub(super) const KIND: &str = "CustomResourceDefinition";
+const API_VERSION: &str = "apiextensions.k8s.io/v1";
+const KIND: &str = "CustomResourceDefinition";
+
+/// What was read of a CRD.
+enum Read {
+    /// It does not exist.
+    Absent,
+    /// Its metadata: it is as an earlier whole read found it, as wanted and Established.
+    AsKnown,
+    /// All of it.
+    Whole(Value),
+}
 
 impl CrdSet {
     fn label(&self) -> String {
@@ -44,12 +57,11 @@ impl CrdSet {
 
     /// Reads each CRD and compares its annotations.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
-        let reads = self.names.iter().map(|name| {
-            let target = Target::cluster(API_VERSION, KIND, name);
-            async move { Ok::<_, Error>((name, context.kube.get(&target).await?)) }
-        });
+        let names = self.names.iter();
+        let reads = names
+            .map(|name| async move { Ok::<_, Error>((name, self.read(context, name).await?)) });
         let live = futures::future::try_join_all(reads).await?;
-        if live.iter().all(|(_, live)| live.is_none()) {
+        if live.iter().all(|(_, live)| matches!(live, Read::Absent)) {
             return Ok(Observed::Absent);
         }
         let mut differences = Vec::new();
@@ -57,17 +69,21 @@ impl CrdSet {
         let mut leaving = None;
         for (name, live) in &live {
             match live {
-                None => differences.push(changed(name, Value::Null, &self.label())),
+                Read::Absent => differences.push(changed(name, Value::Null, &self.label())),
+                Read::AsKnown => {}
                 // It is created again after its deletion: until then the API server accepts no object of its kind.
-                Some(live) if live["metadata"]["deletionTimestamp"].is_string() => {
+                Read::Whole(live) if live["metadata"]["deletionTimestamp"].is_string() => {
                     let held = objects_of(context, live).await.unwrap_or_default();
                     leaving.get_or_insert_with(|| terminating(live, &held));
                 }
-                Some(live) => {
-                    differences.extend(self.compare(name, live));
+                Read::Whole(live) => {
+                    let difference = self.compare(name, live);
                     if !established(live) {
                         pending.push(name.as_str());
+                    } else if difference.is_none() {
+                        context.crds.learn(name, live);
                     }
+                    differences.extend(difference);
                 }
             }
         }
@@ -91,6 +107,20 @@ impl CrdSet {
             readiness,
             ownership: Ownership::Ours,
         }))
+    }
+
+    /// Reads one CRD: no more than its metadata where that shows that it still is what is known of it.
+    async fn read(&self, context: &Context, name: &str) -> Result<Read> {
+        let target = Target::cluster(API_VERSION, KIND, name);
+        if let Some(known) = context.crds.of(name) {
+            match context.kube.metadata(&target).await? {
+                None => return Ok(Read::Absent),
+                Some(live) if known.describes(&live, &self.label()) => return Ok(Read::AsKnown),
+                Some(_) => {}
+            }
+        }
+        let live = context.kube.get(&target).await?;
+        Ok(live.map_or(Read::Absent, Read::Whole))
     }
 
     fn compare(&self, name: &str, live: &Value) -> Option<Difference> {
@@ -239,7 +269,7 @@ fn terminating(live: &Value, there: &[Value]) -> Readiness {
 }
 
 /// The first object of the kind that `crd` defines, except generated ones.
-pub(super) async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
     let group = crd["spec"]["group"].as_str().unwrap_or_default();
     let found = objects_of(context, crd).await?;
     Ok(found
