@@ -163,12 +163,13 @@ impl Needed {
     }
 }
 
-/// Whether `step` begins as soon as AWS has accepted what makes `need`, and not only when AWS shows it: one that is too early is
-/// refused, and sent again. So a role, its policies and the statements of buckets wait for AWS at the same time.
+/// Whether `step` begins as soon as AWS has accepted what makes or deletes `need`, and not only when AWS shows it: one that is too
+/// early is refused, and sent again. So a role, its policies and the statements of buckets wait for AWS at the same time, when they
+/// are made and when they are deleted. What makes and what deletes still wait for each other's result.
 ///
 /// Source: IAM user guide, "Changes that I make are not always immediately visible".
-pub fn begins_when_accepted(step: &Desired, need: &Id) -> bool {
-    step.goal == Goal::Present && step.id.is_at_aws() && need.is_at_aws()
+pub fn begins_when_accepted(step: &Desired, need: &Desired) -> bool {
+    step.goal == need.goal && step.id.is_at_aws() && need.id.is_at_aws()
 }
 
 /// What only the community's controller waits for, and the CRDs of either.

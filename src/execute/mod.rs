@@ -12,10 +12,7 @@ mod phases;
 pub mod rollback;
 mod step;
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant as Clock},
-};
+use std::time::{Duration, Instant as Clock};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -32,7 +29,7 @@ use crate::{
     profile::Timeouts,
     resource::context::Context,
 };
-use gates::{Gate, run_after};
+use gates::{Gate, Gates, run_after};
 use phases::Phases;
 
 /// What is said of a run that has lost its lease.
@@ -180,7 +177,10 @@ pub async fn execute(
     on_event: &mut dyn FnMut(&Event),
 ) -> Vec<StepResult> {
     let (sender, mut events) = mpsc::unbounded_channel();
-    let gates: HashMap<&Id, Gate> = desired.iter().map(|it| (&it.id, Gate::default())).collect();
+    let gates: Gates<'_> = desired
+        .iter()
+        .map(|it| (&it.id, (it, Gate::default())))
+        .collect();
     let mut needed = desired
         .iter()
         .filter(|it| !it.resource.is_optional())

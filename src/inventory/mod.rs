@@ -1,6 +1,7 @@
 //! The inventory: a `ConfigMap` with the resources that arcctl owns, written before they are created, so that none is
 //! orphaned (DESIGN 5), and with what deleting them needs if the profile is lost.
 
+mod crds;
 mod migration;
 mod upgrade;
 
@@ -13,6 +14,7 @@ use crate::{
     desired::{
         Desired,
         names::{self, pool_id, scale_set_id},
+        record::crds::KnownCrds,
         resource::scale_set::SetRecord,
         teardown::{Records, is_at_aws, records},
     },
@@ -22,6 +24,7 @@ use crate::{
     upgrade::Upgrade,
 };
 
+pub use crds::remember_crds;
 pub use migration::{forget_migration, is_of_migrations, remember_migration, with_pools};
 pub use upgrade::{forget_backup, forget_upgrade, remember_backup, remember_upgrade};
 
@@ -99,6 +102,8 @@ pub struct Inventory {
     pub migrations: Vec<Migration>,
     /// The last upgrade, if its backup is kept.
     pub upgrade: Option<Upgrade>,
+    /// The CRDs whose spec is known.
+    pub crds: KnownCrds,
 }
 
 impl Inventory {
@@ -130,6 +135,7 @@ pub async fn read(kube: &Kube, home: Home<'_>) -> Result<Inventory> {
         profile: parsed(&target, data, PROFILE, "null")?,
         migrations: migrations(&target, data)?,
         upgrade: parsed(&target, data, UPGRADE, "null")?,
+        crds: crds::known(data),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Observes all desired resources, phase by phase, and creates the plan.
+//! Observes all desired resources, stage by stage, and creates the plan.
 
 pub(crate) mod capacity;
 pub(crate) mod consequences;
@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::{
     desired::{
-        Desired, Goal,
+        Desired, Goal, Phase,
         resource::Resource,
         teardown::{self, Records},
     },
@@ -23,7 +23,7 @@ use crate::{
 /// How many resources are observed concurrently.
 pub(crate) const CONCURRENT: usize = 32;
 
-/// The plan for `desired`: phases in order, since later ones need results of earlier ones (the Secret's version).
+/// The plan for `desired`: in stages, since later ones need results of earlier ones (the Secret's version).
 pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) -> Result<Plan> {
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());
     let mut leaving = BTreeSet::new();
@@ -31,7 +31,7 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
         let observed = one(context, desired).instrument(log::step(&desired.id));
         (desired, observed.await)
     };
-    let mut observed = pin!(phase_by_phase(desired, look));
+    let mut observed = pin!(by_stages(desired, look));
     while let Some((desired, observed)) = observed.next().await {
         let reason = observed
             .as_ref()
@@ -73,19 +73,27 @@ pub(crate) async fn plan(context: &Context, desired: &[Desired], adopt: bool) ->
     }
 }
 
-/// The results of `look` for each of `desired`: phase by phase, concurrently within a phase, in the order of `desired`.
-pub(crate) fn phase_by_phase<'a, F: Future>(
+/// The results of `look` for each of `desired`, in the order of their phases: concurrently within a [`stage`].
+pub(crate) fn by_stages<'a, F: Future>(
     desired: &'a [Desired],
     look: impl Fn(&'a Desired) -> F + Copy,
 ) -> impl Stream<Item = F::Output> {
-    let mut phases: Vec<_> = desired.iter().map(|it| it.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    stream::iter(phases).flat_map(move |phase| {
-        stream::iter(desired.iter().filter(move |it| it.phase == phase))
-            .map(look)
-            .buffered(CONCURRENT)
-    })
+    let mut all: Vec<&'a Desired> = desired.iter().collect();
+    all.sort_by_key(|it| it.phase);
+    let stages = all.chunk_by(|one, next| stage(one.phase) == stage(next.phase));
+    let stages: Vec<Vec<&'a Desired>> = stages.map(<[_]>::to_vec).collect();
+    stream::iter(stages).flat_map(move |stage| stream::iter(stage).map(look).buffered(CONCURRENT))
+}
+
+/// The last of the phases that are observed at the same time. The values of the release (controller) have the version of the
+/// Secret (wiring), and runners need not match the profile where their pool is left as it is (runners). What is deleted may
+/// depend on what stays of each phase before.
+const fn stage(phase: Phase) -> Phase {
+    match phase {
+        Phase::Preflight | Phase::Base | Phase::Upgrade => Phase::Wiring,
+        Phase::Controller => Phase::Runners,
+        other => other,
+    }
 }
 
 /// Reads the current state of one resource, or what remains of it if it is to be deleted.
@@ -212,4 +220,45 @@ pub(crate) async fn present(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::desired::{Facts, desired, tests::profile};
+
+    #[tokio::test]
+    async fn what_needs_nothing_of_each_other_is_read_at_the_same_time() {
+        let mut steps = desired(&profile(&json!({})), &Facts::default()).unwrap();
+        // What leaves the profile is at the end of the list, whatever its phase.
+        steps.rotate_left(1);
+        let (open, beside) = (RefCell::new(Vec::new()), RefCell::new(BTreeSet::new()));
+        let (open, beside) = (&open, &beside);
+        let looked = by_stages(&steps, |it| async move {
+            open.borrow_mut().push(it.phase);
+            tokio::task::yield_now().await;
+            for other in open.borrow().iter() {
+                beside.borrow_mut().insert((it.phase, *other));
+            }
+            open.borrow_mut().retain(|other| *other != it.phase);
+            it.phase
+        });
+        let phases: Vec<Phase> = looked.collect().await;
+        assert_eq!(phases.len(), steps.len());
+        assert!(phases.is_sorted(), "{phases:?}");
+        let beside = beside.borrow();
+        for (one, other, together) in [
+            (Phase::Base, Phase::Wiring, true),
+            (Phase::Controller, Phase::Runners, true),
+            (Phase::Wiring, Phase::Controller, false),
+            (Phase::Runners, Phase::Registration, false),
+        ] {
+            let found = beside.contains(&(one, other)) || beside.contains(&(other, one));
+            assert_eq!(found, together, "{one:?} {other:?}: {beside:?}");
+        }
+    }
 }

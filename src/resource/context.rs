@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     aws::consistency::Writes,
+    kubernetes::crds::known::Known,
     pods::made::RunnerPods,
     runners::{account::Account, rotation::Rotation},
 };
@@ -100,6 +101,8 @@ pub struct Context {
     pub listing: Listing,
     /// The latest lists of events.
     pub events: Events,
+    /// The CRDs that need not be read whole.
+    pub crds: Known,
     /// The state of deletions in this run.
     pub removal: super::deletion::Removal,
     /// Remarks on the resources of this run.
@@ -136,6 +139,7 @@ impl Context {
             pods: RunnerPods::default(),
             listing: Listing::default(),
             events: Events::default(),
+            crds: Known::default(),
             removal: super::deletion::Removal::default(),
             remarks: super::remarks::Remarks::default(),
         }

@@ -193,6 +193,9 @@ pub(crate) async fn execute(
             Ok(())
         };
         error = execute::ending(&steps, options).or_else(|| forgotten.err());
+        if error.is_none() && options.may_write {
+            remember_crds(session).await;
+        }
     } else {
         steps.extend(not_started(&rest));
     }
@@ -203,6 +206,18 @@ pub(crate) async fn execute(
         lease.release().await;
     }
     (steps, error)
+}
+
+/// Records the CRDs that this run has read whole, so that the next one need not. It only saves time: a failure is no error.
+async fn remember_crds(session: &Session) {
+    let context = &session.context;
+    let Some(known) = context.crds.to_record() else {
+        return;
+    };
+    let home = inventory::Home::of(&context.profile);
+    if let Err(error) = inventory::remember_crds(&context.kube, home, &known).await {
+        tracing::info!("the CRDs are not recorded: {}", error.message);
+    }
 }
 
 /// Acquires the lease, unless the command holds it, and records what will be created.

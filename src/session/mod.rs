@@ -47,6 +47,7 @@ use crate::{
     profile::Profile,
     resource::{
         context::{Clients, Context, scope},
+        kubernetes::crds::known::Known,
         pods::references,
         scale_sets::minor,
     },
@@ -155,7 +156,7 @@ impl Session {
         .await?;
         // Joined, not raced, here and in `facts`: the same fault gives the same error in every run.
         let at_aws = aws.as_ref().zip(eks.as_ref());
-        let (audit, facts, missing, versions) = tokio::join!(
+        let (audit, facts, missing, versions, inventory) = tokio::join!(
             Box::pin(audits(&github, &file.profile, &accounts)),
             Box::pin(facts(
                 kube,
@@ -166,7 +167,8 @@ impl Session {
                 Some(&helm),
             )),
             Box::pin(references::missing(kube, &file.profile)),
-            Box::pin(version_advice(&github, &file.profile, &accounts))
+            Box::pin(version_advice(&github, &file.profile, &accounts)),
+            inventory::read(kube, inventory::Home::of(&file.profile))
         );
         #[cfg(debug_assertions)]
         crate::terminal::panic::provoked(&credential).await;
@@ -176,16 +178,13 @@ impl Session {
             output.note(format!("advice: {advice}"));
         }
         let mut desired = wanted(&file.profile, &facts)?;
-        let (inventory, lock) = tokio::join!(
-            inventory::read(kube, inventory::Home::of(&file.profile)),
-            Box::pin(compared(
-                lock_file.as_ref(),
-                (&file.profile, &desired[..]),
-                global,
-                output
-            ))
-        );
-        let (inventory, lock) = (inventory?, lock?);
+        let lock = Box::pin(compared(
+            lock_file.as_ref(),
+            (&file.profile, &desired[..]),
+            global,
+            output,
+        ));
+        let (inventory, lock) = (inventory?, lock.await?);
         lock.pins.apply(&mut desired);
         accounts.extend(
             Box::pin(accounts_of_gone_pools(
@@ -213,6 +212,7 @@ impl Session {
             started: facts.now,
             pins: lock.pins.clone(),
             free_addresses: facts.aws.map(|it| it.free_addresses).unwrap_or_default(),
+            crds: Known::new(inventory.crds.clone()),
             ..Context::new(file.profile, clients, version)
         };
         let mut session = Self {

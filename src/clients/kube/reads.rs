@@ -36,6 +36,12 @@ impl Kube {
 
     /// Whether the object exists. Only its metadata is read: a CRD may have hundreds of kilobytes, and a Secret its secret.
     pub async fn exists(&self, target: &Target) -> Result<bool> {
+        Ok(self.metadata(target).await?.is_some())
+    }
+
+    /// The metadata of the object, without the rest; `None` if it or its kind does not exist. It takes the same right as
+    /// [`Kube::get`].
+    pub async fn metadata(&self, target: &Target) -> Result<Option<Value>> {
         let api = self.api(&target.kind, target.namespace.as_deref());
         let found = self
             .call(Call::Read, &format!("read {target}"), || {
@@ -43,8 +49,8 @@ impl Kube {
             })
             .await;
         match found {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.code() == Some(404) => Ok(false),
+            Ok(found) => Ok(Some(json!({"metadata": found.metadata}))),
+            Err(failure) if failure.code() == Some(404) => Ok(None),
             Err(failure) => Err(failure.about(target)),
         }
     }

@@ -3,6 +3,7 @@
 //! It never contains profile values that could be secret, only addresses.
 
 pub(crate) mod aws;
+pub mod crds;
 
 use serde_json::{Value, json};
 

@@ -288,10 +288,10 @@ async fn recorded(parts: &Parts) -> Result<BTreeSet<String>> {
     Ok(found.records.into_keys().collect())
 }
 
-/// Observes all desired resources, phase by phase: the release needs the version of the Secret.
+/// Observes all desired resources, stage by stage: the release needs the version of the Secret.
 async fn resources(parts: &Parts) -> Fact<Vec<Resource>> {
     let desired = parts.desired.as_ref().map_err(Clone::clone)?;
-    let resources = observe::phase_by_phase(desired, |it| async move {
+    let resources = observe::by_stages(desired, |it| async move {
         let what = format!("observe {}", it.id);
         Resource {
             id: it.id.clone(),

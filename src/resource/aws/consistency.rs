@@ -29,6 +29,8 @@ pub struct Writes(Mutex<HashMap<String, Entry>>);
 pub(super) struct Entry {
     pub(super) write: Option<Write>,
     pub(super) shown: Shown,
+    /// Whether AWS has accepted that our statements leave it, or that it is deleted as a whole.
+    out: bool,
     /// The message about it.
     pub(super) told: Option<String>,
 }
@@ -92,6 +94,16 @@ impl Writes {
     /// Removes the record of a write of `object`.
     pub(super) fn forget(&self, object: &str) {
         self.with(object, |entry| entry.write = None);
+    }
+
+    /// Records that AWS has accepted that our statements leave `object`, or that it is deleted as a whole.
+    pub(super) fn took_out(&self, object: &str) {
+        self.with(object, |entry| entry.out = true);
+    }
+
+    /// Whether AWS has accepted that in this run. It may still show them.
+    pub(super) fn is_out(&self, object: &str) -> bool {
+        self.with(object, |entry| entry.out)
     }
 
     #[expect(clippy::result_large_err, reason = "the error is the SDK's own")]

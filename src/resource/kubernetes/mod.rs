@@ -4,7 +4,6 @@ pub mod access;
 pub(crate) mod adoption;
 pub(crate) mod controller_secret;
 pub(crate) mod crds;
-mod crds_removal;
 pub(crate) mod field_owners;
 pub(crate) mod namespace;
 pub(crate) mod object;

@@ -113,6 +113,34 @@ fn everything_is_as_it_was_before() {
     cluster.finish();
 }
 
+/// IAM and S3 show each deletion late. Each is sent once AWS has accepted the one that it needs, and the inventory goes once AWS
+/// shows all of them.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn deletions_at_aws_wait_for_what_is_shown_at_the_same_time() {
+    let (cluster, _account) = sandbox();
+    let file = profile(&cluster, &[]);
+    cluster.up(&file, &[]).expect(0);
+    let document = teardown(&cluster, &file).expect(0);
+    let steps = document["steps"].as_array().unwrap();
+    let times = |id: &str| {
+        let mut all = steps.iter();
+        let step = all.find(|it| it["id"].as_str().unwrap().starts_with(id));
+        let step = step.unwrap_or_else(|| panic!("{id}: {document:#}"));
+        let at = |key: &str| step[key].as_f64().unwrap_or_else(|| panic!("{step:#}"));
+        (at("begin"), at("end"))
+    };
+    let (bucket, policy) = (times("bucket-policy/"), times("iam-role-policy/"));
+    let (role, provider) = (times("iam-role/"), times("oidc-provider/"));
+    assert!(role.0 < bucket.1, "{document:#}");
+    assert!(provider.0 < role.1, "{document:#}");
+    let memory = times("namespace/-/actions-runner-system");
+    for gone in [bucket, policy, role, provider] {
+        assert!(gone.1 <= memory.0, "{document:#}");
+    }
+    cluster.finish();
+}
+
 fn each_deletion_that_is_denied_is_named(cluster: &Cluster, file: &Path) {
     let planned = cluster.arcctl(&["plan", "--teardown", "-f", file.to_str().unwrap()]);
     for words in [

@@ -118,6 +118,75 @@ fn what_is_large_is_sent_once_and_only_the_newest_revision_is_read() {
     cluster.finish();
 }
 
+const CRDS: &str = "crds/-/actions-runner-controller";
+const CRD: &str = "runners.actions.summerwind.dev";
+
+/// More than the metadata of a CRD has, and less than all of it.
+const METADATA: usize = 20_000;
+
+/// The CRDs that were read whole.
+fn read_whole(requests: &[Record]) -> Vec<&str> {
+    let reads = requests.iter().filter(|it| it.method == "GET");
+    let names = reads.filter_map(|it| {
+        let (_, name) = it.path.split_once("/customresourcedefinitions/")?;
+        Some((name.split('?').next()?, it.bytes))
+    });
+    let names: Vec<(&str, usize)> = names.collect();
+    assert!(names.len() >= 11, "not every CRD was read: {names:#?}");
+    let whole = names.into_iter().filter(|it| it.1 > METADATA);
+    whole.map(|it| it.0).collect()
+}
+
+/// `kubectl patch`: a field of a runner is removed from the CRD, or put back.
+fn patch_crd(cluster: &Cluster, patch: &Value) {
+    let patch = json!([patch]).to_string();
+    cluster.kubectl(&["patch", "crd", CRD, "--type=json", "-p", &patch], None);
+}
+
+/// The metadata of a CRD is enough as long as its spec was not changed since it was read whole.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn no_crd_is_read_whole_twice_and_a_change_by_hand_is_seen() {
+    let cluster = Cluster::fast();
+    let profile = cluster.profile("arcctl", &[]);
+    let _installed = cluster.up(&profile, &[]).expect(0);
+    let unchanged = || {
+        let again = cluster.up(&profile, &[]).expect(0);
+        assert_eq!(again["changed"], 0);
+        assert_eq!(again["requests"]["kubernetes"]["writes"], 0);
+    };
+    assert_eq!(read_whole(&requests(&cluster, unchanged)), [""; 0]);
+
+    let live = cluster.get("crd", "default", CRD);
+    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let fields_there = live.pointer(fields).and_then(Value::as_object).unwrap();
+    let (field, schema) = fields_there.iter().next().unwrap();
+    let path = format!("{fields}/{field}");
+    let remove = json!({"op": "remove", "path": path});
+    patch_crd(&cluster, &remove);
+    let plan = cluster.plan(&profile, &["--detailed-exitcode"]);
+    assert_eq!(plan.code, 2, "{}", plan.stderr);
+    let planned = plan.planned();
+    assert!(planned.contains(&format!("{CRD}.spec")), "{planned}");
+    let mended = cluster.up(&profile, &[]);
+    assert_eq!(mended.expect(0)["changed"], 1);
+    assert_eq!(mended.changed(), [CRDS]);
+    let live = cluster.get("crd", "default", CRD);
+    assert_eq!(live.pointer(&path), Some(schema));
+    assert_eq!(read_whole(&requests(&cluster, unchanged)), [""; 0]);
+
+    // Changed and put back: the spec is as wanted, but only a whole read can tell, and a run without changes records nothing.
+    patch_crd(&cluster, &remove);
+    patch_crd(
+        &cluster,
+        &json!({"op": "add", "path": path, "value": schema}),
+    );
+    for _ in 0..2 {
+        assert_eq!(read_whole(&requests(&cluster, unchanged)), [CRD]);
+    }
+    cluster.finish();
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn the_charts_of_missing_releases_are_downloaded_at_the_same_time() {

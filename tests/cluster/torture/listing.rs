@@ -192,6 +192,12 @@ fn content(object: &Value) -> Value {
             *value = Value::Null;
         }
     }
+    // Of an inventory: it only saves time, and a run that was killed leaves it to the next one that writes.
+    if content["kind"] == "ConfigMap"
+        && let Some(data) = content["data"].as_object_mut()
+    {
+        data.remove("crds");
+    }
     if content["kind"] == "Secret" {
         // Keys and certificates are new each time; the names of the keys are not.
         for (key, value) in content["data"].as_object_mut().into_iter().flatten() {

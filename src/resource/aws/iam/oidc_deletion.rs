@@ -129,7 +129,7 @@ impl OidcProvider {
             }
         };
         let awaited = self.may_be_awaited(&live, part);
-        match (self.user(aws, removal, part).await, awaited) {
+        match (self.user(aws, (writes, removal), part).await, awaited) {
             // Also while this profile's own role trusts it: the plan says what the run will find once that role is gone.
             (Ok(None | Some(User::Own(_))), Some(because)) => Ok(stays(because)),
             (Ok(None), None) if part == Part::Client => {
@@ -166,7 +166,7 @@ impl OidcProvider {
         let part = self.part(&live);
         if part == Part::None
             || self.may_be_awaited(&live, part).is_some()
-            || self.user(aws, removal, part).await?.is_some()
+            || self.user(aws, (writes, removal), part).await?.is_some()
         {
             return Ok(());
         }
@@ -235,8 +235,13 @@ impl OidcProvider {
     }
 
     /// A role of the account that trusts it; foreign roles before our own. A role whose trust policy cannot be
-    /// read counts as one.
-    async fn user(&self, aws: &Aws, removal: &Removal, part: Part) -> Result<Option<User>> {
+    /// read counts as one. A statement of ours that this run has taken out does not: IAM shows it for some seconds more.
+    async fn user(
+        &self,
+        aws: &Aws,
+        (writes, removal): (&Writes, &Removal),
+        part: Part,
+    ) -> Result<Option<User>> {
         let asked = self.asked(
             "see which roles trust the IAM OIDC provider",
             "iam:ListRoles",
@@ -260,7 +265,9 @@ impl OidcProvider {
                 if !goes || !is_own(statement, &self.sid) {
                     return Ok(Some(User::Other(name)));
                 }
-                own = Some(User::Own(name.clone()));
+                if !writes.is_out(&name) {
+                    own = Some(User::Own(name.clone()));
+                }
             }
         }
         Ok(own)

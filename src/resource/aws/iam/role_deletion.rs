@@ -214,10 +214,17 @@ impl IamRole {
         match self.part(aws, &left).await? {
             Part::None | Part::Stays(_) => Ok(()),
             Part::Whole if left.attachments.is_attached() => {
-                // The next read decides again: detaching took some time.
                 writes.record(&self.attached());
                 let detached = left.attachments.detach(aws.iam(), &self.name).await;
-                self.unless_failed(detached, writes)
+                self.unless_failed(detached, writes)?;
+                // A second read decides again: detaching took some time. That IAM may still show the policies does not matter.
+                let Some(left) = self.left(aws).await? else {
+                    return Ok(());
+                };
+                match self.part(aws, &left).await? {
+                    Part::Whole => self.delete_role(aws, &left.role, writes).await,
+                    _ => Ok(()),
+                }
             }
             Part::Whole => self.delete_role(aws, &left.role, writes).await,
             Part::Some(..) => {
@@ -247,7 +254,10 @@ impl IamRole {
         writes.record_document(&self.trust_policy(aws).shared(), before);
         let request = aws.iam().delete_role().role_name(&self.name);
         match writes.answered(&self.name, request.send().await) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                writes.took_out(&self.name);
+                Ok(())
+            }
             Err(error) if error.code() == Some(NO_SUCH_ENTITY) => Ok(()),
             Err(error) => {
                 // IAM may still show what was just removed from it.

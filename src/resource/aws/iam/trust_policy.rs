@@ -128,7 +128,11 @@ impl TrustPolicy<'_> {
             }
             // Before the call: a call that returns an error may have succeeded.
             writes.record_document(&shared, before);
-            return self.update(&document.text(), writes).await;
+            self.update(&document.text(), writes).await?;
+            if own.is_empty() {
+                writes.took_out(self.role);
+            }
+            return Ok(());
         }
         Err(shared.too_slow())
     }

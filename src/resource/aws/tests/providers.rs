@@ -191,6 +191,34 @@ async fn the_last_profile_takes_the_provider_that_any_of_them_made() {
     }
 }
 
+/// IAM shows a role for some seconds after its deletion. What others have in it counts all the same.
+#[tokio::test]
+async fn a_statement_that_this_run_has_taken_out_keeps_no_provider() {
+    let recorded = || Removal::new(false, BTreeSet::from(["iam-role/-/r".to_owned()]));
+    let (own, others) = (trusts(SID), trusts("Arcctl1111111111111111"));
+    for (out, statements, deletes) in [
+        (false, vec![own.clone()], false),
+        (true, vec![own.clone()], true),
+        (true, vec![own, others], false),
+    ] {
+        let wire = shared(OURS, &statements);
+        let (aws, writes, removal) = (wire.aws(), Writes::default(), recorded());
+        if out {
+            writes.took_out("r");
+        }
+        let left = provider().remains(&aws, &writes, &removal).await.unwrap();
+        let Observed::Present(left) = left else {
+            panic!("it is there")
+        };
+        let goes = left.ownership == Ownership::Ours && left.readiness == Readiness::Ready;
+        assert_eq!(goes, deletes, "{left:?}");
+        provider().delete(&aws, &writes, &removal).await.unwrap();
+        let asked = wire.asked();
+        let deleted = asked.iter().any(|it| it == "DeleteOpenIDConnectProvider");
+        assert_eq!(deleted, deletes, "{asked:?}");
+    }
+}
+
 /// IAM with the provider alone, created this many minutes ago.
 fn made(tags: &'static str, minutes: i64) -> Wire {
     shared_since(Some(minutes), tags, &[])

@@ -1,11 +1,22 @@
-//! Tests that the plan reports what IAM would reject of a role.
+//! Tests that the plan reports what IAM would reject of a role, and the deletion of one.
 
-use super::samples::{POLICY, document, foreign, role};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use super::{
+    denying::OURS,
+    samples::{ATTACHED, POLICY, document, foreign, role, statement},
+};
 use crate::{
     clients::aws::wire::{Wire, answer, field, of_iam, operation, refused_by_iam},
     desired::resource::aws::IamRole,
     error::{Error, Result},
-    resource::{aws::consistency::Writes, observed::Observed},
+    resource::{
+        aws::consistency::Writes,
+        deletion::Removal,
+        observed::{Observed, Readiness},
+    },
 };
 
 /// A managed policy that exists.
@@ -140,4 +151,65 @@ async fn so_is_another_boundary_of_a_role_that_arcctl_made() {
     assert!(paths.contains(&"permissionsBoundary"), "{paths:?}");
     // The boundary of a foreign role is not checked.
     observed(&iam(Some("")), &bounded(POLICY)).await.unwrap();
+}
+
+/// The tags of a role that arcctl made and attached a policy to, as members of a list.
+const MARKED: &str = "<member><Key>arcctl.dev/attached/0000000000000000/737bec41a7eb16c5</Key><Value>x</Value></member>";
+
+/// IAM with a role that arcctl made, with a policy attached to it. It shows no write; after the policy is detached, the role
+/// has the statement of `joins`.
+fn left(joins: Option<Value>) -> Wire {
+    let detached = AtomicBool::new(false);
+    Wire::new(move |request| {
+        let operation = operation(request);
+        let result = match operation.as_str() {
+            "GetRole" => {
+                let joins = joins.iter().filter(|_| detached.load(Ordering::Relaxed));
+                let statements: Vec<Value> =
+                    [statement()].into_iter().chain(joins.cloned()).collect();
+                let trust = document(&statements).to_string().replace('"', "&quot;");
+                format!(
+                    "<Role><Path>/</Path><RoleName>r</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::111122223333:role/r</Arn>\
+                     <CreateDate>2026-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument>\
+                     <Tags>{OURS}{MARKED}</Tags></Role>"
+                )
+            }
+            "ListAttachedRolePolicies" => format!(
+                "<AttachedPolicies>{ATTACHED}</AttachedPolicies><IsTruncated>false</IsTruncated>"
+            ),
+            "ListRolePolicies" => "<PolicyNames/><IsTruncated>false</IsTruncated>".into(),
+            "ListInstanceProfilesForRole" => {
+                "<InstanceProfiles/><IsTruncated>false</IsTruncated>".into()
+            }
+            "DetachRolePolicy" => {
+                detached.store(true, Ordering::Relaxed);
+                String::new()
+            }
+            "DeleteRole" => String::new(),
+            other => panic!("{other} is not expected"),
+        };
+        of_iam(&operation, &result)
+    })
+}
+
+#[tokio::test]
+async fn a_role_is_deleted_as_soon_as_its_policies_are_detached() {
+    for (joins, deletes) in [(None, true), (Some(foreign()), false)] {
+        let (wire, writes) = (left(joins), Writes::default());
+        let aws = wire.aws();
+        role().delete(&aws, &writes).await.unwrap();
+        let mut asked = wire.asked();
+        asked.retain(|it| !it.starts_with("Get") && !it.starts_with("List"));
+        let all = ["DetachRolePolicy", "DeleteRole"];
+        assert_eq!(asked, all[..1 + usize::from(deletes)]);
+        assert_eq!(writes.is_out("r"), deletes);
+        // The deletion ends once IAM shows it, and nothing is sent twice until then.
+        if deletes {
+            let left = role().remains(&aws, &writes, &Removal::default()).await;
+            let Observed::Present(left) = left.unwrap() else {
+                panic!("IAM still shows it")
+            };
+            assert_ne!(left.readiness, Readiness::Ready);
+        }
+    }
 }

@@ -1,11 +1,15 @@
 //! The `CustomResourceDefinitions` of a chart: applied server-side, never part of a release (DESIGN 5).
 //!
 //! They are compared without the chart: an annotation on each contains the chart's version and a hash of
-//! its spec, as the API server returned it from the apply.
+//! its spec, as the API server returned it from the apply. One whose spec is [`known`] is not read whole again.
+
+pub(crate) mod known;
+mod removal;
+mod spec;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use self::spec::{as_stored, spec_hash};
 use crate::{
     clients::{
         helm::Helm,
@@ -23,14 +27,24 @@ use crate::{
 };
 
 /// The annotation with the chart of a CRD, `NAME-VERSION`.
-pub(super) const CHART: &str = "arcctl.dev/chart";
+const CHART: &str = "arcctl.dev/chart";
 /// The annotation with the hash of its spec at that time.
 const SPEC_HASH: &str = "arcctl.dev/spec-hash";
 /// Keeps a CRD that its release no longer contains: cert-manager's charts before v1.15 would delete all
 /// Certificates (reference: observed.md 9).
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
-pub(super) const API_VERSION: &str = "apiextensions.k8s.io/v1";
-pub(super) const KIND: &str = "CustomResourceDefinition";
+const API_VERSION: &str = "apiextensions.k8s.io/v1";
+const KIND: &str = "CustomResourceDefinition";
+
+/// What was read of a CRD.
+enum Read {
+    /// It does not exist.
+    Absent,
+    /// Its metadata: it is as an earlier whole read found it, as wanted and Established.
+    AsKnown,
+    /// All of it.
+    Whole(Value),
+}
 
 impl CrdSet {
     fn label(&self) -> String {
@@ -44,12 +58,11 @@ impl CrdSet {
 
     /// Reads each CRD and compares its annotations.
     pub(crate) async fn observe(&self, context: &Context) -> Result<Observed> {
-        let reads = self.names.iter().map(|name| {
-            let target = Target::cluster(API_VERSION, KIND, name);
-            async move { Ok::<_, Error>((name, context.kube.get(&target).await?)) }
-        });
+        let names = self.names.iter();
+        let reads = names
+            .map(|name| async move { Ok::<_, Error>((name, self.read(context, name).await?)) });
         let live = futures::future::try_join_all(reads).await?;
-        if live.iter().all(|(_, live)| live.is_none()) {
+        if live.iter().all(|(_, live)| matches!(live, Read::Absent)) {
             return Ok(Observed::Absent);
         }
         let mut differences = Vec::new();
@@ -57,17 +70,21 @@ impl CrdSet {
         let mut leaving = None;
         for (name, live) in &live {
             match live {
-                None => differences.push(changed(name, Value::Null, &self.label())),
+                Read::Absent => differences.push(changed(name, Value::Null, &self.label())),
+                Read::AsKnown => {}
                 // It is created again after its deletion: until then the API server accepts no object of its kind.
-                Some(live) if live["metadata"]["deletionTimestamp"].is_string() => {
+                Read::Whole(live) if live["metadata"]["deletionTimestamp"].is_string() => {
                     let held = objects_of(context, live).await.unwrap_or_default();
                     leaving.get_or_insert_with(|| terminating(live, &held));
                 }
-                Some(live) => {
-                    differences.extend(self.compare(name, live));
+                Read::Whole(live) => {
+                    let difference = self.compare(name, live);
                     if !established(live) {
                         pending.push(name.as_str());
+                    } else if difference.is_none() {
+                        context.crds.learn(name, live);
                     }
+                    differences.extend(difference);
                 }
             }
         }
@@ -91,6 +108,20 @@ impl CrdSet {
             readiness,
             ownership: Ownership::Ours,
         }))
+    }
+
+    /// Reads one CRD: no more than its metadata where that shows that it still is what is known of it.
+    async fn read(&self, context: &Context, name: &str) -> Result<Read> {
+        let target = Target::cluster(API_VERSION, KIND, name);
+        if let Some(known) = context.crds.of(name) {
+            match context.kube.metadata(&target).await? {
+                None => return Ok(Read::Absent),
+                Some(live) if known.describes(&live, &self.label()) => return Ok(Read::AsKnown),
+                Some(_) => {}
+            }
+        }
+        let live = context.kube.get(&target).await?;
+        Ok(live.map_or(Read::Absent, Read::Whole))
     }
 
     fn compare(&self, name: &str, live: &Value) -> Option<Difference> {
@@ -239,7 +270,7 @@ fn terminating(live: &Value, there: &[Value]) -> Readiness {
 }
 
 /// The first object of the kind that `crd` defines, except generated ones.
-pub(super) async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
+async fn first_object(context: &Context, crd: &Value) -> Result<Option<String>> {
     let group = crd["spec"]["group"].as_str().unwrap_or_default();
     let found = objects_of(context, crd).await?;
     Ok(found
@@ -302,67 +333,9 @@ fn established(live: &Value) -> bool {
         .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
 }
 
-/// The spec as the API server stores and returns it: with its defaults, and without a field that has its zero value (source:
-/// k8s.io/apiextensions-apiserver, pkg/apis/apiextensions/v1: `defaults.go`, and `omitempty` in `types.go`).
-fn as_stored(mut spec: Value) -> Value {
-    if spec["preserveUnknownFields"] == false
-        && let Some(fields) = spec.as_object_mut()
-    {
-        fields.remove("preserveUnknownFields");
-    }
-    let kind = spec["names"]["kind"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    for (path, field, value) in [
-        ("", "conversion", json!({"strategy": "None"})),
-        ("/names", "singular", json!(kind.to_lowercase())),
-        ("/names", "listKind", json!(format!("{kind}List"))),
-    ] {
-        if let Some(fields) = spec.pointer_mut(path).and_then(Value::as_object_mut) {
-            fields.entry(field).or_insert(value);
-        }
-    }
-    spec
-}
-
-/// A hash of the spec, without the CA that cert-manager's cainjector writes into a conversion webhook.
-fn spec_hash(crd: &Value) -> String {
-    let mut spec = crd["spec"].clone();
-    if let Some(client) = spec
-        .pointer_mut("/conversion/webhook/clientConfig")
-        .and_then(Value::as_object_mut)
-    {
-        client.remove("caBundle");
-    }
-    let digest = Sha256::digest(spec.to_string().as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_spec_is_foreseen_as_it_is_stored() {
-        let sent = json!({
-            "group": "g", "names": {"kind": "Runner", "plural": "runners"}, "preserveUnknownFields": false,
-        });
-        let stored = json!({
-            "conversion": {"strategy": "None"}, "group": "g",
-            "names": {"kind": "Runner", "listKind": "RunnerList", "plural": "runners", "singular": "runner"},
-        });
-        assert_eq!(as_stored(sent), stored);
-        // What it says itself stays.
-        let own = json!({
-            "conversion": {"strategy": "Webhook"}, "preserveUnknownFields": true,
-            "names": {"kind": "A", "listKind": "As", "singular": "one"},
-        });
-        assert_eq!(as_stored(own.clone()), own);
-    }
 
     #[test]
     fn a_crd_that_is_being_deleted_says_what_holds_it() {

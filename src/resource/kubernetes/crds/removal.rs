@@ -1,6 +1,6 @@
 //! The removal of a chart's `CustomResourceDefinitions`: only arcctl's, and none that has an object.
 
-use super::crds::{API_VERSION, CHART, KIND, first_object};
+use super::{API_VERSION, CHART, KIND, first_object};
 use crate::{
     clients::kube::Target,
     desired::{names, resource::CrdSet},
