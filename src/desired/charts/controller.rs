@@ -17,6 +17,9 @@ use crate::{
 const REPOSITORY: &str = "https://actions-runner-controller.github.io/actions-runner-controller";
 /// The first chart whose `metrics.serviceMonitor` is a map.
 const SERVICE_MONITOR_MAP_SINCE: (u64, u64, u64) = (0, 23, 5);
+/// The first chart whose webhooks select the watched namespace by the label that Kubernetes gives it. Those before select it
+/// by `name`, which nobody sets (source: actions-runner-controller#1305, #2107).
+const KUBERNETES_LABEL_SINCE: (u64, u64, u64) = (0, 23, 5);
 
 /// Reserved keys of `controller.values`, even if this profile does not set them: arcctl finds and checks the controller
 /// by its names, certificate and scope.
@@ -165,6 +168,14 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
         );
     }
     values
+}
+
+/// The label, besides arcctl's, without which the controller's webhooks do not see `namespace`; its value is the name.
+pub fn namespace_label(profile: &Profile, namespace: &str) -> Option<&'static str> {
+    let controller = &profile.controller;
+    let is_watched = controller.watch_namespace.as_deref() == Some(namespace);
+    let is_old = version::triple(&controller.chart_version) < KUBERNETES_LABEL_SINCE;
+    (is_watched && is_old && profile.has_deployments()).then_some("name")
 }
 
 fn pull_secrets(profile: &Profile) -> impl Iterator<Item = &String> {
