@@ -139,10 +139,12 @@ fn busy(metric: &Metric, path: &Path, report: &mut Report) {
             "write the share of busy runners from which on there are too few, for example 0.75",
         );
     } else if threshold(metric.scale_down) == Some(0.0) {
-        report.advice(
+        // Between the thresholds the controller reads the replicas without a check that there are any (autoscaling.go, v0.27.6,
+        // `suggestReplicasByPercentageRunnersBusy`). Of one idle runner that is the case with this threshold only.
+        report.error(
             path.key("scaleDown").key("threshold"),
-            "no share is below 0: the pool grows up to `max`, and no runner is ever removed",
-            "where it is to shrink again, write the share of busy runners below which there are too many, for example 0.25",
+            "no share is below 0: no runner is ever removed, and the controller crashes on an idle pool that has no `replicas` yet",
+            "write the share of busy runners below which there are too many, for example 0.25",
         );
     } else if down >= up {
         let key = if threshold(metric.scale_down).is_some() {
