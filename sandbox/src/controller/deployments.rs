@@ -22,7 +22,7 @@ impl Reconciler {
             return Ok(());
         }
         let template = &deployment["spec"]["template"];
-        let hash = runner_pod::hash(template);
+        let hash = template_hash(template, self.configuration.has_var_run_limit);
         let desired = replicas(deployment);
         let sets: Vec<&Value> = snapshot
             .replica_sets
@@ -109,6 +109,17 @@ impl Reconciler {
     }
 }
 
+/// The hash of a template. The original's covers the names of all fields of its types, of those without a value too: a controller
+/// whose types have a field more makes a new set for a template that is as before (`ComputeHash` there).
+fn template_hash(template: &Value, has_var_run_limit: bool) -> String {
+    let unset = if has_var_run_limit {
+        json!(["dockerVarRunVolumeSizeLimit"])
+    } else {
+        json!([])
+    };
+    runner_pod::hash(&json!({ "template": template, "unset": unset }))
+}
+
 /// The set that a deployment works with, if it has one of this template, and all others. It is the newest of its sets: an older
 /// one of the same template is not taken again, and a new one is made (`runnerdeployment_controller.go`, v0.27.6). What is left of
 /// a template from before may lack fields that the CRD of the time between did not have. Of sets made in the same second, the
@@ -191,6 +202,14 @@ mod tests {
     fn a_deployment_without_replicas_starts_with_one() {
         assert_eq!(replicas(&json!({ "spec": {} })), 1);
         assert_eq!(replicas(&json!({ "spec": { "replicas": 0 } })), 0);
+    }
+
+    #[test]
+    fn a_controller_with_other_types_has_another_hash_of_the_same_template() {
+        let template = json!({ "spec": { "enterprise": "e" } });
+        let hash = template_hash(&template, true);
+        assert_eq!(hash, template_hash(&template, true));
+        assert_ne!(hash, template_hash(&template, false));
     }
 
     #[test]
