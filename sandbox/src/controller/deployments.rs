@@ -1,7 +1,7 @@
 //! Creates `RunnerReplicaSet`s for `RunnerDeployment`s, and `Runner`s for these.
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::reconciler::{Reconciler, Snapshot};
@@ -37,8 +37,9 @@ impl Reconciler {
                 .await?;
             return Ok(());
         };
-        if replicas(current) != desired {
-            let patch = json!({ "spec": { "replicas": desired } });
+        let scaled = &deployment["spec"]["effectiveTime"];
+        if replicas(current) != desired || current["spec"]["effectiveTime"] != *scaled {
+            let patch = json!({ "spec": { "replicas": desired, "effectiveTime": scaled } });
             self.objects
                 .merge(&REPLICA_SET, at(current), &patch)
                 .await?;
@@ -88,10 +89,13 @@ impl Reconciler {
             .filter(|runner| !is_deleted(runner))
             .collect();
         let desired = usize::try_from(replicas(set)).unwrap_or(0);
-        for _ in live.len()..desired {
-            self.objects
-                .create(&RUNNER, at(set).0, &runner(set))
-                .await?;
+        let held = SignedDuration::try_from(self.delays.recreation)?;
+        if !is_held_back(set, &live, held, Timestamp::now()) {
+            for _ in live.len()..desired {
+                self.objects
+                    .create(&RUNNER, at(set).0, &runner(set))
+                    .await?;
+            }
         }
         if live.len() > desired {
             self.scale_down(set, &live, snapshot).await?;
@@ -138,6 +142,22 @@ fn current_and_old<'a>(sets: &[&'a Value], hash: &str) -> (Option<&'a Value>, Ve
     (current, sets)
 }
 
+/// Whether a set gets no Runner in place of one that ended: once a webhook has scaled it and a Runner was made since, the controller
+/// expects a word of GitHub that fewer are needed. Another webhook ends it, and so does a set without Runners
+/// (`syncRunnerPodsOwners`, runner_pod_owner.go, v0.27.6).
+fn is_held_back(set: &Value, live: &[&Value], held: SignedDuration, now: Timestamp) -> bool {
+    let time = |object: &Value, pointer: &str| text(object, pointer).parse::<Timestamp>().ok();
+    let Some(scaled) = time(set, "/spec/effectiveTime") else {
+        return false;
+    };
+    let made = live
+        .iter()
+        .filter_map(|runner| time(runner, "/metadata/annotations/sync-time"))
+        .max();
+    let is_ephemeral = set.pointer("/spec/template/spec/ephemeral") != Some(&Value::Bool(false));
+    is_ephemeral && made.is_some_and(|made| made > scaled && now.duration_since(made) < held)
+}
+
 /// The replicas that an object asks for; one, when it does not say.
 pub(super) fn replicas(object: &Value) -> i64 {
     object["spec"]["replicas"].as_i64().unwrap_or(1)
@@ -170,7 +190,7 @@ fn replica_set(deployment: &Value, hash: &str, replicas: i64) -> Value {
             "ownerReferences": objects::owner_reference(deployment),
         },
         "spec": {
-            "effectiveTime": Value::Null, "replicas": replicas,
+            "effectiveTime": deployment["spec"]["effectiveTime"], "replicas": replicas,
             "selector": { "matchLabels": own }, "template": template,
         },
     })
@@ -210,6 +230,29 @@ mod tests {
         let hash = template_hash(&template, true);
         assert_eq!(hash, template_hash(&template, true));
         assert_ne!(hash, template_hash(&template, false));
+    }
+
+    #[test]
+    fn after_a_webhook_no_runner_takes_the_place_of_one_that_ended() {
+        let set = json!({ "spec": { "effectiveTime": "2026-11-28T00:00:00Z" } });
+        let runner = |made: &str| json!({ "metadata": { "annotations": { "sync-time": made } } });
+        let (before, since) = (
+            runner("2026-11-27T23:59:00Z"),
+            runner("2026-11-28T00:00:05Z"),
+        );
+        let held = |set: &Value, live: &[&Value], now: &str| {
+            let delay = SignedDuration::from_mins(10);
+            is_held_back(set, live, delay, now.parse().unwrap())
+        };
+        let soon = "2026-11-28T00:01:00Z";
+        assert!(held(&set, &[&before, &since], soon));
+        assert!(!held(&set, &[&before], soon), "the webhook's own Runner");
+        assert!(!held(&set, &[], soon), "none is left");
+        assert!(!held(&set, &[&since], "2026-11-28T00:10:05Z"));
+        assert!(!held(&json!({ "spec": {} }), &[&since], soon));
+        let mut kept = set;
+        kept["spec"]["template"]["spec"]["ephemeral"] = false.into();
+        assert!(!held(&kept, &[&since], soon));
     }
 
     #[test]
