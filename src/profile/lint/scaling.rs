@@ -21,7 +21,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     }
     for (index, trigger) in scaling.triggers.iter().enumerate() {
         let path = path.key("scaling").key("triggers").index(index);
-        self::trigger(profile, pool, *trigger, &path, report);
+        self::trigger(profile, *trigger, &path, report);
     }
     let github = profile.github_of(pool);
     for (index, metric) in scaling.metrics.iter().enumerate() {
@@ -38,21 +38,13 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
 }
 
 /// Checks a trigger: a GitHub webhook event that adds runners (reference: arc.md 2.3).
-fn trigger(profile: &Profile, pool: &Pool, trigger: Trigger, path: &Path, report: &mut Report) {
-    if trigger.amount > pool.max {
-        report.error(
-            path.key("amount"),
-            format!(
-                "`amount` {} is more than the pool's `max` {}: a job could never get that many",
-                trigger.amount, pool.max
-            ),
-            "raise `max` or lower `amount`",
-        );
-    } else if trigger.amount > 1 {
+fn trigger(profile: &Profile, trigger: Trigger, path: &Path, report: &mut Report) {
+    // `Handle` sets it to 1 for a queued job (horizontal_runner_autoscaler_webhook.go, v0.27.6).
+    if trigger.amount > 1 {
         report.advice(
             path.key("amount"),
-            format!("each job adds {} runners, and needs one", trigger.amount),
-            "write 1, where no other pool answers for the rest",
+            "the controller adds one runner for each job, whatever `amount` says",
+            "leave it out",
         );
     }
     let sync = profile.controller.sync_period.as_secs();
