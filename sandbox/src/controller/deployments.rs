@@ -58,13 +58,14 @@ impl Reconciler {
         self.status(&DEPLOYMENT, deployment, &status).await
     }
 
-    /// A set cannot be removed gracefully: it is emptied first.
+    /// A set cannot be removed gracefully: it is emptied first, if its status tells that there is something in it.
     async fn retire(&self, set: &Value) -> Result<()> {
+        if count(set, "replicas") == 0 {
+            return self.objects.delete(&REPLICA_SET, at(set)).await;
+        }
         if replicas(set) != 0 {
             let patch = json!({ "spec": { "replicas": 0 } });
             self.objects.merge(&REPLICA_SET, at(set), &patch).await?;
-        } else if count(set, "replicas") == 0 {
-            self.objects.delete(&REPLICA_SET, at(set)).await?;
         }
         Ok(())
     }
@@ -88,6 +89,11 @@ impl Reconciler {
             .copied()
             .filter(|runner| !is_deleted(runner))
             .collect();
+        // One that has no pod yet, or gets none, holds up all: no Runner is made or removed, and the status stays
+        // (`collectPodsForOwners`, runner_pod_owner.go, v0.27.6).
+        if live.iter().any(|runner| !is_synced(runner)) {
+            return Ok(());
+        }
         let desired = usize::try_from(replicas(set)).unwrap_or(0);
         let held = SignedDuration::try_from(self.delays.recreation)?;
         if !is_held_back(set, &live, held, Timestamp::now()) {
@@ -156,6 +162,11 @@ fn is_held_back(set: &Value, live: &[&Value], held: SignedDuration, now: Timesta
         .max();
     let is_ephemeral = set.pointer("/spec/template/spec/ephemeral") != Some(&Value::Bool(false));
     is_ephemeral && made.is_some_and(|made| made > scaled && now.duration_since(made) < held)
+}
+
+/// Whether the controller has seen the pod of a Runner.
+fn is_synced(runner: &Value) -> bool {
+    !text(runner, "/status/phase").is_empty()
 }
 
 /// The replicas that an object asks for; one, when it does not say.
@@ -230,6 +241,14 @@ mod tests {
         let hash = template_hash(&template, true);
         assert_eq!(hash, template_hash(&template, true));
         assert_ne!(hash, template_hash(&template, false));
+    }
+
+    #[test]
+    fn a_runner_without_a_phase_has_no_pod_yet() {
+        assert!(!is_synced(
+            &json!({ "status": { "registration": { "token": "t" } } })
+        ));
+        assert!(is_synced(&json!({ "status": { "phase": "Pending" } })));
     }
 
     #[test]
