@@ -120,7 +120,7 @@ async fn every_runner(context: &Context) -> Result<String> {
     }
     let replaced = replaced(&names, busy(context, &names).await);
     Ok(format!(
-        "makes new runners for the pools as they are, because the other version computes another hash of the same template: {replaced}"
+        "to this version the templates of all pools are new ones: {replaced}"
     ))
 }
 
