@@ -218,7 +218,10 @@ pub(crate) fn namespaces(profile: &Profile, facts: &Facts) -> Vec<Value> {
     }
     all.into_iter()
         .map(|name| {
-            let metadata = names::metadata(profile, None, name);
+            let mut metadata = json!(names::metadata(profile, None, name));
+            if let Some(label) = charts::controller::namespace_label(profile, name) {
+                metadata["labels"][label] = name.into();
+            }
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         })
         .collect()

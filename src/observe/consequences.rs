@@ -67,6 +67,7 @@ async fn words(context: &Context, consequence: &Consequence) -> Result<String> {
         Consequence::OneRunner => {
             "replaces one idle runner, which registers with the new credential".to_owned()
         }
+        Consequence::EveryRunner => every_runner(context).await?,
         Consequence::Runners { namespace, pool } => runners(context, namespace, pool).await?,
         Consequence::Minor { from, to } => format!(
             "{from} -> {to} is another minor version, whose controller deletes the scale sets of the earlier one, so the order is: delete the scale sets, change the CRDs, change the controller, create the scale sets again"
@@ -107,16 +108,35 @@ async fn runners(context: &Context, namespace: &str, pool: &str) -> Result<Strin
     if known.is_some_and(Pool::is_scale_set) {
         return of_scale_set(context, namespace, pool).await;
     }
+    let names = of_deployment(context, namespace, pool).await?;
+    Ok(replaced(&names, busy(context, &names).await))
+}
+
+/// The same of all pools together, which the other version of the controller replaces though they are as before.
+async fn every_runner(context: &Context) -> Result<String> {
+    let mut names = BTreeSet::new();
+    for pool in context.profile.deployment_pools() {
+        names.extend(of_deployment(context, &pool.namespace, &pool.name).await?);
+    }
+    let replaced = replaced(&names, busy(context, &names).await);
+    Ok(format!(
+        "to this version the templates of all pools are new ones: {replaced}"
+    ))
+}
+
+/// The names of the runners of a `RunnerDeployment`.
+async fn of_deployment(context: &Context, namespace: &str, pool: &str) -> Result<BTreeSet<String>> {
     let selection = Selection::namespaced(names::ARC_API_VERSION, "Runner", namespace)
         .labelled(format!("runner-deployment-name={pool}"));
     let runners = context.kube.list(&selection).await?;
-    let names: BTreeSet<String> = runners.iter().map(|it| name(it).to_owned()).collect();
-    let busy = context.runners().await.map(|all| {
-        all.iter()
-            .filter(|it| it.busy && names.contains(&it.name))
-            .count()
-    });
-    Ok(replaced(&names, busy.map_err(|error| error.message)))
+    Ok(runners.iter().map(|it| name(it).to_owned()).collect())
+}
+
+/// How many of these runners have a job; `Err` is why that is not known.
+async fn busy(context: &Context, names: &BTreeSet<String>) -> Result<usize, String> {
+    let all = context.runners().await.map_err(|error| error.message)?;
+    let busy = all.iter().filter(|it| it.busy && names.contains(&it.name));
+    Ok(busy.count())
 }
 
 /// The same of a scale set, whose runners know themselves whether they have a job; its listener starts anew too.
@@ -140,7 +160,7 @@ async fn of_set(context: &Context, namespace: &str, pool: &str) -> Result<Vec<Va
 /// What happens to the runners of a pool when its template changes.
 fn replaced(names: &BTreeSet<String>, busy: Result<usize, String>) -> String {
     if names.is_empty() {
-        return "replaces no runner: the pool has none now".to_owned();
+        return "replaces no runner: there is none now".to_owned();
     }
     let shown: Vec<String> = names
         .iter()

@@ -12,6 +12,8 @@ pub const SCALE_SET_NAMESPACE: &str = "arc-systems";
 pub const SCALE_SET_RELEASE: &str = "arc";
 /// What the chart of GitHub's own controller appends to the name of its release (reference: scale-sets.md 3).
 const SCALE_SET_SUFFIX: &str = "gha-rs-controller";
+/// What the controller's chart appends to names of the server that GitHub sends its events to.
+pub(super) const WEBHOOK_SERVER: &str = "-github-webhook-server";
 /// The chart of the controller, and the default name of its release.
 pub const CONTROLLER: &str = "actions-runner-controller";
 
@@ -30,8 +32,13 @@ pub fn full_name(release: &str) -> String {
     } else {
         format!("{release}-{CONTROLLER}")
     };
+    shortened(&name)
+}
+
+/// As charts shorten a name, by `trunc 63 | trimSuffix "-"`.
+fn shortened(name: &str) -> String {
     let name: String = name.chars().take(63).collect();
-    name.trim_end_matches('-').to_owned()
+    name.strip_suffix('-').unwrap_or(&name).to_owned()
 }
 
 /// The name of the controller's webhook Service, from its full name (reference: arc.md 1.4).
@@ -55,10 +62,14 @@ impl Controller {
         webhook_service(&self.full_name())
     }
 
-    /// The name of the webhook server's Deployment and Service (reference: arc.md 1.4).
+    /// The name of the webhook server's Deployment and Service, which is shortened as a whole (source:
+    /// actions-runner-controller, templates/_github_webhook_server_helpers.tpl).
     pub fn webhook_server(&self) -> String {
-        let name: String = self.full_name().chars().take(63).collect();
-        format!("{name}-github-webhook-server")
+        let instance = format!("{}{WEBHOOK_SERVER}", self.release);
+        if instance.contains(CONTROLLER) {
+            return shortened(&instance);
+        }
+        shortened(&format!("{}-{CONTROLLER}{WEBHOOK_SERVER}", self.release))
     }
 
     /// The command that shows its log.
@@ -243,6 +254,35 @@ mod tests {
             webhook_service(&name),
             format!("{long}-a-webhook"),
             "at most 63 characters"
+        );
+    }
+
+    #[test]
+    fn the_name_of_the_webhook_server_is_shortened_as_a_whole() {
+        let of = |release: &str| {
+            let release = release.into();
+            Controller {
+                release,
+                ..Controller::default()
+            }
+            .webhook_server()
+        };
+        assert_eq!(
+            of(CONTROLLER),
+            "actions-runner-controller-github-webhook-server"
+        );
+        assert_eq!(
+            of("arc"),
+            "arc-actions-runner-controller-github-webhook-server"
+        );
+        assert_eq!(
+            of("platform-runners"),
+            "platform-runners-actions-runner-controller-github-webhook-serve"
+        );
+        // The cut leaves a hyphen at the end.
+        assert_eq!(
+            of("platform-team-runners-of-eu-1"),
+            "platform-team-runners-of-eu-1-actions-runner-controller-github"
         );
     }
 }

@@ -6,6 +6,7 @@ use super::{
     versions::{Component, Versions, usage},
 };
 use crate::{
+    desired::charts::controller,
     error::{Error, Result},
     units::version::triple,
 };
@@ -47,7 +48,16 @@ impl Step {
                 let (major, minor, _) = triple(&self.to);
                 compatibility::risks(word, &format!("{major}.{minor}"), kubernetes)
             }
-            Component::Controller => compatibility::risks(word, &self.to, kubernetes),
+            Component::Controller => {
+                let mut risks = compatibility::risks(word, &self.to, kubernetes);
+                if controller::makes_runners_anew(&self.from, &self.to) {
+                    risks.push(
+                        "the runners of all pools are replaced, with as many beside them meanwhile; busy ones finish their jobs first"
+                            .to_owned(),
+                    );
+                }
+                risks
+            }
             Component::ScaleSets if is_other_minor(&self.from, &self.to) => vec![
                 "another minor version: each scale set finishes its jobs, is deleted, and is created again; new jobs wait at GitHub meanwhile"
                     .to_owned(),

@@ -44,11 +44,11 @@ pub(super) fn desired(
     let minimum = overridden.unwrap_or(own);
     let suggested =
         suggest(autoscaler, observed)?.unwrap_or(minimum) + reserved(autoscaler, observed.now);
-    // In this order, so that a minimum above the maximum wins.
+    // As `computeReplicasWithCache` does it: a minimum above the maximum holds only as long as less is suggested.
     let wanted = if suggested < minimum {
         minimum
     } else {
-        suggested.min(maximum.max(minimum))
+        suggested.min(maximum)
     };
     Ok(held(autoscaler, observed, wanted))
 }
@@ -133,7 +133,11 @@ fn percentage(metric: &Value, observed: &Observed) -> Result<i64, String> {
             .filter(|adjustment| *adjustment != 0);
         adjustment.map_or((before as f64 * down_factor) as i64, |by| before - by)
     } else {
-        before
+        // The pointer to the replicas is followed whether or not there are any (`suggestReplicasByPercentageRunnersBusy`): the
+        // process ends, and does so again after each restart.
+        observed
+            .replicas
+            .ok_or("panic: runtime error: invalid memory address or nil pointer dereference")?
     })
 }
 
@@ -245,6 +249,31 @@ mod tests {
         };
         assert_eq!(with(1), 1);
         assert_eq!(with(6), 6);
+    }
+
+    #[test]
+    fn a_minimum_above_the_maximum_gives_way_to_a_suggestion_above_both() {
+        let autoscaler = autoscaler(6, 4);
+        assert_eq!(wanted(&autoscaler, 6, 0), 6, "3 are suggested");
+        assert_eq!(wanted(&autoscaler, 6, 6), 4, "12 are suggested");
+    }
+
+    #[test]
+    fn a_share_between_the_thresholds_needs_replicas() {
+        let mut autoscaler = autoscaler(1, 4);
+        autoscaler["spec"]["metrics"][0]["scaleDownThreshold"] = "0".into();
+        let schedule = Schedule::default();
+        let mut observed = observed(1, 0);
+        assert_eq!(desired(&autoscaler, &schedule, &observed), Ok(1));
+        observed.replicas = None;
+        let error = desired(&autoscaler, &schedule, &observed).unwrap_err();
+        assert!(error.starts_with("panic: "), "{error}");
+        // By the default thresholds none is between them: of one replica no runner is busy, or all are.
+        autoscaler["spec"]["metrics"] = json!([{ "type": "PercentageRunnersBusy" }]);
+        for busy in [0, 1, 2] {
+            observed.busy = busy;
+            assert!(desired(&autoscaler, &schedule, &observed).is_ok());
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Configuration {
     pub(super) token: String,
     /// Instead of the token, where it has an id.
     pub(super) app: App,
+    /// Whether its types have `dockerVarRunVolumeSizeLimit`, as those since v0.27.5 do.
+    pub(super) has_var_run_limit: bool,
 }
 
 /// Reads the configuration of the container `manager` of a pod.
@@ -47,7 +49,22 @@ pub(super) async fn of_pod(objects: &Objects, pod: &Value) -> Result<Configurati
         .into_iter()
         .flatten()
         .filter_map(Value::as_str);
-    Ok(from(&args.collect::<Vec<_>>(), &environment))
+    Ok(Configuration {
+        has_var_run_limit: has_var_run_limit(text(&manager, "/image")),
+        ..from(&args.collect::<Vec<_>>(), &environment)
+    })
+}
+
+/// By the tag of the controller's image; a tag that is no version is a new one.
+fn has_var_run_limit(image: &str) -> bool {
+    let tagged = image.split('@').next().unwrap_or_default();
+    let tag = tagged.rsplit(':').next().unwrap_or_default();
+    let mut parts = tag
+        .trim_start_matches('v')
+        .split('.')
+        .map(|part| part.parse().unwrap_or(u64::MAX));
+    let mut next = || parts.next().unwrap_or(u64::MAX);
+    (next(), next(), next()) >= (0, 27, 5)
 }
 
 async fn value_of(objects: &Objects, namespace: &str, variable: &Value) -> Result<Option<String>> {
@@ -103,6 +120,7 @@ pub(super) fn from(args: &[&str], environment: &BTreeMap<String, String>) -> Con
             installation: variable("GITHUB_APP_INSTALLATION_ID"),
             key: variable("GITHUB_APP_PRIVATE_KEY"),
         },
+        has_var_run_limit: true,
     }
 }
 
@@ -129,6 +147,17 @@ mod tests {
         assert_eq!(configuration.sync_period, Duration::from_mins(1));
         assert_eq!(configuration.watch_namespace, None);
         assert!(configuration.token.is_empty());
+    }
+
+    #[test]
+    fn the_types_are_those_of_the_version_in_the_tag() {
+        let image = "summerwind/actions-runner-controller";
+        assert!(!has_var_run_limit(&format!("{image}:v0.27.4")));
+        assert!(has_var_run_limit(&format!("{image}:v0.27.5")));
+        assert!(!has_var_run_limit(&format!(
+            "127.0.0.1:5000/{image}:v0.27.4@sha256:0"
+        )));
+        assert!(has_var_run_limit(&format!("127.0.0.1:5000/{image}")));
     }
 
     #[test]

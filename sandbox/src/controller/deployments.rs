@@ -1,7 +1,7 @@
 //! Creates `RunnerReplicaSet`s for `RunnerDeployment`s, and `Runner`s for these.
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::reconciler::{Reconciler, Snapshot};
@@ -22,7 +22,7 @@ impl Reconciler {
             return Ok(());
         }
         let template = &deployment["spec"]["template"];
-        let hash = runner_pod::hash(template);
+        let hash = template_hash(template, self.configuration.has_var_run_limit);
         let desired = replicas(deployment);
         let sets: Vec<&Value> = snapshot
             .replica_sets
@@ -37,8 +37,9 @@ impl Reconciler {
                 .await?;
             return Ok(());
         };
-        if replicas(current) != desired {
-            let patch = json!({ "spec": { "replicas": desired } });
+        let scaled = &deployment["spec"]["effectiveTime"];
+        if replicas(current) != desired || current["spec"]["effectiveTime"] != *scaled {
+            let patch = json!({ "spec": { "replicas": desired, "effectiveTime": scaled } });
             self.objects
                 .merge(&REPLICA_SET, at(current), &patch)
                 .await?;
@@ -57,13 +58,14 @@ impl Reconciler {
         self.status(&DEPLOYMENT, deployment, &status).await
     }
 
-    /// A set cannot be removed gracefully: it is emptied first.
+    /// A set cannot be removed gracefully: it is emptied first, if its status tells that there is something in it.
     async fn retire(&self, set: &Value) -> Result<()> {
+        if count(set, "replicas") == 0 {
+            return self.objects.delete(&REPLICA_SET, at(set)).await;
+        }
         if replicas(set) != 0 {
             let patch = json!({ "spec": { "replicas": 0 } });
             self.objects.merge(&REPLICA_SET, at(set), &patch).await?;
-        } else if count(set, "replicas") == 0 {
-            self.objects.delete(&REPLICA_SET, at(set)).await?;
         }
         Ok(())
     }
@@ -87,11 +89,19 @@ impl Reconciler {
             .copied()
             .filter(|runner| !is_deleted(runner))
             .collect();
+        // One that has no pod yet, or gets none, holds up all: no Runner is made or removed, and the status stays
+        // (`collectPodsForOwners`, runner_pod_owner.go, v0.27.6).
+        if live.iter().any(|runner| !is_synced(runner)) {
+            return Ok(());
+        }
         let desired = usize::try_from(replicas(set)).unwrap_or(0);
-        for _ in live.len()..desired {
-            self.objects
-                .create(&RUNNER, at(set).0, &runner(set))
-                .await?;
+        let held = SignedDuration::try_from(self.delays.recreation)?;
+        if !is_held_back(set, &live, held, Timestamp::now()) {
+            for _ in live.len()..desired {
+                self.objects
+                    .create(&RUNNER, at(set).0, &runner(set))
+                    .await?;
+            }
         }
         if live.len() > desired {
             self.scale_down(set, &live, snapshot).await?;
@@ -107,6 +117,17 @@ impl Reconciler {
         });
         self.status(&REPLICA_SET, set, &status).await
     }
+}
+
+/// The hash of a template. The original's covers the names of all fields of its types, of those without a value too: a controller
+/// whose types have a field more makes a new set for a template that is as before (`ComputeHash` there).
+fn template_hash(template: &Value, has_var_run_limit: bool) -> String {
+    let unset = if has_var_run_limit {
+        json!(["dockerVarRunVolumeSizeLimit"])
+    } else {
+        json!([])
+    };
+    runner_pod::hash(&json!({ "template": template, "unset": unset }))
 }
 
 /// The set that a deployment works with, if it has one of this template, and all others. It is the newest of its sets: an older
@@ -125,6 +146,27 @@ fn current_and_old<'a>(sets: &[&'a Value], hash: &str) -> (Option<&'a Value>, Ve
         sets.pop();
     }
     (current, sets)
+}
+
+/// Whether a set gets no Runner in place of one that ended. Once a webhook has scaled it and a Runner was made since, the
+/// controller expects a word of GitHub that fewer are needed. Another webhook ends it, and so does a set without Runners
+/// (`syncRunnerPodsOwners`, runner_pod_owner.go, v0.27.6).
+fn is_held_back(set: &Value, live: &[&Value], held: SignedDuration, now: Timestamp) -> bool {
+    let time = |object: &Value, pointer: &str| text(object, pointer).parse::<Timestamp>().ok();
+    let Some(scaled) = time(set, "/spec/effectiveTime") else {
+        return false;
+    };
+    let made = live
+        .iter()
+        .filter_map(|runner| time(runner, "/metadata/annotations/sync-time"))
+        .max();
+    let is_ephemeral = set.pointer("/spec/template/spec/ephemeral") != Some(&Value::Bool(false));
+    is_ephemeral && made.is_some_and(|made| made > scaled && now.duration_since(made) < held)
+}
+
+/// Whether the controller has seen the pod of a Runner.
+fn is_synced(runner: &Value) -> bool {
+    !text(runner, "/status/phase").is_empty()
 }
 
 /// The replicas that an object asks for; one, when it does not say.
@@ -159,7 +201,7 @@ fn replica_set(deployment: &Value, hash: &str, replicas: i64) -> Value {
             "ownerReferences": objects::owner_reference(deployment),
         },
         "spec": {
-            "effectiveTime": Value::Null, "replicas": replicas,
+            "effectiveTime": deployment["spec"]["effectiveTime"], "replicas": replicas,
             "selector": { "matchLabels": own }, "template": template,
         },
     })
@@ -191,6 +233,45 @@ mod tests {
     fn a_deployment_without_replicas_starts_with_one() {
         assert_eq!(replicas(&json!({ "spec": {} })), 1);
         assert_eq!(replicas(&json!({ "spec": { "replicas": 0 } })), 0);
+    }
+
+    #[test]
+    fn a_controller_with_other_types_has_another_hash_of_the_same_template() {
+        let template = json!({ "spec": { "enterprise": "e" } });
+        let hash = template_hash(&template, true);
+        assert_eq!(hash, template_hash(&template, true));
+        assert_ne!(hash, template_hash(&template, false));
+    }
+
+    #[test]
+    fn a_runner_without_a_phase_has_no_pod_yet() {
+        assert!(!is_synced(
+            &json!({ "status": { "registration": { "token": "t" } } })
+        ));
+        assert!(is_synced(&json!({ "status": { "phase": "Pending" } })));
+    }
+
+    #[test]
+    fn after_a_webhook_no_runner_takes_the_place_of_one_that_ended() {
+        let set = json!({ "spec": { "effectiveTime": "2026-11-28T00:00:00Z" } });
+        let runner = |made: &str| json!({ "metadata": { "annotations": { "sync-time": made } } });
+        let (before, since) = (
+            runner("2026-11-27T23:59:00Z"),
+            runner("2026-11-28T00:00:05Z"),
+        );
+        let held = |set: &Value, live: &[&Value], now: &str| {
+            let delay = SignedDuration::from_mins(10);
+            is_held_back(set, live, delay, now.parse().unwrap())
+        };
+        let soon = "2026-11-28T00:01:00Z";
+        assert!(held(&set, &[&before, &since], soon));
+        assert!(!held(&set, &[&before], soon), "the webhook's own Runner");
+        assert!(!held(&set, &[], soon), "none is left");
+        assert!(!held(&set, &[&since], "2026-11-28T00:10:05Z"));
+        assert!(!held(&json!({ "spec": {} }), &[&since], soon));
+        let mut kept = set;
+        kept["spec"]["template"]["spec"]["ephemeral"] = false.into();
+        assert!(!held(&kept, &[&since], soon));
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub struct Delays {
     pub resync: Duration,
     /// How long a runner that never registered is held after its pod became ready.
     pub registration_timeout: Duration,
+    /// Once a webhook has scaled a set: how long after its last Runner was made none takes the place of one that ended.
+    pub recreation: Duration,
 }
 
 impl Delays {
@@ -95,6 +97,7 @@ impl Delays {
             github_timeout: Duration::from_secs(30),
             resync: Duration::from_mins(1),
             registration_timeout: Duration::from_mins(10),
+            recreation: Duration::from_mins(10),
         }
     }
 
@@ -114,6 +117,7 @@ impl Delays {
             github_timeout: Duration::from_secs(3),
             resync: Duration::from_secs(10),
             registration_timeout: Duration::from_secs(5),
+            recreation: Duration::from_secs(20),
         }
     }
 }

@@ -61,7 +61,8 @@ impl Schedule {
             }
             // An override that opens when another closes is in neither of the real comparisons.
             (Some(active), Some(upcoming)) if active.end == upcoming.start => None,
-            (_, Some(upcoming)) => Some(line(upcoming.minimum.unwrap_or(minimum), upcoming.start)),
+            // One without a minimum of its own is not told.
+            (_, Some(upcoming)) => Some(line(upcoming.minimum?, upcoming.start)),
             (None, None) => None,
         }
     }
@@ -94,14 +95,14 @@ fn occurrences(one: &Value, now: Timestamp) -> Result<(Option<Window>, Option<Wi
             ));
         }
     };
-    let horizon = after(now, period).ok_or("the time is out of range")?;
-    let implied = horizon.duration_since(now);
-    if length > implied {
+    let horizon = implied(now, period).ok_or("the time is out of range")?;
+    let most = horizon.duration_since(now);
+    if length > most {
         return Err(format!(
             "override's duration {} must be equal to sor shorter than the duration implied by freq \
              \"{frequency}\" ({})",
             hours(length),
-            hours(implied),
+            hours(most),
         ));
     }
     let mut active = None;
@@ -151,6 +152,15 @@ fn after(now: Timestamp, period: Span) -> Option<Timestamp> {
             .ok()?
             .timestamp(),
     )
+}
+
+/// A period later as Go's `time.Date` counts (`calculateActiveAndUpcomingRecurringPeriods`): a day that the month does not have
+/// is one of the next month, so that a month from the 31st of January on is 31 days long.
+fn implied(now: Timestamp, period: Span) -> Option<Timestamp> {
+    let now = now.to_zoned_datetime(TimeZone::UTC);
+    let first = now.with().day(1).build().ok()?.checked_add(period).ok()?;
+    let days = i64::from(now.day()) - 1;
+    Some(first.checked_add(days.days()).ok()?.timestamp())
 }
 
 /// A duration of whole hours as Go writes it.
@@ -245,6 +255,33 @@ mod tests {
             schedule.upcoming, None,
             "November has no 31st, and only one month is looked at"
         );
+    }
+
+    #[test]
+    fn a_month_is_as_long_as_the_one_that_is_now() {
+        let monthly = |days: i64| {
+            let start = at("2026-01-01T00:00:00Z");
+            json!({ "spec": { "scheduledOverrides": [{
+                "startTime": start.to_string(),
+                "endTime": (start + SignedDuration::from_hours(24 * days)).to_string(),
+                "minReplicas": 0, "recurrenceRule": { "frequency": "Monthly" },
+            }] } })
+        };
+        let taken = |days, now: &str| Schedule::of(&monthly(days), at(now)).is_ok();
+        assert!(taken(28, "2026-02-10T00:00:00Z") && !taken(29, "2026-02-10T00:00:00Z"));
+        assert!(taken(31, "2026-01-10T00:00:00Z") && !taken(31, "2026-04-10T00:00:00Z"));
+        // Go counts from the 31st of January to the 3rd of March.
+        assert!(taken(31, "2026-01-31T00:00:00Z"));
+        assert!(taken(30, "2026-04-30T00:00:00Z") && !taken(31, "2026-04-30T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_override_without_a_minimum_is_not_told_before_it_opens() {
+        let mut without = weekend();
+        without["spec"]["scheduledOverrides"][0]["minReplicas"] = Value::Null;
+        let schedule = Schedule::of(&without, at("2026-11-23T00:00:00Z")).unwrap();
+        assert!(schedule.upcoming.is_some());
+        assert_eq!(schedule.summary(2), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ fn configuration() -> Configuration {
         runner_url: String::new(),
         token: String::new(),
         app: crate::app::App::default(),
+        has_var_run_limit: true,
     }
 }
 

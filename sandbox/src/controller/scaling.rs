@@ -74,8 +74,8 @@ impl Reconciler {
                 return Ok(());
             }
         };
-        if target["spec"]["replicas"].as_i64() != Some(desired) {
-            let patch = json!({ "spec": { "replicas": desired } });
+        if let Some(spec) = change(autoscaler, target, desired) {
+            let patch = json!({ "spec": spec });
             self.objects.merge(&DEPLOYMENT, at(target), &patch).await?;
         }
         let before = autoscaler
@@ -122,5 +122,53 @@ impl Reconciler {
             scale_down_delay: delay.unwrap_or(SignedDuration::from_mins(10)),
             now,
         })
+    }
+}
+
+/// What changes in the target's `spec`: its replicas, and the newest time of the autoscaler's reservations, expired ones too.
+/// That time stays where no reservation is left (horizontalrunnerautoscaler_controller.go, v0.27.6).
+fn change(autoscaler: &Value, target: &Value, desired: i64) -> Option<Value> {
+    let mut spec = json!({});
+    if target["spec"]["replicas"].as_i64() != Some(desired) {
+        spec["replicas"] = desired.into();
+    }
+    let reservations = autoscaler
+        .pointer("/spec/capacityReservations")
+        .and_then(Value::as_array);
+    let newest = reservations
+        .into_iter()
+        .flatten()
+        .map(|one| &one["effectiveTime"])
+        .max_by_key(|time| time.as_str()?.parse::<Timestamp>().ok());
+    let is_ephemeral = target.pointer("/spec/template/spec/ephemeral") != Some(&Value::Bool(false));
+    if let Some(time) = newest.filter(|time| is_ephemeral && time.is_string())
+        && target["spec"]["effectiveTime"] != *time
+    {
+        spec["effectiveTime"] = time.clone();
+    }
+    (spec != json!({})).then_some(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_last_webhook_goes_to_the_target_and_stays() {
+        let reserved = |times: &[&str]| {
+            let held = times.iter().map(|time| json!({ "effectiveTime": time }));
+            json!({ "spec": { "capacityReservations": held.collect::<Vec<_>>() } })
+        };
+        let (first, second) = ("2026-11-28T00:00:00Z", "2026-11-28T00:01:00Z");
+        let both = reserved(&[second, first]);
+        let mut target = json!({ "spec": { "replicas": 2 } });
+        let expected = json!({ "replicas": 3, "effectiveTime": second });
+        assert_eq!(change(&both, &target, 3), Some(expected));
+        target["spec"]["effectiveTime"] = second.into();
+        assert_eq!(change(&both, &target, 2), None);
+        assert_eq!(change(&reserved(&[]), &target, 2), None, "it stays");
+        let kept =
+            json!({ "spec": { "replicas": 2, "template": { "spec": { "ephemeral": false } } } });
+        assert_eq!(change(&both, &kept, 2), None);
     }
 }

@@ -21,6 +21,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a reservation is kept where its trigger does not say.
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_mins(10);
 
+/// The replicas that a queued job reserves, whatever `amount` its trigger has (`Handle`,
+/// horizontal_runner_autoscaler_webhook.go, v0.27.6).
+const ONE_JOB: i64 = 1;
+
 /// Runs until it is dropped.
 pub(super) async fn run(objects: Objects, settings: Arc<GitHubSettings>) {
     let Some(broker) = settings.broker.clone() else {
@@ -70,7 +74,6 @@ async fn deliver(objects: &Objects, event: &JobEvent) -> Result<()> {
     let Some((autoscaler, trigger)) = target(&autoscalers, &deployments, event) else {
         return Ok(());
     };
-    let amount = trigger["amount"].as_i64().unwrap_or(1);
     let now = Timestamp::now();
     let mut held: Vec<Value> = autoscaler
         .pointer("/spec/capacityReservations")
@@ -88,10 +91,10 @@ async fn deliver(objects: &Objects, event: &JobEvent) -> Result<()> {
         held.push(json!({
             "effectiveTime": objects::seconds(now),
             "expirationTime": objects::seconds(end),
-            "replicas": amount,
+            "replicas": ONE_JOB,
         }));
-    } else if let Some(first) = held.iter().position(|one| one["replicas"] == amount) {
-        held.remove(first);
+    } else if !held.is_empty() {
+        held.remove(0);
     }
     let patch = json!({"spec": {"capacityReservations": held}});
     objects.merge(&AUTOSCALER, at(autoscaler), &patch).await?;

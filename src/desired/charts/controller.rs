@@ -17,6 +17,12 @@ use crate::{
 const REPOSITORY: &str = "https://actions-runner-controller.github.io/actions-runner-controller";
 /// The first chart whose `metrics.serviceMonitor` is a map.
 const SERVICE_MONITOR_MAP_SINCE: (u64, u64, u64) = (0, 23, 5);
+/// The first chart whose webhooks select the watched namespace by the label that Kubernetes gives it. Those before select it
+/// by `name`, which nobody sets (source: actions-runner-controller#1305, #2107).
+const KUBERNETES_LABEL_SINCE: (u64, u64, u64) = (0, 23, 5);
+
+/// The first chart whose controller hashes a template with the field `dockerVarRunVolumeSizeLimit`.
+const ANOTHER_HASH_SINCE: (u64, u64, u64) = (0, 23, 5);
 
 /// Reserved keys of `controller.values`, even if this profile does not set them: arcctl finds and checks the controller
 /// by its names, certificate and scope.
@@ -165,6 +171,24 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
         );
     }
     values
+}
+
+/// Whether the controller of chart `to` makes new runners for templates that are as the controller of chart `from` has them: its
+/// hash of a template covers all fields that its types have, those without a value too.
+///
+/// Source: actions-runner-controller, `ComputeHash` in controllers/actions.summerwind.net/runnerdeployment_controller.go, and the
+/// fields of the CRDs of both charts (facts/tables).
+pub fn makes_runners_anew(from: &str, to: &str) -> bool {
+    let is_new = |chart: &str| version::triple(chart) >= ANOTHER_HASH_SINCE;
+    is_new(from) != is_new(to)
+}
+
+/// The label, besides arcctl's, without which the controller's webhooks do not see `namespace`; its value is the name.
+pub fn namespace_label(profile: &Profile, namespace: &str) -> Option<&'static str> {
+    let controller = &profile.controller;
+    let is_watched = controller.watch_namespace.as_deref() == Some(namespace);
+    let is_old = version::triple(&controller.chart_version) < KUBERNETES_LABEL_SINCE;
+    (is_watched && is_old && profile.has_deployments()).then_some("name")
 }
 
 fn pull_secrets(profile: &Profile) -> impl Iterator<Item = &String> {

@@ -78,6 +78,31 @@ fn prescribed_names_reach_every_object() {
 }
 
 #[test]
+fn the_namespace_that_an_old_chart_watches_has_the_label_that_its_webhooks_select() {
+    let labels = |chart: &str, watched: Option<&str>| {
+        let mut controller = json!({"chartVersion": chart});
+        if let Some(watched) = watched {
+            controller["watchNamespace"] = watched.into();
+        }
+        let profile = crate::desired::tests::profile(&json!({
+            "controller": controller,
+            "pools": [{"name": "basic", "namespace": "ci", "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4}],
+        }));
+        let all = crate::desired::namespaces(&profile, &Facts::default());
+        let of = |name: &str| {
+            let mut found = all.iter().filter(|it| it["metadata"]["name"] == name);
+            found.next().unwrap()["metadata"]["labels"]["name"].clone()
+        };
+        (of("ci"), of("actions-runner-system"))
+    };
+    let none = json!(null);
+    assert_eq!(labels("0.23.3", Some("ci")), (json!("ci"), none.clone()));
+    assert_eq!(labels("0.23.4", Some("ci")), (json!("ci"), none.clone()));
+    assert_eq!(labels("0.23.5", Some("ci")), (none.clone(), none.clone()));
+    assert_eq!(labels("0.23.3", None), (none.clone(), none));
+}
+
+#[test]
 fn the_role_of_pools_in_several_namespaces_trusts_each_of_their_accounts() {
     let pool = |name: &str, namespace: &str| json!({"name": name, "namespace": namespace, "image": "r:v1-ubuntu-22.04", "min": 1, "max": 4});
     let profile = crate::desired::tests::profile(&json!({

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, Step};
 use crate::{
     desired::{
-        Desired, Phase, names,
+        Desired, Phase,
+        charts::controller,
+        names,
         resource::{HelmRelease, Id, Resource, scale_set::ScaleSetDrain},
     },
     diff::Difference,
@@ -22,6 +24,8 @@ pub enum Consequence {
         /// The pool.
         pool: String,
     },
+    /// All runners of every pool of the release's controller are replaced, though no pool changes.
+    EveryRunner,
     /// One idle runner is replaced, to verify a new credential by a fresh registration.
     OneRunner,
     /// The pods of a Deployment are restarted, one after the other.
@@ -107,9 +111,12 @@ pub fn consequences(desired: &Desired, differences: &[Difference]) -> Vec<Conseq
                 what.insert(format!("of release `{}`", release.name));
             }
             let pods = what.into_iter().map(|what| Consequence::Pods { what });
+            let is_controller = release.chart.name == names::CONTROLLER;
+            let anew = is_controller && differences.iter().any(makes_runners_anew);
             another_minor(release, differences)
                 .into_iter()
                 .chain(pods)
+                .chain(anew.then_some(Consequence::EveryRunner))
                 .collect()
         }
         Resource::ScaleSetDrain(drain) => gap(drain),
@@ -128,6 +135,21 @@ fn another_minor(release: &HelmRelease, differences: &[Difference]) -> Option<Co
         from: from.to_owned(),
         to: to.to_owned(),
     })
+}
+
+/// Whether `plan` brings a controller that makes all runners anew.
+fn makes_all_anew(plan: &Plan) -> bool {
+    let mut steps = plan.steps.iter();
+    steps.any(|it| it.phase == Phase::Controller && it.differences.iter().any(makes_runners_anew))
+}
+
+/// Whether the release gets a controller that makes new runners for pools that are as before.
+fn makes_runners_anew(difference: &Difference) -> bool {
+    let (from, to) = (difference.from.as_str(), difference.to.as_str());
+    difference.path == "chart.version"
+        && from
+            .zip(to)
+            .is_some_and(|(from, to)| controller::makes_runners_anew(from, to))
 }
 
 /// What the end of a scale set means that is made again.
@@ -158,6 +180,7 @@ pub fn makes_pods(plan: &Plan, namespace: &str, pool: &str) -> bool {
         || of("helm-release").is_some_and(|it| changes(it, |it| makes_pods_of_a_set(&it.path)))
         || of("scale-set-minimum").is_some_and(|it| it.action != Action::Keep)
         || of("horizontal-runner-autoscaler").is_some_and(|it| changes(it, raises_minimum))
+        || of("runner-deployment").is_some() && makes_all_anew(plan)
         || plan.is_unchanged() && of("runner-pods").is_some_and(|it| !it.ready)
 }
 

@@ -117,6 +117,51 @@ fn another_minor_version_of_scale_sets_is_said_and_what_it_means_for_each() {
 }
 
 #[test]
+fn a_controller_with_other_hashes_replaces_every_runner() {
+    let version = |from: &str, to: &str| Difference {
+        path: "chart.version".into(),
+        from: json!(from),
+        to: json!(to),
+    };
+    let of_chart = |name: &str, from: &str, to: &str| {
+        let mut release = release();
+        if let Resource::Release(release) = &mut release.resource {
+            release.chart.name = name.into();
+        }
+        consequences(&release, &[version(from, to)]).contains(&Consequence::EveryRunner)
+    };
+    assert!(of_chart(names::CONTROLLER, "0.23.3", "0.23.7"));
+    assert!(of_chart(names::CONTROLLER, "0.23.7", "0.23.4"));
+    assert!(!of_chart(names::CONTROLLER, "0.23.5", "0.23.7"));
+    assert!(!of_chart(names::CONTROLLER, "0.23.3", "0.23.4"));
+    assert!(!of_chart(names::CERT_MANAGER, "0.23.3", "0.23.7"));
+
+    let step = |kind: &str, action: Action, differences: Vec<Difference>| Step {
+        id: format!("{kind}/n/basic"),
+        kind: kind.into(),
+        name: "basic".into(),
+        phase: Phase::Controller,
+        action,
+        differences,
+        adopts: false,
+        ready: true,
+        proof: false,
+        note: None,
+        consequences: Vec::new(),
+        summary: Summary::default(),
+    };
+    let plan = |from: &str| Plan {
+        profile: "p".into(),
+        steps: vec![
+            step("release", Action::Update, vec![version(from, "0.23.7")]),
+            step("runner-deployment", Action::Keep, Vec::new()),
+        ],
+    };
+    assert!(makes_pods(&plan("0.23.3"), "n", "basic"));
+    assert!(!makes_pods(&plan("0.23.6"), "n", "basic"));
+}
+
+#[test]
 fn only_the_template_of_a_pool_replaces_its_runners() {
     let pool = Desired {
         id: Id::new("runner-deployment", Some("n"), "basic"),

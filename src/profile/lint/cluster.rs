@@ -1,7 +1,7 @@
 //! Rules for the cluster, the proxy, the mirrors of the charts and the timeouts. Pure.
 
 use super::{Path, Report, url::Url};
-use crate::profile::Profile;
+use crate::profile::{Profile, names::WEBHOOK_SERVER};
 
 /// The reserved profile name: the inventory is the `ConfigMap` `arcctl-NAME`, and `github.caBundle` is stored in this
 /// one.
@@ -17,6 +17,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report) {
     }
     identity(profile, report);
     prescribed(profile, report);
+    release(profile, report);
     proxy(profile, report);
     mirrors(profile, report);
     timeouts(profile, report);
@@ -59,6 +60,21 @@ fn prescribed(profile: &Profile, report: &mut Report) {
                 "use another one; arcctl creates it if it does not exist",
             );
         }
+    }
+}
+
+/// The most characters of a label's value (Kubernetes documentation, "Labels and Selectors").
+const LABEL: usize = 63;
+
+/// Checks the label that the chart makes of the release's name for the pods of the webhook server, and does not shorten.
+fn release(profile: &Profile, report: &mut Report) {
+    let most = LABEL - WEBHOOK_SERVER.len();
+    if profile.has_triggers() && profile.controller.release.len() > most {
+        report.error(
+            Path::from(["controller", "release"]),
+            format!("with `triggers` the chart makes a label of it and `{WEBHOOK_SERVER}`, and a label has at most {LABEL} characters"),
+            format!("write at most {most} characters"),
+        );
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     }
     for (index, trigger) in scaling.triggers.iter().enumerate() {
         let path = path.key("scaling").key("triggers").index(index);
-        self::trigger(profile, pool, *trigger, &path, report);
+        self::trigger(profile, *trigger, &path, report);
     }
     let github = profile.github_of(pool);
     for (index, metric) in scaling.metrics.iter().enumerate() {
@@ -38,21 +38,13 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
 }
 
 /// Checks a trigger: a GitHub webhook event that adds runners (reference: arc.md 2.3).
-fn trigger(profile: &Profile, pool: &Pool, trigger: Trigger, path: &Path, report: &mut Report) {
-    if trigger.amount > pool.max {
-        report.error(
-            path.key("amount"),
-            format!(
-                "`amount` {} is more than the pool's `max` {}: a job could never get that many",
-                trigger.amount, pool.max
-            ),
-            "raise `max` or lower `amount`",
-        );
-    } else if trigger.amount > 1 {
+fn trigger(profile: &Profile, trigger: Trigger, path: &Path, report: &mut Report) {
+    // `Handle` sets it to 1 for a queued job (horizontal_runner_autoscaler_webhook.go, v0.27.6).
+    if trigger.amount > 1 {
         report.advice(
             path.key("amount"),
-            format!("each job adds {} runners, and needs one", trigger.amount),
-            "write 1, where no other pool answers for the rest",
+            "the controller adds one runner for each job, whatever `amount` says",
+            "leave it out",
         );
     }
     let sync = profile.controller.sync_period.as_secs();
@@ -139,10 +131,12 @@ fn busy(metric: &Metric, path: &Path, report: &mut Report) {
             "write the share of busy runners from which on there are too few, for example 0.75",
         );
     } else if threshold(metric.scale_down) == Some(0.0) {
-        report.advice(
+        // Between the thresholds the controller reads the replicas without a check that there are any (autoscaling.go, v0.27.6,
+        // `suggestReplicasByPercentageRunnersBusy`). Of one idle runner that is the case with this threshold only.
+        report.error(
             path.key("scaleDown").key("threshold"),
-            "no share is below 0: the pool grows up to `max`, and no runner is ever removed",
-            "where it is to shrink again, write the share of busy runners below which there are too many, for example 0.25",
+            "no share is below 0: no runner is ever removed, and the controller crashes on an idle pool that has no `replicas` yet",
+            "write the share of busy runners below which there are too many, for example 0.25",
         );
     } else if down >= up {
         let key = if threshold(metric.scale_down).is_some() {

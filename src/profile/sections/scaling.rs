@@ -29,7 +29,7 @@ pub struct Scaling {
 pub struct Trigger {
     /// The event of a job that is queued and whose labels the pool has; written as `{}`.
     pub workflow_job: WorkflowJob,
-    /// How many runners it adds.
+    /// Has no effect: the controller adds one runner for each job.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub amount: u32,

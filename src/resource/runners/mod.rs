@@ -3,6 +3,7 @@
 pub mod account;
 pub(crate) mod drain;
 pub(crate) mod earlier;
+mod held;
 pub(crate) mod lack;
 pub(crate) mod leaving;
 pub mod offers;

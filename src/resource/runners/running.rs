@@ -42,7 +42,7 @@ impl Registration {
         self.of_the_pool("v1", "Pod")
     }
 
-    fn of_the_pool(&self, version: &str, kind: &str) -> Selection {
+    pub(super) fn of_the_pool(&self, version: &str, kind: &str) -> Selection {
         Selection::namespaced(version, kind, &self.namespace)
             .labelled(format!("runner-deployment-name={}", self.pool))
     }
@@ -186,6 +186,11 @@ impl Registration {
                 format!("{count}; the API server refuses more: {}", refusal.said),
                 refusal.hint,
             ));
+        }
+        if pods.len() < wanted
+            && let Some(held) = Box::pin(self.held_back(context, count)).await?
+        {
+            return Ok(held);
         }
         let said = self.failure(&events, &made, context.started);
         if let Some(reason) = self.without_token(context, count, said.as_deref()).await? {

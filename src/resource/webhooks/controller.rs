@@ -258,9 +258,7 @@ impl Proof<'_> {
             });
         }
         match context.kube.create(&self.probe(false), Mode::DryRun).await {
-            Ok(_) => Ok(Readiness::progressing(
-                "the controller's validating webhook admitted a RunnerDeployment without scope",
-            )),
+            Ok(_) => self.admitted(context).await,
             Err(failure) => Ok(match failure.status() {
                 Some(status) if status.reason == "Invalid" && names_the_scope(status) => {
                     Readiness::Ready
@@ -268,6 +266,29 @@ impl Proof<'_> {
                 _ => self.refused(context, &failure.said()).await,
             }),
         }
+    }
+
+    /// Why a `RunnerDeployment` without a scope is admitted: a webhook that is not called for its namespace denies nothing.
+    async fn admitted(&self, context: &Context) -> Result<Readiness> {
+        let (kind, namespace) = ("ValidatingWebhookConfiguration", self.runner_namespace);
+        let configuration = Target::cluster(REGISTRATION, kind, &self.configuration("validating"));
+        let target = Target::cluster("v1", "Namespace", namespace);
+        let (live, home) =
+            tokio::try_join!(context.kube.get(&configuration), context.kube.get(&target))?;
+        let lacking = live
+            .zip(home)
+            .and_then(|(live, home)| readiness::lacking_label(&live, &home));
+        Ok(match lacking {
+            Some(label) => Readiness::stuck(
+                format!(
+                    "the controller's webhooks select namespaces with the label `{label}`, which namespace `{namespace}` does not have"
+                ),
+                format!("add it with `kubectl label namespace {namespace} {label}`"),
+            ),
+            None => Readiness::progressing(
+                "the controller's validating webhook admitted a RunnerDeployment without scope",
+            ),
+        })
     }
 
     /// A policy of the cluster refuses the dry run, so the validating webhook's own denial cannot be seen. The mutating one was

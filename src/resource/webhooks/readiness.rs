@@ -29,6 +29,22 @@ pub fn without_authority<'a>(
         .map(|it| it["name"].as_str().unwrap_or_default())
 }
 
+/// A label, as `key=value`, by which a configuration's webhooks select namespaces, and which `namespace` does not have: they
+/// are not called for its objects.
+pub fn lacking_label(configuration: &Value, namespace: &Value) -> Option<String> {
+    let labels = &namespace["metadata"]["labels"];
+    let webhooks = configuration["webhooks"].as_array();
+    let selected = webhooks
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it["namespaceSelector"]["matchLabels"].as_object())
+        .flatten();
+    selected
+        .filter_map(|(key, value)| Some((key, value.as_str()?)))
+        .find(|(key, value)| labels[key.as_str()] != **value)
+        .map(|(key, value)| format!("{key}={value}"))
+}
+
 /// The Services that a configuration's webhooks call, by namespace and name.
 pub fn services(configuration: &Value) -> impl Iterator<Item = (&str, &str)> {
     configuration["webhooks"]
@@ -72,6 +88,23 @@ mod tests {
         let found: Vec<&str> = without_authority(&configuration, Some("x")).collect();
         assert_eq!(found, ["b", "c"]);
         assert_eq!(without_authority(&configuration, None).count(), 3);
+    }
+
+    #[test]
+    fn a_namespace_without_the_selected_label_is_not_seen() {
+        let selects = |labels: Value| json!({"webhooks": [{"name": "a"}, {"name": "b", "namespaceSelector": {"matchLabels": labels}}]});
+        let namespace =
+            json!({"metadata": {"name": "ci", "labels": {"kubernetes.io/metadata.name": "ci"}}});
+        let lacks = |labels: Value| lacking_label(&selects(labels), &namespace);
+        assert_eq!(lacks(json!({"kubernetes.io/metadata.name": "ci"})), None);
+        assert_eq!(lacks(json!({"name": "ci"})).as_deref(), Some("name=ci"));
+        let other = json!({"kubernetes.io/metadata.name": "other"});
+        assert_eq!(
+            lacks(other).as_deref(),
+            Some("kubernetes.io/metadata.name=other")
+        );
+        let everywhere = json!({"webhooks": [{"name": "a"}]});
+        assert_eq!(lacking_label(&everywhere, &json!({"metadata": {}})), None);
     }
 
     #[test]

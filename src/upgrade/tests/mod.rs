@@ -151,6 +151,17 @@ fn a_job_tries_the_charts_at_the_end_only() {
 }
 
 #[test]
+fn a_controller_that_makes_all_runners_anew_is_a_risk() {
+    let told = |from: &str, to: &str| {
+        let path = path(&charts("v1.21.1", from), &charts("v1.21.1", to)).unwrap();
+        let risks = path[0].risks((1, 36));
+        risks.iter().any(|it| it.contains("runners of all pools"))
+    };
+    assert!(told("0.23.3", "0.23.7") && told("0.23.4", "0.23.5"));
+    assert!(!told("0.23.5", "0.23.7") && !told("0.23.3", "0.23.4"));
+}
+
+#[test]
 fn a_patch_is_one_step_and_the_way_from_the_oldest_is_known() {
     let to = charts("v1.12.17", "0.23.3");
     assert_eq!(

@@ -121,6 +121,43 @@ fn prescribed_names_are_installed_left_alone_and_taken_away() {
     cluster.finish();
 }
 
+/// The chart of the blog selects the one namespace by a label that nobody sets: arcctl gives it to its own namespaces, and says
+/// that somebody else's lacks it.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn the_webhooks_of_an_old_chart_see_the_one_namespace_that_it_watches() {
+    let cluster = Cluster::fast();
+    let old = ONE.replace("0.23.7", "0.23.3");
+    let profile = |name: &str, namespace: &str| {
+        let controller = format!("{old}  watchNamespace: {namespace}\n");
+        let pool = format!("{POOL}    namespace: {namespace}\n");
+        let short = ("controller: 5m,", "controller: 40s,");
+        cluster.profile(name, &[(CONTROLLER, &controller), (POOL, &pool), short])
+    };
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-runners"}});
+    cluster.kubectl(&["create", "-f", "-"], Some(&theirs.to_string()));
+    let of_theirs = profile("theirs", "team-runners");
+    let told = cluster.up(&of_theirs, &[]).expect(6)["error"].to_string();
+    for part in [
+        "label `name=team-runners`, which namespace `team-runners` does not have",
+        "kubectl label namespace team-runners name=team-runners",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let label = ["label", "namespace", "team-runners", "name=team-runners"];
+    cluster.kubectl(&label, None);
+    assert_eq!(cluster.up(&of_theirs, &[]).expect(0)["outcome"], "ok");
+    let file = of_theirs.to_str().unwrap();
+    let gone = cluster.arcctl(&["teardown", "-f", file, "--yes", "-o", "json"]);
+    assert_eq!(gone.expect(0)["outcome"], "ok");
+
+    let own = profile("own", "ci-runners");
+    assert_eq!(cluster.up(&own, &[]).expect(0)["outcome"], "ok");
+    nothing_to_do(&cluster, &own);
+    cluster.finish();
+}
+
 #[test]
 #[ignore = "slow: `make test-slow`"]
 fn another_team_s_controller_for_its_own_namespace_stays_beside() {

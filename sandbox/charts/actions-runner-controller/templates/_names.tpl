@@ -37,6 +37,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else }}{{ if .Values.metrics.serviceMonitor.enable }}yes{{ end }}{{ end }}
 {{- end }}
 
+{{- /* How the webhooks select the one namespace: by a label that nobody sets before 0.23.5, as in the real chart. */}}
+{{- define "arc.namespaceLabel" -}}
+{{- if semverCompare "<0.23.5" .Chart.Version }}name{{ else }}kubernetes.io/metadata.name{{ end }}
+{{- end }}
+
 {{- define "arc.webhookServer" -}}
 {{- if contains .Chart.Name .Release.Name }}{{ printf "%s-github-webhook-server" .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- else }}{{ printf "%s-%s-github-webhook-server" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{ end }}
