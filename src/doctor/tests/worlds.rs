@@ -339,6 +339,7 @@ fn make() -> Snapshot {
         ]),
         runner_sets: Ok(BTreeSet::from(["basic-set".to_owned()])),
         pod_trials: Ok(vec![PodTrial {
+            namespace: "actions-runner".into(),
             pool: "basic".into(),
             refused: Ok(None),
         }]),

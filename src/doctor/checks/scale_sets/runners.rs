@@ -137,7 +137,8 @@ fn is_due(runner: &Value) -> bool {
 /// Why the API server would refuse another pod of the pool now, where that is known.
 fn refused<'a>(snapshot: &'a Snapshot, pool: &Pool) -> Option<&'a Refused> {
     let trials = snapshot.pod_trials.as_ref().ok()?;
-    let trial = trials.iter().find(|it| it.pool == pool.name)?;
+    let mut trials = trials.iter();
+    let trial = trials.find(|it| it.pool == pool.name && it.namespace == pool.namespace)?;
     trial.refused.as_ref().ok()?.as_ref()
 }
 
