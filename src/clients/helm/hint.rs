@@ -58,6 +58,10 @@ const KNOWN: &[(&[&str], &str)] = &[
         "install the credential plugin (`exec`) of the kubeconfig context, and make sure that it is in PATH",
     ),
     (
+        &["getting credentials", "permission denied"],
+        "this user may not execute the credential plugin (`exec`) of the kubeconfig context: `ls -lL FILE` shows the mode and owner of the file in helm's message; the directories above it need the execute permission too, and its file system must not be mounted with `noexec`",
+    ),
+    (
         &["unauthorized"],
         "renew the credentials of this kubeconfig context or of the chart repository",
     ),
@@ -153,6 +157,10 @@ mod tests {
             (
                 "exec: \"aws\": executable file not found in $PATH",
                 "in PATH",
+            ),
+            (
+                "Kubernetes cluster unreachable: Get \"https://x/version\": getting credentials: exec: fork/exec /opt/aws: permission denied",
+                "noexec",
             ),
         ] {
             assert!(hint(words).contains(expected), "{words}: {}", hint(words));
