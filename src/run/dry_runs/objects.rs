@@ -20,6 +20,7 @@ use crate::{
     },
     run::permissions::writes,
     session::Session,
+    units::listed::first_of,
 };
 
 /// How many objects or namespaces a remark names.
@@ -200,14 +201,7 @@ impl Objects {
 
 /// The first of the names, and how many more there are.
 fn listed(names: BTreeSet<String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let first: Vec<String> = names.into_iter().take(NAMED).collect();
-    let first = first.join(", ");
-    if more == 0 {
-        first
-    } else {
-        format!("{first} and {more} more")
-    }
+    first_of(names, NAMED, [", ", " "])
 }
 
 /// What `plan` makes before the objects: namespaces, and the API groups of their kinds. What is in one of these cannot be

@@ -18,6 +18,7 @@ use crate::{
             runners::failure,
         },
     },
+    units::listed::and_more,
 };
 
 /// How many seconds a registered runner may be without a pod: the controller makes it in the next step.
@@ -214,10 +215,9 @@ fn deletion(runners: &[&Value]) -> String {
         .map(|(namespace, names)| {
             let (first, rest) = names.split_at(names.len().min(DELETED_AT_ONCE));
             let first = first.join(" ");
-            let more = match rest.len() {
-                0 => String::new(),
-                more => format!(" (and {more} more: then run the check again)"),
-            };
+            let more = and_more(rest.len(), "").map_or_else(String::new, |more| {
+                format!(" ({more}: then run the check again)")
+            });
             format!("`kubectl -n {namespace} delete ephemeralrunner {first}`{more}")
         })
         .collect();
