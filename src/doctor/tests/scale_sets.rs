@@ -228,6 +228,11 @@ fn all_runners_that_have_failed_are_told_with_one_command() {
         "{fix}"
     );
     assert!(fix.contains("CRDs"), "{fix}");
+    let mut older = snapshot.clone();
+    older.kubernetes = Ok((1, 28));
+    let (_, fix) = told(&older, "scale-set-runners");
+    assert!(fix.contains("upgrade the cluster to 1.29"), "{fix}");
+    assert!(!fix.contains("CRDs"), "{fix}");
 
     // The controller tries again by itself, and writes no reason.
     sets(&mut snapshot).runners.as_mut().unwrap().truncate(1);

@@ -30,6 +30,9 @@ const ONLINE_SECONDS: i64 = 300;
 /// What the API server says of a pod whose sidecar has lost its `restartPolicy` (reference: scale-sets.md 6).
 const PRUNED: &str = "startupProbe: Forbidden";
 
+/// The first version of Kubernetes with sidecars that need no feature gate.
+const SIDECARS: (u32, u32) = (1, 29);
+
 /// The runners of the profile's scale sets, each with its pool; without those that are being deleted.
 fn of_sets<'a>(
     snapshot: &'a Snapshot,
@@ -84,7 +87,12 @@ pub(super) fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         }
     }
     if found.iter().any(|it| it.contains(PRUNED)) {
-        fixes.push("`arcctl up` applies the CRDs of the chart: older ones drop `restartPolicy` of a sidecar; so does a webhook that does not know it".to_owned());
+        let before_sidecars = snapshot.kubernetes.as_ref().is_ok_and(|it| *it < SIDECARS);
+        fixes.push(if before_sidecars {
+            "this Kubernetes drops `restartPolicy` of a sidecar: upgrade the cluster to 1.29 or newer, or write `containerMode: none` or `mode: runnerDeployment` in the pool".to_owned()
+        } else {
+            "`arcctl up` applies the CRDs of the chart: older ones drop `restartPolicy` of a sidecar; so does a webhook that does not know it".to_owned()
+        });
     }
     if !failed.is_empty() {
         let delete = deletion(&failed);
