@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-/// The first `most` of `entries`, and how many more there are: `a, b and 3 more`. One text is between two entries, the other before
-/// the number.
+/// The first `most` of `entries`, and how many more there are: `a, b and 3 more`. `between` is between two entries, and `before`
+/// is before the number.
 pub(crate) fn first_of<T: Display>(
     entries: impl IntoIterator<Item = T>,
     most: usize,

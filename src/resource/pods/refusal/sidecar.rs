@@ -1,7 +1,7 @@
 //! A sidecar that the API server takes for an ordinary init container. Pure: no I/O.
 //!
-//! Init containers have a `restartPolicy` from Kubernetes 1.29 on; before, the API server drops it unless a feature gate of 1.28 is
-//! on (kubernetes, `pkg/api/pod/util.go`, `dropDisabledFields`). What only a sidecar may have is then refused
+//! Init containers have a `restartPolicy` from Kubernetes 1.29 on; before, the API server drops it unless a feature gate of 1.28
+//! is on (kubernetes, `pkg/api/pod/util.go`, `dropDisabledFields`). What only a sidecar may have is then refused
 //! (`pkg/apis/core/validation`, `validateInitContainers`). GitHub's own chart makes docker an ordinary container there.
 
 use serde_json::Value;
@@ -16,8 +16,8 @@ const OF_SIDECARS: [&str; 4] = [
     ".startupProbe",
 ];
 
-/// The end of what the API server says of them, in every version: "must not be set for init containers", and since 1.28 "may not be
-/// set for init containers without restartPolicy=Always".
+/// A part of what the API server says of them, in every version: "must not be set for init containers", and since 1.28 "may not
+/// be set for init containers without restartPolicy=Always".
 const OF_INIT_CONTAINERS: &str = " be set for init containers";
 
 /// The name of the sidecar of `pod` that has lost its `restartPolicy`, by the `fields` that are refused with the message `said`.
