@@ -106,7 +106,7 @@ pub(super) fn hint(words: &str) -> String {
         .iter()
         .find(|(words, _)| words.iter().all(|it| said.contains(it)));
     known.map_or_else(
-        || "the cause is not known beyond helm's message: `helm list -A --all` with the same context shows the status of the release".to_owned(),
+        || "the cause is not known beyond helm's message: `helm list -A --deployed --failed --pending --uninstalling` with the same context shows the status of the release".to_owned(),
         |(_, hint)| (*hint).to_owned(),
     )
 }

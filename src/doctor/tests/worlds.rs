@@ -176,12 +176,8 @@ pub(super) fn with_scale_set() -> Snapshot {
         labels: Vec::new(),
         version: None,
     });
-    let shipped = Some("2.306.0".to_owned());
-    snapshot
-        .offered
-        .as_mut()
-        .unwrap()
-        .insert("fast".into(), shipped);
+    let offered = snapshot.offered.as_mut().unwrap();
+    offered.insert("fast".into(), Some("2.306.0".to_owned()));
     snapshot
 }
 
