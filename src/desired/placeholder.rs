@@ -64,7 +64,7 @@ pub const NODE_ROLE: Placeholder = Placeholder {
 /// The issuer of its service accounts' tokens.
 pub const OIDC_ISSUER: Placeholder = Placeholder {
     name: "OIDC_ISSUER",
-    meaning: "the cluster's OIDC issuer without `https://`: `aws eks describe-cluster --query cluster.identity.oidc.issuer`",
+    meaning: "the cluster's OIDC issuer without `https://`: `aws eks describe-cluster --name NAME --query cluster.identity.oidc.issuer`",
 };
 /// The `Sid` of arcctl's statements.
 pub const STATEMENT_ID: Placeholder = Placeholder {

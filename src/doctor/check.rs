@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::snapshot::{Fact, Snapshot};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    units::listed::first_of,
+};
 
 /// One check.
 #[derive(Debug)]
@@ -154,9 +157,5 @@ pub(super) fn known<T>(fact: &Fact<T>) -> Result<&T, Verdict> {
 
 /// The first three of a list, and how many more there are.
 fn shortened(found: &[String]) -> String {
-    let shown = found.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
-    match found.len().saturating_sub(3) {
-        0 => shown,
-        more => format!("{shown}; and {more} more"),
-    }
+    first_of(found, 3, ["; "; 2])
 }

@@ -23,7 +23,7 @@ pub type Fact<T> = Result<T, Error>;
 /// All facts that the checks evaluate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The time of this report.
+    /// The time of this report: just before its first fact was read.
     pub now: Timestamp,
     /// The profile.
     pub profile: Profile,
@@ -214,6 +214,8 @@ pub struct Probed {
 /// The API server's response to a dry run of a pool's pod.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PodTrial {
+    /// The namespace of its runners: two of them may have a pool of the same name.
+    pub namespace: String,
     /// The pool.
     pub pool: String,
     /// Why it rejects the pod, and the fix; `None`: it does not, or the namespace does not exist yet.

@@ -268,7 +268,9 @@ impl StepRun<'_> {
             paths.join(", ")
         ))
         .hint(
-            "another client changes it: find it with `kubectl get -o yaml --show-managed-fields`",
+            self.desired
+                .resource
+                .other_client(&self.desired.id, "changes it"),
         ))
     }
 
@@ -290,7 +292,11 @@ impl StepRun<'_> {
             )
             .object(&self.desired.id)
             .cause(format!("after {DELETES} deletions it still exists"))
-            .hint("another client creates it again: find it with `kubectl get -o yaml --show-managed-fields`")),
+            .hint(
+                self.desired
+                    .resource
+                    .other_client(&self.desired.id, "creates it again"),
+            )),
             other => Ok(Look::Wait(other)),
         }
     }

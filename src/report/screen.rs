@@ -4,7 +4,7 @@
 use dialoguer::console::truncate_str;
 use textwrap::{Options, WordSeparator, WordSplitter, core::Word};
 
-use crate::secret::text::masked;
+use crate::{secret::text::masked, units::listed::and_more};
 
 /// The widest that sentences are wrapped to, as the help is: longer lines are hard to read.
 const WIDEST: usize = 100;
@@ -63,9 +63,7 @@ pub fn fitted(text: &str, footer: &str, rows: usize, columns: usize) -> String {
     if lines.len() > room {
         shown.truncate(room.saturating_sub(1));
         let cut = lines.len() - shown.len();
-        more = Some(format!(
-            "… and {cut} more lines: `--pool NAME` shows one pool"
-        ));
+        more = and_more(cut, "line").map(|it| format!("… {it}: `--pool NAME` shows one pool"));
     }
     let mut screen = String::new();
     for line in shown.into_iter().chain(more.as_deref()).chain(below) {

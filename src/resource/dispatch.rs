@@ -173,6 +173,19 @@ impl Resource {
                 let kinds = "autoscalingrunnersets,ephemeralrunnersets,ephemeralrunners";
                 format!("-n {} get {kinds} -o yaml", drain.namespace)
             }
+            // The ids of these are not those of objects.
+            Self::ScaleSet(set) | Self::ScaleSetMinimum(set) => {
+                let (namespace, name) = (&set.namespace, &set.name);
+                format!("-n {namespace} get autoscalingrunnersets {name} -o yaml")
+            }
+            Self::RunnerPods(pool) | Self::Registration(pool) => {
+                let label = format!("runner-deployment-name={}", pool.pool);
+                format!("-n {} get runners,pods -l {label} -o yaml", pool.namespace)
+            }
+            Self::Restart(restart) => {
+                let (namespace, name) = (&restart.namespace, &restart.deployment);
+                format!("-n {namespace} get deployments {name} -o yaml")
+            }
             Self::Webhooks(_) => {
                 "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml"
                     .to_owned()
@@ -183,6 +196,20 @@ impl Resource {
             }
             _ => namespaced(&id.kind().replace('-', ""), id.name()),
         }
+    }
+
+    /// The hint where another client `does` something to it.
+    pub fn other_client(&self, id: &Id, does: &str) -> String {
+        let place = match self.system() {
+            System::Kubernetes | System::Helm => {
+                format!("`kubectl {} --show-managed-fields`", self.look(id))
+            }
+            System::Aws => "CloudTrail in the AWS console".to_owned(),
+            System::GitHub | System::Local | System::Profile | System::Registry => {
+                "`arcctl doctor`".to_owned()
+            }
+        };
+        format!("another client {does}: find it with {place}")
     }
 
     /// Whether it is a proof: only observed, and written only where it reports a difference.
@@ -273,5 +300,35 @@ fn controller(proof: &WebhookProof) -> Option<Proof<'_>> {
             release,
             runner_namespace,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::desired::resource::{KubeObject, Restart};
+
+    #[test]
+    fn who_else_writes_a_resource_is_found_with_a_command_that_runs() {
+        let manifest = json!({
+            "apiVersion": "actions.summerwind.dev/v1alpha1",
+            "kind": "RunnerDeployment",
+            "metadata": {"name": "a", "namespace": "n"},
+        });
+        let id = Id::new("runner-deployment", Some("n"), "a");
+        let hint = Resource::Object(KubeObject::new(manifest)).other_client(&id, "changes it");
+        assert_eq!(
+            hint,
+            "another client changes it: find it with `kubectl -n n get runnerdeployment a -o yaml --show-managed-fields`"
+        );
+        let restart = Resource::Restart(Restart {
+            namespace: "n".into(),
+            deployment: "a".into(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+        });
+        let id = Id::new("restart", Some("n"), "a");
+        assert_eq!(restart.look(&id), "-n n get deployments a -o yaml");
     }
 }

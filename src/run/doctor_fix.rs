@@ -13,6 +13,7 @@ use crate::{
     report::{self, plan::Layout},
     session::{Session, lock},
     terminal::{args::GlobalArgs, deadline::RunLimit, output::Output, prompt, signals::StopSender},
+    units::listed::and_more,
 };
 
 /// The timeout, including restarts of controllers.
@@ -28,9 +29,8 @@ fn told(notes: &[String]) -> Vec<String> {
         .take(TOLD)
         .map(|it| format!("  {it}"))
         .collect();
-    if let Some(more @ 1..) = notes.len().checked_sub(TOLD) {
-        told.push(format!("  and {more} more"));
-    }
+    let more = and_more(notes.len().saturating_sub(TOLD), "");
+    told.extend(more.map(|it| format!("  {it}")));
     told
 }
 

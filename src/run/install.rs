@@ -1,5 +1,7 @@
 //! A run of `up`: plans, prompts, executes; starts again if the cluster has changed in between.
 
+use std::collections::BTreeSet;
+
 use super::{
     Ended, READING,
     dry_runs::{check_again, try_pods},
@@ -12,10 +14,10 @@ use super::{
 use crate::{
     desired::{Desired, Goal, Phase, resource::Resource},
     error::{ErrorKind, Result},
-    execute::{self, Options, lease::Lease},
+    execute::{self, Options, StepResult, lease::Lease},
     inventory,
     observe::{self, consequences::LEFT},
-    plan::Plan,
+    plan::{Action, Plan},
     report::{self, plan::Layout},
     session::{Session, image_pulls},
     terminal::{
@@ -177,7 +179,8 @@ pub(crate) async fn execute(
     let mut held = None;
     let mut error = execute::ending(&steps, options);
     if error.is_none() && options.may_write {
-        match begin(session, options, limit).await {
+        let made = made_namespaces(&steps);
+        match begin(session, options, &made, limit, output).await {
             Ok(lease) => held = lease,
             Err(failure) => error = Some(failure),
         }
@@ -220,18 +223,29 @@ async fn remember_crds(session: &Session) {
     }
 }
 
-/// Acquires the lease, unless the command holds it, and records what will be created.
+/// The namespaces that the steps have made.
+fn made_namespaces(steps: &[StepResult]) -> BTreeSet<String> {
+    let made = steps
+        .iter()
+        .filter(|it| it.id.kind() == "namespace" && it.action == Some(Action::Create));
+    made.map(|it| it.id.name().to_owned()).collect()
+}
+
+/// Acquires the lease, unless the command holds it, and records what will be created. `made` are the namespaces that the run
+/// has made.
 async fn begin(
     session: &Session,
     options: &Options<'_>,
+    made: &BTreeSet<String>,
     limit: &RunLimit,
+    output: Output,
 ) -> Result<Option<Lease>> {
     let taken = lease(session, limit, options.hold());
     let held = limit.within("waiting for the lease", taken).await?;
     // Plan again under the lease, while no other run writes: conflicts are reported before the next write.
     let recorded = async {
         let plan = observe::plan(&session.context, &session.desired, options.adopt).await?;
-        Box::pin(check_again(session, &plan)).await?;
+        Box::pin(check_again(session, &plan, made, output)).await?;
         let (kube, profile) = (&session.context.kube, &session.context.profile);
         inventory::record(kube, profile, &session.desired).await
     };

@@ -10,7 +10,7 @@ use crate::{
         kubernetes::access::{
             Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
         },
-        scale_sets::access::to_free,
+        scale_sets::access::{to_end_former, to_free},
     },
     session::Session,
 };
@@ -26,16 +26,12 @@ pub(crate) fn writes(plan: &Plan, desired: &Desired) -> bool {
 /// Fails before the first write if this user lacks permissions for the plan, and lists all of them.
 pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<()> {
     let written = session.desired.iter().filter(|it| writes(plan, it));
-    let removal = &session.context.removal;
-    let by_hand = removal.force || removal.by_hand.is_some();
-    let drained = written.clone().filter_map(|it| match &it.resource {
-        Resource::Drain(drain) if by_hand => Some(needed_by_hand(drain)),
-        Resource::ScaleSetDrain(drain) if removal.force || removal.without_github.is_some() => {
-            Some(to_free(drain))
-        }
-        _ => None,
-    });
-    let drained: BTreeSet<Permission> = drained.flatten().collect();
+    let removes = session.desired.iter().all(|it| it.goal == Goal::Absent);
+    let namespace = &session.context.profile.controller.namespace;
+    let former: BTreeSet<Permission> = written
+        .clone()
+        .filter_map(|it| of_former(plan, it))
+        .collect();
     let mut all: BTreeSet<Permission> = written
         .clone()
         .flat_map(|it| match it.goal {
@@ -43,9 +39,8 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
             Goal::Absent | Goal::Evicted => needed_to_delete(&it.resource),
         })
         .collect();
-    all.extend(drained);
-    let removes = session.desired.iter().all(|it| it.goal == Goal::Absent);
-    let namespace = &session.context.profile.controller.namespace;
+    all.extend(former.iter().cloned());
+    all.extend(written.clone().flat_map(|it| by_hand(session, it)));
     all.extend(needed_by_a_run(namespace, removes));
     let answers = all.iter().map(|it| async move {
         let allowed = session.context.kube.allows(&it.review()).await?;
@@ -59,7 +54,7 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     let role = if removes {
         "`arcctl-teardown`"
     } else {
-        role_of_up(written, &lacking)
+        role_of_up(written, &former, &lacking)
     };
     let error = Error::new(
         ErrorKind::Unauthorized,
@@ -76,15 +71,39 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     }))
 }
 
-/// The role that has what is `lacking` of `written`.
+/// The permissions to remove what an earlier change has left of what `plan` writes.
+fn of_former(plan: &Plan, desired: &Desired) -> Option<Permission> {
+    let id = desired.id.to_string();
+    let step = plan.steps.iter().find(|it| it.id == id)?;
+    to_end_former(&desired.resource, &step.differences)
+}
+
+/// The additional permissions to remove runners without their controller, where the run does so.
+fn by_hand(session: &Session, desired: &Desired) -> BTreeSet<Permission> {
+    let removal = &session.context.removal;
+    match &desired.resource {
+        Resource::Drain(drain) if removal.force || removal.by_hand.is_some() => {
+            needed_by_hand(drain)
+        }
+        Resource::ScaleSetDrain(drain) if removal.force || removal.without_github.is_some() => {
+            to_free(drain)
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The role that has what is `lacking` of `written`, and of what is removed of `former` objects.
 fn role_of_up<'a>(
     written: impl Iterator<Item = &'a Desired>,
+    former: &BTreeSet<Permission>,
     lacking: &[&Permission],
 ) -> &'static str {
     let made = written.filter(|it| it.goal == Goal::Present);
     let mut installed = made.filter(|it| is_of_install(&it.resource));
     let is_lacking = |it: &Permission| lacking.contains(&it);
-    if installed.any(|it| needed(&it.resource).iter().any(is_lacking)) {
+    if former.iter().any(is_lacking)
+        || installed.any(|it| needed(&it.resource).iter().any(is_lacking))
+    {
         "`arcctl-install`, beside `arcctl`,"
     } else {
         "`arcctl`"

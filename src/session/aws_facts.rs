@@ -273,7 +273,7 @@ async fn role(
             format!("EKS cluster `{}` has no OIDC issuer", eks.name),
         )
         .object(format!("cluster/{}", eks.name))
-        .hint("look at it with `aws eks describe-cluster`; without one there is no role for a service account"));
+        .hint(format!("look at it with `aws eks describe-cluster --region {} --name {}`; without one there is no role for a service account", eks.region, eks.name)));
     }
     let wanted = role_arn(runner, &eks.partition, own);
     if account(&wanted) != own {

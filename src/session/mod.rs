@@ -58,6 +58,7 @@ use crate::{
         output::Output,
         profile_file::ProfileFile,
     },
+    units::listed::and_more,
     upgrade::backup,
 };
 
@@ -95,9 +96,9 @@ impl Session {
         let all: Vec<String> = pools.collect();
         let (told, more) = all.split_at(all.len().min(PROMISED));
         let told = told.join(", ");
-        match more.len() {
-            0 => told,
-            count => format!("{told}, and {count} more pools"),
+        match and_more(more.len(), "pool") {
+            None => told,
+            Some(more) => format!("{told}, {more}"),
         }
     }
 

@@ -9,11 +9,24 @@ use super::{
 };
 use crate::{
     clients::github::Run,
-    desired::render::workflow,
+    desired::{
+        pool::pod::{DOCKER, RUNNER},
+        render::workflow,
+        scale_set::pod::DOCKER as DIND,
+    },
     error::{Error, ErrorKind, System},
     execute::Stop,
-    profile::{KubeDuration, Pool},
+    profile::{ContainerMode, KubeDuration, Pool},
 };
+
+/// The container of a runner's pod in which docker runs.
+fn docker_of(pool: &Pool) -> &'static str {
+    match pool.container_mode {
+        ContainerMode::DindInRunner => RUNNER,
+        _ if pool.is_scale_set() => DIND,
+        _ => DOCKER,
+    }
+}
 
 impl Smoking<'_> {
     pub(super) fn place(&self) -> Place<'_> {
@@ -21,6 +34,7 @@ impl Smoking<'_> {
             repository: &self.request.repository.full_name,
             run: self.run.as_ref().map_or("", |it| &it.html_url),
             namespace: self.pools.first().map_or("", |it| &it.namespace),
+            docker: DOCKER,
         }
     }
 
@@ -120,6 +134,7 @@ impl Smoking<'_> {
         let story = |pool: &&Pool| {
             let place = Place {
                 namespace: &pool.namespace,
+                docker: docker_of(pool),
                 ..place
             };
             let mut story = self.story(pool, &place);

@@ -17,6 +17,8 @@ pub(super) struct Place<'a> {
     pub run: &'a str,
     /// Where the pool's runners are.
     pub namespace: &'a str,
+    /// The container in which docker runs.
+    pub docker: &'a str,
 }
 
 /// What a job is to prove.
@@ -156,8 +158,8 @@ fn failed_job(asked: Asked<'_>, conclusion: &str, job: &Job, place: &Place<'_>) 
     let log = page(job, place);
     let hint = match step {
         Some(workflow::DOCKER) => format!(
-            "read the log at {log}; `kubectl -n {} logs POD -c docker` of another runner of the pool shows what its dockerd says",
-            place.namespace
+            "read the log at {log}; `kubectl -n {} logs POD -c {}` of another runner of the pool shows what its dockerd says",
+            place.namespace, place.docker
         ),
         Some(workflow::ROLE) => format!(
             "read the log at {log}; `arcctl plan` shows whether role, trust policy and OIDC provider are as they must be, and a runner that was started before them has to be deleted"

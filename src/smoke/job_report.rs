@@ -187,6 +187,7 @@ mod tests {
         repository: "o/r",
         run: "https://x/run",
         namespace: "ci",
+        docker: "dind",
     };
 
     fn job(changes: &Value) -> Job {
@@ -287,14 +288,23 @@ mod tests {
             {"name": workflow::ROLE, "conclusion": "failure"},
             {"name": workflow::ROLE_IN_DOCKER, "conclusion": "skipped"},
         ]});
-        let error = error(&steps);
+        let of_role = error(&steps);
         assert!(
-            error
+            of_role
                 .message
                 .ends_with("failed at `the role in the runner`"),
-            "{error}"
+            "{of_role}"
         );
-        assert!(error.hint.unwrap().contains("https://x/job; `arcctl plan`"));
+        assert!(
+            of_role
+                .hint
+                .unwrap()
+                .contains("https://x/job; `arcctl plan`")
+        );
+        let steps = [json!({"name": workflow::DOCKER, "conclusion": "failure"})];
+        let of_docker = error(&json!({"conclusion": "failure", "steps": steps}));
+        let logs = "`kubectl -n ci logs POD -c dind`";
+        assert!(of_docker.hint.unwrap().contains(logs));
     }
 
     #[test]

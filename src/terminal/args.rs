@@ -12,8 +12,9 @@ use super::{
     output::{Color, Format, ProgressStyle},
 };
 
-/// What every command takes.
+/// What every command takes. In its help, after its own options.
 #[derive(clap::Args, Clone)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Profile file; `-` reads stdin
     #[arg(

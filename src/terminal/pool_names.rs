@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
+    units::listed::first_of,
 };
 
 /// How many pools a hint lists.
@@ -17,12 +18,7 @@ pub(crate) fn check<'a>(
     let Some(unknown) = names.into_iter().find(|name| !is_there(name)) else {
         return Ok(());
     };
-    let shown = profile.pools.iter().take(NAMED);
-    let mut there: Vec<String> = shown.map(|it| format!("`{}`", it.name)).collect();
-    let more = profile.pools.len() - there.len();
-    if more > 0 {
-        there.push(format!("and {more} more"));
-    }
+    let there = profile.pools.iter().map(|it| format!("`{}`", it.name));
     Err(Error::new(
         ErrorKind::Usage,
         System::Local,
@@ -31,7 +27,7 @@ pub(crate) fn check<'a>(
     .hint(format!(
         "profile `{}` has {}",
         profile.name,
-        there.join(", ")
+        first_of(there, NAMED, [", "; 2])
     )))
 }
 

@@ -50,6 +50,35 @@ const AREAS: [&str; 8] = [
     "src/cli/",
 ];
 
+/// What a command needs to run as it is printed. Source: the AWS CLI's reference (required options).
+const NEEDS: [(&str, &str); 14] = [
+    ("aws eks create-access-entry", "--cluster-name "),
+    ("aws eks create-addon", "--cluster-name "),
+    ("aws eks create-pod-identity-association", "--cluster-name "),
+    ("aws eks delete-pod-identity-association", "--cluster-name "),
+    ("aws eks describe-cluster", "--name "),
+    ("aws eks update-cluster-config", "--name "),
+    ("aws eks wait cluster-active", "--name "),
+    ("aws iam delete-role", "--role-name "),
+    (
+        "aws iam get-open-id-connect-provider",
+        "--open-id-connect-provider-arn ",
+    ),
+    ("aws iam get-role", "--role-name "),
+    ("aws iam get-role-policy", "--policy-name "),
+    ("aws iam list-attached-role-policies", "--role-name "),
+    ("aws iam list-role-policies", "--role-name "),
+    ("aws s3api get-bucket-policy", "--bucket "),
+];
+
+/// What no command may have: helm 4 has no `--all`, and kubectl gets a kind before a flag.
+const WRONG: [&str; 4] = [
+    " --all`",
+    " list -a`",
+    "`kubectl get -",
+    "`kubectl delete -",
+];
+
 /// The texts in the source of the product, by file.
 fn texts() -> BTreeMap<String, Vec<String>> {
     let literal = Regex::new(r#""((?:[^"\\]|\\.)*)""#).unwrap();
@@ -90,6 +119,44 @@ fn where_no_cause_is_known_one_next_place_is_named() {
     }
     // Kubernetes both ways, AWS twice, GitHub, helm, and the rest.
     assert!(fallbacks.len() >= 6, "{fallbacks:#?}");
+}
+
+/// A command that is not complete is tried, and fails: its reader does not know then whether the advice was right.
+#[test]
+fn commands_in_texts_run_as_they_are_printed() {
+    let command = Regex::new(r"`(?:aws|helm|kubectl) [^`\n]+`").unwrap();
+    let (mut found, mut looked) = (Vec::new(), 0);
+    for path in files_in("src/", "rs") {
+        if path.contains("/tests") {
+            continue;
+        }
+        let source = text(&path);
+        let product = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = product
+            .lines()
+            .filter(|it| !it.trim_start().starts_with("//"));
+        for line in code {
+            for command in command.find_iter(line).map(|it| it.as_str()) {
+                looked += 1;
+                let words = command.trim_matches('`');
+                let lacks = NEEDS.iter().find(|(of, needed)| {
+                    let rest = words.strip_prefix(of);
+                    rest.is_some_and(|it| it.is_empty() || it.starts_with(' '))
+                        && !words.contains(needed)
+                });
+                found.extend(lacks.map(|(_, it)| format!("{path}: {command} lacks `{it}`")));
+                let wrong = WRONG.iter().find(|it| command.contains(**it));
+                let is_raw = command.contains(" get --raw ");
+                found.extend(
+                    wrong
+                        .filter(|_| !is_raw)
+                        .map(|it| format!("{path}: `{it}` in {command}")),
+                );
+            }
+        }
+    }
+    assert!(looked > 100, "only {looked} commands were looked at");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

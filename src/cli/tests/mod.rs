@@ -11,3 +11,24 @@ use super::*;
 fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
 }
+
+#[test]
+fn what_every_command_takes_comes_after_its_own_options() {
+    let mut program = Cli::command();
+    program.build();
+    let mut commands = vec![&program];
+    while let Some(command) = commands.pop() {
+        for argument in command.get_arguments() {
+            let heading = argument.is_global_set().then_some("Global options");
+            let (name, id) = (command.get_name(), argument.get_id());
+            assert_eq!(argument.get_help_heading(), heading, "{name}: {id}");
+        }
+        commands.extend(command.get_subcommands());
+    }
+    let render = program.find_subcommand_mut("render").unwrap();
+    let help = render.render_long_help().to_string();
+    let (own, global) = help.split_once("\nGlobal options:\n").unwrap();
+    assert!(own.contains("--pull-through <FORM>"), "{help}");
+    assert!(!own.contains("--kubeconfig"), "{help}");
+    assert!(global.contains("--kubeconfig <FILE>"), "{help}");
+}

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::start::state;
 use crate::error::{Error, Result, System};
 
 /// The environment variable that names the helm program; without it, `helm` in PATH is used.
@@ -28,9 +29,10 @@ impl Places {
     /// The path of helm. Starts no process, so that it may be another program, or one that is too old.
     pub(super) fn find(&self) -> Result<PathBuf> {
         let Some(named) = &self.named else {
-            return self
-                .in_path("helm")
-                .ok_or_else(|| Error::failed(System::Helm, "`helm` is not in PATH").hint(INSTALL));
+            return self.in_path("helm").ok_or_else(|| {
+                let error = Error::failed(System::Helm, "`helm` is not in PATH").hint(INSTALL);
+                self.with_other(error, "helm")
+            });
         };
         let found = if named.contains('/') {
             // As an absolute path: the program is started in other directories too.
@@ -40,16 +42,32 @@ impl Places {
         };
         found.ok_or_else(|| {
             let what = format!("`{VARIABLE}` is `{named}`, which is not a program");
-            Error::failed(System::Helm, what).hint(format!(
+            let error = Error::failed(System::Helm, what).hint(format!(
                 "set `{VARIABLE}` to the path of helm, or unset it, so that `helm` in PATH is used"
-            ))
+            ));
+            if named.contains('/') {
+                error.cause(format!("`{named}` {}", state(Path::new(named))))
+            } else {
+                self.with_other(error, named)
+            }
         })
     }
 
     fn in_path(&self, name: &str) -> Option<PathBuf> {
-        std::env::split_paths(self.path.as_deref()?)
-            .map(|directory| directory.join(name))
-            .find(|it| is_program(it))
+        self.each_in_path(name).find(|it| is_program(it))
+    }
+
+    fn each_in_path(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let directories = self.path.iter().flat_map(std::env::split_paths);
+        directories.map(move |directory| directory.join(name))
+    }
+
+    /// `error` with what has the name in PATH, and is no program.
+    fn with_other(&self, error: Error, name: &str) -> Error {
+        match self.each_in_path(name).find(|it| it.exists()) {
+            Some(other) => error.cause(format!("`{}` {}", other.display(), state(&other))),
+            None => error,
+        }
     }
 }
 
@@ -108,6 +126,25 @@ mod tests {
             assert!(error.contains("https://helm.sh/"), "{error}");
             assert!(error.contains(VARIABLE), "{error}");
         }
+    }
+
+    #[test]
+    fn a_helm_that_is_no_program_is_named_with_its_mode() {
+        let (root, places) = places();
+        fs::remove_dir_all(root.path().join("b")).unwrap();
+        fs::remove_dir_all(root.path().join("c")).unwrap();
+        let file = root.path().join("a/helm").display().to_string();
+        let state = format!("`{file}` is a file with mode 0644");
+        let of = |named: Option<&str>| Places {
+            named: named.map(str::to_owned),
+            ..places.clone()
+        };
+        for named in [None, Some("helm"), Some(file.as_str())] {
+            let error = told(&of(named));
+            assert!(error.contains(&state), "{error}");
+        }
+        let error = told(&of(Some("/nowhere/helm")));
+        assert!(error.contains("`/nowhere/helm` does not exist"), "{error}");
     }
 
     #[test]

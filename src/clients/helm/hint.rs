@@ -58,6 +58,10 @@ const KNOWN: &[(&[&str], &str)] = &[
         "install the credential plugin (`exec`) of the kubeconfig context, and make sure that it is in PATH",
     ),
     (
+        &["getting credentials", "permission denied"],
+        "this user may not execute the credential plugin (`exec`) of the kubeconfig context: `ls -lL FILE` shows the mode and owner of the file in helm's message; the directories above it need the execute permission too, and its file system must not be mounted with `noexec`",
+    ),
+    (
         &["unauthorized"],
         "renew the credentials of this kubeconfig context or of the chart repository",
     ),
@@ -102,7 +106,7 @@ pub(super) fn hint(words: &str) -> String {
         .iter()
         .find(|(words, _)| words.iter().all(|it| said.contains(it)));
     known.map_or_else(
-        || "the cause is not known beyond helm's message: `helm list -A --all` with the same context shows the status of the release".to_owned(),
+        || "the cause is not known beyond helm's message: `helm list -A --deployed --failed --pending --uninstalling` with the same context shows the status of the release".to_owned(),
         |(_, hint)| (*hint).to_owned(),
     )
 }
@@ -153,6 +157,10 @@ mod tests {
             (
                 "exec: \"aws\": executable file not found in $PATH",
                 "in PATH",
+            ),
+            (
+                "Kubernetes cluster unreachable: Get \"https://x/version\": getting credentials: exec: fork/exec /opt/aws: permission denied",
+                "noexec",
             ),
         ] {
             assert!(hint(words).contains(expected), "{words}: {}", hint(words));

@@ -10,6 +10,7 @@ pub(crate) mod find;
 mod hint;
 mod output;
 mod render;
+mod start;
 
 use std::{
     collections::HashMap,
@@ -256,7 +257,9 @@ impl Helm {
         let action = argv.join(" ");
         tracing::trace!("helm {action}: starts");
         let began = Instant::now();
-        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| start::not_started(what, binary, &error))?;
         let stdin = child.stdin.take();
         let given = async {
             if let (Some(values), Some(mut stdin)) = (values, stdin) {
@@ -323,6 +326,28 @@ mod tests {
         };
         let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
         assert!(helm.registries.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_helm_that_the_system_does_not_start_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("helm");
+        std::fs::write(&program, "#!/nowhere/interpreter\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let places = Places {
+            path: directory.path().to_str().map(str::to_owned),
+            ..Places::default()
+        };
+        let helm = Helm::new(&places, Access::default(), Vec::new()).unwrap();
+        let error = helm.major().await.unwrap_err();
+        let named = format!("`{}`, which is a file with mode 0755", program.display());
+        assert!(error.to_string().contains(&named), "{error}");
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("the interpreter in its first line")
+        );
     }
 
     /// Writes a line for each start into `log` beside it, and downloads nothing.

@@ -11,7 +11,7 @@ use super::{
     PoolRoom,
     growth::{CAPACITY_TYPE, can_have, is_of_auto_mode, list, name, takes},
 };
-use crate::scheduling::selection::meets;
+use crate::{scheduling::selection::meets, units::listed::first_of};
 
 /// The annotation of a pod with which Karpenter leaves its node alone.
 const SPARED: &str = "karpenter.sh/do-not-disrupt";
@@ -101,16 +101,8 @@ impl Loss {
 /// The first of the pools, and how many more there are.
 fn named(pools: &[&str]) -> String {
     let s = if pools.len() == 1 { "" } else { "s" };
-    let first: Vec<String> = pools
-        .iter()
-        .take(NAMED)
-        .map(|it| format!("`{it}`"))
-        .collect();
-    let first = first.join(", ");
-    match pools.len().saturating_sub(NAMED) {
-        0 => format!("pool{s} {first}"),
-        more => format!("pool{s} {first} … and {more} more"),
-    }
+    let names = pools.iter().map(|it| format!("`{it}`"));
+    format!("pool{s} {}", first_of(names, NAMED, [", ", " … "]))
 }
 
 fn is_built_in(node_pool: &Value) -> bool {

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{github::of_pools, webhooks::controllers_log};
 use crate::{
-    desired::names,
+    desired::{names, resource::Id},
     doctor::{
         check::{Check, Severity, Verdict, known},
-        snapshot::Snapshot,
+        snapshot::{PodTrial, Snapshot},
     },
     resource::{
         observed::{Observed, Ownership, Readiness},
@@ -118,10 +118,13 @@ fn admitted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         let Some(refused) = known(&trial.refused)? else {
             continue;
         };
-        if refused.lacks_room && has_its_minimum(snapshot, &trial.pool)? {
+        if refused.lacks_room && has_its_minimum(snapshot, trial)? {
             continue;
         }
-        found.push(format!("pool `{}`: {}", trial.pool, refused.said));
+        found.push(format!(
+            "pool `{}` in namespace `{}`: {}",
+            trial.pool, trial.namespace, refused.said
+        ));
         if !fixes.contains(&refused.fix.as_str()) {
             fixes.push(refused.fix.as_str());
         }
@@ -130,10 +133,9 @@ fn admitted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
 }
 
 /// Whether the proof of the pool's pods holds.
-fn has_its_minimum(snapshot: &Snapshot, pool: &str) -> Result<bool, Verdict> {
-    let proof = known(&snapshot.resources)?
-        .iter()
-        .find(|it| it.id.kind() == "runner-pods" && it.id.name() == pool);
+fn has_its_minimum(snapshot: &Snapshot, trial: &PodTrial) -> Result<bool, Verdict> {
+    let id = Id::new("runner-pods", Some(&trial.namespace), &trial.pool);
+    let proof = known(&snapshot.resources)?.iter().find(|it| it.id == id);
     Ok(match proof.map(|it| known(&it.observed)) {
         Some(Ok(Observed::Present(present))) => present.readiness == Readiness::Ready,
         _ => false,

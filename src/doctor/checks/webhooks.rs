@@ -116,15 +116,23 @@ fn mended_by_up(snapshot: &Snapshot) -> bool {
     let (Ok(missing), Ok(resources)) = (&snapshot.missing_services, &snapshot.resources) else {
         return false;
     };
-    let is_missing = |namespace: &str, release: &str| {
-        let service = format!("{namespace}/{release}-webhook");
-        missing.contains(&service)
+    let controller = &snapshot.profile.controller;
+    let service = |namespace: &str, release: &str| {
+        let is_controller = namespace == controller.namespace && release == controller.release;
+        if is_controller {
+            controller.webhook_service()
+        } else {
+            format!("{release}-webhook")
+        }
     };
     resources
         .iter()
         .filter(|it| it.id.kind() == "helm-release")
         .filter(|it| matches!(it.observed, Ok(Observed::Present(_))))
-        .any(|it| is_missing(it.id.namespace().unwrap_or_default(), it.id.name()))
+        .any(|it| {
+            let (namespace, release) = (it.id.namespace().unwrap_or_default(), it.id.name());
+            missing.contains(&format!("{namespace}/{}", service(namespace, release)))
+        })
 }
 
 fn trusted(snapshot: &Snapshot) -> Result<Verdict, Verdict> {

@@ -120,6 +120,7 @@ pub(super) async fn tried_pods(parts: &Parts) -> Fact<Vec<Tried>> {
 /// What the dry runs have shown.
 pub(super) fn pod_trials(tried: Fact<Vec<Tried>>) -> Fact<Vec<PodTrial>> {
     let told = tried?.into_iter().map(|it| PodTrial {
+        namespace: it.pool.namespace.clone(),
         pool: it.pool.pool.clone(),
         refused: it.refused(),
     });

@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::{
     redact::{digest, shape, slim},
@@ -68,6 +69,8 @@ pub struct Parts {
     reason = "one line per fact that is read, and one per fact that is kept"
 )]
 pub async fn gather(parts: &Parts) -> Snapshot {
+    // Before the first read: what is made while facts are read has no age then, and is not late in any check.
+    let now = jiff::Timestamp::now();
     let kube = &parts.kube;
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
@@ -90,6 +93,13 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         }
     };
     let arc = |kind| of_runners(names::ARC_API_VERSION, kind);
+    let (read, pods_are_read) = oneshot::channel();
+    let runner_pods = async {
+        let pods = of_runners("v1", "Pod").await;
+        // Nobody waits for it where no pool is a scale set.
+        let _waited_for = read.send(());
+        pods
+    };
     let (full_name, serving) = (controller.full_name(), controller.serving_certificate());
     let cluster = async {
         tokio::join!(
@@ -97,7 +107,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
             list(Selection::all("v1", "Node")),
             list(of("Pod", system)),
             list(of("Event", system)),
-            of_runners("v1", "Pod"),
+            runner_pods,
             of_runners("v1", "Event"),
         )
     };
@@ -184,13 +194,13 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         },
         resources(parts),
         within("read the inventory", recorded(parts)),
-        scale_sets::scale_sets(parts),
+        scale_sets::scale_sets(parts, pods_are_read),
     );
     let rooms = capacity::rooms(parts, &cluster.1, (&cluster.4, &tried), on_nodes);
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     Snapshot {
-        now: jiff::Timestamp::now(),
+        now,
         kubernetes: cluster.0,
         nodes: cluster.1,
         cert_manager_namespace: cert_manager.namespace,

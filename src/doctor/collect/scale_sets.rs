@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::{Parts, exists, github::authenticated, got, listed, within};
 use crate::{
@@ -37,8 +38,12 @@ const RIGHTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Reads them; `None` if no pool is a scale set.
-pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
+/// Reads them; `None` if no pool is a scale set. The runners are read after their pods: the controller writes that a runner has
+/// ended before it deletes its pod, so a runner that has not ended and has no pod had none when the pods were read.
+pub(super) async fn scale_sets(
+    parts: &Parts,
+    pods_are_read: oneshot::Receiver<()>,
+) -> Option<ScaleSetFacts> {
     let profile = &parts.profile;
     if !profile.has_scale_sets() {
         return None;
@@ -46,6 +51,11 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
     let (kube, home) = (&parts.kube, profile.scale_sets.namespace.as_str());
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let namespaces = &profile.scale_set_namespaces();
+    let runners = async {
+        // An error means that the pods are no longer read.
+        let _read = pods_are_read.await;
+        in_each(kube, namespaces, "EphemeralRunner").await
+    };
     let name = profile.scale_sets.full_name();
     let controller = Target::namespaced("apps/v1", "Deployment", home, &name);
     let (
@@ -71,7 +81,7 @@ pub(super) async fn scale_sets(parts: &Parts) -> Option<ScaleSetFacts> {
         list(Selection::namespaced("v1", "Pod", home)),
         list(Selection::namespaced("v1", "Event", home)),
         in_each(kube, namespaces, "EphemeralRunnerSet"),
-        in_each(kube, namespaces, "EphemeralRunner"),
+        runners,
         within("list the scale sets at GitHub", at_github(parts)),
         within("read the inventory", recorded(parts)),
     );

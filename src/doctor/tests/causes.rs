@@ -243,4 +243,22 @@ fn the_service_of_a_living_webhook_is_made_again_by_what_made_it() {
     assert!(theirs.ends_with(by_hand), "{theirs}");
     let gone = fix(|it| it.cert_manager_pods = Ok(Vec::new()));
     assert_eq!(gone, by_hand);
+
+    // The Service of a controller has the chart's full name for its release.
+    let controllers = fix(|it| {
+        let (namespace, service) = (
+            "actions-runner-system",
+            "arc-actions-runner-controller-webhook",
+        );
+        it.profile.controller.release = "arc".into();
+        it.missing_services = Ok([format!("{namespace}/{service}")].into());
+        it.webhooks.as_mut().unwrap()[0]["webhooks"][0]["clientConfig"]["service"] =
+            json!({"namespace": namespace, "name": service});
+        let release = resource("helm-release", namespace, "arc");
+        it.resources.as_mut().unwrap().push(release);
+    });
+    assert!(
+        controllers.starts_with("make the Service again with `arcctl up`; "),
+        "{controllers}"
+    );
 }

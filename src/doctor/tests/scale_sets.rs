@@ -228,6 +228,11 @@ fn all_runners_that_have_failed_are_told_with_one_command() {
         "{fix}"
     );
     assert!(fix.contains("CRDs"), "{fix}");
+    let mut older = snapshot.clone();
+    older.kubernetes = Ok((1, 28));
+    let (_, fix) = told(&older, "scale-set-runners");
+    assert!(fix.contains("upgrade the cluster to 1.29"), "{fix}");
+    assert!(!fix.contains("CRDs"), "{fix}");
 
     // The controller tries again by itself, and writes no reason.
     sets(&mut snapshot).runners.as_mut().unwrap().truncate(1);
@@ -244,14 +249,18 @@ fn a_runner_whose_pod_a_quota_refuses_is_told_with_the_quota() {
     let mut snapshot = with_scale_set();
     let pods = snapshot.runner_pods.as_mut().unwrap();
     pods.retain(|it| it["metadata"]["name"] != "fast-a-runner-b");
-    snapshot.pod_trials.as_mut().unwrap().push(PodTrial {
+    let trial = |namespace: &str, quota: &str| PodTrial {
+        namespace: namespace.into(),
         pool: "fast".into(),
         refused: Ok(Some(Refused {
-            said: "exceeded quota: compute".into(),
+            said: format!("exceeded quota: {quota}"),
             fix: "raise the quota".into(),
             lacks_room: true,
         })),
-    });
+    };
+    // A pool of the same name in another namespace has another quota.
+    let trials = [trial("others", "small"), trial("actions-runner", "compute")];
+    snapshot.pod_trials.as_mut().unwrap().extend(trials);
     let (found, fix) = told(&snapshot, "scale-set-runner-pods");
     assert!(
         found.contains("`fast-a-runner-b` of scale set `fast` has no pod: exceeded quota: compute"),
@@ -262,6 +271,9 @@ fn a_runner_whose_pod_a_quota_refuses_is_told_with_the_quota() {
     // It was registered a moment ago, or it is tried again after its pod has ended.
     let mut new = snapshot.clone();
     runner(&mut new)["metadata"]["creationTimestamp"] = json!("2026-11-24T11:59:00Z");
+    assert_eq!(verdict(&new, "scale-set-runner-pods"), Verdict::Holds);
+    // It was made while the facts were read, after the pods.
+    runner(&mut new)["metadata"]["creationTimestamp"] = json!("2026-11-24T12:00:01Z");
     assert_eq!(verdict(&new, "scale-set-runner-pods"), Verdict::Holds);
     runner(&mut snapshot)["status"]["failures"] = json!({"1": "t"});
     assert_eq!(verdict(&snapshot, "scale-set-runner-pods"), Verdict::Holds);

@@ -177,12 +177,8 @@ pub(super) fn with_scale_set() -> Snapshot {
         labels: Vec::new(),
         version: None,
     });
-    let shipped = Some("2.306.0".to_owned());
-    snapshot
-        .offered
-        .as_mut()
-        .unwrap()
-        .insert("fast".into(), shipped);
+    let offered = snapshot.offered.as_mut().unwrap();
+    offered.insert("fast".into(), Some("2.306.0".to_owned()));
     snapshot
 }
 
@@ -340,6 +336,7 @@ fn make() -> Snapshot {
         ]),
         runner_sets: Ok(BTreeSet::from(["basic-set".to_owned()])),
         pod_trials: Ok(vec![PodTrial {
+            namespace: "actions-runner".into(),
             pool: "basic".into(),
             refused: Ok(None),
         }]),

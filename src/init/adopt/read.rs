@@ -114,7 +114,9 @@ async fn controller(kube: &Kube, wanted: Option<&str>) -> Result<Controller> {
     let Some(record) = record else {
         return Err(refused(
             "helm has no record of the controller's release",
-            format!("look for it with `helm -n {namespace} list -a`"),
+            format!(
+                "look for it with `helm -n {namespace} list --deployed --failed --pending --uninstalled`"
+            ),
         ));
     };
     let configuration = there

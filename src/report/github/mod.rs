@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     profile::{Problem, Severity},
+    units::listed::and_more,
 };
 
 /// How many annotations of a level GitHub shows per step.
@@ -120,12 +121,12 @@ pub fn annotations(annotations: &[Annotation]) -> Vec<String> {
             of_level.len()
         };
         lines.extend(of_level.iter().take(fits).map(|it| command(it)));
-        if of_level.len() > fits {
+        if let Some(more) = and_more(of_level.len() - fits, "") {
             lines.push(command(&Annotation {
                 level,
                 place: None,
                 title: "arcctl".into(),
-                message: format!("and {} more: the log has them all", of_level.len() - fits),
+                message: format!("{more}: the log has them all"),
             }));
         }
     }
@@ -221,10 +222,8 @@ pub fn summary(text: &str, room: usize) -> String {
         kept.push_str(line);
         lines += 1;
     }
-    format!(
-        "{kept}\n… and {} more lines: the log has them all\n",
-        total - lines
-    )
+    let more = and_more(total - lines, "line").unwrap_or_default();
+    format!("{kept}\n… {more}: the log has them all\n")
 }
 
 /// The problems of a profile.

@@ -75,6 +75,17 @@ fn more_than_a_screen_of_lacking_pools_is_counted() {
 }
 
 #[test]
+fn one_more_lacking_pool_is_one() {
+    let running = |it: u32| if it < 7 { 0 } else { 50 };
+    let pools = (0..200).map(|it| pool(&format!("p{it}"), Some(running(it))));
+    let text = text(&status(pools.collect()), false);
+    assert!(
+        text.contains("\n1 more pool lacks runners\n193 of 200"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_long_name_is_neither_cut_nor_wraps_its_numbers() {
     let name = "a".repeat(60);
     let text = text(&status(vec![pool(&name, Some(50)), pool("b", None)]), false);

@@ -72,11 +72,10 @@ pub fn text(status: &Status, verbose: bool) -> String {
     let all = total(&status.pools);
     row(&mut text, width, "all", |it| (it.number)(&all));
     line(&mut text, "");
-    if !more.is_empty() {
-        line(
-            &mut text,
-            &format!("{} more pools lack runners", more.len()),
-        );
+    match more.len() {
+        0 => {}
+        1 => line(&mut text, "1 more pool lacks runners"),
+        count => line(&mut text, &format!("{count} more pools lack runners")),
     }
     let (all, fine) = (status.pools.len(), status.pools.len() - lacking.len());
     line(

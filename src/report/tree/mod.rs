@@ -23,6 +23,7 @@ use crate::{
     execute::Event,
     printable::{BAD, CHANGE, DIM, GOOD, paint, printable},
     secret::text::masked,
+    units::listed::{and_more, first_of},
 };
 
 /// The most columns of a group's name; a longer one is cut in the live lines.
@@ -170,9 +171,7 @@ impl Tree {
             spare -= new.len() - 1;
             lines.extend(new);
         }
-        if hidden > 0 {
-            lines.push(paint(DIM, format!("· and {hidden} more")));
-        }
+        lines.extend(and_more(hidden, "").map(|more| paint(DIM, format!("· {more}"))));
         let cut = |it: &String| truncate_str(it.trim_end(), columns, "…").into_owned();
         lines.iter().map(cut).collect()
     }
@@ -187,16 +186,8 @@ impl Tree {
             left.into_iter().partition(|it| it.began.is_some());
         let mut lines: Vec<String> = begun.iter().map(|it| self.left_line(it)).collect();
         if !rest.is_empty() {
-            let all: Vec<String> = rest.iter().map(|it| it.title()).collect();
-            let (named, more) = all.split_at(all.len().min(NAMED));
-            let more = match more.len() {
-                0 => String::new(),
-                count => format!(" and {count} more"),
-            };
-            lines.push(paint(
-                DIM,
-                format!("· not begun: {}{more}", named.join(", ")),
-            ));
+            let named = first_of(rest.iter().map(|it| it.title()), NAMED, [", ", " "]);
+            lines.push(paint(DIM, format!("· not begun: {named}")));
         }
         lines
     }

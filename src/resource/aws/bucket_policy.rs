@@ -89,7 +89,10 @@ impl BucketPolicy {
             )
             .object(&self.bucket)
             .cause(error)
-            .hint("look at it with `aws s3api get-bucket-policy`, and correct it")
+            .hint(format!(
+                "look at it with `aws s3api get-bucket-policy --bucket {}`, and correct it",
+                self.bucket
+            ))
         })
     }
 

@@ -17,6 +17,7 @@ use crate::{
     diff::Difference,
     error::{Error, Result},
     resource::context::Context,
+    units::listed::first_of,
 };
 
 /// How many live objects are read at a time.
@@ -139,7 +140,9 @@ impl HelmRelease {
 
 /// The message about accepted drift.
 fn told(left: &[Drift]) -> Option<String> {
-    let first = left.first()?;
+    if left.is_empty() {
+        return None;
+    }
     let mut owners: Vec<&str> = left
         .iter()
         .flat_map(|it| it.owners.iter().map(String::as_str))
@@ -156,13 +159,10 @@ fn told(left: &[Drift]) -> Option<String> {
         [one] => format!("{one} keeps"),
         some => format!("{} keep", some.join(", ")),
     };
-    let path = first.difference.path.trim_start_matches("live.");
-    let more = match left.len() - 1 {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let path = |it: &Drift| format!("`{}`", it.difference.path.trim_start_matches("live."));
+    let paths = first_of(left.iter().map(path), 1, ["", " "]);
     Some(format!(
-        "{keeps} changing `{path}`{more}; upgrading the chart does not help, so arcctl leaves it as it is"
+        "{keeps} changing {paths}; upgrading the chart does not help, so arcctl leaves it as it is"
     ))
 }
 

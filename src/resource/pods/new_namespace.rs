@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     dry_run::{Trial, modes_of_level, owned, untried},
     parts::PartPod,
-    refusal::{Refusal, Tried, is_pod_security, pod_security_level},
+    refusal::{Refusal, Tried, is_pod_security, pod_security_level, sidecar},
 };
 use crate::{
     clients::kube::{Mode, Target},
@@ -30,7 +30,7 @@ const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 pub enum Foreseen {
     /// The other namespace would take it.
     Nothing,
-    /// The cluster's default level of Pod Security refuses it.
+    /// The cluster's default level of Pod Security refuses it, or an API server that does not know sidecars.
     Refused(Refusal),
     /// Something refuses it in the other namespace, and perhaps in its own.
     Perhaps(Refusal),
@@ -78,8 +78,13 @@ impl StandIn {
             Some(_) => return Foreseen::Unknown(format!("there is no namespace `{STAND_IN}`")),
             None => {}
         }
-        let said = failure.said();
-        self.judged(&namespace, &said, refusal(&said, &failure.fields()))
+        let (said, fields) = (failure.said(), failure.fields());
+        let refusal = refusal(&said, &fields);
+        // What the API server does not know, it knows in no namespace.
+        if sidecar::lost(&there, &said, &fields).is_some() {
+            return Foreseen::Refused(refusal);
+        }
+        self.judged(&namespace, &said, refusal)
     }
 
     /// What it means that the pod is taken there.

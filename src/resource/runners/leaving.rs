@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::resource::observed::Readiness;
+use crate::{resource::observed::Readiness, units::listed::first_of};
 
 /// The annotation with GitHub's id of a runner, which the controller adds once GitHub lists it (reference: arc.md 2.1).
 pub(super) const ID: &str = "actions-runner/id";
@@ -168,16 +168,8 @@ pub(super) fn decide(left: &[Leaving], known: Result<(), &str>, way: Way<'_>) ->
 /// The first few names; a pool can have hundreds.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let shown: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|it| format!("`{it}`"))
-        .collect();
-    let more = names.len().saturating_sub(SHOWN);
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    let names = names.iter().map(|it| format!("`{it}`"));
+    first_of(names, SHOWN, [", ", " "])
 }
 
 pub(super) fn count(runners: usize) -> String {

@@ -10,8 +10,9 @@ use crate::{
     clients::kube::Kind,
     desired::{
         names,
-        resource::{Resource, scale_set::ScaleSetDrain},
+        resource::{HelmRelease, Resource, scale_set::ScaleSetDrain},
     },
+    diff::Difference,
     resource::kubernetes::access::Permission,
 };
 
@@ -96,12 +97,40 @@ fn of_a_listener(namespace: &str) -> [Permission; 6] {
     .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
 }
 
-/// The permissions to remove a scale set by its controller.
+/// The path of the difference that [`super::superseded`] reports.
+const FORMER_LISTENERS: &str = "formerListeners";
+
+/// The permission to delete the listener that a scale set had before its runner group changed. `namespace` is that of the
+/// controller.
+fn to_end_a_listener(namespace: &str) -> Permission {
+    Permission::new("delete", &kind("AutoscalingListener"), Some(namespace))
+}
+
+/// The permission to remove what a change of a scale set's chart leaves. Its runner group is one of the chart's values.
+pub(crate) fn after_a_change(release: &HelmRelease) -> Option<Permission> {
+    let home = &release.values["controllerServiceAccount"]["namespace"];
+    let home = home.as_str()?;
+    (release.chart.name == names::SCALE_SET_CHART).then(|| to_end_a_listener(home))
+}
+
+/// The permission to remove what an earlier change has left of a scale set, where `differences` say that it is there.
+pub(crate) fn to_end_former(resource: &Resource, differences: &[Difference]) -> Option<Permission> {
+    let Resource::ScaleSet(set) = resource else {
+        return None;
+    };
+    let mut differences = differences.iter();
+    let is_left = differences.any(|it| it.path == FORMER_LISTENERS);
+    is_left.then(|| to_end_a_listener(&set.controller_namespace))
+}
+
+/// The permissions to remove a scale set by its controller. A former listener, if there is one, goes first.
 pub(crate) fn to_drain(drain: &ScaleSetDrain) -> BTreeSet<Permission> {
     let set = kind("AutoscalingRunnerSet");
-    ["get", "patch", "delete"]
-        .map(|verb| Permission::new(verb, &set, Some(&drain.namespace)))
-        .into()
+    let mut rights = BTreeSet::from(
+        ["get", "patch", "delete"].map(|verb| Permission::new(verb, &set, Some(&drain.namespace))),
+    );
+    rights.insert(to_end_a_listener(&drain.controller_namespace));
+    rights
 }
 
 /// Additional permissions to remove it without the controller: arcctl deletes the objects and removes the finalizers.

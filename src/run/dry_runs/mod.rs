@@ -5,6 +5,7 @@ mod capacity;
 mod objects;
 mod subject;
 mod together;
+mod told;
 
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
@@ -23,7 +24,7 @@ use crate::{
     plan::{Plan, consequence::makes_pods},
     resource::pods::{
         dry_run::{self, Refused, Trial},
-        new_namespace::{Foreseen, STAND_IN, StandIn},
+        new_namespace::{Foreseen, StandIn},
         parts::PartPod,
         quotas::Quotas,
         refusal::{Refusal, missing_account},
@@ -98,13 +99,6 @@ impl Trials<'_> {
         self.try_written(plan).await;
         self.tell(plan, output);
         Box::pin(self.tell_capacity(plan, output)).await;
-    }
-
-    /// Reports what could not be tried yet. A run tries it itself, once it has made the namespaces.
-    pub(crate) fn tell_untried(&self, output: Output) {
-        for untried in self.objects.untried() {
-            output.note(untried);
-        }
     }
 
     /// Dry-runs what `plan` writes, and the pods of that. A chart is rendered once for both.
@@ -265,98 +259,34 @@ impl Trials<'_> {
             }
         }
     }
-
-    /// Reports rejections that may be temporary, that do not affect this plan, or that are unknown. An exhausted quota is
-    /// not reported for a pool whose runners exist.
-    fn tell(&self, plan: &Plan, output: Output) {
-        for tried in &self.tried {
-            if let Some(advice) = self.advice(plan, tried) {
-                output.note(format!("advice: {advice}"));
-            }
-        }
-        for remark in self.objects.remarks() {
-            output.note(format!("advice: {remark}"));
-        }
-        for (id, error) in &self.unknown {
-            output.note(format!(
-                "advice: could not find out whether the API server admits the pods of `{id}`: {}",
-                error.message
-            ));
-        }
-        for (namespace, error) in &self.unread {
-            output.note(format!(
-                "advice: could not find out whether the quotas of namespace `{namespace}` allow all its pods together: {}",
-                error.document().message
-            ));
-        }
-    }
-
-    fn advice(&self, plan: &Plan, tried: &Tried) -> Option<String> {
-        let subject = &tried.subject;
-        let pods = subject.pods();
-        let object = subject.object();
-        let is_ready = plan.steps.iter().any(|it| it.id == object && it.ready);
-        match &tried.trial {
-            Trial::Refused(refusal) if refusal.is_lasting() => {
-                let new = pods.replacen("the runner pods", "new runner pods", 1);
-                (!self.is_made(plan, subject)).then(|| {
-                    format!(
-                        "the API server refuses {new}: {}; running pods stay, and new ones start only after this: {}",
-                        refusal.said, refusal.hint
-                    )
-                })
-            }
-            Trial::Refused(refusal) => (!is_ready).then(|| {
-                format!(
-                    "at this moment the API server refuses {pods}: {}. This may be temporary; if not: {}",
-                    refusal.said, refusal.hint
-                )
-            }),
-            Trial::Unknown(error) => Some(format!(
-                "could not find out whether the API server admits {pods}: {}",
-                error.document().message
-            )),
-            Trial::TooEarly => told_of_new(subject, tried.foreseen.as_ref()?),
-            Trial::Admitted(_) => None,
-        }
-    }
-}
-
-/// What is told of pods whose namespace does not exist yet, where it is no refusal.
-fn told_of_new(subject: &Subject, foreseen: &Foreseen) -> Option<String> {
-    let (pods, namespace) = (subject.pods(), subject.namespace());
-    match foreseen {
-        Foreseen::Nothing | Foreseen::Refused(_) => None,
-        Foreseen::Perhaps(refusal) => Some(format!(
-            "the API server would refuse {pods} in namespace `{STAND_IN}`: {}; namespace `{namespace}` does not exist yet, so it is not known whether this applies there; if it does: {}",
-            refusal.said, refusal.hint
-        )),
-        Foreseen::Unknown(why) => Some(format!(
-            "could not find out whether the API server admits {pods}, because namespace `{namespace}` does not exist yet: {why}; `up` checks this after it has created the namespace, before it installs anything"
-        )),
-    }
 }
 
 /// How long a new namespace may need to get its service account `default`: an instant, or longer in a busy cluster.
 const ACCOUNT_COMES: Duration = Duration::from_secs(30);
 
-/// Repeats the dry runs in new namespaces, before the run installs anything. Until a namespace has its service account
-/// `default`, the API server checks nothing else of a pod.
-pub(crate) async fn check_again(session: &Session, plan: &Plan) -> Result<(), Error> {
+/// Repeats the dry runs once a run has made the namespaces `made`, before it installs anything, and reports what could still not
+/// be found out. Until a namespace has its service account `default`, the API server checks nothing else of a pod.
+pub(crate) async fn check_again(
+    session: &Session,
+    plan: &Plan,
+    made: &BTreeSet<String>,
+    output: Output,
+) -> Result<()> {
     let mut trials = try_pods(session).await;
     trials.try_written(plan).await;
-    let without = trials.without_account();
-    if without.is_empty() {
-        return trials.check(plan);
+    let without = trials.without_account().into_iter();
+    let without: Vec<String> = without.map(str::to_owned).collect();
+    if !without.is_empty() {
+        for namespace in &without {
+            // If it does not appear, or cannot be read, the wait for the pods reports that.
+            let _waited = timeout(ACCOUNT_COMES, account_comes(session, namespace)).await;
+        }
+        let objects = trials.objects;
+        trials = try_pods(session).await;
+        trials.try_parts(plan).await;
+        trials.objects = objects;
     }
-    for namespace in without {
-        // If it does not appear, or cannot be read, the wait for the pods reports that.
-        let _waited = timeout(ACCOUNT_COMES, account_comes(session, namespace)).await;
-    }
-    let objects = trials.objects;
-    let mut trials = try_pods(session).await;
-    trials.try_parts(plan).await;
-    trials.objects = objects;
+    trials.tell_again(plan, made, output);
     trials.check(plan)
 }
 

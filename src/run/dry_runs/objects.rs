@@ -20,6 +20,7 @@ use crate::{
     },
     run::permissions::writes,
     session::Session,
+    units::listed::first_of,
 };
 
 /// How many objects or namespaces a remark names.
@@ -94,8 +95,30 @@ impl Objects {
 
     /// What is told of the others: what may pass, and what could not be found out.
     pub(super) fn remarks(&self) -> Vec<String> {
+        let all = |_: &Written| true;
+        let mut told = self.undecided(all);
+        for (id, error) in &self.unknown {
+            told.push(format!(
+                "whether the API server takes the objects of `{id}` could not be found out: {}",
+                error.message
+            ));
+        }
+        told.extend(self.not_allowed(all));
+        told
+    }
+
+    /// The same of the namespaces in `made` alone: a run has made them since the plan was told, so nothing was tried in them.
+    pub(super) fn remarks_in(&self, made: &BTreeSet<String>) -> Vec<String> {
+        let is_new = |it: &Written| it.namespace().is_some_and(|it| made.contains(it));
+        let mut told = self.undecided(is_new);
+        told.extend(self.not_allowed(is_new));
+        told
+    }
+
+    /// What is told of those in `told_of` that may pass, or that could not be tried.
+    fn undecided(&self, told_of: impl Fn(&Written) -> bool) -> Vec<String> {
         let mut told = Vec::new();
-        for (written, answer) in &self.tried {
+        for (written, answer) in self.tried.iter().filter(|(it, _)| told_of(it)) {
             let label = written.label();
             match answer {
                 Answer::Refused(refusal) if !refusal.is_lasting() => told.push(format!(
@@ -109,39 +132,29 @@ impl Objects {
                 _ => {}
             }
         }
-        for (id, error) in &self.unknown {
-            told.push(format!(
-                "whether the API server takes the objects of `{id}` could not be found out: {}",
-                error.message
-            ));
-        }
-        let not_allowed = self
+        told
+    }
+
+    /// What is told of those in `told_of` that this user may not write.
+    fn not_allowed(&self, told_of: impl Fn(&Written) -> bool) -> Option<String> {
+        let labels: BTreeSet<String> = self
             .tried
             .iter()
-            .filter(|(_, answer)| matches!(answer, Answer::NotAllowed));
-        let labels: BTreeSet<String> = not_allowed.map(|(written, _)| written.label()).collect();
-        if !labels.is_empty() {
-            told.push(format!(
+            .filter(|(it, answer)| matches!(answer, Answer::NotAllowed) && told_of(it))
+            .map(|(written, _)| written.label())
+            .collect();
+        (!labels.is_empty()).then(|| {
+            format!(
                 "this user may not write {}: whether a policy of the cluster refuses that could not be tried",
                 listed(labels)
-            ));
-        }
-        told
+            )
+        })
     }
 
     /// What could not be tried yet.
     pub(super) fn untried(&self) -> Vec<String> {
-        let early = |missing: Missing| {
-            let tried = self.tried.iter();
-            let early = tried.filter(
-                move |(_, answer)| matches!(answer, Answer::Early(lacking) if *lacking == missing),
-            );
-            early.map(|(written, _)| written)
-        };
-        let namespaces: BTreeSet<String> = early(Missing::Namespace)
-            .filter_map(|it| Some(format!("`{}`", it.namespace()?)))
-            .collect();
-        let others: BTreeSet<String> = early(Missing::Other).map(Written::label).collect();
+        let namespaces = self.missing_namespaces();
+        let others: BTreeSet<String> = self.early(Missing::Other).map(Written::label).collect();
         let mut told = Vec::new();
         if !namespaces.is_empty() {
             told.push(format!(
@@ -157,18 +170,38 @@ impl Objects {
         }
         told
     }
+
+    /// What could not be tried although the run has made its namespaces: it has none of these.
+    pub(super) fn untried_again(&self) -> Option<String> {
+        let namespaces = self.missing_namespaces();
+        (!namespaces.is_empty()).then(|| {
+            format!(
+                "not tried against the cluster's policies: what comes into namespaces that do not exist, and that this run does not make ({}); a refusal shows when it is written",
+                listed(namespaces)
+            )
+        })
+    }
+
+    /// Those that lack `missing`.
+    fn early(&self, missing: Missing) -> impl Iterator<Item = &Written> {
+        let tried = self.tried.iter();
+        let early = tried.filter(
+            move |(_, answer)| matches!(answer, Answer::Early(lacking) if *lacking == missing),
+        );
+        early.map(|(written, _)| written)
+    }
+
+    /// The namespaces that do not exist, with backticks.
+    fn missing_namespaces(&self) -> BTreeSet<String> {
+        self.early(Missing::Namespace)
+            .filter_map(|it| Some(format!("`{}`", it.namespace()?)))
+            .collect()
+    }
 }
 
 /// The first of the names, and how many more there are.
 fn listed(names: BTreeSet<String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let first: Vec<String> = names.into_iter().take(NAMED).collect();
-    let first = first.join(", ");
-    if more == 0 {
-        first
-    } else {
-        format!("{first} and {more} more")
-    }
+    first_of(names, NAMED, [", ", " "])
 }
 
 /// What `plan` makes before the objects: namespaces, and the API groups of their kinds. What is in one of these cannot be
@@ -306,5 +339,37 @@ mod tests {
         ]) {
             assert!(told.contains(part), "`{part}`: {told}");
         }
+    }
+
+    /// The plan has told what it could of the others.
+    #[test]
+    fn of_new_namespaces_is_told_what_could_not_be_tried_in_them() {
+        let made = BTreeSet::from(["new".to_owned()]);
+        let unknown = || Answer::Unknown(Error::failed(System::Kubernetes, "no answer"));
+        let objects = objects_of(vec![
+            (written("Job", Some("old")), unknown()),
+            (written("Job", None), unknown()),
+            (written("Secret", Some("old")), Answer::NotAllowed),
+        ]);
+        assert_eq!(objects.remarks_in(&made), [""; 0]);
+        assert_eq!(objects.untried_again(), None);
+        let objects = objects_of(vec![
+            (written("Job", Some("new")), unknown()),
+            (written("Secret", Some("new")), Answer::NotAllowed),
+            (
+                written("Role", Some("nobodys")),
+                Answer::Early(Missing::Namespace),
+            ),
+            (written("Role", Some("new")), Answer::Early(Missing::Other)),
+        ]);
+        let told = objects.remarks_in(&made);
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[0].contains("takes `Job/a` could not be found out: no answer"));
+        assert!(told[1].contains("may not write `Secret/a`: "));
+        let untried = objects.untried_again().unwrap();
+        assert!(
+            untried.contains("that this run does not make (`nobodys`); "),
+            "{untried}"
+        );
     }
 }

@@ -18,6 +18,7 @@ use crate::{
             runners::failure,
         },
     },
+    units::listed::and_more,
 };
 
 /// How many seconds a registered runner may be without a pod: the controller makes it in the next step.
@@ -28,6 +29,9 @@ const ONLINE_SECONDS: i64 = 300;
 
 /// What the API server says of a pod whose sidecar has lost its `restartPolicy` (reference: scale-sets.md 6).
 const PRUNED: &str = "startupProbe: Forbidden";
+
+/// The first version of Kubernetes with sidecars that need no feature gate.
+const SIDECARS: (u32, u32) = (1, 29);
 
 /// The runners of the profile's scale sets, each with its pool; without those that are being deleted.
 fn of_sets<'a>(
@@ -83,7 +87,12 @@ pub(super) fn runners(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
         }
     }
     if found.iter().any(|it| it.contains(PRUNED)) {
-        fixes.push("`arcctl up` applies the CRDs of the chart: older ones drop `restartPolicy` of a sidecar; so does a webhook that does not know it".to_owned());
+        let before_sidecars = snapshot.kubernetes.as_ref().is_ok_and(|it| *it < SIDECARS);
+        fixes.push(if before_sidecars {
+            "this Kubernetes drops `restartPolicy` of a sidecar: upgrade the cluster to 1.29 or newer, or write `containerMode: none` or `mode: runnerDeployment` in the pool".to_owned()
+        } else {
+            "`arcctl up` applies the CRDs of the chart: older ones drop `restartPolicy` of a sidecar; so does a webhook that does not know it".to_owned()
+        });
     }
     if !failed.is_empty() {
         let delete = deletion(&failed);
@@ -137,7 +146,8 @@ fn is_due(runner: &Value) -> bool {
 /// Why the API server would refuse another pod of the pool now, where that is known.
 fn refused<'a>(snapshot: &'a Snapshot, pool: &Pool) -> Option<&'a Refused> {
     let trials = snapshot.pod_trials.as_ref().ok()?;
-    let trial = trials.iter().find(|it| it.pool == pool.name)?;
+    let mut trials = trials.iter();
+    let trial = trials.find(|it| it.pool == pool.name && it.namespace == pool.namespace)?;
     trial.refused.as_ref().ok()?.as_ref()
 }
 
@@ -213,10 +223,9 @@ fn deletion(runners: &[&Value]) -> String {
         .map(|(namespace, names)| {
             let (first, rest) = names.split_at(names.len().min(DELETED_AT_ONCE));
             let first = first.join(" ");
-            let more = match rest.len() {
-                0 => String::new(),
-                more => format!(" (and {more} more: then run the check again)"),
-            };
+            let more = and_more(rest.len(), "").map_or_else(String::new, |more| {
+                format!(" ({more}: then run the check again)")
+            });
             format!("`kubectl -n {namespace} delete ephemeralrunner {first}`{more}")
         })
         .collect();

@@ -3,6 +3,10 @@
 //!
 //! Sources in Actions Runner Controller, at 0.14: charts/gha-runner-scale-set/templates/autoscalingrunnerset.yaml (`name`,
 //! `namespace`, `runnerGroup`, `runnerScaleSetName`) and github/actions/client.go (`GetRunnerGroupByName`).
+//!
+//! Helm, Flux and Argo CD read it with sigs.k8s.io/yaml, whose go-yaml v2 (`resolve.go`, `decode.go`) knows YAML 1.1 without
+//! some of its types (yaml.org/type): numbers to the base 60 (`1:30`) and the value `=` are text there, times (`2024-01-01`) stay
+//! text, and `<<` has a meaning as a key only.
 
 use super::{Path, Report};
 use crate::profile::{Pool, Profile};
@@ -24,6 +28,8 @@ const PREFIXES: [(&str, u32); 6] = [
 ];
 /// What begins a list, a map, a comment, a reference or a quoted text (YAML 1.1, "indicators").
 const INDICATORS: &str = ",[]{}#&*!|>'\"%@`";
+/// What YAML 1.1 also takes for the end of a line.
+const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
 /// What ends a value in the query of an address, or stands for another character there.
 const IN_AN_ADDRESS: &str = "&#;%+";
 
@@ -76,6 +82,9 @@ fn is_text(text: &str) -> bool {
 }
 
 fn is_number(text: &str) -> bool {
+    if !text.starts_with(|it: char| it.is_ascii_digit() || "+-.".contains(it)) {
+        return false;
+    }
     // YAML 1.1 has `_` between digits.
     let plain = text.replace('_', "");
     let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
@@ -109,7 +118,9 @@ fn has_syntax(text: &str) -> bool {
         || text.contains(": ")
         || text.contains(" #")
         || text.ends_with(':')
-        || text.chars().any(char::is_control)
+        || text
+            .chars()
+            .any(|it| it.is_control() || LINE_ENDS.contains(&it))
 }
 
 #[cfg(test)]
@@ -125,6 +136,41 @@ mod tests {
             "a\tb",
         ] {
             assert!(!is_text(text), "{text:?}");
+        }
+        assert!(!is_text("a\u{2028}b"));
+    }
+
+    /// The forms of yaml.org/type, in the order of its pages.
+    #[test]
+    fn the_types_of_yaml_are_read_as_helm_reads_them() {
+        let is_other = |all: &[&str]| {
+            for text in all {
+                assert!(!is_text(text), "{text:?}");
+            }
+        };
+        // bool, float, int, null
+        is_other(&["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE"]);
+        is_other(&["on", "On", "ON", "n", "N", "no", "No", "NO"]);
+        is_other(&["false", "False", "FALSE", "off", "Off", "OFF"]);
+        is_other(&["6.8523015e+5", "685.230_15e+03", "685_230.15"]);
+        is_other(&["-.inf", "+.Inf", ".INF", ".nan", ".NaN", ".NAN"]);
+        is_other(&["685230", "+685_230", "02472256", "0x_0A_74_AE", "-0b1"]);
+        is_other(&["0b1010_0111_0100_1010_1110", "08", "1_", "1e3", "-.5"]);
+        is_other(&["~", "null", "Null", "NULL", ""]);
+        // What go-yaml leaves as text: the base 60 of float and int, timestamp, value, and merge where it is no key.
+        for text in [
+            "190:20:30.15",
+            "190:20:30",
+            "2001-12-15T02:59:43.1Z",
+            "2001-12-14 21:59:43.10 -5",
+            "2002-12-14",
+            "=",
+            "<<",
+            "_1",
+            ".",
+            "-.nan",
+        ] {
+            assert!(is_text(text), "{text:?}");
         }
     }
 

@@ -91,7 +91,7 @@ impl OidcProvider {
             )
             .object(&self.arn)
             .cause(format!("its URL is `{url}`, and the issuer of the cluster is `{}`", self.issuer))
-            .hint("`aws eks describe-cluster --query cluster.identity` and `aws iam get-open-id-connect-provider` show both: delete the provider if nobody uses it")),
+            .hint(format!("`aws iam get-open-id-connect-provider --open-id-connect-provider-arn {}` shows it: delete it if nobody uses it", self.arn))),
             _ => Ok(()),
         }
     }

@@ -116,7 +116,7 @@ impl IamRole {
         )
         .object(given)
         .cause(format!("the role of that name is `{}`", role.arn()))
-        .hint("write the ARN that `aws iam get-role` shows under `role` of aws.irsa or aws.podIdentity in the profile"))
+        .hint(format!("write the ARN that `aws iam get-role --role-name {}` shows under `role` of aws.irsa or aws.podIdentity in the profile", self.name)))
     }
 
     /// Reports what IAM would reject before the first write.

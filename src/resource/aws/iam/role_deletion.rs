@@ -98,11 +98,11 @@ impl IamRole {
             return None;
         }
         if document.statements.iter().all(|it| is_own(it, &self.sid)) {
-            return Some(
+            return Some(format!(
                 "and with it arcctl's statement in its trust policy, since IAM takes none without statements: \
-                 give it another one, or delete the role with `aws iam delete-role`"
-                    .into(),
-            );
+                 give it another one, or delete the role with `aws iam delete-role --role-name {}`",
+                self.name
+            ));
         }
         let orphan = orphans(document, &self.sid).into_iter().next()?;
         Some(format!(

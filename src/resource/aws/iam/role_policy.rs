@@ -64,7 +64,10 @@ impl RolePolicy {
             )
             .object(self.object())
             .cause(error)
-            .hint("look at it with `aws iam get-role-policy`, and delete or correct it")
+            .hint(format!(
+                "look at it with `aws iam get-role-policy --role-name {} --policy-name {}`, and delete or correct it",
+                self.role, self.name
+            ))
         })
     }
 

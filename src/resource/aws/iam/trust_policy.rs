@@ -80,7 +80,10 @@ impl TrustPolicy<'_> {
             )
             .object(role.arn())
             .cause(error)
-            .hint("look at it with `aws iam get-role`, and correct it")
+            .hint(format!(
+                "look at it with `aws iam get-role --role-name {}`, and correct it",
+                self.role
+            ))
         })
     }
 

@@ -1,7 +1,14 @@
 //! Which permissions follow from a resource, and how they are told.
 
 use super::*;
-use crate::desired::resource::{Chart, KubeObject};
+use crate::{
+    desired::resource::{
+        Chart, KubeObject,
+        scale_set::{ScaleSet, ScaleSetDrain},
+    },
+    diff::Difference,
+    resource::scale_sets::access::to_end_former,
+};
 
 #[test]
 fn what_is_lacking_of_one_resource_is_one_line() {
@@ -71,5 +78,67 @@ fn a_permission_reads_as_rbac_writes_it() {
             "create runnerdeployments.actions.summerwind.dev in namespace n",
             "patch runnerdeployments.actions.summerwind.dev in namespace n",
         ]
+    );
+}
+
+/// A changed runner group leaves the former listener with the only session: it is deleted in the middle of the run.
+#[test]
+fn the_former_listener_of_a_scale_set_must_be_deletable_where_there_may_be_one() {
+    let right = "delete autoscalinglisteners.actions.github.com in namespace arc-systems";
+    let has = |rights: BTreeSet<Permission>| rights.iter().any(|it| it.to_string() == right);
+    let release = |chart: &str| {
+        Resource::Release(HelmRelease {
+            name: "linux".into(),
+            namespace: "n".into(),
+            chart: Chart {
+                name: chart.into(),
+                version: "1".into(),
+                location: String::new(),
+            },
+            values: json!({"controllerServiceAccount": {"namespace": "arc-systems", "name": "a"}}),
+            profile: "p".into(),
+        })
+    };
+    assert!(has(needed(&release("gha-runner-scale-set"))));
+    assert!(!has(needed(&release("gha-runner-scale-set-controller"))));
+    let drain = Resource::ScaleSetDrain(ScaleSetDrain {
+        namespace: "n".into(),
+        name: "linux".into(),
+        controller_namespace: "arc-systems".into(),
+        controller: "arc".into(),
+        successor: None,
+    });
+    assert!(has(needed_to_delete(&drain)));
+}
+
+/// A pipeline with the role `arcctl` records a set again, and needs no right to delete its listeners.
+#[test]
+fn a_scale_set_that_is_only_recorded_needs_no_right_to_delete_listeners() {
+    let set = Resource::ScaleSet(ScaleSet {
+        namespace: "n".into(),
+        name: "linux".into(),
+        group: None,
+        labels: Vec::new(),
+        controller_namespace: "arc-systems".into(),
+        controller: "arc".into(),
+        secret: "arcctl-github".into(),
+        chart_version: "0.14.2".into(),
+        min: 0,
+        max: 1,
+        schedule: None,
+        profile: "p".into(),
+    });
+    let differs = |path: &str| {
+        [Difference {
+            path: path.into(),
+            from: json!(["old"]),
+            to: Value::Null,
+        }]
+    };
+    assert_eq!(to_end_former(&set, &differs("inventory.scaleSet")), None);
+    let right = to_end_former(&set, &differs("formerListeners")).map(|it| it.to_string());
+    assert_eq!(
+        right.as_deref(),
+        Some("delete autoscalinglisteners.actions.github.com in namespace arc-systems")
     );
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod object;
 mod part;
 mod plugins;
+pub(super) mod sidecar;
 
 use serde_json::Value;
 
@@ -144,6 +145,9 @@ impl Tried<'_> {
             return format!(
                 "give the pods what the policy asks for ({PLACES}), or have its owner exempt namespace `{namespace}`"
             );
+        }
+        if let Some(name) = sidecar::lost(self.pod, said, self.fields) {
+            return sidecar::hint(pool, name);
         }
         match self.fields {
             [] => format!(
