@@ -174,8 +174,8 @@ mod tests {
 
     fn may_begin(gates: &Gates<'_>, id: &str) -> bool {
         let step = gates.values().find(|it| it.0.id.as_str() == id).unwrap().0;
-        let (_running, mut stop) = watch::channel(None);
-        let waited = wait_for_gates(step, gates, &mut stop).now_or_never();
+        let (_running, mut end) = watch::channel(None);
+        let waited = wait_for_gates(step, gates, &mut end).now_or_never();
         waited.is_some_and(|it| it.is_ok())
     }
 

@@ -63,7 +63,7 @@ impl Controller {
     }
 
     /// The name of the webhook server's Deployment and Service, which is shortened as a whole (source:
-    /// actions-runner-controller, templates/_github_webhook_server_helpers.tpl).
+    /// actions-runner-controller, `templates/_github_webhook_server_helpers.tpl`).
     pub fn webhook_server(&self) -> String {
         let instance = format!("{}{WEBHOOK_SERVER}", self.release);
         if instance.contains(CONTROLLER) {

@@ -150,7 +150,7 @@ fn current_and_old<'a>(sets: &[&'a Value], hash: &str) -> (Option<&'a Value>, Ve
 
 /// Whether a set gets no Runner in place of one that ended. Once a webhook has scaled it and a Runner was made since, the
 /// controller expects a word of GitHub that fewer are needed. Another webhook ends it, and so does a set without Runners
-/// (`syncRunnerPodsOwners`, runner_pod_owner.go, v0.27.6).
+/// (`syncRunnerPodsOwners`, `runner_pod_owner.go`, v0.27.6).
 fn is_held_back(set: &Value, live: &[&Value], held: SignedDuration, now: Timestamp) -> bool {
     let time = |object: &Value, pointer: &str| text(object, pointer).parse::<Timestamp>().ok();
     let Some(scaled) = time(set, "/spec/effectiveTime") else {

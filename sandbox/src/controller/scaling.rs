@@ -126,7 +126,7 @@ impl Reconciler {
 }
 
 /// What changes in the target's `spec`: its replicas, and the newest time of the autoscaler's reservations, expired ones too.
-/// That time stays where no reservation is left (horizontalrunnerautoscaler_controller.go, v0.27.6).
+/// That time stays where no reservation is left (`horizontalrunnerautoscaler_controller.go`, v0.27.6).
 fn change(autoscaler: &Value, target: &Value, desired: i64) -> Option<Value> {
     let mut spec = json!({});
     if target["spec"]["replicas"].as_i64() != Some(desired) {

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_mins(10);
 
 /// The replicas that a queued job reserves, whatever `amount` its trigger has (`Handle`,
-/// horizontal_runner_autoscaler_webhook.go, v0.27.6).
+/// `horizontal_runner_autoscaler_webhook.go`, v0.27.6).
 const ONE_JOB: i64 = 1;
 
 /// Runs until it is dropped.

@@ -45,7 +45,7 @@ pub struct EksCluster {
     pub reach: Reach,
     /// Whether it uses EKS Auto Mode, whose nodes include the Pod Identity agent.
     pub auto_mode: bool,
-    /// Whether it has access entries; the clusters of the mode `CONFIG_MAP` have the ConfigMap `aws-auth` only.
+    /// Whether it has access entries; the clusters of the mode `CONFIG_MAP` have the `ConfigMap` `aws-auth` only.
     pub access_entries: bool,
 }
 

@@ -103,6 +103,54 @@ fn kind(message: &str) -> Option<&'static Kind> {
 mod tests {
     use super::*;
 
+    /// Reasons of AWS, and what each is in a hint.
+    const NO_GRANT_HELPS: [(&str, &str); 11] = [
+        (
+            "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
+            "a service control policy of the AWS organization does not allow",
+        ),
+        (
+            "because no service control policy allows the iam:CreateRole action",
+            "a service control policy",
+        ),
+        (
+            "with an explicit deny in a VPC endpoint policy transitively through a service control policy",
+            "a service control policy",
+        ),
+        (
+            "with an explicit deny in a resource control policy",
+            "a resource control policy",
+        ),
+        (
+            "because no VPC endpoint policy allows the iam:CreateRole action",
+            "the VPC endpoint",
+        ),
+        (
+            "because no permissions boundary allows the iam:CreateRole action",
+            "the permissions boundary of the identity",
+        ),
+        (
+            "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/session",
+            "a `Deny` statement",
+        ),
+        (
+            "with an explicit deny in a resource-based policy",
+            "the resource's own policy",
+        ),
+        (
+            "with an explicit deny in a sessions policy",
+            "the policy of the session",
+        ),
+        (
+            "because public policies are blocked by the BlockPublicPolicy block public access setting.",
+            "S3 Block Public Access",
+        ),
+        (
+            "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
+            "S3 Block Public Access",
+        ),
+    ];
+
     fn denied(action: &str, reason: &str) -> String {
         format!(
             "User: arn:aws:sts::111122223333:assumed-role/session policy/me is not authorized to perform: {action} \
@@ -112,52 +160,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_advised_only_where_it_helps() {
-        for (reason, words) in [
-            (
-                "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
-                "a service control policy of the AWS organization does not allow",
-            ),
-            (
-                "because no service control policy allows the iam:CreateRole action",
-                "a service control policy",
-            ),
-            (
-                "with an explicit deny in a VPC endpoint policy transitively through a service control policy",
-                "a service control policy",
-            ),
-            (
-                "with an explicit deny in a resource control policy",
-                "a resource control policy",
-            ),
-            (
-                "because no VPC endpoint policy allows the iam:CreateRole action",
-                "the VPC endpoint",
-            ),
-            (
-                "because no permissions boundary allows the iam:CreateRole action",
-                "the permissions boundary of the identity",
-            ),
-            (
-                "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/session",
-                "a `Deny` statement",
-            ),
-            (
-                "with an explicit deny in a resource-based policy",
-                "the resource's own policy",
-            ),
-            (
-                "with an explicit deny in a sessions policy",
-                "the policy of the session",
-            ),
-            (
-                "because public policies are blocked by the BlockPublicPolicy block public access setting.",
-                "S3 Block Public Access",
-            ),
-            (
-                "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
-                "S3 Block Public Access",
-            ),
-        ] {
+        for (reason, words) in NO_GRANT_HELPS {
             let message = denied("iam:CreateRole", reason);
             let hint = hint(&message, "iam:CreateRole", "r");
             assert!(hint.contains(words), "{reason}: {hint}");

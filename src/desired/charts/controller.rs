@@ -176,7 +176,7 @@ fn own_values(profile: &Profile, facts: &Facts) -> Map<String, Value> {
 /// Whether the controller of chart `to` makes new runners for templates that are as the controller of chart `from` has them: its
 /// hash of a template covers all fields that its types have, those without a value too.
 ///
-/// Source: actions-runner-controller, `ComputeHash` in controllers/actions.summerwind.net/runnerdeployment_controller.go, and the
+/// Source: actions-runner-controller, `ComputeHash` in `controllers/actions.summerwind.net/runnerdeployment_controller.go`, and the
 /// fields of the CRDs of both charts (facts/tables).
 pub fn makes_runners_anew(from: &str, to: &str) -> bool {
     let is_new = |chart: &str| version::triple(chart) >= ANOTHER_HASH_SINCE;

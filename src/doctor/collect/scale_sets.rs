@@ -50,6 +50,7 @@ pub(super) async fn scale_sets(
     }
     let (kube, home) = (&parts.kube, profile.scale_sets.namespace.as_str());
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
+    let listeners = Selection::namespaced(API_VERSION, "AutoscalingListener", home);
     let namespaces = &profile.scale_set_namespaces();
     let runners = async {
         // An error means that the pods are no longer read.
@@ -73,11 +74,7 @@ pub(super) async fn scale_sets(
         within("read an object", got(kube, &controller)),
         within("list objects", controllers(kube)),
         within("list objects", whole_sets(kube, namespaces)),
-        list(Selection::namespaced(
-            API_VERSION,
-            "AutoscalingListener",
-            home
-        )),
+        list(listeners),
         list(Selection::namespaced("v1", "Pod", home)),
         list(Selection::namespaced("v1", "Event", home)),
         in_each(kube, namespaces, "EphemeralRunnerSet"),

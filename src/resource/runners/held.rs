@@ -1,7 +1,7 @@
 //! Finds whether the controller holds back new runners of a pool, because a webhook has scaled it.
 //!
 //! For some minutes it replaces no runner that ended then, because it expects a word of GitHub that fewer are needed
-//! (`syncRunnerPodsOwners`, runner_pod_owner.go, v0.27.6). The time of the last webhook stays in the `RunnerDeployment`, also where
+//! (`syncRunnerPodsOwners`, `runner_pod_owner.go`, v0.27.6). The time of the last webhook stays in the `RunnerDeployment`, also where
 //! no webhook scales the pool any more.
 
 use jiff::{SignedDuration, Timestamp};

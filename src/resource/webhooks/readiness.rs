@@ -31,7 +31,7 @@ pub fn without_authority<'a>(
 
 /// A label, as `key=value`, by which a configuration's webhooks select namespaces, and which `namespace` does not have: they
 /// are not called for its objects.
-pub fn lacking_label(configuration: &Value, namespace: &Value) -> Option<String> {
+pub(crate) fn lacking_label(configuration: &Value, namespace: &Value) -> Option<String> {
     let labels = &namespace["metadata"]["labels"];
     let webhooks = configuration["webhooks"].as_array();
     let selected = webhooks

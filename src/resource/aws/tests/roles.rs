@@ -201,7 +201,7 @@ async fn a_role_is_deleted_as_soon_as_its_policies_are_detached() {
         let mut asked = wire.asked();
         asked.retain(|it| !it.starts_with("Get") && !it.starts_with("List"));
         let all = ["DetachRolePolicy", "DeleteRole"];
-        assert_eq!(asked, all[..1 + usize::from(deletes)]);
+        assert_eq!(asked, all[..=usize::from(deletes)]);
         assert_eq!(writes.is_out("r"), deletes);
         // The deletion ends once IAM shows it, and nothing is sent twice until then.
         if deletes {
