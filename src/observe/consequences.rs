@@ -120,7 +120,7 @@ async fn every_runner(context: &Context) -> Result<String> {
     }
     let replaced = replaced(&names, busy(context, &names).await);
     Ok(format!(
-        "to this version the templates of all pools are new ones: {replaced}"
+        "{replaced}: this version of the controller makes new runners for every pool"
     ))
 }
 

@@ -10,7 +10,7 @@ use crate::{
         kubernetes::access::{
             Permission, by_resource, needed, needed_by_a_run, needed_by_hand, needed_to_delete,
         },
-        scale_sets::access::{to_end_former, to_free},
+        scale_sets::access::{after_a_change, to_end_former, to_free},
     },
     session::Session,
 };
@@ -71,11 +71,14 @@ pub(crate) async fn check_permissions(session: &Session, plan: &Plan) -> Result<
     }))
 }
 
-/// The permissions to remove what an earlier change has left of what `plan` writes.
+/// The permissions to remove what a change leaves, or an earlier one has left, of what `plan` writes.
 fn of_former(plan: &Plan, desired: &Desired) -> Option<Permission> {
     let id = desired.id.to_string();
     let step = plan.steps.iter().find(|it| it.id == id)?;
-    to_end_former(&desired.resource, &step.differences)
+    match &desired.resource {
+        Resource::Release(release) if step.action == Action::Update => after_a_change(release),
+        resource => to_end_former(resource, &step.differences),
+    }
 }
 
 /// The additional permissions to remove runners without their controller, where the run does so.
@@ -98,16 +101,26 @@ fn role_of_up<'a>(
     former: &BTreeSet<Permission>,
     lacking: &[&Permission],
 ) -> &'static str {
-    let made = written.filter(|it| it.goal == Goal::Present);
-    let mut installed = made.filter(|it| is_of_install(&it.resource));
+    let (made, removed): (Vec<_>, Vec<_>) = written.partition(|it| it.goal == Goal::Present);
+    let mut installed = made.into_iter().filter(|it| is_of_install(&it.resource));
     let is_lacking = |it: &Permission| lacking.contains(&it);
-    if former.iter().any(is_lacking)
+    let mut drained = removed
+        .into_iter()
+        .filter(|it| is_of_teardown(&it.resource));
+    if drained.any(|it| needed_to_delete(&it.resource).iter().any(is_lacking)) {
+        "`arcctl-teardown`, beside `arcctl`,"
+    } else if former.iter().any(is_lacking)
         || installed.any(|it| needed(&it.resource).iter().any(is_lacking))
     {
         "`arcctl-install`, beside `arcctl`,"
     } else {
         "`arcctl`"
     }
+}
+
+/// Whether only the role `arcctl-teardown` of docs/rbac.yaml may remove it.
+const fn is_of_teardown(resource: &Resource) -> bool {
+    matches!(resource, Resource::ScaleSetDrain(_) | Resource::Release(_))
 }
 
 /// Whether what writes it is in the role `arcctl-install` of docs/rbac.yaml: charts and credentials.

@@ -11,7 +11,7 @@ use crate::{
         kube::{Kube, Selection, Target},
     },
     desired::aws::{
-        AwsFacts, NodeNetwork, account,
+        AwsFacts, NodeNetwork, account, at_another_path,
         pod_identity_agent::{self, Lack},
         role_arn, role_name, without_scheme,
     },
@@ -315,7 +315,7 @@ async fn role(
     let advice = advice
         .into_iter()
         .map(|it| format!("in the trust policy of the IAM role `{name}`, {it}"));
-    let elsewhere = elsewhere(runner, via, live.path());
+    let elsewhere = at_another_path(runner, via, live.path());
     Ok((
         live.arn().to_owned(),
         elsewhere.into_iter().chain(advice).collect(),
@@ -340,15 +340,6 @@ async fn measured(aws: &Aws, role: &str, size: usize) -> TrustPolicy {
         size,
         quota,
     }
-}
-
-/// A role is found by its name, and its path cannot be changed: reports it if the profile has another path.
-fn elsewhere(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
-    let given = runner.path.as_deref().filter(|it| *it != live)?;
-    let (role, key) = (&runner.role, via.key());
-    Some(format!(
-        "the IAM role `{role}` is there with the path `{live}`, and aws.{key}.path says `{given}`: IAM cannot move a role, so it is used where it is; write `path: {live}` or name another role"
-    ))
 }
 
 #[cfg(test)]
@@ -381,27 +372,5 @@ mod tests {
         }
         assert_eq!(in_another_vpc("sg-1", "vpc-a", &eks(Some("vpc-a"))), None);
         assert_eq!(in_another_vpc("sg-1", "vpc-b", &eks(None)), None);
-    }
-
-    #[test]
-    fn a_path_that_the_role_does_not_have_is_told() {
-        let runner = |path: Option<&str>| RunnerRole {
-            role: "r".into(),
-            service_account: "s".into(),
-            managed_policies: Vec::new(),
-            path: path.map(str::to_owned),
-            permissions_boundary: None,
-            buckets: Vec::new(),
-        };
-        for (given, live, told) in [
-            (Some("/ci/"), "/", true),
-            (Some("/"), "/ci/", true),
-            (Some("/ci/"), "/CI/", true),
-            (Some("/ci/"), "/ci/", false),
-            (None, "/ci/", false),
-        ] {
-            let found = elsewhere(&runner(given), RoleVia::Irsa, live);
-            assert_eq!(found.is_some(), told, "{given:?} {live}");
-        }
     }
 }

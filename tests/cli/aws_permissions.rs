@@ -18,7 +18,7 @@ fn in_source() -> BTreeSet<String> {
     let places = files_in("src/", "rs").into_iter().filter(|path| {
         path.starts_with("src/resource/aws/")
             || path == "src/session/aws_facts.rs"
-            || path == "src/clients/aws/network.rs"
+            || path == "src/clients/aws/network/mod.rs"
             || path == "src/clients/aws/cluster.rs"
             || path == "src/clients/aws/secret_store.rs"
     });
@@ -87,7 +87,7 @@ fn each_call_names_its_permission() {
     for path in files_in("src/", "rs") {
         if path.starts_with("src/resource/aws/") && !path.contains("/tests/")
             || path == "src/session/aws_facts.rs"
-            || path == "src/clients/aws/network.rs"
+            || path == "src/clients/aws/network/mod.rs"
             || path == "src/clients/aws/secret_store.rs"
         {
             found.extend(calls(&path));

@@ -1,6 +1,6 @@
 //! Facts of the cluster that moto lacks: the address of this sandbox's API server, its CA, its VPC, the cluster security
-//! group of EKS, and that it uses access entries. The proxy before moto adds them to the responses, and answers calls that moto does not support: Pod
-//! Identity, and further client ids of an OIDC provider.
+//! group of EKS, and that it uses access entries. The proxy before moto adds them to the responses, and answers calls that moto
+//! does not support: Pod Identity, and further client ids of an OIDC provider.
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ const KINDS: &[Kind] = &[
     Kind {
         words: "public policies are",
         what: "S3 Block Public Access",
-        todo: "narrow the public statement of others in the bucket's policy: `aws s3api get-bucket-policy` shows it",
+        todo: "narrow the public statement of others in the bucket's policy: `aws s3api get-bucket-policy --bucket BUCKET` shows it",
     },
     Kind {
         words: "explicit deny in an identity-based policy",

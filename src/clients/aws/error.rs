@@ -69,6 +69,11 @@ const BUSY: [&str; 14] = [
     "TransactionInProgressException",
 ];
 
+/// Whether a code is about the credentials themselves or about the moment, and not about what they may do.
+pub(super) fn is_no_denial(code: &str) -> bool {
+    EXPIRED.contains(&code) || UNKNOWN.contains(&code) || BUSY.contains(&code)
+}
+
 /// A call to AWS, for its error message.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -132,7 +137,7 @@ impl Asked<'_> {
     }
 
     /// AWS returned an error.
-    fn refused(self, code: Option<&str>, message: Option<&str>, status: u16) -> Error {
+    pub(super) fn refused(self, code: Option<&str>, message: Option<&str>, status: u16) -> Error {
         let Self {
             action, resource, ..
         } = self;

@@ -13,7 +13,7 @@ use aws_sdk_sts::{
     },
 };
 
-use super::error::{Asked, NO_CREDENTIALS, chain, said};
+use super::error::{Asked, NO_CREDENTIALS, chain, is_no_denial, said};
 use crate::error::Error;
 
 impl Asked<'_> {
@@ -24,8 +24,11 @@ impl Asked<'_> {
             return self.refused_token(refused.code().unwrap_or_default(), refused.message());
         }
         if let Some(refused) = of_sts::<AssumeRoleError>(error) {
-            let told = said(refused.code().unwrap_or_default(), refused.message(), 403);
-            return self.refused_role(&told);
+            let code = refused.code().unwrap_or_default();
+            if is_no_denial(code) {
+                return self.refused(refused.code(), refused.message(), 403);
+            }
+            return self.refused_role(&said(code, refused.message(), 403));
         }
         let chain = chain(error);
         let last = chain.last().map(String::as_str).unwrap_or_default();
@@ -78,6 +81,8 @@ impl Asked<'_> {
             "check that IAM in the role's account has an OIDC provider for the token's issuer, with the token's audience among its client IDs: `aws iam list-open-id-connect-providers` lists them"
         } else if code.starts_with("IDPCommunicationError") {
             "AWS could not ask the token's issuer: run the command again in a minute"
+        } else if is_no_denial(code) {
+            return self.refused(Some(code), message, 403);
         } else {
             "check that the role's trust policy names the token's issuer, and that its conditions on `:sub` and `:aud` fit the token"
         };
@@ -163,6 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_denial_is_not_told_as_one() {
+        for (code, words) in [
+            ("ExpiredToken", "renew the AWS credentials"),
+            ("InvalidClientTokenId", "check the AWS credentials"),
+            ("SignatureDoesNotMatch", "check the AWS credentials"),
+            ("RegionDisabledException", "that the region is enabled"),
+            ("Throttling", "in a minute"),
+        ] {
+            let error = ASKED.without_credentials(&of_a_profile(code, "no"));
+            let hint = error.hint.unwrap_or_default();
+            assert!(hint.contains(words), "{code}: {hint}");
+            if code != "ExpiredToken" {
+                let error = ASKED.without_credentials(&of_a_token(code, "no"));
+                let hint = error.hint.unwrap_or_default();
+                assert!(hint.contains(words), "{code}: {hint}");
+            }
+        }
+    }
+
+    #[test]
     fn what_sts_does_not_accept_of_a_token_is_told() {
         for (code, said, words) in [
             ("ExpiredTokenException", "Token expired", "get a new token"),
@@ -200,7 +225,7 @@ mod tests {
                 "aws sso login",
             ),
             (
-                "failed to read `/root/.aws/sso/cache/a.json`",
+                "failed to read `~/.aws/sso/cache/a.json`",
                 "aws sso login",
             ),
             (

@@ -68,13 +68,10 @@ pub(super) const fn classic_scopes(scope: Scope<'_>) -> &'static [&'static str] 
     }
 }
 
-/// A scope of a classic token that GitHub's pages offer for these runners, and that its API documentation does not name. In 2022
-/// it was of no use (actions/actions-runner-controller#1716), and others rely on it since: only GitHub can tell.
-pub(super) const fn undocumented_scope(scope: Scope<'_>) -> Option<&'static str> {
-    match scope {
-        Scope::Organization(_) => Some("manage_runners:org"),
-        Scope::Enterprise(_) | Scope::Repository(_) => None,
-    }
+/// Whether a classic token has a scope that GitHub's pages offer for these runners, and that its API documentation does not name.
+/// In 2022 it was of no use (actions/actions-runner-controller#1716), and others rely on it since: only GitHub can tell.
+pub(super) fn may_be_enough(scopes: &[String], scope: Scope<'_>) -> bool {
+    matches!(scope, Scope::Organization(_)) && scopes.iter().any(|it| it == "manage_runners:org")
 }
 
 /// A permission of fine-grained tokens and Apps: its key in the API, and its name on GitHub's pages.

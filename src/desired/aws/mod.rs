@@ -327,3 +327,39 @@ pub(super) fn documents(profile: &Profile, facts: &Facts) -> Vec<(String, Value)
     result.extend(buckets);
     result
 }
+
+/// A role is found by its name, and its path cannot be changed: reports it if the profile has another path.
+pub fn at_another_path(runner: &RunnerRole, via: RoleVia, live: &str) -> Option<String> {
+    let given = runner.path.as_deref().filter(|it| *it != live)?;
+    let (role, key) = (&runner.role, via.key());
+    Some(format!(
+        "the IAM role `{role}` is there with the path `{live}`, and aws.{key}.path says `{given}`: IAM cannot move a role, so it is used where it is; write `path: {live}` or name another role"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_the_role_does_not_have_is_told() {
+        let runner = |path: Option<&str>| RunnerRole {
+            role: "r".into(),
+            service_account: "s".into(),
+            managed_policies: Vec::new(),
+            path: path.map(str::to_owned),
+            permissions_boundary: None,
+            buckets: Vec::new(),
+        };
+        for (given, live, told) in [
+            (Some("/ci/"), "/", true),
+            (Some("/"), "/ci/", true),
+            (Some("/ci/"), "/CI/", true),
+            (Some("/ci/"), "/ci/", false),
+            (None, "/ci/", false),
+        ] {
+            let found = at_another_path(&runner(given), RoleVia::Irsa, live);
+            assert_eq!(found.is_some(), told, "{given:?} {live}");
+        }
+    }
+}

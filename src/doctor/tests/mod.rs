@@ -1,5 +1,6 @@
 //! Tests of the checks with constructed facts: a healthy installation, one with each fault, and one without any facts.
 
+mod at_aws;
 mod bundle;
 mod causes;
 mod choice;

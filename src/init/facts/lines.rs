@@ -173,7 +173,7 @@ impl Account {
             let left_out = match self.left_out {
                 0 => String::new(),
                 count => format!(
-                    "; {count} more after the token is authorized for their single sign-on (`Configure SSO` beside it in GitHub's settings)"
+                    "; {count} more are hidden until the token is authorized for their single sign-on (`Configure SSO` beside it in GitHub's settings)"
                 ),
             };
             lines.push(line("organizations", &self.organizations, |it| {
@@ -205,6 +205,9 @@ mod tests {
         assert_eq!(told(&account).unwrap(), "doge");
         account.left_out = 2;
         let words = told(&account).unwrap();
-        assert!(words.starts_with("doge; 2 more after "), "{words}");
+        assert!(
+            words.starts_with("doge; 2 more are hidden until "),
+            "{words}"
+        );
     }
 }

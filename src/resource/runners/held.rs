@@ -19,22 +19,25 @@ use crate::{
 const HELD: SignedDuration = SignedDuration::from_mins(10);
 
 impl Registration {
-    /// Until when the pool stays as it is, where the controller holds new runners back; `count` is what is there.
+    /// Until when the pool stays as it is, where the controller holds back new runners of the template with this `hash`; `count`
+    /// is what is there.
     pub(super) async fn held_back(
         &self,
         context: &Context,
+        hash: &str,
         count: &str,
     ) -> Result<Option<Readiness>> {
         let (namespace, pool) = (&self.namespace, &self.pool);
         let deployment = Target::namespaced(RUNNERS, "RunnerDeployment", namespace, pool);
-        let runners = self.of_the_pool(RUNNERS, "Runner");
+        let mut runners = self.of_the_pool(RUNNERS, "Runner");
+        runners.labels = Some(self.labels_of(hash));
         let (deployment, runners) =
             tokio::try_join!(context.kube.get(&deployment), context.kube.list(&runners))?;
         let until = deployment.and_then(|it| held_until(&it, &runners, Timestamp::now()));
         Ok(until.map(|until| {
             Readiness::stuck(
                 format!(
-                    "{count}; a webhook has scaled the pool, and after that the controller replaces no runner that ended until {until}"
+                    "{count}; until {until} the controller replaces no runner that has ended, because a webhook has scaled the pool"
                 ),
                 format!(
                     "wait until then, or end it with `kubectl -n {namespace} patch runnerdeployment {pool} --type merge -p '{{\"spec\":{{\"effectiveTime\":null}}}}'`"
@@ -52,10 +55,16 @@ fn held_until(deployment: &Value, runners: &[Value], now: Timestamp) -> Option<T
     // Those that are being deleted do not count, and without any nothing is held back.
     let live = runners
         .iter()
-        .map(|it| &it["metadata"])
-        .filter(|it| it["deletionTimestamp"].is_null());
+        .filter(|it| it["metadata"]["deletionTimestamp"].is_null());
+    // The controller does nothing at all for a set with a Runner that has no phase yet.
+    if live
+        .clone()
+        .any(|it| it["status"]["phase"].as_str().is_none_or(str::is_empty))
+    {
+        return None;
+    }
     let made = live
-        .filter_map(|it| time(&it["annotations"]["sync-time"]))
+        .filter_map(|it| time(&it["metadata"]["annotations"]["sync-time"]))
         .max()?;
     let until = made.checked_add(HELD).ok()?;
     let is_ephemeral = spec["template"]["spec"]["ephemeral"] != false;
@@ -71,7 +80,7 @@ mod tests {
     #[test]
     fn after_a_webhook_runners_that_ended_are_replaced_late() {
         let pool = |scaled: Value| json!({"spec": {"effectiveTime": scaled}});
-        let runner = |made: &str, deleted: Value| json!({"metadata": {"annotations": {"sync-time": made}, "deletionTimestamp": deleted}});
+        let runner = |made: &str, deleted: Value| json!({"metadata": {"annotations": {"sync-time": made}, "deletionTimestamp": deleted}, "status": {"phase": "Running"}});
         let at = |time: &str| time.parse::<Timestamp>().unwrap();
         let (soon, scaled) = (at("2026-11-28T00:05:00Z"), json!("2026-11-28T00:00:00Z"));
         let since = runner("2026-11-28T00:01:00Z", Value::Null);
@@ -82,6 +91,10 @@ mod tests {
         assert_eq!(held_until(&pool(scaled.clone()), &all, soon), Some(until));
         assert_eq!(held_until(&pool(scaled.clone()), &all, until), None);
         assert_eq!(held_until(&pool(Value::Null), &all, soon), None);
+        let mut without_phase = since.clone();
+        without_phase["status"] = Value::Null;
+        let all = [since.clone(), without_phase];
+        assert_eq!(held_until(&pool(scaled.clone()), &all, soon), None);
         let webhooks_own = [before, ended];
         assert_eq!(held_until(&pool(scaled.clone()), &webhooks_own, soon), None);
         assert_eq!(held_until(&pool(scaled.clone()), &[], soon), None);

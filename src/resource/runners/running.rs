@@ -96,10 +96,7 @@ impl Registration {
             ))));
         };
         let mut pods = self.pods();
-        pods.labels = Some(format!(
-            "runner-deployment-name={},runner-template-hash={hash}",
-            self.pool
-        ));
+        pods.labels = Some(self.labels_of(&hash));
         let pods = context.kube.list(&pods).await?;
         Ok(Ok(Newest { hash, sets, pods }))
     }
@@ -108,6 +105,14 @@ impl Registration {
     pub fn is_left(&self, context: &Context) -> bool {
         let id = format!("runner-deployment/{}/{}", self.namespace, self.pool);
         context.remarks.deferred(&id).is_some()
+    }
+
+    /// The labels of what the controller makes of the template with this `hash`.
+    pub(super) fn labels_of(&self, hash: &str) -> String {
+        format!(
+            "runner-deployment-name={},runner-template-hash={hash}",
+            self.pool
+        )
     }
 
     /// The watches for new runners.
@@ -122,11 +127,12 @@ impl Registration {
         newest: std::result::Result<&Newest, &Readiness>,
     ) -> Result<Readiness> {
         let wanted = usize::try_from(self.min_now()).unwrap_or(usize::MAX);
-        let pods = match newest {
-            Ok(newest) => &newest.pods,
+        let newest = match newest {
+            Ok(newest) => newest,
             Err(_) if wanted == 0 => return self.sized(context).await,
-            Err(reason) => return self.explain(context, &[], reason.clone()).await,
+            Err(reason) => return self.explain(context, None, reason.clone()).await,
         };
+        let pods = &newest.pods;
         let running = pods.iter().filter(|it| status::is_ready(it)).count();
         if running >= wanted {
             let pools = &context.profile.pools;
@@ -141,7 +147,7 @@ impl Registration {
             };
         }
         let count = format!("{running} of {wanted} runner pods are running");
-        self.explain(context, pods, Readiness::progressing(count))
+        self.explain(context, Some(newest), Readiness::progressing(count))
             .await
     }
 
@@ -155,7 +161,7 @@ impl Registration {
             return Ok(Readiness::Ready);
         }
         let waits = format!("the autoscaler of pool `{name}` has not set its replicas yet");
-        self.explain(context, &[], Readiness::progressing(waits))
+        self.explain(context, None, Readiness::progressing(waits))
             .await
     }
 
@@ -163,9 +169,10 @@ impl Registration {
     async fn explain(
         &self,
         context: &Context,
-        pods: &[Value],
+        newest: Option<&Newest>,
         otherwise: Readiness,
     ) -> Result<Readiness> {
+        let pods = newest.map(|it| it.pods.as_slice()).unwrap_or_default();
         let (events, made) = tokio::try_join!(
             context.events(&self.namespace),
             Box::pin(self.made(context))
@@ -187,14 +194,16 @@ impl Registration {
                 refusal.hint,
             ));
         }
-        if pods.len() < wanted
-            && let Some(held) = Box::pin(self.held_back(context, count)).await?
-        {
-            return Ok(held);
-        }
         let said = self.failure(&events, &made, context.started);
         if let Some(reason) = self.without_token(context, count, said.as_deref()).await? {
             return Ok(reason);
+        }
+        if said.is_none()
+            && pods.len() < wanted
+            && let Some(newest) = newest
+            && let Some(held) = Box::pin(self.held_back(context, &newest.hash, count)).await?
+        {
+            return Ok(held);
         }
         let Some(said) = said else {
             return Ok(match worst {

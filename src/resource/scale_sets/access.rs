@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     API_VERSION,
     by_hand::{PROTECTED, RIGHTS},
+    superseded::FORMER_LISTENERS,
 };
 use crate::{
     clients::kube::Kind,
@@ -96,9 +97,6 @@ fn of_a_listener(namespace: &str) -> [Permission; 6] {
     ]
     .map(|(verb, kind)| Permission::new(verb, &kind, Some(namespace)))
 }
-
-/// The path of the difference that [`super::superseded`] reports.
-const FORMER_LISTENERS: &str = "formerListeners";
 
 /// The permission to delete the listener that a scale set had before its runner group changed. `namespace` is that of the
 /// controller.

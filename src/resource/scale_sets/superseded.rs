@@ -19,6 +19,9 @@ use crate::{
     resource::{context::Context, deletion::ending},
 };
 
+/// The path of the difference while former listeners are there.
+pub(crate) const FORMER_LISTENERS: &str = "formerListeners";
+
 /// The minor versions whose controllers name listeners as [`listener_name`] does.
 const NAMED_ALIKE: [(u32, u32); 2] = [(0, 14), (0, 15)];
 
@@ -36,7 +39,7 @@ impl Place<'_> {
         let former = superseded(&all, live).into_iter().map(name);
         let former: Vec<&str> = former.collect();
         Ok((!former.is_empty()).then(|| Difference {
-            path: "formerListeners".into(),
+            path: FORMER_LISTENERS.into(),
             from: json!(former),
             to: Value::Null,
         }))

@@ -10,7 +10,7 @@ use super::{
     error::{not_answered, of_certificate},
     github_events,
     leader::{election, leader, led_by_another},
-    readiness::{self, without_authority},
+    readiness::{self, LackingLabel, without_authority},
 };
 use crate::{
     clients::kube::{Mode, Selection, Target},
@@ -279,12 +279,7 @@ impl Proof<'_> {
             .zip(home)
             .and_then(|(live, home)| readiness::lacking_label(&live, &home));
         Ok(match lacking {
-            Some(label) => Readiness::stuck(
-                format!(
-                    "the controller's webhooks select namespaces with the label `{label}`, which namespace `{namespace}` does not have"
-                ),
-                format!("add it with `kubectl label namespace {namespace} {label}`"),
-            ),
+            Some(label) => outside(namespace, &label),
             None => Readiness::progressing(
                 "the controller's validating webhook admitted a RunnerDeployment without scope",
             ),
@@ -375,4 +370,29 @@ async fn cert_manager_runs(context: &Context) -> String {
             .as_deref()
             .unwrap_or(names::CERT_MANAGER_NAMESPACE)
     )
+}
+/// The webhooks are not called for a namespace without their label. The API server sets `kubernetes.io/metadata.name` itself.
+fn outside(namespace: &str, label: &LackingLabel) -> Readiness {
+    let LackingLabel { key, value, other } = label;
+    let selects = format!(
+        "the controller's webhooks select namespaces with the label `{key}={value}`, and namespace `{namespace}`"
+    );
+    match other {
+        _ if key == "kubernetes.io/metadata.name" => Readiness::stuck(
+            format!("{selects} is another one"),
+            format!(
+                "let controller.watchNamespace in the profile be `{namespace}`, or take it out"
+            ),
+        ),
+        None => Readiness::stuck(
+            format!("{selects} does not have it"),
+            format!("add it with `kubectl label namespace {namespace} {key}={value}`"),
+        ),
+        Some(other) => Readiness::stuck(
+            format!("{selects} has `{key}={other}`"),
+            format!(
+                "if nobody else needs that value, change it with `kubectl label namespace {namespace} {key}={value} --overwrite`; otherwise use another namespace, or chart 0.23.7"
+            ),
+        ),
+    }
 }

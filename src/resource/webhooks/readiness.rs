@@ -29,9 +29,19 @@ pub fn without_authority<'a>(
         .map(|it| it["name"].as_str().unwrap_or_default())
 }
 
-/// A label, as `key=value`, by which a configuration's webhooks select namespaces, and which `namespace` does not have: they
-/// are not called for its objects.
-pub(crate) fn lacking_label(configuration: &Value, namespace: &Value) -> Option<String> {
+/// A label by which a configuration's webhooks select namespaces, and which `namespace` does not have: they are not called for
+/// its objects.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LackingLabel {
+    pub(crate) key: String,
+    /// The value that they select.
+    pub(crate) value: String,
+    /// The value that the namespace has.
+    pub(crate) other: Option<String>,
+}
+
+/// The first such label.
+pub(crate) fn lacking_label(configuration: &Value, namespace: &Value) -> Option<LackingLabel> {
     let labels = &namespace["metadata"]["labels"];
     let webhooks = configuration["webhooks"].as_array();
     let selected = webhooks
@@ -42,7 +52,11 @@ pub(crate) fn lacking_label(configuration: &Value, namespace: &Value) -> Option<
     selected
         .filter_map(|(key, value)| Some((key, value.as_str()?)))
         .find(|(key, value)| labels[key.as_str()] != **value)
-        .map(|(key, value)| format!("{key}={value}"))
+        .map(|(key, value)| LackingLabel {
+            key: key.clone(),
+            value: value.to_owned(),
+            other: labels[key.as_str()].as_str().map(str::to_owned),
+        })
 }
 
 /// The Services that a configuration's webhooks call, by namespace and name.
@@ -97,12 +111,16 @@ mod tests {
             json!({"metadata": {"name": "ci", "labels": {"kubernetes.io/metadata.name": "ci"}}});
         let lacks = |labels: Value| lacking_label(&selects(labels), &namespace);
         assert_eq!(lacks(json!({"kubernetes.io/metadata.name": "ci"})), None);
-        assert_eq!(lacks(json!({"name": "ci"})).as_deref(), Some("name=ci"));
-        let other = json!({"kubernetes.io/metadata.name": "other"});
-        assert_eq!(
-            lacks(other).as_deref(),
-            Some("kubernetes.io/metadata.name=other")
-        );
+        let missing = |key: &str, value: &str, other: Option<&str>| LackingLabel {
+            key: key.into(),
+            value: value.into(),
+            other: other.map(str::to_owned),
+        };
+        let found = lacks(json!({"name": "ci"}));
+        assert_eq!(found, Some(missing("name", "ci", None)));
+        let key = "kubernetes.io/metadata.name";
+        let found = lacks(json!({key: "other"}));
+        assert_eq!(found, Some(missing(key, "other", Some("ci"))));
         let everywhere = json!({"webhooks": [{"name": "a"}]});
         assert_eq!(lacking_label(&everywhere, &json!({"metadata": {}})), None);
     }

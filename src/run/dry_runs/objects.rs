@@ -176,7 +176,7 @@ impl Objects {
         let namespaces = self.missing_namespaces();
         (!namespaces.is_empty()).then(|| {
             format!(
-                "not tried against the cluster's policies: what comes into namespaces that do not exist, and that this run does not make ({}); a refusal shows when it is written",
+                "objects for namespaces that do not exist, and that this run does not create ({}), were not tried against the cluster's policies: a refusal shows when they are written",
                 listed(namespaces)
             )
         })
@@ -368,7 +368,7 @@ mod tests {
         assert!(told[1].contains("may not write `Secret/a`: "));
         let untried = objects.untried_again().unwrap();
         assert!(
-            untried.contains("that this run does not make (`nobodys`); "),
+            untried.contains("that this run does not create (`nobodys`), "),
             "{untried}"
         );
     }

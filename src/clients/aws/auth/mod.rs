@@ -153,7 +153,7 @@ impl Login {
                 "mapUsers"
             };
             return format!(
-                "EKS cluster `{name}` has no access entries (authentication mode CONFIG_MAP), and `{principal}` is not in its ConfigMap `aws-auth`: have its administrator add it under `{kind}` with `kubectl -n kube-system edit configmap aws-auth` (a role's ARN without its path), or allow access entries too, for good, with `aws eks update-cluster-config --region {region} --name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`, or use another AWS_PROFILE"
+                "EKS cluster `{name}` has no access entries (authentication mode CONFIG_MAP), and `{principal}` is not in its ConfigMap `aws-auth`: have its administrator add it under `{kind}` with `kubectl -n kube-system edit configmap aws-auth` (a role's ARN without its path), or allow access entries too (this cannot be undone) with `aws eks update-cluster-config --region {region} --name {name} --access-config authenticationMode=API_AND_CONFIG_MAP`, or use another AWS_PROFILE"
             );
         }
         // The ARN of a session lacks the path of its role, and roles of IAM Identity Center always have a path.

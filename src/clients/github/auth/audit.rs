@@ -20,7 +20,7 @@ use crate::{
             },
             hidden,
             response::Answer,
-            scope::{describe, permission, undocumented_scope},
+            scope::{describe, may_be_enough, permission},
         },
         requests::Call,
     },
@@ -182,8 +182,7 @@ impl GitHub {
         }
         audit.scopes = answer.scopes();
         // The request for a registration token decides about a scope of which nothing is documented.
-        let undocumented = undocumented_scope(case.scope);
-        let is_known = |it: &&Vec<String>| !it.iter().any(|one| Some(one.as_str()) == undocumented);
+        let is_known = |it: &&Vec<String>| !may_be_enough(it, case.scope);
         let scopes = audit.scopes.as_ref().filter(is_known);
         if let Some(error) = scopes.and_then(|it| missing_scope(it, case)) {
             return Err(error);

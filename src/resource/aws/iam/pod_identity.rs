@@ -166,7 +166,10 @@ impl PodIdentityAssociation {
         let (cluster, id) = (&self.cluster, live.association_id().unwrap_or_default());
         let found: Vec<String> = differences
             .iter()
-            .map(|it| format!("its `{}` is {} instead of {}", it.path, it.from, it.to))
+            .map(|it| match it.path.as_str() {
+                "policy" => "it has a policy, which reduces what the role allows".to_owned(),
+                path => format!("its `{path}` is {} instead of {}", it.from, it.to),
+            })
             .collect();
         let delete = format!(
             "`aws eks delete-pod-identity-association --cluster-name {cluster} --association-id {id}`"

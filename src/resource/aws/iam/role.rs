@@ -26,9 +26,14 @@ use crate::{
     units::aws_limits::{ROLE_DESCRIPTION, ROLE_NAME, SID, TAG},
 };
 
-/// IAM says that a role of this name exists, and does not return it. Names that differ only in upper and lower case are one name
-/// to IAM: IAM user guide, quotas ("IAM name requirements").
-const CREATED_BEFORE: &str = "a role of this name is there already; if it does not appear, its name has other capital letters, which IAM does not tell apart: `aws iam list-roles` shows it, and `role` in the profile must be spelled like it";
+/// IAM returns no role of this name, and makes none either.
+const CREATED_BEFORE: &str = "IAM says that a role of this name exists, and does not return it";
+
+/// Names that differ only in upper and lower case are one name to IAM: IAM user guide, quotas ("IAM name requirements").
+const SPELLED_OTHERWISE: &str = "IAM shows a new role everywhere after some seconds; if it does not appear, there is one with other capital letters: `aws iam list-roles` shows it, and `role` in the profile must be spelled like it";
+
+/// What else a role that is not returned can be.
+const SHOWN_LATER: &str = "IAM shows a new role everywhere after some seconds; CloudTrail in the AWS console tells whether somebody removes it";
 
 impl IamRole {
     pub(crate) fn trust_policy<'a>(&'a self, aws: &'a Aws) -> TrustPolicy<'a> {
@@ -149,12 +154,12 @@ impl IamRole {
     }
 
     /// The role exists, but IAM does not return it in every read yet: a temporary error, without a write.
-    fn unseen(&self, reason: &str) -> Error {
+    fn unseen(&self, reason: &str, hint: &str) -> Error {
         let message = format!("the IAM role `{}` is not visible yet", self.name);
         Error::failed(System::Aws, message)
             .object(&self.name)
             .cause(reason)
-            .hint("IAM shows a new role everywhere after some seconds; CloudTrail in the AWS console tells whether somebody removes it")
+            .hint(hint)
             .passing(true)
     }
 
@@ -205,7 +210,9 @@ impl IamRole {
         let trust_policy = self.trust_policy(aws);
         let Some(role) = trust_policy.role().await? else {
             return match writes.judge(&self.name, false) {
-                Verdict::Settles(reason) | Verdict::NotYet(reason) => Err(self.unseen(reason)),
+                Verdict::Settles(reason) | Verdict::NotYet(reason) => {
+                    Err(self.unseen(reason, SHOWN_LATER))
+                }
                 Verdict::Counts if self.create => self.make(aws, writes).await,
                 Verdict::Counts => Err(self.missing()),
             };
@@ -252,7 +259,7 @@ impl IamRole {
             // Another run created it first, or IAM shows it late: the next read that returns it merges.
             Err(error) if error.code() == Some(ALREADY_EXISTS) => {
                 writes.record(&self.name);
-                Err(self.unseen(CREATED_BEFORE))
+                Err(self.unseen(CREATED_BEFORE, SPELLED_OTHERWISE))
             }
             Err(error) => Err(self
                 .asked(

@@ -117,7 +117,7 @@ async fn a_policy_that_others_put_into_arcctl_s_own_is_named() {
     assert_eq!(error.kind, ErrorKind::Refused);
     let cause = error.causes.join(" ");
     assert!(
-        cause.contains("its `policy` is \"{}\" instead of null"),
+        cause.contains("it has a policy, which reduces what the role allows"),
         "{cause}"
     );
     assert!(

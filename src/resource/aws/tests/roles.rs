@@ -131,7 +131,7 @@ async fn a_name_that_differs_in_capitals_is_told() {
     let error = applied.unwrap_err();
     // It may also be a role that IAM shows late.
     assert!(error.passing, "{error:?}");
-    assert!(error.causes[0].contains("capital letters"), "{error:?}");
+    assert!(error.hint.unwrap().contains("capital letters"));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::{
             aws::AwsResource,
         },
     },
-    resource::scale_sets::access::{after_a_change, needed as of_scale_sets, of_chart, to_drain},
+    resource::scale_sets::access::{needed as of_scale_sets, of_chart, to_drain},
 };
 
 /// An RBAC permission.
@@ -340,7 +340,6 @@ fn of_a_release(release: &HelmRelease) -> BTreeSet<Permission> {
             all.extend(["create", "get", "patch"].map(right));
         }
     }
-    all.extend(after_a_change(release));
     all
 }
 

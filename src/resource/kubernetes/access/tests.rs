@@ -7,7 +7,10 @@ use crate::{
         scale_set::{ScaleSet, ScaleSetDrain},
     },
     diff::Difference,
-    resource::scale_sets::access::to_end_former,
+    resource::scale_sets::{
+        access::{after_a_change, to_end_former},
+        superseded::FORMER_LISTENERS,
+    },
 };
 
 #[test]
@@ -86,21 +89,23 @@ fn a_permission_reads_as_rbac_writes_it() {
 fn the_former_listener_of_a_scale_set_must_be_deletable_where_there_may_be_one() {
     let right = "delete autoscalinglisteners.actions.github.com in namespace arc-systems";
     let has = |rights: BTreeSet<Permission>| rights.iter().any(|it| it.to_string() == right);
-    let release = |chart: &str| {
-        Resource::Release(HelmRelease {
-            name: "linux".into(),
-            namespace: "n".into(),
-            chart: Chart {
-                name: chart.into(),
-                version: "1".into(),
-                location: String::new(),
-            },
-            values: json!({"controllerServiceAccount": {"namespace": "arc-systems", "name": "a"}}),
-            profile: "p".into(),
-        })
+    let release = |chart: &str| HelmRelease {
+        name: "linux".into(),
+        namespace: "n".into(),
+        chart: Chart {
+            name: chart.into(),
+            version: "1".into(),
+            location: String::new(),
+        },
+        values: json!({"controllerServiceAccount": {"namespace": "arc-systems", "name": "a"}}),
+        profile: "p".into(),
     };
-    assert!(has(needed(&release("gha-runner-scale-set"))));
-    assert!(!has(needed(&release("gha-runner-scale-set-controller"))));
+    let after = |chart: &str| after_a_change(&release(chart)).into_iter().collect();
+    assert!(has(after("gha-runner-scale-set")));
+    assert!(!has(after("gha-runner-scale-set-controller")));
+    // A first installation has none.
+    let first = needed(&Resource::Release(release("gha-runner-scale-set")));
+    assert!(!has(first));
     let drain = Resource::ScaleSetDrain(ScaleSetDrain {
         namespace: "n".into(),
         name: "linux".into(),
@@ -136,7 +141,7 @@ fn a_scale_set_that_is_only_recorded_needs_no_right_to_delete_listeners() {
         }]
     };
     assert_eq!(to_end_former(&set, &differs("inventory.scaleSet")), None);
-    let right = to_end_former(&set, &differs("formerListeners")).map(|it| it.to_string());
+    let right = to_end_former(&set, &differs(FORMER_LISTENERS)).map(|it| it.to_string());
     assert_eq!(
         right.as_deref(),
         Some("delete autoscalinglisteners.actions.github.com in namespace arc-systems")

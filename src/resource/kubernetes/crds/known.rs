@@ -44,6 +44,11 @@ impl Known {
         }
     }
 
+    /// Forgets the CRD `name`, which is not there.
+    pub(super) fn forget(&self, name: &str) {
+        self.all().remove(name);
+    }
+
     /// What the inventory should have; `None` if it has that.
     pub fn to_record(&self) -> Option<KnownCrds> {
         let all = self.all().clone();

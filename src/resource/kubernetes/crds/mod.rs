@@ -70,7 +70,10 @@ impl CrdSet {
         let mut leaving = None;
         for (name, live) in &live {
             match live {
-                Read::Absent => differences.push(changed(name, Value::Null, &self.label())),
+                Read::Absent => {
+                    context.crds.forget(name);
+                    differences.push(changed(name, Value::Null, &self.label()));
+                }
                 Read::AsKnown => {}
                 // It is created again after its deletion: until then the API server accepts no object of its kind.
                 Read::Whole(live) if live["metadata"]["deletionTimestamp"].is_string() => {
