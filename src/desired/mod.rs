@@ -349,7 +349,7 @@ fn online(pool: &Pool) -> Registration {
         pool: pool.name.clone(),
         min: pool.min,
         schedule: pool.schedule.clone(),
-        labels: pool::runner_deployment::runner_labels(pool),
+        labels: pool::both_modes::runner_labels(pool),
     }
 }
 

@@ -4,9 +4,10 @@
 
 use crate::{
     desired::pool::{
+        both_modes::runner_labels,
         instance_type::{InstanceType, lookup},
         pod_rules::architecture::of_instance_type,
-        runner_deployment::{GIVEN_LABELS, runner_labels},
+        runner_deployment::GIVEN_LABELS,
     },
     error::{Error, ErrorKind, Result, System},
     profile::{ContainerMode, Metric, MetricType, Mode, Pool, PoolResources, Scaling, Step},

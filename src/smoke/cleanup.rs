@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clients::github::Run,
     desired::{
-        pool::pod::{DOCKER, RUNNER},
+        pool::dry_run_pod::{DOCKER, RUNNER},
         render::workflow,
         scale_set::pod::DOCKER as DIND,
     },

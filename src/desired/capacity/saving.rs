@@ -8,7 +8,7 @@ use super::{
     with_default_requests,
 };
 use crate::{
-    desired::pool::{instance_type, pod::runner_pod},
+    desired::pool::{dry_run_pod::runner_pod, instance_type},
     profile::{
         Pool, Profile,
         schedule::{MINUTES, ScheduleError, week},

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{prepull::sleeper, runner_deployment::add_pod};
+use super::{both_modes::add_pod, prepull::sleeper};
 use crate::{
     desired::{lock::Lock, names},
     profile::{Pool, Profile},

@@ -12,10 +12,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::{
-    desired::pool::{
-        image::mirrored,
-        runner_deployment::{GIVEN_LABELS, runner_labels},
-    },
+    desired::pool::{both_modes::runner_labels, image::mirrored, runner_deployment::GIVEN_LABELS},
     profile::{ContainerMode, Pool, Profile, RoleVia},
     templates,
     units::pull_through::Place,

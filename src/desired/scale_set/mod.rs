@@ -115,7 +115,7 @@ pub fn scale_set(profile: &Profile, pool: &Pool) -> ScaleSet {
         namespace: pool.namespace.clone(),
         name: pool.name.clone(),
         group: pool.group.clone(),
-        labels: super::pool::runner_deployment::runner_labels(pool),
+        labels: super::pool::both_modes::runner_labels(pool),
         controller_namespace: sets.namespace.clone(),
         controller: sets.full_name(),
         secret: values::secret_name(pool),

@@ -10,12 +10,12 @@ use crate::{
         DesiredError,
         charts::overlay,
         pool::{
+            both_modes::{add_pod, pod_metadata},
             ca_bundle,
             containers::{
                 self, insert_list, requirements, runner_resources, variable, work_volume,
             },
             image, proxy,
-            runner_deployment::{add_pod, pod_metadata},
         },
     },
     profile::{ContainerMode, Pool, Profile},

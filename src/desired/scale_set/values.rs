@@ -9,9 +9,9 @@ use crate::{
         charts::scale_sets,
         names,
         pool::{
+            both_modes::{metadata_fields, runner_labels},
             containers::work_volume,
             proxy,
-            runner_deployment::{metadata_fields, runner_labels},
         },
     },
     profile::{ContainerMode, GitHub, Pool, Profile, Scope},

@@ -352,7 +352,7 @@ fn a_need_that_nobody_fulfils_and_a_circle_are_faults() {
 /// The pull of the only pool's images on one node.
 fn pull(profile: &crate::profile::Profile) -> Desired {
     let pool = &profile.pools[0];
-    let runner = crate::desired::pool::pod::runner_pod(profile, pool).unwrap();
+    let runner = crate::desired::pool::dry_run_pod::runner_pod(profile, pool).unwrap();
     let mut candidate = Candidate::of(profile, pool, &runner).unwrap();
     candidate.see(&json!({
         "metadata": {"name": "a", "labels": {}},

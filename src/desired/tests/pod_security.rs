@@ -12,7 +12,7 @@ use crate::{
         Facts,
         charts::{controller, scale_sets},
         pod_security::{Level, violations},
-        pool::{pod::runner_pod, prepull::Candidate},
+        pool::{dry_run_pod::runner_pod, prepull::Candidate},
         resource::Resource,
         scale_set::values::listener_pod,
     },

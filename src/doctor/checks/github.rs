@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{cert_manager::of, webhooks::controllers_log};
 use crate::{
-    desired::pool::runner_deployment::runner_labels,
+    desired::pool::both_modes::runner_labels,
     doctor::{
         check::{Check, Severity, Verdict, known},
         snapshot::{Registered, Snapshot},

@@ -7,7 +7,7 @@ use super::{Parts, cluster::Tried, listed, within};
 use crate::{
     desired::{
         capacity::{PoolRoom, Seen, with_default_requests},
-        pool::pod::runner_pod,
+        pool::dry_run_pod::runner_pod,
     },
     doctor::snapshot::Fact,
     error::{Error, ErrorKind, System},

@@ -14,8 +14,8 @@ use crate::{
         capacity::{Lack, PoolRoom},
         pool::{
             autoscaler,
+            both_modes::runner_labels,
             probe::{Answer, State},
-            runner_deployment::runner_labels,
         },
         resource::{Id, aws::PodIdentityAssociation, scale_set::SetRecord},
         scale_set::values::config_url,

@@ -16,7 +16,7 @@ use crate::{
     clients::kube::{KubeFailure, Mode, Target},
     desired::{
         pod_security::{Level, violations},
-        pool::pod::{runner_pod, with_default_account},
+        pool::dry_run_pod::{runner_pod, with_default_account},
         resource::Registration,
     },
     error::{Error, ErrorKind, System},

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    desired::{DesiredError, lock::Pins, pool::pod::runner_pod},
+    desired::{DesiredError, lock::Pins, pool::dry_run_pod::runner_pod},
     profile::{Pool, Profile},
     resource::context::Context,
 };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clients::kube::{Mode, Target},
-    desired::{pool::pod::with_default_account, resource::Registration},
+    desired::{pool::dry_run_pod::with_default_account, resource::Registration},
     resource::context::Context,
 };
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::desired::{
-    pool::pod::runner_pod,
+    pool::dry_run_pod::runner_pod,
     tests::{profile, with_pool},
 };
 

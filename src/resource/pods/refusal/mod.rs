@@ -19,7 +19,7 @@ use plugins::{PLACES, PLUGINS};
 use crate::{
     desired::{
         pod_security::Level,
-        pool::pod::{DOCKER, RUNNER},
+        pool::dry_run_pod::{DOCKER, RUNNER},
         scale_set::pod::DOCKER as DIND,
     },
     units::quantity::Amount,

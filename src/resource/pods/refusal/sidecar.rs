@@ -71,7 +71,8 @@ mod tests {
     fn docker_as_a_sidecar_is_told_with_what_to_write_instead() {
         let pool = json!({"name": "fast", "mode": "scaleSet", "image": "r:1", "min": 0, "max": 1, "containerMode": "dind"});
         let profile = profile(&json!({"pools": [pool]}));
-        let pod = crate::desired::pool::pod::runner_pod(&profile, &profile.pools[0]).unwrap();
+        let pod =
+            crate::desired::pool::dry_run_pod::runner_pod(&profile, &profile.pools[0]).unwrap();
         for said in [SAID, BEFORE_1_28] {
             let fields = [FIELD.to_owned()];
             let tried = Tried {
