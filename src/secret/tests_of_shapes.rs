@@ -100,6 +100,21 @@ fn an_installation_token_with_a_jwt_is_masked_to_its_end() {
     assert!(shown.starts_with("remote: ") && shown.ends_with(" is refused"));
 }
 
+/// As `rustls-pki-types` prints a line of a PEM file that it cannot parse.
+#[test]
+fn a_secret_in_a_list_of_bytes_is_masked() {
+    let key = r"-----BEGIN EC PRIVATE KEY-----\nMIIE\n";
+    for secret in [key, "token ghp_abcdefghij0123456789", "password=hunter2"] {
+        let list = format!("{:?}", secret.as_bytes());
+        for list in [list.replace(", ", " "), list.replace(", ", ","), list] {
+            let shown = masked(&format!("illegal line: {list}, it says")).into_owned();
+            assert_eq!(shown, "illegal line: ***, it says");
+        }
+    }
+    let harmless = format!("ports [80, 443], bytes {:?}", b"actions-runner");
+    assert_eq!(masked(&harmless), harmless);
+}
+
 #[test]
 fn no_shape_gets_through_a_message() {
     for message in messages() {
