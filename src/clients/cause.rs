@@ -17,7 +17,7 @@ const QUOTED_LINES: usize = 3;
 const QUOTED: usize = 400;
 
 /// The last cause of a chain: the message of the server or of the operating system, without a password in an address.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut current = error;
     loop {
         if let Some(words) = in_words(current) {

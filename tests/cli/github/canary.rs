@@ -210,12 +210,13 @@ fn users(directory: &Path) -> Vec<(&'static str, String, &'static str)> {
 /// The libraries' own messages have the key byte by byte, the plugin's arguments and stdout, and the lines of the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_credential_of_a_kubeconfig_is_in_the_error_about_it() {
-    let kubernetes = refusing_kubernetes().await;
+    provider();
+    let (kubernetes, github) = (refusing_kubernetes().await, healthy_github().await);
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let bytes = format!("{:?}", PLAIN.as_bytes());
     for (what, user, said) in users(directory) {
-        set_up(directory, "https://127.0.0.1:1", &kubernetes.url);
+        set_up(directory, &github.url(), &kubernetes.url);
         let kubeconfig = directory.join("kubeconfig");
         let text = std::fs::read_to_string(&kubeconfig).unwrap();
         let with_user = text.replace("user: {}", &format!("user: {{{user}}}"));
