@@ -2,7 +2,7 @@
 //! calls; `resource/` decides which ones.
 
 pub mod aws;
-mod cause;
+pub(crate) mod cause;
 pub mod credential;
 pub mod github;
 pub mod helm;

@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     execute::StepResult,
     plan::{Action, Plan, Step},
+    secret::text::masked,
 };
 
 /// A plan: its changes.
@@ -188,8 +189,10 @@ fn row(text: &mut String, cells: &[String]) {
     line(text, &format!("| {} |", cells.join(" | ")));
 }
 
-/// Escapes text: no markup, no table and no link from another system.
+/// Escapes text: no markup, no table and no link from another system. Secrets are hidden before: an escaped `ghp_`, `://` or `=`
+/// is not recognized.
 fn plain(text: &str) -> String {
+    let text = &masked(text);
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -210,9 +213,9 @@ fn plain(text: &str) -> String {
     safe
 }
 
-/// A name as code, in an HTML element, since a code span cannot contain every text.
+/// A name or a value as code, in an HTML element, since a code span cannot contain every text. Secrets are hidden before.
 fn code(text: &str) -> String {
-    let inner: String = text
+    let inner: String = masked(text)
         .chars()
         .map(|it| match it {
             '&' => "&amp;".into(),
@@ -240,6 +243,7 @@ mod tests {
         diff::Difference,
         error::System,
         report::run::Requests,
+        secret::canaries,
     };
 
     fn step(action: Action) -> Step {
@@ -316,6 +320,19 @@ mod tests {
             text.contains("> caused by: \\# no heading\n>\n> hint: do it\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn no_secret_is_in_a_summary_since_its_text_is_escaped() {
+        for message in canaries::messages() {
+            // As `GITHUB_STEP_SUMMARY` gets it.
+            for written in [masked(&plain(&message)), masked(&code(&message))] {
+                let found = canaries::forms()
+                    .into_iter()
+                    .find(|it| written.contains(it));
+                assert_eq!(found, None, "{message}: {written}");
+            }
+        }
     }
 
     #[test]

@@ -31,10 +31,10 @@ static SIGNED_IN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\b((?:Bearer|bearer|BEARER|Basic|BASIC) )([A-Za-z0-9._~+/=-]{8,})").ok()
 });
 
-/// The header with the credential: it needs no digit to be recognized.
+/// The header with the credential: it needs no digit to be recognized. Go prints it as `map[Authorization:[Bearer x]]`.
 static AUTHORIZATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?i)(authorization\\?["']?\s*(?:=>|[:=]|\s)\s*\\?["']?(?:bearer|basic|token|apikey|digest|negotiate)\s+)([^\s"'`,;\\]+)"#,
+        r#"(?i)(authorization\\?["']?\s*(?:=>|[:=]|\s)\s*\[?\\?["']?(?:bearer|basic|token|apikey|digest|negotiate|remoteauth)\s+)([^\s"'`,;\\\]]+)"#,
     )
     .ok()
 });

@@ -25,13 +25,14 @@ static REFUSED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// All credentials with a known format; a private key up to the end of its block or of the text.
+/// All credentials with a known format; a private key up to the end of its block or of the text, also as a URL has it.
 pub(super) static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)
-          -----BEGIN[\ A-Z0-9]*PRIVATE\ KEY(?s:.*?)(?:-----END[\ A-Z0-9]*PRIVATE\ KEY(?:\ BLOCK)?-----|\z)
+          -----BEGIN(?:[\ +A-Z0-9]|%20)*PRIVATE(?:[\ +]|%20)KEY(?s:.*?)
+          (?:-----END(?:[\ +A-Z0-9]|%20)*PRIVATE(?:[\ +]|%20)KEY(?:(?:[\ +]|%20)BLOCK)?-----|\z)
         # GitHub; an App's token may be `ghs_ID_` and a JWT (github.blog, changelog of 2026-05-15).
-        | ghs_[0-9]+_eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}
+        | gh[pousr]_(?:[0-9]+_)?eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}
         | gh[pousr]_[A-Za-z0-9_]{4,}
         | github_pat_[A-Za-z0-9_]{4,}
         | \bv1\.[0-9a-f]{40}\b

@@ -98,6 +98,35 @@ fn an_installation_token_with_a_jwt_is_masked_to_its_end() {
         assert!(!shown.contains(part), "{shown}");
     }
     assert!(shown.starts_with("remote: ") && shown.ends_with(" is refused"));
+    let message = "remote: ghs_eyJhbGciOi.eyJpc3MiOi-x_y.c2ln-bmF0_dXJl is refused";
+    assert_eq!(masked(message), "remote: *** is refused");
+}
+
+/// The lines of its base64 are too short there to be known by themselves: `+` and `/` are escaped.
+#[test]
+fn a_private_key_in_a_url_is_masked() {
+    let key = "-----BEGIN RSA PRIVATE KEY-----%0AMIIE%2Bab%2F%0A";
+    for blank in ["%20", "+", " "] {
+        let key = key.replace(' ', blank);
+        assert_eq!(masked(&format!("sent {key}")), "sent ***");
+        let end = "-----END RSA PRIVATE KEY-----".replace(' ', blank);
+        assert_eq!(masked(&format!("sent {key}{end} here")), "sent *** here");
+    }
+}
+
+/// As `rustls-pki-types` prints a line of a PEM file that it cannot parse.
+#[test]
+fn a_secret_in_a_list_of_bytes_is_masked() {
+    let key = r"-----BEGIN EC PRIVATE KEY-----\nMIIE\n";
+    for secret in [key, "token ghp_abcdefghij0123456789", "password=hunter2"] {
+        let list = format!("{:?}", secret.as_bytes());
+        for list in [list.replace(", ", " "), list.replace(", ", ","), list] {
+            let shown = masked(&format!("illegal line: {list}, it says")).into_owned();
+            assert_eq!(shown, "illegal line: ***, it says");
+        }
+    }
+    let harmless = format!("ports [80, 443], bytes {:?}", b"actions-runner");
+    assert_eq!(masked(&harmless), harmless);
 }
 
 #[test]

@@ -63,13 +63,18 @@ static BESIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The value after a flag: `--password hunter2`.
+/// The value after a flag: `--password hunter2`, `"--password" "hunter2"`, `["--password", "hunter2"]`.
 static FLAGGED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"((?:^|[^A-Za-z0-9_])--?)([A-Za-z][A-Za-z0-9-]*)((?:[ \t]|\\\n)+|["'],[ \t]*["'])("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'`-][^\s"'`]*)"#,
+        r#"((?:^|[^A-Za-z0-9_])--?)([A-Za-z][A-Za-z0-9-]*)((?:[ \t]|\\\n)+|["'](?:,[ \t]*|[ \t]+)["'])("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'`-][^\s"'`]*)"#,
     )
     .ok()
 });
+
+/// The bytes of a text, as Rust prints them (`[45, 45, 66]`), and Go (`[45 45 66]`): libraries that report what they cannot parse
+/// do so.
+static BYTES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\[(?:[0-9]{1,3}(?:, ?| )){7,}[0-9]{1,3}\]").ok());
 
 /// Whether 40 hexadecimal digits are masked: old GitHub tokens have this format, and so do Git commits and certificate
 /// thumbprints.
@@ -127,6 +132,7 @@ fn mask(text: &str, manner: Manner) -> Cow<'_, str> {
     ]) {
         return without_runs(text, manner);
     }
+    let text = without_bytes(text, manner);
     let text = without_logins(text);
     let text = match masked_commands(&text) {
         Some(new) => Cow::Owned(new),
@@ -173,6 +179,19 @@ fn without_runs(text: Cow<'_, str>, manner: Manner) -> Cow<'_, str> {
     replaced(text, &RUNS, |found| {
         let run = &found[0];
         (is_secret_run(run) || (manner == Manner::Strict && is_old_token(run))).then(|| MASK.into())
+    })
+}
+
+/// Masks lists of bytes that are a text with a secret in it.
+fn without_bytes(text: Cow<'_, str>, manner: Manner) -> Cow<'_, str> {
+    replaced(text, &BYTES, |found| {
+        let numbers = found[0].trim_matches(['[', ']']).split([',', ' ']);
+        let bytes: Result<Vec<u8>, _> = numbers
+            .filter(|it| !it.is_empty())
+            .map(str::parse::<u8>)
+            .collect();
+        let inner = String::from_utf8_lossy(&bytes.ok()?).into_owned();
+        (mask(&inner, manner) != inner).then(|| MASK.into())
     })
 }
 
@@ -247,7 +266,7 @@ mod tests {
     #[test]
     fn the_expressions_are_well_formed() {
         for it in [
-            &ASSIGNED, &SPACED, &QUOTED, &NOTED, &ENCODED, &BESIDE, &FLAGGED,
+            &ASSIGNED, &SPACED, &QUOTED, &NOTED, &ENCODED, &BESIDE, &FLAGGED, &BYTES,
         ] {
             assert!(it.is_some());
         }

@@ -11,6 +11,7 @@ use crate::{
             auth::Login,
             cluster::{Caller, EksCluster},
         },
+        cause::innermost,
         kube::{Access, Kube},
         verify_cluster,
     },
@@ -222,6 +223,7 @@ pub(crate) fn authorities() -> Result<Option<Vec<u8>>> {
     match certificates {
         Ok(found) if found.is_empty() => Err(wrong("no certificate is in it".into())),
         Ok(_) => Ok(Some(text)),
-        Err(error) => Err(wrong(error.to_string())),
+        // Such a file may have a private key too.
+        Err(error) => Err(wrong(innermost(&error))),
     }
 }

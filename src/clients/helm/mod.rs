@@ -47,8 +47,10 @@ pub const REVISION: &str = "arcctl.dev/revision";
 /// The timeout of a helm process: an upgrade of either chart takes seconds, a chart download needs the network.
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Variables that would select another cluster, user or namespace for helm.
-const ELSEWHERE: [&str; 9] = [
+/// Variables that would select another cluster, user or namespace for helm; and the one with which it writes what it does, and
+/// where in its source, after the error that is quoted.
+const REMOVED: [&str; 10] = [
+    "HELM_DEBUG",
     "HELM_KUBEAPISERVER",
     "HELM_KUBEASGROUPS",
     "HELM_KUBEASUSER",
@@ -224,8 +226,7 @@ impl Helm {
         if let Some(file) = &self.registries {
             command.env("HELM_REGISTRY_CONFIG", file);
         }
-        // Remove variables that would select another cluster.
-        for name in ELSEWHERE
+        for name in REMOVED
             .into_iter()
             .chain(self.hidden.iter().map(String::as_str))
         {
@@ -319,6 +320,9 @@ mod tests {
         let said = helm.show_crds(&chart).await.unwrap();
         assert!(said.starts_with(registries.to_str().unwrap()), "{said}");
         assert!(said.contains("arcctl-helm-"), "{said}");
+        let command = helm.command(Path::new("helm"), &[], false);
+        let mut variables = command.as_std().get_envs();
+        assert!(variables.any(|it| it == (std::ffi::OsStr::new("HELM_DEBUG"), None)));
         // If the file does not exist, helm's own default is kept.
         let places = Places {
             registries: Some(directory.path().join("none")),

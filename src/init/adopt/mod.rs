@@ -17,7 +17,7 @@ use std::path::Path;
 
 use found::Installation;
 use profile::{Adopted, adopted};
-use reasons::{Explained, comments, explained};
+use reasons::{Explained, comments, explained, one_line};
 
 use super::{
     Request,
@@ -187,7 +187,7 @@ fn lines(found: &Installation, adopted: &Adopted) -> Vec<Line> {
 fn words(place: &Place) -> String {
     match place {
         Place::Eks { name, region } => format!("EKS cluster {name} in {region}"),
-        Place::Context(name) => format!("the cluster of context {name}"),
+        Place::Context(name) => format!("the cluster of context {}", one_line(name)),
     }
 }
 

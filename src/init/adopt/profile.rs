@@ -244,7 +244,7 @@ fn without_secrets(map: &mut Map<String, Value>, object: &str, path: &str, gaps:
     });
 }
 
-/// The same for the variables and the passed-through fields of a pool.
+/// The same for the variables, the passed-through fields, the labels and the annotations of a pool.
 fn pool_without_secrets(pool: &mut Map<String, Value>, object: &str, gaps: &mut Vec<Gap>) {
     if let Some(Value::Object(template)) = pool.get_mut("template") {
         without_secrets(template, object, "spec.template.spec", gaps);
@@ -266,6 +266,24 @@ fn pool_without_secrets(pool: &mut Map<String, Value>, object: &str, gaps: &mut 
         });
         if variables.is_empty() {
             pool.remove("env");
+        }
+    }
+    for (key, path) in [
+        ("metadata", "metadata"),
+        ("podMetadata", "spec.template.metadata"),
+    ] {
+        let Some(Value::Object(parts)) = pool.get_mut(key) else {
+            continue;
+        };
+        for (part, entries) in parts.iter_mut() {
+            if let Value::Object(entries) = entries {
+                // Other tools keep the whole object in an annotation, with the environment of the runners.
+                without_secrets(entries, object, &format!("{path}.{part}"), gaps);
+            }
+        }
+        parts.retain(|_, it| *it != json!({}));
+        if parts.is_empty() {
+            pool.remove(key);
         }
     }
 }

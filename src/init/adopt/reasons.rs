@@ -169,7 +169,7 @@ pub(crate) fn comments(all: &[Explained]) -> String {
 }
 
 /// Text of others in a comment: one line.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -199,19 +199,32 @@ fn no_secret_is_written() {
     );
     found.controller.values["githubWebhookServer"] =
         json!({"secret": {"github_webhook_secret_token": "0123456789abcdef"}});
+    let live = &mut found.deployments[0];
+    live["metadata"]["annotations"] = json!({"team": "a", "deploy-token": secret});
+    live["spec"]["template"]["metadata"] =
+        json!({"annotations": {"note": format!("use {secret}")}});
     let (profile, gaps, text) = profile(&found);
     assert!(
         !text.contains(secret) && !text.contains("0123456789abcdef"),
         "{text}"
     );
     assert_eq!(profile.pools[0].env.len(), 1);
+    assert_eq!(profile.pools[0].metadata.annotations.len(), 1);
     let paths: Vec<&str> = gaps.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(
         paths,
         [
             "values.githubWebhookServer",
             "spec.template.spec.dockerEnv",
-            "spec.template.spec.env"
+            "spec.template.spec.env",
+            "metadata.annotations.deploy-token",
+            "spec.template.metadata.annotations.note",
         ]
     );
+}
+
+#[test]
+fn the_name_of_a_context_stays_in_its_comment() {
+    let said = words(&Place::Context("a\ngithub: {url: x}\u{2028}b".into()));
+    assert_eq!(said, "the cluster of context a github: {url: x} b");
 }

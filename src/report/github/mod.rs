@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     profile::{Problem, Severity},
+    secret::text::masked,
     units::listed::and_more,
 };
 
@@ -138,13 +139,14 @@ fn command(annotation: &Annotation) -> String {
         Level::Error => "error",
         Level::Warning => "warning",
     };
-    let title = property(&annotation.title);
+    // Before `%`, `:` and line breaks are escaped: a secret is not recognized among them, nor if it is cut.
+    let title = property(&masked(&annotation.title));
     let place = annotation
         .place
         .as_ref()
         .map(|(file, line)| format!("file={},line={line},", property(file)))
         .unwrap_or_default();
-    let message = data(&cut(&annotation.message, MESSAGE));
+    let message = data(&cut(&masked(&annotation.message), MESSAGE));
     format!("::{word} {place}title={title}::{message}")
 }
 

@@ -1,7 +1,10 @@
 //! Tests of workflow commands, their limits, and text that must not become a command.
 
 use super::*;
-use crate::{error::System, secret::Secret};
+use crate::{
+    error::System,
+    secret::{Secret, canaries},
+};
 
 fn annotation(level: Level, message: &str) -> Annotation {
     Annotation {
@@ -27,6 +30,20 @@ fn what_would_end_a_command_or_a_property_is_escaped() {
         ]
     );
     assert_eq!(group("a\nb"), "::group::a%0Ab");
+}
+
+#[test]
+fn no_secret_is_in_an_annotation_since_its_text_is_escaped() {
+    let nested = format!("GET /?to=https%3A%2F%2Fx%3Ftoken%3D{}", canaries::PLAIN);
+    for message in canaries::messages().into_iter().chain([nested]) {
+        let titled = Annotation {
+            title: message.clone(),
+            ..annotation(Level::Error, &message)
+        };
+        let line = annotations(&[titled]).remove(0);
+        let found = canaries::forms().into_iter().find(|it| line.contains(it));
+        assert_eq!(found, None, "{message}: {line}");
+    }
 }
 
 #[test]

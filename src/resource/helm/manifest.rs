@@ -13,7 +13,8 @@ pub fn objects(text: &str, what: &str) -> Result<Vec<Value>> {
         let object: Value =
             serde_saphyr::from_str_with_options(&document, reading()).map_err(|error| {
                 Error::failed(System::Helm, format!("{what} is not YAML"))
-                    .cause(error)
+                    // The lines around the fault may be those of a Secret.
+                    .cause(error.without_snippet())
                     .hint("check the chart with `helm template`")
             })?;
         add(object, what, &mut objects)?;
@@ -99,6 +100,14 @@ mod tests {
             found[1],
             serde_json::json!({"kind": "ClusterRole", "metadata": {"name": "b"}})
         );
+    }
+
+    #[test]
+    fn no_line_is_quoted_of_what_is_not_yaml() {
+        let text =
+            "kind: Secret\nmetadata: {name: a}\nstringData:\n  admin: \"correct\" horse battery\n";
+        let error = objects(text, "the chart").unwrap_err();
+        assert!(!error.to_string().contains("horse"), "{error}");
     }
 
     #[test]

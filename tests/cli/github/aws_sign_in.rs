@@ -62,6 +62,12 @@ async fn a_bundle_of_authorities_takes_the_place_of_the_machines() {
         "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
     )
     .unwrap();
+    let begin = "-----BEGIN PRIVATE";
+    std::fs::write(
+        directory.join("key.pem"),
+        format!(r"{begin} KEY-----\nMIIE\n"),
+    )
+    .unwrap();
     let keys = [
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "key"),
@@ -74,6 +80,8 @@ async fn a_bundle_of_authorities_takes_the_place_of_the_machines() {
         ("missing.pem", 64, "missing.pem"),
         ("empty.pem", 64, "no certificate is in it"),
         ("broken.pem", 64, "broken.pem"),
+        // Not the parser's words: they have the bytes of the line.
+        ("key.pem", 64, "goes on after the name of the key"),
     ] {
         let path = directory.join(bundle).display().to_string();
         let variables = [&keys[..], &[("AWS_CA_BUNDLE", path.as_str())]].concat();

@@ -171,6 +171,71 @@ pub(super) async fn output(mut command: Command) -> Output {
         .unwrap()
 }
 
+/// A secret of a kubeconfig, in a form that nothing recognizes.
+const PLAIN: &str = "correct-CaNaRy-horse staple";
+
+/// What each user of a kubeconfig has wrong, its keys, and what is said of it.
+fn users(directory: &Path) -> Vec<(&'static str, String, &'static str)> {
+    let plugin = directory.join("sign-in");
+    let script = format!("#!/bin/sh\necho '{PLAIN}'\necho 'the session has ended' >&2\nexit 3\n");
+    std::fs::write(&plugin, script).unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let exec = format!(
+        "exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: {}, args: [--pin, \"{PLAIN}\"], env: [{{name: WHO, value: \"{PLAIN}\"}}]}}",
+        plugin.display()
+    );
+    let begin = "-----BEGIN RSA PRIVATE";
+    let key = STANDARD.encode(format!(r"{begin} KEY-----\n{PLAIN}\n"));
+    let begin = "-----BEGIN CERTIFICATE-----";
+    let certificate = STANDARD.encode(format!("{begin}\nMIIB\n-----END CERTIFICATE-----\n"));
+    vec![
+        (
+            "a key whose line breaks are written as \\n",
+            format!("client-certificate-data: {certificate}, client-key-data: {key}"),
+            "goes on after the name of the key",
+        ),
+        (
+            "a plugin that fails",
+            exec,
+            "(exit status: 3): the session has ended",
+        ),
+        (
+            "a value of another type",
+            format!("username: [], password: \"{PLAIN}\""),
+            "it is not a valid kubeconfig: what begins in line ",
+        ),
+    ]
+}
+
+/// The libraries' own messages have the key byte by byte, the plugin's arguments and stdout, and the lines of the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_credential_of_a_kubeconfig_is_in_the_error_about_it() {
+    provider();
+    let (kubernetes, github) = (refusing_kubernetes().await, healthy_github().await);
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let bytes = format!("{:?}", PLAIN.as_bytes());
+    for (what, user, said) in users(directory) {
+        set_up(directory, &github.url(), &kubernetes.url);
+        let kubeconfig = directory.join("kubeconfig");
+        let text = std::fs::read_to_string(&kubeconfig).unwrap();
+        let with_user = text.replace("user: {}", &format!("user: {{{user}}}"));
+        assert_ne!(text, with_user);
+        std::fs::write(&kubeconfig, with_user).unwrap();
+        for level in [&[][..], &["-vvv"], &["-o", "json"]] {
+            let arguments = [&["status"][..], level].concat();
+            let ended = output(program(directory, &arguments)).await;
+            let mut text = String::from_utf8_lossy(&ended.stdout).into_owned();
+            text.push_str(&String::from_utf8_lossy(&ended.stderr));
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(said), "{what}: {text}");
+            assert!(!text.contains("CaNaRy"), "{what}: {text}");
+            assert!(!text.contains("horse"), "{what}: {text}");
+            assert!(!text.contains(&bytes[1..30]), "{what}: {text}");
+        }
+    }
+}
+
 /// An API server that tells its version and refuses the rest.
 pub(super) async fn refusing_kubernetes() -> Canned {
     Canned::start(|_, head| {

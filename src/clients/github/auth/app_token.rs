@@ -8,13 +8,11 @@ use jiff::Timestamp;
 use rustls::{
     SignatureScheme,
     crypto::ring::sign::any_supported_type,
-    pki_types::{
-        PrivateKeyDer,
-        pem::{self, PemObject},
-    },
+    pki_types::{PrivateKeyDer, pem::PemObject},
 };
 
 use crate::{
+    clients::cause::fault_of_pem,
     error::{Error, ErrorKind, Result, System},
     secret::Secret,
 };
@@ -36,7 +34,7 @@ pub(super) fn assertion(id: &str, private_key: &Secret, now: Timestamp) -> Resul
         .hint(hint)
     };
     let key = PrivateKeyDer::from_pem_slice(private_key.expose().as_bytes())
-        .map_err(|error| unusable(&in_words(&error)))?;
+        .map_err(|error| unusable(&fault_of_pem(&error)))?;
     let key = any_supported_type(&key).map_err(|error| unusable(&error))?;
     let signer = key
         .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
@@ -55,20 +53,4 @@ pub(super) fn assertion(id: &str, private_key: &Secret, now: Timestamp) -> Resul
         .sign(message.as_bytes())
         .map_err(|error| unusable(&error))?;
     Ok(Secret::trimmed(&format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))).0)
-}
-
-/// What is wrong with a PEM file. The parser's own words have a whole line of it in them, byte by byte: the whole key, where its
-/// line breaks are written.
-const fn in_words(error: &pem::Error) -> &'static str {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => {
-            "its last line, which begins with `-----END`, is missing"
-        }
-        pem::Error::IllegalSectionStart { .. } => {
-            "its first line, which begins with `-----BEGIN`, goes on after the name of the key"
-        }
-        pem::Error::Base64Decode(_) => "what is between its first and its last line is not base64",
-        pem::Error::NoItemsFound => "there is no private key in it",
-        _ => "it is no PEM file",
-    }
 }
