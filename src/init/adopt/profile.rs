@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    found::{Controller, Gap, Installation, place},
+    found::{Controller, Gap, Installation, place, scales},
     pool::pool,
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(crate) fn adopted(
         let of: Vec<&Value> = found
             .autoscalers
             .iter()
-            .filter(|it| place(it).0 == namespace && it["spec"]["scaleTargetRef"]["name"] == name)
+            .filter(|it| scales(it, deployment))
             .collect();
         let mut pool = pool(deployment, &of, zone);
         other_scope(deployment, &answers, &mut pool.value);
@@ -77,6 +77,7 @@ pub(crate) fn adopted(
     for account in &found.accounts {
         role(account, &mut gaps);
     }
+    gaps.extend(found.sets.iter().map(left_out));
     Adopted {
         value,
         gaps,
@@ -189,11 +190,7 @@ fn controller(found: &Controller, gaps: &mut Vec<Gap>) -> Value {
     if let Some(docker) = docker {
         controller.insert("dockerImage".into(), docker.into());
     }
-    if values["scope"]["singleNamespace"] == true {
-        let watched = values["scope"]["watchNamespace"]
-            .as_str()
-            .filter(|it| !it.is_empty());
-        let watched = watched.unwrap_or(&found.namespace);
+    if let Some(watched) = found.watched() {
         controller.insert("watchNamespace".into(), watched.into());
     }
     let left = passed_values(found, gaps);
@@ -294,6 +291,16 @@ fn labels(pool: &mut Map<String, Value>, object: &str, gaps: &mut Vec<Gap>) {
         }
         !wrong
     });
+}
+
+/// A `RunnerSet` stays as it is.
+fn left_out(set: &Value) -> Gap {
+    let (namespace, name) = place(set);
+    Gap {
+        object: format!("runner-set/{namespace}/{name}"),
+        path: String::new(),
+        why: "a profile has no RunnerSets: it stays as it is, with its autoscaler, and the controller that arcctl takes over keeps serving it; to have it managed, make a pool with its labels and delete it once no job uses it".into(),
+    }
 }
 
 /// The role of a `ServiceAccount`: the account is used as it is.

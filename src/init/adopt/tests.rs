@@ -215,3 +215,48 @@ fn no_secret_is_written() {
         ]
     );
 }
+
+#[test]
+fn a_controller_of_one_namespace_watches_that_of_its_release_unless_another_is_named() {
+    let mut controller = installation(deployment(&json!({})), Value::Null).controller;
+    assert_eq!(controller.watched(), None);
+    controller.values["scope"] = json!({"singleNamespace": true, "watchNamespace": ""});
+    assert_eq!(controller.watched(), Some("actions-runner-system"));
+    controller.values["scope"]["watchNamespace"] = json!("actions-runner");
+    assert_eq!(controller.watched(), Some("actions-runner"));
+    controller.values["scope"]["singleNamespace"] = json!(false);
+    assert_eq!(controller.watched(), None);
+}
+
+#[test]
+fn a_runner_set_is_left_out_with_its_autoscaler() {
+    let mut autoscaler = scaled(json!({"minReplicas": 5, "maxReplicas": 9}));
+    autoscaler["spec"]["scaleTargetRef"]["kind"] = json!("RunnerSet");
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let mut found = installation(own, autoscaler);
+    found.sets = vec![json!({"metadata": {"name": "basic", "namespace": "actions-runner"}})];
+    let (profile, gaps, text) = profile(&found);
+    let pool = &profile.pools[0];
+    assert_eq!((pool.min, pool.max), (2, 2), "{text}");
+    let objects: Vec<&str> = gaps.iter().map(|it| it.object.as_str()).collect();
+    assert_eq!(objects, ["runner-set/actions-runner/basic"]);
+}
+
+#[test]
+fn a_trigger_that_works_no_more_is_told() {
+    let autoscaler = scaled(json!({
+        "minReplicas": 1, "maxReplicas": 4,
+        "scaleUpTriggers": [
+            {"githubEvent": {"push": {}}, "amount": 1, "duration": "5m"},
+            {"githubEvent": {"workflowJob": {}}, "amount": 1, "duration": "30m"},
+        ],
+    }));
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let pool = pool::pool(&own, &[&autoscaler], None);
+    assert_eq!(
+        pool.value["scaling"]["triggers"],
+        json!([{"workflowJob": {}, "amount": 1, "duration": "30m"}])
+    );
+    let paths: Vec<&str> = pool.gaps.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["spec.scaleUpTriggers[0]"]);
+}
