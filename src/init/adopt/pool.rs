@@ -213,7 +213,7 @@ fn fields(
     ] {
         if let Some(value) = spec
             .remove(field)
-            .filter(|it| *it != json!([]) && !it.is_null())
+            .filter(|it| *it != json!([]) && *it != "" && !it.is_null())
         {
             pool.insert(key.into(), value);
         }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     found::{Controller, Gap, Installation, place, scales},
     pool::pool,
+    values::{default_image, pull_secrets, without_replaced},
 };
 use crate::{
     desired::{charts::controller::is_reserved, names},
@@ -57,6 +58,10 @@ pub(crate) fn adopted(
             json!({"certManager": place, "controller": place}),
         );
     }
+    let secrets = pull_secrets(&found.controller);
+    if !secrets.is_empty() {
+        value.insert("images".into(), json!({"pullSecrets": secrets}));
+    }
     let pools = found.deployments.iter().map(|deployment| {
         let (namespace, name) = place(deployment);
         let of: Vec<&Value> = found
@@ -67,6 +72,7 @@ pub(crate) fn adopted(
         let mut pool = pool(deployment, &of, zone);
         other_scope(deployment, &answers, &mut pool.value);
         let object = format!("runner-deployment/{namespace}/{name}");
+        default_image(&found.controller, &object, &mut pool.value, &mut pool.gaps);
         labels(&mut pool.value, &object, &mut pool.gaps);
         pool_without_secrets(&mut pool.value, &object, &mut pool.gaps);
         gaps.append(&mut pool.gaps);
@@ -205,12 +211,7 @@ fn passed_values(found: &Controller, gaps: &mut Vec<Gap>) -> Map<String, Value> 
     let values = &found.values;
     let mut left = values.as_object().cloned().unwrap_or_default();
     left.retain(|key, value| !OWN.contains(&key.as_str()) && !is_reserved(key) && !value.is_null());
-    if let Some(image) = left.get_mut("image").and_then(Value::as_object_mut) {
-        image.remove("dindSidecarRepositoryAndTag");
-        if image.is_empty() {
-            left.remove("image");
-        }
-    }
+    without_replaced(&mut left, found, gaps);
     for key in ["fullnameOverride", "nameOverride"] {
         if values[key].as_str().is_some_and(|it| !it.is_empty()) {
             gaps.push(Gap {

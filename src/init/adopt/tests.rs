@@ -260,3 +260,58 @@ fn a_trigger_that_works_no_more_is_told() {
     let paths: Vec<&str> = pool.gaps.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(paths, ["spec.scaleUpTriggers[0]"]);
 }
+
+/// `docs/quickstart.md` of actions/actions-runner-controller: no image, no labels, in the namespace of the current context. The API
+/// server returns an empty image.
+#[test]
+fn the_quickstart_of_the_controller_is_a_profile() {
+    let quickstart = json!({
+        "metadata": {"name": "example-runnerdeploy", "namespace": "default"},
+        "spec": {"replicas": 1, "template": {"spec": {"repository": "o/ci", "image": ""}}},
+    });
+    let mut found = installation(quickstart, Value::Null);
+    let image = |found: &Installation| profile(found).0.pools[0].image.clone();
+    assert_eq!(image(&found), "summerwind/actions-runner:latest");
+    found.controller.values["image"] = json!({"actionsRunnerRepositoryAndTag": "mirror/runner:v2"});
+    assert_eq!(image(&found), "mirror/runner:v2");
+    let containers = &mut found.controller.deployment["spec"]["template"]["spec"]["containers"];
+    containers[0]["args"] = json!(["--runner-image=mirror/runner:v3"]);
+    assert_eq!(image(&found), "mirror/runner:v3");
+    let paths: Vec<String> = profile(&found).1.into_iter().map(|it| it.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "values.image.actionsRunnerRepositoryAndTag",
+            "spec.template.spec.image"
+        ]
+    );
+}
+
+/// An error of a profile otherwise: arcctl sets these values itself.
+#[test]
+fn values_with_a_key_of_their_own_are_not_passed_through() {
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let mut found = installation(own, Value::Null);
+    found.controller.values = json!({
+        "image": {"actionsRunnerImagePullSecrets": ["registry"], "tag": "v0.27.6"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "metrics": {"serviceMonitor": true},
+        "githubUploadURL": "",
+    });
+    let (profile, gaps, text) = profile(&found);
+    assert_eq!(
+        json!(profile.controller.values),
+        json!({"image": {"tag": "v0.27.6"}}),
+        "{text}"
+    );
+    assert_eq!(profile.images.unwrap().pull_secrets, ["registry"]);
+    let paths: Vec<&str> = gaps.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "values.image.actionsRunnerImagePullSecrets",
+            "values.imagePullSecrets",
+            "values.metrics.serviceMonitor"
+        ]
+    );
+}
