@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     found::{Controller, Gap, Installation, place, scales},
     pool::pool,
-    values::{default_image, pull_secrets, without_replaced},
+    values::{default_image, default_pull_secrets, pull_secrets, without_replaced},
 };
 use crate::{
     desired::{charts::controller::is_reserved, names},
@@ -73,6 +73,7 @@ pub(crate) fn adopted(
         other_scope(deployment, &answers, &mut pool.value);
         let object = format!("runner-deployment/{namespace}/{name}");
         default_image(&found.controller, &object, &mut pool.value, &mut pool.gaps);
+        default_pull_secrets(&found.controller, &mut pool.value);
         labels(&mut pool.value, &object, &mut pool.gaps);
         pool_without_secrets(&mut pool.value, &object, &mut pool.gaps);
         gaps.append(&mut pool.gaps);

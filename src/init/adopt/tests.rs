@@ -293,7 +293,7 @@ fn values_with_a_key_of_their_own_are_not_passed_through() {
     let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
     let mut found = installation(own, Value::Null);
     found.controller.values = json!({
-        "image": {"actionsRunnerImagePullSecrets": ["registry"], "tag": "v0.27.6"},
+        "image": {"actionsRunnerImagePullSecrets": ["runners"], "tag": "v0.27.6"},
         "imagePullSecrets": [{"name": "registry"}],
         "metrics": {"serviceMonitor": true},
         "githubUploadURL": "",
@@ -304,6 +304,7 @@ fn values_with_a_key_of_their_own_are_not_passed_through() {
         json!({"image": {"tag": "v0.27.6"}}),
         "{text}"
     );
+    assert_eq!(profile.pools[0].image_pull_secrets, ["runners"]);
     assert_eq!(profile.images.unwrap().pull_secrets, ["registry"]);
     let paths: Vec<&str> = gaps.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(

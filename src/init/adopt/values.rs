@@ -1,6 +1,6 @@
 //! Of the values that a controller was installed with, those that a profile has keys of its own for. Pure: no I/O.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::found::{Controller, Gap};
 
@@ -17,11 +17,11 @@ const REPLACED: [(&str, &str); 7] = [
     ),
     (
         "image.actionsRunnerImagePullSecrets",
-        "now `images.pullSecrets`: arcctl writes them into the runners' templates too",
+        "now the pools' `imagePullSecrets`",
     ),
     (
         "imagePullSecrets",
-        "now `images.pullSecrets`: arcctl writes them into the runners' templates too",
+        "now `images.pullSecrets`, which arcctl writes into the runners' templates too",
     ),
     ("githubUploadURL", "left out: it follows from `github.url`"),
     (
@@ -77,21 +77,33 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
-/// The pull secrets of the controller and of the runners, each once.
-pub(super) fn pull_secrets(found: &Controller) -> Vec<String> {
-    let values = &found.values;
-    let lists = [
-        &values["imagePullSecrets"],
-        &values["image"]["actionsRunnerImagePullSecrets"],
-    ];
-    let all = lists.into_iter().filter_map(Value::as_array).flatten();
-    let mut names: Vec<String> = all
-        .filter_map(|it| it.as_str().or_else(|| it["name"].as_str()))
-        .map(str::to_owned)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+/// The names in a list of pull secrets.
+fn secrets(list: &Value) -> Vec<Value> {
+    let all = list.as_array().into_iter().flatten();
+    all.filter_map(|it| it.as_str().or_else(|| it["name"].as_str()))
+        .map(Value::from)
+        .collect()
+}
+
+/// The pull secrets of the controller's own pods.
+pub(super) fn pull_secrets(found: &Controller) -> Vec<Value> {
+    secrets(&found.values["imagePullSecrets"])
+}
+
+/// Gives a pool the pull secrets that the controller gives every runner.
+pub(super) fn default_pull_secrets(found: &Controller, pool: &mut Map<String, Value>) {
+    let given = secrets(&found.values["image"]["actionsRunnerImagePullSecrets"]);
+    if given.is_empty() {
+        return;
+    }
+    let own = pool.entry("imagePullSecrets").or_insert_with(|| json!([]));
+    if let Some(own) = own.as_array_mut() {
+        for secret in given {
+            if !own.contains(&secret) {
+                own.push(secret);
+            }
+        }
+    }
 }
 
 /// Gives a pool without an image the one that the controller starts its runners with.
