@@ -134,9 +134,11 @@ const SERIES: &[(&str, &str, &str, f64)] = &[
     ),
     (LISTENER, "gha_assigned_jobs", SET, 1.0),
     (LISTENER, "gha_running_jobs", SET, 1.0),
-    (LISTENER, "gha_registered_runners", SET, 3.0),
+    // What GitHub counted when it sent the last message, that a job has begun: the runner that replaces the busy one came after
+    // that, and while nothing happens no message follows (actions-runner-controller#3546, #3787, #4013).
+    (LISTENER, "gha_registered_runners", SET, 2.0),
     (LISTENER, "gha_busy_runners", SET, 1.0),
-    (LISTENER, "gha_idle_runners", SET, 2.0),
+    (LISTENER, "gha_idle_runners", SET, 1.0),
     (LISTENER, "gha_desired_runners", SET, 3.0),
     (LISTENER, "gha_min_runners", SET, 2.0),
     (LISTENER, "gha_max_runners", SET, 20.0),

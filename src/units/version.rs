@@ -13,6 +13,25 @@ pub fn triple(text: &str) -> (u64, u64, u64) {
     (next(), next(), next())
 }
 
+/// The length of what helm-controller appends: the first digits of a digest.
+const DIGEST_DIGITS: usize = 12;
+
+/// The version of a chart as it was published. Flux installs a chart of an `OCIRepository` as `0.14.2+0123456789ab`: it appends the
+/// digest of the artifact (fluxcd/helm-controller, `mutateChartWithSourceRevision`).
+pub fn published(version: &str) -> &str {
+    match version.split_once('+') {
+        Some((published, digest))
+            if digest.len() == DIGEST_DIGITS
+                && digest
+                    .bytes()
+                    .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')) =>
+        {
+            published
+        }
+        _ => version,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +42,19 @@ mod tests {
         assert!(triple("0.23.3") < triple("0.23.5"));
         assert_eq!(triple("1.21.1-beta.1"), (1, 21, 1));
         assert!(triple("main") > triple("9.9.9"));
+    }
+
+    #[test]
+    fn only_a_digest_is_no_part_of_a_version() {
+        assert_eq!(published("0.14.2+0123456789ab"), "0.14.2");
+        assert_eq!(published("v1.21.1+0123456789ab"), "v1.21.1");
+        for version in [
+            "0.14.2",
+            "1.2.3+up4.5.6",
+            "1.2.3-rc.1",
+            "1.2.3+0123456789AB",
+        ] {
+            assert_eq!(published(version), version);
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     desired::{names, pool::runner_version},
     profile::{Pool, Profile},
     templates,
-    units::runner::jobs_end_by_table,
+    units::{runner::jobs_end_by_table, version},
 };
 
 /// The label of the controller's metrics with the name of the autoscaler, which is the pool's.
@@ -23,6 +23,12 @@ const SET: &str = "name";
 
 /// The end of a pool's dated schedule.
 const ENDS: &str = "arcctl:schedule_ends:timestamp_seconds";
+
+/// The alert about runners whose pods do not run.
+const NOT_ONLINE: &str = "ArcctlScaleSetRunnersNotOnline";
+
+/// Since then a runner counts as running only while it has a job, so that no metric has the idle ones (reference: scale-sets.md 1).
+const RUNNING_WITH_A_JOB_SINCE: (u64, u64, u64) = (0, 15, 0);
 
 /// Until about when GitHub gives jobs to the runner in a pool's image.
 const RUNNER_ENDS: &str = "arcctl:runner_jobs_end:timestamp_seconds";
@@ -92,7 +98,7 @@ fn deployment_alerts(profile: &Profile) -> Vec<Value> {
 /// The alerts of `templates/monitoring/scale-set-alerts.yaml`.
 fn scale_set_alerts(profile: &Profile) -> Vec<Value> {
     let sets = &profile.scale_sets;
-    templates::SCALE_SET_ALERTS.items(&[
+    let mut alerts = templates::SCALE_SET_ALERTS.items(&[
         ("PROFILE", json!(profile.name)),
         ("NAMESPACE", json!(sets.namespace)),
         ("NAMESPACES", json!(namespaces(profile.scale_set_pools()))),
@@ -100,5 +106,9 @@ fn scale_set_alerts(profile: &Profile) -> Vec<Value> {
         // The chart names the Lease after the Deployment (reference: scale-sets.md 2.2).
         ("LEASE", json!(sets.full_name())),
         ("CRON_JOB", json!(names::schedule_name(&profile.name))),
-    ])
+    ]);
+    if version::triple(&sets.chart_version) >= RUNNING_WITH_A_JOB_SINCE {
+        alerts.retain(|it| it["alert"] != NOT_ONLINE);
+    }
+    alerts
 }

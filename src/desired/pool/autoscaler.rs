@@ -67,12 +67,15 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
     }))
 }
 
-/// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created.
+/// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created. A `RunnerSet` may have the same name.
 pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
     facts
         .rivals
         .iter()
-        .filter(|it| it["spec"]["scaleTargetRef"]["name"] == pool.name)
+        .filter(|it| {
+            let target = &it["spec"]["scaleTargetRef"];
+            target["name"] == pool.name && target["kind"] != "RunnerSet"
+        })
         .map(|manifest| Desired {
             id: names::object_id(manifest),
             phase: Phase::Runners,

@@ -240,6 +240,24 @@ fn pod_monitors_select_the_controller_and_the_listeners_of_the_pools() {
     assert_eq!(sets["values"], json!(["linux"]), "not the other mode's");
 }
 
+/// A listener's numbers of runners are those of GitHub's last message, which may be hours old.
+#[test]
+fn no_alert_uses_what_a_listener_knows_of_runners() {
+    let rules = |version: &str| {
+        let mut changes = with_scale_set(true, &json!({}));
+        changes["scaleSets"]["chartVersion"] = json!(version);
+        let all = objects(&changes, Some(true));
+        let rules = all[all.len() - 2]["spec"]["groups"][0]["rules"].to_string();
+        for old in ["gha_idle_", "gha_busy_", "gha_registered_"] {
+            assert!(!rules.contains(old), "{rules}");
+        }
+        rules
+    };
+    assert!(rules("0.14.2").contains("gha_controller_running_ephemeral_runners"));
+    // Since 0.15 that metric has only the runners with a job.
+    assert!(!rules("0.15.1").contains("gha_controller_running_ephemeral_runners"));
+}
+
 #[test]
 fn each_mode_has_its_own_rules_and_panels_and_no_more() {
     let of = |changes: &Value| {

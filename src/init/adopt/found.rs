@@ -11,6 +11,8 @@ pub(crate) struct Installation {
     pub deployments: Vec<Value>,
     /// The `HorizontalRunnerAutoscalers`.
     pub autoscalers: Vec<Value>,
+    /// The `RunnerSets`, which a profile does not have.
+    pub(crate) sets: Vec<Value>,
     /// The `ServiceAccounts` of the runners.
     pub accounts: Vec<Value>,
     /// The names of the keys in the controller's Secret; their values are not read into this program's memory any further.
@@ -33,6 +35,16 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
+    /// The only namespace that it watches; the chart takes the release's where its values name none.
+    pub(crate) fn watched(&self) -> Option<&str> {
+        let scope = &self.values["scope"];
+        if scope["singleNamespace"] != true {
+            return None;
+        }
+        let named = scope["watchNamespace"].as_str();
+        Some(named.filter(|it| !it.is_empty()).unwrap_or(&self.namespace))
+    }
+
     /// The value of an argument of the manager: `--sync-period=1m`.
     pub(crate) fn argument(&self, name: &str) -> Option<&str> {
         let containers = self.deployment["spec"]["template"]["spec"]["containers"].as_array()?;
@@ -49,6 +61,13 @@ impl Controller {
 pub(crate) fn place(object: &Value) -> (&str, &str) {
     let part = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
     (part("namespace"), part("name"))
+}
+
+/// Whether an autoscaler scales the `RunnerDeployment`, and not a `RunnerSet` of the same name.
+pub(crate) fn scales(autoscaler: &Value, deployment: &Value) -> bool {
+    let (namespace, name) = place(deployment);
+    let target = &autoscaler["spec"]["scaleTargetRef"];
+    place(autoscaler).0 == namespace && target["name"] == name && target["kind"] != "RunnerSet"
 }
 
 /// What the profile does not say of the installation, and why.

@@ -10,6 +10,7 @@ mod read;
 pub(crate) mod reasons;
 #[cfg(test)]
 mod tests;
+mod values;
 mod windows;
 mod yaml;
 

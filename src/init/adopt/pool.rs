@@ -52,7 +52,25 @@ pub(crate) fn pool(deployment: &Value, autoscalers: &[&Value], zone: Option<&str
     }
     let replicas = &deployment["spec"]["replicas"];
     scale(replicas, autoscalers, zone, &mut value, &mut gaps);
+    other_triggers(autoscalers, &mut gaps);
     Pool { value, gaps }
+}
+
+/// Triggers by other events than jobs, which no key has.
+fn other_triggers(autoscalers: &[&Value], gaps: &mut Vec<Gap>) {
+    for autoscaler in autoscalers {
+        let (namespace, name) = place(autoscaler);
+        let triggers = autoscaler["spec"]["scaleUpTriggers"].as_array();
+        for (index, one) in triggers.into_iter().flatten().enumerate() {
+            if trigger(one).is_none() {
+                gaps.push(Gap {
+                    object: format!("horizontal-runner-autoscaler/{namespace}/{name}"),
+                    path: format!("spec.scaleUpTriggers[{index}]"),
+                    why: "left out: since 0.27 the controller adds runners only for `workflowJob`; without another trigger or metric the pool stays at `min`".into(),
+                });
+            }
+        }
+    }
 }
 
 /// The labels and annotations that somebody gave an object.
@@ -195,7 +213,7 @@ fn fields(
     ] {
         if let Some(value) = spec
             .remove(field)
-            .filter(|it| *it != json!([]) && !it.is_null())
+            .filter(|it| *it != json!([]) && *it != "" && !it.is_null())
         {
             pool.insert(key.into(), value);
         }

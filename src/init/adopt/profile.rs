@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    found::{Controller, Gap, Installation, place},
+    found::{Controller, Gap, Installation, place, scales},
     pool::pool,
+    values::{default_image, default_pull_secrets, pull_secrets, without_replaced},
 };
 use crate::{
     desired::{charts::controller::is_reserved, names},
@@ -57,16 +58,22 @@ pub(crate) fn adopted(
             json!({"certManager": place, "controller": place}),
         );
     }
+    let secrets = pull_secrets(&found.controller);
+    if !secrets.is_empty() {
+        value.insert("images".into(), json!({"pullSecrets": secrets}));
+    }
     let pools = found.deployments.iter().map(|deployment| {
         let (namespace, name) = place(deployment);
         let of: Vec<&Value> = found
             .autoscalers
             .iter()
-            .filter(|it| place(it).0 == namespace && it["spec"]["scaleTargetRef"]["name"] == name)
+            .filter(|it| scales(it, deployment))
             .collect();
         let mut pool = pool(deployment, &of, zone);
         other_scope(deployment, &answers, &mut pool.value);
         let object = format!("runner-deployment/{namespace}/{name}");
+        default_image(&found.controller, &object, &mut pool.value, &mut pool.gaps);
+        default_pull_secrets(&found.controller, &mut pool.value);
         labels(&mut pool.value, &object, &mut pool.gaps);
         pool_without_secrets(&mut pool.value, &object, &mut pool.gaps);
         gaps.append(&mut pool.gaps);
@@ -77,6 +84,7 @@ pub(crate) fn adopted(
     for account in &found.accounts {
         role(account, &mut gaps);
     }
+    gaps.extend(found.sets.iter().map(left_out));
     Adopted {
         value,
         gaps,
@@ -189,11 +197,7 @@ fn controller(found: &Controller, gaps: &mut Vec<Gap>) -> Value {
     if let Some(docker) = docker {
         controller.insert("dockerImage".into(), docker.into());
     }
-    if values["scope"]["singleNamespace"] == true {
-        let watched = values["scope"]["watchNamespace"]
-            .as_str()
-            .filter(|it| !it.is_empty());
-        let watched = watched.unwrap_or(&found.namespace);
+    if let Some(watched) = found.watched() {
         controller.insert("watchNamespace".into(), watched.into());
     }
     let left = passed_values(found, gaps);
@@ -208,12 +212,7 @@ fn passed_values(found: &Controller, gaps: &mut Vec<Gap>) -> Map<String, Value> 
     let values = &found.values;
     let mut left = values.as_object().cloned().unwrap_or_default();
     left.retain(|key, value| !OWN.contains(&key.as_str()) && !is_reserved(key) && !value.is_null());
-    if let Some(image) = left.get_mut("image").and_then(Value::as_object_mut) {
-        image.remove("dindSidecarRepositoryAndTag");
-        if image.is_empty() {
-            left.remove("image");
-        }
-    }
+    without_replaced(&mut left, found, gaps);
     for key in ["fullnameOverride", "nameOverride"] {
         if values[key].as_str().is_some_and(|it| !it.is_empty()) {
             gaps.push(Gap {
@@ -312,6 +311,16 @@ fn labels(pool: &mut Map<String, Value>, object: &str, gaps: &mut Vec<Gap>) {
         }
         !wrong
     });
+}
+
+/// A `RunnerSet` stays as it is.
+fn left_out(set: &Value) -> Gap {
+    let (namespace, name) = place(set);
+    Gap {
+        object: format!("runner-set/{namespace}/{name}"),
+        path: String::new(),
+        why: "a profile has no RunnerSets: it stays as it is, with its autoscaler, and the controller that arcctl takes over keeps serving it; to have it managed, make a pool with its labels and delete it once no job uses it".into(),
+    }
 }
 
 /// The role of a `ServiceAccount`: the account is used as it is.

@@ -16,21 +16,18 @@ use crate::{
 pub(super) async fn installation(kube: &Kube, wanted: Option<&str>) -> Result<Installation> {
     let controller = controller(kube, wanted).await?;
     let list = |kind| objects(kube, kind);
-    let (deployments, autoscalers) =
-        tokio::try_join!(list("RunnerDeployment"), list("HorizontalRunnerAutoscaler"))?;
-    let watched = controller.values["scope"]["watchNamespace"].as_str();
-    let single = controller.values["scope"]["singleNamespace"] == true;
-    let watched = watched.filter(|it| single && !it.is_empty());
+    let (mut deployments, mut autoscalers, mut sets) = tokio::try_join!(
+        list("RunnerDeployment"),
+        list("HorizontalRunnerAutoscaler"),
+        list("RunnerSet")
+    )?;
     // Another controller's runners are not this installation's.
-    let is_watched = |it: &Value| watched.is_none_or(|watched| place(it).0 == watched);
-    let deployments: Vec<Value> = deployments.into_iter().filter(&is_watched).collect();
-    let autoscalers: Vec<Value> = autoscalers.into_iter().filter(&is_watched).collect();
+    let watched = controller.watched();
+    for found in [&mut deployments, &mut autoscalers, &mut sets] {
+        found.retain(|it| watched.is_none_or(|watched| place(it).0 == watched));
+    }
     if deployments.is_empty() {
-        return Err(Error::failed(
-            System::Kubernetes,
-            "there is no RunnerDeployment in this cluster",
-        )
-        .hint("`arcctl init` without --from-cluster asks questions and writes a profile"));
+        return Err(without_deployments(watched, sets.len()));
     }
     let accounts = accounts(kube, &deployments).await?;
     let secret = Target::namespaced(
@@ -46,8 +43,24 @@ pub(super) async fn installation(kube: &Kube, wanted: Option<&str>) -> Result<In
         controller,
         deployments,
         autoscalers,
+        sets,
         accounts,
     })
+}
+
+/// There is nothing that could become a pool; `sets` is the number of `RunnerSets`.
+fn without_deployments(watched: Option<&str>, sets: usize) -> Error {
+    let place = watched.map_or_else(
+        || "this cluster".to_owned(),
+        |it| format!("namespace `{it}`, the only one that the controller watches"),
+    );
+    let hint = "`arcctl init` without --from-cluster asks questions and writes a profile";
+    let hint = match sets {
+        0 => hint.to_owned(),
+        _ => format!("a RunnerSet ({sets} found) cannot be a pool of a profile; {hint}"),
+    };
+    let message = format!("there is no RunnerDeployment in {place}");
+    Error::failed(System::Kubernetes, message).hint(hint)
 }
 
 async fn objects(kube: &Kube, kind: &str) -> Result<Vec<Value>> {

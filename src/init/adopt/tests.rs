@@ -228,3 +228,104 @@ fn the_name_of_a_context_stays_in_its_comment() {
     let said = words(&Place::Context("a\ngithub: {url: x}\u{2028}b".into()));
     assert_eq!(said, "the cluster of context a github: {url: x} b");
 }
+
+#[test]
+fn a_controller_of_one_namespace_watches_that_of_its_release_unless_another_is_named() {
+    let mut controller = installation(deployment(&json!({})), Value::Null).controller;
+    assert_eq!(controller.watched(), None);
+    controller.values["scope"] = json!({"singleNamespace": true, "watchNamespace": ""});
+    assert_eq!(controller.watched(), Some("actions-runner-system"));
+    controller.values["scope"]["watchNamespace"] = json!("actions-runner");
+    assert_eq!(controller.watched(), Some("actions-runner"));
+    controller.values["scope"]["singleNamespace"] = json!(false);
+    assert_eq!(controller.watched(), None);
+}
+
+#[test]
+fn a_runner_set_is_left_out_with_its_autoscaler() {
+    let mut autoscaler = scaled(json!({"minReplicas": 5, "maxReplicas": 9}));
+    autoscaler["spec"]["scaleTargetRef"]["kind"] = json!("RunnerSet");
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let mut found = installation(own, autoscaler);
+    found.sets = vec![json!({"metadata": {"name": "basic", "namespace": "actions-runner"}})];
+    let (profile, gaps, text) = profile(&found);
+    let pool = &profile.pools[0];
+    assert_eq!((pool.min, pool.max), (2, 2), "{text}");
+    let objects: Vec<&str> = gaps.iter().map(|it| it.object.as_str()).collect();
+    assert_eq!(objects, ["runner-set/actions-runner/basic"]);
+}
+
+#[test]
+fn a_trigger_that_works_no_more_is_told() {
+    let autoscaler = scaled(json!({
+        "minReplicas": 1, "maxReplicas": 4,
+        "scaleUpTriggers": [
+            {"githubEvent": {"push": {}}, "amount": 1, "duration": "5m"},
+            {"githubEvent": {"workflowJob": {}}, "amount": 1, "duration": "30m"},
+        ],
+    }));
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let pool = pool::pool(&own, &[&autoscaler], None);
+    assert_eq!(
+        pool.value["scaling"]["triggers"],
+        json!([{"workflowJob": {}, "amount": 1, "duration": "30m"}])
+    );
+    let paths: Vec<&str> = pool.gaps.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["spec.scaleUpTriggers[0]"]);
+}
+
+/// `docs/quickstart.md` of actions/actions-runner-controller: no image, no labels, in the namespace of the current context. The API
+/// server returns an empty image.
+#[test]
+fn the_quickstart_of_the_controller_is_a_profile() {
+    let quickstart = json!({
+        "metadata": {"name": "example-runnerdeploy", "namespace": "default"},
+        "spec": {"replicas": 1, "template": {"spec": {"repository": "o/ci", "image": ""}}},
+    });
+    let mut found = installation(quickstart, Value::Null);
+    let image = |found: &Installation| profile(found).0.pools[0].image.clone();
+    assert_eq!(image(&found), "summerwind/actions-runner:latest");
+    found.controller.values["image"] = json!({"actionsRunnerRepositoryAndTag": "mirror/runner:v2"});
+    assert_eq!(image(&found), "mirror/runner:v2");
+    let containers = &mut found.controller.deployment["spec"]["template"]["spec"]["containers"];
+    containers[0]["args"] = json!(["--runner-image=mirror/runner:v3"]);
+    assert_eq!(image(&found), "mirror/runner:v3");
+    let paths: Vec<String> = profile(&found).1.into_iter().map(|it| it.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "values.image.actionsRunnerRepositoryAndTag",
+            "spec.template.spec.image"
+        ]
+    );
+}
+
+/// An error of a profile otherwise: arcctl sets these values itself.
+#[test]
+fn values_with_a_key_of_their_own_are_not_passed_through() {
+    let own = deployment(&json!({"dockerEnabled": false, "labels": ["linux"]}));
+    let mut found = installation(own, Value::Null);
+    found.controller.values = json!({
+        "image": {"actionsRunnerImagePullSecrets": ["runners"], "tag": "v0.27.6"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "metrics": {"serviceMonitor": true},
+        "githubUploadURL": "",
+    });
+    let (profile, gaps, text) = profile(&found);
+    assert_eq!(
+        json!(profile.controller.values),
+        json!({"image": {"tag": "v0.27.6"}}),
+        "{text}"
+    );
+    assert_eq!(profile.pools[0].image_pull_secrets, ["runners"]);
+    assert_eq!(profile.images.unwrap().pull_secrets, ["registry"]);
+    let paths: Vec<&str> = gaps.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "values.image.actionsRunnerImagePullSecrets",
+            "values.imagePullSecrets",
+            "values.metrics.serviceMonitor"
+        ]
+    );
+}

@@ -8,7 +8,10 @@ use std::{collections::BTreeSet, io::Read};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{clients::helm::REVISION, desired::names, resource::observed::Ownership};
+use crate::{
+    clients::helm::REVISION, desired::names, resource::observed::Ownership,
+    units::version::published,
+};
 
 /// A safe maximum: the Secret has at most 1 MiB, and text compresses to a tenth.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -146,7 +149,7 @@ fn record(secret: &Value) -> Result<ReleaseRecord, String> {
             .and_then(|it| it.parse().ok()),
         profile: labels[names::PROFILE_LABEL].as_str().map(str::to_owned),
         chart: text(&release["chart"]["metadata"]["name"]),
-        chart_version: text(&release["chart"]["metadata"]["version"]),
+        chart_version: published(&text(&release["chart"]["metadata"]["version"])).to_owned(),
         values: release["config"].clone(),
         manifest: text(&release["manifest"]),
         accepted: secret["metadata"]["annotations"][ACCEPTED]
@@ -180,9 +183,13 @@ pub(super) mod tests {
     }
 
     pub(in crate::resource) fn given(revision: &str, status: &str, values: &Value) -> Value {
+        of_version("1.2.3", revision, status, values)
+    }
+
+    fn of_version(version: &str, revision: &str, status: &str, values: &Value) -> Value {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let release =
-            json!({"chart": {"metadata": {"version": "1.2.3"}}, "config": values, "manifest": "x"});
+            json!({"chart": {"metadata": {"version": version}}, "config": values, "manifest": "x"});
         packed.write_all(release.to_string().as_bytes()).unwrap();
         let data = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
         json!({
@@ -198,6 +205,13 @@ pub(super) mod tests {
             .unwrap();
         assert_eq!((found.revision, found.status.as_str()), (10, "deployed"));
         assert_eq!(found.values, json!({"a": 1}));
+    }
+
+    #[test]
+    fn a_chart_that_flux_took_from_a_registry_has_the_version_that_was_published() {
+        let secret = of_version("0.14.2+0123456789ab", "1", "deployed", &json!({}));
+        let found = newest(&[secret]).unwrap().unwrap();
+        assert_eq!(found.chart_version, "0.14.2");
     }
 
     #[test]

@@ -371,6 +371,56 @@ fn a_registry_is_named_as_each_tool_wants_it() {
     assert_eq!(source["chart"], "actions-runner-controller");
 }
 
+/// Of a profile with both modes, the chart sources of the Application of the controllers, by their charts.
+fn controllers_at_argo_cd() -> (String, BTreeMap<String, Value>) {
+    let path = "profiles/scale-sets.yaml";
+    let both = load(&text(path), path).unwrap().profile;
+    let all = documents(&rendered(&both, &options(Tool::ArgoCd)));
+    let spec = &all["applications/controller.yaml"]["spec"];
+    let home = spec["destination"]["namespace"].as_str().unwrap();
+    let sources = spec["sources"].as_array().unwrap().iter();
+    let charts = sources.filter(|it| it["chart"].is_string());
+    let charts = charts.map(|it| (it["chart"].as_str().unwrap().to_owned(), it["helm"].clone()));
+    (home.to_owned(), charts.collect())
+}
+
+/// An Application has one destination, and the controllers of both modes are in two namespaces.
+#[test]
+fn each_chart_goes_to_its_own_namespace_at_argo_cd() {
+    let (home, charts) = controllers_at_argo_cd();
+    let namespace = |chart: &str| {
+        let own = charts[chart]["namespace"].as_str();
+        own.unwrap_or(&home).to_owned()
+    };
+    assert_eq!(
+        namespace("actions-runner-controller"),
+        "actions-runner-system"
+    );
+    assert_eq!(namespace("gha-runner-scale-set-controller"), "arc-systems");
+}
+
+/// What has Argo CD's label and no owner is deleted by it: the controller must not copy the label to a listener.
+#[test]
+fn no_label_of_argo_cd_is_copied_to_a_listener() {
+    let (_, charts) = controllers_at_argo_cd();
+    let flags = &charts["gha-runner-scale-set-controller"]["valuesObject"]["flags"];
+    assert_eq!(
+        flags["excludeLabelPropagationPrefixes"],
+        json!(["argocd.argoproj.io/instance", "app.kubernetes.io/instance"])
+    );
+}
+
+/// An installation fails until somebody has made the Secrets: it must go on by itself then.
+#[test]
+fn flux_tries_an_installation_without_an_end() {
+    let all = documents(&rendered(&profile(&json!({})), &options(Tool::Flux)));
+    for name in ["cert-manager", "controller"] {
+        let spec = &all[&format!("{name}/helm-release.yaml")]["spec"];
+        assert_eq!(spec["install"]["remediation"]["retries"], -1);
+        assert_eq!(spec["upgrade"]["remediation"]["retries"], 5);
+    }
+}
+
 #[test]
 fn a_chart_at_a_path_is_refused() {
     let profile = profile(&json!({"charts": {"controller": "/charts/arc"}}));

@@ -47,7 +47,7 @@ const FAULTS: &[(&str, &[(&str, f64)])] = &[
     ("ArcctlScaleSetWithoutMetrics", &[]),
     (
         "ArcctlScaleSetRunnersNotOnline",
-        &[("gha_idle_runners", 0.0)],
+        &[("gha_controller_running_ephemeral_runners", 2.0)],
     ),
     (
         "ArcctlEphemeralRunnersFailed",

@@ -159,9 +159,9 @@ fn install(cluster: &Cluster, spec: &Value, url: &str) {
     ];
     let values = spec["values"].to_string();
     let mut said = String::new();
-    // Its webhook may not answer yet: helm-controller tries again too.
-    let retries = spec["install"]["remediation"]["retries"].as_u64().unwrap();
-    for _ in 0..=retries {
+    // Its webhook may not answer yet: helm-controller tries again too; a negative number has no end there, and one here.
+    let retries = spec["install"]["remediation"]["retries"].as_i64().unwrap();
+    for _ in 0..=u64::try_from(retries).unwrap_or(10) {
         match cluster.try_tool("helm", &arguments, Some(&values)) {
             Ok(_) => return,
             Err(error) => said = error,
@@ -214,9 +214,10 @@ pub(super) fn apply_argo_cd(cluster: &Cluster, folder: &Path, secret: &dyn Fn(&s
     }
 }
 
-/// What Argo CD makes of a chart.
+/// What Argo CD makes of a chart of an Application whose destination is `namespace`.
 fn rendered(cluster: &Cluster, source: &Value, namespace: &str) -> Vec<Value> {
     assert_eq!(source["helm"]["skipCrds"], true);
+    let of_the_release = source["helm"]["namespace"].as_str();
     let arguments = [
         "template",
         text(source, "/helm/releaseName"),
@@ -226,7 +227,7 @@ fn rendered(cluster: &Cluster, source: &Value, namespace: &str) -> Vec<Value> {
         "--version",
         text(source, "/targetRevision"),
         "-n",
-        namespace,
+        of_the_release.unwrap_or(namespace),
         "--skip-crds",
         "--no-hooks",
         "-f",

@@ -14,6 +14,9 @@ use crate::{
 /// The annotation with an Application's place in the order.
 const WAVE: &str = "argocd.argoproj.io/sync-wave";
 
+/// The label by which Argo CD before 3.0 finds its objects, unless it was set up otherwise.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
 /// The cluster that Argo CD runs in.
 const HERE: &str = "https://kubernetes.default.svc";
 
@@ -53,8 +56,9 @@ pub(super) fn root(
 }
 
 fn of_part(profile: &Profile, part: &Part, options: &Options) -> Value {
+    let home = part.releases.first().map(|it| it.namespace.as_str());
     let mut sources = Vec::new();
-    sources.extend(part.releases.iter().map(from_chart));
+    sources.extend(part.releases.iter().map(|it| from_chart(it, home)));
     if !part.manifests.is_empty() {
         sources.push(from_git(part.name, options));
     }
@@ -69,8 +73,8 @@ fn of_part(profile: &Profile, part: &Part, options: &Options) -> Value {
     if !ignored.is_empty() {
         made["spec"]["ignoreDifferences"] = ignored.into();
     }
-    if let Some(release) = part.releases.first() {
-        made["spec"]["destination"]["namespace"] = json!(release.namespace);
+    if let Some(home) = home {
+        made["spec"]["destination"]["namespace"] = json!(home);
     }
     made
 }
@@ -175,7 +179,8 @@ fn from_git(folder: &str, options: &Options) -> Value {
     })
 }
 
-fn from_chart(release: &HelmRelease) -> Value {
+/// A chart as a source of an Application whose charts go to the namespace `home`.
+fn from_chart(release: &HelmRelease, home: Option<&str>) -> Value {
     let Chart { name, version, .. } = &release.chart;
     // A registry is named without its scheme and without the chart.
     let repository = release.chart.oci_reference().map_or_else(
@@ -186,14 +191,33 @@ fn from_chart(release: &HelmRelease) -> Value {
             place.unwrap_or(it).to_owned()
         },
     );
-    json!({
+    let mut source = json!({
         "repoURL": repository,
         "chart": name,
         "targetRevision": version,
         "helm": {
             "releaseName": release.name,
             "skipCrds": true,
-            "valuesObject": release.values,
+            "valuesObject": values(release),
         },
-    })
+    });
+    if home.is_some_and(|it| it != release.namespace) {
+        // An Application has one destination; a source has a namespace of its own since Argo CD 2.13 (argo-cd#19328).
+        source["helm"]["namespace"] = json!(release.namespace);
+    }
+    source
+}
+
+/// The values of a chart. Where Argo CD finds its objects by their label, the controller of scale sets must not copy that label
+/// from an `AutoscalingRunnerSet` to the listener and its rights: these have no owner that Argo CD knows, so it would delete them
+/// (actions-runner-controller#3533, #4329).
+fn values(release: &HelmRelease) -> Value {
+    let mut values = release.values.clone();
+    let prefixes = values.pointer_mut("/flags/excludeLabelPropagationPrefixes");
+    if release.chart.name == names::SCALE_SET_CONTROLLER_CHART
+        && let Some(prefixes) = prefixes.and_then(Value::as_array_mut)
+    {
+        prefixes.push(json!(INSTANCE));
+    }
+    values
 }

@@ -150,7 +150,9 @@ fn release_objects(profile: &Profile, release: &HelmRelease, options: &Options) 
         "releaseName": release.name,
         "targetNamespace": release.namespace,
         "storageNamespace": release.namespace,
-        "install": {"crds": "Skip", "remediation": {"retries": 5}},
+        // Without an end: an installation fails until somebody has made the Secrets by hand, and after its last retry Flux tries
+        // it again only when told to (helm-controller, `ErrExceededMaxRetries`).
+        "install": {"crds": "Skip", "remediation": {"retries": -1}},
         "upgrade": {"crds": "Skip", "remediation": {"retries": 5}},
         "driftDetection": {"mode": "enabled"},
         "values": release.values,

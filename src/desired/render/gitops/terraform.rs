@@ -17,6 +17,10 @@ use crate::{
     profile::Profile,
 };
 
+/// The versions of the provider that take these blocks. Before 5.81 `aws_iam_openid_connect_provider` needs a `thumbprint_list`
+/// (terraform-provider-aws#37255); `aws_eks_pod_identity_association` came before.
+const PROVIDER: &str = ">= 5.81.0";
+
 /// The module; `None` for a profile that needs nothing at AWS.
 pub fn module(profile: &Profile, resources: &[Desired]) -> Option<Value> {
     let at_aws: Vec<&AwsResource> = resources
@@ -44,7 +48,7 @@ pub fn module(profile: &Profile, resources: &[Desired]) -> Option<Value> {
         profile.name
     );
     let region = profile.cluster.region.as_deref();
-    Some(with_variables(&written, ">= 5.0", region, &made.into()))
+    Some(with_variables(&written, PROVIDER, region, &made.into()))
 }
 
 /// A module with the blocks of `made`, by type and name, in which placeholders are variables; `version` is that of the
