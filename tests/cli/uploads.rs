@@ -67,7 +67,7 @@ impl World {
 #[test]
 fn amazon_ecr_says_created_of_each_piece_and_gets_them_all() {
     let world = World::start(Like::Ecr);
-    let blob = vec![7; 20_000_000];
+    let blob = vec![7_u8; 20_000_000];
     world.put(&world.repository("a"), &blob, None).unwrap();
     assert_eq!(world.registry.pushed(), (1, 0));
     assert_eq!(world.violations(), Vec::<String>::new());
@@ -80,9 +80,9 @@ fn a_registry_that_takes_only_short_pieces_gets_them() {
     // One that would be sent whole, and one in pieces.
     for length in [6_000_000, 20_000_000] {
         let repository = world.repository("a");
-        world.put(&repository, &vec![7; length], None).unwrap();
+        world.put(&repository, &vec![7_u8; length], None).unwrap();
         let requests = world.registry.requests();
-        world.put(&repository, &vec![8; length], None).unwrap();
+        world.put(&repository, &vec![8_u8; length], None).unwrap();
         // The second blob is sent in short pieces at once: its upload begins, and ends.
         let pieces = u64::try_from(length.div_ceil(4 << 20)).unwrap();
         assert_eq!(world.registry.requests() - requests, pieces + 2);

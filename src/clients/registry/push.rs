@@ -264,7 +264,7 @@ impl Repository<'_> {
             ),
             ..error
         }
-        .hint("the tag names other content there: make the tags of this repository mutable (ECR: `aws ecr put-image-tag-mutability`; Harbor: the tag immutability rules of the project), or push the bundle to another path")
+        .hint(format!("the tag names other content there: let it be overwritten (ECR: `aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability MUTABLE`; Harbor: the tag immutability rules of the project), or push the bundle to another path"))
     }
 
     /// The URL in `Location`, relative to the one that was called. The credential is sent to this registry only.
