@@ -118,6 +118,8 @@ templates! {
     INIT_CA_BUNDLE = "init/ca-bundle.yaml" ["FILE"];
     /// A mirror of the charts.
     INIT_CHARTS = "init/charts.yaml" ["PLACE"];
+    /// The port of cert-manager's webhook on Fargate.
+    INIT_FARGATE = "init/fargate.yaml" [];
     /// The role of the jobs.
     INIT_ROLE = "init/role.yaml" ["ROLE", "ACCOUNT"];
     /// Nodes of a known instance type.

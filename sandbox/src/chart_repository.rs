@@ -108,6 +108,8 @@ struct Shared {
     requests: AtomicU64,
     /// The status every request is refused with; 0 is none.
     refusal: AtomicU16,
+    /// The status that requests for a provenance are refused with; 0 is none.
+    provenance_refusal: AtomicU16,
     /// What is served in the place of the files of the same names, and beside them.
     changed: Mutex<Files>,
 }
@@ -132,6 +134,7 @@ impl ChartRepository {
             files: files()?,
             requests: AtomicU64::new(0),
             refusal: AtomicU16::new(0),
+            provenance_refusal: AtomicU16::new(0),
             changed: Mutex::default(),
         });
         let server = listen(0, &shared).await?;
@@ -209,6 +212,13 @@ impl ChartRepository {
         let status = status.map_or(0, |status| status.as_u16());
         self.shared.refusal.store(status, Ordering::SeqCst);
     }
+
+    /// Refuses only the requests for a provenance with a status, until told otherwise.
+    pub fn refuse_provenance_with(&self, status: Option<StatusCode>) {
+        let status = status.map_or(0, |status| status.as_u16());
+        let refusal = &self.shared.provenance_refusal;
+        refusal.store(status, Ordering::SeqCst);
+    }
 }
 
 async fn listen(port: u16, shared: &Arc<Shared>) -> anyhow::Result<Server> {
@@ -222,8 +232,10 @@ async fn listen(port: u16, shared: &Arc<Shared>) -> anyhow::Result<Server> {
 
 fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Body> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
-    let refusal = StatusCode::from_u16(shared.refusal.load(Ordering::SeqCst)).ok();
+    let told = |refusal: &AtomicU16| StatusCode::from_u16(refusal.load(Ordering::SeqCst)).ok();
     let name = request.uri().path().trim_start_matches('/');
+    let of_provenance = || told(&shared.provenance_refusal).filter(|_| name.ends_with(".prov"));
+    let refusal = told(&shared.refusal).or_else(of_provenance);
     let (status, body) = match (refusal, shared.file(name)) {
         (Some(status), _) => (status, Bytes::new()),
         (None, Some(file)) => (StatusCode::OK, file),

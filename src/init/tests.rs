@@ -286,6 +286,28 @@ fn what_was_found_is_in_the_profile() {
 }
 
 #[test]
+fn on_fargate_the_webhook_of_cert_manager_is_not_at_the_port_of_the_kubelet() {
+    let facts = |fargate, groups| Facts {
+        cluster: Some(Ok(ClusterFacts {
+            nodes: Ok(Nodes { groups, fargate }),
+            ..new_cluster()
+        })),
+        ..facts()
+    };
+    let values = |facts: &Facts| {
+        let (answers, _) = answer_all(facts, &[(Key::Cluster, "context:c")]);
+        let profile = read(&answers, facts, &extras()).profile;
+        serde_json::Value::from(profile.cert_manager.values)
+    };
+    assert_eq!(
+        values(&facts(3, Vec::new())),
+        serde_json::json!({"webhook": {"securePort": 10260}})
+    );
+    let mixed = facts(3, vec![nodes("t3a.large", 2)]);
+    assert_eq!(values(&mixed), serde_json::json!({}));
+}
+
+#[test]
 fn names_are_made_of_the_scope() {
     for (scope, expected) in [
         ("enterprise:Doge_Company", "doge-company"),

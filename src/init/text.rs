@@ -2,13 +2,13 @@
 
 use super::{
     answers::{ANY, Answers, Key, NONE, Place},
-    facts::{Facts, NodeGroup, Taint},
+    facts::{ClusterFacts, Facts, NodeGroup, Taint},
 };
 use crate::{
     desired::pool::instance_type,
     profile::{Scope, TokenSource},
     templates::{
-        INIT_APP, INIT_CA_BUNDLE, INIT_CHARTS, INIT_CONTEXT, INIT_EKS, INIT_GROUP,
+        INIT_APP, INIT_CA_BUNDLE, INIT_CHARTS, INIT_CONTEXT, INIT_EKS, INIT_FARGATE, INIT_GROUP,
         INIT_INSTANCE_TYPE, INIT_NIGHTS, INIT_NODE_SELECTOR, INIT_PROFILE, INIT_ROLE, INIT_SCALING,
         INIT_SCOPE, INIT_SERVER, INIT_SIZE, INIT_TOKEN, INIT_TOKEN_OWNER, INIT_TOLERATIONS,
         INIT_WEEKENDS,
@@ -69,7 +69,7 @@ pub(crate) fn text(answers: &Answers, facts: &Facts, extras: &Extras) -> String 
         ("NAME", &scalar(&name(answers, extras))),
         ("CLUSTER", &cluster(answers)),
         ("GITHUB", &github(answers, facts)),
-        ("OTHERS", &others(answers, extras)),
+        ("OTHERS", &others(answers, facts, extras)),
         ("POOL", &scalar(&extras.pool)),
         ("IMAGE", &scalar(&extras.image)),
         ("LABELS", &scalar(label)),
@@ -161,10 +161,18 @@ fn named(source: &TokenSource) -> (&'static str, String) {
 }
 
 /// The sections between `github` and `pools`.
-fn others(answers: &Answers, extras: &Extras) -> String {
+fn others(answers: &Answers, facts: &Facts, extras: &Extras) -> String {
     let mut text = String::new();
     if let Some(place) = &extras.charts {
         text += &INIT_CHARTS.text(&[("PLACE", &scalar(place))]);
+    }
+    let cluster = facts.cluster.as_ref().and_then(|it| it.as_ref().ok());
+    let installs = |it: &&ClusterFacts| !matches!(it.cert_manager, Ok(Some(_)));
+    if cluster
+        .filter(installs)
+        .is_some_and(ClusterFacts::is_fargate_only)
+    {
+        text += &INIT_FARGATE.text(&[]);
     }
     let is_eks = matches!(answers.place(), Some(Place::Eks { .. }));
     let role = answers.whole(Key::Role).filter(|it| *it != NONE && is_eks);

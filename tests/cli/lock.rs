@@ -388,6 +388,29 @@ fn a_chart_that_must_be_signed_is_refused_without_and_with_a_wrong_signature() {
     assert_eq!(absent.status.code(), Some(65), "{absent:?}");
 }
 
+/// helm only warns, whatever the reason is why it gets no provenance.
+#[test]
+fn a_provenance_that_was_not_looked_for_is_not_a_missing_one() {
+    let world = World::start();
+    fs::write(world.directory.path().join("keys.gpg"), "").unwrap();
+    let refuse = |status| world.charts.refuse_provenance_with(Some(status));
+    refuse(StatusCode::SERVICE_UNAVAILABLE);
+    let unknown = world.lock(&["--keyring", "keys.gpg"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    let said = stderr(&unknown);
+    assert!(
+        said.contains("cannot find out whether chart") && said.contains("503"),
+        "{said}"
+    );
+    assert!(!world.directory.path().join("arcctl.lock").exists());
+    // As S3 says it of a file that is not there, to whoever may not list the bucket.
+    refuse(StatusCode::FORBIDDEN);
+    let missing = world.document(&["--keyring", "keys.gpg"], 0);
+    let charts = missing["charts"].as_array().unwrap();
+    let is_missing = |it: &Value| it["provenance"]["state"] == "missing";
+    assert!(charts.iter().all(is_missing), "{missing:#}");
+}
+
 #[test]
 fn an_image_whose_digest_would_not_get_into_the_pods_locks_nothing() {
     let world = World::start();

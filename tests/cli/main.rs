@@ -28,5 +28,6 @@ mod repository;
 mod schedule_oracle;
 mod signals;
 mod upgrade;
+mod uploads;
 mod version;
 mod ways;

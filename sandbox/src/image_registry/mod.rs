@@ -46,6 +46,18 @@ const ELSEWHERE: &str = "/elsewhere/";
 /// The path of the place that wants no login.
 const OPEN: &str = "/open";
 
+/// The registry whose ways of taking an upload a stand-in has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Like {
+    /// CNCF Distribution, as the specification has it.
+    #[default]
+    Distribution,
+    /// Amazon ECR: 201 for each piece, a `Range` that stays that of the first piece, and no short piece but the last.
+    Ecr,
+    /// GitHub's registry: no body over 4 MiB.
+    Ghcr,
+}
+
 /// What a stand-in starts with.
 pub struct Options {
     /// The tags by repository.
@@ -70,6 +82,8 @@ pub struct Options {
     pub writable: bool,
     /// Whether it redirects to another place for blobs, which wants no credential.
     pub redirects: bool,
+    /// The registry whose ways it has.
+    pub like: Like,
 }
 
 impl Default for Options {
@@ -86,14 +100,15 @@ impl Default for Options {
             anonymous: false,
             writable: false,
             redirects: false,
+            like: Like::default(),
         }
     }
 }
 
 #[derive(Default)]
 struct State {
-    /// The tokens that are out: for which repository, and for how many more requests.
-    tokens: BTreeMap<String, (Scope, u32)>,
+    /// The tokens that are out: for which repositories, and for how many more requests.
+    tokens: BTreeMap<String, (Vec<Scope>, u32)>,
     /// What was pushed.
     store: Store,
     /// How many requests are still answered.
@@ -145,9 +160,11 @@ pub struct ImageRegistry {
 impl ImageRegistry {
     /// Starts one on a free port of loopback.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let mut state = State::default();
+        state.store.like = options.like;
         let shared = Arc::new(Shared {
             options,
-            state: Mutex::default(),
+            state: Mutex::new(state),
         });
         let for_connections = Arc::clone(&shared);
         let server = Server::start(0, None, move |_| {
@@ -210,6 +227,16 @@ impl ImageRegistry {
     /// Takes only the half of the next pieces that are sent to it, and refuses them then.
     pub fn break_pieces(&self, pieces: u32) {
         self.shared.state().store.broken_pieces = pieces;
+    }
+
+    /// Refuses to have a tag name another manifest than before, until told otherwise.
+    pub fn keep_tags(&self, keeps: bool) {
+        self.shared.state().store.keeps_tags = keeps;
+    }
+
+    /// Refuses to take blobs from other repositories, until told otherwise.
+    pub fn refuse_mounts(&self, refuses: bool) {
+        self.shared.state().store.refuses_mounts = refuses;
     }
 
     /// How many bytes of blobs it has sent.
@@ -343,7 +370,7 @@ async fn answer(
         let (state, options) = (&mut state, &shared.options);
         return Ok(match request.method {
             Method::POST => token_for_identity(state, options, &request, &form(&body)),
-            _ => token(state, options, &request, &query),
+            _ => token(state, options, &request),
         });
     }
     if let Some(rest) = path.strip_prefix(ELSEWHERE) {
@@ -362,8 +389,11 @@ async fn answer(
         return Ok(redirect(&format!("{base}/{name}/manifests/{reference}")));
     }
     let writes = !matches!(request.method, Method::GET | Method::HEAD);
+    let mut wanted = vec![(name, writes)];
+    // A blob is taken from a repository that may be read (distribution/distribution, registry/handlers/app.go).
+    wanted.extend(query.get("from").map(|from| (from.as_str(), false)));
     if !shared.options.anonymous
-        && let Some(refused) = unauthorized(&mut state, &request, &host, (name, writes))
+        && let Some(refused) = unauthorized(&mut state, &request, &host, &wanted)
     {
         return Ok(refused);
     }
@@ -580,12 +610,7 @@ fn taken_apart(rest: &str) -> Option<(&str, What<'_>)> {
 }
 
 /// The token server: a password where one is wanted, and a token for one repository.
-fn token(
-    state: &mut State,
-    options: &Options,
-    request: &Parts,
-    query: &BTreeMap<String, String>,
-) -> Response<Body> {
+fn token(state: &mut State, options: &Options, request: &Parts) -> Response<Body> {
     let given = header(request, &AUTHORIZATION);
     let is = |(user, password): &(String, String)| {
         given == format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
@@ -605,7 +630,10 @@ fn token(
             .violations
             .insert("the token server was sent no password".into());
     }
-    given_out(issued(state, options, query, !is_stranger), "token")
+    let query = request.uri.query().unwrap_or_default().as_bytes();
+    let scopes = form_urlencoded::parse(query).filter(|(key, _)| key == "scope");
+    let scopes: Vec<String> = scopes.map(|(_, scope)| scope.into_owned()).collect();
+    given_out(issued(state, options, &scopes, !is_stranger), "token")
 }
 
 /// The token server where an identity token is posted to it (Docker's registry, "Authenticate with OAuth 2").
@@ -632,7 +660,8 @@ fn token_for_identity(
             "incorrect refresh token",
         );
     }
-    given_out(issued(state, options, form, true), "access_token")
+    let scopes: Vec<String> = given("scope").split(' ').map(str::to_owned).collect();
+    given_out(issued(state, options, &scopes, true), "access_token")
 }
 
 fn given_out(token: Option<String>, key: &str) -> Response<Body> {
@@ -642,38 +671,28 @@ fn given_out(token: Option<String>, key: &str) -> Response<Body> {
     }
 }
 
-/// A new token for the repository in `scope`, with which things are there or not; none for another scope.
-fn issued(
-    state: &mut State,
-    options: &Options,
-    query: &BTreeMap<String, String>,
-    sees: bool,
-) -> Option<String> {
-    let scope = query.get("scope").map(String::as_str).unwrap_or_default();
-    // Only the first of several: a mount asks for two.
-    let first = scope.split(' ').next().unwrap_or_default();
-    let asked = first.strip_prefix("repository:");
-    let asked = asked.and_then(|it| it.rsplit_once(':'));
-    let asked = asked.filter(|(_, actions)| ["pull", "pull,push"].contains(actions));
-    let Some((name, actions)) = asked else {
-        state.violations.insert(format!("the scope `{scope}`"));
+/// A new token for the repositories in `scopes`, with which things are there or not; none for other scopes. A query has a
+/// parameter for each (distribution/distribution, docs/content/spec/auth/token.md): servers do not take one apart.
+fn issued(state: &mut State, options: &Options, scopes: &[String], sees: bool) -> Option<String> {
+    let read: Option<Vec<Scope>> = scopes.iter().map(|it| scope_of(it, sees)).collect();
+    let Some(read) = read.filter(|it| !it.is_empty()) else {
+        state.violations.insert(format!("the scopes {scopes:?}"));
         return None;
     };
     let token = format!("token-{:016x}", rand::random::<u64>());
-    let scope = Scope {
-        sees,
-        ..scope_of(name, actions)
-    };
-    state.tokens.insert(token.clone(), (scope, options.uses));
+    state.tokens.insert(token.clone(), (read, options.uses));
     Some(token)
 }
 
-fn scope_of(name: &str, actions: &str) -> Scope {
-    Scope {
+/// A scope such as `repository:NAME:pull,push`.
+fn scope_of(text: &str, sees: bool) -> Option<Scope> {
+    let (name, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
+    let is_one = ["pull", "pull,push"].contains(&actions) && !name.contains(' ');
+    is_one.then(|| Scope {
         name: name.to_owned(),
         writes: actions.contains("push"),
-        sees: true,
-    }
+        sees,
+    })
 }
 
 /// The fields of a query or of a form.
@@ -681,12 +700,13 @@ fn form(text: &[u8]) -> BTreeMap<String, String> {
     form_urlencoded::parse(text).into_owned().collect()
 }
 
-/// 401 with a challenge, unless the request has a token for the repository; 404 for a token of somebody else.
+/// 401 with a challenge, unless the request has a token for the repositories, each to be written or only read; 404 for a token
+/// of somebody else.
 fn unauthorized(
     state: &mut State,
     request: &Parts,
     host: &str,
-    (name, writes): (&str, bool),
+    wanted: &[(&str, bool)],
 ) -> Option<Response<Body>> {
     let given = header(request, &AUTHORIZATION);
     if given.starts_with("Basic ") {
@@ -696,25 +716,34 @@ fn unauthorized(
     }
     let token = given.strip_prefix("Bearer ").unwrap_or_default();
     if let Some((of, left)) = state.tokens.get_mut(token)
-        && of.name == name
-        && (of.writes || !writes)
+        && wanted.iter().all(|it| allows(of, *it))
         && *left > 0
     {
         *left -= 1;
         let message = "repository name not known to registry";
-        return (!of.sees).then(|| not_found("NAME_UNKNOWN", message));
+        let sees = of.iter().all(|it| it.sees);
+        return (!sees).then(|| not_found("NAME_UNKNOWN", message));
     }
     let mut response = refusal(
         StatusCode::UNAUTHORIZED,
         "UNAUTHORIZED",
         "authentication required",
     );
-    let actions = if writes { "pull,push" } else { "pull" };
-    let challenge = format!(
-        "Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"repository:{name}:{actions}\""
-    );
+    let scopes = wanted.iter().map(|(name, writes)| {
+        let actions = if *writes { "pull,push" } else { "pull" };
+        format!("repository:{name}:{actions}")
+    });
+    let scopes = scopes.collect::<Vec<_>>().join(" ");
+    let challenge =
+        format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scopes}\"");
     set(&mut response, WWW_AUTHENTICATE.as_str(), &challenge);
     Some(response)
+}
+
+/// Whether one of the scopes is for a repository, to be written or only read.
+fn allows(scopes: &[Scope], (name, writes): (&str, bool)) -> bool {
+    let mut scopes = scopes.iter();
+    scopes.any(|it| it.name == name && (it.writes || !writes))
 }
 
 /// A page of tags in the order of their names, with a link to the next.

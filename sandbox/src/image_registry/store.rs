@@ -9,11 +9,26 @@ use http::{Method, Response, StatusCode};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-use super::{digest_of, header, refusal, set};
+use super::{Like, digest_of, header, refusal, set};
 use crate::listen::{Body, whole};
 
 /// What a blob is sent as.
 const OCTETS: &str = "application/octet-stream";
+
+/// The least length in bytes of a piece for Amazon ECR, but of the last one (docs.aws.amazon.com, `UploadLayerPart`).
+const LEAST_OF_ECR: usize = 5 << 20;
+
+/// The longest body in bytes that GitHub's registry takes.
+const MOST_OF_GHCR: usize = 4 << 20;
+
+/// An upload in progress.
+#[derive(Default)]
+struct Upload {
+    repository: String,
+    content: Vec<u8>,
+    /// The lengths of the pieces so far.
+    pieces: Vec<usize>,
+}
 
 /// The blobs and manifests that were pushed.
 #[derive(Default)]
@@ -23,8 +38,14 @@ pub(super) struct Store {
     blobs: BTreeSet<(String, String)>,
     /// By repository and tag or digest: the media type and the bytes.
     manifests: BTreeMap<(String, String), (String, Bytes)>,
-    /// The uploads in progress: the repository, and what came so far.
-    uploads: BTreeMap<String, (String, Vec<u8>)>,
+    /// The uploads in progress.
+    uploads: BTreeMap<String, Upload>,
+    /// The registry whose ways it has.
+    pub(super) like: Like,
+    /// Whether a tag stays with the manifest that it was pushed with.
+    pub(super) keeps_tags: bool,
+    /// Whether it takes no blob from another repository, and says so with an error.
+    pub(super) refuses_mounts: bool,
     /// How many of the next pieces are taken to a half and answered with an error.
     pub(super) broken_pieces: u32,
     /// How many blobs were sent, and how many taken from another repository.
@@ -97,7 +118,7 @@ impl Store {
     ) -> Response<Body> {
         match request.method {
             Method::POST if id.is_empty() => self.begin(name, query, body),
-            _ if self.uploads.get(id).is_none_or(|it| it.0 != name) => refusal(
+            _ if self.uploads.get(id).is_none_or(|it| it.repository != name) => refusal(
                 StatusCode::NOT_FOUND,
                 "BLOB_UPLOAD_UNKNOWN",
                 "blob upload unknown to registry",
@@ -118,6 +139,9 @@ impl Store {
             self.violation("an upload that begins with a body");
         }
         let mount = query.get("mount").zip(query.get("from"));
+        if mount.is_some() && self.refuses_mounts {
+            return refusal(StatusCode::FORBIDDEN, "DENIED", "access denied");
+        }
         if let Some((digest, from)) = mount
             && self.blob(from, digest).is_some()
         {
@@ -126,20 +150,30 @@ impl Store {
             return created(name, digest);
         }
         let id = format!("{:016x}", rand::random::<u64>());
-        self.uploads
-            .insert(id.clone(), (name.to_owned(), Vec::new()));
+        let upload = Upload {
+            repository: name.to_owned(),
+            ..Upload::default()
+        };
+        self.uploads.insert(id.clone(), upload);
         self.progress(name, &id, StatusCode::ACCEPTED)
     }
 
-    /// How far an upload is. As Docker's registry does it, nothing is `0-0` too.
+    /// How far an upload is. As Docker's registry does it, nothing is `0-0` too. ECR never tells more than the first piece
+    /// (aws/containers-roadmap#2831).
     fn progress(&self, name: &str, id: &str, status: StatusCode) -> Response<Body> {
-        let length = self.uploads.get(id).map_or(0, |it| it.1.len());
+        let upload = self.uploads.get(id);
+        let length = upload.map_or(0, |it| it.content.len());
+        let first = upload.and_then(|it| it.pieces.first().copied());
+        let told = match self.like {
+            Like::Ecr => first.unwrap_or_default(),
+            Like::Distribution | Like::Ghcr => length,
+        };
         let mut response = Response::new(whole(Bytes::new()));
         *response.status_mut() = status;
         // Relative, and with a state of its own in the query.
         let location = format!("/v2/{name}/blobs/uploads/{id}?_state={length}");
         set(&mut response, LOCATION.as_str(), &location);
-        let range = format!("0-{}", length.saturating_sub(1));
+        let range = format!("0-{}", told.saturating_sub(1));
         set(&mut response, RANGE.as_str(), &range);
         response
     }
@@ -159,7 +193,15 @@ impl Store {
         if from + body.len() != to + 1 {
             self.violation("a piece of a blob with another length than its range");
         }
-        let length = self.uploads.get(id).map_or(0, |it| it.1.len());
+        if self.is_too_long(body) {
+            return too_long();
+        }
+        let upload = self.uploads.get(id);
+        let is_short = |it: &Upload| it.pieces.iter().any(|it| *it < LEAST_OF_ECR);
+        if self.like == Like::Ecr && upload.is_some_and(is_short) {
+            self.violation("a piece of less than 5 MiB that is not the last");
+        }
+        let length = self.uploads.get(id).map_or(0, |it| it.content.len());
         if from != length {
             return refusal(
                 StatusCode::RANGE_NOT_SATISFIABLE,
@@ -174,13 +216,23 @@ impl Store {
         } else {
             body.clone()
         };
-        if let Some((_, content)) = self.uploads.get_mut(id) {
-            content.extend_from_slice(&taken);
+        if let Some(upload) = self.uploads.get_mut(id) {
+            upload.content.extend_from_slice(&taken);
+            upload.pieces.push(taken.len());
         }
         if is_broken {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN", "told to break");
         }
-        self.progress(name, id, StatusCode::ACCEPTED)
+        // ECR has made something already (dotnet/sdk, `DefaultBlobUploadOperations`).
+        let status = match self.like {
+            Like::Ecr => StatusCode::CREATED,
+            Like::Distribution | Like::Ghcr => StatusCode::ACCEPTED,
+        };
+        self.progress(name, id, status)
+    }
+
+    fn is_too_long(&self, body: &Bytes) -> bool {
+        self.like == Like::Ghcr && body.len() > MOST_OF_GHCR
     }
 
     fn end(
@@ -196,7 +248,11 @@ impl Store {
         if !query.contains_key("_state") {
             self.violation("the location of an upload was not used as it is");
         }
-        let mut content = self.uploads.remove(id).map_or_else(Vec::new, |it| it.1);
+        if self.is_too_long(body) {
+            return too_long();
+        }
+        let upload = self.uploads.remove(id);
+        let mut content = upload.map_or_else(Vec::new, |it| it.content);
         content.extend_from_slice(body);
         let digest = digest_of(&content);
         if query.get("digest") != Some(&digest) {
@@ -230,6 +286,14 @@ impl Store {
                 "provided digest did not match uploaded content",
             );
         }
+        let key = (name.to_owned(), reference.to_owned());
+        if self.keeps_tags && reference != digest && self.manifests.contains_key(&key) {
+            // As ECR says it, also of the same manifest (moby/buildkit#3776, aws/aws-sdk#750).
+            let message = format!(
+                "The image tag '{reference}' already exists in the '{name}' repository and cannot be overwritten because the repository is immutable."
+            );
+            return refusal(StatusCode::BAD_REQUEST, "TAG_INVALID", &message);
+        }
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return refusal(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", "no JSON");
         };
@@ -256,6 +320,17 @@ impl Store {
         self.tag(name, reference, &media_type, body);
         created(name, &digest)
     }
+}
+
+/// As GitHub's registry says it (ocx-sh/ocx#237).
+fn too_long() -> Response<Body> {
+    let message =
+        "the request body is too large and exceeds the maximum permissible limit of 4.00MiB";
+    refusal(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "REQUESTED_RANGE_NOT_SATISFIABLE",
+        message,
+    )
 }
 
 fn created(name: &str, digest: &str) -> Response<Body> {

@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Helm, arguments::pull_arguments, output::described};
+use super::{
+    Helm,
+    arguments::pull_arguments,
+    output::{described, unknown_provenance},
+};
 use crate::{
     desired::resource::Chart,
     error::{Error, Result, System},
@@ -81,13 +85,21 @@ impl Helm {
                 .hint("check that the directory for temporary files (TMPDIR) can be written")
         })?;
         let arguments = pull_arguments(chart, &directory, self.keyring.is_some());
-        self.run(&what, arguments, false, None)
+        let said = self
+            .run(&what, arguments, false, None)
             .await
             .map_err(|error| {
                 error.object(&chart.location).hint(
                     "check that the chart repository is reachable and has this version, or set a mirror under `charts` in the profile",
                 )
             })?;
+        if let Some(cause) = unknown_provenance(&said) {
+            let what = format!("cannot find out whether chart `{key}` is signed");
+            return Err(Error::failed(System::Helm, what)
+                .object(&chart.location)
+                .cause(cause)
+                .hint("run the command again; if it fails again, check that the URL in the message is reachable, or run it without a keyring"));
+        }
         let entries = std::fs::read_dir(&directory)
             .into_iter()
             .flatten()

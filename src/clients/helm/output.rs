@@ -3,6 +3,26 @@
 /// The maximum number of lines of helm's output in an error.
 const QUOTED_LINES: usize = 4;
 
+/// What helm says of a chart without a provenance: of one in a repository, where a store answers 403 too for a file that is not
+/// there, and of one in a registry (helm, `get` in pkg/getter/httpgetter.go, `Pull` in pkg/registry/client.go).
+const NO_PROVENANCE: [&str; 4] = [
+    " : 403",
+    " : 404",
+    " : 410",
+    "does not contain a layer with mediatype",
+];
+
+/// Why helm could not find out whether a chart that it has pulled has a provenance: it only warns, whatever the reason is (helm,
+/// `DownloadTo` in pkg/downloader/chart_downloader.go).
+pub(super) fn unknown_provenance(text: &str) -> Option<&str> {
+    let warning = "WARNING: Verification not found for ";
+    let said = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(warning))?;
+    let is_missing = NO_PROVENANCE.iter().any(|it| said.contains(it));
+    (!is_missing).then_some(said)
+}
+
 /// The major version in the output of `helm version --short`; labels on a release need 3.13.
 pub(super) fn supported(text: &str) -> Result<u32, String> {
     let mut parts = text.trim_start_matches('v').split('.');
@@ -57,6 +77,29 @@ mod tests {
         let stderr =
             b"WARNING: Kubernetes configuration file is group-readable\nError: no such chart\n";
         assert_eq!(last_words(stderr), "no such chart");
+    }
+
+    #[test]
+    fn a_provenance_that_was_not_looked_for_is_not_a_missing_one() {
+        let of = |why: &str| {
+            let text =
+                format!("WARNING: Verification not found for https://x.example/a-1.tgz: {why}\n");
+            unknown_provenance(&text).map(str::to_owned)
+        };
+        for missing in [
+            "failed to fetch https://x.example/a-1.tgz.prov : 404 Not Found",
+            "failed to fetch https://x.example/a-1.tgz.prov : 403 Forbidden",
+            "manifest does not contain a layer with mediatype application/vnd.cncf.helm.chart.provenance.v1.prov",
+        ] {
+            assert_eq!(of(missing), None, "{missing}");
+        }
+        for unknown in [
+            "failed to fetch https://x.example:404/a-1.tgz.prov : 503 Service Unavailable",
+            "Get \"https://x.example/a-1.tgz.prov\": read: connection reset by peer",
+        ] {
+            assert!(of(unknown).unwrap().ends_with(unknown), "{unknown}");
+        }
+        assert_eq!(unknown_provenance("Pulled: x.example/a:1\n"), None);
     }
 
     #[test]

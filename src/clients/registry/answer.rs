@@ -125,6 +125,12 @@ impl Answer {
         from.join(link).ok()
     }
 
+    /// Whether the body has these words, which are in lower case.
+    pub(super) fn says(&self, words: &str) -> bool {
+        let body = String::from_utf8_lossy(&self.body);
+        body.to_lowercase().contains(words)
+    }
+
     /// The first error in the body, as the specification has it.
     fn said(&self) -> Option<String> {
         let body: Value = serde_json::from_slice(&self.body).ok()?;

@@ -111,8 +111,10 @@ fn unquoted(value: &str) -> String {
 }
 
 impl Wanted {
-    /// The URL of the token. A registry with https has a token server with https: a password is sent there.
-    pub(super) fn url(&self, address: &Address) -> Result<Url> {
+    /// The URL of the token. A registry with https has a token server with https: a password is sent there. A query has each scope
+    /// in a parameter of its own, what is posted as a form has all in one (distribution/distribution, docs/content/spec/auth:
+    /// token.md, oauth.md).
+    pub(super) fn url(&self, address: &Address, is_posted: bool) -> Result<Url> {
         let wrong = || address.failed("names a token server that arcctl cannot use");
         let mut url = Url::parse(&self.realm).map_err(|_| wrong())?;
         let host = url.host_str().unwrap_or_default();
@@ -122,12 +124,18 @@ impl Wanted {
             return Err(wrong());
         }
         let own = format!("repository:{}:pull", address.repository);
+        let scopes = self.scope.as_deref().unwrap_or(&own);
         {
             let mut query = url.query_pairs_mut();
             if let Some(service) = &self.service {
                 query.append_pair("service", service);
             }
-            query.append_pair("scope", self.scope.as_deref().unwrap_or(&own));
+            if is_posted {
+                query.append_pair("scope", scopes);
+            } else {
+                let scopes = scopes.split_ascii_whitespace();
+                query.extend_pairs(scopes.map(|it| ("scope", it)));
+            }
         }
         Ok(url)
     }
@@ -160,7 +168,7 @@ mod tests {
         };
         assert_eq!(
             wanted
-                .url(&address("registry-1.docker.io"))
+                .url(&address("registry-1.docker.io"), false)
                 .unwrap()
                 .as_str(),
             "https://auth.docker.io/token?service=registry.docker.io&scope=repository%3Aa%2Fb%3Apull%2Cpush"
@@ -200,6 +208,26 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_scopes_is_a_parameter_of_a_query_and_all_are_one_of_a_form() {
+        let scopes = r#"Bearer realm="https://a.example/t",scope="repository:a:pull,push repository:b:pull""#;
+        let Some(Challenge::Bearer(wanted)) = of(&[scopes]) else {
+            panic!("a token is wanted");
+        };
+        let query = |is_posted| {
+            let url = wanted.url(&address("a.example"), is_posted).unwrap();
+            url.query().unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            query(false),
+            "scope=repository%3Aa%3Apull%2Cpush&scope=repository%3Ab%3Apull"
+        );
+        assert_eq!(
+            query(true),
+            "scope=repository%3Aa%3Apull%2Cpush+repository%3Ab%3Apull"
+        );
+    }
+
+    #[test]
     fn a_password_goes_to_no_server_without_https() {
         let wanted = |realm: &str| Wanted {
             realm: realm.into(),
@@ -213,15 +241,16 @@ mod tests {
             "https://u:p@auth.example/",
             "",
         ] {
-            assert!(wanted(realm).url(&address("ghcr.io")).is_err(), "{realm}");
+            let found = wanted(realm).url(&address("ghcr.io"), false);
+            assert!(found.is_err(), "{realm}");
         }
         let local = wanted("http://127.0.0.1:9/token")
-            .url(&address("127.0.0.1:5000"))
+            .url(&address("127.0.0.1:5000"), false)
             .unwrap();
         assert_eq!(local.query(), Some("scope=repository%3Aa%2Fb%3Apull"));
         assert!(
             wanted("http://example.com/token")
-                .url(&address("127.0.0.1:5000"))
+                .url(&address("127.0.0.1:5000"), false)
                 .is_err()
         );
     }

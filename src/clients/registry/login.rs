@@ -32,6 +32,11 @@ impl Login {
         .into_iter()
     }
 
+    /// Whether it is posted to the token server as a form.
+    pub(super) const fn is_posted(&self) -> bool {
+        matches!(self, Self::Identity(_))
+    }
+
     /// The value of `Authorization`.
     pub(super) fn basic(&self) -> Option<Secret> {
         match self {

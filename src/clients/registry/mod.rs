@@ -20,7 +20,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -76,6 +76,8 @@ pub struct Repository<'a> {
     accepted: AtomicUsize,
     /// Whether the registry has answered a login as if what was asked for were not there, and no other login has got it since.
     hidden: AtomicBool,
+    /// The most bytes of a blob that are sent at once.
+    piece: AtomicU64,
     /// The `Authorization` that the registry has accepted last.
     authorization: Mutex<Option<Secret>>,
 }
@@ -101,6 +103,7 @@ impl<'a> Repository<'a> {
             purpose: "read",
             accepted: AtomicUsize::new(0),
             hidden: AtomicBool::new(false),
+            piece: AtomicU64::new(push::PIECE),
             authorization: Mutex::default(),
         })
     }
@@ -252,7 +255,7 @@ impl<'a> Repository<'a> {
     ) -> Result<Option<Secret>> {
         match (challenge, login) {
             (Some(Challenge::Bearer(wanted)), _) => {
-                let url = wanted.url(&self.address)?;
+                let url = wanted.url(&self.address, login.is_some_and(Login::is_posted))?;
                 let token = self.token(url, login).await?;
                 let value = format!("Bearer {}", token.expose());
                 Ok(Some(Secret::trimmed(&value).0))

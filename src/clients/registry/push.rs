@@ -1,19 +1,25 @@
 //! Writes blobs and manifests: only what is missing, large blobs in pieces, continued after an interruption.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use http::{Method, StatusCode, header};
 use reqwest::Url;
 
-use super::{ATTEMPTS, MANIFESTS, Repository, answer::Answer, backoff, pause};
+use super::{ATTEMPTS, Address, MANIFESTS, Repository, answer::Answer, backoff, pause};
 use crate::error::{Error, ErrorKind, Result, System};
 
 /// The size of a piece in bytes. Registries have a least size (`OCI-Chunk-Min-Length`; of ECR 5 MiB, docs.aws.amazon.com,
 /// "`UploadLayerPart`").
-const PIECE: u64 = 8 << 20;
+pub(super) const PIECE: u64 = 8 << 20;
+
+/// The size for a registry that does not take so much at once: GitHub's takes 4 MiB (oras-project/rust-oci-client#37).
+const SHORT_PIECE: u64 = 4 << 20;
 
 /// The timeout of one piece.
 const PIECE_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// What to do where a registry refuses an upload for a reason that is not known.
+const UNKNOWN: &str = "check its log, its quota and the free space; run the command again: uploaded parts are not sent again";
 
 /// Where a piece of a blob is read: from this byte on, so many of them.
 pub type Source<'s> = &'s (dyn Fn(u64, u64) -> std::io::Result<Vec<u8>> + Sync);
@@ -22,8 +28,13 @@ pub type Source<'s> = &'s (dyn Fn(u64, u64) -> std::io::Result<Vec<u8>> + Sync);
 enum Begun {
     /// The registry has taken the blob from another repository.
     Mounted,
-    /// It is sent to this URL.
-    At(Url),
+    /// It is sent to a URL.
+    At {
+        /// The URL.
+        location: Url,
+        /// The least size of a piece in bytes, but of the last one.
+        least: u64,
+    },
 }
 
 impl Repository<'_> {
@@ -83,18 +94,27 @@ impl Repository<'_> {
         source: Source<'_>,
         mount: Option<&str>,
     ) -> Result<()> {
-        let mut location = match self.begun_upload(digest, mount).await? {
-            Begun::Mounted => return Ok(()),
-            Begun::At(location) => location,
+        let begun = match self.begun_upload(digest, mount).await {
+            // A login that may not read the other repository may still write to this one (google/go-containerregistry,
+            // `initiateUpload` in pkg/v1/remote/write.go).
+            Err(error) if mount.is_some() && !error.passing => {
+                self.begun_upload(digest, None).await?
+            }
+            begun => begun?,
         };
+        let (mut location, least) = match begun {
+            Begun::Mounted => return Ok(()),
+            Begun::At { location, least } => (location, least),
+        };
+        let most = || self.piece.load(Ordering::Relaxed).max(least);
         let read = |at: u64, length: u64| source(at, length).map_err(|it| unread(digest, &it));
-        if size <= PIECE {
+        if size <= most() {
             let body = read(0, size)?;
             return self.closed(location, digest, body).await;
         }
         let (mut at, mut failures) = (0, 0);
         while at < size {
-            let piece = read(at, PIECE.min(size - at))?;
+            let piece = read(at, most().min(size - at))?;
             let length = piece.len() as u64;
             match self.sent_piece(&location, at, piece).await {
                 Ok(next) => {
@@ -126,14 +146,23 @@ impl Repository<'_> {
             .await?;
         match answer.status {
             StatusCode::CREATED if mount.is_some() => Ok(Begun::Mounted),
-            StatusCode::ACCEPTED => self.location(&answer, &url).map(Begun::At),
+            StatusCode::ACCEPTED => {
+                let least = answer.header("oci-chunk-min-length");
+                let least: Option<u64> = least.and_then(|it| it.parse().ok());
+                let location = self.location(&answer, &url)?;
+                Ok(Begun::At {
+                    location,
+                    least: least.unwrap_or_default(),
+                })
+            }
             _ => Err(self.unexpected(&answer)),
         }
     }
 
     /// Sends a piece once; returns where the next one goes.
     async fn sent_piece(&self, to: &Url, at: u64, piece: Vec<u8>) -> Result<Url> {
-        let range = format!("{at}-{}", at + piece.len() as u64 - 1);
+        let length = piece.len() as u64;
+        let range = format!("{at}-{}", at + length - 1);
         let parts = |it: reqwest::RequestBuilder| {
             it.timeout(PIECE_TIMEOUT)
                 .header(header::CONTENT_TYPE, "application/octet-stream")
@@ -142,20 +171,38 @@ impl Repository<'_> {
         };
         let answer = self.exchanged(&Method::PATCH, to, &parts, 1).await?;
         match answer.status {
-            StatusCode::ACCEPTED => self.location(&answer, to),
+            // Amazon ECR answers 201 (dotnet/sdk, `PatchAsync` in `DefaultBlobUploadOperations`).
+            StatusCode::ACCEPTED | StatusCode::CREATED => self.location(&answer, to),
+            _ if self.shortens(&answer, at, length) => Err(self.unexpected(&answer).passing(true)),
             // It has another number of bytes than was thought.
             StatusCode::RANGE_NOT_SATISFIABLE => Err(self.unexpected(&answer).passing(true)),
             _ => Err(self.unexpected(&answer)),
         }
     }
 
-    /// Where an upload goes on, and from which byte. An upload that is gone fails in a way that may pass: it begins anew.
+    /// Whether a registry refuses a body that begins at a byte for its length: the next ones are shorter then. The first byte is
+    /// always at its place, so a refusal of the range there is one of the length (GitHub's registry; ocx-sh/ocx#237).
+    fn shortens(&self, answer: &Answer, at: u64, length: u64) -> bool {
+        let is_too_long = match answer.status {
+            StatusCode::PAYLOAD_TOO_LARGE => true,
+            StatusCode::RANGE_NOT_SATISFIABLE => at == 0,
+            _ => false,
+        };
+        let shortens = is_too_long && length > SHORT_PIECE;
+        if shortens {
+            self.piece.store(SHORT_PIECE, Ordering::Relaxed);
+        }
+        shortens
+    }
+
+    /// Where an upload goes on, and from which byte. An upload that is gone, or that the registry says nothing of, fails in a way
+    /// that may pass: it begins anew.
     async fn received(&self, at: &Url) -> Result<(Url, u64)> {
         let answer = self.answered(&Method::GET, at, "*/*").await?;
         if answer.status != StatusCode::NO_CONTENT {
-            let gone = answer.status == StatusCode::NOT_FOUND;
             let error = self.unexpected(&answer);
-            return Err(if gone { error.passing(true) } else { error });
+            let is_forbidden = error.kind == ErrorKind::Unauthorized;
+            return Err(error.passing(!is_forbidden));
         }
         let range = answer.header("range").unwrap_or_default();
         let last = range.rsplit('-').next();
@@ -168,18 +215,20 @@ impl Repository<'_> {
     /// Ends an upload, with its last bytes.
     async fn closed(&self, mut to: Url, digest: &str, body: Vec<u8>) -> Result<()> {
         to.query_pairs_mut().append_pair("digest", digest);
-        let length = body.len().to_string();
+        let length = body.len() as u64;
         let parts = |it: reqwest::RequestBuilder| {
             it.timeout(PIECE_TIMEOUT)
                 .header(header::CONTENT_TYPE, "application/octet-stream")
-                .header(header::CONTENT_LENGTH, &length)
+                .header(header::CONTENT_LENGTH, length)
                 .body(body.clone())
         };
         let answer = self.exchanged(&Method::PUT, &to, &parts, 1).await?;
         if answer.status == StatusCode::CREATED {
             return Ok(());
         }
-        Err(self.unexpected(&answer))
+        let error = self.unexpected(&answer);
+        let passing = error.passing || self.shortens(&answer, 0, length);
+        Err(error.passing(passing))
     }
 
     /// Writes a manifest or an index under a tag or its digest. What it names must be there.
@@ -198,7 +247,24 @@ impl Repository<'_> {
         if answer.status == StatusCode::CREATED {
             return Ok(());
         }
-        Err(self.unexpected(&answer))
+        let error = self.unexpected(&answer);
+        Err(if answer.says("immutab") {
+            self.kept(reference, error)
+        } else {
+            error
+        })
+    }
+
+    /// The error of a registry that does not let a tag name another manifest: Amazon ECR says it with 400, Harbor with 412.
+    fn kept(&self, tag: &str, error: Error) -> Error {
+        let Address { host, repository } = &self.address;
+        Error {
+            message: format!(
+                "the registry `{host}` does not let tag `{tag}` of `{repository}` be overwritten"
+            ),
+            ..error
+        }
+        .hint(format!("the tag names other content there: let it be overwritten (ECR: `aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability MUTABLE`; Harbor: the tag immutability rules of the project), or push the bundle to another path"))
     }
 
     /// The URL in `Location`, relative to the one that was called. The credential is sent to this registry only.
@@ -218,6 +284,11 @@ impl Repository<'_> {
         if error.kind == ErrorKind::Unauthorized || answer.status == StatusCode::NOT_FOUND {
             return error;
         }
+        let hint = if answer.status == StatusCode::PAYLOAD_TOO_LARGE {
+            "a proxy before the registry limits the size of a request: let it pass 4 MiB at least (nginx: `client_max_body_size`, ingress-nginx: the annotation `nginx.ingress.kubernetes.io/proxy-body-size`)"
+        } else {
+            UNKNOWN
+        };
         Error {
             message: format!(
                 "the registry `{}` rejected the upload to `{}`",
@@ -225,7 +296,7 @@ impl Repository<'_> {
             ),
             ..error
         }
-        .hint("check its log, its quota and the free space; run the command again: uploaded parts are not sent again")
+        .hint(hint)
     }
 }
 

@@ -5,7 +5,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{error::short, readiness};
+use super::{
+    error::{answered_by_the_kubelet, short},
+    readiness,
+};
 use crate::{
     clients::kube::{Kube, Mode, Selection},
     desired::names,
@@ -138,10 +141,13 @@ const fn is_denial(code: Option<u16>) -> bool {
 }
 
 fn silent(said: &str) -> Readiness {
-    Readiness::progressing(format!(
-        "cert-manager's webhook does not respond: {}",
-        short(said)
-    ))
+    let mend = "write `certManager: {values: {webhook: {securePort: 10260}}}` into the profile, or give the same value to the chart of a cert-manager that arcctl has not installed";
+    answered_by_the_kubelet(said, "cert-manager's webhook", mend).unwrap_or_else(|| {
+        Readiness::progressing(format!(
+            "cert-manager's webhook does not respond: {}",
+            short(said)
+        ))
+    })
 }
 
 fn target() -> crate::clients::kube::Target {
@@ -160,4 +166,27 @@ fn request(pem: &str) -> Value {
         "metadata": {"generateName": "arcctl-probe-", "namespace": "default"},
         "spec": {"request": STANDARD.encode(pem), "issuerRef": {"name": "arcctl-probe"}},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubelet_in_the_place_of_the_webhook_is_told_with_what_mends_it() {
+        let post = "Internal error occurred: failed calling webhook \"webhook.cert-manager.io\": failed to call webhook: Post \"https://x\": ";
+        let kubelet = silent(&format!(
+            "{post}tls: failed to verify certificate: x509: certificate is valid for ip-10-0-0-1.ec2.internal, not cert-manager-webhook.cert-manager.svc"
+        ));
+        let Readiness::Stuck { reason, hint, .. } = kubelet else {
+            panic!("it is waited for");
+        };
+        assert!(
+            reason.contains("the kubelet answers") && reason.contains("ip-10-0-0-1"),
+            "{reason}"
+        );
+        assert!(hint.contains("securePort: 10260"), "{hint}");
+        let slow = silent(&format!("{post}context deadline exceeded"));
+        assert!(matches!(slow, Readiness::Progressing { .. }));
+    }
 }

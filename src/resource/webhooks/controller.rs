@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     cert_manager,
-    error::{not_answered, of_certificate},
+    error::{answered_by_the_kubelet, not_answered, of_certificate},
     github_events,
     leader::{election, leader, led_by_another},
     readiness::{self, LackingLabel, without_authority},
@@ -301,8 +301,10 @@ impl Proof<'_> {
     }
 
     async fn refused(&self, context: &Context, said: &str) -> Readiness {
-        if let Some(passes) = not_answered(said) {
-            return passes;
+        let mend = "set `controller.webhookPort: 9443` in the profile";
+        let kubelet = || answered_by_the_kubelet(said, "the controller's webhook", mend);
+        if let Some(known) = not_answered(said).or_else(kubelet) {
+            return known;
         }
         let (namespace, name) = (self.namespace, self.full_name());
         Readiness::stuck(

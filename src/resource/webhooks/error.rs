@@ -37,6 +37,27 @@ pub(super) fn not_answered(said: &str) -> Option<Readiness> {
     })
 }
 
+/// Whether the certificate is that of a node: its kubelet answers in the place of the pod. On AWS Fargate, and in the node's
+/// network, port 10250 of a pod is the kubelet's (cert-manager.io/docs/installation/compatibility, cert-manager#3237).
+fn is_of_a_node(said: &str) -> bool {
+    let (_, names) = said
+        .split_once("x509: certificate is valid for ")
+        .unwrap_or_default();
+    let names = names.split_once(", not ").map(|(names, _)| names);
+    names.is_some_and(|it| !it.contains(".svc"))
+}
+
+/// The kubelet answers in the place of `webhook`; `None` if it does not. `mend` says what gives the webhook another port.
+pub(super) fn answered_by_the_kubelet(said: &str, webhook: &str, mend: &str) -> Option<Readiness> {
+    is_of_a_node(said).then(|| {
+        let certificate = of_certificate(said);
+        Readiness::stuck(
+            format!("the kubelet answers in the place of {webhook}: {certificate}"),
+            format!("on AWS Fargate and in the node's network the kubelet has port 10250: {mend}"),
+        )
+    })
+}
+
 /// The part of the message about the certificate.
 pub(super) fn of_certificate(said: &str) -> &str {
     said.find(CERTIFICATE).map_or(said, |at| &said[at..])
@@ -44,7 +65,7 @@ pub(super) fn of_certificate(said: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{not_answered, of_certificate, short};
+    use super::{is_of_a_node, not_answered, of_certificate, short};
 
     #[test]
     fn the_end_of_the_sentence_is_what_is_waited_for() {
@@ -57,6 +78,23 @@ mod tests {
             format!("Internal error occurred: {url}no endpoints available for service \"x\"");
         assert_eq!(short(&none), "no endpoints available for service \"x\"");
         assert_eq!(short("no such thing"), "no such thing");
+    }
+
+    /// Source: aws-observability/aws-otel-community#394, cert-manager/cert-manager#3712.
+    #[test]
+    fn the_certificate_of_a_node_is_that_of_its_kubelet() {
+        let call = "failed calling webhook \"webhook.cert-manager.io\": failed to call webhook: Post \"https://cert-manager-webhook.cert-manager.svc:443/mutate?timeout=10s\": tls: failed to verify certificate: x509: certificate is valid for ";
+        let of = |words: &str| is_of_a_node(&format!("{call}{words}"));
+        assert!(of(
+            "ip-172-16-17-60.ap-southeast-1.compute.internal, not cert-manager-webhook.cert-manager.svc"
+        ));
+        assert!(of(
+            "ec2-1-2-3-4.us-west-2.compute.amazonaws.com, ip-10-0-0-1.us-west-2.compute.internal, not cert-manager-webhook.cert-manager.svc"
+        ));
+        assert!(!of("a.n.svc, a.n.svc.cluster.local, not b.n.svc"));
+        assert!(!is_of_a_node(
+            "x509: certificate signed by unknown authority"
+        ));
     }
 
     #[test]
