@@ -234,7 +234,8 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Body> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let told = |refusal: &AtomicU16| StatusCode::from_u16(refusal.load(Ordering::SeqCst)).ok();
     let name = request.uri().path().trim_start_matches('/');
-    let of_provenance = || told(&shared.provenance_refusal).filter(|_| name.ends_with(".prov"));
+    let is_provenance = name.strip_suffix(".prov").is_some();
+    let of_provenance = || told(&shared.provenance_refusal).filter(|_| is_provenance);
     let refusal = told(&shared.refusal).or_else(of_provenance);
     let (status, body) = match (refusal, shared.file(name)) {
         (Some(status), _) => (status, Bytes::new()),

@@ -38,6 +38,8 @@ const KEPT: &[&str] = &[
     "spec.containers.*.ports",
     "spec.replicas",
     "spec.selector.matchLabels",
+    "spec.runnerGroup",
+    "spec.githubConfigUrl",
     "spec.autoscalingRunnerSetName",
     "spec.autoscalingRunnerSetNamespace",
     "spec.ephemeralRunnerSetName",
@@ -181,6 +183,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resource::scale_sets::superseded::listener_name;
+
+    #[test]
+    fn what_names_the_listener_of_a_scale_set_is_kept() {
+        let set = json!({
+            "metadata": {"namespace": "n", "name": "s", "labels": {"app.kubernetes.io/version": "0.14.2"}},
+            "spec": {"githubConfigUrl": "https://github.com/o", "runnerGroup": "ci"},
+        });
+        assert!(listener_name(&set).is_some());
+        assert_eq!(listener_name(&slim(&set)), listener_name(&set));
+    }
 
     #[test]
     fn what_no_check_looks_at_is_left_out() {

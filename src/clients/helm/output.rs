@@ -13,7 +13,7 @@ const NO_PROVENANCE: [&str; 4] = [
 ];
 
 /// Why helm could not find out whether a chart that it has pulled has a provenance: it only warns, whatever the reason is (helm,
-/// `DownloadTo` in pkg/downloader/chart_downloader.go).
+/// `DownloadTo` in `pkg/downloader/chart_downloader.go`).
 pub(super) fn unknown_provenance(text: &str) -> Option<&str> {
     let warning = "WARNING: Verification not found for ";
     let said = text

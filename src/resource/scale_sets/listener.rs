@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    objects::{LISTENER, Place, listeners, name},
+    objects::{LISTENER, Place, listeners, minor, name, version},
     superseded::{listener_name, superseded},
 };
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long its container must run: a refused session ends it after some seconds.
 const PROVEN: Duration = Duration::from_secs(30);
+
+/// The annotation of a set and its listener with the hash of the chart's values.
+const VALUES_HASH: &str = "actions.github.com/values-hash";
 
 /// What is known of a listener's pod.
 #[derive(Clone, Copy)]
@@ -38,12 +41,8 @@ impl Place<'_> {
             Ok(one) => one,
             Err(readiness) => return Ok(readiness),
         };
-        // After a change of its group, the former listener works until the controller has made the other one.
-        if listener_name(live).is_some_and(|it| it != name(one)) {
-            return Ok(Readiness::progressing(format!(
-                "scale set `{}` still has the listener of its former runner group",
-                self.name
-            )));
+        if let Some(reason) = outdated(one, live) {
+            return Ok(Readiness::progressing(reason));
         }
         let target = Target::namespaced("v1", "Pod", self.controller_namespace, name(one));
         let Some(pod) = context.kube.get(&target).await? else {
@@ -55,7 +54,7 @@ impl Place<'_> {
         let seen = Seen {
             unchanged: context
                 .remarks
-                .unchanged_for(&format!("listener/{}", name(one)), &version(&pod)),
+                .unchanged_for(&format!("listener/{}", name(one)), &run_of(&pod)),
             pod: &pod,
         };
         let events = context.events(self.controller_namespace).await?;
@@ -100,8 +99,32 @@ fn one<'a>(place: Place<'_>, all: &'a [Value], set: &Value) -> Result<&'a Value,
     }
 }
 
+/// Why the controller is about to replace the listener of the set `live`: it works on for a moment. Source: `Reconcile` in
+/// `autoscalingrunnerset_controller.go` of Actions Runner Controller 0.14.
+fn outdated(listener: &Value, live: &Value) -> Option<String> {
+    let wanted = listener_name(live)?;
+    if name(listener) != wanted {
+        return Some(format!(
+            "listener `{}` is the one of the former runner group",
+            name(listener)
+        ));
+    }
+    // Later minor versions compare the listener itself (reference: scale-sets.md 3).
+    if version(live).and_then(minor) != Some((0, 14)) {
+        return None;
+    }
+    (values_hash(listener) != values_hash(live))
+        .then(|| format!("listener `{}` has the values from before", name(listener)))
+}
+
+/// Empty where there is none: the controller copies it so.
+fn values_hash(object: &Value) -> &str {
+    let hash = &object["metadata"]["annotations"][VALUES_HASH];
+    hash.as_str().unwrap_or_default()
+}
+
 /// The container of a listener's pod that runs: another one is another version.
-fn version(pod: &Value) -> String {
+fn run_of(pod: &Value) -> String {
     format!("{} {}", pod["metadata"]["uid"], container(pod)["state"])
 }
 
@@ -204,6 +227,28 @@ mod tests {
         assert_eq!(at(&running, 30, "2025-01-01T00:00:00Z"), Readiness::Ready);
         let young = at(&running, 29, "2026-01-01T00:00:29Z");
         assert!(matches!(young, Readiness::Settling { .. }), "{young:?}");
+    }
+
+    #[test]
+    fn a_listener_that_will_be_replaced_proves_nothing() {
+        let set = |version: &str, hash: &str| {
+            json!({
+                "metadata": {"namespace": "n", "name": "fast", "labels": {"app.kubernetes.io/version": version},
+                    "annotations": {VALUES_HASH: hash}},
+                "spec": {"githubConfigUrl": "https://github.com/o"},
+            })
+        };
+        let (now, later) = (set("0.14.2", "b"), set("0.15.0", "b"));
+        let listener = |name: &str, hash: &str| json!({"metadata": {"name": name, "annotations": {VALUES_HASH: hash}}});
+        let wanted = listener_name(&now).unwrap();
+        assert_eq!(outdated(&listener(&wanted, "b"), &now), None);
+        let of_before = outdated(&listener(&wanted, "a"), &now).unwrap();
+        assert!(of_before.contains("values from before"), "{of_before}");
+        assert_eq!(outdated(&listener(&wanted, "a"), &later), None);
+        let of_a_group = outdated(&listener("fast-x-listener", "b"), &now).unwrap();
+        assert!(of_a_group.contains("former runner group"), "{of_a_group}");
+        let unknown = set("0.99.0", "b");
+        assert_eq!(outdated(&listener("fast-x-listener", "a"), &unknown), None);
     }
 
     #[test]

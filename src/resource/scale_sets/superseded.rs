@@ -86,7 +86,7 @@ fn newest<'a>(all: &[&'a Value]) -> Option<&'a Value> {
 
 /// The name of the listener that the controller makes for a set as it is now. `None` where it is not known: of minor versions
 /// whose source nobody has compared.
-pub(super) fn listener_name(set: &Value) -> Option<String> {
+pub(crate) fn listener_name(set: &Value) -> Option<String> {
     version(set)
         .and_then(minor)
         .filter(|it| NAMED_ALIKE.contains(it))?;

@@ -6,7 +6,7 @@ use arcctl::{
         Facts,
         charts::controller,
         lint::lint,
-        pool::{pod::runner_pod, runner_deployment::runner_deployment},
+        pool::{dry_run_pod::runner_pod, runner_deployment::runner_deployment},
     },
     profile::{Pool, Profile, load_with},
 };
