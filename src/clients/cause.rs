@@ -63,11 +63,11 @@ pub(super) const fn fault_of_pem(error: &pem::Error) -> &'static str {
             "its last line, which begins with `-----END`, is missing"
         }
         pem::Error::IllegalSectionStart { .. } => {
-            "its first line, which begins with `-----BEGIN`, goes on after the name of the key"
+            "its first line, which begins with `-----BEGIN`, goes on after the second `-----`"
         }
         pem::Error::Base64Decode(_) => "what is between its first and its last line is not base64",
-        pem::Error::NoItemsFound => "there is no private key in it",
-        _ => "it is no PEM file",
+        pem::Error::NoItemsFound => "there is none in it",
+        _ => "it cannot be read",
     }
 }
 
@@ -94,11 +94,17 @@ fn last_lines(stderr: &[u8]) -> String {
         .filter(|it| !it.is_empty())
         .collect();
     let from = lines.len().saturating_sub(QUOTED_LINES);
-    let last: String = lines[from..].join("; ").chars().take(QUOTED).collect();
-    if last.is_empty() {
-        return last;
+    let last = lines[from..].join("; ");
+    // What is wrong is at the end.
+    let start = last
+        .char_indices()
+        .rev()
+        .nth(QUOTED - 1)
+        .map_or(0, |it| it.0);
+    match &last[start..] {
+        "" => String::new(),
+        shown => format!(": {shown}"),
     }
-    format!(": {last}")
 }
 
 #[cfg(test)]
@@ -121,7 +127,7 @@ mod tests {
         assert!(error.to_string().contains("45, 45, 45"), "{error}");
         let shown = innermost(&error);
         assert!(!shown.contains("45, "), "{shown}");
-        assert!(shown.contains("goes on after the name"), "{shown}");
+        assert!(shown.contains("goes on after the second"), "{shown}");
     }
 
     #[test]

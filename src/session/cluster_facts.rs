@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{aws_facts, conflicts};
+use super::{autoscalers, aws_facts, conflicts};
 use crate::{
     clients::{
         aws::{Aws, cluster::EksCluster},
@@ -54,6 +54,7 @@ pub(super) async fn facts(
         it.facts
     });
     let autoscalers = autoscalers?;
+    autoscalers::check_names(&autoscalers, profile)?;
     let foreign = foreign?;
     let now = jiff::Timestamp::now();
     advice.extend(foreign.advice);
@@ -71,7 +72,7 @@ pub(super) async fn facts(
         ca_bundle,
         live_overrides: live_overrides(&autoscalers, profile),
         live_tables: live_tables(kube, profile).await?,
-        rivals: conflicts::rivals(&autoscalers, profile),
+        rivals: autoscalers::rivals(&autoscalers, profile),
         eks: eks.map(eks_facts),
         ..Facts::default()
     };

@@ -252,23 +252,6 @@ fn own_configuration<'a>(profile: &Profile, configurations: &'a [Value]) -> Opti
     configurations.iter().find(|it| name(it) == own)
 }
 
-/// The autoscalers of another name on the `RunnerDeployments` of the profile's pools.
-pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
-    let is_rival = |it: &&Value| {
-        let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
-        let target = it["spec"]["scaleTargetRef"]["name"].as_str();
-        target.is_some_and(|target| profile.pool(namespace, target).is_some() && name(it) != target)
-    };
-    let whole = |it: &Value| {
-        // The items of a list have no kind.
-        let mut it = it.clone();
-        it["apiVersion"] = names::ARC_API_VERSION.into();
-        it["kind"] = "HorizontalRunnerAutoscaler".into();
-        it
-    };
-    autoscalers.iter().filter(is_rival).map(whole).collect()
-}
-
 /// A cert-manager installed by helm, by kubectl or as an EKS add-on has a webhook configuration with its own webhook.
 async fn cert_manager(
     kube: &Kube,

@@ -2,6 +2,7 @@
 //! here.
 
 pub(crate) mod accounts;
+mod autoscalers;
 pub(crate) mod aws_facts;
 pub(crate) mod bundle;
 mod cluster_facts;

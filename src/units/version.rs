@@ -17,14 +17,16 @@ pub fn triple(text: &str) -> (u64, u64, u64) {
 const DIGEST_DIGITS: usize = 12;
 
 /// The version of a chart as it was published. Flux installs a chart of an `OCIRepository` as `0.14.2+0123456789ab`: it appends the
-/// digest of the artifact (fluxcd/helm-controller, `mutateChartWithSourceRevision`).
+/// digest of the artifact (fluxcd/helm-controller, `mutateChartWithSourceRevision`). Twelve digits without a letter are left: they
+/// are rather the time of somebody's build.
 pub fn published(version: &str) -> &str {
     match version.split_once('+') {
         Some((published, digest))
             if digest.len() == DIGEST_DIGITS
                 && digest
                     .bytes()
-                    .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')) =>
+                    .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+                && digest.bytes().any(|it| it.is_ascii_lowercase()) =>
         {
             published
         }

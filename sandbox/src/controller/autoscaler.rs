@@ -15,6 +15,8 @@ pub(super) struct Observed {
     pub(super) replicas: Option<i64>,
     /// The target's runners that GitHub calls busy.
     pub(super) busy: i64,
+    /// The jobs that wait or run in the repositories of a metric, and that the target's runners take.
+    pub(super) jobs: i64,
     /// The controller's own delay, where the autoscaler names none.
     pub(super) scale_down_delay: SignedDuration,
     pub(super) now: Timestamp,
@@ -25,6 +27,38 @@ pub(super) fn needs_runners(autoscaler: &Value) -> bool {
     metrics(autoscaler)
         .iter()
         .any(|metric| metric["type"] == "PercentageRunnersBusy")
+}
+
+/// The metric that counts jobs.
+const JOBS: &str = "TotalNumberOfQueuedAndInProgressWorkflowRuns";
+
+/// The repositories, as `OWNER/NAME`, whose jobs a metric of the autoscaler counts for a target with this template
+/// (`suggestReplicasByQueuedAndInProgressWorkflowRuns`, `autoscaling.go`, v0.27.6).
+pub(super) fn counted(autoscaler: &Value, template: &Value) -> Result<Vec<String>, String> {
+    let Some(metric) = metrics(autoscaler).iter().find(|it| it["type"] == JOBS) else {
+        return Ok(Vec::new());
+    };
+    let repository = text(template, "/repository");
+    if !repository.is_empty() {
+        return Ok(vec![repository.to_owned()]);
+    }
+    let organization = text(template, "/organization");
+    if organization.is_empty() {
+        return Err("asserting runner deployment spec to detect bug: \
+                    spec.template.organization should not be empty on this code path"
+            .to_owned());
+    }
+    let names = metric["repositoryNames"].as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+    if names.is_empty() {
+        return Err("validating autoscaling metrics: spec.autoscaling.metrics[].repositoryNames is required and \
+                    must have one more more entries for organizational runner deployment"
+            .to_owned());
+    }
+    Ok(names
+        .iter()
+        .map(|it| format!("{organization}/{it}"))
+        .collect())
 }
 
 /// The replicas that an autoscaler wants.
@@ -83,11 +117,7 @@ fn suggest(autoscaler: &Value, observed: &Observed) -> Result<Option<i64>, Strin
     for metric in metrics {
         let suggested = match text(metric, "/type") {
             "PercentageRunnersBusy" => percentage(metric, observed)?,
-            "TotalNumberOfQueuedAndInProgressWorkflowRuns" => {
-                return Err("asserting runner deployment spec to detect bug: \
-                            spec.template.organization should not be empty on this code path"
-                    .to_owned());
-            }
+            JOBS => observed.jobs,
             other => {
                 return Err(format!(
                     "validting autoscaling metrics: unsupported metric type \"{other}\""
@@ -188,6 +218,7 @@ mod tests {
         Observed {
             replicas: Some(replicas),
             busy,
+            jobs: 0,
             scale_down_delay: SignedDuration::from_mins(10),
             now: "2026-11-23T20:48:11Z".parse().unwrap(),
         }
@@ -300,5 +331,29 @@ mod tests {
         ]);
         assert!(!needs_runners(&autoscaler));
         assert_eq!(wanted(&autoscaler, 2, 0), 5);
+    }
+
+    #[test]
+    fn jobs_are_counted_in_the_repositories_of_an_organization_or_in_the_one_of_the_pool() {
+        let counts = |names: &[&str]| json!({"spec": {"metrics": [{"type": JOBS, "repositoryNames": names}]}});
+        let of = |names: &[&str], template: Value| counted(&counts(names), &template);
+        let organization = json!({"organization": "o"});
+        assert_eq!(
+            of(&["a", "b"], organization.clone()).unwrap(),
+            ["o/a", "o/b"]
+        );
+        assert_eq!(of(&[], json!({"repository": "o/c"})).unwrap(), ["o/c"]);
+        assert!(
+            of(&[], organization)
+                .unwrap_err()
+                .contains("repositoryNames is required")
+        );
+        let enterprise = of(&["a"], json!({"enterprise": "e"})).unwrap_err();
+        assert!(enterprise.contains("should not be empty on this code path"));
+        assert!(
+            counted(&json!({"spec": {}}), &json!({}))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

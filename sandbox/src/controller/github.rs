@@ -163,6 +163,15 @@ impl GitHub {
         Ok(runners)
     }
 
+    /// Reads one page of what is at a path of the API.
+    pub(super) async fn read(&self, path: &str) -> Result<Value, String> {
+        let url = format!("{}/{path}", self.api);
+        match self.send(Method::GET, &url).await? {
+            (200, body) => Ok(body),
+            (status, body) => Err(format!("GET {url}: {status} {}", text(&body, "/message"))),
+        }
+    }
+
     /// Removes a runner.
     pub(super) async fn remove(&self, scope: &Scope, id: i64) -> Removal {
         let url = format!("{}/{}/actions/runners/{id}", self.api, scope.0);

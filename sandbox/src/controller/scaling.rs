@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::autoscaler::{self, Observed};
+use super::github::GitHub;
 use super::overrides::Schedule;
 use super::reconciler::{Reconciler, Snapshot};
 use super::{AUTOSCALER, DEPLOYMENT};
@@ -115,14 +116,44 @@ impl Reconciler {
                 .count();
             busy = i64::try_from(count).unwrap_or(i64::MAX);
         }
+        let template = &target["spec"]["template"]["spec"];
+        let mut jobs = 0;
+        for repository in autoscaler::counted(autoscaler, template)? {
+            jobs += jobs_of(&self.github, &repository, &template["labels"]).await?;
+        }
         let delay = SignedDuration::try_from(self.configuration.scale_down_delay);
         Ok(Observed {
             replicas: target["spec"]["replicas"].as_i64(),
             busy,
+            jobs,
             scale_down_delay: delay.unwrap_or(SignedDuration::from_mins(10)),
             now,
         })
     }
+}
+
+/// Counts the jobs of a repository that wait or run, and whose labels a runner with `labels` has. The controller reads one
+/// page of the runs of each status.
+async fn jobs_of(github: &GitHub, repository: &str, labels: &Value) -> Result<i64, String> {
+    let takes = |job: &Value| {
+        let asked = job["labels"].as_array().into_iter().flatten();
+        let has = |it: &Value| {
+            it == "self-hosted" || labels.as_array().is_some_and(|all| all.contains(it))
+        };
+        asked.clone().count() > 0 && asked.clone().all(has)
+    };
+    let mut count = 0;
+    for status in ["queued", "in_progress"] {
+        let path = format!("repos/{repository}/actions/runs");
+        let runs = github.read(&format!("{path}?status={status}")).await?;
+        for run in runs["workflow_runs"].as_array().into_iter().flatten() {
+            let jobs = github.read(&format!("{path}/{}/jobs", run["id"])).await?;
+            let jobs = jobs["jobs"].as_array().into_iter().flatten();
+            let open = jobs.filter(|it| it["status"] != "completed" && takes(it));
+            count += i64::try_from(open.count()).unwrap_or(i64::MAX);
+        }
+    }
+    Ok(count)
 }
 
 /// What changes in the target's `spec`: its replicas, and the newest time of the autoscaler's reservations, expired ones too.

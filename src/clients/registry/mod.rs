@@ -25,14 +25,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, StatusCode, header};
-use reqwest::Url;
-use serde::Deserialize;
-
-use answer::{Answer, Silence, refused, unreachable};
-use challenge::Challenge;
-use login::{Login, Token};
-
 use super::retry::{backoff, pause};
 use crate::{
     error::{Error, Result, System},
@@ -40,6 +32,12 @@ use crate::{
     secret::Secret,
     units::digest::is_sha256,
 };
+use answer::{Answer, Silence, refused, unreachable};
+use challenge::Challenge;
+use http::{Method, StatusCode, header};
+use login::{Login, Token};
+use reqwest::Url;
+use serde::Deserialize;
 
 /// The timeout of one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -230,6 +228,9 @@ impl<'a> Repository<'a> {
             if answer.status == StatusCode::NOT_FOUND {
                 self.hidden.store(true, Ordering::Relaxed);
                 absent = Some(answer);
+            } else if ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&answer.status) {
+                self.accepted.store(index, Ordering::Relaxed);
+                return Ok(answer);
             }
         }
         // Nothing says which login is the right one: the next call tries all of them again.

@@ -67,15 +67,12 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
     }))
 }
 
-/// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created. A `RunnerSet` may have the same name.
+/// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created.
 pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
     facts
         .rivals
         .iter()
-        .filter(|it| {
-            let target = &it["spec"]["scaleTargetRef"];
-            target["name"] == pool.name && target["kind"] != "RunnerSet"
-        })
+        .filter(|it| it["spec"]["scaleTargetRef"]["name"] == pool.name)
         .map(|manifest| Desired {
             id: names::object_id(manifest),
             phase: Phase::Runners,

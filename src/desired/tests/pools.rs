@@ -130,20 +130,3 @@ fn only_a_runner_deployment_begins_with_replicas_and_never_applies_them() {
     }
     assert_eq!(found, [(json!("RunnerDeployment"), 3)]);
 }
-
-#[test]
-fn the_autoscaler_of_a_runner_set_of_the_same_name_is_left_alone() {
-    let other = json!({
-        "apiVersion": "actions.summerwind.dev/v1alpha1",
-        "kind": "HorizontalRunnerAutoscaler",
-        "metadata": {"name": "theirs", "namespace": "actions-runner"},
-        "spec": {"scaleTargetRef": {"kind": "RunnerSet", "name": "basic"}},
-    });
-    let facts = Facts {
-        rivals: vec![other],
-        ..Facts::default()
-    };
-    let steps = desired(&profile(&json!({})), &facts).unwrap();
-    let mut ids = steps.iter().map(|it| it.id.as_str());
-    assert!(!ids.any(|it| it.ends_with("/theirs")));
-}

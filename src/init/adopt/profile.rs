@@ -229,6 +229,18 @@ fn passed_values(found: &Controller, gaps: &mut Vec<Gap>) -> Map<String, Value> 
 
 /// Removes the entries that contain a secret: a profile is a file that somebody commits.
 fn without_secrets(map: &mut Map<String, Value>, object: &str, path: &str, gaps: &mut Vec<Gap>) {
+    const HOW: &str = "it contains a secret, and none is written into a profile: give it from a Secret (`valueFrom`), or write it in by hand";
+    left_out_where_secret(map, object, path, HOW, gaps);
+}
+
+/// Removes the entries that contain a secret, and tells `why`.
+fn left_out_where_secret(
+    map: &mut Map<String, Value>,
+    object: &str,
+    path: &str,
+    why: &str,
+    gaps: &mut Vec<Gap>,
+) {
     map.retain(|key, value| {
         let entry = json!({key: value});
         let plain = told(&entry) == entry;
@@ -236,7 +248,7 @@ fn without_secrets(map: &mut Map<String, Value>, object: &str, path: &str, gaps:
             gaps.push(Gap {
                 object: object.to_owned(),
                 path: format!("{path}.{key}"),
-                why: "it contains a secret, and none is written into a profile: give it from a Secret (`valueFrom`), or write it in by hand".into(),
+                why: why.into(),
             });
         }
         plain
@@ -277,7 +289,9 @@ fn pool_without_secrets(pool: &mut Map<String, Value>, object: &str, gaps: &mut 
         for (part, entries) in parts.iter_mut() {
             if let Value::Object(entries) = entries {
                 // Other tools keep the whole object in an annotation, with the environment of the runners.
-                without_secrets(entries, object, &format!("{path}.{part}"), gaps);
+                let why =
+                    "it contains a secret: it is left out of the profile, and stays on the object";
+                left_out_where_secret(entries, object, &format!("{path}.{part}"), why, gaps);
             }
         }
         parts.retain(|_, it| *it != json!({}));
@@ -319,7 +333,7 @@ fn left_out(set: &Value) -> Gap {
     Gap {
         object: format!("runner-set/{namespace}/{name}"),
         path: String::new(),
-        why: "a profile has no RunnerSets: it stays as it is, with its autoscaler, and the controller that arcctl takes over keeps serving it; to have it managed, make a pool with its labels and delete it once no job uses it".into(),
+        why: "a profile has no RunnerSets: it stays as it is, and the controller that arcctl takes over keeps serving it; to have it managed, make a pool with its labels and delete it once no job uses it".into(),
     }
 }
 

@@ -105,7 +105,7 @@ fn outdated(listener: &Value, live: &Value) -> Option<String> {
     let wanted = listener_name(live)?;
     if name(listener) != wanted {
         return Some(format!(
-            "listener `{}` is the one of the former runner group",
+            "the controller has not replaced listener `{}` yet, which is of the former runner group",
             name(listener)
         ));
     }
@@ -114,7 +114,7 @@ fn outdated(listener: &Value, live: &Value) -> Option<String> {
         return None;
     }
     (values_hash(listener) != values_hash(live))
-        .then(|| format!("listener `{}` has the values from before", name(listener)))
+        .then(|| format!("the controller has not replaced listener `{}` yet, which has the values from before the change", name(listener)))
 }
 
 /// Empty where there is none: the controller copies it so.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     cert_manager,
-    error::{answered_by_the_kubelet, not_answered, of_certificate},
+    error::{KUBELET_PORT, answered_by_the_kubelet, not_answered, of_certificate},
     github_events,
     leader::{election, leader, led_by_another},
-    readiness::{self, LackingLabel, without_authority},
+    readiness::{self, without_authority},
 };
 use crate::{
     clients::kube::{Mode, Selection, Target},
@@ -279,7 +279,7 @@ impl Proof<'_> {
             .zip(home)
             .and_then(|(live, home)| readiness::lacking_label(&live, &home));
         Ok(match lacking {
-            Some(label) => outside(namespace, &label),
+            Some(label) => label.readiness(namespace),
             None => Readiness::progressing(
                 "the controller's validating webhook admitted a RunnerDeployment without scope",
             ),
@@ -302,7 +302,11 @@ impl Proof<'_> {
 
     async fn refused(&self, context: &Context, said: &str) -> Readiness {
         let mend = "set `controller.webhookPort: 9443` in the profile";
-        let kubelet = || answered_by_the_kubelet(said, "the controller's webhook", mend);
+        let is_the_kubelets = context.profile.controller.webhook_port == KUBELET_PORT;
+        let kubelet = || {
+            answered_by_the_kubelet(said, "the controller's webhook", mend)
+                .filter(|_| is_the_kubelets)
+        };
         if let Some(known) = not_answered(said).or_else(kubelet) {
             return known;
         }
@@ -372,29 +376,4 @@ async fn cert_manager_runs(context: &Context) -> String {
             .as_deref()
             .unwrap_or(names::CERT_MANAGER_NAMESPACE)
     )
-}
-/// The webhooks are not called for a namespace without their label. The API server sets `kubernetes.io/metadata.name` itself.
-fn outside(namespace: &str, label: &LackingLabel) -> Readiness {
-    let LackingLabel { key, value, other } = label;
-    let selects = format!(
-        "the controller's webhooks select namespaces with the label `{key}={value}`, and namespace `{namespace}`"
-    );
-    match other {
-        _ if key == "kubernetes.io/metadata.name" => Readiness::stuck(
-            format!("{selects} is another one"),
-            format!(
-                "let controller.watchNamespace in the profile be `{namespace}`, or take it out"
-            ),
-        ),
-        None => Readiness::stuck(
-            format!("{selects} does not have it"),
-            format!("add it with `kubectl label namespace {namespace} {key}={value}`"),
-        ),
-        Some(other) => Readiness::stuck(
-            format!("{selects} has `{key}={other}`"),
-            format!(
-                "if nobody else needs that value, change it with `kubectl label namespace {namespace} {key}={value} --overwrite`; otherwise use another namespace, or chart 0.23.7"
-            ),
-        ),
-    }
 }

@@ -37,6 +37,9 @@ pub(super) fn not_answered(said: &str) -> Option<Readiness> {
     })
 }
 
+/// The port of a kubelet.
+pub(super) const KUBELET_PORT: u16 = 10250;
+
 /// Whether the certificate is that of a node: its kubelet answers in the place of the pod. On AWS Fargate, and in the node's
 /// network, port 10250 of a pod is the kubelet's (cert-manager.io/docs/installation/compatibility, cert-manager#3237).
 fn is_of_a_node(said: &str) -> bool {
@@ -44,7 +47,15 @@ fn is_of_a_node(said: &str) -> bool {
         .split_once("x509: certificate is valid for ")
         .unwrap_or_default();
     let names = names.split_once(", not ").map(|(names, _)| names);
-    names.is_some_and(|it| !it.contains(".svc"))
+    let is_of_ec2 = |it: &str| {
+        ["ip-", "fargate-ip-"]
+            .iter()
+            .any(|prefix| it.starts_with(prefix))
+            || [".internal", ".compute.amazonaws.com"]
+                .iter()
+                .any(|suffix| it.ends_with(suffix))
+    };
+    names.is_some_and(|it| it.split(", ").any(is_of_ec2))
 }
 
 /// The kubelet answers in the place of `webhook`; `None` if it does not. `mend` says what gives the webhook another port.

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::resource::observed::Readiness;
+
 /// Whether a `Certificate` is issued: `Err` contains the issuer's message, if any.
 pub fn issued(certificate: &Value) -> Result<(), Option<&str>> {
     let mut conditions = certificate["status"]["conditions"]
@@ -38,6 +40,34 @@ pub(crate) struct LackingLabel {
     pub(crate) value: String,
     /// The value that the namespace has.
     pub(crate) other: Option<String>,
+}
+
+impl LackingLabel {
+    /// The webhooks are not called for a namespace without their label. The API server sets `kubernetes.io/metadata.name` itself.
+    pub(super) fn readiness(&self, namespace: &str) -> Readiness {
+        let Self { key, value, other } = self;
+        let selects = format!(
+            "the controller's webhooks select namespaces with the label `{key}={value}`, and namespace `{namespace}`"
+        );
+        match other {
+            _ if key == "kubernetes.io/metadata.name" => Readiness::stuck(
+                format!("{selects} is another one"),
+                format!(
+                    "let controller.watchNamespace in the profile be `{namespace}`, or take it out"
+                ),
+            ),
+            None => Readiness::stuck(
+                format!("{selects} does not have it"),
+                format!("add it with `kubectl label namespace {namespace} {key}={value}`"),
+            ),
+            Some(other) => Readiness::stuck(
+                format!("{selects} has `{key}={other}`"),
+                format!(
+                    "if nobody else needs that value, change it with `kubectl label namespace {namespace} {key}={value} --overwrite`; otherwise use another namespace, or chart 0.23.7"
+                ),
+            ),
+        }
+    }
 }
 
 /// The first such label.

@@ -122,7 +122,7 @@ fn an_installation_made_by_hand_is_read_and_taken_over() {
         "serviceAccount: actions-runner-role",
         "containerMode: none",
         "priorityClassName: system-cluster-critical",
-        "chartVersion: 0.23.3",
+        "chartVersion: \"0.23.3\"",
     ] {
         assert!(text.contains(line.trim()), "no `{line}` in:\n{text}");
     }

@@ -39,10 +39,12 @@ fn a_namespace_that_does_not_end(cluster: &Cluster, profile: &Path) {
     cluster.kubectl(&[&wait[..], &[content]].concat(), None);
     let plan = cluster.arcctl(&["plan", "-f", file]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
-    let line = plan
-        .stdout
-        .lines()
-        .find(|it| it.contains("namespace/-/actions-runner "));
+    // Why it is made again is on the line below it.
+    let lines: Vec<&str> = plan.stdout.lines().collect();
+    let own = lines
+        .iter()
+        .position(|it| it.ends_with("namespace/-/actions-runner"));
+    let line = own.and_then(|it| lines.get(it + 1));
     let line = line.unwrap_or_else(|| panic!("{}", plan.stdout));
     assert!(
         line.contains("is being deleted: ")

@@ -140,7 +140,7 @@ fn the_webhooks_of_an_old_chart_see_the_one_namespace_that_it_watches() {
     let of_theirs = profile("theirs", "team-runners");
     let told = cluster.up(&of_theirs, &[]).expect(6)["error"].to_string();
     for part in [
-        "label `name=team-runners`, which namespace `team-runners` does not have",
+        "the label `name=team-runners`, and namespace `team-runners` does not have it",
         "kubectl label namespace team-runners name=team-runners",
     ] {
         assert!(told.contains(part), "{part}: {told}");
