@@ -56,7 +56,9 @@ pub fn is_for(profile: &Profile, rule: &SecurityGroupRule) -> bool {
     };
     match rule.direction {
         Direction::Ingress if group == Some(rule.group.as_str()) => rule.port == HTTPS,
-        Direction::Ingress => rule.port == profile.controller.webhook_port,
+        Direction::Ingress => {
+            profile.has_deployments() && rule.port == profile.controller.webhook_port
+        }
         Direction::Egress => rule.port == HTTPS && is_server(&rule.peer),
     }
 }
@@ -161,7 +163,11 @@ fn to_webhooks(
     network: &NodeNetwork,
     own: &str,
 ) -> Option<SecurityGroupRule> {
-    let group = known.control_plane_groups.first()?;
+    // GitHub's own controller of scale sets has no webhooks.
+    let group = known
+        .control_plane_groups
+        .first()
+        .filter(|_| profile.has_deployments())?;
     Some(SecurityGroupRule {
         group: own.to_owned(),
         groups: network.groups.clone(),

@@ -6,7 +6,7 @@ use super::profile;
 use crate::{
     desired::{
         Desired, EksFacts, Facts,
-        aws::{AwsFacts, NodeNetwork},
+        aws::{AwsFacts, NodeNetwork, is_for},
         desired, record, render,
         resource::{
             Resource,
@@ -213,6 +213,24 @@ fn a_server_outside_aws_takes_a_rule_in_the_groups_of_the_nodes_only() {
         of_port(9443),
         [into("sg-cluster"), into("sg-self"), into("sg-karpenter")]
     );
+}
+
+/// GitHub's own controller has no webhooks: a profile with scale sets only opens no port for them, and closes one from before.
+#[test]
+fn only_the_mode_with_webhooks_opens_their_port() {
+    let of = |mode: &str| {
+        profile(&json!({
+            "cluster": {"context": null, "eks": "runners", "region": "ap-northeast-2"},
+            "aws": {},
+            "pools": [{"name": "linux", "mode": mode, "image": "ghcr.io/actions/actions-runner:2.334.0", "min": 1, "max": 2}],
+        }))
+    };
+    let facts = facts("aws", "ap-northeast-2", vec![network(&["sg-node"])]);
+    let (own, sets) = (of("runnerDeployment"), of("scaleSet"));
+    let found = rules(&own, &facts);
+    assert_eq!(found.iter().map(|it| it.port).collect::<Vec<_>>(), [9443]);
+    assert!(is_for(&own, &found[0]) && !is_for(&sets, &found[0]));
+    assert_eq!(rules(&sets, &facts), []);
 }
 
 /// Nodes that need the same rule get one; it must then cover all of them.

@@ -160,6 +160,11 @@ fn to_webhook(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
             "the profile has no `aws`: the nodes' security groups are not arcctl's to look at",
         ));
     }
+    if !snapshot.profile.has_deployments() {
+        return Ok(Verdict::skipped(
+            "GitHub's controller of scale sets has no webhooks",
+        ));
+    }
     rules(snapshot, TO_WEBHOOKS)
 }
 
