@@ -224,10 +224,7 @@ mod tests {
                 "the SSO token has expired and cannot be refreshed",
                 "aws sso login",
             ),
-            (
-                "failed to read `~/.aws/sso/cache/a.json`",
-                "aws sso login",
-            ),
+            ("failed to read `~/.aws/sso/cache/a.json`", "aws sso login"),
             (
                 "UnauthorizedException: Session token not found or invalid",
                 "aws sso login",
