@@ -81,7 +81,7 @@ async fn a_bundle_of_authorities_takes_the_place_of_the_machines() {
         ("empty.pem", 64, "no certificate is in it"),
         ("broken.pem", 64, "broken.pem"),
         // Not the parser's words: they have the bytes of the line.
-        ("key.pem", 64, "goes on after the name of the key"),
+        ("key.pem", 64, "goes on after the second `-----`"),
     ] {
         let path = directory.join(bundle).display().to_string();
         let variables = [&keys[..], &[("AWS_CA_BUNDLE", path.as_str())]].concat();

@@ -192,7 +192,7 @@ fn users(directory: &Path) -> Vec<(&'static str, String, &'static str)> {
         (
             "a key whose line breaks are written as \\n",
             format!("client-certificate-data: {certificate}, client-key-data: {key}"),
-            "goes on after the name of the key",
+            "goes on after the second `-----`",
         ),
         (
             "a plugin that fails",
