@@ -84,17 +84,18 @@ fn place(error: &serde_saphyr::Error) -> String {
     }
 }
 
+/// The last `most` of the lines that have text, on one line.
+pub(super) fn last_of<'a>(lines: impl Iterator<Item = &'a str>, most: usize) -> String {
+    let lines: Vec<&str> = lines.map(str::trim).filter(|it| !it.is_empty()).collect();
+    let from = lines.len().saturating_sub(most);
+    lines[from..].join("; ")
+}
+
 /// The last lines of a program's stderr, after a colon.
 fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let text = masked(&text);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|it| !it.is_empty())
-        .collect();
-    let from = lines.len().saturating_sub(QUOTED_LINES);
-    let last = lines[from..].join("; ");
+    let last = last_of(text.lines(), QUOTED_LINES);
     // What is wrong is at the end.
     let start = last
         .char_indices()

@@ -2,28 +2,24 @@
 
 use serde_json::Value;
 
+use super::conflicts::name;
 use crate::{
-    desired::names,
+    desired::{names, pool::autoscaler::scales_a_set},
     error::{Error, ErrorKind, Result, System},
     profile::Profile,
 };
-
-/// Whether an autoscaler scales a `RunnerSet`; without a kind it scales a `RunnerDeployment`.
-fn scales_a_set(autoscaler: &Value) -> bool {
-    autoscaler["spec"]["scaleTargetRef"]["kind"] == "RunnerSet"
-}
 
 /// Fails where the autoscaler of a `RunnerSet` has the name that the one of a pool gets: the `RunnerSet` would lose it.
 pub(super) fn check_names(autoscalers: &[Value], profile: &Profile) -> Result<()> {
     let taken = autoscalers.iter().find(|it| {
         let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
-        let pool = profile.pool(namespace, name_of(it));
+        let pool = profile.pool(namespace, name(it));
         scales_a_set(it) && pool.is_some_and(|it| !it.is_scale_set())
     });
     let Some(taken) = taken else {
         return Ok(());
     };
-    let (namespace, name) = (&taken["metadata"]["namespace"], name_of(taken));
+    let (namespace, autoscaler) = (&taken["metadata"]["namespace"], name(taken));
     let namespace = namespace.as_str().unwrap_or_default();
     let set = taken["spec"]["scaleTargetRef"]["name"]
         .as_str()
@@ -31,9 +27,9 @@ pub(super) fn check_names(autoscalers: &[Value], profile: &Profile) -> Result<()
     Err(Error::new(
         ErrorKind::Refused,
         System::Kubernetes,
-        format!("HorizontalRunnerAutoscaler `{name}` scales RunnerSet `{set}`, and pool `{name}` needs one of this name"),
+        format!("HorizontalRunnerAutoscaler `{autoscaler}` scales RunnerSet `{set}`, and pool `{autoscaler}` needs one of this name"),
     )
-    .object(format!("horizontal-runner-autoscaler/{namespace}/{name}"))
+    .object(format!("horizontal-runner-autoscaler/{namespace}/{autoscaler}"))
     .hint("give the RunnerSet's autoscaler another name (create it anew, then delete this one), or the pool another name"))
 }
 
@@ -43,8 +39,7 @@ pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
         let namespace = it["metadata"]["namespace"].as_str().unwrap_or_default();
         let target = it["spec"]["scaleTargetRef"]["name"].as_str();
         let is_of_a_pool = |it: &str| profile.pool(namespace, it).is_some();
-        !scales_a_set(it)
-            && target.is_some_and(|target| is_of_a_pool(target) && name_of(it) != target)
+        !scales_a_set(it) && target.is_some_and(|target| is_of_a_pool(target) && name(it) != target)
     };
     let whole = |it: &Value| {
         // The items of a list have no kind.
@@ -54,10 +49,6 @@ pub(super) fn rivals(autoscalers: &[Value], profile: &Profile) -> Vec<Value> {
         it
     };
     autoscalers.iter().filter(is_rival).map(whole).collect()
-}
-
-fn name_of(object: &Value) -> &str {
-    object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -86,7 +77,7 @@ mod tests {
             autoscaler("far", "RunnerDeployment", "another"),
         ];
         let found = rivals(&all, &profile);
-        assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["other"]);
+        assert_eq!(found.iter().map(name).collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -342,7 +342,7 @@ fn services(configuration: &Value) -> impl Iterator<Item = &Value> {
         .filter(|it| it.is_object())
 }
 
-fn name(object: &Value) -> &str {
+pub(super) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 

@@ -1,5 +1,7 @@
 //! Parses helm's output: its version, chart metadata, errors. Pure: no I/O.
 
+use crate::clients::cause::last_of;
+
 /// The maximum number of lines of helm's output in an error.
 const QUOTED_LINES: usize = 4;
 
@@ -50,14 +52,12 @@ pub(super) fn described(text: &str, key: &str) -> String {
 /// The last lines of helm's stderr, without its `Error: ` and its warnings.
 pub(super) fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let lines: Vec<&str> = text
+    let lines = text
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("WARNING"))
-        .map(|line| line.strip_prefix("Error: ").unwrap_or(line))
-        .collect();
-    let from = lines.len().saturating_sub(QUOTED_LINES);
-    lines[from..].join("; ")
+        .filter(|line| !line.starts_with("WARNING"))
+        .map(|line| line.strip_prefix("Error: ").unwrap_or(line));
+    last_of(lines, QUOTED_LINES)
 }
 
 #[cfg(test)]

@@ -195,8 +195,8 @@ impl Repository<'_> {
         shortens
     }
 
-    /// Where an upload goes on, and from which byte. An upload whose state the registry does not return (any status but 204, 401 and 403) fails in a way
-    /// that may pass: it begins anew.
+    /// Where an upload goes on, and from which byte. An upload whose state the registry does not return (any status but 204, 401
+    /// and 403) fails in a way that may pass: it begins anew.
     async fn received(&self, at: &Url) -> Result<(Url, u64)> {
         let answer = self.answered(&Method::GET, at, "*/*").await?;
         if answer.status != StatusCode::NO_CONTENT {

@@ -67,6 +67,11 @@ pub fn autoscaler(profile: &Profile, pool: &Pool, facts: &Facts) -> Result<Value
     }))
 }
 
+/// Whether an autoscaler scales a `RunnerSet`, which may have the name of a pool; without a kind it scales a `RunnerDeployment`.
+pub(crate) fn scales_a_set(autoscaler: &Value) -> bool {
+    autoscaler["spec"]["scaleTargetRef"]["kind"] == "RunnerSet"
+}
+
 /// Other autoscalers of the `RunnerDeployment` of `pool`: deleted before arcctl's is created.
 pub fn rivals(pool: &Pool, facts: &Facts) -> impl Iterator<Item = Desired> {
     facts

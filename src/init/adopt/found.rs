@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::desired::pool::autoscaler::scales_a_set;
+
 /// What there is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Installation {
@@ -67,7 +69,7 @@ pub(crate) fn place(object: &Value) -> (&str, &str) {
 pub(crate) fn scales(autoscaler: &Value, deployment: &Value) -> bool {
     let (namespace, name) = place(deployment);
     let target = &autoscaler["spec"]["scaleTargetRef"];
-    place(autoscaler).0 == namespace && target["name"] == name && target["kind"] != "RunnerSet"
+    place(autoscaler).0 == namespace && target["name"] == name && !scales_a_set(autoscaler)
 }
 
 /// What the profile does not say of the installation, and why.

@@ -274,8 +274,8 @@ fn a_trigger_that_works_no_more_is_told() {
     assert_eq!(paths, ["spec.scaleUpTriggers[0]"]);
 }
 
-/// The quickstart in the documents of actions/actions-runner-controller: no image, no labels, in the namespace of the current context. The API
-/// server returns an empty image.
+/// The quickstart in the documents of actions/actions-runner-controller: no image, no labels, in the namespace of the current
+/// context. The API server returns an empty image.
 #[test]
 fn the_quickstart_of_the_controller_is_a_profile() {
     let quickstart = json!({

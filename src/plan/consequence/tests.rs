@@ -116,6 +116,24 @@ fn another_minor_version_of_scale_sets_is_said_and_what_it_means_for_each() {
     assert_eq!(gap(&drain), []);
 }
 
+/// A step of pool `basic`, which is ready.
+fn step(kind: &str, action: Action, differences: Vec<Difference>) -> Step {
+    Step {
+        id: format!("{kind}/n/basic"),
+        kind: kind.into(),
+        name: "basic".into(),
+        phase: Phase::Runners,
+        action,
+        differences,
+        adopts: false,
+        ready: true,
+        proof: false,
+        note: None,
+        consequences: Vec::new(),
+        summary: Summary::default(),
+    }
+}
+
 #[test]
 fn a_controller_with_other_hashes_replaces_every_runner() {
     let version = |from: &str, to: &str| Difference {
@@ -136,24 +154,13 @@ fn a_controller_with_other_hashes_replaces_every_runner() {
     assert!(!of_chart(names::CONTROLLER, "0.23.3", "0.23.4"));
     assert!(!of_chart(names::CERT_MANAGER, "0.23.3", "0.23.7"));
 
-    let step = |kind: &str, action: Action, differences: Vec<Difference>| Step {
-        id: format!("{kind}/n/basic"),
-        kind: kind.into(),
-        name: "basic".into(),
-        phase: Phase::Controller,
-        action,
-        differences,
-        adopts: false,
-        ready: true,
-        proof: false,
-        note: None,
-        consequences: Vec::new(),
-        summary: Summary::default(),
-    };
     let plan = |from: &str| Plan {
         profile: "p".into(),
         steps: vec![
-            step("release", Action::Update, vec![version(from, "0.23.7")]),
+            Step {
+                phase: Phase::Controller,
+                ..step("release", Action::Update, vec![version(from, "0.23.7")])
+            },
             step("runner-deployment", Action::Keep, Vec::new()),
         ],
     };
@@ -178,23 +185,16 @@ fn only_the_template_of_a_pool_replaces_its_runners() {
 
 #[test]
 fn pods_are_made_where_their_template_or_their_number_changes() {
-    let step = |kind: &str, action: Action, path: &str, ready: bool| Step {
-        id: format!("{kind}/n/basic"),
-        kind: kind.into(),
-        name: "basic".into(),
-        phase: Phase::Runners,
-        action,
-        differences: vec![Difference {
+    let step = |kind: &str, action: Action, path: &str, ready: bool| {
+        let changed = Difference {
             path: path.into(),
             from: json!(1),
             to: json!(2),
-        }],
-        adopts: false,
-        ready,
-        proof: false,
-        note: None,
-        consequences: Vec::new(),
-        summary: Summary::default(),
+        };
+        Step {
+            ready,
+            ..step(kind, action, vec![changed])
+        }
     };
     let makes = |steps: Vec<Step>| {
         let profile = "p".into();
