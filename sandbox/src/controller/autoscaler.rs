@@ -61,6 +61,14 @@ pub(super) fn counted(autoscaler: &Value, template: &Value) -> Result<Vec<String
         .collect())
 }
 
+/// Whether an autoscaler comes to the metric that counts jobs: not where one before it suggests replicas.
+pub(super) fn needs_jobs(autoscaler: &Value, observed: &Observed) -> bool {
+    let metrics = metrics(autoscaler);
+    let place = metrics.iter().position(|it| it["type"] == JOBS);
+    let suggests_none = |it: &Value| percentage(it, observed).is_ok_and(|replicas| replicas <= 0);
+    place.is_some_and(|it| metrics[..it].iter().all(suggests_none))
+}
+
 /// The replicas that an autoscaler wants.
 pub(super) fn desired(
     autoscaler: &Value,
@@ -350,6 +358,12 @@ mod tests {
         );
         let enterprise = of(&["a"], json!({"enterprise": "e"})).unwrap_err();
         assert!(enterprise.contains("should not be empty on this code path"));
+        let both =
+            json!({"spec": {"metrics": [{"type": "PercentageRunnersBusy"}, {"type": JOBS}]}});
+        assert!(needs_jobs(&counts(&[]), &observed(1, 0)));
+        assert!(needs_jobs(&both, &observed(1, 0)), "0 are suggested");
+        assert!(!needs_jobs(&both, &observed(2, 2)), "3 are suggested");
+        assert!(!needs_jobs(&autoscaler(1, 4), &observed(1, 0)));
         assert!(
             counted(&json!({"spec": {}}), &json!({}))
                 .unwrap()

@@ -116,19 +116,21 @@ impl Reconciler {
                 .count();
             busy = i64::try_from(count).unwrap_or(i64::MAX);
         }
-        let template = &target["spec"]["template"]["spec"];
-        let mut jobs = 0;
-        for repository in autoscaler::counted(autoscaler, template)? {
-            jobs += jobs_of(&self.github, &repository, &template["labels"]).await?;
-        }
         let delay = SignedDuration::try_from(self.configuration.scale_down_delay);
-        Ok(Observed {
+        let mut observed = Observed {
             replicas: target["spec"]["replicas"].as_i64(),
             busy,
-            jobs,
+            jobs: 0,
             scale_down_delay: delay.unwrap_or(SignedDuration::from_mins(10)),
             now,
-        })
+        };
+        if autoscaler::needs_jobs(autoscaler, &observed) {
+            let template = &target["spec"]["template"]["spec"];
+            for repository in autoscaler::counted(autoscaler, template)? {
+                observed.jobs += jobs_of(&self.github, &repository, &template["labels"]).await?;
+            }
+        }
+        Ok(observed)
     }
 }
 
