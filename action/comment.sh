@@ -32,8 +32,9 @@ request() {
   esac
 }
 
-# A comment that a browser does not show; without `>`, the profile's path cannot end it early.
-marker="<!-- arcctl plan: ${PROFILE//[^A-Za-z0-9._\/ -]/_} -->"
+# A comment that a browser does not show; without `>`, the profile's path cannot end it early. All else stays: two
+# profiles whose names have no Latin letter are two.
+marker="<!-- arcctl plan: ${PROFILE//>/_} -->"
 
 {
   echo "$marker"

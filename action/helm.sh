@@ -5,7 +5,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/fetch.sh"
 platform
 version=$(version_of "$VERSION") || fail "the input \`helm\` is \`$VERSION\`: set it to a version such as 3.20.0"
-if ! cached helm "$version" "$processor"; then
+# Not by the processor alone: there azure/setup-helm keeps a helm, in a directory of its own form.
+if ! cached helm "$version" "$system-$processor"; then
   work=$(mktemp -d "$RUNNER_TEMP/helm-XXXXXX")
   url=${RELEASES%/}/helm-v$version-$system-$processor.tar.gz
   fetch "$url.sha256sum" "$work/sum"

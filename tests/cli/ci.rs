@@ -424,6 +424,50 @@ fn the_workflows_in_the_documents_are_workflows() {
     }
 }
 
+/// In a pipeline of Jenkins a step that fails ends its block, and with it the `junit` that follows.
+#[test]
+fn jenkins_keeps_the_report_of_a_doctor_that_fails() {
+    let document = text("docs/ci.md");
+    let block = Regex::new(r"(?s)```groovy\n(.*?)```").unwrap();
+    let pipeline = block.captures(&document).unwrap()[1].to_owned();
+    let shell = Regex::new(r"(.*)\bsh '([^']+)'").unwrap();
+    let mut called = 0;
+    for line in pipeline.lines() {
+        let Some(found) = shell.captures(line) else {
+            continue;
+        };
+        called += calls(&found[2]);
+        if found[2].contains("-o junit") {
+            assert_eq!(found[1].trim(), "catchError {", "{line}");
+        }
+    }
+    assert_eq!(called, 3, "{pipeline}");
+}
+
+/// A role that trusts an identity provider needs one that is there.
+#[test]
+fn the_identity_provider_of_the_trust_policy_is_created_before() {
+    let document = text("docs/ci.md");
+    let block = Regex::new(r"(?s)```json\n(.*?)```").unwrap();
+    let found = block.captures(&document).unwrap();
+    let policy: serde_json::Value = serde_json::from_str(&found[1]).unwrap();
+    let statement = &policy["Statement"][0];
+    let provider = statement["Principal"]["Federated"].as_str().unwrap();
+    let (_, host) = provider.split_once(":oidc-provider/").unwrap();
+    let audience = statement["Condition"]["StringEquals"][format!("{host}:aud")]
+        .as_str()
+        .unwrap();
+    let command = format!(
+        "$ aws iam create-open-id-connect-provider --url https://{host} --client-id-list {audience}\n"
+    );
+    let before = &document[..found.get(0).unwrap().start()];
+    assert!(before.contains(&command), "{command}");
+    // The form of a subject is another one at GitLab.
+    let (_, gitlab) = document.split_once("\n## GitLab\n").unwrap();
+    let subject = "`project_path:GROUP/PROJECT:ref_type:branch:ref:main`";
+    assert!(gitlab.contains(subject));
+}
+
 /// Checks a shell line's call of arcctl against its help; how many there are.
 fn calls(line: &str) -> usize {
     let Some(arguments) = line.strip_prefix("arcctl ") else {

@@ -104,6 +104,20 @@ fn an_installation_that_cannot_be_written_says_so() {
 }
 
 #[test]
+fn a_prefix_with_a_space_is_refused_and_not_cut() {
+    let directory = empty();
+    let first = directory.path().join("my");
+    let output = script(
+        "install.sh",
+        &[BINARY, first.to_str().unwrap(), "tools"],
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("without spaces"));
+    assert!(!first.exists());
+}
+
+#[test]
 fn the_pages_are_printed_in_one_or_written_one_by_one() {
     let directory = empty();
     let all = stdout(directory.path(), &["man"], 0);
@@ -267,6 +281,21 @@ fn the_formula_and_the_plugin_s_manifest_are_made_from_the_checksums() {
         &[home],
     );
     assert!(!output.status.success(), "there is nothing to install");
+}
+
+/// By its path Homebrew refuses a formula (`FromPathLoader` in its formulary.rb), and by a name alone one of a tap that is not
+/// trusted (docs.brew.sh/Tap-Trust).
+#[test]
+fn the_formula_is_installed_from_a_tap_by_its_whole_name() {
+    let readme = crate::repository::text("README.md");
+    assert!(!readme.contains("brew install ./"));
+    let steps = [
+        "`brew tap-new my/tools`",
+        "`cp arcctl.rb \"$(brew --repository my/tools)/Formula/\"`",
+        "`brew install my/tools/arcctl`",
+    ];
+    let places = steps.map(|it| readme.find(it).unwrap_or_else(|| panic!("no {it}")));
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 /// `cargo binstall` finds what `tools/dist.sh` makes.

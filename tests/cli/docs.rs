@@ -140,6 +140,16 @@ fn the_long_documents_keep_their_length() {
     }
 }
 
+/// Terraform deletes what is in its state and no longer in its files.
+#[test]
+fn who_comes_from_terraform_is_told_to_forget_before_deleting() {
+    let document = text("docs/coming-from.md");
+    let terraform = section(&document, "## Coming from Terraform");
+    let forget = terraform.find("`terraform state rm ").unwrap();
+    let delete = terraform.find("then delete it").unwrap();
+    assert!(forget < delete);
+}
+
 /// A heading as the anchor that GitHub makes of it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();

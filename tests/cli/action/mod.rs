@@ -159,6 +159,26 @@ fn another_profile_has_a_comment_of_its_own_and_a_stranger_s_is_left_alone() {
 }
 
 #[test]
+fn profiles_with_korean_names_have_a_comment_each() {
+    let (server, _) = release(PROGRAM);
+    let mut runner = prepared(Runner::on_pull_request("o/r"), &server).with("offline", "true");
+    for name in ["서울.yaml", "부산.yaml"] {
+        let copy = runner.path(&format!("workspace/{name}"));
+        fs::copy(runner.path("workspace/arcctl.yaml"), copy).unwrap();
+        runner = runner.with("profile", name);
+        runner.run().ok();
+    }
+    let comments = server.comments();
+    assert_eq!(comments.len(), 2, "{comments:?}");
+    for (comment, name) in comments.iter().zip(["서울", "부산"]) {
+        let marker = format!("<!-- arcctl plan: {name}.yaml -->\n");
+        assert!(comment.starts_with(&marker), "{comment}");
+    }
+    runner.run().ok();
+    assert_eq!(server.comments().len(), 2, "the second is updated");
+}
+
+#[test]
 fn a_plan_that_is_too_long_for_a_comment_is_whole_in_the_summary() {
     let (server, _) = release(LONG);
     let runner = prepared(Runner::on_pull_request("o/r"), &server);
@@ -419,15 +439,42 @@ fn helm_is_installed_on_request_and_checked() {
         .files
         .insert(format!("{file}.sha256sum"), right.into());
     runner.run().ok();
-    let arch = if ARM { "arm64" } else { "amd64" };
     assert!(
         runner
-            .path(&format!("tools/helm/3.20.0/{arch}/helm"))
+            .path(&format!("tools/helm/3.20.0/{platform}/helm"))
             .is_file()
     );
     let before = server.state().requests.len();
     runner.run().ok();
     assert_eq!(server.state().requests.len(), before);
+}
+
+#[test]
+fn a_helm_that_another_action_keeps_is_not_taken_for_ours() {
+    let (server, _) = release(PROGRAM);
+    let platform = if ARM { "linux-arm64" } else { "linux-amd64" };
+    let (bytes, sum) = archive(&format!("{platform}/helm"), "#!/bin/sh\necho v3.20.0\n");
+    let file = format!("/helm/helm-v3.20.0-{platform}.tar.gz");
+    let mut state = server.state();
+    let sums = format!("{sum}  helm\n");
+    state.files.insert(format!("{file}.sha256sum"), sums.into());
+    state.files.insert(file, bytes);
+    drop(state);
+    let runner = prepared(Runner::new("push"), &server)
+        .with("command", "install")
+        .with("helm", "3.20.0")
+        .with("helm-releases", format!("{}/helm", server.url));
+    // As azure/setup-helm leaves it (`src/run.ts`): with the archive's directory, below the processor's name.
+    let arch = if ARM { "arm64" } else { "amd64" };
+    let theirs = format!("tools/helm/3.20.0/{arch}");
+    let program = runner.path(&format!("{theirs}/{platform}/helm"));
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, "theirs").unwrap();
+    fs::write(runner.path(&format!("{theirs}.complete")), "").unwrap();
+    runner.run().ok();
+    let ours = runner.path(&format!("tools/helm/3.20.0/{platform}/helm"));
+    assert!(ours.is_file(), "helm is not where PATH has it");
+    assert_eq!(fs::read_to_string(program).unwrap(), "theirs");
 }
 
 #[test]
