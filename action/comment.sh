@@ -22,6 +22,8 @@ comments=$API_URL/repos/$REPOSITORY/issues/$NUMBER/comments
 request() {
   local data=()
   [ -z "${3:-}" ] || data=(--data-binary "@$3")
+  # Not a POST: one that GitHub answers with 502 may have made the comment.
+  [ "$1" = POST ] || data+=(--retry 3)
   status=$(curl --silent --show-error --connect-timeout 20 --max-time 60 --request "$1" --output "$work/answer" \
     --write-out '%{http_code}' --header 'Accept: application/vnd.github+json' --header 'X-GitHub-Api-Version: 2022-11-28' \
     ${data[@]+"${data[@]}"} --config - "$2" <<<"header = \"Authorization: Bearer $TOKEN\"") || fail "cannot reach $API_URL: see curl's message above"

@@ -462,7 +462,8 @@ fn the_identity_provider_of_the_trust_policy_is_created_before() {
     );
     let before = &document[..found.get(0).unwrap().start()];
     assert!(before.contains(&command), "{command}");
-    // The form of a subject is another one at GitLab.
+    // The other subjects: of a pull request, and at GitLab.
+    assert!(document.contains("`repo:YOUR-ORG/YOUR-REPOSITORY:pull_request`"));
     let (_, gitlab) = document.split_once("\n## GitLab\n").unwrap();
     let subject = "`project_path:GROUP/PROJECT:ref_type:branch:ref:main`";
     assert!(gitlab.contains(subject));

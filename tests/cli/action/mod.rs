@@ -242,6 +242,18 @@ fn a_pull_request_from_a_fork_has_its_plan_in_the_summary_only() {
 }
 
 #[test]
+fn a_moment_in_which_github_is_away_fails_no_plan() {
+    let (server, _) = release(PROGRAM);
+    let runner = prepared(Runner::on_pull_request("o/r"), &server).with("offline", "true");
+    for _ in 0..2 {
+        server.state().away = 1;
+        runner.run().ok();
+        assert_eq!(server.state().away, 0);
+        assert_eq!(server.comments().len(), 1);
+    }
+}
+
+#[test]
 fn a_pull_request_of_dependabot_gets_no_secrets_and_is_planned_offline() {
     let (server, _) = release(PROGRAM);
     let mut runner = prepared(Runner::on_pull_request("o/r"), &server);
