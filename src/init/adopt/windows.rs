@@ -117,13 +117,25 @@ fn window(entry: &Value, zone: &TimeZone, index: usize) -> Result<Value, String>
         let at: Timestamp = until
             .parse()
             .map_err(|_| "its untilTime is no time".to_owned())?;
-        window["until"] = at
-            .to_zoned_datetime(zone.clone())
-            .strftime("%Y-%m-%d")
-            .to_string()
-            .into();
+        window["until"] = last_date(&start, &at.to_zoned_datetime(zone.clone()))?.into();
     }
     Ok(window)
+}
+
+/// The last date on which a recurrence opens that opens for the first time at `start`. The controller has the last instant at
+/// which it may (`Until` of rrule-go), which is often the midnight before: then it opens for the last time on the day before.
+fn last_date(start: &ZonedDateTime, until: &ZonedDateTime) -> Result<String, String> {
+    if until.timestamp() < start.timestamp() {
+        return Err("its untilTime is before its startTime, so it changes nothing".to_owned());
+    }
+    let date = until.date();
+    if start.time() <= until.time() {
+        return Ok(date.to_string());
+    }
+    let before = date
+        .yesterday()
+        .map_err(|_| "its untilTime is outside the calendar".to_owned())?;
+    Ok(before.to_string())
 }
 
 #[cfg(test)]
@@ -146,7 +158,7 @@ mod tests {
         let found = windows(&overrides, Some("Asia/Seoul"));
         let expected = json!({"timeZone": "Asia/Seoul", "windows": [
             {"name": "override-1", "from": "Sat 00:00", "to": "Mon 00:00", "min": 1},
-            {"name": "override-2", "from": "20:00", "to": "08:00", "min": 2, "until": "2030-01-01"},
+            {"name": "override-2", "from": "20:00", "to": "08:00", "min": 2, "until": "2029-12-31"},
         ]});
         assert_eq!(found.schedule, expected);
         assert_eq!(found.left_out, []);
@@ -161,6 +173,29 @@ mod tests {
     }
 
     #[test]
+    fn a_recurrence_opens_for_the_last_time_when_it_did() {
+        for (until, expected) in [
+            ("2030-01-01T00:00:00+09:00", "2029-12-31"),
+            ("2030-01-01T19:59:00+09:00", "2029-12-31"),
+            ("2030-01-01T20:00:00+09:00", "2030-01-01"),
+        ] {
+            let overrides = json!([{
+                "startTime": "2026-07-14T20:00:00+09:00", "endTime": "2026-07-15T08:00:00+09:00", "minReplicas": 2,
+                "recurrenceRule": {"frequency": "Daily", "untilTime": until},
+            }]);
+            let found = windows(&overrides, Some("Asia/Seoul"));
+            assert_eq!(found.schedule["windows"][0]["until"], expected, "{until}");
+            let schedule = serde_json::from_value(found.schedule).unwrap();
+            let live = parse_live(&overrides).unwrap();
+            let week_before: Timestamp = "2029-12-25T00:00:00Z".parse().unwrap();
+            assert!(
+                equivalent(&live, Some(&schedule), 4, week_before, 30),
+                "{until}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_window_is_told() {
         let none = windows(&Value::Null, None);
         assert_eq!((none.schedule, none.left_out), (Value::Null, Vec::new()));
@@ -169,9 +204,11 @@ mod tests {
             {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z"},
             {"startTime": "2026-12-24T18:00:00Z", "endTime": "2026-12-27T00:00:00Z", "minReplicas": 0,
              "recurrenceRule": {"frequency": "Yearly"}},
+            {"startTime": "2026-12-24T18:00:00Z", "endTime": "2026-12-27T00:00:00Z", "minReplicas": 0,
+             "recurrenceRule": {"frequency": "Yearly", "untilTime": "2026-12-24T00:00:00Z"}},
         ]);
         let found = windows(&odd, None);
-        assert_eq!(found.left_out.len(), 2, "{found:?}");
+        assert_eq!(found.left_out.len(), 3, "{found:?}");
         assert_eq!(
             found.schedule,
             json!({"timeZone": "UTC", "windows": [{"name": "override-3", "from": "2026-12-24 18:00",
