@@ -29,6 +29,7 @@ fn new_cluster() -> ClusterFacts {
                 ..nodes("t3a.large", 3)
             }],
             fargate: 0,
+            ..Nodes::default()
         }),
         node_pools: Ok(Vec::new()),
         cert_manager: Ok(None),
@@ -166,6 +167,7 @@ fn facts() -> Facts {
             nodes: Ok(Nodes {
                 groups: vec![nodes("t3a.large", 2), tainted, nodes("zz9.huge", 1)],
                 fargate: 0,
+                ..Nodes::default()
             }),
             ..unknown_cluster()
         })),
@@ -289,7 +291,11 @@ fn what_was_found_is_in_the_profile() {
 fn on_fargate_the_webhook_of_cert_manager_is_not_at_the_port_of_the_kubelet() {
     let facts = |fargate, groups| Facts {
         cluster: Some(Ok(ClusterFacts {
-            nodes: Ok(Nodes { groups, fargate }),
+            nodes: Ok(Nodes {
+                groups,
+                fargate,
+                ..Nodes::default()
+            }),
             ..new_cluster()
         })),
         ..facts()

@@ -136,6 +136,9 @@ fn nodes_in_words(nodes: &Nodes) -> String {
     if nodes.fargate > 0 {
         parts.push(format!("{} on Fargate", nodes.fargate));
     }
+    if nodes.windows > 0 {
+        parts.push(format!("{} with Windows (not for runners)", nodes.windows));
+    }
     match parts.as_slice() {
         [] => "none".to_owned(),
         parts => parts.join("; "),

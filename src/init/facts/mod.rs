@@ -79,6 +79,8 @@ pub(crate) struct Nodes {
     pub groups: Vec<NodeGroup>,
     /// The number of Fargate nodes: each runs one pod, none that is privileged.
     pub fargate: usize,
+    /// The number of nodes with Windows, on which no runner of a profile runs.
+    pub windows: usize,
 }
 
 /// Nodes of one instance type with the same taints.

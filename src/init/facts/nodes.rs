@@ -13,12 +13,16 @@ impl Nodes {
     /// The nodes in the list of the API server.
     pub(crate) fn of(objects: &[Value]) -> Self {
         let mut found: BTreeMap<Alike, (usize, Vec<String>)> = BTreeMap::new();
-        let mut fargate = 0;
+        let (mut fargate, mut windows) = (0, 0);
         for node in objects {
             let labels = &node["metadata"]["labels"];
             let label = |key: &str| labels[key].as_str().unwrap_or_default().to_owned();
             if labels["eks.amazonaws.com/compute-type"] == "fargate" {
                 fargate += 1;
+                continue;
+            }
+            if labels["kubernetes.io/os"] == "windows" {
+                windows += 1;
                 continue;
             }
             let kind = label("node.kubernetes.io/instance-type");
@@ -44,7 +48,11 @@ impl Nodes {
             )
             .collect();
         groups.sort_by_key(|it| (it.taints.len(), std::cmp::Reverse(it.count)));
-        Self { groups, fargate }
+        Self {
+            groups,
+            fargate,
+            windows,
+        }
     }
 }
 
@@ -121,14 +129,17 @@ mod tests {
         let cordoned = json!([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]);
         let fargate =
             json!({"metadata": {"labels": {"eks.amazonaws.com/compute-type": "fargate"}}});
+        let mut windows = node("t3a.large", "a", &Value::Null);
+        windows["metadata"]["labels"]["kubernetes.io/os"] = "windows".into();
         let nodes = Nodes::of(&[
+            windows,
             node("c5.large", "a", &ours),
             node("c5.large", "a", &ours),
             node("t3a.large", "c", &Value::Null),
             node("t3a.large", "a", &cordoned),
             fargate,
         ]);
-        assert_eq!(nodes.fargate, 1);
+        assert_eq!((nodes.fargate, nodes.windows), (1, 1));
         let words: Vec<String> = nodes.groups.iter().map(NodeGroup::words).collect();
         assert_eq!(
             words,

@@ -217,6 +217,7 @@ fn fargate_has_no_docker_and_nodes_give_the_numbers() {
         nodes: Ok(Nodes {
             groups: Vec::new(),
             fargate: 3,
+            ..Nodes::default()
         }),
         node_pools: Ok(Vec::new()),
         ..unknown_cluster()
@@ -230,6 +231,7 @@ fn fargate_has_no_docker_and_nodes_give_the_numbers() {
         nodes: Ok(Nodes {
             groups: vec![nodes("t3a.large", 3), nodes("c5.xlarge", 1)],
             fargate: 1,
+            ..Nodes::default()
         }),
         node_pools: Ok(Vec::new()),
         ..unknown_cluster()
@@ -293,6 +295,7 @@ fn little_is_asked() {
             nodes: Ok(Nodes {
                 groups: vec![nodes("t3a.large", 2)],
                 fargate: 0,
+                ..Nodes::default()
             }),
             ..unknown_cluster()
         })
