@@ -113,6 +113,28 @@ fn a_blob_that_the_registry_does_not_take_from_elsewhere_is_sent() {
     assert_eq!(world.violations(), Vec::<String>::new());
 }
 
+/// Source: project-zot/zot, `UpdateManifest` in pkg/api/routes.go; #3104.
+#[test]
+fn a_registry_without_docker_s_manifests_is_told_as_that() {
+    let world = World::start(Like::Zot);
+    let repository = world.repository("a");
+    world.put(&repository, b"{}", None).unwrap();
+    let put = |media_type: &str| {
+        let config = json!({"mediaType": "config", "digest": sha256(b"{}"), "size": 2});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []});
+        let bytes = manifest.to_string().into_bytes();
+        let sent = repository.put_manifest("1", media_type, &bytes);
+        world.runtime.block_on(sent)
+    };
+    put(MANIFEST).unwrap();
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let error = put(docker).unwrap_err();
+    assert!(error.to_string().contains(docker), "{error}");
+    assert!(error.hint.unwrap().contains("docker2s2"));
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
 /// Source: moby/buildkit#3776.
 #[test]
 fn a_tag_that_a_registry_keeps_is_told_as_that() {

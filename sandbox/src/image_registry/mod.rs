@@ -56,6 +56,8 @@ pub enum Like {
     Ecr,
     /// GitHub's registry: no body over 4 MiB.
     Ghcr,
+    /// zot with its default configuration: no manifest of Docker's types.
+    Zot,
 }
 
 /// What a stand-in starts with.

@@ -166,7 +166,7 @@ impl Store {
         let first = upload.and_then(|it| it.pieces.first().copied());
         let told = match self.like {
             Like::Ecr => first.unwrap_or_default(),
-            Like::Distribution | Like::Ghcr => length,
+            Like::Distribution | Like::Ghcr | Like::Zot => length,
         };
         let mut response = Response::new(whole(Bytes::new()));
         *response.status_mut() = status;
@@ -226,7 +226,7 @@ impl Store {
         // ECR has made something already (dotnet/sdk, `DefaultBlobUploadOperations`).
         let status = match self.like {
             Like::Ecr => StatusCode::CREATED,
-            Like::Distribution | Like::Ghcr => StatusCode::ACCEPTED,
+            Like::Distribution | Like::Ghcr | Like::Zot => StatusCode::ACCEPTED,
         };
         self.progress(name, id, status)
     }
@@ -284,6 +284,14 @@ impl Store {
                 StatusCode::BAD_REQUEST,
                 "DIGEST_INVALID",
                 "provided digest did not match uploaded content",
+            );
+        }
+        if self.like == Like::Zot && header(request, &CONTENT_TYPE).contains("docker") {
+            // project-zot/zot, `UpdateManifest` in pkg/api/routes.go.
+            return refusal(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "MANIFEST_INVALID",
+                "manifest invalid",
             );
         }
         let key = (name.to_owned(), reference.to_owned());
