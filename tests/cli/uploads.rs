@@ -113,6 +113,26 @@ fn a_blob_that_the_registry_does_not_take_from_elsewhere_is_sent() {
     assert_eq!(world.violations(), Vec::<String>::new());
 }
 
+/// Source: aws/containers-roadmap#2671, distribution/distribution#4383.
+#[test]
+fn a_blob_is_read_where_nobody_may_ask_whether_it_is_there() {
+    let world = World::start(Like::EcrPublic);
+    world.put(&world.repository("a"), b"blob", None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("blob");
+    let repository = world.repository("a");
+    let download = |bytes: &[u8]| {
+        let digest = sha256(bytes);
+        let size = bytes.len() as u64;
+        let downloading = repository.download(&digest, size, &file);
+        world.runtime.block_on(downloading)
+    };
+    assert!(download(b"absent").is_err());
+    download(b"blob").unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), b"blob");
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
 /// Source: project-zot/zot, `UpdateManifest` in pkg/api/routes.go; #3104.
 #[test]
 fn a_registry_without_docker_s_manifests_is_told_as_that() {
