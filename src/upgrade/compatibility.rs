@@ -212,7 +212,7 @@ mod tests {
             ),
             (
                 "1.18",
-                &["rotationPolicy", "revisionHistoryLimit", "`Exact`"],
+                ["rotationPolicy", "revisionHistoryLimit", "`Exact`"].as_slice(),
             ),
         ] {
             let told = risks("cert-manager", release, (1, 30)).join("\n");
