@@ -28,9 +28,10 @@ use crate::{
 /// Show the newest image of the same flavour for each pool; `--write` puts it into the profile
 ///
 /// Reads the tags of each pool's image from its registry, or from the mirror in `images.registry`. Tags have the same flavour if
-/// they differ only in the runner's version, and in the commit or day of the build where it is at the end. It needs neither a cluster nor GitHub. It uses the logins of `docker login`, else
-/// the pull secrets of the profile, which it reads from the cluster. `--write` changes only the images in the profile: comments,
-/// quotes and order stay. docs/ci.md has a job that opens a pull request with the newer images.
+/// they differ only in the runner's version, and in the commit or day of the build where it is at the end. It needs neither a
+/// cluster nor GitHub. It uses the logins of `docker login`, else the pull secrets of the profile, which it reads from the
+/// cluster. `--write` changes only the images in the profile: comments, quotes and order stay. docs/ci.md has a job that opens a
+/// pull request with the newer images.
 #[derive(Args)]
 pub(super) struct UpdateArgs {
     /// Write the newer images into the profile
