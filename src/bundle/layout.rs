@@ -32,8 +32,12 @@ pub const LOCK: &str = "application/vnd.arcctl.lock.v1+json";
 /// The media type of its SBOM.
 pub const SBOM: &str = "application/spdx+json";
 
-/// The annotation with the place of a manifest in a registry, `REPOSITORY:TAG`, or `REPOSITORY` where there is no tag.
+/// The annotation with the place of a manifest in a registry, `REPOSITORY:TAG`; `REPOSITORY` in bundles of earlier builds.
 pub const PLACE: &str = "dev.arcctl.place";
+
+/// The annotation by which other programs find a manifest in a layout (OCI image specification, image-layout.md). Without it
+/// skopeo finds none of several (podman-container-tools/skopeo#1513).
+const NAME: &str = "org.opencontainers.image.ref.name";
 
 /// What a document says of another: its type, digest and size in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +125,9 @@ impl Descriptor {
     /// The same, with its place in a registry.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
-        self.annotations.insert(PLACE.into(), place.into());
+        for annotation in [PLACE, NAME] {
+            self.annotations.insert(annotation.into(), place.into());
+        }
         self
     }
 }

@@ -13,7 +13,7 @@ pub use layout::{
     descriptor, read, reduced, root,
 };
 pub use locked::{at_registry, differences};
-pub use place::{NOWHERE, REPOSITORY, chart_repository, sourced, staged, taken_apart};
+pub use place::{NOWHERE, REPOSITORY, chart_repository, image_place, sourced, staged, taken_apart};
 pub use sbom::{Packed, sbom};
 
 #[cfg(test)]

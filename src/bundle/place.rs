@@ -13,6 +13,12 @@ pub const NOWHERE: &str = "bundle.invalid";
 /// The repository of a bundle's own documents; its tag is the name of the profile.
 pub const REPOSITORY: &str = "bundle";
 
+/// What the tag of an image begins with that has none of its own. Tags that begin with `sha256-` are those of signatures.
+const UNTAGGED: &str = "digest-";
+
+/// How many digits of a digest are in such a tag.
+const DIGITS: usize = 12;
+
 /// The repository of a chart.
 pub fn chart_repository(name: &str) -> String {
     format!("charts/{name}")
@@ -55,6 +61,21 @@ pub(super) fn candidates(image: &str, images: Option<&Images>) -> Vec<String> {
     let mut found: Vec<String> = own.map(|it| format!("{NOWHERE}/{it}")).collect();
     found.push(mirrored(Some(&nowhere), image));
     found
+}
+
+/// The place of an image with this reference in a bundle, and the digest that it has there. One without a tag gets one of its
+/// digest: registries delete what no tag names (zot by itself since 2.1.9, Amazon ECR and Harbor by a rule), and with it what the
+/// nodes pull.
+pub fn image_place(reference: &str, digest: &str) -> String {
+    let place = reference.strip_prefix(NOWHERE).unwrap_or(reference);
+    let place = place.trim_start_matches('/');
+    let (name, _) = place.split_once('@').unwrap_or((place, ""));
+    if taken_apart(name).1.is_some() {
+        return name.to_owned();
+    }
+    let (_, hash) = digest.split_once(':').unwrap_or(("", digest));
+    let hash = hash.get(..DIGITS).unwrap_or(hash);
+    format!("{name}:{UNTAGGED}{hash}")
 }
 
 /// The repository and the tag of a place.

@@ -117,6 +117,24 @@ fn an_image_has_the_place_that_the_profile_gives_it() {
     assert_eq!(taken_apart("a/b"), ("a/b", None));
 }
 
+#[test]
+fn every_image_gets_a_tag_and_other_programs_find_it_by_its_place() {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    for (reference, expected) in [
+        ("a/b:1", "a/b:1"),
+        ("a/b:1@sha256:00", "a/b:1"),
+        ("a/b@sha256:00", "a/b:digest-0123456789ab"),
+        ("a/b", "a/b:digest-0123456789ab"),
+    ] {
+        let place = image_place(&format!("{NOWHERE}/{reference}"), &digest);
+        assert_eq!(place, expected);
+        let placed = descriptor(MANIFEST, b"x").at(&place);
+        assert_eq!(placed.annotations[PLACE], expected);
+        let name = &placed.annotations["org.opencontainers.image.ref.name"];
+        assert_eq!(name, expected);
+    }
+}
+
 fn lock(image: &str, digest: &str, platforms: &[(&str, &str)], archive: &str) -> Lock {
     let platforms: BTreeMap<&str, &str> = platforms.iter().copied().collect();
     let text = json!({

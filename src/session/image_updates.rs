@@ -29,12 +29,16 @@ use crate::{
     },
     units::{
         image::Image,
+        listed::first_of,
         runner::{Flavour, newest},
     },
 };
 
 /// How many repositories are read at a time.
 const CONCURRENT: usize = 4;
+
+/// How many tags are told.
+const TOLD: usize = 4;
 
 /// The key of a pull secret's configuration.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
@@ -76,9 +80,10 @@ pub(crate) async fn find(
             Ok(it) => {
                 let all = tags.get(&it.address).into_iter().flatten();
                 let newest = newest(it.tag, all.map(String::as_str));
-                let found = match newest {
-                    Some(tag) => Found::Newer(it.with(tag, logins).await?),
-                    None => Found::Newest,
+                let found = match newest.as_slice() {
+                    [] => Found::Newest,
+                    [tag] => Found::Newer(it.with(tag, logins).await?),
+                    several => Found::Unknown(several_builds(several)),
                 };
                 (Some(it.address.to_string()), found)
             }
@@ -91,6 +96,14 @@ pub(crate) async fn find(
         });
     }
     Ok(found)
+}
+
+/// Why none of the builds of a newer version can be chosen.
+fn several_builds(tags: &[&str]) -> String {
+    let tags = first_of(tags, TOLD, [", ", " "]);
+    format!(
+        "there is a newer version in several builds, and their tags do not tell which is the newest: {tags}"
+    )
 }
 
 /// The parts of a pool's image, or why it cannot be compared. The mirror of the profile is asked: it is what is pulled from.

@@ -202,6 +202,26 @@ mod tests {
         );
     }
 
+    /// Others in the cluster have certificates of the same cert-manager (cert-manager/website, release notes of 1.16 and 1.18).
+    #[test]
+    fn what_may_break_the_certificates_of_others_is_told() {
+        for (release, parts) in [
+            (
+                "1.16",
+                ["values that it does not know", "Venafi"].as_slice(),
+            ),
+            (
+                "1.18",
+                ["rotationPolicy", "revisionHistoryLimit", "`Exact`"].as_slice(),
+            ),
+        ] {
+            let told = risks("cert-manager", release, (1, 30)).join("\n");
+            for part in parts {
+                assert!(told.contains(part), "{release}: {told}");
+            }
+        }
+    }
+
     #[test]
     fn eks_is_quiet_until_its_standard_support_ends_soon() {
         assert_eq!(eks((1, 33), date(2026, 5, 29)), None);

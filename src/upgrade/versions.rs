@@ -226,6 +226,11 @@ fn image_with(pool: &Pool, version: RunnerVersion) -> Result<String> {
     if flavour.version > version {
         return Err(refused("it already has a newer version"));
     }
+    if flavour.version < version && flavour.build().is_some() {
+        return Err(refused(
+            "its tag ends with a build, and another version is another build; only `runner=newest` finds the tag at the registry",
+        ));
+    }
     let name = pool.image.strip_suffix(tag).unwrap_or(&pool.image);
     Ok(format!("{name}{}", flavour.with(version)))
 }

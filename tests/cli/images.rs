@@ -202,6 +202,34 @@ fn an_image_that_is_too_old_for_the_profile_can_be_updated() {
     assert!(stderr(&output).contains("lets no runner before 2.329.0 register"));
 }
 
+/// The hash of a commit in a tag is another one in each version.
+#[test]
+fn an_image_of_one_build_is_updated_to_the_build_of_the_newest_version() {
+    let world = World::start(Options::default());
+    let pool = "pools:\n- {name: a, image: HOST/summerwind/actions-runner:v2.336.0-ubuntu-22.04-b01e193, min: 1, max: 1}\n";
+    let before = world.profile(pool);
+    let document = world.document(&["--write"], 0);
+    assert_eq!(document["pools"][0]["change"], "newer");
+    let expected = before.replace(
+        "v2.336.0-ubuntu-22.04-b01e193",
+        "v2.338.1-ubuntu-22.04-6ca1ab7",
+    );
+    assert_eq!(world.text(), expected);
+}
+
+#[test]
+fn after_an_update_the_lock_is_named_first() {
+    let world = World::start(Options::default());
+    world.profile(POOLS);
+    fs::write(world.directory.path().join("arcctl.lock"), "{}").unwrap();
+    let shown = stderr(&world.update(&[]));
+    assert!(!shown.contains("arcctl lock"), "{shown}");
+    let written = world.update(&["--write"]);
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let said = stderr(&written).replace('\n', " ");
+    assert!(said.contains("run `arcctl lock`"), "{said}");
+}
+
 #[test]
 fn the_mirror_of_the_profile_is_asked_and_a_digest_follows_its_tag() {
     let world = World::start(Options::default());

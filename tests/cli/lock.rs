@@ -17,7 +17,7 @@ use arcctl::{
 };
 use arcctl_sandbox::{
     chart_repository::ChartRepository,
-    image_registry::{ImageRegistry, Options},
+    image_registry::{ImageRegistry, Like, Options},
     tools,
 };
 use http::StatusCode;
@@ -57,6 +57,11 @@ const CHARTS: [(&str, &str); 2] = [
 
 impl World {
     fn start() -> Self {
+        Self::like(Like::Distribution)
+    }
+
+    /// The same, with a registry that has the ways of another.
+    fn like(like: Like) -> Self {
         let runtime = Runtime::new().unwrap();
         let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (repository, tag) in IMAGES {
@@ -66,6 +71,7 @@ impl World {
         newer.unwrap().push("v0.27.4".to_owned());
         let options = Options {
             tags,
+            like,
             ..Options::default()
         };
         let registry = runtime.block_on(ImageRegistry::start(options)).unwrap();
@@ -363,6 +369,29 @@ fn a_registry_that_sends_elsewhere_for_manifests_is_read_without_a_credential() 
     let images = document["images"].as_array().unwrap();
     assert_eq!(images.len(), IMAGES.len());
     let _same = world.document(&["--check"], 0);
+}
+
+/// Source: aws/containers-roadmap#2837.
+#[test]
+fn an_image_with_a_digest_is_pulled_through_by_its_tag() {
+    let of_nobody = format!("sha256:{}", "0".repeat(64));
+    for (digest, code) in [(ImageRegistry::digest(RUNNER, TAG), 0), (of_nobody, 1)] {
+        let world = World::like(Like::PullThrough);
+        let path = world.directory.path().join("arcctl.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(TAG, &format!("{TAG}@{digest}"))).unwrap();
+        let output = world.lock(&[]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        if code == 0 {
+            let locked = world.text();
+            assert!(
+                locked.contains(&format!("\"digest\": \"{digest}\"")),
+                "{locked}"
+            );
+        } else {
+            assert!(stderr(&output).contains("has no image"), "{output:?}");
+        }
+    }
 }
 
 #[test]

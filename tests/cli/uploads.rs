@@ -113,6 +113,48 @@ fn a_blob_that_the_registry_does_not_take_from_elsewhere_is_sent() {
     assert_eq!(world.violations(), Vec::<String>::new());
 }
 
+/// Source: aws/containers-roadmap#2671, distribution/distribution#4383.
+#[test]
+fn a_blob_is_read_where_nobody_may_ask_whether_it_is_there() {
+    let world = World::start(Like::EcrPublic);
+    world.put(&world.repository("a"), b"blob", None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("blob");
+    let repository = world.repository("a");
+    let download = |bytes: &[u8]| {
+        let digest = sha256(bytes);
+        let size = bytes.len() as u64;
+        let downloading = repository.download(&digest, size, &file);
+        world.runtime.block_on(downloading)
+    };
+    assert!(download(b"absent").is_err());
+    download(b"blob").unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), b"blob");
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
+/// Source: project-zot/zot, `UpdateManifest` in pkg/api/routes.go; #3104.
+#[test]
+fn a_registry_without_docker_s_manifests_is_told_as_that() {
+    let world = World::start(Like::Zot);
+    let repository = world.repository("a");
+    world.put(&repository, b"{}", None).unwrap();
+    let put = |media_type: &str| {
+        let config = json!({"mediaType": "config", "digest": sha256(b"{}"), "size": 2});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []});
+        let bytes = manifest.to_string().into_bytes();
+        let sent = repository.put_manifest("1", media_type, &bytes);
+        world.runtime.block_on(sent)
+    };
+    put(MANIFEST).unwrap();
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let error = put(docker).unwrap_err();
+    assert!(error.to_string().contains(docker), "{error}");
+    assert!(error.hint.unwrap().contains("docker2s2"));
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
 /// Source: moby/buildkit#3776.
 #[test]
 fn a_tag_that_a_registry_keeps_is_told_as_that() {

@@ -56,6 +56,12 @@ pub enum Like {
     Ecr,
     /// GitHub's registry: no body over 4 MiB.
     Ghcr,
+    /// zot with its default configuration: no manifest of Docker's types.
+    Zot,
+    /// Amazon ECR Public: 401 to whoever asks whether a blob is there.
+    EcrPublic,
+    /// Amazon ECR with a pull-through rule: nothing is there by its digest before it was read by a tag.
+    PullThrough,
 }
 
 /// What a stand-in starts with.
@@ -128,6 +134,8 @@ struct State {
     lies: bool,
     /// Where it sends to for manifests.
     elsewhere: Option<String>,
+    /// The repositories that a pull-through rule has made.
+    pulled: BTreeSet<String>,
     violations: BTreeSet<String>,
 }
 
@@ -324,6 +332,14 @@ impl State {
         })
     }
 
+    /// Whether a rule has pulled a repository through: ECR does it for a tag, and not for a digest (aws/containers-roadmap#2837).
+    fn is_pulled(&mut self, name: &str, is_tag: bool) -> bool {
+        if is_tag {
+            self.pulled.insert(name.to_owned());
+        }
+        self.pulled.contains(name)
+    }
+
     /// The blob with a digest.
     fn blob(&self, name: &str, tags: &[String], digest: &str) -> Option<Bytes> {
         let found = tags.iter().find_map(|tag| {
@@ -392,9 +408,8 @@ async fn answer(
     let mut wanted = vec![(name, writes)];
     // A blob is taken from a repository that may be read (distribution/distribution, registry/handlers/app.go).
     wanted.extend(query.get("from").map(|from| (from.as_str(), false)));
-    if !shared.options.anonymous
-        && let Some(refused) = unauthorized(&mut state, &request, &host, &wanted)
-    {
+    let asks = (host.as_str(), &what);
+    if let Some(refused) = kept_out(&mut state, &shared.options, &request, asks, &wanted) {
         return Ok(refused);
     }
     let known = shared.options.tags.get(name);
@@ -458,9 +473,10 @@ impl Asked<'_> {
                     let what = "a manifest without `Accept` of an index";
                     state.violations.insert(what.into());
                 }
+                let is_pulled = options.like != Like::PullThrough || state.is_pulled(name, is_tag);
                 match state.find(name, self.tags, reference) {
-                    Some(found) => manifest(&found, &request.method, state.lies),
-                    None => not_found("MANIFEST_UNKNOWN", "manifest unknown"),
+                    Some(found) if is_pulled => manifest(&found, &request.method, state.lies),
+                    _ => not_found("MANIFEST_UNKNOWN", "manifest unknown"),
                 }
             }
             What::Upload(id) => state.store.upload(request, name, id, (self.query, body)),
@@ -724,6 +740,30 @@ fn unauthorized(
         let sees = of.iter().all(|it| it.sees);
         return (!sees).then(|| not_found("NAME_UNKNOWN", message));
     }
+    Some(challenged(host, wanted))
+}
+
+/// The answer to a request that needs a token. ECR Public takes none from whoever asks whether a blob is there
+/// (aws/containers-roadmap#2671).
+fn kept_out(
+    state: &mut State,
+    options: &Options,
+    request: &Parts,
+    (host, what): (&str, &What<'_>),
+    wanted: &[(&str, bool)],
+) -> Option<Response<Body>> {
+    if options.anonymous {
+        return None;
+    }
+    let asks_for_blob = request.method == Method::HEAD && matches!(what, What::Blob(_));
+    if options.like == Like::EcrPublic && asks_for_blob {
+        return Some(challenged(host, wanted));
+    }
+    unauthorized(state, request, host, wanted)
+}
+
+/// 401, with where a token is given out.
+fn challenged(host: &str, wanted: &[(&str, bool)]) -> Response<Body> {
     let mut response = refusal(
         StatusCode::UNAUTHORIZED,
         "UNAUTHORIZED",
@@ -737,7 +777,7 @@ fn unauthorized(
     let challenge =
         format!("Bearer realm=\"http://{host}/token\",service=\"{host}\",scope=\"{scopes}\"");
     set(&mut response, WWW_AUTHENTICATE.as_str(), &challenge);
-    Some(response)
+    response
 }
 
 /// Whether one of the scopes is for a repository, to be written or only read.

@@ -164,9 +164,10 @@ impl Store {
         let upload = self.uploads.get(id);
         let length = upload.map_or(0, |it| it.content.len());
         let first = upload.and_then(|it| it.pieces.first().copied());
-        let told = match self.like {
-            Like::Ecr => first.unwrap_or_default(),
-            Like::Distribution | Like::Ghcr => length,
+        let told = if self.like == Like::Ecr {
+            first.unwrap_or_default()
+        } else {
+            length
         };
         let mut response = Response::new(whole(Bytes::new()));
         *response.status_mut() = status;
@@ -224,9 +225,10 @@ impl Store {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN", "told to break");
         }
         // ECR has made something already (dotnet/sdk, `DefaultBlobUploadOperations`).
-        let status = match self.like {
-            Like::Ecr => StatusCode::CREATED,
-            Like::Distribution | Like::Ghcr => StatusCode::ACCEPTED,
+        let status = if self.like == Like::Ecr {
+            StatusCode::CREATED
+        } else {
+            StatusCode::ACCEPTED
         };
         self.progress(name, id, status)
     }
@@ -284,6 +286,14 @@ impl Store {
                 StatusCode::BAD_REQUEST,
                 "DIGEST_INVALID",
                 "provided digest did not match uploaded content",
+            );
+        }
+        if self.like == Like::Zot && header(request, &CONTENT_TYPE).contains("docker") {
+            // project-zot/zot, `UpdateManifest` in pkg/api/routes.go.
+            return refusal(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "MANIFEST_INVALID",
+                "manifest invalid",
             );
         }
         let key = (name.to_owned(), reference.to_owned());

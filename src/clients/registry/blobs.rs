@@ -144,11 +144,7 @@ impl Repository<'_> {
     /// The answer with a blob, from a byte on.
     async fn opened(&self, digest: &str, from: u64) -> Result<Response> {
         let mut url = self.address.url(&format!("blobs/{digest}"))?;
-        // Signs in where the registry wants it; the credential is remembered.
-        let known = self.answered(&Method::HEAD, &url, "*/*").await?;
-        if !known.status.is_success() && !known.status.is_redirection() {
-            return Err(self.refused(&known));
-        }
+        let refusal = self.sign_in_for(&url).await?;
         let mut authorization = self.remembered();
         for _ in 0..=REDIRECTS {
             let mut request = self
@@ -169,6 +165,10 @@ impl Repository<'_> {
             let location = response.headers().get(header::LOCATION);
             let location = location.and_then(|it| it.to_str().ok());
             let Some(next) = location.filter(|_| status.is_redirection()) else {
+                let refusing = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+                if let Some(refusal) = refusal.filter(|_| refusing.contains(&status)) {
+                    return Err(refusal);
+                }
                 let passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
                 let said = format!("returned HTTP {} for blob `{digest}`", status.as_u16());
                 return Err(self.address.failed(&said).passing(passing));
@@ -178,6 +178,27 @@ impl Repository<'_> {
             authorization = None;
         }
         Err(self.address.failed("redirects too often"))
+    }
+
+    /// Signs in where the registry wants it; the credential is remembered. A refusal is returned, and no error yet: Amazon's
+    /// public registry refuses to say whether it has a blob, and sends it to the same token (aws/containers-roadmap#2671).
+    async fn sign_in_for(&self, blob: &Url) -> Result<Option<Error>> {
+        let before = self.remembered();
+        let refusal = match self.answered(&Method::HEAD, blob, "*/*").await {
+            Ok(known) if known.status.is_success() || known.status.is_redirection() => {
+                return Ok(None);
+            }
+            Ok(known) => self.refused(&known),
+            Err(error) => error,
+        };
+        if refusal.kind != ErrorKind::Unauthorized {
+            return Err(refusal);
+        }
+        if self.remembered().is_none() {
+            // Of several logins none was accepted, and the one that had read the manifest is forgotten.
+            self.remember(before);
+        }
+        Ok(Some(refusal))
     }
 
     async fn begun(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {

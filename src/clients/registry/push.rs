@@ -21,6 +21,9 @@ const PIECE_TIMEOUT: Duration = Duration::from_mins(5);
 /// What to do where a registry refuses an upload for a reason that is not known.
 const UNKNOWN: &str = "check its log, its quota and the free space; run the command again: uploaded parts are not sent again";
 
+/// What to do where a registry takes no manifests of Docker's types.
+const OCI_ONLY: &str = "let the registry take Docker's manifests, which some images have (zot: `\"http\": {\"compat\": [\"docker2s2\"]}` in its configuration, since 2.1.2), then run the command again: uploaded parts are not sent again";
+
 /// Where a piece of a blob is read: from this byte on, so many of them.
 pub type Source<'s> = &'s (dyn Fn(u64, u64) -> std::io::Result<Vec<u8>> + Sync);
 
@@ -250,6 +253,10 @@ impl Repository<'_> {
         let error = self.unexpected(&answer);
         Err(if answer.says("immutab") {
             self.kept(reference, error)
+        } else if answer.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // zot's default (zotregistry.dev, "Docker image format compatibility").
+            let said = format!("it does not take the media type `{media_type}`");
+            error.cause(said).hint(OCI_ONLY)
         } else {
             error
         })

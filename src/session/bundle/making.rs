@@ -10,8 +10,8 @@ use futures::{StreamExt, stream};
 use super::{create::Placed, parts::Parts};
 use crate::{
     bundle::{
-        Content, Descriptor, EMPTY, MANIFEST, NOWHERE, Packed, REPOSITORY, bundle_manifest,
-        chart_manifest, chart_repository, descriptor, read, reduced, root, sbom,
+        Content, Descriptor, EMPTY, MANIFEST, Packed, REPOSITORY, bundle_manifest, chart_manifest,
+        chart_repository, descriptor, image_place, read, reduced, root, sbom,
     },
     clients::registry::{Address, Document, Repository},
     desired::lock::{Lock, LockedChart, LockedImage},
@@ -117,11 +117,9 @@ impl<'a> Making<'a> {
         let (repository, found) = opened.map_err(|it| logins.advised(it, &address))?;
         let found = found.ok_or_else(|| gone(&image.image, &image.digest))?;
         let (document, platforms) = self.add_document(&repository, image, found).await?;
-        let place = placed.reference.strip_prefix(NOWHERE).unwrap_or_default();
-        let place = place.trim_start_matches('/');
-        let (name, _) = place.split_once('@').unwrap_or((place, ""));
+        let place = image_place(&placed.reference, &document.digest);
         self.manifests
-            .push(descriptor(&document.media_type, &document.bytes).at(name));
+            .push(descriptor(&document.media_type, &document.bytes).at(&place));
         let tag = Image::parse(&image.image).and_then(|it| it.tag);
         self.packed.push(Packed {
             kind: "oci",

@@ -249,6 +249,8 @@ fn images_get_the_version_and_keep_their_flavour() {
         ("r.example/arc:v2.339.0 #", "2.338.1"),
         ("r.example/arc:ours #", "2.338.1"),
         ("r.example/arc:v2.330.0 #", "2.3"),
+        // Nobody has built that one.
+        ("r.example/arc:v2.330.0-b01e193 #", "2.338.1"),
     ] {
         assert!(with(image, version).is_err(), "{image} {version}");
     }

@@ -14,7 +14,7 @@ use crate::{
         load_to_change_images, path,
     },
     report::images::{Found, Images, PoolImage},
-    session::image_updates,
+    session::{image_updates, lock},
     terminal::{
         args::GlobalArgs,
         deadline::RunLimit,
@@ -28,9 +28,10 @@ use crate::{
 /// Show the newest image of the same flavour for each pool; `--write` puts it into the profile
 ///
 /// Reads the tags of each pool's image from its registry, or from the mirror in `images.registry`. Tags have the same flavour if
-/// they differ only in the runner's version. It needs neither a cluster nor GitHub. It uses the logins of `docker login`, else
-/// the pull secrets of the profile, which it reads from the cluster. `--write` changes only the images in the profile: comments,
-/// quotes and order stay. docs/ci.md has a job that opens a pull request with the newer images.
+/// they differ only in the runner's version, and in the commit or day of the build where it is at the end. It needs neither a
+/// cluster nor GitHub. It uses the logins of `docker login`, else the pull secrets of the profile, which it reads from the
+/// cluster. `--write` changes only the images in the profile: comments, quotes and order stay. docs/ci.md has a job that opens a
+/// pull request with the newer images.
 #[derive(Args)]
 pub(super) struct UpdateArgs {
     /// Write the newer images into the profile
@@ -114,6 +115,11 @@ fn put(file: &ProfileFile, text: &str, found: &[PoolImage], path: &Path) -> Resu
     write(path, text, &new)
 }
 
+/// Whether there is a lock beside the profile.
+fn is_locked(global: &GlobalArgs) -> bool {
+    lock::path(global).is_some_and(|it| it.exists())
+}
+
 fn tell(images: &Images, global: &GlobalArgs, output: Output) {
     global.actions.set("images-newer", images.newer().count());
     if let Some(summary) = images.summary() {
@@ -125,10 +131,13 @@ fn tell(images: &Images, global: &GlobalArgs, output: Output) {
     }
     output.result(&images.text());
     if images.newer().next().is_some() {
-        output.note(if images.written {
-            "`arcctl plan` shows what the new images change, `arcctl up` does it"
-        } else {
-            "`arcctl images update --write` puts them into the profile"
+        output.note(match (images.written, is_locked(global)) {
+            // The lock has the images from before, and nothing runs with it until it has the new ones.
+            (true, true) => {
+                "run `arcctl lock`: the lock has the images from before; then `arcctl plan` shows what the new ones change, `arcctl up` does it"
+            }
+            (true, false) => "`arcctl plan` shows what the new images change, `arcctl up` does it",
+            (false, _) => "`arcctl images update --write` puts them into the profile",
         });
     }
 }
