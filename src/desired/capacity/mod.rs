@@ -51,6 +51,15 @@ pub struct Seen {
     prefixes: bool,
 }
 
+/// What is left for a pool beside those before it in the profile.
+#[derive(Clone, Debug)]
+struct Together {
+    /// The nodes.
+    nodes: Cluster,
+    /// What these have of the limits of Karpenter's `NodePools`.
+    ordered: growth::Ordered,
+}
+
 /// What the nodes hold of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolRoom {
@@ -120,7 +129,11 @@ impl Seen {
 
     /// What the nodes hold of each of `pools`, with the pod of one of its runners.
     pub fn rooms(&self, pools: &[(&Pool, Value)]) -> Vec<PoolRoom> {
-        let (mut minimums, mut maximums) = (self.cluster.clone(), self.cluster.clone());
+        let together = Together {
+            nodes: self.cluster.clone(),
+            ordered: growth::Ordered::default(),
+        };
+        let (mut minimums, mut maximums) = (together.clone(), together);
         pools
             .iter()
             .map(|(pool, pod)| self.room(pool, pod, [&mut minimums, &mut maximums]))
@@ -133,7 +146,7 @@ impl Seen {
         self.placed.get(&key).copied().unwrap_or_default()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Together; 2]) -> PoolRoom {
         let placed = self.placed(pool);
         let mut room = PoolRoom {
             pool: pool.name.clone(),
@@ -159,11 +172,11 @@ impl Seen {
         pool: &Pool,
         pod: &Value,
         (wanted, placed): (u32, u64),
-        together: &mut Cluster,
+        together: &mut Together,
     ) -> Lack {
         let asked = Pod::of(pod);
         let more = u64::from(wanted).saturating_sub(placed);
-        let lacking = more - together.fill(&asked, more);
+        let lacking = more - together.nodes.fill(&asked, more);
         if lacking == 0 {
             return Lack {
                 wanted,
@@ -173,9 +186,9 @@ impl Seen {
         Lack {
             wanted,
             lacking,
-            pending: together.room(&asked).pending,
+            pending: together.nodes.room(&asked).pending,
             needs: needs::needs((&self.new, self.prefixes), pool, &asked, lacking),
-            growth: self.growth(pod),
+            growth: self.growth(pod, lacking, &mut together.ordered),
         }
     }
 }
