@@ -16,12 +16,13 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::names::SCALE_SET_LABEL;
 use crate::{
-    profile::Pool,
+    profile::{Pool, schedule::hours},
     scheduling::{Cluster, Pod},
 };
 
@@ -69,7 +70,7 @@ pub struct PoolRoom {
     pub placed: u64,
     /// How many more fit, if no other pool gets more.
     pub fits: u64,
-    /// What is missing for the largest minimum of its schedule.
+    /// What is missing for the largest minimum that its schedule has in a year from now.
     pub minimum: Lack,
     /// What is missing for its maximum.
     pub maximum: Lack,
@@ -127,8 +128,8 @@ impl Seen {
         }
     }
 
-    /// What the nodes hold of each of `pools`, with the pod of one of its runners.
-    pub fn rooms(&self, pools: &[(&Pool, Value)]) -> Vec<PoolRoom> {
+    /// What the nodes hold of each of `pools`, with the pod of one of its runners; the minimums are those from `now` on.
+    pub fn rooms(&self, pools: &[(&Pool, Value)], now: Timestamp) -> Vec<PoolRoom> {
         let together = Together {
             nodes: self.cluster.clone(),
             ordered: growth::Ordered::default(),
@@ -136,7 +137,10 @@ impl Seen {
         let (mut minimums, mut maximums) = (together.clone(), together);
         pools
             .iter()
-            .map(|(pool, pod)| self.room(pool, pod, [&mut minimums, &mut maximums]))
+            .map(|(pool, pod)| {
+                let minimum = largest_minimum(pool, now);
+                self.room(pool, pod, minimum, [&mut minimums, &mut maximums])
+            })
             .collect()
     }
 
@@ -146,7 +150,13 @@ impl Seen {
         self.placed.get(&key).copied().unwrap_or_default()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Together; 2]) -> PoolRoom {
+    fn room(
+        &self,
+        pool: &Pool,
+        pod: &Value,
+        minimum: u32,
+        [minimums, maximums]: [&mut Together; 2],
+    ) -> PoolRoom {
         let placed = self.placed(pool);
         let mut room = PoolRoom {
             pool: pool.name.clone(),
@@ -161,7 +171,7 @@ impl Seen {
             return room;
         }
         room.fits = self.cluster.fits(&Pod::of(pod));
-        room.minimum = self.lack(pool, pod, (largest_minimum(pool), placed), minimums);
+        room.minimum = self.lack(pool, pod, (minimum, placed), minimums);
         room.maximum = self.lack(pool, pod, (pool.max, placed), maximums);
         room
     }
@@ -214,11 +224,13 @@ fn gives_prefixes(pod: &Value) -> bool {
     variables.any(|it| it["name"] == "ENABLE_PREFIX_DELEGATION" && it["value"] == "true")
 }
 
-/// The largest minimum of a pool: its own, or that of a window.
-fn largest_minimum(pool: &Pool) -> u32 {
-    let schedule = pool.schedule.iter();
-    let windows = schedule.flat_map(|it| &it.windows).map(|it| it.min);
-    windows.fold(pool.min, u32::max)
+/// The largest minimum of a pool that is in force at some time of a year from `now` on: a window that is over, or always
+/// behind another one, has none.
+fn largest_minimum(pool: &Pool, now: Timestamp) -> u32 {
+    let schedule = pool.schedule.as_ref();
+    // A profile without a valid schedule has its own error.
+    let largest = schedule.and_then(|it| hours(it, pool.min, now).ok());
+    largest.map_or(pool.min, |it| it.largest)
 }
 
 /// Whether a new node has such a pod too: of a `DaemonSet`, or one that the kubelet itself runs.

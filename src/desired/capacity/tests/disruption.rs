@@ -101,9 +101,7 @@ fn nodes_that_drift_or_get_old_are_advice() {
         it["spec"]["replicas"] = json!(2);
     }));
     assert!(plain[0].contains("have drifted"), "{plain:?}");
-    let aging = |age: Value| {
-        node_pool(|it| it["spec"]["template"]["spec"]["expireAfter"] = age)
-    };
+    let aging = |age: Value| node_pool(|it| it["spec"]["template"]["spec"]["expireAfter"] = age);
     for age in [Value::Null, json!("168h")] {
         let [plain, spared] = told_of(aging(age));
         assert!(plain[0].contains("older than `expireAfter`"), "{plain:?}");

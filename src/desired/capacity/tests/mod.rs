@@ -29,6 +29,11 @@ fn on(node: &str, pool: &str, mut pod: Value) -> Value {
     pod
 }
 
+/// A Saturday.
+fn now() -> Timestamp {
+    "2026-11-28T00:00:00Z".parse().unwrap()
+}
+
 /// Two nodes of two cores, each with a pod of a `DaemonSet`.
 fn seen() -> Seen {
     let mut seen = Seen::default();
@@ -49,7 +54,7 @@ fn room(seen: &Seen, pool: &Value, pod: &Value) -> PoolRoom {
         pools[0][key] = value.clone();
     }
     let profile = profile(&json!({"pools": pools}));
-    let mut rooms = seen.rooms(&[(&profile.pools[0], pod.clone())]);
+    let mut rooms = seen.rooms(&[(&profile.pools[0], pod.clone())], now());
     rooms.remove(0)
 }
 
@@ -93,6 +98,24 @@ fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {
 }
 
 #[test]
+fn a_window_that_is_over_or_never_in_force_needs_no_nodes() {
+    let minimum = |windows: Value| {
+        let schedule = json!({"timeZone": "Asia/Seoul", "windows": windows});
+        room(&seen(), &json!({"schedule": schedule}), &pod("1")).minimum
+    };
+    let launch = |year: u32| {
+        json!({"name": "launch", "from": format!("{year}-03-01 08:00"),
+            "to": format!("{year}-03-02 08:00"), "min": 4})
+    };
+    assert_eq!(minimum(json!([launch(2026)])).wanted, 1);
+    let coming = minimum(json!([launch(2027)]));
+    assert_eq!((coming.wanted, coming.lacking), (4, 2));
+    let day = json!({"name": "day", "from": "08:00", "to": "20:00", "min": 2});
+    let night = json!({"name": "night", "from": "20:00", "to": "08:00", "min": 0});
+    assert_eq!(minimum(json!([day, night, launch(2027)])).wanted, 2);
+}
+
+#[test]
 fn pools_share_the_nodes() {
     let seen = seen();
     let profile = profile(&json!({"pools": [
@@ -100,7 +123,7 @@ fn pools_share_the_nodes() {
         {"name": "second", "image": "r:v1-ubuntu-22.04", "min": 1, "max": 2},
     ]}));
     let pools: Vec<(&Pool, Value)> = profile.pools.iter().map(|it| (it, pod("1"))).collect();
-    let rooms = seen.rooms(&pools);
+    let rooms = seen.rooms(&pools, now());
     assert_eq!((rooms[0].fits, rooms[0].maximum.lacking), (2, 0));
     assert_eq!((rooms[1].fits, rooms[1].maximum.lacking), (2, 1));
     assert_eq!(rooms[1].minimum.lacking, 0);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{node_pool, of_any_capacity_type, pod, room, seen};
+use super::{node_pool, now, of_any_capacity_type, pod, room, seen};
 use crate::{
     desired::{capacity::Growth, tests::profile},
     profile::Pool,
@@ -164,7 +164,7 @@ fn pools_share_the_limits_of_a_node_pool() {
         {"name": "second", "image": "r:v1-ubuntu-22.04", "min": 0, "max": 4},
     ]}));
     let pools: Vec<(&Pool, Value)> = profile.pools.iter().map(|it| (it, pod("1"))).collect();
-    let rooms = seen.rooms(&pools);
+    let rooms = seen.rooms(&pools, now());
     let found = |pool: usize| {
         let lack = &rooms[pool].maximum;
         let Growth::NodePools {
