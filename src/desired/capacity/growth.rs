@@ -270,7 +270,7 @@ fn has_always(node_pool: &Value, key: &str) -> bool {
         || fixed(node_pool, key).is_some()
         || requirements(node_pool, key)
             .iter()
-            .any(|it| matches!(it["operator"].as_str(), Some("In" | "Exists" | "Gt" | "Lt")))
+            .any(|it| !matches!(it["operator"].as_str(), Some("NotIn" | "DoesNotExist")))
 }
 
 /// Whether its nodes can have a label with this value, or, without one, with any.
@@ -287,7 +287,19 @@ pub(super) fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> boo
         let mut known = KNOWN.iter().copied().chain([prefix_of_types(node_pool)]);
         return known.any(|it| key.starts_with(it));
     }
-    value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
+    value.is_none_or(|value| requirements.iter().all(|it| is_met(it, value)))
+}
+
+/// Whether a requirement allows a value: it has two operators that affinities do not have.
+fn is_met(requirement: &Value, value: &str) -> bool {
+    let bound = list(&requirement["values"]).first().and_then(Value::as_str);
+    let bound = bound.and_then(|it| it.parse::<i64>().ok());
+    let numbers = value.parse::<i64>().ok().zip(bound);
+    match requirement["operator"].as_str() {
+        Some("Gte") => numbers.is_some_and(|(value, bound)| value >= bound),
+        Some("Lte") => numbers.is_some_and(|(value, bound)| value <= bound),
+        _ => meets(requirement, Some(value)),
+    }
 }
 
 /// Whether its nodes can meet each expression of a term.

@@ -35,6 +35,9 @@ pub use saving::{Cost, Minutes, Nodes, Saving, saving};
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
 
+/// The label of a runner's pod of a scale set: the pod of its listener has the set's name too, and may be in the same namespace.
+const RUNNER_LABEL: &str = "actions-ephemeral-runner";
+
 /// The nodes of a cluster and what is on them. Nodes must be seen before their pods.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -110,9 +113,10 @@ impl Seen {
         }
         let metadata = &pod["metadata"];
         let labels = &metadata["labels"];
+        let of_set = Some(&labels[SCALE_SET_LABEL]).filter(|_| labels[RUNNER_LABEL] == "True");
         let pool = labels[POOL_LABEL]
             .as_str()
-            .or_else(|| labels[SCALE_SET_LABEL].as_str());
+            .or_else(|| of_set.and_then(Value::as_str));
         let has_ended = matches!(
             pod["status"]["phase"].as_str(),
             Some("Succeeded" | "Failed")

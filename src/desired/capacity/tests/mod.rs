@@ -81,6 +81,20 @@ fn a_maximum_that_does_not_fit_is_advice_with_the_nodes_that_it_needs() {
     assert!(!fits.maximum.is_short());
 }
 
+#[test]
+fn the_listener_of_a_scale_set_is_none_of_its_runners() {
+    let of_set = |runner: Value| {
+        let mut pod = on("a", "basic", pod("100m"));
+        pod["metadata"]["labels"] =
+            json!({SCALE_SET_LABEL: "basic", "actions-ephemeral-runner": runner});
+        let mut seen = seen();
+        seen.pod(&pod);
+        room(&seen, &json!({}), &pod).placed
+    };
+    assert_eq!(of_set(json!("True")), 1);
+    assert_eq!(of_set(Value::Null), 0);
+}
+
 /// The check of the doctor is about this: the nodes of today and the minimum of Monday.
 #[test]
 fn a_minimum_of_the_schedule_that_does_not_fit_comes_first() {

@@ -101,6 +101,30 @@ fn a_node_pool_takes_the_pods_that_match_it() {
 }
 
 #[test]
+fn a_requirement_may_have_a_bound_that_it_includes() {
+    let takes = |operator: &str, cpu: &str| {
+        let key = "karpenter.k8s.aws/instance-cpu";
+        let mut seen = seen();
+        seen.node_pools = vec![node_pool(|it| {
+            let bound = json!({"key": key, "operator": operator, "values": ["8"]});
+            it["spec"]["template"]["spec"]["requirements"] = json!([bound]);
+        })];
+        let mut pod = pod("1");
+        pod["spec"]["nodeSelector"] = json!({key: cpu});
+        room(&seen, &json!({}), &pod).maximum.growth != Growth::None
+    };
+    for (operator, cpu, expected) in [
+        ("Gte", "8", true),
+        ("Gte", "4", false),
+        ("Lte", "8", true),
+        ("Lte", "16", false),
+        ("Gt", "8", false),
+    ] {
+        assert_eq!(takes(operator, cpu), expected, "{operator} {cpu}");
+    }
+}
+
+#[test]
 fn a_node_pool_meets_the_expressions_of_an_affinity() {
     let takes = |pool: &Value, key: &str, operator: &str, values: &[&str]| {
         let mut pod = pod("1");
