@@ -63,7 +63,7 @@ const SELINUX_TYPES: [&str; 4] = [
 ];
 
 /// Kernel parameters that `baseline` admits.
-const SYSCTLS: [&str; 11] = [
+const SYSCTLS: [&str; 12] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_local_reserved_ports",
@@ -75,6 +75,7 @@ const SYSCTLS: [&str; 11] = [
     "net.ipv4.tcp_keepalive_time",
     "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
 ];
 
 /// Types of volumes that `restricted` admits.
@@ -149,13 +150,22 @@ fn host(spec: &Value, found: &mut Vec<Violation>) {
             }
         }
         for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-            for call in ["httpGet", "tcpSocket"] {
-                let host = container[probe][call]["host"].as_str();
-                if host.is_some_and(|it| !it.is_empty()) {
-                    let field = format!("{path}.{probe}.{call}.host");
-                    add(found, "Host Probes / Lifecycle Hooks", field);
-                }
-            }
+            calls(&container[probe], &format!("{path}.{probe}"), found);
+        }
+        for hook in ["postStart", "preStop"] {
+            let own = &container["lifecycle"][hook];
+            calls(own, &format!("{path}.lifecycle.{hook}"), found);
+        }
+    }
+}
+
+/// What a probe, or a hook, calls beside its own pod.
+fn calls(probe: &Value, path: &str, found: &mut Vec<Violation>) {
+    for call in ["httpGet", "tcpSocket"] {
+        let host = probe[call]["host"].as_str();
+        if host.is_some_and(|it| !it.is_empty()) {
+            let field = format!("{path}.{call}.host");
+            add(found, "Host Probes / Lifecycle Hooks", field);
         }
     }
 }
@@ -322,6 +332,11 @@ mod tests {
                 "containers[0].securityContext.procMount",
             ),
             (
+                "containers",
+                json!([{"lifecycle": {"preStop": {"httpGet": {"host": "10.0.0.1", "port": 1}}}}]),
+                "containers[0].lifecycle.preStop.httpGet.host",
+            ),
+            (
                 "securityContext",
                 json!({"seccompProfile": {"type": "Unconfined"}}),
                 "securityContext.seccompProfile.type",
@@ -342,6 +357,13 @@ mod tests {
             assert_eq!(fields(&spec, Level::Baseline), [field]);
             assert_eq!(fields(&spec, Level::Privileged), [""; 0]);
         }
+    }
+
+    #[test]
+    fn both_buffers_of_tcp_are_safe_sysctls() {
+        let sysctls = json!([{"name": "net.ipv4.tcp_rmem"}, {"name": "net.ipv4.tcp_wmem"}]);
+        let spec = json!({"securityContext": {"sysctls": sysctls}});
+        assert_eq!(fields(&spec, Level::Baseline), [""; 0]);
     }
 
     #[test]

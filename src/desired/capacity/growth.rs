@@ -1,7 +1,10 @@
 //! Who adds nodes for pods that stay Pending. Pure: no I/O.
 //!
-//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Scheduling`), Cluster Autoscaler's
-//! of AWS (`cluster-autoscaler/cloudprovider/aws/README.md`).
+//! Sources: Karpenter's documentation of `karpenter.sh/v1` (`NodePools`, `Scheduling`) and its `NewScheduler` in
+//! `pkg/controllers/provisioning/provisioner.go`, Cluster Autoscaler's of AWS
+//! (`cluster-autoscaler/cloudprovider/aws/README.md`, `buildGenericLabels` in `aws_manager.go` there).
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,17 +32,16 @@ const OF_NODE_GROUPS: [&str; 2] = [
     "eks.amazonaws.com/capacityType",
 ];
 
-/// The prefixes of labels that Karpenter gives each node by itself; other labels are in the `NodePool`.
-const KNOWN: [&str; 9] = [
+/// The prefixes of labels that Karpenter gives each node by itself, beside those of its instance type; other labels are in
+/// the `NodePool`.
+const KNOWN: [&str; 7] = [
     "kubernetes.io/arch",
     "kubernetes.io/os",
     "topology.kubernetes.io/",
     "topology.k8s.aws/",
     "topology.ebs.csi.aws.com/",
     "node.kubernetes.io/",
-    "karpenter.k8s.aws/",
     "karpenter.sh/",
-    "eks.amazonaws.com/",
 ];
 
 /// The labels that each node of a `NodePool` has.
@@ -51,6 +53,19 @@ const ALWAYS: [&str; 6] = [
     "topology.kubernetes.io/zone",
     INSTANCE_TYPE,
 ];
+
+/// The labels that Cluster Autoscaler knows of a group that has no node, without a tag.
+const OF_EMPTY_GROUPS: [&str; 6] = [
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "topology.ebs.csi.aws.com/zone",
+    INSTANCE_TYPE,
+];
+
+/// What the pools before one have of new nodes, by the name of the `NodePool`.
+pub(super) type Ordered = BTreeMap<String, Amounts>;
 
 /// Who adds nodes for the pods of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +79,13 @@ pub enum Growth {
         names: Vec<String>,
         /// How many more runners their limits allow at most; `None` without a limit.
         most: Option<u64>,
+        /// Whether pools before it in the profile have taken some of these limits.
+        shared: bool,
+    },
+    /// Karpenter, once these `NodePools` are ready.
+    NotReady {
+        /// Their names.
+        names: Vec<String>,
     },
     /// Cluster Autoscaler: how large its groups may become is not read.
     ClusterAutoscaler {
@@ -73,29 +95,87 @@ pub enum Growth {
 }
 
 impl Seen {
-    /// Who adds nodes for pods like `pod`.
-    pub(super) fn growth(&self, pod: &Value) -> Growth {
-        let taking: Vec<&Value> = self.node_pools.iter().filter(|it| takes(it, pod)).collect();
-        if !taking.is_empty() {
-            let limits = taking.iter().map(|it| allows(it, pod));
-            return Growth::NodePools {
-                names: taking.iter().map(|it| name(it).to_owned()).collect(),
-                most: limits.sum(),
-            };
+    /// Who adds nodes for `lacking` pods like `pod`, and takes them off the limits that are left by `ordered`.
+    pub(super) fn growth(&self, pod: &Value, lacking: u64, ordered: &mut Ordered) -> Growth {
+        let taking = self.node_pools.iter();
+        let taking = taking.filter(|it| !is_static(it) && takes(it, pod));
+        let (ready, others): (Vec<&Value>, Vec<&Value>) = taking.partition(|it| is_ready(it));
+        if !ready.is_empty() {
+            return of_node_pools(ready, pod, lacking, ordered);
         }
-        if !self.cluster_autoscaler {
+        if self.cluster_autoscaler {
+            let labels = self.labels_of_no_node(pod);
+            return Growth::ClusterAutoscaler { labels };
+        }
+        if others.is_empty() {
             return Growth::None;
         }
+        Growth::NotReady {
+            names: names(&others),
+        }
+    }
+
+    /// The labels that `pod` selects, no node has, and Cluster Autoscaler does not know by itself.
+    fn labels_of_no_node(&self, pod: &Value) -> Vec<String> {
         let selector = pod["spec"]["nodeSelector"].as_object();
         let wanted = selector.into_iter().flatten();
         let labels = wanted.filter(|(key, value)| {
             let mut nodes = self.new.nodes();
-            !nodes.any(|it| it.label(key) == value.as_str())
+            !OF_EMPTY_GROUPS.contains(&key.as_str())
+                && !nodes.any(|it| it.label(key) == value.as_str())
         });
-        Growth::ClusterAutoscaler {
-            labels: labels.map(|(key, value)| label(key, value)).collect(),
-        }
+        labels.map(|(key, value)| label(key, value)).collect()
     }
+}
+
+/// Karpenter, which tries the `NodePools` by weight, and those of the same weight by name, from the last one.
+fn of_node_pools(
+    mut node_pools: Vec<&Value>,
+    pod: &Value,
+    lacking: u64,
+    ordered: &mut Ordered,
+) -> Growth {
+    node_pools.sort_by(|a, b| {
+        let by_weight = weight(b).cmp(&weight(a));
+        by_weight.then_with(|| name(b).cmp(name(a)))
+    });
+    let asked = Amounts::of_pod(pod);
+    let (mut left, mut most, mut shared) = (lacking, Some(0_u64), false);
+    for node_pool in &node_pools {
+        let before = ordered.entry(name(node_pool).to_owned()).or_default();
+        shared |= before.positive().next().is_some();
+        let allowed = allows(node_pool, &asked, before);
+        let here = allowed.unwrap_or(left).min(left);
+        before.add(&asked, here);
+        left -= here;
+        most = most
+            .zip(allowed)
+            .map(|(sum, more)| sum.saturating_add(more));
+    }
+    Growth::NodePools {
+        names: names(&node_pools),
+        most,
+        shared,
+    }
+}
+
+fn names(node_pools: &[&Value]) -> Vec<String> {
+    node_pools.iter().map(|it| name(it).to_owned()).collect()
+}
+
+fn weight(node_pool: &Value) -> i64 {
+    node_pool["spec"]["weight"].as_i64().unwrap_or_default()
+}
+
+/// Whether it has a fixed number of nodes, and adds none for pods.
+pub(super) fn is_static(node_pool: &Value) -> bool {
+    !node_pool["spec"]["replicas"].is_null()
+}
+
+/// Whether Karpenter uses it: one whose node class is missing or not ready is left out.
+fn is_ready(node_pool: &Value) -> bool {
+    let mut conditions = list(&node_pool["status"]["conditions"]).iter();
+    !conditions.any(|it| it["type"] == "Ready" && it["status"] == "False")
 }
 
 fn label(key: &str, value: &Value) -> String {
@@ -118,7 +198,7 @@ pub(super) fn takes(node_pool: &Value, pod: &Value) -> bool {
     let by_selector = selector
         .into_iter()
         .flatten()
-        .all(|(key, value)| can_have(node_pool, key, value.as_str()));
+        .all(|(key, value)| can_have(node_pool, current(key), value.as_str()));
     let required =
         &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
     let by_affinity = required.is_null()
@@ -132,6 +212,18 @@ pub(super) fn takes(node_pool: &Value, pod: &Value) -> bool {
         && is_large_enough(node_pool, pod)
 }
 
+/// The label for which Karpenter takes one of an earlier name (`NormalizedLabels` in its `pkg/apis/v1/labels.go`).
+fn current(key: &str) -> &str {
+    match key {
+        "beta.kubernetes.io/arch" => "kubernetes.io/arch",
+        "beta.kubernetes.io/os" => "kubernetes.io/os",
+        "beta.kubernetes.io/instance-type" => INSTANCE_TYPE,
+        "failure-domain.beta.kubernetes.io/region" => "topology.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone" => "topology.kubernetes.io/zone",
+        key => key,
+    }
+}
+
 /// The requirements of a `NodePool` on a label.
 fn requirements<'a>(node_pool: &'a Value, key: &str) -> Vec<&'a Value> {
     let all = list(&node_pool["spec"]["template"]["spec"]["requirements"]).iter();
@@ -141,6 +233,15 @@ fn requirements<'a>(node_pool: &'a Value, key: &str) -> Vec<&'a Value> {
 /// Whether its nodes are of EKS Auto Mode.
 pub(super) fn is_of_auto_mode(node_pool: &Value) -> bool {
     node_pool["spec"]["template"]["spec"]["nodeClassRef"]["group"] == "eks.amazonaws.com"
+}
+
+/// The prefix of the labels of its instance types (EKS user guide, "Create a Node Pool for EKS Auto Mode").
+fn prefix_of_types(node_pool: &Value) -> &'static str {
+    if is_of_auto_mode(node_pool) {
+        "eks.amazonaws.com/"
+    } else {
+        "karpenter.k8s.aws/"
+    }
 }
 
 /// The only value that a label of its nodes has: of its name, of its kind or of its template.
@@ -169,7 +270,7 @@ fn has_always(node_pool: &Value, key: &str) -> bool {
         || fixed(node_pool, key).is_some()
         || requirements(node_pool, key)
             .iter()
-            .any(|it| matches!(it["operator"].as_str(), Some("In" | "Exists" | "Gt" | "Lt")))
+            .any(|it| !matches!(it["operator"].as_str(), Some("NotIn" | "DoesNotExist")))
 }
 
 /// Whether its nodes can have a label with this value, or, without one, with any.
@@ -183,15 +284,28 @@ pub(super) fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> boo
     let requirements = requirements(node_pool, key);
     if requirements.is_empty() {
         // Karpenter allows what is not required, Spot instances too.
-        return key != COMPUTE_TYPE && KNOWN.iter().any(|it| key.starts_with(it));
+        let mut known = KNOWN.iter().copied().chain([prefix_of_types(node_pool)]);
+        return known.any(|it| key.starts_with(it));
     }
-    value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
+    value.is_none_or(|value| requirements.iter().all(|it| is_met(it, value)))
+}
+
+/// Whether a requirement allows a value: it has two operators that affinities do not have.
+fn is_met(requirement: &Value, value: &str) -> bool {
+    let bound = list(&requirement["values"]).first().and_then(Value::as_str);
+    let bound = bound.and_then(|it| it.parse::<i64>().ok());
+    let numbers = value.parse::<i64>().ok().zip(bound);
+    match requirement["operator"].as_str() {
+        Some("Gte") => numbers.is_some_and(|(value, bound)| value >= bound),
+        Some("Lte") => numbers.is_some_and(|(value, bound)| value <= bound),
+        _ => meets(requirement, Some(value)),
+    }
 }
 
 /// Whether its nodes can meet each expression of a term.
 fn can_meet(node_pool: &Value, term: &Value) -> bool {
     list(&term["matchExpressions"]).iter().all(|it| {
-        let key = it["key"].as_str().unwrap_or_default();
+        let key = current(it["key"].as_str().unwrap_or_default());
         match it["operator"].as_str() {
             Some("In") => list(&it["values"])
                 .iter()
@@ -220,18 +334,17 @@ fn is_large_enough(node_pool: &Value, pod: &Value) -> bool {
         })
 }
 
-/// How many more pods like `pod` the limits of a `NodePool` allow; `None` if they allow any number. Nodes are larger than
-/// the pods on them, so it is the most.
-fn allows(node_pool: &Value, pod: &Value) -> Option<u64> {
+/// How many more pods that ask for `asked` the limits of a `NodePool` allow beside `before`; `None` if they allow any
+/// number. Nodes are larger than the pods on them, so it is the most.
+fn allows(node_pool: &Value, asked: &Amounts, before: &Amounts) -> Option<u64> {
     let limits = node_pool["spec"]["limits"].as_object()?;
     let limit = Amounts::of(&node_pool["spec"]["limits"]);
     let used = Amounts::of(&node_pool["status"]["resources"]);
-    let asked = Amounts::of_pod(pod);
     let by_resource = limits.iter().filter_map(|(resource, value)| {
         // What is no amount limits nothing that is known here.
         amount(value)?;
         let one = Some(asked.get(resource)).filter(|it| *it > 0)?;
-        let free = limit.get(resource) - used.get(resource);
+        let free = limit.get(resource) - used.get(resource) - before.get(resource);
         Some(u64::try_from(free / one).unwrap_or_default())
     });
     by_resource.min()

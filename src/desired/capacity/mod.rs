@@ -16,12 +16,13 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::names::SCALE_SET_LABEL;
 use crate::{
-    profile::Pool,
+    profile::{Pool, schedule::hours},
     scheduling::{Cluster, Pod},
 };
 
@@ -33,6 +34,9 @@ pub use saving::{Cost, Minutes, Nodes, Saving, saving};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
+
+/// The label of a runner's pod of a scale set: the pod of its listener has the set's name too, and may be in the same namespace.
+const RUNNER_LABEL: &str = "actions-ephemeral-runner";
 
 /// The nodes of a cluster and what is on them. Nodes must be seen before their pods.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +55,15 @@ pub struct Seen {
     prefixes: bool,
 }
 
+/// What is left for a pool beside those before it in the profile.
+#[derive(Clone, Debug)]
+struct Together {
+    /// The nodes.
+    nodes: Cluster,
+    /// What these have of the limits of Karpenter's `NodePools`.
+    ordered: growth::Ordered,
+}
+
 /// What the nodes hold of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolRoom {
@@ -60,7 +73,7 @@ pub struct PoolRoom {
     pub placed: u64,
     /// How many more fit, if no other pool gets more.
     pub fits: u64,
-    /// What is missing for the largest minimum of its schedule.
+    /// What is missing for the largest minimum that its schedule has in a year from now.
     pub minimum: Lack,
     /// What is missing for its maximum.
     pub maximum: Lack,
@@ -100,9 +113,10 @@ impl Seen {
         }
         let metadata = &pod["metadata"];
         let labels = &metadata["labels"];
+        let of_set = Some(&labels[SCALE_SET_LABEL]).filter(|_| labels[RUNNER_LABEL] == "True");
         let pool = labels[POOL_LABEL]
             .as_str()
-            .or_else(|| labels[SCALE_SET_LABEL].as_str());
+            .or_else(|| of_set.and_then(Value::as_str));
         let has_ended = matches!(
             pod["status"]["phase"].as_str(),
             Some("Succeeded" | "Failed")
@@ -118,12 +132,19 @@ impl Seen {
         }
     }
 
-    /// What the nodes hold of each of `pools`, with the pod of one of its runners.
-    pub fn rooms(&self, pools: &[(&Pool, Value)]) -> Vec<PoolRoom> {
-        let (mut minimums, mut maximums) = (self.cluster.clone(), self.cluster.clone());
+    /// What the nodes hold of each of `pools`, with the pod of one of its runners; the minimums are those from `now` on.
+    pub fn rooms(&self, pools: &[(&Pool, Value)], now: Timestamp) -> Vec<PoolRoom> {
+        let together = Together {
+            nodes: self.cluster.clone(),
+            ordered: growth::Ordered::default(),
+        };
+        let (mut minimums, mut maximums) = (together.clone(), together);
         pools
             .iter()
-            .map(|(pool, pod)| self.room(pool, pod, [&mut minimums, &mut maximums]))
+            .map(|(pool, pod)| {
+                let minimum = largest_minimum(pool, now);
+                self.room(pool, pod, minimum, [&mut minimums, &mut maximums])
+            })
             .collect()
     }
 
@@ -133,7 +154,13 @@ impl Seen {
         self.placed.get(&key).copied().unwrap_or_default()
     }
 
-    fn room(&self, pool: &Pool, pod: &Value, [minimums, maximums]: [&mut Cluster; 2]) -> PoolRoom {
+    fn room(
+        &self,
+        pool: &Pool,
+        pod: &Value,
+        minimum: u32,
+        [minimums, maximums]: [&mut Together; 2],
+    ) -> PoolRoom {
         let placed = self.placed(pool);
         let mut room = PoolRoom {
             pool: pool.name.clone(),
@@ -148,7 +175,7 @@ impl Seen {
             return room;
         }
         room.fits = self.cluster.fits(&Pod::of(pod));
-        room.minimum = self.lack(pool, pod, (largest_minimum(pool), placed), minimums);
+        room.minimum = self.lack(pool, pod, (minimum, placed), minimums);
         room.maximum = self.lack(pool, pod, (pool.max, placed), maximums);
         room
     }
@@ -159,11 +186,11 @@ impl Seen {
         pool: &Pool,
         pod: &Value,
         (wanted, placed): (u32, u64),
-        together: &mut Cluster,
+        together: &mut Together,
     ) -> Lack {
         let asked = Pod::of(pod);
         let more = u64::from(wanted).saturating_sub(placed);
-        let lacking = more - together.fill(&asked, more);
+        let lacking = more - together.nodes.fill(&asked, more);
         if lacking == 0 {
             return Lack {
                 wanted,
@@ -173,9 +200,9 @@ impl Seen {
         Lack {
             wanted,
             lacking,
-            pending: together.room(&asked).pending,
+            pending: together.nodes.room(&asked).pending,
             needs: needs::needs((&self.new, self.prefixes), pool, &asked, lacking),
-            growth: self.growth(pod),
+            growth: self.growth(pod, lacking, &mut together.ordered),
         }
     }
 }
@@ -201,11 +228,13 @@ fn gives_prefixes(pod: &Value) -> bool {
     variables.any(|it| it["name"] == "ENABLE_PREFIX_DELEGATION" && it["value"] == "true")
 }
 
-/// The largest minimum of a pool: its own, or that of a window.
-fn largest_minimum(pool: &Pool) -> u32 {
-    let schedule = pool.schedule.iter();
-    let windows = schedule.flat_map(|it| &it.windows).map(|it| it.min);
-    windows.fold(pool.min, u32::max)
+/// The largest minimum of a pool that is in force at some time of a year from `now` on: a window that is over, or always
+/// behind another one, has none.
+fn largest_minimum(pool: &Pool, now: Timestamp) -> u32 {
+    let schedule = pool.schedule.as_ref();
+    // A profile without a valid schedule has its own error.
+    let largest = schedule.and_then(|it| hours(it, pool.min, now).ok());
+    largest.map_or(pool.min, |it| it.largest)
 }
 
 /// Whether a new node has such a pod too: of a `DaemonSet`, or one that the kubelet itself runs.

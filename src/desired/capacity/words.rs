@@ -9,7 +9,7 @@ impl Lack {
     pub fn is_short(&self) -> bool {
         self.lacking > 0
             && match &self.growth {
-                Growth::None => true,
+                Growth::None | Growth::NotReady { .. } => true,
                 Growth::NodePools { most, .. } => most.is_some_and(|it| it < self.lacking),
                 Growth::ClusterAutoscaler { .. } => false,
             }
@@ -55,11 +55,17 @@ impl PoolRoom {
         if let Growth::NodePools {
             names,
             most: Some(most),
+            shared,
         } = &lack.growth
         {
+            let beside = if *shared {
+                " beside the pools before it"
+            } else {
+                ""
+            };
             let _ignored = write!(
                 text,
-                "; the limits of NodePool {} allow {most} more at most",
+                "; the limits of NodePool {} allow {most} more at most{beside}",
                 quoted(names)
             );
         }
@@ -74,6 +80,10 @@ impl PoolRoom {
             Growth::None => format!("add {nodes}, or lower the number in pool `{pool}`"),
             Growth::NodePools { names, .. } => format!(
                 "raise spec.limits of NodePool {}, or lower the number in pool `{pool}`",
+                quoted(names)
+            ),
+            Growth::NotReady { names } => format!(
+                "see why NodePool {} is not ready (`kubectl describe nodepools`): Karpenter adds none of its nodes until then; or lower the number in pool `{pool}`",
                 quoted(names)
             ),
             Growth::ClusterAutoscaler { labels } => format!(

@@ -1,6 +1,7 @@
 //! What the nodes hold of each pool, from facts that are read anyway: only the pods of other namespaces, and what adds
 //! nodes, are read for it.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Parts, cluster::Tried, listed, within};
@@ -45,6 +46,7 @@ pub(super) fn rooms(
     nodes: &Fact<Vec<Value>>,
     (runners, tried): (&Fact<Vec<Value>>, &Fact<Vec<Tried>>),
     read: Fact<Read>,
+    now: Timestamp,
 ) -> Fact<Vec<PoolRoom>> {
     let (nodes, runners, read) = (known(nodes)?, known(runners)?, read?);
     let mut seen = Seen::default();
@@ -58,7 +60,7 @@ pub(super) fn rooms(
     let all = parts.profile.pools.iter();
     let tried = tried.as_deref().unwrap_or_default();
     let pools: Fact<Vec<_>> = all.map(|it| with_pod(&parts.profile, it, tried)).collect();
-    Ok(seen.rooms(&pools?))
+    Ok(seen.rooms(&pools?, now))
 }
 
 /// A pool with the pod of one of its runners, as the API server admits it: a `LimitRange` may give it requests. Where it was

@@ -196,7 +196,7 @@ pub async fn gather(parts: &Parts) -> Snapshot {
         within("read the inventory", recorded(parts)),
         scale_sets::scale_sets(parts, pods_are_read),
     );
-    let rooms = capacity::rooms(parts, &cluster.1, (&cluster.4, &tried), on_nodes);
+    let rooms = capacity::rooms(parts, &cluster.1, (&cluster.4, &tried), on_nodes, now);
     let ca =
         |secret: Option<Value>| secret.and_then(|it| it["data"]["ca.crt"].as_str().map(digest));
     Snapshot {

@@ -294,7 +294,7 @@ const FAULTS: &[(&str, Fault)] = &[
         let room = &mut it.rooms.as_mut().unwrap()[0];
         room.losses.push(Loss {
             node_pool: "default".into(),
-            built_in: false,
+            auto_mode: false,
             why: Why::Consolidation,
         });
     }),

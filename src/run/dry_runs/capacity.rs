@@ -21,7 +21,7 @@ impl Trials<'_> {
         let context = &self.session.context;
         match capacity::seen(&context.kube).await {
             Ok(seen) => {
-                let rooms = seen.rooms(&pools);
+                let rooms = seen.rooms(&pools, context.started);
                 for room in &rooms {
                     if let Some(advice) = room.advice() {
                         output.note(format!("advice: {advice}"));

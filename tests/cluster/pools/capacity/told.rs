@@ -33,11 +33,18 @@ fn a_minimum_that_does_not_fit_is_told_before_it_is_in_force() {
     let keep = Elsewhere::BusyRunnersKeepNode.id();
     let found = broken(&cluster, &profile, keep);
     assert!(found.contains("NodePool `default`"), "{found}");
-    let policy = r#"{"spec": {"disruption": {"consolidationPolicy": "WhenEmpty"}}}"#;
-    cluster.kubectl(
-        &["patch", "nodepool", "default", "--type=merge", "-p", policy],
-        None,
-    );
+    let patch = |spec: &Value| {
+        let patch = json!({"spec": spec}).to_string();
+        let args = ["patch", "nodepool", "default", "--type=merge", "-p", &patch];
+        cluster.kubectl(&args, None);
+    };
+    patch(&json!({"disruption": {"consolidationPolicy": "WhenEmpty"}}));
+    let found = broken(&cluster, &profile, keep);
+    assert!(found.contains("have drifted"), "{found}");
+    patch(&json!({
+        "disruption": {"budgets": [{"nodes": "0"}]},
+        "template": {"spec": {"expireAfter": "Never"}},
+    }));
     assert_eq!(verdict(&cluster, &profile, keep), "holds");
     cluster.finish();
 }
