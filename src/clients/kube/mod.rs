@@ -3,6 +3,7 @@
 //! Every call has a timeout, is counted, and is retried if the server is busy. Errors name the object.
 
 mod access;
+mod attempt;
 mod error;
 mod kinds;
 mod reads;
@@ -16,9 +17,10 @@ use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
 pub use access::Access;
+use attempt::{ATTEMPT, Attempt};
 use error::Reply;
 pub use error::{KubeFailure, status};
-use request_log::{ATTEMPT, RequestLog};
+use request_log::RequestLog;
 pub use target::{Kind, Selection, Target};
 pub use writes::Mode;
 
@@ -104,12 +106,14 @@ impl Kube {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
-        let mut attempt = 1;
+        let mut number = 1;
         loop {
+            let attempt = Attempt::new(number);
             let failed = |reply| KubeFailure {
                 what: what.into(),
                 reply,
                 login: self.login.clone(),
+                clock_ahead: attempt.clock_ahead(),
             };
             if let Some(login) = &self.login
                 && let Err(error) = login.renew().await
@@ -117,20 +121,25 @@ impl Kube {
                 return Err(failed(Reply::SignedOut(Box::new(error))));
             }
             self.requests.count(kind);
-            let failure =
-                match tokio::time::timeout(CALL_TIMEOUT, ATTEMPT.scope(attempt, make())).await {
-                    Ok(Ok(value)) => return Ok(value),
-                    Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
-                    Err(_) => failed(Reply::Silence),
-                };
-            match failure.again(kind, attempt) {
-                Some(length) if attempt < ATTEMPTS => {
+            let made = ATTEMPT.scope(attempt.clone(), make());
+            let failure = match tokio::time::timeout(CALL_TIMEOUT, made).await {
+                Ok(Ok(value)) => {
+                    if let Some(login) = &self.login {
+                        login.accept();
+                    }
+                    return Ok(value);
+                }
+                Ok(Err(error)) => failed(Reply::Refused(Box::new(attempt.with_pause(error)))),
+                Err(_) => failed(Reply::Silence),
+            };
+            match failure.again(kind, number) {
+                Some(length) if number < ATTEMPTS => {
                     log::again("kubernetes", failure.said(), length);
                     pause(length).await;
                 }
                 _ => return Err(failure),
             }
-            attempt += 1;
+            number += 1;
         }
     }
 }
@@ -182,7 +191,10 @@ mod tests {
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         config.default_retry = false;
         let kube = Kube {
-            client: Client::try_from(config).unwrap(),
+            client: ClientBuilder::try_from(config)
+                .unwrap()
+                .with_layer(&RequestLog)
+                .build(),
             server: address.to_string(),
             requests: Arc::default(),
             login: None,
@@ -242,5 +254,41 @@ mod tests {
         // With a longer pause the call fails.
         let error = busy_once(60).await.get(&target).await.unwrap_err();
         assert!(error.to_string().contains("too many requests"), "{error}");
+    }
+
+    /// An API server that limits requests answers with a text and a header, and no Status.
+    #[tokio::test]
+    async fn a_pause_in_the_header_alone_is_kept_too() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let said = json!("Too many requests, please try again later.");
+        let found = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}});
+        let short = "429 Too Many Requests\r\nretry-after: 2";
+        let (kube, asked) = answering(vec![(short, said.clone()), ("200 OK", found)]).await;
+        let began = Instant::now();
+        assert!(kube.get(&target).await.unwrap().is_some());
+        assert!(
+            began.elapsed() >= Duration::from_secs(2),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(asked.lock().unwrap().len(), 2);
+
+        let long = "429 Too Many Requests\r\nretry-after: 60";
+        let (kube, asked) = answering(vec![(long, said)]).await;
+        let error = kube.get(&target).await.unwrap_err();
+        assert!(error.to_string().contains("Too many requests"), "{error}");
+        assert!(error.hint.unwrap().contains("in a minute"));
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_a_server_that_rejects_the_token_is_looked_at() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let denied = refused(401, "Unauthorized", "Unauthorized", &json!({}));
+        let early = "401 Unauthorized\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT";
+        let (kube, _) = answering(vec![(early, denied)]).await;
+        let error = kube.get(&target).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unauthorized);
+        assert!(error.hint.unwrap().contains("ahead of the API server's"));
     }
 }
